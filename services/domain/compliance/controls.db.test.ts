@@ -2,64 +2,52 @@ import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { machineControlNames } from '#observability/metrics/compliance.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { installationOf } from '#services/worker/installation.ts';
-import { TEST_ORIGIN } from '#testing/harness/log.ts';
 import { apiKeyPurges } from '../api-keys/api-key-purges.ts';
-import { type Changes, type ComplianceHarness, openComplianceHarness } from './compliance-harness.ts';
-import { isMachine, type MachineControl } from './control.ts';
+import {
+  AUDIT_CONTROLS,
+  type ControlHarness,
+  controlOf,
+  machineControls,
+  type OtherScenes,
+  openControlHarness,
+  PRIVACY_CONTROLS,
+} from './control-scenes-harness.ts';
 import { controls } from './controls/all.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-let harness: ComplianceHarness;
+let harness: ControlHarness;
 let backups: string;
 beforeAll(async () => {
-  harness = await openComplianceHarness();
+  harness = await openControlHarness();
   backups = await mkdtemp(join(tmpdir(), 'sallyport-backups-'));
-  await harness.emit(3);
-  await harness.seal();
-  await run(
-    `INSERT INTO users (id, email, name, "emailVerified") VALUES ('ada', 'ada@people.test', 'Ada', now())`,
-    `INSERT INTO sessions (id, "userId", token, "expiresAt") VALUES ('s1', 'ada', 't1', now() + interval '1 hour')`,
-  );
 });
 afterAll(async () => {
   await harness?.end();
   await rm(backups, { recursive: true, force: true });
 });
 
-const run = async (...statements: readonly string[]): Promise<void> => {
-  for (const statement of statements) await harness.raw(statement);
-};
+const run = (...statements: readonly string[]): Promise<void> => harness.run(...statements);
 const past = (...statements: readonly string[]) => harness.pastTriggers(...statements);
-
-type Scene = {
-  /** What the check sees before it is broken. */
-  readonly healthy?: () => Promise<Changes | undefined> | Promise<void> | Changes;
-  readonly before?: 'pass' | 'not_applicable';
-  /** Breaks the control; what it returns is what the check then sees. */
-  readonly breakIt: () => Promise<Changes | undefined> | Promise<void> | Changes;
-  /** The resource that the exception names. */
-  readonly names: string | RegExp;
-  readonly repair?: () => Promise<unknown>;
-};
-
-const UUID = /^[0-9a-f-]{36}$/;
-const DISCLOSURE = '01890000-0000-7000-8000-000000000001';
-const insertDisclosure = `INSERT INTO phi_disclosures (id, subject_id, purpose, disclosed_at, encrypted)
-  VALUES ('${DISCLOSURE}', 'p1', 'legal', now(), '{}')`;
-const consent = (version: number, granted: boolean, ago: string): string =>
-  `INSERT INTO phi_consents (id, subject_id, purpose, version, granted, terms, recorded_at)
-   VALUES (gen_random_uuid(), 'study', 'research', ${version}, ${granted}, 'x', now() - interval '${ago}')`;
 const FAILURES = 'login_failures_count(text[], text, text, float8, integer, integer, float8, float8)';
 const DIGEST = `$2b$12$${'a'.repeat(53)}`;
 const HASH = 'h'.repeat(43);
 const client = (id: string, columns: string, values: string): string =>
   `INSERT INTO oauth_clients (id, "clientId", ${columns}) VALUES ('${id}', '${id}', ${values})`;
 
-const scenes: Readonly<Record<(typeof machineControlNames)[number], Scene>> = {
+const withBackups = () => {
+  const { newestBackup } = installationOf({
+    databaseUrl: 'postgresql://localhost/test',
+    redisUrl: 'redis://localhost',
+    backupFolder: backups,
+    purges: [],
+  });
+  return { newestBackup };
+};
+
+const scenes: OtherScenes = {
   'idle-sessions-refused': {
     breakIt: () => ({ env: { SESSION_IDLE_TWO_FACTORS: '0' } }),
     names: 'SESSION_IDLE_TWO_FACTORS',
@@ -68,63 +56,6 @@ const scenes: Readonly<Record<(typeof machineControlNames)[number], Scene>> = {
     breakIt: () => run(`UPDATE sessions SET "expiresAt" = now() + interval '20 years' WHERE id = 's1'`),
     names: 's1',
     repair: () => run(`UPDATE sessions SET "expiresAt" = now() + interval '1 hour' WHERE id = 's1'`),
-  },
-  'forbidden-sql-refused': {
-    breakIt: () => run('GRANT DELETE ON audit_outbox TO sallyport_app'),
-    names: 'delete unsealed events',
-    repair: () => run('REVOKE DELETE ON audit_outbox FROM sallyport_app'),
-  },
-  'audit-append-only': {
-    breakIt: () => run('ALTER TABLE audit_events DISABLE TRIGGER audit_events_only_grow'),
-    names: 'no enabled trigger refuses DELETE',
-    repair: () => run('ALTER TABLE audit_events ENABLE TRIGGER audit_events_only_grow'),
-  },
-  'audit-log-recomputed': {
-    breakIt: () => past(`UPDATE audit_events SET outcome = 'other' WHERE seq = 1`),
-    names: /event 1/,
-    repair: () => past(`UPDATE audit_events SET outcome = 'ok' WHERE seq = 1`),
-  },
-  'audit-sealing-current': {
-    breakIt: () =>
-      run(
-        `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, occurred_at)
-         VALUES ('test.late', 'ok', 'system', 'test', clock_timestamp() - interval '10 minutes')`,
-      ),
-    names: 'audit log',
-    repair: () => harness.seal(),
-  },
-  'audit-checkpoints-published': {
-    healthy: () =>
-      run(
-        `INSERT INTO audit_sinks (sink, origin, size, published_at) VALUES ('file', '${TEST_ORIGIN}', 3, now())
-         ON CONFLICT (sink) DO UPDATE SET failing_since = NULL`,
-      ),
-    breakIt: () => run(`UPDATE audit_sinks SET failing_since = now() - interval '2 hours'`),
-    names: /^file/,
-  },
-  'audit-head-signed': {
-    breakIt: () => run(`UPDATE audit_checkpoints SET note = reverse(note)`),
-    names: TEST_ORIGIN,
-    repair: () => run(`UPDATE audit_checkpoints SET note = reverse(note)`),
-  },
-  'audit-log-not-rewound': {
-    breakIt: () => run('UPDATE audit_log SET size = size - 1'),
-    names: TEST_ORIGIN,
-    repair: () => run('UPDATE audit_log SET size = size + 1'),
-  },
-  'events-have-actors': {
-    breakIt: () => past('UPDATE audit_events SET actor_id = NULL WHERE seq = 1'),
-    names: '1',
-    repair: () => past(`UPDATE audit_events SET actor_id = 'u1' WHERE seq = 1`),
-  },
-  'events-without-personal-data': {
-    breakIt: () => past(`UPDATE audit_events SET detail = '{"note":"ada@people.test"}' WHERE seq = 1`),
-    names: '1',
-    repair: () => past(`UPDATE audit_events SET detail = '{"n":2}' WHERE seq = 1`),
-  },
-  'log-lines-redacted': {
-    breakIt: () => ({ installation: { redactLine: (line) => line } }),
-    names: 'password field',
   },
   'subjects-unique': {
     breakIt: () => run(`INSERT INTO users (id, email) VALUES ('ada2', 'ADA@people.test')`),
@@ -289,11 +220,6 @@ const scenes: Readonly<Record<(typeof machineControlNames)[number], Scene>> = {
     names: 'api_key_nonces',
     repair: () => run('DELETE FROM api_key_nonces'),
   },
-  'records-kept-six-years': {
-    breakIt: () => run('GRANT DELETE ON audit_tiles TO sallyport_app'),
-    names: 'audit_tiles',
-    repair: () => run('REVOKE DELETE ON audit_tiles FROM sallyport_app'),
-  },
   'state-not-rewound': {
     healthy: async () => {
       await run('UPDATE feed_state SET beat = 7');
@@ -317,17 +243,6 @@ const scenes: Readonly<Record<(typeof machineControlNames)[number], Scene>> = {
     },
     names: 'backup',
   },
-  'incidents-reviewed': {
-    healthy: () => run(incident('closed', '10 days')),
-    breakIt: () => run(incident('open', '4 days')),
-    names: /^[0-9a-f-]{36}$/,
-  },
-  'events-reviewed': {
-    healthy: () => run('UPDATE detection_progress SET seq = (SELECT max(seq) FROM audit_events)'),
-    breakIt: () => run(`INSERT INTO unjudged_events (seq, failure) VALUES (1, 'test')`),
-    names: 'events set aside',
-    repair: () => run('DELETE FROM unjudged_events'),
-  },
   'scheduled-work-runs': {
     healthy: () =>
       run(
@@ -336,188 +251,19 @@ const scenes: Readonly<Record<(typeof machineControlNames)[number], Scene>> = {
     breakIt: () => run(`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`),
     names: 'some-job',
   },
-  'minimum-necessary-applied': {
-    breakIt: () => rewriteInserts('phi_field_policies', `NEW.fields := '{*}'`),
-    names: 'purpose with a policy',
-    repair: () => keepInserts('phi_field_policies'),
-  },
-  'field-policies-limited': {
-    breakIt: () => run(`INSERT INTO phi_field_policies (role, purpose, fields) VALUES ('auditor', 'payment', '{*}')`),
-    names: 'auditor payment',
-    repair: () => run(`DELETE FROM phi_field_policies WHERE role = 'auditor'`),
-  },
-  'restrictions-enforced': {
-    healthy: () =>
-      run(
-        `INSERT INTO phi_restrictions (id, subject_id, purposes, created_at)
-         VALUES (gen_random_uuid(), 'restricted', '{payment}', now() - interval '1 hour')`,
-      ),
-    breakIt: async () => {
-      await emitUse('restricted', { purpose: 'payment', basis: 'break_glass' });
-      expect((await harness.check(controlOf('restrictions-enforced'))).status).toBe('pass');
-      await emitUse('restricted', { purpose: 'payment', basis: 'client' });
-    },
-    names: UUID,
-  },
-  'access-requests-answered': {
-    healthy: () => run(`INSERT INTO phi_requests (id, kind, subject_id) VALUES (gen_random_uuid(), 'export', 'p1')`),
-    breakIt: () => run(`UPDATE phi_requests SET due_at = now() - interval '1 hour'`),
-    names: UUID,
-    repair: () => run(`UPDATE phi_requests SET due_at = now() + interval '1 day'`),
-  },
-  'disclosures-recorded': {
-    healthy: async () => {
-      await run(insertDisclosure);
-      await emitUse('p1', { disclosure_id: DISCLOSURE, disclosed_at: new Date().toISOString() }, 'phi.disclosed');
-    },
-    breakIt: () => past('DELETE FROM phi_disclosures'),
-    names: /^event \d+$/,
-    repair: () => run(insertDisclosure),
-  },
-  'emergency-access-works': {
-    breakIt: () => rewriteInserts('phi_break_glass', `NEW.subject_id := 'elsewhere'`),
-    names: 'during the access',
-    repair: () => keepInserts('phi_break_glass'),
-  },
-  'emergency-access-reviewed': {
-    healthy: () =>
-      run(
-        `INSERT INTO phi_break_glass (id, user_id, subject_id, expires_at)
-         VALUES (gen_random_uuid(), 'ada', 'p1', clock_timestamp() + interval '1 hour')`,
-      ),
-    breakIt: () =>
-      run(
-        `UPDATE phi_break_glass SET opened_at = opened_at - interval '73 hours', expires_at = expires_at - interval '73 hours'`,
-      ),
-    names: UUID,
-    repair: () => run(`UPDATE phi_break_glass SET outcome = 'justified', reviewed_at = now(), reviewed_by = 'bob'`),
-  },
-  'research-consented': {
-    healthy: async () => {
-      await run(consent(1, true, '2 hours'));
-      await emitUse('study', { purpose: 'research', basis: 'client' });
-    },
-    breakIt: () => run(consent(2, false, '1 hour')),
-    names: /^\d+$/,
-    repair: () => past('DELETE FROM phi_consents WHERE version = 2'),
-  },
-  'privacy-records-kept': {
-    breakIt: () => run('ALTER TABLE phi_consents DISABLE TRIGGER phi_consents_kept'),
-    names: 'no enabled trigger refuses DELETE of phi_consents',
-    repair: () => run('ALTER TABLE phi_consents ENABLE TRIGGER phi_consents_kept'),
-  },
-  'retention-applied': {
-    breakIt: () =>
-      run(
-        `INSERT INTO phi_restrictions (id, subject_id, purposes, ended_at)
-         VALUES (gen_random_uuid(), 'long-gone', '{legal}', now() - interval '2200 days')`,
-      ),
-    names: 'restrictions',
-    repair: () => run(`INSERT INTO legal_holds (id, subject_id) VALUES (gen_random_uuid(), 'long-gone')`),
-  },
 };
 
-/** A sealed event about a person. */
-async function emitUse(subjectId: string, detail: object, type = 'phi.decrypted'): Promise<void> {
-  await harness.raw(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, detail)
-     VALUES ($1, 'ok', 'system', 'test', 'subject', $2, $3::jsonb)`,
-    [type, subjectId, JSON.stringify(detail)],
-  );
-  await harness.seal();
-}
-
-/** A defect that changes rows on their way into a table. */
-const rewriteInserts = (table: string, change: string): Promise<void> =>
-  run(
-    `CREATE FUNCTION test_rewrite() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${change}; RETURN NEW; END $$`,
-    `CREATE TRIGGER test_rewrite BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION test_rewrite()`,
-  );
-const keepInserts = (table: string): Promise<void> =>
-  run(`DROP TRIGGER test_rewrite ON ${table}`, 'DROP FUNCTION test_rewrite()');
-
-const withBackups = () => {
-  const { newestBackup } = installationOf({
-    databaseUrl: 'postgresql://localhost/test',
-    redisUrl: 'redis://localhost',
-    backupFolder: backups,
-    purges: [],
-  });
-  return { newestBackup };
-};
-
-const incident = (state: string, ago: string): string =>
-  `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, state, first_seen_at)
-   VALUES (gen_random_uuid(), 'test', 'high', 'installation', 'test', '${state}', now() - interval '${ago}')`;
-
-const machine = controls.filter(isMachine);
-const controlOf = (name: string): MachineControl => machine.find((control) => control.name === name) as MachineControl;
-
-test('every control that a check decides can be seen to turn red', () => {
-  expect(machine.map(({ name }) => name).sort()).toEqual(Object.keys(scenes).sort());
-  expect(machine.length).toBeGreaterThanOrEqual(20);
+test('every control that a check decides has a scene that turns it red, and names are unique', () => {
+  const withScene = [...Object.keys(scenes), ...AUDIT_CONTROLS, ...PRIVACY_CONTROLS];
+  expect(machineControls.map(({ name }) => name).sort()).toEqual(withScene.sort());
   expect(new Set(controls.map(({ name }) => name)).size).toBe(controls.length);
 });
 
-test.each(Object.entries(scenes))('%s is green on a healthy system and red on a broken one', async (name, scene) => {
-  const control = controlOf(name);
-  const healthy = await scene.healthy?.();
-  const before = await harness.check(control, healthy ?? {});
-  expect(before).toMatchObject({ status: scene.before ?? 'pass', exceptionCount: 0 });
-  try {
-    const after = await harness.check(control, (await scene.breakIt()) ?? healthy ?? {});
-    expect(after.status).toBe('fail');
-    expect(after.exceptions.map(({ resource }) => resource)).toEqual(
-      expect.arrayContaining([typeof scene.names === 'string' ? scene.names : expect.stringMatching(scene.names)]),
-    );
-    expect(after.observedSha256).not.toBe(before.observedSha256);
-  } finally {
-    await scene.repair?.();
-  }
-  if (scene.repair) expect((await harness.check(control, healthy ?? {})).status).toBe(scene.before ?? 'pass');
-});
+test.each(Object.entries(scenes))('%s is green on a healthy system and red on a broken one', (name, scene) =>
+  harness.expectRed(name, scene),
+);
 
 test('a private key that the key-encryption key does not open turns keys-encrypted red', async () => {
   const vault = createVault(Buffer.alloc(32, 9));
   expect(await harness.check(controlOf('keys-encrypted'), { vault })).toMatchObject({ status: 'fail' });
-});
-
-test.each([
-  ['restrictions-enforced', 'phi_restrictions', 'NEW.ended_at := now()', 'decision for a user'],
-  ['restrictions-enforced', 'phi_restrictions', 'NEW.ended_at := now()', 'decision for a client'],
-])('a defect in the rule turns %s red, whatever the log says (%s, %s)', async (name, table, change, resource) => {
-  await rewriteInserts(table, change);
-  try {
-    const { exceptions } = await harness.check(controlOf(name));
-    expect(exceptions).toContainEqual(expect.objectContaining({ resource }));
-  } finally {
-    await keepInserts(table);
-  }
-});
-
-test('a disclosure that the audit log does not name turns disclosures-recorded red', async () => {
-  const id = '01890000-0000-7000-8000-000000000002';
-  await run(
-    `INSERT INTO phi_disclosures (id, subject_id, purpose, disclosed_at, recorded_at, encrypted)
-     VALUES ('${id}', 'p1', 'legal', now(), now() - interval '1 hour', '{}')`,
-  );
-  const { status, exceptions } = await harness.check(controlOf('disclosures-recorded'));
-  expect([status, exceptions.map(({ resource }) => resource)]).toEqual(['fail', [`disclosure ${id}`]]);
-  await past(`DELETE FROM phi_disclosures WHERE id = '${id}'`);
-});
-
-test('a probe leaves no row behind', async () => {
-  const count = async () =>
-    (
-      await harness.raw(
-        `SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM audit_outbox) AS events,
-           (SELECT count(*) FROM phi_restrictions) + (SELECT count(*) FROM phi_break_glass) AS access,
-           (SELECT array_agg(p::text ORDER BY p::text) FROM phi_field_policies p) AS policies`,
-      )
-    )[0];
-  const before = await count();
-  const probes = ['minimum-necessary-applied', 'restrictions-enforced', 'emergency-access-works'];
-  for (const name of ['idle-sessions-refused', 'disabling-ends-access', 'guessing-locks-accounts', ...probes])
-    await harness.check(controlOf(name));
-  expect(await count()).toEqual(before);
 });
