@@ -81,7 +81,7 @@ async function outcomes(server: Server, administered: Server): Promise<Outcomes>
   await administration(administered, call);
   return seen;
 }
-// biome-ignore lint/suspicious/noExplicitAny: as above
+// biome-ignore lint/suspicious/noExplicitAny: its answers are read as an application reads them
 type Call = (name: string, browser: Browser, work: Promise<unknown>) => Promise<any>;
 
 type Ceremony = { readonly clientExtensionResults: object };
