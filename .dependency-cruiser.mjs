@@ -120,7 +120,7 @@ export default {
       'job contracts are leaves',
       { path: '^jobs/contracts/' },
       { path: '^(services|jobs|observability|cli)/', pathNot: '^services/platform/define/' },
-      'Whoever enqueues a job loads nothing of what runs it.',
+      'A process that enqueues a job loads none of the code that runs it.',
     ),
     rule(
       'a process imports no other process',

@@ -194,7 +194,7 @@ describe.each(['fastify', 'fastapi'] as const)('the tasks API on %s', (kind) => 
       expectProblem(await call(method, path, { ...sent, bearer: body.access_token }), [401, 'wrong_audience']);
       expectProblem(await call(method, path, { ...sent, bearer: eve.bearer }), [403, 'user_mismatch']);
     }
-    expectProblem(await call('GET', '/api/nobody/tasks', { bearer: ada.bearer }), [403, 'user_mismatch']);
+    expectProblem(await call('GET', '/api/unknown/tasks', { bearer: ada.bearer }), [403, 'user_mismatch']);
   });
 
   test('a body is bounded and matches its schema', async () => {

@@ -11,7 +11,7 @@ const root = resolve(import.meta.dirname, '../..');
 /** Words that hide the actor. Name the user, client, operator, administrator, caller or attacker instead. */
 const DIALECT = /\b(nobody|whoever|somebody|whom)\b/i;
 /** The Unix user `nobody` and a rare sentence need such a word. */
-const DIALECT_LINES_MAX = 30;
+const DIALECT_LINES_MAX = 15;
 /** Imperative verbs that a summary may begin with. Add a verb here; do not begin with a noun. */
 const VERBS = new Set(
   `accept acknowledge activate add allow answer append apply approve ask assign authenticate authorize begin cancel change check

@@ -165,7 +165,7 @@ export const tools: readonly Tool[] = [
     name: 'list_signoffs',
     title: 'Sign-offs',
     description:
-      'List the sign-offs of risky acts, newest first: what waits for whom, who approved or denied it, and what became of it.',
+      'List the sign-offs of risky acts, newest first: the act, the roles it waits for, the decisions, and its outcome.',
     permission: permissionOf(listSignOffsEndpoint),
     input: listSignOffsEndpoint.query!,
     resource: 'sallyport://signoffs',

@@ -118,7 +118,7 @@ describe('a user without an account or a password', () => {
 
   test.each([
     ['/signup', { name: '', email: 'a@b', password: PASSWORD }],
-    ['/account/forgot-password', { email: 'nobody' }],
+    ['/account/forgot-password', { email: 'no-address' }],
     ['/account/resend-verification', { email: '<script>' }],
   ])('%s explains an incomplete address', async (path, fields) => {
     const browser = openBrowser(harness.api.url, PAGES_ORIGIN);

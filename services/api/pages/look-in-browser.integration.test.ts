@@ -62,7 +62,7 @@ test('a German browser gets German pages, errors included, and German mails', as
   const { page, complaints, context } = await harness.visit({ locale: 'de-DE' });
   await page.goto('/login');
   expect([await heading(page), await page.locator('html').getAttribute('lang')]).toEqual(['Anmelden', 'de']);
-  await page.getByLabel('E-Mail').fill('nobody@people.test');
+  await page.getByLabel('E-Mail').fill('unknown@people.test');
   await page.getByLabel('Passwort', { exact: true }).fill('not the right password');
   await button(page, 'Anmelden').click();
   expect(await textOf(page.getByRole('alert').first())).toMatch(/^E-Mail oder Passwort ist falsch\. Prüfen Sie/);

@@ -147,7 +147,7 @@ test('the keys of each algorithm rotate by themselves, and a compromise of one l
   }
 });
 
-test('a copy that starts without an algorithm that clients are registered for takes their tokens from nobody', async () => {
+test('a copy that starts without an algorithm that clients are registered for issues and accepts their tokens', async () => {
   const client = await newClient({ access_token_signed_response_alg: 'ES256' });
   const older = await harness.startCopy({ hashes: false });
   for (const copy of [older, api]) {

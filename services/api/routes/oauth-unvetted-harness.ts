@@ -76,7 +76,7 @@ export type DocumentHost = {
   fetched: number;
   /** Serves the document correctly. */
   readonly serve: RequestListener;
-  /** The page shown to a signed-in user whom this client sends; the host's own client unless given. */
+  /** The page shown to a signed-in user that this client sends; the host's own client unless given. */
   askAt(copy: ApiCopy, by: TestUser, clientId?: string): Promise<Shown>;
   close(): void;
 };

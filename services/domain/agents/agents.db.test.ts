@@ -218,7 +218,7 @@ describe('validateAgentCredentials', () => {
     const good = secret ?? '';
     expect(await check(id, good)).toBe(true);
     expect(await check(id, 'wrong')).toBe(false);
-    expect(await check('nobody', good)).toBe(false);
+    expect(await check('unknown', good)).toBe(false);
     await harness.raw('UPDATE agents SET expires_at = now() WHERE client_id = $1', [id]);
     await harness.access.load();
     expect(await check(id, good)).toBe(false);

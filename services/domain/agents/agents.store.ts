@@ -83,7 +83,7 @@ export const insertAgent = async (tx: Sql, agent: NewAgent): Promise<void> => {
   await tx.query(agentInsert, [agentId, ownerId, capabilities, heartbeatSeconds, expiresInDays]);
 };
 
-/** @param ownerId undefined: whoever owns it */
+/** @param ownerId undefined: any owner */
 export const readAgentRow = async (sql: Sql, agentId: string, ownerId?: string): Promise<AgentRow | undefined> =>
   (await sql.query<AgentRow>(agentRead, [agentId, ownerId ?? null]))[0];
 

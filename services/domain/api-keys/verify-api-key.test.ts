@@ -114,7 +114,7 @@ describe('a service that was shown a key', () => {
     expect(used).toEqual([]);
   });
 
-  test('is told of a malformed key, and of an audience that nobody has', () => {
+  test('gets the reason for a malformed key, and for an audience that is not its own', () => {
     expect(JSON.parse(verifyApiKey(ports, { key: 'sp_ak_x' }))).toEqual({ active: false, reason: 'malformed' });
     expect(verified('https://elsewhere.test')).toEqual({ active: false, reason: 'wrong_audience' });
     expect(used).toEqual([]);

@@ -20,7 +20,7 @@ import { clientSessionShape, clientSignInShape, done } from './client-shapes.ts'
 /** Endpoints that only Better Auth's client calls; for each there is one of ours (docs/how-to/use-the-better-auth-client.md). */
 
 const SESSIONS = 'Sessions';
-const noBody = { body: z.strictObject({}), bodyOptional: true } as const;
+const emptyBody = { body: z.strictObject({}), bodyOptional: true } as const;
 
 export const listClientSessionsEndpoint = defineEndpoint({
   method: 'GET',
@@ -54,7 +54,7 @@ export const revokeClientSessionsEndpoint = defineEndpoint({
   summary: 'End every session of the caller with its token families and tokens',
   tag: SESSIONS,
   auth: own,
-  ...noBody,
+  ...emptyBody,
   responses: { 200: done },
   errors: ownErrors,
 });

@@ -131,7 +131,7 @@ describe('restrictions', () => {
     ]);
   });
 
-  test('of a person for whom nothing was encrypted are 404', async () => {
+  test('of a person who has no encrypted values are 404', async () => {
     const unknown = addRestriction(ports, { subjectId: 'typo', purposes: ['legal'], reason }, officer);
     await expect(unknown).rejects.toMatchObject({ code: 'phi_subject_unknown' });
   });
