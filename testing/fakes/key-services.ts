@@ -1,5 +1,5 @@
 // For tests only: HashiCorp Vault's transit engine and AWS KMS, as far as the product calls them.
-import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -61,20 +61,46 @@ function createBox() {
   };
 }
 
-/** The transit engine at `transit/`, with one key `sallyport`; takes this token alone. */
+const vaultRefusal = (status: number, ...errors: readonly string[]): Answer => [status, { errors }];
+const vaultAnswer = (data: Json): Answer => [
+  200,
+  {
+    ...{ request_id: randomUUID(), lease_id: '', renewable: false, lease_duration: 0 },
+    ...{ data, wrap_info: null, warnings: null, auth: null, mount_type: 'transit' },
+  },
+];
+const VAULT_OVERHEAD_BYTES = 28;
+
+/**
+ * The transit engine at `transit/`, with version 1 of a key `sallyport`; takes this token alone. `npm run vault:test`
+ * compares its answers with those of a real server.
+ */
 export function startFakeVault(token: string): Promise<FakeKeyService> {
   const box = createBox();
+  function decrypted(ciphertext: unknown): Answer {
+    if (typeof ciphertext !== 'string' || ciphertext === '') return vaultRefusal(400, 'missing ciphertext to decrypt');
+    const [, version, sealed = ''] = /^vault:v(\d+):(.*)$/.exec(ciphertext) ?? [];
+    if (version === undefined) return vaultRefusal(400, 'invalid ciphertext: no prefix');
+    if (version !== '1') return vaultRefusal(400, 'invalid ciphertext: version is too new');
+    if (Buffer.from(sealed, 'base64').length < VAULT_OVERHEAD_BYTES)
+      return vaultRefusal(400, 'invalid ciphertext length');
+    const plain = box.open(sealed, '');
+    if (plain === undefined) return vaultRefusal(400, 'cipher: message authentication failed');
+    return vaultAnswer({ plaintext: plain.toString('base64') });
+  }
   return serve((request, text, calls) => {
+    const path = (request.url as string).replace(/^\/v1\//, '');
     calls.push(request.url as string);
-    if (request.headers['x-vault-token'] !== token || request.method !== 'POST')
-      return [403, { errors: ['permission denied'] }];
+    if (path.includes('//')) return [307, {}];
+    if (request.headers['x-vault-token'] !== token)
+      return vaultRefusal(403, '2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n');
+    const [, action, key] = /^transit\/(datakey\/wrapped|decrypt)\/([^/]+)$/.exec(path) ?? [];
+    if (action === undefined) return vaultRefusal(404, `no handler for route "${path}". route entry not found.`);
+    if (request.method !== 'POST') return vaultRefusal(405, '1 error occurred:\n\t* unsupported operation\n\n');
+    if (key !== 'sallyport') return vaultRefusal(400, 'encryption key not found');
     const body = JSON.parse(text) as Json;
-    if (request.url === '/v1/transit/datakey/wrapped/sallyport')
-      return [200, { data: { ciphertext: `vault:v1:${box.seal(randomBytes(body.bits / 8), '')}`, key_version: 1 } }];
-    if (request.url !== '/v1/transit/decrypt/sallyport') return [404, { errors: ['no handler for route'] }];
-    const plain = /^vault:v1:/.test(body.ciphertext) ? box.open(body.ciphertext.slice(9), '') : undefined;
-    if (plain === undefined) return [400, { errors: ['cipher: message authentication failed'] }];
-    return [200, { data: { plaintext: plain.toString('base64') } }];
+    if (action === 'decrypt') return decrypted(body.ciphertext);
+    return vaultAnswer({ ciphertext: `vault:v1:${box.seal(randomBytes(body.bits / 8), '')}`, key_version: 1 });
   });
 }
 

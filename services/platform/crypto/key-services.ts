@@ -14,8 +14,9 @@ export type KeyService = {
 export class KeyServiceError extends Error {
   /** Undefined when there was no answer. */
   readonly status: number | undefined;
-  constructor(service: string, status?: number, cause?: unknown) {
-    super(status === undefined ? `${service} does not answer` : `${service} answered ${status}`, { cause });
+  constructor(service: string, status?: number, meaning?: string, cause?: unknown) {
+    const answered = status === undefined ? 'does not answer' : `answered ${status}`;
+    super([`${service} ${answered}`, meaning].filter(Boolean).join(': '), { cause });
     this.name = 'KeyServiceError';
     this.status = status;
   }
@@ -25,10 +26,23 @@ const KEY_BYTES = 32;
 const DEADLINE_MS = 5_000;
 const CONTEXT = { sallyport: 'key-encryption-key' };
 
+/** What an answer of Vault usually means to the operator. */
+const MEANINGS: Readonly<Record<number, string>> = {
+  307: 'it redirects to another node; set VAULT_ADDR to the active node or to the load balancer',
+  400: 'there is no such transit key, or the text is not encrypted under a version that it may decrypt',
+  403: 'the token is invalid or expired, or its policies lack the path',
+  404: 'there is no transit engine at VAULT_TRANSIT_MOUNT',
+  503: 'it is sealed, or has no active node',
+};
+
 type Sent = { readonly url: URL; readonly headers: Readonly<Record<string, string>>; readonly body: string };
 
 /** Follows no redirect, and takes a bounded answer within a deadline. */
-async function ask(service: string, { url, headers, body }: Sent): Promise<Record<string, unknown>> {
+async function ask(
+  service: string,
+  { url, headers, body }: Sent,
+  meanings: Readonly<Record<number, string>> = {},
+): Promise<Record<string, unknown>> {
   let answer: Response;
   let text: string;
   try {
@@ -36,9 +50,9 @@ async function ask(service: string, { url, headers, body }: Sent): Promise<Recor
     answer = await guardedFetch(rules, url, { method: 'POST', headers, body });
     text = await answer.text();
   } catch (cause) {
-    throw new KeyServiceError(service, undefined, cause);
+    throw new KeyServiceError(service, undefined, undefined, cause);
   }
-  if (answer.status !== 200) throw new KeyServiceError(service, answer.status);
+  if (answer.status !== 200) throw new KeyServiceError(service, answer.status, meanings[answer.status]);
   try {
     return JSON.parse(text) as Record<string, unknown>;
   } catch {
@@ -55,7 +69,9 @@ function textOf(service: string, answer: unknown, name: string): string {
 
 /** The transit engine of HashiCorp Vault and OpenBao. */
 function createTransit(settings: WrappedKeySettings): KeyService {
-  const { vaultUrl, transitMount, transitKey, vaultNamespace } = settings;
+  const { vaultUrl, transitKey, vaultNamespace } = settings;
+  // Vault answers a doubled slash with a redirect.
+  const transitMount = settings.transitMount.replace(/^\/+|\/+$/g, '');
   const call = async (action: string, body: object): Promise<unknown> => {
     const token = settings.vaultToken ?? readFileSync(settings.vaultTokenFile as string, 'utf8').trim();
     const url = new URL(`${vaultUrl}/v1/${transitMount}/${action}/${encodeURIComponent(transitKey)}`);
@@ -65,7 +81,7 @@ function createTransit(settings: WrappedKeySettings): KeyService {
       'x-vault-request': 'true',
       ...(vaultNamespace === undefined ? {} : { 'x-vault-namespace': vaultNamespace }),
     };
-    return (await ask('Vault', { url, headers, body: JSON.stringify(body) })).data;
+    return (await ask('Vault', { url, headers, body: JSON.stringify(body) }, MEANINGS)).data;
   };
   return {
     wrapNew: async () => textOf('Vault', await call('datakey/wrapped', { bits: KEY_BYTES * 8 }), 'ciphertext'),

@@ -112,6 +112,16 @@ test('the token of Vault may be in a file', async () => {
   }
 });
 
+test('the path of the transit engine may be written with slashes around it, and a wrong one is named', async () => {
+  const env = services.vault!.env();
+  expect(await wrapNew({ ...env, VAULT_TRANSIT_MOUNT: '/transit/' })).toMatch(/^vault:v1:/);
+  await expect(wrapNew({ ...env, VAULT_TRANSIT_MOUNT: 'nowhere' })).rejects.toThrow(
+    'Vault answered 404: there is no transit engine at VAULT_TRANSIT_MOUNT',
+  );
+  vault.failures.push(503);
+  await expect(wrapNew(env)).rejects.toThrow('Vault answered 503: it is sealed, or has no active node');
+});
+
 test('without a wrapped key no service is asked, and the settings stay as they are', async () => {
   const config = loadConfig({});
   expect(await withUnwrappedKeys(config)).toBe(config);
