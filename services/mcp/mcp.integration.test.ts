@@ -1,9 +1,12 @@
 import { request } from 'node:http';
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '#testing/flows/people.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { browserOf, challengeOf, newVerifier } from '#testing/harness/oauth.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { type Json, send } from '#testing/http-client.ts';
+import { killAgent } from '../domain/agents/manage-agents.ts';
 import { measureProgress } from '../domain/operations/progress/measure-progress.ts';
 import { recordProgress } from '../domain/operations/progress/record-progress.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
@@ -72,6 +75,18 @@ describe('access', () => {
     expect((await call(token, 'list_signing_keys')).status).toBe(401);
     const person = await newPerson(harness.api, ['admin']);
     expect((await call(person.bearer, 'list_signing_keys')).status).toBe(401);
+  });
+
+  test('with the token of an agent that was killed is refused', async () => {
+    const token = await harness.tokenOf(['keys:read']);
+    const { client_id: agentId } = decodeJwt(token) as { client_id: string };
+    const owner = await newPerson(harness.api, ['admin']);
+    const insert = `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`;
+    await harness.rows(insert, [agentId, owner.id]);
+    expect((await call(token, 'list_signing_keys')).status).toBe(200);
+    const ports = { ...harness.owner, accessChanged: () => {} };
+    await killAgent(ports, { agentId, reason: 'test' }, testCaller);
+    await expect.poll(async () => (await call(token, 'list_signing_keys')).status).toBe(401);
   });
 
   test('without the scope of a tool or resource is answered by 403 that names the scope, and recorded', async () => {
