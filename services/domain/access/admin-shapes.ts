@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { CLIENT_KEYS_MAX } from './client-auth-shapes.ts';
 
 /** Shapes shared by the contracts of the admin API. */
 
@@ -23,6 +24,14 @@ export const pageQuery = {
     .regex(/^[\w-]*$/)
     .optional(),
 };
+/** RFC 6749 §3.3. */
+const scope = z
+  .string()
+  .max(128)
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
+export const scopes = z.array(scope).max(100);
+/** A JWK set (RFC 7517 §5) of public keys; members that signatures do not need are not stored. */
+export const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) });
 /** Of a role of the installation. */
 export const roleName = z
   .string()

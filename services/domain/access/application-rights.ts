@@ -81,7 +81,7 @@ export const PERMISSION = /^[a-z][a-z_]*:[a-z][a-z_]*$/;
 /**
  * What a caller must hold to hand on these scopes: each of the installation's permissions among them, and for those of
  * applications the permission to manage applications. The same for a scope that an application may declare later: the
- * client would then have the permission without anybody having granted it.
+ * client would then have a permission that no administrator granted.
  */
 export const heldToHandOn = ({ access }: HasRights, scopes: readonly string[]): string[] => {
   const own = access.permissions();

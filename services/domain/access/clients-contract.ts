@@ -3,9 +3,9 @@ import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { signingAlgorithmRefused } from '../keys/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from './admin-shapes.ts';
+import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, scopes, text } from './admin-shapes.ts';
 import { CERTIFICATE_NAME_LENGTH_MAX } from './certificates/certificate-shapes.ts';
-import { AUTH_METHODS, CLIENT_KEYS_MAX, CLIENT_PROFILES, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
+import { AUTH_METHODS, CLIENT_PROFILES, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
 import {
   clientExists,
   clientKeysInvalid,
@@ -27,12 +27,6 @@ const clientId = z
   .min(1)
   .max(255)
   .regex(/^[\x21-\x7e]*$/);
-/** RFC 6749 §3.3. */
-const scope = z
-  .string()
-  .max(128)
-  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
-const scopes = z.array(scope).max(100);
 const grantTypes = z.array(z.enum(GRANT_TYPES)).max(8);
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
 /** OpenID Connect Back-Channel Logout §2.2; null: the client gets no logout tokens. */
@@ -55,8 +49,6 @@ const demands = z.object({
   profile: z.enum(CLIENT_PROFILES),
 });
 
-/** A JWK set (RFC 7517 §5) of public keys; members that signatures do not need are not stored. */
-const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) });
 /**
  * With `private_key_jwt` (RFC 7523): the keys of the client, or the https URL of its JWK set. With
  * `self_signed_tls_client_auth` (RFC 8705 §2.2.2) `jwks` has the certificates, in `x5c`.

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '../access/admin-shapes.ts';
-import { CLIENT_KEYS_MAX } from '../access/client-auth-shapes.ts';
+import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, scopes, text } from '../access/admin-shapes.ts';
 import { clientExists, clientKeysInvalid, clientSettingsConflict, rightsExceeded } from '../access/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX } from './agent-shapes.ts';
@@ -16,12 +15,6 @@ const agentId = z
   .regex(/^[\w-]+$/);
 const ownerId = agentId;
 const ofAgent = z.strictObject({ agent_id: agentId });
-/** RFC 6749 §3.3. */
-const scope = z
-  .string()
-  .max(128)
-  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
-const scopes = z.array(scope).max(100);
 /** What the agent can do, in its own words; no permission follows from it. */
 const capabilities = z.array(z.string().regex(/^[a-z0-9][\w.:-]{0,63}$/)).max(CAPABILITIES_MAX);
 
@@ -52,7 +45,7 @@ const registration = z.strictObject({
   owner_id: ownerId,
   /** `private_key_jwt` requires `jwks` or `jwks_uri`. */
   auth_method: z.enum(AGENT_METHODS).default('client_secret_basic'),
-  jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) }).optional(),
+  jwks: jwks.optional(),
   jwks_uri: z.string().max(512).optional(),
   /** Scopes of the tokens that it may get in exchange for tokens of its owner (RFC 8693). */
   scopes: scopes.default([]),
