@@ -11,8 +11,8 @@ const LIMIT_MAX = 100;
 
 export type ListOptions = GlobalOptions & { readonly limit: string; readonly cursor?: string };
 export type ActOptions = GlobalOptions & { readonly reason: string };
-/** A no-op: running copies see a change at their next poll, within a quarter of a second. */
-export const untold = { announceRevocations: async (): Promise<void> => {}, accessChanged: (): void => {} };
+/** The command line notifies no process: running copies see a change at their next poll, within a quarter of a second. */
+export const noNotices = { announceRevocations: async (): Promise<void> => {}, accessChanged: (): void => {} };
 
 export type Verb<O> = (ports: DatabasePorts, output: Output, options: O) => Promise<void>;
 

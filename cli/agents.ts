@@ -16,9 +16,9 @@ import {
   addReason,
   type ListOptions,
   listPage,
+  noNotices,
   onDatabase,
   pageOf,
-  untold,
 } from './admin.ts';
 import { checked, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
@@ -116,7 +116,7 @@ export function registerAgents(program: Command): void {
         const input = registrationOf(name, options);
         const access = createAccessDirectory(ports);
         await access.load();
-        const act = () => registerAgent({ ...ports, ...untold, access }, input, caller);
+        const act = () => registerAgent({ ...ports, ...noNotices, access }, input, caller);
         await actAsked(output, options, `register agent ${name} for user ${input.ownerId}`, act, (made) => [
           ...lines(made),
           ...(made.client_secret === null ? [] : [`secret  ${made.client_secret}  (shown only once)`]),
@@ -146,7 +146,7 @@ export function registerAgents(program: Command): void {
     .action((agentId: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {
         const { name } = await readAgent(ports, agentId);
-        const act = () => killAgent({ ...ports, ...untold }, { agentId, reason: options.reason }, caller);
+        const act = () => killAgent({ ...ports, ...noNotices }, { agentId, reason: options.reason }, caller);
         await actAsked(output, options, `kill agent ${name} (${agentId})`, act, lines);
       }),
     );

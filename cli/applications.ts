@@ -8,9 +8,9 @@ import {
   addReason,
   type ListOptions,
   listPage,
+  noNotices,
   onDatabase,
   pageOf,
-  untold,
 } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
 
@@ -42,7 +42,7 @@ export function registerApplications(program: Command): void {
     .action((application: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {
         const act = async () => {
-          await deleteApplication({ ...ports, ...untold }, { application, reason: options.reason }, caller);
+          await deleteApplication({ ...ports, ...noNotices }, { application, reason: options.reason }, caller);
           return { deleted: application };
         };
         await actAsked(output, options, `delete the application ${application}`, act, ({ deleted }) => [

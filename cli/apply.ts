@@ -3,7 +3,7 @@ import type { ApplicationChanges } from '../services/domain/access/application-s
 import { declareApplication, hasChanges } from '../services/domain/access/manage-applications.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { isAppError } from '../services/platform/define/error.ts';
-import { type ActOptions, addReason, onDatabase, untold } from './admin.ts';
+import { type ActOptions, addReason, noNotices, onDatabase } from './admin.ts';
 import { requireReason } from './arguments.ts';
 import { confirm } from './confirm.ts';
 import { systemCaller } from './database-ports.ts';
@@ -42,7 +42,7 @@ export function registerApply(program: Command): void {
       onDatabase<ActOptions>(command, async (database, output, options) => {
         requireReason(options.reason);
         const { declaration, refused } = readPermissionFile(name);
-        const ports = { ...database, ...untold, ownAudiences: ownAudiences() };
+        const ports = { ...database, ...noNotices, ownAudiences: ownAudiences() };
         const declare = (isDryRun: boolean) =>
           declareApplication(ports, { ...declaration, reason: options.reason, isDryRun }, caller).catch(
             (err: unknown) => {

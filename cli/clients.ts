@@ -20,9 +20,9 @@ import {
   addReason,
   type ListOptions,
   listPage,
+  noNotices,
   onDatabase,
   pageOf,
-  untold,
 } from './admin.ts';
 import { checked, wholeNumberOf } from './arguments.ts';
 import { type AskedOptions, addAlgorithms, addKeys, askedOf, keysOf, PKCE, ROTATION } from './client-options.ts';
@@ -96,7 +96,7 @@ function registrationOf(name: string, options: CreateOptions): RegisterClientInp
 async function toolsOf(ports: DatabasePorts): Promise<ManageClientsPorts> {
   const access = createAccessDirectory(ports);
   await access.load();
-  return { ...ports, ...untold, access };
+  return { ...ports, ...noNotices, access };
 }
 
 type Filters = ListOptions & {

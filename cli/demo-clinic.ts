@@ -24,7 +24,7 @@ import { systemClock } from '../services/platform/crypto/system.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { createHasher } from '../services/platform/hasher/hasher.ts';
 import { randomSecret, resolveDataDir, writeSecretFile } from '../services/platform/local/data-dir.ts';
-import { rehearsed, untold } from './admin.ts';
+import { noNotices, rehearsed } from './admin.ts';
 import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -117,7 +117,7 @@ export async function seedClinic(output: Output, options: GlobalOptions): Promis
 async function seedStaff(ports: ClinicPorts, password: string): Promise<Member[]> {
   const billing = { name: 'billing', description: 'Writes invoices', permissions: ['phi:read'], reason: 'demo clinic' };
   try {
-    await createRole({ ...ports, ...untold }, billing, system);
+    await createRole({ ...ports, ...noNotices }, billing, system);
   } catch (err) {
     if (!(isAppError(err) && err.code === 'role_exists')) throw err;
   }

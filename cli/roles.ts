@@ -12,9 +12,9 @@ import {
   addReason,
   type ListOptions,
   listPage,
+  noNotices,
   onDatabase,
   pageOf,
-  untold,
 } from './admin.ts';
 import { checked } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
@@ -45,7 +45,7 @@ export function registerRoles(program: Command): void {
       onDatabase<ActOptions & { description: string }>(command, async (ports, output, options) => {
         const { description, reason } = options;
         const input = checked(createRoleEndpoint, { name, description, permissions, reason });
-        const act = () => createRole({ ...ports, ...untold }, input, caller);
+        const act = () => createRole({ ...ports, ...noNotices }, input, caller);
         await actAsked(output, options, `create the role ${name}`, act, (role) => [line(role)]);
       }),
     );
@@ -56,7 +56,7 @@ export function registerRoles(program: Command): void {
     .action((name: string, permissions: string[], _own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {
         const input = checked(setRolePermissionsEndpoint, { permissions, reason: options.reason });
-        const act = () => setRolePermissions({ ...ports, ...untold }, { name, ...input }, caller);
+        const act = () => setRolePermissions({ ...ports, ...noNotices }, { name, ...input }, caller);
         await actAsked(output, options, `let ${name} do ${permissions.join(', ') || 'nothing'}`, act, (role) => [
           line(role),
         ]);
@@ -68,7 +68,7 @@ export function registerRoles(program: Command): void {
     .action((name: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {
         const act = async () => {
-          await deleteRole({ ...ports, ...untold }, { name, reason: options.reason }, caller);
+          await deleteRole({ ...ports, ...noNotices }, { name, reason: options.reason }, caller);
           return { deleted: name };
         };
         await actAsked(output, options, `delete the role ${name}`, act, ({ deleted }) => [`${deleted}  deleted`]);

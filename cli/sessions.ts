@@ -10,9 +10,9 @@ import {
   addReason,
   type ListOptions,
   listPage,
+  noNotices,
   onDatabase,
   pageOf,
-  untold,
 } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -53,7 +53,7 @@ export function registerSessions(program: Command): void {
       onDatabase<ActOptions & { user?: string }>(command, async (ports, output, options) => {
         const { user: userId, reason } = options;
         // The revocation also covers cached copies of the session: none is accepted afterwards.
-        const tools = { ...ports, ...untold, auth: { forget: async () => {} } };
+        const tools = { ...ports, ...noNotices, auth: { forget: async () => {} } };
         if (sessionId !== undefined && userId === undefined) {
           const act = async () => {
             await endAnySession(tools, { sessionId, reason }, caller);

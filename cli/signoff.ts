@@ -22,7 +22,7 @@ type Filters = ListOptions & { readonly state?: SignOffState; readonly role?: Si
 type DecideOptions = GlobalOptions & { readonly api?: string; readonly role: SignOffRole; readonly comment?: string };
 
 /** The person, never the command, decides: a command without a person would bypass roles and second factors. */
-function personsToken(env: NodeJS.ProcessEnv = process.env): string {
+function accessTokenOf(env: NodeJS.ProcessEnv = process.env): string {
   const token = env.SALLYPORT_TOKEN;
   if (token === undefined || token === '')
     throw new CommandError(
@@ -55,7 +55,7 @@ async function decide(decision: Decision, id: string, command: Command): Promise
   const options = command.optsWithGlobals<DecideOptions>();
   const output = createOutput(options);
   const signOffId = uuidOf(id, LISTING);
-  const authorization = `Bearer ${personsToken()}`;
+  const authorization = `Bearer ${accessTokenOf()}`;
   const api = findApi(options.api);
   const path = `/v1/handoff/signoffs/${signOffId}`;
   const asked = (await callApi(api, path, { authorization })).body as unknown as SignOffView;

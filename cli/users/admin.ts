@@ -11,10 +11,10 @@ import {
   addReason,
   type ListOptions,
   listPage,
+  noNotices,
   onAccounts,
   onDatabase,
   pageOf,
-  untold,
 } from '../admin.ts';
 import { instantOf } from '../arguments.ts';
 import { systemCaller } from '../database-ports.ts';
@@ -96,7 +96,7 @@ export function registerUserAdmin(users: Command): void {
       .action((userId: string, _own, command: Command) =>
         onAccounts<ActOptions>(command, async (ports, output, options) => {
           const { email } = await showUser(ports, userId);
-          const act = () => work({ ...ports, ...untold }, { userId, reason: options.reason }, caller);
+          const act = () => work({ ...ports, ...noNotices }, { userId, reason: options.reason }, caller);
           await actAsked(output, options, `${verb} ${email}`, act, (user) => [line(user)]);
         }),
       );
@@ -108,7 +108,7 @@ export function registerUserAdmin(users: Command): void {
       onAccounts<ActOptions & { passkeys?: boolean }>(command, async (ports, output, options) => {
         const { email } = await showUser(ports, userId);
         const { reason, passkeys = false } = options;
-        const act = () => resetFactors({ ...ports, ...untold, ...mailer() }, { userId, reason, passkeys }, caller);
+        const act = () => resetFactors({ ...ports, ...noNotices, ...mailer() }, { userId, reason, passkeys }, caller);
         const what = `remove the authenticator app${passkeys ? ' and every passkey' : ''} from ${email}`;
         await actAsked(output, options, what, act, (user) => [line(user), ...accountState(user)]);
       }),
@@ -120,7 +120,7 @@ export function registerUserAdmin(users: Command): void {
       onAccounts<ActOptions>(command, async (ports, output, options) => {
         const { email } = await showUser(ports, userId);
         const act = async () => {
-          await deleteUser({ ...ports, ...untold }, { userId, reason: options.reason }, caller);
+          await deleteUser({ ...ports, ...noNotices }, { userId, reason: options.reason }, caller);
           return { deleted: userId };
         };
         await actAsked(output, options, `delete ${email}`, act, ({ deleted }) => [`${deleted}  deleted`]);
@@ -141,7 +141,7 @@ export function registerUserAdmin(users: Command): void {
         const [work, what] = options.grant
           ? [grantRole, `give ${user.email} the role ${role}`]
           : [removeRole, `remove the role ${role} from ${user.email}`];
-        const act = () => work({ ...ports, ...untold }, { userId, role, reason: options.reason }, caller);
+        const act = () => work({ ...ports, ...noNotices }, { userId, role, reason: options.reason }, caller);
         await actAsked(output, options, what, act, (changed) => [line(changed)]);
       }),
     );

@@ -3,7 +3,7 @@ import { inviteUserEndpoint } from '#services/domain/identity/accounts/invitatio
 import { inviteAgain, inviteUser } from '#services/domain/identity/accounts/invite-user.ts';
 import { showUser } from '#services/domain/identity/users/read-users.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
-import { type ActOptions, actAsked, addReason, onAccounts, untold } from '../admin.ts';
+import { type ActOptions, actAsked, addReason, noNotices, onAccounts } from '../admin.ts';
 import { systemCaller } from '../database-ports.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { mailer } from '../mailer.ts';
@@ -48,7 +48,7 @@ export function registerUserInvitations(users: Command): void {
       onAccounts<ActOptions>(command, async (ports, output, options) => {
         const { email } = await showUser(ports, userId);
         const { reason } = options;
-        const act = () => inviteAgain({ ...ports, ...untold, ...inviter() }, { userId, reason }, caller);
+        const act = () => inviteAgain({ ...ports, ...noNotices, ...inviter() }, { userId, reason }, caller);
         await actAsked(output, options, `invite ${email} again`, act, ({ id }) => [`${id}  ${email}  invited`]);
       }),
     );
