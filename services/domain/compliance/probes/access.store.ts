@@ -87,7 +87,7 @@ const privilegedRolesRead = defineStatement(
   'compliancePrivilegedRolesRead',
   `SELECT DISTINCT role FROM role_permissions WHERE ${PRIVILEGED} ORDER BY role`,
 );
-/** The roles that everybody gets, and what they may do besides. */
+/** The roles that every user or agent gets, and their other permissions. */
 const openRolesTally = defineStatement(
   'complianceOpenRolesTally',
   tallySql(

@@ -38,7 +38,7 @@ const addressesTally = defineStatement(
   'complianceAddressesTally',
   tallySql(
     `SELECT count(*) FROM (${RECENT}) e`,
-    // An e-mail address, an IPv4 address or a token in a field that everybody who reads the log sees.
+    // An e-mail address, an IPv4 address or a token in a field that every reader of the log sees.
     `SELECT seq AS resource FROM (${RECENT}) e
      WHERE detail::text ~ '[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+[.][A-Za-z]{2,}|eyJ[A-Za-z0-9_-]{8,}[.]|[^0-9.]([0-9]{1,3}[.]){3}[0-9]{1,3}[^0-9.]'`,
   ),
