@@ -15,7 +15,7 @@ import { systemClock } from '../platform/crypto/system.ts';
 import { unauthenticated } from '../platform/errors.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 
-/** Few clients use this server; the API keeps the tokens of everybody. */
+/** Smaller than the cache of the API: few clients use this server. */
 const TOKEN_CACHE_BYTES = 8 * 1_048_576;
 
 /** Builds and loads the ports and in-memory views of one MCP process. Throws if it cannot start. */

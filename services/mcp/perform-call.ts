@@ -36,7 +36,7 @@ export type McpCallContext = { readonly caller: Caller; readonly trace: RequestT
 /** W3C Trace Context §3.2. */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** Step-up: a caller without the permission is told which scope to request, and the denial is recorded. */
+/** Step-up: the answer to a caller without the permission names the scope to request, and the denial is recorded. */
 export function challengeOf(
   ports: McpPorts,
   { name, permission }: { readonly name: string; readonly permission: string | null },
@@ -73,9 +73,11 @@ export async function perform(
   const trace = isContinued ? startServerSpan({ traceparent }, 'POST', `mcp ${name}`) : ofRequest;
   const { traceId } = trace;
   const traced = { traceId, traceparent: traceparentOf(trace) };
-  const asked: Caller = { ...caller, request: withTrace(caller.request, traced) };
+  const tracedCaller: Caller = { ...caller, request: withTrace(caller.request, traced) };
   try {
-    const result = await runInSpan(trace, () => auditMcpCall(ports, { method, name }, asked, () => work(asked)));
+    const result = await runInSpan(trace, () =>
+      auditMcpCall(ports, { method, name }, tracedCaller, () => work(tracedCaller)),
+    );
     return { result, ...traced };
   } catch (err) {
     const error = isAppError(err) ? err : internalError({ cause: err });

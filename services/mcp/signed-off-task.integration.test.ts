@@ -4,9 +4,10 @@ import { newPerson } from '#testing/flows/people.ts';
 import { createLogHarness } from '#testing/harness/log.ts';
 import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
 import type { Json } from '#testing/http-client.ts';
+import { outcomeOf } from '#testing/outcome.ts';
 import { sealEvents } from '../domain/audit/seal/seal-events.ts';
 import { createLogSigner } from '../domain/keys/log/log-keys.ts';
-import { advanceTasks, beginTask } from '../domain/operations/tasks/manage-tasks.ts';
+import { advanceTasks, beginTask, readTask } from '../domain/operations/tasks/manage-tasks.ts';
 import type { Caller } from '../domain/ports.ts';
 import { decideSignOff } from '../domain/signoff/decide-signoff.ts';
 import { readSignOff } from '../domain/signoff/read-signoff.ts';
@@ -219,6 +220,19 @@ describe('an approved act of a caller who may no longer ask for it is not run', 
     expect(await stateOf(taskId)).toMatchObject({ is_error: true, result: { code: 'permission_missing' } });
     expect(await rotations()).toBe(before);
   });
+});
+
+test('crossed ids: the task of a user is unknown through another client, and refused without its permission', async () => {
+  const [mine, other] = [await harness.newClient([]), await harness.newClient([])];
+  const { id } = await newPerson(harness.api, ['admin']);
+  const permissions = new Set(['keys:manage']);
+  const begun = userCaller(id, { clientId: mine.client_id, permissions });
+  const taskId = await beginAs(begun);
+  const outcome = (caller: Caller) => outcomeOf(readTask(harness.owner, taskId, caller));
+  expect(await outcome(begun)).toBe('ok');
+  expect(await outcome({ ...begun, clientId: other.client_id })).toBe('task_unknown');
+  expect(await outcome(clientCaller(mine.client_id, ['keys:manage']))).toBe('task_unknown');
+  expect(await outcome({ ...begun, permissions: new Set() })).toBe('permission_missing');
 });
 
 test('an approved act of a client that was disabled meanwhile is not run', async () => {

@@ -11,7 +11,7 @@ import { rotateKeysEndpoint } from '../domain/keys/contract.ts';
 import {
   beginTask,
   cancelTask,
-  hurryTask,
+  checkTaskSoon,
   POLL_MS,
   permissionOfTask,
   readTask,
@@ -102,7 +102,7 @@ const plainTaskOf = (row: TaskRow) => ({
   message: row.message,
   ...(row.state === 'completed' ? { result: row.result ?? {}, is_error: row.isError } : {}),
   ...(row.state === 'working' || row.state === 'input_required'
-    ? { next: 'Call read_task to see what became of it.' }
+    ? { next: 'Call read_task to get its state, and its result.' }
     : {}),
 });
 
@@ -135,7 +135,7 @@ export function registerTasks(server: McpServer, ports: McpPorts, context: McpCa
   );
   server.server.setRequestHandler('tasks/update', { params: byTask }, ({ taskId: id }, { mcpReq }) =>
     answerTo('tasks/update', mcpReq._meta, async (caller) => {
-      await hurryTask(ports, id, caller);
+      await checkTaskSoon(ports, id, caller);
       return {};
     }),
   );
@@ -183,7 +183,7 @@ function registerPlainTools(server: McpServer, ports: McpPorts, context: McpCall
   plain('read_task', 'Read a task', 'Read the state of a task that you began, and its result.', true, (id, caller) =>
     readTask(ports, id, caller),
   );
-  plain('cancel_task', 'Cancel a task', 'Give up a task that you began.', false, (id, caller) =>
+  plain('cancel_task', 'Cancel a task', 'Cancel a task that you began.', false, (id, caller) =>
     cancelTask(ports, id, caller),
   );
 }

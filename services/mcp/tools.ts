@@ -20,7 +20,7 @@ import { listSignOffsEndpoint } from '../domain/signoff/contract.ts';
 import { listSignOffs } from '../domain/signoff/read-signoff.ts';
 import { readTokenStatisticsEndpoint } from '../domain/tokens/contract.ts';
 import { readTokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
-import type { Endpoint } from '../platform/define/endpoint.ts';
+import { permissionOf } from '../platform/define/endpoint.ts';
 
 export type ToolPorts = Pick<Ports, 'sql' | 'transact'> & HasKeyRing;
 
@@ -29,18 +29,12 @@ export type Tool<Input extends z.ZodObject = z.ZodObject> = {
   readonly name: string;
   readonly title: string;
   readonly description: string;
-  /** Also the scope that a token needs; null for every caller. */
+  /** That of the endpoint that does the same, and the scope that a token needs; null: none. */
   readonly permission: string | null;
   readonly input: Input;
   /** URI, or URI template (RFC 6570) with members of the input. */
   readonly resource?: string;
   run(ports: ToolPorts, input: z.output<Input>, caller: Caller): object | Promise<object>;
-};
-
-/** The permission of the endpoint that does the same: one rule for both ways. */
-const permissionOf = ({ auth }: Pick<Endpoint, 'auth'>): string => {
-  if (auth === 'public' || auth.permission === undefined) throw new Error('the endpoint requires no permission');
-  return auth.permission;
 };
 
 const tool = <Input extends z.ZodObject>(made: Tool<Input>): Tool => made as unknown as Tool;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rateClassOf } from './endpoint.ts';
+import { permissionOf, rateClassOf } from './endpoint.ts';
 
 test('every endpoint has a rate class: the declared one, else one derived from path and method', () => {
   expect(rateClassOf({ method: 'GET', path: '/v1/keys' })).toBe('read');
@@ -7,4 +7,9 @@ test('every endpoint has a rate class: the declared one, else one derived from p
   expect(rateClassOf({ method: 'GET', path: '/v1/admin/users' })).toBe('admin');
   expect(rateClassOf({ method: 'POST', path: '/v1/administrators' })).toBe('write');
   expect(rateClassOf({ method: 'POST', path: '/v1/admin/users', limit: 'credential' })).toBe('credential');
+});
+
+test('the permission of an endpoint is never guessed: one without a permission throws', () => {
+  expect(permissionOf({ auth: { accepts: ['bearer'], permission: 'keys:read' } })).toBe('keys:read');
+  for (const auth of ['public', { accepts: ['bearer'] }] as const) expect(() => permissionOf({ auth })).toThrow();
 });

@@ -22,6 +22,12 @@ type EndpointAuth =
       readonly stepUp?: true | 'two_factors' | 'of_others';
     };
 
+/** The permission that an endpoint requires. Throws if it requires none. */
+export function permissionOf({ auth }: { readonly auth: EndpointAuth }): string {
+  if (auth === 'public' || auth.permission === undefined) throw new Error('the endpoint requires no permission');
+  return auth.permission;
+}
+
 /**
  * The bucket in which a request counts, besides the caller's. `validate`: counted in memory, thousands a second;
  * `token`: issues or ends tokens; `credential`: tries a password, a code or a link, or sends mail;

@@ -1,3 +1,4 @@
+import { permissionOf } from '#services/platform/define/endpoint.ts';
 import type { Enqueue, Job } from '#services/platform/define/job.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { requestReportEndpoint } from '../../compliance/contract.ts';
@@ -6,11 +7,11 @@ import type { Caller, Ports } from '../../ports.ts';
 import { taskUnknown } from '../errors.ts';
 import { reportTask } from './report-task.ts';
 import { type RotateBeginPorts, type RotatePorts, rotateKeysTask } from './signed-off-task.ts';
-import { ownerCaller, permissionOf } from './task-kind.ts';
+import { ownerCaller } from './task-kind.ts';
 import {
   changeTask,
+  checkSoon,
   insertTask,
-  lookSoon,
   purgeTasks,
   readDueTasks,
   readTaskRow,
@@ -31,17 +32,17 @@ export type TaskKindName = keyof typeof kinds;
 const ID_BYTES = 18;
 const PAGE = 50;
 const PAGES_MAX = 40;
-/** After a failure of ours the task is looked at again later. */
+/** When a task is checked again after a check failed. */
 const AGAIN_SECONDS = 30;
 
-/** Wakes the workers; without Redis their timetable looks. */
+/** Wakes the workers; without Redis they check by their timetable. */
 export type HasTaskWake = { readonly wakeTasks: () => void };
 export const taskWake = (enqueue: Enqueue, job: Job): HasTaskWake => ({
   wakeTasks: () => void enqueue(job, {}, { dedupe: 'wake' }).catch(() => {}),
 });
 
 type TaskPorts = Pick<Ports, 'sql'> & RotateBeginPorts & HasTaskWake;
-type LookPorts = Pick<Ports, 'log'> & RotatePorts;
+type AdvancePorts = Pick<Ports, 'log'> & RotatePorts;
 
 /** Who began a task. A delegated token counts as its user by that client. Throws `permission_missing` for others. */
 function ownerOf(caller: Caller): TaskOwner {
@@ -49,6 +50,9 @@ function ownerOf(caller: Caller): TaskOwner {
   if (caller.kind === 'user') return { kind: 'user', id: caller.userId, clientId: caller.clientId };
   throw permissionMissing();
 }
+
+const hasPermission = (caller: Caller, permission: string): boolean =>
+  'permissions' in caller && caller.permissions.has(permission);
 
 /** Begins long work. The task is stored before its id is returned, so that any copy answers for it. */
 export async function beginTask(
@@ -64,16 +68,20 @@ export async function beginTask(
   return row;
 }
 
-/** A task for the caller that began it; to others it is an unknown one. Throws `task_unknown` (404). */
+/**
+ * A task for the caller that began it, while the caller has the permission; to others it is an unknown one. Throws
+ * `permission_missing` (403), `task_unknown` (404).
+ */
 export async function readTask({ sql }: Pick<Ports, 'sql'>, id: string, caller: Caller): Promise<TaskRow> {
   const { kind, id: callerId, clientId } = ownerOf(caller);
   const row = await readTaskRow(sql, id);
   if (row === undefined || row.callerKind !== kind || row.callerId !== callerId || row.clientId !== clientId)
     throw taskUnknown();
+  if (!hasPermission(caller, permissionOfTask[row.kind as TaskKindName])) throw permissionMissing();
   return row;
 }
 
-/** Gives a task up. One that ended stays as it is, and one whose act runs goes on. Throws `task_unknown` (404). */
+/** Cancels a task. One that ended stays as it is, and one whose act runs goes on. Throws as `readTask`. */
 export async function cancelTask(ports: TaskPorts, id: string, caller: Caller): Promise<TaskRow> {
   const row = await readTask(ports, id, caller);
   if (row.state === 'completed' || row.state === 'cancelled') return row;
@@ -82,19 +90,19 @@ export async function cancelTask(ports: TaskPorts, id: string, caller: Caller): 
   return (await changeTask(ports.sql, id, change)) ?? readTask(ports, id, caller);
 }
 
-/** The client has answered, or asks for a look now. Throws `task_unknown` (404). */
-export async function hurryTask(ports: TaskPorts, id: string, caller: Caller): Promise<void> {
+/** Has a task checked now, because its client says that a person has answered. Throws as `readTask`. */
+export async function checkTaskSoon(ports: TaskPorts, id: string, caller: Caller): Promise<void> {
   await readTask(ports, id, caller);
-  await lookSoon(ports.sql, id);
+  await checkSoon(ports.sql, id);
   ports.wakeTasks();
 }
 
 /**
- * Looks at the open tasks that are due and stores what became of them. A task of which the look fails is looked at again
- * later and holds up no other. Each look is safe to repeat.
+ * Checks the open tasks that are due and stores their new states. A task whose check fails is checked again later and
+ * delays no other. Each check is safe to repeat.
  */
 export async function advanceTasks(
-  ports: LookPorts,
+  ports: AdvancePorts,
   { signal }: { readonly signal: AbortSignal },
   caller: Caller,
 ): Promise<void> {
@@ -106,12 +114,12 @@ export async function advanceTasks(
   await purgeTasks(ports.sql, TASK_SECONDS);
 }
 
-async function advanceOne(ports: LookPorts, task: TaskRow, caller: Caller): Promise<void> {
+async function advanceOne(ports: AdvancePorts, task: TaskRow, caller: Caller): Promise<void> {
   try {
     const change = await kinds[task.kind as TaskKindName].advance(ports, task, ownerCaller(task, caller));
     await changeTask(ports.sql, task.id, change);
   } catch (err) {
-    ports.log.warn({ err, kind: task.kind }, 'a look at a task failed and will be repeated');
+    ports.log.warn({ err, kind: task.kind }, 'checking a task failed; it will be checked again');
     await changeTask(ports.sql, task.id, { state: task.state, message: task.message, afterSeconds: AGAIN_SECONDS });
   }
 }

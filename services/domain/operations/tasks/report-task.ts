@@ -4,7 +4,7 @@ import { cancelReport, requestReport } from '../../compliance/reports/request-re
 import type { Ports } from '../../ports.ts';
 import type { TaskKind } from './task-kind.ts';
 
-const LOOK_SECONDS = 5;
+const CHECK_SECONDS = 5;
 
 /** Builds a compliance report; the workers of reports do the work. */
 export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random'>, Pick<Ports, 'sql'>> = {
@@ -19,7 +19,7 @@ export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random'>, Pick<Ports
     if (status === 'cancelled') return { state: 'cancelled', message: 'The report was cancelled.' };
     if (status === 'failed')
       return { state: 'completed', message: 'The report could not be built.', result: report, isError: true };
-    return { state: 'working', message: `The report is ${status}: ${progress} %.`, afterSeconds: LOOK_SECONDS };
+    return { state: 'working', message: `The report is ${status}: ${progress} %.`, afterSeconds: CHECK_SECONDS };
   },
   cancel: async (ports, { subjectId }, caller) => {
     try {

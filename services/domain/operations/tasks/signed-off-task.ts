@@ -1,3 +1,4 @@
+import { permissionOf } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import type { HasAccess } from '../../access/access-directory.ts';
 import { readSecurityScore } from '../../compliance/read-security-score.ts';
@@ -10,13 +11,13 @@ import { signOffUnfinished } from '../../signoff/errors.ts';
 import { readReceipt, readSignOff } from '../../signoff/read-signoff.ts';
 import { type HasSignOffLimit, requestSignOff } from '../../signoff/request-signoff.ts';
 import { runSignedOff, WITHDRAWN, withdrawSignOff } from '../../signoff/run-signoff.ts';
-import { permissionOf, type TaskKind } from './task-kind.ts';
+import type { TaskKind } from './task-kind.ts';
 import { holdsPermission, type TaskChange, type TaskRow } from './tasks.store.ts';
 
 const ACT = 'keys.rotate';
 const PERMISSION = permissionOf(rotateKeysEndpoint);
 const ROLES = ['tech_lead', 'security_reviewer'] as const;
-const LOOK_SECONDS = 2;
+const CHECK_SECONDS = 2;
 
 export type RotateBeginPorts = Pick<Ports, 'transact' | 'random'> & HasSignOffLimit;
 export type RotatePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasAccess & HasKeysChanged;
@@ -30,7 +31,7 @@ const refused = (code: string, task: TaskRow, detail: object = {}): TaskChange =
 
 /**
  * Rotates the signing keys once people in two roles have approved exactly these arguments. `runSignedOff` starts an
- * approved act at most once, whatever repeats a look, so a worker that dies meanwhile never rotates twice.
+ * approved act at most once, whatever repeats a check, so a worker that dies meanwhile never rotates twice.
  */
 export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
   begin: async (ports, input, caller) => {
@@ -45,12 +46,12 @@ export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
         return {
           state: 'input_required',
           message: `Waits for approval by ${signOff.waiting_for.join(' and ')}.`,
-          afterSeconds: LOOK_SECONDS,
+          afterSeconds: CHECK_SECONDS,
         };
       case 'approved':
         return run(ports, task, caller);
       case 'running':
-        return { state: 'working', message: 'The act is running.', afterSeconds: LOOK_SECONDS };
+        return { state: 'working', message: 'The act is running.', afterSeconds: CHECK_SECONDS };
       case 'done':
       case 'failed': {
         const receipt = await receiptOf(ports, task, caller);

@@ -27,7 +27,7 @@ export type TaskChange = {
   readonly message: string;
   readonly result?: Readonly<Record<string, unknown>>;
   readonly isError?: boolean;
-  /** When to look again; not for a task that ended. */
+  /** When to check again; not for a task that ended. */
   readonly afterSeconds?: number;
 };
 
@@ -42,7 +42,7 @@ const mcpTaskInsert = defineStatement(
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING ${COLUMNS}`,
 );
 const mcpTaskRead = defineStatement('mcpTaskRead', `SELECT ${COLUMNS} FROM mcp_tasks WHERE id = $1`);
-// Reads the index of open tasks, oldest look first.
+// Reads the index of open tasks, those that are due the longest first.
 const mcpTasksDue = defineStatement(
   'mcpTasksDue',
   `SELECT ${COLUMNS} FROM mcp_tasks WHERE ${OPEN} AND next_look_at <= now() ORDER BY next_look_at LIMIT $1`,
@@ -109,6 +109,6 @@ export async function changeTask(sql: Sql, id: string, change: TaskChange): Prom
 export const holdsPermission = async (sql: Sql, userId: string, permission: string): Promise<boolean> =>
   (await sql.query(mcpTaskPermissionHeld, [userId, permission])).length === 1;
 
-export const lookSoon = (sql: Sql, id: string): Promise<unknown> => sql.query(mcpTaskLook, [id]);
+export const checkSoon = (sql: Sql, id: string): Promise<unknown> => sql.query(mcpTaskLook, [id]);
 
 export const purgeTasks = (sql: Sql, keptSeconds: number): Promise<unknown> => sql.query(mcpTasksPurge, [keptSeconds]);
