@@ -2,7 +2,11 @@ package verifier_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -181,4 +185,68 @@ func TestASilentStreamIsOpenedAgain(t *testing.T) {
 	}))
 	expect(t, "token", codeOf(v, issuer.Mint(nil)), verifier.CodeActive)
 	eventually(t, "two attempts", func() bool { return len(seen.failures("feed_failed")) >= 2 })
+}
+
+func TestAHostileAnswerOfTheFeedIsBoundedAndChangesNothing(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{Algorithm: verifier.EdDSA})
+	f, other := newForger(issuer), newForger(issuer)
+	keys, _ := json.Marshal(map[string]any{"keys": []any{f.jwk}})
+	var hostile atomic.Pointer[func(*http.Request) (*http.Response, error)]
+	transport := roundTrip(func(request *http.Request) (*http.Response, error) {
+		if request.URL.Path == jwksPath {
+			return answer(200, string(keys)), nil
+		}
+		if respond := hostile.Load(); respond != nil {
+			return (*respond)(request)
+		}
+		return answer(200, f.sign(map[string]any{"entries": entryOf(10, "a")})), nil
+	})
+	follow := func(feed string) (*verifier.Verifier, *events) {
+		return open(t, changed(issuer, func(o *verifier.Options) {
+			o.Feed, o.FeedInterval, o.Timeout, o.Transport = feed, time.Minute, 200*time.Millisecond, transport
+		}))
+	}
+	body := func(text string) func(*http.Request) (*http.Response, error) {
+		return func(*http.Request) (*http.Response, error) { return answer(200, text), nil }
+	}
+	v, seen := follow(verifier.FeedPoll)
+	expect(t, "ready", v.Ready(background), nil)
+	for name, respond := range map[string]func(*http.Request) (*http.Response, error){
+		"500":         func(*http.Request) (*http.Response, error) { return answer(500, ""), nil },
+		"a redirect":  func(*http.Request) (*http.Response, error) { return answer(302, ""), nil },
+		"10 MB":       body(f.sign(map[string]any{"epoch": 11, "entries": entryOf(11, strings.Repeat("b", 10_000_000))})),
+		"cut off":     body(f.sign(map[string]any{"epoch": 11})[:200]),
+		"another key": body(other.sign(map[string]any{"epoch": 11})),
+		"silence": func(request *http.Request) (*http.Response, error) {
+			<-request.Context().Done()
+			return nil, request.Context().Err()
+		},
+	} {
+		respond := respond
+		hostile.Store(&respond)
+		count := len(seen.failures("feed_failed"))
+		v.Refresh(background)
+		expect(t, name+": failures", len(seen.failures("feed_failed")), count+1)
+		expect(t, name+": epoch", v.State().Epoch, int64(10))
+		expect(t, name+": revocations", v.State().Revocations, 1)
+	}
+
+	parts := func(request *http.Request) (*http.Response, error) {
+		since, _ := strconv.Atoi(request.URL.Query().Get("since"))
+		return answer(200, f.sign(map[string]any{"since": since, "epoch": since + 1, "complete": false})), nil
+	}
+	hostile.Store(&parts)
+	endless, failed := follow(verifier.FeedPoll)
+	expect(t, "endless parts", endless.Refresh(background), false)
+	expect(t, "endless parts: reported", hasText(failed.failures("feed_failed"), "no end"), true)
+
+	hostile.Store(nil)
+	stream, failed := follow(verifier.FeedSSE)
+	expect(t, "stream", stream.Ready(background), nil)
+	long := body("data: " + strings.Repeat("A", 10_000_000) + "\n\n")
+	hostile.Store(&long)
+	eventually(t, "an event of 10 MB is cut off", func() bool {
+		return hasText(failed.failures("feed_failed"), "cut off")
+	})
+	expect(t, "stream: epoch", stream.State().Epoch, int64(10))
 }
