@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   type Arrived,
   type HandoffHarness,
@@ -16,6 +16,8 @@ let harness: HandoffHarness;
 let keys: Server;
 let api: string;
 let fetches = 0;
+/** The key set that is published; null: the API is down. */
+let published: (() => string) | null;
 const done: { readonly seq: number; readonly subject: string; readonly isLate: boolean }[] = [];
 let isBroken = false;
 let store: EventStore;
@@ -26,7 +28,8 @@ beforeAll(async () => {
   harness = await openHandoffHarness();
   keys = createServer((_request, response) => {
     fetches += 1;
-    response.end(harness.keyRing.jwks().body);
+    if (published === null) response.writeHead(503);
+    response.end(published?.());
   });
   await new Promise<void>((listening) => keys.listen(0, '127.0.0.1', listening));
   api = `http://127.0.0.1:${portOf(keys)}`;
@@ -39,12 +42,15 @@ beforeEach(async () => {
   await harness.reset();
   done.length = 0;
   isBroken = false;
+  published = () => harness.keyRing.jwks().body;
   store = createMemoryStore(({ data, subject }, isLate) => {
     if (isBroken) throw new Error('the database of the receiver is down');
     done.push({ seq: data.seq, subject, isLate });
   });
   harness.listenWith(receiver());
 });
+
+afterEach(() => void vi.useRealTimers());
 
 const receiver = (issuer = ISSUER) => createEventReceiver({ api, issuer, url: harness.url, store });
 const seqs = (): number[] => done.map(({ seq }) => seq);
@@ -181,6 +187,24 @@ describe('a receiver refuses', () => {
     harness.listenWith(receiver());
     expect(await post(harness.arrived.at(-1) as Arrived)).toBe(401);
     expect(done).toEqual([]);
+  });
+
+  test('forgery: a key that leaked, five minutes after it was withdrawn; and every key while none can be fetched', async () => {
+    const one = await sentOnce();
+    vi.useFakeTimers({ toFake: ['performance'] });
+    expect(await post(one)).toBe(204);
+    published = () => '{"keys":[]}';
+    vi.advanceTimersByTime(299_000);
+    expect(await post(one)).toBe(204);
+    vi.advanceTimersByTime(1_000);
+    expect(await post(one)).toBe(401);
+    published = null;
+    vi.advanceTimersByTime(300_000);
+    expect([await post(one), await post(one)]).toEqual([503, 503]);
+    published = () => harness.keyRing.jwks().body;
+    vi.advanceTimersByTime(10_000);
+    expect(await post(one)).toBe(204);
+    expect(done).toHaveLength(1);
   });
 
   test('denial of service: a body without end; and unknown keys make it fetch the key set once', async () => {

@@ -17,6 +17,8 @@ const CLOCK_SECONDS = 60;
 const SIGNATURE_SECONDS_MAX = 300;
 /** Keys are fetched again for an unknown `keyid`, but not more often than this. */
 const REFETCH_MS = 10_000;
+/** A key that is no longer published, such as a leaked one, is accepted for this time at most. */
+const KEYS_MS = 300_000;
 const COVERED = '"@method" "@target-uri" "content-type" "content-digest" "idempotency-key"';
 const INPUT = new RegExp(
   `^sallyport=(\\(${COVERED}\\);created=(\\d{1,12});expires=(\\d{1,12});keyid="([\\w.-]{1,128})";alg="([\\w-]{1,32})";tag="sallyport-handoff")$`,
@@ -45,22 +47,27 @@ function verifies(key: KeyObject, alg: string, base: string, signature: Buffer):
 /** Finds keys by id in the key set of the API. */
 function createKeys(api: string): (kid: string) => Promise<KeyObject | undefined> {
   let keys = new Map<string, KeyObject>();
+  let triedAt = Number.NEGATIVE_INFINITY;
   let fetchedAt = Number.NEGATIVE_INFINITY;
+  const isOld = (): boolean => performance.now() - fetchedAt >= KEYS_MS;
   async function load(): Promise<void> {
-    fetchedAt = performance.now();
+    triedAt = performance.now();
     const answer = await fetch(`${api}/.well-known/jwks.json`, { signal: AbortSignal.timeout(5_000) });
     if (!answer.ok) throw new Error(`the key set answers ${answer.status}`);
     const set = (await answer.json()) as { readonly keys: readonly (JsonWebKey & { readonly kid: string })[] };
     keys = new Map(set.keys.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: 'jwk' })]));
+    fetchedAt = triedAt;
   }
   let loading: Promise<void> | undefined;
   return async (kid) => {
-    if (!keys.has(kid) && (loading || performance.now() - fetchedAt >= REFETCH_MS)) {
+    if ((isOld() || !keys.has(kid)) && (loading || performance.now() - triedAt >= REFETCH_MS)) {
       loading ??= load().finally(() => {
         loading = undefined;
       });
       await loading;
     }
+    // The API does not answer: the event is sent again later.
+    if (isOld()) throw new Error('the key set is too old');
     return keys.get(kid);
   };
 }
