@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { requestReport } from '#services/domain/compliance/reports/request-report.ts';
 import { createTestPorts, testCaller } from '#testing/harness/ports.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import { residentMbOf } from '../lib/cpu-time.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';
 import type { LoadResult } from '../lib/load-loop.ts';
 import { alternate, medianOf, type Rounds } from '../lib/rounds.ts';
@@ -27,10 +27,6 @@ type Built = { readonly seconds: number; readonly peakMb: number; readonly grown
 type Phase = 'quiet' | 'reporting';
 type Measured = LoadResult & { readonly built: Built | null };
 
-const residentMb = (pid: number): number => {
-  const [, kb = '0'] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kb) / 1_024;
-};
 const p99Of = (result: LoadResult): number => streamOf(result, 'validate').latency.p99Ms;
 
 async function run(context: BenchContext): Promise<readonly Figure[]> {
@@ -76,12 +72,12 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
   /** Memory is that of the worker whose memory grew most: the one that built the report. */
   async function build(): Promise<Built> {
     const workers = Object.entries(product.processes()).flatMap(([name, pid]) =>
-      name.startsWith('worker') ? [{ pid, startMb: residentMb(pid), peakMb: 0 }] : [],
+      name.startsWith('worker') ? [{ pid, startMb: residentMbOf(pid), peakMb: 0 }] : [],
     );
     const { report_id } = await requestReport(ports, testCaller);
     const until = Date.now() + LONGEST_MS;
     for (let isEnded = 0; isEnded === 0; await sleep(LOOK_EVERY_MS)) {
-      for (const worker of workers) worker.peakMb = Math.max(worker.peakMb, residentMb(worker.pid));
+      for (const worker of workers) worker.peakMb = Math.max(worker.peakMb, residentMbOf(worker.pid));
       isEnded = await number('SELECT count(ended_at) FROM compliance_reports WHERE id = $1', [report_id]);
       if (Date.now() > until) throw new Error(`no report after ${LONGEST_MS} ms`);
     }

@@ -16,7 +16,10 @@ import { latency } from './latency.ts';
 import { login } from './login.ts';
 import { loginStorm } from './login-storm.ts';
 import { loginTiming } from './login-timing.ts';
+import { mcpReads } from './mcp-reads.ts';
+import { openTasks } from './open-tasks.ts';
 import { phi } from './phi.ts';
+import { progress } from './progress.ts';
 import { rateLimits } from './rate-limits.ts';
 import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
@@ -53,6 +56,9 @@ const benches: readonly Bench[] = [
   loginTiming,
   cleanup,
   workers,
+  progress,
+  mcpReads,
+  openTasks,
   complianceReport,
   phi,
   verifierTypescript,

@@ -44,9 +44,14 @@ export const newApiKey = async (api: string, client: ClientCredentials): Promise
   return made.secret;
 };
 
-export const clientToken = async (api: string, client: ClientCredentials): Promise<string> => {
+/** @param resource the audience of the token; the client's default unless given */
+export const clientToken = async (api: string, client: ClientCredentials, resource?: string): Promise<string> => {
   const headers = { 'content-type': 'application/x-www-form-urlencoded', ...basic(client) };
-  const answer = await post(`${api}/oauth2/token`, headers, 'grant_type=client_credentials', 200);
+  const form = new URLSearchParams({
+    grant_type: 'client_credentials',
+    ...(resource === undefined ? {} : { resource }),
+  });
+  const answer = await post(`${api}/oauth2/token`, headers, form.toString(), 200);
   return (answer as Tokens).access_token;
 };
 

@@ -29,6 +29,8 @@ export type WorkloadSpec =
   | { readonly kind: 'refresh'; readonly stock: string }
   /** One GET with these headers, which is answered 200. */
   | { readonly kind: 'get'; readonly path: string; readonly headers: Readonly<Record<string, string>> }
+  /** Calls tools of the MCP server: a stock of `{name, arguments}` in JSON, over and over. */
+  | { readonly kind: 'mcp_call'; readonly bearer: string; readonly stock: string }
   | { readonly kind: 'login'; readonly emails: string; readonly password: string }
   | { readonly kind: 'sign_up'; readonly prefix: string; readonly password: string; readonly collect: string };
 
@@ -155,6 +157,38 @@ function clientAssertion(url: URL, clientId: string, issuer: string, jwk: JsonWe
   };
 }
 
+const MCP_REVISION = '2026-07-28';
+const mcpMeta = {
+  'io.modelcontextprotocol/protocolVersion': MCP_REVISION,
+  'io.modelcontextprotocol/clientInfo': { name: 'load', version: '1' },
+  'io.modelcontextprotocol/clientCapabilities': {},
+};
+
+function mcpCall(url: URL, bearer: string, calls: readonly string[]): Workload {
+  const requests = calls.map((call) => {
+    const params = { ...(JSON.parse(call) as { readonly name: string }), _meta: mcpMeta };
+    const headers = {
+      ...json,
+      accept: 'application/json, text/event-stream',
+      authorization: `Bearer ${bearer}`,
+      'mcp-protocol-version': MCP_REVISION,
+      'mcp-method': 'tools/call',
+      'mcp-name': params.name,
+    };
+    const message = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
+    return requestBytes('POST', url, url.pathname, headers, message);
+  });
+  let at = 0;
+  return {
+    next: () => requests[at++ % requests.length],
+    judge: (_slot, answer) => {
+      const { status, body } = answer;
+      const isResult = body.includes('"structuredContent":') && !body.includes('"isError":true');
+      return status === 200 && isResult ? 'ok' : failureOf(answer);
+    },
+  };
+}
+
 function login(url: URL, emails: readonly string[], password: string): Workload {
   const requests = emails.map((email) =>
     requestBytes('POST', url, '/api/auth/signin', json, JSON.stringify({ email, password })),
@@ -238,6 +272,8 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
       const request = requestBytes('GET', url, spec.path, spec.headers);
       return { next: () => request, judge: (_slot, answer) => (answer.status === 200 ? 'ok' : failureOf(answer)) };
     }
+    case 'mcp_call':
+      return mcpCall(url, spec.bearer, stockOf(stocks, spec.stock));
     case 'login':
       return login(url, stockOf(stocks, spec.emails), spec.password);
     case 'sign_up':
