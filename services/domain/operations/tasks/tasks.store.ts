@@ -29,6 +29,8 @@ export type TaskChange = {
   readonly isError?: boolean;
   /** When to check again; not for a task that ended. */
   readonly afterSeconds?: number;
+  /** If given, `afterSeconds` grows to this with the age of the task. */
+  readonly upToSeconds?: number;
 };
 
 const COLUMNS = `id, kind, caller_kind AS "callerKind", caller_id AS "callerId", client_id AS "clientId", arguments, state,
@@ -47,12 +49,14 @@ const mcpTasksDue = defineStatement(
   'mcpTasksDue',
   `SELECT ${COLUMNS} FROM mcp_tasks WHERE ${OPEN} AND next_look_at <= now() ORDER BY next_look_at LIMIT $1`,
 );
-// By the primary key; a task that ended meanwhile is not found.
+// By the primary key; a task that ended meanwhile is not found. A twentieth of its age keeps checks of 10,000 tasks
+// that wait for people for hours from taking a worker's whole time.
 const mcpTaskChange = defineStatement(
   'mcpTaskChange',
   `UPDATE mcp_tasks SET state = $2, message = $3, result = coalesce($4, result), is_error = $5,
      updated_at = CASE WHEN state = $2 AND message = $3 THEN updated_at ELSE clock_timestamp() END,
-     next_look_at = clock_timestamp() + make_interval(secs => $6)
+     next_look_at = clock_timestamp() + make_interval(
+       secs => greatest($6, least($7, extract(epoch FROM clock_timestamp() - created_at)::float8 / 20)))
    WHERE id = $1 AND ${OPEN} RETURNING ${COLUMNS}`,
 );
 const mcpTaskLook = defineStatement(
@@ -99,9 +103,10 @@ export const readDueTasks = (sql: Sql, limit: number): Promise<TaskRow[]> => sql
 
 /** Undefined when the task has ended. */
 export async function changeTask(sql: Sql, id: string, change: TaskChange): Promise<TaskRow | undefined> {
-  const { state, message, result, isError = false, afterSeconds = 0 } = change;
+  const { state, message, result, isError = false, afterSeconds = 0, upToSeconds = afterSeconds } = change;
   const stored = result === undefined ? null : JSON.stringify(result);
-  const [row] = await sql.query<TaskRow>(mcpTaskChange, [id, state, message, stored, isError, afterSeconds]);
+  const values = [id, state, message, stored, isError, afterSeconds, upToSeconds];
+  const [row] = await sql.query<TaskRow>(mcpTaskChange, values);
   return row;
 }
 
