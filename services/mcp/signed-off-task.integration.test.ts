@@ -49,7 +49,9 @@ const workerPorts = () => {
   return { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {} };
 };
 const advance = async (ports = workerPorts()) => {
-  await harness.rows(`UPDATE mcp_tasks SET next_look_at = now() WHERE state IN ('working', 'input_required')`);
+  await harness.rows(
+    `UPDATE mcp_tasks SET next_look_at = now() - interval '1 second' WHERE state IN ('working', 'input_required')`,
+  );
   await advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
 };
 const stateOf = async (taskId: string): Promise<Json> =>

@@ -42,7 +42,8 @@ const setReport = (taskId: string, status: string, progress: number) =>
      WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = $1)`,
     [taskId, status, progress],
   );
-const lookNow = () => harness.rows(`UPDATE mcp_tasks SET next_look_at = now() WHERE state = 'working'`);
+const lookNow = () =>
+  harness.rows(`UPDATE mcp_tasks SET next_look_at = now() - interval '1 second' WHERE state = 'working'`);
 
 test('long work becomes a task that any copy answers for, and ends with the result of the tool', async () => {
   const task = await begin();
