@@ -59,9 +59,10 @@ async function run(): Promise<void> {
   const [postgres, redis] = await Promise.all(starting);
   const [port, ...ports] = await Promise.all(Array.from({ length: 11 }, () => randomFreePort()));
   const url = `http://127.0.0.1:${port}`;
+  const portOf = (at: number): number => ports[at * 2] as number;
   const settings = (at: number): Record<string, string> => ({
-    PORT: String(ports[at * 2]),
-    MCP_PORT: String(ports[at * 2]),
+    PORT: String(portOf(at)),
+    MCP_PORT: String(portOf(at)),
     METRICS_PORT: String(ports[at * 2 + 1]),
     SALLYPORT_DATA_DIR: dataDir,
     DATABASE_URL: postgres.url,
@@ -86,12 +87,11 @@ async function run(): Promise<void> {
       const role = name.split('-')[0] as 'api' | 'worker' | 'mcp';
       const child: Child = startRole(children, name, role, settings(at));
       // As the health checks of docker-compose.yml ask.
-      const health = role === 'worker' ? `${metricsOf(at)}/healthz` : `127.0.0.1:${ports[at * 2]}/readyz`;
+      const health = role === 'worker' ? `${metricsOf(at)}/healthz` : `127.0.0.1:${portOf(at)}/readyz`;
       return eventually(`${name} to be ready`, () => fetch(`http://${health}`).then(({ ok }) => ok), child);
     }),
   );
-  const [one, , two, , , , , , mcp] = ports as [number, ...number[]];
-  await startNginx(children, folder, { port: port as number, api: [one, two as number], mcp: mcp as number });
+  await startNginx(children, folder, { port: port as number, api: [portOf(0), portOf(1)], mcp: portOf(4) });
   const prometheus = await startPrometheus(children, folder, {
     api: [metricsOf(0), metricsOf(1)],
     worker: [metricsOf(2), metricsOf(3)],
