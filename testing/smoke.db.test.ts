@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineStatement } from '../services/platform/define/statement.ts';
 import { createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { connectRedis } from '../services/platform/redis/redis.ts';
-import { connectPatientRedis, createPatientPool } from './harness/ports.ts';
+import { createPatientPool } from './harness/ports.ts';
+import { connectPatientRedis } from './harness/redis.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from './harness/stores.ts';
 import { startTcpProxy } from './processes/tcp-proxy.ts';
 

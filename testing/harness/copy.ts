@@ -12,7 +12,8 @@ import { createHasher, type Hasher } from '#services/platform/hasher/hasher.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { connectRedis } from '#services/platform/redis/redis.ts';
-import { connectPatientRedis, PATIENCE_MS, patient, quietLog } from './ports.ts';
+import { PATIENCE_MS, patient, quietLog } from './ports.ts';
+import { connectPatientRedis } from './redis.ts';
 
 /** A copy has no queue: a test runs the jobs it is about. */
 const unqueued = async (): Promise<{ jobId: string }> => ({ jobId: '' });

@@ -5,8 +5,6 @@ import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createPool, createSql, createTransact, type PoolSettings } from '#services/platform/postgres/pool.ts';
-import { connectRedis, type RedisConnection } from '#services/platform/redis/redis.ts';
-import { eventually } from '../eventually.ts';
 
 /** What a use-case takes, on a real database. `end` closes its connections. */
 export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault' | 'log'> & {
@@ -97,13 +95,6 @@ export const patient = {
 export const createPatientPool = (
   settings: Pick<PoolSettings, 'url' | 'connections' | 'applicationName' | 'genericPlans' | 'onLost'>,
 ): pg.Pool => createPool({ ...patient, ...settings });
-
-/** Connected when it resolves: a command before that would be refused. */
-export async function connectPatientRedis(url: string): Promise<RedisConnection> {
-  const redis = connectRedis(url, () => {}, PATIENCE_MS);
-  await eventually('a connection to Redis', () => redis.isReady());
-  return redis;
-}
 
 export const quietLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 

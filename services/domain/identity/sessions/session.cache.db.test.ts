@@ -5,7 +5,7 @@ import type { Redis } from '#services/domain/ports.ts';
 import type { RevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { connectRedis, type RedisConnection } from '#services/platform/redis/redis.ts';
-import { connectPatientRedis } from '#testing/harness/ports.ts';
+import { connectPatientRedis } from '#testing/harness/redis.ts';
 import { testRedisUrl } from '#testing/harness/stores.ts';
 import { createSessionCache, type SessionCache } from './session.cache.ts';
 
