@@ -230,13 +230,18 @@ describe('switches over HTTP', () => {
   test('replay detection on: a token id in another context is refused; without Redis the answer is 503', async () => {
     const harness = await harnessOfTest({ VALIDATE_REPLAY_PROTECTION: 'true' });
     const { access_token } = (await issue(harness)).body;
-    const from = (ip: string) => validate(harness, access_token, { context: { ip, user_agent: 'a' } });
+    const ask = (ip: string) => validate(harness, access_token, { context: { ip, user_agent: 'a' } });
+    /** On a busy machine Redis may miss its deadline, and the answer is 503 then too. */
+    const from = async (ip: string): ReturnType<typeof ask> => {
+      const answer = await ask(ip);
+      return answer.status === 503 ? from(ip) : answer;
+    };
     expect((await from('192.0.2.1')).body.active).toBe(true);
     expect((await from('192.0.2.1')).body.active).toBe(true);
     expect((await from('192.0.2.2')).body).toEqual({ active: false, reason: 'binding_mismatch' });
     expect((await validate(harness, access_token)).body.active).toBe(true);
     await harness.redis.cut();
-    const without = await from('192.0.2.1');
+    const without = await ask('192.0.2.1');
     expect([without.status, without.body.code, without.headers.has('retry-after')]).toEqual([
       503,
       'replay_store_unavailable',
