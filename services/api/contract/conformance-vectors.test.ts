@@ -1,16 +1,17 @@
 import { createPublicKey, createSecretKey, type JsonWebKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { VectorOptions } from '#conformance/cases/world.ts';
 import type { VerificationKey } from '#services/domain/jws/verify-signature.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
-import { isAppError } from '#services/platform/define/error.ts';
+import type { RevocationEntry, RevocationKind } from '#services/domain/tokens/revocations/revocation-log.ts';
+import { createRevocationSet, type RevocationMemory } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
+import { createVerifiedTokenCache } from '#services/domain/tokens/verify/verified-token-cache.ts';
 import { quietLog } from '#testing/harness/ports.ts';
 import { tokenHarness } from '#testing/harness/token.ts';
-import type { RevocationEntry, RevocationKind } from '../revocations/revocation-log.ts';
-import { createRevocationSet, type RevocationMemory } from '../revocations/revocation-set.ts';
-import { type TokenExpectations, type ValidatePorts, validateToken } from './validate-token.ts';
-import { createVerifiedTokenCache } from './verified-token-cache.ts';
+import { serve } from '../route-harness.ts';
+import { type TokenRoutesPorts, tokensRoutes } from '../routes/tokens.ts';
 
 type Answer = {
   readonly incarnation: string;
@@ -36,7 +37,7 @@ type Vector = {
   readonly code: string;
 };
 
-const file = JSON.parse(readFileSync(new URL('../../../../conformance/vectors.json', import.meta.url), 'utf8')) as {
+const file = JSON.parse(readFileSync(new URL('../../../conformance/vectors.json', import.meta.url), 'utf8')) as {
   readonly issuer: string;
   readonly audience: string;
   readonly keySets: Readonly<Record<string, { readonly keys: readonly (JsonWebKey & { kid: string })[] }>>;
@@ -46,6 +47,8 @@ const file = JSON.parse(readFileSync(new URL('../../../../conformance/vectors.js
 
 const ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
 const BOUND_SECONDS = 2;
+/** RFC 6750 §2.1: nothing else is read from the header. */
+const B64TOKEN = /^[\w.~+/-]+=*$/;
 const harness = tokenHarness();
 
 /** The key ring that publishes the vector's key set; a ring never holds the keys that a verifier must ignore. */
@@ -138,20 +141,44 @@ function portsOf({ options, now }: Vector): ValidatePorts {
   };
 }
 
-function codeOf(ports: ValidatePorts, { token, options }: Vector): string {
-  const { dpop, certificate, requiredScopes } = options;
-  const expectations: TokenExpectations = {
-    ...(dpop ? { dpop: { proof: dpop.proof, htm: dpop.method, htu: dpop.url } } : {}),
-    x5t: certificate,
-    requiredScope: requiredScopes?.join(' '),
+const ports = { ...harness.ports } as TokenRoutesPorts;
+const served = serve();
+tokensRoutes(served.routes, ports);
+afterAll(() => served.fastify.close());
+
+type Sent = { readonly headers: Readonly<Record<string, string>>; readonly payload?: string };
+
+const json = (body: object): Sent => ({
+  headers: { 'content-type': 'application/json' },
+  payload: JSON.stringify(body),
+});
+
+/** What the vector requires, as members of the body. */
+function requirementsOf({ dpop, certificate, requiredScopes }: VectorOptions): Readonly<Record<string, unknown>> {
+  const proof = dpop && { proof: dpop.proof, htm: dpop.method, htu: dpop.url };
+  const context = { ...(proof ? { dpop: proof } : {}), ...(certificate ? { 'x5t#S256': certificate } : {}) };
+  return {
+    ...(requiredScopes?.length ? { required_scope: requiredScopes.join(' ') } : {}),
+    ...(dpop || certificate ? { context } : {}),
   };
-  try {
-    const verdict = validateToken(ports, token, expectations);
-    return verdict.active ? 'active' : verdict.reason;
-  } catch (err) {
-    if (isAppError(err)) return err.code;
-    throw err;
-  }
+}
+
+/** The requests that ask about a vector. A token alone can be sent in three ways. From the second request on, an active token is known. */
+function requestsOf({ token, options }: Vector): readonly Sent[] {
+  const requirements = requirementsOf(options);
+  if (Object.keys(requirements).length > 0) return [1, 2, 3].map(() => json({ token, ...requirements }));
+  const asHeader = { headers: { authorization: `Bearer ${token}` } };
+  return [json({ token }), json({ context: {}, token }), ...(B64TOKEN.test(token) ? [asHeader] : [])];
+}
+
+/** The schema of the body refuses an empty text. */
+const expectedOf = ({ token, options, code }: Vector): string =>
+  token === '' || options.dpop?.proof === '' ? 'request_invalid' : code;
+
+async function codeOf(sent: Sent): Promise<string> {
+  const { status, body } = await served.ask('POST', '/v1/tokens/validate', sent);
+  if (status !== 200) return body.code;
+  return body.active ? 'active' : body.reason;
 }
 
 describe('the conformance vectors', () => {
@@ -177,14 +204,16 @@ describe('the conformance vectors', () => {
     ]);
   });
 
-  test('have the codes that validation answers, at first and from its cache', () => {
-    const wrong = file.vectors.flatMap((vector) => {
-      const ports = portsOf(vector);
-      const codes = [1, 2, 3].map(() => codeOf(ports, vector));
-      return codes.every((code) => code === vector.code)
-        ? []
-        : [`${vector.name}: ${codes.join(', ')}, not ${vector.code}`];
-    });
+  test('have the codes that POST /v1/tokens/validate answers, at first and from its cache', async () => {
+    const wrong: string[] = [];
+    for (const vector of file.vectors) {
+      Object.assign(ports, portsOf(vector));
+      const codes: string[] = [];
+      for (const sent of requestsOf(vector)) codes.push(await codeOf(sent));
+      const expected = expectedOf(vector);
+      if (codes.some((code) => code !== expected)) wrong.push(`${vector.name}: ${codes.join(', ')}, not ${expected}`);
+    }
     expect(wrong).toEqual([]);
+    expect(served.failures).toEqual([]);
   });
 });
