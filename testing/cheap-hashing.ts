@@ -3,4 +3,4 @@ import './processes/cheap-bcrypt.ts';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-process.env.SALLYPORT_TEST_PRELOAD = pathToFileURL(join(import.meta.dirname, 'processes/cheap-bcrypt.ts')).href;
+process.env.PRELOAD_FOR_TESTS = pathToFileURL(join(import.meta.dirname, 'processes/cheap-bcrypt.ts')).href;

@@ -8,6 +8,6 @@ export const childEnv = (): Record<string, string> => ({
 
 /** What tests load into the products that they start (`cheap-hashing`); nothing outside of tests. */
 export const preloaded = (): Record<string, string> => {
-  const { SALLYPORT_TEST_PRELOAD: url } = process.env;
+  const { PRELOAD_FOR_TESTS: url } = process.env;
   return url ? { NODE_OPTIONS: `--import=${url}` } : {};
 };
