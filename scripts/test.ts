@@ -164,13 +164,13 @@ async function runSuites(names: readonly string[]): Promise<void> {
   for (const name of names) await step(name, suites[name] as () => Promise<Ran>);
 }
 
-/** Three lanes of steps side by side: much of a lane's time is waiting, and two of them do not fill two cores. */
+/** Three lanes of steps side by side: much of a lane's time is waiting. */
 async function runSteps(isWanted: (name: string) => boolean): Promise<void> {
   const beside = async (): Promise<void> => {
     await runChecks(Object.keys(checks).filter(isWanted));
     await runSuites(['unit', 'unit-db', 'web'].filter(isWanted));
   };
-  const lanes = [['k6', 'chaos'], ['integration']].map((names) => runSuites(names.filter(isWanted)));
+  const lanes = [['k6'], ['integration', 'chaos']].map((names) => runSuites(names.filter(isWanted)));
   await Promise.all([...lanes, beside()]);
   await runSuites(['coverage'].filter(isWanted));
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registerAgent } from '#services/domain/agents/register-agent.ts';
 import { createApiKeyFor } from '#services/domain/api-keys/create-api-key.ts';
@@ -273,9 +274,11 @@ async function everything(): Promise<Record<string, string>> {
 }
 
 /** Asks again where a busy machine answers 503: it did nothing, and says so. */
-async function statusOnceReady(asked: Omit<Case, 'expected'>, tries = 5): Promise<number> {
+async function statusOnceReady(asked: Omit<Case, 'expected'>, tries = 20): Promise<number> {
   const status = await statusOf(asked);
-  return status === 503 && tries > 1 ? statusOnceReady(asked, tries - 1) : status;
+  if (status !== 503 || tries === 1) return status;
+  await setTimeout(500);
+  return statusOnceReady(asked, tries - 1);
 }
 
 const AT_ONCE = 8;
