@@ -1,6 +1,7 @@
 // Tests on stores do not wait for password hashes, and the products that they start do not either.
 import './processes/cheap-bcrypt.ts';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { preloadInProducts } from './processes/child-env.ts';
 
-process.env.PRELOAD_FOR_TESTS = pathToFileURL(join(import.meta.dirname, 'processes/cheap-bcrypt.ts')).href;
+// Not relative to the URL of this file, to which vitest adds a query.
+preloadInProducts(pathToFileURL(`${import.meta.dirname}/processes/cheap-bcrypt.ts`));

@@ -6,8 +6,15 @@ export const childEnv = (): Record<string, string> => ({
   SALLYPORT_ENV_FILE: '',
 });
 
-/** What tests load into the products that they start (`cheap-hashing`); nothing outside of tests. */
-export const preloaded = (): Record<string, string> => {
-  const { PRELOAD_FOR_TESTS: url } = process.env;
-  return url ? { NODE_OPTIONS: `--import=${url}` } : {};
-};
+let preload: URL | undefined;
+
+/** Loads a module into every product and command line that tests of this process start from now on. */
+export function preloadInProducts(module: URL): void {
+  preload = module;
+}
+
+/** The setting of Node that does so; nothing outside of tests on stores. */
+export const preloaded = (): Record<string, string> => (preload ? { NODE_OPTIONS: `--import=${preload.href}` } : {});
+
+/** Settings for `startProduct` whose password hashes take as long as those of users. */
+export const REAL_HASHING = { NODE_OPTIONS: '' } as const;
