@@ -20,6 +20,7 @@ import { type Product, startProduct } from '#testing/harness/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { expectProblem, type Received, send } from '#testing/http-client.ts';
 import { descendantsOf, isAlive } from '#testing/processes/alive.ts';
+import { REAL_HASHING } from '#testing/processes/child-env.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 
 const shared = {
@@ -240,7 +241,7 @@ describe('SIGTERM', () => {
     const redisUrl = testRedisUrl();
     const stopping = await startProduct({
       stores: { databaseUrl: database.url, redisUrl },
-      env: { ...shared, HASHER_CHILDREN: '2' },
+      env: { ...shared, ...REAL_HASHING, HASHER_CHILDREN: '2' },
     });
     try {
       const api = stopping.apiPid()!;
@@ -261,7 +262,7 @@ describe('SIGTERM', () => {
   });
 
   test('a signal to the whole group, such as Ctrl-C, with local stores: the product drains first, then the stores stop', async () => {
-    const stopping = await startProduct({ clusterDir: inject('clusterDir') });
+    const stopping = await startProduct({ clusterDir: inject('clusterDir'), env: REAL_HASHING });
     try {
       const api = stopping.apiPid()!;
       const stores = (['postgres', 'redis'] as const).map((store) => stopping.storePid(store)!);
