@@ -16,6 +16,7 @@ import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import type { ClientCredentials, Json } from '../http-client.ts';
 import { createPatientPool, createTestPorts, quietLog, type TestPorts, testCaller } from './ports.ts';
+import { sharedSerializers } from './shared-serializers.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
 
 /** One installation: copies of the API on a separate database. */
@@ -115,7 +116,9 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
     throw err;
   });
+  const shareSerializers = await sharedSerializers();
   const app = createServer(copy, config, { publicUrl, version: 'test' });
+  shareSerializers(app.fastify);
   copy.poll.start();
   await Promise.all([copy.poll.ready(), options.hashes === false || copy.ports.hasher.dummyDigest()]);
   await app.fastify.listen({ host: '127.0.0.1', port: 0 });
