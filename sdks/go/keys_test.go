@@ -159,3 +159,13 @@ func TestAKeySetThatIsRefusedLeavesTheLastGoodKeys(t *testing.T) {
 	good.Advance(301*time.Second + time.Hour)
 	expect(t, "beyond maxStale", codeOf(v, good.Mint(nil)), verifier.CodeKeyRingBehind)
 }
+
+func TestAClockThatIsSetBackAfterAFailedFetchDoesNotPutOffTheNextOne(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, _ := open(t, changed(issuer, func(o *verifier.Options) { o.Feed = verifier.FeedOff }))
+	issuer.GoStale()
+	expect(t, "the API is down", codeOf(v, issuer.Mint(nil)), verifier.CodeKeyRingBehind)
+	issuer.Recover()
+	issuer.Advance(-time.Hour)
+	expect(t, "it is up again", codeOf(v, issuer.Mint(nil)), verifier.CodeActive)
+}

@@ -119,7 +119,8 @@ func (v *Verifier) renew(ctx context.Context) {
 	v.mutex.Lock()
 	passed := now - v.lastRenewalEndedAt
 	v.mutex.Unlock()
-	if passed < patienceSeconds && !v.renewal.isUnderWay() {
+	// A clock that was set back must not put off the next attempt.
+	if passed >= 0 && passed < patienceSeconds && !v.renewal.isUnderWay() {
 		return
 	}
 	v.renewal.start(func() bool {

@@ -66,6 +66,17 @@ def test_the_last_good_keys_are_used_until_max_stale(fake_issuer: FakeIssuer, ma
     assert verifier.verify(fake_issuer.mint()).ok
 
 
+def test_a_clock_that_is_set_back_after_a_failed_fetch_does_not_put_off_the_next_one(
+    fake_issuer: FakeIssuer, make: Make
+) -> None:
+    verifier = make(feed="off")
+    fake_issuer.go_stale()
+    assert verifier.verify(fake_issuer.mint()).code == "key_ring_behind"
+    fake_issuer.recover()
+    fake_issuer.advance(-3600)
+    assert verifier.verify(fake_issuer.mint()).ok
+
+
 def test_a_retired_key_verifies_no_cached_token(fake_issuer: FakeIssuer, make: Make) -> None:
     verifier = make(feed="off")
     old = fake_issuer.rotate()

@@ -132,7 +132,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   /** Reads what is stale. Requests share one attempt, and do not wait for another one directly after it. */
   async function renew(): Promise<void> {
-    if (renewal === undefined && now() - lastRenewalEndedMs < PATIENCE_MS) return;
+    const passedMs = now() - lastRenewalEndedMs;
+    // A clock that was set back must not put off the next attempt.
+    if (renewal === undefined && passedMs >= 0 && passedMs < PATIENCE_MS) return;
     renewal ??= (feed !== 'file' && areKeysFresh() ? reader.readOnce() : readAll()).finally(() => {
       renewal = undefined;
       lastRenewalEndedMs = now();

@@ -146,6 +146,16 @@ describe('the key set', () => {
     expect(await codeOf(verifier, await issuer.mint({ iat }))).toBe('active');
   });
 
+  test('a clock that is set back after a failed fetch does not put off the next one', async () => {
+    const issuer = await createFakeIssuer();
+    const { verifier } = verifierOf(issuer);
+    issuer.goStale();
+    expect(await codeOf(verifier, await issuer.mint())).toBe('key_ring_behind');
+    issuer.recover();
+    issuer.advance(-3_600);
+    expect(await codeOf(verifier, await issuer.mint())).toBe('active');
+  });
+
   test('a rotation every second under load refuses no valid token', async () => {
     const issuer = await createFakeIssuer();
     const { verifier } = verifierOf(issuer, undefined, { jwksCooldown: 0 });
