@@ -248,5 +248,10 @@ func TestAHostileAnswerOfTheFeedIsBoundedAndChangesNothing(t *testing.T) {
 	eventually(t, "an event of 10 MB is cut off", func() bool {
 		return hasText(failed.failures("feed_failed"), "cut off")
 	})
+	lines := body(strings.Repeat("data:\n", 2_000_000))
+	hostile.Store(&lines)
+	eventually(t, "an event of two million empty lines is refused", func() bool {
+		return hasText(failed.failures("feed_failed"), "too long")
+	})
 	expect(t, "stream: epoch", stream.State().Epoch, int64(10))
 }

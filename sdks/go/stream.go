@@ -70,8 +70,9 @@ func eachEvent(stream io.Reader, take func(data string) error) error {
 		if line != "" {
 			if value, isData := strings.CutPrefix(line, "data:"); isData {
 				data = append(data, strings.TrimPrefix(value, " "))
-				size += len(value)
 			}
+			// Lines without a value count too: an endless event would fill the memory with them.
+			size += len(line) + 1
 			if size > limitFeedAnswerBytes {
 				return &unavailable{message: "an event of the revocation stream is too long"}
 			}
