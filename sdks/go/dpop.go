@@ -145,7 +145,8 @@ func (s *settings) checkProof(cached *proofKeys, expected ProofRequest, token st
 	if !ok || !s.proofClaimsFit(claims, expected) || claims["ath"] != sha256Of([]byte(token)) {
 		return nil
 	}
-	return &Proof{JKT: known.jkt, ID: claims["jti"].(string)}
+	// The text of the claim shares the memory of the whole payload, and used proofs are remembered.
+	return &Proof{JKT: known.jkt, ID: strings.Clone(claims["jti"].(string))}
 }
 
 // CertificateThumbprint is the SHA-256 thumbprint of a certificate in DER, base64url (RFC 8705 §3.1).

@@ -111,6 +111,30 @@ func TestADPoPProofIsAcceptedOnceForItsRequest(t *testing.T) {
 	expect(t, "two proofs", call(v, route, two).Code, 401)
 }
 
+func TestAUsedProofKeepsNoMoreMemoryThanItsID(t *testing.T) {
+	const count = 2_000
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, _ := open(t, changed(issuer, func(o *verifier.Options) { o.Feed = verifier.FeedOff }))
+	client := issuer.NewDPoPClient()
+	token := issuer.Mint(map[string]any{"cnf": map[string]any{"jkt": client.JKT}})
+	url := "https://tasks.example/api/tasks"
+	padding := map[string]any{"padding": strings.Repeat("x", 5_000)}
+	before := heapBytes()
+	for i := 0; i < count; i++ {
+		facts := verifier.Facts{
+			Method: "GET", URL: url, Authorization: "DPoP " + token, DPoP: client.Proof("GET", url, token, padding),
+		}
+		if _, refusal := v.Authenticate(background, facts, verifier.Requirements{}); refusal != nil {
+			t.Fatal(refusal)
+		}
+	}
+	if used := int64(heapBytes()) - int64(before); used > 1_000*count {
+		t.Errorf("%d proofs take %d bytes", count, used)
+	}
+	// The used proofs are in memory until here.
+	expect(t, "the verifier", v.State().Fresh, true)
+}
+
 func TestACertificateBoundTokenNeedsItsConnection(t *testing.T) {
 	issuer := sallyporttest.New(sallyporttest.Config{})
 	v, _ := open(t, issuer.Options())
