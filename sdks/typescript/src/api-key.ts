@@ -1,7 +1,7 @@
 import { ApiUnavailable, fetchText } from './bounded-fetch.ts';
 import { refuse, VerifierError } from './codes.ts';
 import { LIMITS } from './generated/contract.ts';
-import { apiOf } from './options.ts';
+import { settingsOf } from './options.ts';
 import { isObject, parseStrictObject } from './strict-json.ts';
 
 export type ApiKeyVerifierOptions = {
@@ -41,8 +41,6 @@ export type ApiKeyVerifier = {
   verify(key: string, permissions?: readonly string[]): Promise<ApiKeyClaims>;
 };
 
-const TIMEOUT_SECONDS = 2;
-
 /** Null for a key that is not active. Throws ApiUnavailable for an answer that is not a JSON object. */
 function claimsIn(text: string): ApiKeyClaims | null {
   const answer = parseStrictObject(text);
@@ -53,18 +51,19 @@ function claimsIn(text: string): ApiKeyClaims | null {
 }
 
 /**
- * Verifies API keys that a service is shown, by `POST /v1/api-keys/verify`. Throws TypeError for a `url` without TLS.
+ * Verifies API keys that a service is shown, by `POST /v1/api-keys/verify`. Throws TypeError for wrong options, such as a
+ * `url` without TLS.
  * @example
  * const keys = createApiKeyVerifier({ issuer: 'https://auth.example.com', audience: 'https://notes.example' });
  * const { sub } = await keys.verify(key, ['notes:read']);
  */
 export function createApiKeyVerifier(options: ApiKeyVerifierOptions): ApiKeyVerifier {
-  const { audience, timeout = TIMEOUT_SECONDS } = options;
-  const url = `${apiOf(options)}/v1/api-keys/verify`;
+  const { audience } = options;
+  const { api, fetch, timeout } = settingsOf({ ...options, feed: 'off' });
   const ask = (key: string): Promise<{ readonly text: string }> =>
     fetchText({
-      fetch: options.fetch ?? globalThis.fetch,
-      url,
+      fetch,
+      url: `${api}/v1/api-keys/verify`,
       init: {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

@@ -81,6 +81,23 @@ const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
 
 const wrong = (message: string): TypeError => new TypeError(`@sallyport/verifier: ${message}`);
 
+const WITHOUT_DEFAULT = [
+  'issuer',
+  'audience',
+  'url',
+  'secret',
+  'feedFile',
+  'clientId',
+  'clientSecret',
+  'onEvent',
+  'fetch',
+  'now',
+] as const satisfies readonly (keyof VerifierOptions)[];
+const NAMES: ReadonlySet<string> = new Set<keyof VerifierOptions>([
+  ...(Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]),
+  ...WITHOUT_DEFAULT,
+]);
+
 const isTexts = (value: unknown): boolean =>
   Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== '');
 
@@ -88,7 +105,7 @@ const isLoopback = ({ hostname }: URL): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 
 /** The base URL of the API. Throws TypeError for one over which secrets would not be safe. */
-export function apiOf({
+function apiOf({
   issuer,
   url = issuer,
   allowHttp = false,
@@ -133,8 +150,11 @@ const reporterOf =
     } catch {}
   };
 
-/** The options with defaults. Throws TypeError for options that are missing, wrong or contradict each other. */
+/** The options with defaults. Throws TypeError for options that are unknown, missing, wrong or contradict each other. */
 export function settingsOf(options: VerifierOptions): Settings {
+  // A misspelt `requiredScopes` would require nothing.
+  const unknown = Object.keys(options).filter((name) => !NAMES.has(name));
+  if (unknown.length > 0) throw wrong(`there is no option ${unknown.join(', ')}`);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const all = { ...DEFAULTS, ...given } as unknown as Settings & VerifierOptions;
   if (typeof options.issuer !== 'string' || options.issuer === '') throw wrong('issuer is required');

@@ -43,8 +43,14 @@ test('keys are not sent without TLS, except to loopback or where the service all
   expect(() => answering(active, { url: 'http://127.0.0.1:3000' })).not.toThrow();
 });
 
+test('an option that is wrong or misspelt is refused: without its audience, a key would show all permissions', () => {
+  expect(() => answering(active, { audiance: 'https://notes.test' } as never)).toThrow('there is no option audiance');
+  expect(() => answering(active, { audience: '' })).toThrow('audience must be a text');
+  expect(() => answering(active, { timeout: Number.NaN })).toThrow('timeout must be');
+});
+
 test('the timeout is in seconds', async () => {
-  const silent = answering(() => new Promise(() => {}) as never, { timeout: 0.02 });
+  const silent = answering(() => new Promise(() => {}) as never, { timeout: 0.05 });
   expect(await codeOf(silent.verify('sp_ak_x'))).toEqual([503, 'revocation_state_stale']);
 });
 

@@ -18,6 +18,7 @@ describe('options', () => {
     [{ allowHttp: 'false' as never }, /allowHttp/],
     [{ audience: '' }, /audience must be/],
     [{ requiredScopes: 'tasks' as never }, /requiredScopes/],
+    [{ requiredScope: ['tasks'] } as never, /there is no option requiredScope/],
     [{ algorithms: 'RS256' as never }, /algorithms/],
     [{ algorithms: [] }, /algorithms/],
     [{ algorithms: ['none' as never] }, /algorithms/],
