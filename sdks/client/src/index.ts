@@ -145,7 +145,9 @@ const backoffMs = (repetition: number): number => FIRST_WAIT_MS * 2 ** repetitio
  * @example const result = await api('POST /v1/tokens/validate', { body: { token } });
  */
 export function createClient(options: ClientOptions): Client {
-  const { url, headers: given, authorization, retries, maxWait, timeout } = { ...DEFAULTS, ...options };
+  const { url, headers: given, authorization } = options;
+  // Not by a spread: an option that is given as undefined would replace its default.
+  const { retries = DEFAULTS.retries, maxWait = DEFAULTS.maxWait, timeout = DEFAULTS.timeout } = options;
   const send = options.fetch ?? fetch;
   const sleep = options.sleep ?? ((ms: number) => new Promise<void>((done) => setTimeout(done, ms)));
 

@@ -66,6 +66,19 @@ describe('repetitions', () => {
     expect(sent).toHaveLength(3);
   });
 
+  test('an option that is undefined has its default', async () => {
+    const limited = () => problem(429, 'rate_limited', { 'retry-after': '0' });
+    const options = { retries: undefined, maxWait: undefined, timeout: undefined } as Partial<ClientOptions>;
+    const { api, sent } = clientOf(
+      Array.from({ length: 4 }, () => limited),
+      options,
+    );
+    expect(await api('GET /v1/tokens/stats')).toMatchObject({ ok: false, code: 'rate_limited' });
+    expect(sent).toHaveLength(4);
+    const patient = clientOf([() => problem(429, 'rate_limited', { 'retry-after': '11' })], options);
+    expect(await patient.api('GET /v1/tokens/stats')).toMatchObject({ ok: false, code: 'rate_limited' });
+  });
+
   test('a POST that may have had an effect is repeated only with an Idempotency-Key, and always with the same', async () => {
     const failed = () => problem(500, 'internal_error');
     const plain = clientOf([failed]);
