@@ -18,6 +18,8 @@ let api: string;
 let fetches = 0;
 /** The key set that is published; null: the API is down. */
 let published: (() => string) | null;
+/** The path at which the key set is instead, if any. */
+let movedTo: string | undefined;
 const done: { readonly seq: number; readonly subject: string; readonly isLate: boolean }[] = [];
 let isBroken = false;
 let store: EventStore;
@@ -26,9 +28,10 @@ const portOf = (server: Server): number => (server.address() as AddressInfo).por
 
 beforeAll(async () => {
   harness = await openHandoffHarness();
-  keys = createServer((_request, response) => {
+  keys = createServer((request, response) => {
     fetches += 1;
-    if (published === null) response.writeHead(503);
+    if (movedTo !== undefined && request.url !== movedTo) response.writeHead(302, { location: movedTo });
+    else if (published === null) response.writeHead(503);
     response.end(published?.());
   });
   await new Promise<void>((listening) => keys.listen(0, '127.0.0.1', listening));
@@ -42,6 +45,7 @@ beforeEach(async () => {
   await harness.reset();
   done.length = 0;
   isBroken = false;
+  movedTo = undefined;
   published = () => harness.keyRing.jwks().body;
   store = createMemoryStore(({ data, subject }, isLate) => {
     if (isBroken) throw new Error('the database of the receiver is down');
@@ -205,6 +209,15 @@ describe('a receiver refuses', () => {
     vi.advanceTimersByTime(10_000);
     expect(await post(one)).toBe(204);
     expect(done).toHaveLength(1);
+  });
+
+  test('forgery: keys of another address, to which the API redirects', async () => {
+    const one = await sentOnce();
+    movedTo = '/keys-of-an-attacker';
+    expect(await post(one)).toBe(503);
+    movedTo = undefined;
+    harness.listenWith(receiver());
+    expect(await post(one)).toBe(204);
   });
 
   test('denial of service: a body without end; and unknown keys make it fetch the key set once', async () => {

@@ -52,7 +52,9 @@ function createKeys(api: string): (kid: string) => Promise<KeyObject | undefined
   const isOld = (): boolean => performance.now() - fetchedAt >= KEYS_MS;
   async function load(): Promise<void> {
     triedAt = performance.now();
-    const answer = await fetch(`${api}/.well-known/jwks.json`, { signal: AbortSignal.timeout(5_000) });
+    const address = `${api}/.well-known/jwks.json`;
+    // Keys come from the API alone: a redirect could name those of another server.
+    const answer = await fetch(address, { redirect: 'error', signal: AbortSignal.timeout(5_000) });
     if (!answer.ok) throw new Error(`the key set answers ${answer.status}`);
     const set = (await answer.json()) as { readonly keys: readonly (JsonWebKey & { readonly kid: string })[] };
     keys = new Map(set.keys.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: 'jwk' })]));
