@@ -1,40 +1,96 @@
+import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { createFakeIssuer } from '#sdks/typescript/src/testing.ts';
 import { file, verifierOf } from '#sdks/typescript/test/vector-verifier.ts';
 import { createApp } from './tasks-fastify/app.ts';
-import type { Verifier } from './tasks-fastify/sallyport.ts';
+import { createVerifier, type Verifier } from './tasks-fastify/sallyport.ts';
+import { settingsOf } from './tasks-fastify/settings.ts';
 import type { TaskStore } from './tasks-fastify/tasks.store.ts';
 
 /** RFC 6750 §2.1: anything else is no token. */
 const B64TOKEN = /^[\w.~+/-]+=*$/;
-
-/** Without a proof of possession, and without white space at an end, which is no part of a header. */
-const vectors = file.vectors.filter(
-  ({ token, options }) => !options.dpop && !options.certificate && token === token.trim(),
+/** What the vectors have in place of certificates (conformance/README.md), by thumbprint. */
+const certificates = new Map(
+  ['the client certificate of the vectors', 'another'].map((text) => [
+    createHash('sha256').update(text).digest('base64url'),
+    Buffer.from(text),
+  ]),
 );
 
-test('the tasks API answers the code of every conformance vector, and accepts no token but the active ones', async () => {
-  let verifier: Verifier | undefined;
-  const app = createApp({
-    verifier: {
-      verify: (...asked) => (verifier as Verifier).verify(...asked),
-      get settings() {
-        return (verifier as Verifier).settings;
+/** White space at an end is no part of a header, and the thumbprint of a key is not that of a certificate. */
+const vectors = file.vectors.filter(
+  ({ token, options: { certificate } }) =>
+    token === token.trim() && (certificate === undefined || certificates.has(certificate)),
+);
+
+type Connection = { readonly encrypted: boolean; getPeerCertificate(): { readonly raw: Uint8Array | undefined } };
+
+/** The service. An accepted token gets no further than the path of another user. */
+function appOf(verifier: Verifier, connection?: () => Connection, publicUrl?: string): ReturnType<typeof createApp> {
+  const app = createApp({ verifier, tasks: {} as TaskStore, publicUrl });
+  app.addHook('onRequest', async ({ raw }) => void Object.assign(raw.socket, connection?.()));
+  return app;
+}
+
+/** Method, address, headers and connection of the request that a vector describes. */
+function requestOf({ token, options: { dpop, certificate } }: (typeof vectors)[number]) {
+  const [, scheme, host = 'tasks.example', url = ''] = /^(\w+):\/\/([^/]+)([^#]+)/.exec(dpop?.url ?? '') ?? [];
+  const isTls = certificate !== undefined || scheme === 'https';
+  return {
+    connection: { encrypted: isTls, getPeerCertificate: () => ({ raw: certificates.get(certificate ?? '') }) },
+    sent: {
+      method: dpop?.method as 'GET' | undefined,
+      url: url || '/api/other/tasks',
+      headers: {
+        host,
+        authorization: `${dpop ? 'DPoP' : 'Bearer'} ${token}`,
+        ...(dpop ? { dpop: dpop.proof } : {}),
       },
-    } as Verifier,
-    // An accepted token gets no further than the path of another user.
-    tasks: {} as TaskStore,
-  });
+    },
+  };
+}
+
+test('the tasks API answers the code of every conformance vector, and accepts no token but the active ones', async () => {
   const wrong: string[] = [];
+  let verifier: Verifier | undefined;
+  let connection: Connection;
+  const settings = { now: Date.now, clockSkew: 5, requiredScopes: [] };
+  const forBearer = appOf(
+    { verify: (...asked) => (verifier as Verifier).verify(...asked), settings } as Verifier,
+    () => connection,
+  );
   for (const vector of vectors) {
     verifier = await verifierOf(vector);
-    const headers = { authorization: `Bearer ${vector.token}` };
-    const { code } = (await app.inject({ url: '/api/other/tasks', headers })).json<{ code: string }>();
+    const request = requestOf(vector);
+    connection = request.connection;
+    // An application remembers used proofs, and the vectors repeat them.
+    const app = vector.options.dpop ? appOf(verifier, () => connection) : forBearer;
+    const { code } = (await app.inject(request.sent)).json<{ code: string }>();
     const refusal = B64TOKEN.test(vector.token) ? vector.code : 'request_invalid';
     const expected = refusal === 'active' ? 'user_mismatch' : refusal;
     if (code !== expected) wrong.push(`${vector.name}: ${code}, not ${expected}`);
     verifier.close();
   }
-  await app.close();
   expect(wrong).toEqual([]);
-  expect(vectors.length).toBeGreaterThan(500);
+  expect(vectors.length).toBeGreaterThan(600);
+  expect(vectors.filter(({ options }) => options.dpop ?? options.certificate).length).toBeGreaterThan(60);
+});
+
+test('replay: with PUBLIC_URL, a proof for another service is refused whatever the Host', async () => {
+  const issuer = await createFakeIssuer();
+  const verifier = createVerifier(issuer.options);
+  const env = { CLIENT_ID: 'a', CLIENT_SECRET: 'b', DATABASE_URL: 'c', PUBLIC_URL: 'https://tasks.example' };
+  const app = appOf(verifier, undefined, settingsOf(env).publicUrl);
+  const client = await issuer.newDpopClient();
+  const token = await issuer.mint({ cnf: { jkt: client.jkt } });
+  const codeOf = async (origin: string): Promise<string> => {
+    const url = '/api/other/tasks';
+    const dpop = await client.proof('GET', `${origin}${url}`, token);
+    const headers = { host: 'attacker.example', authorization: `DPoP ${token}`, dpop };
+    return (await app.inject({ url, headers })).json<{ code: string }>().code;
+  };
+  expect(await codeOf('http://attacker.example')).toBe('binding_mismatch');
+  expect(await codeOf('https://tasks.example')).toBe('user_mismatch');
+  await app.close();
+  verifier.close();
 });

@@ -2,7 +2,9 @@ import { hs256, jws, keyNamed, sha256, thumbprintOf, type VectorKey } from '../s
 import { type Code, type Group, NOW, token, type VectorOptions, vector, withSignature } from './world.ts';
 
 const METHOD = 'GET';
-const URL_OF_REQUEST = 'https://tasks.example/api/tasks';
+/** A route of the example services, which run the vectors. */
+const PATH = '/api/other/tasks';
+const URL_OF_REQUEST = `https://tasks.example${PATH}`;
 const [es, rs, ed, other] = [
   keyNamed('es-proof'),
   keyNamed('rs-proof'),
@@ -67,18 +69,18 @@ const dpop: Group = [
   shown('a proof with padding', `${good}=`),
   shown('two proofs', `${good},${good}`),
   shown('another method', good, 'binding_mismatch', undefined, 'POST'),
-  shown('another path', good, 'binding_mismatch', `${URL_OF_REQUEST}/1`),
-  shown('another host', good, 'binding_mismatch', 'https://other.example/api/tasks'),
-  shown('another port', good, 'binding_mismatch', 'https://tasks.example:8443/api/tasks'),
-  shown('another scheme', good, 'binding_mismatch', 'http://tasks.example/api/tasks'),
+  shown('another path', good, 'binding_mismatch', 'https://tasks.example/api/another/tasks'),
+  shown('another host', good, 'binding_mismatch', `https://other.example${PATH}`),
+  shown('another port', good, 'binding_mismatch', `https://tasks.example:8443${PATH}`),
+  shown('another scheme', good, 'binding_mismatch', `http://tasks.example${PATH}`),
   shown('the request has a query', good, 'active', `${URL_OF_REQUEST}?page=2#top`),
-  shown('the default port is written', good, 'active', 'https://tasks.example:443/api/tasks'),
-  shown('the host in capitals', good, 'active', 'https://TASKS.example/api/tasks'),
+  shown('the default port is written', good, 'active', `https://tasks.example:443${PATH}`),
+  shown('the host in capitals', good, 'active', `https://TASKS.example${PATH}`),
   claimed('the proof has a query', { htu: `${URL_OF_REQUEST}?page=2` }, 'active'),
   claimed('the method in small letters', { htm: 'get' }),
   claimed('no method', { htm: undefined }),
   claimed('no URL', { htu: undefined }),
-  claimed('a URL that is none', { htu: '/api/tasks' }),
+  claimed('a URL that is none', { htu: PATH }),
   claimed('no jti', { jti: undefined }),
   claimed('an empty jti', { jti: '' }),
   claimed('a jti that is a number', { jti: 1 }),

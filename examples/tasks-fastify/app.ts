@@ -32,10 +32,12 @@ export type AppOptions = {
   readonly verifier: Verifier;
   readonly tasks: TaskStore;
   readonly corsOrigins?: readonly string[];
+  /** Public URL of this service, for DPoP proofs. Default: scheme and Host of each request, which the sender chooses. */
+  readonly publicUrl?: string | undefined;
 };
 
 /** The tasks API: each user reads and writes only their own tasks. */
-export function createApp({ verifier, tasks, corsOrigins = [] }: AppOptions): FastifyInstance {
+export function createApp({ verifier, tasks, corsOrigins = [], publicUrl }: AppOptions): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
     exposeHeadRoutes: false,
@@ -59,7 +61,7 @@ export function createApp({ verifier, tasks, corsOrigins = [] }: AppOptions): Fa
 
   app.register(async (routes) => {
     // 401 for the token, then 403 for the path, and only then the work: not even the body is read before.
-    routes.addHook('onRequest', protect(verifier));
+    routes.addHook('onRequest', protect(verifier, publicUrl === undefined ? {} : { origin: publicUrl }));
     routes.addHook<OfUser>('onRequest', async (request, reply) => {
       if (request.params.user_id !== authOf(request).claims.sub) return sendProblem(reply, 'user_mismatch');
       return undefined;

@@ -7,7 +7,8 @@ import { openTaskStore } from './tasks.store.ts';
 const settings = settingsOf(process.env);
 const verifier = createVerifier(settings.verifier);
 const tasks = await openTaskStore(settings.databaseUrl);
-const app = createApp({ verifier, tasks, corsOrigins: settings.corsOrigins });
+const { corsOrigins, publicUrl } = settings;
+const app = createApp({ verifier, tasks, corsOrigins, publicUrl });
 
 async function stop(): Promise<void> {
   await app.close();

@@ -6,6 +6,7 @@ export type Settings = {
   readonly databaseUrl: string;
   /** Origins whose pages may call this service. */
   readonly corsOrigins: readonly string[];
+  readonly publicUrl: string | undefined;
   readonly verifier: VerifierOptions;
 };
 
@@ -23,6 +24,7 @@ export function settingsOf(env: NodeJS.ProcessEnv): Settings {
     port: Number(env.TASKS_PORT || 8000),
     databaseUrl: required('DATABASE_URL'),
     corsOrigins: (env.CORS_ORIGINS || '').split(',').filter(Boolean),
+    publicUrl: env.PUBLIC_URL || undefined,
     verifier: {
       issuer,
       audience: env.JWT_AUDIENCE || issuer,

@@ -47,7 +47,7 @@ def create_app(settings: Settings, verifier: AsyncVerifier | None = None) -> Fas
         await tasks.close()
 
     app = FastAPI(title="Tasks", lifespan=lifespan, redirect_slashes=False)
-    protect(app, verify)
+    protect(app, verify, origin=settings.public_url)
     handle_problems(app)
 
     @app.middleware("http")

@@ -16,6 +16,8 @@ class Settings:
     database_url: str
     #: Origins whose pages may call this service.
     cors_origins: tuple[str, ...]
+    #: Public URL of this service, for DPoP proofs. None: scheme and Host of each request, which the sender chooses.
+    public_url: str | None
     #: Options of the verifier.
     verifier: VerifierOptions
 
@@ -53,5 +55,6 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         port=int(optional("TASKS_PORT", "8000")),
         database_url=required("DATABASE_URL"),
         cors_origins=tuple(filter(None, optional("CORS_ORIGINS").split(","))),
+        public_url=optional("PUBLIC_URL") or None,
         verifier=verifier,
     )

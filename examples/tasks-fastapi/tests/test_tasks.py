@@ -79,6 +79,18 @@ def test_with_a_shared_secret_only_tokens_of_that_secret_are_accepted() -> None:
             assert client.get("/api/ada/tasks", headers=bearer(other.mint(sub="ada"))).status_code == 401
 
 
+def test_with_a_public_url_a_proof_for_another_service_is_refused_whatever_the_host(fake_issuer: FakeIssuer) -> None:
+    settings = read_settings({**CLIENT, "PUBLIC_URL": "https://tasks.example"})
+    proving = fake_issuer.new_dpop_client()
+    token = fake_issuer.mint(sub="ada", cnf={"jkt": proving.jkt})
+    with TestClient(create_app(settings, AsyncVerifier(**fake_issuer.options))) as client:
+        expected = {"http://attacker.example": "binding_mismatch", "https://tasks.example": "user_mismatch"}
+        for origin, code in expected.items():
+            proof = proving.proof("GET", f"{origin}/api/eve/tasks", token)
+            headers = {"host": "attacker.example", "authorization": f"DPoP {token}", "dpop": proof}
+            assert client.get("/api/eve/tasks", headers=headers).json()["code"] == code
+
+
 def test_settings_name_what_is_missing_and_read_secrets_from_files(tmp_path: Path) -> None:
     file = tmp_path / "client_secret"
     file.write_text("from a file\n")
