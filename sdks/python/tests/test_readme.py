@@ -26,7 +26,8 @@ def test_the_first_protected_route_takes_at_most_12_lines(
 ) -> None:
     lines = [line for line in BLOCKS["fastapi"].splitlines() if line.strip()]
     assert len(lines) <= 12
-    for name, value in {"ISSUER": "https://auth.test", "AUDIENCE": "-", "CLIENT_ID": "a", "CLIENT_SECRET": "b"}.items():
+    monkeypatch.delenv("AUDIENCE", raising=False)
+    for name, value in {"ISSUER": "https://auth.test", "CLIENT_ID": "a", "CLIENT_SECRET": "b"}.items():
         monkeypatch.setenv(name, value)
     app = run("fastapi")["app"]
     verifier = AsyncVerifier(**fake_issuer.options)
