@@ -94,6 +94,7 @@ test('CORS and CSRF: a site that is not listed can neither read the account nor 
     Object.assign(form, { method: 'post', action: '${api.url}/api/auth/signout' }).submit();
   }`);
   const answer = await answered;
+  await page.waitForURL(answer.url());
   const { cookie = '', origin } = await answer.request().allHeaders();
   expect([cookie.includes('session'), origin, answer.status()]).toEqual([true, stranger.origin, 403]);
 
