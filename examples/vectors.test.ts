@@ -1,4 +1,8 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { createFakeIssuer } from '#sdks/typescript/src/testing.ts';
 import { file, verifierOf } from '#sdks/typescript/test/vector-verifier.ts';
@@ -23,13 +27,37 @@ const vectors = file.vectors.filter(
     token === token.trim() && (certificate === undefined || certificates.has(certificate)),
 );
 
+type Sent = {
+  readonly method: 'GET';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+};
 type Connection = { readonly encrypted: boolean; getPeerCertificate(): { readonly raw: Uint8Array | undefined } };
 
 /** The service. An accepted token gets no further than the path of another user. */
-function appOf(verifier: Verifier, connection?: () => Connection, publicUrl?: string): ReturnType<typeof createApp> {
-  const app = createApp({ verifier, tasks: {} as TaskStore, publicUrl });
-  app.addHook('onRequest', async ({ raw }) => void Object.assign(raw.socket, connection?.()));
-  return app;
+const appOf = (verifier: Verifier, publicUrl?: string): ReturnType<typeof createApp> =>
+  createApp({ verifier, tasks: {} as TaskStore, publicUrl });
+
+/** The code of the answer to a request on a connection that has, as far as the service sees, these properties. */
+async function codeOver(
+  connection: Connection,
+  app: ReturnType<typeof createApp>,
+  { method, url, headers }: Sent,
+): Promise<string> {
+  await app.ready();
+  const server = createServer((request, response) => {
+    Object.assign(request.socket, connection);
+    app.routing(request, response);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    const asking = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false }).end();
+    const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+    return (JSON.parse(await text(answer)) as { code: string }).code;
+  } finally {
+    server.close();
+  }
 }
 
 /** Method, address, headers and connection of the request that a vector describes. */
@@ -39,7 +67,7 @@ function requestOf({ token, options: { dpop, certificate } }: (typeof vectors)[n
   return {
     connection: { encrypted: isTls, getPeerCertificate: () => ({ raw: certificates.get(certificate ?? '') }) },
     sent: {
-      method: dpop?.method as 'GET' | undefined,
+      method: (dpop?.method ?? 'GET') as 'GET',
       url: url || '/api/other/tasks',
       headers: {
         host,
@@ -53,19 +81,19 @@ function requestOf({ token, options: { dpop, certificate } }: (typeof vectors)[n
 test('the tasks API answers the code of every conformance vector, and accepts no token but the active ones', async () => {
   const wrong: string[] = [];
   let verifier: Verifier | undefined;
-  let connection: Connection;
   const settings = { now: Date.now, clockSkew: 5, requiredScopes: [] };
-  const forBearer = appOf(
-    { verify: (...asked) => (verifier as Verifier).verify(...asked), settings } as Verifier,
-    () => connection,
-  );
+  const forBearer = appOf({
+    verify: (...asked) => (verifier as Verifier).verify(...asked),
+    settings,
+  } as Partial<Verifier> as Verifier);
   for (const vector of vectors) {
     verifier = await verifierOf(vector);
-    const request = requestOf(vector);
-    connection = request.connection;
+    const { connection, sent } = requestOf(vector);
+    const isBound = vector.options.dpop !== undefined || vector.options.certificate !== undefined;
     // An application remembers used proofs, and the vectors repeat them.
-    const app = vector.options.dpop ? appOf(verifier, () => connection) : forBearer;
-    const { code } = (await app.inject(request.sent)).json<{ code: string }>();
+    const code = isBound
+      ? await codeOver(connection, appOf(verifier), sent)
+      : (await forBearer.inject(sent)).json<{ code: string }>().code;
     const refusal = B64TOKEN.test(vector.token) ? vector.code : 'request_invalid';
     const expected = refusal === 'active' ? 'user_mismatch' : refusal;
     if (code !== expected) wrong.push(`${vector.name}: ${code}, not ${expected}`);
@@ -80,7 +108,7 @@ test('replay: with PUBLIC_URL, a proof for another service is refused whatever t
   const issuer = await createFakeIssuer();
   const verifier = createVerifier(issuer.options);
   const env = { CLIENT_ID: 'a', CLIENT_SECRET: 'b', DATABASE_URL: 'c', PUBLIC_URL: 'https://tasks.example' };
-  const app = appOf(verifier, undefined, settingsOf(env).publicUrl);
+  const app = appOf(verifier, settingsOf(env).publicUrl);
   const client = await issuer.newDpopClient();
   const token = await issuer.mint({ cnf: { jkt: client.jkt } });
   const codeOf = async (origin: string): Promise<string> => {
