@@ -30,6 +30,7 @@ function house(overrides: Partial<DispatcherOptions> = {}): House {
     capacity: 8,
     reservedForKnown: 2,
     maxWaitMs: 2_000,
+    stuckAfterMs: 30_000,
     clock,
     startWorker,
     onQueueWait: (seconds) => waits.push(seconds),
@@ -284,7 +285,7 @@ describe('dispatcher', () => {
     expect(children.map(({ kind }) => kind)).toEqual(['ended', 'ended', 'started']);
   });
 
-  it('kills a child that runs one job for thirty seconds, and retries the job', async () => {
+  it('kills a child that runs one job for too long, and retries the job', async () => {
     const { dispatcher, workers, clock } = house();
     workers[0]?.ready();
     const stuck = hashJob(dispatcher, 'stuck');

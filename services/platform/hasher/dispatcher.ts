@@ -22,6 +22,8 @@ export type DispatcherOptions = {
   readonly capacity: number;
   readonly reservedForKnown: number;
   readonly maxWaitMs: number;
+  /** A child that runs one job for this long is killed. */
+  readonly stuckAfterMs: number;
   readonly clock: HasherClock;
   readonly startWorker: StartWorker;
   readonly onQueueWait?: ((seconds: number) => void) | undefined;
@@ -59,8 +61,6 @@ type Slot = {
   cancelTimer: () => void;
 };
 
-// A child that runs one job for this long is stuck: the costliest accepted digest takes about two seconds.
-const STUCK_AFTER_MS = 30_000;
 const NEWEST_WEIGHT = 0.2;
 const nothing = (): void => {};
 
@@ -144,7 +144,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     job.stopWaiting();
     slot.job = job;
     slot.startedJobMs = clock.nowMs();
-    slot.cancelTimer = clock.after(STUCK_AFTER_MS, () => worker.kill());
+    slot.cancelTimer = clock.after(options.stuckAfterMs, () => worker.kill());
     options.onQueueWait?.((slot.startedJobMs - job.waitingSinceMs) / 1000);
     worker.send(job.request);
   }

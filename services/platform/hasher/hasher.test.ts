@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createFakeClock, createFakeWorkers, type FakeWorker } from './fake-workers.ts';
+import { createFakeClock, createFakeWorkers, type FakeClock, type FakeWorker } from './fake-workers.ts';
 import { createHasher, type Hasher, HasherFailedError, UnhashablePasswordError, UnknownDigestError } from './hasher.ts';
 
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
 const digest = `$2b$12$${'a'.repeat(53)}`;
 
-function fakeHasher(children = 1): { hasher: Hasher; workers: FakeWorker[] } {
+function fakeHasher(children = 1): { hasher: Hasher; workers: FakeWorker[]; clock: FakeClock } {
   const { workers, startWorker } = createFakeWorkers();
-  const hasher = createHasher({ pepper: randomBytes(32), children, startWorker, clock: createFakeClock() });
-  return { hasher, workers };
+  const clock = createFakeClock();
+  const hasher = createHasher({ pepper: randomBytes(32), children, startWorker, clock });
+  return { hasher, workers, clock };
 }
 
 describe('createHasher', () => {
@@ -66,6 +67,16 @@ describe('createHasher', () => {
     const hashed = hasher.hash('x', admission);
     workers[0]?.reply({ kind: 'verified', matches: true });
     await expect(hashed).rejects.toBeInstanceOf(HasherFailedError);
+  });
+
+  it('replaces a child that runs one job for thirty seconds', () => {
+    const { hasher, workers, clock } = fakeHasher();
+    workers[0]?.ready();
+    hasher.hash('password', admission).catch(() => {});
+    clock.advance(29_999);
+    expect(workers[0]?.kills).toBe(0);
+    clock.advance(1);
+    expect(workers[0]?.kills).toBe(1);
   });
 
   it('provides the dummy digest once a child is ready', async () => {

@@ -18,6 +18,8 @@ export type HasherOptions = {
   readonly capacity?: number | undefined;
   /** A job that waited this long is dropped; 2 by default. */
   readonly maxWaitSeconds?: number | undefined;
+  /** A child that runs one job for this long is replaced, and the job runs once more; 30 by default. */
+  readonly stuckAfterSeconds?: number | undefined;
   /** Algorithm of new digests; bcrypt by default. */
   readonly algorithm?: HashAlgorithm | undefined;
   readonly clock?: HasherClock | undefined;
@@ -64,6 +66,8 @@ export type Hasher = {
 
 const PEPPER_BYTES_MIN = 32;
 const QUEUED_PER_CHILD = 8;
+// The costliest accepted digest takes about two seconds.
+const STUCK_AFTER_SECONDS = 30;
 
 /**
  * Hashes passwords outside this process: bcrypt cost 12 (or Argon2id) in low-priority children behind a bounded, fair queue.
@@ -80,6 +84,7 @@ export function createHasher(options: HasherOptions): Hasher {
     capacity,
     reservedForKnown: Math.floor(capacity / 4),
     maxWaitMs: (options.maxWaitSeconds ?? 2) * 1000,
+    stuckAfterMs: (options.stuckAfterSeconds ?? STUCK_AFTER_SECONDS) * 1000,
     clock: options.clock ?? systemClock,
     startWorker: options.startWorker ?? hashingWorkers(options.pepper, undefined, options.algorithm),
     onQueueWait: options.onQueueWait,
