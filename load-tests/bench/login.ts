@@ -4,8 +4,8 @@ import { requireClean, streamOf } from '../lib/generator.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
 import { accounts, LOAD_PASSWORD, measureClosed, ratioDetail, raw, targetOf } from './setup.ts';
 
-/** Below what waits for a hash without being turned away. */
-const CONNECTIONS_PER_CORE = 4;
+/** One is hashed while the next waits: more would be turned away where hashing at the lowest priority gets few turns. */
+const CONNECTIONS_PER_CORE = 2;
 /** A hash takes a quarter of a second: fewer seconds would count too few of them. */
 const LEAST_SECONDS = 8;
 const WARM_UP_SECONDS = 4;
