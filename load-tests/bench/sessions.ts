@@ -7,7 +7,7 @@ import { measureClosed, ratioDetail, type Target, targetOf, warmUp } from './set
 const FEW = 100;
 const MANY = 10_000;
 const CONNECTIONS = 16;
-const LOGIN_CONNECTIONS = 8;
+const LOGIN_CONNECTIONS = 4;
 const LOGIN_SECONDS = 8;
 const AT_LEAST = 0.9;
 
