@@ -249,13 +249,15 @@ describe.each(['fastify', 'fastapi'] as const)('the tasks API on %s', (kind) => 
       const headers = {
         origin,
         'access-control-request-method': 'PUT',
-        'access-control-request-headers': 'authorization',
+        'access-control-request-headers': 'authorization,content-type,dpop',
       };
       return (await call('OPTIONS', of(ada, 'none'), { headers })).headers;
     };
     const listed = await ask('https://app.example');
     expect(listed.get('access-control-allow-origin')).toBe('https://app.example');
     expect(listed.get('access-control-allow-methods')).toContain('PUT');
+    const allowed = (listed.get('access-control-allow-headers') ?? '').toLowerCase().split(', ');
+    expect(allowed).toEqual(expect.arrayContaining(['authorization', 'content-type', 'dpop']));
     expect(listed.get('access-control-allow-credentials')).toBeNull();
     expect((await ask('https://evil.example')).get('access-control-allow-origin')).toBeNull();
   });

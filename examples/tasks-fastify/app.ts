@@ -107,7 +107,7 @@ function allowOrigin(origins: readonly string[], request: FastifyRequest, reply:
     .code(204)
     .headers({
       'access-control-allow-methods': 'GET, POST, PUT, DELETE',
-      'access-control-allow-headers': 'authorization, content-type',
+      'access-control-allow-headers': 'authorization, content-type, dpop',
       'access-control-max-age': '600',
     })
     .send();

@@ -61,7 +61,7 @@ def create_app(settings: Settings, verifier: AsyncVerifier | None = None) -> Fas
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["authorization", "content-type"],
+        allow_headers=["authorization", "content-type", "dpop"],
     )
 
     @app.get("/healthz")
