@@ -1,7 +1,7 @@
 // Python environments below node_modules/.cache, with pinned packages.
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ensureProgram, onPath } from './debian-package.ts';
 
@@ -61,8 +61,11 @@ export function environmentOf(python: ReturnType<typeof findPython>, requirement
     .update([...texts, python.path, python.version].join('\0'))
     .digest('hex')
     .slice(0, 16);
-  const environment = join(CACHE, key);
-  if (existsSync(join(environment, '.complete'))) return environment;
+  const finished = join(CACHE, key);
+  const isFinished = (): boolean => existsSync(join(finished, '.complete'));
+  if (isFinished()) return finished;
+  // Several steps of a test run may make it at the same time: each makes its own, and the first to finish keeps it.
+  const environment = `${finished}-${process.pid}`;
   rmSync(environment, { recursive: true, force: true });
   run(python.path, ['-m', 'venv', '--without-pip', environment]);
   const install = ['install', '-q', '--require-hashes', '--only-binary', ':all:'];
@@ -75,5 +78,11 @@ export function environmentOf(python: ReturnType<typeof findPython>, requirement
     );
   }
   writeFileSync(join(environment, '.complete'), '');
-  return environment;
+  try {
+    renameSync(environment, finished);
+  } catch (err) {
+    if (!isFinished()) throw err;
+    rmSync(environment, { recursive: true, force: true });
+  }
+  return finished;
 }
