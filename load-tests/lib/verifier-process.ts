@@ -29,11 +29,16 @@ const prepare: Readonly<Record<VerifierLanguage, () => () => LineProcess>> = {
 };
 const prepared = new Map<VerifierLanguage, () => LineProcess>();
 
-/** A process with the verifier package of a language; it ends with the run at the latest. */
-export async function startVerifier(context: BenchContext, language: VerifierLanguage): Promise<LineProcess> {
+/** A process with the verifier package of a language. @throws with what to install, if its tools are missing */
+export function spawnVerifier(language: VerifierLanguage): LineProcess {
   const start = prepared.get(language) ?? prepare[language]();
   prepared.set(language, start);
-  const verifier = start();
+  return start();
+}
+
+/** Like `spawnVerifier`; the process ends with the run at the latest. */
+export async function startVerifier(context: BenchContext, language: VerifierLanguage): Promise<LineProcess> {
+  const verifier = spawnVerifier(language);
   context.onClose(() => verifier.close());
   Object.assign(context.versions, await verifier.ask<Record<string, string>>({ operation: 'versions' }));
   return verifier;

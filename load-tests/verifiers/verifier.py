@@ -144,6 +144,12 @@ class Worker:
                 raise RuntimeError("a revocation never reached the verifier")
             time.sleep(PAUSE_SECONDS)
 
+    def state(self) -> dict[str, Any]:
+        """How fresh the verifier that follows is."""
+        assert self._following is not None
+        state = self._following.state()
+        return {"epoch": state.epoch, "incarnation": state.incarnation, "fresh": state.fresh}
+
     def result_of(self, command: dict[str, Any]) -> dict[str, Any]:
         """Does what a command says."""
         operation = command["operation"]
@@ -158,6 +164,8 @@ class Worker:
             return {"code": self.code_of(command["token"])}
         if operation == "refused":
             return self.refusal_of(command["token"])
+        if operation == "state":
+            return self.state()
         return self.speed(operation, command["issuer"], command["seconds"])
 
 

@@ -11,7 +11,7 @@ import type { RawSpeed } from '../baselines/raw-crypto.ts';
 
 type Operation = 'raw' | 'fresh' | 'repeated';
 type Command = { readonly id: number } & (
-  | { readonly operation: 'versions' }
+  | { readonly operation: 'versions' | 'state' }
   | { readonly operation: Operation; readonly issuer: string; readonly seconds: number }
   | { readonly operation: 'memory' | 'resident'; readonly issuer: string }
   | ({ readonly operation: 'follow' } & Required<
@@ -159,6 +159,10 @@ async function resultOf(command: Command): Promise<unknown> {
       return { code: await codeOf(command.token) };
     case 'refused':
       return refusalOf(command.token);
+    case 'state': {
+      const { epoch, incarnation, fresh } = (following as Verifier).state();
+      return { epoch, incarnation, fresh };
+    }
     default:
       return speedOf(command.operation, command.issuer, command.seconds);
   }

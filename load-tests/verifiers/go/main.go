@@ -238,6 +238,11 @@ func refusalOf(token string) (any, error) {
 	}
 }
 
+func state() map[string]any {
+	s := following.State()
+	return map[string]any{"epoch": s.Epoch, "incarnation": s.Incarnation, "fresh": s.Fresh}
+}
+
 func resultOf(c command) (any, error) {
 	switch c.Operation {
 	case "versions":
@@ -250,6 +255,8 @@ func resultOf(c command) (any, error) {
 		return map[string]any{"code": codeOf(c.Token)}, nil
 	case "refused":
 		return refusalOf(c.Token)
+	case "state":
+		return state(), nil
 	default:
 		return speedOf(c)
 	}
