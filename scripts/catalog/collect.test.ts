@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { compileValidator, jsonSchemaOf } from '#services/platform/http/schema.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -27,4 +28,20 @@ test.each([
   const found = declared(definition, member);
   expect(found.length).toBeGreaterThan(20);
   expect(found.filter(({ name }) => !collected.has(name))).toEqual([]);
+});
+
+test('the schemas of every endpoint compile, though most are compiled by the first request only', async () => {
+  const endpoints = await collectEndpoints();
+  const broken = endpoints.flatMap(({ operation, body, query, params }) =>
+    Object.entries({ body, querystring: query, params }).flatMap(([httpPart, shape]) => {
+      try {
+        if (shape !== undefined) compileValidator({ schema: jsonSchemaOf(shape), httpPart });
+        return [];
+      } catch (err) {
+        return [`${operation} ${httpPart}: ${err}`];
+      }
+    }),
+  );
+  expect(endpoints.length).toBeGreaterThan(200);
+  expect(broken).toEqual([]);
 });

@@ -19,7 +19,6 @@ import {
 } from '../platform/errors.ts';
 import { type Brand, DEFAULT_BRAND } from '../platform/html/brand.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
-import { compileValidator } from '../platform/http/schema.ts';
 import { problemPage } from './pages/browser-form.ts';
 import { rendered } from './pages/page-view.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from './requests/browser-rules.ts';
@@ -150,7 +149,6 @@ export function createApp(options: AppOptions): App {
   activeRequests.at().observe(() => inFlight.size);
   const admitFresh = refuseStale(fastify, systemClock);
 
-  fastify.setValidatorCompiler(compileValidator);
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeContentTypeParser(['application/json', 'text/plain']);
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {

@@ -136,6 +136,30 @@ describe('a body', () => {
   });
 });
 
+describe('a schema that does not compile', () => {
+  // Valid in zod, but not with the flag `u` that JSON Schema asks for.
+  const body = z.strictObject({ size: z.string().regex(/x{/) });
+  const broken = made({ operation: 'makeThing', body });
+
+  test.each(['token', 'validate'] as const)('fails the start in an endpoint of the rate class %s', async (limit) => {
+    const served = serve();
+    bind(served.routes, { ...broken, limit }, () => ({}));
+    await expect(served.fastify.ready()).rejects.toThrow('Invalid regular expression');
+  });
+
+  test('fails every request to another endpoint, and no other request', async () => {
+    const served = serve();
+    bind(served.routes, broken, () => ({}));
+    bind(served.routes, made({ operation: 'makeOther', path: '/others', body: z.strictObject({}) }), () => ({}));
+    for (let request = 0; request < 2; request += 1)
+      expect(await served.ask('POST', '/things', json({ size: 'x{' }))).toMatchObject({
+        status: 500,
+        body: { code: 'internal_error' },
+      });
+    expect((await served.ask('POST', '/others', json({}))).status).toBe(201);
+  });
+});
+
 describe('an address', () => {
   const read = made({ operation: 'readThing', method: 'GET', path: '/things/{id}', responses: { 200: z.object({}) } });
 

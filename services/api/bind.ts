@@ -4,10 +4,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHa
 import { z } from 'zod';
 import type { RecordDenial } from '../domain/access/record-denial.ts';
 import type { Caller } from '../domain/ports.ts';
-import { type Endpoint, type EndpointInput, isEventStream } from '../platform/define/endpoint.ts';
+import {
+  type Endpoint,
+  type EndpointInput,
+  isEventStream,
+  type RateClass,
+  rateClassOf,
+} from '../platform/define/endpoint.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, requestInvalid } from '../platform/errors.ts';
-import { compileValidator, jsonSchemaOf } from '../platform/http/schema.ts';
+import { compileValidator, compileWhenUsed, jsonSchemaOf, type Validator } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
 import { PageView, rendered } from './pages/page-view.ts';
 import type { CallerResolver } from './requests/caller.ts';
@@ -46,6 +52,11 @@ const DEFAULT_BODY_LIMIT = 65_536;
 const NO_QUERY = z.strictObject({});
 /** Public routes are excepted: probes and caches add their own parameters. */
 const ANY_QUERY = z.looseObject({});
+
+/** These compile their schemas before the start, so that no request for or with a token waits for it. */
+const COMPILED_AT_START: ReadonlySet<string> = new Set(['token', 'validate'] satisfies RateClass[]);
+const compilerOf = (endpoint: Endpoint): typeof compileValidator =>
+  COMPILED_AT_START.has(rateClassOf(endpoint)) ? compileValidator : compileWhenUsed;
 
 const isOpenRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
   auth === 'public' && method === 'GET';
@@ -106,6 +117,7 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
       ...(endpoint.params ? { params: jsonSchemaOf(endpoint.params) } : {}),
       response: responseSchemas(endpoint),
     },
+    validatorCompiler: compilerOf(endpoint),
     ...(endpoint.rest === undefined ? {} : { preValidation: namesRest(endpoint.rest) }),
     onRequest: (request, _reply, done) => {
       if (!isOpen && namesCredential(request.raw.url as string)) {
@@ -129,7 +141,7 @@ const cacheControlOf = (endpoint: AnyEndpoint): string | null =>
   endpoint.cacheControl === undefined ? 'no-store' : endpoint.cacheControl;
 
 /**
- * Binds a contract to its use-case: compiled schemas, caller, content type, errors and headers, once at boot.
+ * Binds a contract to its use-case: schemas, caller, content type, errors and headers.
  * @example bind(routes, validateTokenEndpoint, (input, caller) => validateToken(ports, input.body, caller))
  */
 export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, work: Work<E>): void {
@@ -148,6 +160,7 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
     }
   };
   const { preValidation = [], ...route } = routeOf(endpoint);
+  const validate = endpoint.body && endpoint.bodyOptional ? bodyValidatorOf(endpoint.body, endpoint) : undefined;
   app.route({
     ...route,
     // The caller and its permission before the request: only an allowed caller learns the schema.
@@ -161,7 +174,7 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
       const refusal = request.staleness();
       if (refusal !== null) throw refusal;
       if (cacheControl !== null) reply.header('cache-control', cacheControl);
-      if (endpoint.bodyOptional && endpoint.body && request.body !== undefined) validateOptionalBody(request, endpoint);
+      if (validate && request.body !== undefined) validateBody(validate, request.body);
       if (isStream && request.method === 'HEAD') return headOfStream(reply);
       const input = { body: request.body, query: request.query, params: request.params } as EndpointInput<E>;
       const result = await withDenials(request, () => work(input, request.caller as Caller, request));
@@ -201,7 +214,7 @@ export function bindText<E extends AnyEndpoint>(
   const { app } = routes;
   const cacheControl = cacheControlOf(endpoint);
   const parseJson = app.getDefaultJsonParser('error', 'error');
-  const validate = compileValidator({ schema: jsonSchemaOf(endpoint.body), httpPart: 'body' });
+  const validate = bodyValidatorOf(endpoint.body, endpoint);
 
   function parse(request: FastifyRequest, text: string): EndpointInput<E>['body'] | undefined {
     if (text === '') return undefined;
@@ -212,8 +225,7 @@ export function bindText<E extends AnyEndpoint>(
       body = value;
     });
     if (failure !== null) throw failure;
-    if (!validate(body))
-      throw Object.assign(new Error('body'), { validation: validate.errors, validationContext: 'body' });
+    validateBody(validate, body);
     return body as EndpointInput<E>['body'];
   }
 
@@ -237,8 +249,11 @@ export function bindText<E extends AnyEndpoint>(
   });
 }
 
-function validateOptionalBody(request: FastifyRequest, endpoint: AnyEndpoint): void {
-  const validate = request.compileValidationSchema(jsonSchemaOf(endpoint.body!), 'body');
-  if (!validate(request.body))
+const bodyValidatorOf = (body: z.ZodType, endpoint: Endpoint): Validator =>
+  compilerOf(endpoint)({ schema: jsonSchemaOf(body), httpPart: 'body' });
+
+/** For a body that Fastify does not validate. */
+function validateBody(validate: Validator, body: unknown): void {
+  if (!validate(body))
     throw Object.assign(new Error('body'), { validation: validate.errors, validationContext: 'body' });
 }
