@@ -22,6 +22,15 @@ import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
 
 const TAG = 'Clients';
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
+const SETTING = [
+  ...MANAGING,
+  rightsExceeded,
+  redirectUriRefused,
+  clientSettingsConflict,
+  clientKeysInvalid,
+  clientLogoRefused,
+  signingAlgorithmRefused,
+] as const;
 const clientId = z
   .string()
   .min(1)
@@ -77,6 +86,26 @@ export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
 
 /** A PNG of at most 512 × 512 pixels, as a data URL (RFC 2397); null: none. */
 const logo = z.string().max(LOGO_LENGTH_MAX).regex(LOGO).nullable();
+
+/** What creating a client and changing it both accept. */
+const settings = {
+  ...keys,
+  ...certificateNames,
+  grant_types: grantTypes.optional(),
+  /** Scopes that a sign-in through the client may request. */
+  scopes: scopes.optional(),
+  /** Scopes that its client-credentials tokens may carry; those that name permissions are its permissions. */
+  credential_scopes: scopes.optional(),
+  redirect_uris: redirectUris.optional(),
+  /** Where it may send users after they sign out. */
+  post_logout_redirect_uris: redirectUris.optional(),
+  ...logout.partial().shape,
+  audiences: audiences.optional(),
+  ...demands.partial().shape,
+  ...algorithms.partial().shape,
+  /** Shown beside its name on sign-in, consent and device pages. */
+  logo: logo.optional(),
+};
 
 const clientShape = z.object({
   client_id: z.string(),
@@ -155,37 +184,13 @@ export const createClientEndpoint = defineEndpoint({
     client_id: clientId.optional(),
     /** `none` makes a public client; `private_key_jwt`, the default of `fapi2`, requires `jwks` or `jwks_uri`. */
     auth_method: z.enum(AUTH_METHODS).optional(),
-    ...keys,
-    ...certificateNames,
+    ...settings,
     grant_types: grantTypes,
-    /** Scopes that a sign-in through the client may request. */
-    scopes: scopes.optional(),
-    /** Scopes that its client-credentials tokens may carry; those that name permissions are its permissions. */
-    credential_scopes: scopes.optional(),
-    redirect_uris: redirectUris.optional(),
-    /** Where it may send users after they sign out. */
-    post_logout_redirect_uris: redirectUris.optional(),
-    ...logout.partial().shape,
-    audiences: audiences.optional(),
-    ...demands.partial().shape,
-    ...algorithms.partial().shape,
-    /** Shown beside its name on sign-in, consent and device pages. */
-    logo: logo.optional(),
     reason,
   }),
   idempotency: 'answer',
   responses: { 201: withSecret },
-  errors: [
-    ...MANAGING,
-    rightsExceeded,
-    redirectUriRefused,
-    clientSettingsConflict,
-    clientKeysInvalid,
-    clientLogoRefused,
-    signingAlgorithmRefused,
-    clientExists,
-    idempotencyKeyReused,
-  ],
+  errors: [...SETTING, clientExists, idempotencyKeyReused],
 });
 
 export const updateClientEndpoint = defineEndpoint({
@@ -200,34 +205,11 @@ export const updateClientEndpoint = defineEndpoint({
     name: text(128).optional(),
     /** Without a secret afterwards, the old one is refused at once; with one, rotate-secret creates it. */
     auth_method: z.enum(CONFIDENTIAL_METHODS).optional(),
-    ...keys,
-    ...certificateNames,
-    grant_types: grantTypes.optional(),
-    scopes: scopes.optional(),
-    credential_scopes: scopes.optional(),
-    redirect_uris: redirectUris.optional(),
-    post_logout_redirect_uris: redirectUris.optional(),
-    ...logout.partial().shape,
-    audiences: audiences.optional(),
-    ...demands.partial().shape,
-    ...algorithms.partial().shape,
-    /** Shown beside its name on sign-in, consent and device pages. */
-    logo: logo.optional(),
+    ...settings,
     reason,
   }),
   responses: { 200: clientShape },
-  errors: [
-    ...MANAGING,
-    rightsExceeded,
-    redirectUriRefused,
-    clientSettingsConflict,
-    clientKeysInvalid,
-    clientLogoRefused,
-    signingAlgorithmRefused,
-    clientUnknown,
-    clientProtected,
-    clientWithoutSecret,
-  ],
+  errors: [...SETTING, clientUnknown, clientProtected, clientWithoutSecret],
 });
 
 export const rotateClientSecretEndpoint = defineEndpoint({
