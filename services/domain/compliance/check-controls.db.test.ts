@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { quietLog } from '#testing/harness/ports.ts';
 import { checkControls } from './check-controls.ts';
 import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
 import type { MachineControl, Observation } from './control.ts';
@@ -48,6 +49,29 @@ test('a change of status is recorded once, in the transaction that stores it', a
     ['pass', 'fail'],
     ['fail', 'pass'],
   ]);
+});
+
+test('controls that are red at their first check are one warning, and each that turns red later is its own', async () => {
+  const warnings: unknown[] = [];
+  const log = { ...quietLog, warn: (fields: object, message: string) => void warnings.push([fields, message]) };
+  const names = ['red-at-first', 'red-too', 'green-at-first'];
+  const see = (...seen: readonly Observation[]) => {
+    const given = seen.map((each, index) =>
+      controlThat(async () => each, { ...first, name: names[index] as MachineControl['name'] }),
+    );
+    const ports = { ...harness.portsWith(), log };
+    return checkControls(ports, { pace: 'frequent', signal, controls: given, limitMs: 200 }, systemCaller);
+  };
+  await see(failing, failing, passing);
+  expect(warnings.splice(0)).toEqual([
+    [{ controls: ['red-at-first', 'red-too'] }, expect.stringContaining('GET /v1/compliance/controls')],
+  ]);
+  await see(failing, failing, passing);
+  expect(warnings).toEqual([]);
+  await see(passing, failing, failing);
+  await see(failing);
+  const turned = (control: string) => [{ control, status: 'fail', exceptions: 1 }, 'a compliance control turned red'];
+  expect(warnings).toEqual([turned('green-at-first'), turned('red-at-first')]);
 });
 
 test('two workers that see one change at once record it once', async () => {

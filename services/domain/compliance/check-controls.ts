@@ -26,7 +26,8 @@ type ChecksInput = {
 
 /**
  * Runs the checks of one pace, one after another, and stores each result. A change of status is an audit event of the
- * same transaction. Safe to run twice; ends between two checks when `signal` aborts.
+ * same transaction. A control that turns red is a warning; those that are red at their first check are one warning, as
+ * several are on every new installation. Safe to run twice; ends between two checks when `signal` aborts.
  */
 export async function checkControls(
   ports: CheckPorts & Pick<Ports, 'log'>,
@@ -35,19 +36,31 @@ export async function checkControls(
 ): Promise<CheckedControl[]> {
   const due = (given ?? controls.filter(isMachine)).filter((control) => control.pace === pace);
   const checked: CheckedControl[] = [];
-  for (const control of due) {
-    if (signal.aborted) break;
-    const result = await runCheck(ports, control, { signal, limitMs });
-    // A check that was cut by the end of its worker says nothing about the control.
-    if (signal.aborted && result.status === 'unknown') break;
-    controlChecks.add(1, { status: result.status });
-    const before = await store(ports, control, result, caller);
-    if (before !== result.status && isRed(result.status))
+  const redAtFirst: string[] = [];
+  try {
+    for (const control of due) {
+      if (signal.aborted) break;
+      const result = await runCheck(ports, control, { signal, limitMs });
+      // A check that was cut by the end of its worker says nothing about the control.
+      if (signal.aborted && result.status === 'unknown') break;
+      controlChecks.add(1, { status: result.status });
+      const before = await store(ports, control, result, caller);
+      if (before !== result.status && isRed(result.status)) {
+        if (before === undefined) redAtFirst.push(control.name);
+        else
+          ports.log.warn(
+            { control: control.name, status: result.status, exceptions: result.exceptionCount },
+            'a compliance control turned red',
+          );
+      }
+      checked.push({ control, result });
+    }
+  } finally {
+    if (redAtFirst.length > 0)
       ports.log.warn(
-        { control: control.name, status: result.status, exceptions: result.exceptionCount },
-        'a compliance control turned red',
+        { controls: redAtFirst },
+        'compliance controls are red at their first check; GET /v1/compliance/controls shows why',
       );
-    checked.push({ control, result });
   }
   return checked;
 }
