@@ -8,9 +8,7 @@ const received: { readonly path: string; readonly id: string | undefined; readon
 const server = createServer(async (request, response) => {
   const id = request.headers['idempotency-key'] as string | undefined;
   received.push({ path: request.url as string, id, body: await text(request) });
-  if (request.url === '/moved') response.writeHead(302, { location: 'https://elsewhere.test/' });
-  else response.writeHead(202);
-  response.end();
+  response.writeHead(202).end();
 });
 let base: string;
 beforeAll(async () => {
@@ -19,28 +17,23 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-const post = (allowsPrivate: boolean, path: string, signal = new AbortController().signal) =>
+const post = (allowsPrivate: boolean, signal = new AbortController().signal) =>
   createHandoffTransport({ allowsPrivate }).post(
-    { url: base + path, headers: { 'idempotency-key': '"e1"' }, body: '{}' },
+    { url: `${base}/events`, headers: { 'idempotency-key': '"e1"' }, body: '{}' },
     signal,
   );
 
 test('posts body and headers, and returns the status', async () => {
-  expect(await post(true, '/events')).toBe(202);
+  expect(await post(true)).toBe(202);
   expect(received.splice(0)).toEqual([{ path: '/events', id: '"e1"', body: '{}' }]);
 });
 
 test('SSRF: an address on a private network gets no request unless the setting allows it', async () => {
-  await expect(post(false, '/events')).rejects.toThrow('outbound request refused');
+  await expect(post(false)).rejects.toThrow('outbound request refused');
   expect(received).toEqual([]);
 });
 
-test('SSRF: a redirect is not followed', async () => {
-  await expect(post(true, '/moved')).rejects.toThrow('its answer is a redirect');
-  expect(received.splice(0)).toHaveLength(1);
-});
-
 test('sends nothing once the run is to stop', async () => {
-  await expect(post(true, '/events', AbortSignal.abort())).rejects.toThrow();
+  await expect(post(true, AbortSignal.abort())).rejects.toThrow();
   expect(received).toEqual([]);
 });

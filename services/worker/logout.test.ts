@@ -7,9 +7,7 @@ import { createLogoutTransport } from './logout.ts';
 const received: { readonly request: IncomingMessage; readonly body: string }[] = [];
 const server = createServer(async (request, response) => {
   received.push({ request, body: await text(request) });
-  if (request.url === '/moved') response.writeHead(302, { location: 'https://elsewhere.test/' });
-  else response.writeHead(204);
-  response.end();
+  response.writeHead(204).end();
 });
 let base: string;
 beforeAll(async () => {
@@ -18,8 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-const send = (logoutPrivate: boolean, isVetted: boolean, path = '/') =>
-  createLogoutTransport({ logoutPrivate }).send({ uri: base + path, isVetted }, 'a.b.c', new AbortController().signal);
+const send = (logoutPrivate: boolean, isVetted: boolean) =>
+  createLogoutTransport({ logoutPrivate }).send({ uri: base, isVetted }, 'a.b.c', new AbortController().signal);
 
 test('posts the token as a form, and returns the status (Back-Channel Logout §2.5)', async () => {
   expect(await send(true, true)).toBe(204);
@@ -33,9 +31,4 @@ test('SSRF: a private address gets no request by default, and never for a client
   await expect(send(false, true)).rejects.toThrow('outbound request refused');
   await expect(send(true, false)).rejects.toThrow('outbound request refused');
   expect(received).toEqual([]);
-});
-
-test('SSRF: a redirect is not followed', async () => {
-  await expect(send(true, true, '/moved')).rejects.toThrow('its answer is a redirect');
-  expect(received.splice(0)).toHaveLength(1);
 });
