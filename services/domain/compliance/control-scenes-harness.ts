@@ -1,5 +1,5 @@
 // For tests only: breaks what a control checks, and expects that its check turns red.
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect, vi } from 'vitest';
 import type { machineControlNames } from '#observability/metrics/compliance.ts';
 import { type Changes, type ComplianceHarness, openComplianceHarness } from './compliance-harness.ts';
 import { isMachine, type MachineControl } from './control.ts';
@@ -56,14 +56,14 @@ export const machineControls: readonly MachineControl[] = controls.filter(isMach
 export const controlOf = (name: string): MachineControl =>
   machineControls.find((control) => control.name === name) as MachineControl;
 
-export type ControlHarness = ComplianceHarness & {
+type ControlHarness = ComplianceHarness & {
   run(...statements: readonly string[]): Promise<void>;
   /** Expects that a control is green on a healthy system, red on a broken one, and green after the repair. */
   expectRed(name: string, scene: Scene): Promise<void>;
 };
 
 /** A sealed log of three events, and a user with a session. */
-export async function openControlHarness(): Promise<ControlHarness> {
+async function openControlHarness(): Promise<ControlHarness> {
   const harness = await openComplianceHarness();
   const run = async (...statements: readonly string[]): Promise<void> => {
     for (const statement of statements) await harness.raw(statement);
@@ -92,4 +92,15 @@ export async function openControlHarness(): Promise<ControlHarness> {
     if (scene.repair) expect((await harness.check(control, healthy ?? {})).status).toBe(scene.before ?? 'pass');
   };
   return Object.assign(harness, { run, expectRed });
+}
+
+/** The harness of a test file, filled before its tests and closed after them, and SQL as its owner and past its triggers. */
+export function controlHarness() {
+  vi.setConfig({ testTimeout: 60_000 });
+  const harness = {} as ControlHarness;
+  beforeAll(async () => void Object.assign(harness, await openControlHarness()));
+  afterAll(() => harness.end?.());
+  const run = (...statements: readonly string[]): Promise<void> => harness.run(...statements);
+  const past = (...statements: readonly string[]): Promise<void> => harness.pastTriggers(...statements);
+  return { harness, run, past };
 }

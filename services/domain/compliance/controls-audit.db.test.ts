@@ -1,19 +1,8 @@
-import { afterAll, beforeAll, test, vi } from 'vitest';
+import { test } from 'vitest';
 import { TEST_ORIGIN } from '#testing/harness/log.ts';
-import { type AuditScenes, type ControlHarness, openControlHarness } from './control-scenes-harness.ts';
+import { type AuditScenes, controlHarness } from './control-scenes-harness.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
-
-let harness: ControlHarness;
-beforeAll(async () => {
-  harness = await openControlHarness();
-});
-afterAll(async () => {
-  await harness?.end();
-});
-
-const run = (...statements: readonly string[]): Promise<void> => harness.run(...statements);
-const past = (...statements: readonly string[]) => harness.pastTriggers(...statements);
+const { harness, run, past } = controlHarness();
 const incident = (state: string, ago: string): string =>
   `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, state, first_seen_at)
    VALUES (gen_random_uuid(), 'test', 'high', 'installation', 'test', '${state}', now() - interval '${ago}')`;

@@ -1,18 +1,7 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { type ControlHarness, controlOf, openControlHarness, type PrivacyScenes } from './control-scenes-harness.ts';
+import { expect, test } from 'vitest';
+import { controlHarness, controlOf, type PrivacyScenes } from './control-scenes-harness.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
-
-let harness: ControlHarness;
-beforeAll(async () => {
-  harness = await openControlHarness();
-});
-afterAll(async () => {
-  await harness?.end();
-});
-
-const run = (...statements: readonly string[]): Promise<void> => harness.run(...statements);
-const past = (...statements: readonly string[]) => harness.pastTriggers(...statements);
+const { harness, run, past } = controlHarness();
 const UUID = /^[0-9a-f-]{36}$/;
 const DISCLOSURE = '01890000-0000-7000-8000-000000000001';
 const insertDisclosure = `INSERT INTO phi_disclosures (id, subject_id, purpose, disclosed_at, encrypted)

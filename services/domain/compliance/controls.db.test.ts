@@ -1,36 +1,29 @@
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { installationOf } from '#services/worker/installation.ts';
 import { apiKeyPurges } from '../api-keys/api-key-purges.ts';
 import {
   AUDIT_CONTROLS,
-  type ControlHarness,
+  controlHarness,
   controlOf,
   machineControls,
   type OtherScenes,
-  openControlHarness,
   PRIVACY_CONTROLS,
 } from './control-scenes-harness.ts';
 import { controls } from './controls/all.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
-
-let harness: ControlHarness;
+const { harness, run, past } = controlHarness();
 let backups: string;
 beforeAll(async () => {
-  harness = await openControlHarness();
   backups = await mkdtemp(join(tmpdir(), 'sallyport-backups-'));
 });
 afterAll(async () => {
-  await harness?.end();
   await rm(backups, { recursive: true, force: true });
 });
 
-const run = (...statements: readonly string[]): Promise<void> => harness.run(...statements);
-const past = (...statements: readonly string[]) => harness.pastTriggers(...statements);
 const FAILURES = 'login_failures_count(text[], text, text, float8, integer, integer, float8, float8)';
 const DIGEST = `$2b$12$${'a'.repeat(53)}`;
 const HASH = 'h'.repeat(43);
