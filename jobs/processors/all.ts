@@ -41,7 +41,7 @@ import { advanceTasksJob, measureProgressJob, recordIncidentJob, recordProgressJ
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
-import { fenced, type Processor, run } from './run.ts';
+import { fenced, type Processor, run, runUnfenced } from './run.ts';
 
 /** Only the jobs of the sealed log use its database role. */
 const asSealer = (ports: WorkerPorts): WorkerPorts => ({ ...ports, ...ports.sealing });
@@ -92,9 +92,9 @@ export const processors: readonly Processor[] = [
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
   run(advanceTasksJob, (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller)),
   run(measureProgressJob, (ports, _payload, { fence, signal }) => measureProgress(fenced(ports, fence), { signal })),
-  // Their rows make a repeated run harmless, so a report is not lost to a newer one's fence.
-  run(recordProgressJob, (ports, report) => recordProgress(ports, report)),
-  run(recordIncidentJob, (ports, report, { caller }) => recordIncident(ports, report, caller)),
+  // Their rows make a repeated run harmless, and a report is not lost to a newer one's fence.
+  runUnfenced(recordProgressJob, (ports, report) => recordProgress(ports, report)),
+  runUnfenced(recordIncidentJob, (ports, report, { caller }) => recordIncident(ports, report, caller)),
   run(sendLogoutTokensJob, (ports, _payload, { fence, signal, caller }) =>
     sendLogoutTokens(ports, { fence, signal }, caller),
   ),

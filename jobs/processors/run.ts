@@ -6,6 +6,8 @@ import type { WorkerPorts } from '#services/worker/ports.ts';
 /** A job and its use-case. */
 export type Processor = {
   readonly job: Job;
+  /** Its runs take no fence, which commits a row before the work begins. */
+  readonly isUnfenced?: true;
   readonly work: (ports: WorkerPorts, payload: unknown, run: JobRun) => Promise<unknown>;
 };
 
@@ -19,6 +21,12 @@ export function run<Payload extends z.ZodType>(
 ): Processor {
   return { job, work: (ports, payload, jobRun) => work(ports, job.payload.parse(payload), jobRun) };
 }
+
+/** Binds a job whose runs may overlap: what it writes is safe to write twice, in any order. */
+export const runUnfenced = <Payload extends z.ZodType>(
+  job: Job<Payload>,
+  work: (ports: WorkerPorts, payload: z.output<Payload>, run: Omit<JobRun, 'fence'>) => Promise<unknown>,
+): Processor => ({ ...run(job, work), isUnfenced: true });
 
 /** Ports for a use-case that takes no fence: once a newer run has begun, none of its transactions commits. */
 export const fenced = <P extends Pick<WorkerPorts, 'transact'>>(ports: P, fence: Fence): P => ({

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { run } from '#jobs/processors/run.ts';
+import { run, runUnfenced } from '#jobs/processors/run.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { eventually } from '#testing/eventually.ts';
 import {
@@ -70,6 +70,15 @@ test('a temporary error is retried with back-off, and the job succeeds', async (
   // Each try has its own fence: the previous one can no longer write.
   expect(new Set(tries).size).toBe(3);
   expect(counted('retried') - before).toBe(2);
+});
+
+test('a job whose runs may overlap takes no fence', async () => {
+  const fences = () => harness.rows('SELECT fence FROM job_fences WHERE job = $1', [effectJob.name]);
+  const before = await fences();
+  await harness.startWorker({ processors: [runUnfenced(effectJob, async () => {})] });
+  await producer.enqueue(effectJob, {}, { jobId: 'unfenced' });
+  await untilState('unfenced', 'completed');
+  expect(await fences()).toEqual(before);
 });
 
 test('a permanent error is a dead letter at the first try; so is a job whose tries are used up', async () => {

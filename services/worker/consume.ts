@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Processor } from '#jobs/processors/run.ts';
 import { withJobSpan } from '#observability/job-span.ts';
 import { jobDuration, jobRuns, jobWait } from '#observability/metrics/queue.ts';
-import type { Clock, JobRun, Log, Sql } from '../domain/ports.ts';
+import type { Clock, Fence, JobRun, Log, Sql } from '../domain/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { errorCodeOf } from '../platform/define/error-code.ts';
 import type { Job } from '../platform/define/job.ts';
@@ -29,6 +29,8 @@ export type ConsumeDeps = {
 
 /** How long the worker waits for an aborted run to stop. */
 const SETTLE_MS = 2_000;
+/** A processor without a fence does not see this. */
+const NO_FENCE: Fence = { number: 0, hold: async () => {} };
 /**
  * A scheduled run that is early by at most this waits until it is due. An earlier run is skipped, and the timetable enqueues it again.
  */
@@ -103,7 +105,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
 
 async function runOnce(
   deps: ConsumeDeps,
-  { job, work }: Processor,
+  { job, isUnfenced, work }: Processor,
   payload: unknown,
   delivery: Delivery,
   traceparent: string,
@@ -115,7 +117,7 @@ async function runOnce(
   const run: JobRun = {
     jobId: delivery.id,
     attempt: delivery.attempt,
-    fence: await takeFence(deps.sql, job.name),
+    fence: isUnfenced ? NO_FENCE : await takeFence(deps.sql, job.name),
     signal: stop,
     progress: delivery.progress,
     caller: {
