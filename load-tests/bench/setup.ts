@@ -1,4 +1,5 @@
 // What several benches share: filling stocks, measuring one stream, asking a raw baseline.
+import { availableParallelism } from 'node:os';
 import type { RawSpeed } from '../baselines/raw-crypto.ts';
 import { signIn } from '../lib/api-client.ts';
 import type { BenchContext } from '../lib/bench.ts';
@@ -116,6 +117,7 @@ export async function accounts(context: BenchContext, product: Product, count: n
     password: LOAD_PASSWORD,
     collect: stock,
   } as const;
-  await fill(context, stock, missing, workload, { product, connections: 4 });
+  // One for each hashing process: none waits so long that it is refused.
+  await fill(context, stock, missing, workload, { product, connections: availableParallelism() });
   return stock;
 }

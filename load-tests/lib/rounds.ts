@@ -39,6 +39,21 @@ export function speedOf({ streams: [stream], seconds, cpuSeconds, productCpuSeco
   });
 }
 
+/** Two runs of one case as one, without the latencies. */
+export function combined(first: Speed, second: Speed): Speed {
+  const both = [first, second];
+  const sum = (value: (run: Speed) => number): number => both.reduce((total, run) => total + value(run), 0);
+  const [count, seconds] = [sum((run) => run.count), sum((run) => run.count / run.perSecond)];
+  const productCpuSeconds = sum(({ count: n, perProductCpuSecond = 0 }) => n / perProductCpuSecond);
+  const perProductCpuSecond = count / productCpuSeconds;
+  return speed(
+    count,
+    seconds,
+    sum((run) => run.count / run.perCpuSecond),
+    perProductCpuSecond > 0 ? { perProductCpuSecond } : {},
+  );
+}
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
