@@ -48,11 +48,14 @@ const workerPorts = () => {
   const { log } = harness.owner;
   return { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {} };
 };
+/** One run of the job. */
+const run = (ports = workerPorts()) => advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
+/** One run when every open task is due. */
 const advance = async (ports = workerPorts()) => {
   await harness.rows(
     `UPDATE mcp_tasks SET next_look_at = now() - interval '1 second' WHERE state IN ('working', 'input_required')`,
   );
-  await advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
+  await run(ports);
 };
 const stateOf = async (taskId: string): Promise<Json> =>
   (await harness.rows('SELECT state, is_error, result FROM mcp_tasks WHERE id = $1', [taskId]))[0];
@@ -127,6 +130,20 @@ test('a risky call waits for two people, runs exactly once, and its result carri
   expect(receipt.proof).toMatch(/^c2sp.org\/tlog-proof@v1\n/);
   const listed = await ask('tools/call', { name: 'list_signoffs', arguments: {} });
   expect(listed.result.structuredContent.signoffs[0]).toMatchObject({ signoff_id: id, state: 'done' });
+});
+
+test('a waiting task is not checked until a person decides, and then by the next run', async () => {
+  const { taskId } = await begin();
+  await run();
+  const readAt = async () => (await harness.rows('SELECT next_look_at FROM mcp_tasks WHERE id = $1', [taskId]))[0];
+  const { expires_at: expiresAt } = await signOffOf(taskId);
+  expect(await readAt()).toEqual({ next_look_at: new Date(expiresAt) });
+  await decide(taskId, 'tech_lead', 'approve');
+  await run();
+  expect((await get(taskId)).statusMessage).toBe('Waits for approval by security_reviewer.');
+  await decide(taskId, 'security_reviewer', 'approve');
+  await run();
+  expect([(await get(taskId)).status, (await signOffOf(taskId)).state]).toEqual(['working', 'done']);
 });
 
 test('a denied call is not run, and its task says so', async () => {

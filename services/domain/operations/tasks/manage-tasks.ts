@@ -87,7 +87,7 @@ export async function cancelTask(ports: TaskPorts, id: string, caller: Caller): 
   if (row.state === 'completed' || row.state === 'cancelled') return row;
   if (!(await kinds[row.kind as TaskKindName].cancel(ports, row, caller))) return row;
   const change = { state: 'cancelled', message: 'The caller cancelled the task.' } as const;
-  return (await changeTask(ports.sql, id, change)) ?? readTask(ports, id, caller);
+  return (await changeTask(ports.sql, row, change)) ?? readTask(ports, id, caller);
 }
 
 /** Has a task checked now, because its client says that a person has answered. Throws as `readTask`. */
@@ -117,10 +117,10 @@ export async function advanceTasks(
 async function advanceOne(ports: AdvancePorts, task: TaskRow, caller: Caller): Promise<void> {
   try {
     const change = await kinds[task.kind as TaskKindName].advance(ports, task, ownerCaller(task, caller));
-    await changeTask(ports.sql, task.id, change);
+    await changeTask(ports.sql, task, change);
   } catch (err) {
     ports.log.warn({ err, kind: task.kind }, 'checking a task failed; it will be checked again');
-    await changeTask(ports.sql, task.id, { state: task.state, message: task.message, afterSeconds: AGAIN_SECONDS });
+    await changeTask(ports.sql, task, { state: task.state, message: task.message, afterSeconds: AGAIN_SECONDS });
   }
 }
 

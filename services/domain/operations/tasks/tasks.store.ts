@@ -20,6 +20,7 @@ export type TaskRow = {
   readonly isError: boolean;
   readonly createdAt: string;
   readonly updatedAt: string;
+  readonly nextLookAt: string;
 };
 
 export type TaskChange = {
@@ -29,13 +30,13 @@ export type TaskChange = {
   readonly isError?: boolean;
   /** When to check again; not for a task that ended. */
   readonly afterSeconds?: number;
-  /** If given, `afterSeconds` grows to this with the age of the task. */
-  readonly upToSeconds?: number;
+  /** Checked again at this time, RFC 3339, or as soon as what the task waits for changes. */
+  readonly at?: string;
 };
 
 const COLUMNS = `id, kind, caller_kind AS "callerKind", caller_id AS "callerId", client_id AS "clientId", arguments, state,
   subject_id AS "subjectId", message, result, is_error AS "isError", ${placeTime('created_at')} AS "createdAt",
-  ${placeTime('updated_at')} AS "updatedAt"`;
+  ${placeTime('updated_at')} AS "updatedAt", ${placeTime('next_look_at')} AS "nextLookAt"`;
 const OPEN = `state IN ('working', 'input_required')`;
 
 const mcpTaskInsert = defineStatement(
@@ -49,19 +50,18 @@ const mcpTasksDue = defineStatement(
   'mcpTasksDue',
   `SELECT ${COLUMNS} FROM mcp_tasks WHERE ${OPEN} AND next_look_at <= now() ORDER BY next_look_at LIMIT $1`,
 );
-// By the primary key; a task that ended meanwhile is not found. A twentieth of its age keeps checks of 10,000 tasks
-// that wait for people for hours from taking a worker's whole time.
+// By the primary key; a task that ended meanwhile is not found. Waiting at $7 stores what a check read at $8: if the task
+// was woken since, what it read may be out of date, so nothing is stored and the task stays due.
 const mcpTaskChange = defineStatement(
   'mcpTaskChange',
   `UPDATE mcp_tasks SET state = $2, message = $3, result = coalesce($4, result), is_error = $5,
      updated_at = CASE WHEN state = $2 AND message = $3 THEN updated_at ELSE clock_timestamp() END,
-     next_look_at = clock_timestamp() + make_interval(
-       secs => greatest($6, least($7, extract(epoch FROM clock_timestamp() - created_at)::float8 / 20)))
-   WHERE id = $1 AND ${OPEN} RETURNING ${COLUMNS}`,
+     next_look_at = coalesce($7::timestamptz, clock_timestamp() + make_interval(secs => $6))
+   WHERE id = $1 AND ${OPEN} AND ($7::timestamptz IS NULL OR next_look_at = $8::timestamptz) RETURNING ${COLUMNS}`,
 );
 const mcpTaskLook = defineStatement(
   'mcpTaskLook',
-  `UPDATE mcp_tasks SET next_look_at = clock_timestamp() WHERE id = $1 AND ${OPEN}`,
+  `UPDATE mcp_tasks SET next_look_at = least(clock_timestamp(), next_look_at) WHERE id = $1 AND ${OPEN}`,
 );
 const mcpTasksPurge = defineStatement(
   'mcpTasksPurge',
@@ -101,11 +101,15 @@ export async function readTaskRow(sql: Sql, id: string): Promise<TaskRow | undef
 
 export const readDueTasks = (sql: Sql, limit: number): Promise<TaskRow[]> => sql.query(mcpTasksDue, [limit]);
 
-/** Undefined when the task has ended. */
-export async function changeTask(sql: Sql, id: string, change: TaskChange): Promise<TaskRow | undefined> {
-  const { state, message, result, isError = false, afterSeconds = 0, upToSeconds = afterSeconds } = change;
+/** Undefined when the task has ended, or was woken since it was read and would only wait on. */
+export async function changeTask(
+  sql: Sql,
+  { id, nextLookAt }: Pick<TaskRow, 'id' | 'nextLookAt'>,
+  change: TaskChange,
+): Promise<TaskRow | undefined> {
+  const { state, message, result, isError = false, afterSeconds = 0, at = null } = change;
   const stored = result === undefined ? null : JSON.stringify(result);
-  const values = [id, state, message, stored, isError, afterSeconds, upToSeconds];
+  const values = [id, state, message, stored, isError, afterSeconds, at, nextLookAt];
   const [row] = await sql.query<TaskRow>(mcpTaskChange, values);
   return row;
 }
