@@ -63,7 +63,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('the migrate role migrates and ends; the API, worker and MCP roles serve, and drain at SIGTERM', async () => {
+// Seven processes start one after another: more than the usual time limit allows on a busy machine.
+test('the migrate role migrates and ends; the API, worker and MCP roles serve, and drain at SIGTERM', {
+  timeout: 300_000,
+}, async () => {
   expect(await exitOf(startRole(['migrate']))).toBe(0);
   expect(existsSync(join(folder, 'data/dev-credentials.json'))).toBe(true);
   // Again, as each `docker compose up` does.

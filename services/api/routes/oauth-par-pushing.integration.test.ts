@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
-import type { TestUser } from '#testing/flows/flows.ts';
+import { patiently, type TestUser } from '#testing/flows/flows.ts';
 import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
 import { ALLOW, askToken, browserOf, codeForm, newOAuthClient } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
@@ -120,11 +120,13 @@ describe('pushing', () => {
     await api.ports.access.load();
     const behind = await harness.startCopy({ hashes: false, env: { TRUSTED_PROXIES: '127.0.0.1' } });
     const from = (ip: string, path: string, client: ClientCredentials) =>
-      send(behind.url, 'POST', path, {
-        headers: { 'x-forwarded-for': ip },
-        ...(client.client_secret === '' ? {} : { basic: client }),
-        form: { ...(path === '/oauth2/par' ? request() : {}), client_id: client.client_id },
-      });
+      patiently(() =>
+        send(behind.url, 'POST', path, {
+          headers: { 'x-forwarded-for': ip },
+          ...(client.client_secret === '' ? {} : { basic: client }),
+          form: { ...(path === '/oauth2/par' ? request() : {}), client_id: client.client_id },
+        }),
+      );
     for (const [path, status] of [
       ['/oauth2/par', 201],
       ['/oauth2/device_authorization', 200],
