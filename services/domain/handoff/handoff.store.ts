@@ -1,6 +1,7 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../shared/purge.store.ts';
+import { defineRetries, type GivenUp } from '../shared/retries.store.ts';
 
 export type EndpointRow = {
   readonly reachedSeq: number;
@@ -72,39 +73,11 @@ const deliveriesTake = defineStatement(
    RETURNING t.id, t.seq::float8 AS seq, t.attempts,
      extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS "ageSeconds"`,
 );
-/** Only for the latest attempt, so a worker that was delayed past its lease changes nothing. */
-const deliveryDelete = defineStatement(
-  'handoffDeliveryDelete',
-  'DELETE FROM handoff_deliveries WHERE id = $1 AND attempts = $2 RETURNING 1',
-);
-/** Gives the row up if the seconds are null. */
-const deliveryPostpone = defineStatement(
-  'handoffDeliveryPostpone',
-  `UPDATE handoff_deliveries SET failure = $3, failed_at = clock_timestamp(),
-     next_attempt_at = clock_timestamp() + make_interval(secs => $4)
-   WHERE id = $1 AND attempts = $2 RETURNING 1`,
-);
 /** The endpoint is up again: what failed while it was down does not wait any longer. Leased rows stay leased. Index: handoff_deliveries_waiting. */
 const deliveriesHasten = defineStatement(
   'handoffDeliveriesHasten',
   `UPDATE handoff_deliveries SET next_attempt_at = clock_timestamp()
    WHERE endpoint = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
-);
-/** Index: handoff_deliveries_given_up. */
-const deliveriesGivenUp = defineStatement(
-  'handoffDeliveriesGivenUp',
-  `SELECT id, endpoint, seq::float8 AS seq, attempts, failure, failed_at AS "failedAt" FROM handoff_deliveries
-   WHERE next_attempt_at IS NULL ORDER BY failed_at DESC LIMIT $1`,
-);
-const deliveriesGivenUpCount = defineStatement(
-  'handoffDeliveriesGivenUpCount',
-  'SELECT count(*)::int AS count FROM handoff_deliveries WHERE next_attempt_at IS NULL',
-);
-/** By the primary key. */
-const deliveryRequeue = defineStatement(
-  'handoffDeliveryRequeue',
-  `UPDATE handoff_deliveries SET attempts = 0, created_at = clock_timestamp(), next_attempt_at = clock_timestamp()
-   WHERE id = $1 AND next_attempt_at IS NULL RETURNING id, endpoint, seq::float8 AS seq`,
 );
 
 /** Dead letters are kept for this time; rows that are still retried are younger. Index: handoff_deliveries_created_at. */
@@ -156,35 +129,22 @@ export const takeDeliveries = (
   leaseSeconds: number,
 ): Promise<DeliveryRow[]> => tx.query<DeliveryRow>(deliveriesTake, [endpoint, limit, leaseSeconds]);
 
-type Attempt = Pick<DeliveryRow, 'id' | 'attempts'>;
-/** False if a later attempt has taken the row. */
-export const deleteDelivery = async (sql: Sql, { id, attempts }: Attempt): Promise<boolean> =>
-  (await sql.query(deliveryDelete, [id, attempts])).length === 1;
-/** False if a later attempt has taken the row. @param seconds null to give it up */
-export const postponeDelivery = async (
-  sql: Sql,
-  { id, attempts }: Attempt,
-  failure: string,
-  seconds: number | null,
-): Promise<boolean> => (await sql.query(deliveryPostpone, [id, attempts, failure, seconds])).length === 1;
 export const hastenDeliveries = async (sql: Sql, endpoint: string): Promise<void> => {
   await sql.query(deliveriesHasten, [endpoint]);
 };
 
-export type GivenUpRow = {
-  readonly id: string;
-  readonly endpoint: string;
-  readonly seq: number;
-  readonly attempts: number;
-  readonly failure: string;
-  readonly failedAt: Date;
-};
-export const readGivenUpDeliveries = (sql: Sql, limit: number): Promise<GivenUpRow[]> =>
-  sql.query<GivenUpRow>(deliveriesGivenUp, [limit]);
-export const countGivenUpDeliveries = async (sql: Sql): Promise<number> =>
-  (await sql.query<{ count: number }>(deliveriesGivenUpCount))[0]!.count;
-export const requeueDelivery = async (
-  sql: Sql,
-  id: string,
-): Promise<Pick<GivenUpRow, 'id' | 'endpoint' | 'seq'> | undefined> =>
-  (await sql.query<GivenUpRow>(deliveryRequeue, [id]))[0];
+/** The event of a delivery. */
+type Pushed = { readonly endpoint: string; readonly seq: number };
+export type GivenUpRow = GivenUp & Pushed;
+/** Index: handoff_deliveries_given_up. */
+export const {
+  remove: deleteDelivery,
+  postpone: postponeDelivery,
+  readGivenUp: readGivenUpDeliveries,
+  countGivenUp: countGivenUpDeliveries,
+  requeue: requeueDelivery,
+} = defineRetries<Pushed>(
+  'handoff_deliveries',
+  { one: 'handoffDelivery', many: 'handoffDeliveries' },
+  ', endpoint, seq::float8 AS seq',
+);

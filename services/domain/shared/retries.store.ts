@@ -1,0 +1,75 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+
+/** One attempt at a row. A worker that was delayed past its lease has an earlier one than the row, and changes nothing. */
+type Attempt = {
+  readonly id: string;
+  /** Number of attempts, including the current one. */
+  readonly attempts: number;
+};
+
+/** A row that is attempted no more until it is requeued. */
+export type GivenUp = Attempt & {
+  /** Code of the last failure. */
+  readonly failure: string;
+  readonly failedAt: Date;
+};
+
+type Retries<More> = {
+  /** False if a later attempt has taken the row. */
+  remove(sql: Sql, attempt: Attempt): Promise<boolean>;
+  /** False if a later attempt has taken the row. @param seconds null to give it up */
+  postpone(sql: Sql, attempt: Attempt, failure: string, seconds: number | null): Promise<boolean>;
+  /** Newest first. */
+  readGivenUp(sql: Sql, limit: number): Promise<(GivenUp & More)[]>;
+  countGivenUp(sql: Sql): Promise<number>;
+  /** Gives a row that was given up all its attempts again. Undefined if the row is gone or not given up. */
+  requeue(sql: Sql, id: string): Promise<(Pick<GivenUp, 'id'> & More) | undefined>;
+};
+
+/**
+ * The statements that end an attempt at a row, and those for rows given up. The table has the columns `id` (its primary
+ * key), `attempts`, `failure`, `failed_at`, `created_at` and `next_attempt_at`, which is null for a row given up, and an
+ * index of `failed_at` with only these rows. Every text is constant SQL, never a value.
+ * @param names what the names of the statements begin with, for one row and for many
+ * @param more further columns of rows given up, each after a comma
+ */
+export function defineRetries<More extends object = object>(
+  table: string,
+  names: { readonly one: string; readonly many: string },
+  more = '',
+): Retries<More> {
+  const remove = defineStatement(
+    `${names.one}Delete`,
+    `DELETE FROM ${table} WHERE id = $1 AND attempts = $2 RETURNING 1`,
+  );
+  /** Gives the row up if the seconds are null. */
+  const postpone = defineStatement(
+    `${names.one}Postpone`,
+    `UPDATE ${table} SET failure = $3, failed_at = clock_timestamp(),
+       next_attempt_at = clock_timestamp() + make_interval(secs => $4)
+     WHERE id = $1 AND attempts = $2 RETURNING 1`,
+  );
+  const read = defineStatement(
+    `${names.many}GivenUp`,
+    `SELECT id, attempts, failure, failed_at AS "failedAt"${more} FROM ${table}
+     WHERE next_attempt_at IS NULL ORDER BY failed_at DESC LIMIT $1`,
+  );
+  const count = defineStatement(
+    `${names.many}GivenUpCount`,
+    `SELECT count(*)::int AS count FROM ${table} WHERE next_attempt_at IS NULL`,
+  );
+  const requeue = defineStatement(
+    `${names.one}Requeue`,
+    `UPDATE ${table} SET attempts = 0, created_at = clock_timestamp(), next_attempt_at = clock_timestamp()
+     WHERE id = $1 AND next_attempt_at IS NULL RETURNING id${more}`,
+  );
+  return {
+    remove: async (sql, { id, attempts }) => (await sql.query(remove, [id, attempts])).length > 0,
+    postpone: async (sql, { id, attempts }, failure, seconds) =>
+      (await sql.query(postpone, [id, attempts, failure, seconds])).length > 0,
+    readGivenUp: (sql, limit) => sql.query<GivenUp & More>(read, [limit]),
+    countGivenUp: async (sql) => (await sql.query<{ count: number }>(count))[0]!.count,
+    requeue: async (sql, id) => (await sql.query<Pick<GivenUp, 'id'> & More>(requeue, [id]))[0],
+  };
+}
