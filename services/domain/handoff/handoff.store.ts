@@ -55,9 +55,56 @@ const deliveriesInsert = defineStatement(
    ON CONFLICT DO NOTHING`,
 );
 /**
+ * Keeps of each subject whose first event has failed only that row: the later ones are read from the log again once it is
+ * accepted or given up, so however many events a failing subject has, it takes the place of one. A replayed row stays, as
+ * later events of its subject were sent before. Indexes: handoff_deliveries_waiting, handoff_deliveries_subject.
+ */
+const subjectsPark = defineStatement(
+  'handoffSubjectsPark',
+  `WITH failing AS (
+     SELECT DISTINCT ON (subject) subject, seq FROM handoff_deliveries
+     WHERE endpoint = $1 AND next_attempt_at IS NOT NULL AND failed_at IS NOT NULL ORDER BY subject, seq
+   ), parked AS (
+     DELETE FROM handoff_deliveries d USING failing f
+     WHERE d.endpoint = $1 AND d.subject = f.subject AND d.seq > f.seq AND d.next_attempt_at IS NOT NULL
+       AND d.attempts = 0 AND d.failed_at IS NULL
+     RETURNING d.subject, d.seq
+   ), marked AS (
+     INSERT INTO handoff_parked AS known (endpoint, subject, after_seq)
+     SELECT $1, subject, min(seq) - 1 FROM parked GROUP BY subject
+     ON CONFLICT (endpoint, subject) DO UPDATE SET after_seq = least(known.after_seq, excluded.after_seq)
+   )
+   SELECT count(*)::int AS freed FROM parked`,
+);
+/** By the primary key and index handoff_deliveries_subject: whose events are not planned now, and whose are due for it. */
+const parkedRead = defineStatement(
+  'handoffParkedRead',
+  `SELECT subject, p.after_seq::float8 AS "afterSeq", NOT EXISTS (SELECT FROM handoff_deliveries d
+       WHERE d.endpoint = $1 AND d.subject = p.subject AND d.next_attempt_at IS NOT NULL) AS "isFree"
+   FROM handoff_parked p WHERE endpoint = $1
+   UNION ALL
+   SELECT DISTINCT subject, NULL::float8, false FROM handoff_deliveries d
+   WHERE endpoint = $1 AND next_attempt_at IS NOT NULL AND failed_at IS NOT NULL
+     AND NOT EXISTS (SELECT FROM handoff_parked p WHERE p.endpoint = $1 AND p.subject = d.subject)`,
+);
+const parkedInsert = defineStatement(
+  'handoffParkedInsert',
+  `INSERT INTO handoff_parked (endpoint, subject, after_seq)
+   SELECT $1, subject, seq - 1 FROM unnest($2::text[], $3::bigint[]) AS v(subject, seq) ON CONFLICT DO NOTHING`,
+);
+/** The log was searched up to $3 for events of these subjects; up to $4, the end of what was planned, none is missing. */
+const parkedAdvance = defineStatement(
+  'handoffParkedAdvance',
+  `WITH ended AS (DELETE FROM handoff_parked WHERE endpoint = $1 AND subject = ANY ($2) AND $3::bigint >= $4::bigint)
+   UPDATE handoff_parked SET after_seq = $3
+   WHERE endpoint = $1 AND subject = ANY ($2) AND after_seq < $3::bigint AND $3::bigint < $4::bigint`,
+);
+/**
  * Leases due rows for longer than any attempt takes: of each subject only the first that waits, and none while another
  * one is leased (attempted, without a failure yet), so that no event overtakes an earlier one and a replayed one is not
- * sent beside a later one. Indexes: handoff_deliveries_waiting, handoff_deliveries_subject.
+ * sent beside a later one. Those that never failed come first, and of the others the one that waits the longest, so that
+ * events which always fail do not use up the single attempts at an endpoint that seems down. Indexes:
+ * handoff_deliveries_waiting, handoff_deliveries_subject.
  */
 const deliveriesTake = defineStatement(
   'handoffDeliveriesTake',
@@ -66,7 +113,7 @@ const deliveriesTake = defineStatement(
        AND NOT EXISTS (SELECT FROM handoff_deliveries e WHERE e.endpoint = d.endpoint AND e.subject = d.subject
                        AND e.next_attempt_at IS NOT NULL AND (e.seq < d.seq
                          OR (e.seq > d.seq AND e.attempts > 0 AND e.failure IS NULL AND e.next_attempt_at > clock_timestamp())))
-     ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED
+     ORDER BY failed_at NULLS FIRST, seq LIMIT $2 FOR UPDATE SKIP LOCKED
    )
    UPDATE handoff_deliveries t SET attempts = attempts + 1, failure = NULL, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
    FROM due WHERE t.id = due.id
@@ -122,6 +169,39 @@ export const insertDeliveries = async (tx: Sql, endpoint: string, rows: readonly
     rows.map(({ subject }) => subject),
   ]);
 };
+export type ParkedSubject = {
+  readonly subject: string;
+  /** Its events after this one are searched in the log; null if none was met since its first event failed. */
+  readonly afterSeq: number | null;
+  /** Whether none of its events waits, so that the next one may. */
+  readonly isFree: boolean;
+};
+/** Removes the rows behind failed ones, and returns how many; and the subjects whose events are not planned in the order of the log. */
+export async function parkFailingSubjects(
+  tx: Sql,
+  endpoint: string,
+): Promise<{ readonly freed: number; readonly parked: ParkedSubject[] }> {
+  const [{ freed }] = (await tx.query<{ freed: number }>(subjectsPark, [endpoint])) as [{ freed: number }];
+  return { freed, parked: await tx.query<ParkedSubject>(parkedRead, [endpoint]) };
+}
+export const insertParked = async (
+  tx: Sql,
+  endpoint: string,
+  firsts: readonly Pick<NewDelivery, 'subject' | 'seq'>[],
+): Promise<void> => {
+  await tx.query(parkedInsert, [endpoint, firsts.map(({ subject }) => subject), firsts.map(({ seq }) => seq)]);
+};
+/** @param upTo the end of what was planned: subjects that reached it are planned in the order of the log again */
+export const advanceParked = async (
+  tx: Sql,
+  endpoint: string,
+  subjects: readonly string[],
+  searchedSeq: number,
+  upTo: number,
+): Promise<void> => {
+  await tx.query(parkedAdvance, [endpoint, subjects, searchedSeq, upTo]);
+};
+
 export const takeDeliveries = (
   tx: Sql,
   endpoint: string,
