@@ -4,10 +4,13 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
 import { onServer, testRedisUrl } from '#testing/harness/stores.ts';
+
+// Seven processes start one after another: more than the usual time limit allows on a busy machine.
+vi.setConfig({ testTimeout: 300_000 });
 
 const root = resolve(import.meta.dirname, '../..');
 const database = `container_${randomBytes(6).toString('hex')}`;
@@ -63,10 +66,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-// Seven processes start one after another: more than the usual time limit allows on a busy machine.
-test('the migrate role migrates and ends; the API, worker and MCP roles serve, and drain at SIGTERM', {
-  timeout: 300_000,
-}, async () => {
+test('the migrate role migrates and ends; the API, worker and MCP roles serve, and drain at SIGTERM', async () => {
   expect(await exitOf(startRole(['migrate']))).toBe(0);
   expect(existsSync(join(folder, 'data/dev-credentials.json'))).toBe(true);
   // Again, as each `docker compose up` does.
