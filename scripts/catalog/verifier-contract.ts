@@ -90,7 +90,7 @@ const options = {
     default: 2,
     minimum: 0.05,
     maximum: 60,
-    meaning: 'Limit of one request to the API.',
+    meaning: 'Limit of one request to the API. Reading all parts of the feed takes at most ten times as long.',
   },
   cacheSize: {
     type: 'number',
@@ -111,6 +111,10 @@ const limits = {
   feedAnswerBytes: 4_194_304,
   /** Of a snapshot; each has at most 5,000 entries. */
   feedParts: 2_000,
+  /** Of all parts of a snapshot together. */
+  feedReadBytes: 268_435_456,
+  /** How long reading all parts of a snapshot may take, as a multiple of the option `timeout`. */
+  feedReadTimeouts: 10,
   feedFileBytes: 268_435_456,
   /** Incarnations that a verifier has left, and that may not return. */
   incarnationsLeft: 16,

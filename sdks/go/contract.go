@@ -37,6 +37,8 @@ const (
 	limitKeySetKeys               = 100
 	limitFeedAnswerBytes          = 4194304
 	limitFeedParts                = 2000
+	limitFeedReadBytes            = 268435456
+	limitFeedReadTimeouts         = 10
 	limitFeedFileBytes            = 268435456
 	limitIncarnationsLeft         = 16
 	limitProofCharacters          = 8192

@@ -24,8 +24,10 @@ type feedReader struct {
 	onAnswer func(jws string)
 	file     fileReader
 	reading  flight
-	closing  context.Context
-	close    context.CancelFunc
+	// readBytes limits all parts of one read together.
+	readBytes int
+	closing   context.Context
+	close     context.CancelFunc
 
 	mutex      sync.Mutex
 	failures   int
@@ -34,7 +36,7 @@ type feedReader struct {
 
 func newFeedReader(s *settings, keys *keyStore, r *revocations, onAnswer func(string)) *feedReader {
 	closing, cancel := context.WithCancel(context.Background())
-	return &feedReader{settings: s, keys: keys, revocations: r, onAnswer: onAnswer, closing: closing, close: cancel}
+	return &feedReader{settings: s, keys: keys, revocations: r, onAnswer: onAnswer, readBytes: limitFeedReadBytes, closing: closing, close: cancel}
 }
 
 func (f *feedReader) take(jws string) (bool, error) {
@@ -45,14 +47,21 @@ func (f *feedReader) take(jws string) (bool, error) {
 	return isComplete, err
 }
 
-// poll reads the parts of an answer up to the newest epoch.
+// poll reads the parts of an answer up to the newest epoch. All together are limited in time and size, so that a feed
+// without end keeps no caller waiting; the next read continues behind the last part.
 func (f *feedReader) poll() error {
-	for part := 0; part < limitFeedParts; part++ {
+	ctx, cancel := context.WithTimeout(context.Background(), limitFeedReadTimeouts*f.settings.Timeout)
+	defer cancel()
+	for part, size := 0, 0; part < limitFeedParts && size < f.readBytes && ctx.Err() == nil; part++ {
 		query := f.revocations.query()
-		text, _, err := f.settings.fetch(context.Background(), http.MethodGet, "/v1/revocations", query, f.settings.authorized(), "", limitFeedAnswerBytes)
+		text, _, err := f.settings.fetch(ctx, http.MethodGet, "/v1/revocations", query, f.settings.authorized(), "", limitFeedAnswerBytes)
+		if ctx.Err() != nil {
+			break
+		}
 		if err != nil {
 			return err
 		}
+		size += len(text)
 		if isComplete, err := f.take(text); err != nil || isComplete {
 			return err
 		}

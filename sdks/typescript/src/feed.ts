@@ -44,17 +44,25 @@ async function take(context: Context, jws: string): Promise<boolean> {
   return isComplete;
 }
 
-/** Reads the parts of an answer up to the newest epoch. */
+/**
+ * Reads the parts of an answer up to the newest epoch. All together are limited in time and size, so that a feed without
+ * end keeps no caller waiting; the next read continues behind the last part.
+ */
 async function poll(context: Context): Promise<void> {
   const { settings } = context;
-  for (let part = 0; part < LIMITS.feedParts; part += 1) {
+  const endsAtMs = performance.now() + LIMITS.feedReadTimeouts * settings.timeout * 1_000;
+  let bytes = 0;
+  for (let part = 0; part < LIMITS.feedParts && bytes < LIMITS.feedReadBytes; part += 1) {
+    const leftMs = Math.ceil(endsAtMs - performance.now());
+    if (leftMs <= 0) break;
     const { text } = await fetchText({
       fetch: settings.fetch,
       url: addressOf(context, '/v1/revocations'),
       init: authorized(settings),
-      timeoutMs: settings.timeout * 1_000,
+      timeoutMs: Math.min(settings.timeout * 1_000, leftMs),
       maximumBytes: LIMITS.feedAnswerBytes,
     });
+    bytes += text.length;
     if (await take(context, text)) return;
   }
   throw new ApiUnavailable('the revocation feed has no end');

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CompactSign, exportJWK, generateKeyPair } from 'jose';
 import { afterEach, describe, expect, test } from 'vitest';
+import { LIMITS } from '../src/generated/contract.ts';
 import { createVerifier, type Verifier, type VerifierEvent, type VerifierOptions } from '../src/index.ts';
 import { createFakeIssuer, type FakeIssuer } from '../src/testing.ts';
 
@@ -223,16 +225,22 @@ test('a verifier that was closed reads nothing more', async () => {
   expect([...issuer.requests.keys()]).toEqual(['/.well-known/jwks.json']);
 });
 
+type Sign = (changes: Readonly<Record<string, unknown>>) => Promise<string>;
+type Serve = (url: URL, sign: Sign) => Promise<Response>;
+
 /** A feed whose answers the test writes and signs. */
-async function forgedFeed() {
+async function forgedFeed(changes: Partial<VerifierOptions> = {}, serve?: Serve) {
   const issuer = await createFakeIssuer();
   const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
   const jwk = { ...(await exportJWK(publicKey)), kid: 'feed', alg: 'ES256', use: 'sig' };
   const incarnation = crypto.randomUUID();
   const answers: string[] = [];
   const { verifier, refusals } = verifierOf(issuer, {
+    ...changes,
     fetch: async (input, init) => {
-      const { pathname } = new URL(String(input));
+      const url = new URL(String(input));
+      const { pathname } = url;
+      if (pathname === '/v1/revocations' && serve !== undefined) return serve(url, sign);
       if (pathname === '/v1/revocations') {
         const body = answers.shift();
         return body === undefined ? new Response(null, { status: 503 }) : new Response(body);
@@ -265,6 +273,47 @@ async function forgedFeed() {
   };
   return { issuer, verifier, refusals, sign, read };
 }
+
+describe('a feed without end', () => {
+  /** Parts that never end, until the test says so. */
+  async function endlessFeed(pauseMs: number) {
+    const seen = { parts: 0, since: 0, isEnding: false };
+    const { verifier, refusals } = await forgedFeed({ timeout: 0.2, feedInterval: 60 }, async (url, sign) => {
+      seen.parts += 1;
+      seen.since = Number(url.searchParams.get('since'));
+      await sleep(pauseMs);
+      return new Response(await sign({ since: seen.since, epoch: seen.since + 1, complete: seen.isEnding }));
+    });
+    return { verifier, refusals, seen };
+  }
+
+  test('keeps no caller of the first load waiting, and the next read continues behind the last part', async () => {
+    const { verifier, refusals, seen } = await endlessFeed(25);
+    const startedMs = performance.now();
+    await expect(verifier.ready()).rejects.toMatchObject({ code: 'revocation_state_stale' });
+    // All 2,000 parts would take 50 seconds.
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
+    expect(refusals()).toHaveLength(1);
+    seen.isEnding = true;
+    expect(await verifier.refresh()).toBe(true);
+    expect(seen.since).toBeGreaterThan(0);
+  });
+
+  test('is bounded in size', async () => {
+    const limits = LIMITS as { feedReadBytes: number };
+    const most = limits.feedReadBytes;
+    limits.feedReadBytes = 2_000;
+    try {
+      const { verifier, refusals, seen } = await endlessFeed(0);
+      expect(await verifier.refresh()).toBe(false);
+      expect(refusals()).toEqual(['the revocation feed has no end']);
+      expect(seen.parts).toBeGreaterThan(1);
+      expect(seen.parts).toBeLessThan(10);
+    } finally {
+      limits.feedReadBytes = most;
+    }
+  });
+});
 
 describe('a forged answer is refused, and the state stays as it was', () => {
   const entry = (epoch: number, value: string) => ({ epoch, kind: 'jti', value, expires_at: 4_000_000_000 });

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
 from ._background import Background
-from ._contract import FEED_ANSWER_BYTES, FEED_PARTS
+from ._contract import FEED_ANSWER_BYTES, FEED_PARTS, FEED_READ_BYTES, FEED_READ_TIMEOUTS
 from ._feed_file import read_feed_text
 from ._http import ApiUnavailable, fetch_text, open_stream
 from ._key_store import KeyStore
@@ -81,16 +82,26 @@ class FeedReader:
         return f"{self._settings.api}{path}?{urlencode(query)}"
 
     async def _poll(self) -> None:
-        """Reads the parts of an answer up to the newest epoch."""
+        """Reads the parts of an answer up to the newest epoch.
+
+        All together are limited in time and size, so that a feed without end keeps no caller waiting; the next read
+        continues behind the last part.
+        """
+        ends_at = time.monotonic() + FEED_READ_TIMEOUTS * self._settings.timeout
+        size = 0
         for _ in range(FEED_PARTS):
+            left = ends_at - time.monotonic()
+            if left <= 0 or size >= FEED_READ_BYTES:
+                break
             text, _headers = await fetch_text(
                 self._background.client,
                 "GET",
                 self._address("/v1/revocations"),
                 headers=self._settings.authorization,
-                timeout=self._settings.timeout,
+                timeout=min(self._settings.timeout, left),
                 maximum_bytes=FEED_ANSWER_BYTES,
             )
+            size += len(text)
             if await self._take(text):
                 return
         raise ApiUnavailable("the revocation feed has no end")

@@ -61,6 +61,8 @@ export const LIMITS = {
   "keySetKeys": 100,
   "feedAnswerBytes": 4194304,
   "feedParts": 2000,
+  "feedReadBytes": 268435456,
+  "feedReadTimeouts": 10,
   "feedFileBytes": 268435456,
   "incarnationsLeft": 16,
   "proofCharacters": 8192,
