@@ -124,6 +124,8 @@ const limits = {
   proofSeconds: 60,
   /** How far the clock of a client that signs a proof may be ahead, if `clockSkew` is shorter. */
   proofAheadSeconds: CLIENT_AHEAD_SECONDS,
+  /** Used proofs that a process remembers per window; it keeps two windows, each as long as a proof could be accepted. */
+  proofsRemembered: 200_000,
   introspectionBytes: 65_536,
   introspectionsAtOnce: 64,
   shortestSecretBytes: 32,

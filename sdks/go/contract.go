@@ -45,6 +45,7 @@ const (
 	limitProofClaimCharacters     = 256
 	limitProofSeconds             = 60
 	limitProofAheadSeconds        = 10
+	limitProofsRemembered         = 200000
 	limitIntrospectionBytes       = 65536
 	limitIntrospectionsAtOnce     = 64
 	limitShortestSecretBytes      = 32
@@ -57,6 +58,7 @@ const (
 	CodeRequestInvalid       Code = "request_invalid"
 	CodeRevocationStateStale Code = "revocation_state_stale"
 	CodeKeyRingBehind        Code = "key_ring_behind"
+	CodeTooManyProofs        Code = "too_many_proofs"
 	CodeMalformed            Code = "malformed"
 	CodeUnknownKey           Code = "unknown_key"
 	CodeBadSignature         Code = "bad_signature"
@@ -101,6 +103,13 @@ var definitions = map[Code]Definition{
 		Title:     "Signing keys may be outdated",
 		Cause:     "The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.",
 		Fix:       "Retry with the same token after Retry-After; another API process may answer.",
+		Retryable: true,
+	},
+	CodeTooManyProofs: {
+		Status:    503,
+		Title:     "Too many DPoP proofs",
+		Cause:     "A service remembers used proofs for as long as they could be used again. It has no room for another, and without room it would not notice a replay.",
+		Fix:       "Try again after Retry-After. Developers: find the client that sends so many proofs, or run more processes.",
 		Retryable: true,
 	},
 	CodeMalformed: {

@@ -135,6 +135,26 @@ func TestAUsedProofKeepsNoMoreMemoryThanItsID(t *testing.T) {
 	expect(t, "the verifier", v.State().Fresh, true)
 }
 
+func TestTooManyProofsAreAnsweredWithARetry(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	v, _ := open(t, issuer.Options())
+	v.LimitProofs(1)
+	client := issuer.NewDPoPClient()
+	token := issuer.Mint(map[string]any{"cnf": map[string]any{"jkt": client.JKT}})
+	url := "https://tasks.example/api/tasks"
+	send := func() *verifier.Refusal {
+		facts := verifier.Facts{Method: "GET", URL: url, Authorization: "DPoP " + token, DPoP: client.Proof("GET", url, token, nil)}
+		_, refusal := v.Authenticate(background, facts, verifier.Requirements{})
+		return refusal
+	}
+	expect(t, "the first", send() == nil, true)
+	refusal := send()
+	expect(t, "code", refusal.Code, verifier.CodeTooManyProofs)
+	expect(t, "status", refusal.Status, 503)
+	expect(t, "Retry-After", refusal.Header.Get("Retry-After"), "1")
+	expect(t, "challenge", refusal.Header.Get("WWW-Authenticate"), "")
+}
+
 func TestACertificateBoundTokenNeedsItsConnection(t *testing.T) {
 	issuer := sallyporttest.New(sallyporttest.Config{})
 	v, _ := open(t, issuer.Options())

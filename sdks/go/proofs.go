@@ -1,30 +1,34 @@
 package verifier
 
 import (
+	"crypto/sha256"
 	"math"
 	"sync"
 )
 
-// mostProofs is the number of used proofs kept per window. One process verifies fewer in that time.
-const mostProofs = 500_000
+type proofDigest [sha256.Size]byte
 
-// usedProofs remembers proofs for as long as each could be accepted, in two generations.
+// usedProofs remembers digests of proofs for as long as each could be accepted, in two generations of limited number.
 type usedProofs struct {
-	settings   *settings
-	window     float64
+	settings *settings
+	window   float64
+	// most is the number of proofs of a generation.
+	most       int
 	mutex      sync.Mutex
 	turnedAt   float64
-	young, old map[Proof]struct{}
+	young, old map[proofDigest]struct{}
 }
 
 func newUsedProofs(s *settings) usedProofs {
 	return usedProofs{
-		settings: s, window: limitProofSeconds + 2*s.aheadSeconds() + 1, turnedAt: math.Inf(-1),
+		settings: s, window: limitProofSeconds + 2*s.aheadSeconds() + 1, most: limitProofsRemembered,
+		turnedAt: math.Inf(-1),
 	}
 }
 
-// use is false for a proof that was used before, by this process.
-func (u *usedProofs) use(proof Proof) bool {
+// use gives CodeActive for a proof that this process uses for the first time, else why it is refused.
+func (u *usedProofs) use(proof Proof) Code {
+	digest := proofDigest(sha256.Sum256([]byte(proof.JKT + "\x00" + proof.ID)))
 	now := u.settings.nowSeconds()
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
@@ -32,13 +36,16 @@ func (u *usedProofs) use(proof Proof) bool {
 		if u.old = u.young; passed >= 2*u.window {
 			u.old = nil
 		}
-		u.young, u.turnedAt = map[Proof]struct{}{}, now
+		u.young, u.turnedAt = map[proofDigest]struct{}{}, now
 	}
-	_, isYoung := u.young[proof]
-	_, isOld := u.old[proof]
-	if isYoung || isOld || len(u.young) >= mostProofs {
-		return false
+	_, isYoung := u.young[digest]
+	_, isOld := u.old[digest]
+	if isYoung || isOld {
+		return CodeBindingMismatch
 	}
-	u.young[proof] = struct{}{}
-	return true
+	if len(u.young) >= u.most {
+		return CodeTooManyProofs
+	}
+	u.young[digest] = struct{}{}
+	return CodeActive
 }

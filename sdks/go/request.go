@@ -155,8 +155,8 @@ func (v *Verifier) Authenticate(ctx context.Context, facts Facts, requirements R
 		requirements.DPoP = &ProofRequest{Proof: facts.DPoP, Method: facts.Method, URL: facts.URL}
 	}
 	accepted, code := v.verify(ctx, token, requirements)
-	if code == CodeActive && accepted.Proof != nil && !v.usedProofs.use(*accepted.Proof) {
-		code = CodeBindingMismatch
+	if code == CodeActive && accepted.Proof != nil {
+		code = v.usedProofs.use(*accepted.Proof)
 	}
 	if code != CodeActive {
 		return nil, v.refusalOf(code, scheme, requirements)

@@ -2,18 +2,74 @@
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from sallyport_verifier import Verifier, VerifierError, VerifierEvent, _feed
+from sallyport_verifier import Verifier, VerifierError, VerifierEvent, _contract, _feed, request
+from sallyport_verifier._dpop import Proof
+from sallyport_verifier.request import Rejected, RequestFacts, authenticate
 from sallyport_verifier.testing import FakeIssuer
 
 from .conftest import Changed
 
 Make = Callable[..., Verifier]
+URL = "https://tasks.example/x"
+
+
+def test_too_many_proofs_are_answered_with_503_and_no_replay_is_accepted(
+    fake_issuer: FakeIssuer, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request, "PROOFS_REMEMBERED", 3)
+    verifier, dpop = make(feed="off"), fake_issuer.new_dpop_client()
+    token = fake_issuer.mint(cnf={"jkt": dpop.jkt})
+
+    def send(proof: str) -> str:
+        facts = RequestFacts("GET", URL, f"DPoP {token}", proof)
+        result = authenticate(verifier, facts)
+        if not isinstance(result, Rejected):
+            return result.code
+        if result.status == 503:
+            assert result.headers["retry-after"] == "1"
+        return result.refusal.code
+
+    used = [dpop.proof("GET", URL, token) for _ in range(3)]
+    assert [send(proof) for proof in used] == ["active"] * 3
+    assert send(dpop.proof("GET", URL, token)) == "too_many_proofs"
+    assert [send(proof) for proof in used] == ["binding_mismatch"] * 3
+    # A window has 81 seconds; a proof is too old after 60.
+    fake_issuer.advance(82)
+    assert send(dpop.proof("GET", URL, token)) == "active"
+    assert [send(proof) for proof in used] == ["binding_mismatch"] * 3
+
+
+def test_a_proof_whose_id_is_no_well_formed_text_is_accepted_once(fake_issuer: FakeIssuer, make: Make) -> None:
+    verifier, dpop = make(feed="off"), fake_issuer.new_dpop_client()
+    token = fake_issuer.mint(cnf={"jkt": dpop.jkt})
+    proof = dpop.proof("GET", URL, token, jti="half a pair: \ud800")
+    results = [authenticate(verifier, RequestFacts("GET", URL, f"DPoP {token}", proof)) for _ in range(2)]
+    assert not isinstance(results[0], Rejected)
+    assert isinstance(results[1], Rejected)
+    assert results[1].refusal.code == "binding_mismatch"
+
+
+def test_remembered_proofs_take_50_mb_at_most(make: Make) -> None:
+    used = request._UsedProofs(make().settings)
+    padding = "x" * (_contract.PROOF_CLAIM_CHARACTERS - 6)
+    tracemalloc.start()
+    try:
+        for at in range(_contract.PROOFS_REMEMBERED):
+            assert used.use(Proof("key", f"{at:06}{padding}")) is None
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Of two windows.
+    assert 2 * taken < 50_000_000
+    assert used.use(Proof("key", "another")) == "too_many_proofs"
+    assert used.use(Proof("key", f"{0:06}{padding}")) == "binding_mismatch"
 
 
 class Endless:

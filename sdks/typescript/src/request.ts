@@ -1,6 +1,6 @@
 import { type Refusal, refuse } from './codes.ts';
-import { aheadSeconds, type Proof } from './dpop.ts';
-import { LIMITS } from './generated/contract.ts';
+import type { Proof } from './dpop.ts';
+import { createUsedProofs, type UsedProofs } from './used-proofs.ts';
 import type { Accepted, Requirements, Verifier } from './verifier.ts';
 
 /** What a route requires, beside the options of the verifier. */
@@ -41,8 +41,6 @@ type Credential = { readonly scheme: Scheme; readonly token: string };
 const TOKEN = /^[\w.~+/-]+=*$/;
 const PROOF_ALGORITHMS = 'ES256 RS256 EdDSA';
 const RETRY_AFTER_SECONDS = '1';
-/** Used proofs kept per window. One process verifies fewer proofs in that time. */
-const MAXIMUM_PROOFS = 500_000;
 
 /** The token of an Authorization header; null for none or another scheme, undefined when it is malformed. */
 function credentialOf(authorization: string | null | undefined): Credential | null | undefined {
@@ -96,31 +94,9 @@ function responseOf(
   };
 }
 
-/** Remembers proofs for as long as each could be accepted, in two generations. */
-function createUsedProofs({ now, clockSkew }: Verifier['settings']): (proof: Proof) => boolean {
-  const windowMs = (LIMITS.proofSeconds + 2 * aheadSeconds({ clockSkew }) + 1) * 1_000;
-  let young = new Set<string>();
-  let old = new Set<string>();
-  let turnedAtMs = now();
-  /** False for a proof that was used before. */
-  return ({ jkt, jti }) => {
-    const passedMs = now() - turnedAtMs;
-    if (passedMs >= windowMs) {
-      old = passedMs < 2 * windowMs ? young : new Set();
-      young = new Set();
-      turnedAtMs = now();
-    }
-    const name = `${jkt} ${jti}`;
-    if (young.has(name) || old.has(name) || young.size >= MAXIMUM_PROOFS) return false;
-    young.add(name);
-    return true;
-  };
-}
+const usedProofs = new WeakMap<Verifier, UsedProofs>();
 
-const usedProofs = new WeakMap<Verifier, (proof: Proof) => boolean>();
-
-/** Whether the proof was not used before, by this process. */
-function isFirstUse(verifier: Verifier, proof: Proof): boolean {
+function useProof(verifier: Verifier, proof: Proof): ReturnType<UsedProofs> {
   const use = usedProofs.get(verifier) ?? createUsedProofs(verifier.settings);
   usedProofs.set(verifier, use);
   return use(proof);
@@ -142,8 +118,8 @@ async function decide(
     dpop: scheme === 'DPoP' ? { proof: dpop ?? '', method, url } : undefined,
     certificate,
   });
-  if (result.ok && result.proof !== undefined && !isFirstUse(verifier, result.proof)) return refuse('binding_mismatch');
-  return result;
+  const code = result.ok && result.proof !== undefined ? await useProof(verifier, result.proof) : null;
+  return code === null ? result : refuse(code);
 }
 
 /**

@@ -1,14 +1,18 @@
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { protect as protectExpress } from '../src/express.ts';
 import { protect as protectFastify } from '../src/fastify.ts';
+import { LIMITS } from '../src/generated/contract.ts';
 import { protect as protectHono } from '../src/hono.ts';
 import { authenticate, authOf, createVerifier, type Verifier } from '../src/index.ts';
 import { guard, withAuth } from '../src/next.ts';
 import { createFakeIssuer, type FakeIssuer } from '../src/testing.ts';
+import { createUsedProofs } from '../src/used-proofs.ts';
 
 const ORIGIN = 'https://tasks.test';
 // The slash at the end is a usual mistake.
@@ -155,6 +159,52 @@ test('a used proof is refused for as long as it could be accepted', async () => 
   }
   expect(codes[0]).toBe('active');
   expect(new Set(codes.slice(1))).toEqual(new Set(['binding_mismatch']));
+});
+
+test('too many proofs are answered with 503 to retry, and no replay is accepted', async () => {
+  const limits = LIMITS as { proofsRemembered: number };
+  const most = limits.proofsRemembered;
+  limits.proofsRemembered = 3;
+  const own = await createFakeIssuer();
+  const limited = createVerifier({ ...own.options, feed: 'off' });
+  try {
+    const client = await own.newDpopClient();
+    const token = await own.mint({ cnf: { jkt: client.jkt } });
+    const url = `${ORIGIN}/x`;
+    const send = async (dpop: string) =>
+      authenticate(limited, { method: 'GET', url, authorization: `DPoP ${token}`, dpop });
+    const proof = () => client.proof('GET', url, token);
+    const used = await Promise.all([proof(), proof(), proof()]);
+    for (const dpop of used) expect((await send(dpop)).code).toBe('active');
+    expect(await send(await proof())).toMatchObject({
+      code: 'too_many_proofs',
+      response: { status: 503, headers: { 'retry-after': '1' } },
+    });
+    for (const dpop of used) expect((await send(dpop)).code).toBe('binding_mismatch');
+    // A window has 81 seconds; a proof is too old after 60.
+    own.advance(82);
+    expect((await send(await proof())).code).toBe('active');
+    for (const dpop of used) expect((await send(dpop)).code).toBe('binding_mismatch');
+  } finally {
+    limits.proofsRemembered = most;
+    limited.close();
+  }
+});
+
+test('remembered proofs take 50 MB at most', async () => {
+  // A tenth, because digests take time: the number is what grows.
+  const count = LIMITS.proofsRemembered / 10;
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const use = createUsedProofs({ now: Date.now, clockSkew: 5 });
+  const padding = 'x'.repeat(LIMITS.proofClaimCharacters - 6);
+  gc();
+  const before = process.memoryUsage().heapUsed;
+  for (let at = 0; at < count; at += 1) await use({ jkt: 'key', jti: `${String(at).padStart(6, '0')}${padding}` });
+  gc();
+  const taken = process.memoryUsage().heapUsed - before;
+  expect(taken).toBeLessThan(50_000_000 / 20);
+  expect(await use({ jkt: 'key', jti: `000000${padding}` })).toBe('binding_mismatch');
 });
 
 test('authOf throws for a request that no protect has seen', () => {

@@ -202,6 +202,7 @@ export type ProblemCode =
   | "token_metadata_unavailable"
   | "token_of_another_client"
   | "token_unknown"
+  | "too_many_proofs"
   | "transfer_coding_unsupported"
   | "unauthenticated"
   | "unknown_key"

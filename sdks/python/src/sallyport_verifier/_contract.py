@@ -8,6 +8,7 @@ VerifierCode = Literal[
     "request_invalid",
     "revocation_state_stale",
     "key_ring_behind",
+    "too_many_proofs",
     "malformed",
     "unknown_key",
     "bad_signature",
@@ -76,6 +77,7 @@ PROOF_CHARACTERS: Final = 8192
 PROOF_CLAIM_CHARACTERS: Final = 256
 PROOF_SECONDS: Final = 60
 PROOF_AHEAD_SECONDS: Final = 10
+PROOFS_REMEMBERED: Final = 200000
 INTROSPECTION_BYTES: Final = 65536
 INTROSPECTIONS_AT_ONCE: Final = 64
 SHORTEST_SECRET_BYTES: Final = 32
@@ -108,6 +110,13 @@ CODES: Final[dict[VerifierCode, CodeText]] = {
         "title": "Signing keys may be outdated",
         "cause": "The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.",
         "fix": "Retry with the same token after Retry-After; another API process may answer.",
+        "retryable": True,
+    },
+    "too_many_proofs": {
+        "status": 503,
+        "title": "Too many DPoP proofs",
+        "cause": "A service remembers used proofs for as long as they could be used again. It has no room for another, and without room it would not notice a replay.",
+        "fix": "Try again after Retry-After. Developers: find the client that sends so many proofs, or run more processes.",
         "retryable": True,
     },
     "malformed": {

@@ -1,5 +1,6 @@
 """Verifies the token of a request, for frameworks that have no module of their own."""
 
+import hashlib
 import re
 import threading
 import weakref
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ._codes import Refusal, refuse
-from ._contract import PROOF_SECONDS
+from ._contract import PROOF_SECONDS, PROOFS_REMEMBERED, VerifierCode
 from ._decision import Accepted, Requirements, Result
 from ._dpop import Dpop, Proof, ahead_seconds
 from ._options import Settings
@@ -18,8 +19,6 @@ from ._verifier import AsyncVerifier, Verifier
 _TOKEN = re.compile(r"[A-Za-z0-9_.~+/-]+=*")
 _PROOF_ALGORITHMS = "ES256 RS256 EdDSA"
 _RETRY_AFTER_SECONDS = "1"
-#: Used proofs kept per window. One process verifies fewer proofs in that time.
-_MAXIMUM_PROOFS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,35 +114,39 @@ def _rejected(
 
 
 class _UsedProofs:
-    """Remembers proofs for as long as each could be accepted, in two generations."""
+    """Remembers digests of proofs for as long as each could be accepted, in two generations of limited number."""
 
     def __init__(self, settings: Settings) -> None:
         self._now = settings.now
         self._window = PROOF_SECONDS + 2 * ahead_seconds(settings.clock_skew) + 1
-        self._young: set[Proof] = set()
-        self._old: set[Proof] = set()
+        self._young: set[bytes] = set()
+        self._old: set[bytes] = set()
         self._turned_at = self._now()
         self._lock = threading.Lock()
 
-    def use(self, proof: Proof) -> bool:
-        """False for a proof that was used before."""
+    def use(self, proof: Proof) -> VerifierCode | None:
+        """None when the proof is used for the first time; else why it is refused."""
+        # JSON can name half of a surrogate pair, which strict UTF-8 does not encode.
+        digest = hashlib.sha256(f"{proof.jkt}\0{proof.jti}".encode(errors="surrogatepass")).digest()
         with self._lock:
             passed = self._now() - self._turned_at
             if passed >= self._window:
                 self._old = self._young if passed < 2 * self._window else set()
                 self._young = set()
                 self._turned_at = self._now()
-            if proof in self._young or proof in self._old or len(self._young) >= _MAXIMUM_PROOFS:
-                return False
-            self._young.add(proof)
-            return True
+            if digest in self._young or digest in self._old:
+                return "binding_mismatch"
+            if len(self._young) >= PROOFS_REMEMBERED:
+                return "too_many_proofs"
+            self._young.add(digest)
+            return None
 
 
 _used_proofs: "weakref.WeakKeyDictionary[object, _UsedProofs]" = weakref.WeakKeyDictionary()
 _used_proofs_lock = threading.Lock()
 
 
-def _is_first_use(verifier: Verifier | AsyncVerifier, proof: Proof) -> bool:
+def _use_proof(verifier: Verifier | AsyncVerifier, proof: Proof) -> VerifierCode | None:
     with _used_proofs_lock:
         used = _used_proofs.get(verifier)
         if used is None:
@@ -167,9 +170,10 @@ def _judged(
     permissions: Collection[str],
 ) -> Accepted | Rejected:
     if isinstance(result, Accepted):
-        if result.proof is None or _is_first_use(verifier, result.proof):
+        code = None if result.proof is None else _use_proof(verifier, result.proof)
+        if code is None:
             return result
-        result = refuse("binding_mismatch")
+        result = refuse(code)
     return _rejected(result, verifier.settings, scheme, scopes, permissions)
 
 

@@ -69,6 +69,7 @@ export const LIMITS = {
   "proofClaimCharacters": 256,
   "proofSeconds": 60,
   "proofAheadSeconds": 10,
+  "proofsRemembered": 200000,
   "introspectionBytes": 65536,
   "introspectionsAtOnce": 64,
   "shortestSecretBytes": 32,
@@ -103,6 +104,13 @@ export const CODES = {
     "title": "Signing keys may be outdated",
     "cause": "The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.",
     "fix": "Retry with the same token after Retry-After; another API process may answer.",
+    "retryable": true
+  },
+  "too_many_proofs": {
+    "status": 503,
+    "title": "Too many DPoP proofs",
+    "cause": "A service remembers used proofs for as long as they could be used again. It has no room for another, and without room it would not notice a replay.",
+    "fix": "Try again after Retry-After. Developers: find the client that sends so many proofs, or run more processes.",
     "retryable": true
   },
   "malformed": {

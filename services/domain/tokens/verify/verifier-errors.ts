@@ -117,6 +117,16 @@ const bindingMismatch = defineError({
   retryable: false,
 });
 
+const tooManyProofs = defineError({
+  code: 'too_many_proofs',
+  status: 503,
+  title: 'Too many DPoP proofs',
+  cause:
+    'A service remembers used proofs for as long as they could be used again. It has no room for another, and without room it would not notice a replay.',
+  fix: 'Try again after Retry-After. Developers: find the client that sends so many proofs, or run more processes.',
+  retryable: true,
+});
+
 const insufficientScope = defineError({
   code: 'insufficient_scope',
   status: 403,
@@ -152,6 +162,7 @@ export const verifierErrors: readonly ErrorFactory[] = [
   requestInvalid,
   revocationStateStale,
   keyRingBehind,
+  tooManyProofs,
   ...Object.values(reasonErrors),
   permissionMissing,
 ];
