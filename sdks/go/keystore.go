@@ -132,8 +132,9 @@ func (k *keyStore) renew(ctx context.Context) bool { return k.fetching.start(k.f
 
 // renewWhenDue fetches the set in the background once its time is over. It returns at once.
 func (k *keyStore) renewWhenDue() {
-	now := k.settings.nowSeconds()
 	k.mutex.Lock()
+	// Read under the lock: a time from before the fetch of another request would look like a clock that was set back.
+	now := k.settings.nowSeconds()
 	// A clock that was set back must not put off what is due.
 	isDue := now >= k.dueAt || now < k.triedAt
 	k.mutex.Unlock()
@@ -151,15 +152,18 @@ func (k *keyStore) renewForUnknownKid(ctx context.Context, kid string) {
 			return
 		}
 	}
-	now := k.settings.nowSeconds()
 	k.mutex.Lock()
+	// Under the lock, as in renewWhenDue.
+	now := k.settings.nowSeconds()
 	passed := now - k.unknownKidAt
-	if passed >= 0 && passed < k.settings.JWKSCooldown.Seconds() && !k.fetching.isUnderWay() {
-		k.mutex.Unlock()
-		return
+	fetching := k.fetching.underWay()
+	// A fetch that ends meanwhile must not become another one within the cooldown.
+	if passed < 0 || passed >= k.settings.JWKSCooldown.Seconds() {
+		k.unknownKidAt = now
+		fetching = k.fetching.start(k.fetchSet)
 	}
-	k.unknownKidAt = now
-	fetching := k.fetching.start(k.fetchSet)
 	k.mutex.Unlock()
-	fetching.wait(ctx)
+	if fetching != nil {
+		fetching.wait(ctx)
+	}
 }

@@ -115,9 +115,9 @@ func (v *Verifier) readAll(ctx context.Context) bool {
 
 // renew reads what is stale. Requests share one attempt, and do not wait for another one directly after it.
 func (v *Verifier) renew(ctx context.Context) {
-	now := v.settings.nowSeconds()
 	v.mutex.Lock()
-	passed := now - v.lastRenewalEndedAt
+	// Under the lock: a time from before the end of another renewal would look like a clock that was set back.
+	passed := v.settings.nowSeconds() - v.lastRenewalEndedAt
 	v.mutex.Unlock()
 	// A clock that was set back must not put off the next attempt.
 	if passed >= 0 && passed < patienceSeconds && !v.renewal.isUnderWay() {
