@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 export type TestTitle = { readonly file: string; readonly title: string };
 
 // A call whose first argument is text and whose second is a function: test, describe, and what `each` returns.
-const TITLE = /\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1\s*,\s*(?:async\b|function\b|\(|\w+\s*=>|\{ ?timeout)/g;
+const TITLE = /\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1\s*,\s*(?:async\b|function\b|\(|\w+\s*=>|\{\s*timeout)/g;
 // A test of promtool.
 const NAME = /^\s*- name: (.+)$/gm;
 
