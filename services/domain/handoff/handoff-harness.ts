@@ -21,12 +21,17 @@ export const TYPE = 'user.login';
 export type Arrived = { readonly headers: IncomingHttpHeaders; readonly body: string; readonly url: string };
 type Answer = (arrived: Arrived, response: ServerResponse) => number | undefined | Promise<number | undefined>;
 
+/** The CloudEvent that a request carried. */
+export const eventOf = ({ body }: Arrived) => JSON.parse(body);
+
 export type HandoffHarness = {
   readonly log: OwnLogHarness;
   readonly keyRing: KeyRing;
   readonly ports: PushHandoffPorts;
   /** Requests in the order of their arrival. */
   readonly arrived: Arrived[];
+  /** The `seq` of each of them. */
+  seqs(): number[];
   /** URL of the endpoint. */
   readonly url: string;
   /** How the endpoint answers from now on; undefined: the answer ends the response itself. */
@@ -83,6 +88,7 @@ export async function openHandoffHarness(): Promise<HandoffHarness> {
     keyRing,
     ports,
     arrived,
+    seqs: () => arrived.map((one) => eventOf(one).data.seq),
     url,
     answerWith,
     listenWith: (given) => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Arrived, type HandoffHarness, openHandoffHarness, TYPE } from './handoff-harness.ts';
+import { eventOf, type HandoffHarness, openHandoffHarness, TYPE } from './handoff-harness.ts';
 import { WAITING_MAX } from './plan-deliveries.ts';
 
 let harness: HandoffHarness;
@@ -8,9 +8,6 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 beforeEach(() => harness.reset());
-
-const eventOf = ({ body }: Arrived) => JSON.parse(body);
-const seqs = (): number[] => harness.arrived.map((one) => eventOf(one).data.seq);
 
 describe('an endpoint that fails for the events of one subject', () => {
   const subjectsOf = () => harness.arrived.map((one) => eventOf(one).subject);
@@ -44,7 +41,7 @@ describe('an endpoint that fails for the events of one subject', () => {
     await harness.run();
     const [last] = await harness.events('ada');
     await harness.run();
-    expect(seqs()).toEqual([first, second, third, meanwhile[0], meanwhile.at(-1), last]);
+    expect(harness.seqs()).toEqual([first, second, third, meanwhile[0], meanwhile.at(-1), last]);
     expect([await harness.rows(), await parked()]).toEqual([[], []]);
   });
 
@@ -54,7 +51,7 @@ describe('an endpoint that fails for the events of one subject', () => {
     await harness.run();
     await harness.pass(3 * 86_400 + 60);
     await harness.run();
-    expect(seqs().at(-1)).toBe(second);
+    expect(harness.seqs().at(-1)).toBe(second);
     expect(await harness.rows()).toMatchObject([{ seq: first, due: null }]);
     expect(await parked()).toEqual([]);
   });

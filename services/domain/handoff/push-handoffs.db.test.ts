@@ -2,7 +2,15 @@ import { createHash, createPublicKey, verify } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
-import { type Arrived, type HandoffHarness, ISSUER, NAME, openHandoffHarness, TYPE } from './handoff-harness.ts';
+import {
+  type Arrived,
+  eventOf,
+  type HandoffHarness,
+  ISSUER,
+  NAME,
+  openHandoffHarness,
+  TYPE,
+} from './handoff-harness.ts';
 import { handoffPurges } from './handoff-purges.ts';
 import { WAITING_MAX } from './plan-deliveries.ts';
 
@@ -13,8 +21,6 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 beforeEach(() => harness.reset());
 
-const eventOf = ({ body }: Arrived) => JSON.parse(body);
-const seqs = (): number[] => harness.arrived.map((one) => eventOf(one).data.seq);
 const idOf = ({ headers }: Arrived) => headers['idempotency-key'];
 const givenUp = () =>
   harness.log.raw<{ detail: { seq: number } }>(`SELECT detail FROM audit_outbox WHERE type = 'handoff.given_up'`);
@@ -98,7 +104,7 @@ describe('order', () => {
       return 204;
     });
     await harness.run();
-    expect(seqs().sort((a, b) => a - b)).toEqual(sent);
+    expect(harness.seqs().sort((a, b) => a - b)).toEqual(sent);
     expect([most > 1, mostOfOne]).toEqual([true, 1]);
     for (const user of ['a', 'b', 'c']) {
       const own = harness.arrived.map(eventOf).filter(({ subject }) => subject === `user:${user}`);
@@ -111,11 +117,11 @@ describe('order', () => {
     const [first, second, other] = await harness.events('ada', 'ada', 'bob');
     harness.answerWith((one) => (eventOf(one).data.seq === first ? 503 : 204));
     await harness.run();
-    expect(new Set(seqs())).toEqual(new Set([first, other]));
+    expect(new Set(harness.seqs())).toEqual(new Set([first, other]));
     harness.answerWith(() => 204);
     await harness.pass(10);
     await harness.run();
-    expect(seqs().slice(-2)).toEqual([first, second]);
+    expect(harness.seqs().slice(-2)).toEqual([first, second]);
   });
 
   test('a replayed event is not sent while a later one of its subject is in flight', async () => {
@@ -137,7 +143,7 @@ describe('order', () => {
     await harness.run().catch(() => {});
     expect(harness.arrived).toHaveLength(1);
     await harness.run();
-    expect(seqs().at(-1)).toBe(first);
+    expect(harness.seqs().at(-1)).toBe(first);
     expect(await harness.rows()).toEqual([]);
   });
 });
@@ -233,7 +239,7 @@ describe('an endpoint that is down for ten minutes', () => {
     harness.answerWith(() => 204);
     await harness.pass(75);
     await harness.run();
-    expect(seqs().sort((a, b) => a - b)).toEqual(sent);
+    expect(harness.seqs().sort((a, b) => a - b)).toEqual(sent);
     for (const user of new Set(harness.arrived.map((one) => eventOf(one).subject))) {
       const order = harness.arrived.map(eventOf).filter(({ subject }) => subject === user);
       expect(order.map(({ data }) => data.seq)).toEqual(order.map(({ data }) => data.seq).toSorted((a, b) => a - b));
@@ -281,7 +287,7 @@ describe('an event that is given up', () => {
       await harness.run();
       await harness.pass(600);
     }
-    expect(seqs()).toEqual([...Array(6).fill(first), second]);
+    expect(harness.seqs()).toEqual([...Array(6).fill(first), second]);
     expect(await harness.rows()).toMatchObject([{ seq: first, attempts: 6, failure: 'http_422', due: null }]);
     expect(await givenUp()).toContainEqual({
       detail: { endpoint: NAME, seq: first, code: 'http_422', attempts: 6 },
@@ -319,6 +325,6 @@ test('concurrent runs send an event once', async () => {
   // The older of two concurrent runs is superseded between two batches.
   await Promise.allSettled([harness.run(), harness.run()]);
   await harness.run();
-  expect(seqs().sort((a, b) => a - b)).toEqual(sent);
+  expect(harness.seqs().sort((a, b) => a - b)).toEqual(sent);
   expect(await harness.rows()).toEqual([]);
 });
