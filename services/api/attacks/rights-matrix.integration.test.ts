@@ -13,6 +13,7 @@ import type { ApiCopy } from '#testing/harness/api.ts';
 import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { basicHeader } from '#testing/http-client.ts';
+import { BY_USE_CASE, NO_REASON, OF_NOBODY } from './rights-exceptions-harness.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
 /**
@@ -140,59 +141,6 @@ async function thingsOf(userId: string): Promise<Record<string, string>> {
     signoff_id: signOffId,
   };
 }
-
-/**
- * The purpose of a use of health data is its reason; a compliance report changes nothing; RFC 7662 and RFC 7591 bodies
- * name no resource; a sign-off has a title, and its decisions comments; a rotation is what the schedule does anyway; and stopping, resuming or retrying a queue concerns no
- * user's resources.
- */
-const NO_REASON = new Set([
-  'introspectToken',
-  'selfRegisterClient',
-  'rotateSigningKeys',
-  'changeQueue',
-  'encryptPhi',
-  'decryptPhi',
-  'validateDataAccess',
-  'logPhiAccess',
-  'recordDisclosure',
-  'recordUserConsent',
-  'requestReport',
-  'requestSignOff',
-  'approveSignOff',
-  'denySignOff',
-  'startSignOff',
-  'finishSignOff',
-]);
-
-/** Ids of the audit log, of providers, of the installation's keys, of compliance, and of hand-offs. */
-const OF_NOBODY = new Set([
-  'mail',
-  'origin',
-  'seq',
-  'tile',
-  'part',
-  'provider',
-  'rotation_id',
-  'purpose',
-  'restriction_id',
-  'break_glass_id',
-  'request_id',
-  'hold_id',
-  'run_id',
-  'report_id',
-  'control_id',
-  'violation_id',
-  'delivery_id',
-]);
-
-/** Endpoints whose use-case decides, and the permission that gives access to other users' resources. */
-const BY_USE_CASE: Readonly<Record<string, string>> = {
-  issueTokens: 'tokens:issue',
-  revokeToken: 'tokens:revoke',
-  readSignOff: 'signoffs:read',
-  readSignOffReceipt: 'signoffs:read',
-};
 
 /** In an OAuth form, `client_id` identifies the caller, not the target. */
 const namedIn = ({ bodyType }: Endpoint): Record<string, string> => {
