@@ -65,6 +65,14 @@ describe('the logger', () => {
     expect(lines.join('')).toContain('[redacted]');
   });
 
+  it('keeps how a delivery failed, which an operator needs', () => {
+    const { logger, lines } = capture();
+    for (const failure of ['ECONNREFUSED', 'http_503', 'EENVELOPE', 'TimeoutError']) {
+      logger.warn({ failure }, 'retrying');
+      expect(last(lines).failure).toBe(failure);
+    }
+  });
+
   it('keeps the stable code of an error, which is not an authorization code', () => {
     const { logger, lines } = capture();
     logger.warn({ code: 'revocation_state_stale' }, 'refused');

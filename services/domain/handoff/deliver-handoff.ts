@@ -119,7 +119,7 @@ export async function deliverHandoff(
     handoffDeliveries.add(1, { outcome: 'sent' });
     return outcome;
   }
-  const fields = { endpoint: name, seq, code, attempt: attempts };
+  const fields = { endpoint: name, seq, failure: code, attempt: attempts };
   const isLast = row.ageSeconds > GIVEN_UP_SECONDS || (outcome === 'rejected' && attempts >= REJECTED_ATTEMPTS_MAX);
   if (!isLast) {
     const { firstPauseSeconds: first, longestPauseSeconds: longest } = ports.handoff.pace ?? PACE;

@@ -84,7 +84,7 @@ describe('a queued mail', () => {
     const [second] = await rows();
     expect(second?.due).toBeGreaterThan(first?.due ?? 0);
     expect(JSON.stringify(logged)).not.toContain('reader');
-    expect(logged).toEqual([1, 2].map((attempt) => ({ code: 'EENVELOPE', template: 'password_changed', attempt })));
+    expect(logged).toEqual([1, 2].map((attempt) => ({ failure: 'EENVELOPE', template: 'password_changed', attempt })));
     await due();
     expect((await mails.to('reader@people.test')).length).toBe(1);
     expect(await rows()).toEqual([]);

@@ -58,7 +58,7 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
     const isOver = (err as Error).name === 'MailRefusedError' || row.ageSeconds > GIVEN_UP_SECONDS;
     const pause = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(row.attempts, 20));
     mailsSent.add(1, { template, outcome: isOver ? 'given_up' : 'retried' });
-    const fields = { code: errorCodeOf(err), template, attempt: row.attempts };
+    const fields = { failure: errorCodeOf(err), template, attempt: row.attempts };
     if (isOver) ports.log.error(fields, 'mail could not be sent; giving up');
     else ports.log.warn(fields, 'mail could not be sent; retrying');
     await postponeMail(ports.sql, row, errorCodeOf(err), isOver ? null : pause);

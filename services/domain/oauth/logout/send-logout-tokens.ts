@@ -162,7 +162,7 @@ async function deliver(
     logoutTokensSent.add(1, { origin, outcome: 'sent' });
     return;
   }
-  const fields = { code: failure, client_id: row.clientId, attempt: row.attempts };
+  const fields = { failure, client_id: row.clientId, attempt: row.attempts };
   if (row.ageSeconds <= GIVEN_UP_SECONDS && (isVetted || row.attempts < UNVETTED_ATTEMPTS_MAX)) {
     await ports.transact(async (tx) => {
       await postponeLogoutToken(tx, row, failure, pauseSeconds(ports, row.attempts));
