@@ -1,6 +1,7 @@
 // Each rule is named as the sentence it enforces. Type-only imports count (tsPreCompilationDeps).
 const modules = [
   'jws',
+  'authority',
   'shared',
   'audit',
   'keys',

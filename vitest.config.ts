@@ -20,10 +20,11 @@ const common = {
   maxWorkers: 2,
 };
 const never = ['**/node_modules/**', '**/.sallyport/**'];
-// They read, set or measure what a process has one of: its metrics, its tracer, its memory.
+// They read, set or measure what a process has one of: its metrics, its tracer, its memory, its pool.
 const alone = [
   'observability/**/*.test.ts',
   'services/api/bounded-series.test.ts',
+  'services/domain/keys/sign.test.ts',
   'services/domain/tokens/verify/{hostile-token-cost,verified-token-cache}.test.ts',
 ];
 

@@ -13,6 +13,7 @@ import {
   wrongfulRefusals,
 } from './gates.ts';
 import type { Ledger } from './ledger.ts';
+import { checkSurfaces } from './surface-evidence.ts';
 import type { System } from './system.ts';
 
 const PATIENCE_MS = 60_000;
@@ -71,8 +72,11 @@ async function health(system: System): Promise<Gate> {
   return gate('copies that stay down', problems, 2);
 }
 
-/** Everything that the ledger and the database say once faults and load are over. */
-export async function checkGates(system: System, ledger: Ledger): Promise<Gate[]> {
+/**
+ * Everything that the ledger and the database say once faults and load are over.
+ * @param followedFrom number of the last event before hand-offs began
+ */
+export async function checkGates(system: System, ledger: Ledger, followedFrom: number): Promise<Gate[]> {
   const well = await health(system);
   const sealed = await sealedLog(system);
   const events = await readEvents(system.stores);
@@ -87,6 +91,7 @@ export async function checkGates(system: System, ledger: Ledger): Promise<Gate[]
     serverErrors(ledger),
     sealed,
     forks(ledger, rootAt),
+    ...(await checkSurfaces(system, ledger, followedFrom)),
     await schedules(system),
     well,
   ];

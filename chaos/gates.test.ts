@@ -5,7 +5,9 @@ import {
   auditedActs,
   doubleSuccessors,
   forks,
+  type Gate,
   ineffectiveRevocations,
+  isFailed,
   serverErrors,
   wrongfulRefusals,
 } from './gates.ts';
@@ -238,6 +240,23 @@ test.each([
   expect(findingsOf(forks(ledger, () => 'root'))).toBe(findings);
 });
 
+test('an act that need not have an event is no fact about the log', () => {
+  const ledger = createLedger();
+  ledger.acts.push(act({ events: [] }));
+  expect(auditedActs(ledger, new Map()).checked).toBe(0);
+});
+
+test.each([
+  ['session_ended', 1],
+  ['refresh_token_reused', 1],
+])('wrongful ends: an honest refresh answered 401 %s while its family lives', (code, findings) => {
+  const ledger = createLedger();
+  ledger.refreshes.push(refresh(accessIn(ledger), { status: 401, code }));
+  const gate = wrongfulRefusals(ledger);
+  expect(findingsOf(gate)).toBe(findings);
+  expect(gate.findings[0]?.text).toContain(code);
+});
+
 test.each([
   ['still active', 'active', 1],
   ['refused', 'revoked', 0],
@@ -247,4 +266,47 @@ test.each([
   access.revocations.push(revoked);
   ledger.tokenChecks.push(tokenCheck(access, { sentAtMs: 7_500 }), tokenCheck(access, { sentAtMs: 60_000, result }));
   expect(findingsOf(ineffectiveRevocations(ledger))).toBe(findings);
+});
+
+describe('an acknowledged end that did not happen', () => {
+  const ends: [string, (ledger: Ledger, access: Access) => unknown][] = [
+    ['a family', (_, access) => access.family.revocations.push(revoked)],
+    ['a signing key', (ledger) => ledger.keyRevocations.set('key-1', [revoked])],
+    ['everything', (ledger) => ledger.globalRevocations.push(revoked)],
+  ];
+  test.each(ends)('shows as a token that is active after the end of %s', (_, end) => {
+    const ledger = createLedger();
+    const access = accessIn(ledger);
+    end(ledger, access);
+    ledger.tokenChecks.push(tokenCheck(access, { sentAtMs: 60_000 }));
+    expect(ineffectiveRevocations(ledger)).toMatchObject({ checked: 1, findings: [{}] });
+  });
+
+  test.each([
+    [200, 1],
+    [401, 0],
+  ])('shows as a refresh token of an ended family that is answered %i', (status, findings) => {
+    const ledger = createLedger();
+    const access = accessIn(ledger);
+    access.family.revocations.push(revoked);
+    ledger.refreshes.push(refresh(access, { sentAtMs: 60_000, status }));
+    expect(ineffectiveRevocations(ledger)).toMatchObject({ checked: 1 });
+    expect(findingsOf(ineffectiveRevocations(ledger))).toBe(findings);
+  });
+});
+
+test.each([
+  ['wrong accepts', acceptedRevokedTokens],
+  ['double successors', doubleSuccessors],
+  ['wrongful ends', wrongfulRefusals],
+  ['ineffective ends', ineffectiveRevocations],
+  ['audited acts', (ledger: Ledger) => auditedActs(ledger, new Map())],
+  ['an older database', answersOfOlderDatabase],
+  ['5xx', serverErrors],
+  ['forks', (ledger: Ledger) => forks(ledger, () => undefined)],
+] as [string, (ledger: Ledger) => Gate][])('%s: a ledger without facts fails', (_, gate) => {
+  const checked = gate(createLedger());
+  expect(checked).toMatchObject({ checked: 0, findings: [] });
+  expect(isFailed(checked)).toBe(true);
+  expect(isFailed({ ...checked, excludedBy: '--faults' })).toBe(false);
 });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type CopyName, count, type Ledger, now } from './ledger.ts';
+import type { SurfaceName } from './surface-facts.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are read as a client reads them
 type Json = any;
@@ -17,6 +18,8 @@ export type Answer = {
 
 export type Request = {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Another address than the copy's API. */
+  readonly url?: string;
   readonly path: string;
   readonly json?: unknown;
   readonly form?: Readonly<Record<string, string>>;
@@ -41,17 +44,60 @@ function parsed(text: string): Json {
   }
 }
 
-/** Sends requests, each in a trace of its own, and writes every answer of 500 or more into the ledger. */
+/** The surface behind a path: the first of these that it begins with. */
+const SURFACE_OF: readonly (readonly [string, SurfaceName])[] = [
+  ['/v1/tokens/validate', 'validation'],
+  ['/oauth2/introspect', 'validation'],
+  ['/v1/tokens/refresh', 'refresh'],
+  ['/v1/tokens/revoke', 'revocation'],
+  ['/oauth2/revoke', 'revocation'],
+  ['/v1/tokens', 'issuing'],
+  ['/v1/keys', 'keys'],
+  ['/v1/admin/agents', 'agents'],
+  ['/v1/agents', 'agents'],
+  ['/oauth2/token', 'agents'],
+  ['/v1/handoff/signoffs', 'sign-offs'],
+  ['/v1/privacy/consents', 'consents'],
+  ['/v1/privacy/subjects/', 'consents'],
+  ['/v1/privacy/retention', 'retention'],
+  ['/v1/privacy/phi', 'health data'],
+  ['/v1/compliance/reports', 'reports'],
+  ['/v1/api-keys', 'API keys'],
+  ['/v1/admin/applications', 'applications'],
+  ['/v1/admin/clients', 'applications'],
+  ['/mcp', 'MCP tasks'],
+  ['/', 'accounts'],
+];
+const surfaceOf = (path: string): SurfaceName => SURFACE_OF.find(([start]) => path.startsWith(start))![1];
+
+/**
+ * Sends requests, each in a trace of its own, and writes how each ended into the ledger.
+ * @param urls of the copies; a request to another address names its own
+ */
 export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string>>): Ask {
-  return async (copy, { method = 'POST', path, json, form, headers, timeoutMs = DEFAULT_TIMEOUT_MS, abandonMs }) => {
+  return async (
+    copy,
+    { method = 'POST', url = urls[copy], path, json, form, headers, timeoutMs = DEFAULT_TIMEOUT_MS, abandonMs },
+  ) => {
     const traceId = randomBytes(16).toString('hex');
     const sentAtMs = now();
-    const nothing = (): Answer => {
-      count(ledger, abandonMs === undefined ? 'requests without an answer' : 'requests abandoned');
+    const ended = (status: number, waitedMs?: number, code?: string): void => {
+      const surface = surfaceOf(path);
+      ledger.exchanges.push({
+        ...{ surface, copy, path, sentAtMs, endedAtMs: now(), status },
+        ...(waitedMs === undefined ? {} : { waitedMs }),
+        ...(code === undefined ? {} : { code }),
+      });
+    };
+    const nothing = (err: unknown): Answer => {
+      const isAbandoned = abandonMs !== undefined;
+      count(ledger, isAbandoned ? 'requests abandoned' : 'requests without an answer');
+      const isTimedOut = err instanceof Error && err.name === 'TimeoutError';
+      ended(0, isTimedOut && !isAbandoned ? timeoutMs : undefined);
       return { copy, status: 0, body: undefined, cookie: '', sentAtMs, answeredAtMs: now(), traceId };
     };
     try {
-      const response = await fetch(urls[copy] + path, {
+      const response = await fetch(url + path, {
         method,
         redirect: 'manual',
         signal: AbortSignal.timeout(abandonMs ?? timeoutMs),
@@ -65,6 +111,7 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
       });
       const body = parsed(await response.text());
       const { status } = response;
+      ended(status, undefined, body?.code);
       if (status >= 500)
         ledger.serverErrors.push({
           copy,
@@ -80,8 +127,8 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
         .map((line) => line.split(';', 1)[0])
         .join('; ');
       return { copy, status, body, cookie, sentAtMs, answeredAtMs: now(), traceId };
-    } catch {
-      return nothing();
+    } catch (err) {
+      return nothing(err);
     }
   };
 }

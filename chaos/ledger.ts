@@ -1,38 +1,10 @@
 /** Everything that clients were told, in the order they were told it. Only appended to; `gates.ts` reads it. */
 import { decodeJwt, decodeProtectedHeader } from 'jose';
+import type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts';
 
-/** Something that ends tokens. From `sentAtMs` on they may be refused, after `ackedAtMs` they must be. */
-export type Revocation = { readonly cause: string; readonly sentAtMs: number; ackedAtMs?: number };
+export type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts';
 
-export type CopyName = 'A' | 'B';
-
-/** An access token that a client was given. */
-export type Access = {
-  readonly token: string;
-  readonly jti: string;
-  readonly kid: string;
-  readonly family: TokenFamily;
-  readonly issuedAtMs: number;
-  readonly revocations: Revocation[];
-};
-
-/** A refresh token family as its client knows it. */
-export type TokenFamily = {
-  readonly id: string;
-  readonly userId: string;
-  readonly issuedAtMs: number;
-  /** The newest refresh token that the client has; older ones by generation. */
-  refreshToken: string;
-  readonly older: Map<number, string>;
-  readonly revocations: Revocation[];
-  readonly access: Access[];
-  /** What happened to it, for a reader of a failed run. */
-  readonly history: string[];
-  /** A client asks for it now. */
-  isBusy: boolean;
-  /** Its client gave up: what becomes of it is no concern of the gates. */
-  isAbandoned: boolean;
-};
+import type { Arrival, Entry, Exchange, SignOffFacts, Usable, Use } from './surface-facts.ts';
 
 /** An access token shown to a copy, and what the copy said: `active`, or the reason or error code. */
 export type TokenCheck = {
@@ -107,6 +79,11 @@ export type Ledger = {
   readonly serverErrors: ServerError[];
   readonly heads: Head[];
   readonly rewinds: Rewind[];
+  readonly uses: Use[];
+  readonly entries: Entry[];
+  readonly signOffs: Map<string, SignOffFacts>;
+  readonly exchanges: Exchange[];
+  readonly arrivals: Arrival[];
   /** Of signing keys, by key id. */
   readonly keyRevocations: Map<string, Revocation[]>;
   /** Of everything given before them. */
@@ -125,6 +102,11 @@ export const createLedger = (): Ledger => ({
   serverErrors: [],
   heads: [],
   rewinds: [],
+  uses: [],
+  entries: [],
+  signOffs: new Map(),
+  exchanges: [],
+  arrivals: [],
   keyRevocations: new Map(),
   globalRevocations: [],
   exposedUsers: new Set(),
@@ -182,14 +164,16 @@ export function recordTokens(
   return access;
 }
 
-/** All that ends a family. One that was given while everything was being ended may be of before or of after. */
-export const revocationsOfFamily = ({ globalRevocations }: Ledger, family: TokenFamily): Revocation[] => [
+/** The ends of everything. What was given while everything was being ended may be of before or of after. */
+const globalOf = ({ globalRevocations }: Ledger, issuedAtMs: number): Revocation[] =>
+  globalRevocations
+    .filter(({ ackedAtMs = Number.POSITIVE_INFINITY }) => issuedAtMs <= ackedAtMs)
+    .map((revocation) => (issuedAtMs <= revocation.sentAtMs ? revocation : { ...revocation, ackedAtMs: undefined }));
+
+/** All that ends a family. */
+export const revocationsOfFamily = (ledger: Ledger, family: TokenFamily): Revocation[] => [
   ...family.revocations,
-  ...globalRevocations
-    .filter(({ ackedAtMs = Number.POSITIVE_INFINITY }) => family.issuedAtMs <= ackedAtMs)
-    .map((revocation) =>
-      family.issuedAtMs <= revocation.sentAtMs ? revocation : { ...revocation, ackedAtMs: undefined },
-    ),
+  ...globalOf(ledger, family.issuedAtMs),
 ];
 
 /** All that ends an access token: its own, its family's, its signing key's. */
@@ -197,6 +181,19 @@ export const revocationsOf = (ledger: Ledger, access: Access): Revocation[] => [
   ...access.revocations,
   ...(ledger.keyRevocations.get(access.kid) ?? []),
   ...revocationsOfFamily(ledger, access.family),
+];
+
+/** All that ends a usable thing. An end that a loss of the database took binds the product to nothing. */
+export const revocationsOfUsable = (
+  ledger: Ledger,
+  { revocations, kid, origin, madeAtMs, endsWithLoss }: Usable,
+): Revocation[] => [
+  ...revocations.map((revocation) =>
+    isLost(ledger, revocation.ackedAtMs ?? revocation.sentAtMs) ? { ...revocation, ackedAtMs: undefined } : revocation,
+  ),
+  ...(kid === undefined ? [] : (ledger.keyRevocations.get(kid) ?? [])),
+  ...(endsWithLoss ? globalOf(ledger, madeAtMs) : []),
+  ...(origin === undefined ? [] : revocationsOf(ledger, origin)),
 ];
 
 /** When the first of these was acknowledged; infinitely late when none was. */

@@ -1,22 +1,29 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeJwt } from 'jose';
 import { headOf, watchHeads } from './audit-log.ts';
 import { cases } from './cases/all.ts';
 import { GuaranteeViolated } from './cases/case.ts';
 import { checkGates } from './evidence.ts';
 import { allFaults } from './faults/all.ts';
 import { footprintOf, processesThatLeak, quietFootprint } from './footprint.ts';
-import type { Finding, Gate } from './gates.ts';
+import { type Finding, type Gate, isFailed } from './gates.ts';
+import { floods, hangs, type Period, recoveries } from './gates-service.ts';
 import { createAsk } from './http.ts';
-import { createLedger } from './ledger.ts';
+import { type CopyName, createLedger } from './ledger.ts';
 import { type Credentials, createClients } from './load/clients.ts';
 import { createLoad } from './load/load.ts';
-import { HELP, type Options, readOptions, rewindsOf, UsageError } from './options.ts';
-import { createRandom, type Random } from './random.ts';
-import { type FaultRun, isFailed, jsonOf, markdownOf, type Report } from './report.ts';
+import { startReceiver } from './load/receiver.ts';
+import { createSurfaces } from './load/surfaces/all.ts';
+import { createTools } from './load/surfaces/tools.ts';
+import { exclusionOf, HELP, type Options, readOptions, rewindsOf, UsageError } from './options.ts';
+import { createRandom } from './random.ts';
+import { type FaultRun, jsonOf, markdownOf, type Report } from './report.ts';
 import { rewindDatabase, type Scene } from './rewinds.ts';
 import { planFaults } from './schedule.ts';
+import { settingsOf } from './settings.ts';
+import { measureStretch } from './stretch.ts';
 import { type Stopped, type System, startSystem } from './system.ts';
 
 const FAULT_EVERY_MS = 10_000;
@@ -25,29 +32,55 @@ const startedAtMs = performance.now();
 const elapsed = (): number => Math.round((performance.now() - startedAtMs) / 1_000);
 const say = (text: string): void => void process.stderr.write(`chaos ${String(elapsed()).padStart(4)} s: ${text}\n`);
 
-async function start(): Promise<System> {
+async function start(env: Readonly<Record<string, string>>): Promise<System> {
   try {
-    return await startSystem({ hasClock: true, say });
+    return await startSystem({ hasClock: true, env, say });
   } catch (err) {
     if (process.env.CI || !/libfaketime/.test((err as Error).message)) throw err;
     say(`NO CLOCK FAULTS: ${(err as Error).message}`);
-    return startSystem({ hasClock: false, say });
+    return startSystem({ hasClock: false, env, say });
   }
 }
 
-/** How long until a client is served by both copies. */
-async function untilServed(scene: Scene): Promise<number> {
+const GIVES_UP_MS = 90_000;
+
+/** Waits until both copies issue and validate tokens, authenticate a client, and have a worker. */
+async function untilServed({ system, clients, load, authorization }: Scene): Promise<void> {
+  const form = { grant_type: 'client_credentials' };
+  const serves = async (copy: CopyName): Promise<boolean> => {
+    if (system.copies[copy].workerPid() === undefined) return false;
+    const { status } = await clients.ask(copy, { path: '/oauth2/token', form, headers: { authorization } });
+    if (status !== 200) return false;
+    const { body, ...issued } = await clients.tryToIssue(load.caseUser().id, copy);
+    if (issued.status !== 201) return false;
+    const access = clients.ledger.tokens.get(decodeJwt(body.access_token).jti!)!;
+    const results = await Promise.all([clients.validate(access, 'A'), clients.validate(access, 'B')]);
+    return results.every((result) => result === 'active');
+  };
   const from = performance.now();
-  for (;;) {
-    const family = await scene.clients.issue(scene.load.caseUser().id);
-    const access = family?.access.at(-1);
-    if (access) {
-      const results = await Promise.all([scene.clients.validate(access, 'A'), scene.clients.validate(access, 'B')]);
-      if (results.every((result) => result === 'active')) return performance.now() - from;
-    }
-    if (performance.now() - from > 90_000) return performance.now() - from;
+  while (performance.now() - from < GIVES_UP_MS) {
+    const served = await Promise.all([serves('A'), serves('B')]);
+    if (served.every(Boolean)) return;
     await sleep(100);
   }
+}
+
+const HANGS_PER_FAULT = 3;
+
+/** Does the work of a fault, waits until both copies serve, and measures how busy the machine is then. */
+async function period<T>(
+  scene: Scene,
+  { name, hangs = HANGS_PER_FAULT, frozen = [] }: Pick<Period, 'name'> & Partial<Pick<Period, 'hangs' | 'frozen'>>,
+  work: () => Promise<T>,
+): Promise<{ readonly done: T; readonly period: Period }> {
+  const startedAtMs = performance.now();
+  const done = await work();
+  const endedAtMs = performance.now();
+  const before = await measureStretch();
+  await untilServed(scene);
+  const servedAtMs = performance.now();
+  const stretch = Math.max(before, await measureStretch());
+  return { done, period: { name, hangs, frozen, startedAtMs, endedAtMs, servedAtMs, stretch } };
 }
 
 async function runCases(scene: Scene): Promise<Gate[]> {
@@ -71,37 +104,60 @@ async function runCase(name: string, work: () => Promise<void>): Promise<Gate> {
   }
 }
 
-type FaultRuns = { readonly faults: FaultRun[]; readonly recovered: Gate };
+type FaultRuns = {
+  readonly faults: FaultRun[];
+  readonly periods: readonly Period[];
+  /** Where the product did not recover as a fault says it must. */
+  readonly findings: readonly Finding[];
+};
 
-async function runFaults(scene: Scene, random: Random, options: Options): Promise<FaultRuns> {
+async function runFaults(scene: Scene, options: Options): Promise<FaultRuns> {
+  const random = createRandom(options.seed);
   const wanted = allFaults.filter(
     ({ name, needs }) => (options.faults?.includes(name) ?? true) && (!needs || scene.system[needs] !== undefined),
   );
-  const runs: FaultRun[] = [];
+  const faults: FaultRun[] = [];
+  const periods: Period[] = [];
   const findings: Finding[] = [];
   const until = performance.now() + options.seconds * 1_000;
   for (const { fault, copy } of planFaults(wanted, random, Math.ceil((options.seconds * 1_000) / FAULT_EVERY_MS))) {
     if (performance.now() >= until) break;
     const next = performance.now() + FAULT_EVERY_MS;
+    const { name, freezesApi, hangs = HANGS_PER_FAULT } = fault;
     const atSeconds = elapsed();
-    say(`${fault.name} (${copy})`);
-    const startedMs = performance.now();
-    const detail = await fault.run({ system: scene.system, random, copy }).catch((err: unknown) => {
-      if (!(err instanceof GuaranteeViolated)) throw err;
-      findings.push({ text: `${fault.name} at ${atSeconds} s: ${err.message}`, subject: err });
-      return err.message;
-    });
-    const lastedMs = performance.now() - startedMs;
-    runs.push({ name: fault.name, atSeconds, detail, lastedMs, backMs: await untilServed(scene) });
+    say(`${name} (${copy})`);
+    const { done, period: was } = await period(scene, { name, hangs, frozen: freezesApi ? [copy] : [] }, () =>
+      fault.run({ system: scene.system, random, copy }).catch((err: unknown) => {
+        if (!(err instanceof GuaranteeViolated)) throw err;
+        findings.push({ text: `${name} at ${atSeconds} s: ${err.message}`, subject: err });
+        return err.message;
+      }),
+    );
+    const [lastedMs, backMs] = [was.endedAtMs - was.startedAtMs, was.servedAtMs - was.endedAtMs];
+    faults.push({ name, atSeconds, detail: done, lastedMs, backMs, stretch: was.stretch });
+    periods.push(was);
     await sleep(Math.max(0, Math.min(next, until) - performance.now()));
   }
-  return { faults: runs, recovered: { name: 'recovery after every fault', checked: runs.length, findings } };
+  for (const kind of rewindsOf(options)) {
+    say(kind);
+    periods.push(
+      (await period(scene, { name: kind, hangs: HANGS_OF_REWIND }, () => rewindDatabase(scene, kind))).period,
+    );
+    await sleep(2_000);
+  }
+  return { faults, periods, findings };
 }
+
+/** Clients try everything that was ended, all at once, while the database is replaced. */
+const HANGS_OF_REWIND = 20;
 
 async function run(options: Options): Promise<Report> {
   say(`seed ${options.seed}`);
-  const random = createRandom(options.seed);
+  const random = createRandom(options.seed + 1);
   const ledger = createLedger();
+  const stretch = await measureStretch();
+  say(`work takes ${stretch.toFixed(1)} times its processor time on this machine now`);
+  const receiver = await startReceiver(ledger, random);
   let started: System | undefined;
   // A terminal and npm both send it: the second must not cut the first one's work short.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -109,7 +165,7 @@ async function run(options: Options): Promise<Report> {
       say(`${signal}: stopping`);
       void (started?.dispose() ?? Promise.resolve()).finally(() => process.exit(1));
     });
-  const system = await start();
+  const system = await start(settingsOf(receiver.endpoint));
   started = system;
   const startedAt = new Date().toISOString();
   let stopped: Stopped;
@@ -119,46 +175,53 @@ async function run(options: Options): Promise<Report> {
     const credentials = JSON.parse(readFileSync(join(system.dataDir, 'dev-credentials.json'), 'utf8')) as Credentials;
     let isStopping = false;
     const clients = createClients(ledger, createAsk(ledger, urls), credentials, random, () => isStopping);
-    const load = createLoad(clients, random, options);
-    const scene: Scene = { system, clients, load };
+    const followedFrom = await system.stores.query<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
+    const tools = await createTools(system, clients, random, () => isStopping);
+    const load = createLoad(clients, random, options, createSurfaces(tools, system.mcpUrl));
+    const scene: Scene = { system, clients, load, authorization: tools.authorization };
     await load.prepare();
     const stopWatching = watchHeads(ledger, (copy) => headOf(urls[copy]));
     say('both copies serve');
 
     const caseGates = options.hasCases ? await runCases(scene) : [];
+    const loadedAtMs = performance.now();
     load.start();
     await sleep(SETTLE_MS);
     const begin = await footprintOf(system);
-    const { faults, recovered } = await runFaults(scene, random, options);
-    for (const kind of rewindsOf(options)) {
-      say(kind);
-      await rewindDatabase(scene, kind);
-      await sleep(2_000);
-    }
+    const { faults, periods, findings } = await runFaults(scene, options);
     say('faults are over');
     isStopping = true;
     await load.stop();
+    const endedAtMs = performance.now();
+    receiver.heal();
     await untilServed(scene);
     await load.refreshAllLive();
+    await load.settleSurfaces();
     await sleep(2_000);
     await load.presentAllRevoked();
     await stopWatching();
     const stoppedMs = performance.now();
-    const evidence = await checkGates(system, ledger);
+    const evidence = await checkGates(system, ledger, followedFrom[0]?.seq ?? 0);
     await sleep(Math.max(0, stoppedMs + SETTLE_MS - performance.now()));
     const footprints = await quietFootprint(begin, () => footprintOf(system));
-    const gates = [...caseGates, ...evidence, recovered, processesThatLeak(footprints)];
-    report = { ...options, startedAt, gates, faults, counts: Object.fromEntries(ledger.counts), footprints };
+    const service = [
+      recoveries(periods, findings),
+      hangs(ledger, periods, [loadedAtMs, endedAtMs]),
+      floods(ledger, periods, [loadedAtMs, endedAtMs]),
+    ];
+    const gates = [...caseGates, ...evidence, ...service, processesThatLeak(footprints)];
+    report = { ...options, startedAt, stretch, gates, faults, counts: Object.fromEntries(ledger.counts), footprints };
   } finally {
     say('stopping');
     stopped = await system.dispose();
   }
+  await receiver.stop();
   report.gates.push({
     name: 'processes left after the stop',
     checked: stopped.seen,
     findings: stopped.left.map((process) => ({ text: `process ${process} lives on` })),
   });
-  return report;
+  return { ...report, gates: report.gates.map((gate) => ({ ...gate, ...exclusionOf(gate.name, options) })) };
 }
 
 async function main(): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readOptions, rewindsOf } from './options.ts';
+import { exclusionOf, readOptions, rewindsOf } from './options.ts';
 
 test('a seed is drawn where none is given', () => {
   expect(readOptions([])?.seed).toBeGreaterThanOrEqual(0);
@@ -27,4 +27,14 @@ test('an older database ends every run, and standbys that lag end a long one', (
   expect(rewindsOf({ faults: undefined, seconds: 600 })).toHaveLength(3);
   expect(rewindsOf({ faults: ['kill-api', 'lagging-standby'], seconds: 600 })).toEqual(['lagging-standby']);
   expect(rewindsOf({ faults: [], seconds: 600 })).toEqual([]);
+});
+
+test.each([
+  ['answers of an older database', ['kill-api'], '--faults'],
+  ['answers of an older database', undefined, undefined],
+  ['recovery after every fault', [], '--faults'],
+  ['recovery after every fault', ['kill-api'], undefined],
+  ['wrong accepts', [], undefined],
+])('only options chosen by name excuse %s without facts', (gate, faults, excludedBy) => {
+  expect(exclusionOf(gate, { faults, seconds: 10 }).excludedBy).toBe(excludedBy);
 });

@@ -2,11 +2,13 @@ import { parseArgs } from 'node:util';
 import { cases } from './cases/all.ts';
 import { allFaults } from './faults/all.ts';
 import type { RewindKind } from './rewinds.ts';
+import { SURFACES } from './surface-facts.ts';
 
 export const HELP = `npm run chaos [-- --seconds 120] [--seed N] [--faults a,b] [--cases yes|no] [--report FILE] [--json]
 
 Starts two copies of the product (supervisor, API and worker each) on a PostgreSQL and a Redis of their own, lets clients
-work while things break, and checks everything that was acknowledged. Ends with 1 if a guarantee was violated.
+work while things break, and checks everything that was acknowledged. Ends with 1 if a guarantee was violated, or if a
+gate checked nothing that no option excluded.
 
   --seconds N     how long faults happen, one every ten seconds (default 120)
   --seed N        draws faults and requests (default: drawn, and printed)
@@ -16,6 +18,8 @@ work while things break, and checks everything that was acknowledged. Ends with 
   --pace P        the clients' pace (default 1)
   --report FILE   writes the report as Markdown
   --json          prints the report as one line of JSON
+
+Surfaces: ${SURFACES.join(', ')}, hand-offs
 
 Faults: ${allFaults.map(({ name }) => name).join(' ')}
 
@@ -30,6 +34,17 @@ const ALL_REWINDS_SECONDS = 300;
 /** What happens to the database at the end: an older one always, all of it in a long run. */
 export const rewindsOf = ({ faults, seconds }: Pick<Options, 'faults' | 'seconds'>): RewindKind[] =>
   REWINDS.filter((kind, at) => faults?.includes(kind) ?? (at === 0 || seconds >= ALL_REWINDS_SECONDS));
+
+/** The option that left a gate without anything to check, if one did. */
+export function exclusionOf(
+  gate: string,
+  options: Pick<Options, 'faults' | 'seconds'>,
+): { readonly excludedBy?: string } {
+  if (gate === 'answers of an older database' && rewindsOf(options).length === 0) return { excludedBy: '--faults' };
+  if (gate !== 'recovery after every fault') return {};
+  if (options.faults?.length === 0) return { excludedBy: '--faults' };
+  return options.seconds === 0 && rewindsOf(options).length === 0 ? { excludedBy: '--seconds' } : {};
+}
 
 export type Options = {
   readonly seconds: number;

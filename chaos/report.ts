@@ -1,5 +1,6 @@
 import type { Footprint, Footprints } from './footprint.ts';
-import type { Finding, Gate } from './gates.ts';
+import { type Finding, type Gate, isFailed } from './gates.ts';
+import { recoveryBoundMs } from './gates-service.ts';
 
 export type FaultRun = {
   readonly name: string;
@@ -7,6 +8,8 @@ export type FaultRun = {
   readonly detail: string;
   readonly lastedMs: number;
   readonly backMs: number;
+  /** How many times its processor time work took then. */
+  readonly stretch: number;
 };
 
 export type Report = {
@@ -14,13 +17,19 @@ export type Report = {
   readonly seconds: number;
   readonly pace: number;
   readonly startedAt: string;
+  /** The stretch of the machine before the load. */
+  readonly stretch: number;
   readonly gates: readonly Gate[];
   readonly faults: readonly FaultRun[];
   readonly counts: Readonly<Record<string, number>>;
   readonly footprints: Footprints;
 };
 
-export const isFailed = (gate: Gate): boolean => gate.findings.length > 0;
+const resultOf = (gate: Gate): string => {
+  if (gate.findings.length > 0) return `VIOLATED: ${gate.findings.length}`;
+  if (isFailed(gate)) return 'CHECKED NOTHING';
+  return gate.checked === 0 ? `excluded by ${gate.excludedBy}` : 'held';
+};
 
 const SHOWN = 20;
 
@@ -36,7 +45,8 @@ function findingsOf({ name, findings }: Gate): string[] {
     return [`- ${text}`, ...historyOf(subject)];
   });
   const more = findings.length > SHOWN ? [`- and ${findings.length - SHOWN} more`] : [];
-  return [`## ${name}`, '', ...lines, ...more, ''];
+  const nothing = findings.length === 0 ? ['- it had no facts to check'] : [];
+  return [`## ${name}`, '', ...lines, ...more, ...nothing, ''];
 }
 
 function footprintTable({ begin, end }: Footprints): string[] {
@@ -65,11 +75,11 @@ export function markdownOf(report: Report): string {
     '',
     `${report.startedAt}, ${report.seconds} s of faults, pace ${report.pace}. Repeat: \`npm run chaos -- --seed ${report.seed} --seconds ${report.seconds}\``,
     '',
+    `The machine: work took ${report.stretch.toFixed(1)} times its processor time before the load, and after each fault as the table of faults says.`,
+    '',
     '| gate | facts | result |',
     '| --- | --- | --- |',
-    ...gates.map(
-      (gate) => `| ${gate.name} | ${gate.checked} | ${isFailed(gate) ? `VIOLATED: ${gate.findings.length}` : 'held'} |`,
-    ),
+    ...gates.map((gate) => `| ${gate.name} | ${gate.checked} | ${resultOf(gate)} |`),
     '',
     ...gates.filter(isFailed).flatMap(findingsOf),
     `Clients: ${Object.entries(counts)
@@ -79,10 +89,13 @@ export function markdownOf(report: Report): string {
     ...footprintTable(report.footprints),
     ...(faults.length === 0
       ? []
-      : ['| at | fault | where | lasted | both copies served again after |', '| --- | --- | --- | --- | --- |']),
+      : [
+          '| at | fault | where | lasted | both copies served again after | allowed | stretch |',
+          '| --- | --- | --- | --- | --- | --- | --- |',
+        ]),
     ...faults.map(
       (run) =>
-        `| ${run.atSeconds} s | ${run.name} | ${run.detail} | ${(run.lastedMs / 1_000).toFixed(1)} s | ${(run.backMs / 1_000).toFixed(1)} s |`,
+        `| ${run.atSeconds} s | ${run.name} | ${run.detail} | ${(run.lastedMs / 1_000).toFixed(1)} s | ${(run.backMs / 1_000).toFixed(1)} s | ${(recoveryBoundMs(run.stretch) / 1_000).toFixed(0)} s | ${run.stretch.toFixed(1)} |`,
     ),
     ...(faults.length === 0 ? [] : ['', `Slowest return: ${(slowest(faults) / 1_000).toFixed(1)} s.`, '']),
   ].join('\n');
@@ -92,9 +105,8 @@ export function markdownOf(report: Report): string {
 export const jsonOf = ({ gates, ...rest }: Report): string =>
   JSON.stringify({
     ...rest,
-    gates: gates.map(({ name, checked, findings }) => ({
-      name,
-      checked,
+    gates: gates.map(({ name, checked, excludedBy, findings }) => ({
+      ...{ name, checked, excludedBy },
       findings: findings.map(({ text, subject }) => ({ text, history: subject?.history })),
     })),
   });

@@ -12,6 +12,8 @@ export type Scene = {
   readonly system: System;
   readonly clients: Clients;
   readonly load: Load;
+  /** Of a client of the suite. */
+  readonly authorization: string;
 };
 
 /** How a database that is behind takes the place of the newer one. */

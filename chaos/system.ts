@@ -13,10 +13,12 @@ import type { CopyName } from './ledger.ts';
 import { type ChaosStores, type StoreName, startChaosStores } from './stores.ts';
 
 /** One supervisor with an API and a worker, which reach their stores over links that faults bend. */
-export type Copy = {
+type Copy = {
   readonly name: CopyName;
   readonly url: string;
   readonly links: Readonly<Record<StoreName, TcpProxy>>;
+  /** Undefined where it runs no MCP server. */
+  mcpUrl(): string | undefined;
   /** The supervisor of now. */
   product(): Product;
   apiPid(): number | undefined;
@@ -35,6 +37,8 @@ export type System = {
   readonly stores: ChaosStores;
   readonly folder: string;
   readonly dataDir: string;
+  /** Where A serves the Model Context Protocol; ends with `/mcp`. */
+  readonly mcpUrl: string;
   /** B's clock; undefined where no library for it can be had. */
   readonly clock: FakeClock | undefined;
   /** Below the data directory that the copies share; undefined where the suite may not mount. */
@@ -49,15 +53,6 @@ export type System = {
 
 const EXIT_MS = 10_000;
 const WATCH_MS = 500;
-const PUBLIC_URL = 'http://auth.chaos.test';
-
-const settings: Readonly<Record<string, string>> = {
-  BETTER_AUTH_URL: PUBLIC_URL,
-  // Rotations that a run lives to see.
-  KEY_PREPUBLISH_SECONDS: '5',
-  JWKS_MAX_AGE_SECONDS: '5',
-};
-
 async function startLinks(stores: ChaosStores): Promise<Record<StoreName, TcpProxy>> {
   const [postgres, redis] = await Promise.all([
     startTcpProxy(stores.url('postgres')),
@@ -78,7 +73,7 @@ async function startCopy(
     startProduct({
       dataDir,
       stores: { databaseUrl: links.postgres.url, redisUrl: links.redis.url },
-      env: { ...settings, ...env, PORT: String(port), METRICS_PORT: String(metricsPort) },
+      env: { ...env, PORT: String(port), METRICS_PORT: String(metricsPort) },
     });
   let product = await start();
   const seen = new Map<string, RecordedProcess>();
@@ -95,6 +90,7 @@ async function startCopy(
     name,
     url: `http://127.0.0.1:${port}`,
     links,
+    mcpUrl: () => product.ready.mcp,
     product: () => product,
     apiPid: () => childPid('api'),
     workerPid: () => childPid('worker'),
@@ -125,6 +121,8 @@ async function stillAlive(records: readonly RecordedProcess[]): Promise<string[]
 type SystemOptions = {
   /** Whether B gets a clock of its own. */
   readonly hasClock: boolean;
+  /** Settings of both copies. */
+  readonly env: Readonly<Record<string, string>>;
   readonly say: (text: string) => void;
 };
 
@@ -138,7 +136,7 @@ function tryToMount(dataDir: string, say: SystemOptions['say']): SmallDisk | und
 }
 
 /** Starts stores, links and both copies. */
-export async function startSystem({ hasClock, say }: SystemOptions): Promise<System> {
+export async function startSystem({ hasClock, env, say }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-chaos-'));
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
@@ -165,8 +163,9 @@ export async function startSystem({ hasClock, say }: SystemOptions): Promise<Sys
   };
   try {
     // One after the other: the first migrates and makes the keys.
-    started.push(await startCopy('A', stores, dataDir, {}));
-    started.push(await startCopy('B', stores, dataDir, clock?.env ?? {}));
+    const mcpPort = String(await randomFreePort());
+    started.push(await startCopy('A', stores, dataDir, { ...env, MCP_COPIES: '1', MCP_PORT: mcpPort }));
+    started.push(await startCopy('B', stores, dataDir, { ...env, ...clock?.env, MCP_URL: started[0]!.mcpUrl() ?? '' }));
   } catch (err) {
     await dispose();
     throw err;
@@ -177,6 +176,7 @@ export async function startSystem({ hasClock, say }: SystemOptions): Promise<Sys
     stores,
     folder,
     dataDir,
+    mcpUrl: A.mcpUrl()!,
     clock,
     disk,
     relink: () => {
@@ -185,7 +185,7 @@ export async function startSystem({ hasClock, say }: SystemOptions): Promise<Sys
     },
     sallyport: (args) =>
       runCli(args, {
-        ...settings,
+        ...env,
         DATABASE_URL: stores.url('postgres'),
         REDIS_URL: stores.url('redis'),
         SALLYPORT_DATA_DIR: dataDir,

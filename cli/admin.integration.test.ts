@@ -47,7 +47,7 @@ test('users lists, shows, disables, enables, gives roles to and deletes accounts
   expect(users).toMatchObject([{ id, roles: ['user'], disabled_at: null }]);
   expect((await sallyport('users', 'show', id)).out).toMatch(
     new RegExp(
-      `^${id}  \\S+  enabled   user  \\S+\\nsessions 1  token families 0  last sign-in \\d\\S+\\npassword not locked  wrong 0  changed never\\nfactors totp no  passkeys 0  recovery codes 0`,
+      `^${id}  \\S+  enabled   user  \\S+\\nsessions 1  token families 0  last sign-in \\d\\S+\\ne-mail address not verified\\npassword not locked  wrong 0  changed never\\nfactors totp no  passkeys 0  recovery codes 0`,
     ),
   );
   const rehearsal = await sallyport('users', 'disable', id, ...reason, '--dry-run', '--json');
@@ -108,7 +108,9 @@ test('users invite and invite-again leave the mail to a worker and record the re
     { template: 'invitation' },
   ]);
   expect(await sallyport('users', 'invite', email, ...reason, '--yes')).toMatchObject({ code: 5 });
-  expect((await sallyport('users', 'invite', 'unknown', ...reason, '--yes')).err).toContain('email: ');
+  expect((await sallyport('users', 'invite', 'unknown', ...reason, '--yes')).err).toContain(
+    'e-mail address "unknown" is not an e-mail address',
+  );
 });
 
 test('sessions lists sessions and ends one, or all sessions of a user', async () => {
@@ -237,6 +239,24 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect(await actors('client.secret_rotated', made.client_id)).toEqual([...by('clients'), ...by('clients')]);
 });
 
+test('clients create with redirect URIs registers an application for users; with scopes it knows, others for themselves', async () => {
+  const app = await json(
+    'clients',
+    'create',
+    'App',
+    '--scopes',
+    'openid',
+    '--redirect-uris',
+    'https://a.example',
+    ...reason,
+  );
+  expect(app.grant_types).toEqual(['authorization_code']);
+  const change = ['clients', 'update', app.client_id, ...reason];
+  expect((await sallyport(...change, '--scopes', 'emial', '--yes')).err).toContain('did you mean email?');
+  expect((await json(...change, '--grants', 'authorization_code', 'refresh_token')).grant_types).toHaveLength(2);
+  expect((await json('clients', 'create', 'Job', ...reason)).grant_types).toEqual(['client_credentials']);
+});
+
 test('clients registers a client that signs with its own keys, from a file or an address, and changes them', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-keys-'));
   const file = join(folder, 'jwks.json');
@@ -342,10 +362,34 @@ test('a refused command ends with the exit code of the refusal and one fix', asy
     [['users', 'delete', last], 2, /--reason/],
     [['sessions', 'revoke', ...reason], 2, /name one session or pass --user/],
     [['clients', 'disable', 'sallyport', ...reason, '--yes'], 5, /built-in client cannot be changed/],
-    [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /name: /],
-    [['roles', 'create', 'desk', 'no:such', '--description', 'x', ...reason, '--yes'], 2, /Unknown permission no:such/],
-    [['clients', 'create', 'X', '--grants', 'password', ...reason], 2, /grant_types\.0: /],
-    [['clients', 'create', 'X', '--id', 'with space', ...reason, '--dry-run'], 2, /client_id: /],
+    [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /name "Bad Name" does not have the form/],
+    [
+      ['roles', 'create', 'desk', 'no:such', '--description', 'x', ...reason, '--yes'],
+      2,
+      /Unknown permission no:such[\s\S]*sallyport apply/,
+    ],
+    [
+      ['roles', 'create', 'desk', 'keys:read', ...reason, '--yes'],
+      2,
+      /--description is missing\n {2}fix: add --description/,
+    ],
+    [
+      ['clients', 'create', 'X', '--grants', 'password', ...reason],
+      2,
+      /--grants "password" is not one of authorization_code, /,
+    ],
+    [['clients', 'create', 'X', '--grants', 'autorization_code', ...reason], 2, /did you mean authorization_code\?/],
+    [
+      ['clients', 'create', 'X', '--scopes', 'opnid', ...reason, '--yes'],
+      2,
+      /--scopes: "opnid" is no scope: did you mean openid\?/,
+    ],
+    [['clients', 'create', 'X', '--grants', 'authorization_code', ...reason, '--yes'], 2, /needs a redirect URI/],
+    [
+      ['clients', 'create', 'X', '--id', 'with space', ...reason, '--dry-run'],
+      2,
+      /--id "with space" does not have the form/,
+    ],
     [['roles', 'delete', 'admin', ...reason, '--yes'], 5, /Built-in roles cannot be changed/],
   ] as const) {
     const run = await sallyport(...args);

@@ -22,8 +22,9 @@ test('sallyport agents registers, lists, shows and kills', async () => {
   expect(await json('agents', 'kill', made.agent_id, '--reason', 'x', '--dry-run')).toMatchObject({
     dry_run: true,
   });
-  expect(await json('agents', 'kill', made.agent_id, ...act)).toMatchObject({ status: 'killed' });
-  expect((await harness.sallyport(['agents', 'kill', made.agent_id, ...act])).code).toBe(5);
+  const killed = await json('agents', 'kill', made.agent_id, ...act);
+  expect(killed).toMatchObject({ status: 'killed' });
+  expect(await json('agents', 'kill', made.agent_id, ...act)).toEqual(killed);
   const beyond = ['agents', 'register', 'X', '--owner', owner, '--scopes', 'keys:manage', ...act];
   expect((await harness.sallyport(beyond)).err).toContain('keys:manage');
   expect((await harness.sallyport(['agents', 'register', 'X', '--owner', owner, '--jwks', '/none', ...act])).code).toBe(

@@ -9,6 +9,7 @@ import {
   registerAgent,
   registrationInputOf,
 } from '../services/domain/agents/register-agent.ts';
+import { findUserId } from '../services/domain/identity/users/find-user-id.ts';
 import {
   type ActOptions,
   actAsked,
@@ -92,13 +93,14 @@ function registrationOf(name: string, options: RegisterOptions): RegisterAgentIn
 
 /** `sallyport agents register|list|show|kill`, directly on the database. */
 export function registerAgents(program: Command): void {
-  const agents = program
-    .command('agents')
-    .description('register, list, show and kill agents: software that acts for a user');
+  const agents = program.command('agents');
   addReason(agents.command('register'))
     .description('register an agent; the output shows its secret, which is shown only once')
     .argument('<name>')
-    .requiredOption('--owner <user_id>', 'user that the agent acts for; it never has more permissions')
+    .requiredOption(
+      '--owner <user>',
+      'id or e-mail address of the user that the agent acts for; it never has more permissions',
+    )
     .addOption(
       new Option('--auth-method <method>', 'how it authenticates').choices(AGENT_METHODS).default(AGENT_METHODS[0]),
     )
@@ -113,7 +115,8 @@ export function registerAgents(program: Command): void {
     .option('--expires-in-days <days>', 'days after which its credentials are refused', '90')
     .action((name: string, _own, command: Command) =>
       onDatabase<RegisterOptions>(command, async (ports, output, options) => {
-        const input = registrationOf(name, options);
+        const owner = await findUserId(ports, options.owner);
+        const input = registrationOf(name, { ...options, owner });
         const access = createAccessDirectory(ports);
         await access.load();
         const act = () => registerAgent({ ...ports, ...noNotices, access }, input, caller);
@@ -125,11 +128,12 @@ export function registerAgents(program: Command): void {
     );
   addPage(agents.command('list'))
     .description('list agents by id')
-    .option('--owner <user_id>', 'only agents of this user')
+    .option('--owner <user>', 'only agents of this user, by id or e-mail address')
     .addOption(new Option('--status <status>', 'only agents with this status').choices(AGENT_STATUSES))
     .action((_own, command: Command) =>
       onDatabase<Filters>(command, async (ports, output, options) => {
-        const { owner: ownerId, status } = options;
+        const { owner, status } = options;
+        const ownerId = owner === undefined ? undefined : await findUserId(ports, owner);
         listPage(output, 'agents', await listAgents(ports, { ...pageOf(options), ownerId, status }), line);
       }),
     );

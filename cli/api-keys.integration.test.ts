@@ -83,7 +83,7 @@ describe('sallyport api-keys', () => {
         /exactly one owner/,
       ],
       ['an unknown owner', ['create', '--name', 'x', '--user', 'unknown', ...why], 5, /api_key_over/],
-      ['no name', ['create', '--name', '', '--user', 'ada', ...why], 2, /name: /],
+      ['no name', ['create', '--name', '', '--user', 'ada', ...why], 2, /name must have at least 1 character/],
       [
         'a lifetime of a thousand days',
         ['create', '--name', 'x', '--user', 'ada', '--days', '1000', ...why],

@@ -31,7 +31,7 @@ const YEAR_DAYS = 366;
 
 /** `sallyport api-keys list|create|rotate|revoke`, directly on the database. */
 export function registerApiKeys(program: Command): void {
-  const keys = program.command('api-keys').description('manage API keys: list, create, rotate, revoke');
+  const keys = program.command('api-keys');
   addPage(keys.command('list'))
     .description('list keys, of all owners or of one, newest first')
     .option('--user <id>', 'only keys of this user')

@@ -26,9 +26,7 @@ const line = ({ application, audience, permissions, roles }: ApplicationView): s
 
 /** `sallyport applications list|delete`, directly on the database; `sallyport apply` declares them. */
 export function registerApplications(program: Command): void {
-  const applications = program
-    .command('applications')
-    .description('manage applications with permissions of their own: list, delete (to declare one: sallyport apply)');
+  const applications = program.command('applications');
   addPage(applications.command('list'))
     .description('list applications by name, with their permissions and roles')
     .action((_own, command: Command) =>

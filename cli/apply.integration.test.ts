@@ -59,6 +59,56 @@ test('sallyport apply shows what it would change, changes it, and then finds it 
   expect((await harness.sallyport(['applications', 'delete', 'notes', ...because, '--yes'])).code).toBe(2);
 });
 
+test('sallyport apply shows policies of sign-off as it shows roles', async () => {
+  const policy = (quorum: number) => `application: ship
+audience: https://ship.example
+permissions: []
+signoff_policies:
+  - act: release.deploy
+    roles: [qa, architect]
+    quorum: ${quorum}
+`;
+  const created = await apply(policy(2), '--yes');
+  expect(created.out.trim().split('\n')).toEqual([
+    '+ application ship',
+    '  sign-off + release.deploy',
+    '  sign-off release.deploy: + roles architect, qa',
+    '  sign-off release.deploy: + quorum 2',
+    '  sign-off release.deploy: + lifetime_minutes 1440',
+  ]);
+  const dry = await apply(policy(1), '--dry-run');
+  expect(dry.out.trim().split('\n')).toEqual([
+    'application ship',
+    '  sign-off release.deploy: + quorum 1',
+    '  sign-off release.deploy: - quorum 2',
+  ]);
+  const wrong = await apply(policy(3), '--yes');
+  expect([wrong.code, wrong.err]).toEqual([
+    2,
+    expect.stringContaining('permissions.yaml:7: signoff_policies/0/quorum is 3'),
+  ]);
+  await harness.sallyport(['applications', 'delete', 'ship', ...because, '--yes']);
+});
+
+test('sallyport apply shows the words of scopes that change, and names the line of wrong ones', async () => {
+  const words = (scope: string, text: string) => `application: memo
+audience: https://memo.example
+permissions: [memo:read]
+scopes:
+  ${scope}: { en: ${text}, de: Ihre Notizen lesen }
+`;
+  const created = await apply(words('memo:read', 'read your memos'), '--yes');
+  expect(created.out).toContain('  scope + memo:read ["read your memos","Ihre Notizen lesen"]');
+  const wrong = await apply(words('memo:write', 'write'), '--yes');
+  expect([wrong.code, wrong.err]).toEqual([
+    2,
+    expect.stringContaining(':5: scopes/memo:write is not among permissions'),
+  ]);
+  const long = await apply(words('memo:read', 'x'.repeat(81)), '--yes');
+  expect([long.code, long.err]).toEqual([2, expect.stringContaining(':5: scopes/memo:read/en')]);
+  await harness.sallyport(['applications', 'delete', 'memo', ...because, '--yes']);
+});
+
 test('sallyport apply names the line of what the rules refuse, and changes nothing', async () => {
   const wrong = 'application: notes\naudience: own\npermissions:\n  - notes:read\n  - users:read\n  - notes:read\n';
   await writeFile(file, wrong);

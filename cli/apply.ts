@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ApplicationChanges } from '../services/domain/access/application-shapes.ts';
-import { declareApplication, hasChanges } from '../services/domain/access/manage-applications.ts';
+import { declareApplication } from '../services/domain/access/manage-applications.ts';
+import { hasChanges } from '../services/domain/access/plan-application.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { type ActOptions, addReason, noNotices, onDatabase } from './admin.ts';
@@ -22,13 +23,19 @@ const signed = ({ added, removed }: { readonly added: readonly string[]; readonl
 ];
 
 /** The changes as lines: `+` is added, `-` is removed. */
-export function changeLines(application: string, { created, permissions, roles, users }: ApplicationChanges): string[] {
+export function changeLines(
+  application: string,
+  { created, permissions, roles, scopes, signoff_policies: policies, users }: ApplicationChanges,
+): string[] {
   const changed = roles.changed.flatMap((role) => signed(role).map((line) => `  role ${role.role}: ${line}`));
   return [
     created ? `+ application ${application}` : `application ${application}`,
     ...signed(permissions).map((line) => `  ${line}`),
     ...signed({ added: roles.added, removed: roles.removed }).map((line) => `  role ${line}`),
     ...changed,
+    ...signed(scopes).map((line) => `  scope ${line}`),
+    ...signed({ added: policies.added, removed: policies.removed }).map((line) => `  sign-off ${line}`),
+    ...policies.changed.flatMap((policy) => signed(policy).map((line) => `  sign-off ${policy.act}: ${line}`)),
     ...(users === 0 ? [] : [`  revokes the tokens of ${users} ${users === 1 ? 'user' : 'users'}`]),
   ];
 }
@@ -36,8 +43,10 @@ export function changeLines(application: string, { created, permissions, roles, 
 /** `sallyport apply FILE`: declares an application's permissions and roles, directly on the database. */
 export function registerApply(program: Command): void {
   addReason(program.command('apply'))
-    .description('create or change an application, its permissions and its roles as a YAML file declares them')
-    .argument('<file>', 'permission file (YAML or JSON): application, audience, permissions, roles')
+    .argument(
+      '<file>',
+      'permission file (YAML or JSON): application, audience, permissions, roles, scopes, signoff_policies',
+    )
     .action((name: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (database, output, options) => {
         requireReason(options.reason);

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { problemsOf } from './input-problems.ts';
 
 /** Parsers of arguments and options; each throws a CommandError (2) that names the expected form. */
 
@@ -41,6 +42,6 @@ export function checked<T>({ body }: { readonly body?: z.ZodType<T> | undefined 
   if (body === undefined) throw new TypeError('this endpoint takes no body');
   const read = body.safeParse(input);
   if (read.success) return read.data;
-  const wrong = read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new CommandError(exitCodes.usage, wrong.join('; '), 'add --help for the options');
+  const wrong = problemsOf(read.error.issues, input).join('; ');
+  throw new CommandError(exitCodes.usage, wrong, 'add --help for the options');
 }

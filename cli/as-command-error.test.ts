@@ -28,6 +28,16 @@ test.each([
   });
 });
 
+test('the wrong members of a request are told as options', () => {
+  const problems = [
+    { at: 'body/scopes/1', why: '"opnid" is no scope' },
+    { at: 'body/redirect_uris/0', why: 'not acceptable' },
+  ];
+  expect(asCommandError(refusal(400)({ problems }))).toMatchObject({
+    message: 'It failed: --scopes: "opnid" is no scope; --redirect-uris: not acceptable (it_failed)',
+  });
+});
+
 test('unreadable keys and high-water marks become command errors; an unexpected error stays as it is', () => {
   const defect = new Error('a defect');
   expect(asCommandError(defect)).toBe(defect);
@@ -55,7 +65,7 @@ test('arguments out of bounds are usage errors that name the expected form', () 
     [() => wholeNumberOf('--limit', '1.5', 1, 2), '--limit takes a whole number from 1 to 2'],
     [() => wholeNumberOf('--limit', '3', 1, 2), '--limit takes'],
     [() => wholeNumberOf('--limit', '0', 1, 2), '--limit takes'],
-    [() => checked(endpoint, { name: 'abc', other: 1 }), 'name: '],
+    [() => checked(endpoint, { name: 'abc', other: 1 }), 'name "abc" may have at most 2 characters'],
   ] as const)
     expect(work).toThrow(expect.objectContaining({ exitCode: 2, message: expect.stringContaining(message) }));
 });

@@ -5,6 +5,7 @@ import { MarksUnreadableError } from '../services/platform/marks/mark-texts.ts';
 import { MarkStoreUnavailableError, MarkStoreUnfitError } from '../services/platform/marks/s3-cell.ts';
 import { UNFIT_STORE_FIX } from '../services/platform/process/fatal.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
+import { optionOf } from './input-problems.ts';
 
 /** Exit codes by error code: wrong input, refused, or unreachable; every other error is a failed check. */
 const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
@@ -32,7 +33,9 @@ export function asCommandError(err: unknown): unknown {
     return new CommandError(exitCodes.refused, err.message, UNFIT_STORE_FIX, { cause: err });
   if (!isAppError(err)) return err;
   const { status, title, fix } = err.definition;
-  const text = [title, err.options.detail].filter(Boolean).join(': ');
+  const { detail, problems = [] } = err.options;
+  const wrong = problems.map(({ at, why }) => `${optionOf(at.split('/').slice(1))}: ${why}`);
+  const text = [title, detail, wrong.join('; ')].filter(Boolean).join(': ');
   const exitCode = exitCodeOfStatus[status] ?? exitCodes.checkFailed;
   return new CommandError(exitCode, `${text} (${err.code})`, fix, { cause: err });
 }

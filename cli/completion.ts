@@ -63,7 +63,6 @@ function scriptFor(shell: Shell, program: Command): string[] {
 export function registerCompletion(program: Command): void {
   program
     .command('completion')
-    .description('print a script that completes verbs and options: source <(sallyport completion bash)')
     .addArgument(new Argument('<shell>', 'shell that runs the script').choices(SHELLS))
     .action((shell: Shell) => {
       process.stdout.write(`${scriptFor(shell, program).join('\n')}\n`);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ConfigError, loadProcessConfig, sections } from '../services/platform/config/load.ts';
+import { ConfigError, loadProcessConfig, sections, settingProblem } from '../services/platform/config/load.ts';
 import type { Section } from '../services/platform/define/setting.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
@@ -13,7 +13,8 @@ function rows(): Row[] {
     Object.values(section as Section).map((setting) => {
       const given = process.env[setting.env];
       const parsed = setting.schema.safeParse(given);
-      const value = parsed.success ? parsed.data : `unreadable: ${parsed.error.issues[0]?.message}`;
+      const [issue] = parsed.error?.issues ?? [];
+      const value = issue === undefined ? parsed.data : `unreadable: ${settingProblem(issue, given)}`;
       return {
         env: setting.env,
         value: setting.secret && given ? REDACTED : (value ?? null),
@@ -45,7 +46,7 @@ function explain(name: string, options: GlobalOptions): void {
 
 /** `sallyport config print|explain`: secrets are never printed. */
 export function registerConfig(program: Command): void {
-  const config = program.command('config').description('show the settings of this environment: print, explain');
+  const config = program.command('config');
   config
     .command('print')
     .description(

@@ -47,7 +47,7 @@ async function seed(
 
 /** `sallyport demo env|seed`. */
 export function registerDemo(program: Command): void {
-  const demo = program.command('demo').description('set up the demo users and their client: env, seed');
+  const demo = program.command('demo');
   demo
     .command('env')
     .description('print shell variables for the tour: eval "$(npx sallyport demo env)"')

@@ -21,6 +21,7 @@ const READS = [
   'agents show',
   'api-keys list',
   'applications list',
+  'audit key',
   'audit tail',
   'audit verify',
   'clients list',
@@ -63,8 +64,10 @@ const READS = [
   'token validate',
   'users list',
   'users show',
+  'users why',
+  'violations list',
 ];
-/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`. */
+/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`, `violations.integration.test.ts`. */
 const ELSEWHERE = [
   'start',
   'audit continue',
@@ -78,6 +81,7 @@ const ELSEWHERE = [
   'queue drain',
   'queue retry',
   'restore',
+  'violations acknowledge',
 ];
 
 let harness: ApiHarness;

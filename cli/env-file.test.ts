@@ -32,6 +32,28 @@ describe('.env', () => {
     expect(env).toEqual({ CERT: 'one\ntwo # no comment\n', PORT: '1' });
   });
 
+  test('a file of a Windows editor, with its line ends and byte order mark, means the same', () => {
+    const lines = [
+      '# a comment',
+      '',
+      'export PORT=3100',
+      'HOST = 0.0.0.0 # all',
+      'A="two words"',
+      "B='c'",
+      'EMPTY=',
+      '',
+    ];
+    const read = (text: string): NodeJS.ProcessEnv => {
+      write(text);
+      const env: NodeJS.ProcessEnv = {};
+      readEnvFile(env, root);
+      return env;
+    };
+    const expected = { PORT: '3100', HOST: '0.0.0.0', A: 'two words', B: 'c', EMPTY: '' };
+    expect(read(lines.join('\n'))).toEqual(expected);
+    expect(read(`\uFEFF${lines.join('\r\n')}`)).toEqual(expected);
+  });
+
   test('an absent file changes nothing', () => {
     const env: NodeJS.ProcessEnv = { PORT: '1' };
     expect(readEnvFile(env, root)).toBeUndefined();

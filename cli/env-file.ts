@@ -33,7 +33,8 @@ export function readEnvFile(env: NodeJS.ProcessEnv = process.env, root = reposit
 
 function textOf(path: string, isNamed: boolean): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    // Editors on Windows begin a file with a byte order mark.
+    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (err) {
     if (!isNamed && (err as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     const fix = 'make it readable for this user, or unset SALLYPORT_ENV_FILE';

@@ -6,6 +6,8 @@ export const exitCodes = {
   unreachable: 3,
   waitsForHuman: 4,
   refused: 5,
+  /** Of the offline verifier: no fault was found, but it had no key to trust. */
+  notAuthenticated: 6,
 } as const satisfies Record<string, number>;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

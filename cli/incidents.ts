@@ -34,11 +34,7 @@ type Filters = ListOptions & {
 
 /** `sallyport incidents list|show|unjudged|retry|acknowledge|close`, directly on the database. */
 export function registerIncidents(program: Command): void {
-  const incidents = program
-    .command('incidents')
-    .description(
-      'handle security incidents (list, show, acknowledge, close) and events that could not be evaluated (unjudged, retry)',
-    );
+  const incidents = program.command('incidents');
   addPage(incidents.command('list'))
     .description('list incidents, most recently seen first')
     .addOption(new Option('--state <state>', 'only incidents with this value').choices(INCIDENT_STATES))

@@ -23,9 +23,7 @@ const keysChanged = (): void => {};
 
 /** `sallyport keys list|rotate|compromise|timeline|wrap|rewrap`, directly on the database. */
 export function registerKeys(program: Command): void {
-  const keys = program
-    .command('keys')
-    .description('manage signing keys: list, rotate, compromise, timeline, wrap, rewrap');
+  const keys = program.command('keys');
   keys
     .command('list')
     .description('list every key with its state')

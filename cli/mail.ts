@@ -46,9 +46,7 @@ async function show(name: string | undefined, options: ShowOptions): Promise<voi
 
 /** `sallyport mail list|show`: the mails of an installation without an SMTP server. */
 export function registerMail(program: Command): void {
-  const mail = program
-    .command('mail')
-    .description('read mails that were written to files because SMTP_URL is not set: list, show');
+  const mail = program.command('mail');
   mail
     .command('list')
     .description('list the mails in the data directory, with the number of waiting and given-up mails')

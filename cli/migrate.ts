@@ -22,7 +22,7 @@ async function up(options: GlobalOptions): Promise<void> {
 
 /** `sallyport migrate status|up`. */
 export function registerMigrate(program: Command): void {
-  const command = program.command('migrate').description('manage the database schema: status, up');
+  const command = program.command('migrate');
   command
     .command('status')
     .description(

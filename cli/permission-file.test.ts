@@ -35,6 +35,8 @@ test('a file is read as YAML or JSON; roles may be left out', () => {
     audience: 'https://notes.example',
     permissions: ['notes:read', 'notes:write'],
     roles: { editor: ['notes:read', 'notes:write'] },
+    scopes: {},
+    signoff_policies: [],
   });
   expect(read(JSON.stringify(declaration)).declaration).toEqual(declaration);
   expect(read('application: notes\naudience: x\npermissions: []\n').declaration.roles).toEqual({});
@@ -59,14 +61,14 @@ test('problems of the rules get the line of their entry, or of what is around it
 const entries = Array.from({ length: 10_001 }, () => '  - notes:read').join('\n');
 
 test.each<[string, string, string]>([
-  ['of another shape', 'application: notes\npermission: []\n', 'permissions.yaml:1: audience Invalid input'],
-  ['with an unknown member', `${NOTES}tenants: []\n`, 'permissions.yaml:1: Unrecognized key: "tenants"'],
-  ['that is no mapping', '- notes', 'permissions.yaml:1: Invalid input: expected object'],
-  ['that is empty', '', 'permissions.yaml:1: Invalid input: expected object'],
+  ['of another shape', 'application: notes\npermission: []\n', 'permissions.yaml:1: audience is missing'],
+  ['with an unknown member', `${NOTES}tenants: []\n`, 'permissions.yaml:1: has no member tenants'],
+  ['that is no mapping', '- notes', 'permissions.yaml:1: must be a map of names to values'],
+  ['that is empty', '', 'permissions.yaml:1: must be a map of names to values'],
   [
     'with more than ten thousand entries',
     `application: notes\naudience: x\npermissions:\n${entries}\n`,
-    'permissions.yaml:4: permissions Too big: expected array to have <=10000 items',
+    'permissions.yaml:4: permissions may have at most 10000 entries',
   ],
   ['with a role listed twice', `${NOTES}  editor: []\n`, 'permissions.yaml:6: Map keys must be unique'],
   ['with an alias', 'application: &a notes\naudience: *a\npermissions: []\n', 'permissions.yaml has an alias'],

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { declarationShape } from '../services/domain/access/application-shapes.ts';
 import type { Declaration } from '../services/domain/access/declaration.ts';
+import { whyOf } from '../services/platform/define/input-problem.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
 const FILE_BYTES_MAX = 1_048_576;
@@ -79,7 +80,8 @@ function readValue({ name, document }: Lines): unknown {
 }
 
 /**
- * Reads a permission file (YAML, or JSON): the members `application`, `audience`, `permissions` and `roles`.
+ * Reads a permission file (YAML, or JSON): the members `application`, `audience`, `permissions`, `roles`, `scopes` and
+ * `signoff_policies`.
  * @throws CommandError (2) with the line of each problem
  */
 export function readPermissionFile(name: string): PermissionFile {
@@ -109,5 +111,5 @@ export function readPermissionFile(name: string): PermissionFile {
     return { declaration: read.data, refused };
   }
   const issues = read.error.issues.slice(0, PROBLEMS_SHOWN);
-  throw refused(issues.map(({ path, message }) => ({ at: path.join('/'), why: message })));
+  throw refused(issues.map((issue) => ({ at: issue.path.join('/'), why: whyOf(issue, value) })));
 }

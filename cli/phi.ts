@@ -27,9 +27,7 @@ const stepUp = { maxAgeSeconds: 0, needsSecondFactor: true, clock: systemClock }
 
 /** `sallyport phi encrypt|decrypt|keys|rotate|rotation|shred`, directly on the database. */
 export function registerPhi(program: Command): void {
-  const phi = program
-    .command('phi')
-    .description('protect health data: encrypt, decrypt, and manage its keys (keys, rotate, rotation, shred)');
+  const phi = program.command('phi');
   phi
     .command('encrypt')
     .description('encrypt the JSON value on standard input, and print the envelope')

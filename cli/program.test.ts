@@ -35,12 +35,28 @@ describe('--help', () => {
   });
 });
 
-test('loads only the named verb; loads all verbs if the arguments name none or an unknown one', async () => {
-  const loaded = async (...args: string[]) => (await createProgram(args)).commands.map((verb) => verb.name());
-  const all = program.commands.map((verb) => verb.name());
-  expect(await loaded('--json', 'token', 'issue')).toEqual(['token']);
-  for (const args of [[], ['--help', 'token'], ['tokens'], ['toString'], ['completion', 'bash']])
-    expect(await loaded(...args)).toEqual(all);
+test('every verb is listed in the order of the help; only the one that the arguments name has its verbs and options', async () => {
+  const built = async (...args: string[]) => {
+    const { commands } = await createProgram(args);
+    expect(commands.map((verb) => `${verb.name()} ${verb.description()}`)).toEqual(
+      program.commands.map((verb) => `${verb.name()} ${verb.description()}`),
+    );
+    return commands.filter((verb) => verb.commands.length + verb.options.length > 0).map((verb) => verb.name());
+  };
+  expect(await built('--json', 'token', 'issue')).toEqual(['token']);
+  expect(await built('-qy', 'token', 'issue')).toEqual(['token']);
+  expect(await built('--help', 'token')).toEqual(['token']);
+  expect(await built('help', 'token')).toEqual(['token']);
+  for (const args of [[], ['--help'], ['tokens'], ['toString']]) expect(await built(...args)).toEqual([]);
+  const all = program.commands.filter((verb) => verb.commands.length + verb.options.length > 0);
+  expect(await built('completion', 'bash')).toEqual(all.map((verb) => verb.name()));
+});
+
+test('the usage of a verb names the options that it requires', () => {
+  expect(helpOf('roles', 'create')).toContain(
+    'Usage: sallyport roles create [options] <name> [permissions...] --description <text> --reason <text>\n',
+  );
+  expect(helpOf('users', 'disable')).toContain('Usage: sallyport users disable [options] <user> --reason <text>\n');
 });
 
 describe('completion', () => {

@@ -3,54 +3,150 @@ import { version } from '../observability/version.ts';
 
 type Register = (program: Command) => void;
 
-// Each verb is a file that exports a function that adds the verb to the program.
-const verbs: Readonly<Record<string, () => Promise<Register>>> = {
-  start: async () => (await import('./start.ts')).registerStart,
-  status: async () => (await import('./status.ts')).registerStatus,
-  doctor: async () => (await import('./doctor/doctor.ts')).registerDoctor,
-  keys: async () => (await import('./keys.ts')).registerKeys,
-  apply: async () => (await import('./apply.ts')).registerApply,
-  applications: async () => (await import('./applications.ts')).registerApplications,
-  agents: async () => (await import('./agents.ts')).registerAgents,
-  'api-keys': async () => (await import('./api-keys.ts')).registerApiKeys,
-  token: async () => (await import('./token.ts')).registerToken,
-  audit: async () => (await import('./audit/audit.ts')).registerAudit,
-  incidents: async () => (await import('./incidents.ts')).registerIncidents,
-  report: async () => (await import('./report.ts')).registerReport,
-  users: async () => (await import('./users/users.ts')).registerUsers,
-  sessions: async () => (await import('./sessions.ts')).registerSessions,
-  roles: async () => (await import('./roles.ts')).registerRoles,
-  clients: async () => (await import('./clients.ts')).registerClients,
-  queue: async () => (await import('./queue.ts')).registerQueue,
-  mail: async () => (await import('./mail.ts')).registerMail,
-  phi: async () => (await import('./phi.ts')).registerPhi,
-  privacy: async () => (await import('./privacy/privacy.ts')).registerPrivacy,
-  signoff: async () => (await import('./signoff.ts')).registerSignOff,
-  restore: async () => (await import('./restore.ts')).registerRestore,
-  migrate: async () => (await import('./migrate.ts')).registerMigrate,
-  config: async () => (await import('./config.ts')).registerConfig,
-  demo: async () => (await import('./demo.ts')).registerDemo,
-  completion: async () => (await import('./completion.ts')).registerCompletion,
+type Verb = {
+  readonly summary: string;
+  /** A file whose function adds the verb to the program. */
+  readonly load: () => Promise<Register>;
+};
+
+const verbs: Readonly<Record<string, Verb>> = {
+  start: {
+    summary: 'start Postgres, Redis, API, worker and MCP server on this machine; Ctrl-C stops them',
+    load: async () => (await import('./start.ts')).registerStart,
+  },
+  status: {
+    summary: 'show what is running from this data directory',
+    load: async () => (await import('./status.ts')).registerStatus,
+  },
+  doctor: {
+    summary: 'check settings, stores, keys and the running API',
+    load: async () => (await import('./doctor/doctor.ts')).registerDoctor,
+  },
+  keys: {
+    summary: 'manage signing keys: list, rotate, compromise, timeline, wrap, rewrap',
+    load: async () => (await import('./keys.ts')).registerKeys,
+  },
+  apply: {
+    summary:
+      'create or change an application, its permissions, roles and policies of sign-off as a YAML file declares them',
+    load: async () => (await import('./apply.ts')).registerApply,
+  },
+  applications: {
+    summary: 'manage applications with permissions of their own: list, delete (to declare one: sallyport apply)',
+    load: async () => (await import('./applications.ts')).registerApplications,
+  },
+  agents: {
+    summary: 'register, list, show and kill agents: software that acts for a user',
+    load: async () => (await import('./agents.ts')).registerAgents,
+  },
+  'api-keys': {
+    summary: 'manage API keys: list, create, rotate, revoke',
+    load: async () => (await import('./api-keys.ts')).registerApiKeys,
+  },
+  token: {
+    summary: 'work with single tokens: issue, inspect, validate, revoke',
+    load: async () => (await import('./token.ts')).registerToken,
+  },
+  audit: {
+    summary: 'read and verify the sealed audit log: tail, verify, key, prove, export, report, continue, erase',
+    load: async () => (await import('./audit/audit.ts')).registerAudit,
+  },
+  incidents: {
+    summary:
+      'handle security incidents (list, show, acknowledge, close) and events that could not be evaluated (unjudged, retry)',
+    load: async () => (await import('./incidents.ts')).registerIncidents,
+  },
+  violations: {
+    summary: 'list violations of compliance controls, and acknowledge the events that they name',
+    load: async () => (await import('./violations.ts')).registerViolations,
+  },
+  report: {
+    summary: 'build, list and show compliance reports (run, list, show), and verify a bundle offline (verify)',
+    load: async () => (await import('./report.ts')).registerReport,
+  },
+  users: {
+    summary: 'accounts: list, show, why, invite, invite-again, disable, enable, reset-factors, delete, roles, unlock',
+    load: async () => (await import('./users/users.ts')).registerUsers,
+  },
+  sessions: {
+    summary: 'manage browser sessions and their token families: list, revoke',
+    load: async () => (await import('./sessions.ts')).registerSessions,
+  },
+  roles: {
+    summary: 'manage roles and their permissions: list, create, set, delete',
+    load: async () => (await import('./roles.ts')).registerRoles,
+  },
+  clients: {
+    summary: 'OAuth clients: list, show, create, update, rotate-secret, disable, enable, delete',
+    load: async () => (await import('./clients.ts')).registerClients,
+  },
+  queue: {
+    summary: 'show jobs and schedules (list), retry dead letters (retry), remove waiting jobs (drain)',
+    load: async () => (await import('./queue.ts')).registerQueue,
+  },
+  mail: {
+    summary: 'read mails that were written to files because SMTP_URL is not set: list, show',
+    load: async () => (await import('./mail.ts')).registerMail,
+  },
+  phi: {
+    summary: 'protect health data: encrypt, decrypt, and manage its keys (keys, rotate, rotation, shred)',
+    load: async () => (await import('./phi.ts')).registerPhi,
+  },
+  privacy: {
+    summary:
+      'manage access to health data of persons: accesses, policies, break-glass, restrictions, disclosures, consents, export, delete, request, holds, retention',
+    load: async () => (await import('./privacy/privacy.ts')).registerPrivacy,
+  },
+  signoff: {
+    summary: 'list, approve and deny acts that wait for sign-off',
+    load: async () => (await import('./signoff.ts')).registerSignOff,
+  },
+  restore: {
+    summary:
+      'show whether the database has lost commits; with --accept-loss, accept the loss and end every session and token',
+    load: async () => (await import('./restore.ts')).registerRestore,
+  },
+  migrate: {
+    summary: 'manage the database schema: status, up',
+    load: async () => (await import('./migrate.ts')).registerMigrate,
+  },
+  config: {
+    summary: 'show the settings of this environment: print, explain',
+    load: async () => (await import('./config.ts')).registerConfig,
+  },
+  demo: {
+    summary: 'set up the demo users and their client: env, seed',
+    load: async () => (await import('./demo.ts')).registerDemo,
+  },
+  completion: {
+    summary: 'print a script that completes verbs and options: source <(sallyport completion bash)',
+    load: async () => (await import('./completion.ts')).registerCompletion,
+  },
 };
 
 const EXIT_CODES =
-  'Exit codes: 0 done, 1 a check failed, 2 wrong arguments, 3 a store or the API is unreachable, 4 waits for a person, 5 refused.';
+  'Exit codes: 0 done, 1 a check failed, 2 wrong arguments, 3 a store or the API is unreachable, 4 waits for a person, 5 refused, 6 no key to trust.';
 
-/** Options allowed before a verb. */
-const FOR_ALL = ['--json', '-q', '--quiet', '-y', '--yes', '--dry-run'];
+/** The usage line, with the options that a verb requires. */
+function usageOf(command: Command): string {
+  const required = command.options.filter(({ mandatory, flags }) => mandatory && !command.usage().includes(flags));
+  const parents: string[] = [];
+  for (let at = command.parent; at !== null; at = at.parent) parents.unshift(at.name());
+  return [...parents, command.name(), command.usage(), ...required.map(({ flags }) => flags)].join(' ');
+}
 
-/** The verbs to load for these arguments: the named one, or all of them for help, completion and suggestions. */
-function verbsOf(args: readonly string[]): string[] {
-  const asked = args.find((arg) => !FOR_ALL.includes(arg));
-  const isOne = asked !== undefined && asked !== 'completion' && Object.hasOwn(verbs, asked);
-  return isOne ? [asked] : Object.keys(verbs);
+/** Adds a verb, or only its name and summary: loading a verb is most of a short run's cost. */
+async function addVerb(program: Command, name: string, { summary, load }: Verb, isLoaded: boolean): Promise<void> {
+  if (isLoaded) (await load())(program);
+  else program.command(name);
+  program.commands.at(-1)?.description(summary);
 }
 
 /**
  * Builds the command line; Commander throws errors instead of exiting.
- * @param args loads only the verb that they name, since loading is most of a short run's cost; without them all
+ * @param args loads only the verb that they name first; without them, and for completion, loads all
  */
-export async function createProgram(args: readonly string[] = []): Promise<Command> {
+export async function createProgram(args?: readonly string[]): Promise<Command> {
   const program = new Command('sallyport')
     .description('Run and administer an auth platform that issues, validates, refreshes and revokes tokens.')
     .version(version, '-V, --version', 'print the version')
@@ -58,10 +154,12 @@ export async function createProgram(args: readonly string[] = []): Promise<Comma
     .option('-q, --quiet', 'print no messages on stderr')
     .option('-y, --yes', 'answer every question with yes')
     .option('--dry-run', 'show what would be done, without doing it')
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, commandUsage: usageOf })
     .addHelpText('afterAll', `\n${EXIT_CODES}`)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
-  for (const register of await Promise.all(verbsOf(args).map((verb) => verbs[verb]!()))) register(program);
+  const asked = args?.find((arg) => Object.hasOwn(verbs, arg));
+  const isAll = args === undefined || asked === 'completion';
+  for (const [name, verb] of Object.entries(verbs)) await addVerb(program, name, verb, isAll || name === asked);
   return program;
 }

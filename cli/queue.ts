@@ -39,9 +39,7 @@ type Options = GlobalOptions & { readonly queue?: string; readonly all?: boolean
 
 /** `sallyport queue list|retry|drain`, directly on Redis and the database. */
 export function registerQueue(program: Command): void {
-  const queue = program
-    .command('queue')
-    .description('show jobs and schedules (list), retry dead letters (retry), remove waiting jobs (drain)');
+  const queue = program.command('queue');
   queue
     .command('list')
     .description('list queues, the timetable, and the newest dead letters')

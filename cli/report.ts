@@ -27,9 +27,7 @@ type VerifyOptions = GlobalOptions & { readonly vkey?: string[] };
 
 /** `sallyport report run|list|show|verify`; all but `verify` directly on the database. */
 export function registerReport(program: Command): void {
-  const report = program
-    .command('report')
-    .description('build, list and show compliance reports (run, list, show), and verify a bundle offline (verify)');
+  const report = program.command('report');
   report
     .command('run')
     .description('request a compliance report and wait until a worker has built it')

@@ -29,9 +29,6 @@ const STATE_TEXT = {
 export function registerRestore(program: Command): void {
   program
     .command('restore')
-    .description(
-      'show whether the database has lost commits; with --accept-loss, accept the loss and end every session and token',
-    )
     .option(
       '--accept-loss',
       'accept the loss: end every session, revoke every token and replace all keys, so that the API serves again',

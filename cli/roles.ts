@@ -17,6 +17,7 @@ import {
   pageOf,
 } from './admin.ts';
 import { checked } from './arguments.ts';
+import { ask } from './confirm.ts';
 import { systemCaller } from './database-ports.ts';
 
 const caller = systemCaller('sallyport roles');
@@ -26,7 +27,7 @@ const line = (role: RoleView): string =>
 
 /** `sallyport roles list|create|set|delete`, directly on the database. */
 export function registerRoles(program: Command): void {
-  const roles = program.command('roles').description('manage roles and their permissions: list, create, set, delete');
+  const roles = program.command('roles');
   addPage(roles.command('list'))
     .description('list roles by name, with their permissions')
     .option('--permission <name>', 'only roles with this permission')
@@ -40,10 +41,12 @@ export function registerRoles(program: Command): void {
     .description('create a role')
     .argument('<name>')
     .argument('[permissions...]')
-    .requiredOption('--description <text>', 'purpose of the role')
+    .option('--description <text>', 'what the role is for (required; asked for on a terminal)')
+    .usage('[options] <name> [permissions...] --description <text> --reason <text>')
     .action((name: string, permissions: string[], _own, command: Command) =>
-      onDatabase<ActOptions & { description: string }>(command, async (ports, output, options) => {
-        const { description, reason } = options;
+      onDatabase<ActOptions & { description?: string }>(command, async (ports, output, options) => {
+        const { reason } = options;
+        const description = options.description ?? (await ask('What is the role for?', '--description'));
         const input = checked(createRoleEndpoint, { name, description, permissions, reason });
         const act = () => createRole({ ...ports, ...noNotices }, input, caller);
         await actAsked(output, options, `create the role ${name}`, act, (role) => [line(role)]);

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { visibleText } from '../services/domain/shared/visible-text.ts';
-import { ConfigError } from '../services/platform/config/load.ts';
+import { ConfigError } from '../services/platform/config/config-error.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import { readEnvFile } from './env-file.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';

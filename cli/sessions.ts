@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { LiveSessionView } from '../services/domain/identity/admin-contract.ts';
 import { endAnySession, listSessions } from '../services/domain/identity/sessions/manage-sessions.ts';
 import { endUserSessions } from '../services/domain/identity/users/end-user-sessions.ts';
+import { findUserId } from '../services/domain/identity/users/find-user-id.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import {
   type ActOptions,
@@ -30,17 +31,16 @@ const line = (session: LiveSessionView): string =>
 
 /** `sallyport sessions list|revoke`, directly on the database. */
 export function registerSessions(program: Command): void {
-  const sessions = program
-    .command('sessions')
-    .description('manage browser sessions and their token families: list, revoke');
+  const sessions = program.command('sessions');
   addPage(sessions.command('list'))
     .description('list live sessions, newest first')
-    .option('--user <user_id>', 'only sessions of this user')
+    .option('--user <user>', 'only sessions of this user, by id or e-mail address')
     .option('--client <client_id>', 'only sessions with a live token family of this client')
     .action((_own, command: Command) =>
       onDatabase<ListOptions & { user?: string; client?: string }>(command, async (ports, output, options) => {
         const tokenSettings = loadConfig(process.env).identity;
-        const filter = { userId: options.user, clientId: options.client };
+        const userId = options.user === undefined ? undefined : await findUserId(ports, options.user);
+        const filter = { userId, clientId: options.client };
         const found = await listSessions({ ...ports, tokenSettings }, { ...filter, ...pageOf(options) });
         listPage(output, 'sessions', found, line);
       }),
@@ -48,23 +48,24 @@ export function registerSessions(program: Command): void {
   addReason(sessions.command('revoke'))
     .description('end one session, or all sessions of a user, and revoke their tokens')
     .argument('[session_id]')
-    .option('--user <user_id>', 'end every session and token of this user')
+    .option('--user <user>', 'end every session and token of this user, by id or e-mail address')
     .action((sessionId: string | undefined, _own, command: Command) =>
       onDatabase<ActOptions & { user?: string }>(command, async (ports, output, options) => {
-        const { user: userId, reason } = options;
+        const { user, reason } = options;
         // The revocation also covers cached copies of the session: none is accepted afterwards.
         const tools = { ...ports, ...noNotices, auth: { forget: async () => {} } };
-        if (sessionId !== undefined && userId === undefined) {
+        if (sessionId !== undefined && user === undefined) {
           const act = async () => {
             await endAnySession(tools, { sessionId, reason }, caller);
             return { ended: 1 };
           };
           return actAsked(output, options, `end the session ${sessionId}`, act, () => [`${sessionId}  ended`]);
         }
-        if (userId === undefined || sessionId !== undefined)
+        if (user === undefined || sessionId !== undefined)
           throw new CommandError(exitCodes.usage, 'name one session or pass --user', 'sallyport sessions list');
+        const userId = await findUserId(ports, user);
         const act = async () => ({ ended: await endUserSessions(tools, { userId, reason }, caller) });
-        await actAsked(output, options, `end every session and token of ${userId}`, act, ({ ended }) => [
+        await actAsked(output, options, `end every session and token of ${user}`, act, ({ ended }) => [
           `${userId}  ${ended} ended`,
         ]);
       }),

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { approveSignOffEndpoint, type SignOffView } from '../services/domain/signoff/contract.ts';
 import { listSignOffs } from '../services/domain/signoff/read-signoff.ts';
-import { shownArguments } from '../services/domain/signoff/shown-arguments.ts';
+import { labelledArguments, shownArguments } from '../services/domain/signoff/shown-arguments.ts';
 import {
   type Decision,
   SIGNOFF_ROLES,
@@ -47,6 +47,7 @@ const lines = (signOff: SignOffView): string[] => [
   `requested by ${signOff.requested_by.kind} ${signOff.requested_by.id}, expires ${signOff.expires_at}`,
   `waiting for ${signOff.waiting_for.join(', ') || 'no role'}`,
   ...signOff.decisions.map(({ role, user_id: userId, decision }) => `${role}: ${decision} by ${userId}`),
+  ...labelledArguments(signOff.arguments, signOff.argument_labels, 'en').map(({ label, text }) => `${label}: ${text}`),
   `arguments, SHA-256 ${signOff.arguments_sha256}:`,
   shownArguments(signOff.arguments),
 ];
@@ -70,7 +71,7 @@ async function decide(decision: Decision, id: string, command: Command): Promise
 
 /** `sallyport signoff list` on the database; `approve` and `deny` at the API, as the person whose token is given. */
 export function registerSignOff(program: Command): void {
-  const signoff = program.command('signoff').description('list, approve and deny acts that wait for sign-off');
+  const signoff = program.command('signoff');
   addPage(signoff.command('list'))
     .description('list sign-offs, newest first')
     .addOption(new Option('--state <state>', 'only sign-offs in this state').choices(SIGNOFF_STATES))

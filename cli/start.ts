@@ -31,7 +31,6 @@ type StartOptions = GlobalOptions & {
 export function registerStart(program: Command): void {
   program
     .command('start')
-    .description('start Postgres, Redis, API, worker and MCP server on this machine; Ctrl-C stops them')
     .option('--watch', 'restart API, worker and MCP server when their sources change')
     .addOption(
       new Option('--with <example...>', 'also run an example service: tasks, an API that verifies tokens').choices([
@@ -63,7 +62,7 @@ async function start(options: StartOptions, output: Output): Promise<void> {
   );
 
   const onReady = (state: ReadyState): void => {
-    if (wasReady) output.say(`ready again: ${state.api}`);
+    if (wasReady) output.say(`ready again: ${state.publicUrl}`);
     else if (isForPeople) void welcome(state);
     else {
       process.stdout.write(`${readyLine(state)}\n`);

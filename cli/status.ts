@@ -9,10 +9,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
 export function registerStatus(program: Command): void {
-  program
-    .command('status')
-    .description('show what is running from this data directory')
-    .action((_own, command: Command) => status(command.optsWithGlobals<GlobalOptions>()));
+  program.command('status').action((_own, command: Command) => status(command.optsWithGlobals<GlobalOptions>()));
 }
 
 type Child = { readonly name: string; readonly pid: number; readonly ready: boolean; readonly health: string | null };

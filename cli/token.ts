@@ -91,7 +91,7 @@ const CREDENTIALS_HELP =
 
 /** `sallyport token issue|inspect|validate|revoke`, over HTTP as the client CLIENT_ID or the demo client. */
 export function registerToken(program: Command): void {
-  const token = program.command('token').description('work with single tokens: issue, inspect, validate, revoke');
+  const token = program.command('token');
   const api = (): Option => new Option('--api <url>', 'URL of the API; default: the local one').env('SALLYPORT_API');
   token
     .command('issue')

@@ -72,9 +72,12 @@ describe('on a running product', () => {
       'marks',
       'audit log',
       'audit sinks',
+      'audit recomputed',
       'jobs',
       'mail',
       'api',
+      'address',
+      'production',
     ]);
     expect(checks.filter(({ result }) => result !== 'pass' && result !== 'warn')).toEqual([]);
     expect(checks.find(({ name }) => name === 'signing keys')?.evidence).toBe('1 signing of 1');

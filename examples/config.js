@@ -1,2 +1,2 @@
-/** The address of the API. A page sends cookies to it only from the same host: 127.0.0.1 here, not localhost. */
-export const API = 'http://127.0.0.1:3000';
+/** The address of the API: port 3000 of the host of this page. A page sends cookies to it only from the same host. */
+export const API = `${location.protocol}//${location.hostname}:3000`;

@@ -17,7 +17,8 @@ beforeAll(async () => {
   // The sites must know the address of the API, and the API those of the sites.
   let url = '';
   harness = await openApiHarness();
-  [site, stranger] = await Promise.all([serveExamples(0, () => url), serveExamples(0, () => url)]);
+  const settings = { port: 0, apiOf: () => url, host: '127.0.0.1' };
+  [site, stranger] = await Promise.all([serveExamples(settings), serveExamples(settings)]);
   api = await harness.startCopy({ env: { CORS_ORIGINS: site.origin } });
   url = api.url;
   browser = await launchChromium();

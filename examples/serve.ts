@@ -32,8 +32,20 @@ export type ExampleSite = {
   close(): Promise<void>;
 };
 
-/** @param apiOf gives the address of the API in place of the one in config.js */
-export async function serveExamples(port: number, apiOf?: () => string): Promise<ExampleSite> {
+export type ExampleSettings = {
+  /** 0: any. */
+  readonly port: number;
+  /** Whether to take the next free port if this one is taken, as other development servers do. */
+  readonly mayMove?: boolean;
+  /** The address of the API, in place of the one in config.js. */
+  readonly apiOf?: () => string;
+  /** The name of this machine in the origin: that of the API, because cookies belong to it. */
+  readonly host?: string;
+};
+
+/** Serves the pages on this machine. Rejects if the port is taken. */
+export async function serveExamples(settings: ExampleSettings): Promise<ExampleSite> {
+  const { port, mayMove = false, apiOf, host = 'localhost' } = settings;
   const react = await reactScript();
   const contentOf = async (path: string): Promise<string | undefined> => {
     if (path === '/react/app.js') return react;
@@ -50,9 +62,15 @@ export async function serveExamples(port: number, apiOf?: () => string): Promise
     });
     reply.end(content ?? 'Not found: see /browser/ and /react/\n');
   });
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(port, '127.0.0.1', done));
+  const listening = await new Promise<boolean>((done, fail) => {
+    server.once('error', (err: NodeJS.ErrnoException) =>
+      mayMove && err.code === 'EADDRINUSE' ? done(false) : fail(err),
+    );
+    server.listen(port, '127.0.0.1', () => done(true));
+  });
+  if (!listening) return serveExamples({ ...settings, port: port + 1 });
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: `http://${host}:${(server.address() as AddressInfo).port}`,
     close: () =>
       new Promise((done) => {
         server.close(() => done());
@@ -62,9 +80,10 @@ export async function serveExamples(port: number, apiOf?: () => string): Promise
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === import.meta.filename) {
-  const { SALLYPORT_API: api } = process.env;
-  const { origin } = await serveExamples(5173, api === undefined ? undefined : () => api);
+  const { SALLYPORT_API: api = 'http://localhost:3000', EXAMPLES_PORT: port } = process.env;
+  const { hostname: host } = new URL(api);
+  const { origin } = await serveExamples({ port: Number(port || 5173), mayMove: !port, apiOf: () => api, host });
   process.stdout.write(
-    `A page:  ${origin}/browser/\nReact:   ${origin}/react/\nStart the API with CORS_ORIGINS=${origin}. Ctrl-C stops this.\n`,
+    `A page:  ${origin}/browser/\nReact:   ${origin}/react/\nThe API is ${api} (SALLYPORT_API): start it by CORS_ORIGINS=${origin} npm start. Ctrl-C stops this.\n`,
   );
 }

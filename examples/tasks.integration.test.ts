@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -121,6 +121,45 @@ test('the clients in curl and TypeScript run as they are', async () => {
   expect(output.match(/title: 'call from TypeScript'/g)).toHaveLength(2);
 });
 
+test.each([
+  ['fastify', [process.execPath, 'examples/tasks-fastify/main.ts'], ROOT],
+  ['fastapi', ['python', '-m', 'tasks_api'], FASTAPI],
+] as const)(
+  'on %s a wrong client secret is one line in the log at the start, and 503 client_refused',
+  async (_kind, [program, ...args], cwd) => {
+    const port = await randomFreePort();
+    const service = spawn(program === 'python' ? python : program, args, {
+      cwd,
+      env: {
+        ...{ PATH: process.env.PATH, ...pythonEnv, DATABASE_URL_FILE: '', CLIENT_ID_FILE: '', CLIENT_SECRET_FILE: '' },
+        DATABASE_URL: readFileSync(String(pythonEnv.DATABASE_URL_FILE), 'utf8'),
+        CLIENT_ID: readFileSync(String(pythonEnv.CLIENT_ID_FILE), 'utf8'),
+        CLIENT_SECRET: 'wrong',
+        TASKS_PORT: String(port),
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [service.stdout, service.stderr]) stream.on('data', (part: Buffer) => (output += part));
+    const refusals = (): number => output.split('client_refused: /v1/revocations answered 401').length - 1;
+    try {
+      // Before any request.
+      await eventually('the line of the log', async () => refusals() === 1 || undefined);
+      const answer = await eventually('the service', () =>
+        send(`http://127.0.0.1:${port}`, 'GET', `/api/${ada.id}/tasks`, { bearer: ada.bearer }).catch(() => undefined),
+      );
+      expect([answer.status, answer.body.code]).toEqual([503, 'client_refused']);
+      expect(answer.body.fix).toContain('revocations:read');
+      expect(answer.text).not.toMatch(/PostgreSQL|readyz/);
+      await sleep(2_000);
+      expect(refusals(), output).toBe(1);
+    } finally {
+      service.kill();
+      await once(service, 'exit');
+    }
+  },
+);
+
 describe.each(['fastify', 'fastapi'] as const)('the tasks API on %s', (kind) => {
   const call = (method: string, path: string, sent: Sent = {}): Promise<Received> =>
     send(bases[kind], method, path, sent);
@@ -191,6 +230,7 @@ describe.each(['fastify', 'fastapi'] as const)('the tasks API on %s', (kind) => 
       expectProblem(none, [401, 'unauthenticated']);
       expect(none.headers.get('www-authenticate')).toBe('Bearer');
       expectProblem(await call(method, path, { ...sent, bearer: forged }), [401, 'bad_signature']);
+      expectProblem(await call(method, path, { ...sent, bearer: 'x'.repeat(60_000) }), [401, 'malformed']);
       expectProblem(await call(method, path, { ...sent, bearer: body.access_token }), [401, 'wrong_audience']);
       expectProblem(await call(method, path, { ...sent, bearer: eve.bearer }), [403, 'user_mismatch']);
     }

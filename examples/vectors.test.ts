@@ -83,6 +83,7 @@ test('the tasks API answers the code of every conformance vector, and accepts no
   let verifier: Verifier | undefined;
   const settings = { now: Date.now, clockSkew: 5, requiredScopes: [] };
   const forBearer = appOf({
+    start: () => {},
     verify: (...asked) => (verifier as Verifier).verify(...asked),
     settings,
   } as Partial<Verifier> as Verifier);

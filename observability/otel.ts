@@ -12,7 +12,7 @@ export type TelemetryOptions = {
   serviceName: ServiceName;
   /** Release, exported as `service.version`. */
   serviceVersion?: string;
-  /** Whether statements and Redis commands get spans too. For workers; too expensive for the API. */
+  /** Whether the libraries' statements and Redis commands get spans too: for workers. */
   storeSpans?: boolean;
 };
 

@@ -3,8 +3,8 @@ import { IORedisInstrumentation } from '@opentelemetry/instrumentation-ioredis';
 import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
 
 /**
- * Spans of statements and Redis commands, for processes that can afford them; the API cannot. Only within a
- * trace, so that polling creates none. Without values: of a statement its text with placeholders, of a command its
+ * Spans of statements and Redis commands of jobs. The API records its own, which cost an unrecorded request nothing
+ * (store-call-span.ts). Only within a trace, so that polling creates none. Without values: of a statement its text with placeholders, of a command its
  * name.
  */
 export function storeInstrumentations() {

@@ -53,6 +53,8 @@ export class RequestTrace {
   readonly span: Span | undefined;
   /** Set when this request writes security events, which are sealed soon after. */
   writesAudit = false;
+  /** Milliseconds that it may still wait for PostgreSQL in all; undefined if only each statement has a limit. */
+  storeMsLeft: number | undefined;
   #spanId: string | undefined;
   #context: Context | undefined;
 

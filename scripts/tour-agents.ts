@@ -1,4 +1,7 @@
-/** `npm run tour:agents`: an agent asks for a risky act, two people approve it by command, and it runs once. */
+/**
+ * `npm run tour:agents`: an agent asks for a risky act, two people approve it by command, and it runs once. The attempt
+ * with other arguments raises an incident, which the tour closes as an operator would.
+ */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -89,6 +92,23 @@ async function awaited(what: string, question: () => Promise<Answer>): Promise<R
   }
 }
 
+/** Closes the incident that the altered arguments raised: nothing that the tour did on purpose stays open. */
+async function closeIncident(agentId: string): Promise<string> {
+  const filters = ['--state', 'open', '--detection', 'agent_anomaly', '--subject', agentId];
+  for (const startedAt = performance.now(); ; await pause(500)) {
+    const { incidents } = JSON.parse(await sallyport(['incidents', 'list', ...filters, '--json'])) as {
+      incidents: readonly { readonly incident_id: string }[];
+    };
+    const [incident] = incidents;
+    if (incident !== undefined) {
+      const args = ['incidents', 'close', incident.incident_id, '--reason', 'raised by the tour on purpose', '--yes'];
+      await sallyport(args);
+      return incident.incident_id;
+    }
+    if (performance.now() - startedAt > LONGEST_MS) throw new Error('incident: none was raised');
+  }
+}
+
 type Receipt = {
   readonly seq: number;
   readonly approvals: readonly { readonly role: string; readonly user_id: string }[];
@@ -131,7 +151,8 @@ async function tour(folder: string): Promise<void> {
   const { seq, approvals } = receipt as Receipt;
   const script = await sallyport(['audit', 'prove', String(seq), '--out', folder]);
   const proved = await output('sh', [], { input: script });
-  say(`8. receipt      ${approvals.map(({ role, user_id: userId }) => `${role} ${userId}`).join(', ')}`);
+  say(`8. incident     ${await closeIncident(agentId)} agent_anomaly: raised by step 6, closed with a reason`);
+  say(`9. receipt      ${approvals.map(({ role, user_id: userId }) => `${role} ${userId}`).join(', ')}`);
   say(proved.trim());
 }
 

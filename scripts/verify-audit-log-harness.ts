@@ -12,10 +12,13 @@ export const signer = tlogSigner('sallyport.example/audit', 7);
 
 /** Empty when a test begins, gone when it has ended; the verifier's home. */
 export let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-verify-'));
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+/** Each test file calls it: files share a process, which loads this module once. */
+export function useFolder(): void {
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sallyport-verify-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+}
 
 export type Run = { readonly code: number | null; readonly out: string; readonly err: string; readonly report: Json };
 

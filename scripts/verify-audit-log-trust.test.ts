@@ -18,10 +18,13 @@ import {
   plainLeaves,
   type Run,
   signer,
+  useFolder,
   VERIFIER,
   verify,
   verifyFiles,
 } from './verify-audit-log-harness.ts';
+
+useFolder();
 
 const raw = '--raw';
 
@@ -98,12 +101,19 @@ describe('only the expected log, signed by the trusted key', () => {
     for (const { vkey } of [signer, next]) expect((await verify(at, raw, '--vkey', vkey)).code).toBe(0);
   });
 
-  test('without a pinned key it says that the key proves nothing', async () => {
+  test('without a pinned key it says "not authenticated", ends with a code of its own and remembers nothing', async () => {
     const at = join(folder, 'log');
     writeTlog(at, buildTlog(leaves, signer));
-    const run = await verify(at, raw);
-    expect(run).toMatchObject({ code: 0, report: { logs: [{ key: { trust: 'unpinned' } }] } });
-    expect(run.err).toMatch(/proves nothing by itself/);
+    const state = join(folder, 'state.json');
+    for (const args of [[], ['--state', state], ['--save', join(folder, 'saved')]]) {
+      const run = await verify(at, raw, ...args);
+      expect(run).toMatchObject({
+        code: 6,
+        report: { ok: false, authenticated: false, logs: [{ key: { trust: 'none' }, faults: [] }] },
+      });
+      expect(run.err).toMatch(/not authenticated: give --vkey/);
+    }
+    expect(readdirSync(folder)).toEqual(['log']);
   });
 });
 
@@ -161,8 +171,8 @@ describe('what was last seen', () => {
   test('a key seen before stays: a log signed by another one is refused', async () => {
     const at = join(folder, 'log');
     writeTlog(at, buildTlog(plainLeaves(3), signer));
-    const first = await verify(at, raw, ...state());
-    expect(first.report.logs[0].key.trust).toBe('first use');
+    expect((await verify(at, raw, ...state(), '--vkey', signer.vkey)).report.logs[0].key.trust).toBe('pinned');
+    expect((await verify(at, raw, ...state())).report.logs[0].key.trust).toBe('seen before');
     rmSync(at, { recursive: true });
     writeTlog(at, buildTlog(plainLeaves(4), tlogSigner(signer.name, 8)));
     expect(faultsOf(await verify(at, raw, ...state()))).toMatchObject([{ code: 'signature_missing' }]);
@@ -172,7 +182,7 @@ describe('what was last seen', () => {
     mkdirSync(join(folder, 'state.json.new'));
     const at = join(folder, 'log');
     writeTlog(at, buildTlog(plainLeaves(3), signer));
-    const run = await verify(at, raw, ...state());
+    const run = await verify(at, raw, ...state(), '--vkey', signer.vkey);
     expect(run.code).toBe(2);
     expect(run.err).toMatch(/--no-state/);
   });

@@ -17,11 +17,12 @@ SOURCE   a folder written by "sallyport audit export", a tar of it, or the publi
 Every entry is read, the tree is built again from the entries, and compared with the tiles and the signed checkpoints.
 
 Options:
-  --vkey KEY        a key to trust, as text or as a file of one key per line; may be repeated.
-                    Without it: the key in the state file, else the one beside the log, trusted on first use
+  --vkey KEY        a key to trust, as text or as a file of one key per line; may be repeated. Get it from the operator
+                    or a contract, not from the log. Without it: the keys in the state file, which an earlier run with
+                    --vkey wrote. With neither, the log is read but not authenticated (exit code 6)
   --origin NAME     the log that is expected (default: the name in the key)
-  --state FILE      what was last seen of the log and of those before it: key, size and root. One that shrank, forked or
-                    is gone is found out.
+  --state FILE      what was last verified of the log and of those before it: keys, size and root. One that shrank,
+                    forked or is gone is found out. Only a run with a trusted key writes it.
                     Default for an address: $XDG_STATE_HOME or ~/.local/state, sallyport/audit-log/; for files: none
   --no-state        neither read nor write one
   --save FILE       write the checkpoint once all of the log is verified under it (implies --complete)
@@ -34,13 +35,19 @@ Options:
   --raw             entries are bytes of any kind: do not read them as events
   --proof FILE      a .tlog-proof of one entry
   --leaf FILE       that entry: its exact bytes
+  --rotations FILE  with --proof: signed notes by which the log's keys replaced each other, as the log serves them in
+                    key-rotations
   --json            the result as one line of JSON
   -q, --quiet       nothing on stderr
   -h, --help        this text
 
-Exit codes: 0 verified · 1 something is wrong, each fault is named · 2 usage · 3 out of reach`;
+A key that replaced a trusted key is trusted if the trusted key signed the note that names it. No entry of the log can
+make a key trusted.
 
-const EXIT = { ok: 0, faulty: 1, usage: 2, unreachable: 3 };
+Exit codes: 0 verified · 1 something is wrong, each fault is named · 2 usage · 3 out of reach · 6 not authenticated: no
+fault was found, but the key came with the log: give --vkey`;
+
+const EXIT = { ok: 0, faulty: 1, usage: 2, unreachable: 3, notAuthenticated: 6 };
 const TILE = 256;
 const HASH = 32;
 const LARGEST_BUNDLE = TILE * (2 + 65_535);
@@ -180,14 +187,20 @@ function parseVkey(text) {
   const bytes = parts && base64(parts[3]);
   if (!parts || !bytes || bytes.length !== 1 + 32 || !(bytes[0] in KINDS) || !isKeyName(parts[1]))
     throw new Fault('key_malformed', `not a verifier key: ${printable(text)}`);
-  const id = sha256(`${parts[1]}\n`, bytes).subarray(0, 4);
-  if (id.toString('hex') !== parts[2])
-    throw new Fault('key_malformed', `the key's id is not that of its bytes: ${printable(text)}`);
+  const key = keyOf(parts[1], bytes);
+  if (key.text !== text) throw new Fault('key_malformed', `the key's id is not that of its bytes: ${printable(text)}`);
+  return key;
+}
+
+/** A key under a name. `bytes`: its type, then the public key. */
+function keyOf(name, bytes) {
+  const id = sha256(`${name}\n`, bytes).subarray(0, 4).toString('hex');
   const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), bytes.subarray(1)]);
   return {
-    text,
-    name: parts[1],
-    id: id.toString('hex'),
+    text: `${name}+${id}+${bytes.toString('base64')}`,
+    name,
+    id,
+    bytes,
     kind: KINDS[bytes[0]],
     key: createPublicKey({ key: spki, format: 'der', type: 'spki' }),
   };
@@ -259,7 +272,7 @@ function assertSigned(checkpoint, { origin, keys, witnesses, quorum, maxAgeSecon
   if (signersOf(checkpoint, keys).length === 0)
     throw new Fault(
       'signature_missing',
-      `${where} is not signed by the trusted key ${keys.map((key) => key.text).join(', ')}`,
+      `${where} is not signed by the trusted key ${keys.map((key) => key.text).join(', ')}, nor by one that a trusted key named as its successor: ask the operator, not the log, for its key now, and give it with --vkey`,
       { file: where },
     );
   const oldest = maxAgeSeconds === undefined ? 0 : Date.now() / 1_000 - maxAgeSeconds;
@@ -269,6 +282,43 @@ function assertSigned(checkpoint, { origin, keys, witnesses, quorum, maxAgeSecon
       file: where,
     });
   return fresh.length;
+}
+
+// ---------------------------------------------------------------- keys that replaced others
+
+/** A line that only a note of a key over its successor begins with. */
+const rotationOf = (name) => `${name}/key-rotation`;
+
+/** The notes of `key-rotations`: each has two parts, its text and its signatures, and a blank line is between all parts. */
+function parseRotations(bytes, where) {
+  const parts = (bytes?.toString('utf8') ?? '').split('\n\n').filter(Boolean);
+  if (parts.length % 2 !== 0) throw new Fault('note_malformed', `${where} is no list of signed notes`, { file: where });
+  return Array.from({ length: parts.length / 2 }, (_, at) => {
+    const note = `${parts[2 * at]}\n\n${parts[2 * at + 1].replace(/\n?$/, '\n')}`;
+    const { text, signatures } = parseNote(Buffer.from(note, 'utf8'), where);
+    const [first, old, next, ...rest] = text.slice(0, -1).split('\n');
+    const [from, to] = [parseVkey(old ?? ''), parseVkey(next ?? '')];
+    const isRotation = first === rotationOf(from.name) && from.name === to.name && rest.length === 0;
+    if (!isRotation || from.kind !== 'ed25519' || to.kind !== 'ed25519')
+      throw new Fault('note_malformed', `${where}: a note does not name a key and its successor`, { file: where });
+    return { where, text, signatures, from, to };
+  });
+}
+
+/**
+ * Trusted keys, and those that they led to: a note makes a key trusted if a key that is trusted already signed it. Notes
+ * of other keys change nothing. @returns the keys reached, under the names of the keys that led to them
+ */
+function keysReached(trusted, rotations) {
+  const reached = [...trusted];
+  // Each key that is reached is visited in turn, so the order of the notes does not matter.
+  for (const key of reached)
+    for (const note of rotations) {
+      if (!note.from.bytes.equals(key.bytes) || signersOf(note, [note.from]).length === 0) continue;
+      const next = keyOf(key.name, note.to.bytes);
+      if (!reached.some(({ text }) => text === next.text)) reached.push(next);
+    }
+  return reached.slice(trusted.length);
 }
 
 // ---------------------------------------------------------------- tiles (C2SP tlog-tiles)
@@ -531,8 +581,13 @@ function readState(file) {
     throw new UnreachableError(`${file}: ${err.code}`);
   }
   try {
-    const { earlier = [], ...newest } = JSON.parse(text);
-    return { ...readMemory(newest, file), earlier: earlier.map((one) => readMemory(one, file)) };
+    const { earlier = [], authenticated = false, ...newest } = JSON.parse(text);
+    return {
+      ...readMemory(newest, file),
+      earlier: earlier.map((one) => readMemory(one, file)),
+      // Before this member was written, a key was trusted on first use, or because an entry named it.
+      isAuthenticated: authenticated === true,
+    };
   } catch (err) {
     throw new UsageError(
       `${file} is not a state of this verifier (${err.message}); put it back, or remove it to trust anew`,
@@ -558,6 +613,7 @@ function writeState(file, [newest, ...earlier], state) {
   const others = remembered(state).filter((one) => !verified.some(({ seen }) => seen.origin === one.seen.origin));
   const next = {
     ...entryOf(newest),
+    authenticated: true,
     seen_at: new Date().toISOString(),
     earlier: [...earlier, ...others].map(entryOf),
   };
@@ -794,14 +850,17 @@ async function readCheckpoints(source, trust, findings) {
   return { newest, others: others.sort((a, b) => a.size - b.size) };
 }
 
-/** Checkpoints of the log that a trusted key signed; throws nothing, names what is wrong with the rest. */
+/**
+ * Checkpoints of the log that a trusted key signed; throws nothing, names what is wrong with the rest. One that no
+ * trusted key signed says nothing, for or against the log: a key that was replaced before the trusted one signed it.
+ */
 function signedOnes(checkpoints, origin, keys, findings) {
   return checkpoints.filter((checkpoint) => {
     try {
       assertSigned(checkpoint, { origin, keys, witnesses: [], quorum: 0 });
       return true;
     } catch (err) {
-      findings.take(err);
+      if (err.code !== 'signature_missing') findings.take(err);
       return false;
     }
   });
@@ -845,25 +904,20 @@ function compareWithSeen(seen, newest, findings) {
     contradict('log_forked', seen, newest, findings);
 }
 
-async function trustOf(source, options, state) {
+/** The trusted keys, with those that notes reach from them; without any, the keys that came with the log. */
+async function trustOf(source, { vkeys, reached }) {
+  if (reached.err) throw reached.err;
+  if (vkeys.length > 0) return { keys: [...vkeys, ...reached.value], reached: reached.value, trust: null };
   const bytes = await source.read('vkey', 10_000);
   const offered = (bytes?.toString('utf8') ?? '').split('\n').filter(Boolean).map(parseVkey);
-  if (options.vkeys.length > 0) return { keys: options.vkeys, trust: options.trust, offered };
-  if (state) return { keys: state.keys, trust: 'seen before', offered };
   if (offered.length === 0)
     throw new Fault('key_missing', 'there is no vkey beside the log: give --vkey', { file: 'vkey' });
-  return { keys: offered, trust: options.stateFile ? 'first use' : 'unpinned', offered };
-}
-
-/** RFC 7638: the id under which the log tells of a key of its own. */
-function thumbprintOf({ key }) {
-  const { crv, kty, x } = key.export({ format: 'jwk' });
-  return sha256(JSON.stringify({ crv, kty, x })).toString('base64url');
+  return { keys: offered, reached: [], trust: 'none' };
 }
 
 /** Reads entries as events: each in its place, and every disclosed value against its commitment. */
 function eventReader(disclosures, findings) {
-  const seen = { first: null, continuation: undefined, disclosed: 0, misplaced: 0, logKeys: new Set() };
+  const seen = { first: null, continuation: undefined, disclosed: 0, misplaced: 0 };
   return {
     seen,
     onEntry(index, bytes) {
@@ -881,10 +935,6 @@ function eventReader(disclosures, findings) {
           `entry ${index} says that it is event ${event.seq}, not ${seen.first + index}`,
           { index, seq: event.seq },
         );
-      if (event.target?.kind === 'key') {
-        if (event.type === 'key.published' && event.detail?.purpose === 'audit-log') seen.logKeys.add(event.target.id);
-        if (event.type === 'key.compromised') seen.logKeys.delete(event.target.id);
-      }
       for (const { field, salt, value } of disclosures.get(event.event_id) ?? []) {
         const committed = event.personal?.[field];
         if (committed === commitmentOf(field, salt, value).toString('base64')) seen.disclosed += 1;
@@ -913,8 +963,8 @@ async function verifyLog(source, options) {
     faults: findings.faults,
   };
   try {
-    const { keys, trust, offered } = await trustOf(source, options, options.state);
-    result.key = { vkeys: keys.map((key) => key.text), trust };
+    const { keys, reached, trust } = await trustOf(source, options);
+    result.key = { vkeys: options.vkeys.map((key) => key.text), trust: trust ?? options.trust };
     const { newest, others } = await readCheckpoints(source, { ...options, keys }, findings);
     const state = memoryOf(options.state, newest.origin);
     Object.assign(result, { origin: newest.origin, size: newest.size, root: newest.root.toString('base64') });
@@ -936,24 +986,21 @@ async function verifyLog(source, options) {
     const read = await readTree(source, tree, newest.size, sizes, findings, options.isRaw ? () => {} : events.onEntry);
     await judgeTree(source, read, newest, before, findings);
     const isWhole = isRootAt({ roots: new Map([[newest.size, rootsOf(read)]]) }, newest);
-    // A log under a trusted signature vouches for the keys that it says were made for it.
-    const named = isWhole ? offered.filter((key) => events.seen.logKeys.has(thumbprintOf(key))) : [];
-    const trusted = [...keys, ...named.filter((key) => !keys.some(({ text }) => text === key.text))];
-    const signed = signedOnes(others, newest.origin, trusted, findings);
+    const signed = signedOnes(others, newest.origin, keys, findings);
     compareCheckpoints(newest, signed, findings);
     for (const one of isWhole ? before : [])
       if ((known.includes(one) || signed.includes(one)) && !isRootAt(read, one))
         contradict('log_inconsistent', one, newest, findings);
     const compared = signed.filter((one) => one.size >= newest.size || (isWhole && before.includes(one)));
-    result.not_compared = signed
+    result.not_compared = others
       .filter((one) => !compared.includes(one))
       .map(({ where, size }) => ({ file: where, size }));
     if (options.isComplete && read.leftOut > 0)
       findings.add('entries_left_out', `${read.leftOut} entries are not in this export`);
-    const signers = signersOf(newest, trusted).map(({ key }) => key);
+    const signers = signersOf(newest, keys).map(({ key }) => key);
     result.first_seq = events.seen.first;
     result.continuation = events.seen.continuation;
-    result.key.learned = signers.filter((key) => !keys.includes(key)).map((key) => key.text);
+    result.key.reached = signers.filter((key) => reached.includes(key)).map((key) => key.text);
     result.checked = {
       entries: read.entryCount,
       left_out: read.leftOut,
@@ -962,8 +1009,8 @@ async function verifyLog(source, options) {
       cosignatures: newest.cosignatures,
       disclosures: events.seen.disclosed,
     };
-    if (findings.isEmpty) result.memory = { keys: signers, seen: newest };
-    if (options.save && findings.isEmpty) {
+    if (findings.isEmpty && trust === null) result.memory = { keys: signers, seen: newest };
+    if (options.save && findings.isEmpty && trust === null) {
       keep(options.save, newest.note, '--save');
       result.saved = options.save;
     }
@@ -1026,9 +1073,10 @@ function verifyProof(options) {
     faults: findings.faults,
   };
   try {
+    const rotations = options.rotations ? parseRotations(readGiven(options.rotations), options.rotations) : [];
     const { index, path, checkpoint } = parseProof(readFileSync(options.proof), options.proof);
     Object.assign(result, { origin: checkpoint.origin, index, size: checkpoint.size });
-    assertSigned(checkpoint, { ...options, keys: options.vkeys });
+    assertSigned(checkpoint, { ...options, keys: [...options.vkeys, ...keysReached(options.vkeys, rotations)] });
     const leaf = readFileSync(options.leaf);
     const root = index < checkpoint.size ? rootOfInclusion(index, checkpoint.size, leafHash(leaf), path) : null;
     if (!root || !sameRoot(root, checkpoint.root))
@@ -1083,6 +1131,7 @@ function readOptions(args) {
         raw: { type: 'boolean' },
         proof: { type: 'string' },
         leaf: { type: 'string' },
+        rotations: { type: 'string' },
         json: { type: 'boolean' },
         quiet: { type: 'boolean', short: 'q' },
         help: { type: 'boolean', short: 'h' },
@@ -1115,6 +1164,9 @@ function readOptions(args) {
   return options;
 }
 
+const readReached = async (source, vkeys) =>
+  keysReached(vkeys, parseRotations(await source.read('key-rotations', LARGEST_NOTE), 'key-rotations'));
+
 async function run(options) {
   if (options.proof !== undefined) return [verifyProof(options)];
   const source = openSource(options.source);
@@ -1123,9 +1175,18 @@ async function run(options) {
     ? undefined
     : (options.state ?? (source.isLive ? defaultState(source.label) : undefined));
   const state = stateFile === undefined ? null : readState(stateFile);
-  const own = { ...options, stateFile, state, trust: 'pinned' };
+  const isPinned = options.vkeys.length > 0;
+  const remembers = !isPinned && state?.isAuthenticated;
+  const vkeys = remembers ? remembered(state).flatMap(({ keys }) => keys) : options.vkeys;
+  const own = {
+    ...options,
+    state,
+    vkeys,
+    reached: await tried(readReached(source, vkeys)),
+    trust: isPinned ? 'pinned' : 'seen before',
+  };
   const logs = [await verifyLog(source, own)];
-  // Logs that this one continues. A key pinned for one counts for all of them, under each one's name.
+  // Logs that this one continues.
   for (const name of (await source.list('origins')).sort((a, b) => Number(a) - Number(b)))
     logs.push(await verifyEarlier(below(source, `origins/${name}`), own));
   judgeContinuations(logs);
@@ -1171,32 +1232,28 @@ function judgeContinuations([newest, ...earlier]) {
 const isHead = (head) =>
   typeof head?.origin === 'string' && Number.isSafeInteger(head.size) && typeof head.root === 'string';
 
+/** A log before the newest. A key trusted for one counts for all of them, under each one's name. */
 async function verifyEarlier(source, options) {
-  const own = {
+  const named = (name, keys) => keys.map((key) => keyOf(name, key.bytes));
+  const { vkeys, reached } = options;
+  const bytes = await source.read('vkey', 10_000);
+  const names = (bytes?.toString('utf8') ?? '').split('\n').flatMap((line) => {
+    try {
+      return line === '' ? [] : [parseVkey(line).name];
+    } catch {
+      return [];
+    }
+  });
+  const own = [...new Set(names)];
+  return verifyLog(source, {
     ...options,
     save: undefined,
     since: undefined,
     origin: undefined,
     witnesses: [],
     quorum: 0,
-  };
-  const bytes = await source.read('vkey', 10_000);
-  const offered = (bytes?.toString('utf8') ?? '')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => {
-      try {
-        return parseVkey(line);
-      } catch {
-        return null;
-      }
-    });
-  const known = options.vkeys.length > 0 ? options.vkeys : remembered(options.state).flatMap(({ keys }) => keys);
-  const trusted = offered.filter((key) => key && known.some((one) => one.key.equals(key.key)));
-  return verifyLog(source, {
-    ...own,
-    vkeys: trusted.length > 0 ? trusted : known,
-    trust: options.vkeys.length > 0 ? 'pinned' : 'seen before',
+    vkeys: own.length > 0 ? own.flatMap((name) => named(name, vkeys)) : vkeys,
+    reached: reached.value ? { value: own.flatMap((name) => named(name, reached.value)) } : reached,
   });
 }
 
@@ -1207,6 +1264,8 @@ function skippedOnes(checkpoints) {
   return `${named.join(', ')}${more}: not compared`;
 }
 
+const isAuthenticated = ({ key }) => key?.trust !== 'none';
+
 function describe(log) {
   const { checked } = log;
   const what = log.index !== undefined ? `entry ${log.index} of ${log.size}` : `${log.size} entries`;
@@ -1214,7 +1273,9 @@ function describe(log) {
     ...log.faults.map(({ code, message, kept }) => `FAULT ${code}: ${message}${kept ? ` (kept in ${kept})` : ''}`),
     ...Object.entries(log.more).map(([code, count]) => `FAULT ${code}: ${count} more of this kind`),
     ...(log.faults.length === 0
-      ? [`verified ${log.origin ?? log.log}: ${what}${log.root ? `, root ${log.root}` : ''}`]
+      ? [
+          `${isAuthenticated(log) ? 'verified' : 'not authenticated: give --vkey. Read without a fault:'} ${log.origin ?? log.log}: ${what}${log.root ? `, root ${log.root}` : ''}`,
+        ]
       : []),
     ...(checked
       ? [
@@ -1223,8 +1284,8 @@ function describe(log) {
             .join(', ')}`,
         ]
       : []),
-    ...(log.key ? [`key      ${log.key.vkeys.join(' ')} (${log.key.trust})`] : []),
-    ...(log.key?.learned ?? []).map((vkey) => `new key  ${vkey} (the log itself tells of it: pin it too)`),
+    ...(log.key && isAuthenticated(log) ? [`key      ${log.key.vkeys.join(' ')} (${log.key.trust})`] : []),
+    ...(log.key?.reached ?? []).map((vkey) => `new key  ${vkey} (a trusted key signed the note that names it)`),
     ...(log.since ? [`since    ${log.since.size} entries, verified before`] : []),
     ...(log.not_compared?.length > 0 ? [`skipped  ${skippedOnes(log.not_compared)}`] : []),
     ...(log.saved ? [`saved    ${log.saved}, for --since`] : []),
@@ -1242,15 +1303,16 @@ async function main() {
   const say = (text) => options.quiet || process.stderr.write(`verify-audit-log: ${text}\n`);
   if (options.help) return process.stdout.write(`${HELP}\n`);
   const logs = await run(options);
-  const isOk = logs.every(({ faults }) => faults.length === 0);
+  const isSound = logs.every(({ faults }) => faults.length === 0);
+  const isOk = isSound && logs.every(isAuthenticated);
   process.stdout.write(
-    options.json ? `${JSON.stringify({ ok: isOk, logs })}\n` : `${logs.flatMap(describe).join('\n')}\n`,
+    options.json
+      ? `${JSON.stringify({ ok: isOk, authenticated: logs.every(isAuthenticated), logs })}\n`
+      : `${logs.flatMap(describe).join('\n')}\n`,
   );
-  if (logs.some(({ key }) => key?.trust === 'unpinned'))
-    say('the key came with the log and proves nothing by itself: compare it, then give it with --vkey');
-  if (logs.some(({ key }) => key?.trust === 'first use'))
-    say('the key was taken on trust, this first time; from now on it must stay');
-  process.exitCode = isOk ? EXIT.ok : EXIT.faulty;
+  if (!logs.every(isAuthenticated))
+    say('not authenticated: give --vkey. The key came with the log, and proves nothing by itself: get it elsewhere');
+  process.exitCode = isOk ? EXIT.ok : isSound ? EXIT.notAuthenticated : EXIT.faulty;
 }
 
 try {

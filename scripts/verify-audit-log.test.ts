@@ -4,7 +4,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { buildProof, buildTlog, type TlogFiles, writeTlog } from '../testing/fixtures/tlog-builder.ts';
-import { faultsOf, folder, plainLeaves, signer, VERIFIER, verify, verifyFiles } from './verify-audit-log-harness.ts';
+import {
+  faultsOf,
+  folder,
+  plainLeaves,
+  signer,
+  useFolder,
+  VERIFIER,
+  verify,
+  verifyFiles,
+} from './verify-audit-log-harness.ts';
+
+useFolder();
 
 const raw = '--raw';
 

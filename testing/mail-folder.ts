@@ -14,6 +14,8 @@ type Mail = {
   /** Path of the page a link leads to, and the code in its fragment. */
   readonly page: string | undefined;
   readonly code: string | undefined;
+  /** The short code, as the mail shows it. */
+  readonly typed: string | undefined;
   readonly raw: string;
 };
 
@@ -31,8 +33,9 @@ const unquoted = (text: string): string =>
 function parse(raw: string): Mail {
   const plain = /content-type: text\/plain[\s\S]*?\r\n\r\n([\s\S]*?)\r\n--/i.exec(raw)?.[1] ?? '';
   const text = unquoted(plain);
+  const typed = /^[B-Z]{4}-[B-Z]{4}$/m.exec(text)?.[0];
   const link = /(https?:\/\/\S+?)#([\w-]{43})/.exec(text);
-  return { to: field(raw, 'to'), subject: field(raw, 'subject'), text, page: link?.[1], code: link?.[2], raw };
+  return { to: field(raw, 'to'), subject: field(raw, 'subject'), text, page: link?.[1], code: link?.[2], typed, raw };
 }
 
 /** Every mail in a folder, oldest first. */

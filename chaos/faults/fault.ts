@@ -7,6 +7,10 @@ export type Fault = {
   readonly name: string;
   /** What not every machine gives the suite. */
   readonly needs?: 'clock' | 'disk';
+  /** It stops the API of its copy, which answers nothing until it goes on. */
+  readonly freezesApi?: boolean;
+  /** More requests than these may not go without an answer because of it. */
+  readonly hangs?: number;
   /** Resolves with what it was done to, where that is not all; rejects with `GuaranteeViolated` when the product did not recover as promised. */
   run(at: FaultSite): Promise<string>;
 };
@@ -21,5 +25,5 @@ export type FaultSite = {
 export const fault = (
   name: string,
   run: (at: FaultSite) => Promise<unknown>,
-  options: Pick<Fault, 'needs'> = {},
+  options: Pick<Fault, 'needs' | 'freezesApi' | 'hangs'> = {},
 ): Fault => ({ name, ...options, run: async (at) => String((await run(at)) ?? '') });

@@ -1,26 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandOf, recordProcess, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
 import { descendantsOf } from '#testing/processes/alive.ts';
-import type { Copy } from '../system.ts';
 import { type Fault, type FaultSite, fault } from './fault.ts';
 
-const COPY_MS = 60_000;
-
-/** Waits until the copy has a new process of this kind that answers. */
-async function untilBack(copy: Copy, pidOf: () => number | undefined, before: number): Promise<void> {
-  const deadline = performance.now() + COPY_MS;
-  while (performance.now() < deadline) {
-    const pid = pidOf();
-    if (pid !== undefined && pid !== before) {
-      const isReady = await fetch(`${copy.url}/readyz`, { signal: AbortSignal.timeout(2_000) }).then(
-        ({ status }) => status === 200,
-        () => false,
-      );
-      if (isReady) return;
-    }
-    await sleep(100);
-  }
-}
+const EXIT_MS = 60_000;
 
 /** The supervisor takes an ended API or worker for a crash, and starts another. */
 async function endProcess(
@@ -34,8 +17,7 @@ async function endProcess(
   if (pid === undefined) return `no ${kind} at ${copy} to end`;
   const record = recordProcess(pid);
   sendSignal(pid, signal);
-  await waitForExit(record, COPY_MS);
-  await untilBack(target, pidOf, pid);
+  await waitForExit(record, EXIT_MS);
   return `${kind} of ${copy}`;
 }
 
@@ -66,7 +48,9 @@ export const processFaults: readonly Fault[] = [
       endProcess({ ...at, copy: 'B' }, 'api', 'SIGKILL'),
     ]);
   }),
-  fault('freeze-api', (at) => freezeProcess(at, 'api', at.random.pick([5_000, 8_000, 13_000])!)),
+  fault('freeze-api', (at) => freezeProcess(at, 'api', at.random.pick([5_000, 8_000, 13_000])!), {
+    freezesApi: true,
+  }),
   fault('kill-worker', (at) => endProcess(at, 'worker', 'SIGKILL')),
   fault('terminate-worker', (at) => endProcess(at, 'worker', 'SIGTERM')),
   fault('freeze-worker', (at) => freezeProcess(at, 'worker', 6_000)),

@@ -15,6 +15,7 @@ import {
   type TokenFamily,
 } from '../ledger.ts';
 import type { Random } from '../random.ts';
+import { createAttempt, RETRIED, TOTAL_PATIENCE_MS } from './attempt.ts';
 
 export type Credentials = {
   readonly admin: { readonly email: string; readonly password: string };
@@ -37,6 +38,8 @@ export type Clients = {
   tryToIssue(userId: string, copy: CopyName, request?: Partial<Request>): Promise<Answer>;
   /** An honest client renews its pair: it hangs up, goes to the other copy and comes again until it has an answer. */
   refresh(family: TokenFamily, copy?: CopyName): Promise<void>;
+  /** A client whose answer was lost asks again, at the other copy, for the successor that it has not seen. */
+  repeatRefresh(family: TokenFamily): Promise<void>;
   /** Two tabs present the same refresh token at both copies. */
   refreshInTwoTabs(family: TokenFamily): Promise<void>;
   /** One request to refresh, and what came of it. */
@@ -66,12 +69,7 @@ export type User = {
   isBusy: boolean;
 };
 
-const TOTAL_PATIENCE_MS = 60_000;
-const RETRIED = new Set([0, 429, 502, 503, 504]);
 const REASON = 'fault suite';
-
-/** An act with all its attempts; `acknowledged` when one was answered as hoped. */
-type Attempted = { readonly answer: Answer; readonly act: Act };
 
 export function createClients(
   ledger: Ledger,
@@ -81,6 +79,7 @@ export function createClients(
   isStopping: () => boolean,
 ): Clients {
   const authorization = basicOf(client);
+  const attempt = createAttempt(ledger, ask, random, isStopping);
   const anyCopy = (): CopyName => (random.chance(0.5) ? 'A' : 'B');
   const inFlight = new Set<Promise<unknown>>();
   const track = <T>(work: Promise<T>): Promise<T> => {
@@ -89,32 +88,6 @@ export function createClients(
     return work;
   };
   let bearer = '';
-
-  /** The same request at one copy, then the other, until one of them gives a result. */
-  async function attempt(
-    what: Pick<Act, 'kind' | 'events' | 'isRepeatable' | 'subject'>,
-    request: (attempt: number) => Request,
-    isDone: (answer: Answer) => boolean,
-    first: CopyName = anyCopy(),
-  ): Promise<Attempted> {
-    const act: Act = { ...what, traceIds: [], sentAtMs: now() };
-    ledger.acts.push(act);
-    let copy = first;
-    for (let at = 0; ; at += 1) {
-      const answer = await ask(copy, request(at));
-      act.traceIds.push(answer.traceId);
-      if (act.subject)
-        note(
-          act.subject,
-          `${act.kind} at ${copy}: ${answer.status} ${answer.body?.code ?? ''} (trace ${answer.traceId})`,
-        );
-      if (isDone(answer)) act.ackedAtMs = answer.answeredAtMs;
-      const isOver = now() - act.sentAtMs > TOTAL_PATIENCE_MS || (isStopping() && at > 2);
-      if (!RETRIED.has(answer.status) || isOver) return { answer, act };
-      await sleep(random.between(50, 500));
-      copy = otherCopy(copy);
-    }
-  }
 
   /** The same of an act that ends tokens. */
   async function end(
@@ -330,6 +303,19 @@ export function createClients(
         family.isBusy = false;
       }
     },
+    repeatRefresh: async (family) => {
+      if (family.isBusy) return;
+      family.isBusy = true;
+      try {
+        const { refreshToken } = family;
+        const copy = anyCopy();
+        await present(family, refreshToken, copy);
+        const { status } = await present(family, refreshToken, otherCopy(copy));
+        if (status === 200) count(ledger, 'refresh repeated');
+      } finally {
+        family.isBusy = false;
+      }
+    },
     present,
     replay: async (family) => {
       const stale = family.older.get(generationOf(family.refreshToken) - 2);
@@ -362,7 +348,7 @@ export function createClients(
       await end(
         'revocation of a family',
         [family.revocations],
-        { events: [], subject: family },
+        { events: ['token.family_ended'], subject: family },
         () => ({ path: '/oauth2/revoke', form: { token: refreshToken }, headers: { authorization } }),
         ({ status }) => status === 200,
         copy,
@@ -395,7 +381,7 @@ export function createClients(
       },
       disable: async (userId) => {
         const path = `/v1/admin/users/${userId}`;
-        await end(
+        const isDisabled = await end(
           'disabling of a user',
           familiesOf(userId).map(({ revocations }) => revocations),
           { events: ['user.disabled'], subject: null },
@@ -403,7 +389,7 @@ export function createClients(
           ({ status }) => status === 200,
         );
         await attempt(
-          { kind: 'enabling of a user', events: [], isRepeatable: true, subject: null },
+          { kind: 'enabling of a user', events: isDisabled ? ['user.enabled'] : [], isRepeatable: true, subject: null },
           () => asAdmin({ path: `${path}/enable`, json: { reason: REASON } }),
           ({ status }) => status === 200,
         );

@@ -11,11 +11,13 @@ import {
 } from '../ledger.ts';
 import type { Random } from '../random.ts';
 import type { Clients, User } from './clients.ts';
+import type { Surface } from './surfaces/surface.ts';
 
 /** How often each of these is begun, a second, at full pace. */
 const RATES = {
   validate: 60,
   refresh: 15,
+  repeat: 4,
   issue: 10,
   revoke: 3,
   twoTabs: 1,
@@ -30,10 +32,12 @@ const RATES = {
 } as const;
 
 type Kind = keyof typeof RATES;
+type Begin = () => Promise<unknown>;
 
 const TICK_MS = 50;
+const FIRST_WITHIN_SECONDS = 9;
 /** More than these wait for an answer: the machine has enough. */
-const MOST_IN_FLIGHT = 48;
+const MOST_IN_FLIGHT = 64;
 const ADMIN_SIGN_IN_MS = 60_000;
 /** Tokens near their expiry prove nothing any more. */
 const TOKEN_LIFE_MS = 800_000;
@@ -49,6 +53,8 @@ export type Load = {
   resume(): void;
   /** Begins nothing more, and waits for the answers that are on their way. */
   stop(): Promise<void>;
+  /** Lets every surface come to its end, and shows what it ended at both copies. */
+  settleSurfaces(): Promise<void>;
   /** Shows every ended token at both copies, and every ended family's refresh token at one. */
   presentAllRevoked(): Promise<void>;
   /** Every honest family that lives is refreshed once more. */
@@ -59,14 +65,19 @@ export type Load = {
   caseUser(): User;
 };
 
-export function createLoad(clients: Clients, random: Random, { pace }: { readonly pace: number }): Load {
+export function createLoad(
+  clients: Clients,
+  random: Random,
+  { pace }: { readonly pace: number },
+  surfaces: readonly Surface[],
+): Load {
   const { ledger } = clients;
   /** Users of honest families; of victims of attackers, whose users incidents may act on; and those that administrators end. */
   const users: User[] = [];
   const victims: User[] = [];
   const ended: User[] = [];
   const untouched: User[] = [];
-  const due = new Map<Kind, number>();
+  const due = new Map<Begin, number>();
   const running = new Set<Promise<unknown>>();
   let isRunning = false;
   let isPaused = false;
@@ -133,6 +144,10 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
       if (random.chance(0.6) && access) await clients.revokeToken(access);
       else await clients.revokeFamily(family);
     },
+    repeat: async () => {
+      const family = random.pick(liveFamilies());
+      if (family) await clients.repeatRefresh(family);
+    },
     twoTabs: async () => {
       const family = random.pick(liveFamilies());
       if (family) await clients.refreshInTwoTabs(family);
@@ -170,19 +185,30 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
     await acts[kind]();
   }
 
+  const validate: Begin = () => begin('validate');
+  const begins: readonly (readonly [number, Begin])[] = [
+    ...(Object.entries(RATES) as [Kind, number][]).map(
+      ([kind, rate]) => [rate, kind === 'validate' ? validate : () => begin(kind)] as const,
+    ),
+    ...surfaces.flatMap((surface) => surface.acts),
+  ];
+
+  /** What is begun seldom is begun once before the first fault too. */
+  const firstOwed = (rate: number): number => 1 - Math.min(1, FIRST_WITHIN_SECONDS * rate * pace) * random.next();
+
   async function run(): Promise<void> {
     let last = now();
     while (isRunning) {
       await sleep(TICK_MS);
       const elapsed = Math.min(0.5, (now() - last) / 1_000);
       last = now();
-      for (const [kind, rate] of Object.entries(RATES) as [Kind, number][]) {
-        if (isPaused && kind !== 'validate') continue;
-        const owed = (due.get(kind) ?? random.next()) + elapsed * rate * pace;
-        due.set(kind, owed % 1);
+      for (const [rate, each] of begins) {
+        if (isPaused && each !== validate) continue;
+        const owed = (due.get(each) ?? firstOwed(rate)) + elapsed * rate * pace;
+        due.set(each, owed % 1);
         for (let left = Math.floor(owed); left > 0; left -= 1) {
           if (running.size >= MOST_IN_FLIGHT) break;
-          const work = begin(kind);
+          const work = each();
           running.add(work);
           void work.finally(() => running.delete(work));
         }
@@ -207,6 +233,11 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
       if (users.length === 0 || untouched.length === 0)
         throw new Error('no sign-up was answered before the first fault');
       await Promise.all([...users, ...victims, ...ended].flatMap(({ id }) => [clients.issue(id), clients.issue(id)]));
+      const [agents, ...others] = surfaces;
+      if (await clients.admin.signIn()) adminSince = now();
+      // Sign-offs need agents.
+      await agents?.prepare();
+      await Promise.all(others.map((surface) => surface.prepare()));
     },
     start: () => {
       isRunning = true;
@@ -224,6 +255,9 @@ export function createLoad(clients: Clients, random: Random, { pace }: { readonl
       await loop;
       while (running.size > 0) await Promise.all(running);
       await clients.idle();
+    },
+    settleSurfaces: async () => {
+      await Promise.all(surfaces.map((surface) => surface.settle()));
     },
     presentAllRevoked: async () => {
       const dead = [...ledger.tokens.values()].filter(

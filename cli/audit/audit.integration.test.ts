@@ -67,6 +67,26 @@ describe('tail', () => {
     expect(events[0].seq).toBe(events[1].seq - 1);
   });
 
+  test('shows the events of one actor, target, client or trace; an id alone, and an address, is that of a user', async () => {
+    const typesOf = async (...args: string[]) => {
+      const { events } = await json(['tail', '-n', '100', ...args]);
+      return [...new Set(events.map((event: { type: string }) => event.type))];
+    };
+    expect(await typesOf('--actor', 'u2')).toEqual(['test.later']);
+    expect(await typesOf('--actor', 'user:u1', '--client', 'c1')).toEqual(['test.done']);
+    expect(await typesOf('--target', 'family:s100', '--actor', 'u2')).toEqual(['test.later']);
+    expect(await typesOf('--target', 'user:s100')).toEqual([]);
+    await harness.raw(`INSERT INTO users (id, email) VALUES ('u2', 'olga@clinic.test')`);
+    expect(await typesOf('--actor', 'Olga@clinic.test')).toEqual(['test.later']);
+    const unknown = await sallyport(['tail', '--actor', 'unknown@clinic.test']);
+    expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('No account has this address')]);
+    const malformed = await sallyport(['tail', '--trace', 'xyz']);
+    expect([malformed.code, malformed.err]).toEqual([
+      2,
+      expect.stringContaining('--trace "xyz" does not have the form'),
+    ]);
+  });
+
   test('follows the log, shows each event once, and ends on Ctrl-C', async () => {
     const emit = async (): Promise<void> => {
       await harness.emit(1, { type: 'test.followed' });
@@ -177,13 +197,15 @@ describe('prove', () => {
   });
 });
 
-describe('export', () => {
-  const vkey = async (): Promise<string> => {
-    const out = mkdtempSync(join(folder, 'key-'));
-    await json(['prove', '0', '--out', out]);
-    return readFileSync(join(out, '0.vkey'), 'utf8').trim();
-  };
+/** The key of the log in use. */
+async function vkey(): Promise<string> {
+  const { origin, vkeys } = await json(['key']);
+  expect(vkeys).toEqual([expect.stringContaining(`${origin}+`)]);
+  expect((await sallyport(['key'])).out).toBe(`${vkeys[0]}\n`);
+  return vkeys[0];
+}
 
+describe('export', () => {
   test('writes a log that verifies offline, as a folder and as a tar, with the personal values', async () => {
     const out = join(folder, 'whole');
     const written = await json(['export', '--out', out]);
@@ -196,6 +218,8 @@ describe('export', () => {
     expect(logs[0].checked.checkpoints).toBeGreaterThan(2);
     expect(spawnSync('tar', ['cf', `${out}.tar`, '-C', folder, 'whole']).status).toBe(0);
     expect((await json(['verify', `${out}.tar`, '--vkey', key])).logs[0].checked.entries).toBe(size);
+    const unpinned = await sallyport(['verify', out]);
+    expect([unpinned.code, unpinned.out]).toEqual([6, expect.stringMatching(/^not authenticated: give --vkey/)]);
     const entries = join(out, 'tile/entries/001');
     writeFileSync(entries, readFileSync(entries).subarray(0, -1));
     const run = await sallyport(['verify', out, '--vkey', key]);
@@ -252,7 +276,7 @@ describe('erase and continue', () => {
     size = (await sealEvents(harness, {}, testCaller)).size;
     const out = join(folder, 'erased');
     await json(['export', '--out', out]);
-    const { logs } = await json(['verify', out, '--complete']);
+    const { logs } = await json(['verify', out, '--vkey', await vkey(), '--complete']);
     expect(logs[0]).toMatchObject({ size, faults: [] });
     expect((await json(['verify'])).valid).toBe(true);
   });
@@ -282,7 +306,7 @@ describe('erase and continue', () => {
     expect(events).toMatchObject([{ seq: size, detail: { lost: { size: size + 10 } } }]);
     const out = join(folder, 'both');
     await json(['export', '--out', out]);
-    const { logs } = await json(['verify', out, '--complete']);
+    const { logs } = await json(['verify', out, '--vkey', await vkey(), '--complete']);
     expect(logs.map((log: { origin: string }) => log.origin)).toEqual([done.origin, TEST_ORIGIN]);
     const out5 = join(folder, 'old proof');
     const proof = await json(['prove', '5', '--out', out5]);

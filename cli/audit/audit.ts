@@ -1,37 +1,24 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { erasePersonal } from '#services/domain/audit/erase-personal.ts';
-import type { AuditEventView } from '#services/domain/audit/read/event-view.ts';
-import { followEvents, listEvents } from '#services/domain/audit/read/list-events.ts';
 import { continueLog, planContinue } from '#services/domain/audit/seal/continue-log.ts';
-import { isAppError } from '#services/platform/define/error.ts';
+import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
 import { rehearsed } from '../admin.ts';
-import { requireReason, wholeNumberOf } from '../arguments.ts';
+import { requireReason } from '../arguments.ts';
 import { confirm } from '../confirm.ts';
 import { systemCaller } from '../database-ports.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { registerAuditExport } from './export.ts';
 import { type AuditPorts, withAuditLog } from './ports.ts';
+import { registerAuditTail } from './tail.ts';
 import { registerAuditVerify } from './verify.ts';
 
 const caller = systemCaller('sallyport audit');
 
-/** `sallyport audit tail|verify|prove|export|report|continue|erase`, directly on the database. */
+/** `sallyport audit tail|verify|key|prove|export|report|continue|erase`, directly on the database. */
 export function registerAudit(program: Command): void {
-  const audit = program
-    .command('audit')
-    .description('read and verify the sealed audit log: tail, verify, prove, export, report, continue, erase');
-  audit
-    .command('tail')
-    .description('show the newest events, in order')
-    .option('-n, --lines <count>', 'how many, up to 100', '20')
-    .option('--type <type>', 'events of this type only')
-    .option('-f, --follow', 'continue with every event as it is sealed')
-    .action((_own, command: Command) => {
-      const options = command.optsWithGlobals<TailOptions>();
-      return withAuditLog((ports) => tail(ports, createOutput(options), options));
-    });
+  const audit = program.command('audit');
+  registerAuditTail(audit);
   registerAuditVerify(audit);
   registerAuditExport(audit);
   audit
@@ -47,68 +34,12 @@ export function registerAudit(program: Command): void {
   audit
     .command('erase')
     .description('erase the personal values of a user’s events; events and proofs stay valid')
-    .argument('<user_id>')
-    .action((userId: string, _own, command: Command) => {
+    .argument('<user>', 'user id or, while the account exists, e-mail address')
+    .action((user: string, _own, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      return withAuditLog((ports) => erase(ports, createOutput(options), options, userId), { isHeldToMarks: true });
+      return withAuditLog((ports) => erase(ports, createOutput(options), options, user), { isHeldToMarks: true });
     });
 }
-
-type TailOptions = GlobalOptions & { readonly lines: string; readonly type?: string; readonly follow?: boolean };
-
-const POLL_MS = 500;
-const FOLLOW_PAGE = 500;
-
-async function tail(ports: AuditPorts, output: Output, options: TailOptions): Promise<void> {
-  const limit = wholeNumberOf('--lines', options.lines, 1, 100);
-  // The position is read before the list, so that an event sealed in between is neither shown twice nor skipped.
-  const [newest] = (await listEvents(ports, { limit: 1 })).events;
-  const { events } = await listEvents(ports, { limit, type: options.type });
-  const shown = events.reverse();
-  if (!options.follow) return output.data({ events: shown }, () => shown.map(lineOf));
-  const show = (event: AuditEventView): void => {
-    if (options.type === undefined || event.type === options.type) output.data(event, () => [lineOf(event)]);
-  };
-  shown.forEach(show);
-  await follow(ports, Math.max(newest?.seq ?? -1, shown.at(-1)?.seq ?? -1), show, output);
-}
-
-/** Runs until the process is stopped. Waits for an unreachable database. */
-async function follow(
-  ports: AuditPorts,
-  afterSeq: number,
-  show: (event: AuditEventView) => void,
-  output: Output,
-): Promise<void> {
-  let isAway = false;
-  for (let last = afterSeq; ; ) {
-    try {
-      const events = await followEvents(ports, last, FOLLOW_PAGE);
-      events.forEach(show);
-      last = events.at(-1)?.seq ?? last;
-      isAway = false;
-    } catch (err) {
-      if (!isAppError(err) || !err.definition.retryable) throw err;
-      if (!isAway) output.say('Postgres does not answer; retrying');
-      isAway = true;
-    }
-    await sleep(POLL_MS);
-  }
-}
-
-const lineOf = (event: AuditEventView): string =>
-  [
-    String(event.seq).padStart(8),
-    event.occurred_at,
-    event.type.padEnd(24),
-    event.outcome.padEnd(9),
-    `${event.actor.kind}${event.actor.id === null ? '' : `:${printable(event.actor.id)}`}`,
-    ...(event.target ? [`-> ${event.target.kind}:${printable(event.target.id ?? '')}`] : []),
-    ...(event.trace_id ? [`trace ${event.trace_id}`] : []),
-  ].join('  ');
-
-// Ids can be chosen by callers: control characters must not move the cursor or change colours.
-const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?');
 
 async function goOn(ports: AuditPorts, output: Output, options: GlobalOptions & { reason: string }): Promise<void> {
   requireReason(options.reason);
@@ -129,8 +60,9 @@ async function goOn(ports: AuditPorts, output: Output, options: GlobalOptions & 
   output.data({ origin, first_seq: firstSeq, held, lost }, () => [`log   ${origin}  from event ${firstSeq}`]);
 }
 
-async function erase(ports: AuditPorts, output: Output, options: GlobalOptions, userId: string): Promise<void> {
-  if (userId.length === 0 || userId.length > 255) throw new CommandError(exitCodes.usage, 'a user id is required');
+async function erase(ports: AuditPorts, output: Output, options: GlobalOptions, user: string): Promise<void> {
+  if (user.length === 0 || user.length > 255) throw new CommandError(exitCodes.usage, 'a user id is required');
+  const userId = await findUserId(ports, user);
   if (rehearsed(output, options, `erase the personal values of ${userId}`)) return;
   if (!options.yes) await confirm(`Erase the personal values of every event of ${userId}? This cannot be undone.`);
   const { values, unsealed } = await erasePersonal(ports, { subject: userId }, caller);

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { parseCheckpoint } from '#services/domain/audit/log/checkpoint.ts';
 import { openNote } from '#services/domain/audit/log/note.ts';
-import type { HasAuditLogKeys } from '#services/domain/audit/read/read-log.ts';
+import type { HasAuditLogKeys, HasKeyRotations } from '#services/domain/audit/read/read-log.ts';
 import type { OutsideHead } from '#services/domain/audit/trail/validate-audit-trail.ts';
 import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
+import { readRotationNotes } from '#services/domain/keys/log/rotation-notes.ts';
 import type { LogMarkStore, Ports } from '#services/domain/ports.ts';
 import { createMarkedGuard } from '#services/domain/tokens/revocations/database-guard.ts';
 import { type PublishedNote, readFileNotes, readS3Notes } from '#services/platform/checkpoints/published-notes.ts';
@@ -18,7 +19,8 @@ import { CommandError, exitCodes } from '../exit-codes.ts';
 
 /** Ports for reading and repairing the audit log; they hold no key and no secret. */
 export type AuditPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &
-  HasAuditLogKeys & {
+  HasAuditLogKeys &
+  HasKeyRotations & {
     readonly logMark: LogMarkStore;
     /** Every head of every log that is stored outside the database. */
     outsideHeads(): Promise<OutsideHead[]>;
@@ -55,6 +57,7 @@ export async function withAuditLog<T>(
       clock: systemClock,
       random: systemRandom,
       auditLogKeys,
+      auditKeyRotations: () => readRotationNotes({ sql }),
       logMark,
       outsideHeads: async () => [
         ...(await markedHeads(logMark)),

@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
+import { auditLogEmpty } from '#services/domain/audit/errors.ts';
+import { joinNotes } from '#services/domain/audit/log/rotation.ts';
 import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
 import { readEvent } from '#services/domain/audit/read/read-event.ts';
-import { readVkeysOf } from '#services/domain/audit/read/read-log.ts';
+import { listOrigins, readVkeysOf } from '#services/domain/audit/read/read-log.ts';
 import { type AuditValidationResult, validateAuditTrail } from '#services/domain/audit/trail/validate-audit-trail.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { rehearsed } from '../admin.ts';
@@ -20,14 +22,16 @@ type VerifyOptions = GlobalOptions & {
   readonly complete?: boolean;
 };
 
-/** `sallyport audit verify [FILE]` and `prove <seq>`. */
+/** `sallyport audit verify [FILE]`, `prove <seq>` and `key`. */
 export function registerAuditVerify(audit: Command): void {
   audit
     .command('verify')
-    .description('verify the whole running log, or an export (folder, tar) or URL with the offline verifier')
+    .description(
+      'verify the whole running log, or an export (folder, tar) or URL with the offline verifier; exits with 6 if it has no key to trust',
+    )
     .argument('[file]', 'an export (folder or tar), or https://HOST/v1/audit/log; without it, the running log')
-    .option('--vkey <key...>', 'keys to trust; for an export or URL')
-    .option('--state <file>', 'file that keeps the last verified state of the log; for an export or URL')
+    .option('--vkey <key...>', 'keys to trust, obtained elsewhere; for an export or URL')
+    .option('--state <file>', 'file that keeps the last verified state of the log and its keys; for an export or URL')
     .option('--complete', 'fail if the export leaves out entries')
     .action((file: string | undefined, _own, command: Command) => {
       const options = command.optsWithGlobals<VerifyOptions>();
@@ -35,6 +39,13 @@ export function registerAuditVerify(audit: Command): void {
       if (options.vkey || options.state || options.complete)
         throw new CommandError(exitCodes.usage, '--vkey, --state and --complete belong to an export', 'name it');
       return withAuditLog((ports) => verifyRunning(ports, createOutput(options)));
+    });
+  audit
+    .command('key')
+    .description('print the verifier keys of the log, to give to auditors: they pin them with --vkey')
+    .action((_own, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      return withAuditLog((ports) => showKey(ports, createOutput(options)));
     });
   audit
     .command('prove')
@@ -45,6 +56,14 @@ export function registerAuditVerify(audit: Command): void {
       const options = command.optsWithGlobals<ProveOptions>();
       return withAuditLog((ports) => prove(ports, createOutput(options), seqOf(seq, 'prove'), options));
     });
+}
+
+/** Prints the keys of the log in use, one a line, for auditors to pin. */
+async function showKey(ports: AuditPorts, output: Output): Promise<void> {
+  const log = (await listOrigins(ports)).at(-1);
+  if (log === undefined) throw auditLogEmpty();
+  const vkeys = (await readVkeysOf(ports, log.origin)).trimEnd().split('\n');
+  output.data({ origin: log.origin, vkeys }, () => vkeys);
 }
 
 type ProveOptions = GlobalOptions & { readonly out: string };
@@ -111,23 +130,27 @@ async function prove(ports: AuditPorts, output: Output, seq: number, options: Pr
   const { out } = options;
   const event = await readEvent(ports, seq);
   if (rehearsed(output, options, `write leaf, proof and key of event ${seq} to ${out}`)) return;
+  const rotations = joinNotes(await ports.auditKeyRotations());
   const contents = {
     leaf: Buffer.from(event.leaf, 'base64'),
     proof: Buffer.from(await proveEvent(ports, seq)),
     vkey: Buffer.from(await readVkeysOf(ports, event.origin)),
+    ...(rotations === '' ? {} : { 'key-rotations': Buffer.from(rotations) }),
   };
   const files = {
     leaf: join(out, `${seq}.leaf`),
     proof: join(out, `${seq}.tlog-proof`),
     vkey: join(out, `${seq}.vkey`),
+    ...(rotations === '' ? {} : { 'key-rotations': join(out, `${seq}.key-rotations`) }),
   };
   await mkdir(out, { recursive: true });
-  for (const name of ['leaf', 'proof', 'vkey'] as const) await writeFile(files[name], contents[name]);
+  for (const [name, bytes] of Object.entries(contents)) await writeFile(files[name as keyof typeof contents]!, bytes);
   const script = relative(process.cwd(), VERIFIER);
   const verify = ['node', script, '--proof', files.proof, '--leaf', files.leaf, '--vkey', files.vkey]
     .map(quoted)
     .join(' ');
-  output.say(`event ${seq} is entry ${event.index} of ${event.origin}; check it offline with:`);
+  output.say(`event ${seq} is entry ${event.index} of ${event.origin}; check it offline with the command below`);
+  output.say('an auditor gives --vkey a key from before, and `--rotations` if it was replaced since');
   output.data({ seq, origin: event.origin, index: event.index, files, verify }, () => [verify]);
 }
 

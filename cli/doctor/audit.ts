@@ -1,6 +1,7 @@
 import { describeLog, type LogDescription } from '#services/domain/audit/seal/describe-log.ts';
+import { listControls } from '#services/domain/compliance/list-controls.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
-import { withAuditLog } from '../audit/ports.ts';
+import { type AuditPorts, withAuditLog } from '../audit/ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 /** Sealing runs every second: if an event waits longer than this, sealing does not work. */
@@ -62,6 +63,25 @@ function sinksResult(log: LogDescription | null): Result {
   return pass(evidence);
 }
 
+const RECOMPUTED = 'audit-log-recomputed';
+
+/** The hourly recomputation of the log, which sees an altered row whether or not anyone reads it. */
+async function recomputedResult(ports: Pick<AuditPorts, 'sql'>): Promise<Result> {
+  const control = (await listControls(ports)).find(({ control_id: id }) => id === RECOMPUTED);
+  if (!control?.check)
+    return warn('the log has not been recomputed yet', 'npm start runs a worker, which recomputes it');
+  const { ended_at: endedAt, population, exception_count: count, exceptions } = control.check;
+  const evidence = `${population} events recomputed at ${endedAt}`;
+  if (control.check.exception_count > 0)
+    return fail(
+      `${evidence}: ${exceptions[0]?.resource} ${count === 1 ? 'is' : `and ${count - 1} more are`} not as sealed`,
+      'run npx sallyport audit verify, and see docs/runbooks/AuditRowAltered.md',
+    );
+  if (control.status !== 'pass')
+    return warn(`${evidence}; ${control.reason ?? control.status}`, 'check that a worker runs');
+  return pass(evidence);
+}
+
 const described = (resultOf: (log: LogDescription | null) => Result) => (): Promise<Result> =>
   withAuditLog(async (ports) => resultOf(await describeLog(ports)));
 
@@ -69,4 +89,5 @@ const described = (resultOf: (log: LogDescription | null) => Result) => (): Prom
 export const auditChecks: readonly Check[] = [
   { name: 'audit log', needs: 'databaseUrl', run: described(logResult) },
   { name: 'audit sinks', needs: 'databaseUrl', run: described(sinksResult) },
+  { name: 'audit recomputed', needs: 'databaseUrl', run: () => withAuditLog(recomputedResult) },
 ];

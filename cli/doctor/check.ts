@@ -1,4 +1,11 @@
-export type Result = { readonly result: 'pass' | 'warn' | 'fail'; readonly evidence: string; readonly fix?: string };
+/** `skip`: not checked, because an earlier check names the cause. */
+export type Result = {
+  readonly result: 'pass' | 'warn' | 'fail' | 'skip';
+  readonly evidence: string;
+  readonly fix?: string;
+  /** Lines below the evidence. */
+  readonly items?: readonly string[];
+};
 export type Check = {
   readonly name: string;
   /** The check is skipped if this store did not answer an earlier check. */
@@ -8,4 +15,5 @@ export type Check = {
 
 export const pass = (evidence: string): Result => ({ result: 'pass', evidence });
 export const warn = (evidence: string, fix: string): Result => ({ result: 'warn', evidence, fix });
+export const skip = (evidence: string): Result => ({ result: 'skip', evidence });
 export const fail = (evidence: string, fix: string): Result => ({ result: 'fail', evidence, fix });

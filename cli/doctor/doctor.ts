@@ -16,19 +16,22 @@ import {
 import { findApi } from '../api-client.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type CommandError, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
+import { addressCheck } from './address.ts';
 import { auditChecks } from './audit.ts';
-import { type Check, fail, pass, type Result, warn } from './check.ts';
+import { type Check, fail, pass, warn } from './check.ts';
 import { clientCertificatesCheck } from './client-certificates.ts';
 import { clientsCheck } from './clients.ts';
 import { jobChecks } from './jobs.ts';
 import { limitsCheck } from './limits.ts';
 import { mailCheck } from './mail.ts';
 import { marksCheck } from './marks.ts';
+import { productionCheck } from './production.ts';
 import { redisCheck } from './redis.ts';
 import { rolesCheck } from './roles.ts';
 import { roomResult, writeRefusal } from './room.ts';
+import { runChecks } from './run-checks.ts';
 
 const CLOCK_BOUND_MS = 5_000;
 
@@ -180,50 +183,32 @@ const checks: readonly Check[] = [
       return answer.ok ? pass(evidence) : fail(evidence, 'see the API log for the component that is not ok');
     },
   },
+  addressCheck,
+  productionCheck,
 ];
 
-/** The check that first reported a failure, by message and by store that did not answer. */
-type Reported = Map<string, string>;
-
-async function outcomeOf(check: Check, reported: Reported): Promise<Result> {
-  const notChecked = (first: string): Result => fail(`not checked: see ${first} above`, 'fix that first');
-  const lost = check.needs && reported.get(check.needs);
-  if (lost) return notChecked(lost);
-  try {
-    return await check.run();
-  } catch (err) {
-    if (err instanceof ConfigError)
-      return fail('not checked: the configuration is refused', 'fix it first (see above)');
-    const { message, fix, exitCode } = err as CommandError;
-    const first = reported.get(message);
-    if (first !== undefined) return notChecked(first);
-    reported.set(message, check.name);
-    if (check.needs && exitCode === exitCodes.unreachable) reported.set(check.needs, check.name);
-    return fail(message, fix ?? 'see the message');
-  }
-}
+const line = (output: Output, word: string, name: string, evidence: string): string =>
+  `${output.bold(word.padEnd(4))}  ${name.padEnd(14)}  ${evidence}`;
 
 async function doctor(output: Output): Promise<void> {
-  const results: ({ name: string } & Result)[] = [];
-  const reported: Reported = new Map();
-  for (const check of checks) {
-    const outcome = await outcomeOf(check, reported);
-    results.push({ name: check.name, ...outcome });
-    const { result, evidence, fix } = outcome;
-    // Results are printed one by one: a check of a store that does not answer takes until its timeout.
-    output.lines([
-      `${output.bold(result.padEnd(4))}  ${check.name.padEnd(14)}  ${evidence}`,
-      ...(fix ? [`      ${' '.repeat(14)}  fix: ${fix}`] : []),
-    ]);
-  }
+  // Results are printed one by one: a check of a store that does not answer takes until its timeout.
+  const results = await runChecks(checks, ({ name, result, evidence, fix, items = [] }) => {
+    if (result === 'skip') return;
+    const below = [...items.map((item) => `- ${item}`), ...(fix ? [`fix: ${fix}`] : [])];
+    output.lines([line(output, result, name, evidence), ...below.map((text) => `      ${' '.repeat(14)}  ${text}`)]);
+  });
+  const skipped = results.filter(({ result }) => result === 'skip').map(({ name }) => name);
+  if (skipped.length > 0) output.lines([line(output, 'skip', `not checked (${skipped.length})`, skipped.join(', '))]);
   output.json({ checks: results });
   if (results.some(({ result }) => result === 'fail')) process.exitCode = exitCodes.checkFailed;
 }
 
-/** `sallyport doctor`: prints pass, warn or fail for each check, with evidence and one exact fix; exit code 1 on a fail. */
+/**
+ * `sallyport doctor`: prints pass, warn or fail for each check, with evidence and one exact fix, and which were not
+ * checked because of an earlier failure; exit code 1 on a fail.
+ */
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('check settings, stores, keys and the running API')
     .action((_own, command: Command) => doctor(createOutput(command.optsWithGlobals<GlobalOptions>())));
 }

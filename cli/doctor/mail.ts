@@ -41,6 +41,7 @@ type MailWay = {
 /** Checks that mails can be sent and that none waits. */
 export const mailCheck: Check = {
   name: 'mail',
+  needs: 'databaseUrl',
   run: async () => {
     const { mail, server } = loadConfig(process.env);
     const { smtpUrl, from } = mail;

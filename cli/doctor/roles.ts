@@ -49,6 +49,7 @@ export function rolesResult({ login, roles, isMember, isOwner }: RoleFacts, isPr
 /** Checks the rights of the processes on the audit log. */
 export const rolesCheck: Check = {
   name: 'database roles',
+  needs: 'databaseUrl',
   run: () =>
     withDatabase(
       async ({ sql }) => {

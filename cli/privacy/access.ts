@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
 import { showUser } from '#services/domain/identity/users/read-users.ts';
 import {
   addRestrictionEndpoint,
@@ -107,12 +108,12 @@ function registerBreakGlass(breakGlass: Command): void {
         .choices(['justified', 'unjustified'])
         .makeOptionMandatory(),
     )
-    .requiredOption('--reviewer <user_id>', 'user who reviewed it')
+    .requiredOption('--reviewer <user>', 'user who reviewed it, by id or e-mail address')
     .action((asked: string, _own, command: Command) =>
       onAccounts<ReviewOptions>(command, async (ports, output, options) => {
         const id = uuidOf(asked, 'sallyport privacy break-glass list');
         const { outcome, reason } = options;
-        const { id: reviewer } = await showUser(ports, options.reviewer);
+        const { id: reviewer } = await showUser(ports, await findUserId(ports, options.reviewer));
         const act = () => reviewBreakGlass(ports, { id, outcome, reason, reviewer }, caller);
         await actAsked(output, options, `record that the emergency access ${id} was ${outcome}`, act, (row) => [
           breakGlassLine(row),

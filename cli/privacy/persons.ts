@@ -29,6 +29,7 @@ import {
   rehearsed,
 } from '../admin.ts';
 import { checked, instantOf, uuidOf } from '../arguments.ts';
+import { systemCaller } from '../database-ports.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import type { GlobalOptions } from '../output.ts';
 import {
@@ -67,7 +68,7 @@ export function registerPersons(privacy: Command): void {
       onDatabase<GlobalOptions & { readonly out?: string }>(command, async (ports, output, { out }) => {
         const id = uuidOf(asked, 'sallyport privacy export');
         if (out !== undefined) {
-          const found = await readExport(withPhiKeys(ports), id);
+          const found = await readExport(withPhiKeys(ports), id, systemCaller('sallyport privacy request'));
           await writeFile(out, `${JSON.stringify(found, null, 2)}\n`, { mode: 0o600 });
           output.say(`wrote ${out}`);
         }

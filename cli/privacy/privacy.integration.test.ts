@@ -177,7 +177,7 @@ describe('sallyport privacy', () => {
 
   test.each([
     [['--help'], /break-glass/],
-    [['break-glass', 'review', '--help'], /--reviewer <user_id>/],
+    [['break-glass', 'review', '--help'], /--reviewer <user>/],
     [['retention', 'run', '--help'], /--dry-run/],
   ])('%j shows the options', async (args, shown) => {
     const { code, out } = await privacy(...args);

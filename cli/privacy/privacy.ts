@@ -5,11 +5,7 @@ import { registerRetention } from './retention.ts';
 
 /** `sallyport privacy …`, directly on the database. */
 export function registerPrivacy(program: Command): void {
-  const privacy = program
-    .command('privacy')
-    .description(
-      'manage access to health data of persons: accesses, policies, break-glass, restrictions, disclosures, consents, export, delete, request, holds, retention',
-    );
+  const privacy = program.command('privacy');
   registerAccess(privacy);
   registerPersons(privacy);
   registerRetention(privacy);

@@ -3,6 +3,7 @@ import type { AccountDetailView, AccountView } from '#services/domain/identity/a
 import { resetFactors } from '#services/domain/identity/factors/reset-factors.ts';
 import { grantRole, removeRole } from '#services/domain/identity/users/assign-role.ts';
 import { deleteUser, disableUser, enableUser } from '#services/domain/identity/users/disable-user.ts';
+import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
 import { listUsers, showUser } from '#services/domain/identity/users/read-users.ts';
 import {
   type ActOptions,
@@ -22,6 +23,9 @@ import { mailer } from '../mailer.ts';
 import type { GlobalOptions } from '../output.ts';
 
 const caller = systemCaller('sallyport users');
+
+/** An argument that `findUserId` reads. */
+export const USER = 'user id or e-mail address';
 
 type Filters = ListOptions & {
   readonly emailPrefix?: string;
@@ -50,6 +54,7 @@ function accountState(user: AccountDetailView): string[] {
       : `locked until ${user.locked_until}`;
   return [
     `sessions ${user.sessions}  token families ${user.logins}  last sign-in ${user.last_login_at ?? 'never'}`,
+    `e-mail address ${user.email_verified_at === null ? 'not verified' : `verified ${user.email_verified_at}`}${user.invited_roles.length > 0 ? `  invited as ${user.invited_roles.join(',')}` : ''}`,
     `password ${lock}  wrong ${user.failed_logins}  changed ${user.password_changed_at ?? 'never'}`,
     `factors totp ${totp ? 'yes' : 'no'}  passkeys ${passkeys}  recovery codes ${codes}`,
   ];
@@ -80,10 +85,13 @@ export function registerUserAdmin(users: Command): void {
   users
     .command('show')
     .description('show an account: sessions, token families, locks and second factors')
-    .argument('<user_id>')
-    .action((userId: string, _own, command: Command) =>
+    .argument('<user>', USER)
+    .action((user: string, _own, command: Command) =>
       onAccounts<GlobalOptions>(command, async (ports, output) => {
-        output.data(await showUser(ports, userId), (user) => [line(user), ...accountState(user)]);
+        output.data(await showUser(ports, await findUserId(ports, user)), (shown) => [
+          line(shown),
+          ...accountState(shown),
+        ]);
       }),
     );
   for (const [verb, work, description] of [
@@ -92,21 +100,21 @@ export function registerUserAdmin(users: Command): void {
   ] as const)
     addReason(users.command(verb))
       .description(description)
-      .argument('<user_id>')
-      .action((userId: string, _own, command: Command) =>
+      .argument('<user>', USER)
+      .action((user: string, _own, command: Command) =>
         onAccounts<ActOptions>(command, async (ports, output, options) => {
-          const { email } = await showUser(ports, userId);
+          const { id: userId, email } = await showUser(ports, await findUserId(ports, user));
           const act = () => work({ ...ports, ...noNotices }, { userId, reason: options.reason }, caller);
           await actAsked(output, options, `${verb} ${email}`, act, (user) => [line(user)]);
         }),
       );
   addReason(users.command('reset-factors'))
     .description('remove a lost authenticator app from an account; its owner is notified by mail, and its sessions end')
-    .argument('<user_id>')
+    .argument('<user>', USER)
     .option('--passkeys', 'also remove every passkey, leaving only the password')
-    .action((userId: string, _own, command: Command) =>
+    .action((user: string, _own, command: Command) =>
       onAccounts<ActOptions & { passkeys?: boolean }>(command, async (ports, output, options) => {
-        const { email } = await showUser(ports, userId);
+        const { id: userId, email } = await showUser(ports, await findUserId(ports, user));
         const { reason, passkeys = false } = options;
         const act = () => resetFactors({ ...ports, ...noNotices, ...mailer() }, { userId, reason, passkeys }, caller);
         const what = `remove the authenticator app${passkeys ? ' and every passkey' : ''} from ${email}`;
@@ -115,10 +123,10 @@ export function registerUserAdmin(users: Command): void {
     );
   addReason(users.command('delete'))
     .description('delete an account with its sessions and tokens')
-    .argument('<user_id>')
-    .action((userId: string, _own, command: Command) =>
+    .argument('<user>', USER)
+    .action((user: string, _own, command: Command) =>
       onAccounts<ActOptions>(command, async (ports, output, options) => {
-        const { email } = await showUser(ports, userId);
+        const { id: userId, email } = await showUser(ports, await findUserId(ports, user));
         const act = async () => {
           await deleteUser({ ...ports, ...noNotices }, { userId, reason: options.reason }, caller);
           return { deleted: userId };
@@ -129,18 +137,18 @@ export function registerUserAdmin(users: Command): void {
   users
     .command('roles')
     .description('show, grant or remove roles of an account (browser sessions get a new role within five minutes)')
-    .argument('<user_id>')
+    .argument('<user>', USER)
     .option('--reason <text>', 'reason, for the audit log', '')
     .addOption(new Option('--grant <role>', 'role to grant').conflicts('remove'))
     .addOption(new Option('--remove <role>', 'role to remove; existing tokens are revoked'))
-    .action((userId: string, _own, command: Command) =>
+    .action((user: string, _own, command: Command) =>
       onAccounts<ActOptions & { grant?: string; remove?: string }>(command, async (ports, output, options) => {
-        const user = await showUser(ports, userId);
+        const { id: userId, email, roles: held } = await showUser(ports, await findUserId(ports, user));
         const role = options.grant ?? options.remove;
-        if (role === undefined) return output.data({ roles: user.roles }, ({ roles }) => roles);
+        if (role === undefined) return output.data({ roles: held }, ({ roles }) => roles);
         const [work, what] = options.grant
-          ? [grantRole, `give ${user.email} the role ${role}`]
-          : [removeRole, `remove the role ${role} from ${user.email}`];
+          ? [grantRole, `give ${email} the role ${role}`]
+          : [removeRole, `remove the role ${role} from ${email}`];
         const act = () => work({ ...ports, ...noNotices }, { userId, role, reason: options.reason }, caller);
         await actAsked(output, options, what, act, (changed) => [line(changed)]);
       }),

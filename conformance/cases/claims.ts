@@ -2,18 +2,18 @@ import { AUDIENCE, type Group, ISSUER, NOW, token, type VectorOptions, vector } 
 
 const required = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti'];
 
-/** Values of the wrong type; a verifier that converts them decides by its language's rules. */
+/** Values of the wrong type, which a language may convert by its own rules; and ids that a store would cut at NUL. */
 const wrong: Readonly<Record<string, readonly unknown[]>> = {
   iss: [null, 1, '', [ISSUER], {}],
   aud: [null, 1, '', [], {}, [1], [''], [AUDIENCE, 1], [AUDIENCE, '']],
-  sub: [null, 1, '', [], {}],
-  client_id: [null, 1, '', ['web']],
-  jti: [null, 1, '', ['x']],
+  sub: [null, 1, '', [], {}, 'user\0', '\0'],
+  client_id: [null, 1, '', ['web'], 'web\0'],
+  jti: [null, 1, '', ['x'], 'x\0'],
   iat: [null, String(NOW), -1, 1.5, [NOW]],
   exp: [null, '9', -1, 1e308, NOW + 900.5, [NOW + 900], true],
   nbf: [null, String(NOW), -1, 1.5],
-  sid: [null, 1, ''],
-  fid: [null, 1, ''],
+  sid: [null, 1, '', 's\0'],
+  fid: [null, 1, '', 'f\0'],
   scope: [null, 1, ['tasks:read']],
   roles: [null, 'user', [1]],
   permissions: [null, 'tasks:read', [1], {}],

@@ -4,7 +4,7 @@ import { createMemoryStore } from './event-store.ts';
 import { createEventReceiver } from './receiver.ts';
 
 const port = Number(process.env.RECEIVER_PORT || 8100);
-const api = process.env.BETTER_AUTH_URL || 'http://127.0.0.1:3000';
+const api = process.env.BETTER_AUTH_URL || 'http://localhost:3000';
 const url = process.env.RECEIVER_URL || `http://127.0.0.1:${port}/events`;
 
 const store = createMemoryStore(({ type, subject, data }, isLate) => {

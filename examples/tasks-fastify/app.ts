@@ -4,6 +4,8 @@ import { authOf, protect, type Verifier } from './sallyport.ts';
 import type { NewTask, TaskChanges, TaskStore } from './tasks.store.ts';
 
 const BODY_LIMIT_BYTES = 16_384;
+/** Node's own 16 KB would answer a longer token with 431, before the verifier can answer 401. */
+const HEADER_LIMIT_BYTES = 65_536;
 const TASK_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Without NUL, which PostgreSQL cannot store, and without halves of surrogate pairs. */
@@ -39,6 +41,7 @@ export type AppOptions = {
 /** The tasks API: each user reads and writes only their own tasks. */
 export function createApp({ verifier, tasks, corsOrigins = [], publicUrl }: AppOptions): FastifyInstance {
   const app = fastify({
+    http: { maxHeaderSize: HEADER_LIMIT_BYTES },
     bodyLimit: BODY_LIMIT_BYTES,
     exposeHeadRoutes: false,
     requestTimeout: 10_000,

@@ -8,7 +8,7 @@ export default defineConfig({
   integrations: [react()],
   env: {
     schema: {
-      SALLYPORT_URL: envField.string({ context: 'server', access: 'secret', default: 'http://127.0.0.1:3000' }),
+      SALLYPORT_URL: envField.string({ context: 'server', access: 'secret', default: 'http://localhost:3000' }),
       CLIENT_ID: envField.string({ context: 'server', access: 'secret' }),
       CLIENT_SECRET: envField.string({ context: 'server', access: 'secret' }),
     },

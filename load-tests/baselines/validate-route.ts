@@ -48,6 +48,7 @@ async function start({ issuer, kid, publicKey }: Command): Promise<string> {
     session: async () => null,
     assertion: () => Promise.reject(new Error('no assertion')),
     certificate: () => undefined,
+    confirmNewest: async () => {},
     csrfPasses: () => false,
   });
   tokensRoutes({ app: app.fastify, callers, bound: app.bound }, ports(issuer, kid, createPublicKey(publicKey)));

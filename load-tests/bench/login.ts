@@ -4,7 +4,7 @@ import { requireClean, streamOf } from '../lib/generator.ts';
 import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
 import { accounts, LOAD_PASSWORD, measureClosed, ratioDetail, raw, targetOf } from './setup.ts';
 
-/** One is hashed while the next waits: more would be turned away where hashing at the lowest priority gets few turns. */
+/** One is hashed while the next waits: more would be turned away where hashing at low priority gets few turns. */
 const CONNECTIONS_PER_CORE = 2;
 /** A hash takes a quarter of a second: fewer seconds would count too few of them. */
 const LEAST_SECONDS = 8;
@@ -94,7 +94,7 @@ export const login: Bench = {
         unit: 'per second',
         value: medianOf(rounds, ({ bcrypt, ours }) => ours.perSecond / bcrypt.perSecond),
         measured: {},
-        detail: 'hashing runs at the lowest priority: whatever else runs here takes from it alone',
+        detail: 'hashing runs at low priority: whatever else runs here takes from it first',
       },
     ];
   },

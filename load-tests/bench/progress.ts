@@ -107,7 +107,7 @@ export const progress: Bench = {
         unit: 'per second',
         value: medianOf(rounds, ({ on: ours, off: base }) => ours.perSecond / base.perSecond),
         measured: {},
-        detail: 'hashing runs at the lowest priority: whatever else runs here takes from it alone',
+        detail: 'hashing runs at low priority: whatever else runs here takes from it first',
       },
     ];
   },

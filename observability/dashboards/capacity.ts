@@ -126,6 +126,18 @@ export const capacity: DashboardDefinition = {
           traces: '{ span.http.route =~ "/api/auth/sign.*" }',
         },
         {
+          title: 'Share of a core that a hash gets',
+          description:
+            'Processor time of hashing, divided by the time that it took. Near 1, the children have the cores to themselves; below a quarter, other processes take them, and sign-ins are slow.',
+          unit: 'percentunit',
+          queries: [
+            {
+              expr: 'sum by (instance) (rate(sallyport_hash_processor_seconds_total[$__rate_interval])) / sum by (instance) (rate(sallyport_hash_duration_seconds_sum[$__rate_interval]))',
+              legend: '{{instance}}',
+            },
+          ],
+        },
+        {
           title: 'Hashing by outcome',
           description:
             'Hashing jobs per second. Full (the queue was full) and expired (it waited too long) are requests refused with 503.',

@@ -87,6 +87,29 @@ export const compliance: DashboardDefinition = {
           logs: WORKER_LOGS,
         },
         {
+          title: 'Rows refused, 1 h',
+          description:
+            'Outbox rows about keys that the vault does not have. Each was sealed as `audit.row_refused`; an alert pages at one.',
+          unit: 'none',
+          kind: 'stat',
+          width: 6,
+          badFrom: 1,
+          queries: [{ expr: 'sum(increase(sallyport_audit_rows_refused_total[1h])) or vector(0)', legend: 'refused' }],
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
+        },
+        {
+          title: 'Altered rows read, 1 h',
+          description: 'Reads of sealed events whose row differs from what was sealed. An alert pages at one.',
+          unit: 'none',
+          kind: 'stat',
+          width: 6,
+          badFrom: 1,
+          queries: [{ expr: 'sum(increase(sallyport_audit_rows_altered_total[1h])) or vector(0)', legend: 'read' }],
+          traces: SEAL_TRACES,
+          logs: WORKER_LOGS,
+        },
+        {
           title: 'Leaves in the log',
           description:
             'Number of events in the audit log in use. It only grows. A drop means that a new log was begun after events were lost.',

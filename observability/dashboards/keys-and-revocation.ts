@@ -123,6 +123,19 @@ export const keysAndRevocation: DashboardDefinition = {
           ],
         },
         {
+          title: 'Worst directory staleness',
+          description:
+            'Time since the copy that is furthest behind confirmed its clients, roles and permissions. Past the bound (2 s) that copy authenticates no client and decides no permission; it still validates tokens.',
+          unit: 's',
+          badFrom: 2,
+          queries: [
+            {
+              expr: 'max by (instance, process) (sallyport_directory_staleness_seconds)',
+              legend: '{{instance}} {{process}}',
+            },
+          ],
+        },
+        {
           title: 'Revocation latency, p99',
           description:
             'Time from the commit of a revocation until a copy enforces it, by the path it arrived on. The objective is one second.',

@@ -5,6 +5,16 @@ export const auditEventsSealed = defineCounter({
   help: 'Events appended to the sealed log.',
 });
 
+export const auditRowsRefused = defineCounter({
+  name: 'sallyport_audit_rows_refused',
+  help: 'Outbox rows that were sealed as `audit.row_refused`, because they are about a key that the vault does not have.',
+});
+
+export const auditRowsAltered = defineCounter({
+  name: 'sallyport_audit_rows_altered',
+  help: 'Sealed events that were read and whose row differs from what was sealed. Counts every read.',
+});
+
 export const auditLag = defineHistogram({
   name: 'sallyport_audit_lag_seconds',
   help: 'Time from an event until it is sealed.',

@@ -1,3 +1,4 @@
+import './access.ts';
 import './api-keys.ts';
 import './audit.ts';
 import './cleanup.ts';

@@ -59,6 +59,12 @@ export const hashDuration = defineHistogram({
   buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
 });
 
+export const hashProcessorTime = defineCounter({
+  name: 'sallyport_hash_processor_seconds',
+  help: 'Processor time of password hashing. Divided by the sum of the duration: the share of a core that a hash got.',
+  unit: 's',
+});
+
 export const hashJobs = defineCounter({
   name: 'sallyport_hash_jobs',
   help: 'Password hashing jobs by outcome; full, expired and cancelled jobs never began.',

@@ -37,6 +37,13 @@ const uptime = defineGauge({
   otel: { name: 'process.uptime' },
 });
 
+/** Alerts about duties of production are not raised for processes of the development profile. */
+export const profileInUse = defineGauge({
+  name: 'sallyport_profile',
+  help: '1 for the safety profile (SALLYPORT_PROFILE) of the process.',
+  labels: { profile: ['development', 'staging', 'production'] },
+});
+
 const heap = defineGauge({
   name: 'nodejs_heap_bytes',
   help: 'JavaScript heap: used, committed, and the limit at which the process crashes.',

@@ -4,7 +4,7 @@ import { defineGauge } from './instruments.ts';
 export const componentReady = defineGauge({
   name: 'sallyport_component_ready',
   help: '1 when the component is healthy, otherwise 0, as in /readyz. Redis at 0 is degraded, not down.',
-  labels: { component: ['postgres', 'keys', 'revocations', 'redis'] },
+  labels: { component: ['postgres', 'keys', 'revocations', 'directory', 'redis'] },
 });
 
 export const stateRewound = defineGauge({

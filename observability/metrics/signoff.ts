@@ -2,6 +2,6 @@ import { defineCounter } from './instruments.ts';
 
 export const signOffEvents = defineCounter({
   name: 'sallyport_signoffs',
-  help: 'Sign-offs by what happened: requested, one approval, denied, the act started, refused to start, ended or failed.',
-  labels: { event: ['requested', 'approval', 'denied', 'started', 'refused', 'done', 'failed'] },
+  help: 'Sign-offs by what happened: requested, one approval, an approval that was removed, denied, the act started, refused to start, ended or failed.',
+  labels: { event: ['requested', 'approval', 'approval_void', 'denied', 'started', 'refused', 'done', 'failed'] },
 });

@@ -20,17 +20,22 @@ type Schema = {
 };
 type Content = Readonly<Record<string, { readonly schema?: Schema }>>;
 type Parameter = { readonly in: string; readonly name: string; readonly required?: boolean; readonly schema: Schema };
+type Reference = { readonly $ref: string };
 type Operation = {
   readonly summary?: string;
-  readonly parameters?: readonly Parameter[];
+  readonly parameters?: readonly (Parameter | Reference)[];
   readonly requestBody?: { readonly required?: boolean; readonly content: Content };
   readonly responses: Readonly<Record<string, { readonly content?: Content }>>;
 };
 export type OpenApi = {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Schema>>;
+    readonly parameters: Readonly<Record<string, Parameter>>;
+  };
 };
 
+const namedBy = (reference: string): string => reference.slice(reference.lastIndexOf('/') + 1);
 const literal = (value: unknown): string => JSON.stringify(value);
 const nameOf = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : literal(name));
 const union = (types: readonly string[]): string => [...new Set(types)].join(' | ') || 'never';
@@ -50,7 +55,7 @@ function objectType({ properties = {}, required = [], additionalProperties }: Sc
 
 /** The type of a value that a schema describes. Bounds and patterns have no type. */
 export function typeOf(schema: Schema): string {
-  if (schema.$ref !== undefined) return schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1);
+  if (schema.$ref !== undefined) return namedBy(schema.$ref);
   if ('const' in schema) return literal(schema.const);
   if (schema.enum) return union(schema.enum.map(literal));
   const variants = schema.anyOf ?? schema.oneOf;
@@ -117,8 +122,15 @@ function bodyOf({ requestBody }: Operation): string[] {
   );
 }
 
-const isIdempotent = ({ parameters = [] }: Operation): boolean =>
+const isIdempotent = (parameters: readonly Parameter[]): boolean =>
   parameters.some(({ in: place, name }) => place === 'header' && name === 'Idempotency-Key');
+
+/** A named shape. Only problems have codes of the catalogue; other members `code` are of users and clients. */
+const namedType = ([name, schema]: [string, Schema]): string => {
+  const type = typeOf(schema);
+  const isProblem = name === 'Problem' || name === 'OAuthProblem';
+  return `export type ${name} = ${isProblem ? type.replace('readonly code: string', 'readonly code: ProblemCode') : type};\n`;
+};
 
 /** `sdks/client/src/generated/api.ts`. */
 export function clientTypes(document: OpenApi, errors: readonly ErrorDefinition[]): string {
@@ -129,7 +141,9 @@ export function clientTypes(document: OpenApi, errors: readonly ErrorDefinition[
       const answer = answerOf(operation);
       if (answer === undefined) continue;
       const name = `${method.toUpperCase()} ${path}`;
-      const { parameters = [] } = operation;
+      const parameters = (operation.parameters ?? []).map((parameter) =>
+        '$ref' in parameter ? document.components.parameters[namedBy(parameter.$ref)]! : parameter,
+      );
       const input = [
         ...groupOf(
           'path',
@@ -141,7 +155,7 @@ export function clientTypes(document: OpenApi, errors: readonly ErrorDefinition[
         ),
         ...bodyOf(operation),
       ];
-      if (isIdempotent(operation)) keyed.push(name);
+      if (isIdempotent(parameters)) keyed.push(name);
       operations.push(
         ...(operation.summary ? [`  /** ${operation.summary.replaceAll('*/', '* /')} */`] : []),
         `  ${literal(name)}: { readonly input: ${input.length > 0 ? `{ ${input.join('; ')} }` : '{}'}; readonly answer: ${answer} };`,
@@ -155,10 +169,7 @@ export function clientTypes(document: OpenApi, errors: readonly ErrorDefinition[
     '/** Every code of a problem. */',
     `export type ProblemCode =\n${codes.map((code) => `  | ${literal(code)}`).join('\n')};`,
     '',
-    ...Object.entries(document.components.schemas).map(
-      ([name, schema]) =>
-        `export type ${name} = ${typeOf(schema).replace('readonly code: string', 'readonly code: ProblemCode')};\n`,
-    ),
+    ...Object.entries(document.components.schemas).map(namedType),
     '/** What each operation takes and returns, by method and path. */',
     'export type Operations = {',
     ...operations,

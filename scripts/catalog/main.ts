@@ -5,7 +5,11 @@ import { jobs } from '#jobs/schedules.ts';
 import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { controls } from '#services/domain/compliance/controls/all.ts';
+import { taskTools } from '#services/mcp/task-shapes.ts';
+import { plainTools } from '#services/mcp/task-tools.ts';
+import { tools } from '#services/mcp/tools.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
+import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
@@ -62,6 +66,7 @@ async function pages(): Promise<Record<string, string>> {
     '.env.example': envExample(),
     'conformance/contract.json': verifierContractJson(),
     'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results')),
+    'docs/reference/authority.md': authorityPage(endpoints, [...tools, ...taskTools, ...plainTools]),
     'docs/reference/audit-events.md': auditEventsPage(events),
     'docs/reference/compliance-controls.md': controlsPage(controls),
     'docs/reference/compliance-responsibilities.md': responsibilitiesPage(controls),

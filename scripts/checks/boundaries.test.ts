@@ -60,6 +60,7 @@ const planted: Record<string, string> = {
 };
 const order = [
   'jws',
+  'authority',
   'shared',
   'audit',
   'keys',

@@ -228,6 +228,8 @@ describe('mounted configuration', () => {
     for (const [job, name] of [[api, 'api'] as const, [worker, 'worker'] as const, [mcp, 'mcp'] as const])
       expect(job).toMatchObject({
         job_name: `sallyport-${name}`,
+        // Else alerts by the label `job` name the scraped process, not the job that fails.
+        honor_labels: true,
         dns_sd_configs: [{ names: [name], type: 'A', port: Number(compose.services[name]?.environment?.METRICS_PORT) }],
       });
     expect(collector?.job_name).toBe('collector');

@@ -17,9 +17,8 @@ const OUTSIDE = [
 
 /** Code that decides about access: every line, function and branch. New files in these folders are included. */
 const AUTHENTICATION = [
-  'services/domain/{access,api-keys,identity,jws,keys,limits,oauth,tokens}/**',
+  'services/domain/{access,api-keys,authority,identity,jws,keys,limits,oauth,tokens}/**',
   'services/api/requests/{browser-rules,caller,client-certificate,credentials,still-allowed}.ts',
-  'services/domain/shared/{ownership,step-up}.ts',
   'services/embedding/authentication-middleware.ts',
   'services/platform/hasher/{equal-cost,normalise-password,schemes}.ts',
 ];

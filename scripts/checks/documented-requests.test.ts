@@ -47,6 +47,9 @@ function requestsOf(page: string): Shown[] {
   const commands = [...text.matchAll(CURL)].flatMap(([command]) => {
     const address = API.exec(command)?.[1];
     if (address === undefined) return [];
+    // A form, which the contract of an OAuth endpoint describes by its fields.
+    if (/ (?:-d \w+=|--data-urlencode )/.test(command))
+      return [{ page, method: 'POST', address, body: undefined, status: undefined }];
     const sent = /(?:-d|--json) (?:'([^']*)'|"((?:\\"|[^"])*)")/.exec(command);
     const body =
       sent?.[1] ??

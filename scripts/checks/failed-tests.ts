@@ -35,3 +35,7 @@ export function failuresOf(report: TestReport, root: string): string[] {
     return tests.map((test) => `${name} › ${test.fullName}\n${firstLines((test.failureMessages ?? []).join('\n'))}`);
   });
 }
+
+/** The files of a run that failed, in a test or outside of its tests. */
+export const failedFilesOf = ({ testResults = [] }: TestReport): string[] =>
+  testResults.filter(({ status }) => status === 'failed').map(({ name }) => name);

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { tour } from '#services/supervisor/ready.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
+import { runCli } from '#testing/processes/run-cli.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -55,13 +56,34 @@ test('the README tour runs as printed', { timeout: 300_000 }, async ({ signal })
   expect(output).toMatch(/^4\. approve +qa \S+: pending\n5\. approve +architect \S+: approved$/m);
   expect(output).toMatch(/^6\. altered +409 signoff_arguments_changed$/m);
   expect(output).toMatch(/^7\. run once +200, and the second time 409 signoff_not_runnable$/m);
-  expect(output).toMatch(/^8\. receipt +qa \S+, architect \S+\nverified \S+: entry \d+ of \d+$/m);
+  expect(output).toMatch(/^8\. incident +\S+ agent_anomaly: .*closed/m);
+  expect(output).toMatch(/^9\. receipt +qa \S+, architect \S+\nverified \S+: entry \d+ of \d+$/m);
   expect(output).toMatch(/^revoked$/m);
   expect(output).toMatch(/^active$/m);
   expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
   expect(output).toMatch(/^verified \S+: \d+ entries, root /m);
   expect(output).toMatch(/^valid +\d+ events$/m);
   expect(code, output).toBe(0);
+});
+
+test('after the tours no incident is open, no alert about it pages, and doctor lists each red control as missing for production', async () => {
+  const ask = async (...args: string[]) =>
+    JSON.parse((await runCli([...args, '--json'], { SALLYPORT_DATA_DIR: product.dataDir })).out);
+  expect((await ask('incidents', 'list', '--state', 'open')).incidents).toEqual([]);
+  const { checks } = (await ask('doctor')) as {
+    checks: readonly { name: string; result: string; items?: readonly string[] }[];
+  };
+  expect(checks.filter(({ result }) => result === 'fail')).toEqual([]);
+  const listed = checks.find(({ name }) => name === 'production')?.items ?? [];
+  const text = await (await fetch(product.metrics)).text();
+  expect(text).toMatch(/^sallyport_profile\{.*profile="development".*\} 1$/m);
+  const red = [...text.matchAll(/^sallyport_compliance_control_pass\{.*control="([^"]+)".*\} 0$/gm)].map(
+    ([, name]) => name,
+  );
+  expect(red.length).toBeGreaterThan(0);
+  const missing = (name: string) => listed.some((item) => item.startsWith(`${name}: `));
+  // The derived key-encryption key is listed by its setting.
+  expect(red.filter((name) => !missing(name === 'key-custody' ? 'KEY_ENCRYPTION_KEY' : name!))).toEqual([]);
 });
 
 test('the five lines of the banner end in a token validated, revoked, refused, and an audit proof verified', async ({

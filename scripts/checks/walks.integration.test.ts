@@ -46,11 +46,13 @@ const everyWrite = (): string[] => filesIn(/\*\*A request that writes\*\*.*/.exe
 
 /** Enqueues the sealing of the audit event, before or after the response. */
 const AFTERWARDS = 'services/platform/queue/producer.ts';
+/** Runs by a timer that an idle copy may not reach in the time that it is watched. */
+const NOW_AND_THEN = 'services/domain/api-keys/api-key-uses.ts';
 
 /** Files that ran but are not named, and named files that did not run; files that timers run too are in neither list. */
 function differences(name: string, named: readonly string[]) {
   const ran = run[name] ?? [];
-  const idle = [...(run.idle ?? []), AFTERWARDS];
+  const idle = [...(run.idle ?? []), AFTERWARDS, NOW_AND_THEN];
   return {
     unnamed: ran.filter((file) => !named.includes(file) && !idle.includes(file)),
     notRun: named.filter((file) => !ran.includes(file) && !idle.includes(file)),

@@ -77,6 +77,7 @@ export async function startPrometheus(children: Children, folder: string, target
   };
   const job = (name: string, addresses: readonly string[]) => ({
     job_name: name,
+    honor_labels: true,
     static_configs: [{ targets: addresses }],
   });
   writeFileSync(

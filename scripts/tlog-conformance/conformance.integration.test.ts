@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { NoteSigner } from '#services/domain/audit/log/note.ts';
+import { checkpointText } from '#services/domain/audit/log/checkpoint.ts';
+import { type NoteSigner, signNote } from '#services/domain/audit/log/note.ts';
+import { advanceLogKey } from '#services/domain/keys/log/advance-log-key.ts';
 import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
 import { sealInBulk } from '#testing/fixtures/sealed-log.ts';
 import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/harness/api.ts';
-import { createTestPorts, queryRows } from '#testing/harness/ports.ts';
+import { ageLogKeys } from '#testing/harness/log.ts';
+import { createTestPorts, queryRows, testCaller } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { send } from '#testing/http-client.ts';
 import { goProgram } from '../checks/debian-package.ts';
@@ -58,6 +61,22 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** Replaces the log's key twice, and signs the head with the newest key alone. */
+async function replaceKeyTwice(): Promise<void> {
+  const owner = { ...createTestPorts(database.url), vault: api.ports.vault };
+  for (let times = 0; times < 2; times += 1) {
+    await advanceLogKey(owner, { onlyWhenDue: false }, testCaller);
+    await ageLogKeys(owner);
+    await advanceLogKey(owner, { onlyWhenDue: true }, testCaller);
+  }
+  const [head] = await owner.raw<{ root: Buffer }>('SELECT root FROM audit_log');
+  const text = checkpointText({ origin: ORIGIN, size: SIZE, root: head?.root as Buffer });
+  const signers = await createLogSigner(owner).signers(ORIGIN);
+  expect(signers).toHaveLength(1);
+  await owner.raw('UPDATE audit_checkpoints SET note = $1 WHERE size = $2', [signNote(text, signers), SIZE]);
+  await owner.end();
+}
+
 test.skipIf(absent !== null)(
   'Go’s note, formats and merkle libraries verify head, tree, inclusion and consistency of a running log',
   async () => {
@@ -97,5 +116,12 @@ test.skipIf(absent !== null)(
 
     writeFileSync(join(proofs, '1.leaf'), 'another leaf');
     await expect(run(program, [...args, '-proofs', proofs, '-earlier', earlier])).rejects.toThrow(/calculated root/i);
+
+    // With the key of before two replacements, the notes lead to the key that alone signs the head now.
+    await replaceKeyTwice();
+    const led = await run(program, [...args, '-earlier', earlier]);
+    expect(JSON.parse(led.stdout)).toMatchObject({ size: SIZE, consistency: HEADS.length + 1 });
+    await queryRows(database.url, `UPDATE jwks SET rotation_note = NULL WHERE rotation_note IS NOT NULL`);
+    await expect(run(program, args)).rejects.toThrow(/no valid signature|not verified|signature/i);
   },
 );

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -179,6 +181,57 @@ func readProof(text []byte) (index uint64, path [][]byte, checkpoint []byte, err
 	return index, path, checkpoint, nil
 }
 
+// publicKey is the part of a verifier key that does not depend on the name of the log.
+func publicKey(vkey string) string {
+	parts := strings.SplitN(vkey, "+", 3)
+	return parts[len(parts)-1]
+}
+
+// named is a key under the name of another log.
+func named(name, key string) (string, error) {
+	typed, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(typed) != 1+ed25519.PublicKeySize {
+		return "", errors.New("not a verifier key")
+	}
+	return note.NewEd25519VerifierKey(name, ed25519.PublicKey(typed[1:]))
+}
+
+// successors are the keys that signed notes lead to from a trusted key, under the name of the log. A note counts only if
+// the key that it replaces signed it.
+func successors(vkey, origin string, notes []byte) ([]string, error) {
+	parts := strings.Split(string(notes), "\n\n")
+	trusted := []string{vkey}
+	for i := 0; i < len(trusted); i++ {
+		for at := 0; at+1 < len(parts); at += 2 {
+			lines := strings.Split(parts[at], "\n")
+			if len(lines) != 3 || publicKey(lines[1]) != publicKey(trusted[i]) {
+				continue
+			}
+			name := strings.TrimSuffix(lines[0], "/key-rotation")
+			old, err := named(name, publicKey(trusted[i]))
+			if err != nil || name == lines[0] || lines[1] != old {
+				return nil, errors.New("a note in key-rotations does not name a key and its successor")
+			}
+			verifier, err := note.NewVerifier(old)
+			if err != nil {
+				return nil, err
+			}
+			signed := parts[at] + "\n\n" + strings.TrimSuffix(parts[at+1], "\n") + "\n"
+			if _, err := note.Open([]byte(signed), note.VerifierList(verifier)); err != nil {
+				return nil, fmt.Errorf("key-rotations: %w", err)
+			}
+			next, err := named(origin, publicKey(lines[2]))
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(trusted, next) {
+				trusted = append(trusted, next)
+			}
+		}
+	}
+	return trusted, nil
+}
+
 func main() {
 	prefix := flag.String("log", "", "public prefix of the log")
 	vkey := flag.String("vkey", "", "verifier key to trust")
@@ -190,11 +243,21 @@ func main() {
 		check(errors.New("-log, -vkey and -origin are needed; -help says what they are"))
 	}
 
-	verifier := must(note.NewVerifier(*vkey))
+	must(note.NewVerifier(*vkey))
 	s := &server{prefix: *prefix, client: http.Client{Timeout: 20 * time.Second}, tiles: map[string][]byte{}}
+	// Newest key first: it signed the newest head.
+	trusted := must(successors(*vkey, *origin, must(s.get("key-rotations"))))
+	slices.Reverse(trusted)
 	open := func(text []byte) *log.Checkpoint {
-		checkpoint, _, _, err := log.ParseCheckpoint(text, *origin, verifier)
-		return must(checkpoint, err)
+		var failed error
+		for _, key := range trusted {
+			checkpoint, _, _, err := log.ParseCheckpoint(text, *origin, must(note.NewVerifier(key)))
+			if err == nil {
+				return checkpoint
+			}
+			failed = err
+		}
+		return must[*log.Checkpoint](nil, failed)
 	}
 	head := open(must(s.get("checkpoint")))
 	s.size = head.Size

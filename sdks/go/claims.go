@@ -1,6 +1,9 @@
 package verifier
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // Claims are the claims of an access token (RFC 9068 §2.2, and those of Sallyport). Times are Unix seconds. Claims are
 // shared by all requests with the same token: do not change them.
@@ -61,6 +64,12 @@ func countOf(value any) (int64, bool) {
 func textOf(value any) (string, bool) {
 	text, ok := value.(string)
 	return text, ok && text != ""
+}
+
+// idOf is a text that stores and logs keep whole: PostgreSQL refuses NUL, and C libraries end a text at it.
+func idOf(value any) (string, bool) {
+	text, ok := textOf(value)
+	return text, ok && !strings.Contains(text, "\x00")
 }
 
 // claimReader notes whether any claim is absent or of another type.
@@ -130,14 +139,14 @@ func claimsOf(payload object) (*Claims, bool) {
 	claims := &Claims{
 		Issuer:        read(r, "iss", true, textOf),
 		Audience:      read(r, "aud", true, audienceOf),
-		Subject:       read(r, "sub", true, textOf),
-		ClientID:      read(r, "client_id", true, textOf),
+		Subject:       read(r, "sub", true, idOf),
+		ClientID:      read(r, "client_id", true, idOf),
 		IssuedAt:      read(r, "iat", true, countOf),
 		Expires:       read(r, "exp", true, countOf),
-		ID:            read(r, "jti", true, textOf),
+		ID:            read(r, "jti", true, idOf),
 		NotBefore:     read(r, "nbf", false, countOf),
-		SessionID:     read(r, "sid", false, textOf),
-		FamilyID:      read(r, "fid", false, textOf),
+		SessionID:     read(r, "sid", false, idOf),
+		FamilyID:      read(r, "fid", false, idOf),
 		Scope:         read(r, "scope", false, stringOf),
 		Roles:         read(r, "roles", false, listOf(stringOf, 0)),
 		Permissions:   read(r, "permissions", false, listOf(stringOf, 0)),

@@ -30,8 +30,10 @@ type Error struct {
 	Definition
 }
 
-// Error is the title and the code. It never contains a token or a secret.
-func (e *Error) Error() string { return "sallyport: " + e.Title + " (" + string(e.Code) + ")" }
+// Error is the title, the code and what to do. It never contains a token or a secret.
+func (e *Error) Error() string {
+	return "sallyport: " + e.Title + " (" + string(e.Code) + "). " + e.Fix
+}
 
 func refuse(code Code) *Error { return &Error{Code: code, Definition: definitions[code]} }
 

@@ -58,6 +58,7 @@ const (
 	CodeRequestInvalid       Code = "request_invalid"
 	CodeRevocationStateStale Code = "revocation_state_stale"
 	CodeKeyRingBehind        Code = "key_ring_behind"
+	CodeClientRefused        Code = "client_refused"
 	CodeTooManyProofs        Code = "too_many_proofs"
 	CodeMalformed            Code = "malformed"
 	CodeUnknownKey           Code = "unknown_key"
@@ -95,7 +96,7 @@ var definitions = map[Code]Definition{
 		Status:    503,
 		Title:     "Revocations may be outdated",
 		Cause:     "This API process has not reached PostgreSQL for longer than REVOCATION_STALENESS_MS, has not finished loading the revocations after its start, or lost a connection and has not yet confirmed that the database is the same. A verifier package answers so when the last revocations that it read are older than the feed allows and `maxStale`.",
-		Fix:       "Retry after Retry-After; another API process may answer. Operators: check PostgreSQL and /readyz.",
+		Fix:       "Retry after Retry-After; another API process may answer. Operators of the API: check PostgreSQL and /readyz. Operators of a service with a verifier package: its log says why it cannot read revocations.",
 		Retryable: true,
 	},
 	CodeKeyRingBehind: {
@@ -103,6 +104,13 @@ var definitions = map[Code]Definition{
 		Title:     "Signing keys may be outdated",
 		Cause:     "The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.",
 		Fix:       "Retry with the same token after Retry-After; another API process may answer.",
+		Retryable: true,
+	},
+	CodeClientRefused: {
+		Status:    503,
+		Title:     "Client of this service refused",
+		Cause:     "The API refuses the client with which this service reads revocations: it answers 401 if the client is unknown or disabled or its secret is wrong, and 403 if the client lacks the permission revocations:read. Without revocations the service cannot decide about tokens.",
+		Fix:       "Operators of this service: give the verifier the client id and secret of a client that has the credential scope revocations:read. `npx sallyport clients list` shows the clients, and `npx sallyport clients rotate-secret` makes a new secret.",
 		Retryable: true,
 	},
 	CodeTooManyProofs: {
@@ -214,7 +222,14 @@ var definitions = map[Code]Definition{
 		Status:    403,
 		Title:     "Permission missing",
 		Cause:     "The caller is authenticated but not allowed to do this.",
-		Fix:       "Ask an administrator for the permission named in `detail`.",
+		Fix:       "Ask an administrator for the permission that `detail` names, or send the credential that it asks for.",
 		Retryable: false,
 	},
 }
+
+// Lines of the log: one for each change of the feed.
+const (
+	logRefused = "Sallyport verifier: client_refused: {reason}. Operators of this service: give the verifier the client id and secret of a client that has the credential scope revocations:read. `npx sallyport clients list` shows the clients, and `npx sallyport clients rotate-secret` makes a new secret."
+	logStale   = "Sallyport verifier: {code}: {reason}. Until keys and revocations are read, tokens are answered as `onStale` says."
+	logBack    = "Sallyport verifier: keys and revocations are read again."
+)

@@ -20,6 +20,7 @@ type feedReader struct {
 	settings    *settings
 	keys        *keyStore
 	revocations *revocations
+	status      *feedStatus
 	// onAnswer gets each answer that was taken, for a file; nil for none.
 	onAnswer func(jws string)
 	file     fileReader
@@ -34,9 +35,9 @@ type feedReader struct {
 	retryAfter time.Duration
 }
 
-func newFeedReader(s *settings, keys *keyStore, r *revocations, onAnswer func(string)) *feedReader {
+func newFeedReader(s *settings, keys *keyStore, r *revocations, status *feedStatus, onAnswer func(string)) *feedReader {
 	closing, cancel := context.WithCancel(context.Background())
-	return &feedReader{settings: s, keys: keys, revocations: r, onAnswer: onAnswer, readBytes: limitFeedReadBytes, closing: closing, close: cancel}
+	return &feedReader{settings: s, keys: keys, revocations: r, status: status, onAnswer: onAnswer, readBytes: limitFeedReadBytes, closing: closing, close: cancel}
 }
 
 func (f *feedReader) take(jws string) (bool, error) {
@@ -72,6 +73,7 @@ func (f *feedReader) poll() error {
 func (f *feedReader) reportRead() {
 	epoch, _, entries := f.revocations.state()
 	f.settings.OnEvent(Event{Type: "feed_read", Epoch: epoch, Entries: entries})
+	f.status.update(f.revocations.isFresh(), nil)
 }
 
 func (f *feedReader) attempt(work func() error) bool {
@@ -90,6 +92,7 @@ func (f *feedReader) attempt(work func() error) bool {
 	f.mutex.Unlock()
 	if err != nil && f.closing.Err() == nil {
 		f.settings.OnEvent(Event{Type: "feed_failed", Err: err})
+		f.status.update(f.revocations.isFresh(), err)
 	}
 	return err == nil
 }

@@ -29,6 +29,7 @@ type keptAnswer struct {
 type FeedWriter struct {
 	settings  *settings
 	keys      *keyStore
+	status    *feedStatus
 	reading   *writerReading
 	first     chan struct{}
 	isWritten bool
@@ -58,6 +59,7 @@ func WriteFeedFile(options Options) (*FeedWriter, error) {
 		return nil, err
 	}
 	w := &FeedWriter{settings: s, keys: newKeyStore(s), first: make(chan struct{})}
+	w.status = newFeedStatus(s, w.keys)
 	w.reading = w.open()
 	w.closing, w.cancel = context.WithCancel(context.Background())
 	w.ended.Add(1)
@@ -102,7 +104,7 @@ func (w *FeedWriter) run() {
 
 func (w *FeedWriter) open() *writerReading {
 	reading := &writerReading{revocations: newRevocations(w.settings, w.keys), lastEpoch: -1}
-	reading.reader = newFeedReader(w.settings, w.keys, reading.revocations, func(jws string) {
+	reading.reader = newFeedReader(w.settings, w.keys, reading.revocations, w.status, func(jws string) {
 		epoch, _, _ := reading.revocations.state()
 		if next := reading.revocations.next; next != nil {
 			epoch = next.epoch

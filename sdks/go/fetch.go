@@ -14,7 +14,9 @@ import (
 
 // unavailable: the API did not answer 200 in time, or with too much.
 type unavailable struct {
-	message    string
+	message string
+	// status of an answer that was not 200; else 0.
+	status     int
 	retryAfter time.Duration
 	cause      error
 }
@@ -54,7 +56,7 @@ func (s *settings) open(ctx context.Context, method, path, query string, header 
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		wait = time.Duration(min(seconds, limitLongestRetryAfterSeconds)) * time.Second
 	}
-	return nil, &unavailable{message: fmt.Sprintf("%s answered %d", path, response.StatusCode), retryAfter: wait}
+	return nil, &unavailable{message: fmt.Sprintf("%s answered %d", path, response.StatusCode), status: response.StatusCode, retryAfter: wait}
 }
 
 // fetch gives the body of a 200 answer, limited in time and size.

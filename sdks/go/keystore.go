@@ -35,6 +35,8 @@ type keyStore struct {
 	dueAt        float64
 	unknownKidAt float64
 	failures     int
+	// failure is why the last fetch failed; nil after one that did not.
+	failure error
 }
 
 func newKeyStore(s *settings) *keyStore {
@@ -71,6 +73,13 @@ func (k *keyStore) isBehind() bool {
 	return k.failures > 0
 }
 
+// lastFailure is why the last fetch failed; nil after one that did not.
+func (k *keyStore) lastFailure() error {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	return k.failure
+}
+
 // load takes a set of this age, seconds.
 func (k *keyStore) load(text string, age, ttl float64) error {
 	k.mutex.Lock()
@@ -89,7 +98,7 @@ func (k *keyStore) load(text string, age, ttl float64) error {
 		set: set, text: text, loadedAt: loadedAt, freshUntilMonotonic: monotonicSeconds() - age + life,
 	})
 	k.dueAt = loadedAt + ttl
-	k.failures = 0
+	k.failures, k.failure = 0, nil
 	return nil
 }
 
@@ -117,6 +126,7 @@ func (k *keyStore) fetchSet() bool {
 	if err != nil {
 		k.mutex.Lock()
 		k.failures++
+		k.failure = err
 		wait := math.Min(longestKeyWait, firstKeyWait*math.Exp2(float64(k.failures-1)))
 		k.dueAt = s.nowSeconds() + wait
 		k.mutex.Unlock()

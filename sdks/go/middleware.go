@@ -72,6 +72,7 @@ func (v *Verifier) AuthenticateRequest(request *http.Request, route Route) (*Acc
 
 // Protect lets only requests with an accepted token through to the handler, which reads it by FromContext.
 func (v *Verifier) Protect(route Route, handler http.Handler) http.Handler {
+	v.Start()
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		accepted, refusal := v.AuthenticateRequest(request, route)
 		if refusal != nil {

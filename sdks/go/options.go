@@ -3,6 +3,7 @@ package verifier
 import (
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -79,6 +80,9 @@ type Options struct {
 	CacheSize int
 	// OnEvent is called when keys or revocations were read, or could not be. It must return quickly.
 	OnEvent func(Event)
+	// Logger takes the lines of the log: one when the API refuses the client, one when revocations are stale, and one when
+	// they are read again. Default: slog.Default().
+	Logger *slog.Logger
 	// Transport sends the requests to the API. Default: http.DefaultTransport.
 	Transport http.RoundTripper
 	// Now replaces the clock, for tests.
@@ -233,6 +237,9 @@ func settingsOf(options Options) (*settings, error) {
 	}
 	if options.OnEvent == nil {
 		options.OnEvent = func(Event) {}
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
 	}
 	if options.Now == nil {
 		options.Now = time.Now

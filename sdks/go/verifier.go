@@ -49,6 +49,7 @@ type Verifier struct {
 	settings       *settings
 	keys           *keyStore
 	revocations    *revocations
+	status         *feedStatus
 	reader         *feedReader
 	cache          *tokenCache
 	proofKeys      proofKeys
@@ -56,7 +57,7 @@ type Verifier struct {
 	introspections introspections
 	// usesKeys is false for a verifier of shared secrets without a feed.
 	usesKeys bool
-	start    sync.Once
+	started  sync.Once
 	renewal  flight
 
 	mutex              sync.Mutex
@@ -66,7 +67,7 @@ type Verifier struct {
 // patienceSeconds: after a failed attempt to renew, requests do not wait for another one for this long.
 const patienceSeconds = 1
 
-// New creates a verifier. It begins to read keys and revocations with the first token, or with Ready. Close it when the
+// New creates a verifier. It begins to read keys and revocations with Start, Ready or the first token. Close it when the
 // service stops. The error names the option that is missing or wrong.
 func New(options Options) (*Verifier, error) {
 	s, err := settingsOf(options)
@@ -78,7 +79,8 @@ func New(options Options) (*Verifier, error) {
 		v.usesKeys = v.usesKeys || isAsymmetric(name)
 	}
 	v.revocations = newRevocations(s, v.keys)
-	v.reader = newFeedReader(s, v.keys, v.revocations, nil)
+	v.status = newFeedStatus(s, v.keys)
+	v.reader = newFeedReader(s, v.keys, v.revocations, v.status, nil)
 	v.introspections = introspections{settings: s, asked: map[string]*introspection{}}
 	v.usedProofs = newUsedProofs(s)
 	v.lastRenewalEndedAt = math.Inf(-1)
@@ -91,14 +93,11 @@ func (v *Verifier) isFresh() bool {
 	return v.areKeysFresh() && (v.settings.Feed == FeedOff || v.revocations.isFresh())
 }
 
-func (v *Verifier) staleCode() Code {
-	if v.areKeysFresh() {
-		return CodeRevocationStateStale
-	}
-	return CodeKeyRingBehind
-}
+func (v *Verifier) staleCode() Code { return v.status.staleCode(v.areKeysFresh()) }
 
-func (v *Verifier) begin() { v.start.Do(v.reader.start) }
+// Start begins to read keys and revocations, so that the log says at once if the API refuses the client. Protect does it
+// when the route is set up, and Verify with the first token. It returns at once.
+func (v *Verifier) Start() { v.started.Do(v.reader.start) }
 
 func (v *Verifier) readAll(ctx context.Context) bool {
 	if v.settings.Feed == FeedFile {
@@ -149,7 +148,7 @@ func (v *Verifier) Verify(ctx context.Context, token string, requirements Requir
 }
 
 func (v *Verifier) verify(ctx context.Context, token string, requirements Requirements) (*Accepted, Code) {
-	v.begin()
+	v.Start()
 	if !v.isFresh() {
 		v.renew(ctx)
 		if !v.isFresh() {
@@ -187,7 +186,7 @@ func (v *Verifier) verifyStale(ctx context.Context, token string, requirements R
 
 // Ready waits until keys and revocations were read. The error is an *Error (503) if the API did not give them.
 func (v *Verifier) Ready(ctx context.Context) error {
-	v.begin()
+	v.Start()
 	if v.isFresh() || v.Refresh(ctx) {
 		return nil
 	}

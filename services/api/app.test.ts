@@ -31,6 +31,18 @@ describe('an address', () => {
   });
 });
 
+test('an address without a route, or one that cannot be read, is a page for a browser', async () => {
+  const served = serve();
+  const headers = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+  for (const path of ['/nothing', '/things/%zz'])
+    expect(await served.ask('GET', path, { headers })).toMatchObject({
+      status: 404,
+      headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' },
+      text: expect.stringContaining('This page does not exist'),
+    });
+  expect((await served.ask('GET', '/things/%zz')).body.code).toBe('route_unknown');
+});
+
 describe('an answer', () => {
   test('the response to a refusal has its code; the response to a defect has no details, which are logged once', async () => {
     const served = serve();
@@ -104,7 +116,11 @@ test('a keep-alive connection does not delay the stop once its request in flight
 
 test('a page of a listed origin learns what it may send, one of another origin is refused', async () => {
   const served = serve({ browsers: createBrowserRules({ origins: ['https://own.test'], isTlsOnly: true }) });
-  bind(served.routes, made({ operation: 'work', auth: { accepts: [], optional: true } }), () => ({}));
+  bind(
+    served.routes,
+    made({ operation: 'work', auth: { accepts: [], optional: true, for: 'anyone', subject: 'none' } }),
+    () => ({}),
+  );
   const asked = { 'access-control-request-method': 'POST' };
   const allowed = await served.ask('OPTIONS', '/things', { headers: { origin: 'https://own.test', ...asked } });
   expect(allowed).toMatchObject({ status: 204, headers: { 'access-control-allow-methods': 'POST' } });

@@ -18,6 +18,7 @@ import {
   shuttingDown,
 } from '../platform/errors.ts';
 import { type Brand, DEFAULT_BRAND } from '../platform/html/brand.ts';
+import { inexactPartOf } from '../platform/http/inexact-json.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
 import { problemPage } from './pages/browser-form.ts';
 import { rendered } from './pages/page-view.ts';
@@ -52,6 +53,15 @@ declare module 'fastify' {
 
 /** Status in metrics and traces for a request whose client has disconnected. */
 const CALLER_LEFT = 499;
+
+const PLACE_CHARACTERS = 200;
+
+/** The refusal of an `exactBody` that not all parsers read alike; null for any other body. */
+function inexactness(endpoint: Endpoint | undefined, text: string): AppError | null {
+  const part = endpoint?.exactBody && inexactPartOf(text);
+  if (endpoint?.exactBody === undefined || part === undefined) return null;
+  return endpoint.exactBody({ detail: `At ${part.at.slice(0, PLACE_CHARACTERS)}: ${part.why}.` });
+}
 
 export type AppOptions = {
   readonly log: Log;
@@ -132,6 +142,8 @@ export function createApp(options: AppOptions): App {
   function account(request: FastifyRequest, reply: FastifyReply, status: number): void {
     if (request.isAccounted) return;
     request.isAccounted = true;
+    // Shared work and timers that it has started continue after the answer.
+    request.trace.storeMsLeft = undefined;
     endServerSpan(request.trace, status);
     if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
     const { config } = request.routeOptions;
@@ -159,7 +171,8 @@ export function createApp(options: AppOptions): App {
     else if (!isUtf8(bytes)) done(bodyMalformed());
     else {
       keepRawBody(request, bytes);
-      parseJson(request, bytes.toString('utf8'), done);
+      const text = bytes.toString('utf8');
+      parseJson(request, text, (err, value) => done(err ?? inexactness(endpoint, text), value));
     }
   });
   fastify.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'buffer' }, (_request, body, done) => {

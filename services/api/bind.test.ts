@@ -22,7 +22,7 @@ test('checks the caller, then the permission, then the request: 401, 403, 400', 
   const served = serve();
   const bearer = (token: string) => (token === 'forged' ? null : clientCaller('deploy', [`users:${token}`]));
   const callers = createCallerResolver({ ...rejectsAll, bearer });
-  const auth = { accepts: ['bearer'], permission: 'users:write' } as const;
+  const auth = { accepts: ['bearer'], permission: 'users:write', for: 'anyone', subject: 'none' } as const;
   const size = made({ operation: 'makeThing', auth, body: z.strictObject({ size: z.int().min(1) }) });
   const denied: string[] = [];
   const recordDenial: RouteContext['recordDenial'] = async (_caller, { operation }, { code }) =>
@@ -165,7 +165,7 @@ describe('an address', () => {
 
   test('allows no parameter over the length limit, no unknown query member, and no broken escape', async () => {
     const served = serve();
-    bind(served.routes, { ...read, auth: { accepts: [], optional: true } }, () => ({}));
+    bind(served.routes, { ...read, auth: { accepts: [], optional: true, for: 'anyone', subject: 'none' } }, () => ({}));
     expect((await served.ask('GET', `/things/${'x'.repeat(300)}`)).body).toMatchObject({
       code: 'request_invalid',
       problems: [{ at: 'params' }],
@@ -283,7 +283,7 @@ describe('a text body', () => {
     const refused = [
       { ...size, bodyOptional: false },
       { ...size, body: undefined },
-      { ...size, auth: { accepts: [] } },
+      { ...size, auth: { accepts: [], for: 'anyone', subject: 'none' } },
     ];
     for (const endpoint of refused)
       expect(() => bindText(routes, endpoint as Endpoint, () => '{}')).toThrow(

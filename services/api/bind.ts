@@ -167,6 +167,7 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
     preValidation: [
       ...[preValidation].flat(),
       async (request) => {
+        request.trace.storeMsLeft = endpoint.storeMs;
         request.caller = await withDenials(request, () => resolve(request));
       },
     ],

@@ -29,6 +29,7 @@ test('10,000 random users and paths create fewer than 2,000 metric series, and t
     session: async () => null,
     assertion: refusesAssertions,
     certificate: () => undefined,
+    confirmNewest: async () => {},
     csrfPasses: () => false,
   });
   const read = defineEndpoint({
@@ -36,7 +37,7 @@ test('10,000 random users and paths create fewer than 2,000 metric series, and t
     path: '/v1/users/{id}',
     operation: 'readUser',
     summary: 'One person.',
-    tag: 'test',
+    tag: 'Users',
     auth: 'public',
     params: z.strictObject({ id: z.string().max(64) }),
     responses: { 200: z.object({ id: z.string() }) },

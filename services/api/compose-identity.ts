@@ -3,7 +3,7 @@ import { createIdentifierHashes } from '../domain/audit/audit-context.ts';
 import { createAuth } from '../domain/identity/better-auth/auth.ts';
 import type { PasswordPolicy } from '../domain/identity/passwords/password-policy.ts';
 import { createSocialProviders, socialProviderProblems } from '../domain/identity/social/providers.ts';
-import { isVerificationRequired, sessionLifeOf } from '../platform/config/identity.ts';
+import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../platform/config/identity.ts';
 import { type Config, ConfigError } from '../platform/config/load.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
 import type { Enqueue } from '../platform/define/job.ts';
@@ -29,6 +29,7 @@ export function composeIdentity(
     },
     invitationSeconds: config.identity.invitationSeconds,
     verificationRequired: isVerificationRequired(config),
+    secondFactorRoles: secondFactorRolesOf(config),
     sessionsPerAccount: config.identity.sessionsPerAccount,
     signInGuard: { locksNetworks: config.limits.profile !== 'load' },
     socialProviders: createSocialProviders(socialProvidersOf(config.social), input.publicUrl),

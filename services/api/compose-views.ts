@@ -5,13 +5,15 @@ import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
 import type { Caller, Clock, Log, MarkStore } from '../domain/ports.ts';
 import { collapseRevocations } from '../domain/tokens/revocations/collapse-revocations.ts';
+import { createNewestConfirmation } from '../domain/tokens/revocations/confirm-newest.ts';
 import { createStateConfirmation } from '../domain/tokens/revocations/confirm-state.ts';
 import { keepRevocations } from '../domain/tokens/revocations/keep-revocations.ts';
 import { createRevocationSet } from '../domain/tokens/revocations/revocation-set.ts';
 import { createStatePoll } from '../domain/tokens/revocations/state-poll.ts';
+import { whyUnconfirmed } from '../domain/tokens/revocations/why-unconfirmed.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
-import type { Config } from '../platform/config/load.ts';
+import { type Config, registrationOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
 import { assertMarkPlace } from '../platform/marks/mark-place.ts';
@@ -52,18 +54,25 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const tokenSettings = {
     ...config.tokens,
     ...tokenNamesOf(config.tokens, publicUrl),
+    mcpAudience: config.mcp.url,
     twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
   };
   const outside = { ...stores, clock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
   // Applications that register themselves may use the MCP server without another setting.
   const mcpAudiences = config.mcp.url === undefined ? [] : [config.mcp.url];
-  const clientSettings = { ...config.clients, audiences: [...config.clients.audiences, ...mcpAudiences] };
+  const clientSettings = {
+    ...config.clients,
+    registration: registrationOf(config),
+    audiences: [...config.clients.audiences, ...mcpAudiences],
+  };
   const ownAudiences = [tokenSettings.audience, tokenSettings.issuer, publicUrl, ...mcpAudiences];
   const access = createAccessDirectory(outside, {
     secondFactorRoles: secondFactorRolesOf(config),
     unvetted: clientSettings,
     ownAudiences,
+    stalenessBoundMs: config.stores.stalenessBoundMs,
+    whyStale: () => whyUnconfirmed({ revocations }),
   });
   const apiKeys = createApiKeyDirectory(outside, config.stores.stalenessBoundMs);
   const revocations = createRevocationSet({
@@ -77,14 +86,19 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     pollIntervalMs: config.stores.pollIntervalMs,
     onKeysVersion: () => keyRing.load(),
     onAccessVersion: () => Promise.all([access.load(), apiKeys.load()]),
-    onConfirmed: ({ keysVersion, accessVersion, sentAtMs, databaseNowMs }) => {
-      keyRing.confirm(keysVersion, sentAtMs, databaseNowMs);
-      apiKeys.confirm(accessVersion, sentAtMs);
+    onConfirmed: (seen) => {
+      keyRing.confirm(seen.keysVersion, seen.sentAtMs, seen.databaseNowMs);
+      access.confirm(seen);
+      apiKeys.confirm(seen.accessVersion, seen.sentAtMs);
     },
     onBeat: () => collapseRevocations({ ...outside, revocations, announceRevocations }, config.stores.revocationBudget),
   });
   const announceRevocations = (): Promise<void> => poll.announce();
   const confirmState = createStateConfirmation({ ...outside, poll, keyRing, revocations }, confirmMs);
+  const confirmNewest = createNewestConfirmation(
+    { ...outside, poll, revocations, views: [access, apiKeys] },
+    confirmMs,
+  );
   /** Prepares a database before any token is issued from it: keys, and the retention of revocations. */
   const prepare = async (): Promise<void> => {
     await assertMarkPlace(outside, config);
@@ -121,6 +135,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     revocations,
     announceRevocations,
     confirmState,
+    confirmNewest,
     stores,
     poll,
     load,

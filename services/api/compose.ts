@@ -6,6 +6,7 @@ import { readSecurityScore } from '../domain/compliance/read-security-score.ts';
 import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
+import { readRotationNotes } from '../domain/keys/log/rotation-notes.ts';
 import { authenticateAssertion } from '../domain/oauth/assertions/authenticate-assertion.ts';
 import { createClientKeySets } from '../domain/oauth/assertions/client-key-sets.ts';
 import { authenticateCertificate } from '../domain/oauth/certificates/authenticate-certificate.ts';
@@ -44,6 +45,7 @@ export async function compose(input: ComposeInput) {
     tokenSettings,
     announceRevocations,
     confirmState,
+    confirmNewest,
     poll,
     stores,
   } = views;
@@ -66,7 +68,7 @@ export async function compose(input: ComposeInput) {
     revocations,
     tokenSettings,
     clientSettings,
-    clientDocuments: createClientDocuments(config.clients, guardedFetch),
+    clientDocuments: createClientDocuments(clientSettings, guardedFetch),
     clientKeySets: createClientKeySets(
       { clock: outside.clock, allowsPrivate: config.clients.documentsPrivate },
       guardedFetch,
@@ -74,6 +76,7 @@ export async function compose(input: ComposeInput) {
     openRequests: createOpenRequests(outside),
     announceRevocations,
     confirmState,
+    confirmNewest,
     apiKeys,
     enqueue: producer.enqueue,
     apiKeyUses: createApiKeyUses(outside),
@@ -88,6 +91,7 @@ export async function compose(input: ComposeInput) {
     wakePrivacyRequests: () => void producer.enqueue(processPrivacyRequestsJob, {}, { dedupe: 'wake' }).catch(() => {}),
     wakeRetention: () => void producer.enqueue(applyRetentionJob, {}, { dedupe: 'wake' }).catch(() => {}),
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
+    auditKeyRotations: () => readRotationNotes(outside),
     readSecurityScore: () => readSecurityScore(outside),
   };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
@@ -104,6 +108,7 @@ export async function compose(input: ComposeInput) {
     certificate: (id, certificate, request) => authenticateCertificate(ports, id, certificate, request),
     assertion: (sent, request) => authenticateAssertion(ports, sent, request),
     session: (request, context, isUse) => sessionCaller(ports, request.headers.cookie, context, isUse),
+    confirmNewest,
     csrfPasses: (request) => csrfPasses(ports, request.headers),
   };
   return {

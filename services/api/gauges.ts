@@ -1,3 +1,4 @@
+import { directoryStaleness } from '#observability/metrics/access.ts';
 import {
   clockOffset,
   keyRingAge,
@@ -25,7 +26,7 @@ import type { Composed } from './compose.ts';
 
 /** Gauges that are read when metrics are collected. */
 export function observeGauges({ ports, stores }: Composed, config: Config): void {
-  const { keyRing, revocations } = ports;
+  const { keyRing, revocations, access } = ports;
   const tokenKeys = () => keyRing.list().filter((key) => isTokenPurpose(key.purpose));
   const inState = (state: string) => tokenKeys().filter((key) => key.state === state);
   // The keys of each algorithm rotate by themselves: the one that is due first counts.
@@ -52,16 +53,18 @@ export function observeGauges({ ports, stores }: Composed, config: Config): void
   clockOffset.at().observe(() => keyRing.state().clockOffsetMs / 1_000);
   revocationStaleness.at().observe(() => revocations.state().ageMs / 1_000);
   revocationStalenessMax.at().set(config.stores.stalenessBoundMs / 1_000);
+  directoryStaleness.at().observe(() => access.ageMs() / 1_000);
   revocationEntries.at().observe(() => revocations.state().entries);
   revocationEntriesMax.at().set(config.stores.revocationBudget);
   stateRewound.at().observe(() => Number(revocations.state().rewound));
   const sources = {
     revocations,
     isKeyRingFresh: () => keyRing.isFresh(),
+    isDirectoryFresh: () => access.isFresh(),
     isRedisReady: () => stores.redis.isReady(),
     isDraining: () => false,
   };
-  for (const component of ['postgres', 'keys', 'revocations', 'redis'] as const)
+  for (const component of ['postgres', 'keys', 'revocations', 'directory', 'redis'] as const)
     componentReady.at({ component }).observe(() => Number(readReadiness(sources).components[component] === 'ok'));
   for (const pool of ['main', 'refresh', 'revocations', 'identity'] as const) observePool(pool, stores.pools[pool]);
 }

@@ -1,5 +1,12 @@
-import { hashDuration, hashJobs, hashQueueDepth, hashQueueWait } from '#observability/metrics/identity.ts';
+import {
+  hashDuration,
+  hashJobs,
+  hashProcessorTime,
+  hashQueueDepth,
+  hashQueueWait,
+} from '#observability/metrics/identity.ts';
 import type { Config } from '../platform/config/load.ts';
+import { HasherBusyError, type HasherBusyReason } from '../platform/hasher/errors.ts';
 import { createHasher, type Hasher } from '../platform/hasher/hasher.ts';
 
 /** The password hashing worker of this process, with its metrics. Its child processes start on first use. */
@@ -13,13 +20,29 @@ export function createHasherOf(
     return started;
   };
   return {
-    hash: (password, admission) => get().hash(password, admission),
-    verify: (password, digest, admission) => get().verify(password, digest, admission),
-    refusalOf: (admission) => started?.refusalOf(admission),
+    hash: (password, admission) => get().hash(password, admission).catch(countRefusal),
+    verify: (password, digest, admission) => get().verify(password, digest, admission).catch(countRefusal),
+    refusalOf: (admission) => {
+      const refusal = started?.refusalOf(admission);
+      if (refusal !== undefined) hashJobs.add(1, { outcome: REFUSED[refusal.reason] });
+      return refusal;
+    },
     needsUpgrade: (digest) => get().needsUpgrade(digest),
     dummyDigest: () => get().dummyDigest(),
     close: async () => started?.close(),
   };
+}
+
+const REFUSED = {
+  full: 'full',
+  waited_too_long: 'expired',
+  client_left: 'cancelled',
+  closing: 'cancelled',
+} as const satisfies Record<HasherBusyReason, string>;
+
+function countRefusal(err: unknown): never {
+  if (err instanceof HasherBusyError) hashJobs.add(1, { outcome: REFUSED[err.reason] });
+  throw err;
 }
 
 function start(config: Config, pepper: Buffer): Hasher {
@@ -31,7 +54,8 @@ function start(config: Config, pepper: Buffer): Hasher {
     ...(hasherChildren > 0 ? { children: hasherChildren } : {}),
     ...(hashQueue > 0 ? { capacity: hashQueue } : {}),
     onQueueWait: (seconds) => wait.record(seconds),
-    onHash: (seconds, outcome) => {
+    onHash: (seconds, outcome, processorSeconds) => {
+      hashProcessorTime.add(processorSeconds);
       const failed = outcome === 'failed' || outcome === 'lost';
       hashJobs.add(1, { outcome: failed ? 'failed' : 'done' });
       if (!failed) hashDuration.record(seconds, { operation: outcome === 'hashed' ? 'hash' : 'verify' });

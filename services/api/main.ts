@@ -5,11 +5,14 @@ import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { version } from '#observability/version.ts';
 import { publicUrlOf } from '../platform/config/load.ts';
+import { missingForProduction } from '../platform/config/production.ts';
+import { loopbackOf } from '../platform/local/loopback.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { metricsPlaceOf } from '../platform/process/metrics-place.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
+import { listen } from './listen.ts';
 import { createServer } from './server.ts';
 import * as instruments from './telemetry.ts';
 
@@ -17,7 +20,8 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const publicUrl = publicUrlOf(config);
   const composed = await compose({ ...processInputsOf(config), config, publicUrl, log });
   const { poll, ports } = composed;
-  const app = createServer(composed, config, { publicUrl, version });
+  const missingSettings = missingForProduction(process.env);
+  const app = createServer(composed, config, { publicUrl, version, missingSettings });
   httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
   observeGauges(composed, config);
   const stopWatching = watchProcess();
@@ -25,8 +29,8 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'api'), exemplars: true });
   poll.start();
   await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
-  // Copies on one machine share the port; Fastify passes every option on to net.Server.listen.
-  await app.fastify.listen({ host, port, reusePort: process.env.SALLYPORT_REUSE_PORT === '1' } as object);
+  const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
+  await listen(app.fastify, { addresses: loopbackOf(host), port, reusePort });
   return {
     stopSeconds: drainSeconds + 2,
     stop: async () => {

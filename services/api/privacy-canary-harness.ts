@@ -145,6 +145,7 @@ export async function usePrivacyRoutes(
     });
     const followed = `/compliance/violations/${violation.violation_id}`;
     await call('POST', `${followed}/assign`, { owner: 'operations', reason });
+    await call('POST', `${followed}/acknowledge`, { through_seq: 0, reason });
     await call('POST', `${followed}/accept`, { reason });
   }
 }

@@ -15,6 +15,7 @@ export const rejectsAll = {
   session: async () => null,
   assertion: refusesAssertions,
   certificate: () => undefined,
+  confirmNewest: async () => {},
   csrfPasses: () => false,
 };
 
@@ -25,7 +26,7 @@ export const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>):
     path: '/things',
     operation: 'makeThing',
     summary: '',
-    tag: '',
+    tag: 'Tokens',
     auth: 'public',
     responses: { 201: z.object({}).loose() },
     errors: [],

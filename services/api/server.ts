@@ -1,11 +1,13 @@
 import { resolve } from 'node:path';
 import { createDenialLog } from '../domain/access/record-denial.ts';
+import type { ConfigProblem } from '../platform/config/config-error.ts';
 import type { Config } from '../platform/config/load.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import type { Composed } from './compose.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
 import { createCallerResolver } from './requests/caller.ts';
+import { keepPagesToOwnHost } from './requests/own-host.ts';
 import { identifyBy, limitCallers } from './requests/rate-limits.ts';
 import { createStillAllowed } from './requests/still-allowed.ts';
 import { useProofsOnce } from './requests/use-proofs-once.ts';
@@ -44,7 +46,12 @@ import { tokensRoutes } from './routes/tokens.ts';
 export function createServer(
   composed: Composed,
   config: Config,
-  about: { readonly publicUrl: string; readonly version: string },
+  about: {
+    readonly publicUrl: string;
+    readonly version: string;
+    /** Settings that production would refuse, for the start page of a development installation. */
+    readonly missingSettings?: readonly ConfigProblem[];
+  },
 ): App {
   const { ports, authenticators, stores } = composed;
   const app = createApp({
@@ -61,6 +68,7 @@ export function createServer(
       isTlsOnly: config.server.profile !== 'development' && about.publicUrl.startsWith('https:'),
     }),
   });
+  keepPagesToOwnHost(app.fastify, { publicUrl: about.publicUrl, origins: ports.auth.browser.trustedOrigins });
   const routes: RouteContext = {
     app: app.fastify,
     callers: limitCallers(
@@ -74,12 +82,15 @@ export function createServer(
   const readiness = {
     revocations: ports.revocations,
     isKeyRingFresh: () => ports.keyRing.isFresh(),
+    isDirectoryFresh: () => ports.access.isFresh(),
     isRedisReady: () => stores.redis.isReady(),
     isDraining: app.isDraining,
   };
   healthRoutes(routes, readiness);
   startRoutes(routes, {
     ...readiness,
+    sql: ports.sql,
+    missingSettings: about.missingSettings ?? [],
     isDevelopment: config.server.profile === 'development',
     keepsMails: config.mail.smtpUrl === undefined,
     dataDir: resolve(config.server.dataDir),

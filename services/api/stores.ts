@@ -62,6 +62,7 @@ export function openStores(
       statementTimeoutMs,
       lockTimeoutMs,
       genericPlans,
+      limitsRequests: pool === 'main' || pool === 'identity',
       connectTimeoutMs: START_CONNECT_TIMEOUT_MS,
       onWait: (waitMs, isGivenUp) => {
         wait.record(waitMs / 1_000);

@@ -306,8 +306,17 @@ export type RequestContext = {
 };
 
 /**
- * The actor. A parameter of every use-case: an audit event without an actor does not compile.
- * `permissions` are what this credential may do, already narrowed by scope.
+ * How a caller was authenticated: `session` by cookie, whose writes pass the CSRF check; `bearer` by an access token, `mcp`
+ * by one at the MCP server; a client or agent also by its own credentials.
+ */
+type CallerBy = 'session' | 'bearer' | 'mcp' | 'api_key' | ClientCredential;
+
+/** A client's own credentials: a secret, an assertion that it signed, or the certificate of its connection. */
+export type ClientCredential = 'secret' | 'assertion' | 'certificate';
+
+/**
+ * The actor. A parameter of every use-case: an audit event without an actor does not compile. `permissions` are what this
+ * credential may do, already narrowed by scope. What a kind of caller may do is decided in `authority/` and nowhere else.
  */
 export type Caller = { readonly request: RequestContext } & (
   | { readonly kind: 'anonymous' }
@@ -317,10 +326,11 @@ export type Caller = { readonly request: RequestContext } & (
       readonly sessionId: string | null;
       readonly clientId: string;
       readonly permissions: ReadonlySet<string>;
+      /** What the user granted, space separated (RFC 6749 §3.3); at the MCP server only. */
+      readonly scope?: string | undefined;
       /** Roles of the user; empty where the credential names no user. */
       readonly roles?: readonly string[];
-      /** How the user was authenticated; `session` came by cookie, and its writes pass the CSRF check. */
-      readonly by: 'bearer' | 'session' | 'api_key';
+      readonly by: Exclude<CallerBy, ClientCredential>;
       readonly tokenId: string | null;
       readonly familyId: string | null;
       /** Unix seconds of the sign-in behind the credential. */
@@ -329,14 +339,24 @@ export type Caller = { readonly request: RequestContext } & (
       readonly acr?: string;
       /** The party that acts for the user by a delegated token (RFC 8693 §4.1). */
       readonly actingId?: string;
+      /** The agent that holds the token, or that a chain of delegations names: not the user in person acts. */
+      readonly agentId?: string;
     }
   | {
       readonly kind: 'client';
       readonly clientId: string;
       readonly permissions: ReadonlySet<string>;
-      readonly by: 'client' | 'bearer' | 'api_key';
+      readonly by: Exclude<CallerBy, 'session'>;
       /** Created by a client administrator; anyone can create any number of self-registered clients. */
       readonly isVetted: boolean;
+    }
+  /** Software that acts for a person, registered by an administrator. It never has a permission that its owner lacks. */
+  | {
+      readonly kind: 'agent';
+      readonly clientId: string;
+      readonly ownerId: string;
+      readonly permissions: ReadonlySet<string>;
+      readonly by: Exclude<CallerBy, 'session'>;
     }
   | { readonly kind: 'system'; readonly name: string }
 );

@@ -41,6 +41,7 @@ const authenticators: Authenticators = {
   session: async () => null,
   assertion: refusesAssertions,
   certificate: () => undefined,
+  confirmNewest: async () => {},
   csrfPasses: () => true,
 };
 

@@ -35,6 +35,7 @@ const authenticators: Authenticators = {
   session: async () => null,
   assertion: refusesAssertions,
   certificate: () => undefined,
+  confirmNewest: async () => {},
   csrfPasses: (request) => request.headers.origin === 'https://own.test',
 };
 

@@ -1,9 +1,11 @@
 import type { FastifyInstance, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
 import type { Authenticators, CallerResolver } from '../api/requests/caller.ts';
 import { extractTokenFromRequest } from '../api/requests/credentials.ts';
+import { userOf } from '../domain/authority/callers.ts';
+import { assertNoApiKey } from '../domain/authority/own-account.ts';
 import type { Caller } from '../domain/ports.ts';
 import type { Credential, Endpoint } from '../platform/define/endpoint.ts';
-import { apiKeyNotAccepted, permissionMissing } from '../platform/errors.ts';
+import { permissionMissing } from '../platform/errors.ts';
 
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
@@ -39,8 +41,12 @@ const endpointRequiring = (permission?: string): Endpoint => ({
   path: '/',
   operation: 'authenticateRequest',
   summary: 'Serve a route of the embedding application',
-  tag: 'Embedding',
-  auth: permission === undefined ? { accepts: ACCEPTS } : { accepts: ACCEPTS, permission },
+  tag: 'Users and sessions',
+  auth: {
+    accepts: ACCEPTS,
+    for: 'anyone',
+    ...(permission === undefined ? { subject: 'none' } : { permission, subject: 'any' }),
+  },
   responses: {},
   errors: [],
 });
@@ -63,7 +69,7 @@ export function createAuthenticationMiddleware(
     const resolve = callers.forEndpoint(endpoint);
     return async (request) => {
       const caller = await resolve(request);
-      if ((caller.kind === 'user' || caller.kind === 'client') && caller.by === 'api_key') throw apiKeyNotAccepted();
+      assertNoApiKey(caller);
       check(caller);
       callerOf.set(request, caller);
     };
@@ -73,7 +79,7 @@ export function createAuthenticationMiddleware(
     authenticateRequest: guard(endpointRequiring()),
     requireRole: (role) =>
       guard(endpointRequiring(), (caller) => {
-        const roles = caller.kind === 'user' ? (caller.roles ?? []) : [];
+        const roles = userOf(caller)?.roles ?? [];
         if (!roles.includes(role) && !roles.includes('admin'))
           throw permissionMissing({ detail: `This request requires the role ${role}.` });
       }),

@@ -9,6 +9,7 @@ import { validateToken } from '../domain/tokens/verify/validate-token.ts';
 import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
+import { JWTTokenService } from './jwt-token-service.ts';
 
 let harness: PeopleHarness;
 let service: BetterAuthIntegrationService;
@@ -47,9 +48,12 @@ describe('BetterAuthIntegrationService', () => {
     expect(signedIn).toMatchObject({
       user: { id: user.id },
       session: { ipAddress: '192.0.2.1' },
-      tokens: { token_type: 'Bearer' },
+      tokens: { tokenType: 'Bearer', expiresIn: expect.any(Number), refreshExpiresIn: expect.any(Number) },
     });
-    expect(validate(signedIn.tokens.access_token)).toMatchObject({ active: true });
+    const { accessToken, refreshToken, tokenId } = signedIn.tokens;
+    expect(validate(accessToken)).toMatchObject({ active: true, claims: { jti: tokenId, sid: signedIn.session.id } });
+    const tokens = new JWTTokenService({ ...harness.deps, ...memory });
+    expect((await tokens.refreshAccessToken(refreshToken, home)).accessToken).not.toBe(accessToken);
     for (const wrong of [
       { ...credentials, password: newPassword() },
       { ...credentials, email: newEmail() },
@@ -74,7 +78,7 @@ describe('BetterAuthIntegrationService', () => {
     const { session: second, tokens } = await service.authenticateUser(credentials, home);
     await service.revokeSession(second.id, 'lost laptop');
     expect(await service.validateSession(second.id)).toEqual({ valid: false, reason: 'revoked', session: null });
-    expect(validate(tokens.access_token)).toMatchObject({ active: false, reason: 'session_ended' });
+    expect(validate(tokens.accessToken)).toMatchObject({ active: false, reason: 'session_ended' });
     const [revocation] = await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [second.id]);
     expect(revocation).toEqual({ reason: 'lost laptop' });
 

@@ -2,10 +2,10 @@ import { currentTraceId, currentTraceparent } from '#observability/http-span.ts'
 import { setAuditContext } from '../domain/audit/audit-context.ts';
 import { updateUserEndpoint } from '../domain/identity/accounts/account-contract.ts';
 import { createUser, type NewUser } from '../domain/identity/accounts/create-user.ts';
-import { findAccount, lockUser, readSessionRow } from '../domain/identity/accounts/own-account.ts';
+import { findAccount, lockUser, readSessionRow } from '../domain/identity/accounts/read-account.ts';
 import { changeProfile, type ProfileChange } from '../domain/identity/accounts/update-profile.ts';
 import { UNNAMED } from '../domain/identity/assurance.ts';
-import type { SessionView, SignInView, UserView } from '../domain/identity/contract.ts';
+import type { SessionView, UserView } from '../domain/identity/contract.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import { endSession } from '../domain/identity/sessions/end-session.ts';
 import { makeRoom } from '../domain/identity/sessions/make-room.ts';
@@ -13,14 +13,15 @@ import { userCaller } from '../domain/identity/sign-in/finish-sign-in.ts';
 import { type SignInPorts, signIn } from '../domain/identity/sign-in/sign-in.ts';
 import { sessionView } from '../domain/identity/views.ts';
 import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
-import type { ClientInfo } from '../domain/tokens/token-types.ts';
+import type { ClientInfo, TokenPair } from '../domain/tokens/token-types.ts';
 import { requestInvalid, unauthenticated } from '../platform/errors.ts';
+import { type TokenPairPorts, tokenPairOf } from './token-pair.ts';
 
 export type User = UserView;
 export type Session = SessionView;
 export type UserRegistrationData = NewUser;
 export type LoginCredentials = { readonly email: string; readonly password: string };
-export type AuthenticationResult = SignInView;
+export type AuthenticationResult = { readonly user: User; readonly session: Session; readonly tokens: TokenPair };
 export type UserUpdates = ProfileChange;
 
 export type SessionValidation = {
@@ -32,6 +33,7 @@ export type SessionValidation = {
 
 export type BetterAuthIntegrationPorts = SignInPorts &
   MailPorts &
+  TokenPairPorts &
   Pick<Ports, 'transact'> &
   Pick<RequestContext, 'hashIdentifier'>;
 
@@ -63,14 +65,17 @@ export class BetterAuthIntegrationService {
     return createUser(this.#ports, data, this.#caller(clientInfo));
   }
 
-  /** Signs a user in. Throws the same `login_refused` (401) for a wrong password and an unknown address. */
+  /**
+   * Signs a user in; `tokens` is a pair as `JWTTokenService` returns it. Throws the same `login_refused` (401) for a wrong
+   * password and an unknown address.
+   */
   async authenticateUser(
     credentials: LoginCredentials,
     clientInfo: ClientInfo = NO_CLIENT_INFO,
   ): Promise<AuthenticationResult> {
     const { request } = this.#caller(clientInfo);
     const { body } = await signIn(this.#ports, credentials, { kind: 'anonymous', request });
-    return body;
+    return { ...body, tokens: tokenPairOf(this.#ports, body.tokens) };
   }
 
   /** Changes name and picture. Any other member, also one that the compiler missed, throws `request_invalid` (400). */
@@ -92,7 +97,7 @@ export class BetterAuthIntegrationService {
       await lockUser(tx, userId);
       const account = await findAccount(tx, userId);
       if (!account || account.isDisabled) throw unauthenticated();
-      await makeRoom(tx, this.#ports, { userId, replaced: null, reason: 'session_created' }, caller);
+      await makeRoom(tx, this.#ports, { userId, former: null, reason: 'session_created' }, caller);
       return this.#ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
     });
     return sessionView(opened.session);

@@ -56,7 +56,7 @@ test('create a user, sign in, check the session and revoke it', async () => {
   const { valid } = await users.validateSession(session.id);
   await users.revokeSession(session.id, 'laptop lost');
   // end
-  expect([valid, tokens.token_type]).toEqual([true, 'Bearer']);
+  expect([valid, tokens.tokenType]).toEqual([true, 'Bearer']);
   expect(await users.validateSession(session.id)).toMatchObject({ valid: false, reason: 'revoked' });
 });
 
@@ -69,8 +69,10 @@ test('issue, validate, refresh and revoke tokens; look one up by its id', async 
   const { valid, payload, reason } = await jwts.validateToken(pair.accessToken, 'access');
   const next = await jwts.refreshAccessToken(pair.refreshToken, clientInfo);
   await jwts.revokeToken(next.tokenId, 'phone lost');
+  const { refreshTokenExpiry } = sallyport.tokenSecurity;
   // end
   expect([valid, payload?.sub, reason]).toEqual([true, user.id, null]);
+  expect([pair.refreshExpiresIn, payload?.iss]).toEqual([refreshTokenExpiry, sallyport.tokenSecurity.issuer]);
   const { tokenId } = next;
   // example: token ids
   const cache = new TokenCachingStrategy(sallyport.ports);
@@ -98,7 +100,7 @@ test('guard the routes of another Fastify application', async () => {
   const reader = { email: newEmail(), password };
   await users.createUser({ ...reader, name: 'Alan' }, clientInfo);
   const { user, tokens } = await users.authenticateUser(reader, clientInfo);
-  const headers = { authorization: `Bearer ${tokens.access_token}` };
+  const headers = { authorization: `Bearer ${tokens.accessToken}` };
   expect((await app.inject({ url: '/reports', headers })).json()).toMatchObject({ userId: user.id });
   const forbidden = await app.inject({ method: 'DELETE', url: '/reports', headers });
   expect([forbidden.statusCode, forbidden.json()]).toEqual([403, { code: 'permission_missing' }]);
@@ -188,6 +190,7 @@ test('count work that does not arrive over HTTP', async () => {
   // end
   const again = await validateRateLimit(sallyport.ports, userId, endpoint);
   expect(again).toMatchObject({ allowed: true, remaining: remaining - 1 });
+  expect([Number.isInteger(resetAt), Number.isInteger(again.resetAt)]).toEqual([true, true]);
 });
 
 test('the page shows these examples', async () => {

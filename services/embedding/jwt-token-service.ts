@@ -5,7 +5,6 @@ import { tokenReplayDetected } from '../domain/tokens/audit-events.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { type IssuePorts, issuePair } from '../domain/tokens/issue/issue-pair.ts';
 import type { TokenMetadata } from '../domain/tokens/metadata/read-token.ts';
-import type { TokenPairAnswer } from '../domain/tokens/refresh/family-token.ts';
 import { isGenerationSuperseded, readRefreshToken } from '../domain/tokens/refresh/read-refresh-token.ts';
 import { type RefreshTokenPorts, refreshToken } from '../domain/tokens/refresh/refresh-token.ts';
 import { type RevokePorts, revokeToken } from '../domain/tokens/revocations/revoke-token.ts';
@@ -18,7 +17,8 @@ import type {
   UserRole,
 } from '../domain/tokens/token-types.ts';
 import { detectReplayAttack, type ReplayContext } from '../domain/tokens/verify/detect-replay.ts';
-import { type ValidatePorts, validateToken, verifyToken } from '../domain/tokens/verify/validate-token.ts';
+import { type ValidatePorts, validateToken } from '../domain/tokens/verify/validate-token.ts';
+import { tokenPairOf } from './token-pair.ts';
 import { validateTokenSecurity } from './validate-token-security.ts';
 
 export type JWTTokenServicePorts = IssuePorts &
@@ -55,7 +55,7 @@ export class JWTTokenService {
   async generateTokenPair(userId: string, role: UserRole, clientInfo: ClientInfo): Promise<TokenPair> {
     const { deviceId: id, deviceName: name } = clientInfo;
     const input = { userId, role, device: { id, name } };
-    return this.#pair(await issuePair(this.#ports, input, this.#caller(clientInfo)));
+    return tokenPairOf(this.#ports, await issuePair(this.#ports, input, this.#caller(clientInfo)));
   }
 
   /** A token of the other type is invalid. Validating a refresh token does not use it up. */
@@ -70,7 +70,7 @@ export class JWTTokenService {
   /** Exchanges a refresh token for a new pair. The token family must not be bound to a client. */
   async refreshAccessToken(presented: string, clientInfo: ClientInfo): Promise<TokenPair> {
     const input = { refreshToken: presented, presentedBy: { clientId: null, isAuthenticated: false } };
-    return this.#pair(await refreshToken(this.#ports, input, this.#caller(clientInfo)));
+    return tokenPairOf(this.#ports, await refreshToken(this.#ports, input, this.#caller(clientInfo)));
   }
 
   /** Revokes one access token. The reason is stored with the revocation and in the audit log. */
@@ -105,20 +105,6 @@ export class JWTTokenService {
   /** Deletes expired rows in batches. A store failure is counted in `errors`, not thrown. */
   async cleanupExpiredTokens(): Promise<CleanupResult> {
     return cleanUpExpiredTokens(this.#ports);
-  }
-
-  #pair(answer: TokenPairAnswer): TokenPair {
-    const verified = verifyToken(this.#ports, answer.access_token);
-    // The key may have been marked compromised while it signed.
-    if (typeof verified === 'string') throw new Error(`the token that was just signed does not verify: ${verified}`);
-    return {
-      accessToken: answer.access_token,
-      refreshToken: answer.refresh_token,
-      tokenType: answer.token_type,
-      expiresIn: answer.expires_in,
-      refreshExpiresIn: answer.refresh_expires_in,
-      tokenId: verified.claims.jti,
-    };
   }
 
   async #validateRefreshToken(token: string): Promise<TokenValidationResult> {

@@ -1,4 +1,5 @@
 import { createLogger } from '#observability/logger.ts';
+import { type TokenSecurityConfig, tokenSecurityConfigOf } from '#services/domain/tokens/token-types.ts';
 import { type Composed, compose } from '../api/compose.ts';
 import { type CallerResolver, createCallerResolver } from '../api/requests/caller.ts';
 import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
@@ -10,13 +11,15 @@ export { isAppError } from '../platform/define/error.ts';
 
 export type Sallyport = Pick<Composed, 'ports' | 'authenticators'> & {
   readonly callers: CallerResolver;
+  /** How tokens are issued and checked here, for applications that set cookies or show how long a sign-in lasts. */
+  readonly tokenSecurity: TokenSecurityConfig;
   /** Writes what is still in memory, and closes the connections to Postgres and Redis. */
   close(): Promise<void>;
 };
 
 /**
  * Opens what an API copy serves from, without its HTTP server: `ports` for the services of this folder,
- * `authenticators` and `callers` for the middleware. Open one for each process. It reads the same settings as the API
+ * `authenticators` and `callers` for the middleware, and the settings of tokens. Open one for each process. It reads the same settings as the API
  * (docs/reference/configuration.md) and needs DATABASE_URL, migrated, and REDIS_URL.
  * Throws `ConfigError` for a wrong or missing setting.
  * @param env settings by name, as in `process.env`
@@ -24,13 +27,20 @@ export type Sallyport = Pick<Composed, 'ports' | 'authenticators'> & {
 export async function openSallyport(env: Readonly<Record<string, string | undefined>>): Promise<Sallyport> {
   const config = await withUnwrappedKeys(loadConfig(env));
   const log = createLogger({ service: 'sallyport-embedded', level: config.server.logLevel });
+  const publicUrl = publicUrlOf(config);
   const { ports, authenticators, poll, close } = await compose({
     ...processInputsOf(config),
     config,
-    publicUrl: publicUrlOf(config),
+    publicUrl,
     log,
   });
   poll.start();
   await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
-  return { ports, authenticators, callers: useProofsOnce(ports, createCallerResolver(authenticators)), close };
+  return {
+    ports,
+    authenticators,
+    callers: useProofsOnce(ports, createCallerResolver(authenticators)),
+    tokenSecurity: tokenSecurityConfigOf(config, publicUrl),
+    close,
+  };
 }

@@ -1,6 +1,6 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
+import type { HasStepUp } from '../domain/authority/recent-sign-in.ts';
 import type { Ports } from '../domain/ports.ts';
-import type { HasStepUp } from '../domain/shared/step-up.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
 import {
   isRevoked,

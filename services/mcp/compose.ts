@@ -48,11 +48,12 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
   validationSummary.start();
   const authenticators: Authenticators = {
     bearer: (token, request, proof) =>
-      bearerCaller(ports, token, request, proof && { ...proof, htu: ports.publicUrl + proof.path }),
+      bearerCaller(ports, token, request, proof && { ...proof, htu: ports.publicUrl + proof.path }, 'mcp'),
     // The protocol knows access tokens only.
     client: () => null,
     certificate: () => undefined,
     session: async () => null,
+    confirmNewest: views.confirmNewest,
     csrfPasses: () => false,
     assertion: async () => {
       throw unauthenticated();

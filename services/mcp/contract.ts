@@ -9,8 +9,9 @@ export const callMcpEndpoint = defineEndpoint({
   operation: 'callMcp',
   summary: 'Send a message of the Model Context Protocol (Streamable HTTP)',
   tag: 'MCP',
-  auth: { accepts: ['bearer'] },
+  auth: { accepts: ['bearer'], for: 'anyone', subject: 'none' },
   body: z.unknown(),
+  exactBody: messageRefused,
   responses: { 200: { contentType: 'application/json' } },
   errors: [originRefused, hostRefused, messageRefused, storeUnavailable],
 });

@@ -1,10 +1,16 @@
+import type { ReadableStream } from 'node:stream/web';
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
 import { type Answer, answer } from '../api/answer.ts';
+import { userOf } from '../domain/authority/callers.ts';
+import { clientIdOf } from '../domain/authority/names.ts';
+import { permissionsOf } from '../domain/authority/permissions.ts';
 import { messageRefused } from '../domain/operations/errors.ts';
 import type { Caller } from '../domain/ports.ts';
+import { askedIn } from './asked.ts';
 import { buildServer } from './build-server.ts';
 import type { McpCallContext, McpPorts } from './perform-call.ts';
+import type { ProgressStreams } from './progress-streams.ts';
 
 const LEVELS_MAX = 32;
 const BATCH_MAX = 10;
@@ -17,6 +23,8 @@ const isCancellation = (message: unknown): boolean =>
 /** Headers of the protocol; credentials stay here. */
 const PASSED_ON = /^(?:accept|content-type|mcp-[a-z-]+)$/;
 
+const STREAM = 'text/event-stream';
+
 export type HandleMessage = (body: unknown, caller: Caller, request: FastifyRequest) => Promise<Answer>;
 
 /**
@@ -25,10 +33,12 @@ export type HandleMessage = (body: unknown, caller: Caller, request: FastifyRequ
  */
 export function createMessageHandler(
   ports: McpPorts,
-  about: { readonly version: string; readonly resourceMetadata: string },
+  version: string,
+  streams: ProgressStreams,
+  isStillAllowed: (request: FastifyRequest) => Promise<boolean>,
 ): HandleMessage {
   const handler = createMcpHandler(
-    ({ authInfo }) => buildServer(ports, about.version, authInfo?.extra?.context as McpCallContext),
+    ({ authInfo }) => buildServer(ports, version, authInfo?.extra?.context as McpCallContext),
     // Nothing that this server lists changes while it runs.
     { maxSubscriptions: 0, onerror: (err) => ports.log.debug({ err }, 'an MCP message was refused') },
   );
@@ -38,23 +48,27 @@ export function createMessageHandler(
     const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>
       PASSED_ON.test(name) && typeof value === 'string' ? [[name, value]] : [],
     );
-    const context: McpCallContext = { caller, trace: request.trace };
+    const asked = askedIn(body);
+    const place = asked.wantsProgress ? streams.open(caller, () => isStillAllowed(request)) : null;
+    const context: McpCallContext = { caller, trace: request.trace, asked, progress: place };
     const response = await handler.fetch(new Request(ports.resource, { method: 'POST', headers }), {
       parsedBody: withoutCancellations(body),
       authInfo: {
         // The SDK gets no credential: the caller is authenticated.
         token: '',
-        clientId: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : '',
-        scopes: caller.kind === 'user' || caller.kind === 'client' ? [...caller.permissions] : [],
-        resourceMetadataUrl: about.resourceMetadata,
+        clientId: clientIdOf(caller) ?? '',
+        scopes: [...permissionsOf(caller)],
         extra: { context },
       },
     });
     const answered: Record<string, string> = {};
-    for (const name of ['content-type', 'www-authenticate', 'allow']) {
+    for (const name of ['content-type', 'allow', 'x-accel-buffering']) {
       const value = response.headers.get(name);
       if (value !== null) answered[name] = value;
     }
+    if (place !== null && response.body !== null && answered['content-type']?.startsWith(STREAM))
+      return answer(response.status, place.carry(response.body as ReadableStream), answered);
+    place?.free();
     return answer(response.status, await response.text(), answered);
   };
 }
@@ -82,6 +96,6 @@ async function countMessages(
 ): Promise<void> {
   if (admission === null || further < 1) return;
   admission.held = limits.admitItems(further, admission.rateClass, admission.held);
-  if (caller.kind !== 'user') return;
+  if (userOf(caller) === null) return;
   for (let at = 0; at < further; at += 1) await limits.admitCaller(caller, admission.rateClass, admission.held);
 }

@@ -4,7 +4,9 @@ import { httpMetrics } from '#observability/metrics/http.ts';
 import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { version } from '#observability/version.ts';
+import { listen } from '../api/listen.ts';
 import { publicUrlOf } from '../platform/config/load.ts';
+import { loopbackOf } from '../platform/local/loopback.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
 import { metricsPlaceOf } from '../platform/process/metrics-place.ts';
@@ -21,9 +23,8 @@ await runProcess('sallyport-mcp', instruments, async (config, log) => {
   const { host, drainSeconds } = config.server;
   composed.poll.start();
   await composed.poll.ready();
-  // Copies on one machine share the port; Fastify passes every option on to net.Server.listen.
   const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
-  await app.fastify.listen({ host, port: config.mcp.port, reusePort } as object);
+  await listen(app.fastify, { addresses: loopbackOf(host), port: config.mcp.port, reusePort });
   return {
     stopSeconds: drainSeconds + 2,
     stop: async () => {

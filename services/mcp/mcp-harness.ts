@@ -10,6 +10,7 @@ import { loadConfig } from '../platform/config/load.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { createFileMarks } from '../platform/marks/file-marks.ts';
 import { compose } from './compose.ts';
+import { createProgressStreams, type ProgressStreams } from './progress-streams.ts';
 import { createServer } from './server.ts';
 
 export type McpHarness = ApiHarness & {
@@ -34,8 +35,16 @@ export const ENVELOPE = {
   'io.modelcontextprotocol/clientCapabilities': {},
 };
 
-/** One harness per test file. @param env settings of both copies */
-export async function openMcpHarness(env: Readonly<Record<string, string>> = {}): Promise<McpHarness> {
+/** Compiling each schema would hold up the servers, which run in the same process. A test of the product compiles them. */
+const jsonSchemaValidator = {
+  getValidator: () => (data: unknown) => ({ valid: true as const, data: data as never, errorMessage: undefined }),
+};
+
+/** One harness per test file. @param env settings of both copies @param streams answers with progress of every MCP copy */
+export async function openMcpHarness(
+  env: Readonly<Record<string, string>> = {},
+  streams: ProgressStreams = createProgressStreams(),
+): Promise<McpHarness> {
   const harness = await openApiHarness();
   const port = await randomFreePort();
   const mcpUrl = `http://127.0.0.1:${port}/mcp`;
@@ -52,7 +61,7 @@ export async function openMcpHarness(env: Readonly<Record<string, string>> = {})
       marks: createFileMarks(marksDir),
       log: quietLog,
     });
-    const app = createServer(composed, config, { version: 'test' });
+    const app = createServer(composed, config, { version: 'test' }, streams);
     composed.poll.start();
     await composed.poll.ready();
     await app.fastify.listen({ host: '127.0.0.1', port: listenAt });
@@ -70,7 +79,7 @@ export async function openMcpHarness(env: Readonly<Record<string, string>> = {})
   const connect: McpHarness['connect'] = async (token, era = 'modern') => {
     const client = new Client(
       { name: 'test', version: '1' },
-      era === 'modern' ? { versionNegotiation: { mode: { pin: '2026-07-28' } } } : {},
+      { jsonSchemaValidator, ...(era === 'modern' ? { versionNegotiation: { mode: { pin: '2026-07-28' } } } : {}) },
     );
     const authProvider = { token: async () => token };
     await client.connect(new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider }));

@@ -1,4 +1,4 @@
-import { type ScopeChallengeHandler, TRACEPARENT_META_KEY } from '@modelcontextprotocol/server';
+import { TRACEPARENT_META_KEY } from '@modelcontextprotocol/server';
 import {
   endServerSpan,
   type RequestTrace,
@@ -14,9 +14,11 @@ import type { HasTaskWake } from '../domain/operations/tasks/manage-tasks.ts';
 import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
 import type { HasSignOffLimit } from '../domain/signoff/request-signoff.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
-import { internalError, permissionMissing } from '../platform/errors.ts';
+import { internalError } from '../platform/errors.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
-import type { ToolPorts } from './tools.ts';
+import type { Asked } from './asked.ts';
+import type { ProgressPlace } from './progress-streams.ts';
+import { type Need, refusalOf, type ToolPorts } from './tool.ts';
 
 export type McpPorts = ToolPorts &
   Pick<Ports, 'log' | 'random'> &
@@ -31,27 +33,23 @@ export type McpPorts = ToolPorts &
   };
 
 /** Who calls, in which request. */
-export type McpCallContext = { readonly caller: Caller; readonly trace: RequestTrace };
+export type McpCallContext = {
+  readonly caller: Caller;
+  readonly trace: RequestTrace;
+  readonly asked: Asked;
+  /** Where notifications of progress go; null if the client wants none, or no place is free. */
+  readonly progress: ProgressPlace | null;
+};
+
+export type McpCall = {
+  readonly method: string;
+  readonly name: string;
+  readonly need: Need;
+  readonly meta: unknown;
+};
 
 /** W3C Trace Context §3.2. */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/** Step-up: the answer to a caller without the permission names the scope to request, and the denial is recorded. */
-export function challengeOf(
-  ports: McpPorts,
-  { name, permission }: { readonly name: string; readonly permission: string | null },
-  { caller }: McpCallContext,
-): { scopeChallenge?: ScopeChallengeHandler } {
-  if (permission === null) return {};
-  return {
-    scopeChallenge: async ({ authInfo }) => {
-      if (authInfo?.scopes.includes(permission)) return undefined;
-      const operation = `callMcp ${name}`;
-      await ports.recordDenial(caller, { operation, auth: { accepts: ['bearer'], permission } }, permissionMissing());
-      return { scopes: [permission], errorDescription: `This requires the permission ${permission}.` };
-    },
-  };
-}
 
 export type Performed = {
   readonly result?: object;
@@ -61,10 +59,13 @@ export type Performed = {
   readonly traceparent: string;
 };
 
-/** Runs a call with its audit event, in the trace that `_meta` names, else in that of the request. */
+/**
+ * Runs a call with its audit event, in the trace that `_meta` names, else in that of the request. A caller without what
+ * the call needs is refused before the work, and the denial is recorded instead.
+ */
 export async function perform(
   ports: McpPorts,
-  { method, name, meta }: { readonly method: string; readonly name: string; readonly meta: unknown },
+  { method, name, need, meta }: McpCall,
   { caller, trace: ofRequest }: McpCallContext,
   work: (caller: Caller) => object | Promise<object>,
 ): Promise<Performed> {
@@ -75,9 +76,10 @@ export async function perform(
   const traced = { traceId, traceparent: traceparentOf(trace) };
   const tracedCaller: Caller = { ...caller, request: withTrace(caller.request, traced) };
   try {
-    const result = await runInSpan(trace, () =>
-      auditMcpCall(ports, { method, name }, tracedCaller, () => work(tracedCaller)),
-    );
+    const result = await runInSpan(trace, async () => {
+      await assertMayCall(ports, name, need, tracedCaller);
+      return auditMcpCall(ports, { method, name }, tracedCaller, () => work(tracedCaller));
+    });
     return { result, ...traced };
   } catch (err) {
     const error = isAppError(err) ? err : internalError({ cause: err });
@@ -87,6 +89,15 @@ export async function perform(
     ofRequest.writesAudit ||= trace.writesAudit;
     if (isContinued) endServerSpan(trace, 200);
   }
+}
+
+async function assertMayCall(ports: McpPorts, name: string, need: Need, caller: Caller): Promise<void> {
+  const refusal = refusalOf(need, caller);
+  if (refusal === null) return;
+  const permission = need !== null && 'anyOf' in need ? need.anyOf[0] : undefined;
+  const auth = { accepts: ['bearer'], for: 'anyone', subject: 'none', ...(permission && { permission }) } as const;
+  await ports.recordDenial(caller, { operation: `callMcp ${name}`, auth }, refusal);
+  throw refusal;
 }
 
 const withTrace = (

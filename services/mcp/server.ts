@@ -4,6 +4,7 @@ import { bind, type RouteContext } from '../api/bind.ts';
 import { createBrowserRules } from '../api/requests/browser-rules.ts';
 import { createCallerResolver } from '../api/requests/caller.ts';
 import { identifyBy, limitCallers } from '../api/requests/rate-limits.ts';
+import { createStillAllowed } from '../api/requests/still-allowed.ts';
 import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
 import { healthRoutes } from '../api/routes/health.ts';
 import { createDenialLog } from '../domain/access/record-denial.ts';
@@ -13,12 +14,18 @@ import { originRefused } from '../platform/errors.ts';
 import type { Composed } from './compose.ts';
 import { callMcpEndpoint, readMcpMetadataEndpoint } from './contract.ts';
 import { createMessageHandler } from './handle-message.ts';
+import { createProgressStreams, type ProgressStreams } from './progress-streams.ts';
 
 const METADATA = '/.well-known/oauth-protected-resource';
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 /** The MCP server over composed ports, ready to listen. */
-export function createServer(composed: Composed, config: Config, about: { readonly version: string }): App {
+export function createServer(
+  composed: Composed,
+  config: Config,
+  about: { readonly version: string },
+  streams: ProgressStreams = createProgressStreams(),
+): App {
   const { ports, authenticators } = composed;
   const { origin, hostname, pathname, protocol } = new URL(ports.resource);
   const metadataPath = `${METADATA}${pathname === '/' ? '' : pathname}` as const;
@@ -46,6 +53,7 @@ export function createServer(composed: Composed, config: Config, about: { readon
   healthRoutes(routes, {
     revocations: ports.revocations,
     isKeyRingFresh: () => ports.keyRing.isFresh(),
+    isDirectoryFresh: () => ports.access.isFresh(),
     isRedisReady: () => composed.stores.redis.isReady(),
     isDraining: app.isDraining,
   });
@@ -59,12 +67,18 @@ export function createServer(composed: Composed, config: Config, about: { readon
   }));
   const handle = createMessageHandler(
     { ...ports, recordDenial: createDenialLog(ports) },
-    { ...about, resourceMetadata: origin + metadataPath },
+    about.version,
+    streams,
+    createStillAllowed(authenticators)(callMcpEndpoint),
   );
   bind(routes, { ...callMcpEndpoint, path: pathname as '/mcp' }, ({ body }, caller, request) =>
     handle(body, caller, request),
   );
-  return app;
+  const startDraining = (): void => {
+    app.startDraining();
+    streams.close();
+  };
+  return { ...app, startDraining };
 }
 
 /** Refuses requests by another name or from other pages (DNS rebinding). Probes address a copy by its number. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '#testing/flows/people.ts';
 import { createLogHarness } from '#testing/harness/log.ts';
 import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
-import type { Json } from '#testing/http-client.ts';
+import { expectProblem, type Json, send } from '#testing/http-client.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { sealEvents } from '../domain/audit/seal/seal-events.ts';
 import { createLogSigner } from '../domain/keys/log/log-keys.ts';
@@ -144,6 +144,34 @@ test('a waiting task is not checked until a person decides, and then by the next
   await decide(taskId, 'security_reviewer', 'approve');
   await run();
   expect([(await get(taskId)).status, (await signOffOf(taskId)).state]).toEqual(['working', 'done']);
+});
+
+test('a call whose approver has lost the role waits again, and runs once another person has approved', async () => {
+  const { taskId } = await begin();
+  await approve(taskId);
+  await harness.rows(`DELETE FROM user_roles WHERE role = 'tech_lead'`);
+  // The check that removes the approval makes the task due again.
+  await advance();
+  await run();
+  expect(await get(taskId)).toMatchObject({
+    status: 'input_required',
+    statusMessage: 'Waits for approval by tech_lead.',
+  });
+  expect(await signOffOf(taskId)).toMatchObject({ state: 'pending', started_at: null });
+  await decide(taskId, 'tech_lead', 'approve');
+  await advance();
+  expect(await signOffOf(taskId)).toMatchObject({ state: 'done' });
+});
+
+test('a call that not all parsers read alike begins no task', async () => {
+  const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"rotate_signing_keys","arguments":';
+  const answer = await send(harness.mcpUrl.replace(/\/mcp$/, ''), 'POST', '/mcp', {
+    bearer: token,
+    body: `${call}{"algorithm":"ES256","algorithm":"EdDSA"}}}`,
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+  });
+  expectProblem(answer, 400, 'mcp_message_refused');
+  expect(answer.body.detail).toContain('/params/arguments/algorithm');
 });
 
 test('a denied call is not run, and its task says so', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import type { Json } from '#testing/http-client.ts';
+import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { advanceTasks } from '../domain/operations/tasks/manage-tasks.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 
@@ -28,12 +29,15 @@ async function ask(method: string, params: Record<string, unknown>, bearer = tok
 const begin = async (): Promise<Json> =>
   (await ask('tools/call', { name: 'request_compliance_report', arguments: {} })).result;
 const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { taskId })).result;
-const advance = () =>
-  advanceTasks(
-    { ...harness.api.ports, ...harness.owner, keysChanged: () => {} },
+/** As a worker does: no poll confirms its directory. */
+const advance = () => {
+  const access = createAccessDirectory(harness.api.ports, { stalenessBoundMs: 2_000 });
+  return advanceTasks(
+    { ...harness.api.ports, ...harness.owner, access, keysChanged: () => {} },
     { signal: new AbortController().signal },
     testCaller,
   );
+};
 /** As the workers of reports do. */
 const setReport = (taskId: string, status: string, progress: number) =>
   harness.rows(
@@ -65,7 +69,7 @@ test('long work becomes a task that any copy answers for, and ends with the resu
   expect(await get(task.taskId)).toMatchObject({
     resultType: 'complete',
     status: 'working',
-    statusMessage: 'The report is collecting: 40 %.',
+    statusMessage: 'Reading the controls. 40 %',
   });
   await setReport(task.taskId, 'failed', 40);
   await lookNow();
@@ -129,23 +133,9 @@ test('a client without the extension gets the task as the result of a tool, and 
 
 test('without the permission no task begins', async () => {
   const reader = await harness.tokenOf(['compliance:read']);
-  const { status, headers } = await harness.post(
-    {
-      jsonrpc: '2.0',
-      id: 1,
-      method: 'tools/call',
-      params: { name: 'request_compliance_report', arguments: {}, _meta: META },
-    },
-    {
-      token: reader,
-      headers: {
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/call',
-        'mcp-name': 'request_compliance_report',
-      },
-    },
-  );
-  expect([status, headers.get('www-authenticate')]).toEqual([403, expect.stringContaining('compliance:manage')]);
+  const refused = (await ask('tools/call', { name: 'request_compliance_report', arguments: {} }, reader)).result;
+  expect(refused).toMatchObject({ isError: true, structuredContent: { code: 'permission_missing' } });
+  expect(refused.structuredContent.detail).toContain('compliance:manage');
 });
 
 test('a task is forgotten seven days after it began', async () => {

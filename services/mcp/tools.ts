@@ -3,53 +3,42 @@ import { listAuditEventsEndpoint, proveAuditEventEndpoint, readAuditEventEndpoin
 import { listEvents } from '../domain/audit/read/list-events.ts';
 import { proveEvent } from '../domain/audit/read/prove-event.ts';
 import { readEvent } from '../domain/audit/read/read-event.ts';
-import { listControlsEndpoint, readReportEndpoint } from '../domain/compliance/contract.ts';
+import { controlView, listControlsEndpoint, readReportEndpoint } from '../domain/compliance/contract.ts';
 import { listControls } from '../domain/compliance/list-controls.ts';
 import { readReport } from '../domain/compliance/reports/read-report.ts';
 import { listKeysEndpoint } from '../domain/keys/contract.ts';
-import type { HasKeyRing } from '../domain/keys/key-ring.ts';
+import {
+  authenticationProgressView,
+  componentProgressView,
+  securityMetricsView,
+} from '../domain/operations/progress/progress-shapes.ts';
 import {
   readAuthenticationProgress,
   readComponentProgress,
   readSecurityMetrics,
 } from '../domain/operations/progress/read-progress.ts';
-import type { Caller, Ports } from '../domain/ports.ts';
 import { listIncidentsEndpoint, readIncidentEndpoint } from '../domain/security/contract.ts';
 import { listIncidents, readIncident } from '../domain/security/manage-incidents.ts';
 import { listSignOffsEndpoint } from '../domain/signoff/contract.ts';
 import { listSignOffs } from '../domain/signoff/read-signoff.ts';
 import { readTokenStatisticsEndpoint } from '../domain/tokens/contract.ts';
 import { readTokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
-import { permissionOf } from '../platform/define/endpoint.ts';
-
-export type ToolPorts = Pick<Ports, 'sql' | 'transact'> & HasKeyRing;
-
-/** One capability: a tool, and a resource where reading needs no argument or only those in its URI. */
-export type Tool<Input extends z.ZodObject = z.ZodObject> = {
-  readonly name: string;
-  readonly title: string;
-  readonly description: string;
-  /** That of the endpoint that does the same, and the scope that a token needs; null: none. */
-  readonly permission: string | null;
-  readonly input: Input;
-  /** URI, or URI template (RFC 6570) with members of the input. */
-  readonly resource?: string;
-  run(ports: ToolPorts, input: z.output<Input>, caller: Caller): object | Promise<object>;
-};
-
-const tool = <Input extends z.ZodObject>(made: Tool<Input>): Tool => made as unknown as Tool;
+import { ownTools } from './own-tools.ts';
+import { needOf, outputOf, type Tool, tool } from './tool.ts';
 
 const NONE = z.strictObject({});
 /** In the URI of a resource it is text. */
 const seq = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('Sequence number of the event');
 
-export const tools: readonly Tool[] = [
+/** Tools that read the state of the installation, for operators, auditors and agents. */
+const installationTools: readonly Tool[] = [
   tool({
     name: 'list_signing_keys',
     title: 'Signing keys',
     description: 'List the keys of the key ring with algorithm, state and times. Contains no key material.',
-    permission: permissionOf(listKeysEndpoint),
+    need: needOf(listKeysEndpoint),
     input: NONE,
+    output: outputOf(listKeysEndpoint),
     resource: 'sallyport://keys',
     run: ({ keyRing }) => ({ keys: keyRing.list() }),
   }),
@@ -57,17 +46,19 @@ export const tools: readonly Tool[] = [
     name: 'search_audit_log',
     title: 'Search the audit log',
     description:
-      'List sealed security events, newest first. Filter by type and time; `next` is the cursor of the next page.',
-    permission: permissionOf(listAuditEventsEndpoint),
+      'List sealed security events, newest first. Filter by type, actor and target (`user:<id>`), client, trace and time; `next` is the cursor of the next page.',
+    need: needOf(listAuditEventsEndpoint),
     input: listAuditEventsEndpoint.query!.extend({ limit: z.int().min(1).max(100).default(20) }),
+    output: outputOf(listAuditEventsEndpoint),
     run: (ports, input) => listEvents(ports, input),
   }),
   tool({
     name: 'read_audit_event',
     title: 'Read an audit event',
     description: 'Read one event of the audit log with its sealed bytes and its place in the log.',
-    permission: permissionOf(readAuditEventEndpoint),
+    need: needOf(readAuditEventEndpoint),
     input: z.strictObject({ seq }),
+    output: outputOf(readAuditEventEndpoint),
     resource: 'sallyport://audit/events/{seq}',
     run: (ports, input) => readEvent(ports, input.seq),
   }),
@@ -76,8 +67,9 @@ export const tools: readonly Tool[] = [
     title: 'Prove an audit event',
     description:
       'Get the proof that an event is in the sealed log, with a signed checkpoint (c2sp.org/tlog-proof). Verify it offline with the key of the log.',
-    permission: permissionOf(proveAuditEventEndpoint),
+    need: needOf(proveAuditEventEndpoint),
     input: z.strictObject({ seq }),
+    output: z.object({ seq: z.int(), proof: z.string() }),
     resource: 'sallyport://audit/events/{seq}/proof',
     run: async (ports, input) => ({ seq: input.seq, proof: await proveEvent(ports, input.seq) }),
   }),
@@ -85,8 +77,9 @@ export const tools: readonly Tool[] = [
     name: 'list_incidents',
     title: 'Security incidents',
     description: 'List security incidents, most recently seen first, optionally of one state or severity.',
-    permission: permissionOf(listIncidentsEndpoint),
+    need: needOf(listIncidentsEndpoint),
     input: listIncidentsEndpoint.query!.omit({ subject: true }),
+    output: outputOf(listIncidentsEndpoint),
     resource: 'sallyport://incidents',
     run: async (ports, input) => {
       const { items, next } = await listIncidents(ports, input);
@@ -97,8 +90,9 @@ export const tools: readonly Tool[] = [
     name: 'read_incident',
     title: 'Read an incident',
     description: 'Read one security incident with its subject, count, facts and automatic actions.',
-    permission: permissionOf(readIncidentEndpoint),
+    need: needOf(readIncidentEndpoint),
     input: z.strictObject({ incident_id: z.uuid() }),
+    output: outputOf(readIncidentEndpoint),
     resource: 'sallyport://incidents/{incident_id}',
     run: (ports, input) => readIncident(ports, input.incident_id),
   }),
@@ -106,8 +100,9 @@ export const tools: readonly Tool[] = [
     name: 'read_compliance_status',
     title: 'Compliance status',
     description: 'Count the compliance controls by status and list those that do not pass.',
-    permission: permissionOf(listControlsEndpoint),
+    need: needOf(listControlsEndpoint),
     input: NONE,
+    output: z.object({ counts: z.record(z.string(), z.int()), open: z.array(controlView) }),
     resource: 'sallyport://compliance',
     run: async (ports) => {
       const controls = await listControls(ports);
@@ -121,8 +116,9 @@ export const tools: readonly Tool[] = [
     name: 'read_compliance_report',
     title: 'Compliance report',
     description: 'Read the state, progress and summary of a compliance report.',
-    permission: permissionOf(readReportEndpoint),
+    need: needOf(readReportEndpoint),
     input: z.strictObject({ report_id: z.uuid() }),
+    output: outputOf(readReportEndpoint),
     resource: 'sallyport://compliance/reports/{report_id}',
     run: (ports, input) => readReport(ports, input.report_id),
   }),
@@ -131,8 +127,9 @@ export const tools: readonly Tool[] = [
     title: 'Authentication progress',
     description:
       'Count sign-ins, sign-outs, refreshes, validations and failures of this clock hour and of the last 24, measured from the audit log or reported by an application.',
-    permission: permissionOf(listAuditEventsEndpoint),
+    need: needOf(listAuditEventsEndpoint),
     input: NONE,
+    output: authenticationProgressView,
     resource: 'sallyport://progress/authentication',
     run: (ports) => readAuthenticationProgress(ports),
   }),
@@ -141,8 +138,9 @@ export const tools: readonly Tool[] = [
     title: 'Security metrics',
     description:
       'Read the newest measured security metrics (tokens, open incidents, security score), and those that an application reported.',
-    permission: permissionOf(listIncidentsEndpoint),
+    need: needOf(listIncidentsEndpoint),
     input: NONE,
+    output: securityMetricsView,
     resource: 'sallyport://progress/security',
     run: (ports) => readSecurityMetrics(ports),
   }),
@@ -150,8 +148,9 @@ export const tools: readonly Tool[] = [
     name: 'read_component_progress',
     title: 'Component progress',
     description: 'Read status, percentage, test coverage and security score of each component.',
-    permission: null,
+    need: null,
     input: NONE,
+    output: componentProgressView,
     resource: 'sallyport://progress/components',
     run: (ports) => readComponentProgress(ports),
   }),
@@ -160,8 +159,9 @@ export const tools: readonly Tool[] = [
     title: 'Sign-offs',
     description:
       'List the sign-offs of risky acts, newest first: the act, the roles it waits for, the decisions, and its outcome.',
-    permission: permissionOf(listSignOffsEndpoint),
+    need: needOf(listSignOffsEndpoint),
     input: listSignOffsEndpoint.query!,
+    output: outputOf(listSignOffsEndpoint),
     resource: 'sallyport://signoffs',
     run: async (ports, input) => {
       const { items, next } = await listSignOffs(ports, input);
@@ -172,9 +172,13 @@ export const tools: readonly Tool[] = [
     name: 'read_token_statistics',
     title: 'Token statistics',
     description: 'Count live sessions, token families and revocations.',
-    permission: permissionOf(readTokenStatisticsEndpoint),
+    need: needOf(readTokenStatisticsEndpoint),
     input: NONE,
+    output: outputOf(readTokenStatisticsEndpoint),
     resource: 'sallyport://tokens/statistics',
     run: (ports) => readTokenStatistics(ports),
   }),
 ];
+
+/** Every tool that reads. */
+export const tools: readonly Tool[] = [...installationTools, ...ownTools];

@@ -4,6 +4,7 @@ import { ensureDataDir } from '../platform/local/data-dir.ts';
 import { prepare } from '../platform/local/prepare.ts';
 import { fatalOf } from '../platform/process/fatal.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
+import { probePostgres } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 
 const say = (text: string): void => void process.stderr.write(`sallyport-migrate: ${text}\n`);
@@ -12,7 +13,11 @@ try {
   const config = loadProcessConfig(process.env);
   const { dataDir, databaseUrl, redisUrl, authSecret } = processInputsOf(config);
   ensureDataDir(dataDir);
-  const { warnings } = await waitForStore(() => prepare({ databaseUrl, redisUrl, dataDir, authSecret, log: say }), {
+  const work = async (): ReturnType<typeof prepare> => {
+    await probePostgres(databaseUrl);
+    return prepare({ databaseUrl, redisUrl, dataDir, authSecret, log: say });
+  };
+  const { warnings } = await waitForStore(work, {
     store: 'PostgreSQL',
     url: databaseUrl,
     waitSeconds: config.stores.waitSeconds,

@@ -117,6 +117,17 @@ export const storeUnavailable = defineError({
   retryable: true,
 });
 
+export const directoryStale = defineError({
+  code: 'directory_stale',
+  status: 503,
+  oauthError: 'temporarily_unavailable',
+  title: 'Clients and permissions may be outdated',
+  cause:
+    'This API process has not read the newest clients, roles, permissions and applications for longer than REVOCATION_STALENESS_MS: PostgreSQL is unreachable, or one of these tables is locked or unreadable. A client that was disabled or an agent that was killed meanwhile would still be accepted.',
+  fix: 'Retry after Retry-After; another API process may answer. Operators: check PostgreSQL, locks and /readyz.',
+  retryable: true,
+});
+
 export const queueUnavailable = defineError({
   code: 'queue_unavailable',
   status: 503,
@@ -207,7 +218,7 @@ export const permissionMissing = defineError({
   oauthError: 'access_denied',
   title: 'Permission missing',
   cause: 'The caller is authenticated but not allowed to do this.',
-  fix: 'Ask an administrator for the permission named in `detail`.',
+  fix: 'Ask an administrator for the permission that `detail` names, or send the credential that it asks for.',
   retryable: false,
 });
 
@@ -218,6 +229,16 @@ export const apiKeyNotAccepted = defineError({
   cause:
     'API keys act within their permissions. Account settings, and operations that require a recent sign-in, need a signed-in user.',
   fix: 'Sign in and use the session or its access token. A program without a user can use client credentials.',
+  retryable: false,
+});
+
+export const agentNotAccepted = defineError({
+  code: 'agent_not_accepted',
+  status: 403,
+  title: 'Agent not accepted here',
+  cause:
+    'An agent asks, by its own credentials or by a token of its owner, for what users may only do after a recent sign-in: it changes rights, credentials, keys or retention, or reads health data of level `high`.',
+  fix: 'Let a person do it, after a recent sign-in. If the agent prepares the act, let it request a sign-off, and a person do the act once it is approved.',
   retryable: false,
 });
 
@@ -238,6 +259,17 @@ export const originRefused = defineError({
   cause:
     'A write authenticated by cookie had an unlisted or null Origin, or neither an Origin nor a double-submit token.',
   fix: 'Send it from a listed origin (CORS_ORIGINS), or with the X-CSRF-Token header, or use a bearer token.',
+  retryable: false,
+});
+
+/** A form of one of our pages that was opened at another address. `options.members.address` is the right one. */
+export const wrongHost = defineError({
+  code: 'wrong_host',
+  status: 403,
+  title: 'This page belongs to another address',
+  cause:
+    'The form was opened at an address that is not the configured one (BETTER_AUTH_URL), where its cookies do not work.',
+  fix: 'Open the page at `address`; operators: set BETTER_AUTH_URL to the address that users open.',
   retryable: false,
 });
 

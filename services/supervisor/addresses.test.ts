@@ -2,13 +2,22 @@ import { expect, test } from 'vitest';
 import { httpUrl, tellMove } from './addresses.ts';
 
 test.each([
+  ['localhost', 'http://localhost:3000'],
   ['127.0.0.1', 'http://127.0.0.1:3000'],
-  ['0.0.0.0', 'http://127.0.0.1:3000'],
-  ['::', 'http://127.0.0.1:3000'],
+  ['0.0.0.0', 'http://localhost:3000'],
+  ['::', 'http://localhost:3000'],
   ['::1', 'http://[::1]:3000'],
   ['auth.example.test', 'http://auth.example.test:3000'],
 ])('an address listening on %s is called at %s', (host, url) => {
   expect(httpUrl(host, 3_000)).toBe(url);
+});
+
+test('an installation that knows this machine by another name keeps it, unless HOST names an address', () => {
+  expect(['localhost', '0.0.0.0', '::1'].map((host) => httpUrl(host, 3_000, '127.0.0.1'))).toEqual([
+    'http://127.0.0.1:3000',
+    'http://127.0.0.1:3000',
+    'http://[::1]:3000',
+  ]);
 });
 
 test.each([

@@ -1,6 +1,12 @@
-/** The URL for a browser on this machine, whatever address the process listens on. */
-export function httpUrl(host: string, port: number): string {
-  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+/** Hosts that name no single address. */
+const ANY_ADDRESS = new Set(['localhost', '0.0.0.0', '::']);
+
+/**
+ * The URL for a browser on this machine, whatever address the process listens on.
+ * @param loopback the name of this machine where the host names no single address
+ */
+export function httpUrl(host: string, port: number, loopback = 'localhost'): string {
+  const name = ANY_ADDRESS.has(host) ? loopback : host;
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 

@@ -17,6 +17,7 @@ test('a child gets the addresses actually used, whatever was requested', () => {
   expect(childEnv(asked, at)).toEqual({
     BETTER_AUTH_SECRET: 'made',
     BETTER_AUTH_URL: at.apiUrl,
+    SALLYPORT_GENERATED: 'BETTER_AUTH_SECRET,BETTER_AUTH_URL',
     HOST: at.host,
     PORT: '3001',
     DATABASE_URL: at.databaseUrl,
@@ -28,7 +29,7 @@ test('a child gets the addresses actually used, whatever was requested', () => {
 
 test('a given secret and public address replace the generated ones; empty ones do not', () => {
   const given = { BETTER_AUTH_SECRET: 'given', BETTER_AUTH_URL: 'https://auth.example.test' };
-  expect(childEnv(given, at)).toMatchObject(given);
+  expect(childEnv(given, at)).toMatchObject({ ...given, SALLYPORT_GENERATED: '' });
   const empty = { BETTER_AUTH_SECRET: '', BETTER_AUTH_URL: '', OTHER: '' };
   expect(childEnv(empty, at)).toMatchObject({ BETTER_AUTH_SECRET: 'made', BETTER_AUTH_URL: at.apiUrl });
   expect(childEnv(empty, at)).not.toHaveProperty('OTHER');

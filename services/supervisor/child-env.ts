@@ -16,11 +16,17 @@ export type Surroundings = {
  * The environment of every child: generated values, overridden by the given ones, overridden by the actual addresses.
  */
 export function childEnv(given: NodeJS.ProcessEnv, at: Surroundings): NodeJS.ProcessEnv {
-  return {
+  const generated = {
     ...(at.authSecret ? { BETTER_AUTH_SECRET: at.authSecret } : {}),
     BETTER_AUTH_URL: at.apiUrl,
     ...(at.mcp ? { MCP_URL: `${at.mcp.url}/mcp` } : {}),
+  };
+  return {
+    ...generated,
     ...withoutEmpty(given),
+    SALLYPORT_GENERATED: Object.keys(generated)
+      .filter((name) => !given[name])
+      .join(','),
     HOST: at.host,
     PORT: String(at.port),
     ...(at.mcp ? { MCP_PORT: String(at.mcp.port) } : {}),

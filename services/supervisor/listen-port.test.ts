@@ -5,7 +5,7 @@ import { claimPort } from './port-claim.ts';
 
 const host = '127.0.0.1';
 const claimApiPort = (wanted: number, say: (text: string) => void, isSet = false, more: Partial<WantedPort> = {}) =>
-  claimListenPort({ wanted, host, setting: 'PORT', isSet, say, ...more });
+  claimListenPort({ wanted, host, loopback: 'localhost', setting: 'PORT', isSet, say, ...more });
 
 test('a taken port is replaced by the next free one, which is logged, and the address follows', async () => {
   const said: string[] = [];

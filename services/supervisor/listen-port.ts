@@ -19,6 +19,8 @@ export type WantedPort = {
   /** 0: any. */
   readonly wanted: number;
   readonly host: string;
+  /** The name of this machine in URLs, where the host names no single address. */
+  readonly loopback: string;
   /** The setting of the port, and whether it is set. A port that is set is claimed or refused. */
   readonly setting: 'PORT' | 'MCP_PORT' | 'TASKS_PORT';
   readonly isSet: boolean;
@@ -41,7 +43,7 @@ const NAMES = { PORT: 'port', MCP_PORT: 'MCP port', TASKS_PORT: 'tasks port' } a
  * @throws StartError
  */
 export async function claimListenPort(asked: WantedPort): Promise<ListenPort> {
-  const { wanted, host, setting, isSet, say } = asked;
+  const { wanted, host, loopback, setting, isSet, say } = asked;
   const mayMove = !isSet || wanted === 0;
   let claim = await claimPort(wanted, host, asked.except);
   if (claim.port !== wanted && !mayMove) {
@@ -54,7 +56,7 @@ export async function claimListenPort(asked: WantedPort): Promise<ListenPort> {
       return claim.port;
     },
     get url() {
-      return httpUrl(host, claim.port);
+      return httpUrl(host, claim.port, loopback);
     },
     async move(except) {
       if (!mayMove) throw portTaken(asked);

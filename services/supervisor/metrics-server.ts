@@ -2,6 +2,7 @@ import { createServer, request, type Server } from 'node:http';
 import type { MetricInfo } from '#observability/metrics/instruments.ts';
 import { OPEN_METRICS_CONTENT_TYPE, PROMETHEUS_CONTENT_TYPE } from '#observability/metrics/prometheus.ts';
 import { childRestarts, scrapeFailures } from '#observability/metrics/supervisor.ts';
+import { loopbackOf } from '../platform/local/loopback.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
 import { claimPort } from './port-claim.ts';
 import type { ProcessHealth } from './silence-watch.ts';
@@ -147,7 +148,7 @@ export async function listenForMetrics(
     const server = createMetricsServer(options);
     const listening = await new Promise<number | undefined>((done, fail) => {
       server.once('error', (err: NodeJS.ErrnoException) => (err.code === 'EADDRINUSE' ? done(undefined) : fail(err)));
-      server.listen(port, options.host, () => done(port));
+      server.listen(port, loopbackOf(options.host)[0], () => done(port));
     });
     if (listening !== undefined) {
       const close = (): Promise<void> => {

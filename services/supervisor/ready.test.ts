@@ -43,6 +43,7 @@ const state = (): ReadyState => {
   writeFileSync(credentialsFile, JSON.stringify({ user: login }));
   return {
     api,
+    publicUrl: api,
     mcp: 'http://127.0.0.1:2/mcp',
     metrics: 'http://127.0.0.1:1/metrics',
     credentialsFile,
@@ -61,6 +62,14 @@ test('the ready line has exactly the members of the contract', () => {
     credentials_file: credentialsFile,
     pids: { api: 1, worker: 2 },
   });
+});
+
+test('the configured public URL is the address that is printed for browsers; the ready line has both', () => {
+  const given = { ...state(), publicUrl: 'https://auth.example.test/id' };
+  expect(JSON.parse(readyLine(given))).toMatchObject({ api, public_url: given.publicUrl });
+  expect(nextSteps(given)).toMatch(/^ready: open https:\/\/auth\.example\.test\/id\/ in a browser; reference: https:/);
+  const lines = banner(given, '', '').filter((line) => /^ {2}(API|docs|OpenAPI|JWKS|mails) /.test(line));
+  expect(lines.filter((line) => line.includes(`${given.publicUrl}/`))).toHaveLength(5);
 });
 
 test('the ready line and the banner name the tasks API if it runs', () => {

@@ -6,7 +6,10 @@ import { type DemoLogin, readDemoLogin } from '../platform/local/demo-login.ts';
 
 /** What a successful start shows the operator. */
 export type ReadyState = {
+  /** On this machine. */
   api: string;
+  /** The address that browsers open: BETTER_AUTH_URL, else that of `api`. */
+  publicUrl: string;
   /** URL of the MCP server, where one is started. */
   mcp?: string;
   metrics: string;
@@ -23,6 +26,7 @@ export function readyLine(state: ReadyState): string {
   return JSON.stringify({
     event: 'ready',
     api: state.api,
+    ...(state.publicUrl === state.api ? {} : { public_url: state.publicUrl }),
     ...(state.mcp === undefined ? {} : { mcp: state.mcp }),
     metrics: state.metrics,
     ...(state.tasks === undefined ? {} : { tasks: state.tasks }),
@@ -84,15 +88,15 @@ export function tour(api: string, login: DemoLogin, dataDir: string): string[] {
 }
 
 /** Where mails can be read that a development start does not send. */
-const mailsOf = ({ api, credentialsFile }: ReadyState): string | undefined =>
-  existsSync(credentialsFile) && !process.env.SMTP_URL ? `${api}/dev/mail` : undefined;
+const mailsOf = ({ publicUrl, credentialsFile }: ReadyState): string | undefined =>
+  existsSync(credentialsFile) && !process.env.SMTP_URL ? `${publicUrl}/dev/mail` : undefined;
 
 /** What to do next, for a person who reads the messages of a start without a terminal. It shows no password. */
 export function nextSteps(state: ReadyState): string {
   const mails = mailsOf(state);
   return [
-    `ready: open ${state.api}/ in a browser`,
-    `reference: ${state.api}/docs`,
+    `ready: open ${state.publicUrl}/ in a browser`,
+    `reference: ${state.publicUrl}/docs`,
     ...(existsSync(state.credentialsFile) ? ['demo login: npx sallyport demo env'] : []),
     ...(mails ? [`mails: ${mails}`] : []),
     `stop: Ctrl-C, or kill -TERM ${process.pid}`,
@@ -107,10 +111,10 @@ export function banner(state: ReadyState, keyRing: string, auditHead: string): s
     '',
     'Sallyport is ready. Ctrl-C stops everything; the next start reuses the data.',
     '',
-    `  API       ${state.api}/  (open it in a browser)`,
-    `  docs      ${state.api}/docs`,
-    `  OpenAPI   ${state.api}/openapi.json`,
-    `  JWKS      ${state.api}/.well-known/jwks.json`,
+    `  API       ${state.publicUrl}/  (open it in a browser)`,
+    `  docs      ${state.publicUrl}/docs`,
+    `  OpenAPI   ${state.publicUrl}/openapi.json`,
+    `  JWKS      ${state.publicUrl}/.well-known/jwks.json`,
     ...(state.mcp === undefined ? [] : [`  MCP       ${state.mcp}`]),
     `  metrics   ${state.metrics}`,
     ...(state.tasks === undefined ? [] : [`  tasks     ${state.tasks}  (npm run tour)`]),

@@ -78,7 +78,7 @@ describe.concurrent('start', () => {
       const run = await lab.start({ PORT: String(port) });
       expect(await run.end()).toBe(1);
       expect(run.err).toContain(
-        `port ${port} of 127.0.0.1, which PORT asks for, is taken by another program | end that`,
+        `port ${port} of localhost, which PORT asks for, is taken by another program | end that`,
       );
       expect(existsSync(join(lab.dataDir, 'run/postgres.json'))).toBe(false);
       expect(run.out).toBe('');

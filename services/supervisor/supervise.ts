@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadProcessConfig } from '../platform/config/load.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
+import { loopbackNameOf } from '../platform/local/loopback.ts';
 import { PROBE_TIMEOUT_SECONDS, probePostgres, probeRedis } from '../platform/process/probe-store.ts';
 import { placeOf, troubleOf } from '../platform/process/store-trouble.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
@@ -84,13 +85,16 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   ensureDataDir(dataDir);
   await awaitStep('the previous run to end', clearDeadSupervisors(dataDir, drainSeconds, say), options);
 
+  const loopback = loopbackNameOf(dataDir);
   // Before the stores, so that a taken port is reported at once.
-  const api = await claimListenPort({ wanted: port, host, setting: 'PORT', isSet: Boolean(env.PORT), say });
+  const isSet = Boolean(env.PORT);
+  const api = await claimListenPort({ wanted: port, host, loopback, setting: 'PORT', isSet, say });
   undo.push(() => api.release());
-  const mcp = await claimMcpPort(options, config, api.port);
+  const mcp = await claimMcpPort(options, config, { apiPort: api.port, loopback });
   undo.push(() => mcp?.release());
   const taken = [api.port, ...(mcp ? [mcp.port] : [])];
-  const tasks = options.withTasks ? await claimTasksExample({ config, env, dataDir, say, except: taken }) : undefined;
+  const forTasks = { config, env, dataDir, say, except: taken, apiUrl: () => api.url, loopback };
+  const tasks = options.withTasks ? await claimTasksExample(forTasks) : undefined;
   undo.push(() => tasks?.release());
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(STORE_STOP_MS)]));
@@ -113,7 +117,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   undo.push(() => metrics.close());
   tellMove(say, 'metrics port', metricsPort, metrics.port);
 
-  const metricsUrl = `${httpUrl(host, metrics.port)}/metrics`;
+  const metricsUrl = `${httpUrl(host, metrics.port, loopback)}/metrics`;
   const authSecret = profile === 'development' ? ensureAuthSecret(dataDir) : undefined;
   const startedAt = new Date().toISOString();
   const household = createProcesses({
@@ -147,6 +151,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
       const workers = specs.find(({ name }) => name === 'worker')?.copies ?? 0;
       options.onReady({
         api: api.url,
+        publicUrl: config.server.publicUrl ?? api.url,
         ...(mcp ? { mcp: config.mcp.url ?? `${mcp.url}/mcp` } : {}),
         metrics: metricsUrl,
         credentialsFile,
@@ -184,12 +189,13 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
 async function claimMcpPort(
   { env, say, children }: SuperviseOptions,
   { server: { host }, mcp: { port, copies } }: Config,
-  apiPort: number,
+  { apiPort, loopback }: { readonly apiPort: number; readonly loopback: string },
 ): Promise<ListenPort | undefined> {
   if (copies === 0 || children !== undefined) return undefined;
   return claimListenPort({
     wanted: port,
     host,
+    loopback,
     setting: 'MCP_PORT',
     isSet: Boolean(env.MCP_PORT),
     say,

@@ -20,18 +20,19 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 async function claim(tasksPort: number, env: Record<string, string> = {}) {
   const base = loadConfig(env);
   const config = { ...base, server: { ...base.server, tasksPort } };
-  return claimTasksExample({ config, env, dataDir, say: (text) => lines.push(text), except: [] });
+  const say = (text: string) => lines.push(text);
+  const apiUrl = () => 'http://localhost:3000';
+  return claimTasksExample({ config, env, dataDir, say, except: [], apiUrl, loopback: 'localhost' });
 }
 
 test('the tasks API gets the addresses and the demo client, and no other secret of the product', async () => {
   const port = await randomFreePort();
   const tasks = await claim(port);
   try {
-    expect(tasks.url).toBe(`http://127.0.0.1:${port}`);
+    expect(tasks.url).toBe(`http://localhost:${port}`);
     const product = {
       PATH: '/bin',
       HOST: '0.0.0.0',
-      PORT: '3000',
       BETTER_AUTH_URL: 'https://auth.example',
       BETTER_AUTH_SECRET: 'a secret',
       KEY_ENCRYPTION_KEY: 'a key',
@@ -43,7 +44,7 @@ test('the tasks API gets the addresses and the demo client, and no other secret 
       PATH: '/bin',
       HOST: '0.0.0.0',
       TASKS_PORT: String(port),
-      BETTER_AUTH_URL: 'http://127.0.0.1:3000',
+      BETTER_AUTH_URL: 'http://localhost:3000',
       JWT_ISSUER: 'https://auth.example',
       JWT_AUDIENCE: 'https://auth.example',
       CLIENT_ID: 'demo',

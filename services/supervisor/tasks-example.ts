@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '../platform/config/load.ts';
 import { ensureAuthSecret } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
-import { httpUrl } from './addresses.ts';
+import { loopbackOf } from '../platform/local/loopback.ts';
 import { claimListenPort } from './listen-port.ts';
 import type { PreparationStep } from './migrate-and-seed.ts';
 import type { ChildSpec } from './process-specs.ts';
@@ -23,13 +23,17 @@ export type TasksExampleOptions = {
   readonly env: NodeJS.ProcessEnv;
   readonly dataDir: string;
   readonly say: (text: string) => void;
+  /** URL of the API on this machine, once it is ready. */
+  readonly apiUrl: () => string;
+  /** The name of this machine in URLs. */
+  readonly loopback: string;
   /** Ports of the product. */
   readonly except: readonly number[];
 };
 
 /** Claims TASKS_PORT, or without it the next free port from 8000. @throws StartError */
 export async function claimTasksExample(options: TasksExampleOptions): Promise<TasksExample> {
-  const { config, env, dataDir, say, except } = options;
+  const { config, env, dataDir, say, except, apiUrl, loopback } = options;
   const { host, profile, tasksPort } = config.server;
   if (profile !== 'development')
     throw new StartError(
@@ -38,7 +42,15 @@ export async function claimTasksExample(options: TasksExampleOptions): Promise<T
       'start without --with tasks, and run examples/tasks-fastify with a client of its own',
     );
   const isSet = Boolean(env.TASKS_PORT);
-  const listen = await claimListenPort({ wanted: tasksPort, host, setting: 'TASKS_PORT', isSet, say, except });
+  const listen = await claimListenPort({
+    wanted: tasksPort,
+    host,
+    loopback,
+    setting: 'TASKS_PORT',
+    isSet,
+    say,
+    except,
+  });
 
   const secret = config.identity.authSecret ?? ensureAuthSecret(dataDir);
   const password = createHmac('sha256', secret).update('sallyport tasks database\0').digest('base64url');
@@ -65,7 +77,7 @@ export async function claimTasksExample(options: TasksExampleOptions): Promise<T
     readyTimeoutSeconds: 60,
     drainSeconds: 5,
     servesMetrics: false,
-    env: (product) => tasksEnv(product, { port: listen.port, databaseUrl, ...demoClient(dataDir) }),
+    env: (product) => tasksEnv(product, { apiUrl: apiUrl(), port: listen.port, databaseUrl, ...demoClient(dataDir) }),
   };
   return { url: listen.url, step, spec, release: () => listen.release() };
 }
@@ -78,16 +90,25 @@ const demoClient = (dataDir: string): DemoClient =>
 /** Only what a service elsewhere would have too: none of the product's secrets but that of its client. */
 function tasksEnv(
   product: NodeJS.ProcessEnv,
-  { port, databaseUrl, client_id, client_secret }: DemoClient & { port: number; databaseUrl: string },
+  {
+    apiUrl,
+    port,
+    databaseUrl,
+    client_id,
+    client_secret,
+  }: DemoClient & {
+    apiUrl: string;
+    port: number;
+    databaseUrl: string;
+  },
 ): NodeJS.ProcessEnv {
-  const { PATH, HOST, PORT, BETTER_AUTH_URL, JWT_ISSUER, JWT_AUDIENCE, JWT_ALGORITHM, JWT_SECRET, CORS_ORIGINS } =
-    product;
+  const { PATH, HOST, BETTER_AUTH_URL, JWT_ISSUER, JWT_AUDIENCE, JWT_ALGORITHM, JWT_SECRET, CORS_ORIGINS } = product;
   return {
     PATH,
-    HOST,
+    HOST: loopbackOf(HOST ?? 'localhost')[0],
     TASKS_PORT: String(port),
     DATABASE_URL: databaseUrl,
-    BETTER_AUTH_URL: httpUrl(HOST ?? '127.0.0.1', Number(PORT)),
+    BETTER_AUTH_URL: apiUrl,
     JWT_ISSUER: JWT_ISSUER ?? BETTER_AUTH_URL,
     JWT_AUDIENCE: JWT_AUDIENCE ?? BETTER_AUTH_URL,
     ...(JWT_ALGORITHM === 'HS256' ? { JWT_SECRET } : {}),

@@ -40,7 +40,7 @@ import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
 import { createHandoffTransport } from './handoff.ts';
 import { createHealth } from './health.ts';
-import { installationOf } from './installation.ts';
+import { installationOf, ownAddressesOf } from './installation.ts';
 import { createLogoutTransport } from './logout.ts';
 import { createMailTransport } from './mail.ts';
 import type { WorkerPorts } from './ports.ts';
@@ -132,17 +132,23 @@ export function compose(input: ComposeInput) {
     ...outside,
     auditLogKeys: (origin) => readLogKeys(outside, origin),
     renderReport: renderReportPdf,
-    installation: installationOf({ ...input, backupFolder: config.compliance.backupFolder, purges }),
+    installation: installationOf({
+      ...input,
+      backupFolder: config.compliance.backupFolder,
+      ownAddresses: ownAddressesOf(config),
+      purges,
+    }),
     ...composeAuditLog({ ...outside, ...sealing }, config, input.dataDir),
     sealing,
     config,
-    // Empty: a job that needs a client loads it.
-    access: createAccessDirectory(outside),
+    // Empty, and nothing keeps it up to date: a job that needs a client loads it first.
+    access: createAccessDirectory(outside, { stalenessBoundMs: config.stores.stalenessBoundMs }),
     keyRing: createKeyRing(outside, config.keys),
     enqueue: producer.enqueue,
     // The timetable enqueues within seconds what a job requests.
     mailer: { publicUrl: publicUrlOf(config), wake: () => {} },
     mailTransport: createMailTransport(config, input.dataDir, log),
+    brand: config.brand,
     tokenSettings: { ...config.tokens, ...tokenNamesOf(config.tokens, publicUrlOf(config)) },
     logoutTransport: createLogoutTransport(config.clients),
     handoff: { ...config.handoff, transport: createHandoffTransport(config.handoff) },

@@ -22,7 +22,13 @@ test('the newest backup is the newest file of the folder, null without one, and 
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-installation-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const of = (backupFolder: string | undefined) =>
-    installationOf({ databaseUrl: 'postgres://h/d', redisUrl: 'redis://h', backupFolder, purges: [] }).newestBackup();
+    installationOf({
+      databaseUrl: 'postgres://h/d',
+      redisUrl: 'redis://h',
+      backupFolder,
+      ownAddresses: [],
+      purges: [],
+    }).newestBackup();
   expect(await of(undefined)).toBeUndefined();
   expect(await of(folder)).toBeNull();
   for (const [name, seconds] of [

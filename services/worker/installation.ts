@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { redactLine } from '#observability/log-redaction.ts';
 import type { HasInstallation, StoreLink } from '../domain/compliance/control.ts';
 import type { Purge } from '../domain/shared/purge.ts';
+import { tokenNamesOf } from '../domain/tokens/token-types.ts';
+import { type Config, mcpUrlOf, publicUrlOf } from '../platform/config/load.ts';
 
 type Backup = { readonly name: string; readonly writtenAtMs: number; readonly bytes: number };
 
@@ -32,21 +34,31 @@ export function storeLinkOf(url: string): StoreLink {
   };
 }
 
+/** Addresses of the installation itself, which are no personal data wherever they appear. */
+export function ownAddressesOf(config: Config): readonly string[] {
+  const publicUrl = publicUrlOf(config);
+  const { issuer, audience } = tokenNamesOf(config.tokens, publicUrl);
+  return [publicUrl, issuer, audience, mcpUrlOf(config), ...config.clients.audiences];
+}
+
 /** What the compliance checks know of this installation besides its stores. */
 export const installationOf = ({
   databaseUrl,
   redisUrl,
   backupFolder,
+  ownAddresses,
   purges,
 }: {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly backupFolder: string | undefined;
+  readonly ownAddresses: readonly string[];
   readonly purges: readonly Purge[];
 }): HasInstallation['installation'] => ({
   database: storeLinkOf(databaseUrl),
   redis: storeLinkOf(redisUrl),
   newestBackup: async () => (backupFolder === undefined ? undefined : newestFile(backupFolder)),
   redactLine,
+  ownAddresses,
   purges,
 });

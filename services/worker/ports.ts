@@ -13,6 +13,7 @@ import type { HasLogoutTransport } from '../domain/oauth/logout/send-logout-toke
 import type { MailTransport, Ports } from '../domain/ports.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { Enqueue } from '../platform/define/job.ts';
+import type { Brand } from '../platform/html/brand.ts';
 
 /** The ports of the jobs' use-cases. */
 export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random' | 'vault' | 'marks' | 'log'> &
@@ -35,6 +36,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
     readonly config: Config;
     readonly enqueue: Enqueue;
     readonly mailTransport: MailTransport;
+    readonly brand: Brand;
     /** Running API copies see new keys at their next poll. */
     readonly keysChanged: () => void;
   };

@@ -7,7 +7,7 @@ import { createCertificateAuthorities } from '#services/domain/access/certificat
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock, Log, MarkStore, PasswordHasher, Redis } from '#services/domain/ports.ts';
 import { createPolledGuard } from '#services/domain/tokens/revocations/database-guard.ts';
-import { type Config, loadConfig } from '#services/platform/config/load.ts';
+import { type Config, loadConfig, registrationOf } from '#services/platform/config/load.ts';
 import { createHasher, type Hasher } from '#services/platform/hasher/hasher.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
@@ -105,7 +105,17 @@ export async function openCopy(options: CopyOptions) {
   const input = { ...options, config, log, publicUrl: COPY_URL };
   const waitMs = isHurried ? undefined : PATIENCE_MS;
   const views = composeViews(input, { stores, clock: options.clock, confirmMs: waitMs });
-  const { outside, poll, revocations, access, apiKeys, tokenSettings, announceRevocations, confirmState } = views;
+  const {
+    outside,
+    poll,
+    revocations,
+    access,
+    apiKeys,
+    tokenSettings,
+    announceRevocations,
+    confirmState,
+    confirmNewest,
+  } = views;
   await views.load();
   poll.start();
   await poll.ready();
@@ -130,7 +140,7 @@ export async function openCopy(options: CopyOptions) {
     publicUrl: COPY_URL,
     bindsCertificates: false,
     certificateAuthorities: createCertificateAuthorities([]),
-    clientSettings: config.clients,
+    clientSettings: { ...config.clients, registration: registrationOf(config) },
     keyRing,
     access,
     apiKeys,
@@ -138,6 +148,7 @@ export async function openCopy(options: CopyOptions) {
     tokenSettings,
     announceRevocations,
     confirmState,
+    confirmNewest,
   };
   return {
     ports,

@@ -38,6 +38,7 @@ async function listening(people: PeopleHarness, options: PeopleOptions): Promise
     session: (request, context, isUse) => sessionCaller(deps, request.headers.cookie, context, isUse),
     assertion: refusesAssertions,
     certificate: () => undefined,
+    confirmNewest: async () => {},
     csrfPasses: (request) => csrfPasses(deps, request.headers),
   });
   const routes = { app: app.fastify, callers, bound: app.bound };

@@ -108,6 +108,16 @@ export async function openLogHarness(options: LogHarnessOptions = {}): Promise<O
   };
 }
 
+/** Moves the audit log's keys a month into the past, so that only the newest of them signs. */
+export const ageLogKeys = (ports: Pick<TestPorts, 'raw'>): Promise<unknown> =>
+  // The earliest key first: moving its successor before it would overlap the ranges for a moment.
+  ports.raw(
+    `DO $$ DECLARE kid text; BEGIN
+      FOR kid IN SELECT id FROM jwks WHERE purpose = 'audit-log' ORDER BY lower(signs) LOOP
+        UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days', upper(signs) - interval '31 days') WHERE id = kid;
+      END LOOP; END $$`,
+  );
+
 /** Creates the keys of a database, including the audit log's. */
 export const giveKeys = (ports: TestPorts): Promise<unknown> =>
   ensureKeys(

@@ -162,7 +162,7 @@ export async function openPeopledHarness() {
       ...(id === null ? { carries: { name: 'Ada' } } : {}),
     });
     if (code === null) throw new Error('no code');
-    return code;
+    return code.code;
   }
 
   return {

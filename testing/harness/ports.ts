@@ -53,8 +53,22 @@ export const clientCaller = (
   kind: 'client',
   clientId,
   permissions: new Set(permissions),
-  by: 'client',
+  by: 'secret',
   isVetted: true,
+  request: testCaller.request,
+});
+
+/** An agent of this user, by its secret, that may do this and nothing else. */
+export const agentCaller = (
+  clientId: string,
+  ownerId: string,
+  permissions: readonly string[] = [],
+): Caller & { readonly kind: 'agent' } => ({
+  kind: 'agent',
+  clientId,
+  ownerId,
+  permissions: new Set(permissions),
+  by: 'secret',
   request: testCaller.request,
 });
 

@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { createAccessDirectory, type HasAccess } from '#services/domain/access/access-directory.ts';
 import type { VerificationKey } from '#services/domain/jws/verify-signature.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock } from '#services/domain/ports.ts';
@@ -80,7 +81,8 @@ export const goodClaims = (): Record<string, unknown> => ({
 });
 
 export type TokenHarness = {
-  readonly ports: ValidatePorts;
+  /** With a directory that knows no client. */
+  readonly ports: ValidatePorts & HasAccess;
   readonly keys: Readonly<Record<Alg, TestKey>>;
   readonly revocations: RevocationMemory;
   /** What the ring was asked for. */
@@ -129,6 +131,7 @@ export function tokenHarness(settings: Partial<HasTokenSettings['tokenSettings']
   const { tokens, identity } = loadConfig({});
   return {
     ports: {
+      access: createAccessDirectory({ clock, sql: { query: async () => [] } }),
       clock,
       revocations,
       keyRing,

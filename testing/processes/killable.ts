@@ -170,6 +170,7 @@ const works = {
           redis: { isLocal: true, asksForTls: false },
           newestBackup: async () => undefined,
           redactLine: (line: string) => line,
+          ownAddresses: [],
           purges: [],
         },
         renderReport: async () => Buffer.from('pdf'),

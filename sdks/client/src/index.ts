@@ -4,7 +4,7 @@
  */
 import { KEYED, type OAuthProblem, type Operations, type Problem, type ProblemCode } from './generated/api.ts';
 
-export type { Operations, Problem, ProblemCode } from './generated/api.ts';
+export type * from './generated/api.ts';
 
 export type OperationName = keyof Operations;
 type Input<N extends OperationName> = Operations[N]['input'];
@@ -52,7 +52,8 @@ export type Result<T> = Answered<T> | Refused;
 type Arguments<N extends OperationName> =
   Record<never, never> extends Input<N> ? [input?: Input<N> & CallOptions] : [input: Input<N> & CallOptions];
 
-export type Client = <N extends OperationName>(
+/** Calls an operation. Named apart from `Client`, the shape of an OAuth client. */
+export type ApiClient = <N extends OperationName>(
   name: N,
   ...input: Arguments<N>
 ) => Promise<Result<Operations[N]['answer']>>;
@@ -144,7 +145,7 @@ const backoffMs = (repetition: number): number => FIRST_WAIT_MS * 2 ** repetitio
  * @throws TransportError where the API does not answer
  * @example const result = await api('POST /v1/tokens/validate', { body: { token } });
  */
-export function createClient(options: ClientOptions): Client {
+export function createClient(options: ClientOptions): ApiClient {
   const { url, headers: given, authorization } = options;
   // Not by a spread: an option that is given as undefined would replace its default.
   const { retries = DEFAULTS.retries, maxWait = DEFAULTS.maxWait, timeout = DEFAULTS.timeout } = options;
@@ -197,5 +198,5 @@ export function createClient(options: ClientOptions): Client {
       }
     }
   };
-  return call as Client;
+  return call as ApiClient;
 }

@@ -75,7 +75,7 @@ test('when the answer to a creating POST is lost, the repetition gets that answe
   expect([requests, (await families()) - before]).toEqual([2, 1]);
 });
 
-test('the built package runs the code of its README in a project of its own', async () => {
+test('the built package compiles strictly and runs with the code of its README in a project of its own', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-client-'));
   try {
     const installed = join(folder, 'node_modules/@sallyport/client');
@@ -87,6 +87,9 @@ test('the built package runs the code of its README in a project of its own', as
     const [, block = ''] = /```ts refresh\n([\s\S]*?)```/.exec(readFileSync(join(PACKAGE, 'README.md'), 'utf8')) ?? [];
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     writeFileSync(join(folder, 'use.ts'), block);
+    const types = resolve(PACKAGE, '../../node_modules/@types');
+    const strictly = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+    execFileSync(tsc, [...strictly, '--typeRoots', types, 'use.ts'], { cwd: folder, stdio: 'inherit' });
     const other = await newPerson(copy);
     const env = { PATH: process.env.PATH, API: copy.url, REFRESH_TOKEN: other.refreshToken };
     const run = (more: object = {}) => runIn(folder, { ...env, ...more });

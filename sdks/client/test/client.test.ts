@@ -1,6 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { typeOf } from '../../../scripts/catalog/client-types.ts';
-import { type ClientOptions, createClient, type ProblemCode, TransportError } from '../src/index.ts';
+import {
+  type ApiClient,
+  type AuditEvent,
+  type Client,
+  type ClientOptions,
+  createClient,
+  type ProblemCode,
+  type Session,
+  type SignIn,
+  type TokenPair,
+  TransportError,
+  type User,
+} from '../src/index.ts';
 
 const problem = (status: number, code: ProblemCode, headers: Record<string, string> = {}, retryable = true) =>
   new Response(JSON.stringify({ type: 't', title: 't', status, code, retryable, trace_id: 'x' }), {
@@ -170,6 +184,26 @@ test('types say what an operation takes and returns, and which codes exist', asy
   void (() => api('GET /v1/tokens/{token_id}'));
   // @ts-expect-error a refresh token is text
   void (() => api('POST /v1/tokens/refresh', { body: { refresh_token: 1 } }));
+});
+
+test('what operations return has names to import, none of which the package hides by one of its own', () => {
+  type Data<R> = R extends { readonly ok: true; readonly data: infer T } ? T : never;
+  const signIn = (api: ApiClient) => api('POST /api/auth/signin', { body: { email: '', password: '' } });
+  expectTypeOf<Data<Awaited<ReturnType<typeof signIn>>>>().toEqualTypeOf<SignIn>();
+  expectTypeOf<SignIn>().toEqualTypeOf<{
+    readonly user: User;
+    readonly session: Session;
+    readonly tokens: TokenPair;
+  }>();
+  expectTypeOf<AuditEvent['actor']['kind']>().toEqualTypeOf<string>();
+  expectTypeOf<Client['redirect_uris']>().toEqualTypeOf<readonly string[]>();
+  const namesIn = (file: string): Set<string> => {
+    const text = readFileSync(join(import.meta.dirname, '../src', file), 'utf8');
+    return new Set([...text.matchAll(/^export (?:type|class|function) (\w+)/gm)].map(([, name]) => name!));
+  };
+  const [own, generated] = [namesIn('index.ts'), namesIn('generated/api.ts')];
+  expect([own.has('ApiClient'), generated.has('Client')]).toEqual([true, true]);
+  expect([...own].filter((name) => generated.has(name))).toEqual([]);
 });
 
 test.each([

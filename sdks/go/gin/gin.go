@@ -9,6 +9,7 @@ import (
 // Protect lets only requests with an accepted token through to the next handler, which reads it by AuthOf. Any other
 // request is answered with problem details, and no later handler runs.
 func Protect(v *verifier.Verifier, route verifier.Route) gin.HandlerFunc {
+	v.Start()
 	return func(c *gin.Context) {
 		accepted, refusal := v.AuthenticateRequest(c.Request, route)
 		if refusal != nil {

@@ -34,7 +34,7 @@ def test_the_first_protected_route_takes_at_most_12_lines(
     protect(app, verifier)
     client = TestClient(app)
     assert client.get("/tasks").status_code == 401
-    token = fake_issuer.mint(sub="ada", permissions=["tasks:read"])
+    token = fake_issuer.mint(sub="ada")
     assert client.get("/tasks", headers={"authorization": f"Bearer {token}"}).json() == {"owner": "ada"}
     verifier.close()
 

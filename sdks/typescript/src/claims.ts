@@ -40,6 +40,8 @@ export type AccessTokenClaims = {
 };
 
 export const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+/** A text that stores and logs keep whole: PostgreSQL refuses NUL, and C libraries end a text at it. */
+const isId = (value: unknown): value is string => isText(value) && !value.includes('\0');
 /** A whole number that is not negative. */
 export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
@@ -58,14 +60,14 @@ const isOrigin: Check = (value) => isObject(value) && isText(value.jti) && isTex
 const CHECKS: readonly (readonly [string, Check])[] = Object.entries({
   iss: isText,
   aud: (value) => isText(value) || isList(isText, 1)(value),
-  sub: isText,
-  client_id: isText,
+  sub: isId,
+  client_id: isId,
   iat: isCount,
   exp: isCount,
-  jti: isText,
+  jti: isId,
   nbf: optional(isCount),
-  sid: optional(isText),
-  fid: optional(isText),
+  sid: optional(isId),
+  fid: optional(isId),
   scope: optional(isString),
   roles: optional(isList(isString)),
   permissions: optional(isList(isString)),

@@ -30,8 +30,8 @@ export class VerifierError extends Error {
   readonly code: VerifierCode;
   readonly status: number;
   readonly retryable: boolean;
-  constructor({ code, status, title, retryable }: Refusal) {
-    super(title);
+  constructor({ code, status, title, fix, retryable }: Refusal) {
+    super(`${title}. ${fix}`);
     this.name = 'VerifierError';
     this.code = code;
     this.status = status;

@@ -20,6 +20,7 @@ export function protect(
   verifier: Verifier,
   requirements: RouteRequirements & NodeRequestOptions<ExpressRequestLike> = {},
 ): (request: ExpressRequestLike, response: ResponseLike, next: (err?: unknown) => void) => void {
+  verifier.start();
   return (request, response, next) => {
     const handle = async (): Promise<boolean> => {
       const facts = await factsOf(request, request, request.originalUrl ?? request.url ?? '/', requirements);

@@ -21,6 +21,7 @@ export function protect(
   verifier: Verifier,
   requirements: RouteRequirements & NodeRequestOptions<FastifyRequestLike> = {},
 ): (request: FastifyRequestLike, reply: FastifyReplyLike) => Promise<unknown> {
+  verifier.start();
   return async (request, reply) => {
     const facts = await factsOf(request, request.raw, request.originalUrl, requirements);
     const result = await authenticate(verifier, facts, requirements);

@@ -1,5 +1,6 @@
 import { createFeedReader } from './feed.ts';
 import { writeFeedText } from './feed-file.ts';
+import { createFeedStatus } from './feed-status.ts';
 import { LIMITS } from './generated/contract.ts';
 import { createKeyStore } from './key-store.ts';
 import { settingsOf, type VerifierOptions } from './options.ts';
@@ -24,6 +25,7 @@ export type FeedWriter = {
 export function writeFeedFile(options: VerifierOptions & { readonly feedFile: string }): FeedWriter {
   const settings = settingsOf({ ...options, feed: 'poll' });
   const keys = createKeyStore(settings);
+  const status = createFeedStatus(settings, keys);
   let isClosed = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let reading = open();
@@ -40,7 +42,7 @@ export function writeFeedFile(options: VerifierOptions & { readonly feedFile: st
       answers.push({ jws, kid, isQuiet: epoch === lastEpoch });
       lastEpoch = epoch;
     };
-    return { answers, revocations, reader: createFeedReader({ settings, keys, revocations, onAnswer }) };
+    return { answers, revocations, reader: createFeedReader({ settings, keys, revocations, status, onAnswer }) };
   }
 
   async function write(): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { ApiUnavailable, fetchText, open, unlessAborted } from './bounded-fetch.ts';
 import { readFeedText } from './feed-file.ts';
+import type { FeedStatus } from './feed-status.ts';
 import { LIMITS } from './generated/contract.ts';
 import type { KeyStore } from './key-store.ts';
 import type { Settings } from './options.ts';
@@ -24,6 +25,7 @@ type Context = {
   readonly settings: Settings;
   readonly keys: KeyStore;
   readonly revocations: Revocations;
+  readonly status: FeedStatus;
   readonly onAnswer?: AnswerListener;
 };
 
@@ -102,6 +104,11 @@ function later(work: () => void, ms: number): Timer {
   return timer;
 }
 
+function reportRead({ settings, revocations, status }: Context): void {
+  settings.onEvent({ type: 'feed_read', ...revocations.state() });
+  status.update(revocations.isFresh());
+}
+
 /** Reads one stream until it ends or falls silent. */
 async function followStream(context: Context, closing: AbortSignal): Promise<void> {
   const { settings, revocations } = context;
@@ -122,7 +129,7 @@ async function followStream(context: Context, closing: AbortSignal): Promise<voi
     onBytes();
     for await (const jws of eventsOf(response, stop.signal, onBytes)) {
       await take(context, jws);
-      settings.onEvent({ type: 'feed_read', ...revocations.state() });
+      reportRead(context);
     }
   } finally {
     clearTimeout(watch);
@@ -147,7 +154,7 @@ function createFileReader({ settings, keys, revocations }: Context): () => Promi
 
 /** Reads the feed as `feed` says. */
 export function createFeedReader(context: Context): FeedReader {
-  const { settings, keys, revocations } = context;
+  const { settings, keys, revocations, status } = context;
   const { feed, feedInterval, onEvent } = settings;
   const readFile = createFileReader(context);
   const closing = new AbortController();
@@ -164,7 +171,9 @@ export function createFeedReader(context: Context): FeedReader {
     } catch (err) {
       failures += 1;
       retryAfterMs = err instanceof ApiUnavailable ? err.retryAfterSeconds * 1_000 : 0;
-      if (!closing.signal.aborted) onEvent({ type: 'feed_failed', error: err as Error });
+      if (closing.signal.aborted) return false;
+      onEvent({ type: 'feed_failed', error: err as Error });
+      status.update(revocations.isFresh(), err as Error);
       return false;
     }
   }
@@ -173,7 +182,7 @@ export function createFeedReader(context: Context): FeedReader {
     if (closing.signal.aborted) return Promise.resolve(false);
     inFlight ??= attempt(async () => {
       await (feed === 'file' ? readFile() : poll(context));
-      onEvent({ type: 'feed_read', ...revocations.state() });
+      reportRead(context);
     }).finally(() => {
       inFlight = undefined;
     });

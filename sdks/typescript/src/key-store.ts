@@ -21,6 +21,8 @@ export type KeyStore = {
   renewForUnknownKid(kid: string): Promise<void>;
   /** Whether the last fetch failed, so that a newer key may be missing. */
   isBehind(): boolean;
+  /** Why the last fetch failed; undefined after one that did not. */
+  failure(): Error | undefined;
   /** Takes a set that came another way. Throws when it is refused. */
   load(text: string, ageMs: number): Promise<void>;
   /** The set as it was read; undefined before. */
@@ -45,6 +47,7 @@ export function createKeyStore(settings: Settings): KeyStore {
   let dueAtMs = Number.NEGATIVE_INFINITY;
   let unknownKidAtMs = Number.NEGATIVE_INFINITY;
   let failures = 0;
+  let failure: Error | undefined;
   let inFlight: Promise<boolean> | undefined;
 
   async function load(given: string, ageMs: number, ttlSeconds = jwksTtl): Promise<void> {
@@ -54,6 +57,7 @@ export function createKeyStore(settings: Settings): KeyStore {
     freshUntilMonotonicMs = performance.now() - ageMs + (jwksTtl + maxStale) * 1_000;
     dueAtMs = loadedAtMs + ttlSeconds * 1_000;
     failures = 0;
+    failure = undefined;
     onEvent({ type: 'keys_loaded', keys: keys.size });
   }
 
@@ -71,8 +75,9 @@ export function createKeyStore(settings: Settings): KeyStore {
       return true;
     } catch (err) {
       failures += 1;
+      failure = err as Error;
       dueAtMs = now() + Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1)) * 1_000;
-      onEvent({ type: 'keys_failed', error: err as Error });
+      onEvent({ type: 'keys_failed', error: failure });
       return false;
     }
   }
@@ -89,6 +94,7 @@ export function createKeyStore(settings: Settings): KeyStore {
     isFresh: () => now() <= loadedAtMs + (jwksTtl + maxStale) * 1_000 && performance.now() <= freshUntilMonotonicMs,
     isLoaded: () => text !== undefined,
     isBehind: () => failures > 0,
+    failure: () => failure,
     text: () => text,
     load: (given, ageMs) => load(given, ageMs),
     renew,

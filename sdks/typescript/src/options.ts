@@ -58,6 +58,11 @@ export type VerifierOptions = {
   readonly cacheSize?: number;
   /** Called when keys or revocations were read, or could not be. */
   readonly onEvent?: (event: VerifierEvent) => void;
+  /**
+   * Takes the lines of the log: one when the API refuses the client, one when revocations are stale, and one when they
+   * are read again. Default: `console.warn`.
+   */
+  readonly log?: (line: string) => void;
   /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch;
   /** Replaces the clock, in milliseconds since 1970. For tests. */
@@ -90,6 +95,7 @@ const WITHOUT_DEFAULT = [
   'clientId',
   'clientSecret',
   'onEvent',
+  'log',
   'fetch',
   'now',
 ] as const satisfies readonly (keyof VerifierOptions)[];
@@ -141,12 +147,12 @@ function authorizationOf({ clientId, clientSecret }: VerifierOptions): string | 
   return `Basic ${btoa(`${id}:${secret}`)}`;
 }
 
-/** An error of the listener must not stop the verifier. */
-const reporterOf =
-  ({ onEvent }: VerifierOptions): Settings['onEvent'] =>
-  (event) => {
+/** An error of a listener must not stop the verifier. */
+const guarded =
+  <T>(listener: (value: T) => void): ((value: T) => void) =>
+  (value) => {
     try {
-      onEvent?.(event);
+      listener(value);
     } catch {}
   };
 
@@ -190,7 +196,8 @@ export function settingsOf(options: VerifierOptions): Settings {
     secrets: secretsOf(options, algorithms),
     authorization,
     feedFile: options.feedFile,
-    onEvent: reporterOf(options),
+    onEvent: guarded(options.onEvent ?? (() => {})),
+    log: guarded(options.log ?? ((line) => console.warn(line))),
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
     now: options.now ?? Date.now,
   };

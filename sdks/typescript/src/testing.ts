@@ -154,7 +154,8 @@ export async function createFakeIssuer({
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
         const push = (jws: string): void => {
-          if (!isSilent) controller.enqueue(bytesOf(`event: revocations\ndata: ${jws}\n\n`));
+          // An answer that was being signed when the stream ended has nobody to go to.
+          if (!isSilent && streams.has(push)) controller.enqueue(bytesOf(`event: revocations\ndata: ${jws}\n\n`));
         };
         const timer = setInterval(() => void answer(epoch, incarnation).then(push), HEARTBEAT_MS);
         (timer as { unref?: () => void }).unref?.();

@@ -5,6 +5,7 @@ import { type Refusal, refuse, type VerifierCode, VerifierError } from './codes.
 import { checkProof, type Proof, type ProofKeys } from './dpop.ts';
 import { decodeBase64url, textOf } from './encoding.ts';
 import { createFeedReader } from './feed.ts';
+import { createFeedStatus } from './feed-status.ts';
 import { LIMITS } from './generated/contract.ts';
 import type { KnownKey } from './key-set.ts';
 import { createKeyStore } from './key-store.ts';
@@ -62,6 +63,11 @@ export type Verifier = {
   verify(token: string, requirements?: Requirements): Promise<VerifyResult>;
   /** Like `verify`, but throws VerifierError. */
   verifyOrThrow(token: string, requirements?: Requirements): Promise<Accepted>;
+  /**
+   * Begins to read keys and revocations, so that the log says at once if the API refuses the client. `protect` of
+   * Fastify and Express does it when the route is set up, and `verify` with the first token. Returns at once.
+   */
+  start(): void;
   /** Resolves when keys and revocations were read. Throws VerifierError (503) if the API did not give them. */
   ready(): Promise<void>;
   /** Reads keys and revocations now. @returns whether tokens can be decided */
@@ -98,8 +104,8 @@ const isAuthentic = (token: string, secret: Uint8Array): Promise<boolean> =>
   );
 
 /**
- * Creates a verifier. One serves a whole process. It begins to read keys and revocations with the first token, or with
- * `ready`. Throws TypeError for wrong options.
+ * Creates a verifier. One serves a whole process. It begins to read keys and revocations with `start`, `ready` or the
+ * first token. Throws TypeError for wrong options.
  * @example const verifier = createVerifier({ issuer: 'https://auth.example', clientId, clientSecret });
  */
 export function createVerifier(options: VerifierOptions): Verifier {
@@ -107,7 +113,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const { issuer, audience, algorithms, secrets, clockSkew, feed, onStale, requiredScopes, now } = settings;
   const keys = createKeyStore(settings);
   const revocations = createRevocations(settings, keys);
-  const reader = createFeedReader({ settings, keys, revocations });
+  const status = createFeedStatus(settings, keys);
+  const reader = createFeedReader({ settings, keys, revocations, status });
   const verifiedTokens = createVerifiedTokens(settings.cacheSize);
   const proofKeys: ProofKeys = new Map();
   const introspections = new Map<string, Promise<boolean>>();
@@ -119,6 +126,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   const areKeysFresh = (): boolean => !usesKeys || keys.isFresh();
   const areRevocationsFresh = (): boolean => feed === 'off' || revocations.isFresh();
+  const staleCode = (): VerifierCode => status.staleCode(areKeysFresh());
   const isFresh = (): boolean => areKeysFresh() && areRevocationsFresh();
 
   async function readAll(): Promise<void> {
@@ -279,7 +287,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   async function verifyStale(token: string, requirements: Requirements): Promise<VerifyResult> {
-    const code = areKeysFresh() ? 'revocation_state_stale' : 'key_ring_behind';
+    const code = staleCode();
     // `serve` means by what was known last; before anything was read, nothing is.
     const isUnread = feed !== 'off' && revocations.position().incarnation === undefined;
     if (onStale === 'fail' || (usesKeys && !keys.isLoaded()) || (onStale === 'serve' && isUnread)) return refuse(code);
@@ -303,6 +311,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   return {
+    start,
     verify,
     async verifyOrThrow(token, requirements) {
       const result = await verify(token, requirements);
@@ -311,8 +320,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     },
     async ready() {
       start();
-      if (!isFresh() && !(await refresh()))
-        throw new VerifierError(refuse(areKeysFresh() ? 'revocation_state_stale' : 'key_ring_behind'));
+      if (!isFresh() && !(await refresh())) throw new VerifierError(refuse(staleCode()));
     },
     refresh,
     state() {

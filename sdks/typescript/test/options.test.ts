@@ -124,7 +124,7 @@ test('ready tells that the API gives no keys or no revocations', async () => {
   });
   issuer.recover();
   const wrongClient = createVerifier({ ...issuer.options, clientSecret: 'wrong', feedInterval: 60 });
-  await expect(wrongClient.ready()).rejects.toMatchObject({ code: 'revocation_state_stale', status: 503 });
+  await expect(wrongClient.ready()).rejects.toMatchObject({ code: 'client_refused', status: 503 });
   wrongClient.close();
 });
 

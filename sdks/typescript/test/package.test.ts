@@ -123,7 +123,9 @@ test('the README code that verifies a token runs as printed', async () => {
 test('the README code of a test without a server prints what its comments say', async () => {
   const block = blockOf('testing');
   const said = [...block.matchAll(/\/\/ (\w+)/g)].map(([, word]) => word);
-  expect((await program('testing.ts', block)).trim().split('\n')).toEqual(said);
+  const printed = (await program('testing.ts', block)).trim().split('\n');
+  // The verifier's own log has a line when it goes stale.
+  expect(printed.filter((line) => !line.startsWith('Sallyport verifier: '))).toEqual(said);
   expect(said).toEqual(['active', 'active', 'revoked', 'revocation_state_stale']);
 });
 
@@ -177,9 +179,9 @@ test('the README code of a first protected route has at most 12 lines, and prote
         ),
       )
       .toBe(401);
-    const token = await issuer.mint({ sub: 'ada', permissions: ['tasks:read'] });
+    const token = await issuer.mint({ sub: 'ada' });
     expect(await get(token)).toEqual([200, { owner: 'ada' }]);
-    expect((await get(await issuer.mint()))[0]).toBe(403);
+    expect((await get(await issuer.mint({ aud: 'https://other.test' })))[0]).toBe(401);
     await issuer.revoke(token);
     await expect.poll(() => get(token).then(([status]) => status)).toBe(401);
   } finally {

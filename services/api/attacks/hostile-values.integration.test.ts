@@ -35,10 +35,12 @@ async function inTurn<T>(cases: readonly T[], work: Work<T>): Promise<void> {
 
 /**
  * Registration reads what it understands and names each problem in its own format (RFC 7591 §2, §3.2.2):
- * client-metadata.test.ts.
+ * client-metadata.test.ts. A heartbeat is for agents, and this caller is none.
  */
 const strictOperations = (): Operation[] =>
-  jsonOperations(harness).filter(({ operationId }) => operationId !== 'selfRegisterClient');
+  jsonOperations(harness).filter(
+    ({ operationId }) => operationId !== 'selfRegisterClient' && operationId !== 'recordHeartbeat',
+  );
 
 describe('values of the wrong type', () => {
   const WRONG: readonly unknown[] = [

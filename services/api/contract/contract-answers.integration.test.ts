@@ -25,8 +25,8 @@ describe('the ready line', () => {
     const { ready } = product;
     expect(Object.keys(ready).sort()).toEqual(['api', 'credentials_file', 'event', 'metrics', 'pids']);
     expect(ready.pids).toEqual({ api: expect.any(Number), worker: expect.any(Number) });
-    expect(ready.api).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-    expect(ready.metrics).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
+    expect(ready.api).toMatch(/^http:\/\/localhost:\d+$/);
+    expect(ready.metrics).toMatch(/^http:\/\/localhost:\d+\/metrics$/);
     expect(ready.credentials_file).toBe(`${product.dataDir}/dev-credentials.json`);
     const metrics = await send(ready.metrics, 'GET', '');
     expect(metrics.status).toBe(200);
@@ -49,11 +49,12 @@ describe('public documents', () => {
     expect((await harness.call('GET', '/healthz')).body).toEqual({ status: 'ok' });
     expect((await harness.call('GET', '/readyz')).body).toEqual({
       status: 'ready',
-      components: { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' },
+      components: { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', directory: 'ok', redis: 'ok' },
       api: 'ok',
       postgres: 'ok',
       keys: 'ok',
       revocations: 'ok',
+      directory: 'ok',
       redis: 'ok',
     });
   });

@@ -12,7 +12,7 @@ import { type App, createApp } from '../app.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
 import { createCallerResolver } from '../requests/caller.ts';
 
-const about = { summary: '', tag: 'Things', auth: 'public', errors: [] } as const;
+const about = { summary: '', tag: 'Tokens', auth: 'public', errors: [] } as const;
 const any = z.object({}).loose();
 
 const list = defineEndpoint({
@@ -89,6 +89,7 @@ beforeAll(async () => {
     session: async () => null,
     assertion: refusesAssertions,
     certificate: () => undefined,
+    confirmNewest: async () => {},
     csrfPasses: () => false,
   });
   routes = { app: app.fastify, callers, bound: app.bound };

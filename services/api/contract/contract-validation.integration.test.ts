@@ -182,7 +182,7 @@ describe('metadata and statistics', () => {
       session_id: null,
       family_id: claims.fid,
       scope: 'openid profile',
-      role: 'user',
+      role: null,
       issued_at: new Date(claims.iat * 1_000).toISOString(),
       expires_at: new Date(claims.exp * 1_000).toISOString(),
       key_id: expect.any(String),

@@ -143,7 +143,7 @@ test('sign-out is refused within a second, and a tampered token at once', async 
 test('a client without the permission to read revocations is told so at the start', async () => {
   const { client_id, client_secret } = await newClient(harness.product);
   await expect(verifierOf({ clientId: client_id, clientSecret: client_secret })).rejects.toMatchObject({
-    code: 'revocation_state_stale',
+    code: 'client_refused',
   });
 });
 

@@ -72,27 +72,6 @@ export const resendVerificationPage = askMailPage({
   action: '/account/resend-verification',
 });
 
-export type MailSentPage = {
-  readonly text: 'mailSignUp' | 'mailIfKnown' | 'mailIfLocked' | 'mailIfUnverified';
-  readonly email: string;
-  /** The form that sends the mail again: its target and its hidden fields. */
-  readonly again: { readonly action: string; readonly fields: Readonly<Record<string, string>> };
-  readonly signInPath: string;
-};
-
-const hiddenFields = (fields: Readonly<Record<string, string>>): Html =>
-  html`${Object.entries(fields).map(([name, value]) => hidden(name, value))}`;
-
-/** A mail is on its way. The same for every address, where the address may not be known. */
-export const mailSentPage =
-  ({ text, email, again, signInPath }: MailSentPage): Page =>
-  ({ language: { texts } }) => ({
-    title: texts.checkMail,
-    body: html`<p role="status">${say(texts[text], { email: strong(email) })} ${texts.mailWait}</p>
-<form method="post" action="${again.action}">${hiddenFields(again.fields)}<button class="plain" type="submit">${texts.sendAgain}</button></form>
-<p class="links"><a href="${signInPath}">${texts.backToSignIn}</a></p>`,
-  });
-
 type LinkWords = {
   readonly title: keyof Texts;
   readonly action: string;
@@ -128,39 +107,81 @@ const LINKS = {
 
 export type MailLink = keyof typeof LINKS;
 
+/** A code is shown again in the characters in which it was sent. */
+const codeInput = (texts: Texts): Html =>
+  html`<label for="code">${texts.codeFromMail}</label><input id="code" class="code" name="code" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64" placeholder="XXXX-XXXX">`;
+
+export type MailSentPage = {
+  readonly text: 'mailSignUp' | 'mailIfKnown' | 'mailIfLocked' | 'mailIfUnverified';
+  readonly formToken: string;
+  readonly email: string;
+  /** What the code in the mail is for. */
+  readonly link: MailLink;
+  /** Path of our page to open afterwards. */
+  readonly next: string;
+  /** Where the form that sends the mail again leads. */
+  readonly again: string;
+  /** Where another address can be entered. */
+  readonly otherPath: string;
+  /** The page to go on to: of a signed-in user, or the sign-in page. */
+  readonly goesOn: { readonly path: string; readonly isSignedIn: boolean };
+};
+
+/** A mail is on its way. The same for every address, where the address may not be known. */
+export const mailSentPage =
+  ({ text, formToken, email, link, next, again, otherPath, goesOn }: MailSentPage): Page =>
+  ({ language: { texts } }) => {
+    const fields = html`${hidden('form_token', formToken)}${hidden('email', email)}`;
+    return {
+      title: texts.checkMail,
+      body: html`<p role="status">${say(texts[text], { email: strong(email) })}</p>
+<form method="post" action="${LINKS[link].action}">${fields}${hidden('token', '')}${hidden('next', next)}${codeInput(texts)}<button type="submit">${texts.continue}</button></form>
+<h2>${texts.noMail}</h2><p class="dim">${texts.mailWait}</p>
+<form method="post" action="${again}">${fields}${link === 'unlock' ? null : hidden('next', next)}<button class="plain" type="submit">${texts.sendAgain}</button></form>
+<p class="links"><a href="${otherPath}">${texts.otherAddress}</a></p>
+<p class="links"><a href="${goesOn.path}">${goesOn.isSignedIn ? texts.goOnWithoutMail : texts.backToSignIn}</a></p>`,
+    };
+  };
+
 type MailLinkPage = {
   readonly formToken: string;
   /** The code that the browser sent; '' if it has sent none, or an invalid one. */
   readonly token: string;
-  /** Whether a verification needs the password of the account, or a new one. */
-  readonly needsPassword?: boolean;
+  /** The code that the user typed, '' likewise, and the address with it. */
+  readonly typed: string;
+  readonly email: string;
+  /** Path of our page to open afterwards. */
+  readonly next: string;
   readonly problem?: Said | undefined;
   /** Page of an application to which the browser goes once the code is redeemed. */
   readonly goesTo?: string | undefined;
 };
 
-function passwordOf(link: MailLink, { needsPassword }: MailLinkPage, texts: Texts): Html | null {
+const hasCode = ({ token, typed }: Pick<MailLinkPage, 'token' | 'typed'>): boolean => token !== '' || typed !== '';
+
+function passwordOf(link: MailLink, asked: MailLinkPage, texts: Texts): Html | null {
   switch (link) {
     case 'reset':
       return newPasswordField(texts, texts.newPassword);
     case 'invitation':
       return newPasswordField(texts, texts.passwordToSignIn);
     case 'verify':
-      return needsPassword ? currentPasswordField(texts, texts.passwordToSignIn) : null;
+      // Only asked for once the code was accepted.
+      return hasCode(asked) ? currentPasswordField(texts, texts.passwordToSignIn) : null;
     case 'unlock':
       return null;
   }
 }
 
-/** A sent code stays out of sight; without one, the user pastes it from the mail. */
-const codeField = (token: string, texts: Texts): Html =>
-  token === ''
-    ? html`<div id="typed"><label for="token">${texts.codeFromMail}</label><p id="how" class="dim">${texts.pasteCode}</p></div><input id="token" name="token" autocomplete="one-time-code" autocapitalize="off" spellcheck="false" required maxlength="128" aria-describedby="how">`
-    : hidden('token', token);
+/** A sent code stays out of sight; without one, the user types the code of the mail. */
+const codeFields = (asked: MailLinkPage, texts: Texts): Html =>
+  hasCode(asked)
+    ? html`${hidden('token', asked.token)}${hidden('email', asked.email)}${hidden('code', asked.typed)}`
+    : html`${hidden('token', '')}<fieldset id="typed" class="bare"><p class="dim">${texts.typeCode}</p>${emailField(texts, asked.email)}${codeInput(texts)}</fieldset>`;
 
 const askUnlock = (formToken: string, texts: Texts): Html =>
-  html`<form method="post" action="/account/request-unlock">${hidden('form_token', formToken)}<p class="dim">${texts.unlockAdvice}</p>
-${emailField(texts, '')}<button class="plain" type="submit">${texts.sendLink}</button></form>`;
+  html`<form class="part" method="post" action="/account/request-unlock">${hidden('form_token', formToken)}<p class="dim">${texts.unlockAdvice}</p>
+<label for="address">${texts.emailOfAccount}</label><input id="address" name="email" type="email" autocomplete="username" required maxlength="254"><button class="plain" type="submit">${texts.sendLink}</button></form>`;
 
 const anotherMail = (path: string, texts: Texts): Html =>
   html`<p class="links">${texts.noCode} <a href="${path}">${texts.sendLink}</a></p>`;
@@ -175,15 +196,21 @@ export const mailLinkPage =
       title: texts[title],
       inlineScript: PAGE_SCRIPT,
       body: html`${alertOf(asked.problem, look)}
-<form method="post" action="${action}">${hidden('form_token', asked.formToken)}${asked.goesTo === undefined ? null : hidden('callback_url', asked.goesTo)}${codeField(asked.token, texts)}${passwordOf(link, asked, texts)}
+<form method="post" action="${action}">${hidden('form_token', asked.formToken)}${hidden('next', asked.next)}${asked.goesTo === undefined ? null : hidden('callback_url', asked.goesTo)}${codeFields(asked, texts)}${passwordOf(link, asked, texts)}
 <button type="submit">${texts[button]}</button></form>${link === 'unlock' ? askUnlock(asked.formToken, texts) : null}${another === undefined ? null : anotherMail(another, texts)}`,
     };
   };
 
-/** The code of a mailed link was accepted. */
+/** The code of a mail was accepted. @param signInPath null for a user whose address is confirmed and who is signed in */
 export const mailLinkDonePage =
-  (link: MailLink): Page =>
-  ({ language: { texts } }) => ({
-    title: texts[LINKS[link].title],
-    body: html`<p role="status">${texts[LINKS[link].done]}</p><p class="links"><a href="/login">${texts.signIn}</a></p>`,
-  });
+  (link: MailLink, signInPath: string | null): Page =>
+  ({ language: { texts } }) => {
+    const { title, done } = LINKS[link];
+    return {
+      title: texts[title],
+      body:
+        signInPath === null
+          ? html`<p role="status">${texts.addressConfirmedHere}</p><p class="links"><a href="/account">${texts.accountTitle}</a></p>`
+          : html`<p role="status">${texts[done]}</p><p class="links"><a href="${signInPath}">${texts.signIn}</a></p>`,
+    };
+  };

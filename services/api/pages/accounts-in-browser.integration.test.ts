@@ -1,5 +1,6 @@
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { signUp } from '#testing/flows/flows.ts';
+import { newEmail, signUp } from '#testing/flows/flows.ts';
 import { openBrowser } from '#testing/flows/oauth-browser.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#testing/harness/browser.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
@@ -8,6 +9,13 @@ import { button, heading, newAuthorization, newPagesClient, seen, signInOn, text
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PASSWORD = 'seven quiet rivers of tin';
+async function signUpOn(page: Page, email: string): Promise<void> {
+  await page.goto('/signup');
+  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await button(page, 'Create account').click();
+}
+
 const RIGHT_TO_LEFT = 'שלום <b>עולם</b>';
 
 describe('a user without an account or a password', () => {
@@ -65,10 +73,13 @@ describe('a user without an account or a password', () => {
     await button(page, 'Send the mail again').click();
     expect(await heading(page)).toBe('Check your mail');
     const sent = (await mails.to(user.email)).filter((mail) => mail.page?.endsWith('/account/reset-password'));
-    const { page: path, code = '' } = sent.at(-1) ?? {};
+    const { page: path, code = '', typed = '' } = sent.at(-1) ?? {};
     await page.goto('about:blank');
     await page.goto(`${path}#${code}`);
-    if (!javaScriptEnabled) await page.getByLabel('Code from the mail').fill(` ${code} `);
+    if (!javaScriptEnabled) {
+      await page.getByLabel('E-mail').fill(user.email);
+      await page.getByLabel('Code from the mail').fill(` ${typed.toLowerCase()} `);
+    }
     await page.getByLabel('New password').fill('password1234');
     await button(page, 'Change password').click();
     // The code is still valid, and is in no visible field.
@@ -82,6 +93,7 @@ describe('a user without an account or a password', () => {
     // A code works once; the page then offers another mail.
     await page.goto('about:blank');
     await page.goto(`${path}`);
+    await page.getByLabel('E-mail').fill(user.email);
     await page.getByLabel('Code from the mail').fill(code);
     await page.getByLabel('New password').fill(`${PASSWORD} again`);
     await button(page, 'Change password').click();
@@ -90,6 +102,79 @@ describe('a user without an account or a password', () => {
     await page.getByRole('link', { name: 'Send me a mail with a link' }).click();
     expect(await heading(page)).toBe('Forgot your password?');
     expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test.each([true, false])(
+    'gets another password by the code of a mail, read on another device, with JavaScript: %s',
+    async (javaScriptEnabled) => {
+      const user = await signUp({ api: harness.api.url });
+      const { page, complaints, context } = await harness.visit({ javaScriptEnabled });
+      await page.goto('/login?next=/device');
+      await page.getByRole('link', { name: 'Forgot password?' }).click();
+      await page.getByLabel('E-mail').fill(user.email);
+      await button(page, 'Send me a mail with a link').click();
+      const { typed = '' } = (await mails.to(user.email)).at(-1) ?? {};
+      await page.getByLabel('Code from the mail').fill('BBBB-BBBB');
+      await button(page, 'Continue').click();
+      expect(await textOf(page.getByRole('alert').first())).toMatch(/^This code is invalid or has expired\. /);
+      expect(await page.getByLabel('E-mail').inputValue()).toBe(user.email);
+      if (javaScriptEnabled) await expectReadable(page);
+      await page.getByLabel('Code from the mail').fill(typed);
+      await page.getByLabel('New password').fill(PASSWORD);
+      await button(page, 'Change password').click();
+      await page.getByText('Your password is changed').waitFor();
+      await page.getByRole('link', { name: 'Sign in' }).click();
+      await signInOn(page, { email: user.email, password: PASSWORD });
+      expect(await heading(page)).toBe('Connect a device');
+      expect(complaints).toEqual([]);
+      await context.close();
+    },
+  );
+
+  test.each([true, false])(
+    'signs up, is told of the mail, types its code and is at the account, with JavaScript: %s',
+    async (javaScriptEnabled) => {
+      const email = newEmail();
+      const { page, complaints, context } = await harness.visit({ javaScriptEnabled });
+      await signUpOn(page, email);
+      expect(await heading(page)).toBe('Check your mail');
+      expect(await seen(page)).toContain(`We sent a mail to ${email}.`);
+      if (javaScriptEnabled) await expectReadable(page);
+      await button(page, 'Send the mail again').click();
+      const sent = await mails.to(email);
+      expect(sent).toHaveLength(2);
+      await page.getByLabel('Code from the mail').fill(sent[0]?.typed ?? '');
+      await button(page, 'Continue').click();
+      expect(await seen(page)).toContain('Your address is confirmed.');
+      expect(await seen(page)).not.toContain('You can sign in');
+      if (javaScriptEnabled) await expectReadable(page);
+      await page.getByRole('link', { name: 'Your account' }).click();
+      expect(await seen(page)).toContain(email);
+      expect(await seen(page)).not.toContain('(not confirmed yet)');
+      // The page of a mail that is no longer needed leads on.
+      await page.goto('/account/check-mail');
+      expect(new URL(page.url()).pathname).toBe('/account');
+      expect(complaints).toEqual([]);
+      await context.close();
+    },
+  );
+
+  test('a mail program that opens every link once uses nothing up; the signed-in user then confirms by one button', async () => {
+    const email = newEmail();
+    const { page, context } = await harness.visit();
+    await signUpOn(page, email);
+    await page.getByRole('link', { name: 'Continue without the code' }).click();
+    expect(await seen(page)).toContain('(not confirmed yet)');
+    const { text, page: path, code } = (await mails.to(email)).at(-1) ?? {};
+    for (const link of text?.match(/https?:\/\/\S+\/account\/[\w#-]+/g) ?? []) {
+      const opened = await fetch(link.replace(PAGES_ORIGIN, harness.api.url));
+      expect(opened.status).toBeLessThan(400);
+    }
+    await page.goto(`${path}#${code}`);
+    await button(page, 'Confirm').click();
+    expect(await seen(page)).toContain('Your address is confirmed.');
+    await page.getByRole('link', { name: 'Your account' }).waitFor();
     await context.close();
   });
 
@@ -165,6 +250,7 @@ describe('where addresses must be confirmed first', () => {
     await button(page, 'Create account').click();
     expect(await heading(page)).toBe('Check your mail');
     await expectReadable(page);
+    expect(await page.getByRole('link', { name: 'Use another address' }).getAttribute('href')).toBe('/signup');
     await mails.deliver();
     await button(page, 'Send the mail again').click();
     const { page: path, code } = (await mails.to(email)).at(-1) ?? {};
@@ -178,6 +264,29 @@ describe('where addresses must be confirmed first', () => {
     await signInOn(page, { email, password: PASSWORD });
     expect(await heading(page)).toBe('Signed in');
     expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('a user who came from an application types the code there, and the sign-in goes back to the application', async () => {
+    const redirectUri = `${harness.site}/callback`;
+    const client = await newPagesClient(harness.api, 'Notes', redirectUri, ['openid']);
+    const { address, redeem } = await newAuthorization(harness.api, client, redirectUri, ['openid']);
+    const { page, context } = await harness.visit({ javaScriptEnabled: false });
+    const email = newEmail();
+    await page.goto(address);
+    await page.getByRole('link', { name: 'Create account' }).click();
+    await page.getByLabel('E-mail').fill(email);
+    await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+    await button(page, 'Create account').click();
+    await page.getByLabel('Code from the mail').fill((await mails.to(email)).at(-1)?.typed ?? '');
+    await button(page, 'Continue').click();
+    await page.getByLabel('Password to sign in with').fill(PASSWORD);
+    await button(page, 'Confirm').click();
+    await page.getByRole('link', { name: 'Sign in' }).click();
+    await signInOn(page, { email, password: PASSWORD });
+    await button(page, 'Allow').click();
+    await page.waitForURL(`${redirectUri}?*`);
+    expect((await redeem(page.url())).id_token).toMatch(/^ey/);
     await context.close();
   });
 });

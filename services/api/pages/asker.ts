@@ -8,6 +8,15 @@ import { say } from './texts/texts.ts';
 export const logoOf = (path: string | null | undefined): Html | null =>
   path ? html`<img class="app" src="${path}" alt="" width="48" height="48">` : null;
 
+/** An application that asks a signed-in user to sign in again, and how to use another account. */
+export const confirmLine = (
+  asker: Asker,
+  { email, otherPath }: { readonly email: string; readonly otherPath: string },
+  texts: Texts,
+): Html =>
+  html`${logoOf(asker.logoPath)}<p>${say(texts.asksToConfirm, { client: strong(asker.name), host: html`<code>${asker.host}</code>`, email: strong(email) })}</p>
+<p class="links"><a href="${otherPath}">${texts.anotherAccount}</a></p>`;
+
 /** Which application sent the user to a page. */
 export const askerLine = (asker: Asker | null | undefined, texts: Texts): Html | null =>
   asker

@@ -6,6 +6,7 @@ import {
   internalError,
   rateLimited,
   requestInvalid,
+  routeUnknown,
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
@@ -110,6 +111,21 @@ describe('an error', () => {
     expect(problemPage(rateLimited(), requestWith({}, page))).toBeNull();
     expect(problemPage(rateLimited(), requestWith(looking, { responses: { 200: null } }))).toBeNull();
     expect(problemPage(rateLimited(), requestWith(looking))).toBeNull();
+  });
+
+  test('at a path that does not exist is a page with ways on for browsers, and JSON for programs', () => {
+    const german = { ...looking, 'accept-language': 'de' };
+    for (const [headers, title] of [
+      [looking, 'This page does not exist'],
+      [german, 'Diese Seite gibt es nicht'],
+    ] as const) {
+      const { status, body } = sent(problemPage(routeUnknown(), requestWith(headers))!, headers);
+      expect([status, body]).toEqual([404, expect.stringContaining(`<h1>${title}</h1>`)]);
+      for (const path of ['/', '/docs']) expect(body).toContain(`<a href="${path}">`);
+    }
+    expect(problemPage(routeUnknown(), requestWith({ accept: 'application/json' }))).toBeNull();
+    expect(problemPage(routeUnknown(), requestWith({ accept: '*/*' }))).toBeNull();
+    expect(problemPage(routeUnknown(), requestWith(looking, { responses: { 200: null } }))).toBeNull();
   });
 
   test('raised while a page is built is shown as a page, but a defect is thrown', async () => {

@@ -5,11 +5,13 @@ import { cookieValue } from '#services/domain/identity/sessions/csrf.ts';
 import { formToken, type HasPageKeys, isFormToken } from '#services/domain/oauth/authorize/page-seals.ts';
 import { isPage } from '#services/platform/define/endpoint.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
+import { routeUnknown } from '#services/platform/errors.ts';
 import { type Answer, answer } from '../answer.ts';
 import type { Page } from './form-page.ts';
 import { PageView } from './page-view.ts';
 import { errorPage } from './pages.ts';
-import { problemAdvice, problemTitle } from './problems.ts';
+import { addressOf, problemAdvice, problemTitle } from './problems.ts';
+import { notFoundPage } from './start-pages.ts';
 
 export type HasForms = HasAuth & HasPageKeys;
 
@@ -74,11 +76,16 @@ export const expiredForm = (): Answer =>
     })),
   );
 
+const isUnknownRoute = ({ code }: AppError): boolean => code === routeUnknown.definition.code;
+
 /** Shows an error to users: what went wrong, and what to do next. */
 const problemOf = (error: AppError): Answer => {
+  if (isUnknownRoute(error)) return showPage(404, notFoundPage);
+  const address = addressOf(error);
   const page = errorPage(({ language }) => ({
     title: problemTitle(error, language),
     advice: problemAdvice(error, language),
+    link: address === undefined ? undefined : { path: address, text: address },
   }));
   return withErrorHeaders(showPage(error.definition.status, page), error);
 };
@@ -101,12 +108,13 @@ export const withErrorHeaders = (shown: Answer, error: AppError | undefined): An
 export const wantsPage = ({ headers }: FastifyRequest): boolean => headers.accept?.includes('text/html') ?? false;
 
 /**
- * Returns the page for an error raised before a page handler ran: a rate limit, an unreadable form, a shutdown. Null if
- * the client does not accept HTML or the endpoint has no pages.
+ * Returns the page for an error raised before a page handler ran: an unknown path, a rate limit, an unreadable form, a
+ * shutdown. Null if the client does not accept HTML or the endpoint has no pages.
  */
 export function problemPage(error: AppError, request: FastifyRequest): Answer | null {
   const endpoint = request.routeOptions?.config?.endpoint;
-  return wantsPage(request) && endpoint !== undefined && isPage(endpoint) ? problemOf(error) : null;
+  const hasPages = endpoint === undefined ? isUnknownRoute(error) : isPage(endpoint);
+  return hasPages && wantsPage(request) ? problemOf(error) : null;
 }
 
 /** Shows errors as pages. A defect is thrown on, so that it is logged. */

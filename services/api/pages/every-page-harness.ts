@@ -9,14 +9,9 @@ import {
   signUpPage,
 } from './account-pages.ts';
 import type { Page } from './form-page.ts';
-import {
-  type AccountView,
-  accountDeletedPage,
-  accountPage,
-  recoveryCodesPage,
-  stepUpPage,
-  totpPage,
-} from './own-account-pages.ts';
+import { accountPage } from './own-account/account-page.ts';
+import type { SectionView } from './own-account/account-view.ts';
+import { accountDeletedPage, recoveryCodesPage, stepUpPage, totpPage } from './own-account/factor-pages.ts';
 import {
   askSignOutPage,
   codePage,
@@ -25,7 +20,9 @@ import {
   deviceConfirmPage,
   deviceDonePage,
   errorPage,
+  formPostPage,
   leavePage,
+  recoveryCodeUsedPage,
   signedInPage,
   signedOutLeavePage,
   signedOutPage,
@@ -33,7 +30,7 @@ import {
   toProviderPage,
 } from './pages.ts';
 import { signOffPage, signOffsPage } from './signoff-pages.ts';
-import { devMailPage, devMailsPage, startPage } from './start-pages.ts';
+import { devMailPage, devMailsPage, notFoundPage, startPage } from './start-pages.ts';
 
 const AT = '2026-01-02T03:04:05.000Z';
 
@@ -44,55 +41,80 @@ type Values = {
   readonly ours: string;
 };
 
-/** An account with this text in every place, and as many items as asked in each list. */
-function accountWith(text: string, { count, ours }: Values): AccountView {
+/** Every section of an account with this text in every place, and as many items as asked in each list. */
+function sectionsWith(text: string, { count, ours }: Values): readonly SectionView[] {
   const times = <T>(item: T): T[] => Array.from({ length: count }, () => item);
   const session = { id: text, current: false, created_at: AT, ip_address: ours, user_agent: text };
-  return {
-    email: text,
-    isVerified: false,
-    name: text,
-    sessions: [{ id: 'own', current: true, created_at: AT, ip_address: null, user_agent: null }, ...times(session)],
-    factors: { totp: true, passkeys: 1, recovery_codes_left: 3, required: true },
-    passkeys: times({ id: text, name: text, device_bound: true, backed_up: false, created_at: AT }),
-    linked: times({
-      id: text,
-      providerId: ours,
-      accountId: text,
-      userId: text,
-      scopes: [],
-      createdAt: AT,
-      updatedAt: AT,
-    }),
-    consents: times({
-      client_id: text,
-      client_name: text,
-      client_origin: 'registration',
-      scopes: [text],
-      audiences: [],
-      granted_at: AT,
-      logins: 1,
-    }),
-    apiKeys: times({
-      api_key_id: text,
-      name: text,
-      owner: { kind: 'user', id: text },
-      state: 'live',
-      permissions: [text],
-      requests_per_minute: 60,
-      signed: false,
-      created_at: AT,
-      rotated_at: null,
-      expires_at: AT,
-      previous_secret_until: null,
-      revoked_at: null,
-      revoke_reason: null,
-      last_used_at: null,
-      uses: 0,
-    }),
-    longer: new Set(count > 1 ? (['sessions', 'consents', 'apiKeys'] as const) : []),
-  };
+  const own = { id: 'own', current: true, created_at: AT, ip_address: null, user_agent: null };
+  const isLonger = count > 1;
+  return [
+    { section: 'profile' },
+    {
+      section: 'security',
+      factors: { totp: true, passkeys: 1, recovery_codes_left: 3, required: true },
+      passkeys: times({ id: text, name: text, device_bound: true, backed_up: false, created_at: AT }),
+      linked: times({
+        id: text,
+        providerId: ours,
+        accountId: text,
+        userId: text,
+        scopes: [],
+        createdAt: AT,
+        updatedAt: AT,
+      }),
+    },
+    { section: 'sessions', isLonger, items: [own, ...times(session)] },
+    {
+      section: 'applications',
+      isLonger,
+      items: times({
+        client_id: text,
+        client_name: text,
+        client_origin: 'registration',
+        scopes: [text],
+        audiences: [],
+        granted_at: AT,
+        logins: 1,
+      }),
+    },
+    {
+      section: 'keys',
+      isLonger,
+      items: times({
+        api_key_id: text,
+        name: text,
+        owner: { kind: 'user', id: text },
+        state: 'live',
+        permissions: [text],
+        requests_per_minute: 60,
+        signed: false,
+        created_at: AT,
+        rotated_at: null,
+        expires_at: AT,
+        previous_secret_until: null,
+        revoked_at: null,
+        revoke_reason: null,
+        last_used_at: null,
+        uses: 0,
+      }),
+    },
+    { section: 'data' },
+  ];
 }
+
+/** Every section of the account page. */
+const accountPagesWith = (text: string, values: Values): Readonly<Record<string, Page>> =>
+  Object.fromEntries(
+    sectionsWith(text, values).map((view) => [
+      `account: ${view.section}`,
+      accountPage({
+        formToken: text,
+        owner: { email: text, isVerified: false, name: text },
+        view,
+        outcome: { act: 'step_up', problem: () => values.ours },
+      }),
+    ]),
+  );
 
 /** A sign-off with this text in every place. */
 export const signOffWith = (text: string, at: string = text): SignOffView => ({
@@ -115,6 +137,10 @@ export const signOffWith = (text: string, at: string = text): SignOffView => ({
   started_at: null,
   finished_at: null,
   failure: null,
+  policy: { act: text, version: 1 },
+  argument_labels: [
+    { path: `/${text.replaceAll('~', '~0').replaceAll('/', '~1')}`, label: { en: text }, format: 'plain' },
+  ],
 });
 
 /** Pages that show what a user, a client or a request chose. */
@@ -123,8 +149,14 @@ export function pagesWith(
   { count = 1, ours = text }: Partial<Values> = {},
 ): Readonly<Record<string, Page>> {
   const problem = () => ours;
-  const named = { clientName: text, email: text, formToken: text, scopes: ['email', text] };
+  const words = new Map([[text, { en: text, de: text }]]);
+  const named = { clientName: text, email: text, formToken: text, scopes: ['email', text, `${text}:named`], words };
   const unvetted = { address: text };
+  const names = {
+    people: new Map([[text, { id: text, name: text, email: text }]]),
+    clients: new Map([[text, { id: text, name: text, ownerId: text }]]),
+  };
+  const mailed = { token: '', typed: '', email: text, next: text };
   const asking = { formToken: text, next: text, email: text, signInPath: text, problem };
   const address = `https://a.test/?q=${text}`;
   return {
@@ -138,12 +170,25 @@ export function pagesWith(
       forgotPasswordPath: text,
       problem,
     }),
-    code: codePage({ formToken: text, next: text, challenge: text, problem }),
+    code: codePage({ formToken: text, next: text, challenge: text, factors: ['passkey', text], problem }),
+    recoveryCodeUsed: recoveryCodeUsedPage(9, text),
     provider: toProviderPage(ours, address),
     signedIn: signedInPage(text, text),
     askSignOut: askSignOutPage({ ...named, clientId: text, redirectUri: text, state: text }),
     signedOut: signedOutLeavePage(address),
-    leave: leavePage(ours, address),
+    confirm: signInPage({
+      formToken: text,
+      next: text,
+      email: text,
+      providers: [ours],
+      asker: { name: text, host: text, logoPath: text },
+      confirms: { email: text, otherPath: text },
+      signUpPath: text,
+      forgotPasswordPath: text,
+    }),
+    leave: leavePage(ours, { kind: 'redirect', location: address }),
+    leaveByForm: leavePage(ours, { kind: 'form-post', action: address, fields: { state: text } }),
+    formPost: formPostPage({ kind: 'form-post', action: address, fields: { state: text } }),
     consent: consentPage({ ...named, query: text, clientHost: text, logoPath: text, unvetted }),
     device: deviceConfirmPage({ ...named, userCode: text, logoPath: text, unvetted }),
     error: errorPage(() => ({ title: ours, why: ours, advice: ours, link: { path: text, text: ours } })),
@@ -152,40 +197,76 @@ export function pagesWith(
     resendVerification: resendVerificationPage(asking),
     mailSent: mailSentPage({
       text: 'mailIfKnown',
+      formToken: text,
       email: text,
-      again: { action: text, fields: { [text]: text } },
-      signInPath: text,
+      link: 'verify',
+      next: text,
+      again: text,
+      otherPath: text,
+      goesOn: { path: text, isSignedIn: false },
     }),
-    account: accountPage({ formToken: text, account: accountWith(text, { count, ours }), problem }),
-    stepUp: stepUpPage({ formToken: text, hasFactor: false, problem }),
+    ...accountPagesWith(text, { count, ours }),
+    stepUp: stepUpPage({
+      formToken: text,
+      factors: { totp: false, passkeys: 1 },
+      section: 'profile',
+      path: text,
+      problem,
+    }),
     totp: totpPage({
       formToken: text,
       enrolment: {
         totpUri: `otpauth://totp/x?secret=${encodeURIComponent(text.slice(0, 256))}`,
         recoveryCodes: [text],
       },
+      problem,
     }),
     recoveryCodes: recoveryCodesPage([text]),
-    signOffs: signOffsPage([signOffWith(text, ours)]),
-    signOff: signOffPage({ formToken: text, signOff: signOffWith(text, ours), roles: ['qa'], isFresh: true }),
+    signOffs: signOffsPage([signOffWith(text, ours)], names),
+    signOff: signOffPage({
+      formToken: text,
+      signOff: signOffWith(text, ours),
+      names,
+      userId: 'own',
+      roles: ['qa'],
+      isFresh: true,
+    }),
+    signOffDecided: signOffPage({
+      formToken: text,
+      signOff: signOffWith(text, ours),
+      names,
+      userId: text,
+      roles: [],
+      isFresh: true,
+    }),
     start: startPage({
       isReady: true,
-      development: { components: { [ours]: ours }, demo: { email: text, password: text }, showsMails: true },
+      development: {
+        components: { [ours]: ours },
+        demo: { email: text, password: text },
+        showsMails: true,
+        gaps: [{ name: text, why: ours, fix: ours }],
+      },
     }),
     devMails: devMailsPage([{ name: text, to: text, subject: text, date: ours }]),
     devMail: devMailPage({ to: text, subject: text, date: ours, text }),
-    mailLink: mailLinkPage('verify', { formToken: text, token: text, needsPassword: true, goesTo: text, problem }),
+    mailLink: mailLinkPage('verify', { ...mailed, formToken: text, token: text, goesTo: text, problem }),
+    mailCode: mailLinkPage('verify', { ...mailed, formToken: text, problem }),
   };
 }
+
+const NO_CODE = { formToken: '', token: '', typed: '', email: '', next: '' };
 
 /** Pages that are the same for every user. */
 export const FIXED_PAGES: Readonly<Record<string, Page>> = {
   signedOut: signedOutPage,
   deviceCode: deviceCodePage(true),
   deviceDone: deviceDonePage(true),
-  reset: mailLinkPage('reset', { formToken: '', token: '' }),
-  unlock: mailLinkPage('unlock', { formToken: '', token: '' }),
-  invitation: mailLinkPage('invitation', { formToken: '', token: '' }),
-  verified: mailLinkDonePage('verify'),
+  reset: mailLinkPage('reset', NO_CODE),
+  unlock: mailLinkPage('unlock', NO_CODE),
+  invitation: mailLinkPage('invitation', NO_CODE),
+  verified: mailLinkDonePage('verify', '/login'),
+  verifiedHere: mailLinkDonePage('verify', null),
   accountDeleted: accountDeletedPage,
+  notFound: notFoundPage,
 };

@@ -4,22 +4,50 @@ import { brandRules, documentOf, NO_INDEX, styleOf } from '#services/platform/ht
 import { pageHeaders } from '#services/platform/html/page-headers.ts';
 import { ENGLISH, type Language } from './texts/texts.ts';
 
-const RULES = `main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;display:flex;flex-direction:column;justify-content:center;overflow-wrap:anywhere}
+const RULES = `:root{--good:#0b6b3a;--on-bad:#fff}@media(prefers-color-scheme:dark){:root{--good:#7fdca6;--on-bad:#1c0606}}
+main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;display:flex;flex-direction:column;justify-content:center;overflow-wrap:anywhere}
 header{display:flex;align-items:center;gap:.6rem;margin:0 0 .75rem;font-weight:600;color:var(--dim)}header img{max-height:2.5rem;max-width:10rem}
 img.app{display:block;width:3rem;height:3rem;object-fit:contain;margin:0 0 .75rem;background:#fff;border-radius:8px}
 svg.qr{display:block;width:14rem;max-width:100%;border-radius:8px}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.5rem}
 h1{font-size:1.35rem;line-height:1.25;margin:0 0 .75rem}p{margin:.5rem 0 1rem}.dim{font-size:.9rem}
+h1,h2,p,label,button,summary,dt,li a{hyphens:auto}strong,code,bdi,input{hyphens:manual}
 label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox],[type=radio]){width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:var(--ground);border:1px solid var(--dim);border-radius:8px}
 strong,code{unicode-bidi:isolate}
 ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label,label.check{display:flex;gap:.6rem;margin:0;font-weight:400}label.check{margin:.5rem 0}
-li a{display:inline-block;padding:.2rem 0}h2{font-size:1rem;margin:1.25rem 0 .25rem}pre{margin:.5rem 0 1rem;padding:.7rem;max-height:20rem;overflow:auto;white-space:pre-wrap;background:var(--ground);border:1px solid var(--line);border-radius:8px}fieldset{border:1px solid var(--line);border-radius:8px;margin:1rem 0 0}
-button{width:100%;margin-top:1rem;padding:.7rem;font:inherit;font-weight:600;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
-button:disabled{opacity:.6;cursor:default}button.plain{background:none;color:var(--accent)}
-h2{font-size:1rem;margin:1.5rem 0 .25rem}pre{font:inherit;white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 1rem}
-.part{border-top:1px solid var(--line);margin-top:1.5rem}
+li a{display:inline-block;padding:.2rem 0}h2{font-size:1rem;margin:1.5rem 0 .25rem}fieldset{border:1px solid var(--line);border-radius:8px;margin:1rem 0 0}fieldset.bare{border:0;margin:0;padding:0;min-width:0}
+input.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace!important;letter-spacing:.12em;text-transform:uppercase}input::placeholder{color:var(--dim);opacity:1}
+dl{margin:.5rem 0 1rem}dt{font-size:.9rem;color:var(--dim)}dd{margin:0 0 .5rem}
+code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.9rem}pre{margin:.5rem 0 1rem;padding:.7rem;max-height:20rem;overflow:auto;white-space:pre-wrap;background:var(--ground);border:1px solid var(--line);border-radius:8px}
+pre.codes{max-height:none;columns:8rem}pre.mail{max-height:none;font:inherit}
+button,a.button,summary{display:inline-block;width:100%;margin-top:1rem;padding:.7rem 1rem;font:inherit;font-weight:600;text-align:center;text-decoration:none;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
+button:disabled{opacity:.6;cursor:default}button.plain,a.plain,summary{background:none;color:var(--accent)}
+button.small,a.small,summary{width:auto;margin:0;padding:.35rem .8rem;font-size:.9rem}
+button.danger{background:var(--bad);border-color:var(--bad);color:var(--on-bad)}button.plain.danger{background:none;color:var(--bad)}
+summary{list-style:none}summary::-webkit-details-marker{display:none}details[open]>summary{border-color:var(--line)}
+.acts{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center}
+.note{padding:.6rem .8rem;border-left:4px solid;border-radius:4px;background:var(--ground)}.good{color:var(--good);font-weight:600}
+[role=alert]:empty{margin:0}.badge{display:inline-block;padding:0 .5rem;border:1px solid;border-radius:1rem;font-size:.8rem;font-weight:600}
 p.links{margin:1rem 0 0;font-size:.9rem}
 footer{margin-top:.75rem;font-size:.9rem;display:flex;gap:1rem;flex-wrap:wrap}
+@media print{nav,header,footer,form,.acts,.links,.who,[role=alert]{display:none!important}section{border:0;padding:0}}
+`;
+
+/** For pages with a navigation beside their parts. */
+const WIDE_RULES = `main{max-width:58rem;justify-content:flex-start}
+.who{display:flex;align-items:center;gap:.75rem;margin:.5rem 0 1rem}.who>div{flex:1;min-width:0}.who h1{margin:0}
+.avatar{flex:none;display:grid;place-items:center;width:2.75rem;height:2.75rem;border-radius:50%;background:var(--accent);color:var(--on);font-size:1.2rem;font-weight:700}
+nav ul{display:flex;flex-wrap:wrap;gap:.25rem;margin:0 0 1rem}nav li{margin:0}
+nav a{display:flex;align-items:center;gap:.5rem;padding:.4rem .6rem;border:1px solid transparent;border-radius:8px;color:inherit;text-decoration:none}
+nav a:hover{border-color:var(--line)}nav a[aria-current]{background:var(--card);border-color:var(--line);color:var(--accent);font-weight:600}
+svg.icon{flex:none;width:1.2rem;height:1.2rem;fill:none;stroke:currentColor;stroke-width:1.5;stroke-linecap:round;stroke-linejoin:round}
+section{padding:1.25rem}section+section,.note+section{margin-top:1rem}section h2{font-size:1.1rem;margin:0 0 .5rem}section>:last-child{margin-bottom:0}
+section.apart{margin-top:2.5rem;border-color:var(--bad)}section.apart h2{color:var(--bad)}section.apart summary{border-color:var(--bad);color:var(--bad)}
+.rows{margin:.5rem 0 1rem}.rows li{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:flex-start;justify-content:space-between;margin:0;padding:.75rem 0;border-top:1px solid var(--line)}.rows li:first-child{border-top:0;padding-top:.25rem}.rows li>div{flex:1 1 14rem;min-width:0}
+.rows details{margin-top:.5rem}
+@media(max-width:30rem){.avatar{display:none}nav{overflow-wrap:normal}nav li{flex:1 1 40%}nav a,nav a[aria-current]{padding:.4rem;gap:.35rem;font-size:.9rem;font-weight:400}}
+@media(min-width:48rem){.cols{display:grid;grid-template-columns:12rem minmax(0,1fr);gap:1.5rem}nav ul{flex-direction:column}section{padding:1.5rem}
+section form,#add-passkey{max-width:26rem}section button,section a.button{width:auto;min-width:9rem}section .small{min-width:0}}
 `;
 
 /** How pages look to one request: the brand of the service and the language of the browser. */
@@ -33,6 +61,8 @@ type PageParts = {
   /** The title with names set apart from the text around them, whatever their direction; by default the title. */
   readonly heading?: Html;
   readonly body: Html;
+  /** The navigation of a wide page, whose body is a row of sections, and what stands above both, its heading included. */
+  readonly beside?: { readonly top: Html; readonly navigation: Html };
   /** Path of one of our scripts; a page works without it. */
   readonly script?: string;
   /** Text of a script in the page, allowed by its hash. */
@@ -43,19 +73,24 @@ type PageParts = {
    * External address to which the page redirects immediately: the policy must list the redirect target of a form.
    */
   readonly goesOnTo?: string;
+  /** Whether its forms lead to other origins only. */
+  readonly postsAway?: boolean;
 };
 
 /** A page before its look is known. */
 export type Page = (look: Look) => PageParts;
 
-const styles = new WeakMap<Brand, string>();
-/** The stylesheet of every form page, made once for a brand. */
-function styleFor(brand: Brand): string {
-  const known = styles.get(brand);
-  if (known !== undefined) return known;
-  const made = styleOf(RULES + brandRules(brand));
-  styles.set(brand, made);
-  return made;
+type Styles = { readonly narrow: string; readonly wide: string };
+
+const styles = new WeakMap<Brand, Styles>();
+/** The stylesheet of form pages, made once for a brand. */
+function styleFor(brand: Brand, { beside }: PageParts): string {
+  const known = styles.get(brand) ?? {
+    narrow: styleOf(RULES + brandRules(brand)),
+    wide: styleOf(RULES + WIDE_RULES + brandRules(brand)),
+  };
+  styles.set(brand, known);
+  return beside === undefined ? known.narrow : known.wide;
 }
 
 const headerOf = ({ name, logoUrl }: Brand): Html =>
@@ -71,15 +106,21 @@ function footerOf({ brand: { termsUrl, privacyUrl }, language: { texts } }: Look
     : html`<footer>${links.map(([url, text]) => html`<a href="${url}" rel="noreferrer">${text}</a>`)}</footer>`;
 }
 
+const contentOf = ({ title, heading, body, beside }: PageParts): Html =>
+  beside === undefined
+    ? html`<section><h1>${heading ?? title}</h1>${body}</section>`
+    : html`${beside.top}<div class="cols">${beside.navigation}<div>${body}</div></div>`;
+
 /** A form page as a complete document. */
 export function formPage(page: Page, look: Look = PLAIN_LOOK): string {
-  const { title, heading, body, script, inlineScript, goesOnTo } = page(look);
+  const parts = page(look);
+  const { title, script, inlineScript, goesOnTo } = parts;
   return documentOf({
     title: `${title} · ${look.brand.name}`,
-    style: styleFor(look.brand),
+    style: styleFor(look.brand, parts),
     language: look.language.tag,
     head: html`${NO_INDEX}${goesOnTo === undefined ? null : html`<meta http-equiv="refresh" content="0;url=${goesOnTo}">`}${script === undefined ? null : html`<script src="${script}" defer></script>`}`,
-    body: html`<main>${headerOf(look.brand)}<section><h1>${heading ?? title}</h1>${body}</section>${footerOf(look)}</main>${inlineScript === undefined ? null : html`<script>${raw(inlineScript)}</script>`}`,
+    body: html`<main>${headerOf(look.brand)}${contentOf(parts)}${footerOf(look)}</main>${inlineScript === undefined ? null : html`<script>${raw(inlineScript)}</script>`}`,
   });
 }
 
@@ -93,16 +134,17 @@ export function formPageHeaders(
   formTargets: readonly string[] = [],
   look: Look = PLAIN_LOOK,
 ): Record<string, string> {
-  const { script, inlineScript, loadsOwnImages = false } = page(look);
+  const parts = page(look);
+  const { script, inlineScript, loadsOwnImages = false, postsAway = false } = parts;
   const { logoUrl } = look.brand;
   const images = [...(logoUrl === undefined ? [] : [logoUrl]), ...(loadsOwnImages ? ["'self'"] : [])];
   return {
     ...pageHeaders({
-      styles: [styleFor(look.brand)],
+      styles: [styleFor(look.brand, parts)],
       ...(images.length === 0 ? {} : { images }),
       ...(script === undefined ? {} : { loadsOwnScripts: true, connects: true }),
       ...(inlineScript === undefined ? {} : { scripts: [inlineScript] }),
-      formAction: ["'self'", ...formTargets].join(' '),
+      formAction: [...(postsAway ? [] : ["'self'"]), ...formTargets].join(' '),
       keepsOpener: true,
     }),
     'cache-control': 'no-store',

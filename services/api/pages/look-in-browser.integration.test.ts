@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import * as english from '#services/domain/identity/mail/letters.ts';
+import * as german from '#services/domain/identity/mail/letters-german.ts';
+import { renderMail } from '#services/domain/identity/mail/render-mail.ts';
+import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { blackPng, logoOf } from '#testing/fakes/png.ts';
 import { signUp } from '#testing/flows/flows.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#testing/harness/browser.ts';
@@ -52,7 +56,7 @@ test('the logo of an application is loaded from our origin, before and after the
   expect([await heading(page), await widthOfLogo()]).toEqual(['Sign in', 48]);
   await expectReadable(page);
   await signInOn(page, await signUp({ api: harness.api.url }));
-  expect([await heading(page), await widthOfLogo()]).toEqual(['Allow Notes to act for you?', 48]);
+  expect([await heading(page), await widthOfLogo()]).toEqual(['Sign in to Notes?', 48]);
   await expectReadable(page);
   expect([new Set(requests), complaints]).toEqual([new Set([PAGES_ORIGIN]), []]);
   await context.close();
@@ -81,6 +85,23 @@ test('a German browser gets German pages, errors included, and German mails', as
   await context.close();
 });
 
+test('a mail can be read in light and dark, wide and narrow, whatever the colour of the brand', async () => {
+  const { page, complaints, context } = await harness.visit();
+  const coded = { url: PAGES_ORIGIN, code: 'x'.repeat(43), typed: 'BCDFGHJK', lifeSeconds: 3_600 };
+  const brand = { ...DEFAULT_BRAND, name: 'شركة المثال', colour: '#ffcc00' };
+  await page.goto('about:blank');
+  for (const html of [
+    renderMail(english.verifyLetter(coded)).html,
+    renderMail(german.unlockLetter(coded, german.closedWords(PAGES_ORIGIN)), 'de', brand).html,
+    renderMail(english.passwordChangedLetter, 'en', brand).html,
+  ]) {
+    await page.setContent(html);
+    await expectReadable(page);
+  }
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
 test('after a click on a mailed link the code is in no visible field, and the page leads on to the sign-in', async () => {
   const { page, complaints, context } = await harness.visit();
   const mails = await openMailFolder(harness.api.ports);
@@ -90,7 +111,7 @@ test('after a click on a mailed link the code is in no visible field, and the pa
   const sent = await mails.to(user.email);
   const { page: path, code } = sent.find((mail) => mail.page?.endsWith('/account/reset-password')) ?? {};
   await page.goto(`${path}#${code}`);
-  expect(await page.getByLabel('Code from the mail').count()).toBe(0);
+  expect(await page.getByLabel('Code from the mail').filter({ visible: true }).count()).toBe(0);
   expect(await page.locator('input:visible:not([type=checkbox])').count()).toBe(1);
   const password = 'a new pass phrase of my own';
   await page.getByLabel('New password').fill(password);

@@ -1,12 +1,24 @@
 /**
  * The script of pages with passwords and mailed codes, which work without it. It shows passwords on request, and hides
  * them again before the form is sent, so that the browser does not keep them among typed texts. The code of a mailed
- * link arrives in the fragment, which the browser does not send: the script moves it to a hidden field of the form and
- * removes it from the address bar, so that neither bookmarks nor history keep it.
+ * link arrives in the fragment, which the browser does not send: the script moves it to a hidden field of the form, takes
+ * away the fields in which it would be typed, and removes it from the address bar, so that neither bookmarks nor history keep it.
  */
 export const PAGE_SCRIPT = `const secrets=document.querySelectorAll('input[type=password]');
 for(const label of document.querySelectorAll('label.check[hidden]')){label.hidden=false;const box=label.querySelector('input');
 const show=()=>{for(const field of secrets)field.type=box.checked?'text':'password'};
 box.addEventListener('change',show);box.form.addEventListener('submit',()=>{box.checked=false;show()})}
 const code=location.hash.slice(1),field=document.querySelector('input[name=token]'),typed=document.getElementById('typed');
-if(code&&typed){field.value=code;field.type='hidden';typed.hidden=true;history.replaceState(null,'',location.pathname)}`;
+if(code&&typed){field.value=code;typed.hidden=typed.disabled=true;history.replaceState(null,'',location.pathname)}`;
+
+/** Sends the only form of a page. */
+export const FORM_POST_SCRIPT = 'document.forms[0].submit()';
+
+/**
+ * The script of pages with texts to keep. It shows the buttons that copy a text of the page or print the page, where the
+ * browser can; without it the texts are selected by hand.
+ */
+export const COPY_SCRIPT = `for(const button of document.querySelectorAll('button[data-copies]')){button.hidden=!navigator.clipboard;
+button.addEventListener('click',async()=>{await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
+button.parentNode.querySelector('[role=status]').textContent=button.dataset.done})}
+for(const button of document.querySelectorAll('button[data-prints]')){button.hidden=false;button.addEventListener('click',()=>print())}`;

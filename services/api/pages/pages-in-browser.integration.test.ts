@@ -90,6 +90,41 @@ async function journey({ page }: Visit, look: (page: Page) => Promise<void> = as
 }
 
 describe('sign-in and consent', () => {
+  test('a page that asks a signed-in user to sign in again is readable, with the account filled in', async () => {
+    const { page, complaints, context } = await harness.visit({ locale: 'de-DE' }, user);
+    await page.goto(`${(await authorization()).address}&prompt=login`);
+    expect(await seen(page)).toContain('bittet Sie zu bestätigen, dass Sie es sind.');
+    expect(await page.getByLabel('E-Mail').inputValue()).toBe(user.email);
+    await expectReadable(page);
+    await page.getByRole('link', { name: 'Anderes Konto verwenden' }).click();
+    expect(await page.getByLabel('E-Mail').inputValue()).toBe('');
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test.each([
+    ['by itself', true],
+    ['by its button with JavaScript off', false],
+  ])('a response in a form reaches the client %s, and the page is readable', async (_how, javaScriptEnabled) => {
+    const { page, complaints, context } = await harness.visit({ javaScriptEnabled }, user);
+    const posted = page.waitForRequest((request) => request.url() === redirectUri && request.method() === 'POST');
+    const { address, redeem } = await authorization();
+    await page.goto(`${address}&response_mode=form_post`);
+    // An answer without content keeps the page, to look at it.
+    if (javaScriptEnabled) await page.route(redirectUri, (route) => route.fulfill({ status: 204 }));
+    await button(page, 'Allow').click();
+    // axe-core needs script.
+    if (javaScriptEnabled) await posted.then(() => expectReadable(page));
+    await page.unroute(redirectUri);
+    await button(page, `Continue to ${new URL(redirectUri).host}`).click();
+    const fields = (await posted).postData() ?? '';
+    await page.waitForURL(redirectUri);
+    const tokens = await redeem(`${redirectUri}?${fields}`);
+    expect(oauth.getValidatedIdTokenClaims(tokens)?.sub).toBe(user.id);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
   test('an outside client gets its code through the pages and redeems it; pages are readable in light and dark, narrow and wide, and work with JavaScript off', async () => {
     const visit = await harness.visit();
     const withScript = await journey(visit, expectReadable);
@@ -109,7 +144,7 @@ describe('sign-in and consent', () => {
     const { page, complaints, context } = await harness.visit({}, leaver);
     await page.goto((await authorization()).address);
     const text = await seen(page);
-    for (const said of [HOSTILE_NAME, leaver.email, new URL(redirectUri).host, 'tasks:read', 'know who you are'])
+    for (const said of [HOSTILE_NAME, leaver.email, new URL(redirectUri).host, 'tasks:read', 'sign you in'])
       expect(text).toContain(said);
     expect(await heading(page)).toBe(`Allow ${HOSTILE_NAME} to act for you?`);
     expect(await page.title()).toContain(HOSTILE_NAME);
@@ -319,9 +354,9 @@ test('a locked account is unlocked on the page of its mail, which can send a new
   await submitSignIn(page, owner);
   expect(await alertOn(page)).toContain('ask for an unlock mail');
   await page.getByRole('link', { name: 'Send an unlock mail' }).click();
-  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('E-mail of your account').fill(email);
   await button(page, 'Send me a mail with a link').click();
-  await page.getByText('a mail with a link is on its way').waitFor();
+  await page.getByText('and is locked, a mail is on its way').waitFor();
   const { page: path, code } = (await mails.to(email)).at(-1) ?? {};
   await page.goto('about:blank');
   await page.goto(`${path}#${code}`);

@@ -1,27 +1,32 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import type { ScopeWords } from '#services/domain/access/scope-words.ts';
 import type { SignOffView } from '#services/domain/signoff/contract.ts';
+import type { SignOffNames } from '#services/domain/signoff/read-names.ts';
+import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { html } from '#services/platform/html/html.ts';
 import { mailLinkDonePage, mailLinkPage } from './account-pages.ts';
 import { signOffWith } from './every-page-harness.ts';
 import { formPage, formPageHeaders } from './form-page.ts';
-import { type AccountView, accountPage } from './own-account-pages.ts';
 import {
   askSignOutPage,
+  codePage,
   consentPage,
   deviceCodePage,
   deviceConfirmPage,
   deviceDonePage,
   errorPage,
+  formPostPage,
+  leavePage,
   signedOutPage,
   signInPage,
   toProviderPage,
 } from './pages.ts';
-import { signOffPage } from './signoff-pages.ts';
+import { signOffPage, signOffsPage } from './signoff-pages.ts';
 import { ENGLISH, GERMAN } from './texts/texts.ts';
 
-const AT = '2026-01-02T03:04:05.000Z';
-const signIn = { formToken: 't', next: '/', email: '', providers: [], signUpPath: '/s', forgotPasswordPath: '/f' };
+const NO_WORDS: ReadonlyMap<string, ScopeWords> = new Map();
+const signIn = { formToken: 't', next: '/login', email: '', providers: [], signUpPath: '/s', forgotPasswordPath: '/f' };
 
 test('a problem is announced as an alert, and a page without a problem has no alert', () => {
   expect(formPage(signInPage({ ...signIn, problem: () => 'Wrong.' }))).toContain(
@@ -53,6 +58,7 @@ test('an unvetted client is shown as unvetted, with the host of its document', (
     logoPath: null,
     email: 'a@b.test',
     scopes: [],
+    words: NO_WORDS,
   };
   const warning = 'No administrator has checked this application';
   expect(formPage(consentPage({ ...asked, unvetted: null }))).not.toContain(warning);
@@ -64,20 +70,50 @@ test('an unvetted client is shown as unvetted, with the host of its document', (
   );
 });
 
-test('known scopes are described in words, unknown scopes by name', () => {
-  const page = formPage(
-    deviceConfirmPage({
-      formToken: 't',
-      userCode: 'ABCD',
-      clientName: 'TV',
-      logoPath: null,
-      unvetted: null,
-      email: 'e',
-      scopes: ['email', 'things:read'],
-    }),
-  );
-  expect(page).toContain('see your e-mail address');
-  expect(page).toContain('use <code>things:read</code> for you');
+test('scopes are described in words, those of an application in its own, and scopes without words by name', () => {
+  const words = new Map([['notes:read', { en: 'read your notes', de: 'Ihre Notizen lesen' }]]);
+  const page = deviceConfirmPage({
+    formToken: 't',
+    userCode: 'ABCD',
+    clientName: 'TV',
+    logoPath: null,
+    unvetted: null,
+    email: 'e',
+    scopes: ['email', 'things:read', 'notes:read'],
+    words,
+  });
+  expect(formPage(page)).toContain('see your e-mail address');
+  expect(formPage(page)).toContain('use <code>things:read</code> for you');
+  expect(formPage(page)).toContain('<bdi>read your notes</bdi>');
+  expect(formPage(page, { brand: DEFAULT_BRAND, language: GERMAN })).toContain('<bdi>Ihre Notizen lesen</bdi>');
+  const english = deviceConfirmPage({
+    formToken: 't',
+    userCode: 'ABCD',
+    clientName: 'TV',
+    logoPath: null,
+    unvetted: null,
+    email: 'e',
+    scopes: ['notes:read'],
+    words: new Map([['notes:read', { en: 'read your notes' }]]),
+  });
+  expect(formPage(english, { brand: DEFAULT_BRAND, language: GERMAN })).toContain('<bdi>read your notes</bdi>');
+});
+
+test('an application that asks only who the user is does not ask to act for the user', () => {
+  const asked = {
+    formToken: 't',
+    query: 'q',
+    clientName: 'App',
+    clientHost: 'app.test',
+    logoPath: null,
+    unvetted: null,
+  };
+  const titled = (scopes: readonly string[]) =>
+    formPage(consentPage({ ...asked, email: 'a@b.test', scopes, words: NO_WORDS }));
+  expect(titled(['openid', 'email', 'profile'])).toContain('<h1>Sign in to <bdi>App</bdi>?</h1>');
+  expect(titled(['openid', 'email', 'profile'])).toContain('sign you in');
+  for (const more of ['notes:read', 'own.sessions'])
+    expect(titled(['openid', more])).toContain('<h1>Allow <bdi>App</bdi> to act for you?</h1>');
 });
 
 test('the sign-out page names the requesting client, if it is known', () => {
@@ -130,10 +166,43 @@ test('the sign-in page names the application that asks, and leads to sign-up and
   expect(formPage(signInPage({ ...signIn, asker: null }))).not.toContain('asks you');
 });
 
+test('a page that asks a signed-in user to sign in again names application and account, and leads to another account', () => {
+  const asker = { name: 'App', host: 'app.test', logoPath: null };
+  const confirms = { email: 'a@b.test', otherPath: '/login?another=1' };
+  const shown = formPage(signInPage({ ...signIn, asker, confirms }));
+  expect(shown).toContain(
+    '<strong>App</strong> (<code>app.test</code>) asks you to confirm that it is you. You are signed in as <strong>a@b.test</strong>.',
+  );
+  expect(shown).toContain('<a href="/login?another=1">Use another account</a>');
+  expect(shown).not.toContain('asks you to sign in');
+});
+
+test('a response is posted to the client by a script or a button; an unchecked client only by a button', () => {
+  const answer = { kind: 'form-post', action: 'https://app.test/cb', fields: { state: 's' } } as const;
+  const form =
+    '<form method="post" action="https://app.test/cb"><input type="hidden" name="state" value="s"><button type="submit">Continue to app.test</button></form>';
+  const [posted, left] = [formPostPage(answer), leavePage('The user must sign in.', answer)];
+  for (const page of [posted, left]) {
+    expect(formPage(page)).toContain(form);
+    expect(formPageHeaders(page, ['https://app.test'])['content-security-policy']).toContain(
+      'form-action https://app.test;',
+    );
+  }
+  expect([posted, left].map((page) => formPage(page).includes('.submit()'))).toEqual([true, false]);
+});
+
 test('the logo of an application stands beside its name; only then may a page load images of our origin', () => {
   const logoPath = '/oauth2/clients/app/logo';
   const asker = { name: 'App', host: 'app.test', logoPath };
-  const asked = { formToken: 't', clientName: 'App', unvetted: null, email: 'a@b.test', scopes: [], logoPath };
+  const asked = {
+    formToken: 't',
+    clientName: 'App',
+    unvetted: null,
+    email: 'a@b.test',
+    scopes: [],
+    words: NO_WORDS,
+    logoPath,
+  };
   const pages = [
     signInPage({ ...signIn, asker }),
     consentPage({ ...asked, query: 'q', clientHost: 'app.test' }),
@@ -153,24 +222,39 @@ test('the logo of an application stands beside its name; only then may a page lo
 test('a failed sign-in leads to the mail that helps', () => {
   expect(formPage(signInPage({ ...signIn, help: 'unlock' }))).toContain('href="/account/unlock"');
   expect(formPage(signInPage({ ...signIn, help: 'resend' }))).toContain('href="/account/resend-verification"');
+  expect(formPage(signInPage({ ...signIn, next: '/device', help: 'resend' }))).toContain(
+    'href="/account/resend-verification?next=%2Fdevice"',
+  );
   expect(formPage(signInPage(signIn))).not.toMatch(/unlock|resend/);
 });
 
 describe('the page of a mailed link', () => {
   const LINKS = ['verify', 'reset', 'unlock', 'invitation'] as const;
+  const nothing = { formToken: 't', token: '', typed: '', email: '', next: '/login' };
 
   test.each(LINKS)('%s asks for the code, and keeps a sent code out of sight', (link) => {
-    expect(formPage(mailLinkPage(link, { formToken: 't', token: '' }))).toContain('<label for="token">');
-    const kept = formPage(mailLinkPage(link, { formToken: 't', token: 'the-code' }));
+    expect(formPage(mailLinkPage(link, nothing))).toContain('<label for="code">');
+    const kept = formPage(mailLinkPage(link, { ...nothing, token: 'the-code' }));
     expect(kept).toContain('<input type="hidden" name="token" value="the-code">');
-    expect(kept).not.toContain('<label for="token">');
-    expect(formPage(mailLinkDonePage(link))).toContain('<a href="/login">Sign in</a>');
+    expect(kept).not.toContain('<label for="code">');
+    const typed = formPage(mailLinkPage(link, { ...nothing, typed: 'BCDF-GHJK', email: 'a@b.test' }));
+    expect(typed).toContain('<input type="hidden" name="code" value="BCDF-GHJK">');
+    expect(typed).not.toContain('<label for="code">');
+    expect(formPage(mailLinkDonePage(link, '/login?next=%2Fdevice'))).toContain(
+      '<a href="/login?next=%2Fdevice">Sign in</a>',
+    );
   });
 
   test('of a verification asks for a password only if one is needed', () => {
-    const asked = { formToken: 't', token: 'the-code' };
-    expect(formPage(mailLinkPage('verify', asked))).not.toContain('name="password"');
-    expect(formPage(mailLinkPage('verify', { ...asked, needsPassword: true }))).toContain('name="password"');
+    expect(formPage(mailLinkPage('verify', nothing))).not.toContain('name="password"');
+    expect(formPage(mailLinkPage('verify', { ...nothing, token: 'the-code' }))).toContain('name="password"');
+  });
+
+  test('that confirmed the address of a signed-in user leads to the account, not to the sign-in', () => {
+    const page = formPage(mailLinkDonePage('verify', null));
+    expect(page).toContain('Your address is confirmed.');
+    expect(page).toContain('href="/account"');
+    expect(page).not.toMatch(/You can sign in now|"\/login"/);
   });
 
   test.each([
@@ -178,66 +262,27 @@ describe('the page of a mailed link', () => {
     ['reset', '/account/forgot-password'],
     ['unlock', '/account/request-unlock'],
   ] as const)('%s leads users without a valid code to another mail', (link, path) => {
-    expect(formPage(mailLinkPage(link, { formToken: 't', token: '' }))).toContain(`"${path}"`);
+    expect(formPage(mailLinkPage(link, nothing))).toContain(`"${path}"`);
   });
 });
 
-describe('the account page', () => {
-  const empty: AccountView = {
-    email: 'a@b.test',
-    isVerified: true,
-    name: '',
-    sessions: [],
-    factors: { totp: false, passkeys: 0, recovery_codes_left: 0, required: false },
-    passkeys: [],
-    linked: [],
-    consents: [],
-    apiKeys: [],
-    longer: new Set(),
-  };
-  const shown = (account: Partial<AccountView>) =>
-    formPage(accountPage({ formToken: 't', account: { ...empty, ...account } }));
-  const password = {
-    id: '1',
-    providerId: 'credential',
-    accountId: '1',
-    userId: '1',
-    scopes: [],
-    createdAt: AT,
-    updatedAt: AT,
-  };
+describe('the second factor', () => {
+  const shown = (factors: readonly string[]) =>
+    formPage(codePage({ formToken: 't', next: '/', challenge: 'c', factors }));
 
-  test('offers to change a password, or to choose the first one by mail', () => {
-    expect(shown({ linked: [password] })).toContain('name="current_password"');
-    expect(shown({})).toContain('Your account has no password.');
-    expect(shown({})).not.toContain('name="current_password"');
+  test('is asked for as the account has it: a passkey is offered only to an account that has one', () => {
+    const app = shown(['totp', 'recovery_code']);
+    expect(app).toContain('The code in your authenticator app, or a recovery code');
+    expect(app).not.toContain('id="passkey"');
+    expect(shown(['totp', 'passkey'])).toContain('id="passkey"');
   });
 
-  test('offers an authenticator app to an account with a password, and to remove the one that it has', () => {
-    expect(shown({ linked: [password] })).toContain('value="enable_totp"');
-    expect(shown({})).not.toContain('value="enable_totp"');
-    const on = shown({ factors: { totp: true, passkeys: 0, recovery_codes_left: 7, required: false } });
-    expect(on).toContain('value="disable_totp"');
-    expect(on).toContain('Recovery codes left: 7');
-  });
-
-  test('says that a role requires a second factor only while there is none', () => {
-    const said = 'Your roles take effect only';
-    expect(shown({ factors: { ...empty.factors, required: true } })).toContain(said);
-    expect(shown({ factors: { ...empty.factors, required: true, totp: true } })).not.toContain(said);
-  });
-
-  test('says where the rest of a long list is', () => {
-    const said = 'There are more.';
-    expect(shown({}).split(said)).toHaveLength(1);
-    for (const list of ['sessions', 'consents', 'apiKeys'] as const)
-      expect(shown({ longer: new Set([list]) }).split(said)).toHaveLength(2);
-  });
-
-  test('says what the last form did', () => {
-    expect(formPage(accountPage({ formToken: 't', account: empty, done: 'profile' }))).toContain(
-      'Your profile is saved.',
-    );
+  test('of an account with passkeys alone is the passkey, or a recovery code', () => {
+    const page = shown(['passkey', 'recovery_code']);
+    expect(page).toContain('Use your passkey, or enter one of your recovery codes.');
+    expect(page).toContain('<label for="code">A recovery code</label>');
+    expect(page).not.toContain('authenticator app');
+    expect(page.indexOf('id="passkey"')).toBeLessThan(page.indexOf('id="code"'));
   });
 });
 
@@ -276,12 +321,19 @@ describe('a brand', () => {
     expect(formPageHeaders(signedOutPage)['content-security-policy']).not.toContain('img-src');
   });
 });
+const NO_NAMES: SignOffNames = { people: new Map(), clients: new Map() };
+
 describe('the page of a sign-off', () => {
-  const shown = (changes: Partial<SignOffView>, asked: { roles?: readonly 'qa'[]; isFresh?: boolean } = {}) =>
+  const shown = (
+    changes: Partial<SignOffView>,
+    asked: { roles?: readonly 'qa'[]; isFresh?: boolean; names?: SignOffNames } = {},
+  ) =>
     formPage(
       signOffPage({
         formToken: 't',
         signOff: { ...signOffWith('x'), ...changes },
+        names: NO_NAMES,
+        userId: 'own',
         roles: ['qa'],
         isFresh: true,
         ...asked,
@@ -295,6 +347,47 @@ describe('the page of a sign-off', () => {
     const stale = shown({}, { isFresh: false });
     expect(stale).not.toContain('<form');
     expect(stale).toContain('sign in again with your second factor');
+  });
+
+  test('names the agent that asks, its owner and the people who decided; ids stand where a name is unknown', () => {
+    const names = {
+      people: new Map([
+        ['owner', { id: 'owner', name: 'Ada', email: 'ada@b.test' }],
+        ['reviewer', { id: 'reviewer', name: '', email: 'eve@b.test' }],
+      ]),
+      clients: new Map([['agent-1', { id: 'agent-1', name: 'Deployer', ownerId: 'owner' }]]),
+    };
+    const decided = { role: 'qa', user_id: 'reviewer', decision: 'approve', comment: null, at: 'x' } as const;
+    const changes = {
+      requested_by: { kind: 'client', id: 'agent-1' },
+      client_id: 'agent-1',
+      decisions: [decided, { ...decided, role: 'architect', user_id: 'deleted-one' }],
+    } as const;
+    const page = shown({ ...changes, decisions: [...changes.decisions] }, { names });
+    for (const part of ['<strong>Deployer</strong>', '<strong>Ada</strong> (<bdi>ada@b.test</bdi>)'])
+      expect(page).toContain(part);
+    expect(page).toContain('approved by <bdi>eve@b.test</bdi>');
+    expect(page).toContain('approved by <code>deleted-one</code>');
+    const asked = formPage(signOffsPage([{ ...signOffWith('x'), ...changes, decisions: [] }], names));
+    expect(asked).toContain('Requested by <strong>Deployer</strong>');
+    const byUser = { kind: 'user', id: 'owner' } as const;
+    const through = shown({ requested_by: byUser, client_id: 'agent-1' }, { names });
+    expect(through).toMatch(/Through the application<\/dt><dd><strong>Deployer/);
+    expect(shown({ requested_by: { kind: 'system', id: 'cli' }, client_id: null })).toContain('<code>cli</code>');
+  });
+
+  test('says what its reader has decided, and that requesters do not decide', () => {
+    const own = { role: 'qa', user_id: 'own', decision: 'approve', comment: null, at: 'x' } as const;
+    const asked = { roles: [] };
+    expect(shown({ decisions: [own] }, asked)).toContain('You have approved this as Quality assurance.');
+    expect(shown({ state: 'approved', decisions: [own] }, asked)).toContain('You have approved this');
+    expect(shown({ state: 'denied', decisions: [{ ...own, decision: 'deny' }] }, asked)).toContain(
+      'You have denied this',
+    );
+    expect(shown({ decisions: [own] }, asked)).not.toMatch(/You have no role|<form/);
+    const requested = shown({ requested_by: { kind: 'user', id: 'own' } });
+    expect(requested).toContain('You or your agent requested this');
+    expect(requested).not.toContain('<form');
   });
 
   test('names the conditions only if there are any', () => {

@@ -1,16 +1,21 @@
-import type { Asker } from '#services/domain/oauth/authorize/next-path.ts';
+import { type ScopeWords, wordsIn } from '#services/domain/access/scope-words.ts';
+import { isOwnScope } from '#services/domain/authority/own-scopes.ts';
+import type { ClientAnswer } from '#services/domain/oauth/authorize/authorize-step.ts';
+import { type Asker, pathWithNext } from '#services/domain/oauth/authorize/next-path.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
-import { askerLine, logoOf } from './asker.ts';
+import { askerLine, confirmLine, logoOf } from './asker.ts';
 import { alertOf, currentPasswordField, emailField, hidden, type Said, strong } from './fields.ts';
 import type { Look, Page } from './form-page.ts';
-import { PAGE_SCRIPT } from './page-script.ts';
+import { FORM_POST_SCRIPT, PAGE_SCRIPT } from './page-script.ts';
 import type { Texts } from './texts/english.ts';
-import { fill, say } from './texts/texts.ts';
+import { fill, type Language, say } from './texts/texts.ts';
 
-const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
+type FormPost = Extract<ClientAnswer, { readonly kind: 'form-post' }>;
+
+export const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
 /** Hidden until the passkey script finds that the browser supports passkeys. */
-const passkey = (texts: Texts): Html =>
-  html`<div id="passkey" hidden><button class="plain" type="button">${texts.signInWithPasskey}</button><p id="passkey-problem" class="bad" role="alert" data-none="${texts.passkeyNone}" data-place="${texts.passkeyPlace}" data-failed="${texts.passkeyFailed}"></p></div>`;
+export const passkeyButton = (texts: Texts, isMain = false): Html =>
+  html`<div id="passkey" hidden><button${isMain ? null : html` class="plain"`} type="button">${texts.signInWithPasskey}</button><p id="passkey-problem" class="bad" role="alert" data-none="${texts.passkeyNone}" data-place="${texts.passkeyPlace}" data-failed="${texts.passkeyFailed}"></p></div>`;
 
 /** What helps after a failed attempt: an unlock mail, or another verification mail. */
 export type SignInHelp = 'unlock' | 'resend';
@@ -24,6 +29,8 @@ export type SignInPage = {
   readonly providers: readonly string[];
   /** The application that sent the user here, if any. */
   readonly asker?: Asker | null;
+  /** The account that is signed in and must be confirmed, with the path to use another one. */
+  readonly confirms?: { readonly email: string; readonly otherPath: string } | null;
   /** Pages that go on to the same place afterwards. */
   readonly signUpPath: string;
   readonly forgotPasswordPath: string;
@@ -56,12 +63,12 @@ export const toProviderPage =
     body: html`<p>${say(texts.continueToSignIn, { link: html`<a href="${url}">${texts.continueToSignInLink}</a>` })}</p>`,
   });
 
-const helpLink = (help: SignInHelp | undefined, texts: Texts): Html | null => {
+const helpLink = ({ help, next }: SignInPage, texts: Texts): Html | null => {
   switch (help) {
     case 'unlock':
       return html`<p class="links"><a href="/account/unlock">${texts.unlockMail}</a></p>`;
     case 'resend':
-      return html`<p class="links"><a href="/account/resend-verification">${texts.sendAgain}</a></p>`;
+      return html`<p class="links"><a href="${pathWithNext('/account/resend-verification', next)}">${texts.sendAgain}</a></p>`;
     case undefined:
       return null;
   }
@@ -76,36 +83,54 @@ export const signInPage =
       script: PASSKEY_SCRIPT_PATH,
       inlineScript: PAGE_SCRIPT,
       loadsOwnImages: asked.asker?.logoPath != null,
-      body: html`${alertOf(asked.problem, look)}${helpLink(asked.help, texts)}${askerLine(asked.asker, texts)}
+      body: html`${alertOf(asked.problem, look)}${helpLink(asked, texts)}${asked.asker && asked.confirms ? confirmLine(asked.asker, asked.confirms, texts) : askerLine(asked.asker, texts)}
 <form method="post" action="/login">${hidden('form_token', asked.formToken)}${hidden('next', asked.next)}
 ${emailField(texts, asked.email)}${currentPasswordField(texts)}
-<button type="submit">${texts.signIn}</button></form>${passkey(texts)}${providersForm(asked, texts)}
+<button type="submit">${texts.signIn}</button></form>${passkeyButton(texts)}${providersForm(asked, texts)}
 <p class="links"><a href="${asked.forgotPasswordPath}">${texts.forgotPassword}</a></p>
 <p class="links">${texts.noAccount} <a href="${asked.signUpPath}">${texts.createAccount}</a></p>`,
     };
   };
+
+/** A code of the authenticator app, if the account has one, or a recovery code. */
+export const codeField = (hasApp: boolean, texts: Texts): Html =>
+  html`<label for="code">${hasApp ? texts.secondFactorLabel : texts.recoveryCodeLabel}</label><input id="code" name="code" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">`;
 
 export type CodePage = {
   readonly formToken: string;
   readonly next: string;
   /** The id of the unfinished sign-in. */
   readonly challenge: string;
+  /** The factors of the account: `totp`, `passkey`, `recovery_code`. */
+  readonly factors: readonly string[];
   readonly problem?: Said | undefined;
 };
 
 export const codePage =
-  ({ formToken, next, challenge, problem }: CodePage): Page =>
+  ({ formToken, next, challenge, factors, problem }: CodePage): Page =>
   (look) => {
     const { texts } = look.language;
+    const [hasApp, hasPasskey] = [factors.includes('totp'), factors.includes('passkey')];
+    const form = html`<form method="post" action="/login/code">${hidden('form_token', formToken)}${hidden('next', next)}${hidden('challenge', challenge)}${hidden('factors', factors.join(' '))}
+${codeField(hasApp, texts)}<button${hasApp ? null : html` class="plain"`} type="submit">${texts.continue}</button></form>`;
+    const passkey = hasPasskey ? passkeyButton(texts, !hasApp) : null;
     return {
       title: texts.secondFactorTitle,
       script: PASSKEY_SCRIPT_PATH,
-      body: html`${alertOf(problem, look)}
-<form method="post" action="/login/code">${hidden('form_token', formToken)}${hidden('next', next)}${hidden('challenge', challenge)}
-<label for="code">${texts.secondFactorLabel}</label><input id="code" name="code" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">
-<button type="submit">${texts.continue}</button></form>${passkey(texts)}`,
+      body: hasApp
+        ? html`${alertOf(problem, look)}${form}${passkey}`
+        : html`${alertOf(problem, look)}<p>${texts.secondFactorPasskey}</p>${passkey}${form}`,
     };
   };
+
+/** After a sign-in by a recovery code: how many are left, before the user goes on. */
+export const recoveryCodeUsedPage =
+  (codesLeft: number, next: string): Page =>
+  ({ language: { texts } }) => ({
+    title: texts.recoveryCodeUsed,
+    body: html`<p role="status">${say(texts.accountCodesLeft, { count: strong(String(codesLeft)) })}</p><p>${texts.recoveryCodeUsedWhy} <a href="/account/security">${texts.accountCodesRenew}</a></p>
+<p class="acts"><a class="button" href="${next}">${texts.continue}</a></p>`,
+  });
 
 export const signedInPage =
   (formToken: string, email: string): Page =>
@@ -161,6 +186,11 @@ const SCOPES: Readonly<Record<string, keyof Texts>> = {
   profile: 'scopeProfile',
   email: 'scopeEmail',
   offline_access: 'scopeOfflineAccess',
+  'own.sessions': 'scopeOwnSessions',
+  'own.events': 'scopeOwnEvents',
+  'own.signoffs': 'scopeOwnSignoffs',
+  'own.applications': 'scopeOwnApplications',
+  'own.api_keys': 'scopeOwnApiKeys',
 };
 
 /**
@@ -189,15 +219,25 @@ export type ConsentPage = {
   readonly unvetted: Unvetted | null;
   readonly email: string;
   readonly scopes: readonly string[];
+  /** What scopes of applications allow, as the applications name them. */
+  readonly words: ReadonlyMap<string, ScopeWords>;
 };
 
-function meaningOf(scope: string, texts: Texts): string | Html {
+function meaningOf(scope: string, words: ReadonlyMap<string, ScopeWords>, { tag, texts }: Language): string | Html {
   const known = SCOPES[scope];
-  return known === undefined ? say(texts.scopeOther, { scope: html`<code>${scope}</code>` }) : texts[known];
+  if (known !== undefined) return texts[known];
+  const named = words.get(scope);
+  return named === undefined
+    ? say(texts.scopeOther, { scope: html`<code>${scope}</code>` })
+    : html`<bdi>${wordsIn(tag, named)}</bdi>`;
 }
 
-const scopeItem = (scope: string, texts: Texts): Html =>
-  html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${meaningOf(scope, texts)}</span></label></li>`;
+/** Whether the application asks for nothing but who the user is. */
+const isMereSignIn = (scopes: readonly string[]): boolean =>
+  scopes.every((scope) => SCOPES[scope] !== undefined && !isOwnScope(scope));
+
+const scopeItem = (scope: string, words: ReadonlyMap<string, ScopeWords>, language: Language): Html =>
+  html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${meaningOf(scope, words, language)}</span></label></li>`;
 
 const decisionButtons = (texts: Texts): Html =>
   html`<button type="submit" name="decision" value="allow">${texts.allow}</button><button class="plain" type="submit" name="decision" value="deny">${texts.deny}</button>
@@ -205,19 +245,21 @@ const decisionButtons = (texts: Texts): Html =>
 
 export const consentPage =
   (asked: ConsentPage): Page =>
-  ({ language: { texts } }) => {
+  ({ language }) => {
+    const { texts } = language;
     const names = {
       client: strong(asked.clientName),
       email: strong(asked.email),
       host: html`<code>${asked.clientHost}</code>`,
     };
+    const title = isMereSignIn(asked.scopes) ? texts.allowSignInTitle : texts.allowTitle;
     return {
-      title: fill(texts.allowTitle, { client: asked.clientName }),
-      heading: say(texts.allowTitle, { client: html`<bdi>${asked.clientName}</bdi>` }),
+      title: fill(title, { client: asked.clientName }),
+      heading: say(title, { client: html`<bdi>${asked.clientName}</bdi>` }),
       loadsOwnImages: asked.logoPath !== null,
       body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>
 <form method="post" action="/oauth2/consent">${hidden('form_token', asked.formToken)}${hidden('request', asked.query)}
-<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => scopeItem(scope, texts))}</ul>
+<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => scopeItem(scope, asked.words, language))}</ul>
 ${decisionButtons(texts)}</form>`,
     };
   };
@@ -252,13 +294,28 @@ export const hostOf = (address: string): string => {
   return host === '' ? protocol : host;
 };
 
-/** @param location the redirect URI of an unvetted client with the error response */
+/** The form by which a browser takes a response to a client. */
+const answerForm = ({ action, fields }: FormPost, texts: Texts): Html =>
+  html`<form method="post" action="${action}">${Object.entries(fields).map(([name, value]) => hidden(name, value))}<button type="submit">${fill(texts.continueTo, { place: hostOf(action) })}</button></form>`;
+
+/** @param answer the error response for an unvetted client */
 export const leavePage =
-  (why: string, location: string): Page =>
+  (why: string, answer: ClientAnswer): Page =>
   ({ language: { texts } }) => ({
     title: texts.requestUnanswerable,
+    postsAway: answer.kind === 'form-post',
     body: html`<div role="alert"><p>${fill(texts.requestUnanswerableWhy, { why })}</p></div>
-<p>${texts.notChecked} ${continueLink(location, texts)}</p>`,
+<p>${texts.notChecked} ${answer.kind === 'redirect' ? continueLink(answer.location, texts) : null}</p>${answer.kind === 'redirect' ? null : answerForm(answer, texts)}`,
+  });
+
+/** Sends a response to the client at once; without script, by a button. */
+export const formPostPage =
+  (answer: FormPost): Page =>
+  ({ language: { texts } }) => ({
+    title: fill(texts.continueTo, { place: hostOf(answer.action) }),
+    inlineScript: FORM_POST_SCRIPT,
+    postsAway: true,
+    body: html`<p>${texts.continueByButton}</p>${answerForm(answer, texts)}`,
   });
 
 export const deviceCodePage =
@@ -283,18 +340,20 @@ export type DeviceConfirmPage = {
   readonly unvetted: Unvetted | null;
   readonly email: string;
   readonly scopes: readonly string[];
+  readonly words: ReadonlyMap<string, ScopeWords>;
 };
 
 export const deviceConfirmPage =
   ({ formToken, userCode, ...asked }: DeviceConfirmPage): Page =>
-  ({ language: { texts } }) => {
+  ({ language }) => {
+    const { texts } = language;
     const code = html`<strong><code>${userCode}</code></strong>`;
     return {
       title: fill(texts.connectTitle, { client: asked.clientName }),
       heading: say(texts.connectTitle, { client: html`<bdi>${asked.clientName}</bdi>` }),
       loadsOwnImages: asked.logoPath !== null,
       body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.deviceAsks, { email: strong(asked.email), code })}</p>
-<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope, texts)}</li>`)}</ul>
+<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope, asked.words, language)}</li>`)}</ul>
 <form method="post" action="/device">${hidden('form_token', formToken)}${hidden('user_code', userCode)}
 ${decisionButtons(texts)}</form>`,
     };

@@ -4,6 +4,9 @@ const said = document.getElementById('add-passkey-said');
 const codes = document.getElementById('add-passkey-codes');
 const button = box?.querySelector('button');
 
+/** Which text of the page explains an error. */
+const PROBLEMS = { again: 'again', SecurityError: 'place' };
+
 async function post(path, body) {
   const answer = await fetch(`/api/auth/passkey/register/${path}`, {
     method: 'POST',
@@ -15,6 +18,18 @@ async function post(path, body) {
   throw Object.assign(new Error(code), { name: code === 'step_up_required' ? 'again' : 'failed' });
 }
 
+/** Shows recovery codes alone: the forms of the page are of the session before, which has ended. */
+function showCodes(recoveryCodes) {
+  const text = recoveryCodes.join('\n');
+  codes.querySelector('pre').textContent = text;
+  codes.querySelector('a[download]').href = `data:text/plain;charset=utf-8,${encodeURIComponent(`${text}\n`)}`;
+  for (const part of document.querySelectorAll('section, .who form')) part.hidden = !part.contains(codes);
+  document.getElementById('passkey-list').hidden = true;
+  box.hidden = true;
+  codes.hidden = false;
+  codes.focus();
+}
+
 /** Registers a passkey; the first factor of an account comes with recovery codes, which are shown once. */
 async function add() {
   const { options, challenge } = await post('options', {});
@@ -22,16 +37,16 @@ async function add() {
   const credential = await navigator.credentials.create({ publicKey });
   const name = box.querySelector('input').value.trim() || box.dataset.name;
   const made = await post('verify', { challenge, name, response: credential.toJSON() });
-  if (made.recovery_codes === null) location.assign('/account');
-  else {
-    codes.querySelector('pre').textContent = made.recovery_codes.join('\n');
-    codes.hidden = false;
-    box.hidden = true;
-    codes.focus();
-  }
+  if (made.recovery_codes !== null) return showCodes(made.recovery_codes);
+  // Another address than the next one, or a second passkey in a row would only move within the page.
+  history.replaceState(null, '', '/account/security');
+  location.assign('/account/security?done=add_passkey#said');
 }
 
-if (button && typeof globalThis.PublicKeyCredential?.parseCreationOptionsFromJSON === 'function') {
+if (button && /^[\d.]+$|:/.test(location.hostname)) {
+  // Browsers have no passkeys for network addresses (WebAuthn §5.1.3, effective domain).
+  said.textContent = said.dataset.place;
+} else if (button && typeof globalThis.PublicKeyCredential?.parseCreationOptionsFromJSON === 'function') {
   box.hidden = false;
   button.addEventListener('click', async () => {
     button.disabled = true;
@@ -39,7 +54,7 @@ if (button && typeof globalThis.PublicKeyCredential?.parseCreationOptionsFromJSO
     try {
       await add();
     } catch (err) {
-      said.textContent = said.dataset[err.name === 'again' ? 'again' : 'failed'];
+      said.textContent = said.dataset[PROBLEMS[err.name] ?? 'failed'];
       button.disabled = false;
       button.focus();
     }

@@ -19,15 +19,20 @@ export function waitText(seconds: number, { tag }: Pick<Language, 'tag'> = ENGLI
 export const problemTitle = ({ code, definition }: AppError, { problems }: Language = ENGLISH): string =>
   problems[code]?.title ?? definition.title;
 
+/** The address to open instead; undefined for other errors. */
+export const addressOf = ({ options: { members } }: AppError): string | undefined =>
+  typeof members?.address === 'string' ? members.address : undefined;
+
 /** What to do next, in full sentences; never reveals whether an account exists. */
-export function problemAdvice({ code, definition, options }: AppError, language: Language = ENGLISH): string {
+export function problemAdvice(error: AppError, language: Language = ENGLISH): string {
+  const { code, definition, options } = error;
   const { retryAfterSeconds } = options;
   const waits = definition.status === 429 || definition.status === 503;
   const isForGood = code === loginLocked.definition.code && (retryAfterSeconds ?? 0) >= ASK_AGAIN_SECONDS;
   const again =
     waits && !isForGood ? fill(language.advice.tryAgain, { time: waitText(retryAfterSeconds ?? 1, language) }) : '';
   const advice = language.problems[code]?.advice ?? (waits ? '' : language.advice.goBack);
-  return `${again} ${advice}`.trim();
+  return fill(`${again} ${advice}`.trim(), { address: addressOf(error) ?? '' });
 }
 
 /** Title and advice in one text, for a form that is shown again after it failed. */

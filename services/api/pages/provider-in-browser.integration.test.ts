@@ -50,7 +50,7 @@ test.each([true, false])(
     if (hasScript) await expectReadable(page);
     await button(page, 'Continue with Company').click();
     await page.getByRole('button', { name: 'Allow' }).waitFor();
-    expect(await heading(page)).toBe('Allow Tasks to act for you?');
+    expect(await heading(page)).toBe('Sign in to Tasks?');
     await button(page, 'Allow').click();
     await page.waitForURL(`${redirectUri}?*`);
     const info = await userInfoOf(harness.api, client, await redeem(page.url()));

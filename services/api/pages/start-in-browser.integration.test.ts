@@ -61,8 +61,24 @@ test('the reference is searched while the reader types, and Enter opens the firs
   await context.close();
 });
 
+test.each([
+  ['en', 'This page does not exist', 'Start page', 'API reference'],
+  ['de', 'Diese Seite gibt es nicht', 'Startseite', 'API-Referenz'],
+])('an unknown path is a page in %s, which leads to the start page and the reference', async (locale, ...texts) => {
+  const [title, start, reference] = texts as [string, string, string];
+  const { page, complaints, context } = await harness.visit({ locale });
+  for (const path of ['/nothing', '/account/nothing', '/v1/nothing?q=<b>']) {
+    expect([path, (await page.goto(path))?.status(), await heading(page)]).toEqual([path, 404, title]);
+    await expectReadable(page);
+  }
+  const pathOf = (name: string) => page.getByRole('link', { name }).getAttribute('href');
+  expect([await pathOf(start), await pathOf(reference)]).toEqual(['/', '/docs']);
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
 test('a client that accepts no HTML gets the same JSON as for any unknown path', async () => {
-  for (const path of ['/', '/dev/mail', '/dev/mail/x.eml']) {
+  for (const path of ['/', '/nothing', '/dev/mail', '/dev/mail/x.eml']) {
     const headers: Record<string, string> = path === '/' ? {} : { 'x-forwarded-for': '10.0.0.7' };
     const { status, body } = await send(harness.api.url, 'GET', path, { headers });
     expect([path, status, body.code]).toEqual([path, 404, 'route_unknown']);

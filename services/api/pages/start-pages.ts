@@ -1,8 +1,13 @@
+import type { ProductionGap } from '#services/domain/operations/production-gaps.ts';
+import { routeUnknown } from '#services/platform/errors.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import type { DemoLogin } from '#services/platform/local/demo-login.ts';
 import type { ReadableMail } from '#services/platform/mail/decode.ts';
+import { copyButton } from './copy-button.ts';
 import { strong } from './fields.ts';
 import type { Page } from './form-page.ts';
+import { COPY_SCRIPT } from './page-script.ts';
+import { problemTitle } from './problems.ts';
 import type { Texts } from './texts/english.ts';
 import { fill, say } from './texts/texts.ts';
 
@@ -14,19 +19,32 @@ type StartPage = {
         readonly components: Readonly<Record<string, string>>;
         readonly demo: DemoLogin | undefined;
         readonly showsMails: boolean;
+        /** What is missing for production. */
+        readonly gaps: readonly ProductionGap[];
       }
     | undefined;
 };
 
 const link = (path: string, text: string): Html => html`<li><a href="${path}">${text}</a></li>`;
 
-function developmentPart({ components, demo, showsMails }: NonNullable<StartPage['development']>, texts: Texts): Html {
+/** The reasons are those of `sallyport doctor`, in English. */
+const gapItem = ({ name, why, fix }: ProductionGap): Html =>
+  html`<li lang="en"><code>${name}</code> ${why}. <span class="dim">${fix}</span></li>`;
+
+function developmentPart(
+  { components, demo, showsMails, gaps }: NonNullable<StartPage['development']>,
+  texts: Texts,
+): Html {
   const states = Object.entries(components).map(([name, state]) => html`<li><code>${name}</code> ${state}</li>`);
   const login = demo && {
     email: html`<code>${demo.email}</code>`,
-    password: html`<code>${demo.password}</code>`,
+    password: html`<code id="demo-password">${demo.password}</code>`,
   };
-  return html`<h2>${texts.startDevelopment}</h2>${login ? html`<p>${say(texts.startDemo, login)}</p>` : null}<ul>${showsMails ? link('/dev/mail', texts.devMails) : null}${states}</ul>`;
+  return html`<h2>${texts.startDevelopment}</h2>${login ? html`<p>${say(texts.startDemo, login)}</p>${copyButton('demo-password', texts.startCopyPassword, texts)}` : null}<ul>${showsMails ? link('/dev/mail', texts.devMails) : null}${states}</ul>${
+    gaps.length === 0
+      ? null
+      : html`<h2>${texts.startMissing}</h2><p class="dim">${texts.startMissingWhy}</p><ul>${gaps.map(gapItem)}</ul>`
+  }`;
 }
 
 /** What a browser gets at the address of the service itself. */
@@ -34,11 +52,18 @@ export const startPage =
   ({ isReady, development }: StartPage): Page =>
   ({ brand, language: { texts } }) => ({
     title: fill(texts.startTitle, { name: brand.name }),
+    inlineScript: COPY_SCRIPT,
     body: html`<p>${isReady ? texts.startText : texts.startNotReady}</p>
 <ul>${link('/login', texts.signIn)}${link('/signup', texts.createAccount)}${link('/account', texts.accountTitle)}</ul>
 <h2>${texts.startDevelopers}</h2>
 <ul>${link('/docs', texts.startDocs)}${link('/docs/errors', texts.startErrors)}${link('/openapi.json', texts.startOpenApi)}${link('/.well-known/openid-configuration', texts.startDiscovery)}${link('/readyz', texts.startHealth)}</ul>${development === undefined ? null : developmentPart(development, texts)}`,
   });
+
+/** What a browser gets at an address that does not exist. */
+export const notFoundPage: Page = ({ language }) => ({
+  title: problemTitle(routeUnknown(), language),
+  body: html`<p>${language.texts.pageUnknownWhy}</p><ul>${link('/', language.texts.startPage)}${link('/docs', language.texts.startDocs)}</ul>`,
+});
 
 type ListedMail = Pick<ReadableMail, 'to' | 'subject' | 'date'> & { readonly name: string };
 
@@ -63,10 +88,17 @@ const linked = (text: string): Html =>
     .split(/(https?:\/\/[^\s<>"]*[^\s<>".,:;!?])/)
     .map((piece, at) => (at % 2 === 0 ? html`${piece}` : html`<a href="${piece}" rel="noreferrer">${piece}</a>`))}`;
 
+/** The link that a mail is about: its code is in the fragment. */
+const linkIn = (text: string): string | undefined => /https?:\/\/[^\s<>"]+#[^\s<>"]+/.exec(text)?.[0];
+
 export const devMailPage =
   ({ to, subject, date, text }: Omit<ReadableMail, 'from'>): Page =>
-  ({ language: { texts } }) => ({
-    title: subject,
-    heading: html`<bdi>${subject}</bdi>`,
-    body: html`<p>${say(texts.devMailTo, { email: strong(to), date })}</p><pre dir="auto">${linked(text)}</pre><p class="links"><a href="/dev/mail">${texts.devMailsAll}</a></p>`,
-  });
+  ({ language: { texts } }) => {
+    const main = linkIn(text);
+    const open = main && html`<p><a class="button" href="${main}" rel="noreferrer">${texts.devMailOpen}</a></p>`;
+    return {
+      title: subject,
+      heading: html`<bdi>${subject}</bdi>`,
+      body: html`<p>${say(texts.devMailTo, { email: strong(to), date })}</p>${open}<pre class="mail" dir="auto">${linked(text)}</pre><p class="links"><a href="/dev/mail">${texts.devMailsAll}</a></p>`,
+    };
+  };

@@ -76,12 +76,15 @@ const callers = gate.guard(
       session: async () => null,
       assertion: refusesAssertions,
       certificate: () => undefined,
+      confirmNewest: async () => {},
       csrfPasses: () => true,
     }),
   ),
 );
 const endpointWith = (permission?: string): Endpoint =>
-  ({ auth: { accepts: ['bearer'], ...(permission === undefined ? {} : { permission }) } }) as unknown as Endpoint;
+  ({
+    auth: { accepts: ['bearer'], for: 'anyone', ...(permission === undefined ? {} : { permission }) },
+  }) as unknown as Endpoint;
 const resolve = (request: FastifyRequest, endpoint = endpointWith('keys:read')) =>
   callers.forEndpoint(endpoint)(request);
 

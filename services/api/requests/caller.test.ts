@@ -29,6 +29,7 @@ const authenticators: Authenticators = {
     if (certificate?.thumbprint !== 'its') throw clientUnauthenticated();
     return client(['keys:read'], request);
   },
+  confirmNewest: async () => {},
   csrfPasses: () => csrf,
 };
 const endpoint = (auth: Endpoint['auth']): Endpoint =>
@@ -37,7 +38,7 @@ const endpoint = (auth: Endpoint['auth']): Endpoint =>
     path: '/x',
     operation: 'x',
     summary: '',
-    tag: '',
+    tag: 'Tokens',
     auth,
     responses: { 200: z.object({}) },
     errors: [],
@@ -65,7 +66,7 @@ const codeOf = (work: Promise<Caller>): Promise<string> =>
     (err: { code: string }) => err.code,
   );
 const basic = `Basic ${Buffer.from('c:s').toString('base64')}`;
-const everything = { accepts: ['bearer', 'client', 'session'] } as const;
+const everything = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'none' } as const;
 
 describe('the caller of a request', () => {
   test('a public endpoint needs no credential, and its caller has the facts of the request', async () => {
@@ -108,16 +109,26 @@ describe('the caller of a request', () => {
     const form = { client_id: 'c', client_secret: 's' };
     for (const authorization of [basic, `Basic ${Buffer.from('c:x').toString('base64')}`])
       for (const body of [form, { client_secret: 'x' }, { ...form, client_secret: '' }])
-        expect(await codeOf(resolve({ accepts: ['client'] }, { authorization }, body))).toBe('request_invalid');
-    expect(await codeOf(resolve({ accepts: ['client'] }, { authorization: basic }, { client_id: 'c' }))).toBe('client');
-    expect(await codeOf(resolve({ accepts: ['bearer'] }, { authorization: 'Bearer good' }, form))).toBe('user');
+        expect(
+          await codeOf(resolve({ accepts: ['client'], for: 'anyone', subject: 'none' }, { authorization }, body)),
+        ).toBe('request_invalid');
+    expect(
+      await codeOf(
+        resolve({ accepts: ['client'], for: 'anyone', subject: 'none' }, { authorization: basic }, { client_id: 'c' }),
+      ),
+    ).toBe('client');
+    expect(
+      await codeOf(
+        resolve({ accepts: ['bearer'], for: 'anyone', subject: 'none' }, { authorization: 'Bearer good' }, form),
+      ),
+    ).toBe('user');
   });
 
   test('a client is authenticated by the certificate of its connection only by a form, and without another credential', async () => {
     const by = async (body: unknown, { thumbprint = 'its', headers = {}, form = true } = {}) => {
       const trace = { traceId: '', spanId: '', sampled: false };
       const request = { headers, body, method: 'POST', url: '/x', trace, clientCertificate: { thumbprint } };
-      const auth = { accepts: ['client', 'session'], optional: true } as const;
+      const auth = { accepts: ['client', 'session'], optional: true, for: 'anyone', subject: 'none' } as const;
       const resolver = createCallerResolver(authenticators).forEndpoint({
         ...endpoint(auth),
         bodyType: form ? 'form' : 'json',
@@ -141,7 +152,7 @@ describe('the caller of a request', () => {
     [{ authorization: 'Digest x' }, /is unreadable/],
     [{ authorization: basic }, /does not accept a client id/],
   ] as const)('a refusal of %j says what was sent', async (headers, detail) => {
-    const refused = resolve({ accepts: ['bearer', 'session'] }, headers);
+    const refused = resolve({ accepts: ['bearer', 'session'], for: 'anyone', subject: 'none' }, headers);
     await expect(refused).rejects.toMatchObject({
       code: 'unauthenticated',
       options: { detail: expect.stringMatching(detail) },
@@ -152,21 +163,33 @@ describe('the caller of a request', () => {
     expect(await codeOf(resolve({ ...everything, optional: true }))).toBe('anonymous');
     expect(await codeOf(resolve(everything))).toBe('unauthenticated');
     expect(await codeOf(resolve(everything, { cookie: 'bad' }))).toBe('unauthenticated');
-    expect(await codeOf(resolve({ accepts: ['client'] }))).toBe('client_unauthenticated');
-    expect(await codeOf(resolve({ accepts: ['client'] }, {}, { client_id: 'c' }))).toBe('client_unauthenticated');
+    expect(await codeOf(resolve({ accepts: ['client'], for: 'anyone', subject: 'none' }))).toBe(
+      'client_unauthenticated',
+    );
+    expect(await codeOf(resolve({ accepts: ['client'], for: 'anyone', subject: 'none' }, {}, { client_id: 'c' }))).toBe(
+      'client_unauthenticated',
+    );
     expect(await codeOf(resolve(everything, { authorization: `Basic ${Buffer.from('c:x').toString('base64')}` }))).toBe(
       'client_unauthenticated',
     );
-    expect(await codeOf(resolve({ accepts: ['bearer'] }, { authorization: basic }))).toBe('unauthenticated');
-    expect(await codeOf(resolve({ accepts: ['client'] }, { authorization: 'Bearer good' }))).toBe(
-      'client_unauthenticated',
-    );
+    expect(
+      await codeOf(resolve({ accepts: ['bearer'], for: 'anyone', subject: 'none' }, { authorization: basic })),
+    ).toBe('unauthenticated');
+    expect(
+      await codeOf(resolve({ accepts: ['client'], for: 'anyone', subject: 'none' }, { authorization: 'Bearer good' })),
+    ).toBe('client_unauthenticated');
   });
 
   test('a write with a cookie from a page of another origin is refused, a read is not', async () => {
     csrf = false;
-    expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }))).toBe('origin_refused');
-    expect(await codeOf(resolve({ accepts: ['session'] }, { cookie: 'good' }, undefined, 'GET'))).toBe('user');
+    expect(await codeOf(resolve({ accepts: ['session'], for: 'anyone', subject: 'none' }, { cookie: 'good' }))).toBe(
+      'origin_refused',
+    );
+    expect(
+      await codeOf(
+        resolve({ accepts: ['session'], for: 'anyone', subject: 'none' }, { cookie: 'good' }, undefined, 'GET'),
+      ),
+    ).toBe('user');
     csrf = true;
   });
 
@@ -237,7 +260,8 @@ describe('a long-lived answer', () => {
       url: '/x',
       identified: person('bearer', {} as RequestContext),
     } as unknown as FastifyRequest;
-    const asks = (permission: string) => stillAllowed(endpoint({ accepts: ['bearer'], permission }))(request);
+    const asks = (permission: string) =>
+      stillAllowed(endpoint({ accepts: ['bearer'], for: 'anyone', permission, subject: 'any' }))(request);
     expect(await asks('tokens:read')).toBe(true);
     expect(proofs).toEqual([{ proof: 'p', htm: 'GET', path: '/x', isChecked: true }]);
     expect(await asks('keys:manage')).toBe(false);

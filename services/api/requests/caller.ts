@@ -2,8 +2,12 @@ import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '#observability/http-span.ts';
 import type { SentAssertion } from '#services/domain/access/assertion-shapes.ts';
 import type { ClientCertificate } from '#services/domain/access/certificates/client-certificate.ts';
+import { parseApiKey } from '#services/domain/api-keys/api-key-format.ts';
+import { assertIsFor } from '#services/domain/authority/audience.ts';
+import { isAnonymous } from '#services/domain/authority/callers.ts';
+import { holds } from '#services/domain/authority/permissions.ts';
+import { assertRecentSignIn, hasTwoFactors, type StepUpRule } from '#services/domain/authority/recent-sign-in.ts';
 import type { Caller, HashIdentifier, RequestContext } from '#services/domain/ports.ts';
-import { assertRecentSignIn, type StepUpRule } from '#services/domain/shared/step-up.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import type { Credential, Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
@@ -39,10 +43,10 @@ export function requestProof(
 /** Authenticate a caller by each kind of credential. `compose.ts` provides them from the modules that own credentials. */
 export type Authenticators = {
   /**
-   * The caller of an access token; null when the token is not valid. Throws 503 when this copy cannot decide, 401 for an
-   * invalid proof. `proof` is sent only with the scheme DPoP.
+   * The caller of an access token; null when the token is not valid, undefined when this copy does not know its client
+   * yet. Throws 503 when this copy cannot decide, 401 for an invalid proof. `proof` is sent only with the scheme DPoP.
    */
-  bearer(token: string, request: RequestContext, proof?: RequestProof): Caller | null;
+  bearer(token: string, request: RequestContext, proof?: RequestProof): Caller | null | undefined;
   /** A confidential client, authenticated by its secret. */
   client(clientId: string, clientSecret: string, request: RequestContext): Caller | null;
   /**
@@ -61,6 +65,8 @@ export type Authenticators = {
   ): Promise<Caller | undefined> | undefined;
   /** The user of the signed session cookie. With `isUse` false, the check does not reset the idle time of the session. */
   session(request: FastifyRequest, context: RequestContext, isUse?: boolean): Promise<Caller | null>;
+  /** Resolves once this copy knows every client and API key that exists at the call. Throws 503 if it cannot know. */
+  confirmNewest(): Promise<void>;
   /** Whether a write that is authenticated by a cookie comes from an allowed page. */
   csrfPasses(request: FastifyRequest): boolean;
 };
@@ -70,9 +76,6 @@ export type CallerResolver = {
 };
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
-
-const isPermitted = (caller: Caller, permission: string): boolean =>
-  (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has(permission);
 
 type Form = Readonly<Record<'client_id' | 'client_secret' | 'client_assertion' | 'client_assertion_type', unknown>>;
 
@@ -151,12 +154,37 @@ export function createCallerResolver(
 ): CallerResolver {
   const anonymous = (context: RequestContext): Caller => ({ kind: 'anonymous', request: context });
 
-  const bySecret = (sent: SentCredential, body: unknown, context: RequestContext): Caller | null | undefined => {
-    if (sent.kind === 'basic') return authenticators.client(sent.clientId, sent.clientSecret, context);
+  /**
+   * What memory does not know may have been created at another copy a moment ago, so a refusal is confirmed first. Unknown
+   * ids, disabled clients and wrong secrets all wait for the same poll and are then checked again: the time of an answer
+   * does not tell which of them it was.
+   */
+  const confirmed = (find: () => Caller | null): Caller | Promise<Caller | null> =>
+    find() ?? authenticators.confirmNewest().then(find);
+
+  const bySecret = (
+    sent: SentCredential,
+    body: unknown,
+    context: RequestContext,
+  ): Caller | Promise<Caller | null> | undefined => {
+    if (sent.kind === 'basic') return confirmed(() => authenticators.client(sent.clientId, sent.clientSecret, context));
     const form = body as { client_id?: unknown; client_secret?: unknown } | null | undefined;
-    if (typeof form?.client_id === 'string' && typeof form.client_secret === 'string')
-      return authenticators.client(form.client_id, form.client_secret, context);
+    const { client_id: id, client_secret: secret } = form ?? {};
+    if (typeof id === 'string' && typeof secret === 'string')
+      return confirmed(() => authenticators.client(id, secret, context));
     return undefined;
+  };
+
+  const byToken = (
+    sent: SentCredential & { readonly token: string },
+    request: FastifyRequest,
+    context: RequestContext,
+  ): Caller | Promise<Caller | null | undefined> | null => {
+    const find = (): Caller | null | undefined =>
+      authenticators.bearer(sent.token, context, requestProof(sent, request));
+    const found = find();
+    if (found === null && parseApiKey(sent.token) === null) return null;
+    return found ?? authenticators.confirmNewest().then(find);
   };
 
   /** A client that sends its id without another credential, in a form: elsewhere `client_id` may name another client. */
@@ -191,14 +219,17 @@ export function createCallerResolver(
         const context = requestContextOf(request);
         const sent = sentCredential(request.headers);
         let caller: Caller | null | undefined;
-        if ((sent.kind === 'bearer' || sent.kind === 'dpop') && accepts.has('bearer'))
-          caller = authenticators.bearer(sent.token, context, requestProof(sent, request));
-        else if (accepts.has('client')) {
+        // A credential that memory knows costs no promise.
+        if ((sent.kind === 'bearer' || sent.kind === 'dpop') && accepts.has('bearer')) {
+          const found = byToken(sent, request, context);
+          caller = found instanceof Promise ? await found : found;
+        } else if (accepts.has('client')) {
           const assertion = sentAssertion(endpoint, request.body);
-          caller =
+          const found =
             assertion === undefined
               ? bySecret(sent, request.body, context)
-              : await authenticators.assertion(assertion, context);
+              : authenticators.assertion(assertion, context);
+          caller = found instanceof Promise ? await found : found;
           const isCertificateRead = caller === undefined && sent.kind === 'none';
           caller = isCertificateRead ? await byCertificate(endpoint, request, context) : caller;
         }
@@ -214,10 +245,11 @@ export function createCallerResolver(
         // A caller that the limiter authenticated is not authenticated again: a secret costs a hash, and a proof works once.
         const caller = (isAnew ? null : request.identified) ?? (await authenticate(request));
         request.identified = caller;
-        if (auth.permission && !isPermitted(caller, auth.permission))
+        // Anonymous only where the endpoint admits it.
+        if (!isAnonymous(caller)) assertIsFor(caller, auth.for);
+        if (auth.permission && !holds(caller, auth.permission))
           throw permissionMissing({ detail: `This requires the permission ${auth.permission}.` });
-        const isOfOneFactor = caller.kind === 'user' && caller.acr !== 'aal2';
-        if (auth.stepUp === true || (auth.stepUp === 'two_factors' && !isOfOneFactor))
+        if (auth.stepUp === true || (auth.stepUp === 'two_factors' && hasTwoFactors(caller)))
           assertRecentSignIn(caller, stepUp, { usesPermission: auth.permission !== undefined });
         return caller;
       };

@@ -24,7 +24,7 @@ const endpoint = defineEndpoint({
   path: '/things',
   operation: 'readThings',
   summary: '',
-  tag: '',
+  tag: 'Tokens',
   auth: 'public',
   responses: { 200: z.object({}) },
   errors: [],
@@ -36,6 +36,7 @@ const authenticators = {
   assertion: refusesAssertions,
   session: async () => null,
   certificate: () => undefined,
+  confirmNewest: async () => {},
   csrfPasses: () => false,
 };
 

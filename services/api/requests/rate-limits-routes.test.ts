@@ -41,9 +41,10 @@ const authenticators = {
   session: async () => null,
   assertion: refusesAssertions,
   certificate: () => undefined,
+  confirmNewest: async () => {},
   csrfPasses: () => true,
 };
-const guarded = { accepts: ['client', 'bearer'], permission: 'keys:read' };
+const guarded = { accepts: ['client', 'bearer'], for: 'anyone', permission: 'keys:read' };
 const endpoints: Record<string, Partial<Endpoint>> = {
   '/open': { auth: 'public' },
   '/own': { auth: guarded as never },

@@ -112,13 +112,13 @@ export const identifyBy =
   (request, accepts) => {
     const sent = sentCredential(request.headers);
     const context = requestContextOf(request);
-    if (sent.kind === 'basic' && accepts.includes('client'))
-      return authenticators.client(sent.clientId, sent.clientSecret, context);
-    if ((sent.kind !== 'bearer' && sent.kind !== 'dpop') || !accepts.includes('bearer')) return null;
     try {
-      return authenticators.bearer(sent.token, context, requestProof(sent, request));
+      if (sent.kind === 'basic' && accepts.includes('client'))
+        return authenticators.client(sent.clientId, sent.clientSecret, context);
+      if ((sent.kind !== 'bearer' && sent.kind !== 'dpop') || !accepts.includes('bearer')) return null;
+      return authenticators.bearer(sent.token, context, requestProof(sent, request)) ?? null;
     } catch {
-      // The validity of the token is unknown now, so it authenticates no caller.
+      // The validity of the credential is unknown now, so it authenticates no caller.
       return null;
     }
   };

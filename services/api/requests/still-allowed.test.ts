@@ -9,7 +9,9 @@ import type { Authenticators } from './caller.ts';
 import { createStillAllowed } from './still-allowed.ts';
 
 const caller = (permission: string): Caller => ({ ...clientCaller('c', [permission]), by: 'bearer' });
-const endpoint = { auth: { accepts: ['bearer', 'session'], permission: 'events:read' } } as unknown as Endpoint;
+const endpoint = {
+  auth: { accepts: ['bearer', 'session'], for: 'anyone', permission: 'events:read' },
+} as unknown as Endpoint;
 const asked = (headers: Record<string, string>, identified: Caller | null = null): FastifyRequest =>
   ({ headers, method: 'GET', url: '/v1/admin/events', identified }) as unknown as FastifyRequest;
 const allowedBy = (changes: Partial<Authenticators>) =>
@@ -19,6 +21,7 @@ const allowedBy = (changes: Partial<Authenticators>) =>
     session: async () => null,
     assertion: refusesAssertions,
     certificate: () => undefined,
+    confirmNewest: async () => {},
     csrfPasses: () => true,
     ...changes,
   })(endpoint);

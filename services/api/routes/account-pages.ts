@@ -11,10 +11,13 @@ import {
   requestUnlock,
   sendVerificationEmail,
 } from '#services/domain/identity/accounts/ask-for-mail.ts';
+import type { MailedCode } from '#services/domain/identity/accounts/one-time-codes.ts';
 import { acceptInvitation, resetPassword } from '#services/domain/identity/accounts/password-by-code.ts';
+import { readTypedCode } from '#services/domain/identity/accounts/read-typed-code.ts';
 import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
 import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
 import { emailShape } from '#services/domain/identity/contract.ts';
+import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
 import { returnPage } from '#services/domain/identity/social/return-address.ts';
 import {
@@ -26,6 +29,7 @@ import {
   sendUnlockEndpoint,
   sendUnlockRequestEndpoint,
   sendVerifyEmailEndpoint,
+  showCheckMailEndpoint,
   showForgotPasswordEndpoint,
   showResendVerificationEndpoint,
   showSignUpEndpoint,
@@ -53,7 +57,10 @@ import { saidOf } from '../pages/problems.ts';
 
 export type AccountPagesPorts = SignUpPorts & Parameters<typeof describeNext>[0];
 
+const ACCOUNT = '/account';
 const signInPath = (next: string): string => pathWithNext('/login', next);
+/** Where a signed-in user goes on to. */
+const afterSignIn = (next: string): string => (next === NO_NEXT ? ACCOUNT : next);
 
 /** Shows a form again after an error that the user can correct; throws any other. */
 async function orAgain(work: () => Promise<Answer>, again: (error: AppError) => Promise<Answer> | Answer) {
@@ -98,49 +105,85 @@ function sendSignUp(
     async () => {
       const input = { name, email, password, cookie: request.headers.cookie, signal: request.signal };
       const made = await signUp(ports, input, caller);
-      return 'status' in made.body
-        ? showMailSent(ports, request, { text: 'mailSignUp', email, next: form.next }, RESEND)
-        : goTo(form.next, made.setCookie);
+      if ('status' in made.body) return showMailSent(ports, request, SIGN_UP, { email, next: form.next });
+      // A person who came from an application goes back to it.
+      return goTo(form.next === NO_NEXT ? showCheckMailEndpoint.path : form.next, made.setCookie);
     },
     (error) => showSignUp(ports, request, form, { status: error.definition.status, problem: saidOf(error) }),
   );
 }
 
-const RESEND = sendResendVerificationEndpoint.path;
+/** A mail that was sent, and how its page goes on. */
+type SentMail = Pick<MailSentPage, 'text' | 'link' | 'again'> & {
+  /** Where another address can be entered. */
+  readonly otherPath: string;
+};
+const SIGN_UP: SentMail = {
+  text: 'mailSignUp',
+  link: 'verify',
+  again: sendResendVerificationEndpoint.path,
+  otherPath: showSignUpEndpoint.path,
+};
+const OWN_ADDRESS: SentMail = { ...SIGN_UP, otherPath: ACCOUNT };
+const UNLOCK: SentMail = {
+  text: 'mailIfLocked',
+  link: 'unlock',
+  again: sendUnlockRequestEndpoint.path,
+  otherPath: unlockPageEndpoint.path,
+};
 
-/** @param action where the form leads that sends the mail again */
-function showMailSent(
+async function showMailSent(
   ports: AccountPagesPorts,
   request: FastifyRequest,
-  sent: Pick<MailSentPage, 'text' | 'email'> & { readonly next?: string },
-  action: string,
-): Answer {
+  { text, link, again, otherPath }: SentMail,
+  { email, next }: { readonly email: string; readonly next: string },
+): Promise<Answer> {
   const { token, setCookie } = tieForm(ports, request);
-  const { text, email, next } = sent;
-  const fields = { form_token: token, email, ...(next === undefined ? {} : { next }) };
-  const page = mailSentPage({ text, email, again: { action, fields }, signInPath: signInPath(next ?? NO_NEXT) });
-  return showPage(200, page, { setCookie });
+  const isSignedIn = (await findByCookie(ports, request.headers.cookie)) !== null;
+  const goesOn = { path: isSignedIn ? afterSignIn(next) : signInPath(next), isSignedIn };
+  const page = mailSentPage({
+    text,
+    formToken: token,
+    email,
+    link,
+    next,
+    again,
+    otherPath: otherPath === ACCOUNT ? ACCOUNT : pathWithNext(otherPath, next),
+    goesOn,
+  });
+  const { formTargets } = await describeNext(ports, next);
+  return showPage(200, page, { setCookie, formTargets });
+}
+
+/** For a signed-in user whose address is not confirmed: after a sign-up, and until it is. */
+async function showCheckMail(ports: AccountPagesPorts, request: FastifyRequest, next: string): Promise<Answer> {
+  const live = await findByCookie(ports, request.headers.cookie);
+  if (live === null) return goTo(signInPath(ACCOUNT));
+  const { email, emailVerified } = live.user;
+  return emailVerified ? goTo(afterSignIn(next)) : showMailSent(ports, request, OWN_ADDRESS, { email, next });
 }
 
 /** A page that asks for an address, and the mail that it sends. */
-type AskMail = {
+type AskMail = SentMail & {
   readonly page: (asked: AskMailPage) => Page;
   readonly send: (ports: AccountPagesPorts, input: { readonly email: string }, caller: Caller) => Promise<unknown>;
-  readonly text: MailSentPage['text'];
-  readonly action: string;
 };
 
 const FORGOT: AskMail = {
   page: forgotPasswordPage,
   send: requestPasswordReset,
   text: 'mailIfKnown',
-  action: sendForgotPasswordEndpoint.path,
+  link: 'reset',
+  again: sendForgotPasswordEndpoint.path,
+  otherPath: showForgotPasswordEndpoint.path,
 };
 const VERIFICATION: AskMail = {
   page: resendVerificationPage,
   send: sendVerificationEmail,
   text: 'mailIfUnverified',
-  action: RESEND,
+  link: 'verify',
+  again: sendResendVerificationEndpoint.path,
+  otherPath: showResendVerificationEndpoint.path,
 };
 
 function showAskMail(
@@ -167,16 +210,19 @@ async function sendAskMail(
   const { email } = body;
   if (!isAddress(email)) return showAskMail(ports, request, mail, { next, email }, incompleteAddress);
   await mail.send(ports, { email }, caller);
-  return showMailSent(ports, request, { text: mail.text, email, next }, mail.action);
+  return showMailSent(ports, request, mail, { email, next });
 }
 
-type Shown = {
+/** What a form of a mailed link says: the code of the link, or the one that was typed with its address. */
+type Presented = {
   readonly token: string;
-  readonly error?: AppError;
-  readonly problem?: Said;
-  /** Where the browser goes once the code is redeemed; an allowed address. */
+  readonly typed: string;
+  readonly email: string;
+  readonly next: string;
+  /** Where the browser goes once the code is redeemed; an allowed address of an application. */
   readonly goesTo?: string | undefined;
 };
+const NOTHING: Presented = { token: '', typed: '', email: '', next: NO_NEXT };
 
 /** The page of an application that a link or form names, which anyone can write; undefined if it is not allowed. */
 function allowedPage(ports: AccountPagesPorts, asked: unknown): string | undefined {
@@ -188,37 +234,65 @@ function allowedPage(ports: AccountPagesPorts, asked: unknown): string | undefin
 }
 
 /** The page of a mailed link. An invalid code is not kept; a missing password is asked for, which is no problem yet. */
-function showMailLink(ports: AccountPagesPorts, request: FastifyRequest, link: MailLink, shown: Shown): Answer {
+async function showMailLink(
+  ports: AccountPagesPorts,
+  request: FastifyRequest,
+  link: MailLink,
+  presented: Presented,
+  again: { readonly error?: AppError; readonly problem?: Said } = {},
+): Promise<Answer> {
   const { token: formToken, setCookie } = tieForm(ports, request);
-  const { error, goesTo } = shown;
+  const { error } = again;
   const isFirstAsked = error?.code === passwordRequired.definition.code;
-  const problem = shown.problem ?? (error === undefined || isFirstAsked ? undefined : saidOf(error));
-  const token = error?.code === codeInvalid.definition.code ? '' : shown.token;
-  const page = mailLinkPage(link, { formToken, token, needsPassword: token !== '', problem, goesTo });
-  const refused = shown.problem === undefined ? 200 : 400;
+  const problem = again.problem ?? (error === undefined || isFirstAsked ? undefined : saidOf(error));
+  const kept = error?.code === codeInvalid.definition.code ? { token: '', typed: '' } : {};
+  const page = mailLinkPage(link, { formToken, ...presented, ...kept, problem });
+  const refused = again.problem === undefined ? 200 : 400;
+  const { goesTo, next } = presented;
   // The answer to the form redirects there.
-  const formTargets = goesTo === undefined ? [] : [new URL(goesTo).origin];
+  const formTargets = goesTo === undefined ? (await describeNext(ports, next)).formTargets : [new URL(goesTo).origin];
   return showPage(isFirstAsked ? 200 : (error?.definition.status ?? refused), page, { setCookie, formTargets });
 }
 
-/** Redeems the code of a mailed link. @param redeem returns `Set-Cookie` lines, if any */
+/** What redeeming a code did to this browser. */
+type Redeemed = { readonly setCookie?: readonly string[]; readonly isSignedIn?: boolean };
+
+type MailLinkForm = {
+  readonly form_token: string;
+  readonly token: string;
+  readonly email?: string | undefined;
+  readonly code?: string | undefined;
+  readonly next?: string | undefined;
+  readonly callback_url?: string | undefined;
+};
+
+function presentedIn(ports: AccountPagesPorts, body: MailLinkForm): Presented {
+  const next = formNext(ports.auth.browser, body.next ?? NO_NEXT);
+  const goesTo = allowedPage(ports, body.callback_url);
+  // A code that was pasted may have spaces around it.
+  return { token: body.token.trim(), typed: body.code ?? '', email: body.email ?? '', next, goesTo };
+}
+
+/** Redeems the code of a mail. */
 function sendMailLink(
   ports: AccountPagesPorts,
   link: MailLink,
-  body: { readonly form_token: string; readonly token: string; readonly callback_url?: string | undefined },
-  request: FastifyRequest,
-  redeem: (token: string) => Promise<readonly string[]>,
+  body: MailLinkForm,
+  { caller, request }: { readonly caller: Caller; readonly request: FastifyRequest },
+  redeem: (code: MailedCode) => Promise<Redeemed>,
 ): Promise<Answer> | Answer {
   if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
-  // A code that was pasted may have spaces around it.
-  const token = body.token.trim();
-  const goesTo = allowedPage(ports, body.callback_url);
+  const presented = presentedIn(ports, body);
+  const { token, typed, email, next, goesTo } = presented;
   return orAgain(
     async () => {
-      const setCookie = await redeem(token);
-      return goesTo === undefined ? showPage(200, mailLinkDonePage(link), { setCookie }) : goTo(goesTo, setCookie);
+      const code = token === '' ? await readTypedCode(ports, { link, email, typed }, caller) : token;
+      const { setCookie = [], isSignedIn = false } = await redeem(code);
+      if (goesTo !== undefined) return goTo(goesTo, setCookie);
+      if (isSignedIn && next !== NO_NEXT) return goTo(next, setCookie);
+      return showPage(200, mailLinkDonePage(link, isSignedIn ? null : signInPath(next)), { setCookie });
     },
-    (error) => showMailLink(ports, request, link, { token, error, goesTo }),
+    (error) => showMailLink(ports, request, link, presented, { error }),
   );
 }
 
@@ -226,6 +300,9 @@ function sendMailLink(
 export function accountPagesRoutes(routes: RouteContext, ports: AccountPagesPorts): void {
   bind(routes, showSignUpEndpoint, ({ query }, _caller, request) =>
     asPage(() => showSignUp(ports, request, { next: safeNext(query.next), name: '', email: '' })),
+  );
+  bind(routes, showCheckMailEndpoint, ({ query }, _caller, request) =>
+    asPage(() => showCheckMail(ports, request, safeNext(query.next))),
   );
   bind(routes, sendSignUpEndpoint, ({ body }, caller, request) =>
     asPage(async () => sendSignUp(ports, body, caller, request)),
@@ -244,16 +321,16 @@ export function accountPagesRoutes(routes: RouteContext, ports: AccountPagesPort
     [unlockPageEndpoint, 'unlock'],
     [acceptInvitationPageEndpoint, 'invitation'],
   ] as const)
-    bind(routes, endpoint, (_input, _caller, request) => showMailLink(ports, request, link, { token: '' }));
+    bind(routes, endpoint, (_input, _caller, request) => showMailLink(ports, request, link, NOTHING));
   bind(routes, verifyEmailPageEndpoint, ({ query }, _caller, request) =>
-    showMailLink(ports, request, 'verify', { token: '', goesTo: allowedPage(ports, query.callbackURL) }),
+    showMailLink(ports, request, 'verify', { ...NOTHING, goesTo: allowedPage(ports, query.callbackURL) }),
   );
   bind(routes, sendVerifyEmailEndpoint, ({ body }, caller, request) =>
     asPage(async () =>
-      sendMailLink(ports, 'verify', body, request, async (token) => {
+      sendMailLink(ports, 'verify', body, { caller, request }, async (token) => {
         const { cookie } = request.headers;
-        await verifyEmail(ports, { token, password: body.password, cookie, signal: request.signal }, caller);
-        return [];
+        const input = { token, password: body.password, cookie, signal: request.signal };
+        return { isSignedIn: (await verifyEmail(ports, input, caller)).by === 'session' };
       }),
     ),
   );
@@ -263,26 +340,27 @@ export function accountPagesRoutes(routes: RouteContext, ports: AccountPagesPort
   ] as const)
     bind(routes, endpoint, ({ body }, caller, request) =>
       asPage(async () =>
-        sendMailLink(ports, link, body, request, async (token) => {
+        sendMailLink(ports, link, body, { caller, request }, async (token) => {
+          // The page that sent the mail asks for its code only.
+          if (body.password === undefined) throw passwordRequired();
           await set(ports, { token, newPassword: body.password, signal: request.signal }, caller);
-          return [];
+          return {};
         }),
       ),
     );
   bind(routes, sendUnlockEndpoint, ({ body }, caller, request) =>
     asPage(async () =>
-      sendMailLink(ports, 'unlock', body, request, async (token) => {
-        const unlocked = await unlockAccount(ports, { token, cookie: request.headers.cookie }, caller);
-        return unlocked.setCookie;
-      }),
+      sendMailLink(ports, 'unlock', body, { caller, request }, (token) =>
+        unlockAccount(ports, { token, cookie: request.headers.cookie }, caller),
+      ),
     ),
   );
   bind(routes, sendUnlockRequestEndpoint, ({ body: { form_token, email } }, caller, request) =>
     asPage(async () => {
       if (!isOwnForm(ports, request, form_token)) return expiredForm();
-      if (!isAddress(email)) return showMailLink(ports, request, 'unlock', { token: '', problem: incompleteAddress });
+      if (!isAddress(email)) return showMailLink(ports, request, 'unlock', NOTHING, { problem: incompleteAddress });
       await requestUnlock(ports, { email }, caller);
-      return showMailSent(ports, request, { text: 'mailIfLocked', email }, sendUnlockRequestEndpoint.path);
+      return showMailSent(ports, request, UNLOCK, { email, next: NO_NEXT });
     }),
   );
 }

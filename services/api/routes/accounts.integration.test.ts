@@ -198,7 +198,7 @@ describe('mails', () => {
     expect(mail?.raw).not.toContain('evil.test');
   });
 
-  test('codes with which a user chooses a password, and the challenge between two factors, last ten minutes', async () => {
+  test('a code that confirms an address lasts an hour; a code that opens an account, and a challenge, ten minutes', async () => {
     const [user, signedUp, other] = [await harness.person(), newEmail(), newEmail()];
     await harness.post('signup', { email: signedUp, password: newPassword() }, {}, harness.strict);
     await harness.post('change-email', { new_email: other }, ownPage(user));
@@ -214,11 +214,13 @@ describe('mails', () => {
       [[user.email, signedUp, other]],
     );
     expect(lives).toEqual([
-      // This code also requires the password or a session of its account.
       { purpose: 'change_email', seconds: 3_600 },
-      ...['reset_password', 'sign_up', 'unlock_account', 'verify_email'].map((purpose) => ({ purpose, seconds: 600 })),
+      { purpose: 'reset_password', seconds: 600 },
+      { purpose: 'sign_up', seconds: 3_600 },
+      { purpose: 'unlock_account', seconds: 600 },
+      { purpose: 'verify_email', seconds: 3_600 },
     ]);
-    expect((await harness.newest(signedUp))?.text).toContain('within 10 minutes');
+    expect((await harness.newest(signedUp))?.text).toContain('within an hour');
     await harness.rows(
       `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', true)`,
       [user.id],

@@ -43,9 +43,10 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
   /** The address of a page of an application, if it is on our origin or a listed one. Throws `callback_refused`. */
   const pageOf = (asked: string | undefined): string | undefined =>
     returnPage(deps.auth.browser, deps.mailer.publicUrl, asked);
-  bind(routes, verifyEmailEndpoint, ({ body }, caller, { headers, signal }) =>
-    verifyEmail(deps, { ...body, cookie: headers.cookie, signal }, caller),
-  );
+  bind(routes, verifyEmailEndpoint, async ({ body }, caller, { headers, signal }) => {
+    const { status } = await verifyEmail(deps, { ...body, cookie: headers.cookie, signal }, caller);
+    return { status };
+  });
   bind(routes, sendVerificationEmailEndpoint, async ({ body: { email, callbackURL } }, caller) => {
     await sendVerificationEmail(deps, { email, page: pageOf(callbackURL) }, caller);
     return MAIL_ASKED;

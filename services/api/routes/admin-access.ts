@@ -17,7 +17,6 @@ import {
 import {
   declareApplication,
   deleteApplication,
-  type HasOwnAudiences,
   listApplications,
 } from '#services/domain/access/manage-applications.ts';
 import {
@@ -31,6 +30,7 @@ import {
   updateClient,
 } from '#services/domain/access/manage-clients.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from '#services/domain/access/manage-roles.ts';
+import type { HasOwnAudiences } from '#services/domain/access/plan-application.ts';
 import {
   createRoleEndpoint,
   deleteRoleEndpoint,

@@ -175,6 +175,29 @@ describe('clients', () => {
     expectProblem(await harness.byAdmin('PATCH', path, { pkce: 'optional', reason }), 400, 'client_settings_conflict');
   });
 
+  test('that could not work are refused: a misspelt scope with the nearest name, codes without an address to send them to', async () => {
+    const misspelt = await harness.byAdmin('POST', '/v1/admin/clients', {
+      name: 'App',
+      grant_types: ['client_credentials'],
+      scopes: ['email', 'opnid'],
+      reason,
+    });
+    expectProblem(misspelt, 400, 'request_invalid');
+    expect(misspelt.body.problems).toEqual([{ at: 'body/scopes/1', why: '"opnid" is no scope: did you mean openid?' }]);
+    const codes = { name: 'App', grant_types: ['authorization_code'], reason };
+    const unreachable = await harness.byAdmin('POST', '/v1/admin/clients', codes);
+    expectProblem(unreachable, 400, 'client_settings_conflict');
+    expect(unreachable.body.detail).toContain('needs a redirect URI');
+    const reachable = { ...codes, redirect_uris: ['https://app.example.test/back'] };
+    const { body: app } = await harness.byAdmin('POST', '/v1/admin/clients', reachable);
+    const change = (changes: object) =>
+      harness.byAdmin('PATCH', `/v1/admin/clients/${app.client_id}`, { ...changes, reason });
+    expectProblem(await change({ redirect_uris: [] }), 400, 'client_settings_conflict');
+    expectProblem(await change({ credential_scopes: ['profil'] }), 400, 'request_invalid');
+    expect((await change({ redirect_uris: [], grant_types: ['client_credentials'] })).status).toBe(200);
+    expectProblem(await change({ grant_types: ['authorization_code'] }), 400, 'client_settings_conflict');
+  });
+
   test('a new secret works beside the old one for the overlap, or replaces it at once, at both copies; events contain neither', async () => {
     const { body: client } = await harness.register();
     const path = `/v1/admin/clients/${client.client_id}/rotate-secret`;

@@ -65,6 +65,20 @@ describe('accounts', () => {
     expectProblem(await harness.byAdmin('GET', '/v1/admin/users?email_prefix=ab'), 400, 'request_invalid');
   });
 
+  test('say why their user cannot sign in, as the command line does', async () => {
+    const { id, email } = await newPerson(harness.copy);
+    const why = async () => (await harness.byAdmin('GET', `/v1/admin/users/${id}/why`)).body;
+    expect(await why()).toMatchObject({ user_id: id, cause: 'no_sign_in_method', refuses: true });
+    await harness.byAdmin('POST', `/v1/admin/users/${id}/disable`, { reason });
+    expect(await why()).toMatchObject({
+      cause: 'disabled',
+      refuses: true,
+      sentence: expect.stringMatching(new RegExp(`^${email} is disabled since `)),
+      fix: `npx sallyport users enable ${id} --reason <why>`,
+    });
+    expectProblem(await harness.byAdmin('GET', '/v1/admin/users/no-such-user/why'), 404, 'user_unknown');
+  });
+
   test('are shown without password, token or epoch', async () => {
     const { id, email } = await newPerson(harness.copy, ['auditor']);
     const { body } = await harness.byAdmin('GET', `/v1/admin/users/${id}`);

@@ -7,6 +7,7 @@ import {
   endOwnSessionEndpoint,
   endSessionEndpoint,
   endUserSessionsEndpoint,
+  explainSignInEndpoint,
   grantRoleEndpoint,
   listOwnSessionsEndpoint,
   listSessionsEndpoint,
@@ -27,14 +28,15 @@ import {
 import { grantRole, removeRole } from '#services/domain/identity/users/assign-role.ts';
 import { deleteUser, disableUser, enableUser } from '#services/domain/identity/users/disable-user.ts';
 import { endUserSessions } from '#services/domain/identity/users/end-user-sessions.ts';
-import { listUsers, type ShowUserPorts, showUser } from '#services/domain/identity/users/read-users.ts';
+import { type ExplainSignInPorts, explainSignIn } from '#services/domain/identity/users/explain-sign-in.ts';
+import { listUsers, showUser } from '#services/domain/identity/users/read-users.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 
 export type AdminPeoplePorts = Pick<Ports, 'transact'> &
-  ShowUserPorts &
+  ExplainSignInPorts &
   HasRevocationPush &
   HasAuth &
   HasTokenSettings &
@@ -61,6 +63,7 @@ export function adminPeopleRoutes(routes: RouteContext, ports: AdminPeoplePorts)
     inviteAgain(ports, { userId: params.user_id, reason: body.reason }, caller),
   );
   bind(routes, readUserEndpoint, ({ params }) => showUser(ports, params.user_id));
+  bind(routes, explainSignInEndpoint, ({ params }) => explainSignIn(ports, params.user_id));
   for (const [endpoint, work] of [
     [disableUserEndpoint, disableUser],
     [enableUserEndpoint, enableUser],

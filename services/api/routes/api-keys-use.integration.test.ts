@@ -1,4 +1,4 @@
-import { generateKeyPairSync, hash, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
 import type { Sent } from '#testing/http-client.ts';
@@ -44,34 +44,15 @@ describe('signed requests (RFC 9421)', () => {
     Ed25519: generateKeyPairSync('ed25519'),
   };
 
-  function signed(
-    key: KeyObject,
-    keyId: string,
-    method: string,
-    path: string,
-    json?: object,
-    nonce = randomBytes(16).toString('hex'),
-  ): Sent {
-    const body = json === undefined ? undefined : JSON.stringify(json);
-    const digest = body === undefined ? undefined : `sha-256=:${hash('sha256', body, 'base64')}:`;
-    const covered = `("@method" "@target-uri"${digest === undefined ? '' : ' "content-digest"'})`;
-    const params = `${covered};created=${Math.floor(Date.now() / 1_000)};nonce="${nonce}";keyid="${keyId}"`;
-    const base = [
-      `"@method": ${method}`,
-      `"@target-uri": ${API_URL}${path}`,
-      ...(digest === undefined ? [] : [`"content-digest": ${digest}`]),
-      `"@signature-params": ${params}`,
-    ].join('\n');
+  function signed(key: KeyObject, keyId: string, method: string, path: string): Sent {
+    const nonce = randomBytes(16).toString('hex');
+    const params = `("@method" "@target-uri");created=${Math.floor(Date.now() / 1_000)};nonce="${nonce}";keyid="${keyId}"`;
+    const base = [`"@method": ${method}`, `"@target-uri": ${API_URL}${path}`, `"@signature-params": ${params}`].join(
+      '\n',
+    );
     const type = key.asymmetricKeyType === 'ec' ? 'sha256' : null;
     const signature = sign(type, Buffer.from(base), { key, dsaEncoding: 'ieee-p1363' }).toString('base64');
-    return {
-      ...(body === undefined ? {} : { body }),
-      headers: {
-        ...(digest === undefined ? {} : { 'content-digest': digest, 'content-type': 'application/json' }),
-        'signature-input': `sig1=${params}`,
-        signature: `sig1=:${signature}:`,
-      },
-    };
+    return { headers: { 'signature-input': `sig1=${params}`, signature: `sig1=:${signature}:` } };
   }
 
   test.each(Object.keys(pairs) as (keyof typeof pairs)[])(
@@ -95,9 +76,6 @@ describe('signed requests (RFC 9421)', () => {
           })
         ).status,
       ).toBe(401);
-      const path = '/v1/tokens/validate-batch';
-      const withBody = signed(privateKey, id, 'POST', path, { token_ids: ['00000000-0000-7000-8000-000000000000'] });
-      expect((await harness.call('POST', path, { ...withBody, bearer: secret })).status).not.toBe(401);
       const once = signed(privateKey, id, 'GET', '/v1/keys');
       const racing = await Promise.all(
         Array.from({ length: 8 }, (_, at) =>

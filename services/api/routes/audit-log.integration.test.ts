@@ -31,6 +31,8 @@ describe('the public log', () => {
     for (const [path, type, cache] of [
       ['/v1/audit/log/checkpoint', 'text/plain; charset=utf-8', 'public, max-age=1'],
       ['/v1/audit/log/vkey', 'text/plain; charset=utf-8', 'public, max-age=300'],
+      ['/v1/audit/log/key-rotations', 'text/plain; charset=utf-8', 'public, max-age=300'],
+      ['/v1/audit/log/origins/1/key-rotations', 'text/plain; charset=utf-8', 'public, max-age=300'],
       ['/v1/audit/log/tile/0/000', 'application/octet-stream', 'public, max-age=3600, immutable'],
       ['/v1/audit/log/tile/0/001.p/44', 'application/octet-stream', 'public, max-age=60'],
       ['/v1/audit/log/tile/entries/000', 'application/octet-stream', 'public, max-age=3600, immutable'],
@@ -141,8 +143,9 @@ describe('the public log', () => {
 });
 
 describe('the offline verifier on the running log', () => {
-  const verify = (...args: readonly string[]): Promise<{ code: number | null; report: Json }> => {
-    const child = spawn(process.execPath, [VERIFIER, '--json', '--quiet', ...args], {
+  const vkey = async (): Promise<string> => (await harness.get('/v1/audit/log/vkey', null)).text.trim();
+  const verify = async (...args: readonly string[]): Promise<{ code: number | null; report: Json }> => {
+    const child = spawn(process.execPath, [VERIFIER, '--json', '--quiet', '--vkey', await vkey(), ...args], {
       env: { PATH: process.env.PATH ?? '', HOME: folder },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -161,9 +164,7 @@ describe('the offline verifier on the running log', () => {
       { origin: FIRST, size: FIRST_SIZE, first_seq: 0, checked: { entries: FIRST_SIZE }, faults: [] },
     ]);
     expect(code).toBe(0);
-    const { text } = await harness.get('/v1/audit/log/vkey', null);
-    const pinned = await verify(address(), '--vkey', text.trim());
-    expect(pinned.report.logs.map((log: { key: { trust: string } }) => log.key.trust)).toEqual(['pinned', 'pinned']);
+    expect(report.logs.map((log: { key: { trust: string } }) => log.key.trust)).toEqual(['pinned', 'pinned']);
   });
 
   /** As a superuser of the database would: bypassing the trigger. */

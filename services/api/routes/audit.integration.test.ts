@@ -72,6 +72,17 @@ describe('GET /v1/audit/events', () => {
     expect((await everyPage(`&to=${until}`)).map(({ seq }) => seq)).toEqual([1, 0]);
   });
 
+  test('by actor, target, client and trace: all of them and no others, page by page', async () => {
+    const seqs = async (query: string) => (await everyPage(query)).map(({ seq }) => seq);
+    const issued = (await everyPage('&type=token.issued')).map(({ seq }) => seq);
+    expect(await seqs('&actor=client:client-1')).toEqual(issued);
+    expect(await seqs('&client=client-1&type=token.issued')).toEqual(issued);
+    expect(await seqs(`&target=token:${plainEvent(7).targetId}`)).toEqual([7]);
+    // 281 and 25 are 119 and 19 in hexadecimal, padded with ones as 9 is.
+    expect(await seqs(`&trace=${plainEvent(9).traceId}`)).toEqual([281, 25, 9]);
+    expect((await harness.get('/v1/audit/events?actor=user:client-1')).body).toEqual({ events: [], next: null });
+  });
+
   test.each([
     ['a cursor of nothing', '?cursor=AAAA', 'cursor_invalid'],
     ['a cursor with a sign', `?cursor=${Buffer.from('-5').toString('base64url')}`, 'cursor_invalid'],
@@ -104,6 +115,15 @@ describe('GET /v1/audit/events', () => {
     ['a type too long', `?type=${'a'.repeat(40)}.${'b'.repeat(40)}`, 'request_invalid'],
     ['a time that is none', '?from=yesterday', 'request_invalid'],
     ['a day that is none', '?to=2026-02-30T00:00:00Z', 'request_invalid'],
+    ['an actor without kind', '?actor=client-1', 'request_invalid'],
+    ['a target too long', `?target=user:${'a'.repeat(512)}`, 'request_invalid'],
+    ['a client with a control character', '?client=a%00b', 'request_invalid'],
+    ['a trace of another form', '?trace=xyz', 'request_invalid'],
+    [
+      'a cursor of the list by time, for an actor',
+      `?actor=user:u1&cursor=${Buffer.from('2026-01-01T00:00:00.000000Z 5').toString('base64url')}`,
+      'cursor_invalid',
+    ],
     ['an unknown member', '?order=asc', 'request_invalid'],
   ])('%s is refused with its code', async (_, query, code) => {
     expectProblem(await harness.get(`/v1/audit/events${query}`), 400, code);

@@ -6,9 +6,11 @@ import {
   readAuditEventEndpoint,
   readLogCheckpointEndpoint,
   readLogKeyEndpoint,
+  readLogRotationsEndpoint,
   readLogTileEndpoint,
   readOriginCheckpointEndpoint,
   readOriginKeyEndpoint,
+  readOriginRotationsEndpoint,
   readOriginTileEndpoint,
 } from '#services/domain/audit/contract.ts';
 import { listEvents } from '#services/domain/audit/read/list-events.ts';
@@ -16,9 +18,11 @@ import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
 import { parseSeq, readEvent } from '#services/domain/audit/read/read-event.ts';
 import {
   type HasAuditLogKeys,
+  type HasKeyRotations,
   type LogChoice,
   listOrigins,
   readCheckpoint,
+  readKeyRotations,
   readVkeys,
 } from '#services/domain/audit/read/read-log.ts';
 import { createTileReader, type PublicTile } from '#services/domain/audit/read/tile-reader.ts';
@@ -27,7 +31,9 @@ import type { Ports } from '#services/domain/ports.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-export type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> & HasAuditLogKeys & { readonly tileMemoryBytes: number };
+export type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> &
+  HasAuditLogKeys &
+  HasKeyRotations & { readonly tileMemoryBytes: number };
 
 const text = (body: string, cacheControl: string): Answer =>
   answer(200, body, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': cacheControl });
@@ -62,6 +68,7 @@ export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
 
   bind(routes, readLogCheckpointEndpoint, async () => text(await readCheckpoint(deps, 'current'), HEAD_CACHE));
   bind(routes, readLogKeyEndpoint, async () => text(await readVkeys(deps, 'current'), KEY_CACHE));
+  bind(routes, readLogRotationsEndpoint, async () => text(await readKeyRotations(deps, 'current'), KEY_CACHE));
   bind(routes, readLogTileEndpoint, ({ params }, _caller, request) => tile('current', params.tile, request));
 
   bind(routes, listLogOriginsEndpoint, async () => {
@@ -80,5 +87,8 @@ export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
     text(await readCheckpoint(deps, params.origin), HEAD_CACHE),
   );
   bind(routes, readOriginKeyEndpoint, async ({ params }) => text(await readVkeys(deps, params.origin), KEY_CACHE));
+  bind(routes, readOriginRotationsEndpoint, async ({ params }) =>
+    text(await readKeyRotations(deps, params.origin), KEY_CACHE),
+  );
   bind(routes, readOriginTileEndpoint, ({ params }, _caller, request) => tile(params.origin, params.tile, request));
 }

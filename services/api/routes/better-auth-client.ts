@@ -1,3 +1,5 @@
+import { userOf } from '#services/domain/authority/callers.ts';
+import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import {
   challengeCookie,
   hasSecondFactorChallenge,
@@ -40,7 +42,6 @@ import { signIn } from '#services/domain/identity/sign-in/sign-in.ts';
 import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
 import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
 import { returnAddress, returnPage } from '#services/domain/identity/social/return-address.ts';
-import type { HasStepUp } from '#services/domain/shared/step-up.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer, JsonText } from '../answer.ts';
@@ -97,7 +98,7 @@ export function clientRoutes(routes: RouteContext, deps: ClientRoutesPorts): voi
   bind(routes, signOutAliasEndpoint, async (_input, caller, { headers }) => {
     // A form of another site comes without the session cookie, but its answer would still make the browser forget it.
     assertOwnPage(deps, headers);
-    if (caller.kind === 'user') await signOut(deps, {}, caller);
+    if (userOf(caller) !== null) await signOut(deps, {}, caller);
     return answer(200, { success: true }, { 'set-cookie': clearedCookies(deps) });
   });
   bind(routes, getSessionEndpoint, async (_input, _caller, { headers }) => {
@@ -126,7 +127,7 @@ export function clientRoutes(routes: RouteContext, deps: ClientRoutesPorts): voi
   bind(routes, verifyClientTotpEndpoint, async ({ body: { code } }, caller, { headers, signal }) => {
     const { cookie } = headers;
     // The challenge goes first: the browser may still have a session when its user signs in anew.
-    if (caller.kind === 'user' && !hasSecondFactorChallenge(deps, cookie))
+    if (userOf(caller) !== null && !hasSecondFactorChallenge(deps, cookie))
       return opened(await verifyOwnTotp(deps, { code, cookie, signal }, caller));
     assertOwnPage(deps, headers);
     const challenge = secondFactorChallenge(deps, cookie);
@@ -134,7 +135,7 @@ export function clientRoutes(routes: RouteContext, deps: ClientRoutesPorts): voi
   });
   bind(routes, verifyClientBackupCodeEndpoint, async ({ body: { code } }, caller, { headers, signal }) => {
     const { cookie } = headers;
-    if (caller.kind === 'user' && !hasSecondFactorChallenge(deps, cookie))
+    if (userOf(caller) !== null && !hasSecondFactorChallenge(deps, cookie))
       return opened(await stepUp(deps, { recoveryCode: code, cookie, signal }, caller));
     assertOwnPage(deps, headers);
     const challenge = secondFactorChallenge(deps, cookie);

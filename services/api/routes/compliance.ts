@@ -1,6 +1,8 @@
+import { acknowledgeViolation } from '#services/domain/compliance/acknowledge-violation.ts';
 import { attestControl } from '#services/domain/compliance/attest-control.ts';
 import {
   acceptViolationEndpoint,
+  acknowledgeViolationEndpoint,
   assignViolationEndpoint,
   attestControlEndpoint,
   cancelReportEndpoint,
@@ -55,6 +57,9 @@ export function complianceRoutes(routes: RouteContext, deps: Pick<Ports, 'sql' |
   );
   bind(routes, acceptViolationEndpoint, ({ params: { violation_id: violationId }, body }, caller) =>
     changeViolation(deps, { violationId, state: 'accepted', reason: body.reason }, caller),
+  );
+  bind(routes, acknowledgeViolationEndpoint, ({ params: { violation_id: violationId }, body }, caller) =>
+    acknowledgeViolation(deps, { violationId, throughSeq: body.through_seq, reason: body.reason }, caller),
   );
   bind(routes, requestReportEndpoint, (_input, caller) => requestReport(deps, caller));
   bind(routes, listReportsEndpoint, async ({ query }) => {

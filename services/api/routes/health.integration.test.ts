@@ -16,11 +16,12 @@ describe('health', () => {
       200,
       {
         status: 'ready',
-        components: { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' },
+        components: { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', directory: 'ok', redis: 'ok' },
         api: 'ok',
         postgres: 'ok',
         keys: 'ok',
         revocations: 'ok',
+        directory: 'ok',
         redis: 'ok',
       },
     ]);

@@ -153,7 +153,7 @@ describe('discovery', () => {
         'private_key_jwt',
       ]);
       expect(body.scopes_supported).toContain('keys:manage');
-      for (const absent of ['registration_endpoint']) expect(body).not.toHaveProperty(absent);
+      expect(body.registration_endpoint).toBe(`${API_URL}/oauth2/register`);
       for (const endpoint of [body.token_endpoint, body.introspection_endpoint, body.revocation_endpoint]) {
         expect(endpoint.startsWith(`${API_URL}/`)).toBe(true);
         const probe = await get(endpoint.slice(API_URL.length));

@@ -9,7 +9,7 @@ function serveMetadata(issuer: string) {
     publicUrl: 'https://api.example.test',
     bindsCertificates: false,
     certificateAuthorities: { exist: false },
-    access: { client: () => undefined, permissions: () => [] },
+    access: { publishedScopes: () => [] },
     clientSettings: { registration: 'off', readsDocuments: false },
     keyRing: { list: () => [] },
   } as unknown as MetadataRoutesDeps);

@@ -139,8 +139,10 @@ describe('the authorization endpoint', () => {
     const wrong = await browser.submit(half, { code: '000 000' });
     expect([wrong.status, wrong.text.includes('role="alert"')]).toEqual([401, true]);
     expect((await browserOf(harness.api).submit(half, { code: codes[0] as string })).status).toBe(403);
-    const consent = await browser.submit(wrong, { code: codes[0] as string });
-    expect(consent.text).toContain(person.email);
+    const left = await browser.submit(wrong, { code: codes[0] as string });
+    expect(left.text).toContain('Recovery codes left: <strong>9</strong>');
+    const onward = /href="(\/oauth2\/authorize[^"]*)"/.exec(left.text)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    expect((await browser.open(onward)).text).toContain(person.email);
     const signedIn = await browser.open('/login');
     const over = await browser.submit(
       {

@@ -1,11 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import type { Client } from '#services/domain/access/access-directory.ts';
+import { scopeWordsOf } from '#services/domain/access/application-rights.ts';
 import { logoPathOf } from '#services/domain/access/client-logo.ts';
 import { readClientLogoEndpoint } from '#services/domain/access/logo-contract.ts';
 import { readClientLogo } from '#services/domain/access/read-client-logo.ts';
 import { queryOfForm, readParameters } from '#services/domain/oauth/authorize/authorization-parameters.ts';
 import { authorize } from '#services/domain/oauth/authorize/authorize.ts';
-import type { AuthorizeStep } from '#services/domain/oauth/authorize/authorize-step.ts';
+import type { AuthorizeStep, ClientAnswer } from '#services/domain/oauth/authorize/authorize-step.ts';
 import { decideConsent } from '#services/domain/oauth/authorize/decide-consent.ts';
 import { formActionSource } from '#services/domain/oauth/authorize/match-redirect-uri.ts';
 import { authorizePathFor, safeNext, signInPathFor } from '#services/domain/oauth/authorize/next-path.ts';
@@ -20,8 +21,8 @@ import {
   type DeviceStep,
   showDeviceGrant,
 } from '#services/domain/oauth/devices/decide-device-grant.ts';
-import { shownUserCode } from '#services/domain/oauth/devices/device-codes.ts';
 import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
+import { shownUserCode } from '#services/domain/shared/user-codes.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
@@ -30,6 +31,7 @@ import {
   deviceCodePage,
   deviceConfirmPage,
   deviceDonePage,
+  formPostPage,
   hostOf,
   leavePage,
   requestErrorPage,
@@ -55,6 +57,10 @@ const queryOf = (request: FastifyRequest): string => {
 const unvettedOf = ({ origin, clientId }: Client): Unvetted | null =>
   origin === 'admin' ? null : { address: origin === 'document' ? new URL(clientId).host : null };
 
+/** Where the form of a response leads; a redirect has none. */
+const targetsOf = (answer: ClientAnswer) =>
+  answer.kind === 'form-post' ? { formTargets: [formActionSource(answer.action)] } : {};
+
 /** The page or redirect of a step. @param query of the authorization request, for the consent form */
 function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, request: FastifyRequest): Answer {
   switch (step.kind) {
@@ -64,9 +70,11 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
         requestErrorPage(() => step.why),
       );
     case 'leave':
-      return showPage(400, leavePage(step.why, step.location));
+      return showPage(400, leavePage(step.why, step.answer), targetsOf(step.answer));
     case 'redirect':
       return goTo(step.location);
+    case 'form-post':
+      return showPage(200, formPostPage(step), targetsOf(step));
     case 'sign-in':
       return goTo(signInPathFor(step.query));
     case 'consent': {
@@ -81,6 +89,7 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
         unvetted: unvettedOf(client),
         email: step.live.user.email,
         scopes,
+        words: scopeWordsOf(ports, scopes),
       });
       return showPage(200, page, { setCookie, formTargets: [formActionSource(redirectUri)] });
     }
@@ -105,6 +114,7 @@ function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRe
         unvetted: unvettedOf(client),
         email: live.user.email,
         scopes,
+        words: scopeWordsOf(ports, scopes),
       };
       return showPage(200, deviceConfirmPage({ formToken: token, ...about }), { setCookie });
     }

@@ -151,7 +151,7 @@ describe('a request_uri', () => {
   });
 
   test('prompt=login of a pushed request is satisfied by the sign-in it requires', async () => {
-    // Signing in again ends the previous session.
+    // Signing in again replaces the cookie, which other tests of this file use.
     const own = await signUp({ api: api.url });
     const browser = browserOf(api, own);
     const login = await browser.open(pushedPath(site, await harness.pushed(site, { prompt: 'login' })));

@@ -72,8 +72,8 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
   for (const endpoint of [readUserInfoEndpoint, sendUserInfoEndpoint])
     bind(routes, endpoint, (_input, _caller, request) => readUserInfo(ports, extractTokenFromRequest(request) ?? ''));
   bind(routes, introspectTokenEndpoint, ({ body }, caller) => {
-    if (body.token.startsWith(API_KEY_PREFIX)) return new JsonText(introspectApiKey(ports, body.token, caller));
-    const text = introspectToken(ports, body.token, caller);
+    const introspect = body.token.startsWith(API_KEY_PREFIX) ? introspectApiKey : introspectToken;
+    const text = introspect(ports, body.token, caller);
     return typeof text === 'string' ? new JsonText(text) : text.then((made) => new JsonText(made));
   });
   bind(routes, revokeOAuthTokenEndpoint, ({ body }, caller) =>

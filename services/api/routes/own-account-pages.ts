@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
 import { listApiKeys } from '#services/domain/api-keys/list-api-keys.ts';
 import { revokeApiKey } from '#services/domain/api-keys/revoke-api-key.ts';
+import { assertRecentSignIn, type HasStepUp, hasTwoFactors } from '#services/domain/authority/recent-sign-in.ts';
 import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
 import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
 import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
@@ -10,21 +11,25 @@ import { emailShape } from '#services/domain/identity/contract.ts';
 import { normaliseEmail } from '#services/domain/identity/email.ts';
 import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
 import { factorCodeWrong } from '#services/domain/identity/factors/factors-errors.ts';
-import { listFactors, listPasskeys } from '#services/domain/identity/factors/own-factors.ts';
+import { listFactors, listPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
+import { isPendingTotp } from '#services/domain/identity/factors/pending-totp.ts';
 import { removePasskey, removeTotpFactor } from '#services/domain/identity/factors/remove-factor.ts';
 import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';
 import { stepUp } from '#services/domain/identity/factors/step-up.ts';
 import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
-import { endOwnSession, listOwnSessions } from '#services/domain/identity/sessions/manage-sessions.ts';
+import { endOwnSession, endOwnSessions, listOwnSessions } from '#services/domain/identity/sessions/manage-sessions.ts';
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/social/linked-accounts.ts';
+import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
+import { pathWithNext } from '#services/domain/oauth/authorize/next-path.ts';
 import { listConsents } from '#services/domain/oauth/consents/list-consents.ts';
 import { withdrawConsent } from '#services/domain/oauth/consents/withdraw-consent.ts';
 import {
   ACCOUNT_ACTS,
   type AccountAct,
   type AccountForm,
+  type AccountSection,
   exportAccountEndpoint,
   readAccountScriptEndpoint,
   sendAccountEndpoint,
@@ -32,21 +37,15 @@ import {
 } from '#services/domain/oauth/own-account-page-contract.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import type { Page as ListPage } from '#services/domain/shared/pagination.ts';
-import { assertRecentSignIn, type HasStepUp } from '#services/domain/shared/step-up.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { stepUpRequired, unauthenticated } from '#services/platform/errors.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../pages/browser-form.ts';
 import type { Said } from '../pages/fields.ts';
-import {
-  type AccountView,
-  accountDeletedPage,
-  accountPage,
-  recoveryCodesPage,
-  stepUpPage,
-  totpPage,
-} from '../pages/own-account-pages.ts';
+import { accountPage } from '../pages/own-account/account-page.ts';
+import { type Outcome, type SectionView, sectionOf } from '../pages/own-account/account-view.ts';
+import { accountDeletedPage, recoveryCodesPage, stepUpPage, totpPage } from '../pages/own-account/factor-pages.ts';
 import { saidOf } from '../pages/problems.ts';
 import type { AccountPagesPorts } from './account-pages.ts';
 import type { ApiKeysRoutesDeps } from './api-keys.ts';
@@ -56,11 +55,11 @@ export type OwnAccountPagesPorts = AccountPagesPorts & ApiKeysRoutesDeps & HasSt
 const SCRIPT = readFileSync(new URL('../pages/passkey-add.js', import.meta.url), 'utf8');
 const PATH = showAccountEndpoint.path;
 /** Items of each list on the page, which stays below 30 KB; the export has all. */
-const SHOWN = 8;
+const SHOWN = { limit: 20 };
 const EXPORT_PAGE = 100;
 const EXPORT_PAGES = 100;
 
-const toSignIn = (): Answer => goTo(`/login?${new URLSearchParams({ next: PATH })}`);
+const toSignIn = (path: string = PATH): Answer => goTo(pathWithNext('/login', path));
 
 /** The user of the session cookie as a caller; null if no user is signed in. */
 async function userOf(ports: OwnAccountPagesPorts, request: FastifyRequest, caller: Caller): Promise<Caller | null> {
@@ -68,54 +67,74 @@ async function userOf(ports: OwnAccountPagesPorts, request: FastifyRequest, call
   return live && sessionCallerOf(live, ports, caller);
 }
 
-async function readAccount(ports: OwnAccountPagesPorts, user: Caller): Promise<AccountView> {
-  const limit = { limit: SHOWN };
-  const [{ user: profile }, sessions, factors, { passkeys }, { accounts }, consents, apiKeys] = await Promise.all([
-    readProfile(ports, undefined, user),
-    listOwnSessions(ports, limit, user),
-    listFactors(ports, user),
-    listPasskeys(ports, user),
-    listLinkedAccounts(ports, {}, user),
-    listConsents(ports, limit, user),
-    listApiKeys(ports, limit, user),
-  ]);
-  const lists = { sessions, consents, apiKeys };
-  return {
-    email: profile.email,
-    isVerified: profile.emailVerified,
-    name: profile.name ?? '',
-    sessions: sessions.items,
-    factors,
-    passkeys,
-    linked: accounts,
-    consents: consents.items,
-    apiKeys: apiKeys.items,
-    longer: new Set((Object.keys(lists) as (keyof typeof lists)[]).filter((name) => lists[name].next !== null)),
-  };
+/** What a section shows, besides the owner. */
+async function readSection(ports: OwnAccountPagesPorts, section: AccountSection, user: Caller): Promise<SectionView> {
+  const listed = <T>({ items, next }: ListPage<T>) => ({ items, isLonger: next !== null });
+  switch (section) {
+    case 'security': {
+      const [factors, { passkeys }, { accounts }] = await Promise.all([
+        listFactors(ports, user),
+        listPasskeys(ports, user),
+        listLinkedAccounts(ports, {}, user),
+      ]);
+      return { section, factors, passkeys, linked: accounts };
+    }
+    case 'sessions':
+      return { section, ...listed(await listOwnSessions(ports, SHOWN, user)) };
+    case 'applications':
+      return { section, ...listed(await listConsents(ports, SHOWN, user)) };
+    case 'keys':
+      return { section, ...listed(await listApiKeys(ports, SHOWN, user)) };
+    default:
+      return { section };
+  }
 }
 
 async function showAccount(
   ports: OwnAccountPagesPorts,
   request: FastifyRequest,
   user: Caller,
-  said: { readonly done?: AccountAct | undefined; readonly problem?: Said; readonly status?: number } = {},
+  {
+    section,
+    outcome,
+    status = 200,
+  }: { readonly section: AccountSection; readonly outcome?: Outcome | undefined; readonly status?: number },
 ): Promise<Answer> {
-  const account = await readAccount(ports, user);
+  const [{ user: profile }, view] = await Promise.all([
+    readProfile(ports, undefined, user),
+    readSection(ports, section, user),
+  ]);
+  const owner = { email: profile.email, isVerified: profile.emailVerified, name: profile.name ?? '' };
   const { token, setCookie } = tieForm(ports, request);
-  const { done, problem, status = 200 } = said;
-  return showPage(status, accountPage({ formToken: token, account, done, problem }), { setCookie });
+  return showPage(status, accountPage({ formToken: token, owner, view, outcome }), { setCookie });
 }
+
+/** Where the user goes on after a form. */
+const sectionAfter = (form: AccountForm): AccountSection =>
+  (form.act === 'step_up' ? form.section : undefined) ?? sectionOf(form.act);
 
 async function showStepUp(
   ports: OwnAccountPagesPorts,
-  request: FastifyRequest,
-  user: Caller,
+  { form, user, request }: Sent,
   error?: AppError,
 ): Promise<Answer> {
-  const { totp, passkeys } = await listFactors(ports, user);
+  const factors = await listFactors(ports, user);
+  const section = sectionAfter(form);
   const { token, setCookie } = tieForm(ports, request);
-  const page = stepUpPage({ formToken: token, hasFactor: totp || passkeys > 0, problem: error && saidOf(error) });
+  const { path } = ACCOUNT_SECTIONS[section];
+  const page = stepUpPage({ formToken: token, factors, section, path, problem: error && saidOf(error) });
   return showPage(error?.definition.status ?? 403, page, { setCookie });
+}
+
+/** The authenticator that waits for its first code, as the form shows it; null if another has replaced it. */
+async function showTotpAgain(ports: OwnAccountPagesPorts, { form, user, request }: Sent, error: AppError) {
+  if (form.act !== 'confirm_totp' || form.totp_uri === undefined) return null;
+  const enrolment = { totpUri: form.totp_uri, recoveryCodes: form.recovery_codes?.split(' ') ?? [] };
+  if (!(await isPendingTotp(ports, enrolment, user))) return null;
+  const { token, setCookie } = tieForm(ports, request);
+  return showPage(error.definition.status, totpPage({ formToken: token, enrolment, problem: saidOf(error) }), {
+    setCookie,
+  });
 }
 
 /** What a form does; the answer of most is the page again, with what was done. */
@@ -137,8 +156,7 @@ const FRESH: ReadonlySet<AccountForm['act']> = new Set([
 
 function assertFresh(ports: HasStepUp, { act }: AccountForm, user: Caller): void {
   // A new password verifies the password again, which replaces a recent sign-in with one factor.
-  const isOfTwoFactors = user.kind === 'user' && user.acr === 'aal2';
-  if (FRESH.has(act) || (act === 'password' && isOfTwoFactors))
+  if (FRESH.has(act) || (act === 'password' && hasTwoFactors(user)))
     assertRecentSignIn(user, ports.stepUp, { usesPermission: false });
 }
 
@@ -162,6 +180,9 @@ async function perform(ports: OwnAccountPagesPorts, { form, user, request }: Sen
     case 'end_session':
       await endOwnSession(ports, { sessionId: form.session_id }, user);
       return { act: form.act };
+    case 'end_other_sessions':
+      await endOwnSessions(ports, { keepsCurrent: true }, user);
+      return { act: form.act };
     case 'withdraw':
       await withdrawConsent(ports, form.client_id, user);
       return { act: form.act };
@@ -170,6 +191,9 @@ async function perform(ports: OwnAccountPagesPorts, { form, user, request }: Sen
       return { act: form.act };
     case 'unlink':
       await unlinkAccount(ports, { providerId: form.provider, accountId: form.account_id }, user);
+      return { act: form.act };
+    case 'rename_passkey':
+      await renamePasskey(ports, { id: form.passkey_id, name: form.name }, user);
       return { act: form.act };
     case 'remove_passkey':
       return { act: form.act, setCookie: (await removePasskey(ports, { id: form.passkey_id, ...at }, user)).setCookie };
@@ -211,28 +235,29 @@ async function lackOf(ports: OwnAccountPagesPorts, form: AccountForm, user: Call
 }
 
 /** Shows a refused form again: where the user can correct it, or after another sign-in. */
-async function showRefused(ports: OwnAccountPagesPorts, { form, user, request }: Sent, error: AppError) {
+async function showRefused(ports: OwnAccountPagesPorts, sent: Sent, error: AppError): Promise<Answer> {
   const { code } = error;
   if (code === unauthenticated.definition.code) return toSignIn();
-  if (code === stepUpRequired.definition.code) return showStepUp(ports, request, user);
-  if (form.act === 'step_up') return withErrorHeaders(await showStepUp(ports, request, user, error), error);
-  if (code === factorCodeWrong.definition.code) {
-    const { token, setCookie } = tieForm(ports, request);
-    const page = totpPage({ formToken: token, enrolment: null, problem: saidOf(error) });
-    return showPage(error.definition.status, page, { setCookie });
-  }
-  const said = { problem: saidOf(error), status: error.definition.status };
-  return withErrorHeaders(await showAccount(ports, request, user, said), error);
+  if (code === stepUpRequired.definition.code) return showStepUp(ports, sent);
+  if (sent.form.act === 'step_up') return withErrorHeaders(await showStepUp(ports, sent, error), error);
+  const again = code === factorCodeWrong.definition.code ? await showTotpAgain(ports, sent, error) : null;
+  if (again !== null) return again;
+  return withErrorHeaders(await showProblem(ports, sent, saidOf(error), error.definition.status), error);
 }
 
+/** The section with the form, and why it did nothing. */
+const showProblem = (ports: OwnAccountPagesPorts, { form, user, request }: Sent, problem: Said, status: number) =>
+  showAccount(ports, request, user, { section: sectionOf(form.act), outcome: { act: form.act, problem }, status });
+
 async function sendAccount(ports: OwnAccountPagesPorts, sent: Sent): Promise<Answer> {
-  const { form, user, request } = sent;
+  const { form, user } = sent;
   try {
     const problem = await lackOf(ports, form, user);
-    if (problem !== null) return await showAccount(ports, request, user, { problem, status: 400 });
+    if (problem !== null) return await showProblem(ports, sent, problem, 400);
     assertFresh(ports, form, user);
     const done = await perform(ports, sent);
-    return 'answer' in done ? done.answer : goTo(`${PATH}?done=${done.act}`, done.setCookie);
+    if ('answer' in done) return done.answer;
+    return goTo(`${ACCOUNT_SECTIONS[sectionAfter(form)].path}?done=${done.act}`, done.setCookie);
   } catch (err) {
     if (!isAppError(err) || err.definition.status === 500) throw err;
     return showRefused(ports, sent, err);
@@ -274,12 +299,16 @@ const actOf = (text: string | undefined): AccountAct | undefined => ACCOUNT_ACTS
 
 /** The account page: what users see and change about their own account. */
 export function ownAccountPagesRoutes(routes: RouteContext, ports: OwnAccountPagesPorts): void {
-  bind(routes, showAccountEndpoint, ({ query }, caller, request) =>
-    asPage(async () => {
-      const user = await userOf(ports, request, caller);
-      return user === null ? toSignIn() : showAccount(ports, request, user, { done: actOf(query.done) });
-    }),
-  );
+  for (const [name, endpoint] of Object.entries(ACCOUNT_SECTIONS))
+    bind(routes, endpoint, ({ query }, caller, request) =>
+      asPage(async () => {
+        const user = await userOf(ports, request, caller);
+        if (user === null) return toSignIn(endpoint.path);
+        const act = actOf(query.done);
+        const outcome = act && { act };
+        return showAccount(ports, request, user, { section: name as AccountSection, outcome });
+      }),
+    );
   bind(routes, sendAccountEndpoint, ({ body: form }, caller, request) =>
     asPage(async () => {
       if (!isOwnForm(ports, request, form.form_token)) return expiredForm();

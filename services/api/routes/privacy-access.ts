@@ -95,5 +95,5 @@ export function privacyAccessRoutes(routes: RouteContext, deps: PrivacyAccessRou
       requestPrivacyJob(deps, { kind, subjectId: params.subject_id, reason: body.reason }, caller),
     );
   bind(routes, readPrivacyRequestEndpoint, ({ params }) => readPrivacyRequest(deps, params.request_id));
-  bind(routes, readExportEndpoint, ({ params }) => readExport(deps, params.request_id));
+  bind(routes, readExportEndpoint, ({ params }, caller) => readExport(deps, params.request_id, caller));
 }

@@ -42,6 +42,24 @@ describe('consents, holds and retention', () => {
     expect(consents.map(({ granted }: { granted: boolean }) => granted)).toEqual([false, true]);
   });
 
+  test('a privacy officer records, reads and withdraws a consent, and accounts for a disclosure', async () => {
+    const subject_id = `patient-${randomUUID()}`;
+    await call('POST', '/phi/encrypt', asClinic({ subject_id, purpose: 'treatment', data: 'x' }));
+    const consent = { subject_id, purpose: 'research', granted: true, terms: '2026-01' };
+    expect((await call('POST', '/consents', asOfficer(consent))).status).toBe(201);
+    const of = `/subjects/${subject_id}`;
+    expect((await call('GET', `${of}/consents`)).body.consents).toMatchObject([{ purpose: 'research', granted: true }]);
+    expect((await call('POST', '/consents/withdraw', asOfficer({ subject_id, reason: 'asked' }))).status).toBe(200);
+    expect((await call('GET', `${of}/consents/research`)).body).toEqual({ granted: false });
+    const disclosure = {
+      purpose: 'legal',
+      disclosed_at: new Date().toISOString(),
+      recipient: 'court',
+      description: 'x',
+    };
+    expect((await call('POST', `${of}/disclosures`, asOfficer(disclosure))).status).toBe(201);
+  });
+
   test('a hold refuses to destroy keys until it ends', async () => {
     const subject_id = `patient-${randomUUID()}`;
     await call('POST', '/phi/encrypt', asClinic({ subject_id, purpose: 'treatment', data: 'x' }));

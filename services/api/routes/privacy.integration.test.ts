@@ -121,11 +121,7 @@ describe('POST /v1/privacy/phi/encrypt and /decrypt', () => {
     expect((await call('/decrypt', asked, { basic: reader })).body).toEqual({ data: 'x' });
     expectProblem(await call('/decrypt', asked, { basic: writer }), 403, 'permission_missing');
     expectProblem(await call('/encrypt', about('x'), { basic: reader }), 403, 'permission_missing');
-    for (const [path, body] of [
-      ['/decrypt', asked],
-      ['/encrypt', about('x')],
-    ] as const)
-      expectProblem(await call(path, body, { bearer: officer.bearer }), 403, 'permission_missing');
+    expectProblem(await call('/decrypt', asked, { bearer: officer.bearer }), 403, 'permission_missing');
     const clinician = await newPerson(api, ['clinician']);
     expect((await call('/decrypt', asked, { bearer: clinician.bearer })).status).toBe(200);
   });

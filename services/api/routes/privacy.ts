@@ -1,3 +1,4 @@
+import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import {
   decryptPhiEndpoint,
@@ -17,7 +18,6 @@ import {
   rotatePhiKeys,
 } from '#services/domain/privacy/rotate-encryption-keys.ts';
 import { shredPhi } from '#services/domain/privacy/shred-phi.ts';
-import type { HasStepUp } from '#services/domain/shared/step-up.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 export type PrivacyRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> &

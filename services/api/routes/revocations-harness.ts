@@ -116,6 +116,7 @@ export async function openFeedHarness(): Promise<FeedHarness> {
   healthRoutes(routes, {
     revocations,
     isKeyRingFresh: () => keyRing.isFresh(),
+    isDirectoryFresh: () => copy.ports.access.isFresh(),
     isRedisReady: () => copy.stores.redis.isReady(),
     isDraining: () => isDraining,
   });
@@ -172,5 +173,6 @@ const callers = createCallerResolver({
   session: async () => null,
   assertion: refusesAssertions,
   certificate: () => undefined,
+  confirmNewest: async () => {},
   csrfPasses: () => false,
 });

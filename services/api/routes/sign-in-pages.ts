@@ -8,13 +8,23 @@ import {
   passkeyRefused,
   secondFactorRequired,
 } from '#services/domain/identity/factors/factors-errors.ts';
+import { listFactors } from '#services/domain/identity/factors/own-factors.ts';
 import { signInWithPasskeyEndpoint } from '#services/domain/identity/factors/passkeys-contract.ts';
 import { signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
+import { userCaller } from '#services/domain/identity/sign-in/finish-sign-in.ts';
 import { type SignInPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
 import type { HasSocialProviders } from '#services/domain/identity/social/providers.ts';
 import { startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
-import { describeNext, formNext, NO_NEXT, pathWithNext, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
+import {
+  describeNext,
+  formNext,
+  type NextStep,
+  NO_NEXT,
+  otherAccountPath,
+  pathWithNext,
+  safeNext,
+} from '#services/domain/oauth/authorize/next-path.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
 import {
   readPasskeyScriptEndpoint,
@@ -27,7 +37,15 @@ import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../pages/browser-form.ts';
-import { codePage, type SignInHelp, signedInPage, signInPage, toProviderPage } from '../pages/pages.ts';
+import {
+  type CodePage,
+  codePage,
+  recoveryCodeUsedPage,
+  type SignInHelp,
+  signedInPage,
+  signInPage,
+  toProviderPage,
+} from '../pages/pages.ts';
 import { saidOf } from '../pages/problems.ts';
 import { signOutHere } from '../pages/sign-out-here.ts';
 
@@ -44,21 +62,35 @@ const HELP: Readonly<Record<string, SignInHelp>> = {
   [emailUnverified.definition.code]: 'resend',
 };
 
+/** The address of the account that is signed in, if the application asks this user to sign in again. */
+async function accountToConfirm(
+  ports: SignInPagesPorts,
+  request: FastifyRequest,
+  asksAgain: NextStep['asksAgain'],
+): Promise<string | undefined> {
+  if (asksAgain === null) return undefined;
+  const user = (await findByCookie(ports, request.headers.cookie, false))?.user;
+  return user?.id === (asksAgain.userId ?? user?.id) ? user?.email : undefined;
+}
+
 /** The sign-in page, with advice after a failed attempt. */
 export async function showSignIn(
   ports: SignInPagesPorts,
   request: FastifyRequest,
   next: string,
-  again?: Again,
+  { again, isAnother = false }: { readonly again?: Again; readonly isAnother?: boolean } = {},
 ): Promise<Answer> {
-  const { formTargets, loginHint, asker } = await describeNext(ports, next);
+  const { formTargets, loginHint, asker, asksAgain } = await describeNext(ports, next);
+  const account = isAnother ? undefined : await accountToConfirm(ports, request, asksAgain);
+  const email = again?.email ?? (isAnother ? '' : (loginHint ?? account ?? ''));
   const { token, setCookie } = tieForm(ports, request);
   const page = signInPage({
     formToken: token,
     next,
-    email: again?.email ?? loginHint ?? '',
+    email,
     providers: ports.socialProviders.names,
     asker,
+    confirms: account !== undefined && account === email ? { email, otherPath: otherAccountPath(next) } : null,
     signUpPath: pathWithNext('/signup', next),
     forgotPasswordPath: pathWithNext('/account/forgot-password', next),
     problem: again && saidOf(again.error),
@@ -74,13 +106,20 @@ export async function showSignIn(
 export async function showCode(
   ports: SignInPagesPorts,
   request: FastifyRequest,
-  asked: { readonly next: string; readonly challenge: string },
+  asked: { readonly next: string; readonly challenge: string; readonly factors: readonly string[] },
   error?: AppError,
 ): Promise<Answer> {
   const { token, setCookie } = tieForm(ports, request);
   const { formTargets } = await describeNext(ports, asked.next);
   const page = codePage({ ...asked, formToken: token, problem: error && saidOf(error) });
   return withErrorHeaders(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
+}
+
+/** What to ask for, if a sign-in was refused because a second factor is missing; null for any other refusal. */
+export function askedFactor({ code, options }: AppError): Pick<CodePage, 'challenge' | 'factors'> | null {
+  const { challenge, factors } = options.members ?? {};
+  if (code !== secondFactorRequired.definition.code || typeof challenge !== 'string') return null;
+  return { challenge, factors: Array.isArray(factors) ? factors.map(String) : [] };
 }
 
 /**
@@ -116,35 +155,41 @@ function sendSignIn(
     next,
     () => signIn(ports, input, caller),
     (error) => {
-      const challenge = error.options.members?.challenge;
-      return error.code === secondFactorRequired.definition.code && typeof challenge === 'string'
-        ? showCode(ports, request, { next, challenge })
-        : showSignIn(ports, request, next, { email, error });
+      const asked = askedFactor(error);
+      return asked === null
+        ? showSignIn(ports, request, next, { again: { email, error } })
+        : showCode(ports, request, { next, ...asked });
     },
   );
 }
 
 /** The second-factor page; without a valid challenge, the sign-in page. */
-function sendCode(
+async function sendCode(
   ports: SignInPagesPorts,
-  form: Tied & { readonly challenge: string; readonly code: string },
+  form: Tied & { readonly challenge: string; readonly code: string; readonly factors?: string | undefined },
   caller: Caller,
   request: FastifyRequest,
-): Promise<Answer> | Answer {
+): Promise<Answer> {
   if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
   const { challenge } = form;
   const next = formNext(ports.auth.browser, form.next);
   const typed = form.code.replaceAll(/\s/g, '');
   const code = /^\d{6}$/.test(typed) ? { totp: typed } : { recoveryCode: typed };
   const input = { challenge, ...code, cookie: request.headers.cookie, signal: request.signal };
-  return goOn(
-    next,
-    () => answerSecondFactor(ports, input, caller),
-    (error) =>
-      error.code === challengeOver.definition.code
-        ? showSignIn(ports, request, next, { email: '', error })
-        : showCode(ports, request, { next, challenge }, error),
-  );
+  try {
+    const { body, setCookie } = await answerSecondFactor(ports, input, caller);
+    if ('totp' in code) return goTo(next, setCookie);
+    // The user is signed in, whether or not the rest can be read.
+    const factors = await listFactors(ports, userCaller(body.user.id, caller)).catch(() => null);
+    return factors === null
+      ? goTo(next, setCookie)
+      : showPage(200, recoveryCodeUsedPage(factors.recovery_codes_left, next), { setCookie });
+  } catch (err) {
+    if (!isAppError(err) || err.definition.status === 500) throw err;
+    return err.code === challengeOver.definition.code
+      ? showSignIn(ports, request, next, { again: { email: '', error: err } })
+      : showCode(ports, request, { next, challenge, factors: form.factors?.split(' ') ?? [] }, err);
+  }
 }
 
 /** The assertion of the form, in the format of the JSON endpoint; null for anything else. */
@@ -168,7 +213,7 @@ function sendPasskey(
   const next = formNext(ports.auth.browser, form.next);
   const { cookie } = request.headers;
   const assertion = assertionIn(form);
-  const onRefused = (error: AppError) => showSignIn(ports, request, next, { email: '', error });
+  const onRefused = (error: AppError) => showSignIn(ports, request, next, { again: { email: '', error } });
   if (assertion === null) return onRefused(passkeyRefused());
   return goOn(
     next,
@@ -192,7 +237,7 @@ async function sendProvider(
     return showPage(200, toProviderPage(form.provider, url), { setCookie });
   } catch (error) {
     if (!isAppError(error) || error.definition.status === 500) throw error;
-    return showSignIn(ports, request, next, { email: '', error });
+    return showSignIn(ports, request, next, { again: { email: '', error } });
   }
 }
 
@@ -202,7 +247,7 @@ export function signInPagesRoutes(routes: RouteContext, ports: SignInPagesPorts)
     asPage(async () => {
       const next = safeNext(query.next);
       const live = next === NO_NEXT ? await findByCookie(ports, request.headers.cookie) : null;
-      if (live === null) return showSignIn(ports, request, next);
+      if (live === null) return showSignIn(ports, request, next, { isAnother: query.another === '1' });
       const { token, setCookie } = tieForm(ports, request);
       return showPage(200, signedInPage(token, live.user.email), { setCookie });
     }),

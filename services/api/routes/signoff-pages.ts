@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import { type UserCaller, userOf } from '#services/domain/authority/callers.ts';
+import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
 import { safeNext } from '#services/domain/oauth/authorize/next-path.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { assertRecentSignIn, type HasStepUp } from '#services/domain/shared/step-up.ts';
 import type { SignOffView } from '#services/domain/signoff/contract.ts';
 import { decideSignOff } from '#services/domain/signoff/decide-signoff.ts';
 import {
@@ -11,6 +12,7 @@ import {
   showSignOffEndpoint,
   showSignOffsEndpoint,
 } from '#services/domain/signoff/pages-contract.ts';
+import { readSignOffNames } from '#services/domain/signoff/read-names.ts';
 import { listSignOffs, readSignOff } from '#services/domain/signoff/read-signoff.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
@@ -21,8 +23,6 @@ import { signOffPage, signOffsPage } from '../pages/signoff-pages.ts';
 
 export type SignOffPagesPorts = Pick<Ports, 'sql' | 'transact'> & HasForms & HasAccess & HasStepUp;
 
-type Person = Caller & { readonly kind: 'user' };
-
 /** Sign-offs on one page; people decide the newest first. */
 const LISTED = 50;
 
@@ -30,7 +30,7 @@ const LISTED = 50;
 const aboutOf = (signOffId: string, argumentsSha256: string): string => `${signOffId} ${argumentsSha256}`;
 
 /** Whether the sign-in of this browser is recent and strong enough to decide. */
-function isFresh({ stepUp }: HasStepUp, person: Person): boolean {
+function isFresh({ stepUp }: HasStepUp, person: UserCaller): boolean {
   try {
     assertRecentSignIn(person, stepUp, { usesPermission: true });
     return true;
@@ -41,7 +41,7 @@ function isFresh({ stepUp }: HasStepUp, person: Person): boolean {
 }
 
 /** Roles in which this person can decide now. */
-const rolesFor = (person: Person, { waiting_for: waiting, decisions }: SignOffView) =>
+const rolesFor = (person: UserCaller, { waiting_for: waiting, decisions }: SignOffView) =>
   decisions.some(({ user_id: userId }) => userId === person.userId)
     ? []
     : waiting.filter((role) => person.roles?.includes(role) === true);
@@ -53,12 +53,12 @@ export function signOffPagesRoutes(routes: RouteContext, ports: SignOffPagesPort
     request: FastifyRequest,
     caller: Caller,
     permission: string,
-    show: (person: Person) => Promise<Answer>,
+    show: (person: UserCaller) => Promise<Answer>,
   ): Promise<Answer> =>
     asPage(async () => {
-      const person = await sessionCaller(ports, request.headers.cookie, caller.request);
-      if (person === null || person.kind !== 'user')
-        return goTo(`/login?${new URLSearchParams({ next: safeNext(request.url) })}`);
+      const found = await sessionCaller(ports, request.headers.cookie, caller.request);
+      const person = found && userOf(found);
+      if (person === null) return goTo(`/login?${new URLSearchParams({ next: safeNext(request.url) })}`);
       if (!person.permissions.has(permission)) throw permissionMissing();
       return show(person);
     });
@@ -66,7 +66,7 @@ export function signOffPagesRoutes(routes: RouteContext, ports: SignOffPagesPort
   bind(routes, showSignOffsEndpoint, (_input, caller, request) =>
     forPerson(request, caller, 'signoffs:read', async () => {
       const { items } = await listSignOffs(ports, { state: 'pending', limit: LISTED });
-      return showPage(200, signOffsPage(items));
+      return showPage(200, signOffsPage(items, await readSignOffNames(ports, items)));
     }),
   );
   bind(routes, showSignOffEndpoint, ({ params }, caller, request) =>
@@ -76,6 +76,8 @@ export function signOffPagesRoutes(routes: RouteContext, ports: SignOffPagesPort
       const page = signOffPage({
         formToken: token,
         signOff,
+        names: await readSignOffNames(ports, [signOff]),
+        userId: person.userId,
         roles: rolesFor(person, signOff),
         isFresh: isFresh(ports, person),
       });

@@ -98,6 +98,38 @@ describe('over HTTP', () => {
   });
 });
 
+describe('arguments that not all parsers read alike', () => {
+  const raw = (path: string, basic: Agent, body: string) =>
+    send(api.url, 'POST', `${SIGNOFFS}${path}`, { basic, body, headers: { 'content-type': 'application/json' } });
+
+  test.each([
+    ['0.1000000000000000055511', 'At /arguments/a: 0.1000000000000000055511 would be read as 0.1.'],
+    ['1e-400', 'At /arguments/a: 1e-400 would be read as 0.'],
+    ['[9007199254740993]', 'At /arguments/a/0: 9007199254740993 would be read as 9007199254740992.'],
+    ['{"b":1,"b":2}', 'At /arguments/a/b: has a name that its object has twice.'],
+  ])('are not requested: %s', async (value, detail) => {
+    const agent = await newAgent(await newPerson(api, ['developer']));
+    const body = `{"act":"pay","title":"Pay","required_roles":["qa"],"arguments":{"a":${value}}}`;
+    const refused = await raw('', agent, body);
+    expectProblem(refused, 400, 'signoff_arguments_invalid');
+    expect(refused.body.detail).toBe(detail);
+  });
+
+  test('do not start an act that was approved for the number which they would be read as', async () => {
+    const agent = await newAgent(await newPerson(api, ['developer']));
+    const asked = await request(agent, { act: 'pay', arguments: { amount: 1 }, quorum: 1 });
+    const { signoff_id: id, arguments_sha256: sha256 } = asked.body;
+    await decide(id, 'approve', await newPerson(api, ['qa']), 'qa', sha256);
+    for (const amount of ['1.00000000000000001', '2,"amount":1'])
+      expectProblem(
+        await raw(`/${id}/start`, agent, `{"act":"pay","arguments":{"amount":${amount}}}`),
+        400,
+        'signoff_arguments_invalid',
+      );
+    expect((await raw(`/${id}/start`, agent, '{"act":"pay","arguments":{"amount":1.0}}')).status).toBe(200);
+  });
+});
+
 describe('on the page, without script', () => {
   async function signedInWith(...roles: readonly SignOffRole[]) {
     const id = await insertPerson(api, newEmail());

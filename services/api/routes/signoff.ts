@@ -1,3 +1,4 @@
+import type { Ports } from '#services/domain/ports.ts';
 import {
   approveSignOffEndpoint,
   denySignOffEndpoint,
@@ -9,13 +10,14 @@ import {
   startSignOffEndpoint,
 } from '#services/domain/signoff/contract.ts';
 import { decideSignOff } from '#services/domain/signoff/decide-signoff.ts';
+import { finishSignOff } from '#services/domain/signoff/finish-signoff.ts';
 import { listSignOffs, readReceipt, readSignOff } from '#services/domain/signoff/read-signoff.ts';
 import { type HasSignOffLimit, requestSignOff } from '#services/domain/signoff/request-signoff.ts';
-import { finishSignOff, type RunSignOffPorts, startSignOff } from '#services/domain/signoff/run-signoff.ts';
+import { type StartSignOffPorts, startSignOff } from '#services/domain/signoff/start-signoff.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 import { type SignOffPagesPorts, signOffPagesRoutes } from './signoff-pages.ts';
 
-export type SignOffRoutesPorts = RunSignOffPorts & SignOffPagesPorts & HasSignOffLimit;
+export type SignOffRoutesPorts = StartSignOffPorts & SignOffPagesPorts & HasSignOffLimit & Pick<Ports, 'random'>;
 
 /** Sign-offs: requested by agents and people, decided by people, run once. */
 export function signOffRoutes(routes: RouteContext, ports: SignOffRoutesPorts): void {

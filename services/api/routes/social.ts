@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { ownAccount } from '#services/domain/identity/accounts/own-account.ts';
+import { ownAccount } from '#services/domain/authority/own-account.ts';
 import { loginLocked } from '#services/domain/identity/errors.ts';
 import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
 import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
@@ -21,7 +21,7 @@ import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { wantsPage } from '../pages/browser-form.ts';
-import { type SignInPagesPorts, showCode, showSignIn } from './sign-in-pages.ts';
+import { askedFactor, type SignInPagesPorts, showCode, showSignIn } from './sign-in-pages.ts';
 
 export type SocialRoutesDeps = SignInPagesPorts & MailPorts;
 
@@ -33,10 +33,13 @@ const begun = ({ url, setCookie }: StartedSocial, isFollowed = false): Answer =>
  * browser navigation should not show JSON. Null if only the error can be shown.
  */
 function goOnHere(deps: SocialRoutesDeps, request: FastifyRequest, error: AppError): Promise<Answer> | null {
-  const { challenge, callbackURL = NO_NEXT } = error.options.members ?? {};
-  if (typeof challenge === 'string')
-    return showCode(deps, request, { next: formNext(deps.auth.browser, String(callbackURL)), challenge });
-  return error.code === loginLocked.definition.code ? showSignIn(deps, request, NO_NEXT, { email: '', error }) : null;
+  const { callbackURL = NO_NEXT } = error.options.members ?? {};
+  const asked = askedFactor(error);
+  if (asked !== null)
+    return showCode(deps, request, { next: formNext(deps.auth.browser, String(callbackURL)), ...asked });
+  return error.code === loginLocked.definition.code
+    ? showSignIn(deps, request, NO_NEXT, { again: { email: '', error } })
+    : null;
 }
 
 /** Sign-in and account linking by other providers. */

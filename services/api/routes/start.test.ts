@@ -27,8 +27,11 @@ function open(changes: Partial<StartRoutesDeps> = {}, isFresh = true) {
   startRoutes(served.routes, {
     revocations,
     isKeyRingFresh: () => true,
+    isDirectoryFresh: () => true,
     isRedisReady: () => true,
     isDraining: () => false,
+    sql: { query: async () => Promise.reject(new Error('no database')) } as unknown as StartRoutesDeps['sql'],
+    missingSettings: [{ env: 'BETTER_AUTH_URL', problem: 'is not set under production', fix: 'set the public URL' }],
     isDevelopment: true,
     keepsMails: true,
     dataDir,
@@ -42,7 +45,8 @@ test('in development, a browser on this machine sees the demo login, the compone
   const ask = open();
   const start = await ask('/');
   expect([start.status, start.headers['cache-control']]).toEqual([200, 'no-store']);
-  for (const said of ['demo@example.test', 'demo-password', 'href="/dev/mail"', '<code>redis</code> ok'])
+  const missing = '<code>BETTER_AUTH_URL</code> is not set under production. <span class="dim">set the public URL';
+  for (const said of ['demo@example.test', 'demo-password', 'href="/dev/mail"', '<code>redis</code> ok', missing])
     expect(start.text).toContain(said);
   expect((await ask('/dev/mail')).text).toContain('A code');
   expect((await ask('/dev/mail/1.eml')).text).toContain('secret');

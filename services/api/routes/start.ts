@@ -1,10 +1,13 @@
 import type { FastifyRequest } from 'fastify';
+import { type ProductionGap, readProductionGaps } from '#services/domain/operations/production-gaps.ts';
 import { type ReadinessSources, readReadiness } from '#services/domain/operations/readiness.ts';
 import {
   listDevMailsEndpoint,
   showDevMailEndpoint,
   showStartEndpoint,
 } from '#services/domain/operations/start-page-contract.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import type { ConfigProblem } from '#services/platform/config/config-error.ts';
 import { routeUnknown } from '#services/platform/errors.ts';
 import { credentialsFileOf, readDemoLogin } from '#services/platform/local/demo-login.ts';
 import { readMail } from '#services/platform/mail/decode.ts';
@@ -14,14 +17,17 @@ import { showPage, wantsPage } from '../pages/browser-form.ts';
 import { devMailPage, devMailsPage, startPage } from '../pages/start-pages.ts';
 import { isLocalAddress, isSameMachine } from '../requests/same-machine.ts';
 
-export type StartRoutesDeps = ReadinessSources & {
-  readonly isDevelopment: boolean;
-  /** Whether mails are written to files. */
-  readonly keepsMails: boolean;
-  readonly dataDir: string;
-  /** As set; undefined for the address that the API listens on. */
-  readonly publicUrl: string | undefined;
-};
+export type StartRoutesDeps = ReadinessSources &
+  Pick<Ports, 'sql'> & {
+    /** Settings that production would refuse. */
+    readonly missingSettings: readonly ConfigProblem[];
+    readonly isDevelopment: boolean;
+    /** Whether mails are written to files. */
+    readonly keepsMails: boolean;
+    readonly dataDir: string;
+    /** As set; undefined for the address that the API listens on. */
+    readonly publicUrl: string | undefined;
+  };
 
 /** Newest mails in the list. */
 const LISTED = 50;
@@ -38,11 +44,19 @@ export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
     if (!keepsMails || !isDeveloper(request)) throw routeUnknown();
   };
 
-  bind(routes, showStartEndpoint, (_input, _caller, request) => {
+  /** Without PostgreSQL the page still shows the components and the settings. */
+  const gaps = (): Promise<readonly ProductionGap[]> =>
+    readProductionGaps(deps, deps.missingSettings).catch(() =>
+      deps.missingSettings.map(({ env, problem, fix }) => ({ name: env, why: problem, fix })),
+    );
+
+  bind(routes, showStartEndpoint, async (_input, _caller, request) => {
     if (!wantsPage(request)) throw routeUnknown();
     const { status, components } = readReadiness(deps);
-    const demo = isDeveloper(request) ? readDemoLogin(credentialsFileOf(dataDir)) : undefined;
-    const development = isDeveloper(request) ? { components, demo, showsMails: keepsMails } : undefined;
+    const demo = readDemoLogin(credentialsFileOf(dataDir));
+    const development = isDeveloper(request)
+      ? { components, demo, showsMails: keepsMails, gaps: await gaps() }
+      : undefined;
     return showPage(200, startPage({ isReady: status === 'ready', development }));
   });
 

@@ -1,11 +1,15 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
+import { directoryStale } from '#services/platform/errors.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
+import { OWN_SCOPES } from '../authority/own-scopes.ts';
 import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Ports, Sql } from '../ports.ts';
 import {
+  type AccessState,
   type ClientOrigin,
   type ClientRow,
-  readAccessVersion,
+  readAccessState,
   readApplications,
   readClients,
   readPermissions,
@@ -16,9 +20,6 @@ import { type Application, applicationsOf, isApplicationRole } from './applicati
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 
 import type { ClientProfile } from './client-auth-shapes.ts';
-
-/** The first-party client (our own pages and apps): public, allowed only the refresh grant. A migration inserts its row. */
-export const FIRST_PARTY_CLIENT_ID = 'sallyport';
 
 export type { ClientOrigin };
 
@@ -73,13 +74,33 @@ export type Client = {
   readonly agent: { readonly ownerId: string; readonly untilMs: number } | null;
 };
 
-/** Clients, roles, permissions and applications, in memory. Only loading does I/O. */
+/** What a complete answer of the state poll says about the directory. */
+export type SeenAccess = {
+  readonly incarnation: string;
+  readonly accessVersion: number;
+  /** When the query was sent, monotonic milliseconds. */
+  readonly sentAtMs: number;
+};
+
+/**
+ * Clients, roles, permissions and applications, in memory. Only loading does I/O. What clients, roles, permissions and
+ * applications there are decides who may do what, so reading them throws `directory_stale` (503) while this copy has not
+ * confirmed for longer than the staleness bound that it has the database's.
+ */
 export type AccessDirectory = {
   /**
    * Reads everything from Postgres; called at start and when `access_version` changes. The promise resolves with data
    * read after the call. Concurrent calls coalesce: at most one load runs and one more waits.
    */
   load(): Promise<void>;
+  /** Notes what the state poll saw. If the data in memory is older, it stays unconfirmed until a load succeeds. */
+  confirm(seen: SeenAccess): void;
+  /** Whether the data in memory is what the database had at this monotonic time, or newer. */
+  isConfirmedSince(monotonicMs: number): boolean;
+  /** False while reading throws `directory_stale`. */
+  isFresh(): boolean;
+  /** Milliseconds since the data in memory was last known to be the database's. */
+  ageMs(): number;
   /**
    * Loads unless the data in memory has this version or a later one, so that no token issued afterwards carries a
    * removed permission, even before the next poll. It loads over the given transaction, or waits for another
@@ -88,8 +109,6 @@ export type AccessDirectory = {
   atLeast(version: number, tx: Sql): Promise<void>;
   /** A client document was read again and is unchanged: extends its validity without a load. */
   documentRead(clientId: string, documentUntilMs: number): void;
-  /** Whether the data in memory has the version that the state poll saw. If false, call `load`. */
-  confirm(version: number): boolean;
   client(clientId: string): Client | undefined;
   /**
    * The client with this current or previous (still accepted) secret. Null for an unknown, disabled or public client and
@@ -110,6 +129,8 @@ export type AccessDirectory = {
   /** The application whose audience this is; undefined for the audience of the installation, and for any other. */
   application(audience: string): Application | undefined;
   applications(): readonly Application[];
+  /** Permissions, own scopes and the scopes of the first-party client, sorted, to publish them. Also while the directory is stale. */
+  publishedScopes(): readonly string[];
 };
 
 export type HasAccess = { readonly access: AccessDirectory };
@@ -170,13 +191,20 @@ export function createAccessDirectory(
     secondFactorRoles = [],
     unvetted = { readsDocuments: false, scopes: [], audiences: [] },
     ownAudiences = [],
+    stalenessBoundMs = Number.POSITIVE_INFINITY,
+    whyStale = () => directoryStale({ retryAfterSeconds: 1 }),
   }: {
     readonly secondFactorRoles?: readonly string[];
     readonly unvetted?: UnvettedRules;
     /** Audiences of the installation: an application that names one gets no tokens with its permissions. */
     readonly ownAudiences?: readonly string[];
+    /** Without it the directory is never stale: for a program that loads it immediately before it decides. */
+    readonly stalenessBoundMs?: number;
+    /** The error of reading past the bound, where the process knows more of its cause. */
+    readonly whyStale?: () => Error;
   } = {},
 ): AccessDirectory {
+  const { clock } = ports;
   const needSecondFactor = new Set(secondFactorRoles);
   // Compared with the secret of an unknown client; no secret hashes to it.
   const dummy = randomBytes(HASH_BYTES);
@@ -192,16 +220,27 @@ export function createAccessDirectory(
   let byRoles = new Map<string, ReadonlySet<string>>();
   let loadsBegun = 0;
   let loadShown = 0;
+  let committed: AccessState = { incarnation: '', version: -1 };
+  let confirmedAtMs = Number.NEGATIVE_INFINITY;
+
+  const ageMs = (): number => clock.monotonic() - confirmedAtMs;
+  const isFresh = (): boolean => ageMs() <= stalenessBoundMs;
+  /** For every decision. */
+  const fresh = (): Loaded => {
+    if (!isFresh()) throw whyStale();
+    return loaded;
+  };
   const clientNow = (clientId: string): Client | undefined => {
-    const client = loaded.clients.get(clientId);
-    const isExpired = client?.agent != null && ports.clock.now() >= client.agent.untilMs;
+    const client = fresh().clients.get(clientId);
+    const isExpired = client?.agent != null && clock.now() >= client.agent.untilMs;
     return isExpired ? { ...client, disabled: true } : client;
   };
 
-  async function loadWith(sql: Sql): Promise<void> {
+  async function loadWith(sql: Sql): Promise<AccessState> {
     loadsBegun += 1;
     const thisLoad = loadsBegun;
-    const version = await readAccessVersion(sql);
+    // First: what is read after it may be newer than this version, and never older.
+    const state = await readAccessState(sql);
     // Sequential, because a transaction has one connection.
     const clients = await readClients(sql);
     const permissions = await readPermissions(sql);
@@ -209,14 +248,14 @@ export function createAccessDirectory(
     const rolePermissions = await readRolePermissions(sql);
     const applications = await readApplications(sql);
     // A slower load must not overwrite one that began after it.
-    if (thisLoad < loadShown) return;
+    if (thisLoad < loadShown) return state;
     loadShown = thisLoad;
     const known = new Set(permissions.map(({ name }) => name));
     const allowed = clients.map((row) => limitUnvetted(clientOf(row), unvetted, known));
     const byRole = groupByRole(rolePermissions);
     const declared = applicationsOf({ applications, permissions, byRole });
     loaded = {
-      version,
+      version: state.version,
       clients: new Map(allowed.filter((client) => client !== undefined).map((client) => [client.clientId, client])),
       permissions: new Set(permissions.filter(({ application }) => application === null).map(({ name }) => name)),
       roles: new Set(roles),
@@ -226,10 +265,15 @@ export function createAccessDirectory(
       ),
     };
     byRoles = new Map();
+    return state;
   }
 
-  const load = coalesceRuns(() => loadWith(ports.sql));
-  let inTransaction: Promise<void> | undefined;
+  const load = coalesceRuns(async () => {
+    const sentAtMs = clock.monotonic();
+    committed = await loadWith(ports.sql);
+    confirmedAtMs = Math.max(confirmedAtMs, sentAtMs);
+  });
+  let inTransaction: Promise<unknown> | undefined;
 
   return {
     load,
@@ -246,7 +290,14 @@ export function createAccessDirectory(
       const client = loaded.clients.get(clientId);
       if (client !== undefined) loaded.clients.set(clientId, { ...client, documentUntilMs });
     },
-    confirm: (version) => loaded.version === version,
+    confirm({ incarnation, accessVersion, sentAtMs }) {
+      // A load by `atLeast` does not count: its transaction reads changes of its own, which may never be committed.
+      const isCurrent = committed.incarnation === incarnation && committed.version >= accessVersion;
+      if (isCurrent) confirmedAtMs = Math.max(confirmedAtMs, sentAtMs);
+    },
+    isConfirmedSince: (monotonicMs) => confirmedAtMs >= monotonicMs,
+    isFresh,
+    ageMs,
     client: clientNow,
     authenticateClient(clientId, secret) {
       const client = clientNow(clientId);
@@ -255,23 +306,29 @@ export function createAccessDirectory(
       const isCurrent = timingSafeEqual(presented, client?.secretHash ?? dummy);
       const isPrevious = timingSafeEqual(presented, previous.hash);
       if (client === undefined || client.secretHash === null || client.disabled) return null;
-      return isCurrent || (isPrevious && ports.clock.now() < previous.untilMs) ? client : null;
+      return isCurrent || (isPrevious && clock.now() < previous.untilMs) ? client : null;
     },
     rolesAt: (roles, acr) =>
       acr === 'aal2' || needSecondFactor.size === 0 ? roles : roles.filter((role) => !needSecondFactor.has(role)),
     permissionsOf(roles) {
+      const { byRole } = fresh();
       // JSON keeps the keys of different lists distinct, whatever the role names contain.
       const name = JSON.stringify(roles);
       const known = byRoles.get(name);
       if (known) return known;
-      const made = new Set(roles.flatMap((role) => loaded.byRole.get(role) ?? []));
+      const made = new Set(roles.flatMap((role) => byRole.get(role) ?? []));
       if (byRoles.size < ROLE_SETS_KEPT) byRoles.set(name, made);
       return made;
     },
-    permissions: () => loaded.permissions,
-    roles: () => loaded.roles,
-    application: (of) => loaded.applications.get(of),
-    applications: () => [...loaded.applications.values()],
+    permissions: () => fresh().permissions,
+    roles: () => fresh().roles,
+    application: (of) => fresh().applications.get(of),
+    applications: () => [...fresh().applications.values()],
+    publishedScopes() {
+      const { clients, permissions } = loaded;
+      const identity = clients.get(FIRST_PARTY_CLIENT_ID)?.scopes ?? [];
+      return [...new Set([...identity, ...OWN_SCOPES, ...permissions])].sort();
+    },
   };
 }
 

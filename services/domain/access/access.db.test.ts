@@ -1,13 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Sql } from '../ports.ts';
-import {
-  type AccessDirectory,
-  clientSecretHash,
-  createAccessDirectory,
-  FIRST_PARTY_CLIENT_ID,
-} from './access-directory.ts';
+import { type AccessDirectory, clientSecretHash, createAccessDirectory, type SeenAccess } from './access-directory.ts';
 import { clientCaller } from './client-caller.ts';
 import { createClient } from './create-client.ts';
 import { rotateClientSecret } from './manage-clients.ts';
@@ -21,13 +17,20 @@ beforeAll(async () => {
 afterAll(() => ports?.end());
 const versionOf = async (): Promise<number> =>
   (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
+/** What a poll sees now, and whether the directory is confirmed by it. */
+async function isConfirmedBy(directory: AccessDirectory, changes: Partial<SeenAccess> = {}): Promise<boolean> {
+  const [state] = await ports.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state');
+  const sentAtMs = ports.clock.monotonic();
+  directory.confirm({ incarnation: state!.incarnation, accessVersion: await versionOf(), sentAtMs, ...changes });
+  return directory.isConfirmedSince(changes.sentAtMs ?? sentAtMs);
+}
 const { request } = testCaller;
 
 describe('clients', () => {
-  test('no client exists before the first load', () => {
+  test('no client exists before the first load', async () => {
     expect(access.client(FIRST_PARTY_CLIENT_ID)).toBeUndefined();
     expect(access.authenticateClient(FIRST_PARTY_CLIENT_ID, '')).toBeNull();
-    expect(access.confirm(0)).toBe(false);
+    expect(await isConfirmedBy(access, { accessVersion: 0 })).toBe(false);
   });
 
   test('the first-party client is public, so no secret authenticates as it', async () => {
@@ -82,7 +85,7 @@ describe('clients', () => {
     );
     await access.load();
     const caller = clientCaller(access, clientId, clientSecret ?? '', request);
-    expect(caller).toMatchObject({ kind: 'client', clientId, by: 'client', permissions: new Set(['tokens:read']) });
+    expect(caller).toMatchObject({ kind: 'client', clientId, by: 'secret', permissions: new Set(['tokens:read']) });
     expect(caller).toHaveProperty('isVetted', true);
     expect(clientCaller(access, clientId, 'wrong', request)).toBeNull();
   });
@@ -217,10 +220,10 @@ describe('roles', () => {
 
   test('changing a permission raises the version, and the next load has the change', async () => {
     const before = await versionOf();
-    expect(access.confirm(before)).toBe(true);
+    expect(await isConfirmedBy(access)).toBe(true);
     await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:read')`);
     expect(await versionOf()).toBeGreaterThan(before);
-    expect(access.confirm(await versionOf())).toBe(false);
+    expect(await isConfirmedBy(access)).toBe(false);
     await access.load();
     expect(access.permissionsOf(['user'])).toEqual(new Set(['tokens:read']));
   });
@@ -263,7 +266,7 @@ test('a load that ends late does not overwrite one that began after it', async (
   await directory.atLeast(version, ports.sql);
   release();
   await late;
-  expect(directory.confirm(version)).toBe(true);
+  expect(directory.permissionsOf(['user'])).toContain('late:permission');
 });
 
 test('concurrent loads coalesce into one running and one waiting, and every caller sees data read after its call', async () => {
@@ -295,7 +298,8 @@ test('concurrent loads coalesce into one running and one waiting, and every call
   gate.resolve();
   const ends = await Promise.allSettled(waiting);
   expect(ends.filter(({ status }) => status === 'rejected')).toHaveLength(1);
-  expect([ends[0]?.status, begun, directory.confirm(version)]).toEqual(['rejected', 4, true]);
+  expect([ends[0]?.status, begun]).toEqual(['rejected', 4]);
+  expect(directory.permissionsOf(['user'])).toContain('tokens:issue');
   await directory.atLeast(version, lost);
 
   // After a failure the next call starts a new load.

@@ -4,6 +4,7 @@ import type { Sql } from '../ports.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 import type { ClientProfile } from './client-auth-shapes.ts';
 import type { ProfileSettings } from './client-profile.ts';
+import type { ScopeWords } from './scope-words.ts';
 
 /** How a client was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
 export type ClientOrigin = 'admin' | 'registration' | 'document';
@@ -48,11 +49,15 @@ export type ClientRow = {
 };
 export type RolePermissionRow = { readonly role: string; readonly permission: string };
 /** `application` is null for a permission of the installation. */
-export type PermissionRow = { readonly name: string; readonly application: string | null };
+export type PermissionRow = {
+  readonly name: string;
+  readonly application: string | null;
+  readonly words: ScopeWords | null;
+};
 export type ApplicationRow = { readonly name: string; readonly audience: string };
 
 /** Reads whole tables on purpose: copies keep them in memory and read them again when `access_version` changes. */
-const versionRead = defineStatement('accessVersionRead', 'SELECT access_version AS version FROM feed_state');
+const stateRead = defineStatement('accessVersionRead', 'SELECT incarnation, access_version AS version FROM feed_state');
 const clientsRead = defineStatement(
   'oauthClientsRead',
   `SELECT "clientId", "clientSecret", coalesce(disabled, false) AS disabled, coalesce(scopes, '{}') AS scopes,
@@ -69,7 +74,10 @@ const clientsRead = defineStatement(
      owner_id AS "agentOwnerId", extract(epoch FROM agents.expires_at)::float8 * 1000 AS "agentUntilMs"
    FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"`,
 );
-const permissionsRead = defineStatement('permissionsRead', 'SELECT name, application FROM permissions ORDER BY name');
+const permissionsRead = defineStatement(
+  'permissionsRead',
+  'SELECT name, application, scope_words AS words FROM permissions ORDER BY name',
+);
 const applicationsRead = defineStatement('applicationsRead', 'SELECT name, audience FROM applications');
 const rolesRead = defineStatement('rolesRead', 'SELECT name FROM roles');
 const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role, permission FROM role_permissions');
@@ -87,8 +95,11 @@ const clientInsert = defineStatement(
 );
 
 /** Read before the rows, which are then at least as new as the version. */
-export const readAccessVersion = async (sql: Sql): Promise<number> =>
-  (await sql.query<{ version: number }>(versionRead))[0]?.version ?? 0;
+/** The version counts changes within an incarnation of the database. */
+export type AccessState = { readonly incarnation: string; readonly version: number };
+
+export const readAccessState = async (sql: Sql): Promise<AccessState> =>
+  (await sql.query<AccessState>(stateRead))[0] ?? { incarnation: '', version: 0 };
 export const readClients = (sql: Sql): Promise<ClientRow[]> => sql.query<ClientRow>(clientsRead);
 export const readPermissions = (sql: Sql): Promise<PermissionRow[]> => sql.query<PermissionRow>(permissionsRead);
 export const readApplications = (sql: Sql): Promise<ApplicationRow[]> => sql.query<ApplicationRow>(applicationsRead);

@@ -1,13 +1,14 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { CLIENT_KEYS_MAX } from './client-auth-shapes.ts';
 
 /** Shapes shared by the contracts of the admin API. */
 
 const accepts = ['bearer', 'client', 'session'] as const;
-export const reads = (permission: string) => ({ accepts, permission }) as const;
+export const reads = (permission: string) => ({ accepts, for: 'anyone', permission, subject: 'any' }) as const;
 /** For dangerous operations: a user must have authenticated recently (step-up). */
-export const manages = (permission: string) => ({ accepts, permission, stepUp: true }) as const;
+export const manages = (permission: string) => ({ ...reads(permission), stepUp: true }) as const;
 export const REFUSALS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 
 /** No control characters and no lone surrogates: PostgreSQL stores neither NUL nor lone surrogates. */
@@ -15,7 +16,7 @@ const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 export const text = (max: number) => z.string().min(1).max(max).regex(PLAIN);
 /** The reason of a change, for the audit log. */
 export const reason = text(256);
-export const bodyReason = z.strictObject({ reason });
+export const bodyReason = z.strictObject({ reason }).register(componentNames, { id: 'Reason' });
 export const pageQuery = {
   limit: z.int().min(1).max(100).default(50),
   cursor: z
@@ -31,7 +32,9 @@ const scope = z
   .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
 export const scopes = z.array(scope).max(100);
 /** A JWK set (RFC 7517 §5) of public keys; members that signatures do not need are not stored. */
-export const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) });
+export const jwks = z
+  .object({ keys: z.array(z.looseObject({ kty: z.string().max(16) })).max(CLIENT_KEYS_MAX) })
+  .register(componentNames, { id: 'ClientKeys' });
 /** Of a role of the installation. */
 export const roleName = z
   .string()

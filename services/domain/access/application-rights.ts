@@ -1,3 +1,5 @@
+import type { ScopeWords } from './scope-words.ts';
+
 /**
  * Which rights belong to the installation and which to an application. A token carries the rights of its audience: those
  * that an application declared if the audience is the application's, and those of the installation otherwise.
@@ -10,6 +12,8 @@ export type Application = {
   readonly permissions: ReadonlySet<string>;
   /** The permissions of each of its roles, by the whole name of the role (`notes.editor`). */
   readonly roles: ReadonlyMap<string, readonly string[]>;
+  /** What its permissions allow as scopes, in words. */
+  readonly scopes: ReadonlyMap<string, ScopeWords>;
 };
 
 /** The parts of the access directory that decide. */
@@ -31,7 +35,11 @@ export const applicationRole = (application: string, role: string): string => `$
 
 type Rows = {
   readonly applications: readonly { readonly name: string; readonly audience: string }[];
-  readonly permissions: readonly { readonly name: string; readonly application: string | null }[];
+  readonly permissions: readonly {
+    readonly name: string;
+    readonly application: string | null;
+    readonly words: ScopeWords | null;
+  }[];
   readonly byRole: ReadonlyMap<string, readonly string[]>;
 };
 
@@ -41,6 +49,11 @@ export const applicationsOf = ({ applications, permissions, byRole }: Rows): App
     audience,
     permissions: new Set(permissions.filter(({ application }) => application === name).map((each) => each.name)),
     roles: new Map([...byRole].filter(([role]) => role.startsWith(applicationRole(name, '')))),
+    scopes: new Map(
+      permissions.flatMap((each) =>
+        each.application === name && each.words ? [[each.name, each.words] as const] : [],
+      ),
+    ),
   }));
 
 export type Rights = { readonly roles: readonly string[]; readonly permissions: ReadonlySet<string> };
@@ -74,6 +87,10 @@ const isOfApplication = ({ access }: HasRights, scope: string): boolean =>
 /** Those of these scopes that name permissions, of the installation or of an application. */
 export const permissionsAmong = (ports: HasRights, scopes: readonly string[]): string[] =>
   scopes.filter((scope) => ports.access.permissions().has(scope) || isOfApplication(ports, scope));
+
+/** The words of these scopes that an application has named. */
+export const scopeWordsOf = ({ access }: HasRights, scopes: readonly string[]): ReadonlyMap<string, ScopeWords> =>
+  new Map(access.applications().flatMap(({ scopes: named }) => [...named].filter(([scope]) => scopes.includes(scope))));
 
 /** The form of every permission of an application. */
 export const PERMISSION = /^[a-z][a-z_]*:[a-z][a-z_]*$/;

@@ -1,16 +1,21 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import type { Declaration } from './declaration.ts';
+import type { SignOffPolicyView } from './signoff-policy-shapes.ts';
 
 /** The tables of roles and permissions are small and bounded: at most 100 applications of 100 permissions and 30 roles. */
 const DECLARED = `SELECT a.name AS application, a.audience,
     ARRAY(SELECT p.name FROM permissions p WHERE p.application = a.name ORDER BY p.name) AS permissions,
+    coalesce((SELECT jsonb_object_agg(p.name, p.scope_words) FROM permissions p
+      WHERE p.application = a.name AND p.scope_words IS NOT NULL), '{}') AS scopes,
     coalesce((SELECT jsonb_object_agg(substr(r.name, length(a.name) + 2),
       ARRAY(SELECT h.permission FROM role_permissions h WHERE h.role = r.name ORDER BY h.permission))
-      FROM roles r WHERE r.application = a.name), '{}') AS roles
+      FROM roles r WHERE r.application = a.name), '{}') AS roles,
+    coalesce((SELECT jsonb_agg(to_jsonb(s) - 'application' ORDER BY s.act) FROM signoff_policies s
+      WHERE s.application = a.name), '[]') AS signoff_policies
   FROM applications a`;
 
-/** Both use the primary key, permissions_application and roles_application. */
+/** Both use the primary key, and the indexes by application of permissions, roles and policies. */
 const applicationsPage = defineStatement('applicationsPage', `${DECLARED} WHERE a.name > $1 ORDER BY a.name LIMIT $2`);
 const applicationRead = defineStatement('applicationRead', `${DECLARED} WHERE a.name = $1`);
 /** One declaration at a time: two that claim one permission must not both find it free. Readers do not wait. */
@@ -30,6 +35,12 @@ const applicationDelete = defineStatement('applicationDelete', 'DELETE FROM appl
 const permissionsInsert = defineStatement(
   'applicationPermissionsInsert',
   `INSERT INTO permissions (name, description, application) SELECT unnest($2::text[]), '', $1`,
+);
+/** Index: permissions_application. Writes what differs only: each change makes every copy load its directory again. */
+const scopeWordsPut = defineStatement(
+  'applicationScopeWordsPut',
+  `UPDATE permissions SET scope_words = $2::jsonb -> name
+   WHERE application = $1 AND scope_words IS DISTINCT FROM $2::jsonb -> name`,
 );
 /** The trigger of role_permissions ends tokens of users in id order, that of permissions those of clients. */
 const permissionsWithdraw = defineStatement(
@@ -59,11 +70,16 @@ const holdersCount = defineStatement(
   'SELECT count(DISTINCT user_id)::int AS count FROM user_roles WHERE role = ANY ($1)',
 );
 
-export const readApplicationsPage = (sql: Sql, after: string, limit: number): Promise<Declaration[]> =>
-  sql.query<Declaration>(applicationsPage, [after, limit]);
+/** A declaration as it is stored, with the versions of its policies. */
+export type StoredDeclaration = Omit<Declaration, 'signoff_policies'> & {
+  readonly signoff_policies: readonly SignOffPolicyView[];
+};
 
-export const readApplication = async (sql: Sql, name: string): Promise<Declaration | undefined> =>
-  (await sql.query<Declaration>(applicationRead, [name]))[0];
+export const readApplicationsPage = (sql: Sql, after: string, limit: number): Promise<StoredDeclaration[]> =>
+  sql.query<StoredDeclaration>(applicationsPage, [after, limit]);
+
+export const readApplication = async (sql: Sql, name: string): Promise<StoredDeclaration | undefined> =>
+  (await sql.query<StoredDeclaration>(applicationRead, [name]))[0];
 
 /** Until commit no other declaration changes, and no role of this one is granted. */
 export async function lockApplication(tx: Sql, name: string): Promise<void> {
@@ -87,6 +103,10 @@ export const removeApplication = (tx: Sql, name: string): Promise<unknown> => tx
 export async function addApplicationPermissions(tx: Sql, name: string, permissions: readonly string[]): Promise<void> {
   if (permissions.length > 0) await tx.query(permissionsInsert, [name, permissions]);
 }
+
+/** @param scopes the words of every permission of the application that has any */
+export const putScopeWords = (tx: Sql, name: string, scopes: Declaration['scopes']): Promise<unknown> =>
+  tx.query(scopeWordsPut, [name, JSON.stringify(scopes)]);
 
 export async function removeApplicationPermissions(
   tx: Sql,

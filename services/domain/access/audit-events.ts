@@ -13,7 +13,7 @@ export const applicationDeclared = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'An application declared its permissions and roles. `detail` has the added and removed permissions; `role.created`, `role.changed` and `role.deleted` events report its roles. If a permission was removed, the tokens of users and clients who had it were revoked.',
+    'An application declared its permissions and roles. `detail` has the added and removed permissions, and in `policies` the acts whose policy of sign-off was added, changed or removed, and in `scopes` whether the words of scopes changed; `role.created`, `role.changed` and `role.deleted` events report its roles. If a permission was removed, the tokens of users and clients who had it were revoked.',
 });
 
 export const applicationDeleted = defineAuditEvent({

@@ -1,7 +1,7 @@
+import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Tx } from '../ports.ts';
 import type { HasAccess } from './access-directory.ts';
 import { heldToHandOn } from './application-rights.ts';
-import { assertHolds } from './assert-holds.ts';
 import { type ClientChanges, type ClientDetailRow, endConsents, hasConsents } from './clients.store.ts';
 
 type Scopes = Pick<ClientChanges, 'scopes' | 'credentialScopes'>;

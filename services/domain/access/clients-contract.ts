@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { rightsExceeded } from '../authority/errors.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { signingAlgorithmRefused } from '../keys/errors.ts';
 import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, scopes, text } from './admin-shapes.ts';
@@ -15,7 +17,6 @@ import {
   clientUnknown,
   clientWithoutSecret,
   redirectUriRefused,
-  rightsExceeded,
 } from './errors.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
 import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
@@ -107,38 +108,42 @@ const settings = {
   logo: logo.optional(),
 };
 
-const clientShape = z.object({
-  client_id: z.string(),
-  name: z.string(),
-  auth_method: z.string(),
-  ...certificateNames,
-  /** SHA-256 of the certificates of a client with `self_signed_tls_client_auth`, base64url. */
-  certificate_thumbprints: z.array(z.string()).optional(),
-  jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).nullable(),
-  jwks_uri: z.string().nullable(),
-  grant_types: z.array(z.string()),
-  scopes: z.array(z.string()),
-  credential_scopes: z.array(z.string()),
-  redirect_uris: z.array(z.string()),
-  post_logout_redirect_uris: z.array(z.string()),
-  ...logout.shape,
-  audiences: z.array(z.string()),
-  ...demands.shape,
-  ...algorithms.shape,
-  /** Whether pages show its logo, which `/oauth2/clients/{client_id}/logo` answers. */
-  has_logo: z.boolean(),
-  disabled: z.boolean(),
-  /** Part of the installation: it cannot be changed. */
-  built_in: z.boolean(),
-  /** How it was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
-  origin: z.enum(CLIENT_ORIGINS),
-  /** Until then the previous secret is accepted. */
-  previous_secret_until: z.string().nullable(),
-  created_at: z.string().nullable(),
-  updated_at: z.string().nullable(),
-});
+const clientShape = z
+  .object({
+    client_id: z.string(),
+    name: z.string(),
+    auth_method: z.string(),
+    ...certificateNames,
+    /** SHA-256 of the certificates of a client with `self_signed_tls_client_auth`, base64url. */
+    certificate_thumbprints: z.array(z.string()).optional(),
+    jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).nullable(),
+    jwks_uri: z.string().nullable(),
+    grant_types: z.array(z.string()),
+    scopes: z.array(z.string()),
+    credential_scopes: z.array(z.string()),
+    redirect_uris: z.array(z.string()),
+    post_logout_redirect_uris: z.array(z.string()),
+    ...logout.shape,
+    audiences: z.array(z.string()),
+    ...demands.shape,
+    ...algorithms.shape,
+    /** Whether pages show its logo, which `/oauth2/clients/{client_id}/logo` answers. */
+    has_logo: z.boolean(),
+    disabled: z.boolean(),
+    /** Part of the installation: it cannot be changed. */
+    built_in: z.boolean(),
+    /** How it was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
+    origin: z.enum(CLIENT_ORIGINS),
+    /** Until then the previous secret is accepted. */
+    previous_secret_until: z.string().nullable(),
+    created_at: z.string().nullable(),
+    updated_at: z.string().nullable(),
+  })
+  .register(componentNames, { id: 'Client' });
 /** Shown only once; null for a client without a secret. */
-const withSecret = clientShape.extend({ client_secret: z.string().nullable() });
+const withSecret = clientShape
+  .extend({ client_secret: z.string().nullable() })
+  .register(componentNames, { id: 'ClientWithSecret' });
 export type ClientView = z.output<typeof clientShape>;
 
 const byClient = z.strictObject({ client_id: clientId });

@@ -6,6 +6,7 @@ const around: Surroundings = {
   ownAudiences: ['https://auth.test'],
   permissionsTaken: new Map([['pages:read', 'wiki']]),
   audiencesTaken: new Map([['https://wiki.test', 'wiki']]),
+  actsTaken: new Map([['wiki.publish', 'wiki']]),
 };
 const notes: Declaration = {
   application: 'notes',
@@ -22,6 +23,18 @@ test('a declaration without overlap is accepted', () => {
 
 describe('names', () => {
   test.each<[string, Partial<Declaration>, string[]]>([
+    [
+      'the words of a scope belong to a declared permission, and every character of them is shown',
+      {
+        scopes: { 'notes:read': { en: 'read' }, 'notes:lose': { en: 'x' }, 'notes:write': { en: 'x', de: 'a\u202eb' } },
+      },
+      ['scopes/notes:lose is not among permissions', 'scopes/notes:write has characters that are not shown'],
+    ],
+    [
+      'the words of a scope are no empty line, whose box users would allow unread',
+      { scopes: { 'notes:read': { en: 'read', de: '  ' }, 'notes:write': { en: '\u3164\u115f' } } },
+      ['scopes/notes:read has no letter', 'scopes/notes:write has characters that are not shown'],
+    ],
     [
       'a permission that is listed twice names the first',
       { permissions: ['notes:read', 'notes:write', 'notes:read'] },

@@ -1,4 +1,7 @@
 import { applicationRole, PERMISSION } from './application-rights.ts';
+import type { ScopeWords } from './scope-words.ts';
+import { coversAct, isShownText, policyFlaw } from './signoff-policy.ts';
+import type { SignOffPolicy } from './signoff-policy-shapes.ts';
 
 /** What an application declares: the members of its permission file. */
 export type Declaration = {
@@ -7,6 +10,10 @@ export type Declaration = {
   readonly permissions: readonly string[];
   /** The permissions of each role. */
   readonly roles: Readonly<Record<string, readonly string[]>>;
+  /** What permissions allow as scopes, in words; a permission without any is shown by its name. */
+  readonly scopes?: Readonly<Record<string, ScopeWords>>;
+  /** None by default. */
+  readonly signoff_policies?: readonly SignOffPolicy[];
 };
 
 /** `at` is the path of the wrong part: `permissions/3`, `roles/editor/0`. */
@@ -19,6 +26,8 @@ export type Surroundings = {
   /** The application of each permission and of each audience, other than of the declared application. */
   readonly permissionsTaken: ReadonlyMap<string, string>;
   readonly audiencesTaken: ReadonlyMap<string, string>;
+  /** The application of each act or beginning of acts that has a policy. */
+  readonly actsTaken: ReadonlyMap<string, string>;
 };
 
 const PERMISSIONS_MAX = 100;
@@ -36,7 +45,18 @@ const AUDIENCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
 const ANY_AUDIENCE = '*';
 
 /** Names that the installation keeps for itself, besides the nouns of its permissions. */
-const RESERVED = new Set(['admin', 'auth', 'mcp', 'oauth', 'openid', 'platform', 'sallyport', 'scim', 'system']);
+const RESERVED = new Set([
+  'admin',
+  'auth',
+  'mcp',
+  'oauth',
+  'openid',
+  'platform',
+  'sallyport',
+  'scim',
+  'signoff',
+  'system',
+]);
 
 const nounOf = (permission: string): string => permission.slice(0, permission.indexOf(':'));
 
@@ -50,10 +70,12 @@ function* duplicates(at: string, names: readonly string[]): Generator<Declaratio
   }
 }
 
+const isReserved = (noun: string, { ownPermissions }: Surroundings): boolean =>
+  RESERVED.has(noun) || [...ownPermissions].some((own) => nounOf(own) === noun);
+
 function reservedWhy(permission: string, around: Surroundings): string | undefined {
   const noun = nounOf(permission);
-  const isReserved = RESERVED.has(noun) || [...around.ownPermissions].some((own) => nounOf(own) === noun);
-  if (isReserved) return `permissions that begin with ${noun}: belong to the installation`;
+  if (isReserved(noun, around)) return `permissions that begin with ${noun}: belong to the installation`;
   const owner = around.permissionsTaken.get(permission);
   return owner === undefined ? undefined : `${permission} belongs to the application ${owner}`;
 }
@@ -89,6 +111,42 @@ function* roleProblems({ permissions, roles }: Declaration): Generator<Declarati
   }
 }
 
+function* scopeProblems({ permissions, scopes = {} }: Declaration): Generator<DeclarationProblem> {
+  for (const [scope, words] of Object.entries(scopes)) {
+    const at = `scopes/${scope.slice(0, PERMISSION_CHARACTERS_MAX)}`;
+    const texts = Object.values(words).filter((text) => text !== undefined);
+    if (!permissions.includes(scope)) yield { at, why: 'is not among permissions' };
+    else if (!texts.every(isShownText)) yield { at, why: 'has characters that are not shown' };
+    // Users would allow a box without a name.
+    else if (!texts.every((text) => /\p{L}/u.test(text))) yield { at, why: 'has no letter' };
+  }
+}
+
+function actWhy(act: string, around: Surroundings): string | undefined {
+  const noun = act.split(/[.:*]/, 1)[0] as string;
+  if (isReserved(noun, around)) return `acts that begin with ${noun} belong to the installation`;
+  for (const [taken, application] of around.actsTaken)
+    if (coversAct(taken, act) || coversAct(act, taken)) return `${taken} belongs to the application ${application}`;
+  return undefined;
+}
+
+function* policyProblems(
+  { signoff_policies: policies = [] }: Declaration,
+  around: Surroundings,
+): Generator<DeclarationProblem> {
+  for (const [index, policy] of policies.entries()) {
+    const at = `signoff_policies/${index}`;
+    const flaw = policyFlaw(policy);
+    if (flaw !== undefined) yield { at: `${at}/${flaw.at}`, why: flaw.why };
+    const why = actWhy(policy.act, around);
+    if (why !== undefined) yield { at: `${at}/act`, why };
+  }
+  yield* duplicates(
+    'signoff_policies',
+    policies.map(({ act }) => act),
+  );
+}
+
 function* headProblems({ application, audience }: Declaration, around: Surroundings): Generator<DeclarationProblem> {
   if (!APPLICATION.test(application))
     yield { at: 'application', why: 'must be lower-case letters, digits and -, at most 30 characters' };
@@ -103,10 +161,15 @@ function* headProblems({ application, audience }: Declaration, around: Surroundi
   else if (owner !== undefined) yield { at: 'audience', why: `belongs to the application ${owner}` };
 }
 
-function* countProblems({ permissions, roles }: Declaration): Generator<DeclarationProblem> {
-  const counts = { permissions: permissions.length, roles: Object.keys(roles).length };
+function* countProblems({ permissions, roles, scopes = {} }: Declaration): Generator<DeclarationProblem> {
+  const counts = {
+    permissions: permissions.length,
+    roles: Object.keys(roles).length,
+    scopes: Object.keys(scopes).length,
+  };
   for (const [at, max] of [
     ['permissions', PERMISSIONS_MAX],
+    ['scopes', PERMISSIONS_MAX],
     ['roles', ROLES_MAX],
   ] as const)
     if (counts[at] > max) yield { at, why: `has ${counts[at]} entries; an application can have ${max}` };
@@ -133,6 +196,8 @@ export function declarationProblems(declaration: Declaration, around: Surroundin
     ...sizeProblems(declaration),
     ...permissionProblems(declaration, around),
     ...roleProblems(declaration),
+    ...scopeProblems(declaration),
+    ...policyProblems(declaration, around),
   ];
   if (found.length <= PROBLEMS_SHOWN) return found;
   return [...found.slice(0, PROBLEMS_SHOWN), { at: '', why: `${found.length - PROBLEMS_SHOWN} more problems` }];

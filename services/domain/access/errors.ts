@@ -167,16 +167,16 @@ export const permissionUnknown = defineError({
   status: 400,
   title: 'Permission not found',
   cause: 'The installation defines no permission with this name. Permissions of an application go into its own roles.',
-  fix: 'Use a permission of the role `admin` in GET /v1/admin/roles, which has all of them.',
+  fix: 'For a permission of your application, declare it with its roles: `npx sallyport apply <file>` or POST /v1/admin/applications. For one of the installation, use a name of the role `admin` in GET /v1/admin/roles, which has all of them.',
   retryable: false,
 });
 
-/** `detail` names the missing permissions: callers who may read roles know them anyway. */
-export const rightsExceeded = defineError({
-  code: 'rights_exceeded',
+export const roleSelfGrant = defineError({
+  code: 'role_self_grant',
   status: 403,
-  title: 'Caller lacks a permission that this change grants or removes',
-  cause: 'The user, role or client concerned has a permission that the caller does not have.',
-  fix: 'Ask an administrator who has the permissions named in `detail`.',
+  title: 'You cannot grant yourself a role of sign-off',
+  cause:
+    'The role approves risky acts, so another person must grant it. An agent of yours, or a client whose credentials you have set, cannot grant it to you either.',
+  fix: 'Ask another administrator, or an operator with access to the command line.',
   retryable: false,
 });

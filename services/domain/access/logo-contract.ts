@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { storeUnavailable } from '#services/platform/errors.ts';
+import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { clientUnknown } from './errors.ts';
 
 export const readClientLogoEndpoint = defineEndpoint({
@@ -14,5 +14,5 @@ export const readClientLogoEndpoint = defineEndpoint({
   cacheControl: 'public, max-age=300',
   params: z.strictObject({ client_id: z.string().min(1).max(255) }),
   responses: { 200: { contentType: 'image/png' } },
-  errors: [clientUnknown, storeUnavailable],
+  errors: [clientUnknown, storeUnavailable, directoryStale],
 });

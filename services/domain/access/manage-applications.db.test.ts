@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import { type AccessDirectory, createAccessDirectory } from './access-directory.ts';
-import { applicationPermissionsOf, heldToHandOn, permissionsAt, rightsAt } from './application-rights.ts';
+import { applicationPermissionsOf, heldToHandOn, permissionsAt, rightsAt, scopeWordsOf } from './application-rights.ts';
 import type { Declaration } from './declaration.ts';
-import { declareApplication, deleteApplication, hasChanges, listApplications } from './manage-applications.ts';
+import { declareApplication, deleteApplication, listApplications } from './manage-applications.ts';
 import { registerClient } from './manage-clients.ts';
 import { type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
 import { deleteRole, setRolePermissions } from './manage-roles.ts';
+import { hasChanges } from './plan-application.ts';
 import { rightsOf, rightsToGrant } from './role-rights.ts';
 
 let harness: ClientHarness;
@@ -46,6 +47,9 @@ const clientEpochOf = async (clientId: string) =>
     ])
   )[0]?.epoch;
 
+const versionNow = async () =>
+  (await harness.raw<{ v: number }>('SELECT access_version::int AS v FROM feed_state'))[0]?.v as number;
+
 beforeEach(async () => {
   await harness.raw(`DELETE FROM user_roles WHERE role LIKE '%.%'`);
   for (const { application } of (await listApplications(harness, { limit: 100 })).items)
@@ -70,6 +74,8 @@ describe('declaring an application', () => {
       audience: NOTES,
       permissions: ['notes:read', 'notes:write'],
       roles: { editor: ['notes:read', 'notes:write'], reader: ['notes:read'] },
+      scopes: {},
+      signoff_policies: [],
     };
     expect(first.application).toEqual(view);
     expect(first.changes).toEqual({
@@ -83,6 +89,8 @@ describe('declaring an application', () => {
           { role: 'reader', added: ['notes:read'], removed: [] },
         ],
       },
+      scopes: { added: [], removed: [] },
+      signoff_policies: { added: [], removed: [], changed: [] },
       users: 0,
     });
     harness.reloads = 0;
@@ -93,6 +101,33 @@ describe('declaring an application', () => {
       `SELECT detail FROM audit_outbox WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`,
     );
     expect(events).toEqual([{ detail: { added: ['notes:read', 'notes:write'], removed: [], reason } }]);
+  });
+
+  test('stores the words of its scopes, which every copy then knows; what is left out is removed', async () => {
+    const read = { en: 'read your notes', de: 'Ihre Notizen lesen' };
+    const first = await declare({ scopes: { 'notes:read': read } });
+    expect(first.application.scopes).toEqual({ 'notes:read': read });
+    expect(first.changes.scopes).toEqual({
+      added: ['notes:read ["read your notes","Ihre Notizen lesen"]'],
+      removed: [],
+    });
+    await access.load();
+    const named = (scopes: readonly string[]) => [...scopeWordsOf({ access }, scopes)];
+    expect(named(['openid', 'notes:read', 'notes:write'])).toEqual([['notes:read', read]]);
+    expect(named(['notes:write'])).toEqual([]);
+    expect(hasChanges((await declare({ scopes: { 'notes:read': read } })).changes)).toBe(false);
+    const before = await versionNow();
+    const changed = await declare({ scopes: { 'notes:read': { en: 'see notes' } } });
+    expect(changed.changes.scopes).toEqual({
+      added: ['notes:read ["see notes"]'],
+      removed: ['notes:read ["read your notes","Ihre Notizen lesen"]'],
+    });
+    expect(await versionNow()).toBe(before + 1);
+    expect((await declare()).application.scopes).toEqual({});
+    const [event] = await harness.raw<{ detail: object }>(
+      `SELECT detail FROM audit_outbox WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`,
+    );
+    expect(event?.detail).toEqual({ added: [], removed: [], scopes: 'changed', reason });
   });
 
   test('as a dry run reports the changes and makes none', async () => {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Caller } from '../ports.ts';
-import { FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
 import {
   deleteClient,
   listClients,

@@ -1,11 +1,13 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { EndRule } from '../audit/end-rule-shapes.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
+import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';
-import { clientSecretHash, FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
-import { assertHolds } from './assert-holds.ts';
+import { clientSecretHash, type HasAccess } from './access-directory.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
+import { assertCodesCanReach, assertScopesSpelt } from './assert-usable.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 import { type ConfidentialMethod, usesSecret } from './client-auth-shapes.ts';
 import { assertLogo } from './client-logo.ts';
@@ -98,8 +100,8 @@ export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string):
 }
 
 /**
- * Registers a client limited to the caller's own permissions. Throws `redirect_uri_refused`, `client_settings_conflict`,
- * `client_logo_refused`, `signing_algorithm_refused` (400), `rights_exceeded` (403), `client_exists` (409).
+ * Registers a client limited to the caller's own permissions. Throws `request_invalid` for a misspelt scope,
+ * `redirect_uri_refused`, `client_settings_conflict`, `client_logo_refused`, `signing_algorithm_refused` (400), `rights_exceeded` (403), `client_exists` (409).
  */
 export async function registerClient(
   ports: ManageClientsPorts,
@@ -108,6 +110,8 @@ export async function registerClient(
 ): Promise<ClientWithSecret> {
   assertRedirectUris(input.redirectUris);
   assertRedirectUris(input.postLogoutRedirectUris, 'post_logout_redirect_uris');
+  assertScopesSpelt(ports, input);
+  assertCodesCanReach(input);
   assertLogo(input.logo, 'admin');
   const signed = await assertSigned(ports, input);
   // Users who sign in through it consent themselves, and only to what they have; this checks what needs no consent.
@@ -162,7 +166,7 @@ async function changeAuthentication(
 
 /**
  * Changes a client; removing a scope or grant ends its tokens and token families. Another algorithm ends nothing.
- * Throws `redirect_uri_refused`, `client_settings_conflict`, `client_keys_invalid`, `client_logo_refused`,
+ * Throws `request_invalid` for a misspelt scope, `redirect_uri_refused`, `client_settings_conflict`, `client_keys_invalid`, `client_logo_refused`,
  * `signing_algorithm_refused` (400), `rights_exceeded` (403), `client_unknown` (404), `client_without_secret`, `client_protected` (409); the operations
  * below throw some of these.
  */
@@ -174,6 +178,7 @@ export async function updateClient(
   const { clientId, changes, authentication = {} } = input;
   assertRedirectUris(changes.redirectUris);
   assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
+  assertScopesSpelt(ports, changes);
   const signed = await assertSigned(ports, changes);
   const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
     assertLogo(changes.logo, client.origin);
@@ -181,6 +186,11 @@ export async function updateClient(
     const settings = settingsAfter(client, changes, authMethod);
     const algorithms = algorithmsAfter(client, changes, signed);
     assertSettingsAgree({ ...settings, ...algorithms, authMethod, origin: client.origin });
+    if (changes.grantTypes !== undefined || changes.redirectUris !== undefined)
+      assertCodesCanReach({
+        grantTypes: changes.grantTypes ?? client.grantTypes,
+        redirectUris: changes.redirectUris ?? client.redirectUris,
+      });
     if (changes.redirectUris !== undefined || changes.scopes !== undefined)
       await guardConsents(tx, ports, { client, changes }, caller);
     await changeAuthentication(tx, ports, { ...authentication, client }, caller);

@@ -1,9 +1,9 @@
 import { setAuditContext } from '../audit/audit-context.ts';
+import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { isApplicationRole } from './application-rights.ts';
-import { assertHolds } from './assert-holds.ts';
 import { permissionUnknown, roleDeclared, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
 import {
   addPermissions,

@@ -1,11 +1,14 @@
 import { beforeEach, expect, test } from 'vitest';
 import { apiKeyNotAccepted, permissionMissing, requestInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { clientCaller } from '#testing/harness/ports.ts';
-import { rightsExceeded } from './errors.ts';
+import { rightsExceeded } from '../authority/errors.ts';
 import { createDenialLog, type RecordDenial } from './record-denial.ts';
 
-const reads = { operation: 'readTokenStatistics', auth: { accepts: ['client'], permission: 'tokens:read' } } as const;
-const creates = { operation: 'createApiKey', auth: { accepts: ['client'] } } as const;
+const reads = {
+  operation: 'readTokenStatistics',
+  auth: { accepts: ['client'], permission: 'tokens:read', for: 'anyone', subject: 'none' },
+} as const;
+const creates = { operation: 'createApiKey', auth: { accepts: ['client'], for: 'anyone', subject: 'none' } } as const;
 
 let rows: unknown[][];
 let warnings: string[];

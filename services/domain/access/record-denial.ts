@@ -1,11 +1,12 @@
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
-import { apiKeyNotAccepted, permissionMissing, stepUpRequired } from '#services/platform/errors.ts';
+import { agentNotAccepted, apiKeyNotAccepted, permissionMissing, stepUpRequired } from '#services/platform/errors.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { rightsExceeded, scopeNotGranted } from '../authority/errors.ts';
+import { limitNameOf } from '../authority/names.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { createThrottle, nameOfCaller } from '../shared/throttle.ts';
+import { createThrottle } from '../shared/throttle.ts';
 import { accessDenied } from './audit-events.ts';
-import { rightsExceeded } from './errors.ts';
 
 /** Resolves once the denial is in the audit log, if its error code is one that is recorded. Never rejects. */
 export type RecordDenial = (
@@ -15,7 +16,9 @@ export type RecordDenial = (
 ) => Promise<unknown>;
 
 const DENIALS: ReadonlySet<string> = new Set(
-  [permissionMissing, stepUpRequired, apiKeyNotAccepted, rightsExceeded].map(({ definition }) => definition.code),
+  [permissionMissing, stepUpRequired, apiKeyNotAccepted, agentNotAccepted, rightsExceeded, scopeNotGranted].map(
+    ({ definition }) => definition.code,
+  ),
 );
 
 /**
@@ -27,7 +30,7 @@ export function createDenialLog(ports: Pick<Ports, 'sql' | 'clock' | 'log'>): Re
   return async (caller, { operation, auth }, { code, options }) => {
     if (!DENIALS.has(code) || options.isRecorded) return;
     const permission = auth === 'public' ? undefined : auth.permission;
-    await once(`${code} ${permission ?? ''} ${nameOfCaller(caller)}`, () =>
+    await once(`${code} ${permission ?? ''} ${limitNameOf(caller)}`, () =>
       recordEvent(ports.sql, caller, accessDenied, {
         outcome: 'refused',
         detail: { code, permission, operation },

@@ -1,16 +1,10 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { rightsExceeded } from '../authority/errors.ts';
 import { anyRoleName, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
-import {
-  permissionUnknown,
-  rightsExceeded,
-  roleDeclared,
-  roleExists,
-  roleHeld,
-  roleProtected,
-  roleUnknown,
-} from './errors.ts';
+import { permissionUnknown, roleDeclared, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
 
 const TAG = 'Roles';
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
@@ -20,13 +14,15 @@ const permission = z
   .regex(/^[a-z][a-z_]*:[a-z][a-z_]*$/);
 const permissions = z.array(permission).max(100);
 
-const roleShape = z.object({
-  name: z.string(),
-  description: z.string(),
-  permissions: z.array(z.string()),
-  /** Can be neither changed nor deleted. */
-  built_in: z.boolean(),
-});
+const roleShape = z
+  .object({
+    name: z.string(),
+    description: z.string(),
+    permissions: z.array(z.string()),
+    /** Can be neither changed nor deleted. */
+    built_in: z.boolean(),
+  })
+  .register(componentNames, { id: 'Role' });
 export type RoleView = z.output<typeof roleShape>;
 
 const byRole = z.strictObject({ role: anyRoleName });

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { openTestPorts } from '#testing/harness/stores.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
+import { OWN_SCOPES } from '../authority/own-scopes.ts';
 import { openKeyHarness } from '../keys/key-harness.ts';
-import { createAccessDirectory, FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
+import { createAccessDirectory } from './access-directory.ts';
 import type { HasClientSettings } from './client-settings.ts';
 import { openIdConfiguration, resourceMetadata, serverMetadata } from './server-metadata.ts';
 
@@ -20,7 +22,7 @@ const closed: HasClientSettings['clientSettings'] = {
   audiences: [],
 };
 
-test('without the first-party client the documents are still served, with only permissions as scopes', async () => {
+test('without the first-party client the documents are still served, with only permissions and own scopes', async () => {
   const ports = await openTestPorts();
   try {
     const access = createAccessDirectory(ports);
@@ -29,7 +31,7 @@ test('without the first-party client the documents are still served, with only p
     expect(scopes()).toEqual(expect.arrayContaining(['openid', 'keys:read']));
     await ports.raw('DELETE FROM oauth_clients WHERE "clientId" = $1', [FIRST_PARTY_CLIENT_ID]);
     await access.load();
-    expect(scopes()).toEqual([...access.permissions()].sort());
+    expect(scopes()).toEqual([...access.permissions(), ...OWN_SCOPES].sort());
   } finally {
     await ports.end();
   }

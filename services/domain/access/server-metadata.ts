@@ -1,6 +1,6 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { ACCESS_PURPOSE } from '../keys/key-timeline.ts';
-import { FIRST_PARTY_CLIENT_ID, type HasAccess } from './access-directory.ts';
+import type { HasAccess } from './access-directory.ts';
 import type { CertificateAuthorities } from './certificates/certificate-authorities.ts';
 import {
   ASSERTION_ALGORITHMS,
@@ -53,10 +53,6 @@ export const confidentialMethods = ({
       (bindsCertificates && (method === 'self_signed_tls_client_auth' || certificateAuthorities.exist)),
   );
 
-/** Permissions, and the scopes of the first-party client. */
-const scopesOf = ({ access }: HasAccess): string[] =>
-  [...new Set([...(access.client(FIRST_PARTY_CLIENT_ID)?.scopes ?? []), ...access.permissions()])].sort();
-
 export type ServerMetadata = {
   readonly issuer: string;
   readonly authorization_endpoint: string;
@@ -107,12 +103,12 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     service_documentation: `${publicUrl}/docs`,
     grant_types_supported: GRANT_TYPES,
     response_types_supported: ['code'],
-    response_modes_supported: ['query'],
+    response_modes_supported: ['query', 'form_post'],
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
     dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
-    scopes_supported: scopesOf(ports),
+    scopes_supported: ports.access.publishedScopes(),
     // `none` is a public client, which identifies itself by its client_id.
     token_endpoint_auth_methods_supported: [...methods, 'none'],
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
@@ -187,7 +183,7 @@ export function resourceMetadata(ports: HasAccess & HasPublicAddress): ResourceM
     resource: publicUrl,
     authorization_servers: [issuer],
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
-    scopes_supported: scopesOf(ports),
+    scopes_supported: ports.access.publishedScopes(),
     bearer_methods_supported: ['header'],
     dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,

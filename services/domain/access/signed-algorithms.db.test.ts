@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import { ensureKeys } from '../keys/ensure-keys.ts';
 import { keySettings } from '../keys/key-harness.ts';
 import { listKeys } from '../keys/list-keys.ts';
-import { FIRST_PARTY_CLIENT_ID } from './access-directory.ts';
 import { ensureNeededKeys } from './ensure-needed-keys.ts';
 import { readClient, registerClient, updateClient } from './manage-clients.ts';
 import { type ClientHarness, openClientHarness } from './manage-clients-harness.ts';

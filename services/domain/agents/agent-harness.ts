@@ -34,6 +34,7 @@ export async function openAgentHarness(): Promise<AgentHarness> {
     ...ports,
     access,
     accessChanged: () => access.load(),
+    confirmNewest: () => access.load(),
     usedAssertions: createUsedAssertions({ hotSql: ports.sql, clock: ports.clock }, true),
     clientKeySets: createClientKeySets({ clock: ports.clock, allowsPrivate: false }, () => Promise.reject(new Error())),
     tokenSettings: tokenHarness().ports.tokenSettings,

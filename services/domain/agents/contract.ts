@@ -1,11 +1,13 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, scopes, text } from '../access/admin-shapes.ts';
-import { clientExists, clientKeysInvalid, clientSettingsConflict, rightsExceeded } from '../access/errors.ts';
+import { clientExists, clientKeysInvalid, clientSettingsConflict } from '../access/errors.ts';
+import { rightsExceeded } from '../authority/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX } from './agent-shapes.ts';
-import { agentExceedsOwner, agentKilled, agentUnknown } from './errors.ts';
+import { agentExceedsOwner, agentUnknown } from './errors.ts';
 
 const TAG = 'Agents';
 const instant = z.iso.datetime();
@@ -18,26 +20,28 @@ const ofAgent = z.strictObject({ agent_id: agentId });
 /** What the agent can do, in its own words; no permission follows from it. */
 const capabilities = z.array(z.string().regex(/^[a-z0-9][\w.:-]{0,63}$/)).max(CAPABILITIES_MAX);
 
-export const agentView = z.object({
-  /** Also the `client_id` of its tokens. */
-  agent_id: z.string(),
-  name: z.string(),
-  owner_id: z.string(),
-  status: z.enum(AGENT_STATUSES),
-  auth_method: z.string(),
-  /** Scopes of the tokens that it may get in exchange for tokens of its owner. */
-  scopes: z.array(z.string()),
-  /** Scopes of its own tokens. */
-  credential_scopes: z.array(z.string()),
-  audiences: z.array(z.string()),
-  dpop_bound_access_tokens: z.boolean(),
-  capabilities: z.array(z.string()),
-  heartbeat_seconds: z.int(),
-  last_seen_at: instant.nullable(),
-  created_at: instant,
-  expires_at: instant,
-  killed_at: instant.nullable(),
-});
+export const agentView = z
+  .object({
+    /** Also the `client_id` of its tokens. */
+    agent_id: z.string(),
+    name: z.string(),
+    owner_id: z.string(),
+    status: z.enum(AGENT_STATUSES),
+    auth_method: z.string(),
+    /** Scopes of the tokens that it may get in exchange for tokens of its owner. */
+    scopes: z.array(z.string()),
+    /** Scopes of its own tokens. */
+    credential_scopes: z.array(z.string()),
+    audiences: z.array(z.string()),
+    dpop_bound_access_tokens: z.boolean(),
+    capabilities: z.array(z.string()),
+    heartbeat_seconds: z.int(),
+    last_seen_at: instant.nullable(),
+    created_at: instant,
+    expires_at: instant,
+    killed_at: instant.nullable(),
+  })
+  .register(componentNames, { id: 'Agent' });
 export type AgentView = z.output<typeof agentView>;
 
 const registration = z.strictObject({
@@ -118,10 +122,10 @@ export const killAgentEndpoint = defineEndpoint({
   params: ofAgent,
   body: bodyReason,
   responses: { 200: agentView },
-  errors: [...REFUSALS, stepUpRequired, agentUnknown, agentKilled],
+  errors: [...REFUSALS, stepUpRequired, agentUnknown],
 });
 
-const OWNER = { accepts: ['bearer', 'session'] } as const;
+const OWNER = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
 
 export const listOwnAgentsEndpoint = defineEndpoint({
   method: 'GET',
@@ -145,7 +149,7 @@ export const killOwnAgentEndpoint = defineEndpoint({
   params: ofAgent,
   body: bodyReason,
   responses: { 200: agentView },
-  errors: [...REFUSALS, agentUnknown, agentKilled],
+  errors: [...REFUSALS, agentUnknown],
 });
 
 export const recordHeartbeatEndpoint = defineEndpoint({
@@ -154,7 +158,7 @@ export const recordHeartbeatEndpoint = defineEndpoint({
   operation: 'recordHeartbeat',
   summary: 'Report that the calling agent runs, and what it can do',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client'] },
+  auth: { accepts: ['bearer', 'client'], for: 'agent', subject: 'own' },
   body: z.strictObject({ capabilities: capabilities.optional() }),
   responses: { 200: agentView },
   errors: [...REFUSALS, agentUnknown],

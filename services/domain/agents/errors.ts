@@ -18,12 +18,3 @@ export const agentExceedsOwner = defineError({
   fix: 'Register the agent without the permissions named in `detail`, or for an owner who has them.',
   retryable: false,
 });
-
-export const agentKilled = defineError({
-  code: 'agent_killed',
-  status: 409,
-  title: 'The agent was killed',
-  cause: 'An agent is killed for good.',
-  fix: 'Register a new agent in its place.',
-  retryable: false,
-});

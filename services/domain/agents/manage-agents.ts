@@ -1,8 +1,9 @@
 import type { HasAccessChanged } from '../access/access-changed.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { clientOf } from '../authority/callers.ts';
+import { ownerAsking } from '../authority/own-account.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { ownerAsking } from '../shared/ownership.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { agentViewOf } from './agent-view.ts';
 import {
@@ -16,7 +17,7 @@ import {
 } from './agents.store.ts';
 import { agentChanged } from './audit-events.ts';
 import type { AgentView } from './contract.ts';
-import { agentKilled, agentUnknown } from './errors.ts';
+import { agentUnknown } from './errors.ts';
 
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
 
@@ -50,7 +51,7 @@ type Kill = { readonly agentId: string; readonly reason: string };
 /**
  * Kills an agent for good: its credentials are refused, and its client's token epoch rises, so every token of it and
  * every token exchanged by it is refused at once here and within a second at the other copies and verifiers.
- * Throws `agent_unknown` (404), `agent_killed` (409).
+ * A repetition changes nothing and gets the same answer. Throws `agent_unknown` (404).
  */
 export function killAgent(
   ports: Pick<Ports, 'transact'> & HasAccessChanged,
@@ -62,9 +63,8 @@ export function killAgent(
     // Another user's agent is answered as a missing one.
     const found = await lockAgent(tx, agentId, ownerId);
     if (found === undefined) throw agentUnknown();
-    if (found.isKilled) throw agentKilled();
     tx.afterCommit(ports.accessChanged);
-    await killAgentRow(tx, agentId);
+    if (!found.isKilled) await killAgentRow(tx, agentId);
     return agentViewOf((await readAgentRow(tx, agentId)) as AgentRow);
   });
 }
@@ -86,7 +86,7 @@ export function recordHeartbeat(
   caller: Caller,
 ): Promise<AgentView> {
   return transact(async (tx) => {
-    const agentId = caller.kind === 'client' ? caller.clientId : '';
+    const agentId = clientOf(caller)?.clientId ?? '';
     const seen = await markSeen(tx, agentId, capabilities && [...new Set(capabilities)].sort());
     if (seen === undefined) throw agentUnknown();
     const row = (await readAgentRow(tx, agentId)) as AgentRow;

@@ -1,11 +1,11 @@
 import type { HasAccessChanged } from '../access/access-changed.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import { heldToHandOn, permissionsAmong } from '../access/application-rights.ts';
-import { assertHolds } from '../access/assert-holds.ts';
 import type { GivenKeys } from '../access/client-keys.ts';
 import { createClient } from '../access/create-client.ts';
 import { TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import type { AgentMethod } from './agent-shapes.ts';

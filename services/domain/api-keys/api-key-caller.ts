@@ -1,4 +1,5 @@
-import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import { clientOrAgent, knownAs } from '../access/client-caller.ts';
+import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Caller, RequestContext } from '../ports.ts';
 import type { LiveApiKey } from './api-key-directory.ts';
 import { type LiveKeyPorts, type LiveOwnedKey, liveKeyOf } from './live-key.ts';
@@ -29,8 +30,7 @@ const narrowed = (key: LiveApiKey, owned: ReadonlySet<string>): ReadonlySet<stri
 function callerOf({ access }: ApiKeyCallerPorts, { key, client }: LiveOwnedKey, request: RequestContext): Caller {
   if (client !== null) {
     const permissions = narrowed(key, new Set(client.credentialScopes));
-    const isVetted = client.origin === 'admin';
-    return { kind: 'client', clientId: client.clientId, permissions, by: 'api_key', isVetted, request };
+    return clientOrAgent(client.agent, { ...knownAs(client), permissions, by: 'api_key', request });
   }
   return {
     kind: 'user',

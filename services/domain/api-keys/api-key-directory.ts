@@ -12,6 +12,8 @@ export type ApiKeyDirectory = {
   load(): Promise<void>;
   /** Notes that the state poll saw this version at that monotonic time. */
   confirm(version: number, sentAtMs: number): void;
+  /** Whether the keys in memory are what the database had at this monotonic time, or newer. */
+  isConfirmedSince(monotonicMs: number): boolean;
   /** False when the keys in memory may be older than the staleness bound: then no key may be accepted. */
   isFresh(): boolean;
   /** The unexpired key with the presented secret, or with it as its previous secret during the overlap; else null. */
@@ -45,10 +47,12 @@ export function createApiKeyDirectory(
   let incarnation = '';
   let version = -1;
   let confirmedAt = Number.NEGATIVE_INFINITY;
+  let readAt = Number.NEGATIVE_INFINITY;
   let sweptAt = clock.monotonic();
   let last: Promise<void> = Promise.resolve();
 
   async function readChanges(): Promise<void> {
+    const sentAtMs = clock.monotonic();
     const state = await readKeyState(sql);
     // A restored or replaced database has another history: read all of it again.
     const isContinued = state.incarnation === incarnation && state.version >= version;
@@ -63,6 +67,7 @@ export function createApiKeyDirectory(
     sweep();
     incarnation = state.incarnation;
     version = state.version;
+    readAt = sentAtMs;
   }
 
   /** Runs with each load: memory grows only by new keys, and every new key causes a load. */
@@ -81,6 +86,7 @@ export function createApiKeyDirectory(
     confirm(seen, sentAtMs) {
       if (version >= seen) confirmedAt = Math.max(confirmedAt, sentAtMs);
     },
+    isConfirmedSince: (monotonicMs) => Math.max(confirmedAt, readAt) >= monotonicMs,
     isFresh: () => clock.monotonic() - confirmedAt <= stalenessBoundMs,
     authenticate({ id, hash }) {
       const key = keys.get(id);

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   apiKeyNotAccepted,
   cursorInvalid,
+  directoryStale,
   idempotencyKeyReused,
   permissionMissing,
   requestInvalid,
@@ -10,7 +12,8 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
-import { rightsExceeded } from '../access/errors.ts';
+import { manages, reads } from '../access/admin-shapes.ts';
+import { rightsExceeded } from '../authority/errors.ts';
 import { clockWrong } from '../keys/errors.ts';
 import { revocationStateStale, stateRewound } from '../tokens/revocations/revocations-contract.ts';
 import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeysStale, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
@@ -30,36 +33,44 @@ const YEAR_SECONDS = 31_622_400;
 const lifetime = z.int().min(60).max(YEAR_SECONDS);
 
 /** JWK of a public key with no other members. */
-const publicKey = z.strictObject({
-  kty: z.enum(['EC', 'OKP']),
-  crv: z.enum(['P-256', 'Ed25519']),
-  x: coordinate,
-  y: coordinate.optional(),
-});
+const publicKey = z
+  .strictObject({
+    kty: z.enum(['EC', 'OKP']),
+    crv: z.enum(['P-256', 'Ed25519']),
+    x: coordinate,
+    y: coordinate.optional(),
+  })
+  .register(componentNames, { id: 'ApiKeyPublicKey' });
 
-export const apiKeyView = z.object({
-  api_key_id: z.string(),
-  name: z.string(),
-  owner: z.object({ kind: z.enum(['user', 'client']), id: z.string().nullable() }),
-  /** `ended`: the owner is disabled, or all sessions of the owner were ended after the key was created. */
-  state: z.enum(['live', 'expired', 'revoked', 'ended']),
-  permissions: z.array(z.string()),
-  requests_per_minute: z.number(),
-  signed: z.boolean(),
-  created_at: instant,
-  rotated_at: instant.nullable(),
-  expires_at: instant,
-  previous_secret_until: instant.nullable(),
-  revoked_at: instant.nullable(),
-  revoke_reason: z.string().nullable(),
-  last_used_at: instant.nullable(),
-  uses: z.number(),
-});
+export const apiKeyView = z
+  .object({
+    api_key_id: z.string(),
+    name: z.string(),
+    owner: z.object({ kind: z.enum(['user', 'client']), id: z.string().nullable() }),
+    /** `ended`: the owner is disabled, or all sessions of the owner were ended after the key was created. */
+    state: z.enum(['live', 'expired', 'revoked', 'ended']),
+    permissions: z.array(z.string()),
+    requests_per_minute: z.number(),
+    signed: z.boolean(),
+    created_at: instant,
+    rotated_at: instant.nullable(),
+    expires_at: instant,
+    previous_secret_until: instant.nullable(),
+    revoked_at: instant.nullable(),
+    revoke_reason: z.string().nullable(),
+    last_used_at: instant.nullable(),
+    uses: z.number(),
+  })
+  .register(componentNames, { id: 'ApiKey' });
 export type ApiKeyView = z.output<typeof apiKeyView>;
 
 /** `secret` is returned in this response only. */
-const apiKeyWithSecret = z.object({ api_key: apiKeyView, secret: z.string() });
-const apiKeyList = z.object({ api_keys: z.array(apiKeyView), next: z.string().nullable() });
+const apiKeyWithSecret = z
+  .object({ api_key: apiKeyView, secret: z.string() })
+  .register(componentNames, { id: 'ApiKeyWithSecret' });
+const apiKeyList = z
+  .object({ api_keys: z.array(apiKeyView), next: z.string().nullable() })
+  .register(componentNames, { id: 'ApiKeyList' });
 
 const page = {
   limit: z.int().min(1).max(100).default(50),
@@ -70,7 +81,7 @@ const page = {
     .optional(),
 };
 const params = z.strictObject({ api_key_id: z.uuid() });
-const accepts = ['bearer', 'session', 'client'] as const;
+const own = { accepts: ['bearer', 'session', 'client'], for: 'owner', subject: 'own' } as const;
 const refusals = [requestInvalid, unauthenticated, storeUnavailable] as const;
 
 export const createApiKeyEndpoint = defineEndpoint({
@@ -79,7 +90,7 @@ export const createApiKeyEndpoint = defineEndpoint({
   path: '/v1/api-keys',
   operation: 'createApiKey',
   summary: 'Create an API key for yourself; its secret is shown only once',
-  auth: { accepts, stepUp: true },
+  auth: { ...own, stepUp: true },
   limit: 'write',
   body: z.strictObject({
     name,
@@ -136,7 +147,7 @@ export const verifyApiKeyEndpoint = defineEndpoint({
       z.object({ active: z.literal(false), reason: z.enum(KEY_REFUSALS) }),
     ]),
   },
-  errors: [revocationStateStale, stateRewound, clockWrong, apiKeysStale],
+  errors: [revocationStateStale, stateRewound, clockWrong, apiKeysStale, directoryStale],
 });
 
 export const listApiKeysEndpoint = defineEndpoint({
@@ -145,7 +156,7 @@ export const listApiKeysEndpoint = defineEndpoint({
   path: '/v1/api-keys',
   operation: 'listApiKeys',
   summary: 'List your API keys, newest first',
-  auth: { accepts },
+  auth: own,
   limit: 'read',
   query: z.strictObject(page),
   responses: { 200: apiKeyList },
@@ -158,7 +169,7 @@ export const rotateApiKeyEndpoint = defineEndpoint({
   path: '/v1/api-keys/{api_key_id}/rotate',
   operation: 'rotateApiKey',
   summary: 'Rotate the secret of an API key and renew its lifetime; the old secret stays valid for an overlap',
-  auth: { accepts, stepUp: true },
+  auth: { ...own, stepUp: true },
   limit: 'write',
   params,
   body: z.strictObject({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
@@ -181,7 +192,7 @@ export const revokeApiKeyEndpoint = defineEndpoint({
   path: '/v1/api-keys/{api_key_id}',
   operation: 'revokeApiKey',
   summary: 'Revoke one of your API keys',
-  auth: { accepts },
+  auth: own,
   limit: 'write',
   params,
   responses: { 204: null },
@@ -194,7 +205,7 @@ export const listAllApiKeysEndpoint = defineEndpoint({
   path: '/v1/admin/api-keys',
   operation: 'listAllApiKeys',
   summary: 'List the API keys of all users and clients, newest first',
-  auth: { accepts, permission: 'api_keys:read' },
+  auth: reads('api_keys:read'),
   limit: 'admin',
   query: z.strictObject({
     ...page,
@@ -211,7 +222,7 @@ export const revokeAnyApiKeyEndpoint = defineEndpoint({
   path: '/v1/admin/api-keys/{api_key_id}/revoke',
   operation: 'revokeAnyApiKey',
   summary: 'Revoke any API key',
-  auth: { accepts, permission: 'api_keys:manage', stepUp: true },
+  auth: manages('api_keys:manage'),
   limit: 'admin',
   params,
   body: z.strictObject({ reason }),

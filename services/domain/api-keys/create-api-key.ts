@@ -1,13 +1,14 @@
 import { createPublicKey } from 'node:crypto';
 import type { HasAccess } from '../access/access-directory.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
+import { assertNoApiKey } from '../authority/own-account.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { newApiKeySecret } from './api-key-format.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
 import { countLiveOrNew, insertApiKey, type KeyOwner, readApiKey } from './api-keys.store.ts';
 import type { ApiKeyView } from './contract.ts';
 import { apiKeyPublicKeyInvalid, apiKeyTooMany } from './errors.ts';
-import { assertNoKey, type HasApiKeysChanged, ownerOf } from './key-owner.ts';
+import { type HasApiKeysChanged, ownerOf } from './key-owner.ts';
 import { assertMayCarry } from './key-permissions.ts';
 import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
@@ -46,7 +47,7 @@ export async function createApiKey(
   input: CreateApiKeyInput,
   caller: Caller,
 ): Promise<ApiKeyWithSecret> {
-  assertNoKey(caller);
+  assertNoApiKey(caller);
   const isLive = ownerLocker(ports, caller);
   const lock: LockOwner = async (tx, owner) => {
     const epoch = await isLive(tx, owner);

@@ -1,6 +1,7 @@
 import { apiKeyNotAccepted } from '#services/platform/errors.ts';
+import { clientOf, userOf } from '../authority/callers.ts';
+import { ownerAsking } from '../authority/own-account.ts';
 import type { Caller, Sql } from '../ports.ts';
-import { ownerAsking } from '../shared/ownership.ts';
 import { type ApiKeyRow, type KeyOwner, readApiKey } from './api-keys.store.ts';
 import { apiKeyUnknown } from './errors.ts';
 
@@ -13,14 +14,10 @@ export type HasApiKeysChanged = { readonly apiKeysChanged: () => Promise<void> |
  * that client.
  */
 export function ownerOf(caller: Caller): KeyOwner {
-  if (caller.kind === 'user') return { kind: 'user', id: ownerAsking(caller).userId };
-  if (caller.kind === 'client') return { kind: 'client', id: caller.clientId };
-  throw apiKeyNotAccepted();
-}
-
-/** A leaked key must not create another that outlives it. Throws `api_key_not_accepted` (403) for callers by API key. */
-export function assertNoKey(caller: Caller): void {
-  if ('by' in caller && caller.by === 'api_key') throw apiKeyNotAccepted();
+  const client = clientOf(caller);
+  if (client !== null) return { kind: 'client', id: client.clientId };
+  if (userOf(caller) === null) throw apiKeyNotAccepted();
+  return { kind: 'user', id: ownerAsking(caller).userId };
 }
 
 /** A key of this owner. Throws `api_key_unknown` (404) also for another owner's key, so as not to reveal that it exists. */

@@ -1,6 +1,7 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import { permissionsAmong, permissionsAt, rightsAt } from '../access/application-rights.ts';
-import { assertHolds } from '../access/assert-holds.ts';
+import { userOf } from '../authority/callers.ts';
+import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { type KeyOwner, readRoles } from './api-keys.store.ts';
 import type { LiveOwnedKey } from './live-key.ts';
@@ -25,11 +26,12 @@ async function applicationRights(
   const { access } = ports;
   const applications = access.applications();
   const of = (permission: string) => applications.find(({ permissions }) => permissions.has(permission));
-  if (caller.kind !== 'user') {
+  const user = userOf(caller);
+  if (user === null) {
     const scopes = new Set(permissionsAmong(ports, access.client(owner.id)?.credentialScopes ?? []));
     return (permission) => of(permission) !== undefined && scopes.has(permission);
   }
-  const roles = access.rolesAt(await readRoles(tx, owner.id), caller.acr);
+  const roles = access.rolesAt(await readRoles(tx, owner.id), user.acr);
   return (permission) => {
     const application = of(permission);
     return application !== undefined && rightsAt(ports, application.audience, roles).permissions.has(permission);

@@ -1,3 +1,4 @@
+import { readerOfOwn } from '../authority/own-scopes.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { type Page, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
@@ -20,8 +21,14 @@ async function listOf(
 }
 
 /** The caller's keys, newest first. Throws `cursor_invalid` (400), `permission_missing` (403). */
-export const listApiKeys = (ports: Pick<Ports, 'sql'>, input: PageInput, caller: Caller): Promise<Page<ApiKeyView>> =>
-  listOf(ports, ownerOf(caller), input);
+export async function listApiKeys(
+  ports: Pick<Ports, 'sql'>,
+  input: PageInput,
+  caller: Caller,
+): Promise<Page<ApiKeyView>> {
+  const reader = readerOfOwn(caller, 'own.api_keys');
+  return listOf(ports, reader === null ? ownerOf(caller) : { kind: 'user', id: reader.userId }, input);
+}
 
 /** The keys of all owners, or of one. Throws `cursor_invalid` (400). */
 export function listAllApiKeys(

@@ -1,5 +1,6 @@
 import { unauthenticated } from '#services/platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
+import { clientOf, userOf } from '../authority/callers.ts';
 import type { Caller, Tx } from '../ports.ts';
 import { isSignInLive, type KeyOwner, lockOwner } from './api-keys.store.ts';
 import { apiKeyOver } from './errors.ts';
@@ -24,10 +25,12 @@ export async function lockKeyOwner(tx: Tx, owner: KeyOwner): Promise<number> {
  */
 export function ownerLocker({ access }: HasAccess, caller: Caller): LockOwner {
   // The client's secret or token was verified under the epoch that this copy knows now.
-  const known = caller.kind === 'client' ? access.client(caller.clientId)?.tokenEpoch : undefined;
+  const client = clientOf(caller);
+  const known = client === null ? undefined : access.client(client.clientId)?.tokenEpoch;
+  const user = userOf(caller);
   return async (tx, owner) => {
     const epoch = await lockOwner(tx, owner);
-    const isLive = caller.kind === 'user' ? await isSignInLive(tx, caller) : known === epoch;
+    const isLive = user !== null ? await isSignInLive(tx, user) : known === epoch;
     if (epoch === undefined || !isLive) throw unauthenticated();
     return epoch;
   };

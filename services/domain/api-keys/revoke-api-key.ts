@@ -1,10 +1,11 @@
 import { setAuditContext } from '../audit/audit-context.ts';
+import { assertNoApiKey } from '../authority/own-account.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
 import { readApiKey, revokeKey, revokeKeysSince } from './api-keys.store.ts';
 import type { ApiKeyView } from './contract.ts';
 import { apiKeyUnknown } from './errors.ts';
-import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
+import { type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
 
 type RevokePorts = Pick<Ports, 'transact'> & HasApiKeysChanged;
 
@@ -17,7 +18,7 @@ export async function revokeApiKey(
   { apiKeyId }: { readonly apiKeyId: string },
   caller: Caller,
 ): Promise<void> {
-  assertNoKey(caller);
+  assertNoApiKey(caller);
   const owner = ownerOf(caller);
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller);

@@ -1,12 +1,13 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import { setAuditContext } from '../audit/audit-context.ts';
+import { assertNoApiKey } from '../authority/own-account.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { newApiKeySecret } from './api-key-format.ts';
 import { apiKeyViewOf } from './api-key-view.ts';
 import { type ApiKeyRow, readApiKey, rotateSecret } from './api-keys.store.ts';
 import type { ApiKeyWithSecret } from './create-api-key.ts';
 import { apiKeyOver, apiKeyUnknown } from './errors.ts';
-import { assertNoKey, type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
+import { type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
 import { assertMayCarry } from './key-permissions.ts';
 import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
@@ -32,7 +33,7 @@ export function rotateApiKey(
   input: RotateApiKeyInput,
   caller: Caller,
 ): Promise<ApiKeyWithSecret> {
-  assertNoKey(caller);
+  assertNoApiKey(caller);
   const owner = ownerOf(caller);
   return rotate(ports, input, caller, ownerLocker(ports, caller), async (tx) => {
     const row = await ownKey(tx, owner, input.apiKeyId);

@@ -18,6 +18,7 @@ const notes: Application = {
   name: 'notes',
   audience: NOTES,
   permissions: new Set(['notes:read', 'notes:write']),
+  scopes: new Map(),
   roles: new Map([['notes.editor', ['notes:read', 'notes:write']]]),
 };
 const svc = {
@@ -52,6 +53,7 @@ beforeEach(() => {
   used.splice(0);
   ports = {
     apiKeys: { isFresh: () => state.isFresh, authenticate: () => state.key },
+    confirmNewest: async () => {},
     apiKeyUses: { add: (each: string) => void used.push(each) },
     keyVerifications: createKeyVerifications(),
     tokenSettings: { issuer: OWN, audience: OWN },
@@ -67,26 +69,26 @@ beforeEach(() => {
   } as unknown as VerifyApiKeyPorts;
 });
 
-const verified = (audience?: string) => JSON.parse(verifyApiKey(ports, { key: text, audience }));
-const introspected = (by = 'svc') => JSON.parse(introspectApiKey(ports, text, clientCaller(by, [])));
+const verified = async (audience?: string) => JSON.parse(await verifyApiKey(ports, { key: text, audience }));
+const introspected = async (by = 'svc') => JSON.parse(await introspectApiKey(ports, text, clientCaller(by, [])));
 
 describe('a service that was shown a key', () => {
-  test('learns its owner and what it may do now: at an audience, or everywhere', () => {
+  test('learns its owner and what it may do now: at an audience, or everywhere', async () => {
     const claims = { iss: OWN, sub: 'ada', client_id: 'sallyport', api_key_id: id, exp: 2 };
     const at = (aud: string[], permissions: string[]) => ({
       active: true,
       claims: { ...claims, aud, scope: permissions.join(' '), permissions },
     });
-    expect(verified(NOTES)).toEqual(at([NOTES], ['notes:write']));
-    expect(verified(OWN)).toEqual(at([OWN], ['keys:read']));
-    expect(verified()).toEqual(at([OWN, NOTES], ['keys:read', 'notes:write']));
+    expect(await verified(NOTES)).toEqual(at([NOTES], ['notes:write']));
+    expect(await verified(OWN)).toEqual(at([OWN], ['keys:read']));
+    expect(await verified()).toEqual(at([OWN, NOTES], ['keys:read', 'notes:write']));
     state.key = { ...key, permissions: ['keys:read'] };
-    expect(verified()).toEqual(at([OWN], ['keys:read']));
-    expect(verified(NOTES)).toEqual(at([NOTES], []));
+    expect(await verified()).toEqual(at([OWN], ['keys:read']));
+    expect(await verified(NOTES)).toEqual(at([NOTES], []));
     expect(used).toHaveLength(5);
   });
 
-  test('learns of a client’s key what the scopes of the client allow now', () => {
+  test('learns of a client’s key what the scopes of the client allow now', async () => {
     state.key = {
       ...key,
       userId: null,
@@ -95,8 +97,8 @@ describe('a service that was shown a key', () => {
       permissions: ['notes:read', 'notes:write'],
       roles: [],
     };
-    expect(verified(NOTES).claims).toMatchObject({ sub: 'svc', client_id: 'svc', permissions: ['notes:read'] });
-    expect(verified(OWN).claims.permissions).toEqual([]);
+    expect((await verified(NOTES)).claims).toMatchObject({ sub: 'svc', client_id: 'svc', permissions: ['notes:read'] });
+    expect((await verified(OWN)).claims.permissions).toEqual([]);
   });
 
   test.each<[string, LiveApiKey | null, string]>([
@@ -107,16 +109,16 @@ describe('a service that was shown a key', () => {
       { ...key, publicKey: generateKeyPairSync('ed25519').publicKey },
       'signature_required',
     ],
-  ])('is told that a key is not active: %s', (_what, found, reason) => {
+  ])('is told that a key is not active: %s', async (_what, found, reason) => {
     state.key = found;
-    expect(verified()).toEqual({ active: false, reason });
-    expect(introspected()).toEqual({ active: false });
+    expect(await verified()).toEqual({ active: false, reason });
+    expect(await introspected()).toEqual({ active: false });
     expect(used).toEqual([]);
   });
 
-  test('gets the reason for a malformed key, and for an audience that is not its own', () => {
-    expect(JSON.parse(verifyApiKey(ports, { key: 'sp_ak_x' }))).toEqual({ active: false, reason: 'malformed' });
-    expect(verified('https://elsewhere.test')).toEqual({ active: false, reason: 'wrong_audience' });
+  test('gets the reason for a malformed key, and for an audience that is not its own', async () => {
+    expect(JSON.parse(await verifyApiKey(ports, { key: 'sp_ak_x' }))).toEqual({ active: false, reason: 'malformed' });
+    expect(await verified('https://elsewhere.test')).toEqual({ active: false, reason: 'wrong_audience' });
     expect(used).toEqual([]);
     expect(ports.keyVerifications).toEqual({
       active: 0,
@@ -127,9 +129,9 @@ describe('a service that was shown a key', () => {
     });
   });
 
-  test('learns which applications there are only with a live key', () => {
+  test('learns which applications there are only with a live key', async () => {
     state.key = null;
-    const answers = [NOTES, 'https://elsewhere.test'].map((audience) => verified(audience));
+    const answers = await Promise.all([NOTES, 'https://elsewhere.test'].map(verified));
     expect(answers).toEqual([
       { active: false, reason: 'invalid' },
       { active: false, reason: 'invalid' },
@@ -138,13 +140,13 @@ describe('a service that was shown a key', () => {
 
   test('is told nothing by a copy whose keys may be outdated', async () => {
     state.isFresh = false;
-    expect(await outcomeOf((async () => verified())())).toBe('api_keys_stale');
+    expect(await outcomeOf((async () => await verified())())).toBe('api_keys_stale');
   });
 });
 
 describe('introspection of a key', () => {
-  test('shows a client the permissions at the audiences that it has by name', () => {
-    expect(introspected()).toMatchObject({
+  test('shows a client the permissions at the audiences that it has by name', async () => {
+    expect(await introspected()).toMatchObject({
       active: true,
       token_type: 'Bearer',
       sub: 'ada',
@@ -152,7 +154,7 @@ describe('introspection of a key', () => {
       scope: 'keys:read notes:write',
     });
     state.clients.set('svc', { ...svc, audiences: ['*'] });
-    expect(introspected()).toMatchObject({ aud: [OWN], permissions: ['keys:read'] });
+    expect(await introspected()).toMatchObject({ aud: [OWN], permissions: ['keys:read'] });
     expect(ports.keyVerifications.active).toBe(2);
   });
 

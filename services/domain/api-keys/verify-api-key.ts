@@ -1,13 +1,14 @@
 import { clientUnauthenticated } from '#services/platform/errors.ts';
-import { FIRST_PARTY_CLIENT_ID } from '../access/access-directory.ts';
+import { clientOf, FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Caller } from '../ports.ts';
+import type { HasNewest } from '../tokens/revocations/confirm-newest.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import type { HasApiKeyUses } from './api-key-uses.ts';
 import type { HasKeyVerifications, KeyVerdict } from './count-key-verifications.ts';
 import { keyPermissionsAt } from './key-permissions.ts';
 import { type LiveKeyPorts, liveKeyOf } from './live-key.ts';
 
-export type VerifyApiKeyPorts = LiveKeyPorts & HasTokenSettings & HasApiKeyUses & HasKeyVerifications;
+export type VerifyApiKeyPorts = LiveKeyPorts & HasNewest & HasTokenSettings & HasApiKeyUses & HasKeyVerifications;
 
 type Refused = Exclude<KeyVerdict, 'active'>;
 
@@ -64,22 +65,33 @@ function evaluate(
   };
 }
 
-function counted(ports: VerifyApiKeyPorts, verdict: KeyClaims | Refused): KeyClaims | Refused {
-  ports.keyVerifications[typeof verdict === 'string' ? verdict : 'active'] += 1;
-  return verdict;
+/** Evaluates the key, and again on confirmed memory before it is called invalid: it may be new. Counts the result. */
+function decided(
+  ports: VerifyApiKeyPorts,
+  text: string,
+  audiences: readonly string[] | undefined,
+  answerOf: (verdict: KeyClaims | Refused) => object,
+): string | Promise<string> {
+  const answer = (verdict: KeyClaims | Refused): string => {
+    ports.keyVerifications[typeof verdict === 'string' ? verdict : 'active'] += 1;
+    return JSON.stringify(answerOf(verdict));
+  };
+  const verdict = evaluate(ports, text, audiences);
+  if (verdict !== 'invalid') return answer(verdict);
+  return ports.confirmNewest().then(() => answer(evaluate(ports, text, audiences)));
 }
 
 /**
- * Returns the answer for a service that was shown a key, as JSON text in the form of a validated token. Reads memory only.
+ * Returns the answer for a service that was shown a key, as JSON text in the form of a validated token. Reads
+ * memory; before it calls a key invalid, it waits for the next poll of the database.
  * With `audience`, the permissions are those at this audience; without, all that the key has.
- * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `api_keys_stale` (503).
+ * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `api_keys_stale`, `directory_stale` (503).
  */
 export function verifyApiKey(
   ports: VerifyApiKeyPorts,
   { key, audience }: { readonly key: string; readonly audience?: string | undefined },
-): string {
-  const verdict = counted(ports, evaluate(ports, key, audience === undefined ? undefined : [audience]));
-  return JSON.stringify(
+): string | Promise<string> {
+  return decided(ports, key, audience === undefined ? undefined : [audience], (verdict) =>
     typeof verdict === 'string' ? { active: false, reason: verdict } : { active: true, claims: verdict },
   );
 }
@@ -89,13 +101,12 @@ export function verifyApiKey(
  * of the installation, and at those that are registered for the client by name, as for tokens.
  * Throws `client_unauthenticated` (401), and as `verifyApiKey`.
  */
-export function introspectApiKey(ports: VerifyApiKeyPorts, text: string, caller: Caller): string {
-  const client = caller.kind === 'client' ? ports.access.client(caller.clientId) : undefined;
+export function introspectApiKey(ports: VerifyApiKeyPorts, text: string, caller: Caller): string | Promise<string> {
+  const client = ports.access.client(clientOf(caller)?.clientId ?? '');
   // The client may have been disabled or deleted while its body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const audiences = [ports.tokenSettings.audience, ...client.audiences].filter((each) => hasAudience(ports, each));
-  const verdict = counted(ports, evaluate(ports, text, [...new Set(audiences)]));
-  return JSON.stringify(
+  return decided(ports, text, [...new Set(audiences)], (verdict) =>
     typeof verdict === 'string' ? { active: false } : { active: true, token_type: 'Bearer', ...verdict },
   );
 }

@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { currentRequestTrace } from '#observability/http-span.ts';
+import { actorIdOf, actorKindOf, clientIdOf } from '../authority/names.ts';
 import type { Caller, HashIdentifier, Sql } from '../ports.ts';
+import { oneSpellingOf } from '../shared/address-spelling.ts';
 import { auditContextSet } from './audit.store.ts';
 import type { EndRule } from './end-rule-shapes.ts';
 import { hmacKey } from './hmac-key.ts';
@@ -30,39 +32,32 @@ export function keyedHash(key: Buffer, label: 'ip' | 'agent' | 'prefix', value: 
   return createHmac('sha256', hmacKey(key)).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
 }
 
-/** Hashes identifiers under the newest `identifier` server secret. Caches hashes of short values. */
+/**
+ * Hashes identifiers under the newest `identifier` server secret: an address in any spelling to one hash. Caches hashes
+ * of short values.
+ */
 export function createIdentifierHashes(newestKey: () => IdentifierKey): HashIdentifier {
   let known = new Map<string, string>();
   let knownUnder: Buffer | undefined;
+  const hashOf = ({ version, key }: IdentifierKey, label: 'ip' | 'agent', value: string): string =>
+    `${version}.${keyedHash(key, label, label === 'ip' ? oneSpellingOf(value) : value)}`;
   return (label, value) => {
     if (value === '') return null;
-    const { version, key } = newestKey();
+    const newest = newestKey();
+    const { key } = newest;
     if (knownUnder !== key || known.size >= KNOWN_HASHES_MAXIMUM) {
       knownUnder = key;
       known = new Map();
     }
-    if (value.length > KNOWN_VALUE_MAXIMUM) return `${version}.${keyedHash(key, label, value)}`;
+    if (value.length > KNOWN_VALUE_MAXIMUM) return hashOf(newest, label, value);
     const name = `${label}\0${value}`;
     let hash = known.get(name);
     if (hash === undefined) {
-      hash = `${version}.${keyedHash(key, label, value)}`;
+      hash = hashOf(newest, label, value);
       known.set(name, hash);
     }
     return hash;
   };
-}
-
-function actorId(caller: Caller): string | null {
-  switch (caller.kind) {
-    case 'anonymous':
-      return null;
-    case 'user':
-      return caller.userId;
-    case 'client':
-      return caller.clientId;
-    case 'system':
-      return caller.name;
-  }
 }
 
 /** The actor columns of an outbox row, for statements that write their audit rows themselves. */
@@ -71,9 +66,9 @@ export function auditActor(caller: Caller): AuditActor {
   if (requestTrace !== undefined) requestTrace.writesAudit = true;
   const { request } = caller;
   return {
-    actor_kind: caller.kind,
-    actor_id: actorId(caller),
-    client_id: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : null,
+    actor_kind: actorKindOf(caller),
+    actor_id: actorIdOf(caller),
+    client_id: clientIdOf(caller),
     ip_hash: request.hashIdentifier?.('ip', request.ip) ?? null,
     agent_hash: request.hashIdentifier?.('agent', request.userAgent) ?? null,
     traceparent: request.traceparent === '' ? null : request.traceparent,

@@ -23,6 +23,14 @@ export const auditLogContinued = defineAuditEvent({
     'An operator accepted that leaves were lost, and a new log began. This event is its first leaf and names the last signed head of the previous log.',
 });
 
+export const auditRowRefused = defineAuditEvent({
+  type: 'audit.row_refused',
+  durability: 'durable',
+  outcomes: ['key_unknown'],
+  meaning:
+    'The sealer did not seal a row of the outbox as what it claims (`claimed_type`), because it is about a key that the vault does not have. A process or a person with rights on the database wrote it.',
+});
+
 export const auditPersonalErased = defineAuditEvent({
   type: 'audit.personal_erased',
   durability: 'durable',

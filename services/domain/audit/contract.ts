@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import {
@@ -7,11 +8,24 @@ import {
   auditLogEmpty,
   auditOriginUnknown,
   auditProofPending,
+  auditRowAltered,
   auditTileUnknown,
 } from './errors.ts';
 
 const TAG = 'Audit';
-const READER = { accepts: ['bearer', 'client', 'session'], permission: 'audit:read' } as const;
+const READER = {
+  accepts: ['bearer', 'client', 'session'],
+  for: 'anyone',
+  permission: 'audit:read',
+  subject: 'any',
+} as const;
+/** No control characters and no lone surrogates: PostgreSQL stores neither NUL nor lone surrogates. */
+const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u);
 const noQuery = z.strictObject({});
 
 /** RFC 3339; microseconds are preserved. */
@@ -21,27 +35,37 @@ const eventType = z
   .max(64)
   .regex(/^[a-z_]+(\.[a-z_]+)+$/);
 
-export const auditEventView = z.object({
-  /** Sequence number over all logs of the installation: 0, 1, 2 … without gaps. */
-  seq: z.int(),
-  event_id: z.uuid(),
-  type: z.string(),
-  outcome: z.string(),
-  actor: z.object({ kind: z.string(), id: z.string().nullable() }),
-  target: z.object({ kind: z.string(), id: z.string().nullable() }).nullable(),
-  client_id: z.string().nullable(),
-  detail: z.record(z.string(), z.unknown()),
-  trace_id: z.string().nullable(),
-  occurred_at: z.string(),
-  sealed_at: z.string(),
-});
+/** `kind:id`, as in `user:0199…`; the kind and the id of an actor or target. */
+const party = z
+  .string()
+  .max(512)
+  .regex(/^[a-z_]{1,32}:[^\p{Cc}\p{Cs}]+$/u);
+
+export const auditEventView = z
+  .object({
+    /** Sequence number over all logs of the installation: 0, 1, 2 … without gaps. */
+    seq: z.int(),
+    event_id: z.uuid(),
+    type: z.string(),
+    outcome: z.string(),
+    actor: z.object({ kind: z.string(), id: z.string().nullable() }),
+    target: z.object({ kind: z.string(), id: z.string().nullable() }).nullable(),
+    client_id: z.string().nullable(),
+    detail: z.record(z.string(), z.unknown()),
+    trace_id: z.string().nullable(),
+    occurred_at: z.string(),
+    sealed_at: z.string(),
+    /** The stored row differs from what was sealed. Shown is what was sealed, or `unknown` if that was altered as well. */
+    altered: z.literal(true).optional(),
+  })
+  .register(componentNames, { id: 'AuditEvent' });
 
 export const listAuditEventsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/audit/events',
   operation: 'listAuditEvents',
   summary:
-    'List sealed security events, newest first, by seq, or by occurred_at if `from` or `to` (inclusive) is given',
+    'List sealed security events, newest first, by seq; by occurred_at if `from` or `to` (inclusive) is given without `actor`, `target`, `client` or `trace`',
   tag: TAG,
   auth: READER,
   query: z.strictObject({
@@ -52,6 +76,15 @@ export const listAuditEventsEndpoint = defineEndpoint({
       .regex(/^[\w-]+$/)
       .optional(),
     type: eventType.optional(),
+    actor: party.optional(),
+    target: party.optional(),
+    /** Client id. */
+    client: text(512).optional(),
+    /** Trace id (W3C Trace Context), as responses with an error show it. */
+    trace: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/)
+      .optional(),
     from: instant.optional(),
     to: instant.optional(),
   }),
@@ -80,7 +113,7 @@ export const readAuditEventEndpoint = defineEndpoint({
       personal: z.array(z.object({ field: z.string(), salt: z.string(), value: z.string() })),
     }),
   },
-  errors: [auditEventUnknown, storeUnavailable],
+  errors: [auditEventUnknown, auditRowAltered, storeUnavailable],
 });
 
 export const proveAuditEventEndpoint = defineEndpoint({
@@ -131,6 +164,13 @@ export const readLogKeyEndpoint = defineEndpoint({
   responses: TEXT,
   errors: [auditLogEmpty, storeUnavailable],
   cacheControl: null,
+});
+
+export const readLogRotationsEndpoint = defineEndpoint({
+  ...readLogKeyEndpoint,
+  path: `${PREFIX}/key-rotations`,
+  operation: 'readLogRotations',
+  summary: 'Read the signed notes in which a key of the log names the key that replaces it, oldest first',
 });
 
 export const readLogTileEndpoint = defineEndpoint({
@@ -193,6 +233,15 @@ export const readOriginKeyEndpoint = defineEndpoint({
   path: `${ORIGIN_PREFIX}/vkey`,
   operation: 'readOriginKey',
   summary: 'Read the keys that sign, or signed, one log',
+  params: ofOrigin,
+  errors: [auditOriginUnknown, auditLogEmpty, storeUnavailable],
+});
+
+export const readOriginRotationsEndpoint = defineEndpoint({
+  ...readLogRotationsEndpoint,
+  path: `${ORIGIN_PREFIX}/key-rotations`,
+  operation: 'readOriginRotations',
+  summary: 'Read the notes of the log’s keys over their successors, which hold for every log of the installation',
   params: ofOrigin,
   errors: [auditOriginUnknown, auditLogEmpty, storeUnavailable],
 });

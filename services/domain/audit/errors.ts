@@ -9,6 +9,16 @@ export const auditEventUnknown = defineError({
   retryable: false,
 });
 
+/** A superuser of the database edited the row, its leaf, or its personal values. */
+export const auditRowAltered = defineError({
+  code: 'audit_row_altered',
+  status: 500,
+  title: 'Stored event differs from what was sealed',
+  cause: 'The row, its sealed bytes or a personal value behind a commitment was changed in the database after sealing.',
+  fix: 'Operators: run `sallyport audit verify`, and follow the runbook AuditRowAltered.',
+  retryable: false,
+});
+
 export const auditProofPending = defineError({
   code: 'audit_proof_pending',
   status: 503,

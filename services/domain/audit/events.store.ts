@@ -6,8 +6,15 @@ import type { LeafEvent } from './log/leaf.ts';
 /** A sealed event, times in RFC 3339 with microseconds. */
 export type EventRow = Omit<LeafEvent, 'detail' | 'personal'> & { readonly detail: Readonly<Record<string, unknown>> };
 
-/** `disclosed`: values not erased, by field: `actor`, `client_id`, `target` (`kind:id`, '' for none), `detail.<member>`. */
-export type ViewRow = EventRow & { readonly disclosed: Readonly<Record<string, string>> | null };
+/**
+ * `disclosed`: values not erased with their salts (base64), by field: `actor`, `client_id`, `target` (`kind:id`, '' for
+ * none), `detail.<member>`. `isInTree`: the tile of the log has the hash of `leaf` at the place of this row.
+ */
+export type ViewRow = EventRow & {
+  readonly disclosed: Readonly<Record<string, readonly [value: string, salt: string]>> | null;
+  readonly leaf: Buffer;
+  readonly isInTree: boolean;
+};
 
 export const rfc3339 = (expression: string): string =>
   `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
@@ -16,9 +23,18 @@ export const EVENT_COLUMNS = `seq, event_id AS "eventId", type, outcome, actor_k
   target_kind AS "targetKind", target_id AS "targetId", client_id AS "clientId", detail, trace_id AS "traceId",
   ${rfc3339('occurred_at')} AS "occurredAt", ${rfc3339('sealed_at')} AS "sealedAt"`;
 
-/** Adds the personal values that are not erased. One primary-key lookup for each event. */
-export const VIEW_COLUMNS = `${EVENT_COLUMNS}, (SELECT jsonb_object_agg(field, value) FROM audit_personal p
-    WHERE p.event_id = audit_events.event_id AND (field IN ('actor', 'client_id', 'target') OR field LIKE 'detail.%')) AS disclosed`;
+/**
+ * Adds the personal values that are not erased, and whether the tree has the leaf: two primary-key lookups and one hash
+ * for each event, besides the few rows of audit_log.
+ */
+export const VIEW_COLUMNS = `${EVENT_COLUMNS}, leaf,
+  (SELECT jsonb_object_agg(field, jsonb_build_array(value, encode(salt, 'base64'))) FROM audit_personal p
+    WHERE p.event_id = audit_events.event_id AND (field IN ('actor', 'client_id', 'target') OR field LIKE 'detail.%')) AS disclosed,
+  EXISTS (SELECT FROM audit_log log, LATERAL (SELECT hashes FROM audit_tiles t WHERE t.origin = log.origin AND t.level = 0
+        AND t.n = (audit_events.seq - log.first_seq) / 256 OFFSET 0) tile
+    WHERE audit_events.seq >= log.first_seq AND audit_events.seq < log.first_seq + log.size
+      AND substring(tile.hashes FROM ((audit_events.seq - log.first_seq) % 256)::int * 32 + 1 FOR 32)
+        = sha256('\\x00'::bytea || audit_events.leaf)) AS "isInTree"`;
 
 /** Scans the primary key backwards. */
 export const auditEventsBefore = defineStatement(
@@ -79,7 +95,7 @@ const auditEventsNewest = defineStatement(
 /** Joins the log whose range of sequence numbers contains the event. */
 const auditEventRead = defineStatement(
   'auditEventRead',
-  `SELECT ${VIEW_COLUMNS}, leaf, log.origin, seq - log.first_seq AS index
+  `SELECT ${VIEW_COLUMNS}, log.origin, seq - log.first_seq AS index
    FROM audit_events, LATERAL (
      SELECT origin, first_seq FROM audit_log WHERE first_seq <= seq ORDER BY first_seq DESC, started_at DESC LIMIT 1) log
    WHERE seq = $1`,
@@ -90,7 +106,7 @@ const auditPersonalRead = defineStatement(
   `SELECT field, encode(salt, 'base64') AS salt, value FROM audit_personal WHERE event_id = $1 ORDER BY field`,
 );
 
-export type PlacedEventRow = ViewRow & { readonly leaf: Buffer; readonly origin: string; readonly index: number };
+export type PlacedEventRow = ViewRow & { readonly origin: string; readonly index: number };
 export type PersonalRow = { readonly field: string; readonly salt: string; readonly value: string };
 
 export type EventFilter = {
@@ -101,13 +117,14 @@ export type EventFilter = {
 /** The last event of the previous page. */
 export type EventPlace = { readonly seq: number; readonly occurredAt: string };
 
-const FIRST_PLACE: EventPlace = { seq: Number.MAX_SAFE_INTEGER, occurredAt: 'infinity' };
+/** Before the first page. */
+export const FIRST_PLACE: EventPlace = { seq: Number.MAX_SAFE_INTEGER, occurredAt: 'infinity' };
 
 /** A page of the list, newest first. */
 export function readEventsPage(
   sql: Sql,
   { type, between }: EventFilter,
-  before: EventPlace = FIRST_PLACE,
+  before: EventPlace,
   limit: number,
 ): Promise<ViewRow[]> {
   const ofType = type === undefined ? [] : [type];

@@ -53,6 +53,14 @@ describe('actor', () => {
     expect(JSON.stringify(actor)).not.toContain(request.userAgent);
   });
 
+  test('has one hash for an address, however a proxy or a listener for IPv6 writes it', () => {
+    const hashIdentifier = createIdentifierHashes(() => ({ version: 3, key }));
+    for (const ip of ['::ffff:203.0.113.9', '::FFFF:203.0.113.9', '::ffff:cb00:7109'])
+      expect(hashIdentifier('ip', ip)).toBe(hashIdentifier('ip', request.ip));
+    expect(hashIdentifier('ip', '2001:DB8:0::1')).toBe(hashIdentifier('ip', '2001:db8::1'));
+    expect(hashIdentifier('ip', '2001:db8::2')).not.toBe(hashIdentifier('ip', '2001:db8::1'));
+  });
+
   test('has neither hash nor clear value without a key', () => {
     expect(auditActor(user)).toMatchObject({ ip_hash: null, agent_hash: null });
   });
@@ -64,7 +72,7 @@ describe('actor', () => {
 
   test.each<[Caller, string | null, string | null]>([
     [{ kind: 'anonymous', request }, null, null],
-    [{ kind: 'client', clientId: 'c1', permissions: new Set(), by: 'client', isVetted: true, request }, 'c1', 'c1'],
+    [{ kind: 'client', clientId: 'c1', permissions: new Set(), by: 'secret', isVetted: true, request }, 'c1', 'c1'],
     [{ kind: 'system', name: 'cli', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } }, 'cli', null],
   ])('names the actor of every kind of caller', (caller, actorId, clientId) => {
     expect(auditActor(caller)).toMatchObject({ actor_kind: caller.kind, actor_id: actorId, client_id: clientId });

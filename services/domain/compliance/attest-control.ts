@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { recordEvent } from '../audit/record-event.ts';
+import { actorNameOf } from '../authority/names.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { actorNameOf } from './actor-name.ts';
 import { type AttestationRow, insertAttestation } from './attestations.store.ts';
 import { controlAttested } from './audit-events.ts';
 import type { attestationView } from './contract.ts';

@@ -47,7 +47,7 @@ export const controlAttested = defineAuditEvent({
 export const violationChanged = defineAuditEvent({
   type: 'compliance.violation_changed',
   durability: 'durable',
-  outcomes: ['open', 'assigned', 'accepted', 'resolved'],
+  outcomes: ['open', 'assigned', 'accepted', 'acknowledged', 'resolved'],
   meaning:
-    'A violation was opened because a control failed, was assigned or accepted by a person (`reason` says why), or was resolved because the control passes again.',
+    'A violation was opened because a control failed, was assigned or accepted by a person (`reason` says why), had its events up to `through_seq` acknowledged by a person (`acknowledged` counts them), or was resolved because the control passes again.',
 });

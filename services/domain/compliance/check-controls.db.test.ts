@@ -51,27 +51,40 @@ test('a change of status is recorded once, in the transaction that stores it', a
   ]);
 });
 
-test('controls that are red at their first check are one warning, and each that turns red later is its own', async () => {
+test('controls that are red at their first check are one warning, in development a message, and each that turns red later is a warning', async () => {
   const warnings: unknown[] = [];
-  const log = { ...quietLog, warn: (fields: object, message: string) => void warnings.push([fields, message]) };
+  const messages: unknown[] = [];
+  const log = {
+    ...quietLog,
+    warn: (fields: object, message: string) => void warnings.push([fields, message]),
+    info: (fields: object, message: string) => void messages.push([fields, message]),
+  };
+  let env = { SALLYPORT_PROFILE: 'staging', KEY_ENCRYPTION_KEY: 'y'.repeat(43) };
   const names = ['red-at-first', 'red-too', 'green-at-first'];
   const see = (...seen: readonly Observation[]) => {
     const given = seen.map((each, index) =>
       controlThat(async () => each, { ...first, name: names[index] as MachineControl['name'] }),
     );
-    const ports = { ...harness.portsWith(), log };
+    const ports = { ...harness.portsWith({ env }), log };
     return checkControls(ports, { pace: 'frequent', signal, controls: given, limitMs: 200 }, systemCaller);
   };
+  const redAtFirst = [
+    { controls: ['red-at-first', 'red-too'] },
+    expect.stringContaining('GET /v1/compliance/controls'),
+  ];
   await see(failing, failing, passing);
-  expect(warnings.splice(0)).toEqual([
-    [{ controls: ['red-at-first', 'red-too'] }, expect.stringContaining('GET /v1/compliance/controls')],
-  ]);
+  expect(warnings.splice(0)).toEqual([redAtFirst]);
   await see(failing, failing, passing);
   expect(warnings).toEqual([]);
   await see(passing, failing, failing);
   await see(failing);
   const turned = (control: string) => [{ control, status: 'fail', exceptions: 1 }, 'a compliance control turned red'];
-  expect(warnings).toEqual([turned('green-at-first'), turned('red-at-first')]);
+  expect(warnings.splice(0)).toEqual([turned('green-at-first'), turned('red-at-first')]);
+  expect(messages).toEqual([]);
+  await harness.pastTriggers('DELETE FROM compliance_violations', 'DELETE FROM compliance_controls');
+  env = { ...env, SALLYPORT_PROFILE: 'development' };
+  await see(failing, failing, passing);
+  expect([warnings, messages]).toEqual([[], [redAtFirst]]);
 });
 
 test('two workers that see one change at once record it once', async () => {

@@ -8,6 +8,7 @@ import { isMachine } from './control.ts';
 import { type ControlStatus, isRed } from './control-shapes.ts';
 import { controls } from './controls/all.ts';
 import { lockControl, storeControl } from './controls.store.ts';
+import { storeFindings } from './findings.store.ts';
 import { followViolation } from './manage-violations.ts';
 import { type CheckResult, runCheck } from './run-check.ts';
 
@@ -26,8 +27,8 @@ type ChecksInput = {
 
 /**
  * Runs the checks of one pace, one after another, and stores each result. A change of status is an audit event of the
- * same transaction. A control that turns red is a warning; those that are red at their first check are one warning, as
- * several are on every new installation. Safe to run twice; ends between two checks when `signal` aborts.
+ * same transaction. A control that turns red is a warning; those that are red at their first check are one line, as
+ * several are on every new installation: a warning, and in development, which may lack them, a message. Safe to run twice; ends between two checks when `signal` aborts.
  */
 export async function checkControls(
   ports: CheckPorts & Pick<Ports, 'log'>,
@@ -57,7 +58,7 @@ export async function checkControls(
     }
   } finally {
     if (redAtFirst.length > 0)
-      ports.log.warn(
+      ports.log[ports.config.server.profile === 'development' ? 'info' : 'warn'](
         { controls: redAtFirst },
         'compliance controls are red at their first check; GET /v1/compliance/controls shows why',
       );
@@ -71,7 +72,7 @@ async function store(
   result: CheckResult,
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ControlStatus | undefined> {
-  const { startedAtMs, endedAtMs, ...seen } = result;
+  const { startedAtMs, endedAtMs, readOn, ...seen } = result;
   return transact(async (tx) => {
     const before = await lockControl(tx, control.name);
     await storeControl(tx, {
@@ -84,6 +85,7 @@ async function store(
       endedAt: new Date(endedAtMs),
     });
     await followViolation(tx, { random }, { control, result }, caller);
+    if (readOn !== undefined) await storeFindings(tx, control, readOn);
     if (before !== result.status)
       await recordEvent(tx, caller, controlChanged, {
         outcome: result.status,

@@ -58,6 +58,7 @@ export async function openComplianceHarness(): Promise<ComplianceHarness> {
         databaseUrl: 'postgresql://localhost/test',
         redisUrl: 'redis://localhost',
         backupFolder: undefined,
+        ownAddresses: ['http://127.0.0.1:3000'],
         purges: [],
       }),
       ...installation,

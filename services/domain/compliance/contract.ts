@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '../access/admin-shapes.ts';
@@ -18,57 +19,61 @@ const COMPLIANCE = 'Compliance';
 
 const instant = z.iso.datetime();
 
-export const attestationView = z.object({
-  attestation_id: z.string(),
-  control_id: z.string(),
-  /** Kind and id of the caller, such as `user:…`. */
-  attester: z.string(),
-  /** What was stated, as it read then. */
-  statement: z.string(),
-  note: z.string(),
-  attested_at: instant,
-  expires_at: instant,
-});
+export const attestationView = z
+  .object({
+    attestation_id: z.string(),
+    control_id: z.string(),
+    /** Kind and id of the caller, such as `user:…`. */
+    attester: z.string(),
+    /** What was stated, as it read then. */
+    statement: z.string(),
+    note: z.string(),
+    attested_at: instant,
+    expires_at: instant,
+  })
+  .register(componentNames, { id: 'ControlAttestation' });
 
-export const controlView = z.object({
-  control_id: z.string(),
-  title: z.string(),
-  /** Of 45 CFR. */
-  clause: z.string(),
-  /** `proposed`: only the proposed rule of 2025 asks for it. */
-  profile: z.enum(PROFILES),
-  requirement: z.enum(REQUIREMENTS),
-  kind: z.enum(['machine', 'attestation']),
-  /** `unknown` also when the last check is too old to say anything. */
-  status: z.enum(CONTROL_STATUSES),
-  reason: z.string().nullable(),
-  /** What remains the duty of people. */
-  human_duty: z.string(),
-  /** What an attester states; null for a machine check. */
-  statement: z.string().nullable(),
-  /** The newest attestation; null without one, and for a machine check. */
-  attestation: attestationView.nullable(),
-  /** The last check; null before the first one. */
-  check: z
-    .object({
-      probe: z.string(),
-      probe_version: z.int(),
-      population: z.int(),
-      sampled: z.int(),
-      /** At most twenty; `exception_count` counts all. */
-      exceptions: z.array(z.object({ resource: z.string(), why: z.string() })),
-      exception_count: z.int(),
-      observed: z.record(z.string(), z.unknown()),
-      /** Of the canonical JSON (RFC 8785) of `observed`. */
-      observed_sha256: z.string(),
-      release: z.string(),
-      collector: z.string(),
-      started_at: instant,
-      ended_at: instant,
-      changed_at: instant,
-    })
-    .nullable(),
-});
+export const controlView = z
+  .object({
+    control_id: z.string(),
+    title: z.string(),
+    /** Of 45 CFR. */
+    clause: z.string(),
+    /** `proposed`: only the proposed rule of 2025 asks for it. */
+    profile: z.enum(PROFILES),
+    requirement: z.enum(REQUIREMENTS),
+    kind: z.enum(['machine', 'attestation']),
+    /** `unknown` also when the last check is too old to say anything. */
+    status: z.enum(CONTROL_STATUSES),
+    reason: z.string().nullable(),
+    /** What remains the duty of people. */
+    human_duty: z.string(),
+    /** What an attester states; null for a machine check. */
+    statement: z.string().nullable(),
+    /** The newest attestation; null without one, and for a machine check. */
+    attestation: attestationView.nullable(),
+    /** The last check; null before the first one. */
+    check: z
+      .object({
+        probe: z.string(),
+        probe_version: z.int(),
+        population: z.int(),
+        sampled: z.int(),
+        /** At most twenty; `exception_count` counts all. */
+        exceptions: z.array(z.object({ resource: z.string(), why: z.string() })),
+        exception_count: z.int(),
+        observed: z.record(z.string(), z.unknown()),
+        /** Of the canonical JSON (RFC 8785) of `observed`. */
+        observed_sha256: z.string(),
+        release: z.string(),
+        collector: z.string(),
+        started_at: instant,
+        ended_at: instant,
+        changed_at: instant,
+      })
+      .nullable(),
+  })
+  .register(componentNames, { id: 'ComplianceControl' });
 
 export const listControlsEndpoint = defineEndpoint({
   method: 'GET',
@@ -105,24 +110,26 @@ export const attestControlEndpoint = defineEndpoint({
   errors: [...REFUSALS, stepUpRequired, controlUnknown, idempotencyKeyReused],
 });
 
-export const reportView = z.object({
-  report_id: z.string(),
-  kind: z.enum(REPORT_KINDS),
-  /** Day or month of a scheduled report; null for one on demand. */
-  period: z.string().nullable(),
-  status: z.enum(REPORT_STATUSES),
-  /** Percent. */
-  progress: z.int(),
-  requested_by: z.string(),
-  requested_at: instant,
-  started_at: instant.nullable(),
-  ended_at: instant.nullable(),
-  failure: z.string().nullable(),
-  /** Controls by status; null until the report is done. */
-  summary: reportSummary.nullable(),
-  /** Of the canonical JSON of the report, which the key of the audit log signed. */
-  sha256: z.string().nullable(),
-});
+export const reportView = z
+  .object({
+    report_id: z.string(),
+    kind: z.enum(REPORT_KINDS),
+    /** Day or month of a scheduled report; null for one on demand. */
+    period: z.string().nullable(),
+    status: z.enum(REPORT_STATUSES),
+    /** Percent. */
+    progress: z.int(),
+    requested_by: z.string(),
+    requested_at: instant,
+    started_at: instant.nullable(),
+    ended_at: instant.nullable(),
+    failure: z.string().nullable(),
+    /** Controls by status; null until the report is done. */
+    summary: reportSummary.nullable(),
+    /** Of the canonical JSON of the report, which the key of the audit log signed. */
+    sha256: z.string().nullable(),
+  })
+  .register(componentNames, { id: 'ComplianceReport' });
 
 const byReport = z.strictObject({ report_id: z.uuid() });
 
@@ -132,11 +139,12 @@ export const requestReportEndpoint = defineEndpoint({
   operation: 'requestReport',
   summary: 'Request a compliance report, which a worker builds',
   tag: COMPLIANCE,
-  auth: manages('compliance:manage'),
+  // Builds evidence and changes nothing: agents may request it, here and over MCP.
+  auth: reads('compliance:manage'),
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 202: z.object({ report_id: z.string() }) },
-  errors: [...REFUSALS, stepUpRequired, reportsBusy],
+  errors: [...REFUSALS, reportsBusy],
 });
 
 export const listReportsEndpoint = defineEndpoint({
@@ -201,24 +209,35 @@ export const readReportEvidenceEndpoint = defineEndpoint({
   errors: [...REFUSALS, reportUnknown, reportNotReady],
 });
 
-export const violationView = z.object({
-  violation_id: z.string(),
-  control_id: z.string(),
-  state: z.enum(VIOLATION_STATES),
-  /** Of the newest check that failed. */
-  exception_count: z.int(),
-  detail: z.string().nullable(),
-  /** Who follows it up: an id or a team. */
-  owner: z.string().nullable(),
-  opened_at: instant,
-  due_at: instant,
-  /** Past its due date, and neither resolved nor accepted. */
-  overdue: z.boolean(),
-  reason: z.string().nullable(),
-  changed_by: z.string().nullable(),
-  changed_at: instant.nullable(),
-  resolved_at: instant.nullable(),
-});
+export const violationView = z
+  .object({
+    violation_id: z.string(),
+    control_id: z.string(),
+    state: z.enum(VIOLATION_STATES),
+    /** Of the newest check that failed. */
+    exception_count: z.int(),
+    detail: z.string().nullable(),
+    /** Who follows it up: an id or a team. */
+    owner: z.string().nullable(),
+    opened_at: instant,
+    due_at: instant,
+    /** Past its due date, and neither resolved nor accepted. */
+    overdue: z.boolean(),
+    reason: z.string().nullable(),
+    changed_by: z.string().nullable(),
+    changed_at: instant.nullable(),
+    resolved_at: instant.nullable(),
+    /** Sealed events that break the control and are not acknowledged; null if there are none. */
+    events: z
+      .object({
+        unacknowledged: z.int(),
+        last_seq: z.int(),
+        /** The first twenty by number. */
+        first: z.array(z.object({ seq: z.int(), type: z.string() })),
+      })
+      .nullable(),
+  })
+  .register(componentNames, { id: 'ComplianceViolation' });
 
 export const listViolationsEndpoint = defineEndpoint({
   method: 'GET',
@@ -265,6 +284,20 @@ export const acceptViolationEndpoint = defineEndpoint({
   auth: manages('compliance:manage'),
   params: byViolation,
   body: bodyReason,
+  responses: { 200: violationView },
+  errors: [...REFUSALS, stepUpRequired, violationUnknown, violationResolved],
+});
+
+export const acknowledgeViolationEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/compliance/violations/{violation_id}/acknowledge',
+  operation: 'acknowledgeViolation',
+  summary: 'Acknowledge the events that a violation names, after which the check can resolve it',
+  tag: COMPLIANCE,
+  auth: manages('compliance:manage'),
+  params: byViolation,
+  /** `through_seq`: the last event that you have seen; later ones stay open. */
+  body: z.strictObject({ reason, through_seq: z.int().min(0) }),
   responses: { 200: violationView },
   errors: [...REFUSALS, stepUpRequired, violationUnknown, violationResolved],
 });

@@ -6,6 +6,7 @@ import type { HasLogMark } from '../audit/seal/settle-log.ts';
 import type { Ports } from '../ports.ts';
 import type { Purge } from '../shared/purge.ts';
 import type { ATTESTATION, MACHINE, PROFILES, REQUIREMENTS } from './control-shapes.ts';
+import type { Finding } from './findings.store.ts';
 
 /** How a process reaches a store: over the network or not, and whether its URL asks for TLS. */
 export type StoreLink = { readonly isLocal: boolean; readonly asksForTls: boolean };
@@ -21,6 +22,8 @@ export type HasInstallation = {
     >;
     /** The redaction that every line of the log of this process passes. */
     redactLine(line: string): string;
+    /** Addresses of the installation itself: its public URL, issuer, audience and MCP server. */
+    readonly ownAddresses: readonly string[];
     /** Rows that are removed after they expire. */
     readonly purges: readonly Purge[];
   };
@@ -47,6 +50,8 @@ export type Observation = {
   readonly exceptionCount?: number;
   /** Raw facts behind the result: counts, codes, times, ids. */
   readonly observed: { readonly [fact: string]: Json };
+  /** Of a control that reads the sealed log: how far it has read by now, and what it found on the way. */
+  readonly readOn?: { readonly readTo: number; readonly found: readonly Finding[] };
   /** Why the control does not apply to this installation. */
   readonly notApplicable?: string;
 };

@@ -53,12 +53,12 @@ const scenes: AuditScenes = {
   },
   'events-have-actors': {
     breakIt: () => past('UPDATE audit_events SET actor_id = NULL WHERE seq = 1'),
-    names: '1',
+    names: /^event 1 /,
     repair: () => past(`UPDATE audit_events SET actor_id = 'u1' WHERE seq = 1`),
   },
   'events-without-personal-data': {
     breakIt: () => past(`UPDATE audit_events SET detail = '{"note":"ada@people.test"}' WHERE seq = 1`),
-    names: '1',
+    names: /^event 1 /,
     repair: () => past(`UPDATE audit_events SET detail = '{"n":2}' WHERE seq = 1`),
   },
   'log-lines-redacted': {

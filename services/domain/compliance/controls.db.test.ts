@@ -32,6 +32,7 @@ const client = (id: string, columns: string, values: string): string =>
 
 const withBackups = () => {
   const { newestBackup } = installationOf({
+    ownAddresses: [],
     databaseUrl: 'postgresql://localhost/test',
     redisUrl: 'redis://localhost',
     backupFolder: backups,

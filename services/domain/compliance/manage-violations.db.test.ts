@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { acknowledgeViolation } from './acknowledge-violation.ts';
 import { checkControls } from './check-controls.ts';
 import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
 import { isMachine, type MachineControl, type Observation } from './control.ts';
@@ -12,7 +13,13 @@ beforeAll(async () => {
   harness = await openComplianceHarness();
 });
 afterAll(() => harness?.end());
-beforeEach(() => harness.pastTriggers('DELETE FROM compliance_violations', 'DELETE FROM compliance_controls'));
+beforeEach(() =>
+  harness.pastTriggers(
+    'DELETE FROM compliance_violations',
+    'DELETE FROM compliance_controls',
+    'UPDATE compliance_findings SET acknowledged_at = now()',
+  ),
+);
 
 const { signal } = new AbortController();
 const control = controls.find(({ name }) => name === 'key-custody') as MachineControl;
@@ -117,4 +124,97 @@ test('every machine control says how soon its violation is due', () => {
   expect(new Set(controls.filter(isMachine).map(({ requirement }) => requirement))).toEqual(
     new Set(['required', 'addressable']),
   );
+});
+
+describe('a control that reads the sealed log', () => {
+  const searched = controls.find(({ name }) => name === 'events-without-personal-data') as MachineControl;
+  const check = (installation: object = {}) =>
+    checkControls(
+      harness.portsWith({ installation: { ownAddresses: ['http://10.1.2.3:3000'], ...installation } }),
+      { pace: 'frequent', signal, controls: [searched], limitMs: 10_000 },
+      systemCaller,
+    );
+  const note = async (text: string): Promise<number> => {
+    await harness.raw(
+      `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail) VALUES ('test.noted', 'ok', 'system', 'test', $1)`,
+      [JSON.stringify({ note: text })],
+    );
+    await harness.seal();
+    const [row] = await harness.raw<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
+    return row!.seq;
+  };
+  const acknowledge = (violationId: string, throughSeq: number) =>
+    acknowledgeViolation(harness, { violationId, throughSeq, reason: 'seen' }, systemCaller);
+
+  test('addresses of the installation and of its applications are no personal data, those beside them are', async () => {
+    await harness.raw(`INSERT INTO applications (name, audience) VALUES ('notes', 'http://10.9.9.9:8000/notes')`);
+    for (const text of ['http://10.1.2.3:3000', 'for http://10.9.9.9:8000/notes', '10.1.2.3:3000/audit'])
+      await note(text);
+    await check();
+    expect(await violations()).toEqual([]);
+    for (const text of ['10.1.2.34', '10.1.2.3:30001', 'ada@10.1.2.3:3000 and ada@people.test', 'http://10.1.2.4:3000'])
+      await note(text);
+    await check();
+    expect(await violations()).toMatchObject([{ exception_count: 4, events: { unacknowledged: 4 } }]);
+  });
+
+  test('a violation names its events, outlives thousands of later ones, and is resolved once they are acknowledged', async () => {
+    const first = await note('ada@people.test');
+    await check();
+    const second = await note('192.0.2.77 called');
+    for (let at = 0; at < 5; at += 1) await note('nothing');
+    await check();
+    await check();
+    const [violation] = await violations();
+    const id = violation!.violation_id;
+    expect(violation).toMatchObject({
+      state: 'open',
+      exception_count: 2,
+      events: {
+        unacknowledged: 2,
+        last_seq: second,
+        first: [
+          { seq: first, type: 'test.noted' },
+          { seq: second, type: 'test.noted' },
+        ],
+      },
+    });
+    expect(JSON.stringify(violation)).not.toMatch(/people[.]test|192[.]0/);
+    expect(await acknowledge(id, first)).toMatchObject({ events: { unacknowledged: 1 } });
+    await check();
+    expect(await violations()).toMatchObject([{ state: 'open', exception_count: 1 }]);
+    expect(await acknowledge(id, second)).toMatchObject({ events: null });
+    expect(await acknowledge(id, second)).toMatchObject({ events: null });
+    await check();
+    expect(await violations()).toMatchObject([{ state: 'resolved' }]);
+    expect(await eventsOf(id)).toEqual(['open', 'acknowledged', 'acknowledged', 'resolved']);
+    await expect(acknowledge(id, second)).rejects.toMatchObject({ code: 'violation_resolved' });
+  });
+
+  test('a newer probe reads the log from its beginning, and finds nothing twice', async () => {
+    const seq = await note('ada@people.test');
+    await check();
+    await acknowledge((await violations())[0]!.violation_id, seq);
+    await harness.raw('UPDATE compliance_log_reads SET probe_version = 1');
+    await check();
+    expect(await violations()).toMatchObject([{ state: 'resolved' }]);
+  });
+
+  test('two workers that read the same events name them once', async () => {
+    await note('ada@people.test');
+    await Promise.all([check(), check()]);
+    await check();
+    expect(await violations()).toMatchObject([{ events: { unacknowledged: 1 } }]);
+  });
+
+  test('it reads on from where it stopped: an event that was read is not read again', async () => {
+    const seq = await note('clean');
+    await check();
+    await harness.pastTriggers(`UPDATE audit_events SET detail = '{"note":"ada@people.test"}' WHERE seq = ${seq}`);
+    await check();
+    expect(await violations()).toEqual([]);
+    await note('ada@people.test');
+    await check();
+    expect(await violations()).toMatchObject([{ exception_count: 1 }]);
+  });
 });

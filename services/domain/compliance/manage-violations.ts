@@ -1,14 +1,14 @@
-import type { z } from 'zod';
 import { recordEvent } from '../audit/record-event.ts';
+import { actorNameOf } from '../authority/names.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
-import { actorNameOf } from './actor-name.ts';
 import { violationChanged } from './audit-events.ts';
-import type { violationView } from './contract.ts';
 import type { MachineControl } from './control.ts';
 import { isRed, type ViolationState } from './control-shapes.ts';
 import { violationResolved, violationUnknown } from './errors.ts';
+import { readOpenFindings } from './findings.store.ts';
 import type { CheckResult } from './run-check.ts';
+import { type ViolationView, viewOf, viewWithEvents } from './violation-view.ts';
 import {
   changeViolationRow,
   lockViolation,
@@ -18,26 +18,8 @@ import {
   type ViolationRow,
 } from './violations.store.ts';
 
-export type ViolationView = z.output<typeof violationView>;
-
 /** Days until a violation is due, unless a person says otherwise. */
 const DUE_DAYS = { required: 14, addressable: 30 } as const;
-
-const viewOf = (row: ViolationRow): ViolationView => ({
-  violation_id: row.id,
-  control_id: row.control,
-  state: row.state,
-  exception_count: row.exceptionCount,
-  detail: row.detail,
-  owner: row.owner,
-  opened_at: row.openedAt,
-  due_at: row.dueAt,
-  overdue: row.isOverdue,
-  reason: row.reason,
-  changed_by: row.changedBy,
-  changed_at: row.changedAt,
-  resolved_at: row.resolvedAt,
-});
 
 const record = (tx: Tx, caller: Caller, row: ViolationRow, detail: object = {}): Promise<void> =>
   recordEvent(tx, caller, violationChanged, {
@@ -91,7 +73,11 @@ export async function listViolations(
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await readViolationsPage(sql, input, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ openedAt, id }) => [openedAt, id]);
-  return { items: items.map(viewOf), next };
+  const findings = await readOpenFindings(
+    sql,
+    items.map(({ id }) => id),
+  );
+  return { items: items.map((row) => viewOf(row, findings)), next };
 }
 
 export type ViolationChange = {
@@ -123,6 +109,6 @@ export async function changeViolation(
       by: actorNameOf(caller),
     });
     await record(tx, caller, row, { reason, ...(row.owner === null ? {} : { owner: row.owner }) });
-    return viewOf(row);
+    return viewWithEvents(tx, row);
   });
 }

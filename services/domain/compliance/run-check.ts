@@ -16,6 +16,8 @@ export type CheckResult = {
   /** Canonical JSON (RFC 8785) of the observed facts, and the SHA-256 of its bytes, in hex. */
   readonly observed: string;
   readonly observedSha256: string;
+  /** As in the observation. */
+  readonly readOn: Observation['readOn'];
   readonly startedAtMs: number;
   readonly endedAtMs: number;
 };
@@ -44,6 +46,7 @@ export async function runCheck(
       exceptionCount: observation.exceptionCount ?? observation.exceptions.length,
       observed,
       observedSha256: createHash('sha256').update(observed).digest('hex'),
+      readOn: observation.readOn,
       startedAtMs,
       endedAtMs: ports.clock.now(),
     };

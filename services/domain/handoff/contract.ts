@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, REFUSALS, reads } from '../access/admin-shapes.ts';
@@ -6,17 +7,19 @@ import { handoffUnknown } from './errors.ts';
 
 const TAG = 'Hand-off';
 
-export const deadLetterView = z.object({
-  delivery_id: z.uuid(),
-  /** Name of the endpoint in HANDOFF_ENDPOINTS. */
-  endpoint: z.string(),
-  /** Of the event in the sealed log. */
-  seq: z.int(),
-  attempts: z.int(),
-  /** Code of the last failure: `http_` and a status, or an error of the network. */
-  failure: z.string(),
-  failed_at: z.iso.datetime(),
-});
+export const deadLetterView = z
+  .object({
+    delivery_id: z.uuid(),
+    /** Name of the endpoint in HANDOFF_ENDPOINTS. */
+    endpoint: z.string(),
+    /** Of the event in the sealed log. */
+    seq: z.int(),
+    attempts: z.int(),
+    /** Code of the last failure: `http_` and a status, or an error of the network. */
+    failure: z.string(),
+    failed_at: z.iso.datetime(),
+  })
+  .register(componentNames, { id: 'DeadLetter' });
 export type DeadLetterView = z.output<typeof deadLetterView>;
 
 export const listHandoffDeadLettersEndpoint = defineEndpoint({

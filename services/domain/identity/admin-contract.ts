@@ -1,8 +1,10 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { anyRoleName, bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '../access/admin-shapes.ts';
-import { rightsExceeded, roleUnknown } from '../access/errors.ts';
+import { roleSelfGrant, roleUnknown } from '../access/errors.ts';
+import { rightsExceeded } from '../authority/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { lastAdmin, sessionUnknown } from './errors.ts';
 import { factorsAbsent } from './factors/factors-errors.ts';
@@ -12,41 +14,45 @@ const SESSIONS = 'Sessions';
 const MANAGING = [...REFUSALS, stepUpRequired, userUnknown] as const;
 const identifier = text(255);
 const instant = z.iso.datetime({ offset: true }).max(40);
-const accountShape = z.object({
-  id: z.string(),
-  email: z.string(),
-  name: z.string().nullable(),
-  email_verified_at: z.string().nullable(),
-  roles: z.array(z.string()),
-  disabled_at: z.string().nullable(),
-  created_at: z.string(),
-  updated_at: z.string(),
-});
-export const accountDetailShape = accountShape.extend({
-  /** Roles of a pending invitation, granted when it is accepted. */
-  invited_roles: z.array(z.string()),
-  /** Live browser sessions. */
-  sessions: z.int(),
-  /** Live token families, with a browser session or without. */
-  logins: z.int(),
-  last_login_at: z.string().nullable(),
-  /** Null if the account never had a password. */
-  password_changed_at: z.string().nullable(),
-  /** Consecutive wrong passwords from unknown devices. */
-  failed_logins: z.int(),
-  /**
-   * Until this time, passwords from unknown devices are refused without verification. Null unless a timed lock is
-   * active.
-   */
-  locked_until: z.string().nullable(),
-  /**
-   * Passwords from unknown devices are refused until a passkey, a mailed code, a known device or an administrator (POST
-   * …/unlock) unlocks the account.
-   */
-  password_closed: z.boolean(),
-  /** Factors other than the password. */
-  factors: z.object({ totp: z.boolean(), passkeys: z.int(), recovery_codes_left: z.int() }),
-});
+const accountShape = z
+  .object({
+    id: z.string(),
+    email: z.string(),
+    name: z.string().nullable(),
+    email_verified_at: z.string().nullable(),
+    roles: z.array(z.string()),
+    disabled_at: z.string().nullable(),
+    created_at: z.string(),
+    updated_at: z.string(),
+  })
+  .register(componentNames, { id: 'Account' });
+export const accountDetailShape = accountShape
+  .extend({
+    /** Roles of a pending invitation, granted when it is accepted. */
+    invited_roles: z.array(z.string()),
+    /** Live browser sessions. */
+    sessions: z.int(),
+    /** Live token families, with a browser session or without. */
+    logins: z.int(),
+    last_login_at: z.string().nullable(),
+    /** Null if the account never had a password. */
+    password_changed_at: z.string().nullable(),
+    /** Consecutive wrong passwords from unknown devices. */
+    failed_logins: z.int(),
+    /**
+     * Until this time, passwords from unknown devices are refused without verification. Null unless a timed lock is
+     * active.
+     */
+    locked_until: z.string().nullable(),
+    /**
+     * Passwords from unknown devices are refused until a passkey, a mailed code, a known device or an administrator (POST
+     * …/unlock) unlocks the account.
+     */
+    password_closed: z.boolean(),
+    /** Factors other than the password. */
+    factors: z.object({ totp: z.boolean(), passkeys: z.int(), recovery_codes_left: z.int() }),
+  })
+  .register(componentNames, { id: 'AccountDetail' });
 export type AccountView = z.output<typeof accountShape>;
 export type AccountDetailView = z.output<typeof accountDetailShape>;
 
@@ -82,6 +88,54 @@ export const readUserEndpoint = defineEndpoint({
   auth: reads('users:read'),
   params: byUser,
   responses: { 200: accountDetailShape },
+  errors: [...REFUSALS, userUnknown],
+});
+
+/** In the order of their weight: the first that applies is the answer. */
+const SIGN_IN_CAUSES = [
+  'disabled',
+  'invited',
+  'email_unverified',
+  'password_closed',
+  'password_locked',
+  'no_sign_in_method',
+  'second_factor_spent',
+  'second_factor_locked',
+  'no_password',
+  'second_factor_missing',
+  'session_limit',
+  'nothing',
+] as const;
+const causeShape = z
+  .object({
+    cause: z.enum(SIGN_IN_CAUSES),
+    /** Whether it refuses a sign-in, or only explains what the user sees. */
+    refuses: z.boolean(),
+    /** One sentence about the account. */
+    sentence: z.string(),
+    /** The command that helps, or what the user can do. */
+    fix: z.string(),
+  })
+  .register(componentNames, { id: 'SignInCause' });
+export type SignInCause = z.output<typeof causeShape>;
+const explanationShape = causeShape
+  .extend({
+    user_id: z.string(),
+    /** Other causes that apply, by weight. */
+    also: z.array(causeShape),
+  })
+  .register(componentNames, { id: 'SignInExplanation' });
+export type SignInExplanation = z.output<typeof explanationShape>;
+
+export const explainSignInEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/users/{user_id}/why',
+  operation: 'explainSignIn',
+  summary: 'Explain why a user cannot sign in, with the command that helps',
+  tag: USERS,
+  auth: reads('users:read'),
+  params: byUser,
+  responses: { 200: explanationShape },
   errors: [...REFUSALS, userUnknown],
 });
 
@@ -143,7 +197,7 @@ export const grantRoleEndpoint = defineEndpoint({
   params: byUserAndRole,
   body: bodyReason,
   responses: { 200: accountDetailShape },
-  errors: [...MANAGING, rightsExceeded, roleUnknown],
+  errors: [...MANAGING, rightsExceeded, roleSelfGrant, roleUnknown],
 });
 
 export const removeRoleEndpoint = defineEndpoint({
@@ -165,6 +219,7 @@ export const endUserSessionsEndpoint = defineEndpoint({
   operation: 'endUserSessions',
   summary: 'End every session, token family and token of a user',
   tag: SESSIONS,
+  storeMs: PROMPT_MS,
   auth: manages('sessions:manage'),
   params: byUser,
   body: bodyReason,
@@ -172,26 +227,28 @@ export const endUserSessionsEndpoint = defineEndpoint({
   errors: MANAGING,
 });
 
-const liveSessionShape = z.object({
-  id: z.string(),
-  user_id: z.string(),
-  created_at: z.string(),
-  expires_at: z.string(),
-  ip_address: z.string().nullable(),
-  user_agent: z.string().nullable(),
-  /** The live token families of the session, one for each client that signed in with it. */
-  logins: z.array(
-    z.object({
-      family_id: z.string(),
-      client_id: z.string(),
-      scope: z.string(),
-      device: z.record(z.string(), z.unknown()),
-      created_at: z.string(),
-      refreshed_at: z.string(),
-      expires_at: z.string(),
-    }),
-  ),
-});
+const liveSessionShape = z
+  .object({
+    id: z.string(),
+    user_id: z.string(),
+    created_at: z.string(),
+    expires_at: z.string(),
+    ip_address: z.string().nullable(),
+    user_agent: z.string().nullable(),
+    /** The live token families of the session, one for each client that signed in with it. */
+    logins: z.array(
+      z.object({
+        family_id: z.string(),
+        client_id: z.string(),
+        scope: z.string(),
+        device: z.record(z.string(), z.unknown()),
+        created_at: z.string(),
+        refreshed_at: z.string(),
+        expires_at: z.string(),
+      }),
+    ),
+  })
+  .register(componentNames, { id: 'LiveSession' });
 export type LiveSessionView = z.output<typeof liveSessionShape>;
 
 const bySession = z.strictObject({ session_id: identifier });
@@ -214,6 +271,7 @@ export const endSessionEndpoint = defineEndpoint({
   operation: 'endSession',
   summary: 'End a session with its token families and tokens',
   tag: SESSIONS,
+  storeMs: PROMPT_MS,
   auth: manages('sessions:manage'),
   params: bySession,
   query: z.strictObject({ reason }),
@@ -221,7 +279,7 @@ export const endSessionEndpoint = defineEndpoint({
   errors: [...REFUSALS, stepUpRequired, sessionUnknown],
 });
 
-const OWN = { accepts: ['bearer', 'session'] } as const;
+const OWN = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
 
 export const listOwnSessionsEndpoint = defineEndpoint({
   method: 'GET',
@@ -247,6 +305,7 @@ export const endOwnSessionEndpoint = defineEndpoint({
   summary: 'End one of the caller’s sessions with its token families and tokens',
   tag: SESSIONS,
   auth: OWN,
+  storeMs: PROMPT_MS,
   params: bySession,
   responses: { 204: null },
   errors: [...REFUSALS, sessionUnknown],

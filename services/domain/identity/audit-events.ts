@@ -59,6 +59,14 @@ export const sessionCreated = defineAuditEvent({
   meaning: 'A browser session began.',
 });
 
+export const sessionRenewed = defineAuditEvent({
+  type: 'session.renewed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'The user of a browser session authenticated again (a sign-in or a step-up; `reason` says which). The session and its token families go on; only its cookie changed.',
+});
+
 export const sessionEnded = defineAuditEvent({
   type: 'session.ended',
   durability: 'durable',
@@ -135,7 +143,7 @@ export const userSteppedUp = defineAuditEvent({
   type: 'user.stepped_up',
   durability: 'durable',
   outcomes: ['ok', 'refused'],
-  meaning: 'A signed-in user authenticated again (step-up). A new session replaced the previous one.',
+  meaning: 'A signed-in user authenticated again (step-up). The session goes on with a new cookie.',
 });
 
 export const factorRenamed = defineAuditEvent({

@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import {
+  directoryStale,
   idempotencyKeyReused,
   originRefused,
   requestInvalid,
@@ -25,31 +27,39 @@ export const passwordShape = z.string().max(4_096);
 export const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
 export const nameShape = z.string().max(128).regex(NO_CONTROLS);
 
-export const userShape = z.object({
-  id: z.string(),
-  email: z.string(),
-  emailVerified: z.boolean(),
-  name: z.string().nullable(),
-  image: z.string().nullable(),
-  createdAt: z.string(),
-  updatedAt: z.string(),
-});
+export const userShape = z
+  .object({
+    id: z.string(),
+    email: z.string(),
+    emailVerified: z.boolean(),
+    name: z.string().nullable(),
+    image: z.string().nullable(),
+    createdAt: z.string(),
+    updatedAt: z.string(),
+  })
+  .register(componentNames, { id: 'User' });
 
 /** Better Auth's session without its token, which only the cookie carries. */
-export const sessionShape = z.object({
-  id: z.string(),
-  userId: z.string(),
-  expiresAt: z.string(),
-  createdAt: z.string(),
-  updatedAt: z.string(),
-  ipAddress: z.string().nullable(),
-  userAgent: z.string().nullable(),
-});
+export const sessionShape = z
+  .object({
+    id: z.string(),
+    userId: z.string(),
+    expiresAt: z.string(),
+    createdAt: z.string(),
+    updatedAt: z.string(),
+    ipAddress: z.string().nullable(),
+    userAgent: z.string().nullable(),
+  })
+  .register(componentNames, { id: 'Session' });
 
-export const signInShape = z.object({ user: userShape, session: sessionShape, tokens: tokenPair });
+export const signInShape = z
+  .object({ user: userShape, session: sessionShape, tokens: tokenPair })
+  .register(componentNames, { id: 'SignIn' });
 const sessionAnswer = z.object({ user: userShape, session: sessionShape });
 
-const verificationRequired = z.object({ status: z.literal('verification_required') });
+const verificationRequired = z
+  .object({ status: z.literal('verification_required') })
+  .register(componentNames, { id: 'VerificationRequired' });
 
 export type UserView = z.output<typeof userShape>;
 export type SessionView = z.output<typeof sessionShape>;
@@ -81,6 +91,7 @@ export const signUpEndpoint = defineEndpoint({
     originRefused,
     hashingBusy,
     storeUnavailable,
+    directoryStale,
   ],
 });
 
@@ -92,6 +103,7 @@ export const signInEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
+  storeMs: PROMPT_MS,
   body: signInBody,
   responses: { 200: signInShape },
   errors: [
@@ -103,6 +115,7 @@ export const signInEndpoint = defineEndpoint({
     originRefused,
     hashingBusy,
     storeUnavailable,
+    directoryStale,
   ],
 });
 
@@ -112,7 +125,8 @@ export const signOutEndpoint = defineEndpoint({
   operation: 'signOut',
   summary: 'End the session with its token families and access tokens',
   tag: TAG,
-  auth: { accepts: ['session'] },
+  auth: { accepts: ['session'], for: 'person', subject: 'own' },
+  storeMs: PROMPT_MS,
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.object({ success: z.literal(true) }) },
@@ -123,9 +137,9 @@ export const readSessionEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/session',
   operation: 'readSession',
-  summary: 'Read the user and session of the cookie',
+  summary: 'Read the user and session of the cookie; 401 without a session',
   tag: TAG,
   auth: 'public',
   responses: { 200: sessionAnswer },
-  errors: [unauthenticated, storeUnavailable],
+  errors: [unauthenticated, storeUnavailable, directoryStale],
 });

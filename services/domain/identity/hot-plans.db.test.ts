@@ -52,7 +52,7 @@ beforeAll(async () => {
     `INSERT INTO login_failures (key) SELECT 'account:' || i FROM generate_series(1, ${ROWS}) i`,
     `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) SELECT sha256(i::text::bytea), sha256('x'), now() + interval '1 day' FROM generate_series(1, ${ROWS}) i`,
     `INSERT INTO roles (name, description) SELECT 'r' || i, '' FROM generate_series(1, ${ROWS / 20}) i`,
-    `INSERT INTO role_permissions (role, permission) SELECT 'r' || i, p.name FROM generate_series(1, ${ROWS / 20}) i, permissions p`,
+    `INSERT INTO role_permissions (role, permission) SELECT 'r' || i, p.name FROM generate_series(1, ${ROWS / 200}) i, permissions p`,
   ])
     await client.query(statement);
   await client.query('ANALYZE');

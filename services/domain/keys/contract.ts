@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { ASYMMETRIC_ALGORITHMS } from './algorithm-shapes.ts';
@@ -8,30 +9,34 @@ const TAG = 'Keys';
 
 const instant = z.iso.datetime();
 
-const publicJwk = z.object({
-  kty: z.enum(['RSA', 'EC', 'OKP']),
-  use: z.literal('sig'),
-  alg: z.enum(ASYMMETRIC_ALGORITHMS),
-  kid: z.string(),
-  n: z.string().optional(),
-  e: z.string().optional(),
-  crv: z.string().optional(),
-  x: z.string().optional(),
-  y: z.string().optional(),
-});
+const publicJwk = z
+  .object({
+    kty: z.enum(['RSA', 'EC', 'OKP']),
+    use: z.literal('sig'),
+    alg: z.enum(ASYMMETRIC_ALGORITHMS),
+    kid: z.string(),
+    n: z.string().optional(),
+    e: z.string().optional(),
+    crv: z.string().optional(),
+    x: z.string().optional(),
+    y: z.string().optional(),
+  })
+  .register(componentNames, { id: 'PublicJwk' });
 
-export const keyView = z.object({
-  kid: z.string(),
-  alg: z.enum([...ASYMMETRIC_ALGORITHMS, 'HS256']),
-  purpose: z.string(),
-  state: z.enum(['pending', 'active', 'retiring', 'retired', 'compromised']),
-  published_at: instant,
-  activates_at: instant,
-  signs_until: instant.nullable(),
-  leaves_at: instant.nullable(),
-  compromised_at: instant.nullable(),
-  compromise_reason: z.string().nullable(),
-});
+export const keyView = z
+  .object({
+    kid: z.string(),
+    alg: z.enum([...ASYMMETRIC_ALGORITHMS, 'HS256']),
+    purpose: z.string(),
+    state: z.enum(['pending', 'active', 'retiring', 'retired', 'compromised']),
+    published_at: instant,
+    activates_at: instant,
+    signs_until: instant.nullable(),
+    leaves_at: instant.nullable(),
+    compromised_at: instant.nullable(),
+    compromise_reason: z.string().nullable(),
+  })
+  .register(componentNames, { id: 'SigningKey' });
 
 /** RFC 7517 §5. `Cache-Control` is the use-case's: its max-age is jittered. */
 export const readJwksEndpoint = defineEndpoint({
@@ -53,13 +58,17 @@ export const readJwksAliasEndpoint = defineEndpoint({
   operation: 'readJwksAlias',
 });
 
+const credentials = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'any' } as const;
+const reader = { ...credentials, permission: 'keys:read' } as const;
+const manager = { ...credentials, permission: 'keys:manage', stepUp: true } as const;
+
 export const listKeysEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/keys',
   operation: 'listKeys',
   summary: 'List every key with its state and times',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:read' },
+  auth: reader,
   responses: { 200: z.object({ keys: z.array(keyView) }) },
   errors: [unauthenticated, permissionMissing, signingUnavailable],
 });
@@ -70,7 +79,7 @@ export const rotateKeysEndpoint = defineEndpoint({
   operation: 'rotateSigningKeys',
   summary: 'Publish the next signing key now; it signs after the hold period',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage', stepUp: true },
+  auth: manager,
   /** By default the keys of JWT_ALGORITHM; another algorithm has keys of its own, which rotate by themselves. */
   body: z.strictObject({ algorithm: z.enum(ASYMMETRIC_ALGORITHMS).optional() }),
   bodyOptional: true,
@@ -85,7 +94,7 @@ export const compromiseKeyEndpoint = defineEndpoint({
   operation: 'compromiseKey',
   summary: 'Revoke a compromised key: its tokens are rejected and another key signs immediately',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'keys:manage', stepUp: true },
+  auth: manager,
   params: z.strictObject({ kid: z.string().regex(/^[\w-]{1,128}$/) }),
   // PostgreSQL stores neither NUL nor lone surrogates.
   body: z.strictObject({

@@ -17,5 +17,6 @@ export const keyRow = (kid: string, changes: Partial<KeyRow> = {}): KeyRow => ({
   longestTokenSeconds: 900,
   compromisedAt: null,
   compromiseReason: null,
+  rotationNote: null,
   ...changes,
 });

@@ -3,7 +3,12 @@ import type { Sql } from '../ports.ts';
 import type { SealedKey } from './key-material.ts';
 import { type KeyPolicy, type KeyTimes, LOG_PURPOSE } from './key-timeline.ts';
 
-export type KeyRow = SealedKey & KeyTimes & { readonly compromiseReason: string | null };
+export type KeyRow = SealedKey &
+  KeyTimes & {
+    readonly compromiseReason: string | null;
+    /** Signed note of the audit log's key before this one; null for every other key. */
+    readonly rotationNote: string | null;
+  };
 export type SecretRow = {
   readonly purpose: string;
   readonly version: number;
@@ -19,7 +24,8 @@ const at = (parameter: string): string => `to_timestamp(${parameter}::bigint::nu
 
 const KEY_COLUMNS = `id AS kid, purpose, alg, "publicKey", "privateKey" AS "sealedPrivateKey", ${ms('"createdAt"')} AS "publishedAt",
   ${ms('lower(signs)')} AS "signsFrom", ${ms('upper(signs)')} AS "signsUntil", ${ms('"expiresAt"')} AS "leavesAt",
-  longest_token_seconds AS "longestTokenSeconds", ${ms('compromised_at')} AS "compromisedAt", compromise_reason AS "compromiseReason"`;
+  longest_token_seconds AS "longestTokenSeconds", ${ms('compromised_at')} AS "compromisedAt", compromise_reason AS "compromiseReason",
+  rotation_note AS "rotationNote"`;
 
 /** One key writer at a time, across all copies and command lines; released at commit. */
 const keysLock = defineStatement('keysLock', 'SELECT pg_advisory_xact_lock(72707370)');
@@ -63,6 +69,11 @@ const keyCompromise = defineStatement(
 const keyPrivatePartDestroy = defineStatement(
   'keyPrivatePartDestroy',
   `UPDATE jwks SET "privateKey" = '' WHERE id = $1`,
+);
+/** A note is written once. */
+const keyRotationNoteSet = defineStatement(
+  'keyRotationNoteSet',
+  'UPDATE jwks SET rotation_note = $2 WHERE id = $1 AND rotation_note IS NULL',
 );
 /** Leaves out the audit log's keys: they verify old proofs for as long as such proofs exist. */
 const keyHistoryDelete = defineStatement(
@@ -156,6 +167,10 @@ export async function markCompromised(
 
 export async function destroyPrivatePart(tx: Sql, kid: string): Promise<void> {
   await tx.query(keyPrivatePartDestroy, [kid]);
+}
+
+export async function setRotationNote(tx: Sql, kid: string, note: string): Promise<void> {
+  await tx.query(keyRotationNoteSet, [kid, note]);
 }
 
 export async function deleteKeyHistory(tx: Sql): Promise<void> {

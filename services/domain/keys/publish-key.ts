@@ -1,5 +1,5 @@
 import { recordEvent } from '../audit/record-event.ts';
-import type { Caller, Tx, Vault } from '../ports.ts';
+import type { Caller, Sql, Tx, Vault } from '../ports.ts';
 import { keyPublished } from './audit-events.ts';
 import { openSealed, type SealedKey } from './key-material.ts';
 import type { KeyPolicy } from './key-timeline.ts';
@@ -30,7 +30,7 @@ export async function publishKey(tx: Tx, key: SealedKey, publication: Publicatio
  * Checks the key-encryption key: a writer with another one would leave rows that no copy can open.
  * @throws KeyMaterialError before anything is written
  */
-export async function assertVaultFits(tx: Tx, vault: Vault): Promise<void> {
-  const known = (await readSecrets(tx)).find((secret) => secret.sealed !== '');
+export async function assertVaultFits(sql: Sql, vault: Vault): Promise<void> {
+  const known = (await readSecrets(sql)).find((secret) => secret.sealed !== '');
   if (known) openSealed(vault, known.sealed, serverSecretContext(known.purpose, known.version)).fill(0);
 }

@@ -1,7 +1,8 @@
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { limitNameOf } from '../authority/names.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { createThrottle, nameOfCaller } from '../shared/throttle.ts';
+import { createThrottle } from '../shared/throttle.ts';
 import { limitBypassed } from './audit-events.ts';
 import type { LimitBucket } from './buckets.ts';
 
@@ -29,5 +30,5 @@ export function createBypass(
     );
 
   return (caller, bucket, rateClass) =>
-    once(`${bucket.name} ${nameOfCaller(caller)}`, () => record(caller, bucket, rateClass));
+    once(`${bucket.name} ${limitNameOf(caller)}`, () => record(caller, bucket, rateClass));
 }

@@ -1,6 +1,9 @@
 import { rateLimitBypasses, rateLimitRefusals } from '#observability/metrics/limits.ts';
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import { rateLimited } from '#services/platform/errors.ts';
+import { type AgentCaller, type ClientCaller, clientOf, isVettedClient, userOf } from '../authority/callers.ts';
+import { actorIdOf } from '../authority/names.ts';
+import { holds } from '../authority/permissions.ts';
 import type { Caller, RateCounters } from '../ports.ts';
 import type { LimitBucket, LimitBuckets } from './buckets.ts';
 import { type BypassPorts, createBypass } from './bypass-limit.ts';
@@ -52,12 +55,6 @@ export type RequestLimits = {
 export type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
 const BYPASS = 'limits:bypass';
 
-const isVettedClient = (caller: Caller | null): caller is Caller & { kind: 'client' } =>
-  caller?.kind === 'client' && caller.isVetted;
-
-const hasBypass = (caller: Caller | null): caller is Caller =>
-  caller !== null && (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has(BYPASS);
-
 function refuse(refused: Counted, counted: readonly Counted[], rateClass: RateClass): never {
   rateLimitRefusals.add(1, { level: refused.bucket.level, class: rateClass });
   throw rateLimited(refusalOf(refused, counted));
@@ -85,7 +82,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
   ): Promise<void> {
     const refused = usedUp(counted);
     if (refused === undefined) return;
-    if (!hasBypass(caller) || !(await bypass(caller, refused.bucket, rateClass)))
+    if (caller === null || !holds(caller, BYPASS) || !(await bypass(caller, refused.bucket, rateClass)))
       refuse(refused, [...before, ...counted], rateClass);
     rateLimitBypasses.add(1, { level: refused.bucket.level });
   }
@@ -94,12 +91,12 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
   async function passUsedUp(request: ArrivedRequest, counted: readonly Counted[]): Promise<Admission> {
     const { rateClass } = request;
     const caller = request.identify();
-    if (isVettedClient(caller)) return admitClient(caller, rateClass);
+    if (caller !== null && isVettedClient(caller)) return admitClient(caller, rateClass);
     await pass(counted, rateClass, caller);
     return { counted, isClientCounted: false };
   }
 
-  function admitClient(caller: Caller & { kind: 'client' }, rateClass: RateClass): Admission | Promise<Admission> {
+  function admitClient(caller: ClientCaller | AgentCaller, rateClass: RateClass): Admission | Promise<Admission> {
     const counted = [here(buckets.byClient[rateClass], caller.clientId)];
     const admission = { counted, isClientCounted: true };
     const together = (): Admission | Promise<Admission> => {
@@ -147,7 +144,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
       }
       if (request.namesClient) {
         const caller = request.identify();
-        if (isVettedClient(caller)) return admitClient(caller, request.rateClass);
+        if (caller !== null && isVettedClient(caller)) return admitClient(caller, request.rateClass);
       }
       // In memory and first: requests of an address beyond its share cost no Redis command.
       const share = [here(buckets.addressSecond, prefix)];
@@ -160,7 +157,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     admitCaller(caller, rateClass, before) {
       const bucket = bucketOfCaller(caller, rateClass, before);
       if (bucket === null) return null;
-      const key = caller.kind === 'user' ? caller.userId : (caller as { clientId: string }).clientId;
+      const key = actorIdOf(caller) as string;
       return (async () => {
         const own = bucket.counting === 'shared' ? await shared(bucket, key) : here(bucket, key);
         await pass([own], rateClass, caller, before.counted);
@@ -179,7 +176,8 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
   }
 
   function bucketOfCaller(caller: Caller, rateClass: RateClass, before: Admission): LimitBucket | null {
-    if (caller.kind === 'user') return buckets.byUser(rateClass, caller.roles ?? []);
-    return caller.kind === 'client' && !before.isClientCounted ? buckets.byClient[rateClass] : null;
+    const user = userOf(caller);
+    if (user !== null) return buckets.byUser(rateClass, user.roles ?? []);
+    return clientOf(caller) !== null && !before.isClientCounted ? buckets.byClient[rateClass] : null;
   }
 }

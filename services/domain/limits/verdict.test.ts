@@ -62,3 +62,8 @@ test('RateLimitResult reflects the count', () => {
   });
   expect(resultOf(counted('user', 301, 300, 12_000), 1_000)).toMatchObject({ allowed: false, remaining: 0 });
 });
+
+test('resetAt is the whole millisecond by which the window has ended', () => {
+  // Windows are measured on a clock with fractions of milliseconds.
+  expect(resultOf(counted('user', 1, 300, 12_000.25), 1_000).resetAt).toBe(13_001);
+});

@@ -7,7 +7,7 @@ export type RateLimitResult = {
   readonly limit: number;
   /** Requests left in the window. */
   readonly remaining: number;
-  /** Unix milliseconds at which the window ends. */
+  /** Unix milliseconds by which the window has ended; a whole number. */
   readonly resetAt: number;
 };
 
@@ -32,7 +32,7 @@ export const resultOf = (counted: Counted, now: number): RateLimitResult => ({
   allowed: !isOver(counted),
   limit: counted.bucket.limit,
   remaining: remainingOf(counted),
-  resetAt: now + counted.count.resetMs,
+  resetAt: Math.ceil(now + counted.count.resetMs),
 });
 
 const policyOf = ({ bucket: { name, limit, windowSeconds } }: Counted): string =>

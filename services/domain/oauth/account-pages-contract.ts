@@ -9,6 +9,7 @@ import {
   unlockAccountEndpoint,
   verifyEmailEndpoint,
 } from '../identity/accounts/account-contract.ts';
+import { passwordRequired } from '../identity/accounts/account-errors.ts';
 import { acceptInvitationEndpoint } from '../identity/accounts/invitation-contract.ts';
 import { NO_CONTROLS, nameShape, passwordShape, signUpEndpoint } from '../identity/contract.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
@@ -18,8 +19,14 @@ const TAG = 'Accounts';
 const next = z.string().max(8_192);
 /** An address as typed; the page answers an incomplete one with advice. */
 const email = z.string().max(254).regex(NO_CONTROLS);
-// A code has 43 characters; the bound tolerates characters that a mail program adds.
-const token = z.string().max(128);
+/** The code of a link, or empty, and then the code that was typed with the address that it was sent to. */
+const mailedCode = {
+  // A code has 43 characters; the bound tolerates characters that a mail program adds.
+  token: z.string().max(128),
+  email: email.optional(),
+  code: z.string().max(128).optional(),
+  next: next.optional(),
+};
 
 const shown = {
   method: 'GET',
@@ -55,6 +62,14 @@ export const sendSignUpEndpoint = defineEndpoint({
   body: z.strictObject({ form_token: formToken, next, name: nameShape, email, password: passwordShape }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE, 409: PAGE },
   errors: [...signUpEndpoint.errors, stateRewound],
+});
+
+export const showCheckMailEndpoint = defineEndpoint({
+  ...shown,
+  path: '/account/check-mail',
+  operation: 'showCheckMail',
+  summary: 'Open the page on which a signed-in user enters the code of the verification mail',
+  responses: { ...shown.responses, 303: null },
 });
 
 export const showForgotPasswordEndpoint = defineEndpoint({
@@ -96,7 +111,7 @@ export const sendVerifyEmailEndpoint = defineEndpoint({
   summary: 'Submit the page of a verification link',
   body: z.strictObject({
     form_token: formToken,
-    token,
+    ...mailedCode,
     password: passwordShape.optional(),
     /** Page of an application to which the browser goes afterwards; any other address is left out. */
     callback_url: z.string().max(2_048).optional(),
@@ -110,8 +125,8 @@ export const sendResetPasswordEndpoint = defineEndpoint({
   path: '/account/reset-password',
   operation: 'sendResetPassword',
   summary: 'Submit the page of a password reset link',
-  body: z.strictObject({ form_token: formToken, token, password: passwordShape }),
-  errors: [...resetPasswordEndpoint.errors, stateRewound],
+  body: z.strictObject({ form_token: formToken, ...mailedCode, password: passwordShape.optional() }),
+  errors: [...resetPasswordEndpoint.errors, passwordRequired, stateRewound],
 });
 
 export const sendInvitationEndpoint = defineEndpoint({
@@ -119,8 +134,8 @@ export const sendInvitationEndpoint = defineEndpoint({
   path: '/account/accept-invitation',
   operation: 'sendInvitation',
   summary: 'Submit the page of an invitation link',
-  body: z.strictObject({ form_token: formToken, token, password: passwordShape }),
-  errors: [...acceptInvitationEndpoint.errors, stateRewound],
+  body: z.strictObject({ form_token: formToken, ...mailedCode, password: passwordShape.optional() }),
+  errors: [...acceptInvitationEndpoint.errors, passwordRequired, stateRewound],
 });
 
 export const sendUnlockEndpoint = defineEndpoint({
@@ -128,7 +143,7 @@ export const sendUnlockEndpoint = defineEndpoint({
   path: '/account/unlock',
   operation: 'sendUnlock',
   summary: 'Submit the page of an unlock link',
-  body: z.strictObject({ form_token: formToken, token }),
+  body: z.strictObject({ form_token: formToken, ...mailedCode }),
   errors: unlockAccountEndpoint.errors,
 });
 

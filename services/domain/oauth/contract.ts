@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { clientUnauthenticated, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { clientUnauthenticated, directoryStale, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy } from '../access/errors.ts';
 import { NO_CONTROLS, signInEndpoint } from '../identity/contract.ts';
@@ -44,7 +45,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   operation: 'grantToken',
   summary: 'Request tokens: codes, device codes, refresh tokens, client credentials, token exchange (RFC 6749 §3.2)',
   tag: TAG,
-  auth: { accepts: ['client'], optional: true },
+  auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'token',
   bodyType: 'form',
   body: z.looseObject({
@@ -120,7 +121,7 @@ export const authorizeEndpoint = defineEndpoint({
   method: 'GET',
   path: '/oauth2/authorize',
   operation: 'authorize',
-  summary: 'Authorize a client: shows a page, or redirects with code, state and iss (RFC 6749 §4.1, RFC 9207)',
+  summary: 'Authorize a client: shows a page, or sends code, state and iss to it (RFC 6749 §4.1, RFC 9207)',
   tag: TAG,
   auth: 'public',
   limit: 'read',
@@ -134,7 +135,9 @@ export const authorizeEndpoint = defineEndpoint({
     nonce: read('Value that is returned in the ID token.'),
     code_challenge: read('SHA-256 of the verifier, base64url (RFC 7636 §4.2).'),
     code_challenge_method: read('Must be `S256`.'),
-    response_mode: read('Must be `query`, if given.'),
+    response_mode: read(
+      '`query` (the default) or `form_post`, a page that posts the response to the redirect URI (OAuth 2.0 Form Post Response Mode).',
+    ),
     prompt: read('`none`, `login`, `consent`, `select_account` (OpenID Connect Core §3.1.2.1).'),
     max_age: read('Maximum age of the sign-in in seconds.'),
     login_hint: read('The email address to fill in on the sign-in page.'),
@@ -148,7 +151,7 @@ export const authorizeEndpoint = defineEndpoint({
     dpop_jkt: read('Thumbprint of the key to bind the code to (RFC 9449 §10).'),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [stateRewound, storeUnavailable, directoryStale],
 });
 
 /** OpenID Connect Core §3.1.2.1 requires both methods; the form has the same parameters as the URL. */
@@ -173,7 +176,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   operation: 'pushAuthorizationRequest',
   summary: 'Push an authorization request; the browser then sends the returned request_uri (RFC 9126)',
   tag: TAG,
-  auth: { accepts: ['client'], optional: true },
+  auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'write',
   bodyType: 'form',
   body: z.looseObject({
@@ -236,7 +239,7 @@ export const decideConsentEndpoint = defineEndpoint({
     scope: several(256, 100),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [stateRewound, storeUnavailable, directoryStale],
 });
 
 const next = z.string().max(8_192);
@@ -249,7 +252,10 @@ export const showLoginEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'read',
-  query: z.looseObject({ next: next.optional() }),
+  query: z.looseObject({
+    next: next.optional(),
+    another: z.literal('1').optional().meta({ description: 'To sign in with another account.' }),
+  }),
   responses: { 200: PAGE, 303: null, 400: PAGE },
   errors: [storeUnavailable],
 });
@@ -262,6 +268,7 @@ export const sendLoginEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
+  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
     form_token: formToken,
@@ -281,25 +288,30 @@ export const sendLoginCodeEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
+  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
     form_token: formToken,
     next,
     challenge: z.string().max(256),
     code: z.string().max(64),
+    /** The factors of the account, for the page to ask for them again. */
+    factors: z.string().max(64).optional(),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [...answerSecondFactorEndpoint.errors, stateRewound, storeUnavailable],
 });
 
-const userInfo = z.object({
-  sub: z.string(),
-  email: z.string().optional(),
-  email_verified: z.boolean().optional(),
-  name: z.string().optional(),
-  picture: z.string().optional(),
-  updated_at: z.int().optional(),
-});
+const userInfo = z
+  .object({
+    sub: z.string(),
+    email: z.string().optional(),
+    email_verified: z.boolean().optional(),
+    name: z.string().optional(),
+    picture: z.string().optional(),
+    updated_at: z.int().optional(),
+  })
+  .register(componentNames, { id: 'UserInfo' });
 
 export const readUserInfoEndpoint = defineEndpoint({
   method: 'GET',
@@ -307,7 +319,7 @@ export const readUserInfoEndpoint = defineEndpoint({
   operation: 'readUserInfo',
   summary: 'Get the claims of the user (OpenID Connect Core §5.3)',
   tag: TAG,
-  auth: { accepts: ['bearer'] },
+  auth: { accepts: ['bearer'], for: 'user', subject: 'own' },
   limit: 'read',
   responses: { 200: userInfo },
   errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
@@ -320,7 +332,7 @@ export const sendUserInfoEndpoint = defineEndpoint({
   operation: 'sendUserInfo',
   summary: 'Get the claims of the user by POST',
   tag: TAG,
-  auth: { accepts: ['bearer'] },
+  auth: { accepts: ['bearer'], for: 'user', subject: 'own' },
   limit: 'read',
   bodyType: 'form',
   body: z.looseObject({}),

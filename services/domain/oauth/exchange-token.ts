@@ -1,9 +1,10 @@
 import { tokensIssued } from '#observability/metrics/tokens.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
-import { auditRow } from '../audit/record-event.ts';
-import type { Caller } from '../ports.ts';
-import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
+import { lockAgent } from '../access/lock-agent.ts';
+import { type AuditDetail, auditRow, recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
+import { type AccessTokenClaims, signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
 import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
@@ -11,6 +12,7 @@ import { rememberToken } from '../tokens/refresh/family-token.ts';
 import type { HasStateConfirmation } from '../tokens/revocations/confirm-state.ts';
 import { assertMayIssue } from '../tokens/revocations/revocation-set.ts';
 import type { ValidatePorts } from '../tokens/verify/validate-token.ts';
+import { subjectTokenInvalid } from './errors.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
 
 const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';
@@ -25,7 +27,7 @@ export type ExchangeTokenInput = ExchangeTerms & {
   readonly hasActorToken: boolean;
 };
 
-export type ExchangeTokenPorts = ClientTokenPorts & ValidatePorts & HasStateConfirmation;
+export type ExchangeTokenPorts = ClientTokenPorts & ValidatePorts & HasStateConfirmation & Pick<Ports, 'transact'>;
 
 /** RFC 8693 §2.2.1. */
 export type ExchangedToken = {
@@ -75,22 +77,22 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
   assertForm(input);
   const subject = await subjectOf(ports, client, input.subjectToken as string);
   const claims = exchangedClaims(ports, client, subject, input);
+  const issued = {
+    outcome: 'ok',
+    target: { kind: 'token', id: claims.jti },
+    detail: {
+      grant: 'token_exchange',
+      user_id: claims.sub,
+      of: subject.jti,
+      audience: claims.aud,
+      scope: claims.scope,
+    },
+    eventId: claims.jti,
+  } as const;
+  if (client.agent !== null) await recordForOwner(ports, client.clientId, subject, issued, caller);
   const minted = await signAccessToken(ports, claims);
   rememberToken(ports, minted, caller);
-  await ports.clientTokenLog.submit(
-    auditRow(caller, tokenIssued, {
-      outcome: 'ok',
-      target: { kind: 'token', id: claims.jti },
-      detail: {
-        grant: 'token_exchange',
-        user_id: claims.sub,
-        of: subject.jti,
-        audience: claims.aud,
-        scope: claims.scope,
-      },
-      eventId: claims.jti,
-    }),
-  );
+  if (client.agent === null) await ports.clientTokenLog.submit(auditRow(caller, tokenIssued, issued));
   return {
     access_token: minted.token,
     issued_token_type: ACCESS_TOKEN_URN,
@@ -99,6 +101,23 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
     scope: claims.scope,
   };
 }
+
+/**
+ * An agent exchanges tokens of its owner alone, as the rows say now: not one that the owner's loss of a right has ended
+ * meanwhile, and not for an agent that was killed or disabled or has expired. Throws `subject_token_invalid` (400).
+ */
+const recordForOwner = (
+  { transact }: Pick<Ports, 'transact'>,
+  agentId: string,
+  { sub, ue = 0 }: AccessTokenClaims,
+  issued: AuditDetail<'ok'>,
+  caller: Caller,
+): Promise<void> =>
+  transact(async (tx) => {
+    const agent = await lockAgent(tx, agentId);
+    if (!agent?.isLive || agent.ownerId !== sub || agent.ownerEpoch > ue) throw subjectTokenInvalid();
+    await recordEvent(tx, caller, tokenIssued, issued);
+  });
 
 function assertForm({ subjectToken, subjectTokenType, requestedTokenType, hasActorToken }: ExchangeTokenInput): void {
   const wrong = (at: string, why: string): never => {

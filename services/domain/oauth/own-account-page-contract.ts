@@ -11,7 +11,7 @@ import {
   removeTotpEndpoint,
   stepUpEndpoint,
 } from '../identity/factors/factors-contract.ts';
-import { removePasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
+import { passkeyName, removePasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
 import { unlinkAccountEndpoint } from '../identity/social/social-contract.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 import { consentUnknown } from './client-errors.ts';
@@ -25,9 +25,12 @@ export const ACCOUNT_ACTS = [
   'password',
   'email',
   'end_session',
+  'end_other_sessions',
   'withdraw',
   'revoke_key',
   'unlink',
+  'add_passkey',
+  'rename_passkey',
   'remove_passkey',
   'confirm_totp',
   'disable_totp',
@@ -35,38 +38,98 @@ export const ACCOUNT_ACTS = [
 ] as const;
 export type AccountAct = (typeof ACCOUNT_ACTS)[number];
 
-export const showAccountEndpoint = defineEndpoint({
+/** The sections of the account page, in the order of its navigation. */
+const SECTIONS = ['profile', 'security', 'sessions', 'applications', 'keys', 'data'] as const;
+export type AccountSection = (typeof SECTIONS)[number];
+
+const shown = {
   method: 'GET',
-  path: '/account',
-  operation: 'showAccount',
-  summary: 'Open the account page of the signed-in user, or the sign-in page',
   tag: TAG,
   auth: 'public',
   limit: 'read',
   query: z.looseObject({ done: z.string().max(32).optional() }),
   responses: { 200: PAGE, 303: null },
   errors: [storeUnavailable],
+} as const;
+
+export const showAccountEndpoint = defineEndpoint({
+  ...shown,
+  path: '/account',
+  operation: 'showAccount',
+  summary: 'Open the account page of the signed-in user with name and address, or the sign-in page',
+});
+
+export const showAccountSecurityEndpoint = defineEndpoint({
+  ...shown,
+  path: '/account/security',
+  operation: 'showAccountSecurity',
+  summary: 'Open the account page with password, second factors, passkeys and other providers',
+});
+
+export const showAccountSessionsEndpoint = defineEndpoint({
+  ...shown,
+  path: '/account/sessions',
+  operation: 'showAccountSessions',
+  summary: 'Open the account page with the sessions of the user',
+});
+
+export const showAccountApplicationsEndpoint = defineEndpoint({
+  ...shown,
+  path: '/account/applications',
+  operation: 'showAccountApplications',
+  summary: 'Open the account page with the applications that have access',
+});
+
+export const showAccountKeysEndpoint = defineEndpoint({
+  ...shown,
+  path: '/account/api-keys',
+  operation: 'showAccountKeys',
+  summary: 'Open the account page with the API keys of the user',
+});
+
+export const showAccountDataEndpoint = defineEndpoint({
+  ...shown,
+  path: '/account/data',
+  operation: 'showAccountData',
+  summary: 'Open the account page that exports the data and deletes the account',
 });
 
 const act = <const A extends string, S extends z.ZodRawShape>(name: A, fields: S) =>
   z.strictObject({ form_token: formToken, act: z.literal(name), ...fields });
 const id = z.string().max(255).regex(NO_CONTROLS);
+const passkeyId = z.string().regex(/^[\w-]{1,64}$/);
 
 const accountForm = z.union([
   act('profile', { name: nameShape }),
   act('password', { current_password: passwordShape, password: passwordShape }),
   act('email', { email: z.string().max(254).regex(NO_CONTROLS) }),
   act('end_session', { session_id: id }),
+  act('end_other_sessions', {}),
   act('withdraw', { client_id: id }),
   act('revoke_key', { api_key_id: z.uuid() }),
   act('unlink', { provider: z.string().max(32), account_id: id }),
-  act('remove_passkey', { passkey_id: z.string().regex(/^[\w-]{1,64}$/) }),
+  act('rename_passkey', { passkey_id: passkeyId, name: passkeyName }),
+  act('remove_passkey', { passkey_id: passkeyId }),
   act('enable_totp', { password: passwordShape }),
-  act('confirm_totp', { code: z.string().max(64) }),
+  act('confirm_totp', {
+    code: z.string().max(64),
+    /** What the page shows until the code is right: the address of the authenticator, and the recovery codes in lines. */
+    totp_uri: z
+      .string()
+      .max(1_024)
+      .regex(/^otpauth:\/\/totp\/[!-~]+$/)
+      .optional(),
+    recovery_codes: z.string().max(512).optional(),
+  }),
   act('disable_totp', {}),
   act('renew_codes', {}),
   act('delete', { email: z.string().max(254).regex(NO_CONTROLS) }),
-  act('step_up', { password: passwordShape.optional(), code: z.string().max(64).optional() }),
+  act('step_up', {
+    password: passwordShape.optional(),
+    code: z.string().max(64).optional(),
+    /** Where the user goes on. */
+    section: z.enum(SECTIONS).optional(),
+  }),
 ]);
 export type AccountForm = z.output<typeof accountForm>;
 

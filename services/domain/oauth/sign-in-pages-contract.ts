@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
 import { signInSocialEndpoint } from '../identity/social/social-contract.ts';
@@ -29,6 +29,7 @@ export const sendPasskeyEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
+  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
     form_token: formToken,
@@ -63,6 +64,7 @@ export const sendSignOutEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'write',
+  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({ form_token: formToken }),
   responses: { 303: null, 400: PAGE, 403: PAGE },

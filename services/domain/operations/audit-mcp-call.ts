@@ -1,5 +1,6 @@
 import { isAppError } from '#services/platform/define/error.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { userOf } from '../authority/callers.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { mcpCalled } from './audit-events.ts';
 
@@ -20,8 +21,8 @@ export async function auditMcpCall<T>(
   caller: Caller,
   work: () => T | Promise<T>,
 ): Promise<T> {
-  const acting = caller.kind === 'user' && caller.actingId !== undefined ? { acting_id: caller.actingId } : {};
-  const facts = { method, name, ...acting };
+  const actingId = userOf(caller)?.actingId;
+  const facts = { method, name, ...(actingId === undefined ? {} : { acting_id: actingId }) };
   let result: T;
   try {
     result = await work();

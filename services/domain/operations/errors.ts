@@ -60,8 +60,9 @@ export const hostRefused = defineError({
 export const messageRefused = defineError({
   code: 'mcp_message_refused',
   status: 400,
-  title: 'Message too deep, or too many in a batch',
-  cause: 'A message has at most 32 levels, and a batch at most 10 messages.',
-  fix: 'Send flatter messages, or fewer at once.',
+  title: 'Message too deep, too many in a batch, or not read alike by all parsers',
+  cause:
+    'A message has at most 32 levels, and a batch at most 10 messages. No object has a name twice, and no number more digits than a double keeps, because people approve what a call was read as.',
+  fix: 'Send flatter messages, or fewer at once; write numbers with many digits as text.',
   retryable: false,
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { notReady } from './errors.ts';
 
@@ -19,10 +20,13 @@ const components = z.object({
   postgres: z.enum(['ok', 'unreachable']),
   keys: z.enum(['ok', 'stale']),
   revocations: z.enum(['ok', 'stale', 'rewound']),
+  directory: z.enum(['ok', 'stale']),
   redis: z.enum(['ok', 'degraded']),
 });
 /** Each component both at the top level and in `components`. */
-const readiness = z.object({ status: z.enum(['ready', 'not_ready']), components, ...components.shape });
+const readiness = z
+  .object({ status: z.enum(['ready', 'not_ready']), components, ...components.shape })
+  .register(componentNames, { id: 'Readiness' });
 
 export const readReadinessEndpoint = defineEndpoint({
   method: 'GET',

@@ -14,7 +14,12 @@ import { queueChangeRefused } from './errors.ts';
 const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
 /** Parameters of Bull Board, which ignores unknown ones. */
 const loose = z.looseObject({});
-const operators = { accepts: ['session', 'bearer'], permission: 'queues:manage' } as const;
+const operators = {
+  accepts: ['session', 'bearer'],
+  for: 'anyone',
+  permission: 'queues:manage',
+  subject: 'any',
+} as const;
 
 /** The page; its files and requests are below this path and have the same policy. */
 export const queueBoardEndpoint = defineEndpoint({

@@ -6,23 +6,26 @@ const sources = (changes: {
   readonly fresh?: boolean;
   readonly rewound?: boolean;
   readonly keys?: boolean;
+  readonly directory?: boolean;
   readonly redis?: boolean;
   readonly draining?: boolean;
 }): ReadinessSources => {
-  const { fresh = true, rewound = false, keys = true, redis = true, draining = false } = changes;
+  const { fresh = true, rewound = false, keys = true, directory = true, redis = true, draining = false } = changes;
   return {
     revocations: { state: () => ({ fresh, rewound }) } as RevocationSet,
     isKeyRingFresh: () => keys,
+    isDirectoryFresh: () => directory,
     isRedisReady: () => redis,
     isDraining: () => draining,
   };
 };
-const allOk = { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', redis: 'ok' };
+const allOk = { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', directory: 'ok', redis: 'ok' };
 
 test.each([
   ['every component is ok', {}, 'ready', {}],
   ['Redis is down: no decision depends on it', { redis: false }, 'ready', { redis: 'degraded' }],
   ['the process is draining', { draining: true }, 'not_ready', { api: 'draining' }],
+  ['its clients and permissions are stale', { directory: false }, 'not_ready', { directory: 'stale' }],
   ['its key ring is stale: it may not sign', { keys: false }, 'not_ready', { keys: 'stale' }],
   [
     'its revocations have not been refreshed for too long',

@@ -3,6 +3,7 @@ import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 /** State of the components as this process has it in memory. */
 export type ReadinessSources = HasRevocations & {
   readonly isKeyRingFresh: () => boolean;
+  readonly isDirectoryFresh: () => boolean;
   readonly isRedisReady: () => boolean;
   readonly isDraining: () => boolean;
 };
@@ -14,6 +15,8 @@ export type Readiness = {
     readonly postgres: 'ok' | 'unreachable';
     readonly keys: 'ok' | 'stale';
     readonly revocations: 'ok' | 'stale' | 'rewound';
+    /** Clients, roles, permissions and applications. */
+    readonly directory: 'ok' | 'stale';
     readonly redis: 'ok' | 'degraded';
   };
 };
@@ -30,6 +33,7 @@ export function readReadiness(sources: ReadinessSources): Readiness {
     postgres: fresh || rewound ? 'ok' : 'unreachable',
     keys: sources.isKeyRingFresh() ? 'ok' : 'stale',
     revocations: rewound ? 'rewound' : fresh ? 'ok' : 'stale',
+    directory: sources.isDirectoryFresh() ? 'ok' : 'stale',
     redis: sources.isRedisReady() ? 'ok' : 'degraded',
   } as const;
   const { redis: _, ...needed } = components;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { stepUpRequired } from '#services/platform/errors.ts';
+import { agentNotAccepted, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, REFUSALS, reads } from '../access/admin-shapes.ts';
 import { phiAccessRefused } from './access/access-errors.ts';
 import { phiRotationUnknown, phiShredded, phiSubjectUnknown, phiUnreadable } from './errors.ts';
@@ -12,26 +13,30 @@ const instant = z.iso.datetime();
 /** A ciphertext is a third longer than its value in base64. */
 const DECRYPT_BODY_BYTES = 163_840;
 
-export const phiRotationView = z.object({
-  rotation_id: z.string(),
-  state: z.enum(['running', 'done']),
-  /** The key that data keys are wrapped under when it is done. */
-  key_version: z.int(),
-  /** Null until they are counted. */
-  data_keys: z.int().nullable(),
-  rewrapped: z.int(),
-  started_at: instant,
-  finished_at: instant.nullable(),
-});
+export const phiRotationView = z
+  .object({
+    rotation_id: z.string(),
+    state: z.enum(['running', 'done']),
+    /** The key that data keys are wrapped under when it is done. */
+    key_version: z.int(),
+    /** Null until they are counted. */
+    data_keys: z.int().nullable(),
+    rewrapped: z.int(),
+    started_at: instant,
+    finished_at: instant.nullable(),
+  })
+  .register(componentNames, { id: 'PhiRotation' });
 export type PhiRotationView = z.output<typeof phiRotationView>;
 
-export const phiKeyView = z.object({
-  key_version: z.int(),
-  /** `current` wraps new data keys; `retiring` waits until every data key is re-wrapped. */
-  state: z.enum(['current', 'retiring', 'destroyed']),
-  created_at: instant,
-  destroyed_at: instant.nullable(),
-});
+export const phiKeyView = z
+  .object({
+    key_version: z.int(),
+    /** `current` wraps new data keys; `retiring` waits until every data key is re-wrapped. */
+    state: z.enum(['current', 'retiring', 'destroyed']),
+    created_at: instant,
+    destroyed_at: instant.nullable(),
+  })
+  .register(componentNames, { id: 'PhiKey' });
 export type PhiKeyView = z.output<typeof phiKeyView>;
 
 export const encryptPhiEndpoint = defineEndpoint({
@@ -64,7 +69,7 @@ export const decryptPhiEndpoint = defineEndpoint({
   body: z.strictObject({ purpose: phiPurpose, encrypted: phiEnvelope }),
   responses: { 200: z.object({ data: z.unknown() }) },
   // At level `high` a user must have signed in recently.
-  errors: [...REFUSALS, stepUpRequired, phiAccessRefused, phiUnreadable, phiShredded],
+  errors: [...REFUSALS, stepUpRequired, agentNotAccepted, phiAccessRefused, phiUnreadable, phiShredded],
 });
 
 export const listPhiKeysEndpoint = defineEndpoint({

@@ -1,10 +1,13 @@
 import { phiOperations } from '#observability/metrics/privacy.ts';
 import type { AppError } from '#services/platform/define/error.ts';
+import { agentNotAccepted } from '#services/platform/errors.ts';
+import { lockAgent } from '../access/lock-agent.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { actingAgentOf } from '../authority/callers.ts';
+import { assertRecentSignIn, type HasStepUp } from '../authority/recent-sign-in.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { assertRecentSignIn, type HasStepUp } from '../shared/step-up.ts';
 import { phiAccessRefused } from './access/access-errors.ts';
-import { decideAccess } from './access/decide-access.ts';
+import { type AccessDecision, decideAccess } from './access/decide-access.ts';
 import { applyMinimumNecessary } from './access/minimum-necessary.ts';
 import { phiDecrypted } from './audit-events.ts';
 import { phiShredded, phiUnreadable } from './errors.ts';
@@ -21,12 +24,14 @@ export type DecryptPhiInput = { readonly purpose: PhiPurpose; readonly encrypted
  * Decrypts an envelope for the purpose it was encrypted for. The access is committed to the audit log before the value
  * is returned; a refusal is recorded too. Only the fields that the caller needs are returned. Throws
  * `phi_access_refused` (403), `phi_unreadable` (400), `phi_shredded` (410), `phi_key_unavailable` (503), and at level
- * `high` `step_up_required` (403) for a user whose sign-in is too old.
+ * `high` `step_up_required` (403) for a user whose sign-in is too old and `agent_not_accepted` (403) for an agent.
  */
 export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput, caller: Caller): Promise<unknown> {
   const { encrypted, purpose } = input;
   const { subject_id: subjectId, level, key_version: keyVersion } = encrypted;
-  if (level === 'high') assertRecentSignIn(caller, ports.stepUp, { usesPermission: true });
+  // No sign-in helps an agent: it is refused below.
+  if (level === 'high' && actingAgentOf(caller) === null)
+    assertRecentSignIn(caller, ports.stepUp, { usesPermission: true });
   const about = {
     target: { kind: 'subject', id: subjectId },
     detail: { purpose, level, key_version: keyVersion },
@@ -42,20 +47,34 @@ export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput,
     );
     throw refusal;
   };
-  const decision = await decideAccess(ports, { subjectId, purpose }, caller);
-  if (!decision.isAllowed) return refuse(phiAccessRefused({ isRecorded: true, members: { reason: decision.reason } }));
+  const use = { subjectId, purpose };
+  const refusalOf = ({ isAllowed, reason, agentId }: AccessDecision): AppError | undefined => {
+    if (level === 'high' && agentId !== null) return agentNotAccepted({ isRecorded: true });
+    return isAllowed ? undefined : phiAccessRefused({ isRecorded: true, members: { reason } });
+  };
+  let decision = await decideAccess(ports, use, caller);
+  let refusal = refusalOf(decision);
+  if (refusal !== undefined) return refuse(refusal);
   const row = await readDataKey(ports.sql, { subjectId, level }, keyVersion);
   if (row === undefined) return refuse(phiUnreadable({ isRecorded: true }));
   if (row.wrapped === '') return refuse(phiShredded({ isRecorded: true }));
   const opened = openWith(ports, row, input);
   if (opened === undefined) return refuse(phiUnreadable({ isRecorded: true }));
+  const { agentId } = decision;
   const isRecorded = await ports.transact(async (tx) => {
+    if (agentId !== null) {
+      // Its owner may have lost the role meanwhile: what the rows say at the answer counts.
+      await lockAgent(tx, agentId);
+      decision = await decideAccess({ sql: tx }, use, caller);
+      refusal = refusalOf(decision);
+      if (refusal !== undefined) return false;
+    }
     if (!(await lockDataKey(tx, row.id))) return false;
     const basis = { basis: decision.basis, break_glass_id: decision.breakGlassId ?? undefined };
     await recordEvent(tx, caller, phiDecrypted, { ...about, outcome: 'ok', detail: { ...about.detail, ...basis } });
     return true;
   });
-  if (!isRecorded) return refuse(phiShredded({ isRecorded: true }));
+  if (!isRecorded) return refuse(refusal ?? phiShredded({ isRecorded: true }));
   phiOperations.add(1, { operation: 'decrypt', outcome: 'ok' });
   return applyMinimumNecessary(opened.data, decision.fields);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 
 /**
  * `standard`: a data key of the subject. `high`: a second data key, the length of the value is hidden, and a user must
@@ -26,17 +27,19 @@ export const phiLevel = z.enum(PHI_LEVELS);
 export const phiPurpose = z.enum(PHI_PURPOSES);
 
 /** An encrypted value, to be stored by the caller. Binary members are base64url without padding. */
-export const phiEnvelope = z.strictObject({
-  format: z.literal('phi1'),
-  level: phiLevel,
-  subject_id: subjectId,
-  key_version: z.int().min(1).max(2_147_483_647),
-  iv: z.string().regex(/^[\w-]{32}$/),
-  tag: z.string().regex(/^[\w-]{22}$/),
-  ciphertext: z
-    .string()
-    .min(1)
-    .max(131_072)
-    .regex(/^[\w-]+$/),
-});
+export const phiEnvelope = z
+  .strictObject({
+    format: z.literal('phi1'),
+    level: phiLevel,
+    subject_id: subjectId,
+    key_version: z.int().min(1).max(2_147_483_647),
+    iv: z.string().regex(/^[\w-]{32}$/),
+    tag: z.string().regex(/^[\w-]{22}$/),
+    ciphertext: z
+      .string()
+      .min(1)
+      .max(131_072)
+      .regex(/^[\w-]+$/),
+  })
+  .register(componentNames, { id: 'PhiEnvelope' });
 export type PhiEnvelope = z.output<typeof phiEnvelope>;

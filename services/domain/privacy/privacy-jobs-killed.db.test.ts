@@ -50,7 +50,7 @@ test('exports and deletions, killed at every statement: each is carried out once
       );
       expect([killPoint, done.state, receipts]).toEqual([killPoint, 'done', [{ event_id: done.receipt?.event_id }]]);
     }
-    expect([killPoint, (await readExport(own, exportId)).subject_id]).toEqual([killPoint, exported]);
+    expect([killPoint, (await readExport(own, exportId, testCaller)).subject_id]).toEqual([killPoint, exported]);
     await expect(harness.decrypt(envelope)).rejects.toMatchObject({ code: 'phi_shredded' });
   }
   expect(kills).toBeGreaterThan(20);

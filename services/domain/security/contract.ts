@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   cursorInvalid,
@@ -9,31 +10,33 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
-import { rightsExceeded } from '../access/errors.ts';
+import { rightsExceeded } from '../authority/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { eventStreamsBusy, eventStreamsSpent, incidentClosed, incidentUnknown } from './errors.ts';
 import { INCIDENT_STATES, SEVERITIES, SUBJECT_KINDS } from './incident-shapes.ts';
 
 const INCIDENTS = 'Incidents';
 
-export const incidentView = z.object({
-  incident_id: z.string(),
-  detection: z.string(),
-  severity: z.enum(SEVERITIES),
-  /** An `identifier` or `network` is a keyed hash. */
-  subject: z.object({ kind: z.enum(SUBJECT_KINDS), id: z.string() }),
-  state: z.enum(INCIDENT_STATES),
-  /** Sightings since it was raised. */
-  count: z.int(),
-  first_seen_at: z.string(),
-  last_seen_at: z.string(),
-  detail: z.record(z.string(), z.unknown()),
-  /** Actions that ran, by the policy of the detection. */
-  actions: z.array(z.string()),
-  reason: z.string().nullable(),
-  changed_at: z.string().nullable(),
-  changed_by: z.string().nullable(),
-});
+export const incidentView = z
+  .object({
+    incident_id: z.string(),
+    detection: z.string(),
+    severity: z.enum(SEVERITIES),
+    /** An `identifier` or `network` is a keyed hash. */
+    subject: z.object({ kind: z.enum(SUBJECT_KINDS), id: z.string() }),
+    state: z.enum(INCIDENT_STATES),
+    /** Sightings since it was raised. */
+    count: z.int(),
+    first_seen_at: z.string(),
+    last_seen_at: z.string(),
+    detail: z.record(z.string(), z.unknown()),
+    /** Actions that ran, by the policy of the detection. */
+    actions: z.array(z.string()),
+    reason: z.string().nullable(),
+    changed_at: z.string().nullable(),
+    changed_by: z.string().nullable(),
+  })
+  .register(componentNames, { id: 'Incident' });
 
 const byId = z.strictObject({ incident_id: z.uuid() });
 
@@ -126,7 +129,7 @@ export const streamSecurityEventsEndpoint = defineEndpoint({
   operation: 'streamSecurityEvents',
   summary: 'Stream sealed security events as server-sent events; `id` is the seq, so Last-Event-ID resumes a stream',
   tag: INCIDENTS,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'audit:read' },
+  auth: reads('audit:read'),
   /** Event types separated by commas, at most 16; all types by default. */
   query: z.strictObject({ type: eventTypes.optional() }),
   responses: { 200: { contentType: 'text/event-stream', schema: z.string() } },

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { recordEvent } from '../audit/record-event.ts';
+import { actorNameOf } from '../authority/names.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { incidentChanged } from './audit-events.ts';
@@ -69,7 +70,7 @@ export async function changeIncident(
     const before = await lockIncident(tx, incidentId);
     if (before === undefined) throw incidentUnknown();
     if (before === 'closed') throw incidentClosed();
-    const row = await changeIncidentRow(tx, { id: incidentId, state, reason, by: nameOf(caller) });
+    const row = await changeIncidentRow(tx, { id: incidentId, state, reason, by: actorNameOf(caller) });
     await recordEvent(tx, caller, incidentChanged, {
       outcome: state,
       target: { kind: 'incident', id: incidentId },
@@ -77,10 +78,4 @@ export async function changeIncident(
     });
     return viewOf(row);
   });
-}
-
-function nameOf(caller: Caller): string {
-  if (caller.kind === 'user') return `user:${caller.userId}`;
-  if (caller.kind === 'client') return `client:${caller.clientId}`;
-  return caller.kind === 'system' ? `system:${caller.name}` : caller.kind;
 }

@@ -1,6 +1,6 @@
-import { assertHolds } from '../access/assert-holds.ts';
 import { rightsOf } from '../access/role-rights.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { assertHolds } from '../authority/permissions.ts';
 import { userUnlocked } from '../identity/audit-events.ts';
 import { clearSignInFailures } from '../identity/sign-in/forgive-sign-in.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';

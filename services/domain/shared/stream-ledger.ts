@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { AppError } from '#services/platform/define/error.ts';
 import { shuttingDown } from '#services/platform/errors.ts';
+import { limitNameOf } from '../authority/names.ts';
 import type { Caller } from '../ports.ts';
 
 /** A stream that can be ended cleanly before its source does. */
@@ -34,9 +35,6 @@ export type StreamLedgerRules = {
   readonly onEmpty?: () => void;
 };
 
-const ownerOf = (caller: Caller): string =>
-  caller.kind === 'client' ? `client ${caller.clientId}` : caller.kind === 'user' ? `user ${caller.userId}` : '';
-
 /** The open streams of one kind, by caller. */
 export function createStreamLedger<S extends LedgerStream>(rules: StreamLedgerRules): StreamLedger<S> {
   const places = new Map<object, { readonly owner: string; stream?: S }>();
@@ -50,7 +48,7 @@ export function createStreamLedger<S extends LedgerStream>(rules: StreamLedgerRu
   return {
     reserve(caller) {
       if (isClosed) throw shuttingDown({ retryAfterSeconds: 1 });
-      const owner = ownerOf(caller);
+      const owner = limitNameOf(caller);
       const held = [...places.values()].filter((place) => place.owner === owner).length;
       if (held >= rules.maximumPerCaller) throw rules.spent();
       if (places.size >= rules.maximumStreams) throw rules.busy();

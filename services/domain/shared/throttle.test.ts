@@ -1,7 +1,5 @@
 import { expect, test } from 'vitest';
-import { testCaller } from '#testing/harness/ports.ts';
-import type { Caller } from '../ports.ts';
-import { createThrottle, nameOfCaller } from './throttle.ts';
+import { createThrottle } from './throttle.ts';
 
 test('each name runs once a minute, concurrent callers wait for it, and a failed action is retried', async () => {
   let nowMs = 960_000;
@@ -38,14 +36,4 @@ test('the number of remembered names is bounded', async () => {
   expect(acts).toBe(10_001);
   await ask('0');
   expect(acts).toBe(10_002);
-});
-
-test('a user and a client with the same id have different names, and anonymous callers share one', () => {
-  const { request } = testCaller;
-  const names = [
-    { kind: 'user', userId: 'x', request },
-    { kind: 'client', clientId: 'x', request },
-    { kind: 'anonymous', request },
-  ].map((caller) => nameOfCaller(caller as Caller));
-  expect(new Set(names).size).toBe(3);
 });

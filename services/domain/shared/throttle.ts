@@ -1,4 +1,4 @@
-import type { Caller, Clock } from '../ports.ts';
+import type { Clock } from '../ports.ts';
 
 const MINUTE_MS = 60_000;
 /** More names than any installation sees in a minute; beyond it some actions run twice. */
@@ -24,7 +24,3 @@ export function createThrottle(
     return isDone;
   };
 }
-
-/** A name for the caller, different from that of every other caller. */
-export const nameOfCaller = (caller: Caller): string =>
-  caller.kind === 'user' ? `user ${caller.userId}` : caller.kind === 'client' ? `client ${caller.clientId}` : '';

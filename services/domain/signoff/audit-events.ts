@@ -5,7 +5,7 @@ export const signOffRequested = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok'],
   meaning:
-    'The sign-off of an act was requested: `act`, `arguments_sha256` of its canonical arguments (RFC 8785), `required_roles`, `quorum`.',
+    'The sign-off of an act was requested: `act`, `arguments_sha256` of its canonical arguments (RFC 8785), `required_roles`, `quorum`, and `policy_version` of the policy of the act, null if it has none.',
 });
 
 export const signOffDecided = defineAuditEvent({
@@ -14,6 +14,14 @@ export const signOffDecided = defineAuditEvent({
   outcomes: ['approve', 'deny'],
   meaning:
     'A person decided in `role` about the act with these arguments; `state` is that of the sign-off afterwards. With `tracked`, an embedding application reported the decision.',
+});
+
+export const signOffApprovalVoided = defineAuditEvent({
+  type: 'signoff.approval_void',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'The approval of `user_id` in `role` was removed, because it did not count any more: the account was disabled or deleted (`why` is `account_inactive`), the person lost the role (`role_lost`), or can act as the requester (`barred`). An approved sign-off waits again.',
 });
 
 export const signOffStarted = defineAuditEvent({
@@ -28,7 +36,7 @@ export const signOffRefused = defineAuditEvent({
   durability: 'durable',
   outcomes: ['refused'],
   meaning:
-    'An act was not started; `code` is `signoff_arguments_changed` if the act or its arguments are not those that were approved, or `signoff_not_runnable`, for example because it had started before. `agent_id` is present if an agent tried.',
+    'An act was not started; `code` is `signoff_arguments_changed` if the act or its arguments are not those that were approved, or `signoff_not_runnable`, for example because it had started before, `signoff_approval_void` or `signoff_requester_ended`. `agent_id` is present if an agent tried.',
 });
 
 export const signOffFinished = defineAuditEvent({
@@ -36,5 +44,5 @@ export const signOffFinished = defineAuditEvent({
   durability: 'durable',
   outcomes: ['done', 'failed'],
   meaning:
-    'An approved act ended, or a sign-off failed because its agent was killed or its request was withdrawn. `approvals` lists who approved, in which role; `act_failure` says why it failed; the inclusion proof of this event is the receipt.',
+    'An approved act ended, or a sign-off failed because its agent was killed or its request was withdrawn. `approvals` lists who approved, in which role; `required_roles`, `quorum` and `policy_version` say what had to be met; `act_failure` says why it failed; the inclusion proof of this event is the receipt.',
 });

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { bindArguments } from './bind-arguments.ts';
-import { shownArguments } from './shown-arguments.ts';
+import { labelledArguments, shownArguments } from './shown-arguments.ts';
 
 const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
 
@@ -53,4 +53,22 @@ test('Trojan Source: characters that reorder, hide or overwrite text are shown a
   );
   expect(shownArguments('\u009b2J\u2800')).toBe('"\\u009b2J\\u2800"');
   expect(shownArguments(['é', '日本'])).toBe('[\n  "é",\n  "日本"\n]');
+});
+
+describe('arguments that a policy labels', () => {
+  const given = { to: ['eu'], 'a/b': { '~': 1 }, text: 'x\nTotal: 1' };
+  const labelled = (path: string, language: 'en' | 'de' = 'en') =>
+    labelledArguments(given, [{ path, label: { en: 'Value', de: 'Wert' }, format: 'plain' }], language);
+
+  test('are shown in the language of the page, in the form in which they would run', () => {
+    expect(labelled('/to/0')).toEqual([{ label: 'Value', text: 'eu', format: 'plain' }]);
+    expect(labelled('/to', 'de')).toEqual([{ label: 'Wert', text: '["eu"]', format: 'plain' }]);
+    expect(labelled('/a~1b/~0')).toEqual([{ label: 'Value', text: '1', format: 'plain' }]);
+  });
+
+  test('show no line of their own, and none that is not among the arguments', () => {
+    expect(labelled('/text')[0]?.text).toBe('"x\\nTotal: 1"');
+    for (const path of ['/constructor', '/to/length', '/__proto__', '/none', '/text/0'])
+      expect(labelled(path)).toEqual([]);
+  });
 });

@@ -10,17 +10,23 @@ export type BoundArguments = {
   readonly sha256: string;
 };
 
+const PLACE_CHARACTERS = 200;
+
 /**
- * Whether a value is JSON that RFC 8785 §3.2.2 can write: no lone surrogate, no infinite number, no other type. Beyond
- * 2^53 parsers round integers (RFC 7493 §2.2), so people would approve another number than the one that was sent.
+ * The place (RFC 6901) of a part that RFC 8785 §3.2.2 cannot write: a lone surrogate, an infinite number, another type.
+ * Beyond 2^53 parsers round integers (RFC 7493 §2.2), so people would approve another number than the one that was sent.
  */
-function isBindable(value: unknown, depth: number): value is Json {
-  if (value === null || typeof value === 'boolean') return true;
-  if (typeof value === 'string') return value.isWellFormed();
-  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER;
-  if (typeof value !== 'object' || depth === 0) return false;
-  if (Array.isArray(value)) return value.every((item) => isBindable(item, depth - 1));
-  return Object.entries(value).every(([name, member]) => name.isWellFormed() && isBindable(member, depth - 1));
+function unbindablePart(value: unknown, at: string, depth: number): string | undefined {
+  if (value === null || typeof value === 'boolean') return undefined;
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : at;
+  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? undefined : at;
+  if (typeof value !== 'object' || depth === 0) return at;
+  for (const [name, member] of Object.entries(value)) {
+    const place = `${at}/${name.toWellFormed()}`;
+    const wrong = name.isWellFormed() ? unbindablePart(member, place, depth - 1) : place;
+    if (wrong !== undefined) return wrong;
+  }
+  return undefined;
 }
 
 /**
@@ -28,8 +34,9 @@ function isBindable(value: unknown, depth: number): value is Json {
  * are the same. Throws `signoff_arguments_invalid` (400).
  */
 export function bindArguments(value: unknown): BoundArguments {
-  if (!isBindable(value, ARGUMENTS_DEPTH_MAX)) throw signOffArgumentsInvalid();
-  const text = canonicalJson(value);
+  const at = unbindablePart(value, '/arguments', ARGUMENTS_DEPTH_MAX);
+  if (at !== undefined) throw signOffArgumentsInvalid({ detail: `At ${at.slice(0, PLACE_CHARACTERS)}.` });
+  const text = canonicalJson(value as Json);
   if (Buffer.byteLength(text) > ARGUMENTS_BYTES_MAX) throw signOffArgumentsInvalid();
   return { text, sha256: hash('sha256', text, 'hex') };
 }

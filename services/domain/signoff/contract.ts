@@ -1,21 +1,27 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
-import { pageQuery, REFUSALS, text } from '../access/admin-shapes.ts';
+import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { pageQuery, REFUSALS, reads, text } from '../access/admin-shapes.ts';
+import { argumentLabel } from '../access/signoff-policy-shapes.ts';
 import { auditEventUnknown, auditLogDamaged, auditProofPending } from '../audit/errors.ts';
 import {
   signOffAlreadyDecided,
+  signOffApprovalVoid,
   signOffArgumentsChanged,
   signOffArgumentsInvalid,
+  signOffBelowPolicy,
   signOffClosed,
   signOffConditionUnmet,
   signOffNotRunnable,
   signOffNotRunning,
   signOffOwnerRequired,
   signOffQuorumInvalid,
+  signOffRequesterEnded,
   signOffRoleMissing,
   signOffRoleNotRequired,
   signOffSelfApproval,
+  signOffSignInRequired,
   signOffTooMany,
   signOffUnfinished,
   signOffUnknown,
@@ -31,61 +37,89 @@ const act = z
   .max(128)
   .regex(/^[a-z][a-z0-9_.:-]*$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-/** Any JSON value of at most 32 KiB in canonical form (RFC 8785), with numbers within ±(2^53 − 1). */
+/** Any JSON value of at most 32 KiB in canonical form (RFC 8785), with numbers that a double keeps, within ±(2^53 − 1). */
 const argumentsOf = z.unknown();
 
-export const signOffView = z.object({
-  signoff_id: z.string(),
-  act: z.string(),
-  title: z.string(),
-  arguments: z.unknown(),
-  /** SHA-256 of the canonical form (RFC 8785) of `arguments`, hex: what people approve. */
-  arguments_sha256: z.string(),
-  requested_by: z.object({ kind: z.enum(['user', 'client', 'system']), id: z.string() }),
-  client_id: z.string().nullable(),
-  required_roles: z.array(role),
-  /** How many of the roles must approve. */
-  quorum: z.int(),
-  conditions: z.object({ min_security_score: z.int().nullable(), no_open_incident: z.boolean() }),
-  state: z.enum(SIGNOFF_STATES),
-  /** Required roles that have not decided; empty once the sign-off is decided or expired. */
-  waiting_for: z.array(role),
-  decisions: z.array(
-    z.object({
-      role,
-      user_id: z.string(),
-      decision: z.enum(DECISIONS),
-      comment: z.string().nullable(),
-      at: instant,
-    }),
-  ),
-  requested_at: instant,
-  /** An act that has not started by then never starts. */
-  expires_at: instant,
-  decided_at: instant.nullable(),
-  started_at: instant.nullable(),
-  finished_at: instant.nullable(),
-  failure: z.string().nullable(),
-});
+export const signOffView = z
+  .object({
+    signoff_id: z.string(),
+    act: z.string(),
+    title: z.string(),
+    arguments: z.unknown(),
+    /** SHA-256 of the canonical form (RFC 8785) of `arguments`, hex: what people approve. */
+    arguments_sha256: z.string(),
+    requested_by: z.object({ kind: z.enum(['user', 'client', 'system']), id: z.string() }),
+    client_id: z.string().nullable(),
+    required_roles: z.array(role),
+    /** How many of the roles must approve. */
+    quorum: z.int(),
+    conditions: z.object({ min_security_score: z.int().nullable(), no_open_incident: z.boolean() }),
+    state: z.enum(SIGNOFF_STATES),
+    /** Required roles that have not decided; empty once the sign-off is decided or expired. */
+    waiting_for: z.array(role),
+    decisions: z.array(
+      z.object({
+        role,
+        user_id: z.string(),
+        decision: z.enum(DECISIONS),
+        comment: z.string().nullable(),
+        at: instant,
+      }),
+    ),
+    requested_at: instant,
+    /** An act that has not started by then never starts. */
+    expires_at: instant,
+    decided_at: instant.nullable(),
+    started_at: instant.nullable(),
+    finished_at: instant.nullable(),
+    failure: z.string().nullable(),
+    /** Of the act when it was requested. */
+    policy: z.object({ act: z.string(), version: z.int() }).nullable(),
+    /** How the policy shows arguments. */
+    argument_labels: z.array(argumentLabel),
+  })
+  .register(componentNames, { id: 'SignOff' });
 export type SignOffView = z.output<typeof signOffView>;
 
-const receiptView = z.object({
-  signoff_id: z.string(),
-  act: z.string(),
-  arguments_sha256: z.string(),
-  outcome: z.enum(['done', 'failed']),
-  approvals: z.array(z.object({ role: z.string(), user_id: z.string() })),
-  finished_at: instant,
-  /** The event `signoff.finished` in the sealed log, and its place there. */
-  event_id: z.string(),
-  seq: z.int(),
-  /** `.tlog-proof`: inclusion proof and checkpoint. */
-  proof: z.string(),
-});
+const receiptView = z
+  .object({
+    signoff_id: z.string(),
+    act: z.string(),
+    arguments_sha256: z.string(),
+    outcome: z.enum(['done', 'failed']),
+    required_roles: z.array(role),
+    quorum: z.int(),
+    /** Of the policy of the act; null if it had none. */
+    policy_version: z.int().nullable(),
+    approvals: z.array(z.object({ role: z.string(), user_id: z.string() })),
+    finished_at: instant,
+    /** The event `signoff.finished` in the sealed log, and its place there. */
+    event_id: z.string(),
+    seq: z.int(),
+    /** `.tlog-proof`: inclusion proof and checkpoint. */
+    proof: z.string(),
+  })
+  .register(componentNames, { id: 'SignOffReceipt' });
 export type ReceiptView = z.output<typeof receiptView>;
 
-const ASKING = { accepts: ['bearer', 'client', 'session'], permission: 'signoffs:request' } as const;
-const DECIDING = { accepts: ['bearer', 'session'], permission: 'signoffs:approve', stepUp: true } as const;
+const ASKING = {
+  accepts: ['bearer', 'client', 'session'],
+  for: 'anyone',
+  permission: 'signoffs:request',
+  subject: 'own',
+} as const;
+const READING = {
+  accepts: ['bearer', 'client', 'session'],
+  for: 'anyone',
+  subject: { others: 'signoffs:read', else: 'hidden' },
+} as const;
+const DECIDING = {
+  accepts: ['bearer', 'session'],
+  for: 'person',
+  permission: 'signoffs:approve',
+  subject: 'any',
+  stepUp: true,
+} as const;
 
 export const requestSignOffEndpoint = defineEndpoint({
   method: 'POST',
@@ -95,13 +129,15 @@ export const requestSignOffEndpoint = defineEndpoint({
   tag: TAG,
   auth: ASKING,
   idempotency: 'answer',
+  exactBody: signOffArgumentsInvalid,
   body: z.strictObject({
     /** Name of the act, such as `keys.rotate`. */
     act,
     title: text(256),
     arguments: argumentsOf,
-    required_roles: z.array(role).min(1).max(6),
-    /** All roles by default. */
+    /** Those of the policy of the act by default; required if the act has none. */
+    required_roles: z.array(role).min(1).max(6).optional(),
+    /** All named roles by default, or as the policy says. */
     quorum: z.int().min(1).max(6).optional(),
     /** Checked when the act starts. */
     conditions: z
@@ -112,14 +148,19 @@ export const requestSignOffEndpoint = defineEndpoint({
         no_open_incident: z.boolean().optional(),
       })
       .optional(),
-    expires_in_minutes: z.int().min(1).max(LIFE_MINUTES_MAX).default(LIFE_MINUTES_MAX),
+    /** By default and at most as the policy says, else a day. */
+    expires_in_minutes: z.int().min(1).max(LIFE_MINUTES_MAX).optional(),
   }),
   responses: { 201: signOffView },
   errors: [
     ...REFUSALS,
     signOffArgumentsInvalid,
     signOffQuorumInvalid,
+    signOffBelowPolicy,
     signOffOwnerRequired,
+    signOffSignInRequired,
+    agentNotAccepted,
+    signOffRequesterEnded,
     signOffTooMany,
     idempotencyKeyReused,
   ],
@@ -131,7 +172,7 @@ export const listSignOffsEndpoint = defineEndpoint({
   operation: 'listSignOffs',
   summary: 'List sign-offs, newest first',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'signoffs:read' },
+  auth: reads('signoffs:read'),
   query: z.strictObject({ ...pageQuery, state: z.enum(SIGNOFF_STATES).optional(), role: role.optional() }),
   responses: { 200: z.object({ signoffs: z.array(signOffView), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
@@ -143,7 +184,7 @@ export const readSignOffEndpoint = defineEndpoint({
   operation: 'readSignOff',
   summary: 'Get a sign-off: for its requester, and for callers who may read all',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'] },
+  auth: READING,
   params: ofSignOff,
   responses: { 200: signOffView },
   errors: [...REFUSALS, signOffUnknown],
@@ -192,14 +233,18 @@ export const startSignOffEndpoint = defineEndpoint({
   tag: TAG,
   auth: ASKING,
   params: ofSignOff,
+  exactBody: signOffArgumentsInvalid,
   body: z.strictObject({ act, arguments: argumentsOf }),
   responses: { 200: signOffView },
   errors: [
     ...REFUSALS,
     signOffArgumentsInvalid,
+    signOffSignInRequired,
+    signOffRequesterEnded,
     signOffUnknown,
     signOffArgumentsChanged,
     signOffNotRunnable,
+    signOffApprovalVoid,
     signOffConditionUnmet,
   ],
 });
@@ -221,7 +266,7 @@ export const finishSignOffEndpoint = defineEndpoint({
       .optional(),
   }),
   responses: { 200: signOffView },
-  errors: [...REFUSALS, signOffUnknown, signOffNotRunning],
+  errors: [...REFUSALS, signOffSignInRequired, signOffRequesterEnded, signOffUnknown, signOffNotRunning],
 });
 
 export const readReceiptEndpoint = defineEndpoint({
@@ -230,7 +275,7 @@ export const readReceiptEndpoint = defineEndpoint({
   operation: 'readSignOffReceipt',
   summary: 'Get the receipt of an act that ended, with its inclusion proof of the sealed log',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'] },
+  auth: READING,
   params: ofSignOff,
   responses: { 200: receiptView },
   errors: [...REFUSALS, signOffUnknown, signOffUnfinished, auditProofPending, auditEventUnknown, auditLogDamaged],

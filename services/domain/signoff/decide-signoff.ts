@@ -1,8 +1,8 @@
 import { signOffEvents } from '#observability/metrics/signoff.ts';
 import { recordEvent } from '../audit/record-event.ts';
+import { ownerAsking } from '../authority/own-account.ts';
+import { assertRecentSignIn, type HasStepUp } from '../authority/recent-sign-in.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { ownerAsking } from '../shared/ownership.ts';
-import { assertRecentSignIn, type HasStepUp } from '../shared/step-up.ts';
 import { signOffDecided } from './audit-events.ts';
 import type { SignOffView } from './contract.ts';
 import {
@@ -16,7 +16,15 @@ import {
 } from './errors.ts';
 import type { Decision, SignOffRole } from './signoff-shapes.ts';
 import { factsOf, signOffViewOf } from './signoff-view.ts';
-import { decideSignOffRow, hasRole, insertDecision, lockSignOff, type SignOffRow } from './signoffs.store.ts';
+import {
+  decideSignOffRow,
+  hasRole,
+  insertDecision,
+  lockSignOff,
+  readBarredUsers,
+  type SignOffRow,
+} from './signoffs.store.ts';
+import { voidApprovals } from './void-approvals.ts';
 
 export type PersonalDecision = {
   readonly userId: string;
@@ -27,19 +35,21 @@ export type PersonalDecision = {
 
 /**
  * Stores the decision of a person about a sign-off that this transaction has locked, so of several last approvals one
- * completes the quorum. One denial denies. @param isTracked whether an embedding application reports the decision
+ * completes the quorum. Approvals that do not count any more are removed first. One denial denies.
+ * @param isTracked whether an embedding application reports the decision
  */
 export async function applyDecision(
   tx: Tx,
-  row: SignOffRow,
+  stored: SignOffRow,
   decided: PersonalDecision,
   { caller, isTracked = false }: { readonly caller: Caller; readonly isTracked?: boolean },
 ): Promise<SignOffRow> {
   const { userId, role, decision } = decided;
-  if (row.barredUsers.includes(userId)) throw signOffSelfApproval();
-  if (row.state !== 'pending') throw signOffClosed({ detail: `The sign-off is ${row.state}.` });
-  if (!row.requiredRoles.includes(role)) throw signOffRoleNotRequired();
+  if ((await readBarredUsers(tx, stored.id)).includes(userId)) throw signOffSelfApproval();
+  if (stored.state !== 'pending') throw signOffClosed({ detail: `The sign-off is ${stored.state}.` });
+  if (!stored.requiredRoles.includes(role)) throw signOffRoleNotRequired();
   if (!(await hasRole(tx, userId, role))) throw signOffRoleMissing();
+  const row = await voidApprovals(tx, stored, caller);
   if (!(await insertDecision(tx, row.id, decided))) throw signOffAlreadyDecided();
   const approvals = row.decisions.length + 1;
   const state = decision === 'deny' ? 'denied' : approvals >= row.quorum ? 'approved' : 'pending';

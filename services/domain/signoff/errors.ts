@@ -19,6 +19,26 @@ export const signOffOwnerRequired = defineError({
   retryable: false,
 });
 
+export const signOffSignInRequired = defineError({
+  code: 'signoff_sign_in_required',
+  status: 403,
+  title: 'This token began without a sign-in of its user',
+  cause:
+    'A caller with the permission tokens:issue obtained the token. That caller could request an act as the user, approve it, and run it.',
+  fix: 'Request and run sign-offs with a token from a sign-in of the user, or as an agent.',
+  retryable: false,
+});
+
+export const signOffRequesterEnded = defineError({
+  code: 'signoff_requester_ended',
+  status: 403,
+  title: 'The requester was disabled, killed, or has expired',
+  cause:
+    'The user, client or agent behind the sign-off does not exist any more, was disabled or killed, or the agent has expired.',
+  fix: 'Request a new sign-off as a user who is active, or by a new agent.',
+  retryable: false,
+});
+
 export const signOffTooMany = defineError({
   code: 'signoff_too_many',
   status: 409,
@@ -29,13 +49,14 @@ export const signOffTooMany = defineError({
   retryable: true,
 });
 
+/** `detail` says where. */
 export const signOffArgumentsInvalid = defineError({
   code: 'signoff_arguments_invalid',
   status: 400,
-  title: 'Arguments too large, or without a canonical form',
+  title: 'Arguments too large, or not read alike by all parsers',
   cause:
-    'The canonical form (RFC 8785) of the arguments is longer than 32 KiB or deeper than 32 levels, or there is none: a text has a lone surrogate, or a number is not finite or is outside ±(2^53 − 1), where two integers can be one number.',
-  fix: 'Pass smaller or well-formed arguments; refer to large data by its hash, and write large numbers as text.',
+    'The canonical form (RFC 8785) of the arguments is longer than 32 KiB or deeper than 32 levels, or there is none: a text has a lone surrogate, an object has a name twice, or a number is not finite, is outside ±(2^53 − 1), or has more digits than a double keeps, so that people would approve another number than the one that was sent.',
+  fix: 'Pass smaller or well-formed arguments; refer to large data by its hash, and write numbers with many digits as text.',
   retryable: false,
 });
 
@@ -45,6 +66,17 @@ export const signOffQuorumInvalid = defineError({
   title: 'Quorum larger than the number of roles',
   cause: 'Each role approves once, so a quorum cannot exceed the number of required roles.',
   fix: 'Name more roles, or lower the quorum.',
+  retryable: false,
+});
+
+/** `detail` names what is below. */
+export const signOffBelowPolicy = defineError({
+  code: 'signoff_below_policy',
+  status: 400,
+  title: 'The request asks for less than the policy of its act',
+  cause:
+    'An application declares which roles approve an act, how many of them at least, how long a sign-off lives at most, and under which conditions the act starts.',
+  fix: 'Leave out what `detail` names: the values of the policy then apply. Or ask for more.',
   retryable: false,
 });
 
@@ -89,7 +121,8 @@ export const signOffSelfApproval = defineError({
   code: 'signoff_self_approval',
   status: 403,
   title: 'You cannot decide your own request',
-  cause: 'You requested the sign-off, or an agent did that acts for you or whose credentials you have set.',
+  cause:
+    'You requested the sign-off, or an agent of yours did, or it was requested through a client whose credentials you have set, before or after the request.',
   fix: 'Ask other people to decide.',
   retryable: false,
 });
@@ -112,6 +145,17 @@ export const signOffNotRunnable = defineError({
     'An act starts once, after its approval and before the sign-off expires. This one is not approved, has expired, or has started before.',
   fix: 'Wait for the approval, or request a new sign-off.',
   retryable: false,
+});
+
+/** `detail` names the roles. */
+export const signOffApprovalVoid = defineError({
+  code: 'signoff_approval_void',
+  status: 409,
+  title: 'An approval does not count any more',
+  cause:
+    'A person who approved was disabled or deleted, has lost the role, or has set credentials of the requesting client. The approval was removed and the sign-off waits again.',
+  fix: 'Ask another person to approve in the role that `waiting_for` names, and start the act again.',
+  retryable: true,
 });
 
 /** `detail` names the condition. */

@@ -1,14 +1,17 @@
 import { auditProofPending } from '../audit/errors.ts';
 import { proveEvent } from '../audit/read/prove-event.ts';
+import { accountRead } from '../authority/own-scopes.ts';
+import { holds } from '../authority/permissions.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { ReceiptView, SignOffView } from './contract.ts';
 import { signOffUnfinished, signOffUnknown } from './errors.ts';
 import { isRequester } from './requester.ts';
-import { approvalsOf, signOffViewOf } from './signoff-view.ts';
+import { approvalsOf, requirementsOf, signOffViewOf } from './signoff-view.ts';
 import {
   readEventPlace,
   readSignOffRow,
+  readSignOffsOfUser,
   readSignOffsPage,
   type SignOffFilter,
   type SignOffRow,
@@ -23,17 +26,33 @@ export async function listSignOffs(
 ): Promise<Page<SignOffView>> {
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await readSignOffsPage(sql, input, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ requestedAt, id }) => [requestedAt, id]);
+  return viewOf(rows, input.limit);
+}
+
+function viewOf(rows: readonly SignOffRow[], limit: number): Page<SignOffView> {
+  const { items, next } = pageOf(rows, limit, ({ requestedAt, id }) => [requestedAt, id]);
   return { items: items.map(signOffViewOf), next };
 }
 
-const mayRead = (caller: Caller): boolean =>
-  caller.kind === 'system' || (caller.kind !== 'anonymous' && caller.permissions.has('signoffs:read'));
+/**
+ * Lists the sign-offs that the user asked for, in person or through an application, newest first, one page at a time.
+ * Throws `cursor_invalid` (400), `permission_missing` (403).
+ */
+export async function listOwnSignOffs(
+  { sql }: Pick<Ports, 'sql'>,
+  input: { readonly limit: number; readonly cursor?: string | undefined },
+  caller: Caller,
+): Promise<Page<SignOffView>> {
+  const { userId } = accountRead(caller, 'own.signoffs');
+  const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
+  const rows = await readSignOffsOfUser(sql, userId, after, input.limit + 1);
+  return viewOf(rows, input.limit);
+}
 
 /** A sign-off for its requester, and for callers with `signoffs:read`; to others it is a missing one. */
 async function visibleRow(ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<SignOffRow> {
   const row = await readSignOffRow(ports.sql, signOffId);
-  if (row === undefined || !(mayRead(caller) || isRequester(row, caller))) throw signOffUnknown();
+  if (row === undefined || !(holds(caller, 'signoffs:read') || isRequester(row, caller))) throw signOffUnknown();
   return row;
 }
 
@@ -56,6 +75,7 @@ export async function readReceipt(ports: Pick<Ports, 'sql'>, signOffId: string, 
     act: row.act,
     arguments_sha256: row.argumentsSha256,
     outcome: row.state === 'done' ? 'done' : 'failed',
+    ...requirementsOf(row),
     approvals: approvalsOf(row),
     finished_at: row.finishedAt,
     event_id: row.eventId,

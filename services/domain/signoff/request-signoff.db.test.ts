@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newAssertionMaker } from '#testing/fakes/assertions.ts';
-import { clientCaller, userCaller } from '#testing/harness/ports.ts';
+import { agentCaller, clientCaller, userCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { rotateClientSecret, updateClient } from '../access/manage-clients.ts';
 import { registerAgent } from '../agents/register-agent.ts';
@@ -23,7 +23,7 @@ async function registeredBy(caller: Caller): Promise<Asking> {
   const ownerId = await harness.newUser(['developer']);
   const input = harness.inputOf({ ownerId, credentialScopes: ['signoffs:request'] });
   const { agent_id: agentId } = await registerAgent(harness, input, caller);
-  return clientCaller(agentId, [...permissions]);
+  return agentCaller(agentId, ownerId, [...permissions]);
 }
 const decisionOn = async (agent: Asking, by: Caller): Promise<unknown> =>
   outcomeOf(harness.decide(await harness.request(agent), by, 'developer'));
@@ -51,6 +51,24 @@ describe('self-approval: an administrator does not decide what an agent asks for
       expect(await decisionOn(agent, admin)).toBe('signoff_self_approval');
     expect(await decisionOn(agent, other)).toBe('ok');
   });
+
+  test('whose secret the administrator sets after the request, once it is set', async () => {
+    const [admin, other] = [await newAdmin(), await newAdmin()];
+    const agent = await registeredBy(other);
+    const signOff = await harness.request(agent);
+    await rotateClientSecret(harness, { clientId: agent.clientId, reason }, admin);
+    expect(await outcomeOf(harness.decide(signOff, admin, 'developer'))).toBe('signoff_self_approval');
+  });
+});
+
+test('a user does not have a request decided by a person who has set the secret of the client in between', async () => {
+  const admin = await newAdmin();
+  const { clientId } = await harness.newPlainClient();
+  const user = userCaller(await harness.newUser(), { clientId });
+  const before = await harness.request(user);
+  await rotateClientSecret(harness, { clientId, reason }, admin);
+  for (const signOff of [before, await harness.request(user)])
+    expect(await outcomeOf(harness.decide(signOff, admin, 'developer'))).toBe('signoff_self_approval');
 });
 
 test('a client without an owner cannot request a sign-off, and a user can through such a client', async () => {

@@ -6,9 +6,11 @@ import type { Caller } from '../ports.ts';
 import { breakGlass } from '../security/detections.ts';
 import { raiseIncident } from '../security/raise-incident.ts';
 import type { SignOffView } from './contract.ts';
+import { finishSignOff } from './finish-signoff.ts';
 import { readReceipt, readSignOff } from './read-signoff.ts';
-import { finishSignOff, runSignedOff, startSignOff } from './run-signoff.ts';
+import { runSignedOff } from './run-signoff.ts';
 import { ACT, ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
+import { startSignOff } from './start-signoff.ts';
 
 let harness: SignOffHarness;
 let agent: Asking;
@@ -55,6 +57,9 @@ describe('an approved act', () => {
     expect(event?.detail).toEqual({
       act: ACT,
       arguments_sha256: signOff.arguments_sha256,
+      required_roles: ['developer', 'tech_lead'],
+      quorum: 2,
+      policy_version: null,
       approvals: signOff.decisions.map(({ role, user_id }) => ({ role, user_id })),
     });
   });
@@ -94,7 +99,7 @@ describe('an approved act', () => {
     const userId = await harness.newUser();
     for (const [by, agentId] of [
       [userCaller(userId), undefined],
-      [userCaller(userId, { clientId: agent.clientId }), agent.clientId],
+      [userCaller(userId, { clientId: agent.clientId, agentId: agent.clientId }), agent.clientId],
     ] as const) {
       const signOff = await harness.approved(by);
       await expect(start(signOff, by, { arguments: {} })).rejects.toMatchObject({ code: 'signoff_arguments_changed' });
@@ -186,7 +191,7 @@ describe('killing an agent', () => {
       () => killAgent(harness, { agentId: victim.clientId, reason: 'test' }, testCaller),
       victim,
     );
-    await expect(midAct).rejects.toMatchObject({ code: 'signoff_not_running' });
+    await expect(midAct).rejects.toMatchObject({ code: 'signoff_requester_ended' });
     for (const signOff of [pending, approved, running]) {
       expect(await readSignOff(harness, signOff.signoff_id, testCaller)).toMatchObject({
         state: 'failed',

@@ -1,16 +1,17 @@
 // For tests only: sign-offs, the people who decide them, and agents that ask.
-import { clientCaller, userCaller } from '#testing/harness/ports.ts';
+import { agentCaller, userCaller } from '#testing/harness/ports.ts';
 import { type AgentHarness, openAgentHarness } from '../agents/agent-harness.ts';
+import type { AgentCaller, UserCaller } from '../authority/callers.ts';
+import type { HasStepUp } from '../authority/recent-sign-in.ts';
 import type { Caller } from '../ports.ts';
-import type { HasStepUp } from '../shared/step-up.ts';
 import type { SignOffView } from './contract.ts';
 import { decideSignOff } from './decide-signoff.ts';
 import { type HasSignOffLimit, requestSignOff, type SignOffRequest } from './request-signoff.ts';
-import type { HasSecurityScore } from './run-signoff.ts';
 import type { Decision, SignOffRole } from './signoff-shapes.ts';
+import type { HasSecurityScore } from './start-signoff.ts';
 
-export type Asking = Caller & { readonly kind: 'client' };
-type Person = Caller & { readonly kind: 'user' };
+export type Asking = AgentCaller;
+type Person = UserCaller;
 
 export const ACT = 'keys.rotate';
 export const ARGUMENTS = { alg: 'ES256', reason: 'yearly', keep: [1, 2] };
@@ -57,7 +58,7 @@ export async function openSignOffHarness(): Promise<SignOffHarness> {
         ownerId: owner.userId,
         credentialScopes: ['signoffs:request'],
       });
-      return { agent: clientCaller(agentId, ['signoffs:request']), owner };
+      return { agent: agentCaller(agentId, owner.userId, ['signoffs:request']), owner };
     },
     request: (by, changes = {}) =>
       requestSignOff(

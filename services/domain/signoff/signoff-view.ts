@@ -23,8 +23,17 @@ export const signOffViewOf = (row: SignOffRow): SignOffView => {
     started_at: row.startedAt,
     finished_at: row.finishedAt,
     failure: row.failure,
+    policy: row.policyAct === null ? null : { act: row.policyAct, version: row.policyVersion as number },
+    argument_labels: row.argumentLabels,
   };
 };
+
+/** What had to be met, for events and receipts; the version is null where no policy applied. */
+export const requirementsOf = ({ requiredRoles, quorum, policyVersion }: SignOffRow) => ({
+  required_roles: requiredRoles,
+  quorum,
+  policy_version: policyVersion,
+});
 
 /** Who approved, for events: ids and roles. */
 export const approvalsOf = ({ decisions }: SignOffRow) =>

@@ -1,4 +1,5 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { ArgumentLabel } from '../access/signoff-policy-shapes.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';
@@ -12,7 +13,7 @@ export type DecisionRow = {
   readonly at: string;
 };
 
-export type RequesterKind = 'user' | 'client' | 'system';
+type RequesterKind = 'user' | 'client' | 'system';
 
 export type SignOffRow = {
   readonly id: string;
@@ -36,6 +37,10 @@ export type SignOffRow = {
   readonly finishedAt: string | null;
   readonly failure: string | null;
   readonly eventId: string | null;
+  /** Of the policy that applied at the request; null if none did. */
+  readonly policyAct: string | null;
+  readonly policyVersion: number | null;
+  readonly argumentLabels: ArgumentLabel[];
   readonly decisions: DecisionRow[];
 };
 
@@ -50,6 +55,7 @@ const SIGNOFF = `s.id, s.act, s.title, s.arguments, s.arguments_sha256 AS "argum
   ${placeTime('s.requested_at')} AS "requestedAt", ${placeTime('s.expires_at')} AS "expiresAt",
   ${placeTime('s.decided_at')} AS "decidedAt", ${placeTime('s.started_at')} AS "startedAt",
   ${placeTime('s.finished_at')} AS "finishedAt", s.failure, s.event_id AS "eventId",
+  s.policy_act AS "policyAct", s.policy_version AS "policyVersion", s.argument_labels AS "argumentLabels",
   (SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role, 'userId', d.user_id, 'decision', d.decision,
      'comment', d.comment, 'at', ${placeTime('d.decided_at')}) ORDER BY d.decided_at, d.role), '[]')
    FROM signoff_decisions d WHERE d.signoff_id = s.id) AS decisions`;
@@ -72,6 +78,14 @@ const signOffsPage = defineStatement(
      AND ($3::timestamptz IS NULL OR (s.requested_at, s.id) < ($3, $4::uuid))
    ORDER BY s.requested_at DESC, s.id DESC LIMIT $5`,
 );
+/** Backwards by index signoffs_requested_by. */
+const signOffsOfUserPage = defineStatement(
+  'signoffsOfUserPage',
+  `SELECT ${SIGNOFF} FROM signoffs s
+   WHERE s.requested_by_kind = 'user' AND s.requested_by = $1
+     AND ($2::timestamptz IS NULL OR (s.requested_at, s.id) < ($2, $3::uuid))
+   ORDER BY s.requested_at DESC, s.id DESC LIMIT $4`,
+);
 /** Requests of one requester wait for each other, so that none of them is counted too late. */
 const requesterLock = defineStatement(
   'signoffRequesterLock',
@@ -85,10 +99,21 @@ const openCount = defineStatement(
      AND expires_at > clock_timestamp()`,
 );
 /** By the primary keys. */
-const peopleBehindAgent = defineStatement(
-  'signoffPeopleBehindAgent',
-  `SELECT owner_id || "credentialSetters" AS people FROM agents JOIN oauth_clients ON "clientId" = client_id
-   WHERE client_id = $1`,
+const peopleBehindClient = defineStatement(
+  'signoffPeopleBehindClient',
+  `SELECT people_behind_client($1) AS people, EXISTS (SELECT FROM agents WHERE client_id = $1) AS "isAgent"`,
+);
+/** Locks the agent of the client until commit: a kill is before or after this transaction. */
+const requesterLives = defineStatement('signoffRequesterLives', 'SELECT signoff_requester_lives($1, $2, $3) AS lives');
+/** By the primary key. A family that a caller began for its user, without a sign-in of the user, has no time of one. */
+const signedInFamily = defineStatement(
+  'signoffSignedInFamily',
+  'SELECT 1 FROM refresh_families WHERE id = $1 AND auth_time > to_timestamp(0)',
+);
+/** Until commit none of them is disabled or loses a role. In id order, as every writer of several. */
+const peopleLock = defineStatement(
+  'signoffPeopleLock',
+  'SELECT id FROM users WHERE id = ANY ($1) ORDER BY id FOR SHARE',
 );
 const roleHeld = defineStatement(
   'signoffRoleHeld',
@@ -104,6 +129,27 @@ const decisionInsert = defineStatement(
 const signOffDecide = defineStatement(
   'signoffDecide',
   `UPDATE signoffs SET state = $2, decided_at = clock_timestamp() WHERE id = $1 AND state = 'pending'`,
+);
+/** Until commit the policy does not change; the trigger of the insert has the last word, and stores its version. */
+const policyRead = defineStatement(
+  'signoffPolicyRead',
+  `SELECT act, roles, quorum, lifetime_minutes AS "lifeMinutes", min_security_score AS "minSecurityScore",
+     no_open_incident AS "noOpenIncident"
+   FROM signoff_policies WHERE act = (SELECT act FROM signoff_policy_of($1)) FOR SHARE`,
+);
+/** By the primary keys, under the lock of the sign-off. */
+const barredRead = defineStatement(
+  'signoffBarredRead',
+  'SELECT signoff_barred(s) AS people FROM signoffs s WHERE id = $1',
+);
+const voidApprovalsDelete = defineStatement(
+  'signoffVoidApprovalsDelete',
+  `DELETE FROM signoff_decisions d USING signoffs s CROSS JOIN LATERAL signoff_void_approvals(s) v
+   WHERE s.id = $1 AND d.signoff_id = s.id AND d.role = v.role RETURNING d.role, d.user_id AS "userId", v.why`,
+);
+const signOffReopen = defineStatement(
+  'signoffReopen',
+  `UPDATE signoffs SET state = 'pending', decided_at = NULL WHERE id = $1 AND state = 'approved'`,
 );
 const signOffStart = defineStatement(
   'signoffStart',
@@ -182,9 +228,43 @@ export async function countOpenSignOffs(
   return (await tx.query<{ open: number }>(openCount, [kind, id]))[0]?.open ?? 0;
 }
 
-/** Its owner, and the users who have set its credentials; undefined for a client that is no agent. */
-export const readPeopleBehindAgent = async (sql: Sql, clientId: string): Promise<readonly string[] | undefined> =>
-  (await sql.query<{ people: string[] }>(peopleBehindAgent, [clientId]))[0]?.people;
+/** The users who have set credentials of the client, and the owner if it is an agent. */
+export const readPeopleBehindClient = async (
+  sql: Sql,
+  clientId: string,
+): Promise<{ readonly people: readonly string[]; readonly isAgent: boolean }> =>
+  (await sql.query<{ people: string[]; isAgent: boolean }>(peopleBehindClient, [clientId]))[0] as {
+    people: string[];
+    isAgent: boolean;
+  };
+
+/** Whether the requester is not disabled, killed or expired. Until commit its agent is not killed. */
+export const lockLiveRequester = async (
+  tx: Sql,
+  { requestedByKind, requestedBy, clientId }: Pick<SignOffRow, 'requestedByKind' | 'requestedBy' | 'clientId'>,
+): Promise<boolean> =>
+  (await tx.query<{ lives: boolean }>(requesterLives, [requestedByKind, requestedBy, clientId]))[0]?.lives === true;
+
+/** Whether the user signed in to the family. */
+export const isSignedInFamily = async (sql: Sql, familyId: string): Promise<boolean> =>
+  (await sql.query(signedInFamily, [familyId])).length === 1;
+
+export type PolicyRow = {
+  readonly act: string;
+  readonly roles: SignOffRole[];
+  readonly quorum: number;
+  readonly lifeMinutes: number;
+  readonly minSecurityScore: number | null;
+  readonly noOpenIncident: boolean;
+};
+/** The policy of an act, locked until commit. */
+export const lockPolicyOf = async (tx: Sql, act: string): Promise<PolicyRow | undefined> =>
+  (await tx.query<PolicyRow>(policyRead, [act]))[0];
+
+/** Until commit none of these users is disabled or loses a role. */
+export const lockPeople = async (tx: Sql, ids: readonly string[]): Promise<void> => {
+  await tx.query(peopleLock, [ids]);
+};
 
 export const readSignOffRow = async (sql: Sql, id: string): Promise<SignOffRow | undefined> =>
   (await sql.query<SignOffRow>(signOffRead, [id]))[0];
@@ -204,6 +284,14 @@ export const readSignOffsPage = (
 ): Promise<SignOffRow[]> =>
   sql.query<SignOffRow>(signOffsPage, [state ?? null, role ?? null, after?.[0] ?? null, after?.[1] ?? null, limit]);
 
+export const readSignOffsOfUser = (
+  sql: Sql,
+  userId: string,
+  after: readonly string[] | undefined,
+  limit: number,
+): Promise<SignOffRow[]> =>
+  sql.query<SignOffRow>(signOffsOfUserPage, [userId, after?.[0] ?? null, after?.[1] ?? null, limit]);
+
 export const hasRole = async (tx: Sql, userId: string, role: SignOffRole): Promise<boolean> =>
   (await tx.query<{ held: boolean }>(roleHeld, [userId, role]))[0]?.held === true;
 /** False if the person or the role has decided before. */
@@ -215,6 +303,21 @@ export const insertDecision = async (
 export const decideSignOffRow = async (tx: Sql, id: string, state: 'approved' | 'denied'): Promise<void> => {
   await tx.query(signOffDecide, [id, state]);
 };
+/** Users who must not decide now. */
+export const readBarredUsers = async (tx: Sql, id: string): Promise<readonly string[]> =>
+  (await tx.query<{ people: string[] }>(barredRead, [id]))[0]?.people ?? [];
+
+export type VoidApproval = {
+  readonly role: SignOffRole;
+  readonly userId: string;
+  readonly why: 'account_inactive' | 'role_lost' | 'barred';
+};
+/** Deletes the approvals that do not count now; an approved sign-off that had one is pending again. */
+export async function deleteVoidApprovals(tx: Sql, id: string): Promise<VoidApproval[]> {
+  const removed = await tx.query<VoidApproval>(voidApprovalsDelete, [id]);
+  if (removed.length > 0) await tx.query(signOffReopen, [id]);
+  return removed;
+}
 /** False unless the sign-off was approved, has not expired and has not started. */
 export const startSignOffRow = async (tx: Sql, id: string): Promise<boolean> =>
   (await tx.query(signOffStart, [id])).length === 1;

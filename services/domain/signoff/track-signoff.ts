@@ -5,7 +5,7 @@ import { bindArguments } from './bind-arguments.ts';
 import { applyDecision } from './decide-signoff.ts';
 import { signOffArgumentsChanged, signOffUnknown } from './errors.ts';
 import { LIFE_MINUTES_MAX, type SignOffRole, type SignOffState } from './signoff-shapes.ts';
-import { factsOf } from './signoff-view.ts';
+import { factsOf, requirementsOf } from './signoff-view.ts';
 import { insertSignOff, lockSignOff, type SignOffRow } from './signoffs.store.ts';
 
 /** The act of sign-offs whose decisions an embedding application makes. */
@@ -72,7 +72,7 @@ export function trackSignOff(
       await recordEvent(tx, caller, signOffRequested, {
         outcome: 'ok',
         target: { kind: 'signoff', id },
-        detail: { ...factsOf(row), required_roles: requiredRoles, quorum: requiredRoles.length },
+        detail: { ...factsOf(row), ...requirementsOf(row) },
       });
     }
     for (const { role, userId } of record.approvals) {

@@ -57,7 +57,7 @@ function minting(settings: Partial<HasTokenSettings['tokenSettings']> = {}) {
     },
   };
   const random = { bytes: () => Buffer.alloc(0), uuid: () => `id-${ids++}` };
-  const registered: Record<string, string> = { modern: 'ES256', plain: '' };
+  const registered: Record<string, string> = { modern: 'ES256', plain: '', c1: '' };
   const access = {
     client: (id: string) => (id in registered ? { accessTokenAlgorithm: registered[id] || null } : undefined),
   } as unknown as AccessDirectory;
@@ -215,6 +215,23 @@ describe('bearer', () => {
     });
   });
 
+  test('a token of a client that this copy does not know, or through one, has no caller yet: it may be an agent', async () => {
+    expect(await callerOf({ ...ofClient, clientId: 'new', subject: 'new' })).toBeUndefined();
+    const harness = tokenHarness();
+    expect(bearerCaller(harness.ports, harness.token({ act: { sub: 'new' } }), request)).toBeUndefined();
+  });
+
+  test('an agent in the chain of actors acts, although a client that is no agent holds the token', () => {
+    const harness = tokenHarness();
+    const client = (id: string) => ({
+      clientId: id,
+      agent: id === 'bot' ? { ownerId: 'u1', untilMs: Infinity } : null,
+    });
+    const ports = { ...harness.ports, access: { ...harness.ports.access, client } } as unknown as typeof harness.ports;
+    const held = harness.token({ act: { sub: 'service', act: { sub: 'bot' } } });
+    expect(bearerCaller(ports, held, request)).toMatchObject({ kind: 'user', actingId: 'service', agentId: 'bot' });
+  });
+
   test('a token without a family whose subject is not its client has no caller', async () => {
     expect(await callerOf({ ...ofClient, subject: 'unknown' })).toBeNull();
   });
@@ -227,10 +244,10 @@ describe('bearer', () => {
   });
 
   test('RFC 8693: a token with an acting party counts as no recent sign-in, however recently the subject signed in', () => {
-    const harness = tokenHarness();
+    const harness = minting();
     const caller = (claims: Record<string, unknown>) => bearerCaller(harness.ports, harness.token(claims), request);
     expect(caller({ auth_time: NOW - 60 })).toMatchObject({ authTime: NOW - 60 });
-    expect(caller({ auth_time: NOW - 60, act: { sub: 'service' } })).toMatchObject({ kind: 'user', authTime: 0 });
+    expect(caller({ auth_time: NOW - 60, act: { sub: 'plain' } })).toMatchObject({ kind: 'user', authTime: 0 });
   });
 
   test('a token without auth_time counts as no recent sign-in, however new the token is', () => {

@@ -2,8 +2,8 @@ import type { HasAccess } from '../access/access-directory.ts';
 import { keyedHash } from '../audit/audit-context.ts';
 import type { JsonObject } from '../jws/strict-json.ts';
 import type { HasKeyRing, SignOptions } from '../keys/key-ring.ts';
-import { oneSpellingOf } from '../limits/client-prefix.ts';
 import type { Ports, RequestContext } from '../ports.ts';
+import { oneSpellingOf } from '../shared/address-spelling.ts';
 import type { TokenOrigin } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
@@ -182,6 +182,9 @@ export function mintAccessToken(
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+/** A text that stores and logs keep whole: PostgreSQL refuses NUL, and C libraries end a text at it. */
+const isId = (value: unknown): boolean => isText(value) && !value.includes('\0');
+const isOptionalId = (value: unknown): boolean => value === undefined || isId(value);
 const isOptionalText = (value: unknown): boolean => value === undefined || isText(value);
 /** NumericDate (RFC 7519 §2), only in whole seconds. */
 const isTime = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -203,14 +206,14 @@ export function claimsOf(claims: JsonObject): AccessTokenClaims | null {
   const fits =
     isText(claims.iss) &&
     (isText(claims.aud) || isTexts(claims.aud)) &&
-    isText(claims.sub) &&
-    isText(claims.client_id) &&
+    isId(claims.sub) &&
+    isId(claims.client_id) &&
     isTime(claims.iat) &&
     isTime(claims.exp) &&
-    isText(claims.jti) &&
+    isId(claims.jti) &&
     (claims.nbf === undefined || isTime(claims.nbf)) &&
-    isOptionalText(claims.sid) &&
-    isOptionalText(claims.fid) &&
+    isOptionalId(claims.sid) &&
+    isOptionalId(claims.fid) &&
     (claims.scope === undefined || typeof claims.scope === 'string') &&
     isOptionalTexts(claims.roles) &&
     isOptionalTexts(claims.permissions) &&

@@ -1,12 +1,15 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import {
   clientUnauthenticated,
+  directoryStale,
   idempotencyKeyReused,
   permissionMissing,
   stepUpRequired,
   storeUnavailable,
 } from '#services/platform/errors.ts';
+import { reads } from '../access/admin-shapes.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy } from '../access/errors.ts';
 import { clockWrong, signingUnavailable } from '../keys/errors.ts';
@@ -47,25 +50,34 @@ export const scopeText = z
   .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/);
 const audienceText = z.string().min(1).max(512).regex(PLAIN);
 
-export const tokenPair = z.object({
-  access_token: z.string(),
-  refresh_token: z.string(),
-  token_type: z.literal('Bearer'),
-  expires_in: z.int(),
-  refresh_expires_in: z.int(),
-  scope: z.string(),
-});
+export const tokenPair = z
+  .object({
+    access_token: z.string(),
+    refresh_token: z.string(),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int(),
+    refresh_expires_in: z.int(),
+    scope: z.string(),
+  })
+  .register(componentNames, { id: 'TokenPair' });
 
 const deviceText = z.string().min(1).max(128).regex(PLAIN);
-export const device = z.strictObject({ id: deviceText.optional(), name: deviceText.optional() });
+export const device = z
+  .strictObject({ id: deviceText.optional(), name: deviceText.optional() })
+  .register(componentNames, { id: 'Device' });
 
 export const issueTokensEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens',
   operation: 'issueTokens',
-  summary: 'Issue a token pair for the session of the cookie, or for any user with the permission tokens:issue',
+  summary: 'Issue a token pair for the session of the cookie, or with tokens:issue for any user (an agent: its owner)',
   tag: TAG,
-  auth: { accepts: ['session', 'client', 'bearer'], stepUp: 'of_others' },
+  auth: {
+    accepts: ['session', 'client', 'bearer'],
+    for: 'anyone',
+    subject: { others: 'tokens:issue', else: 'refused' },
+    stepUp: 'of_others',
+  },
   limit: 'token',
   body: z.strictObject({
     user_id: identifier.optional(),
@@ -137,7 +149,7 @@ export const validateTokensEndpoint = defineEndpoint({
   operation: 'validateTokens',
   summary: 'Validate up to 1,000 access tokens, or token ids, in order',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], optional: true },
+  auth: { accepts: ['bearer', 'client', 'session'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'validate',
   limitItems: ['tokens', 'token_ids'],
   body: z.union([
@@ -159,8 +171,14 @@ export const revokeTokenEndpoint = defineEndpoint({
   operation: 'revokeToken',
   summary: 'Revoke a token, a session, a token family, or all tokens of a user or client',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], stepUp: 'of_others' },
+  auth: {
+    accepts: ['bearer', 'client', 'session'],
+    for: 'anyone',
+    subject: { others: 'tokens:revoke', else: 'refused' },
+    stepUp: 'of_others',
+  },
   limit: 'token',
+  storeMs: PROMPT_MS,
   body: z.union([
     one('token', tokenText),
     one('token_id', identifier),
@@ -173,22 +191,24 @@ export const revokeTokenEndpoint = defineEndpoint({
   errors: [permissionMissing, stepUpRequired, userUnknown, clientUnknown, keyRingBehind, storeUnavailable],
 });
 
-export const tokenMetadata = z.object({
-  token_id: z.string(),
-  type: z.literal('access'),
-  subject: z.string(),
-  user_id: z.string().nullable(),
-  client_id: z.string(),
-  audience: z.string(),
-  session_id: z.string().nullable(),
-  family_id: z.string().nullable(),
-  scope: z.string(),
-  role: z.string().nullable(),
-  issued_at: z.string(),
-  expires_at: z.string(),
-  key_id: z.string().nullable(),
-  revoked: z.boolean(),
-});
+export const tokenMetadata = z
+  .object({
+    token_id: z.string(),
+    type: z.literal('access'),
+    subject: z.string(),
+    user_id: z.string().nullable(),
+    client_id: z.string(),
+    audience: z.string(),
+    session_id: z.string().nullable(),
+    family_id: z.string().nullable(),
+    scope: z.string(),
+    role: z.string().nullable(),
+    issued_at: z.string(),
+    expires_at: z.string(),
+    key_id: z.string().nullable(),
+    revoked: z.boolean(),
+  })
+  .register(componentNames, { id: 'TokenMetadata' });
 
 export const readTokenEndpoint = defineEndpoint({
   method: 'GET',
@@ -196,7 +216,7 @@ export const readTokenEndpoint = defineEndpoint({
   operation: 'readToken',
   summary: 'Read the metadata of an unexpired access token',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'tokens:read' },
+  auth: reads('tokens:read'),
   params: z.strictObject({ token_id: identifier }),
   responses: { 200: tokenMetadata },
   errors: [permissionMissing, tokenUnknown, tokenMetadataUnavailable],
@@ -204,14 +224,16 @@ export const readTokenEndpoint = defineEndpoint({
 
 const count = (description: string) => z.int().meta({ description });
 
-export const tokenStatistics = z.object({
-  issued: count('Token families created and client-credentials tokens issued, since installation.'),
-  active: count('Token families that can be refreshed now.'),
-  refreshed: count('Refresh token rotations.'),
-  revoked: count('Token families and single tokens revoked before they expired, without replays.'),
-  expired: count('Token families that expired.'),
-  replays: count('Token families ended because an outdated refresh token was presented.'),
-});
+export const tokenStatistics = z
+  .object({
+    issued: count('Token families created and client-credentials tokens issued, since installation.'),
+    active: count('Token families that can be refreshed now.'),
+    refreshed: count('Refresh token rotations.'),
+    revoked: count('Token families and single tokens revoked before they expired, without replays.'),
+    expired: count('Token families that expired.'),
+    replays: count('Token families ended because an outdated refresh token was presented.'),
+  })
+  .register(componentNames, { id: 'TokenStatistics' });
 
 export const readTokenStatisticsEndpoint = defineEndpoint({
   method: 'GET',
@@ -219,7 +241,7 @@ export const readTokenStatisticsEndpoint = defineEndpoint({
   operation: 'readTokenStatistics',
   summary: 'Count issued, refreshed, revoked, expired and replayed tokens',
   tag: TAG,
-  auth: { accepts: ['bearer', 'client', 'session'], permission: 'tokens:read' },
+  auth: reads('tokens:read'),
   responses: { 200: tokenStatistics },
   errors: [permissionMissing, storeUnavailable],
 });
@@ -245,6 +267,7 @@ export const refreshTokensEndpoint = defineEndpoint({
     signingUnavailable,
     stateRewound,
     storeUnavailable,
+    directoryStale,
   ],
 });
 
@@ -259,7 +282,7 @@ export const introspectTokenEndpoint = defineEndpoint({
   operation: 'introspectToken',
   summary: 'Introspect an access token, a refresh token or an API key (RFC 7662)',
   tag: OAUTH,
-  auth: { accepts: ['client'], permission: 'tokens:introspect' },
+  auth: { accepts: ['client'], for: 'anyone', permission: 'tokens:introspect', subject: 'any' },
   limit: 'validate',
   bodyType: 'form',
   body: z.looseObject({
@@ -289,8 +312,9 @@ export const revokeOAuthTokenEndpoint = defineEndpoint({
   operation: 'revokeOAuthToken',
   summary: 'Revoke an access or refresh token of the client (RFC 7009)',
   tag: OAUTH,
-  auth: { accepts: ['client'], optional: true },
+  auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'token',
+  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.looseObject({
     token: tokenText,

@@ -6,8 +6,8 @@ export const userUnknown = defineError({
   code: 'user_unknown',
   status: 404,
   title: 'User not found',
-  cause: 'No active user has this id.',
-  fix: 'Check the id. It is the `sub` of the user’s tokens.',
+  cause: 'No active user has this id or, on the command line, this address.',
+  fix: 'Check the id: it is the `sub` of the user’s tokens. `sallyport users list --email-prefix` and GET /v1/admin/users?email_prefix=… find it by the address.',
   retryable: false,
 });
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { END_RULES } from '../audit/end-rule-shapes.ts';
@@ -51,17 +52,19 @@ const cause = z.object({
 /** For a refresh token: when a refresh last repeated a lost response past the grace window. */
 const lostAnswerAt = z.string().optional();
 
-const explanation = z.union([
-  z.object({ ended: z.literal(false), lost_answer_at: lostAnswerAt }),
-  z.object({
-    ended: z.literal(true),
-    reason: z.enum(END_REASONS),
-    /** `revoked` only when nothing more than the end itself is known. */
-    rule: z.enum(DECIDING_RULES),
-    cause: cause.nullable(),
-    lost_answer_at: lostAnswerAt,
-  }),
-]);
+const explanation = z
+  .union([
+    z.object({ ended: z.literal(false), lost_answer_at: lostAnswerAt }),
+    z.object({
+      ended: z.literal(true),
+      reason: z.enum(END_REASONS),
+      /** `revoked` only when nothing more than the end itself is known. */
+      rule: z.enum(DECIDING_RULES),
+      cause: cause.nullable(),
+      lost_answer_at: lostAnswerAt,
+    }),
+  ])
+  .register(componentNames, { id: 'EndExplanation' });
 export type Explanation = z.output<typeof explanation>;
 
 export const explainEndEndpoint = defineEndpoint({

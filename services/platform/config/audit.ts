@@ -31,7 +31,7 @@ export const auditSettings = defineSettings({
   tileMemoryMegabytes: {
     env: 'AUDIT_TILE_MEMORY_MB',
     schema: wholeNumber(16, 0, 4_096),
-    use: 'Memory in each API process that caches tiles of the public audit log for a minute, MB; 0: no cache.',
+    use: 'Memory in each API process that caches tiles of the public audit log for a second, MB; 0: no cache.',
   },
   s3Url: {
     env: 'AUDIT_S3_URL',

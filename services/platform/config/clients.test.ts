@@ -1,15 +1,25 @@
 import { expect, test } from 'vitest';
-import { type ConfigError, loadConfig } from './load.ts';
+import { type ConfigError, loadConfig, registrationOf } from './load.ts';
 
 const base = { BETTER_AUTH_SECRET: 'a-secret-of-more-than-32-characters-1234' };
 
-test('self-registration and client documents are off by default, and such clients may ask for few scopes', () => {
+const OWN = ['own.sessions', 'own.events', 'own.signoffs', 'own.applications', 'own.api_keys'];
+
+test('every caller may register a client in development, and none elsewhere unless the operator says so', () => {
+  const of = (env: object) => registrationOf(loadConfig({ ...base, ...env }));
+  const staging = { SALLYPORT_PROFILE: 'staging', KEY_ENCRYPTION_KEY: 'x8Lq2c0v7sK1f9Zr4tY6uB3nM5wE8aQdH0jGpVhTiRk=' };
+  expect([of({}), of(staging)]).toEqual(['open', 'off']);
+  expect(of({ CLIENT_REGISTRATION: 'off' })).toBe('off');
+  expect(of({ ...staging, CLIENT_REGISTRATION: 'token' })).toBe('token');
+});
+
+test('client documents are off by default, and clients without an administrator may ask for few scopes', () => {
   expect(loadConfig(base).clients).toEqual({
-    registration: 'off',
+    registration: undefined,
     readsDocuments: false,
     documentsPrivate: false,
     logoutPrivate: false,
-    scopes: ['openid', 'profile', 'email', 'offline_access'],
+    scopes: ['openid', 'profile', 'email', 'offline_access', ...OWN],
     audiences: [],
   });
   const set = {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
-import { flag, oneOf } from './shapes.ts';
+import { flag, optionalOneOf } from './shapes.ts';
 
 /** Scopes (RFC 6749 §3.3) or audiences: printable ASCII without space, quote and backslash. */
 const words = (fallback: string) =>
@@ -20,8 +20,8 @@ const words = (fallback: string) =>
 export const clientSettings = defineSettings({
   registration: {
     env: 'CLIENT_REGISTRATION',
-    schema: oneOf(['off', 'token', 'open'], 'off'),
-    use: 'Who may register a client at /oauth2/register (RFC 7591). off: no caller. token: callers with the permission clients:register. open: every caller.',
+    schema: optionalOneOf(['off', 'token', 'open']),
+    use: 'Who may register a client at /oauth2/register (RFC 7591). off: no caller. token: callers with the permission clients:register. open: every caller. Unset: open in development, off in every other profile.',
   },
   readsDocuments: {
     env: 'CLIENT_DOCUMENTS',
@@ -40,7 +40,9 @@ export const clientSettings = defineSettings({
   },
   scopes: {
     env: 'UNVETTED_CLIENT_SCOPES',
-    schema: words('openid profile email offline_access'),
+    schema: words(
+      'openid profile email offline_access own.sessions own.events own.signoffs own.applications own.api_keys',
+    ),
     use: 'Scopes that unvetted clients may request from users, comma separated. A client is unvetted if it registered itself or is a metadata document. Existing clients are limited too, and a permission is never allowed.',
   },
   audiences: {
@@ -51,11 +53,14 @@ export const clientSettings = defineSettings({
   },
 });
 
-export type ClientSettings = SettingsOf<typeof clientSettings>;
+type Stated = SettingsOf<typeof clientSettings>;
+export type Registration = NonNullable<Stated['registration']>;
+/** The settings with the default of the profile. */
+export type ClientSettings = Omit<Stated, 'registration'> & { readonly registration: Registration };
 
 /** Refuses a start outside development that would let callers make this server fetch private addresses. */
 export const clientProblems = (
-  { documentsPrivate }: ClientSettings,
+  { documentsPrivate }: Pick<Stated, 'documentsPrivate'>,
   isDevelopment: boolean,
 ): { readonly env: string; readonly problem: string; readonly fix: string }[] =>
   documentsPrivate && !isDevelopment

@@ -6,7 +6,7 @@ const ENDPOINTS_MAX = 8;
 const ENDPOINT = /^([a-z][a-z0-9-]{0,31})=(https?:\/\/[\x21-\x7e]{1,2048})$/;
 const TYPE = /^[a-z_]+(\.[a-z_]+)+$/;
 const DEFAULT_TYPES =
-  'user.created user.login user.login_locked user.stepped_up session.created session.ended token.refreshed token.refresh_reused incident.raised incident.changed signoff.requested signoff.decided signoff.started signoff.finished agent.registered agent.killed';
+  'user.created user.login user.login_locked user.stepped_up session.created session.renewed session.ended token.refreshed token.refresh_reused incident.raised incident.changed signoff.requested signoff.decided signoff.started signoff.finished agent.registered agent.killed';
 
 const itemsOf = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))];
 

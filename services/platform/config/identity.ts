@@ -12,7 +12,7 @@ export const identitySettings = defineSettings({
   sessionSeconds: {
     env: 'SESSION_EXPIRY',
     schema: wholeNumber(2_592_000, 60, 31_536_000),
-    use: 'Lifetime of a browser session, seconds; its token families end with it.',
+    use: 'Lifetime of a browser session from the last sign-in, seconds; its token families end with it.',
   },
   twoFactorSessionSeconds: {
     env: 'SESSION_EXPIRY_TWO_FACTORS',

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { z } from 'zod';
+import { whyOf } from '../define/input-problem.ts';
 import type { Section, SettingsOf } from '../define/setting.ts';
 import { auditProblems, auditSettings } from './audit.ts';
 import { brandSettings } from './brand.ts';
-import { clientProblems, clientSettings } from './clients.ts';
+import { clientProblems, clientSettings, type Registration } from './clients.ts';
 import { complianceSettings } from './compliance.ts';
+import { ConfigError, type ConfigProblem } from './config-error.ts';
 import { handoffProblems, handoffSettings } from './handoff.ts';
 import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
@@ -43,19 +46,9 @@ export const sections = {
   telemetry: telemetrySettings,
 } as const satisfies Record<string, Section>;
 
+export { ConfigError } from './config-error.ts';
+
 export type Config = { readonly [K in keyof typeof sections]: SettingsOf<(typeof sections)[K]> };
-
-export type ConfigProblem = { readonly env: string; readonly problem: string; readonly fix: string };
-
-/** Unsafe or unreadable settings; the message names every variable. */
-export class ConfigError extends Error {
-  readonly problems: readonly ConfigProblem[];
-  constructor(problems: readonly ConfigProblem[]) {
-    super(problems.map(({ env, problem, fix }) => `${env}: ${problem} (${fix})`).join('; '));
-    this.name = 'ConfigError';
-    this.problems = problems;
-  }
-}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -77,6 +70,12 @@ export const loadProcessConfig = (env: Environment): Config =>
     })),
   );
 
+/** What is wrong with a value of the environment, as in "LOG_LEVEL must be …". */
+export const settingProblem = (issue: z.core.$ZodIssue | undefined, given: string | undefined): string => {
+  if (issue === undefined) return 'is not readable';
+  return issue.code === 'too_big' ? whyOf(issue, given) : issue.message;
+};
+
 function readConfig(env: Environment, unknown: readonly ConfigProblem[]): Config {
   const problems = [...unknown];
   const config: Record<string, Record<string, unknown>> = {};
@@ -88,7 +87,7 @@ function readConfig(env: Environment, unknown: readonly ConfigProblem[]): Config
       else
         problems.push({
           env: setting.env,
-          problem: parsed.error.issues[0]?.message ?? 'is not readable',
+          problem: settingProblem(parsed.error.issues[0], env[setting.env]),
           fix: `correct or unset it: ${setting.use}`,
         });
     }
@@ -245,6 +244,10 @@ export const publicUrlOf = ({ server }: Config): string => server.publicUrl ?? `
 
 /** URL of the MCP server, the resource that its tokens are for: MCP_URL, else the address it listens on. */
 export const mcpUrlOf = ({ server, mcp }: Config): string => mcp.url ?? `http://${server.host}:${mcp.port}/mcp`;
+
+/** Who may register a client: CLIENT_REGISTRATION, else every caller in development, and none elsewhere. */
+export const registrationOf = ({ server, clients }: Config): Registration =>
+  clients.registration ?? (server.profile === 'development' ? 'open' : 'off');
 
 /**
  * The key-encryption key: from its variable, its file, or (in development) derived from the auth secret.

@@ -16,7 +16,11 @@ export const serverSettings = defineSettings({
     schema: oneOf(['development', 'staging', 'production'], 'development'),
     use: 'Set of safety rules enforced at start: development, staging or production. NODE_ENV has no effect on it.',
   },
-  host: { env: 'HOST', schema: text('127.0.0.1', 255), use: 'Address the API listens on.' },
+  host: {
+    env: 'HOST',
+    schema: text('localhost', 255),
+    use: 'Address the API listens on; localhost: 127.0.0.1 and, where the machine has it, ::1.',
+  },
   port: { env: 'PORT', schema: wholeNumber(3000, 0, 65_535), use: 'Port the API listens on.' },
   metricsPort: {
     env: 'METRICS_PORT',
@@ -41,7 +45,7 @@ export const serverSettings = defineSettings({
   publicUrl: {
     env: 'BETTER_AUTH_URL',
     schema: optionalUrl(),
-    use: 'Public URL of the API; unset: the address it listens on.',
+    use: 'Public URL of the API, which pages are redirected to; unset: HOST (localhost if that names no single address) and PORT.',
   },
   corsOrigins: {
     env: 'CORS_ORIGINS',
@@ -67,6 +71,11 @@ export const serverSettings = defineSettings({
     env: 'SALLYPORT_METRICS_SOCKET',
     schema: optionalText(1_024),
     use: 'Set by the supervisor: socket on which this process serves its metrics.',
+  },
+  generated: {
+    env: 'SALLYPORT_GENERATED',
+    schema: optionalText(),
+    use: 'Set by the supervisor: names of the variables that it generated, which production needs from the operator.',
   },
   logLevel: {
     env: 'LOG_LEVEL',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { whyOf } from '../define/input-problem.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { optionalText, optionalUrl } from './shapes.ts';
 
@@ -48,10 +49,11 @@ const providerMap = () =>
     .transform((text, context) => {
       if (text.trim() === '') return {};
       try {
-        const parsed = providers.safeParse(JSON.parse(text));
+        const value: unknown = JSON.parse(text);
+        const parsed = providers.safeParse(value);
         if (parsed.success) return parsed.data;
-        const [issue] = parsed.error.issues;
-        context.addIssue({ code: 'custom', message: `${issue?.path.join('.')}: ${issue?.message}` });
+        const [issue] = parsed.error.issues as [z.core.$ZodIssue];
+        context.addIssue({ code: 'custom', message: `${issue.path.join('.')} ${whyOf(issue, value)}` });
       } catch {
         context.addIssue({ code: 'custom', message: 'must be a JSON object of providers' });
       }

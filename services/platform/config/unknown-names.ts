@@ -1,3 +1,5 @@
+import { isMisspelling, nearestName } from '../define/nearest-name.ts';
+
 /** Names that the product reads from the environment besides its settings. */
 const READ_ELSEWHERE = [
   'SALLYPORT_API',
@@ -13,11 +15,6 @@ const READ_ELSEWHERE = [
 /** No other program is known to use names that begin with one of these. */
 const OWN_PREFIXES = ['SALLYPORT_', 'JWT_', 'RATE_LIMIT_', 'REVOCATION_', 'KEY_ENCRYPTION_', 'UNVETTED_CLIENT_'];
 
-/** In a short name, one other letter makes another word: PORT and HOST are not misspelt PORTS and HOSTS. */
-const SHORTEST_NAME = 5;
-const LETTERS_PER_MISTAKE = 5;
-const MISTAKES_MAX = 2;
-
 export type UnknownName = { readonly name: string; readonly nearest: string };
 
 /**
@@ -31,17 +28,13 @@ export function unknownNames(
   const known = new Set([...settings, ...READ_ELSEWHERE]);
   return Object.keys(env).flatMap((name) => {
     if (known.has(name) || env[name] === undefined) return [];
-    const nearest = nearestOf(name, settings);
+    const nearest = nearestName(name, settings);
     // DATABASE_URI beside DATABASE_URL is another program's.
-    const isMisspelt = nearest.mistakes <= mistakesAllowed(nearest.name) && env[nearest.name] === undefined;
-    if (isMisspelt) return [{ name, nearest: nearest.name }];
+    if (isMisspelling(name, nearest) && env[nearest] === undefined) return [{ name, nearest }];
     if (!OWN_PREFIXES.some((prefix) => name.startsWith(prefix))) return [];
-    return [{ name, nearest: sameWords(name, settings) ?? nearest.name }];
+    return [{ name, nearest: sameWords(name, settings) ?? nearest }];
   });
 }
-
-const mistakesAllowed = (name: string): number =>
-  name.length < SHORTEST_NAME ? 0 : Math.min(MISTAKES_MAX, Math.floor(name.length / LETTERS_PER_MISTAKE));
 
 /** The setting with most of the name's words, such as JWT_ACCESS_EXPIRY for JWT_EXPIRY. */
 function sameWords(name: string, settings: readonly string[]): string | undefined {
@@ -50,36 +43,4 @@ function sameWords(name: string, settings: readonly string[]): string | undefine
   const [first = '', ...others] = settings.filter((setting) => setting.startsWith(`${name.split('_')[0]}_`));
   const best = others.reduce((one, other) => (shared(other) > shared(one) ? other : one), first);
   return shared(best) > 0 ? best : undefined;
-}
-
-function nearestOf(name: string, settings: readonly string[]): { name: string; mistakes: number } {
-  let nearest = { name: '', mistakes: Number.POSITIVE_INFINITY };
-  for (const setting of settings) {
-    const mistakes = editDistance(name, setting);
-    if (mistakes < nearest.mistakes) nearest = { name: setting, mistakes };
-  }
-  return nearest;
-}
-
-/** Letters to insert, remove, replace or swap with the next one to make one word of the other. */
-function editDistance(one: string, other: string): number {
-  let before: number[] = [];
-  let last = Array.from({ length: other.length + 1 }, (_, at) => at);
-  for (let row = 1; row <= one.length; row += 1) {
-    const next = [row];
-    for (let column = 1; column <= other.length; column += 1) {
-      const isSame = one[row - 1] === other[column - 1];
-      let least = Math.min(
-        (last[column] as number) + 1,
-        (next[column - 1] as number) + 1,
-        (last[column - 1] as number) + (isSame ? 0 : 1),
-      );
-      if (row > 1 && column > 1 && one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1])
-        least = Math.min(least, (before[column - 2] as number) + 1);
-      next.push(least);
-    }
-    before = last;
-    last = next;
-  }
-  return last[other.length] as number;
 }

@@ -10,6 +10,9 @@ test('every endpoint has a rate class: the declared one, else one derived from p
 });
 
 test('the permission of an endpoint is never guessed: one without a permission throws', () => {
-  expect(permissionOf({ auth: { accepts: ['bearer'], permission: 'keys:read' } })).toBe('keys:read');
-  for (const auth of ['public', { accepts: ['bearer'] }] as const) expect(() => permissionOf({ auth })).toThrow();
+  expect(permissionOf({ auth: { accepts: ['bearer'], permission: 'keys:read', for: 'anyone', subject: 'none' } })).toBe(
+    'keys:read',
+  );
+  for (const auth of ['public', { accepts: ['bearer'], for: 'anyone', subject: 'none' }] as const)
+    expect(() => permissionOf({ auth })).toThrow();
 });

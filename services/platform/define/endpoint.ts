@@ -1,19 +1,38 @@
 import type { z } from 'zod';
 import type { ErrorFactory } from './error.ts';
+import type { Tag } from './tags.ts';
 
 /** Ways to authenticate a request. `client` is HTTP Basic or the OAuth form fields (RFC 6749 §2.3.1). */
 export type Credential = 'bearer' | 'session' | 'client';
 
 /**
- * Callers that may use the endpoint. `public` is never a default: a route without `auth` neither compiles nor starts.
- * `optional` admits anonymous requests and leaves the decision to the use-case.
+ * Who the operation is for, among the callers whose credential it accepts.
+ * `anyone`: every one of them. `user`: a user, also by a token that another client or an agent holds, but by no API key.
+ * `person`: the user in person, by the session or a token of the first-party client. `owner`: the user in person, or a
+ * client or agent for itself; by no API key. `agent`: an agent for itself.
  */
-type EndpointAuth =
+export type Audience = 'anyone' | 'user' | 'person' | 'owner' | 'agent';
+
+/**
+ * Whose resources the operation acts on. `any`: those of all, by its permission. `own`: the caller's; another's is
+ * answered as a missing one. `none`: it names no resource that a caller owns. Otherwise the caller's, and another's with
+ * the permission `others`; without it, another's is `refused` (403) or `hidden` (404).
+ */
+export type Subject = 'any' | 'own' | 'none' | { readonly others: string; readonly else: 'refused' | 'hidden' };
+
+/**
+ * Callers that may use the endpoint: one declaration, from which the gate, the matrix of tests and the reference follow.
+ * `public` is never a default: a route without `auth` neither compiles nor starts.
+ */
+export type EndpointAuth =
   | 'public'
   | {
       readonly accepts: readonly Credential[];
-      readonly permission?: string;
+      /** Admits anonymous requests; the use-case answers them. */
       readonly optional?: boolean;
+      readonly for: Audience;
+      readonly permission?: string;
+      readonly subject: Subject;
       /**
        * Sensitive: a user must have signed in recently (RFC 9470); clients pass. `two_factors`: a sign-in with one factor
        * also passes, because the request itself verifies that factor again. `of_others`: the use-case checks it if the
@@ -28,6 +47,13 @@ export function permissionOf({ auth }: { readonly auth: EndpointAuth }): string 
   return auth.permission;
 }
 
+/** Whether API keys are accepted, which act by their permissions and are no sign-in: to read, or where one is required. */
+export const takesApiKeys = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
+  auth !== 'public' &&
+  auth.accepts.includes('bearer') &&
+  auth.for === 'anyone' &&
+  (auth.permission !== undefined || method === 'GET');
+
 /**
  * The bucket in which a request counts, besides the caller's. `validate`: counted in memory, thousands a second;
  * `token`: issues or ends tokens; `credential`: tries a password, a code or a link, or sends mail;
@@ -35,6 +61,9 @@ export function permissionOf({ auth }: { readonly auth: EndpointAuth }): string 
  */
 export const RATE_CLASSES = ['validate', 'token', 'credential', 'log', 'read', 'write', 'admin'] as const;
 export type RateClass = (typeof RATE_CLASSES)[number];
+
+/** `storeMs` of endpoints that sign in or end access. */
+export const PROMPT_MS = 1_500;
 
 export type Endpoint<
   Body extends z.ZodType = z.ZodType,
@@ -49,11 +78,16 @@ export type Endpoint<
   /** Unique verb-noun name: the OpenAPI operationId, the span name and the anchor in the docs. */
   readonly operation: string;
   readonly summary: string;
-  readonly tag: string;
+  readonly tag: Tag;
   readonly auth: EndpointAuth;
   readonly body?: Body;
   /** Body format; JSON by default. `form` is application/x-www-form-urlencoded (OAuth). */
   readonly bodyType?: 'json' | 'form';
+  /**
+   * The error for a JSON body with a number that a double does not keep, or a name that an object has twice; its detail
+   * says where. For endpoints that bind people to what they read.
+   */
+  readonly exactBody?: ErrorFactory;
   /** True if the endpoint also works without a body. */
   readonly bodyOptional?: boolean;
   /** Bytes; 65,536 by default. */
@@ -81,6 +115,11 @@ export type Endpoint<
   readonly limit?: RateClass;
   /** Lists of the body of which each item counts as a request, so that a batch does not bypass a limit. */
   readonly limitItems?: readonly string[];
+  /**
+   * Milliseconds that a request waits for PostgreSQL in all, then 503 `store_unavailable`; work of the process itself and
+   * password hashing are not counted. By default each statement has a limit, and their times add up.
+   */
+  readonly storeMs?: number;
   /** `no-store` by default; null leaves the header to the use-case. */
   readonly cacheControl?: string | null;
 };

@@ -27,7 +27,8 @@ export type DispatcherOptions = {
   readonly clock: HasherClock;
   readonly startWorker: StartWorker;
   readonly onQueueWait?: ((seconds: number) => void) | undefined;
-  readonly onHash?: ((seconds: number, outcome: HashOutcome) => void) | undefined;
+  /** `processorSeconds` is 0 for a run whose child died. */
+  readonly onHash?: ((seconds: number, outcome: HashOutcome, processorSeconds: number) => void) | undefined;
   readonly onChild?: ((event: ChildEvent) => void) | undefined;
 };
 
@@ -149,11 +150,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     worker.send(job.request);
   }
 
-  function finish(slot: Slot, outcome: HashOutcome): number {
+  function finish(slot: Slot, outcome: HashOutcome, processorSeconds = 0): number {
     const seconds = (clock.nowMs() - slot.startedJobMs) / 1000;
     slot.cancelTimer();
     slot.job = undefined;
-    options.onHash?.(seconds, outcome);
+    options.onHash?.(seconds, outcome, processorSeconds);
     return seconds;
   }
 
@@ -172,7 +173,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const onReply = (reply: HashReply): void => {
       const job = slot.job;
       if (!job) return;
-      const seconds = finish(slot, outcomeOf(reply));
+      const seconds = finish(slot, outcomeOf(reply), reply.processorSeconds);
       if (reply.kind === 'failed') {
         job.settle.reject(new HasherFailedError('password hashing failed in its child process'));
       } else {

@@ -8,7 +8,7 @@ const COST_MIN = 4;
 const MEASURED_COST = 10;
 
 /** Processor time of this process, microseconds; it excludes time spent waiting for a core. */
-function processorMicros(): number {
+export function processorMicros(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
 }

@@ -1,5 +1,5 @@
 import type { HasherClock } from './clock.ts';
-import type { HashReply, HashRequest } from './protocol.ts';
+import type { HashRequest, HashResult } from './protocol.ts';
 import type { HashingWorker, StartWorker, WorkerEvents } from './worker-process.ts';
 
 /** For tests: a clock that the test advances. */
@@ -40,7 +40,7 @@ export type FakeWorker = HashingWorker & {
   readonly stops: number;
   readonly kills: number;
   ready(hashSeconds?: number): void;
-  reply(reply: HashReply): void;
+  reply(result: HashResult, processorSeconds?: number): void;
   end(): void;
 };
 
@@ -77,7 +77,7 @@ function fakeWorker(pid: number, events: WorkerEvents): FakeWorker {
       kills += 1;
     },
     ready: (hashSeconds = 0.25) => events.onReady({ kind: 'ready', dummyDigest: `dummy of ${pid}`, hashSeconds }),
-    reply: (reply) => events.onReply(reply),
+    reply: (result, processorSeconds = 0.25) => events.onReply({ ...result, processorSeconds }),
     end: () => events.onEnd({ code: null, signal: 'SIGKILL' }),
   };
 }

@@ -9,8 +9,8 @@ import { hashingWorkers } from './worker-process.ts';
 
 const pepper = randomBytes(32);
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
-// Children run at the lowest priority, so a busy machine starves them; no test here covers a time limit.
-const patientSeconds = 110;
+// No test here covers a time limit, and the machine may be busy.
+const patientSeconds = 30;
 
 /** Waits for a condition of the system; the timeout of the test ends the wait. */
 async function until(isSo: () => boolean): Promise<void> {
@@ -127,10 +127,10 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
     expect(await hasher.verify('correct horse battery', dummy, admission)).toBe(false);
   });
 
-  it('runs its children at the lowest priority', () => {
+  it('runs its children at low priority, with a share that a busy machine leaves them', () => {
     expect(pids).toHaveLength(2);
     // Nice is field 19 of proc_pid_stat(5), 16 places after the state.
-    for (const pid of pids) expect(statFields(`/proc/${pid}/stat`)[16]).toBe('19');
+    for (const pid of pids) expect(statFields(`/proc/${pid}/stat`)[16]).toBe('10');
   });
 
   it('shows neither environment nor pepper in the /proc files of its children', () => {

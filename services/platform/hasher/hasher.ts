@@ -26,8 +26,8 @@ export type HasherOptions = {
   readonly startWorker?: StartWorker | undefined;
   /** Called when a job leaves the queue for a child. */
   readonly onQueueWait?: ((seconds: number) => void) | undefined;
-  /** Called when a run in a child ends. */
-  readonly onHash?: ((seconds: number, outcome: HashOutcome) => void) | undefined;
+  /** Called when a run in a child ends; `processorSeconds` is 0 if the child died. */
+  readonly onHash?: ((seconds: number, outcome: HashOutcome, processorSeconds: number) => void) | undefined;
   /** Called when a child starts or ends. */
   readonly onChild?: ((event: ChildEvent) => void) | undefined;
 };

@@ -20,10 +20,15 @@ export type ReadyMessage = {
   readonly hashSeconds: number;
 };
 
-export type HashReply =
+export type HashResult =
   | { readonly kind: 'hashed'; readonly digest: string }
   | { readonly kind: 'verified'; readonly matches: boolean }
   | { readonly kind: 'failed' };
+
+export type HashReply = HashResult & {
+  /** Processor time of the job: less than it took, if other processes wanted the processor. */
+  readonly processorSeconds: number;
+};
 
 export type ToChild = InitMessage | HashRequest;
 export type FromChild = ReadyMessage | HashReply;

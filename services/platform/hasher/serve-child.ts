@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { createEqualCost, type EqualCost } from './equal-cost.ts';
-import type { FromChild, HashReply, HashRequest, ToChild } from './protocol.ts';
+import { createEqualCost, type EqualCost, processorMicros } from './equal-cost.ts';
+import type { FromChild, HashRequest, HashResult, ToChild } from './protocol.ts';
 import { findScheme, type HashAlgorithm, hashPassword, verifyPassword } from './schemes.ts';
 
 /** The state of a child after the first message. */
@@ -10,7 +10,11 @@ type Child = { readonly pepper: Uint8Array; readonly algorithm: HashAlgorithm; r
 export function serveChild(send: (message: FromChild) => void): (message: ToChild) => void {
   let child: Child | undefined;
   return (message) => {
-    if (message.kind !== 'init') return send(answer(message, child));
+    if (message.kind !== 'init') {
+      const spentMicros = processorMicros();
+      const result = answer(message, child);
+      return send({ ...result, processorSeconds: (processorMicros() - spentMicros) / 1_000_000 });
+    }
     const { pepperBase64, algorithm = 'bcrypt' } = message;
     const pepper = Buffer.from(pepperBase64, 'base64');
     const startedMs = performance.now();
@@ -22,7 +26,7 @@ export function serveChild(send: (message: FromChild) => void): (message: ToChil
   };
 }
 
-function answer(request: HashRequest, child: Child | undefined): HashReply {
+function answer(request: HashRequest, child: Child | undefined): HashResult {
   try {
     if (!child) return { kind: 'failed' };
     const { pepper, algorithm, equalCost } = child;

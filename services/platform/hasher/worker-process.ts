@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { LOWEST, lowerPriority } from '../process/priority.ts';
+import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import type { FromChild, HashReply, HashRequest, ReadyMessage, ToChild } from './protocol.ts';
 import type { HashAlgorithm } from './schemes.ts';
 
@@ -31,7 +31,7 @@ export type StartWorker = (events: WorkerEvents) => HashingWorker;
 const childPath = fileURLToPath(new URL('./child.ts', import.meta.url));
 
 /**
- * Workers that are child processes at the lowest OS priority.
+ * Workers that are child processes of low OS priority.
  * @param pepper key of the pre-hash, sent over IPC so that no environment or argument list shows it
  * @param stopGraceMs how long a child asked to stop may take before it is killed
  */
@@ -77,7 +77,7 @@ function startChildWorker(init: ToChild, stopGraceMs: number, events: WorkerEven
 
   if (child.pid !== undefined) {
     // Set before the child has run any code, so that its threads inherit the priority.
-    lowerPriority(child.pid, LOWEST);
+    lowerPriority(child.pid, BACKGROUND);
     send(init);
   }
 

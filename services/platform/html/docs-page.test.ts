@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineEndpoint } from '../define/endpoint.ts';
+import type { Tag } from '../define/tags.ts';
 import { exampleOf } from './docs-example.ts';
 import { docsAudiences } from './docs-groups.ts';
 import { docsPage } from './docs-page.ts';
 
-const endpoint = (tag: string, path: `/${string}`, responses: Record<number, never> | object = { 200: null }) =>
+const endpoint = (tag: Tag, path: `/${string}`, responses: Record<number, never> | object = { 200: null }) =>
   defineEndpoint({
     method: 'GET',
     path,
@@ -25,7 +26,6 @@ test('operations are grouped by who uses them, then by task', () => {
     endpoint('Accounts', '/account', page),
     endpoint('Audit', '/v1/audit/events'),
     endpoint('Tokens', '/v1/tokens'),
-    endpoint('Something new', '/v1/new'),
     endpoint('Sessions', '/v1/sessions'),
     endpoint('Users and sessions', '/api/auth/session'),
   ]);
@@ -37,12 +37,11 @@ test('operations are grouped by who uses them, then by task', () => {
       [
         ['Sign users up, in and out', ['/api/auth/session']],
         ['List and end sessions', ['/v1/sessions']],
-        ['Something new', ['/v1/new']],
       ],
     ],
     ['Services that receive tokens', [['Issue, validate, refresh and revoke tokens', ['/v1/tokens']]]],
     ['Administrators', [['Sessions', ['/v1/admin/sessions']]]],
-    ['Privacy, compliance and audit', [['The audit log', ['/v1/audit/events']]]],
+    ['Privacy, compliance and audit', [['Read and verify the audit log', ['/v1/audit/events']]]],
     ['Operators', [['Health and queues', ['/v1/admin/queues']]]],
     ['Pages that browsers open', [['Accounts', ['/account']]]],
   ]);

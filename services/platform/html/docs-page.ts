@@ -143,7 +143,7 @@ export function docsPage(endpoints: readonly Endpoint[], api: string): string {
 export function errorsDocsPage(errors: readonly ErrorDefinition[]): string {
   const entries = errors.map(
     (error) =>
-      html`<h3 id="${error.code}"><code>${error.code}</code> <span class="dim">${error.status}</span></h3><p>${error.title}.</p><p><span class="dim">Cause:</span> ${error.cause}<br><span class="dim">Fix:</span> ${error.fix}</p>`,
+      html`<h2 id="${error.code}"><code>${error.code}</code> <span class="dim">${error.status}</span></h2><p>${error.title}.</p><p><span class="dim">Cause:</span> ${error.cause}<br><span class="dim">Fix:</span> ${error.fix}</p>`,
   );
   return page(
     'Sallyport errors',

@@ -1,17 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { resolved } from '#testing/openapi-check.ts';
+import { componentNames } from '../define/component-names.ts';
 import { defineEndpoint, type Endpoint } from '../define/endpoint.ts';
 import { permissionMissing, unauthenticated } from '../errors.ts';
 import { docsPage, errorsDocsPage } from '../html/docs-page.ts';
 import { openApiOf } from './openapi.ts';
+import { pascal } from './openapi-components.ts';
 
 const read = defineEndpoint({
   method: 'GET',
   path: '/v1/things/{id}',
   operation: 'readThing',
   summary: 'A <thing>.',
-  tag: 'Things',
-  auth: { accepts: ['bearer', 'session'], permission: 'things:read' },
+  tag: 'Tokens',
+  auth: { accepts: ['bearer', 'session'], permission: 'things:read', for: 'anyone', subject: 'none' },
   params: z.strictObject({ id: z.string().max(10) }),
   query: z.strictObject({ full: z.enum(['yes', 'no']).optional(), limit: z.int().optional() }),
   responses: { 200: z.object({ name: z.string() }) },
@@ -22,8 +25,8 @@ const make = defineEndpoint({
   path: '/v1/things',
   operation: 'makeThing',
   summary: 'Makes one.',
-  tag: 'Things',
-  auth: { accepts: ['client'], optional: true },
+  tag: 'Tokens',
+  auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   body: z.union([
     z.strictObject({ name: z.string(), tags: z.array(z.string()).optional() }),
     z.strictObject({ kind: z.literal('plain') }),
@@ -49,8 +52,8 @@ const session = defineEndpoint({
   path: '/v1/session',
   operation: 'endSession',
   summary: 'Ends.',
-  tag: 'People',
-  auth: { accepts: ['session'] },
+  tag: 'Users',
+  auth: { accepts: ['session'], for: 'anyone', subject: 'none' },
   responses: { 200: z.object({}) },
   errors: [],
 });
@@ -59,7 +62,7 @@ const page = defineEndpoint({
   path: '/page',
   operation: 'showPage',
   summary: 'Shows.',
-  tag: 'People',
+  tag: 'Users',
   auth: 'public',
   responses: {
     200: { contentType: 'text/html; charset=utf-8' },
@@ -69,12 +72,23 @@ const page = defineEndpoint({
   },
   errors: [],
 });
-const change = defineEndpoint({ ...session, method: 'PATCH', operation: 'change', auth: { accepts: ['bearer'] } });
-const own = defineEndpoint({ ...session, method: 'GET', operation: 'readOwn', auth: { accepts: ['bearer'] } });
+const change = defineEndpoint({
+  ...session,
+  method: 'PATCH',
+  operation: 'change',
+  auth: { accepts: ['bearer'], for: 'anyone', subject: 'none' },
+});
+const own = defineEndpoint({
+  ...session,
+  method: 'GET',
+  operation: 'readOwn',
+  auth: { accepts: ['bearer'], for: 'anyone', subject: 'none' },
+});
 const endpoints = [read, make, grant, session, own, page, change] as unknown as Endpoint[];
 
 type Operation = {
   security: unknown;
+  tags: string[];
   parameters?: { name: string; in: string; required: boolean }[];
   responses: Record<string, { description: string; content?: Record<string, unknown> }>;
   requestBody?: { required: boolean; content: object };
@@ -82,9 +96,11 @@ type Operation = {
 const document = openApiOf(endpoints, '1.0.0', { serverUrl: 'https://api.test', sessionCookie: '__Host-c' }) as {
   paths: Record<string, Record<string, Operation>>;
   servers: unknown;
-  components: { securitySchemes: unknown };
+  components: { securitySchemes: unknown; schemas: Record<string, unknown>; responses: Record<string, unknown> };
+  tags: { name: string; description: string }[];
 };
-const operation = (path: string, method: string): Operation => document.paths[path]?.[method] as Operation;
+/** An operation without references. */
+const operation = (path: string, method: string): Operation => resolved(document, document.paths[path]?.[method]);
 
 describe('the OpenAPI document', () => {
   test('has every endpoint with its parameters, body and security schemes', () => {
@@ -162,9 +178,66 @@ describe('the OpenAPI document', () => {
     expect(operation('/v1/session', 'patch').security).toEqual([{ bearer: [] }, { dpop: [] }]);
   });
 
+  test('lists the tags of its operations in the order of the reference, each with what it is for', () => {
+    expect(document.tags).toEqual([
+      { name: 'OAuth', description: 'App developers: OAuth 2 and OpenID Connect.' },
+      { name: 'Tokens', description: expect.stringMatching(/^Services that receive tokens: /) },
+      { name: 'Users', description: expect.stringMatching(/^Administrators: /) },
+    ]);
+  });
+
   test('refuses two operations with one operationId', () => {
     const twice = [...endpoints, { ...own, path: '/v1/other' }] as unknown as Endpoint[];
     expect(() => openApiOf(twice, '1.0.0')).toThrow('readOwn names two operations');
+  });
+});
+
+describe('shapes', () => {
+  const part = z.object({ id: z.string() }).register(componentNames, { id: 'TestPart' });
+  const whole = z.object({ parts: z.array(part), main: part.nullable() }).register(componentNames, { id: 'TestWhole' });
+  const wholeOf = (shape: z.ZodType, path: `/${string}` = '/v1/whole') =>
+    ({ ...own, path, operation: `read${path.length}`, responses: { 200: shape } }) as Endpoint;
+  const schemasOf = (...of: Endpoint[]) => {
+    const { components, paths } = openApiOf(of, '1') as unknown as typeof document;
+    return { schemas: components.schemas, paths: JSON.stringify(paths) };
+  };
+
+  test('that have a name are written once, under it, and referred to', () => {
+    const { schemas, paths } = schemasOf(wholeOf(whole), wholeOf(whole, '/v1/others'));
+    const reference = { $ref: '#/components/schemas/TestPart' };
+    expect(schemas.TestWhole).toMatchObject({
+      properties: { parts: { type: 'array', items: reference }, main: { anyOf: [reference, { type: 'null' }] } },
+    });
+    expect(schemas.TestPart).toMatchObject({ type: 'object', required: ['id'] });
+    expect(paths.split('"$ref":"#/components/schemas/TestWhole"')).toHaveLength(3);
+    expect(JSON.stringify(schemas)).not.toContain('definitions');
+  });
+
+  test('without a name have that of their operation', () => {
+    expect(Object.keys(document.components.schemas)).toEqual(
+      expect.arrayContaining(['MakeThingRequest', 'ReadThingResponse', 'GrantRequest', 'Problem']),
+    );
+    expect(pascal('request_invalid')).toBe('RequestInvalid');
+  });
+
+  test('of one name with different bodies fail the generation, also of a request and a response', () => {
+    const other = z.object({ id: z.int() }).register(componentNames, { id: 'TestPart' });
+    expect(() => schemasOf(wholeOf(whole), wholeOf(other, '/v1/others'))).toThrow(
+      'TestPart names two different schemas',
+    );
+    const both = z.object({ size: z.int().default(1) }).register(componentNames, { id: 'TestBoth' });
+    const echo = { ...make, body: both, responses: { 200: both } } as unknown as Endpoint;
+    expect(() => schemasOf(echo)).toThrow('TestBoth names two different schemas');
+    const twice = { ...make, responses: { 200: z.object({ a: z.string() }), 201: z.object({ b: z.string() }) } };
+    expect(() => schemasOf(twice as unknown as Endpoint)).toThrow('MakeThingResponse names two different schemas');
+  });
+
+  test('a response of one to three errors is written once; pages and OAuth have their own form of it', () => {
+    const names = Object.keys(document.components.responses);
+    expect(names).toEqual(expect.arrayContaining(['InternalError', 'InternalErrorPage', 'OAuthUnauthenticated']));
+    expect(document.paths['/v1/things']?.post?.responses[500]).toEqual({
+      $ref: '#/components/responses/InternalError',
+    });
   });
 });
 
@@ -187,12 +260,15 @@ test('names the refusal of API keys on endpoints that need a user or a recent si
     const api = JSON.stringify(openApiOf([{ ...read, errors: [], ...changes } as Endpoint], '1.0.0'));
     return api.includes('`api_key_not_accepted`');
   };
-  const bearer = { accepts: ['bearer'] } as const;
-  expect(hasKeyRefusal({ auth: bearer })).toBe(true);
+  const bearer = { accepts: ['bearer'], for: 'anyone', subject: 'none' } as const;
+  expect(hasKeyRefusal({ auth: bearer })).toBe(false);
+  expect(hasKeyRefusal({ auth: { ...bearer, for: 'person', subject: 'own' } })).toBe(true);
   expect(hasKeyRefusal({ method: 'DELETE', auth: bearer })).toBe(true);
   expect(hasKeyRefusal({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage' } })).toBe(false);
   expect(hasKeyRefusal({ method: 'DELETE', auth: { ...bearer, permission: 'things:manage', stepUp: true } })).toBe(
     true,
   );
-  expect(hasKeyRefusal({ method: 'DELETE', auth: { accepts: ['session', 'client'] } })).toBe(false);
+  expect(
+    hasKeyRefusal({ method: 'DELETE', auth: { accepts: ['session', 'client'], for: 'anyone', subject: 'none' } }),
+  ).toBe(false);
 });

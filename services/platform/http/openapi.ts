@@ -1,11 +1,21 @@
-import { type Credential, type Endpoint, isEventStream, isPage, mayChangeState } from '../define/endpoint.ts';
-import type { ErrorDefinition } from '../define/error.ts';
 import {
+  type Credential,
+  type Endpoint,
+  isEventStream,
+  isPage,
+  mayChangeState,
+  takesApiKeys,
+} from '../define/endpoint.ts';
+import type { ErrorDefinition } from '../define/error.ts';
+import { TAGS } from '../define/tags.ts';
+import {
+  agentNotAccepted,
   apiKeyNotAccepted,
   bodyMalformed,
   bodyTooLarge,
   clientUnauthenticated,
   contentTypeUnsupported,
+  directoryStale,
   expectationUnsupported,
   headersTooLarge,
   internalError,
@@ -21,7 +31,9 @@ import {
   storeUnavailable,
   transferCodingUnsupported,
   unauthenticated,
+  wrongHost,
 } from '../errors.ts';
+import { type Components, createComponents, pascal, withReferences } from './openapi-components.ts';
 import { type JsonSchema, jsonSchemaOf } from './schema.ts';
 
 const problem = {
@@ -99,11 +111,14 @@ function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
   return [
     ...(accepts.has('bearer') || accepts.has('session') ? [unauthenticated] : []),
     ...(accepts.has('client') ? [clientUnauthenticated] : []),
-    ...(auth.permission ? [permissionMissing] : []),
+    ...(auth.permission || auth.for !== 'anyone' ? [permissionMissing] : []),
     ...(auth.stepUp ? [stepUpRequired] : []),
-    // Bearer tokens include API keys: a user's key has no recent sign-in, and an endpoint without a permission needs the user.
-    ...(accepts.has('bearer') && (auth.stepUp || !auth.permission) ? [apiKeyNotAccepted] : []),
+    ...(auth.stepUp && (auth.permission || auth.stepUp === 'of_others') ? [agentNotAccepted] : []),
+    // Bearer tokens include API keys, and a user's key has no recent sign-in.
+    ...(accepts.has('bearer') && (auth.stepUp || !takesApiKeys(endpoint)) ? [apiKeyNotAccepted] : []),
     ...(accepts.has('session') ? [storeUnavailable] : []),
+    // The permissions of sessions, clients and API keys are in the directory; those of a token are in the token.
+    directoryStale,
     ...(accepts.has('session') && method !== 'GET' ? [originRefused] : []),
   ];
 }
@@ -122,6 +137,7 @@ function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
     ...(endpoint.method === 'GET'
       ? []
       : [bodyMalformed, bodyTooLarge, contentTypeUnsupported, transferCodingUnsupported]),
+    ...(isPage(endpoint) && endpoint.method !== 'GET' ? [wrongHost] : []),
     rateLimited,
     ...(endpoint.answersWhileDraining ? [] : [shuttingDown]),
     ...(mayChangeState(endpoint) ? [requestStale] : []),
@@ -133,7 +149,17 @@ function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
 
 type Response = { readonly description: string; readonly content?: Readonly<Record<string, unknown>> };
 
-function errorResponses(endpoint: Endpoint): Record<string, Response> {
+const PROBLEM = { schema: { $ref: '#/components/schemas/Problem' } };
+const OAUTH_PROBLEM = { schema: { $ref: '#/components/schemas/OAuthProblem' } };
+
+/** Responses with more errors than this are seldom the same at two endpoints, and have no name. */
+const NAMED_ERRORS_MAX = 3;
+/** `name` says which errors: responses of one name are the same at every endpoint. */
+type ErrorResponse = Response & { readonly name?: string };
+
+const HTML = 'text/html; charset=utf-8';
+
+function errorResponses(endpoint: Endpoint): Record<string, ErrorResponse> {
   const byStatus = new Map<number, ErrorDefinition[]>();
   const isOAuth = ({ oauthError }: ErrorDefinition): boolean =>
     endpoint.oauthErrors === true && oauthError !== undefined;
@@ -141,25 +167,28 @@ function errorResponses(endpoint: Endpoint): Record<string, Response> {
     const status = isOAuth(definition) ? (definition.oauthStatus ?? definition.status) : definition.status;
     byStatus.set(status, [...(byStatus.get(status) ?? []), definition]);
   }
-  const responses: Record<string, Response> = {};
+  const responses: Record<string, ErrorResponse> = {};
   for (const [status, definitions] of byStatus) {
-    const content: Record<string, unknown> = {};
-    if (definitions.some((definition) => !isOAuth(definition)))
-      content['application/problem+json'] = { schema: { $ref: '#/components/schemas/Problem' } };
-    if (definitions.some(isOAuth))
-      content['application/json'] = { schema: { $ref: '#/components/schemas/OAuthProblem' } };
+    const isForOAuth = definitions.some(isOAuth);
     // A client that requests text/html from a page gets errors as a page.
-    if (isPage(endpoint) && definitions.some((definition) => !isUnreadable.has(definition)))
-      content['text/html; charset=utf-8'] = { schema: { type: 'string' } };
+    const isForPages = isPage(endpoint) && definitions.some((definition) => !isUnreadable.has(definition));
+    const codes = definitions.map(({ code }) => pascal(code)).join('Or');
     responses[status] = {
+      ...(definitions.length <= NAMED_ERRORS_MAX
+        ? { name: `${isForOAuth ? 'OAuth' : ''}${codes}${isForPages ? 'Page' : ''}` }
+        : {}),
       description: definitions.map(({ code, title }) => `\`${code}\`: ${title}.`).join(' '),
-      content,
+      content: {
+        ...(definitions.every(isOAuth) ? {} : { 'application/problem+json': PROBLEM }),
+        ...(isForOAuth ? { 'application/json': OAUTH_PROBLEM } : {}),
+        ...(isForPages ? { [HTML]: { schema: { type: 'string' } } } : {}),
+      },
     };
   }
   return responses;
 }
 
-function declaredResponses(endpoint: Endpoint): Record<string, Response> {
+function declaredResponses(endpoint: Endpoint, components: Components): Record<string, Response> {
   return Object.fromEntries(
     Object.entries(endpoint.responses).map(([status, shape]) => {
       const description = Number(status) < 400 ? 'Success.' : 'Refused.';
@@ -168,25 +197,22 @@ function declaredResponses(endpoint: Endpoint): Record<string, Response> {
         const schema = shape.schema ? jsonSchemaOf(shape.schema, 'output') : { type: 'string' };
         return [status, { description, content: { [shape.contentType]: { schema } } }];
       }
-      return [status, { description, content: { 'application/json': { schema: jsonSchemaOf(shape, 'output') } } }];
+      const schema = components.schema(shape, 'output', `${pascal(endpoint.operation)}Response`);
+      return [status, { description, content: { 'application/json': { schema } } }];
     }),
   );
 }
 
 /** Declared responses and errors; a status that has both has the content types of both. */
-function responsesOf(endpoint: Endpoint): Record<string, Response> {
-  const responses = declaredResponses(endpoint);
-  for (const [status, error] of Object.entries(errorResponses(endpoint))) {
-    const declared = responses[status];
-    responses[status] =
-      declared === undefined
-        ? error
-        : {
-            description: `${declared.description} ${error.description}`,
-            content: { ...error.content, ...declared.content },
-          };
-  }
-  return responses;
+function responsesOf(endpoint: Endpoint, components: Components): Record<string, object> {
+  const declared = declaredResponses(endpoint, components);
+  const errors = Object.entries(errorResponses(endpoint)).map(([status, { name, ...error }]): [string, object] => {
+    const other = declared[status];
+    if (other === undefined) return [status, name === undefined ? error : components.part('responses', name, error)];
+    const description = `${other.description} ${error.description}`;
+    return [status, { description, content: { ...error.content, ...other.content } }];
+  });
+  return { ...declared, ...Object.fromEntries(errors) };
 }
 
 const header = (name: string, description: string, schema: JsonSchema = { type: 'string' }) => ({
@@ -217,7 +243,7 @@ const readsProofs = (endpoint: Endpoint): boolean =>
   acceptsOf(endpoint).has('bearer') ||
   endpoint.errors.some(({ definition }) => definition.oauthError === 'invalid_dpop_proof');
 
-const headersOf = (endpoint: Endpoint): unknown[] => [
+const headersOf = (endpoint: Endpoint): { readonly name: string }[] => [
   ...(endpoint.idempotency ? [IDEMPOTENCY_KEY] : []),
   ...(acceptsOf(endpoint).has('session') && endpoint.method !== 'GET' ? [CSRF_TOKEN] : []),
   ...(readsProofs(endpoint) ? [DPOP] : []),
@@ -225,7 +251,7 @@ const headersOf = (endpoint: Endpoint): unknown[] => [
   ...(isEventStream(endpoint) ? [LAST_EVENT_ID] : []),
 ];
 
-function parametersOf(endpoint: Endpoint): unknown[] {
+function parametersOf(endpoint: Endpoint, components: Components): unknown[] {
   const list = (place: 'path' | 'query', schema: JsonSchema): unknown[] => {
     const required = new Set((schema.required as string[] | undefined) ?? []);
     return Object.entries((schema.properties ?? {}) as Record<string, JsonSchema>).map(([name, shape]) => ({
@@ -238,24 +264,23 @@ function parametersOf(endpoint: Endpoint): unknown[] {
   return [
     ...(endpoint.params ? list('path', jsonSchemaOf(endpoint.params)) : []),
     ...(endpoint.query ? list('query', jsonSchemaOf(endpoint.query)) : []),
-    ...headersOf(endpoint),
+    ...headersOf(endpoint).map((each) => components.part('parameters', each.name, each)),
   ];
 }
 
 function securityOf(endpoint: Endpoint): unknown[] {
   if (endpoint.auth === 'public') return [];
-  const { accepts, permission } = endpoint.auth;
-  const takesKeys = permission !== undefined || endpoint.method === 'GET';
-  const byToken = ['bearer', 'dpop', ...(takesKeys ? ['apiKey'] : [])];
+  const { accepts } = endpoint.auth;
+  const byToken = ['bearer', 'dpop', ...(takesApiKeys(endpoint) ? ['apiKey'] : [])];
   const ways = accepts
     .flatMap((credential) => (credential === 'bearer' ? byToken : [credential]))
     .map((scheme) => ({ [scheme]: [] }));
   return endpoint.auth.optional ? [{}, ...ways] : ways;
 }
 
-function operationOf(endpoint: Endpoint): Record<string, unknown> {
+function operationOf(endpoint: Endpoint, components: Components): Record<string, unknown> {
   const permission = endpoint.auth !== 'public' && endpoint.auth.permission;
-  const parameters = parametersOf(endpoint);
+  const parameters = parametersOf(endpoint, components);
   const contentType = endpoint.bodyType === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';
   return {
     operationId: endpoint.operation,
@@ -268,11 +293,15 @@ function operationOf(endpoint: Endpoint): Record<string, unknown> {
       ? {
           requestBody: {
             required: !endpoint.bodyOptional,
-            content: { [contentType]: { schema: jsonSchemaOf(endpoint.body) } },
+            content: {
+              [contentType]: {
+                schema: components.schema(endpoint.body, 'input', `${pascal(endpoint.operation)}Request`),
+              },
+            },
           },
         }
       : {}),
-    responses: responsesOf(endpoint),
+    responses: responsesOf(endpoint, components),
   };
 }
 
@@ -284,9 +313,13 @@ export type OpenApiPlace = {
   readonly sessionCookie?: string;
 };
 
+const sorted = <T>(parts: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(parts).sort(([a], [b]) => (a < b ? -1 : 1)));
+
 /**
- * The OpenAPI 3.1 document of the contracts.
- * @throws Error if two of them have the same operation name
+ * The OpenAPI 3.1 document of the contracts. A shape has the name that it was declared with (`componentNames`), other
+ * bodies that of their operation: `SignUpRequest`, `ListUsersResponse`.
+ * @throws Error if two contracts have the same operation name, or two different shapes the same name
  */
 export function openApiOf(
   endpoints: readonly Endpoint[],
@@ -295,23 +328,37 @@ export function openApiOf(
 ): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   const operations = new Set<string>();
+  const components = createComponents();
+  components.part('schemas', 'Problem', problem);
+  components.part('schemas', 'OAuthProblem', oauthProblem);
   for (const endpoint of [...endpoints].sort((a, b) =>
     `${a.path} ${a.method}`.localeCompare(`${b.path} ${b.method}`),
   )) {
     if (operations.has(endpoint.operation)) throw new Error(`${endpoint.operation} names two operations`);
     operations.add(endpoint.operation);
-    paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method.toLowerCase()]: operationOf(endpoint) };
+    paths[endpoint.path] = {
+      ...paths[endpoint.path],
+      [endpoint.method.toLowerCase()]: operationOf(endpoint, components),
+    };
   }
   const document = {
     openapi: '3.1.0',
     info: { title: 'Sallyport', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     ...(serverUrl ? { servers: [{ url: serverUrl }] } : {}),
+    tags: Object.entries(TAGS)
+      .filter(([tag]) => endpoints.some((endpoint) => endpoint.tag === tag))
+      .map(([name, { audience, description }]) => ({ name, description: `${audience}: ${description}.` })),
     paths,
     components: {
-      schemas: { Problem: problem, OAuthProblem: oauthProblem },
+      schemas: sorted(components.parts.schemas),
+      responses: sorted(components.parts.responses),
+      parameters: sorted(components.parts.parameters),
       securitySchemes: securitySchemes(sessionCookie),
     },
   };
   // UTF-8 text has no lone surrogates, and other languages cannot express them in a pattern.
-  return JSON.parse(JSON.stringify(document).replaceAll('\\\\ud800-\\\\udfff', '')) as Record<string, unknown>;
+  return JSON.parse(withReferences(JSON.stringify(document)).replaceAll('\\\\ud800-\\\\udfff', '')) as Record<
+    string,
+    unknown
+  >;
 }

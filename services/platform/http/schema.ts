@@ -1,6 +1,7 @@
 import AjvModule, { _, str, type ValidateFunction } from 'ajv';
 import addFormatsModule from 'ajv-formats';
 import { z } from 'zod';
+import { componentNames } from '../define/component-names.ts';
 
 // Both packages are CommonJS with a default export beside it.
 const Ajv = AjvModule.default ?? AjvModule;
@@ -14,25 +15,46 @@ const cache = new WeakMap<z.ZodType, Map<string, JsonSchema>>();
 const portable = (pattern: string): string =>
   pattern.replaceAll('\\p{Cc}', '\\u0000-\\u001f\\u007f-\\u009f').replaceAll('\\p{Cs}', '\\ud800-\\udfff');
 
-/**
- * The JSON Schema of a zod shape, cached.
- * `input` is the shape that a client sends; `output` the shape that it receives.
- */
-export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output' = 'input'): JsonSchema {
-  const byIo = cache.get(schema) ?? new Map<string, JsonSchema>();
-  cache.set(schema, byIo);
-  const known = byIo.get(io);
-  if (known) return known;
+/** `input` is the shape that a client sends; `output` the shape that it receives. */
+type Direction = 'input' | 'output';
+
+const converted = (
+  schema: z.ZodType,
+  io: Direction,
+  metadata: typeof z.globalRegistry | typeof componentNames = z.globalRegistry,
+): JsonSchema => {
   const { $schema: _, ...made } = z.toJSONSchema(schema, {
     io,
     target: 'draft-7',
     unrepresentable: 'any',
-    override: ({ jsonSchema }) => {
+    metadata,
+    override: ({ zodSchema, jsonSchema }) => {
       if (jsonSchema.pattern !== undefined) jsonSchema.pattern = portable(jsonSchema.pattern);
+      const description = z.globalRegistry.get(zodSchema)?.description;
+      if (description !== undefined) jsonSchema.description = description;
     },
   }) as JsonSchema;
+  return made;
+};
+
+/** The JSON Schema of a shape with everything in it, cached. */
+export function jsonSchemaOf(schema: z.ZodType, io: Direction = 'input'): JsonSchema {
+  const byIo = cache.get(schema) ?? new Map<string, JsonSchema>();
+  cache.set(schema, byIo);
+  const known = byIo.get(io);
+  if (known) return known;
+  const made = converted(schema, io);
   byIo.set(io, made);
   return made;
+}
+
+/** The JSON Schema of a shape with references to the named shapes in it (`componentNames`), and these. */
+export function namedSchemasOf(
+  schema: z.ZodType,
+  io: Direction,
+): { readonly schema: JsonSchema; readonly named: Readonly<Record<string, JsonSchema>> } {
+  const { definitions = {}, ...made } = converted(schema, io, componentNames);
+  return { schema: made, named: definitions as Record<string, JsonSchema> };
 }
 
 // Bodies keep their types: "1" is not 1. Path and query arrive as text and are converted by their schema.

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { StartError } from './errors.ts';
+import { loopbackOf } from './loopback.ts';
 
 // Below the ephemeral ports: any client connection may take one of those while its server is stopped.
 const [LOWEST, HIGHEST] = [20_000, 32_767];
@@ -18,16 +19,25 @@ function hopeless(port: number, host: string, code: string | undefined): StartEr
     return new StartError(
       'host_unusable',
       `${host} is not an address of this machine (${code})`,
-      'set HOST to 127.0.0.1, 0.0.0.0 or an address of this machine',
+      'set HOST to localhost, 0.0.0.0 or an address of this machine',
     );
   return undefined;
 }
 
 /**
- * Whether a server could listen on this address now. Tests without `reusePort`, so a shared port counts as taken.
+ * Whether a server could listen on this address now; on `localhost`, on every loopback address of this machine. Tests
+ * without `reusePort`, so a shared port counts as taken.
  * @throws StartError if it never could
  */
-export function isPortFree(port: number, host: string): Promise<boolean> {
+export async function isPortFree(port: number, host: string): Promise<boolean> {
+  const [address, ...others] = loopbackOf(host);
+  if (!(await isFreeAt(port, address))) return false;
+  // A machine without IPv6 has no second address.
+  const frees = others.map((other) => isFreeAt(port, other).catch(() => true));
+  return (await Promise.all(frees)).every(Boolean);
+}
+
+function isFreeAt(port: number, host: string): Promise<boolean> {
   return new Promise((done, fail) => {
     const probe = createServer();
     probe.once('error', (err: NodeJS.ErrnoException) => {

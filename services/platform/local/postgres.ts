@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
@@ -50,9 +50,15 @@ function readPostmaster(data: string): { pid: number; port: number; status: stri
   }
 }
 
+/** Loads the driver only where a server is asked: other programs read the state of the server from here. */
+const newClient = async (cluster: Cluster, port: number, options: ClientConfig = {}): Promise<Client> => {
+  const { default: pg } = await import('pg');
+  return new pg.Client({ connectionString: urlOf(cluster, port, 'postgres'), ...options });
+};
+
 /** Asks the server at `port`, with our password, for its data directory; undefined if it does not answer yet. */
 async function askDataDirectory(cluster: Cluster, port: number): Promise<string | undefined> {
-  const client = new pg.Client({ connectionString: urlOf(cluster, port, 'postgres'), connectionTimeoutMillis: 2_000 });
+  const client = await newClient(cluster, port, { connectionTimeoutMillis: 2_000 });
   client.on('error', () => {});
   try {
     await client.connect();
@@ -170,7 +176,7 @@ async function launch(cluster: Cluster, port: number, inBackground: boolean): Pr
 
 async function ensureDatabase(cluster: Cluster, url: string): Promise<void> {
   const port = Number(new URL(url).port);
-  const client = new pg.Client({ connectionString: urlOf(cluster, port, 'postgres') });
+  const client = await newClient(cluster, port);
   await client.connect();
   try {
     const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE_NAME]);

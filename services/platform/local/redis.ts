@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import { createSecretFile, randomSecret } from './data-dir.ts';
 import { StartError } from './errors.ts';
@@ -47,6 +46,8 @@ const urlOf = (password: string, port: number): string =>
 
 /** Pid of the Redis at `port` if it accepts our password and works in our folder, else undefined. */
 async function askPid(instance: Instance, port: number): Promise<number | undefined> {
+  // Only here: other programs read the state of the server from this file.
+  const { Redis } = await import('ioredis');
   const client = new Redis(urlOf(instance.password, port), {
     lazyConnect: true,
     connectTimeout: 2_000,

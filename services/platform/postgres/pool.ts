@@ -1,9 +1,12 @@
 import pg from 'pg';
+import { currentRequestTrace, runInSpan } from '#observability/http-span.ts';
 import type { CounterSeries } from '#observability/metrics/instruments.ts';
 import { postgresRefusals } from '#observability/metrics/postgres.ts';
 import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '#services/domain/ports.ts';
 import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
+import { recordStatements } from './record-statements.ts';
+import { boundStatements, connectInTime, inTime } from './request-time.ts';
 
 // Parses int8 as a number: epochs, counts and sizes stay far below 2^53.
 const types: pg.CustomTypesConfig = {
@@ -30,6 +33,8 @@ export type PoolSettings = {
   readonly idleInTransactionTimeoutMs?: number;
   /** True for statements whose plan must not depend on statistics: one generic plan, index scans only. */
   readonly genericPlans?: boolean;
+  /** True if the time of a request limits its waits and statements; false for work that requests share. */
+  readonly limitsRequests?: boolean;
   /** Called with the time each caller waited for a connection, and whether the wait was given up. */
   readonly onWait?: (waitMs: number, isGivenUp: boolean) => void;
   /** Called when a connection was lost or could not be opened: the next one may reach another database. */
@@ -63,7 +68,11 @@ export function createPool(settings: PoolSettings): pg.Pool {
   pool.on('error', () => {});
   // Without a listener, a connection lost between two statements of a transaction would end the process; the
   // next statement reports it.
-  pool.on('connect', (client) => client.on('error', () => settings.onLost?.()));
+  pool.on('connect', (client) => {
+    client.on('error', () => settings.onLost?.());
+    recordStatements(client);
+    if (settings.limitsRequests) boundStatements(client);
+  });
   // A server that stops answering, or ends the session, is reported to the caller before the connection's error.
   pool.on('release', (err: unknown) => {
     if (isConnectionLost(err)) settings.onLost?.();
@@ -98,26 +107,36 @@ function isConnectionLost(err: unknown): boolean {
 }
 
 /** `pool.query` takes its connection through `connect` with a callback, transactions through the promise. */
-function watchConnects(pool: pg.Pool, { onWait, onLost }: Pick<PoolSettings, 'onWait' | 'onLost'>): void {
-  type Callback = Parameters<pg.Pool['connect']>[0];
-  const connect = pool.connect.bind(pool);
+function watchConnects(
+  pool: pg.Pool,
+  { onWait, onLost, limitsRequests }: Pick<PoolSettings, 'onWait' | 'onLost' | 'limitsRequests'>,
+): void {
+  type Callback = NonNullable<Parameters<pg.Pool['connect']>[0]>;
+  const connectAtAll = pool.connect.bind(pool);
+  const connect = limitsRequests
+    ? (callback: Callback): void => connectInTime(connectAtAll, callback)
+    : (callback: Callback): void => connectAtAll(callback);
   const connectWatched = (callback?: Callback): Promise<pg.PoolClient> | undefined => {
     const startedAt = performance.now();
     const settled = (err?: Error): void => {
-      const isGivenUp = err !== undefined && /^timeout exceeded/.test(err.message);
+      const isGivenUp = err !== undefined && /^timeout(:| exceeded)/.test(err.message);
       if (!err || isGivenUp) onWait?.(performance.now() - startedAt, isGivenUp);
       else onLost?.();
     };
-    if (callback) {
+    const watched = (settle: Callback): void =>
       connect((err, client, done) => {
         settled(err ?? undefined);
-        callback(err, client, done);
+        settle(err, client, done);
       });
-      return undefined;
+    if (callback) {
+      // It may run in the context of the request that released the connection.
+      const request = currentRequestTrace();
+      if (request?.span === undefined) return void watched(callback);
+      return void watched((...answer) => runInSpan(request, () => callback(...answer)));
     }
-    const connected = connect();
-    connected.then(() => settled(), settled);
-    return connected;
+    return new Promise((resolve, reject) => {
+      watched((err, client) => (client ? resolve(client) : reject(err)));
+    });
   };
   pool.connect = connectWatched as pg.Pool['connect'];
 }
@@ -191,7 +210,7 @@ async function begin(client: pg.PoolClient, guard: DatabaseGuard | undefined): P
     await client.query('BEGIN');
     return;
   }
-  const expected = await guard.expected();
+  const expected = await inTime(guard.expected());
   const results = (await client.query(BEGIN_SHOWING_STATE)) as unknown as readonly pg.QueryResult<ShownState>[];
   guard.check(results[1]?.rows[0], expected);
 }
@@ -227,7 +246,11 @@ export function createConnectionTransact(
       client.release(!rolledBack);
       throw translate(err);
     }
-    for (const action of after) await Promise.resolve().then(action).catch(onAfterCommitError);
+    for (const action of after) {
+      const done = Promise.resolve().then(action).catch(onAfterCommitError);
+      // The commit is done: when its time is up, the answer no longer waits.
+      await inTime(done).catch(() => {});
+    }
     return result;
   };
 }

@@ -1,5 +1,6 @@
 import type { ErrorReports } from '#observability/error-report.ts';
 import { createLogger, type Logger } from '#observability/logger.ts';
+import { profileInUse } from '#observability/metrics/process.ts';
 import type { Telemetry } from '#observability/otel.ts';
 import { type Config, loadProcessConfig } from '../config/load.ts';
 import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
@@ -33,6 +34,7 @@ export async function runProcess(
     const log = createLogger({ service, level: config.server.logLevel, onError: errorReports.report });
     for (const warning of [...telemetry.warnings, ...errorReports.warnings])
       log.warn({ warning }, 'telemetry setting ignored');
+    profileInUse.set(1, { profile: config.server.profile });
     const running = await start(config, log);
     tellSupervisor({ type: 'ready' });
     stopOnSignals(log, running, () => Promise.all([telemetry.shutdown(), errorReports.close()]));

@@ -1,8 +1,10 @@
 import { getPriority, setPriority } from 'node:os';
 
-/** Nice values: worker and local stores yield to the API, and password hashing yields to every other process. */
+/**
+ * Nice value of the worker, of local stores and of password hashing: they yield to the API, and keep a tenth of a core
+ * that another process wants whole. At 19 a child would keep a seventieth, and sign-ins would stop on a busy machine.
+ */
 export const BACKGROUND = 10;
-export const LOWEST = 19;
 
 let isReported = false;
 

@@ -1,29 +1,15 @@
-import { Redis } from 'ioredis';
-import pg from 'pg';
+import { assertOwnSessions } from '../postgres/own-session.ts';
 
 export const PROBE_TIMEOUT_SECONDS = 3;
 const timeoutMs = PROBE_TIMEOUT_SECONDS * 1_000;
 
-/** Probes a PostgreSQL. Rejects with the error of the server or the network. */
-export async function probePostgres(url: string): Promise<void> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: 'sallyport-probe',
-    connectionTimeoutMillis: timeoutMs,
-    query_timeout: timeoutMs,
-  });
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    await client.query('SELECT 1');
-  } finally {
-    // A server that does not answer does not close the connection either.
-    client.end().catch(() => {});
-  }
-}
+/** Probes a PostgreSQL. Rejects with the error of the server or the network, or `PoolerError`. */
+export const probePostgres = (url: string): Promise<void> => assertOwnSessions(url, 'sallyport-probe', timeoutMs);
 
 /** Probes a Redis likewise. */
 export async function probeRedis(url: string): Promise<void> {
+  // Only here: most verbs of the command line use PostgreSQL alone.
+  const { Redis } = await import('ioredis');
   const client = new Redis(url, {
     lazyConnect: true,
     connectTimeout: timeoutMs,

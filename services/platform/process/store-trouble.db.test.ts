@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { startPooler } from '#testing/fakes/pooler.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { storeUnavailable } from '../errors.ts';
 import { randomFreePort } from '../local/ports.ts';
@@ -9,6 +10,7 @@ import { placeOf, type StoreName, troubleOf } from './store-trouble.ts';
 
 const databaseUrl = inject('templateUrl').replace('sallyport_template', 'postgres');
 const redisUrl = inject('redisUrl');
+const LIMITS = { statementTimeoutMs: 3_000, lockTimeoutMs: 3_000 };
 const probes = { PostgreSQL: probePostgres, Redis: probeRedis };
 
 /** The reported trouble of a store that the probe cannot use. */
@@ -48,6 +50,32 @@ describe('a store that refuses us is reported with host, port and cause, and not
       fix: 'create it (CREATE DATABASE), or correct the name in DATABASE_URL',
       mayPass: false,
     });
+  });
+
+  test.each([
+    ['refuses_options', 'unsupported startup parameter: options'],
+    ['drops_options', 'the settings of the session were dropped'],
+    ['passes_options', 'two connections share a session'],
+  ] as const)('a pooler in transaction mode that %s, with the fix', async (kind, why) => {
+    const pooler = await startPooler(databaseUrl, kind);
+    onTestFinished(pooler.close);
+    expect(await trouble('PostgreSQL', pooler.url)).toEqual({
+      sentence: `PostgreSQL at ${new URL(pooler.url).host} is a connection pooler in transaction mode, or one that drops the settings of a session (${why})`,
+      fix: 'let DATABASE_URL lead to PostgreSQL itself, or to a pooler in session mode that passes on startup options',
+      mayPass: false,
+    });
+  });
+
+  test('PostgreSQL itself is none, and a pool that a pooler refuses names it too', async () => {
+    await probePostgres(databaseUrl);
+    const pooler = await startPooler(databaseUrl, 'refuses_options');
+    onTestFinished(pooler.close);
+    const pool = createPool({ url: pooler.url, connections: 1, applicationName: 'test', ...LIMITS });
+    onTestFinished(() => pool.end());
+    const err = await createSql(pool)
+      .query({ name: 'one', text: 'SELECT 1', writes: false })
+      .catch((cause: unknown) => cause);
+    expect(troubleOf('PostgreSQL', pooler.url, err)).toMatchObject({ mayPass: false });
   });
 
   describe('Redis with a password', () => {

@@ -82,6 +82,11 @@ export function troubleOf(
     mayPass: true,
   });
 
+  if (code === 'POOLER' || (code === '08P01' && /startup parameter/.test(root.message)))
+    return refused(
+      `is a connection pooler in transaction mode, or one that drops the settings of a session (${root.message})`,
+      `let ${variable} lead to PostgreSQL itself, or to a pooler in session mode that passes on startup options`,
+    );
   if (code === '28P01')
     return refused(`refuses the password of user "${user}" (${code})`, `correct user and password in ${variable}`);
   if (code === '28000')

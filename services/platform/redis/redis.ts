@@ -1,4 +1,5 @@
 import { Redis as Client, type RedisOptions } from 'ioredis';
+import { endStoreSpanWith, startStoreSpan } from '#observability/store-call-span.ts';
 import type { Redis } from '#services/domain/ports.ts';
 
 /** Deadline of a command: a slow Redis is of no use as a cache. */
@@ -15,7 +16,21 @@ const common: RedisOptions = {
 };
 
 /** A connection for an adapter with its own commands: it queues none while disconnected, and reconnects by itself. */
-export const connectClient = (url: string, options: RedisOptions): Client => new Client(url, { ...common, ...options });
+export function connectClient(url: string, options: RedisOptions): Client {
+  const client = new Client(url, { ...common, ...options });
+  recordCommands(client);
+  return client;
+}
+
+/** Gives each command a span in recorded requests, by its name alone: keys and values are not recorded. */
+function recordCommands(client: Client): void {
+  const send = client.sendCommand.bind(client);
+  client.sendCommand = (command, ...rest) => {
+    const span = startStoreSpan('redis', command.name, command.name);
+    if (span !== undefined) endStoreSpanWith(span, command.promise);
+    return send(command, ...rest);
+  };
+}
 
 const INCREMENT = `local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n`;
 
@@ -33,7 +48,7 @@ export function connectRedis(
   onError: (err: Error) => void,
   commandTimeoutMs = COMMAND_TIMEOUT_MS,
 ): RedisConnection {
-  const client = new Client(url, { ...common, maxRetriesPerRequest: 1, commandTimeout: commandTimeoutMs });
+  const client = connectClient(url, { maxRetriesPerRequest: 1, commandTimeout: commandTimeoutMs });
   client.on('error', onError);
   let isAnswering = true;
   client.on('ready', () => {

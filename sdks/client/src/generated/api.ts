@@ -3,7 +3,7 @@
 /** Every code of a problem. */
 export type ProblemCode =
   | "agent_exceeds_owner"
-  | "agent_killed"
+  | "agent_not_accepted"
   | "agent_unknown"
   | "api_key_not_accepted"
   | "api_key_over"
@@ -21,6 +21,7 @@ export type ProblemCode =
   | "audit_nothing_to_continue"
   | "audit_origin_unknown"
   | "audit_proof_pending"
+  | "audit_row_altered"
   | "audit_tile_unknown"
   | "authorization_code_invalid"
   | "bad_signature"
@@ -39,6 +40,7 @@ export type ProblemCode =
   | "client_metadata_invalid"
   | "client_protected"
   | "client_redirect_uri_invalid"
+  | "client_refused"
   | "client_registration_closed"
   | "client_registration_full"
   | "client_settings_conflict"
@@ -58,6 +60,7 @@ export type ProblemCode =
   | "device_grant_denied"
   | "device_grant_pending"
   | "device_polls_too_fast"
+  | "directory_stale"
   | "dpop_nonce_required"
   | "dpop_proof_invalid"
   | "email_taken"
@@ -159,11 +162,13 @@ export type ProblemCode =
   | "role_held"
   | "role_not_held"
   | "role_protected"
+  | "role_self_grant"
   | "role_unknown"
   | "route_unknown"
   | "run_superseded"
   | "scope_exceeded"
   | "scope_invalid"
+  | "scope_not_granted"
   | "second_factor_locked"
   | "second_factor_refused"
   | "second_factor_required"
@@ -173,17 +178,21 @@ export type ProblemCode =
   | "signing_algorithm_refused"
   | "signing_unavailable"
   | "signoff_already_decided"
+  | "signoff_approval_void"
   | "signoff_arguments_changed"
   | "signoff_arguments_invalid"
+  | "signoff_below_policy"
   | "signoff_closed"
   | "signoff_condition_unmet"
   | "signoff_not_runnable"
   | "signoff_not_running"
   | "signoff_owner_required"
   | "signoff_quorum_invalid"
+  | "signoff_requester_ended"
   | "signoff_role_missing"
   | "signoff_role_not_required"
   | "signoff_self_approval"
+  | "signoff_sign_in_required"
   | "signoff_too_many"
   | "signoff_unfinished"
   | "signoff_unknown"
@@ -211,277 +220,838 @@ export type ProblemCode =
   | "violation_resolved"
   | "violation_unknown"
   | "wrong_audience"
+  | "wrong_host"
   | "wrong_issuer"
   | "wrong_type";
 
-export type Problem = { readonly type: string; readonly title: string; readonly status: number; readonly detail?: string; readonly fix?: string; readonly message?: string; readonly code: ProblemCode; readonly retryable: boolean; readonly trace_id: string; readonly problems?: readonly { readonly at: string; readonly why: string }[] };
+export type AcceptInvitationRequest = { readonly token: string; readonly new_password: string };
+
+export type AcceptInvitationResponse = { readonly status: "invitation_accepted" };
+
+export type Account = { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string };
+
+export type AccountDetail = { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } };
+
+export type AcknowledgeViolationRequest = { readonly reason: string; readonly through_seq: number };
+
+export type AddRestrictionRequest = { readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string };
+
+export type Agent = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null };
+
+export type AnswerDeviceGrantRequest = { readonly form_token: string; readonly user_code: string; readonly decision: "allow" | "deny" | "switch" };
+
+export type AnswerSecondFactorRequest = { readonly challenge: string; readonly totp?: string; readonly recovery_code?: string };
+
+export type ApiKey = { readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number };
+
+export type ApiKeyList = { readonly api_keys: readonly ApiKey[]; readonly next: string | null };
+
+export type ApiKeyPublicKey = { readonly kty: "EC" | "OKP"; readonly crv: "P-256" | "Ed25519"; readonly x: string; readonly y?: string };
+
+export type ApiKeyWithSecret = { readonly api_key: ApiKey; readonly secret: string };
+
+export type Application = { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles: Readonly<Record<string, readonly string[]>>; readonly scopes: Readonly<Record<string, { readonly en: string; readonly de?: string }>>; readonly signoff_policies: readonly SignOffPolicy[] };
+
+export type ApplicationChanges = { readonly created: boolean; readonly permissions: { readonly added: readonly string[]; readonly removed: readonly string[] }; readonly roles: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly { readonly added: readonly string[]; readonly removed: readonly string[]; readonly role: string }[] }; readonly scopes: { readonly added: readonly string[]; readonly removed: readonly string[] }; readonly signoff_policies: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly { readonly added: readonly string[]; readonly removed: readonly string[]; readonly act: string }[] }; readonly users: number };
+
+export type ApproveSignOffRequest = { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string };
+
+export type AskForClientPasskeyResponse = Readonly<Record<string, unknown>>;
+
+export type AskForPasskeyRequest = Readonly<Record<string, never>>;
+
+export type AssignViolationRequest = { readonly reason: string; readonly owner: string; readonly due_at?: string };
+
+export type AuditEvent = { readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string; readonly altered?: true };
+
+export type BeginDeviceGrantRequest = { readonly scope?: string; readonly resource?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
+
+export type BeginDeviceGrantResponse = { readonly device_code: string; readonly user_code: string; readonly verification_uri: string; readonly verification_uri_complete: string; readonly expires_in: number; readonly interval: number };
+
+export type BetterAuthLiveSession = { readonly user: BetterAuthUser; readonly session: BetterAuthSession };
+
+export type BetterAuthPasskey = { readonly id: string; readonly userId: string; readonly name: string | null; readonly publicKey: string; readonly credentialID: string; readonly counter: number; readonly deviceType: string; readonly backedUp: boolean; readonly transports: string | null; readonly aaguid: string | null; readonly createdAt: string };
+
+export type BetterAuthSession = { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string };
+
+export type BetterAuthSignIn = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string };
+
+export type BetterAuthUser = { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean };
+
+export type BreakGlass = { readonly break_glass_id: string; readonly user_id: string; readonly subject_id: string; readonly opened_at: string; readonly expires_at: string; readonly outcome: "justified" | "unjustified" | null; readonly reviewed_at: string | null; readonly reviewed_by: string | null };
+
+export type ChangeEmailRequest = { readonly new_email: string } | { readonly newEmail: string; readonly callbackURL?: string };
+
+export type ChangePasswordRequest = { readonly current_password: string; readonly new_password: string } | { readonly currentPassword: string; readonly newPassword: string; readonly revokeOtherSessions?: boolean };
+
+export type ChangeQueueRequest = Readonly<Record<string, never>>;
+
+export type ChangeQueueResponse = unknown;
+
+export type Client = { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null };
+
+export type ClientKeys = { readonly keys: readonly ({ readonly kty: string } & Readonly<Record<string, unknown>>)[] };
+
+export type ClientWithSecret = { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null; readonly client_secret: string | null };
+
+export type ComplianceControl = { readonly control_id: string; readonly title: string; readonly clause: string; readonly profile: "current" | "proposed"; readonly requirement: "required" | "addressable"; readonly kind: "machine" | "attestation"; readonly status: "pass" | "fail" | "error" | "not_applicable" | "unknown"; readonly reason: string | null; readonly human_duty: string; readonly statement: string | null; readonly attestation: ControlAttestation | null; readonly check: { readonly probe: string; readonly probe_version: number; readonly population: number; readonly sampled: number; readonly exceptions: readonly { readonly resource: string; readonly why: string }[]; readonly exception_count: number; readonly observed: Readonly<Record<string, unknown>>; readonly observed_sha256: string; readonly release: string; readonly collector: string; readonly started_at: string; readonly ended_at: string; readonly changed_at: string } | null };
+
+export type ComplianceReport = { readonly report_id: string; readonly kind: "demand" | "daily" | "monthly"; readonly period: string | null; readonly status: "queued" | "collecting" | "sealing" | "done" | "failed" | "cancelled"; readonly progress: number; readonly requested_by: string; readonly requested_at: string; readonly started_at: string | null; readonly ended_at: string | null; readonly failure: string | null; readonly summary: { readonly pass: number; readonly fail: number; readonly error: number; readonly not_applicable: number; readonly unknown: number } | null; readonly sha256: string | null };
+
+export type ComplianceViolation = { readonly violation_id: string; readonly control_id: string; readonly state: "open" | "assigned" | "accepted" | "resolved"; readonly exception_count: number; readonly detail: string | null; readonly owner: string | null; readonly opened_at: string; readonly due_at: string; readonly overdue: boolean; readonly reason: string | null; readonly changed_by: string | null; readonly changed_at: string | null; readonly resolved_at: string | null; readonly events: { readonly unacknowledged: number; readonly last_seq: number; readonly first: readonly { readonly seq: number; readonly type: string }[] } | null };
+
+export type CompromiseKeyRequest = { readonly reason: string };
+
+export type CompromiseKeyResponse = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null; readonly signer: SigningKey | null; readonly notice: string };
+
+export type ConfirmSignOutRequest = { readonly form_token: string; readonly client_id: string; readonly post_logout_redirect_uri: string; readonly state: string };
+
+export type ConfirmTotpRequest = { readonly code: string };
+
+export type Consent = { readonly client_id: string; readonly client_name: string; readonly client_origin: "admin" | "registration" | "document"; readonly scopes: readonly string[]; readonly audiences: readonly string[]; readonly granted_at: string; readonly logins: number };
+
+export type ControlAttestation = { readonly attestation_id: string; readonly control_id: string; readonly attester: string; readonly statement: string; readonly note: string; readonly attested_at: string; readonly expires_at: string };
+
+export type CreateApiKeyRequest = { readonly name: string; readonly permissions?: readonly string[]; readonly expires_in_seconds?: number; readonly requests_per_minute?: number; readonly public_key?: ApiKeyPublicKey };
+
+export type CreateClientRequest = { readonly name: string; readonly client_id?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" | "none"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly grant_types: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly logo?: string | null; readonly reason: string };
+
+export type CreateRoleRequest = { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly reason: string };
+
+export type DeadLetter = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number; readonly attempts: number; readonly failure: string; readonly failed_at: string };
+
+export type DecideConsentRequest = { readonly form_token: string; readonly request: string; readonly decision: "allow" | "deny" | "switch"; readonly scope?: string | readonly string[] };
+
+export type DeclareApplicationRequest = { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles?: Readonly<Record<string, readonly string[]>>; readonly scopes?: Readonly<Record<string, { readonly en: string; readonly de?: string }>>; readonly signoff_policies?: readonly SignOffPolicyDeclaration[]; readonly dry_run?: boolean; readonly reason: string };
+
+export type DeclareApplicationResponse = { readonly application: Application; readonly changes: ApplicationChanges; readonly dry_run: boolean };
+
+export type DecryptPhiRequest = { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly encrypted: PhiEnvelope };
+
+export type DecryptPhiResponse = { readonly data: unknown };
+
+export type DeleteOwnUserRequest = Readonly<Record<string, never>>;
+
+export type DeleteOwnUserResponse = { readonly success: true };
+
+export type DeleteUserAliasRequest = { readonly password?: string; readonly callbackURL?: string };
+
+export type DeleteUserAliasResponse = { readonly success: true; readonly message: string };
+
+export type DenySignOffRequest = { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string };
+
+export type Device = { readonly id?: string; readonly name?: string };
+
+export type Disclosure = { readonly disclosure_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string | null; readonly description: string | null };
+
+export type Done = { readonly status: true };
+
+export type EncryptPhiRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly level?: "standard" | "high"; readonly data: unknown };
+
+export type EncryptPhiResponse = { readonly encrypted: PhiEnvelope };
+
+export type EndExplanation = { readonly ended: false; readonly lost_answer_at?: string } | { readonly ended: true; readonly reason: "unknown_token" | "expired" | "key_compromised" | "sign_out" | "ended_by_user" | "sign_in" | "superseded" | "refresh_token_reused" | "code_reused" | "session_limit" | "step_up" | "consent_withdrawn" | "password_changed" | "password_reset" | "address_proved" | "social_sign_in" | "invitation_accepted" | "factor_enrolled" | "factor_removed" | "account_deleted" | "user_deleted" | "client_deleted" | "revocation_budget" | "restore_accepted" | "revoked"; readonly rule: "unknown_token" | "expired" | "key_compromised" | "sign_out" | "ended_by_user" | "sign_in" | "superseded" | "refresh_token_reused" | "code_reused" | "session_limit" | "step_up" | "consent_withdrawn" | "password_changed" | "password_reset" | "address_proved" | "social_sign_in" | "invitation_accepted" | "factor_enrolled" | "factor_removed" | "account_deleted" | "user_deleted" | "client_deleted" | "revocation_budget" | "restore_accepted" | "revoked" | "role_removed" | "rights_removed" | "user_disabled" | "client_disabled" | "client_changed" | "incident" | "admin_ended" | "token_revoked"; readonly cause: { readonly event: string; readonly actor: "self" | "user" | "client" | "system" | "anonymous" | null; readonly at: string } | null; readonly lost_answer_at?: string };
+
+export type EndUserSessionsResponse = { readonly sessions: number };
+
+export type EnrolTotpRequest = { readonly password: string; readonly method?: "totp"; readonly issuer?: string };
+
+export type EnrolTotpResponse = { readonly method: "totp"; readonly totpURI: string; readonly backupCodes: readonly string[]; readonly totp_uri: string; readonly recovery_codes: readonly string[] };
+
+export type ExplainEndRequest = { readonly token: string };
+
+export type Factors = { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly required: boolean };
+
+export type FieldPolicy = { readonly role: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly fields: readonly string[]; readonly changed_at: string };
+
+export type FinishSignOffRequest = { readonly outcome: "done" | "failed"; readonly failure?: string };
+
+export type GenerateBackupCodesRequest = { readonly password?: string };
+
+export type GenerateBackupCodesResponse = { readonly status: true; readonly backupCodes: readonly string[] };
+
+export type GetSessionResponse = BetterAuthLiveSession | null;
+
+export type GrantTokenRequest = { readonly grant_type: string; readonly code?: string; readonly redirect_uri?: string; readonly code_verifier?: string; readonly device_code?: string; readonly subject_token?: string; readonly subject_token_type?: string; readonly requested_token_type?: string; readonly actor_token?: string; readonly refresh_token?: string; readonly scope?: string; readonly resource?: string; readonly audience?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
+
+export type GrantTokenResponse = { readonly access_token: string; readonly token_type: "Bearer" | "DPoP"; readonly expires_in: number; readonly scope: string; readonly refresh_token?: string; readonly refresh_expires_in?: number; readonly id_token?: string; readonly issued_token_type?: string };
+
+export type HandleSocialCallbackResponse = { readonly user: User; readonly session: Session; readonly tokens: TokenPair; readonly isNewUser: boolean } | { readonly linked: true };
+
+export type Incident = { readonly incident_id: string; readonly detection: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly subject: { readonly kind: "user" | "client" | "identifier" | "network" | "installation"; readonly id: string }; readonly state: "open" | "acknowledged" | "closed"; readonly count: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly detail: Readonly<Record<string, unknown>>; readonly actions: readonly string[]; readonly reason: string | null; readonly changed_at: string | null; readonly changed_by: string | null };
+
+export type IntrospectTokenRequest = { readonly token: string; readonly token_type_hint?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
+
+export type IntrospectTokenResponse = { readonly active: boolean } & Readonly<Record<string, unknown>>;
+
+export type InviteUserRequest = { readonly email: string; readonly name?: string; readonly roles?: readonly string[]; readonly password_hash?: string; readonly reason: string };
+
+export type IssueTokensRequest = { readonly user_id?: string; readonly audience?: string; readonly scope?: string; readonly device?: Device | string };
+
+export type LegalHold = { readonly hold_id: string; readonly subject_id: string; readonly created_at: string; readonly ended_at: string | null };
+
+export type LinkSocialRequest = { readonly provider: string; readonly callbackURL?: string; readonly disableRedirect?: boolean };
+
+export type LinkSocialResponse = { readonly url: string; readonly redirect: boolean };
+
+export type ListAgentsResponse = { readonly agents: readonly Agent[]; readonly next: string | null };
+
+export type ListApplicationsResponse = { readonly applications: readonly Application[]; readonly next: string | null };
+
+export type ListAuditEventsResponse = { readonly events: readonly AuditEvent[]; readonly next: string | null };
+
+export type ListBreakGlassResponse = { readonly break_glass: readonly BreakGlass[]; readonly next: string | null };
+
+export type ListClientPasskeysResponse = readonly BetterAuthPasskey[];
+
+export type ListClientSessionsResponse = readonly BetterAuthSession[];
+
+export type ListClientsResponse = { readonly clients: readonly Client[]; readonly next: string | null };
+
+export type ListConsentsResponse = { readonly consents: readonly Consent[]; readonly next: string | null };
+
+export type ListControlsResponse = { readonly controls: readonly ComplianceControl[] };
+
+export type ListDisclosuresResponse = { readonly disclosures: readonly Disclosure[]; readonly next: string | null };
+
+export type ListFieldPoliciesResponse = { readonly policies: readonly FieldPolicy[] };
+
+export type ListHandoffDeadLettersResponse = { readonly count: number; readonly dead_letters: readonly DeadLetter[] };
+
+export type ListIncidentsResponse = { readonly incidents: readonly Incident[]; readonly next: string | null };
+
+export type ListKeysResponse = { readonly keys: readonly SigningKey[] };
+
+export type ListLegalHoldsResponse = { readonly holds: readonly LegalHold[] };
+
+export type ListLinkedAccountsResponse = readonly { readonly id: string; readonly providerId: string; readonly accountId: string; readonly userId: string; readonly scopes: readonly string[]; readonly createdAt: string; readonly updatedAt: string }[];
+
+export type ListLogOriginsResponse = { readonly origins: readonly ({ readonly number: number; readonly origin: string; readonly first_seq: number; readonly size: number; readonly started_at: string; readonly closed_at: string | null; readonly previous: string | null })[] };
+
+export type ListOwnAgentsResponse = { readonly agents: readonly Agent[]; readonly next: string | null };
+
+export type ListOwnSessionsResponse = { readonly sessions: readonly ({ readonly id: string; readonly user_id: string; readonly created_at: string; readonly expires_at: string; readonly ip_address: string | null; readonly user_agent: string | null; readonly logins: readonly { readonly family_id: string; readonly client_id: string; readonly scope: string; readonly device: Readonly<Record<string, unknown>>; readonly created_at: string; readonly refreshed_at: string; readonly expires_at: string }[]; readonly current: boolean })[]; readonly next: string | null };
+
+export type ListPasskeysResponse = { readonly passkeys: readonly Passkey[] };
+
+export type ListPhiKeysResponse = { readonly keys: readonly PhiKey[]; readonly rotation: PhiRotation | null };
+
+export type ListReportsResponse = { readonly reports: readonly ComplianceReport[]; readonly next: string | null };
+
+export type ListRestrictionsResponse = { readonly restrictions: readonly Restriction[] };
+
+export type ListRolesResponse = { readonly roles: readonly Role[]; readonly next: string | null };
+
+export type ListSessionsResponse = { readonly sessions: readonly LiveSession[]; readonly next: string | null };
+
+export type ListSignOffsResponse = { readonly signoffs: readonly SignOff[]; readonly next: string | null };
+
+export type ListSocialProvidersResponse = { readonly providers: readonly string[] };
+
+export type ListUserConsentsResponse = { readonly consents: readonly UserConsent[] };
+
+export type ListUsersResponse = { readonly users: readonly Account[]; readonly next: string | null };
+
+export type ListViolationsResponse = { readonly violations: readonly ComplianceViolation[]; readonly next: string | null };
+
+export type LiveSession = { readonly id: string; readonly user_id: string; readonly created_at: string; readonly expires_at: string; readonly ip_address: string | null; readonly user_agent: string | null; readonly logins: readonly { readonly family_id: string; readonly client_id: string; readonly scope: string; readonly device: Readonly<Record<string, unknown>>; readonly created_at: string; readonly refreshed_at: string; readonly expires_at: string }[] };
+
+export type LogPhiAccessRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly action: "view" | "create" | "change" | "delete" | "print" | "transmit"; readonly reference: string };
+
+export type LogPhiAccessResponse = { readonly event_id: string };
 
 export type OAuthProblem = { readonly error: string; readonly error_description: string; readonly code: ProblemCode; readonly retryable: boolean; readonly trace_id: string; readonly problems?: readonly { readonly at: string; readonly why: string }[] };
+
+export type OpenBreakGlassRequest = { readonly subject_id: string; readonly minutes?: number; readonly reason: string };
+
+export type Passkey = { readonly id: string; readonly name: string | null; readonly device_bound: boolean; readonly backed_up: boolean; readonly created_at: string };
+
+export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
+
+export type PhiEnvelope = { readonly format: "phi1"; readonly level: "standard" | "high"; readonly subject_id: string; readonly key_version: number; readonly iv: string; readonly tag: string; readonly ciphertext: string };
+
+export type PhiKey = { readonly key_version: number; readonly state: "current" | "retiring" | "destroyed"; readonly created_at: string; readonly destroyed_at: string | null };
+
+export type PhiRotation = { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null };
+
+export type PrepareClientPasskeyResponse = Readonly<Record<string, unknown>>;
+
+export type PreparePasskeyRequest = Readonly<Record<string, never>>;
+
+export type PrivacyRequest = { readonly request_id: string; readonly kind: "export" | "deletion"; readonly subject_id: string; readonly state: "queued" | "done"; readonly created_at: string; readonly due_at: string; readonly finished_at: string | null; readonly receipt: { readonly event_id: string; readonly seq: number | null } | null; readonly summary: Readonly<Record<string, number>> | null };
+
+export type Problem = { readonly type: string; readonly title: string; readonly status: number; readonly detail?: string; readonly fix?: string; readonly message?: string; readonly code: ProblemCode; readonly retryable: boolean; readonly trace_id: string; readonly problems?: readonly { readonly at: string; readonly why: string }[] };
+
+export type PublicJwk = { readonly kty: "RSA" | "EC" | "OKP"; readonly use: "sig"; readonly alg: "RS256" | "ES256" | "EdDSA"; readonly kid: string; readonly n?: string; readonly e?: string; readonly crv?: string; readonly x?: string; readonly y?: string };
+
+export type PushAuthorizationRequestRequest = { readonly response_type?: string; readonly redirect_uri?: string; readonly scope?: string; readonly state?: string; readonly nonce?: string; readonly code_challenge?: string; readonly code_challenge_method?: string; readonly response_mode?: string; readonly prompt?: string; readonly max_age?: string; readonly login_hint?: string; readonly id_token_hint?: string; readonly acr_values?: string; readonly resource?: string; readonly dpop_jkt?: string; readonly request?: string; readonly request_uri?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
+
+export type PushAuthorizationRequestResponse = { readonly request_uri: string; readonly expires_in: number };
+
+export type ReadAuditEventResponse = { readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string; readonly altered?: true; readonly leaf: string; readonly origin: string; readonly index: number; readonly personal: readonly { readonly field: string; readonly salt: string; readonly value: string }[] };
+
+export type ReadAuthorizationServerMetadataResponse = { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[] };
+
+export type ReadExportResponse = { readonly subject_id: string; readonly export: unknown };
+
+export type ReadHealthResponse = { readonly status: "ok" };
+
+export type ReadJwksAliasResponse = { readonly keys: readonly PublicJwk[] };
+
+export type ReadJwksResponse = { readonly keys: readonly PublicJwk[] };
+
+export type ReadOpenApiResponse = Readonly<Record<string, unknown>>;
+
+export type ReadOpenIdConfigurationResponse = { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly userinfo_endpoint: string; readonly end_session_endpoint: string; readonly claims_supported: readonly string[]; readonly acr_values_supported: readonly string[]; readonly prompt_values_supported: readonly string[]; readonly claims_parameter_supported: false; readonly request_parameter_supported: false; readonly request_uri_parameter_supported: false; readonly backchannel_logout_supported: true; readonly backchannel_logout_session_supported: true; readonly frontchannel_logout_supported: false; readonly subject_types_supported: readonly string[]; readonly id_token_signing_alg_values_supported: readonly string[] };
+
+export type ReadOwnUserResponse = { readonly user: User };
+
+export type ReadProtectedResourceMetadataResponse = { readonly resource: string; readonly authorization_servers: readonly string[]; readonly jwks_uri: string; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly resource_name: string; readonly resource_documentation: string };
+
+export type ReadReadinessResponse = { readonly status: "ready" | "not_ready"; readonly components: { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded" }; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly code: "not_ready"; readonly retryable: true; readonly trace_id: string };
+
+export type ReadRetentionResponse = { readonly policies: readonly RetentionPolicy[]; readonly runs: readonly RetentionRun[] };
+
+export type ReadSessionResponse = { readonly user: User; readonly session: Session };
+
+export type Readiness = { readonly status: "ready" | "not_ready"; readonly components: { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded" }; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded" };
+
+export type Reason = { readonly reason: string };
+
+export type ReceiveSocialCallbackRequest = { readonly state: string; readonly code?: string; readonly error?: string; readonly iss?: string } & Readonly<Record<string, unknown>>;
+
+export type RecordDisclosureRequest = { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string; readonly description: string };
+
+export type RecordDisclosureResponse = { readonly disclosure_id: string };
+
+export type RecordHeartbeatRequest = { readonly capabilities?: readonly string[] };
+
+export type RecordUserConsentRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly granted: boolean; readonly terms: string };
+
+export type RefreshTokensRequest = { readonly refresh_token: string; readonly scope?: string };
+
+export type RegisterAgentRequest = { readonly name: string; readonly owner_id: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly capabilities?: readonly string[]; readonly heartbeat_seconds?: number; readonly expires_in_days?: number; readonly reason: string };
+
+export type RegisterAgentResponse = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null; readonly client_secret: string | null };
+
+export type RegisterClientPasskeyRequest = { readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults?: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly attestationObject: string; readonly transports?: readonly string[] } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>>; readonly name?: string; readonly createSession?: boolean };
+
+export type RegisterClientPasskeyResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly id: string; readonly userId: string; readonly name: string | null; readonly publicKey: string; readonly credentialID: string; readonly counter: number; readonly deviceType: string; readonly backedUp: boolean; readonly transports: string | null; readonly aaguid: string | null; readonly createdAt: string; readonly backupCodes: readonly string[] | null };
+
+export type RegisterPasskeyRequest = { readonly challenge: string; readonly name: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly attestationObject: string; readonly transports?: readonly string[] } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> };
+
+export type RegisterPasskeyResponse = { readonly user: User; readonly session: Session; readonly tokens: TokenPair; readonly passkey_id: string; readonly recovery_codes: readonly string[] | null };
+
+export type RemoveClientPasskeyRequest = { readonly id: string };
+
+export type RemoveClientPasskeyResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly status: true };
+
+export type RemoveTotpRequest = { readonly password?: string };
+
+export type RemoveTotpResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly status: true };
+
+export type RenameClientPasskeyRequest = { readonly id: string; readonly name: string };
+
+export type RenameClientPasskeyResponse = { readonly passkey: BetterAuthPasskey };
+
+export type RenamePasskeyRequest = { readonly name: string };
+
+export type RenewRecoveryCodesRequest = Readonly<Record<string, never>>;
+
+export type RenewRecoveryCodesResponse = { readonly recovery_codes: readonly string[] };
+
+export type ReplayHandoffResponse = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number };
+
+export type RequestPasswordResetRequest = { readonly email: string; readonly redirectTo?: string };
+
+export type RequestPasswordResetResponse = { readonly status: true; readonly message: string };
+
+export type RequestReportRequest = Readonly<Record<string, never>>;
+
+export type RequestReportResponse = { readonly report_id: string };
+
+export type RequestRetentionRunRequest = { readonly dry_run: boolean; readonly reason: string };
+
+export type RequestSignOffRequest = { readonly act: string; readonly title: string; readonly arguments: unknown; readonly required_roles?: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum?: number; readonly conditions?: { readonly min_security_score?: number; readonly no_open_incident?: boolean }; readonly expires_in_minutes?: number };
+
+export type RequestUnlockRequest = { readonly email: string };
+
+export type RequestUnlockResponse = { readonly status: "mail_sent_if_known" };
+
+export type ResetFactorsRequest = { readonly reason: string; readonly passkeys?: boolean };
+
+export type ResetPasswordRequest = { readonly token: string; readonly new_password: string } | { readonly token: string; readonly newPassword: string };
+
+export type Restriction = { readonly restriction_id: string; readonly subject_id: string; readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly created_at: string; readonly ended_at: string | null };
+
+export type RetentionPolicy = { readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly least_days: number | null; readonly changed_at: string };
+
+export type RetentionRun = { readonly run_id: string; readonly dry_run: boolean; readonly state: "queued" | "done"; readonly created_at: string; readonly finished_at: string | null; readonly counts: Readonly<Record<string, number>> | null };
+
+export type ReviewBreakGlassRequest = { readonly outcome: "justified" | "unjustified"; readonly reason: string };
+
+export type RevokeAnyApiKeyRequest = { readonly reason: string };
+
+export type RevokeAnyApiKeyResponse = { readonly api_key: ApiKey };
+
+export type RevokeClientSessionRequest = { readonly token: string };
+
+export type RevokeClientSessionsRequest = Readonly<Record<string, never>>;
+
+export type RevokeOAuthTokenRequest = { readonly token: string; readonly token_type_hint?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
+
+export type RevokeOtherClientSessionsRequest = Readonly<Record<string, never>>;
+
+export type RevokeTokenRequest = { readonly token: string; readonly reason: string } | { readonly token_id: string; readonly reason: string } | { readonly session_id: string; readonly reason: string } | { readonly family_id: string; readonly reason: string } | { readonly user_id: string; readonly reason: string } | { readonly client_id: string; readonly reason: string };
+
+export type RevokeTokenResponse = { readonly epoch: number };
+
+export type Role = { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly built_in: boolean };
+
+export type RotateApiKeyRequest = { readonly overlap_seconds?: number };
+
+export type RotateClientSecretRequest = { readonly reason: string; readonly overlap_seconds?: number };
+
+export type RotateSigningKeysRequest = { readonly algorithm?: "RS256" | "ES256" | "EdDSA" };
+
+export type RotateSigningKeysResponse = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null; readonly already_pending: boolean };
+
+export type SelfRegisterClientRequest = { readonly redirect_uris?: unknown; readonly post_logout_redirect_uris?: unknown; readonly backchannel_logout_uri?: unknown; readonly backchannel_logout_session_required?: unknown; readonly token_endpoint_auth_method?: unknown; readonly jwks?: unknown; readonly jwks_uri?: unknown; readonly tls_client_auth_subject_dn?: unknown; readonly tls_client_auth_san_dns?: unknown; readonly tls_client_auth_san_uri?: unknown; readonly tls_client_auth_san_ip?: unknown; readonly tls_client_auth_san_email?: unknown; readonly grant_types?: unknown; readonly response_types?: unknown; readonly client_name?: unknown; readonly scope?: unknown; readonly dpop_bound_access_tokens?: unknown; readonly tls_client_certificate_bound_access_tokens?: unknown; readonly require_pushed_authorization_requests?: unknown; readonly id_token_signed_response_alg?: unknown; readonly access_token_signed_response_alg?: unknown } & Readonly<Record<string, unknown>>;
+
+export type SelfRegisterClientResponse = { readonly client_id: string; readonly client_id_issued_at: number; readonly client_secret?: string; readonly client_secret_expires_at?: 0; readonly client_name: string; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri?: string; readonly backchannel_logout_session_required: boolean; readonly token_endpoint_auth_method: string; readonly jwks?: { readonly keys: readonly (Readonly<Record<string, string | readonly string[]>>)[] }; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly grant_types: readonly string[]; readonly response_types: readonly string[]; readonly scope: string; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly id_token_signed_response_alg?: string; readonly access_token_signed_response_alg?: string };
+
+export type SendAccountRequest = { readonly form_token: string; readonly act: "profile"; readonly name: string } | { readonly form_token: string; readonly act: "password"; readonly current_password: string; readonly password: string } | { readonly form_token: string; readonly act: "email"; readonly email: string } | { readonly form_token: string; readonly act: "end_session"; readonly session_id: string } | { readonly form_token: string; readonly act: "end_other_sessions" } | { readonly form_token: string; readonly act: "withdraw"; readonly client_id: string } | { readonly form_token: string; readonly act: "revoke_key"; readonly api_key_id: string } | { readonly form_token: string; readonly act: "unlink"; readonly provider: string; readonly account_id: string } | { readonly form_token: string; readonly act: "rename_passkey"; readonly passkey_id: string; readonly name: string } | { readonly form_token: string; readonly act: "remove_passkey"; readonly passkey_id: string } | { readonly form_token: string; readonly act: "enable_totp"; readonly password: string } | { readonly form_token: string; readonly act: "confirm_totp"; readonly code: string; readonly totp_uri?: string; readonly recovery_codes?: string } | { readonly form_token: string; readonly act: "disable_totp" } | { readonly form_token: string; readonly act: "renew_codes" } | { readonly form_token: string; readonly act: "delete"; readonly email: string } | { readonly form_token: string; readonly act: "step_up"; readonly password?: string; readonly code?: string; readonly section?: "profile" | "security" | "sessions" | "applications" | "keys" | "data" };
+
+export type SendAuthorizationRequest = Readonly<Record<string, unknown>>;
+
+export type SendForgotPasswordRequest = { readonly form_token: string; readonly next: string; readonly email: string };
+
+export type SendInvitationRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string };
+
+export type SendLoginCodeRequest = { readonly form_token: string; readonly next: string; readonly challenge: string; readonly code: string; readonly factors?: string };
+
+export type SendLoginRequest = { readonly form_token: string; readonly next: string; readonly email: string; readonly password: string };
+
+export type SendPasskeyRequest = { readonly form_token: string; readonly next: string; readonly challenge: string; readonly response: string };
+
+export type SendProviderRequest = { readonly form_token: string; readonly next: string; readonly provider: string };
+
+export type SendResendVerificationRequest = { readonly form_token: string; readonly next: string; readonly email: string };
+
+export type SendResetPasswordRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string };
+
+export type SendSignOffRequest = { readonly form_token: string; readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly decision: "approve" | "deny"; readonly comment: string; readonly arguments_sha256: string };
+
+export type SendSignOutForClientRequest = { readonly id_token_hint?: string; readonly client_id?: string; readonly post_logout_redirect_uri?: string; readonly state?: string } & Readonly<Record<string, unknown>>;
+
+export type SendSignOutRequest = { readonly form_token: string };
+
+export type SendSignUpRequest = { readonly form_token: string; readonly next: string; readonly name: string; readonly email: string; readonly password: string };
+
+export type SendUnlockRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string };
+
+export type SendUnlockRequestRequest = { readonly form_token: string; readonly email: string };
+
+export type SendUserInfoRequest = Readonly<Record<string, unknown>>;
+
+export type SendVerificationEmailRequest = { readonly email: string; readonly callbackURL?: string };
+
+export type SendVerificationEmailResponse = { readonly status: true; readonly message: string };
+
+export type SendVerifyEmailRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string; readonly callback_url?: string };
+
+export type Session = { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null };
+
+export type SetFieldPolicyRequest = { readonly fields: readonly string[]; readonly reason: string };
+
+export type SetRetentionPolicyRequest = { readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly reason: string };
+
+export type SetRolePermissionsRequest = { readonly permissions: readonly string[]; readonly reason: string };
+
+export type ShredPhiResponse = { readonly subject_id: string; readonly destroyed_keys: number; readonly shredded_at: string };
+
+export type SignIn = { readonly user: User; readonly session: Session; readonly tokens: TokenPair };
+
+export type SignInCause = { readonly cause: "disabled" | "invited" | "email_unverified" | "password_closed" | "password_locked" | "no_sign_in_method" | "second_factor_spent" | "second_factor_locked" | "no_password" | "second_factor_missing" | "session_limit" | "nothing"; readonly refuses: boolean; readonly sentence: string; readonly fix: string };
+
+export type SignInEmailRequest = { readonly email: string; readonly password: string; readonly callbackURL?: string; readonly rememberMe?: boolean };
+
+export type SignInEmailResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly redirect: boolean; readonly url?: string } | TwoFactorRedirect;
+
+export type SignInExplanation = { readonly cause: "disabled" | "invited" | "email_unverified" | "password_closed" | "password_locked" | "no_sign_in_method" | "second_factor_spent" | "second_factor_locked" | "no_password" | "second_factor_missing" | "session_limit" | "nothing"; readonly refuses: boolean; readonly sentence: string; readonly fix: string; readonly user_id: string; readonly also: readonly SignInCause[] };
+
+export type SignInRequest = { readonly email: string; readonly password: string };
+
+export type SignInSocialRequest = { readonly provider: string; readonly callbackURL?: string; readonly disableRedirect?: boolean };
+
+export type SignInSocialResponse = { readonly url: string; readonly redirect: boolean };
+
+export type SignInWithClientPasskeyRequest = { readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults?: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> };
+
+export type SignInWithPasskeyRequest = { readonly challenge: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> };
+
+export type SignOff = { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null; readonly policy: { readonly act: string; readonly version: number } | null; readonly argument_labels: readonly ({ readonly path: string; readonly label: { readonly en: string; readonly de?: string }; readonly format: "plain" | "monospace" })[] };
+
+export type SignOffPolicy = { readonly act: string; readonly roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly lifetime_minutes: number; readonly min_security_score: number | null; readonly no_open_incident: boolean; readonly arguments: readonly ({ readonly path: string; readonly label: { readonly en: string; readonly de?: string }; readonly format: "plain" | "monospace" })[]; readonly version: number | null };
+
+export type SignOffPolicyDeclaration = { readonly act: string; readonly roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum?: number; readonly lifetime_minutes?: number; readonly min_security_score?: number | null; readonly no_open_incident?: boolean; readonly arguments?: readonly ({ readonly path: string; readonly label: { readonly en: string; readonly de?: string }; readonly format?: "plain" | "monospace" })[] };
+
+export type SignOffReceipt = { readonly signoff_id: string; readonly act: string; readonly arguments_sha256: string; readonly outcome: "done" | "failed"; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly policy_version: number | null; readonly approvals: readonly { readonly role: string; readonly user_id: string }[]; readonly finished_at: string; readonly event_id: string; readonly seq: number; readonly proof: string };
+
+export type SignOutAliasRequest = { readonly callbackURL?: string; readonly disableRedirect?: boolean; readonly state?: string };
+
+export type SignOutAliasResponse = { readonly success: true };
+
+export type SignOutRequest = Readonly<Record<string, never>>;
+
+export type SignOutResponse = { readonly success: true };
+
+export type SignUpEmailRequest = { readonly email: string; readonly password: string; readonly name?: string; readonly callbackURL?: string; readonly rememberMe?: boolean; readonly image?: string | null };
+
+export type SignUpEmailResponse = { readonly status: "verification_required"; readonly token: null; readonly user: null };
+
+export type SignUpRequest = { readonly email: string; readonly password: string; readonly name?: string };
+
+export type SigningKey = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null };
+
+export type StartSignOffRequest = { readonly act: string; readonly arguments: unknown };
+
+export type StepUpRequest = { readonly password?: string; readonly totp?: string; readonly recovery_code?: string; readonly passkey?: { readonly challenge: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> } };
+
+export type TokenMetadata = { readonly token_id: string; readonly type: "access"; readonly subject: string; readonly user_id: string | null; readonly client_id: string; readonly audience: string; readonly session_id: string | null; readonly family_id: string | null; readonly scope: string; readonly role: string | null; readonly issued_at: string; readonly expires_at: string; readonly key_id: string | null; readonly revoked: boolean };
+
+export type TokenPair = { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string };
+
+export type TokenStatistics = { readonly issued: number; readonly active: number; readonly refreshed: number; readonly revoked: number; readonly expired: number; readonly replays: number };
+
+export type TokenValidation = { readonly active: true; readonly claims: Readonly<Record<string, unknown>> } | { readonly active: false; readonly reason: "malformed" | "unknown_key" | "bad_signature" | "wrong_type" | "wrong_issuer" | "wrong_audience" | "expired" | "not_yet_valid" | "revoked" | "session_ended" | "family_reused" | "key_compromised" | "binding_mismatch" | "insufficient_scope" | "unknown_id" };
+
+export type TwoFactorRedirect = { readonly twoFactorRedirect: true; readonly twoFactorMethods: readonly string[]; readonly challenge: string; readonly factors: readonly string[] };
+
+export type UnlinkAccountRequest = { readonly providerId: string; readonly accountId?: string } | { readonly accountId: string };
+
+export type UnlockAccountRequest = { readonly token: string };
+
+export type UnlockAccountResponse = { readonly status: "unlocked" };
+
+export type UnlockUserResponse = { readonly user_id: string; readonly failed_logins: number };
+
+export type UpdateClientRequest = { readonly name?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly grant_types?: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly logo?: string | null; readonly reason: string };
+
+export type UpdateUserAliasRequest = { readonly name?: string | null; readonly image?: string | null };
+
+export type UpdateUserAliasResponse = { readonly status: true; readonly user: User };
+
+export type UpdateUserRequest = { readonly name?: string | null; readonly image?: string | null };
+
+export type UpdateUserResponse = { readonly user: User };
+
+export type User = { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string };
+
+export type UserConsent = { readonly consent_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string };
+
+export type UserInfo = { readonly sub: string; readonly email?: string; readonly email_verified?: boolean; readonly name?: string; readonly picture?: string; readonly updated_at?: number };
+
+export type ValidateDataAccessRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly fields?: readonly string[] };
+
+export type ValidateDataAccessResponse = { readonly allowed: boolean; readonly fields: readonly string[]; readonly refused_fields: readonly string[]; readonly basis: "policy" | "client" | "break_glass" | null; readonly reason: "purpose_not_permitted" | "consent_missing" | "restricted" | "field_not_permitted" | null };
+
+export type ValidateTokenRequest = { readonly token: string; readonly audience?: string; readonly required_scope?: string; readonly context?: { readonly ip?: string; readonly user_agent?: string; readonly dpop?: { readonly proof: string; readonly htm: string; readonly htu: string }; readonly "x5t#S256"?: string } };
+
+export type ValidateTokensRequest = { readonly tokens: readonly string[] } | { readonly token_ids: readonly string[] };
+
+export type ValidateTokensResponse = { readonly results: readonly TokenValidation[] };
+
+export type ValidateUserConsentResponse = { readonly granted: boolean };
+
+export type VerificationRequired = { readonly status: "verification_required" };
+
+export type VerifyApiKeyRequest = { readonly key: string; readonly audience?: string };
+
+export type VerifyApiKeyResponse = { readonly active: true; readonly claims: { readonly iss: string; readonly aud: readonly string[]; readonly sub: string; readonly client_id: string; readonly api_key_id: string; readonly exp: number; readonly scope: string; readonly permissions: readonly string[] } } | { readonly active: false; readonly reason: "malformed" | "invalid" | "signature_required" | "wrong_audience" };
+
+export type VerifyClientBackupCodeRequest = { readonly code: string; readonly trustDevice?: boolean; readonly disableSession?: false };
+
+export type VerifyClientTotpRequest = { readonly code: string; readonly trustDevice?: boolean };
+
+export type VerifyEmailRequest = { readonly token: string; readonly password?: string };
+
+export type VerifyEmailResponse = { readonly status: "verified" };
+
+export type WithdrawUserConsentRequest = { readonly subject_id: string; readonly purposes?: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string };
+
+export type WithdrawUserConsentResponse = { readonly withdrawn: readonly UserConsent[] };
 
 /** What each operation takes and returns, by method and path. */
 export type Operations = {
   /** Get the public keys that verify tokens (RFC 7517) */
-  "GET /.well-known/jwks.json": { readonly input: {}; readonly answer: { readonly keys: readonly ({ readonly kty: "RSA" | "EC" | "OKP"; readonly use: "sig"; readonly alg: "RS256" | "ES256" | "EdDSA"; readonly kid: string; readonly n?: string; readonly e?: string; readonly crv?: string; readonly x?: string; readonly y?: string })[] } };
+  "GET /.well-known/jwks.json": { readonly input: {}; readonly answer: ReadJwksResponse };
   /** Get the authorization server metadata (RFC 8414) */
-  "GET /.well-known/oauth-authorization-server": { readonly input: {}; readonly answer: { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[] } };
+  "GET /.well-known/oauth-authorization-server": { readonly input: {}; readonly answer: ReadAuthorizationServerMetadataResponse };
   /** Get the protected resource metadata (RFC 9728) */
-  "GET /.well-known/oauth-protected-resource": { readonly input: {}; readonly answer: { readonly resource: string; readonly authorization_servers: readonly string[]; readonly jwks_uri: string; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly resource_name: string; readonly resource_documentation: string } };
+  "GET /.well-known/oauth-protected-resource": { readonly input: {}; readonly answer: ReadProtectedResourceMetadataResponse };
   /** Get the OpenID Connect discovery document */
-  "GET /.well-known/openid-configuration": { readonly input: {}; readonly answer: { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly userinfo_endpoint: string; readonly end_session_endpoint: string; readonly claims_supported: readonly string[]; readonly acr_values_supported: readonly string[]; readonly prompt_values_supported: readonly string[]; readonly claims_parameter_supported: false; readonly request_parameter_supported: false; readonly request_uri_parameter_supported: false; readonly backchannel_logout_supported: true; readonly backchannel_logout_session_supported: true; readonly frontchannel_logout_supported: false; readonly subject_types_supported: readonly string[]; readonly id_token_signing_alg_values_supported: readonly string[] } };
+  "GET /.well-known/openid-configuration": { readonly input: {}; readonly answer: ReadOpenIdConfigurationResponse };
   /** Download what the service keeps about the signed-in user, as JSON */
   "GET /account/export": { readonly input: {}; readonly answer: string };
   /** Load the script of the account page that adds passkeys */
   "GET /account/passkey.js": { readonly input: {}; readonly answer: string };
   /** Set the password of an invited account by its mailed code, which verifies the address too */
-  "POST /api/auth/accept-invitation": { readonly input: { readonly body: { readonly token: string; readonly new_password: string } }; readonly answer: { readonly status: "invitation_accepted" } };
+  "POST /api/auth/accept-invitation": { readonly input: { readonly body: AcceptInvitationRequest }; readonly answer: AcceptInvitationResponse };
   /** Complete a sign-in or link an account when the provider redirects back */
-  "GET /api/auth/callback/{provider}": { readonly input: { readonly path: { readonly provider: string | number }; readonly query: { readonly state: string; readonly code?: string; readonly error?: string; readonly iss?: string } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly isNewUser: boolean } | { readonly linked: true } };
+  "GET /api/auth/callback/{provider}": { readonly input: { readonly path: { readonly provider: string | number }; readonly query: { readonly state: string; readonly code?: string; readonly error?: string; readonly iss?: string } }; readonly answer: HandleSocialCallbackResponse };
   /** Request a new e-mail address; it takes effect when the code sent to it is redeemed */
-  "POST /api/auth/change-email": { readonly input: { readonly body: { readonly new_email: string } | { readonly newEmail: string; readonly callbackURL?: string } }; readonly answer: { readonly status: true } };
+  "POST /api/auth/change-email": { readonly input: { readonly body: ChangeEmailRequest }; readonly answer: Done };
   /** Change the password; every session and token of the account ends, and a new session begins here */
-  "POST /api/auth/change-password": { readonly input: { readonly body: { readonly current_password: string; readonly new_password: string } | { readonly currentPassword: string; readonly newPassword: string; readonly revokeOtherSessions?: boolean } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string } };
+  "POST /api/auth/change-password": { readonly input: { readonly body: ChangePasswordRequest }; readonly answer: BetterAuthSignIn };
   /** Delete the caller’s account with its sessions and tokens */
-  "POST /api/auth/delete-user": { readonly input: { readonly body?: { readonly password?: string; readonly callbackURL?: string } }; readonly answer: { readonly success: true; readonly message: string } };
+  "POST /api/auth/delete-user": { readonly input: { readonly body?: DeleteUserAliasRequest }; readonly answer: DeleteUserAliasResponse };
   /** List the caller’s second factors and remaining recovery codes */
-  "GET /api/auth/factors": { readonly input: {}; readonly answer: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly required: boolean } };
-  /** Read the user and session of the cookie; null without a session */
-  "GET /api/auth/get-session": { readonly input: { readonly query?: { readonly disableCookieCache?: string; readonly disableRefresh?: string } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string } } | null };
+  "GET /api/auth/factors": { readonly input: {}; readonly answer: Factors };
+  /** Read the same for Better Auth’s client: null without a session, and the members that the client adds */
+  "GET /api/auth/get-session": { readonly input: { readonly query?: { readonly disableCookieCache?: string; readonly disableRefresh?: string } }; readonly answer: GetSessionResponse };
   /** Get the public keys that verify tokens (RFC 7517) */
-  "GET /api/auth/jwks": { readonly input: {}; readonly answer: { readonly keys: readonly ({ readonly kty: "RSA" | "EC" | "OKP"; readonly use: "sig"; readonly alg: "RS256" | "ES256" | "EdDSA"; readonly kid: string; readonly n?: string; readonly e?: string; readonly crv?: string; readonly x?: string; readonly y?: string })[] } };
+  "GET /api/auth/jwks": { readonly input: {}; readonly answer: ReadJwksAliasResponse };
   /** Start linking an account at another provider and get the address to redirect the browser to */
-  "POST /api/auth/link-social": { readonly input: { readonly body: { readonly provider: string; readonly callbackURL?: string; readonly disableRedirect?: boolean } }; readonly answer: { readonly url: string; readonly redirect: boolean } };
+  "POST /api/auth/link-social": { readonly input: { readonly body: LinkSocialRequest }; readonly answer: LinkSocialResponse };
   /** List the caller’s sign-in methods except passkeys; `credential` is the password */
-  "GET /api/auth/list-accounts": { readonly input: {}; readonly answer: readonly { readonly id: string; readonly providerId: string; readonly accountId: string; readonly userId: string; readonly scopes: readonly string[]; readonly createdAt: string; readonly updatedAt: string }[] };
+  "GET /api/auth/list-accounts": { readonly input: {}; readonly answer: ListLinkedAccountsResponse };
   /** List the caller’s hundred newest sessions, as Better Auth’s client expects them */
-  "GET /api/auth/list-sessions": { readonly input: {}; readonly answer: readonly ({ readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string })[] };
+  "GET /api/auth/list-sessions": { readonly input: {}; readonly answer: ListClientSessionsResponse };
   /** Remove one of the caller’s passkeys; every other session ends */
-  "POST /api/auth/passkey/delete-passkey": { readonly input: { readonly body: { readonly id: string } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string; readonly status: true } };
+  "POST /api/auth/passkey/delete-passkey": { readonly input: { readonly body: RemoveClientPasskeyRequest }; readonly answer: RemoveClientPasskeyResponse };
   /** Get the options for navigator.credentials.get (WebAuthn §5.5); a cookie keeps the challenge */
-  "GET /api/auth/passkey/generate-authenticate-options": { readonly input: {}; readonly answer: Readonly<Record<string, unknown>> };
+  "GET /api/auth/passkey/generate-authenticate-options": { readonly input: {}; readonly answer: AskForClientPasskeyResponse };
   /** Get the options for navigator.credentials.create (WebAuthn §5.4); a cookie keeps the challenge */
-  "GET /api/auth/passkey/generate-register-options": { readonly input: { readonly query?: { readonly authenticatorAttachment?: "platform" | "cross-platform"; readonly name?: string; readonly context?: string } }; readonly answer: Readonly<Record<string, unknown>> };
+  "GET /api/auth/passkey/generate-register-options": { readonly input: { readonly query?: { readonly authenticatorAttachment?: "platform" | "cross-platform"; readonly name?: string; readonly context?: string } }; readonly answer: PrepareClientPasskeyResponse };
   /** List the caller’s passkeys, as Better Auth’s client expects them */
-  "GET /api/auth/passkey/list-user-passkeys": { readonly input: {}; readonly answer: readonly ({ readonly id: string; readonly userId: string; readonly name: string | null; readonly publicKey: string; readonly credentialID: string; readonly counter: number; readonly deviceType: string; readonly backedUp: boolean; readonly transports: string | null; readonly aaguid: string | null; readonly createdAt: string })[] };
+  "GET /api/auth/passkey/list-user-passkeys": { readonly input: {}; readonly answer: ListClientPasskeysResponse };
   /** Get the options for navigator.credentials.create to register a passkey (WebAuthn §5.4) */
-  "POST /api/auth/passkey/register/options": { readonly input: { readonly body?: Readonly<Record<string, never>> }; readonly answer: { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string } };
+  "POST /api/auth/passkey/register/options": { readonly input: { readonly body?: PreparePasskeyRequest }; readonly answer: PasskeyOptions };
   /** Register a new passkey; the first factor of an account comes with recovery codes */
-  "POST /api/auth/passkey/register/verify": { readonly input: { readonly body: { readonly challenge: string; readonly name: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly attestationObject: string; readonly transports?: readonly string[] } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly passkey_id: string; readonly recovery_codes: readonly string[] | null } };
+  "POST /api/auth/passkey/register/verify": { readonly input: { readonly body: RegisterPasskeyRequest }; readonly answer: RegisterPasskeyResponse };
   /** Get the options for navigator.credentials.get (WebAuthn §5.5); the same for every user */
-  "POST /api/auth/passkey/sign-in/options": { readonly input: { readonly body?: Readonly<Record<string, never>> }; readonly answer: { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string } };
+  "POST /api/auth/passkey/sign-in/options": { readonly input: { readonly body?: AskForPasskeyRequest }; readonly answer: PasskeyOptions };
   /** Sign in with a passkey, for a two-factor session and a token pair */
-  "POST /api/auth/passkey/sign-in/verify": { readonly input: { readonly body: { readonly challenge: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } } };
+  "POST /api/auth/passkey/sign-in/verify": { readonly input: { readonly body: SignInWithPasskeyRequest }; readonly answer: SignIn };
   /** Rename one of the caller’s passkeys */
-  "POST /api/auth/passkey/update-passkey": { readonly input: { readonly body: { readonly id: string; readonly name: string } }; readonly answer: { readonly passkey: { readonly id: string; readonly userId: string; readonly name: string | null; readonly publicKey: string; readonly credentialID: string; readonly counter: number; readonly deviceType: string; readonly backedUp: boolean; readonly transports: string | null; readonly aaguid: string | null; readonly createdAt: string } } };
+  "POST /api/auth/passkey/update-passkey": { readonly input: { readonly body: RenameClientPasskeyRequest }; readonly answer: RenameClientPasskeyResponse };
   /** Sign in with a passkey, for a two-factor session and a token pair */
-  "POST /api/auth/passkey/verify-authentication": { readonly input: { readonly body: { readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults?: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string } };
+  "POST /api/auth/passkey/verify-authentication": { readonly input: { readonly body: SignInWithClientPasskeyRequest }; readonly answer: BetterAuthSignIn };
   /** Register a new passkey; the first factor of an account comes with recovery codes */
-  "POST /api/auth/passkey/verify-registration": { readonly input: { readonly body: { readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults?: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly attestationObject: string; readonly transports?: readonly string[] } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>>; readonly name?: string; readonly createSession?: boolean } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string; readonly id: string; readonly userId: string; readonly name: string | null; readonly publicKey: string; readonly credentialID: string; readonly counter: number; readonly deviceType: string; readonly backedUp: boolean; readonly transports: string | null; readonly aaguid: string | null; readonly createdAt: string; readonly backupCodes: readonly string[] | null } };
+  "POST /api/auth/passkey/verify-registration": { readonly input: { readonly body: RegisterClientPasskeyRequest }; readonly answer: RegisterClientPasskeyResponse };
   /** List the caller’s passkeys */
-  "GET /api/auth/passkeys": { readonly input: {}; readonly answer: { readonly passkeys: readonly ({ readonly id: string; readonly name: string | null; readonly device_bound: boolean; readonly backed_up: boolean; readonly created_at: string })[] } };
+  "GET /api/auth/passkeys": { readonly input: {}; readonly answer: ListPasskeysResponse };
   /** Remove one of the caller’s passkeys; every other session ends */
-  "DELETE /api/auth/passkeys/{id}": { readonly input: { readonly path: { readonly id: string | number } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } } };
+  "DELETE /api/auth/passkeys/{id}": { readonly input: { readonly path: { readonly id: string | number } }; readonly answer: SignIn };
   /** Rename one of the caller’s passkeys */
-  "PATCH /api/auth/passkeys/{id}": { readonly input: { readonly path: { readonly id: string | number }; readonly body: { readonly name: string } }; readonly answer: { readonly id: string; readonly name: string | null; readonly device_bound: boolean; readonly backed_up: boolean; readonly created_at: string } };
+  "PATCH /api/auth/passkeys/{id}": { readonly input: { readonly path: { readonly id: string | number }; readonly body: RenamePasskeyRequest }; readonly answer: Passkey };
   /** Request a password reset mail; the response is the same for every address */
-  "POST /api/auth/request-password-reset": { readonly input: { readonly body: { readonly email: string; readonly redirectTo?: string } }; readonly answer: { readonly status: true; readonly message: string } };
+  "POST /api/auth/request-password-reset": { readonly input: { readonly body: RequestPasswordResetRequest }; readonly answer: RequestPasswordResetResponse };
   /** Request an unlock mail after wrong passwords; the response is the same for every address */
-  "POST /api/auth/request-unlock": { readonly input: { readonly body: { readonly email: string } }; readonly answer: { readonly status: "mail_sent_if_known" } };
+  "POST /api/auth/request-unlock": { readonly input: { readonly body: RequestUnlockRequest }; readonly answer: RequestUnlockResponse };
   /** Set a new password by a mailed code; every session and token of the account ends */
-  "POST /api/auth/reset-password": { readonly input: { readonly body: { readonly token: string; readonly new_password: string } | { readonly token: string; readonly newPassword: string } }; readonly answer: { readonly status: true } };
+  "POST /api/auth/reset-password": { readonly input: { readonly body: ResetPasswordRequest }; readonly answer: Done };
   /** End every other session of the caller with its token families and tokens */
-  "POST /api/auth/revoke-other-sessions": { readonly input: { readonly body?: Readonly<Record<string, never>> }; readonly answer: { readonly status: true } };
+  "POST /api/auth/revoke-other-sessions": { readonly input: { readonly body?: RevokeOtherClientSessionsRequest }; readonly answer: Done };
   /** End one of the caller’s sessions with its token families and tokens */
-  "POST /api/auth/revoke-session": { readonly input: { readonly body: { readonly token: string } }; readonly answer: { readonly status: true } };
+  "POST /api/auth/revoke-session": { readonly input: { readonly body: RevokeClientSessionRequest }; readonly answer: Done };
   /** End every session of the caller with its token families and tokens */
-  "POST /api/auth/revoke-sessions": { readonly input: { readonly body?: Readonly<Record<string, never>> }; readonly answer: { readonly status: true } };
+  "POST /api/auth/revoke-sessions": { readonly input: { readonly body?: RevokeClientSessionsRequest }; readonly answer: Done };
   /** Answer a sign-in challenge with a code, for a session and a token pair */
-  "POST /api/auth/second-factor": { readonly input: { readonly body: { readonly challenge: string; readonly totp?: string; readonly recovery_code?: string } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } } };
+  "POST /api/auth/second-factor": { readonly input: { readonly body: AnswerSecondFactorRequest }; readonly answer: SignIn };
   /** Request another verification mail; the response is the same for every address */
-  "POST /api/auth/send-verification-email": { readonly input: { readonly body: { readonly email: string; readonly callbackURL?: string } }; readonly answer: { readonly status: true; readonly message: string } };
-  /** Read the user and session of the cookie */
-  "GET /api/auth/session": { readonly input: {}; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null } } };
+  "POST /api/auth/send-verification-email": { readonly input: { readonly body: SendVerificationEmailRequest }; readonly answer: SendVerificationEmailResponse };
+  /** Read the user and session of the cookie; 401 without a session */
+  "GET /api/auth/session": { readonly input: {}; readonly answer: ReadSessionResponse };
   /** Exchange e-mail and password for a session and a token pair, or for the request for a second factor */
-  "POST /api/auth/sign-in/email": { readonly input: { readonly body: { readonly email: string; readonly password: string; readonly callbackURL?: string; readonly rememberMe?: boolean } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string; readonly redirect: boolean; readonly url?: string } | { readonly twoFactorRedirect: true; readonly twoFactorMethods: readonly string[]; readonly challenge: string; readonly factors: readonly string[] } };
+  "POST /api/auth/sign-in/email": { readonly input: { readonly body: SignInEmailRequest }; readonly answer: SignInEmailResponse };
   /** Start a sign-in with another provider and get the address to redirect the browser to */
-  "POST /api/auth/sign-in/social": { readonly input: { readonly body: { readonly provider: string; readonly callbackURL?: string; readonly disableRedirect?: boolean } }; readonly answer: { readonly url: string; readonly redirect: boolean } };
+  "POST /api/auth/sign-in/social": { readonly input: { readonly body: SignInSocialRequest }; readonly answer: SignInSocialResponse };
   /** End the session, if there is one, with its token families and access tokens */
-  "POST /api/auth/sign-out": { readonly input: { readonly body?: { readonly callbackURL?: string; readonly disableRedirect?: boolean; readonly state?: string } }; readonly answer: { readonly success: true } };
+  "POST /api/auth/sign-out": { readonly input: { readonly body?: SignOutAliasRequest }; readonly answer: SignOutAliasResponse };
   /** Create an account, a session and a token pair */
-  "POST /api/auth/sign-up/email": { readonly input: { readonly body: { readonly email: string; readonly password: string; readonly name?: string; readonly callbackURL?: string; readonly rememberMe?: boolean; readonly image?: string | null } }; readonly answer: { readonly status: "verification_required"; readonly token: null; readonly user: null } | { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string } };
+  "POST /api/auth/sign-up/email": { readonly input: { readonly body: SignUpEmailRequest }; readonly answer: SignUpEmailResponse | BetterAuthSignIn };
   /** Exchange e-mail and password for a session and a token pair */
-  "POST /api/auth/signin": { readonly input: { readonly body: { readonly email: string; readonly password: string } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } } };
+  "POST /api/auth/signin": { readonly input: { readonly body: SignInRequest }; readonly answer: SignIn };
   /** End the session with its token families and access tokens */
-  "POST /api/auth/signout": { readonly input: { readonly body?: Readonly<Record<string, never>> }; readonly answer: { readonly success: true } };
+  "POST /api/auth/signout": { readonly input: { readonly body?: SignOutRequest }; readonly answer: SignOutResponse };
   /** Create an account, a session and a token pair */
-  "POST /api/auth/signup": { readonly input: { readonly body: { readonly email: string; readonly password: string; readonly name?: string } }; readonly answer: { readonly status: "verification_required" } | { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } } };
+  "POST /api/auth/signup": { readonly input: { readonly body: SignUpRequest }; readonly answer: VerificationRequired | SignIn };
   /** List the providers that users can sign in with */
-  "GET /api/auth/social-providers": { readonly input: {}; readonly answer: { readonly providers: readonly string[] } };
-  /** Authenticate again (step-up); a new session with its own id and time replaces the current one */
-  "POST /api/auth/step-up": { readonly input: { readonly body: { readonly password?: string; readonly totp?: string; readonly recovery_code?: string; readonly passkey?: { readonly challenge: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> } } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } } };
+  "GET /api/auth/social-providers": { readonly input: {}; readonly answer: ListSocialProvidersResponse };
+  /** Authenticate again (step-up); the session goes on with a new cookie, time and token pair */
+  "POST /api/auth/step-up": { readonly input: { readonly body: StepUpRequest }; readonly answer: SignIn };
   /** Confirm a new authenticator app by its first code; the first factor ends every other session */
-  "POST /api/auth/two-factor/confirm": { readonly input: { readonly body: { readonly code: string } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } } };
+  "POST /api/auth/two-factor/confirm": { readonly input: { readonly body: ConfirmTotpRequest }; readonly answer: SignIn };
   /** Remove the authenticator app; every other session ends */
-  "POST /api/auth/two-factor/disable": { readonly input: { readonly body?: { readonly password?: string } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string; readonly status: true } };
+  "POST /api/auth/two-factor/disable": { readonly input: { readonly body?: RemoveTotpRequest }; readonly answer: RemoveTotpResponse };
   /** Start enrolling an authenticator app: returns its secret and ten recovery codes, once; confirm it next */
-  "POST /api/auth/two-factor/enable": { readonly input: { readonly body: { readonly password: string; readonly method?: "totp"; readonly issuer?: string } }; readonly answer: { readonly method: "totp"; readonly totpURI: string; readonly backupCodes: readonly string[]; readonly totp_uri: string; readonly recovery_codes: readonly string[] } };
+  "POST /api/auth/two-factor/enable": { readonly input: { readonly body: EnrolTotpRequest }; readonly answer: EnrolTotpResponse };
   /** Replace the recovery codes with ten new ones, shown once */
-  "POST /api/auth/two-factor/generate-backup-codes": { readonly input: { readonly body: { readonly password?: string } }; readonly answer: { readonly status: true; readonly backupCodes: readonly string[] } };
+  "POST /api/auth/two-factor/generate-backup-codes": { readonly input: { readonly body: GenerateBackupCodesRequest }; readonly answer: GenerateBackupCodesResponse };
   /** Replace the recovery codes with ten new ones, shown once */
-  "POST /api/auth/two-factor/recovery-codes": { readonly input: { readonly body?: Readonly<Record<string, never>> }; readonly answer: { readonly recovery_codes: readonly string[] } };
+  "POST /api/auth/two-factor/recovery-codes": { readonly input: { readonly body?: RenewRecoveryCodesRequest }; readonly answer: RenewRecoveryCodesResponse };
   /** Send a recovery code, to complete a sign-in or to authenticate again */
-  "POST /api/auth/two-factor/verify-backup-code": { readonly input: { readonly body: { readonly code: string; readonly trustDevice?: boolean; readonly disableSession?: false } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string } };
+  "POST /api/auth/two-factor/verify-backup-code": { readonly input: { readonly body: VerifyClientBackupCodeRequest }; readonly answer: BetterAuthSignIn };
   /** Send a code of the authenticator app, to complete a sign-in or an enrolment, or to authenticate again */
-  "POST /api/auth/two-factor/verify-totp": { readonly input: { readonly body: { readonly code: string; readonly trustDevice?: boolean } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean }; readonly session: { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string }; readonly tokens: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string }; readonly token: string } };
+  "POST /api/auth/two-factor/verify-totp": { readonly input: { readonly body: VerifyClientTotpRequest }; readonly answer: BetterAuthSignIn };
   /** Unlink an account at another provider */
-  "POST /api/auth/unlink-account": { readonly input: { readonly body: { readonly providerId: string; readonly accountId?: string } | { readonly accountId: string } }; readonly answer: { readonly status: true } };
+  "POST /api/auth/unlink-account": { readonly input: { readonly body: UnlinkAccountRequest }; readonly answer: Done };
   /** Unlock password sign-in from any device by a mailed code */
-  "POST /api/auth/unlock": { readonly input: { readonly body: { readonly token: string } }; readonly answer: { readonly status: "unlocked" } };
+  "POST /api/auth/unlock": { readonly input: { readonly body: UnlockAccountRequest }; readonly answer: UnlockAccountResponse };
   /** Change name or picture; null clears it */
-  "POST /api/auth/update-user": { readonly input: { readonly body: { readonly name?: string | null; readonly image?: string | null } }; readonly answer: { readonly status: true; readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string } } };
+  "POST /api/auth/update-user": { readonly input: { readonly body: UpdateUserAliasRequest }; readonly answer: UpdateUserAliasResponse };
   /** Delete the caller’s account with its sessions and tokens */
-  "DELETE /api/auth/user": { readonly input: { readonly body?: Readonly<Record<string, never>> }; readonly answer: { readonly success: true } };
+  "DELETE /api/auth/user": { readonly input: { readonly body?: DeleteOwnUserRequest }; readonly answer: DeleteOwnUserResponse };
   /** Read the caller’s account */
-  "GET /api/auth/user": { readonly input: {}; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string } } };
+  "GET /api/auth/user": { readonly input: {}; readonly answer: ReadOwnUserResponse };
   /** Change name or picture; null clears it */
-  "PATCH /api/auth/user": { readonly input: { readonly body: { readonly name?: string | null; readonly image?: string | null } }; readonly answer: { readonly user: { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string } } };
+  "PATCH /api/auth/user": { readonly input: { readonly body: UpdateUserRequest }; readonly answer: UpdateUserResponse };
   /** Verify an e-mail address by its mailed code and a session, the account’s password, or a new password */
-  "POST /api/auth/verify-email": { readonly input: { readonly body: { readonly token: string; readonly password?: string } }; readonly answer: { readonly status: "verified" } };
+  "POST /api/auth/verify-email": { readonly input: { readonly body: VerifyEmailRequest }; readonly answer: VerifyEmailResponse };
   /** Liveness probe */
-  "GET /healthz": { readonly input: {}; readonly answer: { readonly status: "ok" } };
+  "GET /healthz": { readonly input: {}; readonly answer: ReadHealthResponse };
   /** Load the script of the sign-in page that signs in with passkeys */
   "GET /login/passkey.js": { readonly input: {}; readonly answer: string };
   /** Load the logo of a client, which pages show beside its name */
   "GET /oauth2/clients/{client_id}/logo": { readonly input: { readonly path: { readonly client_id: string | number } }; readonly answer: string };
   /** Start a device grant: returns a device code, and a user code for the user to enter (RFC 8628 §3.1) */
-  "POST /oauth2/device_authorization": { readonly input: { readonly form: { readonly scope?: string; readonly resource?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>> }; readonly answer: { readonly device_code: string; readonly user_code: string; readonly verification_uri: string; readonly verification_uri_complete: string; readonly expires_in: number; readonly interval: number } };
+  "POST /oauth2/device_authorization": { readonly input: { readonly form: BeginDeviceGrantRequest }; readonly answer: BeginDeviceGrantResponse };
   /** Introspect an access token, a refresh token or an API key (RFC 7662) */
-  "POST /oauth2/introspect": { readonly input: { readonly form: { readonly token: string; readonly token_type_hint?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>> }; readonly answer: { readonly active: boolean } & Readonly<Record<string, unknown>> };
+  "POST /oauth2/introspect": { readonly input: { readonly form: IntrospectTokenRequest }; readonly answer: IntrospectTokenResponse };
   /** Push an authorization request; the browser then sends the returned request_uri (RFC 9126) */
-  "POST /oauth2/par": { readonly input: { readonly form: { readonly response_type?: string; readonly redirect_uri?: string; readonly scope?: string; readonly state?: string; readonly nonce?: string; readonly code_challenge?: string; readonly code_challenge_method?: string; readonly response_mode?: string; readonly prompt?: string; readonly max_age?: string; readonly login_hint?: string; readonly id_token_hint?: string; readonly acr_values?: string; readonly resource?: string; readonly dpop_jkt?: string; readonly request?: string; readonly request_uri?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>> }; readonly answer: { readonly request_uri: string; readonly expires_in: number } };
+  "POST /oauth2/par": { readonly input: { readonly form: PushAuthorizationRequestRequest }; readonly answer: PushAuthorizationRequestResponse };
   /** Register a client dynamically (RFC 7591), if CLIENT_REGISTRATION allows it; only this response shows its secret */
-  "POST /oauth2/register": { readonly input: { readonly body: { readonly redirect_uris?: unknown; readonly post_logout_redirect_uris?: unknown; readonly backchannel_logout_uri?: unknown; readonly backchannel_logout_session_required?: unknown; readonly token_endpoint_auth_method?: unknown; readonly jwks?: unknown; readonly jwks_uri?: unknown; readonly tls_client_auth_subject_dn?: unknown; readonly tls_client_auth_san_dns?: unknown; readonly tls_client_auth_san_uri?: unknown; readonly tls_client_auth_san_ip?: unknown; readonly tls_client_auth_san_email?: unknown; readonly grant_types?: unknown; readonly response_types?: unknown; readonly client_name?: unknown; readonly scope?: unknown; readonly dpop_bound_access_tokens?: unknown; readonly tls_client_certificate_bound_access_tokens?: unknown; readonly require_pushed_authorization_requests?: unknown; readonly id_token_signed_response_alg?: unknown; readonly access_token_signed_response_alg?: unknown } & Readonly<Record<string, unknown>> }; readonly answer: { readonly client_id: string; readonly client_id_issued_at: number; readonly client_secret?: string; readonly client_secret_expires_at?: 0; readonly client_name: string; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri?: string; readonly backchannel_logout_session_required: boolean; readonly token_endpoint_auth_method: string; readonly jwks?: { readonly keys: readonly (Readonly<Record<string, string | readonly string[]>>)[] }; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly grant_types: readonly string[]; readonly response_types: readonly string[]; readonly scope: string; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly id_token_signed_response_alg?: string; readonly access_token_signed_response_alg?: string } };
+  "POST /oauth2/register": { readonly input: { readonly body: SelfRegisterClientRequest }; readonly answer: SelfRegisterClientResponse };
   /** Revoke an access or refresh token of the client (RFC 7009) */
-  "POST /oauth2/revoke": { readonly input: { readonly form: { readonly token: string; readonly token_type_hint?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>> }; readonly answer: undefined };
+  "POST /oauth2/revoke": { readonly input: { readonly form: RevokeOAuthTokenRequest }; readonly answer: undefined };
   /** Request tokens: codes, device codes, refresh tokens, client credentials, token exchange (RFC 6749 §3.2) */
-  "POST /oauth2/token": { readonly input: { readonly form: { readonly grant_type: string; readonly code?: string; readonly redirect_uri?: string; readonly code_verifier?: string; readonly device_code?: string; readonly subject_token?: string; readonly subject_token_type?: string; readonly requested_token_type?: string; readonly actor_token?: string; readonly refresh_token?: string; readonly scope?: string; readonly resource?: string; readonly audience?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>> }; readonly answer: { readonly access_token: string; readonly token_type: "Bearer" | "DPoP"; readonly expires_in: number; readonly scope: string; readonly refresh_token?: string; readonly refresh_expires_in?: number; readonly id_token?: string; readonly issued_token_type?: string } };
+  "POST /oauth2/token": { readonly input: { readonly form: GrantTokenRequest }; readonly answer: GrantTokenResponse };
   /** Get the claims of the user (OpenID Connect Core §5.3) */
-  "GET /oauth2/userinfo": { readonly input: {}; readonly answer: { readonly sub: string; readonly email?: string; readonly email_verified?: boolean; readonly name?: string; readonly picture?: string; readonly updated_at?: number } };
+  "GET /oauth2/userinfo": { readonly input: {}; readonly answer: UserInfo };
   /** Get the claims of the user by POST */
-  "POST /oauth2/userinfo": { readonly input: { readonly form?: Readonly<Record<string, unknown>> }; readonly answer: { readonly sub: string; readonly email?: string; readonly email_verified?: boolean; readonly name?: string; readonly picture?: string; readonly updated_at?: number } };
+  "POST /oauth2/userinfo": { readonly input: { readonly form?: SendUserInfoRequest }; readonly answer: UserInfo };
   /** Get this contract as OpenAPI 3.1 */
-  "GET /openapi.json": { readonly input: {}; readonly answer: Readonly<Record<string, unknown>> };
+  "GET /openapi.json": { readonly input: {}; readonly answer: ReadOpenApiResponse };
   /** Read whether this copy is ready, with the state of each component */
-  "GET /readyz": { readonly input: {}; readonly answer: { readonly status: "ready" | "not_ready"; readonly components: { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly redis: "ok" | "degraded" }; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly redis: "ok" | "degraded" } };
+  "GET /readyz": { readonly input: {}; readonly answer: Readiness };
   /** List agents */
-  "GET /v1/admin/agents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly owner?: string; readonly status?: "active" | "silent" | "disabled" | "expired" | "killed" } }; readonly answer: { readonly agents: readonly ({ readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null })[]; readonly next: string | null } };
+  "GET /v1/admin/agents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly owner?: string; readonly status?: "active" | "silent" | "disabled" | "expired" | "killed" } }; readonly answer: ListAgentsResponse };
   /** Register an agent for a user; only this response shows its secret */
-  "POST /v1/admin/agents": { readonly input: { readonly body: { readonly name: string; readonly owner_id: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt"; readonly jwks?: { readonly keys: readonly ({ readonly kty: string } & Readonly<Record<string, unknown>>)[] }; readonly jwks_uri?: string; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly capabilities?: readonly string[]; readonly heartbeat_seconds?: number; readonly expires_in_days?: number; readonly reason: string } }; readonly answer: { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null; readonly client_secret: string | null } };
+  "POST /v1/admin/agents": { readonly input: { readonly body: RegisterAgentRequest }; readonly answer: RegisterAgentResponse };
   /** Get an agent */
-  "GET /v1/admin/agents/{agent_id}": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null } };
+  "GET /v1/admin/agents/{agent_id}": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: Agent };
   /** Kill an agent for good, and revoke its tokens and those it exchanged */
-  "POST /v1/admin/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null } };
+  "POST /v1/admin/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
   /** List the API keys of all users and clients, newest first */
-  "GET /v1/admin/api-keys": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: { readonly api_keys: readonly ({ readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number })[]; readonly next: string | null } };
+  "GET /v1/admin/api-keys": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: ApiKeyList };
   /** Revoke any API key */
-  "POST /v1/admin/api-keys/{api_key_id}/revoke": { readonly input: { readonly path: { readonly api_key_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly api_key: { readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number } } };
+  "POST /v1/admin/api-keys/{api_key_id}/revoke": { readonly input: { readonly path: { readonly api_key_id: string | number }; readonly body: RevokeAnyApiKeyRequest }; readonly answer: RevokeAnyApiKeyResponse };
   /** List applications with their permissions and roles */
-  "GET /v1/admin/applications": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly applications: readonly { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles: Readonly<Record<string, readonly string[]>> }[]; readonly next: string | null } };
+  "GET /v1/admin/applications": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListApplicationsResponse };
   /** Create an application or change it to what is declared; a removed permission revokes tokens that carry it */
-  "POST /v1/admin/applications": { readonly input: { readonly body: { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles?: Readonly<Record<string, readonly string[]>>; readonly dry_run?: boolean; readonly reason: string } }; readonly answer: { readonly application: { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles: Readonly<Record<string, readonly string[]>> }; readonly changes: { readonly created: boolean; readonly permissions: { readonly added: readonly string[]; readonly removed: readonly string[] }; readonly roles: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly { readonly added: readonly string[]; readonly removed: readonly string[]; readonly role: string }[] }; readonly users: number }; readonly dry_run: boolean } };
+  "POST /v1/admin/applications": { readonly input: { readonly body: DeclareApplicationRequest }; readonly answer: DeclareApplicationResponse };
   /** Delete an application whose roles no user has; tokens with its permissions are revoked */
   "DELETE /v1/admin/applications/{application}": { readonly input: { readonly path: { readonly application: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** List OAuth clients, without secrets */
-  "GET /v1/admin/clients": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly origin?: "admin" | "registration" | "document"; readonly disabled?: "true" | "false"; readonly name_prefix?: string } }; readonly answer: { readonly clients: readonly ({ readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null })[]; readonly next: string | null } };
+  "GET /v1/admin/clients": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly origin?: "admin" | "registration" | "document"; readonly disabled?: "true" | "false"; readonly name_prefix?: string } }; readonly answer: ListClientsResponse };
   /** Register an OAuth client; only this response shows its secret */
-  "POST /v1/admin/clients": { readonly input: { readonly body: { readonly name: string; readonly client_id?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" | "none"; readonly jwks?: { readonly keys: readonly ({ readonly kty: string } & Readonly<Record<string, unknown>>)[] }; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly grant_types: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly logo?: string | null; readonly reason: string } }; readonly answer: { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null; readonly client_secret: string | null } };
+  "POST /v1/admin/clients": { readonly input: { readonly body: CreateClientRequest }; readonly answer: ClientWithSecret };
   /** Delete a client and revoke its tokens and token families */
   "DELETE /v1/admin/clients/{client_id}": { readonly input: { readonly path: { readonly client_id: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** Get an OAuth client, without its secret */
-  "GET /v1/admin/clients/{client_id}": { readonly input: { readonly path: { readonly client_id: string | number } }; readonly answer: { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null } };
+  "GET /v1/admin/clients/{client_id}": { readonly input: { readonly path: { readonly client_id: string | number } }; readonly answer: Client };
   /** Change a client; removing a scope or grant revokes its tokens and token families */
-  "PATCH /v1/admin/clients/{client_id}": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: { readonly name?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth"; readonly jwks?: { readonly keys: readonly ({ readonly kty: string } & Readonly<Record<string, unknown>>)[] }; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly grant_types?: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly logo?: string | null; readonly reason: string } }; readonly answer: { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null } };
+  "PATCH /v1/admin/clients/{client_id}": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: UpdateClientRequest }; readonly answer: Client };
   /** Disable a client and revoke its tokens and token families */
-  "POST /v1/admin/clients/{client_id}/disable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null } };
+  "POST /v1/admin/clients/{client_id}/disable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: Reason }; readonly answer: Client };
   /** Enable a client; tokens revoked before stay revoked */
-  "POST /v1/admin/clients/{client_id}/enable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null } };
+  "POST /v1/admin/clients/{client_id}/enable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: Reason }; readonly answer: Client };
   /** Rotate the secret of a client; the previous one is accepted for a while, and tokens stay valid */
-  "POST /v1/admin/clients/{client_id}/rotate-secret": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: { readonly reason: string; readonly overlap_seconds?: number } }; readonly answer: { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null; readonly client_secret: string | null } };
+  "POST /v1/admin/clients/{client_id}/rotate-secret": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: RotateClientSecretRequest }; readonly answer: ClientWithSecret };
   /** List security incidents, most recently seen first */
-  "GET /v1/admin/incidents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "open" | "acknowledged" | "closed"; readonly severity?: "low" | "medium" | "high" | "critical"; readonly detection?: string; readonly subject?: string } }; readonly answer: { readonly incidents: readonly ({ readonly incident_id: string; readonly detection: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly subject: { readonly kind: "user" | "client" | "identifier" | "network" | "installation"; readonly id: string }; readonly state: "open" | "acknowledged" | "closed"; readonly count: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly detail: Readonly<Record<string, unknown>>; readonly actions: readonly string[]; readonly reason: string | null; readonly changed_at: string | null; readonly changed_by: string | null })[]; readonly next: string | null } };
+  "GET /v1/admin/incidents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "open" | "acknowledged" | "closed"; readonly severity?: "low" | "medium" | "high" | "critical"; readonly detection?: string; readonly subject?: string } }; readonly answer: ListIncidentsResponse };
   /** Get an incident */
-  "GET /v1/admin/incidents/{incident_id}": { readonly input: { readonly path: { readonly incident_id: string | number } }; readonly answer: { readonly incident_id: string; readonly detection: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly subject: { readonly kind: "user" | "client" | "identifier" | "network" | "installation"; readonly id: string }; readonly state: "open" | "acknowledged" | "closed"; readonly count: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly detail: Readonly<Record<string, unknown>>; readonly actions: readonly string[]; readonly reason: string | null; readonly changed_at: string | null; readonly changed_by: string | null } };
+  "GET /v1/admin/incidents/{incident_id}": { readonly input: { readonly path: { readonly incident_id: string | number } }; readonly answer: Incident };
   /** Acknowledge an incident */
-  "POST /v1/admin/incidents/{incident_id}/acknowledge": { readonly input: { readonly path: { readonly incident_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly incident_id: string; readonly detection: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly subject: { readonly kind: "user" | "client" | "identifier" | "network" | "installation"; readonly id: string }; readonly state: "open" | "acknowledged" | "closed"; readonly count: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly detail: Readonly<Record<string, unknown>>; readonly actions: readonly string[]; readonly reason: string | null; readonly changed_at: string | null; readonly changed_by: string | null } };
+  "POST /v1/admin/incidents/{incident_id}/acknowledge": { readonly input: { readonly path: { readonly incident_id: string | number }; readonly body: Reason }; readonly answer: Incident };
   /** Close an incident; the next sighting raises a new one */
-  "POST /v1/admin/incidents/{incident_id}/close": { readonly input: { readonly path: { readonly incident_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly incident_id: string; readonly detection: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly subject: { readonly kind: "user" | "client" | "identifier" | "network" | "installation"; readonly id: string }; readonly state: "open" | "acknowledged" | "closed"; readonly count: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly detail: Readonly<Record<string, unknown>>; readonly actions: readonly string[]; readonly reason: string | null; readonly changed_at: string | null; readonly changed_by: string | null } };
+  "POST /v1/admin/incidents/{incident_id}/close": { readonly input: { readonly path: { readonly incident_id: string | number }; readonly body: Reason }; readonly answer: Incident };
   /** Load views, files and data for the page of the queue board; not a stable interface */
   "GET /v1/admin/queues/{part}": { readonly input: { readonly path: { readonly part: string | number } }; readonly answer: string };
   /** Change a queue or job from the queue board: retry, clean, promote, pause or resume; recorded in the audit log first */
-  "PUT /v1/admin/queues/{part}": { readonly input: { readonly path: { readonly part: string | number }; readonly body?: Readonly<Record<string, never>> }; readonly answer: unknown | undefined };
+  "PUT /v1/admin/queues/{part}": { readonly input: { readonly path: { readonly part: string | number }; readonly body?: ChangeQueueRequest }; readonly answer: ChangeQueueResponse | undefined };
   /** List roles with their permissions */
-  "GET /v1/admin/roles": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly permission?: string } }; readonly answer: { readonly roles: readonly { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly built_in: boolean }[]; readonly next: string | null } };
+  "GET /v1/admin/roles": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly permission?: string } }; readonly answer: ListRolesResponse };
   /** Create a role limited to the caller's own permissions */
-  "POST /v1/admin/roles": { readonly input: { readonly body: { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly reason: string } }; readonly answer: { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly built_in: boolean } };
+  "POST /v1/admin/roles": { readonly input: { readonly body: CreateRoleRequest }; readonly answer: Role };
   /** Delete a role that no user has */
   "DELETE /v1/admin/roles/{role}": { readonly input: { readonly path: { readonly role: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** Set the permissions of a role; removing one revokes the tokens of users with the role */
-  "PUT /v1/admin/roles/{role}/permissions": { readonly input: { readonly path: { readonly role: string | number }; readonly body: { readonly permissions: readonly string[]; readonly reason: string } }; readonly answer: { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly built_in: boolean } };
+  "PUT /v1/admin/roles/{role}/permissions": { readonly input: { readonly path: { readonly role: string | number }; readonly body: SetRolePermissionsRequest }; readonly answer: Role };
   /** List live sessions with their token families, newest first */
-  "GET /v1/admin/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: { readonly sessions: readonly ({ readonly id: string; readonly user_id: string; readonly created_at: string; readonly expires_at: string; readonly ip_address: string | null; readonly user_agent: string | null; readonly logins: readonly { readonly family_id: string; readonly client_id: string; readonly scope: string; readonly device: Readonly<Record<string, unknown>>; readonly created_at: string; readonly refreshed_at: string; readonly expires_at: string }[] })[]; readonly next: string | null } };
+  "GET /v1/admin/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: ListSessionsResponse };
   /** End a session with its token families and tokens */
   "DELETE /v1/admin/sessions/{session_id}": { readonly input: { readonly path: { readonly session_id: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** List accounts, newest first */
-  "GET /v1/admin/users": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly email_prefix?: string; readonly role?: string; readonly disabled?: "true" | "false"; readonly created_from?: string; readonly created_to?: string } }; readonly answer: { readonly users: readonly ({ readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string })[]; readonly next: string | null } };
+  "GET /v1/admin/users": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly email_prefix?: string; readonly role?: string; readonly disabled?: "true" | "false"; readonly created_from?: string; readonly created_to?: string } }; readonly answer: ListUsersResponse };
   /** Create an account and mail an invitation; with `password_hash` the account has a password already */
-  "POST /v1/admin/users": { readonly input: { readonly body: { readonly email: string; readonly name?: string; readonly roles?: readonly string[]; readonly password_hash?: string; readonly reason: string } }; readonly answer: { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } } };
+  "POST /v1/admin/users": { readonly input: { readonly body: InviteUserRequest }; readonly answer: AccountDetail };
   /** Delete an account with its sessions, token families and tokens */
   "DELETE /v1/admin/users/{user_id}": { readonly input: { readonly path: { readonly user_id: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** Read an account with its sessions, token families, locks and second factors */
-  "GET /v1/admin/users/{user_id}": { readonly input: { readonly path: { readonly user_id: string | number } }; readonly answer: { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } } };
+  "GET /v1/admin/users/{user_id}": { readonly input: { readonly path: { readonly user_id: string | number } }; readonly answer: AccountDetail };
   /** Disable an account and end its sessions, token families and tokens */
-  "POST /v1/admin/users/{user_id}/disable": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } } };
+  "POST /v1/admin/users/{user_id}/disable": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** Enable a disabled account; ended sessions stay ended */
-  "POST /v1/admin/users/{user_id}/enable": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } } };
+  "POST /v1/admin/users/{user_id}/enable": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** Remove a lost authenticator app, and on request the passkeys, and end the account’s sessions and tokens */
-  "POST /v1/admin/users/{user_id}/factors/reset": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: { readonly reason: string; readonly passkeys?: boolean } }; readonly answer: { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } } };
+  "POST /v1/admin/users/{user_id}/factors/reset": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: ResetFactorsRequest }; readonly answer: AccountDetail };
   /** Mail another invitation that replaces the previous ones */
-  "POST /v1/admin/users/{user_id}/invite": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } } };
+  "POST /v1/admin/users/{user_id}/invite": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** Remove a role and end the tokens and token families issued with it */
-  "DELETE /v1/admin/users/{user_id}/roles/{role}": { readonly input: { readonly path: { readonly user_id: string | number; readonly role: string | number }; readonly query: { readonly reason: string } }; readonly answer: { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } } };
+  "DELETE /v1/admin/users/{user_id}/roles/{role}": { readonly input: { readonly path: { readonly user_id: string | number; readonly role: string | number }; readonly query: { readonly reason: string } }; readonly answer: AccountDetail };
   /** Grant a role whose rights the caller has; the next token carries it */
-  "PUT /v1/admin/users/{user_id}/roles/{role}": { readonly input: { readonly path: { readonly user_id: string | number; readonly role: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } } };
+  "PUT /v1/admin/users/{user_id}/roles/{role}": { readonly input: { readonly path: { readonly user_id: string | number; readonly role: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** End every session, token family and token of a user */
-  "POST /v1/admin/users/{user_id}/sessions/end": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly sessions: number } };
+  "POST /v1/admin/users/{user_id}/sessions/end": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: EndUserSessionsResponse };
   /** Unlock an account, so that its password works from any device again */
-  "POST /v1/admin/users/{user_id}/unlock": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly user_id: string; readonly failed_logins: number } };
+  "POST /v1/admin/users/{user_id}/unlock": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: UnlockUserResponse };
+  /** Explain why a user cannot sign in, with the command that helps */
+  "GET /v1/admin/users/{user_id}/why": { readonly input: { readonly path: { readonly user_id: string | number } }; readonly answer: SignInExplanation };
   /** List the agents that act for you */
-  "GET /v1/agents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly agents: readonly ({ readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null })[]; readonly next: string | null } };
+  "GET /v1/agents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListOwnAgentsResponse };
   /** Kill an agent that acts for you, and revoke its tokens and those it exchanged */
-  "POST /v1/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null } };
+  "POST /v1/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
   /** Report that the calling agent runs, and what it can do */
-  "POST /v1/agents/heartbeat": { readonly input: { readonly body: { readonly capabilities?: readonly string[] } }; readonly answer: { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null } };
+  "POST /v1/agents/heartbeat": { readonly input: { readonly body: RecordHeartbeatRequest }; readonly answer: Agent };
   /** List your API keys, newest first */
-  "GET /v1/api-keys": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly api_keys: readonly ({ readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number })[]; readonly next: string | null } };
+  "GET /v1/api-keys": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ApiKeyList };
   /** Create an API key for yourself; its secret is shown only once */
-  "POST /v1/api-keys": { readonly input: { readonly body: { readonly name: string; readonly permissions?: readonly string[]; readonly expires_in_seconds?: number; readonly requests_per_minute?: number; readonly public_key?: { readonly kty: "EC" | "OKP"; readonly crv: "P-256" | "Ed25519"; readonly x: string; readonly y?: string } } }; readonly answer: { readonly api_key: { readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number }; readonly secret: string } };
+  "POST /v1/api-keys": { readonly input: { readonly body: CreateApiKeyRequest }; readonly answer: ApiKeyWithSecret };
   /** Revoke one of your API keys */
   "DELETE /v1/api-keys/{api_key_id}": { readonly input: { readonly path: { readonly api_key_id: string | number } }; readonly answer: undefined };
   /** Rotate the secret of an API key and renew its lifetime; the old secret stays valid for an overlap */
-  "POST /v1/api-keys/{api_key_id}/rotate": { readonly input: { readonly path: { readonly api_key_id: string | number }; readonly body?: { readonly overlap_seconds?: number } }; readonly answer: { readonly api_key: { readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number }; readonly secret: string } };
+  "POST /v1/api-keys/{api_key_id}/rotate": { readonly input: { readonly path: { readonly api_key_id: string | number }; readonly body?: RotateApiKeyRequest }; readonly answer: ApiKeyWithSecret };
   /** Verify an API key that your service was shown, sent in the body or, without a body, as Bearer header */
-  "POST /v1/api-keys/verify": { readonly input: { readonly body?: { readonly key: string; readonly audience?: string } }; readonly answer: { readonly active: true; readonly claims: { readonly iss: string; readonly aud: readonly string[]; readonly sub: string; readonly client_id: string; readonly api_key_id: string; readonly exp: number; readonly scope: string; readonly permissions: readonly string[] } } | { readonly active: false; readonly reason: "malformed" | "invalid" | "signature_required" | "wrong_audience" } };
-  /** List sealed security events, newest first, by seq, or by occurred_at if `from` or `to` (inclusive) is given */
-  "GET /v1/audit/events": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly type?: string; readonly from?: string; readonly to?: string } }; readonly answer: { readonly events: readonly ({ readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string })[]; readonly next: string | null } };
+  "POST /v1/api-keys/verify": { readonly input: { readonly body?: VerifyApiKeyRequest }; readonly answer: VerifyApiKeyResponse };
+  /** List sealed security events, newest first, by seq; by occurred_at if `from` or `to` (inclusive) is given without `actor`, `target`, `client` or `trace` */
+  "GET /v1/audit/events": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly type?: string; readonly actor?: string; readonly target?: string; readonly client?: string; readonly trace?: string; readonly from?: string; readonly to?: string } }; readonly answer: ListAuditEventsResponse };
   /** Read one event with its sealed bytes, its place in its log, and the stored values of its commitments */
-  "GET /v1/audit/events/{seq}": { readonly input: { readonly path: { readonly seq: string | number } }; readonly answer: { readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string; readonly leaf: string; readonly origin: string; readonly index: number; readonly personal: readonly { readonly field: string; readonly salt: string; readonly value: string }[] } };
+  "GET /v1/audit/events/{seq}": { readonly input: { readonly path: { readonly seq: string | number } }; readonly answer: ReadAuditEventResponse };
   /** Prove that an event is in the log, with a signed checkpoint (c2sp.org/tlog-proof) */
   "GET /v1/audit/events/{seq}/proof": { readonly input: { readonly path: { readonly seq: string | number } }; readonly answer: string };
   /** Read the newest signed head of the log (c2sp.org/tlog-checkpoint) */
   "GET /v1/audit/log/checkpoint": { readonly input: {}; readonly answer: string };
+  /** Read the signed notes in which a key of the log names the key that replaces it, oldest first */
+  "GET /v1/audit/log/key-rotations": { readonly input: {}; readonly answer: string };
   /** List every log of the installation, oldest first: a new log begins only after leaves were lost */
-  "GET /v1/audit/log/origins": { readonly input: {}; readonly answer: { readonly origins: readonly ({ readonly number: number; readonly origin: string; readonly first_seq: number; readonly size: number; readonly started_at: string; readonly closed_at: string | null; readonly previous: string | null })[] } };
+  "GET /v1/audit/log/origins": { readonly input: {}; readonly answer: ListLogOriginsResponse };
   /** Read the newest signed head of one log of the installation */
   "GET /v1/audit/log/origins/{origin}/checkpoint": { readonly input: { readonly path: { readonly origin: string | number } }; readonly answer: string };
+  /** Read the notes of the log’s keys over their successors, which hold for every log of the installation */
+  "GET /v1/audit/log/origins/{origin}/key-rotations": { readonly input: { readonly path: { readonly origin: string | number } }; readonly answer: string };
   /** Read hashes or leaves of one log; this address stays with that log */
   "GET /v1/audit/log/origins/{origin}/tile/{tile}": { readonly input: { readonly path: { readonly origin: string | number; readonly tile: string | number } }; readonly answer: Uint8Array };
   /** Read the keys that sign, or signed, one log */
@@ -491,147 +1061,149 @@ export type Operations = {
   /** Read the verifier keys of the log, one per line, to pin once over another channel */
   "GET /v1/audit/log/vkey": { readonly input: {}; readonly answer: string };
   /** List the compliance controls with their evidence */
-  "GET /v1/compliance/controls": { readonly input: { readonly query?: { readonly status?: "pass" | "fail" | "error" | "not_applicable" | "unknown"; readonly profile?: "current" | "proposed" } }; readonly answer: { readonly controls: readonly ({ readonly control_id: string; readonly title: string; readonly clause: string; readonly profile: "current" | "proposed"; readonly requirement: "required" | "addressable"; readonly kind: "machine" | "attestation"; readonly status: "pass" | "fail" | "error" | "not_applicable" | "unknown"; readonly reason: string | null; readonly human_duty: string; readonly statement: string | null; readonly attestation: { readonly attestation_id: string; readonly control_id: string; readonly attester: string; readonly statement: string; readonly note: string; readonly attested_at: string; readonly expires_at: string } | null; readonly check: { readonly probe: string; readonly probe_version: number; readonly population: number; readonly sampled: number; readonly exceptions: readonly { readonly resource: string; readonly why: string }[]; readonly exception_count: number; readonly observed: Readonly<Record<string, unknown>>; readonly observed_sha256: string; readonly release: string; readonly collector: string; readonly started_at: string; readonly ended_at: string; readonly changed_at: string } | null })[] } };
+  "GET /v1/compliance/controls": { readonly input: { readonly query?: { readonly status?: "pass" | "fail" | "error" | "not_applicable" | "unknown"; readonly profile?: "current" | "proposed" } }; readonly answer: ListControlsResponse };
   /** Confirm a control that only a person can confirm, until the attestation expires */
-  "POST /v1/compliance/controls/{control_id}/attest": { readonly input: { readonly path: { readonly control_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly attestation_id: string; readonly control_id: string; readonly attester: string; readonly statement: string; readonly note: string; readonly attested_at: string; readonly expires_at: string } };
+  "POST /v1/compliance/controls/{control_id}/attest": { readonly input: { readonly path: { readonly control_id: string | number }; readonly body: Reason }; readonly answer: ControlAttestation };
   /** List compliance reports, newest first */
-  "GET /v1/compliance/reports": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly reports: readonly ({ readonly report_id: string; readonly kind: "demand" | "daily" | "monthly"; readonly period: string | null; readonly status: "queued" | "collecting" | "sealing" | "done" | "failed" | "cancelled"; readonly progress: number; readonly requested_by: string; readonly requested_at: string; readonly started_at: string | null; readonly ended_at: string | null; readonly failure: string | null; readonly summary: { readonly pass: number; readonly fail: number; readonly error: number; readonly not_applicable: number; readonly unknown: number } | null; readonly sha256: string | null })[]; readonly next: string | null } };
+  "GET /v1/compliance/reports": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListReportsResponse };
   /** Request a compliance report, which a worker builds */
-  "POST /v1/compliance/reports": { readonly input: { readonly body?: Readonly<Record<string, never>> }; readonly answer: { readonly report_id: string } };
+  "POST /v1/compliance/reports": { readonly input: { readonly body?: RequestReportRequest }; readonly answer: RequestReportResponse };
   /** Get the status of a compliance report, or with Accept: application/pdf the report for people */
-  "GET /v1/compliance/reports/{report_id}": { readonly input: { readonly path: { readonly report_id: string | number } }; readonly answer: { readonly report_id: string; readonly kind: "demand" | "daily" | "monthly"; readonly period: string | null; readonly status: "queued" | "collecting" | "sealing" | "done" | "failed" | "cancelled"; readonly progress: number; readonly requested_by: string; readonly requested_at: string; readonly started_at: string | null; readonly ended_at: string | null; readonly failure: string | null; readonly summary: { readonly pass: number; readonly fail: number; readonly error: number; readonly not_applicable: number; readonly unknown: number } | null; readonly sha256: string | null } };
+  "GET /v1/compliance/reports/{report_id}": { readonly input: { readonly path: { readonly report_id: string | number } }; readonly answer: ComplianceReport };
   /** Get the signed bundle of a report, which `sallyport report verify` verifies offline */
   "GET /v1/compliance/reports/{report_id}/bundle": { readonly input: { readonly path: { readonly report_id: string | number } }; readonly answer: string };
   /** Cancel a compliance report that is not finished */
-  "POST /v1/compliance/reports/{report_id}/cancel": { readonly input: { readonly path: { readonly report_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly report_id: string; readonly kind: "demand" | "daily" | "monthly"; readonly period: string | null; readonly status: "queued" | "collecting" | "sealing" | "done" | "failed" | "cancelled"; readonly progress: number; readonly requested_by: string; readonly requested_at: string; readonly started_at: string | null; readonly ended_at: string | null; readonly failure: string | null; readonly summary: { readonly pass: number; readonly fail: number; readonly error: number; readonly not_applicable: number; readonly unknown: number } | null; readonly sha256: string | null } };
+  "POST /v1/compliance/reports/{report_id}/cancel": { readonly input: { readonly path: { readonly report_id: string | number }; readonly body: Reason }; readonly answer: ComplianceReport };
   /** Get the evidence of a report as CSV, one row for each control */
   "GET /v1/compliance/reports/{report_id}/evidence": { readonly input: { readonly path: { readonly report_id: string | number } }; readonly answer: string };
   /** List violations of compliance controls, newest first */
-  "GET /v1/compliance/violations": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "open" | "assigned" | "accepted" | "resolved"; readonly control?: string } }; readonly answer: { readonly violations: readonly ({ readonly violation_id: string; readonly control_id: string; readonly state: "open" | "assigned" | "accepted" | "resolved"; readonly exception_count: number; readonly detail: string | null; readonly owner: string | null; readonly opened_at: string; readonly due_at: string; readonly overdue: boolean; readonly reason: string | null; readonly changed_by: string | null; readonly changed_at: string | null; readonly resolved_at: string | null })[]; readonly next: string | null } };
+  "GET /v1/compliance/violations": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "open" | "assigned" | "accepted" | "resolved"; readonly control?: string } }; readonly answer: ListViolationsResponse };
   /** Accept a violation, with the reason why the organisation lives with it */
-  "POST /v1/compliance/violations/{violation_id}/accept": { readonly input: { readonly path: { readonly violation_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly violation_id: string; readonly control_id: string; readonly state: "open" | "assigned" | "accepted" | "resolved"; readonly exception_count: number; readonly detail: string | null; readonly owner: string | null; readonly opened_at: string; readonly due_at: string; readonly overdue: boolean; readonly reason: string | null; readonly changed_by: string | null; readonly changed_at: string | null; readonly resolved_at: string | null } };
+  "POST /v1/compliance/violations/{violation_id}/accept": { readonly input: { readonly path: { readonly violation_id: string | number }; readonly body: Reason }; readonly answer: ComplianceViolation };
+  /** Acknowledge the events that a violation names, after which the check can resolve it */
+  "POST /v1/compliance/violations/{violation_id}/acknowledge": { readonly input: { readonly path: { readonly violation_id: string | number }; readonly body: AcknowledgeViolationRequest }; readonly answer: ComplianceViolation };
   /** Assign a violation to an owner, with a due date */
-  "POST /v1/compliance/violations/{violation_id}/assign": { readonly input: { readonly path: { readonly violation_id: string | number }; readonly body: { readonly reason: string; readonly owner: string; readonly due_at?: string } }; readonly answer: { readonly violation_id: string; readonly control_id: string; readonly state: "open" | "assigned" | "accepted" | "resolved"; readonly exception_count: number; readonly detail: string | null; readonly owner: string | null; readonly opened_at: string; readonly due_at: string; readonly overdue: boolean; readonly reason: string | null; readonly changed_by: string | null; readonly changed_at: string | null; readonly resolved_at: string | null } };
+  "POST /v1/compliance/violations/{violation_id}/assign": { readonly input: { readonly path: { readonly violation_id: string | number }; readonly body: AssignViolationRequest }; readonly answer: ComplianceViolation };
   /** List the applications that can act for you */
-  "GET /v1/consents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly consents: readonly ({ readonly client_id: string; readonly client_name: string; readonly client_origin: "admin" | "registration" | "document"; readonly scopes: readonly string[]; readonly audiences: readonly string[]; readonly granted_at: string; readonly logins: number })[]; readonly next: string | null } };
+  "GET /v1/consents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListConsentsResponse };
   /** Withdraw your consent to an application and revoke its tokens at once */
   "DELETE /v1/consents/{client_id}": { readonly input: { readonly path: { readonly client_id: string | number } }; readonly answer: undefined };
   /** List the events that an endpoint did not accept and that were given up, newest first */
-  "GET /v1/handoff/dead-letters": { readonly input: { readonly query?: { readonly limit?: number } }; readonly answer: { readonly count: number; readonly dead_letters: readonly { readonly delivery_id: string; readonly endpoint: string; readonly seq: number; readonly attempts: number; readonly failure: string; readonly failed_at: string }[] } };
+  "GET /v1/handoff/dead-letters": { readonly input: { readonly query?: { readonly limit?: number } }; readonly answer: ListHandoffDeadLettersResponse };
   /** Send an event again that was given up, with all its attempts */
-  "POST /v1/handoff/dead-letters/{delivery_id}/replay": { readonly input: { readonly path: { readonly delivery_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly delivery_id: string; readonly endpoint: string; readonly seq: number } };
+  "POST /v1/handoff/dead-letters/{delivery_id}/replay": { readonly input: { readonly path: { readonly delivery_id: string | number }; readonly body: Reason }; readonly answer: ReplayHandoffResponse };
   /** List sign-offs, newest first */
-  "GET /v1/handoff/signoffs": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly role?: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect" } }; readonly answer: { readonly signoffs: readonly ({ readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null })[]; readonly next: string | null } };
+  "GET /v1/handoff/signoffs": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly role?: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect" } }; readonly answer: ListSignOffsResponse };
   /** Request the approval of an act with exactly these arguments, by people in several roles */
-  "POST /v1/handoff/signoffs": { readonly input: { readonly body: { readonly act: string; readonly title: string; readonly arguments: unknown; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum?: number; readonly conditions?: { readonly min_security_score?: number; readonly no_open_incident?: boolean }; readonly expires_in_minutes?: number } }; readonly answer: { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null } };
+  "POST /v1/handoff/signoffs": { readonly input: { readonly body: RequestSignOffRequest }; readonly answer: SignOff };
   /** Get a sign-off: for its requester, and for callers who may read all */
-  "GET /v1/handoff/signoffs/{signoff_id}": { readonly input: { readonly path: { readonly signoff_id: string | number } }; readonly answer: { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null } };
+  "GET /v1/handoff/signoffs/{signoff_id}": { readonly input: { readonly path: { readonly signoff_id: string | number } }; readonly answer: SignOff };
   /** Approve an act in one of your roles */
-  "POST /v1/handoff/signoffs/{signoff_id}/approve": { readonly input: { readonly path: { readonly signoff_id: string | number }; readonly body: { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string } }; readonly answer: { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null } };
+  "POST /v1/handoff/signoffs/{signoff_id}/approve": { readonly input: { readonly path: { readonly signoff_id: string | number }; readonly body: ApproveSignOffRequest }; readonly answer: SignOff };
   /** Deny an act in one of your roles; one denial ends the sign-off */
-  "POST /v1/handoff/signoffs/{signoff_id}/deny": { readonly input: { readonly path: { readonly signoff_id: string | number }; readonly body: { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string } }; readonly answer: { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null } };
+  "POST /v1/handoff/signoffs/{signoff_id}/deny": { readonly input: { readonly path: { readonly signoff_id: string | number }; readonly body: DenySignOffRequest }; readonly answer: SignOff };
   /** Report the end of an act that you started */
-  "POST /v1/handoff/signoffs/{signoff_id}/finish": { readonly input: { readonly path: { readonly signoff_id: string | number }; readonly body: { readonly outcome: "done" | "failed"; readonly failure?: string } }; readonly answer: { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null } };
+  "POST /v1/handoff/signoffs/{signoff_id}/finish": { readonly input: { readonly path: { readonly signoff_id: string | number }; readonly body: FinishSignOffRequest }; readonly answer: SignOff };
   /** Get the receipt of an act that ended, with its inclusion proof of the sealed log */
-  "GET /v1/handoff/signoffs/{signoff_id}/receipt": { readonly input: { readonly path: { readonly signoff_id: string | number } }; readonly answer: { readonly signoff_id: string; readonly act: string; readonly arguments_sha256: string; readonly outcome: "done" | "failed"; readonly approvals: readonly { readonly role: string; readonly user_id: string }[]; readonly finished_at: string; readonly event_id: string; readonly seq: number; readonly proof: string } };
+  "GET /v1/handoff/signoffs/{signoff_id}/receipt": { readonly input: { readonly path: { readonly signoff_id: string | number } }; readonly answer: SignOffReceipt };
   /** Start an approved act: succeeds once, for its requester, with the approved arguments */
-  "POST /v1/handoff/signoffs/{signoff_id}/start": { readonly input: { readonly path: { readonly signoff_id: string | number }; readonly body: { readonly act: string; readonly arguments: unknown } }; readonly answer: { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null } };
+  "POST /v1/handoff/signoffs/{signoff_id}/start": { readonly input: { readonly path: { readonly signoff_id: string | number }; readonly body: StartSignOffRequest }; readonly answer: SignOff };
   /** List every key with its state and times */
-  "GET /v1/keys": { readonly input: {}; readonly answer: { readonly keys: readonly ({ readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null })[] } };
+  "GET /v1/keys": { readonly input: {}; readonly answer: ListKeysResponse };
   /** Revoke a compromised key: its tokens are rejected and another key signs immediately */
-  "POST /v1/keys/{kid}/compromise": { readonly input: { readonly path: { readonly kid: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null; readonly signer: { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null } | null; readonly notice: string } };
+  "POST /v1/keys/{kid}/compromise": { readonly input: { readonly path: { readonly kid: string | number }; readonly body: CompromiseKeyRequest }; readonly answer: CompromiseKeyResponse };
   /** Publish the next signing key now; it signs after the hold period */
-  "POST /v1/keys/rotate": { readonly input: { readonly body?: { readonly algorithm?: "RS256" | "ES256" | "EdDSA" } }; readonly answer: { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null; readonly already_pending: boolean } };
+  "POST /v1/keys/rotate": { readonly input: { readonly body?: RotateSigningKeysRequest }; readonly answer: RotateSigningKeysResponse };
   /** Check whether you may use health data of a person for a purpose, and which fields of it */
-  "POST /v1/privacy/access/validate": { readonly input: { readonly body: { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly fields?: readonly string[] } }; readonly answer: { readonly allowed: boolean; readonly fields: readonly string[]; readonly refused_fields: readonly string[]; readonly basis: "policy" | "client" | "break_glass" | null; readonly reason: "purpose_not_permitted" | "consent_missing" | "restricted" | "field_not_permitted" | null } };
+  "POST /v1/privacy/access/validate": { readonly input: { readonly body: ValidateDataAccessRequest }; readonly answer: ValidateDataAccessResponse };
   /** List emergency accesses, newest first */
-  "GET /v1/privacy/break-glass": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly reviewed?: "true" | "false" } }; readonly answer: { readonly break_glass: readonly ({ readonly break_glass_id: string; readonly user_id: string; readonly subject_id: string; readonly opened_at: string; readonly expires_at: string; readonly outcome: "justified" | "unjustified" | null; readonly reviewed_at: string | null; readonly reviewed_by: string | null })[]; readonly next: string | null } };
+  "GET /v1/privacy/break-glass": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly reviewed?: "true" | "false" } }; readonly answer: ListBreakGlassResponse };
   /** Open emergency access to the health data of one person; it expires, raises an incident and is reviewed */
-  "POST /v1/privacy/break-glass": { readonly input: { readonly body: { readonly subject_id: string; readonly minutes?: number; readonly reason: string } }; readonly answer: { readonly break_glass_id: string; readonly user_id: string; readonly subject_id: string; readonly opened_at: string; readonly expires_at: string; readonly outcome: "justified" | "unjustified" | null; readonly reviewed_at: string | null; readonly reviewed_by: string | null } };
+  "POST /v1/privacy/break-glass": { readonly input: { readonly body: OpenBreakGlassRequest }; readonly answer: BreakGlass };
   /** Review the emergency access of another user, and end it if it is still open */
-  "POST /v1/privacy/break-glass/{break_glass_id}/review": { readonly input: { readonly path: { readonly break_glass_id: string | number }; readonly body: { readonly outcome: "justified" | "unjustified"; readonly reason: string } }; readonly answer: { readonly break_glass_id: string; readonly user_id: string; readonly subject_id: string; readonly opened_at: string; readonly expires_at: string; readonly outcome: "justified" | "unjustified" | null; readonly reviewed_at: string | null; readonly reviewed_by: string | null } };
+  "POST /v1/privacy/break-glass/{break_glass_id}/review": { readonly input: { readonly path: { readonly break_glass_id: string | number }; readonly body: ReviewBreakGlassRequest }; readonly answer: BreakGlass };
   /** Add a decision of a person: consent for a purpose, or its refusal */
-  "POST /v1/privacy/consents": { readonly input: { readonly body: { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly granted: boolean; readonly terms: string } }; readonly answer: { readonly consent_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string } };
+  "POST /v1/privacy/consents": { readonly input: { readonly body: RecordUserConsentRequest }; readonly answer: UserConsent };
   /** Withdraw the consents of a person; uses that need one stop */
-  "POST /v1/privacy/consents/withdraw": { readonly input: { readonly body: { readonly subject_id: string; readonly purposes?: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string } }; readonly answer: { readonly withdrawn: readonly ({ readonly consent_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string })[] } };
+  "POST /v1/privacy/consents/withdraw": { readonly input: { readonly body: WithdrawUserConsentRequest }; readonly answer: WithdrawUserConsentResponse };
   /** Log a use of health data that your application made itself, by reference */
-  "POST /v1/privacy/phi/accesses": { readonly input: { readonly body: { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly action: "view" | "create" | "change" | "delete" | "print" | "transmit"; readonly reference: string } }; readonly answer: { readonly event_id: string } };
+  "POST /v1/privacy/phi/accesses": { readonly input: { readonly body: LogPhiAccessRequest }; readonly answer: LogPhiAccessResponse };
   /** Decrypt the fields of a value that you need, for the purpose it was encrypted for */
-  "POST /v1/privacy/phi/decrypt": { readonly input: { readonly body: { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly encrypted: { readonly format: "phi1"; readonly level: "standard" | "high"; readonly subject_id: string; readonly key_version: number; readonly iv: string; readonly tag: string; readonly ciphertext: string } } }; readonly answer: { readonly data: unknown } };
+  "POST /v1/privacy/phi/decrypt": { readonly input: { readonly body: DecryptPhiRequest }; readonly answer: DecryptPhiResponse };
   /** Encrypt a JSON value about a person; the caller stores the result */
-  "POST /v1/privacy/phi/encrypt": { readonly input: { readonly body: { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly level?: "standard" | "high"; readonly data: unknown } }; readonly answer: { readonly encrypted: { readonly format: "phi1"; readonly level: "standard" | "high"; readonly subject_id: string; readonly key_version: number; readonly iv: string; readonly tag: string; readonly ciphertext: string } } };
+  "POST /v1/privacy/phi/encrypt": { readonly input: { readonly body: EncryptPhiRequest }; readonly answer: EncryptPhiResponse };
   /** List the key-encryption keys of health data, and the last rotation */
-  "GET /v1/privacy/phi/keys": { readonly input: {}; readonly answer: { readonly keys: readonly ({ readonly key_version: number; readonly state: "current" | "retiring" | "destroyed"; readonly created_at: string; readonly destroyed_at: string | null })[]; readonly rotation: { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null } | null } };
+  "GET /v1/privacy/phi/keys": { readonly input: {}; readonly answer: ListPhiKeysResponse };
   /** Rotate the key-encryption key; a job re-wraps every data key while values stay readable */
-  "POST /v1/privacy/phi/rotations": { readonly input: { readonly body: { readonly reason: string } }; readonly answer: { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null } };
+  "POST /v1/privacy/phi/rotations": { readonly input: { readonly body: Reason }; readonly answer: PhiRotation };
   /** Show the progress of a rotation */
-  "GET /v1/privacy/phi/rotations/{rotation_id}": { readonly input: { readonly path: { readonly rotation_id: string | number } }; readonly answer: { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null } };
+  "GET /v1/privacy/phi/rotations/{rotation_id}": { readonly input: { readonly path: { readonly rotation_id: string | number } }; readonly answer: PhiRotation };
   /** Destroy the data keys of a person, so that no value encrypted for them can be decrypted again */
-  "POST /v1/privacy/phi/subjects/{subject_id}/shred": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly subject_id: string; readonly destroyed_keys: number; readonly shredded_at: string } };
+  "POST /v1/privacy/phi/subjects/{subject_id}/shred": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: Reason }; readonly answer: ShredPhiResponse };
   /** List which fields each role may see for each purpose */
-  "GET /v1/privacy/policies": { readonly input: {}; readonly answer: { readonly policies: readonly ({ readonly role: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly fields: readonly string[]; readonly changed_at: string })[] } };
+  "GET /v1/privacy/policies": { readonly input: {}; readonly answer: ListFieldPoliciesResponse };
   /** Set which fields a role may see for a purpose */
-  "PUT /v1/privacy/policies/{role}/{purpose}": { readonly input: { readonly path: { readonly role: string | number; readonly purpose: string | number }; readonly body: { readonly fields: readonly string[]; readonly reason: string } }; readonly answer: { readonly role: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly fields: readonly string[]; readonly changed_at: string } };
+  "PUT /v1/privacy/policies/{role}/{purpose}": { readonly input: { readonly path: { readonly role: string | number; readonly purpose: string | number }; readonly body: SetFieldPolicyRequest }; readonly answer: FieldPolicy };
   /** Delete a policy, so that the role sees nothing for the purpose */
-  "POST /v1/privacy/policies/{role}/{purpose}/delete": { readonly input: { readonly path: { readonly role: string | number; readonly purpose: string | number }; readonly body: { readonly reason: string } }; readonly answer: undefined };
+  "POST /v1/privacy/policies/{role}/{purpose}/delete": { readonly input: { readonly path: { readonly role: string | number; readonly purpose: string | number }; readonly body: Reason }; readonly answer: undefined };
   /** Show the state of an export or a deletion, and its receipt */
-  "GET /v1/privacy/requests/{request_id}": { readonly input: { readonly path: { readonly request_id: string | number } }; readonly answer: { readonly request_id: string; readonly kind: "export" | "deletion"; readonly subject_id: string; readonly state: "queued" | "done"; readonly created_at: string; readonly due_at: string; readonly finished_at: string | null; readonly receipt: { readonly event_id: string; readonly seq: number | null } | null; readonly summary: Readonly<Record<string, number>> | null } };
+  "GET /v1/privacy/requests/{request_id}": { readonly input: { readonly path: { readonly request_id: string | number } }; readonly answer: PrivacyRequest };
   /** Download a finished export, within a week */
-  "GET /v1/privacy/requests/{request_id}/export": { readonly input: { readonly path: { readonly request_id: string | number } }; readonly answer: { readonly subject_id: string; readonly export: unknown } };
+  "GET /v1/privacy/requests/{request_id}/export": { readonly input: { readonly path: { readonly request_id: string | number } }; readonly answer: ReadExportResponse };
   /** List how long each kind of record is kept, and the last runs */
-  "GET /v1/privacy/retention": { readonly input: {}; readonly answer: { readonly policies: readonly ({ readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly least_days: number | null; readonly changed_at: string })[]; readonly runs: readonly ({ readonly run_id: string; readonly dry_run: boolean; readonly state: "queued" | "done"; readonly created_at: string; readonly finished_at: string | null; readonly counts: Readonly<Record<string, number>> | null })[] } };
+  "GET /v1/privacy/retention": { readonly input: {}; readonly answer: ReadRetentionResponse };
   /** Set how long a kind of record is kept */
-  "PUT /v1/privacy/retention": { readonly input: { readonly body: { readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly reason: string } }; readonly answer: { readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly least_days: number | null; readonly changed_at: string } };
+  "PUT /v1/privacy/retention": { readonly input: { readonly body: SetRetentionPolicyRequest }; readonly answer: RetentionPolicy };
   /** Run the retention policies now, or count what a run would delete */
-  "POST /v1/privacy/retention/runs": { readonly input: { readonly body: { readonly dry_run: boolean; readonly reason: string } }; readonly answer: { readonly run_id: string; readonly dry_run: boolean; readonly state: "queued" | "done"; readonly created_at: string; readonly finished_at: string | null; readonly counts: Readonly<Record<string, number>> | null } };
+  "POST /v1/privacy/retention/runs": { readonly input: { readonly body: RequestRetentionRunRequest }; readonly answer: RetentionRun };
   /** Show a run and its counts */
-  "GET /v1/privacy/retention/runs/{run_id}": { readonly input: { readonly path: { readonly run_id: string | number } }; readonly answer: { readonly run_id: string; readonly dry_run: boolean; readonly state: "queued" | "done"; readonly created_at: string; readonly finished_at: string | null; readonly counts: Readonly<Record<string, number>> | null } };
+  "GET /v1/privacy/retention/runs/{run_id}": { readonly input: { readonly path: { readonly run_id: string | number } }; readonly answer: RetentionRun };
   /** List every decision of a person, newest first */
-  "GET /v1/privacy/subjects/{subject_id}/consents": { readonly input: { readonly path: { readonly subject_id: string | number } }; readonly answer: { readonly consents: readonly ({ readonly consent_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string })[] } };
+  "GET /v1/privacy/subjects/{subject_id}/consents": { readonly input: { readonly path: { readonly subject_id: string | number } }; readonly answer: ListUserConsentsResponse };
   /** Check whether a person consents to a purpose now */
-  "GET /v1/privacy/subjects/{subject_id}/consents/{purpose}": { readonly input: { readonly path: { readonly subject_id: string | number; readonly purpose: string | number } }; readonly answer: { readonly granted: boolean } };
+  "GET /v1/privacy/subjects/{subject_id}/consents/{purpose}": { readonly input: { readonly path: { readonly subject_id: string | number; readonly purpose: string | number } }; readonly answer: ValidateUserConsentResponse };
   /** Destroy the keys of a person for good, by a job with a receipt */
-  "POST /v1/privacy/subjects/{subject_id}/delete": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly request_id: string; readonly kind: "export" | "deletion"; readonly subject_id: string; readonly state: "queued" | "done"; readonly created_at: string; readonly due_at: string; readonly finished_at: string | null; readonly receipt: { readonly event_id: string; readonly seq: number | null } | null; readonly summary: Readonly<Record<string, number>> | null } };
+  "POST /v1/privacy/subjects/{subject_id}/delete": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: Reason }; readonly answer: PrivacyRequest };
   /** List the disclosures of six years, without treatment, payment and operations */
-  "GET /v1/privacy/subjects/{subject_id}/disclosures": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly disclosures: readonly ({ readonly disclosure_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string | null; readonly description: string | null })[]; readonly next: string | null } };
+  "GET /v1/privacy/subjects/{subject_id}/disclosures": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListDisclosuresResponse };
   /** Log a disclosure of health data to a third party (45 CFR 164.528) */
-  "POST /v1/privacy/subjects/{subject_id}/disclosures": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string; readonly description: string } }; readonly answer: { readonly disclosure_id: string } };
+  "POST /v1/privacy/subjects/{subject_id}/disclosures": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: RecordDisclosureRequest }; readonly answer: RecordDisclosureResponse };
   /** Export what Sallyport has about a person (45 CFR 164.524), by a job */
-  "POST /v1/privacy/subjects/{subject_id}/export": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly request_id: string; readonly kind: "export" | "deletion"; readonly subject_id: string; readonly state: "queued" | "done"; readonly created_at: string; readonly due_at: string; readonly finished_at: string | null; readonly receipt: { readonly event_id: string; readonly seq: number | null } | null; readonly summary: Readonly<Record<string, number>> | null } };
+  "POST /v1/privacy/subjects/{subject_id}/export": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: Reason }; readonly answer: PrivacyRequest };
   /** List the legal holds on the records of a person */
-  "GET /v1/privacy/subjects/{subject_id}/holds": { readonly input: { readonly path: { readonly subject_id: string | number } }; readonly answer: { readonly holds: readonly ({ readonly hold_id: string; readonly subject_id: string; readonly created_at: string; readonly ended_at: string | null })[] } };
+  "GET /v1/privacy/subjects/{subject_id}/holds": { readonly input: { readonly path: { readonly subject_id: string | number } }; readonly answer: ListLegalHoldsResponse };
   /** Add a legal hold, which keeps every record of a person */
-  "POST /v1/privacy/subjects/{subject_id}/holds": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly hold_id: string; readonly subject_id: string; readonly created_at: string; readonly ended_at: string | null } };
+  "POST /v1/privacy/subjects/{subject_id}/holds": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: Reason }; readonly answer: LegalHold };
   /** End a legal hold */
-  "POST /v1/privacy/subjects/{subject_id}/holds/{hold_id}/end": { readonly input: { readonly path: { readonly subject_id: string | number; readonly hold_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly hold_id: string; readonly subject_id: string; readonly created_at: string; readonly ended_at: string | null } };
+  "POST /v1/privacy/subjects/{subject_id}/holds/{hold_id}/end": { readonly input: { readonly path: { readonly subject_id: string | number; readonly hold_id: string | number }; readonly body: Reason }; readonly answer: LegalHold };
   /** List the restrictions that a person asked for (45 CFR 164.522) */
-  "GET /v1/privacy/subjects/{subject_id}/restrictions": { readonly input: { readonly path: { readonly subject_id: string | number } }; readonly answer: { readonly restrictions: readonly ({ readonly restriction_id: string; readonly subject_id: string; readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly created_at: string; readonly ended_at: string | null })[] } };
+  "GET /v1/privacy/subjects/{subject_id}/restrictions": { readonly input: { readonly path: { readonly subject_id: string | number } }; readonly answer: ListRestrictionsResponse };
   /** Deny every use of the health data of a person for these purposes, except in an emergency */
-  "POST /v1/privacy/subjects/{subject_id}/restrictions": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: { readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string } }; readonly answer: { readonly restriction_id: string; readonly subject_id: string; readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly created_at: string; readonly ended_at: string | null } };
+  "POST /v1/privacy/subjects/{subject_id}/restrictions": { readonly input: { readonly path: { readonly subject_id: string | number }; readonly body: AddRestrictionRequest }; readonly answer: Restriction };
   /** End a restriction */
-  "POST /v1/privacy/subjects/{subject_id}/restrictions/{restriction_id}/end": { readonly input: { readonly path: { readonly subject_id: string | number; readonly restriction_id: string | number }; readonly body: { readonly reason: string } }; readonly answer: { readonly restriction_id: string; readonly subject_id: string; readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly created_at: string; readonly ended_at: string | null } };
+  "POST /v1/privacy/subjects/{subject_id}/restrictions/{restriction_id}/end": { readonly input: { readonly path: { readonly subject_id: string | number; readonly restriction_id: string | number }; readonly body: Reason }; readonly answer: Restriction };
   /** List the revocations since an epoch, as a compact JWS (typ revocations+jwt) */
   "GET /v1/revocations": { readonly input: { readonly query?: { readonly since?: number; readonly incarnation?: string } }; readonly answer: string };
   /** List the caller’s live sessions with their token families, newest first */
-  "GET /v1/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: { readonly sessions: readonly ({ readonly id: string; readonly user_id: string; readonly created_at: string; readonly expires_at: string; readonly ip_address: string | null; readonly user_agent: string | null; readonly logins: readonly { readonly family_id: string; readonly client_id: string; readonly scope: string; readonly device: Readonly<Record<string, unknown>>; readonly created_at: string; readonly refreshed_at: string; readonly expires_at: string }[]; readonly current: boolean })[]; readonly next: string | null } };
+  "GET /v1/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListOwnSessionsResponse };
   /** End one of the caller’s sessions with its token families and tokens */
   "DELETE /v1/sessions/{session_id}": { readonly input: { readonly path: { readonly session_id: string | number } }; readonly answer: undefined };
-  /** Issue a token pair for the session of the cookie, or for any user with the permission tokens:issue */
-  "POST /v1/tokens": { readonly input: { readonly body?: { readonly user_id?: string; readonly audience?: string; readonly scope?: string; readonly device?: { readonly id?: string; readonly name?: string } | string } }; readonly answer: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } };
+  /** Issue a token pair for the session of the cookie, or with tokens:issue for any user (an agent: its owner) */
+  "POST /v1/tokens": { readonly input: { readonly body?: IssueTokensRequest }; readonly answer: TokenPair };
   /** Read the metadata of an unexpired access token */
-  "GET /v1/tokens/{token_id}": { readonly input: { readonly path: { readonly token_id: string | number } }; readonly answer: { readonly token_id: string; readonly type: "access"; readonly subject: string; readonly user_id: string | null; readonly client_id: string; readonly audience: string; readonly session_id: string | null; readonly family_id: string | null; readonly scope: string; readonly role: string | null; readonly issued_at: string; readonly expires_at: string; readonly key_id: string | null; readonly revoked: boolean } };
+  "GET /v1/tokens/{token_id}": { readonly input: { readonly path: { readonly token_id: string | number } }; readonly answer: TokenMetadata };
   /** Exchange a refresh token for a new token pair */
-  "POST /v1/tokens/refresh": { readonly input: { readonly body: { readonly refresh_token: string; readonly scope?: string } }; readonly answer: { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string } };
+  "POST /v1/tokens/refresh": { readonly input: { readonly body: RefreshTokensRequest }; readonly answer: TokenPair };
   /** Revoke a token, a session, a token family, or all tokens of a user or client */
-  "POST /v1/tokens/revoke": { readonly input: { readonly body: { readonly token: string; readonly reason: string } | { readonly token_id: string; readonly reason: string } | { readonly session_id: string; readonly reason: string } | { readonly family_id: string; readonly reason: string } | { readonly user_id: string; readonly reason: string } | { readonly client_id: string; readonly reason: string } }; readonly answer: { readonly epoch: number } };
+  "POST /v1/tokens/revoke": { readonly input: { readonly body: RevokeTokenRequest }; readonly answer: RevokeTokenResponse };
   /** Count issued, refreshed, revoked, expired and replayed tokens */
-  "GET /v1/tokens/stats": { readonly input: {}; readonly answer: { readonly issued: number; readonly active: number; readonly refreshed: number; readonly revoked: number; readonly expired: number; readonly replays: number } };
+  "GET /v1/tokens/stats": { readonly input: {}; readonly answer: TokenStatistics };
   /** Validate an access token, sent in the body or, without a body, as Bearer header */
-  "POST /v1/tokens/validate": { readonly input: { readonly body?: { readonly token: string; readonly audience?: string; readonly required_scope?: string; readonly context?: { readonly ip?: string; readonly user_agent?: string; readonly dpop?: { readonly proof: string; readonly htm: string; readonly htu: string }; readonly "x5t#S256"?: string } } }; readonly answer: { readonly active: true; readonly claims: Readonly<Record<string, unknown>> } | { readonly active: false; readonly reason: "malformed" | "unknown_key" | "bad_signature" | "wrong_type" | "wrong_issuer" | "wrong_audience" | "expired" | "not_yet_valid" | "revoked" | "session_ended" | "family_reused" | "key_compromised" | "binding_mismatch" | "insufficient_scope" | "unknown_id" } };
+  "POST /v1/tokens/validate": { readonly input: { readonly body?: ValidateTokenRequest }; readonly answer: TokenValidation };
   /** Validate up to 1,000 access tokens, or token ids, in order */
-  "POST /v1/tokens/validate-batch": { readonly input: { readonly body: { readonly tokens: readonly string[] } | { readonly token_ids: readonly string[] } }; readonly answer: { readonly results: readonly ({ readonly active: true; readonly claims: Readonly<Record<string, unknown>> } | { readonly active: false; readonly reason: "malformed" | "unknown_key" | "bad_signature" | "wrong_type" | "wrong_issuer" | "wrong_audience" | "expired" | "not_yet_valid" | "revoked" | "session_ended" | "family_reused" | "key_compromised" | "binding_mismatch" | "insufficient_scope" | "unknown_id" })[] } };
+  "POST /v1/tokens/validate-batch": { readonly input: { readonly body: ValidateTokensRequest }; readonly answer: ValidateTokensResponse };
   /** Explain to the holder of a token why it or its session ended */
-  "POST /v1/tokens/why": { readonly input: { readonly body: { readonly token: string } }; readonly answer: { readonly ended: false; readonly lost_answer_at?: string } | { readonly ended: true; readonly reason: "unknown_token" | "expired" | "key_compromised" | "sign_out" | "ended_by_user" | "sign_in" | "superseded" | "refresh_token_reused" | "code_reused" | "session_limit" | "step_up" | "consent_withdrawn" | "password_changed" | "password_reset" | "address_proved" | "social_sign_in" | "invitation_accepted" | "factor_enrolled" | "factor_removed" | "account_deleted" | "user_deleted" | "client_deleted" | "revocation_budget" | "restore_accepted" | "revoked"; readonly rule: "unknown_token" | "expired" | "key_compromised" | "sign_out" | "ended_by_user" | "sign_in" | "superseded" | "refresh_token_reused" | "code_reused" | "session_limit" | "step_up" | "consent_withdrawn" | "password_changed" | "password_reset" | "address_proved" | "social_sign_in" | "invitation_accepted" | "factor_enrolled" | "factor_removed" | "account_deleted" | "user_deleted" | "client_deleted" | "revocation_budget" | "restore_accepted" | "revoked" | "role_removed" | "rights_removed" | "user_disabled" | "client_disabled" | "client_changed" | "incident" | "admin_ended" | "token_revoked"; readonly cause: { readonly event: string; readonly actor: "self" | "user" | "client" | "system" | "anonymous" | null; readonly at: string } | null; readonly lost_answer_at?: string } };
+  "POST /v1/tokens/why": { readonly input: { readonly body: ExplainEndRequest }; readonly answer: EndExplanation };
 };
 
 /** POSTs that honour Idempotency-Key. */

@@ -36,7 +36,7 @@ class VerifierError(Exception):
 
     def __init__(self, refusal: Refusal) -> None:
         """:param refusal: what the error tells"""
-        super().__init__(refusal.title)
+        super().__init__(f"{refusal.title}. {refusal.fix}")
         self.code: VerifierCode = refusal.code
         self.status = refusal.status
         self.retryable = refusal.retryable

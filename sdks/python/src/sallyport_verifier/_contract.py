@@ -8,6 +8,7 @@ VerifierCode = Literal[
     "request_invalid",
     "revocation_state_stale",
     "key_ring_behind",
+    "client_refused",
     "too_many_proofs",
     "malformed",
     "unknown_key",
@@ -102,7 +103,7 @@ CODES: Final[dict[VerifierCode, CodeText]] = {
         "status": 503,
         "title": "Revocations may be outdated",
         "cause": "This API process has not reached PostgreSQL for longer than REVOCATION_STALENESS_MS, has not finished loading the revocations after its start, or lost a connection and has not yet confirmed that the database is the same. A verifier package answers so when the last revocations that it read are older than the feed allows and `maxStale`.",
-        "fix": "Retry after Retry-After; another API process may answer. Operators: check PostgreSQL and /readyz.",
+        "fix": "Retry after Retry-After; another API process may answer. Operators of the API: check PostgreSQL and /readyz. Operators of a service with a verifier package: its log says why it cannot read revocations.",
         "retryable": True,
     },
     "key_ring_behind": {
@@ -110,6 +111,13 @@ CODES: Final[dict[VerifierCode, CodeText]] = {
         "title": "Signing keys may be outdated",
         "cause": "The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.",
         "fix": "Retry with the same token after Retry-After; another API process may answer.",
+        "retryable": True,
+    },
+    "client_refused": {
+        "status": 503,
+        "title": "Client of this service refused",
+        "cause": "The API refuses the client with which this service reads revocations: it answers 401 if the client is unknown or disabled or its secret is wrong, and 403 if the client lacks the permission revocations:read. Without revocations the service cannot decide about tokens.",
+        "fix": "Operators of this service: give the verifier the client id and secret of a client that has the credential scope revocations:read. `npx sallyport clients list` shows the clients, and `npx sallyport clients rotate-secret` makes a new secret.",
         "retryable": True,
     },
     "too_many_proofs": {
@@ -221,7 +229,13 @@ CODES: Final[dict[VerifierCode, CodeText]] = {
         "status": 403,
         "title": "Permission missing",
         "cause": "The caller is authenticated but not allowed to do this.",
-        "fix": "Ask an administrator for the permission named in `detail`.",
+        "fix": "Ask an administrator for the permission that `detail` names, or send the credential that it asks for.",
         "retryable": False,
     },
+}
+
+LOGS: Final[dict[str, str]] = {
+    "refused": "Sallyport verifier: client_refused: {reason}. Operators of this service: give the verifier the client id and secret of a client that has the credential scope revocations:read. `npx sallyport clients list` shows the clients, and `npx sallyport clients rotate-secret` makes a new secret.",
+    "stale": "Sallyport verifier: {code}: {reason}. Until keys and revocations are read, tokens are answered as `onStale` says.",
+    "back": "Sallyport verifier: keys and revocations are read again.",
 }

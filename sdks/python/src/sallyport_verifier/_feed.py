@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from ._background import Background
 from ._contract import FEED_ANSWER_BYTES, FEED_PARTS, FEED_READ_BYTES, FEED_READ_TIMEOUTS
 from ._feed_file import read_feed_text
+from ._feed_status import FeedStatus
 from ._http import ApiUnavailable, fetch_text, open_stream
 from ._key_store import KeyStore
 from ._options import Settings, VerifierEvent
@@ -29,6 +30,7 @@ class FeedReader:
         background: Background,
         keys: KeyStore,
         revocations: Revocations,
+        status: FeedStatus,
         on_answer: Callable[[str], None] | None = None,
     ) -> None:
         """:param on_answer: called with each answer that was taken"""
@@ -36,6 +38,7 @@ class FeedReader:
         self._background = background
         self._keys = keys
         self._revocations = revocations
+        self._status = status
         self._on_answer = on_answer
         self._failures = 0
         self._retry_after: float = 0
@@ -58,6 +61,7 @@ class FeedReader:
         revocations = self._revocations
         event = VerifierEvent("feed_read", epoch=revocations.epoch, entries=revocations.size())
         self._settings.on_event(event)
+        self._status.update(revocations.is_fresh())
 
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> bool:
         try:
@@ -68,6 +72,7 @@ class FeedReader:
             self._failures += 1
             self._retry_after = err.retry_after if isinstance(err, ApiUnavailable) else 0
             self._settings.on_event(VerifierEvent("feed_failed", error=err))
+            self._status.update(self._revocations.is_fresh(), err)
             return False
 
     async def _take(self, jws: str) -> bool:

@@ -10,6 +10,7 @@ from ._background import Background
 from ._contract import FEED_ANSWER_BYTES
 from ._feed import FeedReader
 from ._feed_file import write_feed_text
+from ._feed_status import FeedStatus
 from ._key_store import KeyStore
 from ._options import VerifierEvent, VerifierOptions, settings_of
 from ._revocations import Revocations
@@ -37,7 +38,9 @@ class _Reading:
         self.answers: list[_Kept] = []
         self._last_epoch = -1
         self.revocations = Revocations(writer.settings, writer.keys)
-        self.reader = FeedReader(writer.settings, writer.background, writer.keys, self.revocations, self._keep)
+        self.reader = FeedReader(
+            writer.settings, writer.background, writer.keys, self.revocations, writer.status, self._keep
+        )
 
     def _keep(self, jws: str) -> None:
         epoch, _ = self.revocations.position()
@@ -66,6 +69,7 @@ class FeedWriter:
         self.settings = settings_of({**options, "feed": "poll"})
         self.background = Background(self.settings.transport)
         self.keys = KeyStore(self.settings, self.background)
+        self.status = FeedStatus(self.settings, self.keys)
         self._reading = _Reading(self)
         self._is_written = False
         self._first = threading.Event()

@@ -13,9 +13,12 @@ from ._contract import LONGEST_RETRY_AFTER_SECONDS
 class ApiUnavailable(Exception):
     """The API did not answer 200 in time, or with too much."""
 
-    def __init__(self, message: str, retry_after: float = 0) -> None:
-        """:param retry_after: what the API asked for, seconds"""
+    def __init__(self, message: str, retry_after: float = 0, status: int | None = None) -> None:
+        """:param retry_after: what the API asked for, seconds
+        :param status: of an answer that was not 200
+        """
         super().__init__(message)
+        self.status = status
         self.retry_after = retry_after
 
 
@@ -36,7 +39,8 @@ async def open_stream(
     path = httpx.URL(url).path
     async with client.stream(method, url, headers=headers, follow_redirects=False, **request) as response:
         if response.status_code != 200:
-            raise ApiUnavailable(f"{path} answered {response.status_code}", _retry_after_of(response))
+            status = response.status_code
+            raise ApiUnavailable(f"{path} answered {status}", _retry_after_of(response), status)
         # A packed answer could be far larger than it looks.
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ApiUnavailable(f"{path} answered with an encoding that was not asked for")

@@ -44,6 +44,8 @@ class KeyStore:
         self._due_at = _NEVER
         self._unknown_kid_at = _NEVER
         self._failures = 0
+        #: Why the last fetch failed; None after one that did not.
+        self.failure: Exception | None = None
         self._asked_at = _NEVER
 
     def find(self, kid: str) -> KnownKey | None:
@@ -85,6 +87,7 @@ class KeyStore:
         self._fresh_until_monotonic = time.monotonic() - age + life
         self._due_at = loaded_at + (settings.jwks_ttl if ttl is None else ttl)
         self._failures = 0
+        self.failure = None
         settings.on_event(VerifierEvent("keys_loaded", keys=len(self._keys)))
 
     async def _fetch(self) -> bool:
@@ -103,6 +106,7 @@ class KeyStore:
             return True
         except Exception as err:
             self._failures += 1
+            self.failure = err
             wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._failures - 1, 10))
             self._due_at = settings.now() + wait
             settings.on_event(VerifierEvent("keys_failed", error=err))

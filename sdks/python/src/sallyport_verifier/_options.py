@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -85,6 +86,8 @@ class Settings:
     timeout: float
     cache_size: int
     on_event: Callable[[VerifierEvent], None]
+    #: Takes a line of the log.
+    log: Callable[[str], None]
     transport: httpx.AsyncBaseTransport | None
     now: Callable[[], float]
 
@@ -223,6 +226,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         timeout=every["timeout"],
         cache_size=int(every["cache_size"]),
         on_event=_reporter_of(every.get("on_event")),
+        log=logging.getLogger("sallyport_verifier").warning,
         transport=every.get("transport"),
         now=every.get("now", time.time),
     )

@@ -87,6 +87,11 @@ def parse_strict_object(text: str) -> dict[str, Any] | None:
     return value if is_shallow or _is_shallow(value, JSON_DEPTH) else None
 
 
+def is_id(value: object) -> bool:
+    """Whether stores and logs keep the text whole: PostgreSQL refuses NUL, and C libraries end a text at it."""
+    return is_text(value) and "\0" not in str(value)
+
+
 def is_text(value: object) -> bool:
     """Whether a value is a text that is not empty."""
     return isinstance(value, str) and value != ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._contract import HEADER_CHARACTERS
-from ._text import decode_base64url, is_count, is_text, parse_strict_object
+from ._text import decode_base64url, is_count, is_id, is_text, parse_strict_object
 
 #: Header members that Sallyport writes. Any other (crit, jku, jwk, x5u, zip …) means another issuer or an attack.
 _HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
@@ -98,14 +98,14 @@ _REQUIRED = frozenset({"iss", "aud", "sub", "client_id", "iat", "exp", "jti"})
 _CLAIMS: dict[str, _Check] = {
     "iss": is_text,
     "aud": lambda value: is_text(value) or _texts(value),
-    "sub": is_text,
-    "client_id": is_text,
+    "sub": is_id,
+    "client_id": is_id,
     "iat": is_count,
     "exp": is_count,
-    "jti": is_text,
+    "jti": is_id,
     "nbf": is_count,
-    "sid": is_text,
-    "fid": is_text,
+    "sid": is_id,
+    "fid": is_id,
     "scope": _is_string,
     "roles": _strings,
     "permissions": _strings,

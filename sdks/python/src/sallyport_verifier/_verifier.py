@@ -16,6 +16,7 @@ from ._codes import Refusal, VerifierError, refuse
 from ._contract import INTROSPECTION_BYTES, INTROSPECTIONS_AT_ONCE, VerifierCode
 from ._decision import NO_REQUIREMENTS, Accepted, Decider, Requirements, Result, UnknownKid
 from ._feed import FeedReader
+from ._feed_status import FeedStatus
 from ._http import fetch_text
 from ._key_store import KeyStore
 from ._options import Settings, VerifierEvent, VerifierOptions, settings_of
@@ -48,12 +49,13 @@ class _Core:
     """What both verifiers share."""
 
     def __init__(self, **options: "Unpack[VerifierOptions]") -> None:
-        """Raises TypeError or ValueError for wrong options. Begins to read with the first token, or with ``ready``."""
+        """Raises TypeError or ValueError for wrong options. It begins to read with ``start``, ``ready`` or a token."""
         self.settings: Settings = settings_of(options)
         self._background = Background(self.settings.transport)
         self._keys = KeyStore(self.settings, self._background)
         self._revocations = Revocations(self.settings, self._keys)
-        self._reader = FeedReader(self.settings, self._background, self._keys, self._revocations)
+        self._status = FeedStatus(self.settings, self._keys)
+        self._reader = FeedReader(self.settings, self._background, self._keys, self._revocations, self._status)
         self._decider = Decider(self.settings, self._keys, self._revocations)
         self._renewal_ended_at = float("-inf")
 
@@ -62,6 +64,9 @@ class _Core:
 
     def _is_fresh(self) -> bool:
         return self._are_keys_fresh() and (self.settings.feed == "off" or self._revocations.is_fresh())
+
+    def _stale_code(self) -> VerifierCode:
+        return self._status.stale_code(self._are_keys_fresh())
 
     async def _read_all(self) -> None:
         if self.settings.feed == "file":
@@ -93,7 +98,11 @@ class _Core:
         if self._may_renew():
             await self._background.share("renewal", attempt)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Begins to read keys and revocations, so that the log says at once if the API refuses the client.
+
+        ``protect`` of FastAPI does it when the application starts, ``verify`` with the first token. Returns at once.
+        """
         background = self._background
         if background.is_following or background.is_closed:
             return
@@ -152,7 +161,7 @@ class _Core:
 
     def _decide_stale(self, token: str, requirements: Requirements) -> _Steps:
         settings = self.settings
-        code: VerifierCode = "revocation_state_stale" if self._are_keys_fresh() else "key_ring_behind"
+        code = self._stale_code()
         # `serve` means by what was known last; before anything was read, nothing is.
         is_unread = settings.feed != "off" and self._revocations.position()[1] is None
         if (
@@ -167,7 +176,7 @@ class _Core:
         return result
 
     def _steps(self, token: str, requirements: Requirements) -> _Steps:
-        self._start()
+        self.start()
         if not self._is_fresh():
             if self._may_renew():
                 yield self._renew
@@ -180,7 +189,7 @@ class _Core:
     def _refusal_if_stale(self) -> VerifierError | None:
         if self._is_fresh():
             return None
-        return VerifierError(refuse("revocation_state_stale" if self._are_keys_fresh() else "key_ring_behind"))
+        return VerifierError(refuse(self._stale_code()))
 
     def state(self) -> VerifierState:
         """How fresh the verifier is. No I/O."""
@@ -237,7 +246,7 @@ class Verifier(_Core):
 
     def ready(self) -> None:
         """Waits for the first keys and revocations. Raises VerifierError (503) if the API did not give them."""
-        self._start()
+        self.start()
         if not self._is_fresh():
             self.refresh()
         error = self._refusal_if_stale()
@@ -285,7 +294,7 @@ class AsyncVerifier(_Core):
 
     async def ready(self) -> None:
         """Waits for the first keys and revocations. Raises VerifierError (503) if the API did not give them."""
-        self._start()
+        self.start()
         if not self._is_fresh():
             await self.refresh()
         error = self._refusal_if_stale()

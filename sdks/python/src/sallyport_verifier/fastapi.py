@@ -4,7 +4,8 @@
 """
 
 import ssl
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 from urllib.parse import quote
@@ -45,7 +46,7 @@ def protect(
     origin: str | None = None,
     certificate: Callable[[Request], str | None] | None = None,
 ) -> None:
-    """Gives the routes of an application their verifier.
+    """Gives the routes of an application their verifier, which begins to read when the application starts.
 
     :param origin: public origin of this service, as ``https://tasks.example``, with the path prefix that a proxy
         removes. Set it when tokens are bound by DPoP: the Host header is the sender's choice. Default: scheme of the
@@ -55,6 +56,20 @@ def protect(
     """
     app.state.sallyport = _Guard(verifier, None if origin is None else origin.removesuffix("/"), certificate)
     app.add_exception_handler(RequestRejected, _respond)
+    _start_with(app, verifier)
+
+
+def _start_with(app: FastAPI, verifier: AsyncVerifier) -> None:
+    """Not at the import: a server may fork its workers after it."""
+    given = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(started: Any) -> AsyncIterator[Any]:
+        verifier.start()
+        async with given(started) as state:
+            yield state
+
+    app.router.lifespan_context = lifespan
 
 
 async def _respond(_request: Request, err: Exception) -> Response:

@@ -1,12 +1,9 @@
 import { expect, test } from 'vitest';
 import * as accountPages from '#services/domain/oauth/account-pages-contract.ts';
+import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
 import { showDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
-import {
-  exportAccountEndpoint,
-  sendAccountEndpoint,
-  showAccountEndpoint,
-} from '#services/domain/oauth/own-account-page-contract.ts';
+import { exportAccountEndpoint, sendAccountEndpoint } from '#services/domain/oauth/own-account-page-contract.ts';
 import { sendPasskeyEndpoint, sendProviderEndpoint } from '#services/domain/oauth/sign-in-pages-contract.ts';
 import * as startPages from '#services/domain/operations/start-page-contract.ts';
 import { rateLimited, requestInvalid, shuttingDown } from '#services/platform/errors.ts';
@@ -35,7 +32,7 @@ test('every error that a page can show has a title in German, and advice where E
     sendProviderEndpoint,
     showDeviceGrantEndpoint,
     ...Object.values(accountPages),
-    showAccountEndpoint,
+    ...Object.values(ACCOUNT_SECTIONS),
     sendAccountEndpoint,
     exportAccountEndpoint,
     ...Object.values(startPages),

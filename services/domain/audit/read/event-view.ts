@@ -1,27 +1,86 @@
 import type { z } from 'zod';
+import { auditRowsAltered } from '#observability/metrics/audit.ts';
 import type { auditEventView } from '../contract.ts';
 import type { ViewRow } from '../events.store.ts';
+import { rowMatchesLeaf } from '../trail/trail-row.ts';
 
 export type AuditEventView = z.output<typeof auditEventView>;
 
-/** An event as the API, the CLI and reports show it, with the personal values behind its commitments unless erased. */
-export const viewOf = (row: ViewRow): AuditEventView => ({
+/**
+ * An event as the API, the CLI and reports show it, with the personal values behind its commitments unless erased. A row
+ * that differs from what was sealed is marked `altered`, and its columns are not shown: instead what was sealed, if the
+ * tree still has the leaf, else nothing but its place.
+ */
+export function viewOf(row: ViewRow): AuditEventView {
+  if (isAsSealed(row)) return shown(row);
+  auditRowsAltered.add(1);
+  return { ...shown(row.isInTree ? sealedContent(row) : unknownContent(row)), altered: true };
+}
+
+const isAsSealed = (row: ViewRow): boolean =>
+  row.isInTree &&
+  rowMatchesLeaf(
+    row,
+    Object.entries(row.disclosed ?? {}).map(([field, [value, salt]]) => ({
+      eventId: row.eventId,
+      field,
+      value,
+      salt: Buffer.from(salt, 'base64'),
+    })),
+  );
+
+const shown = (row: ViewRow): AuditEventView => ({
   seq: row.seq,
   event_id: row.eventId,
   type: row.type,
   outcome: row.outcome,
-  actor: { kind: row.actorKind, id: row.actorId ?? row.disclosed?.actor ?? null },
+  actor: { kind: row.actorKind, id: row.actorId ?? row.disclosed?.actor?.[0] ?? null },
   target: targetOf(row),
-  client_id: row.clientId ?? row.disclosed?.client_id ?? null,
+  client_id: row.clientId ?? row.disclosed?.client_id?.[0] ?? null,
   detail: { ...row.detail, ...disclosedMembers(row) },
   trace_id: row.traceId,
   occurred_at: row.occurredAt,
   sealed_at: row.sealedAt,
 });
 
+/** The content of the leaf, without personal values. */
+function sealedContent(row: ViewRow): ViewRow {
+  const leaf = JSON.parse(row.leaf.toString());
+  return {
+    ...row,
+    eventId: leaf.event_id,
+    type: leaf.type,
+    outcome: leaf.outcome,
+    actorKind: leaf.actor.kind,
+    actorId: leaf.actor.id ?? null,
+    targetKind: leaf.target?.kind ?? null,
+    targetId: leaf.target?.id ?? null,
+    clientId: leaf.client_id ?? null,
+    detail: leaf.detail,
+    traceId: leaf.trace_id ?? null,
+    occurredAt: leaf.occurred_at,
+    sealedAt: leaf.sealed_at,
+    disclosed: null,
+  };
+}
+
+const unknownContent = (row: ViewRow): ViewRow => ({
+  ...row,
+  type: 'unknown',
+  outcome: 'unknown',
+  actorKind: 'unknown',
+  actorId: null,
+  targetKind: null,
+  targetId: null,
+  clientId: null,
+  detail: {},
+  traceId: null,
+  disclosed: null,
+});
+
 function targetOf({ targetKind, targetId, disclosed }: ViewRow): AuditEventView['target'] {
   if (targetKind !== null) return { kind: targetKind, id: targetId };
-  const [, kind, id = ''] = /^([^:]+):(.*)$/s.exec(disclosed?.target ?? '') ?? [];
+  const [, kind, id = ''] = /^([^:]+):(.*)$/s.exec(disclosed?.target?.[0] ?? '') ?? [];
   return kind === undefined ? null : { kind, id };
 }
 
@@ -29,7 +88,7 @@ const DETAIL = 'detail.';
 
 const disclosedMembers = ({ disclosed }: ViewRow): Record<string, string> =>
   Object.fromEntries(
-    Object.entries(disclosed ?? {}).flatMap(([field, value]) =>
+    Object.entries(disclosed ?? {}).flatMap(([field, [value]]) =>
       field.startsWith(DETAIL) ? [[field.slice(DETAIL.length), value]] : [],
     ),
   );

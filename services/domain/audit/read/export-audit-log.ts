@@ -2,6 +2,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import { auditLogDamaged, auditLogEmpty } from '../errors.ts';
 import { HASH_BYTES } from '../log/merkle.ts';
 import { vkeyOf } from '../log/note.ts';
+import { joinNotes } from '../log/rotation.ts';
 import { entryBundle, TILE_WIDTH, tilePath, tileWidth } from '../log/tiles.ts';
 import {
   type CheckpointRow,
@@ -12,7 +13,7 @@ import {
   readNewestCheckpoint,
 } from '../log-reader.store.ts';
 import { readPersonalOfEvents, readSeqRange, readTilesAfter } from './export.store.ts';
-import type { HasAuditLogKeys } from './read-log.ts';
+import type { HasAuditLogKeys, HasKeyRotations } from './read-log.ts';
 
 export type ExportInput = {
   /** Both inclusive. The export always contains the whole tree. */
@@ -43,10 +44,12 @@ export const seqRangeOfTime = (
  * @throws auditLogEmpty (404) before the first checkpoint; auditLogDamaged (500) if a row or tile is missing
  */
 export async function* exportAuditLog(
-  ports: Pick<Ports, 'sql'> & HasAuditLogKeys,
+  ports: Pick<Ports, 'sql'> & HasAuditLogKeys & HasKeyRotations,
   input: ExportInput,
 ): AsyncGenerator<ExportPart> {
   const logs = await readLogs(ports.sql);
+  const rotations = await ports.auditKeyRotations();
+  if (rotations.length > 0) yield { path: 'key-rotations', bytes: Buffer.from(joinNotes(rotations)) };
   for (const log of logs) {
     const isCurrent = log === logs.at(-1);
     const checkpoint = await readNewestCheckpoint(ports.sql, log.origin);

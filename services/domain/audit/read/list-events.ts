@@ -1,9 +1,11 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { isMoment } from '#services/domain/shared/pagination.ts';
 import { cursorInvalid } from '#services/platform/errors.ts';
+import { type Party, type PartyFilter, readEventsOfParty } from '../event-filters.store.ts';
 import {
   type EventFilter,
   type EventPlace,
+  FIRST_PLACE,
   readEventsAfter,
   readEventsOfTypes,
   readEventsPage,
@@ -16,6 +18,11 @@ export type ListEventsInput = {
   readonly limit: number;
   readonly cursor?: string | undefined;
   readonly type?: string | undefined;
+  /** `kind:id`, such as `user:0199…`. */
+  readonly actor?: string | undefined;
+  readonly target?: string | undefined;
+  readonly client?: string | undefined;
+  readonly trace?: string | undefined;
   /** RFC 3339, both inclusive. */
   readonly from?: string | undefined;
   readonly to?: string | undefined;
@@ -24,22 +31,61 @@ export type ListEventsInput = {
 export type EventsPage = { readonly events: AuditEventView[]; readonly next: string | null };
 
 /**
- * Lists sealed events, newest first: by `seq`, or by time if `from` or `to` is given.
+ * Lists sealed events, newest first: by time if `from` or `to` is given without an actor, target, client or trace, else
+ * by `seq`. The filters compare the stored columns and the personal values that are not erased; a row that was altered
+ * is shown as it was sealed, and marked.
  * @throws cursorInvalid (400) for a malformed cursor, or one of the other order
  */
 export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsInput): Promise<EventsPage> {
-  const isByTime = input.from !== undefined || input.to !== undefined;
-  const filter: EventFilter = {
-    type: input.type,
-    between: isByTime
-      ? { from: storedInstant(input.from) ?? '-infinity', to: storedInstant(input.to) ?? 'infinity' }
-      : undefined,
-  };
-  const before = input.cursor === undefined ? undefined : placeOf(input.cursor, isByTime);
-  const rows = await readEventsPage(sql, filter, before, input.limit + 1);
+  const isOfParty = PARTIES.some((party) => input[party] !== undefined);
+  const isByTime = !isOfParty && (input.from !== undefined || input.to !== undefined);
+  const before = input.cursor === undefined ? FIRST_PLACE : placeOf(input.cursor, isByTime);
+  const rows = isOfParty
+    ? await readEventsOfParty(sql, partyFilterOf(input), before.seq, input.limit + 1)
+    : await readEventsPage(sql, filterOf(input, isByTime), before, input.limit + 1);
   const shown = rows.slice(0, input.limit);
   const last = rows.length > input.limit ? shown.at(-1) : undefined;
   return { events: shown.map(viewOf), next: last === undefined ? null : cursorOf(last, isByTime) };
+}
+
+const PARTIES = ['actor', 'target', 'client', 'trace'] as const;
+
+const filterOf = ({ type, from, to }: ListEventsInput, isByTime: boolean): EventFilter => ({
+  type,
+  between: isByTime ? { from: storedInstant(from) ?? '-infinity', to: storedInstant(to) ?? 'infinity' } : undefined,
+});
+
+const partyFilterOf = ({ type, actor, target, client, trace, from, to }: ListEventsInput): PartyFilter => ({
+  actor: partyOf(actor),
+  target: partyOf(target),
+  clientId: client,
+  traceId: trace,
+  type,
+  from: storedInstant(from),
+  to: storedInstant(to),
+});
+
+function partyOf(text: string | undefined): Party | undefined {
+  if (text === undefined) return undefined;
+  const end = text.indexOf(':');
+  return { kind: text.slice(0, end), id: text.slice(end + 1) };
+}
+
+/** Whether `listEvents` with these filters would list the event, apart from its time. */
+export function fitsFilter(
+  event: AuditEventView,
+  { type, actor, target, client, trace }: Pick<ListEventsInput, 'type' | (typeof PARTIES)[number]>,
+): boolean {
+  const nameOf = (party: AuditEventView['target']): string | undefined =>
+    party === null ? undefined : `${party.kind}:${party.id ?? ''}`;
+  const pairs = [
+    [type, event.type],
+    [actor, nameOf(event.actor)],
+    [target, nameOf(event.target)],
+    [client, event.client_id],
+    [trace, event.trace_id],
+  ];
+  return pairs.every(([wanted, found]) => wanted === undefined || wanted === found);
 }
 
 const YEAR_ZERO = /^0000/;
@@ -77,7 +123,9 @@ export async function followEventsOf(
   if (newest <= afterSeq) return { events: [], reachedSeq: afterSeq };
   const rows = await readEventsOfTypes(sql, types, { after: afterSeq, upTo: newest }, limit);
   const last = rows.length === limit ? rows.at(-1) : undefined;
-  return { events: rows.map(viewOf), reachedSeq: last?.seq ?? newest };
+  // An altered row is what was sealed, so it may be of another type.
+  const events = rows.map(viewOf).filter(({ type }) => types.includes(type));
+  return { events, reachedSeq: last?.seq ?? newest };
 }
 
 /** The cursor is not signed: it contains only a position, and the caller may read every event of the list. */

@@ -1,5 +1,5 @@
 import type { Ports } from '#services/domain/ports.ts';
-import { auditEventUnknown } from '../errors.ts';
+import { auditEventUnknown, auditRowAltered } from '../errors.ts';
 import { type PersonalRow, readPersonal, readPlacedEvent } from '../events.store.ts';
 import { type AuditEventView, viewOf } from './event-view.ts';
 
@@ -24,12 +24,14 @@ export function parseSeq(text: string): number {
 
 /**
  * Reads a sealed event with its log and its index there.
- * @throws auditEventUnknown (404)
+ * @throws auditEventUnknown (404); auditRowAltered (500) if the row differs from what was sealed
  */
 export async function readEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promise<PlacedEvent> {
   const row = await readPlacedEvent(sql, seq);
   if (row === null) throw auditEventUnknown();
+  const view = viewOf(row);
+  if (view.altered) throw auditRowAltered({ detail: `Event ${seq} was altered.` });
   const personal = await readPersonal(sql, row.eventId);
   const { leaf, origin, index } = row;
-  return { ...viewOf(row), leaf: leaf.toString('base64'), origin, index, personal };
+  return { ...view, leaf: leaf.toString('base64'), origin, index, personal };
 }

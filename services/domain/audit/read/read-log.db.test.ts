@@ -117,8 +117,11 @@ describe('the tile reader', () => {
     expect(two.bytes).toEqual(one.bytes);
     expect(one.bytes).toEqual(entryBundle(Array.from({ length: 112 }, (_, i) => leafOf(plainEvent(273 * 256 + i)))));
     expect(statements).toEqual(['auditLogsRead', 'auditCheckpointNewest', 'auditLeavesRead']);
-    // After a minute the tile is read again, so that the cache does not hide a change.
-    time.ms = 60_000;
+    // After the interval of a checkpoint the tile is read again, so that the cache hides no change.
+    time.ms = 999;
+    await reader.read('1', 'entries/273.p/112');
+    expect(statements).toHaveLength(3);
+    time.ms = 1_000;
     await reader.read('1', 'entries/273.p/112');
     expect(statements).toHaveLength(4);
   });
@@ -222,7 +225,8 @@ describe('a page of the list', () => {
     async (statement) => {
       const nodes = await plan(statement);
       expect(nodes.filter((node) => node.endsWith('audit_events'))).toEqual(['Index Scan of audit_events']);
-      expect(nodes.filter((node) => /Sort|Seq Scan/.test(node))).toEqual([]);
+      // `audit_log` has a few rows.
+      expect(nodes.filter((node) => /Sort|Seq Scan (?!of audit_log)/.test(node))).toEqual([]);
     },
   );
 

@@ -20,8 +20,8 @@ export type TileReader = {
   read(choice: LogChoice, path: string): Promise<PublicTile>;
 };
 
-/** A cached tile is read again after this time, so that the cache does not hide changes to the database. */
-const TILE_CACHE_MS = 60_000;
+/** The interval between checkpoints. A cached tile is read again after it, so the cache hides no change for longer. */
+const TILE_CACHE_MS = 1_000;
 /** After `audit continue`, `current` may still serve the previous log for this long. */
 const LOGS_CACHE_MS = 1_000;
 /** Upper estimate of the memory of a cached tile besides its bytes: key, objects and backing store. */
@@ -32,7 +32,7 @@ type CachedTile = PublicTile & { readonly width: number; readonly readAtMs: numb
 
 /**
  * Serves tiles from memory. A published tile never changes, so it is read at its full published width, once for all
- * concurrent requests, and cached for a minute if memory allows. A narrower partial tile is a prefix of it. An uncached
+ * concurrent requests, and cached for a second if memory allows. A narrower partial tile is a prefix of it. An uncached
  * tile costs one statement, a missing tile one or two.
  */
 export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, memoryBytes: number): TileReader {

@@ -44,6 +44,7 @@ export const REASON_CODES: ReadonlySet<string> = new Set([
   'session_created',
   'session_deleted',
   'session_limit',
+  'session_renewed',
   'sign_in',
   'sign_out',
   'sign_up',

@@ -3,6 +3,8 @@ import { edgeRoot, type GrownTile, growTree, type TreeEdge } from '../log/grow-t
 import { hashLeaf } from '../log/merkle.ts';
 import { growLog, lockLog, type OpenLog, planByIndex } from '../log.store.ts';
 import { readEdge } from '../log-tiles.ts';
+import type { HasLogSigner } from './log-signer.ts';
+import { refuseKeyEvents } from './refuse-key-events.ts';
 import {
   insertEvents,
   insertPersonal,
@@ -14,7 +16,7 @@ import {
 } from './seal.store.ts';
 import { PERSONAL_MEMBERS, saltBytes, sealableEvents } from './sealable-event.ts';
 
-type BatchPorts = Pick<Ports, 'sql' | 'transact' | 'random'>;
+type BatchPorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'log'> & HasLogSigner;
 
 export type SealedBatch =
   | { readonly kind: 'sealed'; readonly rows: number; readonly events: readonly SealedRow[] }
@@ -34,10 +36,11 @@ export async function sealBatch(
   limit: number,
   fence: Fence | undefined,
 ): Promise<SealedBatch> {
-  const rows = await ports.transact(async (tx) => {
+  const unsealed = await ports.transact(async (tx) => {
     await planByIndex(tx);
     return readUnsealed(tx, limit);
   });
+  const rows = await refuseKeyEvents(ports, unsealed);
   if (rows.length === 0) return { kind: 'sealed', rows: 0, events: [] };
   const edge = await readEdge(ports.sql, log.origin, log.size);
   if (edgeRoot(edge).toString('base64') !== log.root) return { kind: 'tiles_damaged' };

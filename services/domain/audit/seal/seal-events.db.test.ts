@@ -96,7 +96,8 @@ describe('sealing', () => {
   });
 
   test('every declared event is sealed with each of its outcomes, for every kind of target', async () => {
-    const declared = await collectAuditEvents();
+    // Those about keys need keys that exist: see key-events.db.test.ts.
+    const declared = (await collectAuditEvents()).filter(({ type }) => !type.startsWith('key.'));
     expect(declared.length).toBeGreaterThan(70);
     const targets = (
       [

@@ -5,6 +5,7 @@ import { type OpenLog, openLog, readOpenLog } from '../log.store.ts';
 import type { StopReason } from '../log-status.ts';
 import type { HasCheckpointOutbox } from './checkpoint-outbox.ts';
 import type { HasLogGauges } from './log-gauges.ts';
+import { logSealed } from './log-sealed.ts';
 import type { HasLogSigner } from './log-signer.ts';
 import { publishCheckpoint } from './publish-checkpoint.ts';
 import type { SealedRow } from './seal.store.ts';
@@ -72,6 +73,7 @@ export async function sealEvents(ports: SealPorts, input: SealInput, caller: Cal
       if (batch.rows === 0) break;
       sealed += batch.events.length;
       ports.logGauges.leavesAdded();
+      logSealed(ports.log, batch.events);
       measure(batch.events, startedAtMs, ports.clock.monotonic() - startedAt);
       // The next run seals events that arrived meanwhile: a batch of one leaf costs as much as a full one.
       isDrained = batch.rows < limit;

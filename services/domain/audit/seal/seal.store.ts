@@ -81,10 +81,14 @@ export const auditOutboxSeal = defineStatement(
    WHERE o.id = v.id AND o.occurred_at = v.occurred_at AND coalesce(o.seq, -1) = -1 RETURNING 1`,
 );
 
+// The place is for filters of the list: of ids, unless one is too long for an index.
 const auditPersonalInsert = defineStatement(
   'auditPersonalInsert',
-  `INSERT INTO audit_personal (event_id, field, salt, value, subject)
-   SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[])`,
+  `INSERT INTO audit_personal (event_id, field, salt, value, subject, seq)
+   SELECT event_id, field, salt, value, subject,
+     CASE WHEN field IN ('actor', 'client_id', 'target') AND length(value) <= 512 THEN seq END
+   FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bigint[])
+     AS v(event_id, field, salt, value, subject, seq)`,
 );
 
 const auditTilesWrite = defineStatement(
@@ -121,7 +125,9 @@ export async function markSealed(
 }
 
 export async function insertPersonal(tx: Sql, events: readonly SealedRow[]): Promise<void> {
-  const values = events.flatMap(({ row, personal }) => personal.map((value) => ({ ...value, eventId: row.eventId })));
+  const values = events.flatMap(({ row, seq, personal }) =>
+    personal.map((value) => ({ ...value, eventId: row.eventId, seq })),
+  );
   if (values.length === 0) return;
   await tx.query(auditPersonalInsert, [
     bytesArray('uuid', 16, values, ({ eventId }) => uuidBytes(eventId)),
@@ -129,6 +135,7 @@ export async function insertPersonal(tx: Sql, events: readonly SealedRow[]): Pro
     bytesArray('bytea', 32, values, ({ salt }) => salt),
     textArray(values, ({ value }) => value),
     textArray(values, ({ subject }) => subject),
+    bigintArray(values, ({ seq }) => seq),
   ]);
 }
 

@@ -1,19 +1,29 @@
 import { defineMachineControl, type Observation } from '../control.ts';
-import { observeTally } from '../probes/tally.ts';
-import { readActorlessTally } from '../probes/trail.store.ts';
+import { readLogOn } from '../probes/read-on.ts';
+import { readActorlessPage } from '../probes/trail.store.ts';
+
+const NAME = 'events-have-actors';
+const PROBE_VERSION = 2;
 
 export const eventsHaveActors = defineMachineControl({
-  name: 'events-have-actors',
+  name: NAME,
   title: 'Every audit event names its actor',
   clause: '164.312(b)',
   profile: 'current',
   requirement: 'required',
-  population: 'the last thousand sealed events',
-  probe: 'Reads the last thousand sealed events and finds those of a known kind of actor without an id',
-  probeVersion: 1,
-  evidence: 'Number of events read, and numbers of those without an actor',
+  population: 'sealed events',
+  probe: 'Reads the sealed events on from where it stopped, and finds those of a known kind of actor without an id',
+  probeVersion: PROBE_VERSION,
+  evidence: 'Number of the last event read, and numbers and types of those without an actor that are not acknowledged',
   pace: 'frequent',
   threat: 'An action cannot be traced to a person',
   humanDuty: 'Review the events (see the report of the audit log).',
-  check: async ({ sql }): Promise<Observation> => observeTally(await readActorlessTally(sql), 'the event has no actor'),
+  check: (ports, signal): Promise<Observation> =>
+    readLogOn(
+      ports,
+      { name: NAME, probeVersion: PROBE_VERSION },
+      (place) => readActorlessPage(ports.sql, place),
+      'the event has no actor',
+      signal,
+    ),
 });

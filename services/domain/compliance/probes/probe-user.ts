@@ -13,7 +13,8 @@ export const probeUser = (userId: string, roles: readonly string[]): Caller => (
   by: 'bearer',
   tokenId: null,
   familyId: null,
-  authTime: 0,
+  // Above 0: a user who did not sign in has no roles for health data.
+  authTime: 1,
   request,
 });
 
@@ -22,7 +23,7 @@ export const probeClient: Caller = {
   kind: 'client',
   clientId: 'sallyport',
   permissions: new Set(),
-  by: 'client',
+  by: 'secret',
   isVetted: true,
   request,
 };

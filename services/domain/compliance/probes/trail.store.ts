@@ -1,6 +1,14 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Finding } from '../findings.store.ts';
+import { removalOf } from './own-addresses.ts';
 import { type Tally, tallySql } from './tally.ts';
+
+/** Where a control reads on, and how many events at once. */
+export type LogPlace = { readonly control: string; readonly after: number; readonly limit: number };
+
+/** Events after a number: the last that was read, null if there was none, and those that break a rule. */
+export type LogPage = { readonly lastSeq: number | null; readonly broken: readonly Finding[] };
 
 // The index audit_outbox_unsealed, and one row of the log in use.
 const sealingRead = defineStatement(
@@ -25,23 +33,25 @@ const headRead = defineStatement(
      SELECT * FROM audit_checkpoints WHERE origin = l.origin ORDER BY size DESC, root LIMIT 1) c ON true
    WHERE l.closed_at IS NULL`,
 );
-// The last thousand events, backwards by the primary key.
-const RECENT = 'SELECT * FROM audit_events ORDER BY seq DESC LIMIT 1000';
-const actorlessTally = defineStatement(
-  'complianceActorlessTally',
-  tallySql(
-    `SELECT count(*) FROM (${RECENT}) e`,
-    `SELECT seq AS resource FROM (${RECENT}) e WHERE actor_kind <> 'anonymous' AND actor_id IS NULL`,
-  ),
+const newestSeq = defineStatement('complianceNewestSeq', 'SELECT coalesce(max(seq), -1) AS seq FROM audit_events');
+// A page of events by the primary key: those that break a rule and are not yet findings, and the number of the last one.
+const pageSql = (broken: string): string =>
+  `WITH page AS MATERIALIZED (SELECT * FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2)
+   SELECT seq, type, detail::text AS detail, false AS "isEnd" FROM page WHERE ${broken}
+     AND NOT EXISTS (SELECT FROM compliance_findings known WHERE known.control = $3 AND known.seq = page.seq)
+   UNION ALL SELECT max(seq), NULL, NULL, true FROM page`;
+const actorlessPage = defineStatement(
+  'complianceActorlessPage',
+  pageSql(`actor_kind <> 'anonymous' AND actor_id IS NULL`),
 );
-const addressesTally = defineStatement(
-  'complianceAddressesTally',
-  tallySql(
-    `SELECT count(*) FROM (${RECENT}) e`,
-    // An e-mail address, an IPv4 address or a token in a field that every reader of the log sees.
-    `SELECT seq AS resource FROM (${RECENT}) e
-     WHERE detail::text ~ '[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+[.][A-Za-z]{2,}|eyJ[A-Za-z0-9_-]{8,}[.]|[^0-9.]([0-9]{1,3}[.]){3}[0-9]{1,3}[^0-9.]'`,
-  ),
+/** An e-mail address, an IPv4 address or a token in a field that every reader of the log sees; read by both languages. */
+const PERSONAL =
+  '[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+[.][A-Za-z]{2,}|eyJ[A-Za-z0-9_-]{8,}[.]|[^0-9.]([0-9]{1,3}[.]){3}[0-9]{1,3}[^0-9.]';
+const addressesPage = defineStatement('complianceAddressesPage', pageSql(`detail::text ~ '${PERSONAL}'`));
+/** Audiences that operators declared: of applications, and of clients. A few dozen. */
+const audiencesRead = defineStatement(
+  'complianceAudiencesRead',
+  `SELECT audience FROM applications UNION SELECT unnest(audiences) FROM oauth_clients`,
 );
 /** Triggers that refuse changes of sealed events, and the roles that may try. `resource` names what is missing. */
 const appendOnlyTally = defineStatement(
@@ -126,8 +136,39 @@ const one = async <R>(rows: Promise<R[]>): Promise<R> => (await rows)[0] as R;
 export const readSealing = (sql: Sql): Promise<Sealing> => one(sql.query<Sealing>(sealingRead));
 export const readSinks = (sql: Sql): Promise<SinkRow[]> => sql.query<SinkRow>(sinksRead);
 export const readHeads = (sql: Sql): Promise<HeadRow[]> => sql.query<HeadRow>(headRead);
-export const readActorlessTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(actorlessTally));
-export const readAddressesTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(addressesTally));
+export const readNewestSeq = async (sql: Sql): Promise<number> =>
+  (await one(sql.query<{ seq: number }>(newestSeq))).seq;
+
+async function pageOf(
+  sql: Sql,
+  statement: typeof actorlessPage,
+  place: LogPlace,
+  isBroken: (detail: string) => boolean,
+): Promise<LogPage> {
+  const rows = await sql.query<{ seq: number | null; type: string; detail: string; isEnd: boolean }>(statement, [
+    place.after,
+    place.limit,
+    place.control,
+  ]);
+  return {
+    lastSeq: rows.find(({ isEnd }) => isEnd)?.seq ?? null,
+    broken: rows.flatMap(({ seq, type, detail, isEnd }) =>
+      isEnd || seq === null || !isBroken(detail) ? [] : [{ seq, type }],
+    ),
+  };
+}
+
+/** Events of a known kind of actor without an id. */
+export const readActorlessPage = (sql: Sql, place: LogPlace): Promise<LogPage> =>
+  pageOf(sql, actorlessPage, place, () => true);
+
+/** Events with an address or a token in clear, other than these addresses and the declared audiences. */
+export async function readAddressesPage(sql: Sql, place: LogPlace, ownAddresses: readonly string[]): Promise<LogPage> {
+  const declared = await sql.query<{ audience: string }>(audiencesRead);
+  const withoutOwn = removalOf([...ownAddresses, ...declared.map(({ audience }) => audience)]);
+  const personal = new RegExp(PERSONAL);
+  return pageOf(sql, addressesPage, place, (detail) => personal.test(withoutOwn(detail)));
+}
 export const readAppendOnlyTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(appendOnlyTally));
 export const readRemovableTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(removableTally));
 export const readOldestEvent = async (sql: Sql): Promise<string | null> =>

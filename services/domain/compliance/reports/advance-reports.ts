@@ -53,8 +53,9 @@ type AdvanceInput = {
 const AT_ONCE = 20;
 /** A report that is not finished by then failed. */
 const GIVEN_UP_HOURS = 24;
-/** Share of the progress that collecting takes. */
+/** Of the progress: the evidence collected, and all of it in the sealed log. */
 const COLLECTED_PERCENT = 80;
+const SEALED_PERCENT = 95;
 
 const DISCLAIMER =
   'This report shows what checks of the running system saw and what people attested. It does not state that an organisation or installation meets the law, which also depends on people, contracts and buildings.';
@@ -183,9 +184,11 @@ async function finish(
   const sealed = evidence.flatMap((one) =>
     one.seq === null || one.leaf === null ? [] : [{ ...one, seq: one.seq, leaf: one.leaf }],
   );
-  if (sealed.length < evidence.length) return false;
-  const report = await documentOf(ports, row, sealed, controls);
-  if (report === null) return false;
+  const report = sealed.length < evidence.length ? null : await documentOf(ports, row, sealed, controls);
+  if (report === null) {
+    await showSealed(ports, row, sealed.length / evidence.length);
+    return false;
+  }
   const [signers, keys] = await Promise.all([
     ports.logSigner.signers(report.origin),
     ports.auditLogKeys(report.origin),
@@ -202,6 +205,14 @@ async function finish(
       detail: { kind: row.kind, sha256: signed.sha256, ...report.summary },
     });
     return true;
+  });
+}
+
+/** @param share of the evidence that is in the sealed log */
+async function showSealed({ transact }: Pick<Ports, 'transact'>, { id }: ReportRow, share: number): Promise<void> {
+  const progress = COLLECTED_PERCENT + Math.floor(share * (SEALED_PERCENT - COLLECTED_PERCENT));
+  await transact(async (tx) => {
+    if ((await lockReport(tx, id)) === 'sealing') await stepReport(tx, id, 'sealing', progress);
   });
 }
 

@@ -1,6 +1,6 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { actorNameOf } from '../actor-name.ts';
+import { actorNameOf } from '../../authority/names.ts';
 import { reportEndedEarly, reportRequested } from '../audit-events.ts';
 import { reportEnded, reportsBusy, reportUnknown } from '../errors.ts';
 import { countUnfinishedReports, endReport, insertReport, lockReport } from './reports.store.ts';

@@ -27,7 +27,7 @@ const image = z
 const statusOf = <const S extends string>(status: S) => z.object({ status: z.literal(status) });
 /** As Better Auth's client expects it. */
 const mailAsked = done.extend({ message: z.string() });
-const ownAccount = { accepts: ['session', 'bearer'] } as const;
+const ownAccount = { accepts: ['session', 'bearer'], for: 'person', subject: 'own' } as const;
 const freshOwnAccount = { ...ownAccount, stepUp: true } as const;
 const ownErrors = [requestInvalid, unauthenticated, permissionMissing, originRefused, storeUnavailable] as const;
 

@@ -1,4 +1,5 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { isTwoFactors } from '../assurance.ts';
 import { ownSession } from '../factors/own-session.ts';
@@ -10,7 +11,6 @@ import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { replacePassword } from './accounts.store.ts';
 import { lockOwnSession } from './lock-own-session.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
-import { ownAccount } from './own-account.ts';
 import { newDigest } from './set-password.ts';
 
 export type ChangePasswordInput = {

@@ -10,13 +10,13 @@ import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { passwordRequired } from './account-errors.ts';
 import { type AccountRow, findAccount, findAccountByEmail } from './accounts.store.ts';
 import type { CodePurpose, CodeRow } from './one-time-codes.store.ts';
-import { openCode } from './one-time-codes.ts';
+import { type MailedCode, openCode } from './one-time-codes.ts';
 import { newDigest } from './set-password.ts';
 
 export type VerifyPorts = SignInPorts & MailPorts;
 
 export type VerifyInput = {
-  readonly token: string;
+  readonly token: MailedCode;
   readonly password?: string | undefined;
   /** The Cookie header: a request with a session of the code's account needs no password. */
   readonly cookie?: string | undefined;

@@ -1,9 +1,16 @@
 import { z } from 'zod';
 import { anyRoleName, bodyReason, manages, REFUSALS, reason, text } from '#services/domain/access/admin-shapes.ts';
-import { rightsExceeded, roleUnknown } from '#services/domain/access/errors.ts';
+import { roleUnknown } from '#services/domain/access/errors.ts';
+import { rightsExceeded } from '#services/domain/authority/errors.ts';
 import { userUnknown } from '#services/domain/tokens/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { idempotencyKeyReused, requestInvalid, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
+import {
+  directoryStale,
+  idempotencyKeyReused,
+  requestInvalid,
+  stepUpRequired,
+  storeUnavailable,
+} from '#services/platform/errors.ts';
 import { accountDetailShape, byUser } from '../admin-contract.ts';
 import { emailShape, nameShape, passwordShape } from '../contract.ts';
 import { emailTaken, hashingBusy } from '../errors.ts';
@@ -64,5 +71,5 @@ export const acceptInvitationEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ token: z.string().max(128), new_password: passwordShape }),
   responses: { 200: z.object({ status: z.literal('invitation_accepted') }) },
-  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, storeUnavailable],
+  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, storeUnavailable, directoryStale],
 });

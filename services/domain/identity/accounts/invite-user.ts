@@ -1,7 +1,7 @@
-import { assertHolds } from '#services/domain/access/assert-holds.ts';
 import { lockRoleForGrant, rightsToGrant } from '#services/domain/access/role-rights.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
+import { assertHolds } from '#services/domain/authority/permissions.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { findScheme } from '#services/platform/hasher/schemes.ts';
 import type { AccountDetailView } from '../admin-contract.ts';

@@ -1,7 +1,7 @@
+import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { type LiveOwnSession, ownSession } from '../factors/own-session.ts';
 import { lockUser } from './accounts.store.ts';
-import { ownAccount } from './own-account.ts';
 
 /**
  * Locks the caller's user until the end of the transaction, then reads the caller's session again, because another

@@ -4,7 +4,16 @@ import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { takeVoidedUnlock } from './offer-unlock.ts';
 import type { CodePurpose } from './one-time-codes.store.ts';
 import { deleteCodes, deleteCodesOf, findNewestCode } from './one-time-codes.store.ts';
-import { findCode, issueCode, type NewCode, openCode, redeemCode } from './one-time-codes.ts';
+import {
+  findCode,
+  findTypedCode,
+  type IssuedCode,
+  issueCode,
+  type MailedCode,
+  type NewCode,
+  openCode,
+  redeemCode,
+} from './one-time-codes.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -28,12 +37,15 @@ const issue = (purpose: CodePurpose, to: { id: string | null; email: string }, m
     lifeSeconds: 600,
     ...more,
   });
-const issued = async (...given: Parameters<typeof issue>): Promise<string> => {
+const both = async (...given: Parameters<typeof issue>): Promise<IssuedCode> => {
   const code = await issue(...given);
   if (code === null) throw new Error('no code');
   return code;
 };
-const redeem = (code: string, ...purposes: CodePurpose[]) =>
+const issued = async (...given: Parameters<typeof issue>): Promise<string> => (await both(...given)).code;
+const type = (email: string, typed: string, ...purposes: CodePurpose[]) =>
+  ports.transact((tx) => findTypedCode(tx, ports, purposes, { email, typed }));
+const redeem = (code: MailedCode, ...purposes: CodePurpose[]) =>
   ports.transact((tx) => redeemCode(tx, ports, purposes, code));
 const endSessions = (id: string) => ports.raw('SELECT user_every_login_end($1)', [id]);
 
@@ -129,7 +141,67 @@ describe('a code', () => {
   });
 });
 
-describe('valid codes for one address', () => {
+describe('a code that is typed', () => {
+  const WRONG = 'BBBB-BBBB';
+
+  test('redeems what its link would, once, whatever its spelling; reading it uses nothing up', async () => {
+    const user = await person();
+    const { code, typed } = await both('verify_email', user);
+    expect(typed).toMatch(/^[B-Z]{8}$/);
+    for (const spelled of [typed, ` ${typed.slice(0, 4).toLowerCase()}-${typed.slice(4)} `])
+      expect(await type(user.email.toUpperCase(), spelled, 'sign_up', 'verify_email')).toBeDefined();
+    const found = await type(user.email, typed, 'verify_email');
+    const got = await Promise.all(Array.from({ length: 5 }, () => redeem(found!, 'verify_email')));
+    expect(got.filter((proof) => proof !== undefined)).toMatchObject([{ userId: user.id, email: user.email }]);
+    expect(await redeem(code, 'verify_email')).toBeUndefined();
+    expect(await type(user.email, typed, 'verify_email')).toBeUndefined();
+  });
+
+  test('is bound to its address and purpose, and no stored column has it, even hashed in clear', async () => {
+    const [user, other] = [await person(), await person()];
+    const { typed } = await both('reset_password', user);
+    await both('reset_password', other);
+    expect(await type(other.email, typed, 'reset_password')).toBeUndefined();
+    expect(await type(user.email, typed, 'verify_email', 'unlock_account')).toBeUndefined();
+    const found = await type(user.email, typed, 'reset_password');
+    expect(await redeem(found!, 'verify_email')).toBeUndefined();
+    expect(JSON.stringify(await ports.raw('SELECT * FROM one_time_codes'))).not.toMatch(
+      new RegExp(`${typed}|typedHash`),
+    );
+  });
+
+  test('guessing: after five wrong ones, concurrent ones included, only the link redeems it', async () => {
+    const user = await person();
+    const { code, typed } = await both('reset_password', user);
+    await Promise.all(Array.from({ length: 10 }, () => type(user.email, WRONG, 'reset_password')));
+    const tries = await ports.raw('SELECT typed_tries AS tries FROM one_time_codes WHERE user_id = $1', [user.id]);
+    expect(tries).toEqual([{ tries: 5 }]);
+    expect(await type(user.email, typed, 'reset_password')).toBeUndefined();
+    expect(await redeem(code, 'reset_password')).toBeDefined();
+    const next = await both('reset_password', user);
+    expect(await type(user.email, next.typed, 'reset_password')).toBeDefined();
+  });
+
+  test('counts a wrong one for the codes of its purposes only; what cannot be a code is not counted', async () => {
+    const user = await person();
+    const { typed } = await both('verify_email', user);
+    for (let n = 0; n < 6; n += 1) await type(user.email, WRONG, 'unlock_account');
+    for (let n = 0; n < 6; n += 1) await type(user.email, 'no code', 'verify_email');
+    await type('unknown@people.test', WRONG, 'verify_email');
+    expect(await type(user.email, typed, 'verify_email')).toBeDefined();
+  });
+
+  test('expires with its link, and is invalid for a code that was issued without one', async () => {
+    const user = await person();
+    const over = await both('verify_email', user, { lifeSeconds: 0 });
+    expect(await type(user.email, over.typed, 'verify_email')).toBeUndefined();
+    const { typed } = await both('sign_up', { id: null, email: newEmail() });
+    await ports.raw('UPDATE one_time_codes SET sealed = NULL, email = $1 WHERE user_id IS NULL', [user.email]);
+    expect(await type(user.email, typed, 'sign_up')).toBeUndefined();
+  });
+});
+
+describe('codes for one address', () => {
   test('are limited to three for one purpose and five in total, so that an attacker cannot flood a mailbox', async () => {
     const user = await person();
     const purposes = ['verify_email', 'verify_email', 'verify_email', 'verify_email', 'reset_password'] as const;
@@ -153,6 +225,16 @@ describe('valid codes for one address', () => {
     const user = await person();
     for (let n = 0; n < 3; n += 1) await issued('reset_password', user, { lifeSeconds: 0 });
     expect(await issue('reset_password', user)).not.toBeNull();
+  });
+
+  test('no longer count towards the limit ten minutes later, though they are valid for an hour', async () => {
+    const user = await person();
+    for (let n = 0; n < 3; n += 1) await issued('verify_email', user, { lifeSeconds: 3_600 });
+    expect(await issue('verify_email', user)).toBeNull();
+    await ports.raw(`UPDATE one_time_codes SET created_at = now() - interval '11 minutes' WHERE user_id = $1`, [
+      user.id,
+    ]);
+    expect(await issue('verify_email', user)).not.toBeNull();
   });
 });
 

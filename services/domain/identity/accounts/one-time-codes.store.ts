@@ -19,10 +19,13 @@ export type CodeRow = {
   readonly sealed: string | null;
 };
 
-/** Maximum of valid codes for one address and purpose: an attacker cannot flood a mailbox. */
-const ALIVE_MAX = 3;
+/** Maximum of codes for one address and purpose in `CAP_MINUTES`: an attacker cannot flood a mailbox. */
+const CODES_MAX = 3;
 /** Maximum for one address over all purposes, so that requesting several kinds of mail does not raise the limit. */
-const ALIVE_EVER_MAX = 5;
+const CODES_EVER_MAX = 5;
+const CAP_MINUTES = 10;
+/** Wrong codes that are typed for an address until the codes that it has can only be redeemed by their links. */
+const TYPED_TRIES_MAX = 5;
 /**
  * Selects the codes that count towards the limits. Invitation codes do not: only administrators create them, one for
  * each account, and requests by strangers must not prevent them.
@@ -38,10 +41,11 @@ const codeIssue = defineStatement(
   `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at, user_epoch)
    SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), $8
    WHERE $9
-     OR (SELECT count(*) < ${ALIVE_EVER_MAX} AND count(*) FILTER (WHERE purpose = $2) < ${ALIVE_MAX} FROM one_time_codes
-       WHERE email = $5 AND ${OF_STRANGERS} AND expires_at > clock_timestamp() AND id <> $1::uuid)
+     OR (SELECT count(*) < ${CODES_EVER_MAX} AND count(*) FILTER (WHERE purpose = $2) < ${CODES_MAX} FROM one_time_codes
+       WHERE email = $5 AND ${OF_STRANGERS} AND expires_at > clock_timestamp() AND id <> $1::uuid
+         AND created_at > clock_timestamp() - interval '${CAP_MINUTES} minutes')
    ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at,
-     user_epoch = EXCLUDED.user_epoch
+     user_epoch = EXCLUDED.user_epoch, typed_tries = 0
    RETURNING id`,
 );
 
@@ -70,6 +74,22 @@ const codeFindNewest = defineStatement(
   'codeFindNewest',
   `SELECT id, user_id AS "userId", email, sealed FROM one_time_codes
    WHERE email = $1 AND purpose = $2 AND expires_at > clock_timestamp() ORDER BY created_at DESC LIMIT 1`,
+);
+
+/**
+ * Locks the codes of an address that can still be typed, in id order, so that concurrent attempts are counted one by
+ * one. Index: one_time_codes_email.
+ */
+const codesTypedLock = defineStatement(
+  'codesTypedLock',
+  `SELECT id, purpose, hash, sealed FROM one_time_codes
+   WHERE email = $1 AND purpose = ANY ($2) AND expires_at > clock_timestamp() AND typed_tries < ${TYPED_TRIES_MAX}
+   ORDER BY id FOR UPDATE`,
+);
+
+const codesTriesCount = defineStatement(
+  'codesTriesCount',
+  'UPDATE one_time_codes SET typed_tries = typed_tries + 1 WHERE id = ANY ($1::uuid[])',
 );
 
 const codesDelete = defineStatement(
@@ -120,6 +140,16 @@ export async function findCodeRow(sql: Sql, purpose: CodePurpose, hash: Buffer):
 export async function findNewestCode(sql: Sql, email: string, purpose: CodePurpose): Promise<CodeRow | undefined> {
   const [row] = await sql.query<CodeRow>(codeFindNewest, [email, purpose]);
   return row;
+}
+
+export type TypableCode = Pick<CodeRow, 'id' | 'sealed'> & { readonly purpose: CodePurpose; readonly hash: Buffer };
+
+/** Until commit no other transaction counts an attempt at these codes or redeems one. */
+export const lockTypableCodes = (tx: Sql, email: string, purposes: readonly CodePurpose[]): Promise<TypableCode[]> =>
+  tx.query<TypableCode>(codesTypedLock, [email, purposes]);
+
+export async function countTypedTry(tx: Sql, ids: readonly string[]): Promise<void> {
+  await tx.query(codesTriesCount, [ids]);
 }
 
 /** Deletes every code of a user, and every code sent to an address. */

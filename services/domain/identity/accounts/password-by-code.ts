@@ -15,7 +15,7 @@ import { addUserRole } from '../users/users.store.ts';
 import { findAccount } from './accounts.store.ts';
 import { readInvitation, takeInvitation } from './invitations.store.ts';
 import { deleteCodes } from './one-time-codes.store.ts';
-import { findCode, redeemCode } from './one-time-codes.ts';
+import { findCode, type MailedCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
 import { type NewPasswordPorts, newDigest, resetCredentials } from './set-password.ts';
 
@@ -27,7 +27,7 @@ export type PasswordByCodePorts = Pick<Ports, 'transact'> &
   HasRevocationPush;
 
 export type PasswordByCodeInput = {
-  readonly token: string;
+  readonly token: MailedCode;
   readonly newPassword: string;
   readonly signal?: AbortSignal;
 };

@@ -6,7 +6,7 @@ import type { HasAuth } from '../better-auth/auth.ts';
 import { deviceSetCookie } from '../sign-in/device-cookie.ts';
 import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import { findAccount } from './accounts.store.ts';
-import { redeemCode } from './one-time-codes.ts';
+import { type MailedCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
 
 type UnlockPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> & HasKeyRing & HasAuth;
@@ -21,7 +21,7 @@ export type UnlockAnswer = { readonly body: { readonly status: 'unlocked' }; rea
  */
 export async function unlockAccount(
   ports: UnlockPorts,
-  { token, cookie }: { readonly token: string; readonly cookie?: string | undefined },
+  { token, cookie }: { readonly token: MailedCode; readonly cookie?: string | undefined },
   caller: Caller,
 ): Promise<UnlockAnswer> {
   const email = await ports.transact(async (tx) => {

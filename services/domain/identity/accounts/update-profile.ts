@@ -1,5 +1,6 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
+import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
 import { userProfileChanged } from '../audit-events.ts';
@@ -9,7 +10,6 @@ import { userView } from '../views.ts';
 import { findAccount, writeProfile } from './accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
 import { lockOwnSession } from './lock-own-session.ts';
-import { ownAccount } from './own-account.ts';
 
 /**
  * Fields that the owner may change without authenticating again. Undefined leaves a field unchanged, null clears it.

@@ -42,7 +42,7 @@ const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
  * Verifies an address by the code sent to it: the address of a sign-up, whose account is then created, or the current
  * or the new address of an account. The person who entered the address may not be the person who reads its mail, so the
  * code must come with a session or the password of the account, or with a new password, which ends all existing
- * credentials and sessions. Opens no session. Of concurrent calls with one code, exactly one succeeds.
+ * credentials and sessions. Opens no session; `by` says what came with the code. Of concurrent calls with one code, exactly one succeeds.
  * @throws codeInvalid, passwordRequired, the `passwordErrors` (400; the code stays valid), currentPasswordWrong (403),
  *   emailTaken (409) if another account has taken the address in the meantime, hashingBusy (503), loginLocked (429; for
  *   a new address also after the action `step_up`, or before detections have evaluated a sign-in; the code stays valid)
@@ -51,7 +51,7 @@ export async function verifyEmail(
   ports: VerifyPorts,
   input: VerifyInput,
   caller: Caller,
-): Promise<{ readonly status: 'verified' }> {
+): Promise<{ readonly status: 'verified'; readonly by: Reader['by'] }> {
   assertMayIssue(ports.revocations);
   const { token } = input;
   for (const purpose of PURPOSES) {
@@ -68,7 +68,7 @@ export async function verifyEmail(
       .catch((err: unknown) => {
         throw (err as { code?: unknown }).code === '23505' ? emailTaken({ cause: err }) : err;
       });
-    if (isRedeemed) return { status: 'verified' };
+    if (isRedeemed) return { status: 'verified', by: reader.by };
     break;
   }
   return refuseCode(ports.sql, caller);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from '../accounts/account-errors.ts';
 import { hashingBusy, loginLocked } from '../errors.ts';
@@ -40,6 +40,7 @@ export const revokeClientSessionEndpoint = defineEndpoint({
   summary: 'End one of the caller’s sessions with its token families and tokens',
   tag: SESSIONS,
   auth: own,
+  storeMs: PROMPT_MS,
   // As listed: the id of the session.
   body: z.strictObject({ token: z.string().regex(/^[\w-]{1,128}$/) }),
   // The same if there is no such session, or if it is another user's.
@@ -54,6 +55,7 @@ export const revokeClientSessionsEndpoint = defineEndpoint({
   summary: 'End every session of the caller with its token families and tokens',
   tag: SESSIONS,
   auth: own,
+  storeMs: PROMPT_MS,
   ...emptyBody,
   responses: { 200: done },
   errors: ownErrors,
@@ -64,6 +66,7 @@ export const revokeOtherClientSessionsEndpoint = defineEndpoint({
   path: '/api/auth/revoke-other-sessions',
   operation: 'revokeOtherClientSessions',
   summary: 'End every other session of the caller with its token families and tokens',
+  storeMs: PROMPT_MS,
 });
 
 /** Without a session: the second step of a sign-in. With one: the first code of an enrolment, or a step-up. */
@@ -78,6 +81,7 @@ export const verifyClientTotpEndpoint = defineEndpoint({
   tag: TAG,
   auth: ofCookieOrChallenge,
   limit: 'credential',
+  storeMs: PROMPT_MS,
   body: z.strictObject({ code: totp, trustDevice }),
   responses: { 200: clientSignInShape },
   errors: [...new Set([...answerSecondFactorEndpoint.errors, ...confirmTotpEndpoint.errors, ...stepUpEndpoint.errors])],
@@ -91,6 +95,7 @@ export const verifyClientBackupCodeEndpoint = defineEndpoint({
   tag: TAG,
   auth: ofCookieOrChallenge,
   limit: 'credential',
+  storeMs: PROMPT_MS,
   body: z.strictObject({ code: recovery_code, trustDevice, disableSession: z.literal(false).optional() }),
   responses: { 200: clientSignInShape },
   errors: [...new Set([...answerSecondFactorEndpoint.errors, ...stepUpEndpoint.errors])],

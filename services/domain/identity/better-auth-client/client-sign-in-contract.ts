@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { originRefused, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import {
@@ -42,12 +43,14 @@ export const signUpEmailEndpoint = defineEndpoint({
   errors: [...signUpEndpoint.errors, callbackRefused],
 });
 
-const twoFactorRedirect = z.object({
-  twoFactorRedirect: z.literal(true),
-  twoFactorMethods: z.array(z.string()),
-  challenge: z.string(),
-  factors: z.array(z.string()),
-});
+const twoFactorRedirect = z
+  .object({
+    twoFactorRedirect: z.literal(true),
+    twoFactorMethods: z.array(z.string()),
+    challenge: z.string(),
+    factors: z.array(z.string()),
+  })
+  .register(componentNames, { id: 'TwoFactorRedirect' });
 
 export type TwoFactorRedirect = z.output<typeof twoFactorRedirect>;
 
@@ -68,7 +71,7 @@ export const signOutAliasEndpoint = defineEndpoint({
   path: '/api/auth/sign-out',
   operation: 'signOutAlias',
   summary: 'End the session, if there is one, with its token families and access tokens',
-  auth: { accepts: ['session'], optional: true },
+  auth: { accepts: ['session'], optional: true, for: 'person', subject: 'own' },
   // Better Auth's client sends these for the sign-out at another provider, which ours does not do.
   body: z.strictObject({
     callbackURL,
@@ -84,7 +87,7 @@ export const getSessionEndpoint = defineEndpoint({
   ...readSessionEndpoint,
   path: '/api/auth/get-session',
   operation: 'getSession',
-  summary: 'Read the user and session of the cookie; null without a session',
+  summary: 'Read the same for Better Auth’s client: null without a session, and the members that the client adds',
   query: z.strictObject({ disableCookieCache: flag, disableRefresh: flag }),
   responses: { 200: clientLiveSessionShape.nullable() },
   errors: [storeUnavailable],

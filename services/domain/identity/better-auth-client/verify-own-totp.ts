@@ -1,5 +1,5 @@
+import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { assertRecentSignIn, type HasStepUp } from '#services/domain/shared/step-up.ts';
 import { confirmTotpEnrolment } from '../factors/enrol-totp.ts';
 import { readTwoFactor } from '../factors/factors.store.ts';
 import { ownSession } from '../factors/own-session.ts';
@@ -9,8 +9,8 @@ import type { SignInPorts } from '../sign-in/sign-in.ts';
 
 /**
  * A signed-in user sends the code of the authenticator app. While an enrolment waits for its first code, the code
- * confirms it, which requires a recent sign-in; otherwise the user authenticates again with it. A new session replaces
- * the caller's in both cases.
+ * confirms it, which requires a recent sign-in, and a new session replaces the caller's; otherwise the user authenticates
+ * again with it, and the session is renewed.
  * @throws those of `confirmTotpEnrolment` and `stepUp`, stepUpRequired (403)
  */
 export async function verifyOwnTotp(

@@ -10,7 +10,7 @@ import type { SecondaryStorage } from '../sessions/session.cache.ts';
 import type { SessionLife } from '../sessions/session-life.ts';
 import { ADDRESS_HEADER, type Handover, required } from './handover.ts';
 import { passkeyPlugin } from './passkey-plugin.ts';
-import { sessionFacts, sessionPlugin } from './session-plugin.ts';
+import { renewInstead, sessionFacts, sessionPlugin } from './session-plugin.ts';
 
 /** The database for Better Auth's adapter; see platform/postgres/prisma.ts. */
 export type AuthDatabase = {
@@ -83,6 +83,7 @@ export function createAuthEngine(
       additionalFields: {
         amr: { type: 'string[]', input: false, required: false },
         acr: { type: 'string', input: false, required: false },
+        authenticatedAt: { type: 'date', input: false, required: false },
       },
     },
     databaseHooks: { session: sessionFacts(handover, clock, settings) },
@@ -104,9 +105,13 @@ export function createAuthEngine(
     telemetry: { enabled: false },
     logger: { disabled: true },
     hooks: {
-      before: createAuthMiddleware(async () => {
-        const as = handover.getStore()?.as;
-        return as && { context: { context: { session: as } } };
+      before: createAuthMiddleware(async (ctx) => {
+        const open = handover.getStore();
+        if (open?.renews) {
+          const createSession = renewInstead({ clock, random, authDatabase }, settings, open, ctx);
+          return { context: { context: { internalAdapter: { createSession } } } };
+        }
+        return open?.as && { context: { context: { session: open.as } } };
       }),
       after: createAuthMiddleware(async (ctx) => {
         const open = handover.getStore();

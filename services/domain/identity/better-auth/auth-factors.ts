@@ -41,9 +41,12 @@ export type AuthFactors = {
     request: RequestContext,
   ): Promise<{ readonly id: string; readonly methods: readonly string[] }>;
   passkeyAuthentication(request: RequestContext): Promise<PasskeyOptions>;
-  /** Opens a two-factor session for the owner of the passkey. Call inside `transact`. Throws `passkey_refused`. */
+  /**
+   * Opens or renews a two-factor session for the owner of the passkey. Call inside `transact`. Throws `passkey_refused`,
+   * also if the session to renew is another user's.
+   */
   signInWithPasskey(
-    input: PasskeyResponse & { readonly expiresAt?: Date },
+    input: PasskeyResponse & Pick<Handover, 'expiresAt' | 'renews'>,
     request: RequestContext,
   ): Promise<OpenedSession>;
 };
@@ -64,7 +67,7 @@ export function createAuthFactors(
   engine: Engine,
   handover: AsyncLocalStorage<Handover>,
   open: (
-    given: Pick<Handover, 'expiresAt'>,
+    given: Pick<Handover, 'expiresAt' | 'renews'>,
     call: () => Promise<{ headers: Headers | null | undefined }>,
   ) => Promise<OpenedSession>,
 ): AuthFactors {

@@ -7,7 +7,8 @@ import { assertClockRight, type VerifiablePorts } from '#services/domain/tokens/
 import { internalError } from '#services/platform/errors.ts';
 import { type Assurance, PASSWORD_ALONE } from '../assurance.ts';
 import { emailTaken } from '../errors.ts';
-import type { LiveSession, OpenedSession } from '../sessions/live-session.ts';
+import type { LiveSession, OpenedSession, RenewedSession } from '../sessions/live-session.ts';
+import { cookieHashOf } from '../sessions/renew-session.store.ts';
 import { createSessionCache } from '../sessions/session.cache.ts';
 import { usedSession } from '../sessions/session-life.ts';
 import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
@@ -29,13 +30,17 @@ export type Auth = {
   readonly transact: Transact;
   /** Creates user, account and session with a digest computed before. Call inside `transact`. */
   signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
-  /** Opens a session for a user that a use-case has authenticated. Call inside `transact`. */
+  /**
+   * Opens a session for a user that a use-case has authenticated, or renews the one that it has locked: the session goes
+   * on with a new cookie. Call inside `transact`.
+   */
   openSession(
     input: {
       readonly userId: string;
       readonly assurance: Assurance;
       readonly expiresAt?: Date;
       readonly createdAt?: Date;
+      readonly renews?: RenewedSession | null;
     },
     request: RequestContext,
   ): Promise<OpenedSession>;
@@ -61,9 +66,11 @@ export function createAuth(
 ): Auth {
   const { revocations, authDatabase } = ports;
   const handover = new AsyncLocalStorage<Handover>();
+  const isOver = ({ id, token }: { readonly id: string; readonly token: string }): boolean =>
+    revocations.isSessionEnded(id) || revocations.isTokenRevoked(cookieHashOf(token));
   const cache = createSessionCache(ports, ({ session, user }) => {
     // A copy that may have missed revocations trusts no cached session.
-    if (revocations.refusal() !== null || revocations.isSessionEnded(session.id)) return false;
+    if (revocations.refusal() !== null || isOver(session)) return false;
     return (revocations.userEpoch(user.id) ?? 0) <= user.tokenEpoch;
   });
   const browser: BrowserPolicy = {
@@ -84,7 +91,7 @@ export function createAuth(
   };
 
   async function open(
-    given: Pick<Handover, 'digest' | 'verifiedDigest' | 'assurance' | 'expiresAt' | 'createdAt'>,
+    given: Pick<Handover, 'digest' | 'verifiedDigest' | 'assurance' | 'expiresAt' | 'createdAt' | 'renews'>,
     call: () => Promise<{ headers: Headers | null | undefined }>,
   ): Promise<OpenedSession> {
     const store: Handover = { ...given, afterCommit: required(handover.getStore()?.afterCommit) };
@@ -117,10 +124,13 @@ export function createAuth(
       const found = (await handover.run(read, () =>
         authDatabase.unmask(() => engine.api.getSession({ headers: new Headers({ cookie }) })),
       )) as unknown as LiveSession | null;
-      if (!found || found.user.disabledAt !== null || revocations.isSessionEnded(found.session.id)) return null;
+      if (!found || found.user.disabledAt !== null || isOver(found.session)) return null;
       const updatedAt = await usedSession(ports, settings, found.session, isUse);
       if (updatedAt === null) return null;
-      const used = { ...found, session: { ...found.session, updatedAt } };
+      const { authenticatedAt } = found.session;
+      // A cached copy has it as text.
+      const at = authenticatedAt ? { authenticatedAt: new Date(authenticatedAt) } : {};
+      const used = { ...found, session: { ...found.session, ...at, updatedAt } };
       if (!read.isCached || updatedAt !== found.session.updatedAt) void cache.keepSession(used);
       return used;
     },

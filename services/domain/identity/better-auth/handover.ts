@@ -1,6 +1,6 @@
 import type { RequestContext } from '#services/domain/ports.ts';
 import type { Assurance } from '../assurance.ts';
-import type { LiveSession } from '../sessions/live-session.ts';
+import type { LiveSession, RenewedSession } from '../sessions/live-session.ts';
 
 /** Values that one call passes through Better Auth, which has no parameters for them. */
 export type Handover = {
@@ -13,6 +13,8 @@ export type Handover = {
   readonly expiresAt?: Date;
   /** When the user authenticated; by default now. */
   readonly createdAt?: Date;
+  /** The session that goes on instead of a new one. */
+  readonly renews?: RenewedSession | null;
   /**
    * The session that a call acts for if the plugin requires one; a use-case has authenticated the user by
    * cookie or token.

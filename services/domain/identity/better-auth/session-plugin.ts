@@ -1,9 +1,13 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { createAuthEndpoint } from 'better-auth/api';
+import type { BetterAuthOptions } from '@better-auth/core';
+import { getIP } from '@better-auth/core/utils/ip';
+import { APIError, createAuthEndpoint } from 'better-auth/api';
 import { setSessionCookie } from 'better-auth/cookies';
 import { z } from 'zod';
-import type { Clock } from '#services/domain/ports.ts';
+import type { Clock, Ports, Tx } from '#services/domain/ports.ts';
 import { UNNAMED } from '../assurance.ts';
+import type { AuthSession } from '../sessions/live-session.ts';
+import { renewSession } from '../sessions/renew-session.store.ts';
 import { lifeOf, type SessionLife } from '../sessions/session-life.ts';
 import { type Handover, required } from './handover.ts';
 
@@ -26,6 +30,34 @@ export const sessionPlugin = () => ({
     ),
   },
 });
+
+type RenewPorts = Pick<Ports, 'clock' | 'random'> & { readonly authDatabase: { currentTx(): Tx } };
+/** A call of Better Auth, with the headers of `engineHeaders`. */
+type EngineCall = { readonly headers?: Headers | undefined; readonly context: { readonly options: BetterAuthOptions } };
+
+/**
+ * Stands in for Better Auth's `createSession` in a call that renews a session, whichever endpoint makes it. Throws
+ * UNAUTHORIZED if the session is another user's.
+ */
+export const renewInstead =
+  ({ clock, random, authDatabase }: RenewPorts, life: SessionLife, open: Handover, { headers, context }: EngineCall) =>
+  async (userId: string): Promise<AuthSession> => {
+    const sent = required(headers);
+    const nowMs = clock.now();
+    const { assurance = UNNAMED, expiresAt = new Date(nowMs + life.sessionSeconds * 1_000), renews } = open;
+    const renewed = await renewSession(authDatabase.currentTx(), {
+      ...required(renews),
+      ...assurance,
+      userId,
+      nextToken: random.bytes(24).toString('base64url'),
+      authenticatedAt: new Date(nowMs),
+      expiresAt: lifeOf(life, { acr: assurance.acr, expiresAt, nowMs }),
+      ipAddress: getIP(sent, context.options),
+      userAgent: sent.get('user-agent'),
+    });
+    if (!renewed) throw new APIError('UNAUTHORIZED', { code: 'SESSION_OF_ANOTHER_USER' });
+    return renewed;
+  };
 
 /**
  * Stores in every new session how its user authenticated, and sets the lifetime for that, whichever endpoint of Better

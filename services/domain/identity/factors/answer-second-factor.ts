@@ -19,7 +19,7 @@ import { type SentCode, type VerifiedCode, verifyCode } from './verify-code.ts';
 
 export type AnswerSecondFactorInput = SentCode & {
   readonly challenge: string;
-  /** The Cookie header: the session it carries ends when the new one begins. */
+  /** The Cookie header: its session is renewed, or ends if it is another user's. */
   readonly cookie?: string | undefined;
   readonly signal?: AbortSignal;
 };
@@ -79,15 +79,15 @@ async function open(
   caller: Caller,
 ): Promise<SessionWithFamily | null> {
   const actor = userCaller(userId, caller);
-  const replaced = await findByCookie(ports, cookie);
+  const former = await findByCookie(ports, cookie);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, actor, 'sign_in');
     await lockUser(tx, userId);
     if (!(await proof.use(tx))) return null;
     if (!(await consumeLoginChallenge(tx, challenge))) throw challengeOver();
-    await makeRoom(tx, ports, { userId, replaced, reason: 'sign_in' }, actor);
+    const renews = await makeRoom(tx, ports, { userId, former, reason: 'sign_in' }, actor);
     const assurance = withSecondFactor(amr.split(' '), ['otp']);
-    const opened = await ports.auth.openSession({ userId, assurance }, caller.request);
+    const opened = await ports.auth.openSession({ userId, assurance, renews }, caller.request);
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },

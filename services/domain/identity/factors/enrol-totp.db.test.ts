@@ -10,6 +10,7 @@ import { findByCookie } from '../sessions/read-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
 import { anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { listFactors } from './own-factors.ts';
+import { isPendingTotp } from './pending-totp.ts';
 import { registerPasskey } from './register-passkey.ts';
 import { removePasskey, removeTotpFactor } from './remove-factor.ts';
 import { renewRecoveryCodes } from './renew-recovery-codes.ts';
@@ -67,6 +68,19 @@ describe('enrolling an authenticator app', () => {
     expect(await outcomeOf(enrolTotp(harness.deps, { password: harness.password }, strong))).toBe('factor_conflict');
     const again = { code: codeOf(totpUri, 1) };
     expect(await outcomeOf(confirmTotpEnrolment(harness.deps, again, strong))).toBe('factor_conflict');
+  });
+
+  test('only the newest enrolment waits for its code, and only until then, with exactly its secret and codes', async () => {
+    const { caller, cookie } = await harness.person();
+    const none = { totpUri: 'otpauth://totp/x?secret=A', recoveryCodes: [] };
+    expect(await isPendingTotp(harness.deps, none, caller)).toBe(false);
+    const enrol = () => enrolTotp(harness.deps, { password: harness.password }, caller);
+    const [replaced, newest] = [await enrol(), await enrol()];
+    expect(await isPendingTotp(harness.deps, replaced, caller)).toBe(false);
+    expect(await isPendingTotp(harness.deps, { ...newest, recoveryCodes: replaced.recoveryCodes }, caller)).toBe(false);
+    expect(await isPendingTotp(harness.deps, newest, caller)).toBe(true);
+    const { setCookie } = await confirmTotpEnrolment(harness.deps, { code: codeOf(newest.totpUri), cookie }, caller);
+    expect(await isPendingTotp(harness.deps, newest, await harness.callerBy(cookieOf({ setCookie })))).toBe(false);
   });
 
   test('enrolling again gives another secret, and codes of the first are rejected', async () => {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import {
+  directoryStale,
   originRefused,
   permissionMissing,
   requestInvalid,
@@ -33,13 +35,15 @@ import {
   totp,
 } from './factors-shapes.ts';
 
-const factorsView = z.object({
-  totp: z.boolean(),
-  passkeys: z.int(),
-  recovery_codes_left: z.int(),
-  /** One of the caller's roles takes effect only after a two-factor sign-in. */
-  required: z.boolean(),
-});
+const factorsView = z
+  .object({
+    totp: z.boolean(),
+    passkeys: z.int(),
+    recovery_codes_left: z.int(),
+    /** One of the caller's roles takes effect only after a two-factor sign-in. */
+    required: z.boolean(),
+  })
+  .register(componentNames, { id: 'Factors' });
 const recoveryCodes = z.array(z.string());
 
 export type FactorsView = z.output<typeof factorsView>;
@@ -52,16 +56,25 @@ export const answerSecondFactorEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
+  storeMs: PROMPT_MS,
   body: z.strictObject({ challenge, totp: totp.optional(), recovery_code: recovery_code.optional() }),
   responses: { 200: signInShape },
-  errors: [requestInvalid, challengeOver, secondFactorRefused, secondFactorLocked, originRefused, storeUnavailable],
+  errors: [
+    requestInvalid,
+    challengeOver,
+    secondFactorRefused,
+    secondFactorLocked,
+    originRefused,
+    storeUnavailable,
+    directoryStale,
+  ],
 });
 
 export const stepUpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/step-up',
   operation: 'stepUp',
-  summary: 'Authenticate again (step-up); a new session with its own id and time replaces the current one',
+  summary: 'Authenticate again (step-up); the session goes on with a new cookie, time and token pair',
   tag: TAG,
   auth: own,
   limit: 'credential',

@@ -11,7 +11,7 @@ import {
 /** Shared parts of the contracts of second factors and passkeys. */
 
 export const TAG = 'Second factors';
-export const own = { accepts: ['session', 'bearer'] } as const;
+export const own = { accepts: ['session', 'bearer'], for: 'person', subject: 'own' } as const;
 export const ownFresh = { ...own, stepUp: true } as const;
 
 // Only bounds the input: text in another format is refused as a wrong code.

@@ -1,8 +1,8 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
+import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { ownAccount } from '../accounts/own-account.ts';
 import { factorRenamed } from '../audit-events.ts';
 import { readFactors } from './factors.store.ts';
 import type { FactorsView } from './factors-contract.ts';

@@ -1,6 +1,6 @@
+import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Sql } from '#services/domain/ports.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
-import { ownAccount } from '../accounts/own-account.ts';
 import { type OwnSession, readOwnSession } from './factors.store.ts';
 
 export type LiveOwnSession = OwnSession & { readonly userId: string; readonly sessionId: string };

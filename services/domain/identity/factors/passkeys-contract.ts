@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import {
+  directoryStale,
   originRefused,
   permissionMissing,
   requestInvalid,
@@ -32,14 +34,18 @@ export const attestation = credential(
       .optional(),
   }),
 );
-const passkeyView = z.object({
-  id: z.string(),
-  name: z.string().nullable(),
-  device_bound: z.boolean(),
-  backed_up: z.boolean(),
-  created_at: z.iso.datetime(),
-});
-const passkeyOptions = z.object({ options: z.record(z.string(), z.unknown()), challenge: z.string() });
+const passkeyView = z
+  .object({
+    id: z.string(),
+    name: z.string().nullable(),
+    device_bound: z.boolean(),
+    backed_up: z.boolean(),
+    created_at: z.iso.datetime(),
+  })
+  .register(componentNames, { id: 'Passkey' });
+const passkeyOptions = z
+  .object({ options: z.record(z.string(), z.unknown()), challenge: z.string() })
+  .register(componentNames, { id: 'PasskeyOptions' });
 const recoveryCodes = z.array(z.string());
 
 export type PasskeyView = z.output<typeof passkeyView>;
@@ -93,9 +99,10 @@ export const signInWithPasskeyEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
+  storeMs: PROMPT_MS,
   body: z.strictObject({ challenge, response: assertion }),
   responses: { 200: signInShape },
-  errors: [requestInvalid, passkeyRefused, originRefused, storeUnavailable],
+  errors: [requestInvalid, passkeyRefused, originRefused, storeUnavailable, directoryStale],
 });
 
 export const listPasskeysEndpoint = defineEndpoint({

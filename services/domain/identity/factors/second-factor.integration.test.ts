@@ -156,13 +156,13 @@ describe('signing in with a second factor', () => {
     expect([await listed(), await inUse()]).toEqual([true, true]);
   });
 
-  test('the browser’s previous session ends with the new one, and the password step alone ends nothing', async () => {
+  test('the second step renews the session of the browser, and the password step alone changes nothing', async () => {
     const { person, userId, uri, cookie, confirmed } = await enrolled(harness);
     await nextStep(userId);
     const { challenge } = (await signIn(harness, person, { cookie })).body;
     expect((await readSession(harness, cookie)).body.session.id).toBe(confirmed.body.session.id);
     const opened = await answer(harness, { challenge, totp: codeOf(uri) }, cookie);
-    expect(opened.status).toBe(200);
+    expect([opened.status, opened.body.session.id]).toEqual([200, confirmed.body.session.id]);
     expect((await readSession(harness, cookie)).status).toBe(401);
   });
 

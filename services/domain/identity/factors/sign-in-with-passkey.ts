@@ -58,16 +58,15 @@ const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code ==
 async function attempt(ports: SignInPorts, input: PasskeySignInInput, caller: Caller): Promise<SignInAnswer> {
   assertMayIssue(ports.revocations);
   const { challenge, response, cookie } = input;
-  const replaced = await findByCookie(ports, cookie);
+  const former = await findByCookie(ports, cookie);
   const signedIn = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'sign_in');
     // Lock the owner before the plugin reads the passkey, so that a passkey that is being removed opens no session.
     const owner = await findPasskeyOwner(tx, String(response.id));
     if (owner === undefined || !(await lockUser(tx, owner))) throw passkeyRefused();
-    const opened = await ports.auth.factors.signInWithPasskey({ challenge, response }, caller.request);
+    const renews = await makeRoom(tx, ports, { userId: owner, former, reason: 'sign_in' }, caller);
+    const opened = await ports.auth.factors.signInWithPasskey({ challenge, response, renews }, caller.request);
     if (opened.user.disabledAt !== null) throw passkeyRefused();
-    const { user, session } = opened;
-    await makeRoom(tx, ports, { userId: user.id, replaced, openedId: session.id, reason: 'sign_in' }, caller);
     const actor = userCaller(opened.user.id, caller);
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',

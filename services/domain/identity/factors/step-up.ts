@@ -6,13 +6,13 @@ import { lockUser } from '../accounts/accounts.store.ts';
 import { withSecondFactor } from '../assurance.ts';
 import { userSteppedUp } from '../audit-events.ts';
 import type { PasskeyResponse } from '../better-auth/auth-factors.ts';
-import { endSessionIn } from '../sessions/end-session.ts';
-import type { OpenedSession } from '../sessions/live-session.ts';
+import { holdForRenewal } from '../sessions/hold-for-renewal.ts';
+import type { OpenedSession, RenewedSession } from '../sessions/live-session.ts';
 import { createSessionFamily, type SessionWithFamily, type SignInAnswer } from '../sessions/open-session.ts';
+import { findByCookie } from '../sessions/read-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { factorsOf } from './ask-second-factor.ts';
-import { readOwnSession } from './factors.store.ts';
 import { passkeyRefused, secondFactorRefused, secondFactorRequired } from './factors-errors.ts';
 import { type LiveOwnSession, ownSession } from './own-session.ts';
 import { type SentCode, verifyCode } from './verify-code.ts';
@@ -25,19 +25,19 @@ export type StepUpInput = SentCode & {
   readonly signal?: AbortSignal;
 };
 
-/** Opens the new session once its factor is accepted; null if another request has used the code. */
-type Opener = { readonly factor: string; open(tx: Tx): Promise<OpenedSession | null> };
+/** Renews the session once its factor is accepted; null if another request has used the code. */
+type Renewer = { readonly factor: string; renew(tx: Tx, renews: RenewedSession): Promise<OpenedSession | null> };
 
 /**
- * Authenticates the user again: a new session with its own id and time replaces the caller's, and expires when that
- * session would have expired. If the account has a second factor, the password alone is not enough.
+ * Authenticates the user again: the session goes on with a new cookie, time and methods, and expires when it would have
+ * expired. If the account has a second factor, the password alone is not enough.
  * @throws secondFactorRequired, secondFactorRefused, passkeyRefused, unauthenticated (401), currentPasswordWrong (403),
  *   loginLocked, secondFactorLocked (429), hashingBusy, storeUnavailable (503)
  */
 export async function stepUp(ports: SignInPorts, input: StepUpInput, caller: Caller): Promise<SignInAnswer> {
   const session = await ownSession(ports, caller);
-  const opener = await openerFor(ports, input, session, caller);
-  const signedIn = opener && (await replaceSession(ports, session, opener, caller).catch(refusedPasskey));
+  const renewer = await renewerFor(ports, input, session, caller);
+  const signedIn = renewer && (await renewOwnSession(ports, input, session, renewer, caller).catch(refusedPasskey));
   if (signedIn) return finishOrEnd(ports, signedIn, { cookie: input.cookie }, caller);
   const isCode = input.passkey === undefined;
   const factor = isCode ? (input.totp === undefined ? 'recovery_code' : 'totp') : 'passkey';
@@ -54,43 +54,43 @@ function refusedPasskey(err: unknown): null {
 }
 
 /** Returns null if another request has used the code. */
-async function replaceSession(
+async function renewOwnSession(
   ports: SignInPorts,
-  session: LiveOwnSession,
-  opener: Opener,
+  { cookie }: StepUpInput,
+  { userId, sessionId }: LiveOwnSession,
+  renewer: Renewer,
   caller: Caller,
 ): Promise<SessionWithFamily | null> {
-  const { userId, sessionId } = session;
+  const sent = await findByCookie(ports, cookie);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'step_up');
     await lockUser(tx, userId);
-    // Enrolling or removing a factor ends every session: a session that ended so must not be replaced by a new one.
-    if (!(await readOwnSession(tx, sessionId, userId))) throw unauthenticated();
-    const opened = await opener.open(tx);
+    // Signing out, and enrolling or removing a factor, end the session: it must not come back.
+    const token = sent?.session.id === sessionId ? sent.session.token : null;
+    const renews = await holdForRenewal(tx, ports, { id: sessionId, userId, token });
+    if (!renews) throw unauthenticated();
+    const opened = await renewer.renew(tx, renews);
     if (!opened) return null;
-    // Another user's passkey must not replace this session.
-    if (opened.user.id !== userId) throw passkeyRefused();
-    await endSessionIn(tx, ports, sessionId);
     await recordEvent(tx, caller, userSteppedUp, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },
-      detail: { factor: opener.factor, session_id: opened.session.id, replaced: sessionId },
+      detail: { factor: renewer.factor, session_id: sessionId },
     });
     return createSessionFamily(tx, ports, opened, caller);
   });
 }
 
-async function openerFor(
+async function renewerFor(
   ports: SignInPorts,
   input: StepUpInput,
   { userId, amr, acr, expiresAt }: LiveOwnSession,
   caller: Caller,
-): Promise<Opener | null> {
+): Promise<Renewer | null> {
   const { passkey } = input;
   if (passkey !== undefined)
     return {
       factor: 'passkey',
-      open: () => ports.auth.factors.signInWithPasskey({ ...passkey, expiresAt }, caller.request),
+      renew: (_tx, renews) => ports.auth.factors.signInWithPasskey({ ...passkey, expiresAt, renews }, caller.request),
     };
   if (input.password !== undefined) {
     const factors = await factorsOf(ports.sql, userId);
@@ -99,17 +99,18 @@ async function openerFor(
     const assurance = { amr: [...new Set([...amr, 'pwd'])], acr };
     return {
       factor: 'password',
-      open: () => ports.auth.openSession({ userId, assurance, expiresAt }, caller.request),
+      renew: (_tx, renews) => ports.auth.openSession({ userId, assurance, expiresAt, renews }, caller.request),
     };
   }
   const proof = await verifyCode(ports, userId, input);
   return (
     proof && {
       factor: proof.factor,
-      open: async (tx) =>
-        (await proof.use(tx))
-          ? ports.auth.openSession({ userId, assurance: withSecondFactor(amr, ['otp']), expiresAt }, caller.request)
-          : null,
+      renew: async (tx, renews) => {
+        if (!(await proof.use(tx))) return null;
+        const assurance = withSecondFactor(amr, ['otp']);
+        return ports.auth.openSession({ userId, assurance, expiresAt, renews }, caller.request);
+      },
     }
   );
 }

@@ -2,12 +2,15 @@ import { mailsSent } from '#observability/metrics/mail.ts';
 import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
 import type { Fence, MailTransport, Ports } from '#services/domain/ports.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
+import type { Brand } from '#services/platform/html/brand.ts';
 import { deleteMail, lockMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
 import { type StoredMail, writeMail } from './mails.ts';
 import { type Letter, renderMail } from './render-mail.ts';
 
 export type DeliverPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'log'> & {
   readonly mailTransport: MailTransport;
+  /** How mails look; as without settings by default. */
+  readonly brand?: Brand;
 };
 
 /** Mails sent concurrently; the transport keeps as many connections. */
@@ -66,8 +69,8 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
 }
 
 const send = (
-  { mailTransport }: DeliverPorts,
+  { mailTransport, brand }: DeliverPorts,
   { to, language }: Pick<StoredMail, 'to' | 'language'>,
   id: string,
   letter: Letter,
-): Promise<void> => mailTransport.send({ id, to, ...renderMail(letter, language) });
+): Promise<void> => mailTransport.send({ id, to, ...renderMail(letter, language, brand) });

@@ -17,6 +17,7 @@ const UNITS = [
 
 /** Writes a lifetime in words, rounded down, in the largest unit of which it has at least two. */
 function inWords(seconds: number): string {
+  if (seconds === 3_600) return 'einer Stunde';
   const [unit, length] = UNITS.find(([, , least]) => seconds >= least) as (typeof UNITS)[number];
   return `${Math.floor(seconds / length)} ${unit}`;
 }
@@ -50,14 +51,14 @@ export const knownWords = (url: string): Words => ({
   ],
 });
 
-export const unlockLetter = ({ url, code, lifeSeconds }: Coded, about: Words): Letter => ({
+export const unlockLetter = ({ url, code, typed, lifeSeconds }: Coded, about: Words): Letter => ({
   subject: about.subject,
   paragraphs: [
     ...about.paragraphs.slice(0, -1),
     `Der Link gilt einmal, innerhalb von ${inWords(lifeSeconds)}. Er ändert Ihr Passwort nicht und meldet Sie nicht an.`,
     ...about.paragraphs.slice(-1),
   ],
-  link: { label: 'Mein Konto entsperren', page: `${url}/account/unlock`, code },
+  link: { label: 'Mein Konto entsperren', page: `${url}/account/unlock`, code, typed },
 });
 
 export const lockedWords = (url: string): Words => ({
@@ -77,14 +78,14 @@ export const closedWords = (url: string): Words => ({
   ],
 });
 
-export const invitationLetter = ({ url, code, lifeSeconds }: Coded): Letter => ({
+export const invitationLetter = ({ url, code, typed, lifeSeconds }: Coded): Letter => ({
   subject: 'Für Sie wurde ein Konto angelegt',
   paragraphs: [
     `Ein Administrator von ${url} hat mit dieser Adresse ein Konto für Sie angelegt.`,
     `Wählen Sie innerhalb von ${inWords(lifeSeconds)} ein Passwort. Der Link gilt einmal und bestätigt, dass die Adresse Ihnen gehört.`,
     'Wenn Sie keine Einladung erwartet haben, können Sie diese E-Mail ignorieren.',
   ],
-  link: { label: 'Einladung annehmen', page: `${url}/account/accept-invitation`, code },
+  link: { label: 'Einladung annehmen', page: `${url}/account/accept-invitation`, code, typed },
 });
 
 export const passwordChangedLetter: Letter = {

@@ -5,7 +5,7 @@ import { type Letter, renderMail } from './render-mail.ts';
 
 type Letters = typeof english;
 
-const coded = { url: 'https://id.example', code: 'the-code', lifeSeconds: 7_200 };
+const coded = { url: 'https://id.example', code: 'the-code', typed: 'BCDFGHJK', lifeSeconds: 7_200 };
 const { url } = coded;
 
 /** Every letter of one language, by name. */
@@ -44,15 +44,16 @@ test.each([
   [172_799, '47 hours', '47 Stunden'],
   [7_200, '2 hours', '2 Stunden'],
   [7_199, '119 minutes', '119 Minuten'],
+  [3_600, 'an hour', 'einer Stunde'],
 ])('a lifetime of %d s is written as %s and %s', (lifeSeconds, inEnglish, inGerman) => {
   const said = (letters: Letters) => letters.verifyLetter({ ...coded, lifeSeconds }).paragraphs.join();
   expect(said(english)).toContain(`within ${inEnglish} `);
   expect(said(german)).toContain(`innerhalb von ${inGerman},`);
 });
 
-test('a mail names its language, and says in it where to paste the code', () => {
+test('a mail names its language, and says in it where to enter the code', () => {
   const german = renderMail(de.verify!, 'de');
   expect(german.html).toContain('<html lang="de">');
-  expect(german.html).toContain(`Oder fügen Sie diesen Code auf ${url}/account/verify-email ein`);
+  expect(german.html).toContain(`Oder öffnen Sie ${url}/account/verify-email, und geben Sie diesen Code ein:`);
   expect(renderMail(en.verify!).html).toContain('<html lang="en">');
 });

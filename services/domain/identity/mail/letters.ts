@@ -17,6 +17,7 @@ const UNITS = [
 
 /** Writes a lifetime in words, rounded down, in the largest unit of which it has at least two. */
 function inWords(seconds: number): string {
+  if (seconds === 3_600) return 'an hour';
   const [unit, length] = UNITS.find(([, , least]) => seconds >= least) as (typeof UNITS)[number];
   return `${Math.floor(seconds / length)} ${unit}s`;
 }
@@ -52,14 +53,14 @@ export const knownWords = (url: string): Words => ({
 });
 
 /** @param about the subject and why the mail is sent; the last paragraph is for readers who did not ask for it */
-export const unlockLetter = ({ url, code, lifeSeconds }: Coded, about: Words): Letter => ({
+export const unlockLetter = ({ url, code, typed, lifeSeconds }: Coded, about: Words): Letter => ({
   subject: about.subject,
   paragraphs: [
     ...about.paragraphs.slice(0, -1),
     `The link below works once, within ${inWords(lifeSeconds)}. It does not change your password or sign you in.`,
     ...about.paragraphs.slice(-1),
   ],
-  link: { label: 'Unlock my account', page: `${url}/account/unlock`, code },
+  link: { label: 'Unlock my account', page: `${url}/account/unlock`, code, typed },
 });
 
 export const lockedWords = (url: string): Words => ({
@@ -79,14 +80,14 @@ export const closedWords = (url: string): Words => ({
   ],
 });
 
-export const invitationLetter = ({ url, code, lifeSeconds }: Coded): Letter => ({
+export const invitationLetter = ({ url, code, typed, lifeSeconds }: Coded): Letter => ({
   subject: 'An account was created for you',
   paragraphs: [
     `An administrator of ${url} created an account for you with this address.`,
     `Choose a password within ${inWords(lifeSeconds)}. The link below works once and confirms that the address is yours.`,
     'If you did not expect an invitation, you can ignore this mail.',
   ],
-  link: { label: 'Accept the invitation', page: `${url}/account/accept-invitation`, code },
+  link: { label: 'Accept the invitation', page: `${url}/account/accept-invitation`, code, typed },
 });
 
 export const passwordChangedLetter: Letter = {

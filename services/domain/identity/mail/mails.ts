@@ -81,8 +81,8 @@ async function codeFor(
   lifeSeconds: number,
   isUnasked = false,
 ): Promise<Coded | null> {
-  const code = await issueCode(tx, ports, { id, purpose, userId, userEpoch, email, lifeSeconds, isUnasked });
-  return code === null ? null : { url: publicUrl, code, lifeSeconds };
+  const issued = await issueCode(tx, ports, { id, purpose, userId, userEpoch, email, lifeSeconds, isUnasked });
+  return issued && { url: publicUrl, ...issued, lifeSeconds };
 }
 
 /** Writes the mail of a sign-up; redeeming its code creates the account. */
@@ -95,8 +95,8 @@ async function signUpLetter(
   const { id, to: email, publicUrl: url } = mail;
   const lifeSeconds = CODE_SECONDS.sign_up;
   const sent = { id, purpose: 'sign_up', userId: null, userEpoch: null, email, lifeSeconds, carries } as const;
-  const code = await issueCode(tx, ports, sent);
-  return code === null ? null : lettersFor(mail).verifyLetter({ url, code, lifeSeconds, page: mail.page });
+  const issued = await issueCode(tx, ports, sent);
+  return issued && lettersFor(mail).verifyLetter({ url, ...issued, lifeSeconds, page: mail.page });
 }
 
 async function resetMail(

@@ -1,5 +1,7 @@
+import { shownUserCode } from '#services/domain/shared/user-codes.ts';
 import type { LanguageTag } from '#services/platform/define/languages.ts';
-import { type Html, html } from '#services/platform/html/html.ts';
+import { type Brand, DEFAULT_BRAND } from '#services/platform/html/brand.ts';
+import { mailButton, mailCode, mailDocument, mailText } from '#services/platform/html/mail.ts';
 
 /** The text of a mail before rendering. Plain text without markup. */
 export type Letter = {
@@ -11,12 +13,16 @@ export type Letter = {
     readonly page: string;
     /** Sent in the fragment, which no server, log or `Referer` sees. */
     readonly code: string;
+    /** Code that a reader types on the same page; none for the page of an application. */
+    readonly typed?: string;
     /** True for the page of an application that reads the code from `?token=`, as Better Auth's client does. */
     readonly isInQuery?: boolean;
   };
 };
 
-function addressOf({ page, code, isInQuery = false }: NonNullable<Letter['link']>): string {
+type Link = NonNullable<Letter['link']>;
+
+function addressOf({ page, code, isInQuery = false }: Link): string {
   if (!isInQuery) return `${page}#${code}`;
   const url = new URL(page);
   url.searchParams.set('token', code);
@@ -25,29 +31,31 @@ function addressOf({ page, code, isInQuery = false }: NonNullable<Letter['link']
 
 type RenderedMail = { readonly subject: string; readonly text: string; readonly html: string };
 
-/** For readers whose mail program does not open the link. */
-const PASTE: Readonly<Record<LanguageTag, (page: string, code: Html) => Html>> = {
-  en: (page, code) => html`Or paste this code at ${page}:<br>${code}`,
-  de: (page, code) => html`Oder fügen Sie diesen Code auf ${page} ein:<br>${code}`,
+/** For readers who cannot open the link where they read the mail. */
+const TYPE: Readonly<Record<LanguageTag, (place: string) => string>> = {
+  en: (place) => `Or open ${place} and enter this code:`,
+  de: (place) => `Oder öffnen Sie ${place}, und geben Sie diesen Code ein:`,
 };
 
-/** Renders a mail as plain text and as simple HTML without images, external styles or tracking. */
-export function renderMail({ subject, paragraphs, link }: Letter, language: LanguageTag = 'en'): RenderedMail {
-  const url = link && addressOf(link);
-  const text = [...paragraphs, ...(link ? [`${link.label}:\n${url}`] : [])].join('\n\n');
-  const lines = [
-    ...paragraphs.map((paragraph) => html`<p>${paragraph}</p>\n`),
-    ...(link && url
-      ? [
-          html`<p><a href="${url}">${link.label}</a></p>\n`,
-          html`<p>${PASTE[language](link.page, html`<code>${link.code}</code>`)}</p>\n`,
-        ]
-      : []),
+/** The page without the query of an application: short enough to type. */
+const placeOf = ({ page }: Link): string => page.split('?', 1)[0] as string;
+
+/** Renders a mail as plain text and as HTML without images, external styles or tracking. */
+export function renderMail(
+  { subject, paragraphs, link }: Letter,
+  language: LanguageTag = 'en',
+  brand: Brand = DEFAULT_BRAND,
+): RenderedMail {
+  const typing = link?.typed && { how: TYPE[language](placeOf(link)), code: shownUserCode(link.typed) };
+  const text = [
+    ...paragraphs,
+    ...(link ? [`${link.label}:\n${addressOf(link)}`] : []),
+    ...(typing ? [`${typing.how}\n${typing.code}`] : []),
+  ].join('\n\n');
+  const body = [
+    ...paragraphs.map(mailText),
+    ...(link ? [mailButton(link.label, addressOf(link), brand)] : []),
+    ...(typing ? [mailText(typing.how), mailCode(typing.code)] : []),
   ];
-  return {
-    subject,
-    text: `${text}\n`,
-    html: html`<!doctype html><html lang="${language}"><head><meta charset="utf-8"><title>${subject}</title></head><body>\n${lines}</body></html>\n`
-      .text,
-  };
+  return { subject, text: `${text}\n`, html: mailDocument({ subject, language, brand, body }) };
 }

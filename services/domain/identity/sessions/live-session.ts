@@ -26,7 +26,18 @@ export type AuthSession = {
   /** How the user authenticated (RFC 8176) and its assurance level. */
   readonly amr: readonly string[];
   readonly acr: string;
+  /** When the user signed in again in this session; null or absent: at `createdAt`. */
+  readonly authenticatedAt?: Date | null;
 };
+
+/** The last sign-in in a session. */
+export const lastSignInOf = ({ createdAt, authenticatedAt }: AuthSession): Date => authenticatedAt ?? createdAt;
+
+/** The same as `auth_time`, in Unix seconds. */
+export const authTimeOf = (session: AuthSession): number => Math.floor(lastSignInOf(session).getTime() / 1_000);
+
+/** A session whose user has signed in again: it goes on, and the cookie with `token` is replaced. */
+export type RenewedSession = Pick<AuthSession, 'id' | 'token'>;
 
 /** A user and their live session, as Better Auth returns them. */
 export type LiveSession = { readonly user: AuthUser; readonly session: AuthSession };

@@ -48,13 +48,13 @@ async function atTheLimit() {
   }
   return { userId, signIns };
 }
-type Arrival = { readonly replaced?: LiveSession; readonly openedId?: string; readonly limit?: number };
-const arrive = (userId: string, { limit = LIMIT, replaced, ...arrival }: Arrival = {}): Promise<void> =>
+type Arrival = { readonly former?: LiveSession; readonly limit?: number };
+const arrive = (userId: string, { limit = LIMIT, former }: Arrival = {}) =>
   harness.deps.transact(async (tx) => {
     await setAuditContext(tx, testCaller, 'sign_in');
     await lockUser(tx, userId);
     const ports = { ...harness.deps, sessionsPerAccount: limit };
-    await makeRoom(tx, ports, { userId, replaced: replaced ?? null, reason: 'sign_in', ...arrival }, testCaller);
+    return makeRoom(tx, ports, { userId, former: former ?? null, reason: 'sign_in' }, testCaller);
   });
 
 describe('an account at the session limit', () => {
@@ -75,30 +75,30 @@ describe('an account at the session limit', () => {
     expect(await findByCookie(harness.deps, middle?.cookie)).toBeNull();
   });
 
-  test('loses only the browser’s own session when that browser signs in again', async () => {
+  test('loses no session when one of its browsers signs in again: its session is renewed', async () => {
     const { userId, signIns } = await atTheLimit();
-    const [oldest, middle, newest] = signIns;
-    await arrive(userId, { replaced: await live(newest) });
-    expect(await sessionsOf(userId)).toEqual(sorted([oldest, middle]));
-    expect(await endingsOf(userId)).toEqual([{ id: newest?.sessionId, reason: 'sign_in' }]);
+    const former = await live(signIns[2]);
+    const { id, token } = former.session;
+    expect(await arrive(userId, { former })).toEqual({ id, token });
+    expect(await sessionsOf(userId)).toEqual(sorted(signIns));
+    expect(await endingsOf(userId)).toEqual([]);
   });
 
-  test('above the limit loses the browser’s own session and the excess, each for its own reason', async () => {
+  test('above the limit loses the excess and keeps the renewed session, even if it was unused for longest', async () => {
     const { userId, signIns } = await atTheLimit();
     const [oldest, middle, newest] = signIns;
-    await arrive(userId, { replaced: await live(newest), limit: 2 });
-    expect(await sessionsOf(userId)).toEqual(sorted([middle]));
-    expect(await endingsOf(userId)).toEqual([
-      { id: oldest?.sessionId, reason: 'session_limit' },
-      { id: newest?.sessionId, reason: 'sign_in' },
-    ]);
-  });
-
-  test('keeps the new session even if its time looks old', async () => {
-    const { userId, signIns } = await atTheLimit();
-    const [oldest, , newest] = signIns;
-    await arrive(userId, { openedId: oldest?.sessionId as string, limit: 2 });
+    const former = await live(oldest);
+    expect(await arrive(userId, { former, limit: 2 })).toMatchObject({ id: oldest?.sessionId });
     expect(await sessionsOf(userId)).toEqual(sorted([oldest, newest]));
+    expect(await endingsOf(userId)).toEqual([{ id: middle?.sessionId, reason: 'session_limit' }]);
+  });
+
+  test('loses the session unused for longest, and the other user whose browser it takes over loses that session', async () => {
+    const [one, other] = [await atTheLimit(), await atTheLimit()];
+    const former = await live(other.signIns[2]);
+    expect(await arrive(one.userId, { former })).toBeNull();
+    expect(await endingsOf(one.userId)).toEqual([{ id: one.signIns[0]?.sessionId, reason: 'session_limit' }]);
+    expect(await endingsOf(other.userId)).toEqual([{ id: former.session.id, reason: 'sign_in' }]);
   });
 
   test('loses no session if one has expired, or without a limit', async () => {
@@ -116,7 +116,7 @@ describe('an account at the session limit', () => {
     const signIn = () =>
       harness.deps.auth.transact(async (tx) => {
         await lockUser(tx, userId);
-        await makeRoom(tx, harness.deps, { userId, replaced: null, reason: 'sign_in' }, testCaller);
+        await makeRoom(tx, harness.deps, { userId, former: null, reason: 'sign_in' }, testCaller);
         return harness.deps.auth.openSession({ userId, assurance: UNNAMED }, testCaller.request);
       });
     const opened = await Promise.all([signIn(), signIn()]);

@@ -2,7 +2,8 @@ import { sessionsEnded } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { type EndSessionPorts, endSessionIn } from './end-session.ts';
-import type { LiveSession } from './live-session.ts';
+import { holdForRenewal } from './hold-for-renewal.ts';
+import type { LiveSession, RenewedSession } from './live-session.ts';
 import { deleteSessions, lockSessions, readOldestUsed } from './sessions.store.ts';
 
 export type HasSessionLimit = {
@@ -15,30 +16,28 @@ const AT_ONCE = 100;
 
 type Arrival = {
   readonly userId: string;
-  /** The session of the browser that signs in; it ends when the new one begins. */
-  readonly replaced: LiveSession | null;
-  /** The new session, if it is already open. */
-  readonly openedId?: string;
+  /** The session of the browser that signs in. */
+  readonly former: LiveSession | null;
   /** Reason of the sign-in; the audit context gets it back after the sessions have ended. */
   readonly reason: string;
 };
 
 /**
- * Ends the sessions that a new one replaces, with their token families and tokens: the browser's previous session and,
- * if the account has reached its limit, the sessions unused for longest. The caller has authenticated the user, because
- * a refused sign-in must end no session, and has locked the user, so that concurrent sign-ins see each other's
- * sessions.
+ * Returns the session that a sign-in renews, locked: that of its browser, if it is the same user's and no sign-out was
+ * faster; otherwise null, for a new session. Ends the sessions that must go, with their token families and tokens:
+ * another user's in this browser and, if the account has reached its limit, those unused for longest. The caller has
+ * identified the user, rolls back a refused sign-in, which must end no session, and has locked the user, so that
+ * concurrent sign-ins see each other's sessions.
  */
 export async function makeRoom(
   tx: Tx,
   ports: EndSessionPorts & HasSessionLimit,
-  { userId, replaced, openedId, reason }: Arrival,
+  { userId, former, reason }: Arrival,
   caller: Caller,
-): Promise<void> {
-  const own = replaced === null ? [] : [replaced.session.id];
+): Promise<RenewedSession | null> {
+  const own = former === null ? [] : [former.session.id];
   const limit = ports.sessionsPerAccount;
-  const except = openedId === undefined ? own : [...own, openedId];
-  const over = limit === 0 ? [] : await readOldestUsed(tx, userId, { except, kept: limit - 1, atOnce: AT_ONCE });
+  const over = limit === 0 ? [] : await readOldestUsed(tx, userId, { except: own, kept: limit - 1, atOnce: AT_ONCE });
   if (over.length > 0) {
     await lockSessions(tx, [...over, ...own]);
     await setAuditContext(tx, caller, 'session_limit');
@@ -50,5 +49,9 @@ export async function makeRoom(
     });
     await setAuditContext(tx, caller, reason);
   }
-  for (const sessionId of own) await endSessionIn(tx, ports, sessionId);
+  if (former === null) return null;
+  const { id, token } = former.session;
+  if (former.user.id === userId) return holdForRenewal(tx, ports, { id, userId, token });
+  await endSessionIn(tx, ports, id);
+  return null;
 }

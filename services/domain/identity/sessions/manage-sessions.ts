@@ -1,7 +1,8 @@
 import { sessionsEnded } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { ownerAsking, ownOrUnknown } from '#services/domain/authority/own-account.ts';
+import { accountRead } from '#services/domain/authority/own-scopes.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { ownerAsking, ownOrUnknown } from '#services/domain/shared/ownership.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import { familiesOfSessions, type LiveFamily } from '#services/domain/tokens/refresh/list-families.ts';
 import { lockUser } from '../accounts/accounts.store.ts';
@@ -61,15 +62,15 @@ export async function listSessions(
 }
 
 /**
- * Lists the caller's sessions; `current` is the id of the session that sent the request. Throws `permission_missing`
- * (403) if the caller is not a user.
+ * Lists the caller's sessions; `current` is the id of the session that sent the request, or that its token came from.
+ * Throws `permission_missing` (403) for callers that do not read the account.
  */
 export async function listOwnSessions(
   ports: ListPorts,
   input: PageInput,
   caller: Caller,
 ): Promise<Page<LiveSessionView & { readonly current: boolean }>> {
-  const { userId, sessionId } = ownerAsking(caller);
+  const { userId, sessionId } = accountRead(caller, 'own.sessions');
   const { items, next } = await listSessions(ports, { ...input, userId });
   return { items: items.map((session) => ({ ...session, current: session.id === sessionId })), next };
 }

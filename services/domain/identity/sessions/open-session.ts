@@ -1,6 +1,6 @@
 import { tokensIssued } from '#observability/metrics/tokens.ts';
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
-import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken } from '#services/domain/tokens/access-token.ts';
@@ -12,7 +12,7 @@ import { required } from '../better-auth/handover.ts';
 import type { SignInView } from '../contract.ts';
 import { liveSessionView } from '../views.ts';
 import { csrfSetCookie, type HasCsrf } from './csrf.ts';
-import type { LiveSession, OpenedSession } from './live-session.ts';
+import { authTimeOf, type LiveSession, lastSignInOf, type OpenedSession } from './live-session.ts';
 
 export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &
   HasAccess &
@@ -33,9 +33,7 @@ export type SignInAnswer = {
   readonly hasTotp: boolean;
 };
 
-const unixSeconds = (date: Date): number => Math.floor(date.getTime() / 1_000);
-
-/** Creates the token family of a session, in the transaction that creates the session. */
+/** Creates the token family of a session, in the transaction that opens or renews the session. */
 export async function createSessionFamily(
   tx: Tx,
   ports: SessionTokenPorts,
@@ -50,7 +48,7 @@ export async function createSessionFamily(
     isClientBound: false,
     scope: required(ports.access.client(FIRST_PARTY_CLIENT_ID)).scopes.join(' '),
     audience: ports.tokenSettings.audience,
-    authTime: unixSeconds(session.createdAt),
+    authTime: authTimeOf(session),
   };
   const family = await createFamily(tx, ports, begun, caller);
   await ports.access.atLeast(family.accessVersion, tx);
@@ -68,7 +66,7 @@ export type SignInDraft = Pick<SessionWithFamily, 'claims' | 'family'> & {
 
 export function draftSignIn(ports: HasCsrf, signedIn: SessionWithFamily): SignInDraft {
   const { session, family, claims } = signedIn;
-  const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - session.createdAt.getTime()) / 1_000));
+  const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - lastSignInOf(session).getTime()) / 1_000));
   return {
     claims,
     family: { refreshToken: family.refreshToken, refreshExpiresInSeconds: family.refreshExpiresInSeconds },
@@ -117,7 +115,7 @@ export const sessionCallerOf = (
   by: 'session',
   tokenId: null,
   familyId: null,
-  authTime: unixSeconds(session.createdAt),
+  authTime: authTimeOf(session),
   acr: session.acr,
   request: caller.request,
 });

@@ -31,7 +31,7 @@ const cacheOf = ({ through = redis, incarnation = 'one', isTrusted = true }: Mad
   );
 /** The raw value in Redis. */
 const keyOf = (name: string): string => `auth:{${createHash('sha256').update(name).digest('base64url')}}`;
-const session = JSON.stringify({ session: { id: 's' }, user: { id: 'u', tokenEpoch: 0 } });
+const session = JSON.stringify({ session: { id: 's', token: 't' }, user: { id: 'u', tokenEpoch: 0 } });
 
 test('trusts a cached session for five minutes by our clock, whatever Redis says', async () => {
   const cache = cacheOf();
@@ -63,9 +63,11 @@ test('treats as a miss: an untrusted session, a session of a database restored s
   expect(await cacheOf({ incarnation: 'two' }).get('of-now')).toBeNull();
   expect(await cacheOf().get('of-now')).toBe(session);
   for (const [name, user] of Object.entries({ none: null, strange: { id: 'u', tokenEpoch: 'x' } })) {
-    await cacheOf().set(name, JSON.stringify({ session: { id: 's' }, user }), 60);
+    await cacheOf().set(name, JSON.stringify({ session: { id: 's', token: 't' }, user }), 60);
     expect(await cacheOf().get(name), name).toBeNull();
   }
+  await cacheOf().set('without-token', JSON.stringify({ session: { id: 's' }, user: { id: 'u', tokenEpoch: 0 } }), 60);
+  expect(await cacheOf().get('without-token')).toBeNull();
 });
 
 test('counts each look-up as a hit or a miss', async () => {

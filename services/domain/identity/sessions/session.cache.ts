@@ -21,7 +21,7 @@ export type SessionCache = SecondaryStorage & {
 };
 
 export type CachedSession = {
-  readonly session: { readonly id: string };
+  readonly session: { readonly id: string; readonly token: string };
   readonly user: { readonly id: string; readonly tokenEpoch: number };
 };
 
@@ -40,7 +40,12 @@ const redisKey = (key: string): string => `auth:{${createHash('sha256').update(k
 
 const isSession = (value: unknown): value is CachedSession => {
   const { session, user } = (value ?? {}) as Partial<CachedSession>;
-  return typeof session?.id === 'string' && typeof user?.id === 'string' && Number.isInteger(user.tokenEpoch);
+  return (
+    typeof session?.id === 'string' &&
+    typeof session.token === 'string' &&
+    typeof user?.id === 'string' &&
+    Number.isInteger(user.tokenEpoch)
+  );
 };
 
 /**

@@ -1,4 +1,4 @@
-import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import type { HasAuth } from '../better-auth/auth.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';

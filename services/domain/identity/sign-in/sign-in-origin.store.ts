@@ -5,14 +5,14 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 export type Elsewhere = { readonly sessionId: string; readonly ip: string | null; readonly agent: string | null };
 
 /**
- * Index: sessions_user_id. A session keeps the IP address and time of its sign-in, so only recent sign-ins are
+ * Index: sessions_user_id. A session keeps the IP address and time of its last sign-in, so only recent sign-ins are
  * compared: a phone that signed in on the road last week and is at home now is not in another place.
  */
 const elsewhereRead = defineStatement(
   'loginElsewhereRead',
   `SELECT s.id AS "sessionId", s."ipAddress" AS ip, s."userAgent" AS agent
    FROM sessions s
-   WHERE s."userId" = $1 AND s.id <> $2 AND s."createdAt" > clock_timestamp() - make_interval(secs => $3)
+   WHERE s."userId" = $1 AND s.id <> $2 AND coalesce(s."authenticatedAt", s."createdAt") > clock_timestamp() - make_interval(secs => $3)
    ORDER BY s.id LIMIT 20`,
 );
 

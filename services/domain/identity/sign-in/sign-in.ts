@@ -41,14 +41,14 @@ export type SignInPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
 export type SignInInput = {
   readonly email: string;
   readonly password: string;
-  /** The Cookie header: the session it carries ends when the new one begins (session fixation). */
+  /** The Cookie header: its session is renewed, with a new cookie (session fixation), or ends if it is another user's. */
   readonly cookie?: string | undefined;
   /** Aborted when the client disconnects, to free its place in the hashing queue. */
   readonly signal?: AbortSignal;
 };
 
 /**
- * Exchanges e-mail and password for a new session and its token pair.
+ * Exchanges e-mail and password for a new or renewed session and its token pair.
  * @throws secondFactorRequired (401 with a challenge: no session was opened), loginRefused (401, the same for an
  *   unknown or disabled account and a wrong password), emailUnverified (403), loginLocked (429), hashingBusy,
  *   storeUnavailable (503)
@@ -83,6 +83,8 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
   const credential = await findCredential(ports.sql, email);
   const devicesSince = credential?.devicesSince;
   const admitted = await admitSignIn(ports, { email, cookie: input.cookie, devicesSince }, caller);
+  // Before the password is hashed: if the form was sent twice, the cookie is replaced meanwhile.
+  const former = await findByCookie(ports, input.cookie);
   const verified = await verifyPassword(
     ports,
     input,
@@ -97,7 +99,6 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
   if (ports.verificationRequired && !credential?.isVerified)
     return refuseUnverified(ports.sql, { ...admitted, userId: verified.userId }, caller);
   const actor = userCaller(verified.userId, caller);
-  const replaced = await findByCookie(ports, input.cookie);
   const signedIn = await ports.auth
     .transact(async (tx) => {
       await setAuditContext(tx, actor, 'sign_in');
@@ -116,9 +117,9 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
         await forgiveSignIn(tx, admitted);
         return asked;
       }
-      await makeRoom(tx, ports, { userId: verified.userId, replaced, reason: 'sign_in' }, actor);
+      const renews = await makeRoom(tx, ports, { userId: verified.userId, former, reason: 'sign_in' }, actor);
       const { suspectNetwork } = await forgiveSignIn(tx, admitted);
-      const session = { userId: verified.userId, assurance: PASSWORD_ALONE };
+      const session = { userId: verified.userId, assurance: PASSWORD_ALONE, renews };
       const opened = await ports.auth.openSession(session, caller.request);
       await recordEvent(tx, actor, userLogin, {
         outcome: 'ok',

@@ -1,4 +1,5 @@
 import { sessionsEnded } from '#observability/metrics/identity.ts';
+import { userOf } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
@@ -14,9 +15,10 @@ export async function signOut(
   _input: unknown,
   caller: Caller,
 ): Promise<{ readonly success: true }> {
-  if (caller.kind !== 'user' || caller.sessionId === null) throw unauthenticated();
+  const sessionId = userOf(caller)?.sessionId ?? null;
+  if (sessionId === null) throw unauthenticated();
   try {
-    await endSession(ports, { sessionId: caller.sessionId, reason: 'sign_out' }, caller);
+    await endSession(ports, { sessionId, reason: 'sign_out' }, caller);
   } catch (err) {
     sessionsEnded.add(1, { outcome: 'unavailable' });
     throw err;

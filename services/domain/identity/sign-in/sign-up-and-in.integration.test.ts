@@ -134,18 +134,20 @@ describe('signing up', () => {
 });
 
 describe('signing in', () => {
-  test('opens a new session and ends the one the request carried, with its tokens', async () => {
+  test('renews the session that the request carried: a new cookie, and the former one is refused', async () => {
     const person = newPerson();
     const first = await signUp(harness, person);
     const second = await signIn(harness, person, { cookie: first.cookie });
     expect(second.status).toBe(200);
-    expect(second.body.session.id).not.toBe(first.body.session.id);
+    expect(second.body.session.id).toBe(first.body.session.id);
     expect(sessionTokenOf(second.cookie)).not.toBe(sessionTokenOf(first.cookie));
     expect((await readSession(harness, first.cookie)).status).toBe(401);
     expect((await readSession(harness, second.cookie)).status).toBe(200);
-    expect(await rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [first.body.session.id])).toEqual([
-      { revoke_reason: 'sign_in' },
-    ]);
+    expect(
+      await rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1 ORDER BY created_at', [
+        first.body.session.id,
+      ]),
+    ).toEqual([{ revoke_reason: 'superseded' }, { revoke_reason: null }]);
   });
 
   test('answers a wrong or unhashable password, an unknown account and a disabled account the same', async () => {

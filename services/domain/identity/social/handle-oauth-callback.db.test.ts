@@ -70,12 +70,13 @@ describe('signing in with a code from a provider', () => {
     });
   });
 
-  test('from a signed-in browser ends its previous session, and the browser is a known device', async () => {
+  test('from a signed-in browser renews its session, and the browser is a known device', async () => {
     const profile = account();
     const first = await signIn(profile);
     const cookie = first.setCookie.map((line) => line.split(';', 1)[0]).join('; ');
     const second = await signIn(profile, { cookie });
     expect(second.result).toMatchObject({ isNewUser: false, user: { id: idIn(first) } });
+    expect(second.result?.session.id).toBe(first.result?.session.id);
     expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [idIn(first)])).toEqual([
       { id: second.result?.session.id },
     ]);
@@ -162,11 +163,11 @@ test('an unavailable provider is not answered as a refused sign-in, and writes n
   const settings = { leaving: { issuer, clientId, clientSecret, allowPrivateAddresses: true } };
   const at = { ...ports, socialProviders: createSocialProviders(settings, OWN) };
   const begun = await startSocialSignIn(at, { provider: 'leaving' }, caller);
-  const { state = '', code } = Object.fromEntries((await leaving.signIn(begun.url, account())).searchParams);
+  const { state = '', code, iss } = Object.fromEntries((await leaving.signIn(begun.url, account())).searchParams);
   await leaving.close();
   const before = await loginEvents();
-  const cookie = begun.setCookie[0]?.split(';', 1)[0];
-  await expect(handleOAuthCallback(at, { provider: 'leaving', state, code, cookie }, caller)).rejects.toMatchObject({
+  const input = { provider: 'leaving', state, code, issuer: iss, cookie: begun.setCookie[0]?.split(';', 1)[0] };
+  await expect(handleOAuthCallback(at, input, caller)).rejects.toMatchObject({
     code: 'social_provider_unavailable',
     options: { retryAfterSeconds: 5 },
   });

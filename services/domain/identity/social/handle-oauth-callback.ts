@@ -116,7 +116,7 @@ async function signIn(
   { attempt, profile }: Redeemed,
   caller: Caller,
 ): Promise<CallbackAnswer> {
-  const replaced = await findByCookie(ports, cookie);
+  const former = await findByCookie(ports, cookie);
   const detail = { factor: 'social', provider };
   const attempted = ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'social_sign_in');
@@ -126,8 +126,8 @@ async function signIn(
     const refused = await askSecondFactor(tx, ports, { userId, amr: [], detail }, person);
     if (refused) return { userId, refused };
     if (await isClosedTo(tx, ports, { userId, cookie })) throw new ClosedAccountError(userId);
-    await makeRoom(tx, ports, { userId, replaced, reason: 'social_sign_in' }, caller);
-    const opened = await ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
+    const renews = await makeRoom(tx, ports, { userId, former, reason: 'social_sign_in' }, caller);
+    const opened = await ports.auth.openSession({ userId, assurance: UNNAMED, renews }, caller.request);
     if (opened.user.disabledAt !== null) throw loginRefused();
     // A new account offers an attacker nothing to take over.
     const sighting = isNewUser

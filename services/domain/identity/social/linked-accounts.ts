@@ -1,7 +1,7 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { lockOwnSession } from '../accounts/lock-own-session.ts';
-import { ownAccount } from '../accounts/own-account.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import {
   deleteAccount,

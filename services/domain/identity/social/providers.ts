@@ -25,7 +25,8 @@ type SocialProvider = {
   /** The address to redirect the browser to. Throws `social_provider_unavailable` (503). */
   authorizationUrl(request: Proof & { readonly state: string }): Promise<string>;
   /**
-   * Exchanges a code and reads its user. `issuer` is RFC 9207's `iss`, if the answer had one. Throws
+   * Exchanges a code and reads its user. `issuer` is RFC 9207's `iss`, if the answer had one: a provider that
+   * promises it must send it. Throws
    * `social_sign_in_refused` (400) for an invalid code, ID token or issuer, `social_provider_unavailable` (503).
    */
   redeem(answer: Proof & { readonly code: string; readonly issuer?: string | undefined }): Promise<Profile>;
@@ -91,6 +92,9 @@ function knownProvider(name: string, { clientId, clientSecret, options }: Provid
   return (known as unknown as Known)[name]?.({ ...options, clientId, clientSecret }) as OAuthProvider;
 }
 
+/** `namesIssuer`: whether each of its answers has RFC 9207's `iss`. */
+type Found = { readonly provider: OAuthProvider; readonly namesIssuer: boolean };
+
 /** OpenID providers built into Better Auth whose ID token contains the nonce of the request. */
 const NAMES_NONCE = new Set(['google']);
 
@@ -98,24 +102,24 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
   const { issuer, scopes = [], allowPrivateAddresses: allowsPrivate = false } = settings;
   if (name === 'credential' || (issuer === undefined && !Object.hasOwn(known, name)))
     throw new Error(`${name} is not a known provider; set its issuer`);
-  let found: Promise<OAuthProvider> | undefined;
+  let found: Promise<Found> | undefined;
 
-  async function load(): Promise<OAuthProvider> {
-    if (issuer === undefined) return knownProvider(name, settings);
+  async function load(): Promise<Found> {
+    if (issuer === undefined) return { provider: knownProvider(name, settings), namesIssuer: false };
     const provider = await discover(name, { ...settings, issuer });
     if (provider?.issuer !== issuer) throw new Error(`${name} publishes another issuer than ${issuer}`);
-    return provider;
+    return { provider, namesIssuer: await saysThatItNamesItself(issuer) };
   }
 
   /** An error between us and the provider is neither our defect nor the user's fault. */
-  const asking = <T>(work: (provider: OAuthProvider) => Promise<T>): Promise<T> =>
+  const asking = <T>(work: (provider: OAuthProvider, namesIssuer: boolean) => Promise<T>): Promise<T> =>
     guardingFetch({ allowsPrivate }, async () => {
       found ??= load();
-      const provider = await found.catch((err: unknown) => {
+      const { provider, namesIssuer } = await found.catch((err: unknown) => {
         found = undefined;
         throw socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
       });
-      return work(provider);
+      return work(provider, namesIssuer);
     });
 
   return {
@@ -132,9 +136,11 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
         return url.toString();
       }),
     redeem: (answer) =>
-      asking(async (provider) => {
-        if (answer.issuer !== undefined && provider.issuer !== undefined && answer.issuer !== provider.issuer)
-          throw socialSignInRefused();
+      asking(async (provider, namesIssuer) => {
+        const isOther =
+          answer.issuer !== undefined && provider.issuer !== undefined && answer.issuer !== provider.issuer;
+        // RFC 9207 §2.4: an attacker could leave out the `iss` of another provider.
+        if (isOther || (namesIssuer && answer.issuer === undefined)) throw socialSignInRefused();
         const { code, codeVerifier, nonce } = answer;
         const exchanged = await provider
           .validateAuthorizationCode({ code, codeVerifier, redirectURI })
@@ -188,6 +194,17 @@ function refusalOf(err: unknown): Error {
 const ignore = (): void => {};
 const silent = { error: ignore, warn: ignore, info: ignore, debug: ignore };
 
+const discoveryUrlOf = (issuer: string): string => `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+
+/** Whether its metadata promise RFC 9207's `iss` (§3); Better Auth does not pass this on. */
+async function saysThatItNamesItself(issuer: string): Promise<boolean> {
+  const metadata: unknown = await (await fetch(discoveryUrlOf(issuer))).json();
+  return (
+    (metadata as { authorization_response_iss_parameter_supported?: unknown } | null)
+      ?.authorization_response_iss_parameter_supported === true
+  );
+}
+
 /** OpenID Connect Discovery by Better Auth's plugin; undefined if the provider did not answer. */
 async function discover(
   name: string,
@@ -197,7 +214,7 @@ async function discover(
     config: [
       {
         providerId: name,
-        discoveryUrl: `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+        discoveryUrl: discoveryUrlOf(issuer),
         clientId,
         ...(clientSecret === undefined ? { tokenEndpointAuth: { method: 'none' as const } } : { clientSecret }),
         scopes: ['openid', 'email', 'profile'],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
+  directoryStale,
   originRefused,
   permissionMissing,
   requestInvalid,
@@ -70,7 +71,7 @@ export const linkSocialEndpoint = defineEndpoint({
   path: '/api/auth/link-social',
   operation: 'linkSocial',
   summary: 'Start linking an account at another provider and get the address to redirect the browser to',
-  auth: { accepts: ['session'], stepUp: true },
+  auth: { accepts: ['session'], for: 'person', subject: 'own', stepUp: true },
   errors: [...startErrors, unauthenticated, permissionMissing, stepUpRequired],
 });
 
@@ -110,6 +111,7 @@ export const socialCallbackEndpoint = defineEndpoint({
     socialAccountTaken,
     socialProviderUnavailable,
     storeUnavailable,
+    directoryStale,
   ],
 });
 
@@ -135,7 +137,7 @@ export const listAccountsEndpoint = defineEndpoint({
   operation: 'listLinkedAccounts',
   summary: 'List the caller’s sign-in methods except passkeys; `credential` is the password',
   tag: TAG,
-  auth: { accepts: ['session', 'bearer'] },
+  auth: { accepts: ['session', 'bearer'], for: 'person', subject: 'own' },
   responses: {
     200: z.array(
       z.object({
@@ -158,7 +160,7 @@ export const unlinkAccountEndpoint = defineEndpoint({
   operation: 'unlinkAccount',
   summary: 'Unlink an account at another provider',
   tag: TAG,
-  auth: { accepts: ['session', 'bearer'], stepUp: true },
+  auth: { accepts: ['session', 'bearer'], for: 'person', subject: 'own', stepUp: true },
   body: z.union([
     z.strictObject({ providerId: provider, accountId: z.string().max(255).optional() }),
     // Better Auth's client sends the `id` of the list as `accountId`.

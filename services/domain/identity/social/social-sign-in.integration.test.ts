@@ -173,6 +173,25 @@ describe('mismatched callbacks', () => {
     );
   });
 
+  test('an answer without its issuer, or with a parameter twice, is refused: RFC 9207 is not optional for this provider', async () => {
+    const bend: ((answer: URLSearchParams, stolen: URLSearchParams) => void)[] = [
+      (answer) => answer.delete('iss'),
+      (answer) => answer.set('iss', ''),
+      (answer) => answer.append('iss', 'https://evil.example'),
+      (answer, stolen) => answer.append('code', stolen.get('code') ?? ''),
+      (answer, stolen) => answer.append('state', stolen.get('state') ?? ''),
+    ];
+    for (const change of bend) {
+      const [begun, theirs] = [await harness.begin(), await harness.begin()];
+      const url = new URL(await harness.comeBack(begun, providerAccount()), harness.copy.url);
+      const stolen = new URL(await harness.comeBack(theirs, providerAccount()), harness.copy.url);
+      change(url.searchParams, stolen.searchParams);
+      const answer = await harness.ask('GET', url.pathname + url.search, { cookie: begun.cookie });
+      expect([change.toString(), answer.status]).toEqual([change.toString(), 400]);
+      expect(answer.headers.getSetCookie()).toEqual([]);
+    }
+  });
+
   test('PKCE and nonce: a code of another attempt, and an ID token for another nonce, are refused', async () => {
     const [mine, theirs] = [await harness.begin(), await harness.begin()];
     const stolen = new URL(await harness.comeBack(theirs, providerAccount()), harness.copy.url).searchParams.get(

@@ -1,7 +1,7 @@
-import { assertHolds } from '#services/domain/access/assert-holds.ts';
 import { rightsOf } from '#services/domain/access/role-rights.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { EndRule } from '#services/domain/audit/end-rule-shapes.ts';
+import { assertHolds } from '#services/domain/authority/permissions.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { userUnknown } from '#services/domain/tokens/errors.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';

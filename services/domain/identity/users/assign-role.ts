@@ -1,14 +1,16 @@
 import { heldToGrant } from '#services/domain/access/application-rights.ts';
-import { assertHolds } from '#services/domain/access/assert-holds.ts';
+import { roleSelfGrant } from '#services/domain/access/errors.ts';
 import { lockRoleForGrant, rightsToGrant } from '#services/domain/access/role-rights.ts';
+import { assertHolds } from '#services/domain/authority/permissions.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import type { AccountDetailView } from '../admin-contract.ts';
 import { actOnUser, assertStays, type UserAct, type UserPorts } from './act-on-user.ts';
 import { showUser } from './read-users.ts';
-import { addUserRole, readSessionTokens, removeUserRole } from './users.store.ts';
+import { addUserRole, isOwnSignOffRole, readSessionTokens, removeUserRole } from './users.store.ts';
 
 /**
- * Grants a role whose rights the caller has; the next token carries it. Throws `role_unknown` (404), and the errors of
+ * Grants a role whose rights the caller has; the next token carries it. Throws `role_self_grant` (403) for a role of
+ * sign-off that the caller, or a client that the caller controls, would get, `role_unknown` (404), and the errors of
  * `actOnUser`.
  */
 export async function grantRole(
@@ -22,6 +24,7 @@ export async function grantRole(
     caller,
     async (tx, user) => {
       assertHolds(caller, await rightsToGrant(tx, [input.role]));
+      if (await isOwnSignOffRole(tx, user.id, input.role)) throw roleSelfGrant();
       await addUserRole(tx, user.id, input.role);
     },
     (tx) => lockRoleForGrant(tx, input.role),

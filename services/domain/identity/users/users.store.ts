@@ -79,6 +79,21 @@ const userRead = defineStatement(
      ${placeTime('u."lastLoginAt"')} AS "lastLoginAt", ${placeTime('u."passwordChangedAt"')} AS "passwordChangedAt"
    FROM users u WHERE u.id = $1`,
 );
+/** Indexes: the primary key of users, those of the user in the other tables. The credential is the password. */
+const userSignInFacts = defineStatement(
+  'userSignInFacts',
+  `SELECT EXISTS (SELECT FROM accounts a WHERE a."userId" = u.id AND a."providerId" = 'credential' AND a.password IS NOT NULL)
+       AS "hasPassword",
+     ARRAY(SELECT DISTINCT a."providerId" FROM accounts a WHERE a."userId" = u.id AND a."providerId" <> 'credential' ORDER BY 1)
+       AS providers,
+     i.id IS NOT NULL AS "isInvited", ${placeTime('i.expires_at')} AS "invitedUntil",
+     coalesce(i.expires_at <= now(), false) AS "isInvitationExpired",
+     CASE WHEN t."lockedUntil" > now() THEN ${placeTime('t."lockedUntil"')} END AS "totpLockedUntil",
+     coalesce(t."failedVerificationCount" >= $2, false) AS "isTotpSpent"
+   FROM users u LEFT JOIN two_factors t ON t."userId" = u.id
+     LEFT JOIN LATERAL (SELECT id, expires_at FROM invitations WHERE user_id = u.id LIMIT 1) i ON true
+   WHERE u.id = $1`,
+);
 /** The first lock of acts that may remove the last administrator: they run one after another. */
 const adminRoleLock = defineStatement('adminRoleLock', `SELECT name FROM roles WHERE name = 'admin' FOR UPDATE`);
 const userLock = defineStatement('managedUserLock', `SELECT ${COLUMNS} FROM users u WHERE u.id = $1 FOR NO KEY UPDATE`);
@@ -101,6 +116,8 @@ const userRoleInsert = defineStatement(
   'userRoleInsert',
   'INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING',
 );
+/** By the actor of the audit context. */
+const ownSignOffRole = defineStatement('ownSignOffRole', 'SELECT is_own_signoff_role($1, $2) AS "isOwn"');
 const userRoleDelete = defineStatement('userRoleDelete', 'DELETE FROM user_roles WHERE user_id = $1 AND role = $2');
 const userSessionTokensRead = defineStatement(
   'userSessionTokensRead',
@@ -124,6 +141,25 @@ export type UserDetailRow = UserRow & {
 export const readUser = async (sql: Sql, userId: string): Promise<UserDetailRow | undefined> =>
   (await sql.query<UserDetailRow>(userRead, [userId]))[0];
 
+/** What an account lacks or has for a sign-in, besides what `readUser` and the counters of failures say. */
+export type SignInFactsRow = {
+  readonly hasPassword: boolean;
+  readonly providers: readonly string[];
+  readonly isInvited: boolean;
+  readonly invitedUntil: string | null;
+  readonly isInvitationExpired: boolean;
+  readonly totpLockedUntil: string | null;
+  readonly isTotpSpent: boolean;
+};
+
+/** @param wrongCodesMax consecutive wrong codes that disable an authenticator app */
+export const readSignInFacts = async (
+  sql: Sql,
+  userId: string,
+  wrongCodesMax: number,
+): Promise<SignInFactsRow | undefined> =>
+  (await sql.query<SignInFactsRow>(userSignInFacts, [userId, wrongCodesMax]))[0];
+
 export const lockAdminRole = async (tx: Sql): Promise<void> => {
   await tx.query(adminRoleLock);
 };
@@ -139,6 +175,9 @@ export const enableUserRow = (tx: Sql, userId: string): Promise<unknown> => tx.q
 export const deleteUserRow = (tx: Sql, userId: string): Promise<unknown> => tx.query(userDelete, [userId]);
 export const addUserRole = (tx: Sql, userId: string, role: string): Promise<unknown> =>
   tx.query(userRoleInsert, [userId, role]);
+/** Whether the actor of the audit context, or a client of the user, grants a role of sign-off to the user. */
+export const isOwnSignOffRole = async (tx: Sql, userId: string, role: string): Promise<boolean> =>
+  (await tx.query<{ isOwn: boolean }>(ownSignOffRole, [userId, role]))[0]?.isOwn === true;
 export const removeUserRole = (tx: Sql, userId: string, role: string): Promise<unknown> =>
   tx.query(userRoleDelete, [userId, role]);
 

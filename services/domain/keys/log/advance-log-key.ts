@@ -7,6 +7,7 @@ import { destroysAt, type KeyPolicy, LOG_PURPOSE, planRotation, type RotationPla
 import { destroyPrivatePart, lockKeys, readKeysOf, setKeyRange } from '../keys.store.ts';
 import { assertVaultFits, publishKey } from '../publish-key.ts';
 import { requirePolicy } from '../rotate-signing-keys.ts';
+import { writeRotationNotes } from './rotation-notes.ts';
 
 const ROTATION_DAYS = 365;
 /** How long both keys sign, so that verifiers that pin the old key can pin the new one. */
@@ -16,8 +17,8 @@ type LogKeyPorts = Pick<Ports, 'transact' | 'sql' | 'vault'>;
 
 /**
  * Creates the audit log's next key a month before the current one's year ends, and destroys the private key of the one
- * before. Both sign until then. `onlyWhenDue` false: creates it now, unless one is already waiting.
- * Idempotent, and safe to run concurrently.
+ * before. Both sign until then, and the old key signs a note that names the new one. `onlyWhenDue` false: creates it
+ * now, unless one is already waiting. Idempotent, and safe to run concurrently.
  * @returns the kid created now, or null
  * @throws KeyMaterialError on a database no API has started on, or under another key-encryption key
  */
@@ -38,6 +39,7 @@ export function advanceLogKey(
       await assertVaultFits(tx, ports.vault);
       const plan = planRotation(await readKeysOf(tx, LOG_PURPOSE), policy, nowMs, input.onlyWhenDue);
       const made = plan.kind === 'publish' ? await publish(tx, plan, spare, { policy, nowMs, caller }) : null;
+      await writeRotationNotes(tx, ports.vault);
       await destroyOldParts(tx, nowMs, caller);
       return made;
     });

@@ -6,6 +6,7 @@ import { makeKeyPair, publicJwkOf, type SealedKey, signingKeyOf } from '../key-m
 import { type KeyPolicy, LOG_PURPOSE, openEnded, signsAtOnceFrom, stateOf } from '../key-timeline.ts';
 import { type KeyRow, readDatabaseClock, readKeysOf } from '../keys.store.ts';
 import { publishKey } from '../publish-key.ts';
+import { ownsKey } from './own-key.ts';
 
 /** The audit log's first key, where it has none. Generated before the transaction that publishes it. */
 export async function makeLogKey(ports: Pick<Ports, 'sql' | 'vault'>): Promise<SealedKey | null> {
@@ -24,7 +25,8 @@ export async function publishLogKey(
     await publishKey(tx, spare, { ...at, signsFrom: signsAtOnceFrom(present, at.nowMs) });
 }
 
-const rawPublicKey = (row: KeyRow): Buffer => Buffer.from(publicJwkOf(row).x as string, 'base64url');
+/** Raw Ed25519 point, 32 bytes. */
+export const rawPublicKey = (row: KeyRow): Buffer => Buffer.from(publicJwkOf(row).x as string, 'base64url');
 
 /**
  * The audit log's keys under the name of one log (its origin), the newest last: the keys that sign, and retired keys,
@@ -50,10 +52,12 @@ export function createLogSigner(ports: Pick<Ports, 'sql' | 'vault'>): LogSigner 
       opened = new Map(rows.map((row) => [row.kid, opened.get(row.kid) ?? signingKeyOf(ports.vault, row)]));
       return rows.map((row) => signerOf(origin, opened.get(row.kid) as KeyObject));
     },
+    ownsKey: (claim) => ownsKey(ports, claim),
   };
 }
 
-function signerOf(origin: string, key: KeyObject): NoteSigner {
+/** Signs notes under the name of one log. */
+export function signerOf(origin: string, key: KeyObject): NoteSigner {
   const { x } = createPublicKey(key).export({ format: 'jwk' });
   return {
     key: noteKey(origin, Buffer.from(x as string, 'base64url')),

@@ -51,6 +51,7 @@ beforeEach(() => {
     clock: stores.clock,
     usedAssertions: createUsedAssertions({ hotSql: stores.sql, clock: stores.clock }, true),
     tokenSettings: tokenHarness().ports.tokenSettings,
+    confirmNewest: async () => {},
     access: { client: (id: string) => clients.get(id), permissions: () => new Set(['tokens:read']) } as never,
     clientKeySets: createClientKeySets(
       { clock: { monotonic: () => monotonicMs }, allowsPrivate: false },
@@ -73,7 +74,7 @@ test('the client acts with the permissions among its client-credentials scopes',
     kind: 'client',
     clientId: 'c',
     permissions: new Set(['tokens:read']),
-    by: 'client',
+    by: 'assertion',
     isVetted: true,
     request: testCaller.request,
   });

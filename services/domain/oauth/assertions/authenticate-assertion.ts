@@ -6,13 +6,20 @@ import { ASSERTION_ALGORITHMS, FAPI_ALGORITHMS } from '#services/domain/access/c
 import { callerOfClient } from '#services/domain/access/client-caller.ts';
 import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
+import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
+import type { HasNewest } from '#services/domain/tokens/revocations/confirm-newest.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { claimsProblem, type ReadAssertion, readAssertion, verifyAssertionSignature } from './client-assertion.ts';
 import type { HasClientKeySets } from './client-key-sets.ts';
 import type { HasUsedAssertions } from './used-assertions.ts';
 
-export type AssertionPorts = Pick<Ports, 'clock'> & HasAccess & HasClientKeySets & HasUsedAssertions & HasTokenSettings;
+export type AssertionPorts = Pick<Ports, 'clock'> &
+  HasAccess &
+  HasNewest &
+  HasClientKeySets &
+  HasUsedAssertions &
+  HasTokenSettings;
 
 type Outcome = 'invalid' | 'replayed' | 'no_keys' | 'busy';
 
@@ -50,7 +57,7 @@ export async function authenticateAssertion(
   request: RequestContext,
 ): Promise<Caller> {
   const read = readAssertion(sent);
-  const client = read === null ? undefined : ports.access.client(read.clientId);
+  const client = read === null ? undefined : await newestClient(ports, read.clientId);
   if (read === null || client === undefined || client.disabled || client.authMethod !== 'private_key_jwt')
     throw refused('invalid');
   await assertSigned(ports, client, read);
@@ -66,5 +73,5 @@ export async function authenticateAssertion(
   // Last, so that a forged assertion uses up no id.
   if (!(await ports.usedAssertions.submit(used))) throw refused('replayed', 'The jti was used before.');
   clientAssertions.add(1, { outcome: 'ok' });
-  return callerOfClient(ports.access, client, request);
+  return callerOfClient(ports.access, client, 'assertion', request);
 }

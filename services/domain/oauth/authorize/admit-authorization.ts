@@ -4,9 +4,11 @@ import type { LiveSession } from '#services/domain/identity/sessions/live-sessio
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
+import type { HasNewest } from '#services/domain/tokens/revocations/confirm-newest.ts';
 import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
-import { type HintPorts, readIdTokenHint } from '../claims/id-token-hint.ts';
+import { type HintPorts, hintedUser } from '../claims/id-token-hint.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { type AuthorizeStep, answerError, answerRefusal } from './authorize-step.ts';
 import { type HasPageKeys, markedQuery, markedSince } from './page-seals.ts';
@@ -15,6 +17,7 @@ import { readAuthorizationRequest } from './pushed-requests.ts';
 export type AuthorizePorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'clock'> &
   HasAccess &
   HasAuth &
+  HasNewest &
   HasPageKeys &
   HintPorts &
   HasRevocations &
@@ -35,16 +38,6 @@ export type Admitted = {
   readonly user: BrowserCaller;
   readonly live: LiveSession;
 };
-
-/**
- * The user that the request's ID token names. Null for a token that cannot be verified: of another issuer or client, or
- * signed by a key that has been retired. Undefined if the request has none.
- */
-function hintedUser(ports: HintPorts, { client, idTokenHint }: AuthorizationRequest): string | null | undefined {
-  if (idTokenHint === undefined) return undefined;
-  const hint = readIdTokenHint(ports, idTokenHint);
-  return hint !== null && hint.clientId === client.clientId ? hint.userId : null;
-}
 
 type Asked = {
   readonly request: AuthorizationRequest;
@@ -90,6 +83,7 @@ export async function admitAuthorization(
   caller: Caller,
 ): Promise<AuthorizeStep | Admitted> {
   assertMayIssue(ports.revocations);
+  await newestClient(ports, new URLSearchParams(query).get('client_id') ?? '');
   const parsed = await readAuthorizationRequest(ports, query);
   if (parsed.kind === 'page') return { kind: 'page-error', why: parsed.why };
   const live = await findByCookie(ports, cookie);

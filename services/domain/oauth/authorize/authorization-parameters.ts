@@ -8,6 +8,10 @@ export type RequestErrorCode =
   | 'request_not_supported'
   | 'request_uri_not_supported';
 
+const RESPONSE_MODES = ['query', 'form_post'] as const;
+/** How the response reaches the client (OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode). */
+export type ResponseMode = (typeof RESPONSE_MODES)[number];
+
 const prompts = ['none', 'login', 'consent', 'select_account'] as const;
 export type Prompt = (typeof prompts)[number];
 
@@ -74,6 +78,11 @@ export function promptsOf(text: string | undefined): ReadonlySet<Prompt> | null 
   return names.includes('none') && names.length > 1 ? null : new Set(names);
 }
 
+/** The mode in which even an error is sent: `query` if the requested one is unknown or cannot reach the redirect URI. */
+export const responseModeOf = (requested: string | undefined, redirectUri: string): ResponseMode =>
+  // A browser posts no form to an app's own scheme.
+  requested === 'form_post' && /^https?:/.test(redirectUri) ? requested : 'query';
+
 /** The error in the response and PKCE parameters, or null. PKCE parameters are validated even if they are not required. */
 export function formProblem(
   values: Parameters['values'],
@@ -85,7 +94,8 @@ export function formProblem(
   if (!values.has('response_type')) return ['invalid_request', 'response_type is missing'];
   if (values.get('response_type') !== 'code')
     return ['unsupported_response_type', 'the only supported response_type is code'];
-  if ((values.get('response_mode') ?? 'query') !== 'query') return ['invalid_request', 'response_mode must be query'];
+  if (!(RESPONSE_MODES as readonly string[]).includes(values.get('response_mode') ?? 'query'))
+    return ['invalid_request', 'response_mode must be query or form_post'];
   if (requiresPkce || values.has('code_challenge') || values.has('code_challenge_method')) {
     if (!DIGEST.test(values.get('code_challenge') ?? ''))
       return ['invalid_request', 'a PKCE code_challenge is required'];

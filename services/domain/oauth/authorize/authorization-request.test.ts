@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+import { ACCOUNT_SECTIONS } from '../account-sections.ts';
 import { queryOfForm } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
 import { describeNext, formNext, pathWithNext, safeNext, signInPathFor } from './next-path.ts';
@@ -31,7 +32,11 @@ const ports = {
   tokenSettings: { audience: 'https://api.test', issuer: 'https://api.test' },
 } as unknown as HasAccess & HasTokenSettings;
 /** Without SQL, because a request that is not pushed runs no statement. */
-const withoutSql = { ...ports, sql: undefined as unknown as Ports['sql'] };
+const withoutSql = {
+  ...ports,
+  sql: undefined as unknown as Ports['sql'],
+  keyRing: { find: () => undefined },
+};
 
 const good = {
   client_id: 'app',
@@ -195,6 +200,22 @@ describe('a request sent as a form', () => {
   });
 });
 
+describe('the mode of the response', () => {
+  test('is that of the request, for errors too; a form reaches no scheme of an app', () => {
+    expect(parse(query())).toMatchObject({ request: { responseMode: 'query' } });
+    expect(parse(query({ response_mode: 'form_post' }))).toMatchObject({ request: { responseMode: 'form_post' } });
+    expect(parse(query({ response_mode: 'form_post', response_type: 'token' }))).toMatchObject({
+      kind: 'refused',
+      responseMode: 'form_post',
+    });
+    for (const members of [
+      { response_mode: 'fragment' },
+      { response_mode: 'form_post', redirect_uri: 'com.example.app:/in' },
+    ])
+      expect(parse(query(members))).toMatchObject({ error: 'invalid_request', responseMode: 'query' });
+  });
+});
+
 describe('where the sign-in page redirects to', () => {
   test.each([
     undefined,
@@ -208,6 +229,8 @@ describe('where the sign-in page redirects to', () => {
     '/deviceevil',
     '/account/unlock',
     '/account?next=x',
+    '/account/export',
+    '/account/security?done=x',
     '/api/auth/signout',
     `/device?${'x'.repeat(12_288)}`,
   ])('%s is ignored: links may only lead to our own pages', (next) => {
@@ -223,23 +246,29 @@ describe('where the sign-in page redirects to', () => {
       formTargets: ['https://app.example.test'],
       loginHint: 'a@b.test',
       asker: { name: client.name, host: 'app.example.test', logoPath: null },
+      asksAgain: null,
     });
     expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ prompt: 'create' })}`)).toEqual({
       formTargets: ['https://app.example.test'],
       loginHint: undefined,
       asker: { name: client.name, host: 'app.example.test', logoPath: null },
+      asksAgain: null,
     });
+    for (const members of [{ prompt: 'login' }, { max_age: '60' }, { max_age: '60', id_token_hint: 'of no user' }])
+      expect((await describeNext(withoutSql, `/oauth2/authorize?${query(members)}`)).asksAgain).toEqual({
+        userId: undefined,
+      });
     const native = await describeNext(
       withoutSql,
       `/oauth2/authorize?${query({ redirect_uri: 'com.example.app:/in' })}`,
     );
     expect(native.asker?.host).toBe('com.example.app:');
-    const nowhere = { formTargets: [], loginHint: undefined, asker: null };
+    const nowhere = { formTargets: [], loginHint: undefined, asker: null, asksAgain: null };
     expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ redirect_uri: 'https://evil.test' })}`)).toEqual(
       nowhere,
     );
     expect(await describeNext(withoutSql, '/device?user_code=x')).toEqual(nowhere);
-    expect(safeNext('/account')).toBe('/account');
+    for (const { path } of Object.values(ACCOUNT_SECTIONS)) expect(safeNext(path)).toBe(path);
     expect(safeNext('/device?user_code=BCDF-GHJK')).toBe('/device?user_code=BCDF-GHJK');
   });
 
@@ -253,6 +282,7 @@ describe('where the sign-in page redirects to', () => {
       formTargets: ['https://app.example.test'],
       loginHint: undefined,
       asker: null,
+      asksAgain: null,
     });
   });
 

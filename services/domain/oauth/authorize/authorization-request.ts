@@ -7,15 +7,22 @@ import {
   type Prompt,
   promptsOf,
   type RequestErrorCode,
+  type ResponseMode,
   readParameters,
+  responseModeOf,
 } from './authorization-parameters.ts';
 import { matchesRedirectUri } from './match-redirect-uri.ts';
 
-/** A valid authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1). */
-export type AuthorizationRequest = {
-  readonly client: Client;
+/** Where and how a client wants the response. */
+export type Returns = {
   readonly redirectUri: string;
+  readonly responseMode: ResponseMode;
   readonly state: string | undefined;
+};
+
+/** A valid authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1). */
+export type AuthorizationRequest = Returns & {
+  readonly client: Client;
   readonly scopes: readonly string[];
   readonly audience: string;
   /** Undefined only for a client that may do without PKCE. */
@@ -36,14 +43,12 @@ export type Parsed =
   | { readonly kind: 'request'; readonly request: AuthorizationRequest }
   /** Shown only to the user: no redirect URI is verified as the client's (RFC 9700 §4.11.2). */
   | { readonly kind: 'page'; readonly why: string }
-  | {
+  | (Returns & {
       readonly kind: 'refused';
       readonly client: Client;
-      readonly redirectUri: string;
-      readonly state: string | undefined;
       readonly error: RequestErrorCode;
       readonly why: string;
-    };
+    });
 
 /** Where a request comes from: a URL, a push in progress, or the stored pushed request. */
 type Source = 'address' | 'pushing' | { readonly pushedHash: Buffer };
@@ -54,7 +59,7 @@ type Values = Parameters['values'];
 function requestOf(
   ports: HasTokenSettings,
   client: Client,
-  { redirectUri, values, source }: { readonly redirectUri: string; readonly values: Values; readonly source: Source },
+  { values, source, ...returns }: Returns & { readonly values: Values; readonly source: Source },
   refuse: Refuse,
 ): Parsed {
   if (!client.grantTypes.includes('authorization_code'))
@@ -62,21 +67,22 @@ function requestOf(
   // A pushed request always uses PKCE (FAPI 2.0 §5.3.2.2).
   const problem = formProblem(values, source !== 'address' || client.requiresPkce);
   if (problem !== null) return refuse(...problem);
+  if (values.get('response_mode') === 'form_post' && returns.responseMode !== 'form_post')
+    return refuse('invalid_request', 'response_mode form_post needs an http or https redirect_uri');
   if (client.pushesRequests && source === 'address')
     return refuse('invalid_request', 'the client must push its requests (RFC 9126)');
   const asked = promptsOf(values.get('prompt'));
   if (asked === null) return refuse('invalid_request', 'prompt is unknown, or combines none with another');
-  const scopes = requestedScopes(client, values.get('scope'));
-  if (scopes === null) return refuse('invalid_scope', 'a scope is not registered for the client');
   const audience = requestedAudience(ports, client, values.get('resource'));
+  const scopes = requestedScopes(ports, client, values.get('scope'), audience);
+  if (scopes === null) return refuse('invalid_scope', 'a scope is not registered for the client');
   if (audience === null) return refuse('invalid_target', 'the client is not allowed tokens for this resource');
   const maxAge = values.get('max_age');
   return {
     kind: 'request',
     request: {
       client,
-      redirectUri,
-      state: values.get('state'),
+      ...returns,
       scopes,
       audience,
       codeChallenge: values.get('code_challenge'),
@@ -110,10 +116,11 @@ export function parseAuthorizationRequest(
   const redirectUri = values.get('redirect_uri');
   if (redirectUri === undefined || !matchesRedirectUri(client.redirectUris, redirectUri))
     return page('The application requested a redirect to an address that is not registered for it.');
-  const state = values.get('state');
-  const refuse: Refuse = (error, why) => ({ kind: 'refused', client, redirectUri, state, error, why });
+  const responseMode = responseModeOf(values.get('response_mode'), redirectUri);
+  const returns = { redirectUri, responseMode, state: values.get('state') };
+  const refuse: Refuse = (error, why) => ({ kind: 'refused', client, ...returns, error, why });
   if (bad.includes('resource')) return refuse('invalid_target', 'only one resource is supported');
   if (bad.length > 0)
     return refuse('invalid_request', `${bad[0]} is repeated, too long or contains control characters`);
-  return requestOf(ports, client, { redirectUri, values, source }, refuse);
+  return requestOf(ports, client, { ...returns, values, source }, refuse);
 }

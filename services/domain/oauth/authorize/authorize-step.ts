@@ -4,20 +4,25 @@ import type { Sql } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { hasConsented } from '../consents/consents.store.ts';
 import type { RequestErrorCode } from './authorization-parameters.ts';
-import type { AuthorizationRequest } from './authorization-request.ts';
+import type { AuthorizationRequest, Returns } from './authorization-request.ts';
 import { redirectWith } from './match-redirect-uri.ts';
 import { REQUEST_EXPIRED, useRequest } from './pushed-requests.ts';
 
 /** RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6. */
 type AuthorizationErrorCode = RequestErrorCode | 'access_denied' | 'login_required' | 'consent_required';
 
+/** What the browser takes to the client: code or error, `iss` and the client's state. */
+export type ClientAnswer =
+  | { readonly kind: 'redirect'; readonly location: string }
+  /** A form that the browser posts to the redirect URI (OAuth 2.0 Form Post Response Mode). */
+  | { readonly kind: 'form-post'; readonly action: string; readonly fields: Readonly<Record<string, string>> };
+
 /** The page to show, or where to redirect the browser. */
 export type AuthorizeStep =
   | { readonly kind: 'page-error'; readonly why: string }
-  /** `location` carries code or error, `iss` and the client's state. */
-  | { readonly kind: 'redirect'; readonly location: string }
+  | ClientAnswer
   /** An error for a client that the user has not consented to: the user decides whether to continue to its address. */
-  | { readonly kind: 'leave'; readonly why: string; readonly location: string }
+  | { readonly kind: 'leave'; readonly why: string; readonly answer: ClientAnswer }
   /** Sign in first, then come back with this query. */
   | { readonly kind: 'sign-in'; readonly query: string }
   | { readonly kind: 'consent'; readonly request: AuthorizationRequest; readonly live: LiveSession };
@@ -29,20 +34,21 @@ type Answer =
   | { readonly code: string }
   | { readonly error: AuthorizationErrorCode; readonly error_description: string };
 
-/** Redirects a response to the client; every response contains its issuer (RFC 9207 §2). */
+/** The response to the client; every response contains its issuer (RFC 9207 §2). */
 export function answerTo(
   { tokenSettings }: HasTokenSettings,
-  { redirectUri, state }: { readonly redirectUri: string; readonly state: string | undefined },
+  { redirectUri, responseMode, state }: Returns,
   members: Answer,
-): AuthorizeStep & { readonly kind: 'redirect' } {
-  return { kind: 'redirect', location: redirectWith(redirectUri, { ...members, state, iss: tokenSettings.issuer }) };
+): ClientAnswer {
+  const fields = { ...members, ...(state === undefined ? {} : { state }), iss: tokenSettings.issuer };
+  return responseMode === 'form_post'
+    ? { kind: 'form-post', action: redirectUri, fields }
+    : { kind: 'redirect', location: redirectWith(redirectUri, fields) };
 }
 
 /** An error response to a client. */
-export type Refusal = {
+export type Refusal = Returns & {
   readonly client: Client;
-  readonly redirectUri: string;
-  readonly state: string | undefined;
   readonly error: AuthorizationErrorCode;
   readonly why: string;
 };
@@ -55,13 +61,13 @@ export type Refusal = {
  */
 export async function answerRefusal(
   ports: HasTokenSettings & { readonly sql: Sql },
-  { client, redirectUri, state, error, why }: Refusal,
+  { client, error, why, ...returns }: Refusal,
   userId: string | null,
 ): Promise<AuthorizeStep> {
-  const answer = answerTo(ports, { redirectUri, state }, { error, error_description: why });
+  const answer = answerTo(ports, returns, { error, error_description: why });
   const isTrusted =
     client.origin === 'admin' || (userId !== null && (await hasConsented(ports.sql, userId, client.clientId)));
-  return isTrusted ? answer : { kind: 'leave', why, location: answer.location };
+  return isTrusted ? answer : { kind: 'leave', why, answer };
 }
 
 /** Answers the request with an error; a pushed request is consumed. */
@@ -72,6 +78,5 @@ export async function answerError(
   userId: string | null,
 ): Promise<AuthorizeStep> {
   if (!(await useRequest(ports.sql, request))) return requestUsed;
-  const { client, redirectUri, state } = request;
-  return answerRefusal(ports, { client, redirectUri, state, error, why }, userId);
+  return answerRefusal(ports, { ...request, error, why }, userId);
 }

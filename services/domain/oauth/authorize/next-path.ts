@@ -3,13 +3,14 @@ import { logoPathOf } from '#services/domain/access/client-logo.ts';
 import type { BrowserPolicy } from '#services/domain/identity/better-auth/auth-engine.ts';
 import { returnAddress } from '#services/domain/identity/social/return-address.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+import { type HintPorts, hintedUser } from '../claims/id-token-hint.ts';
 import { formActionSource } from './match-redirect-uri.ts';
 import { readAuthorizationRequest } from './pushed-requests.ts';
 
 const AUTHORIZE = '/oauth2/authorize?';
 /** Our paths that the sign-in page may redirect to; any other `next` in a link is ignored (open redirect). */
-const KNOWN = /^\/(oauth2\/authorize\?[\x21-\x7e]+|device(\?[\x21-\x7e]*)?|account|signoff(\/[0-9a-f-]{36})?)$/;
+const KNOWN =
+  /^\/(oauth2\/authorize\?[\x21-\x7e]+|device(\?[\x21-\x7e]*)?|account(\/(security|sessions|applications|api-keys|data))?|signoff(\/[0-9a-f-]{36})?)$/;
 const LONGEST = 12_288;
 /** Where the sign-in page redirects to without a `next`. */
 export const NO_NEXT = '/login';
@@ -48,9 +49,11 @@ export type NextStep = {
   readonly loginHint: string | undefined;
   /** Null without a request of a known client. */
   readonly asker: Asker | null;
+  /** A request that asks users to sign in again (`prompt=login`, `max_age`), and which user it expects, if it says so. */
+  readonly asksAgain: { readonly userId: string | undefined } | null;
 };
 
-const NOTHING_ASKED: NextStep = { formTargets: [], loginHint: undefined, asker: null };
+const NOTHING_ASKED: NextStep = { formTargets: [], loginHint: undefined, asker: null, asksAgain: null };
 
 function askerOf(client: Client, redirectUri: string): Asker {
   const { protocol, host } = new URL(redirectUri);
@@ -58,20 +61,22 @@ function askerOf(client: Client, redirectUri: string): Asker {
 }
 
 /** Describes the request that follows the sign-in page. Throws `store_unavailable` (503). */
-export async function describeNext(
-  ports: HasAccess & HasTokenSettings & Pick<Ports, 'sql'>,
-  next: string,
-): Promise<NextStep> {
+export async function describeNext(ports: HasAccess & HintPorts & Pick<Ports, 'sql'>, next: string): Promise<NextStep> {
   if (!next.startsWith('/')) return { ...NOTHING_ASKED, formTargets: [new URL(next).origin] };
   if (!next.startsWith(AUTHORIZE)) return NOTHING_ASKED;
   const parsed = await readAuthorizationRequest(ports, next.slice(AUTHORIZE.length));
   if (parsed.kind === 'page') return NOTHING_ASKED;
-  const { redirectUri, client, loginHint } =
-    parsed.kind === 'request' ? parsed.request : { ...parsed, loginHint: undefined };
+  const { redirectUri, client } = parsed.kind === 'request' ? parsed.request : parsed;
+  const shown = { formTargets: [formActionSource(redirectUri)], asker: askerOf(client, redirectUri) };
+  if (parsed.kind === 'refused') return { ...NOTHING_ASKED, ...shown };
+  const { loginHint, prompts, maxAgeSeconds } = parsed.request;
   return {
-    formTargets: [formActionSource(redirectUri)],
+    ...shown,
     loginHint,
-    asker: askerOf(client, redirectUri),
+    asksAgain:
+      prompts.has('login') || maxAgeSeconds !== undefined
+        ? { userId: hintedUser(ports, parsed.request) ?? undefined }
+        : null,
   };
 }
 
@@ -80,6 +85,9 @@ export const authorizePathFor = (query: string): string => AUTHORIZE + query;
 /** The sign-in page that continues with an authorization request. */
 export const signInPathFor = (query: string): string =>
   `/login?${new URLSearchParams({ next: authorizePathFor(query) })}`;
+
+/** The sign-in page without the account of the session. */
+export const otherAccountPath = (next: string): string => `/login?${new URLSearchParams({ next, another: '1' })}`;
 
 /** A path of our pages that keeps where the user goes on to. @example pathWithNext('/signup', '/device') */
 export const pathWithNext = (path: string, next: string): string =>

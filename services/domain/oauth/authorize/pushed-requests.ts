@@ -16,8 +16,8 @@ export const newRequestUri = ({ random }: Pick<Ports, 'random'>): string =>
 
 export const requestUriHash = (requestUri: string): Buffer => hash('sha256', requestUri, 'buffer');
 
-export const REQUEST_EXPIRED =
-  'This request has expired or was already used. Go back to the application and start again.';
+/** The page adds what to do. */
+export const REQUEST_EXPIRED = 'This request has expired or was already used.';
 
 /** Returns client and request_uri hash of a query that refers to a pushed request; null for any other query. */
 function pushedReference(query: string): { readonly clientId: string; readonly uriHash: Buffer } | null {

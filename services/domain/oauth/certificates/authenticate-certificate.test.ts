@@ -55,6 +55,7 @@ beforeEach(() => {
   monotonicMs = 0;
   ports = {
     clock: { now: () => Date.now(), monotonic: () => monotonicMs } as CertificatePorts['clock'],
+    confirmNewest: async () => {},
     access: { client: (id: string) => clients.get(id), permissions: () => new Set(['tokens:read']) } as never,
     certificateAuthorities: createCertificateAuthorities(readAuthorities(authority.pem)),
     clientKeySets: createClientKeySets({ clock: { monotonic: () => monotonicMs }, allowsPrivate: false }, async () =>
@@ -83,7 +84,7 @@ describe('a client with a certificate', () => {
       kind: 'client',
       clientId: 'bank',
       permissions: new Set(['tokens:read']),
-      by: 'client',
+      by: 'certificate',
       isVetted: true,
       request: testCaller.request,
     });

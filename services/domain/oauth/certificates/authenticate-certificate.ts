@@ -11,10 +11,16 @@ import { usesCertificate } from '#services/domain/access/client-auth-shapes.ts';
 import { callerOfClient } from '#services/domain/access/client-caller.ts';
 import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
+import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
+import type { HasNewest } from '#services/domain/tokens/revocations/confirm-newest.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import type { HasClientKeySets } from '../assertions/client-key-sets.ts';
 
-export type CertificatePorts = Pick<Ports, 'clock'> & HasAccess & HasClientKeySets & HasCertificateAuthorities;
+export type CertificatePorts = Pick<Ports, 'clock'> &
+  HasAccess &
+  HasNewest &
+  HasClientKeySets &
+  HasCertificateAuthorities;
 
 type Outcome = Exclude<CertificateDecision, 'ok'> | 'none' | 'unreadable' | 'disabled' | 'no_keys' | 'busy';
 
@@ -63,7 +69,7 @@ export async function authenticateCertificate(
   certificate: ClientCertificate | null | undefined,
   request: RequestContext,
 ): Promise<Caller | undefined> {
-  const client = ports.access.client(clientId);
+  const client = await newestClient(ports, clientId);
   if (client === undefined || !usesCertificate(client.authMethod)) return undefined;
   if (client.disabled) throw refused('disabled');
   if (certificate === null) throw refused('unreadable', 'The certificate of the connection cannot be read.');
@@ -74,5 +80,5 @@ export async function authenticateCertificate(
   if (decision === 'expired') throw refused(decision, 'The certificate is expired or not valid yet.');
   if (decision === 'another') throw refused(decision);
   clientCertificates.add(1, { outcome: decision });
-  return callerOfClient(ports.access, client, request);
+  return callerOfClient(ports.access, client, 'certificate', request);
 }

@@ -30,3 +30,16 @@ export function readIdTokenHint({ keyRing, tokenSettings }: HintPorts, token: st
   if (iss !== tokenSettings.issuer || !isText(sub) || !isText(aud)) return null;
   return { userId: sub, clientId: aud, sessionId: isText(sid) ? sid : undefined };
 }
+
+/**
+ * The user that the ID token of a request names. Null for a token that cannot be verified: of another issuer or client,
+ * or signed by a key that has been retired. Undefined if the request has none.
+ */
+export function hintedUser(
+  ports: HintPorts,
+  { client, idTokenHint }: { readonly client: { readonly clientId: string }; readonly idTokenHint: string | undefined },
+): string | null | undefined {
+  if (idTokenHint === undefined) return undefined;
+  const hint = readIdTokenHint(ports, idTokenHint);
+  return hint !== null && hint.clientId === client.clientId ? hint.userId : null;
+}

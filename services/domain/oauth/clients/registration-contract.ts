@@ -32,7 +32,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
   summary:
     'Register a client dynamically (RFC 7591), if CLIENT_REGISTRATION allows it; only this response shows its secret',
   tag: 'OAuth',
-  auth: { accepts: ['bearer'], permission: 'clients:register' },
+  auth: { accepts: ['bearer'], for: 'anyone', permission: 'clients:register', subject: 'none' },
   limit: 'credential',
   bodyLimit: 32_768,
   body: z.looseObject({

@@ -7,6 +7,7 @@ import type { HasClientSettings } from '#services/domain/access/client-settings.
 import { confidentialMethods, type HasPublicAddress } from '#services/domain/access/server-metadata.ts';
 import { unsignedAlgorithm } from '#services/domain/access/signed-algorithms.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { isAnonymous } from '#services/domain/authority/callers.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { clientMetadataInvalid, registrationClosed, registrationFull } from '../client-errors.ts';
@@ -96,7 +97,7 @@ export async function selfRegisterClient(
   const clientId = ports.random.uuid();
   const secret = usesSecret(metadata.authMethod) ? ports.random.bytes(32).toString('base64url') : null;
   const name = metadata.name ?? NAMELESS;
-  const registeredFrom = caller.kind === 'anonymous' ? prefixHash(ports, caller.request) : null;
+  const registeredFrom = isAnonymous(caller) ? prefixHash(ports, caller.request) : null;
   const issuedAt = await ports.transact(async (tx) => {
     if ((await countUnvettedClients(tx, 'registration', UNVETTED_CLIENTS_MAX)) >= UNVETTED_CLIENTS_MAX)
       throw registrationFull({ retryAfterSeconds: 3_600 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { pageQuery } from '#services/domain/access/admin-shapes.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   cursorInvalid,
@@ -11,24 +12,26 @@ import {
 import { consentUnknown } from '../client-errors.ts';
 
 const TAG = 'Consents';
-const accepts = ['bearer', 'session'] as const;
+const own = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
 const refusals = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 const instant = z.iso.datetime();
 
-const consentShape = z.object({
-  client_id: z.string(),
-  client_name: z.string(),
-  /** `registration` and `document` clients are unvetted. */
-  client_origin: z.enum(['admin', 'registration', 'document']),
-  /** All granted scopes, of every audience. */
-  scopes: z.array(z.string()),
-  /** Audiences of its tokens. */
-  audiences: z.array(z.string()),
-  /** When the user last granted a scope. */
-  granted_at: instant,
-  /** Number of its active token families. */
-  logins: z.int(),
-});
+const consentShape = z
+  .object({
+    client_id: z.string(),
+    client_name: z.string(),
+    /** `registration` and `document` clients are unvetted. */
+    client_origin: z.enum(['admin', 'registration', 'document']),
+    /** All granted scopes, of every audience. */
+    scopes: z.array(z.string()),
+    /** Audiences of its tokens. */
+    audiences: z.array(z.string()),
+    /** When the user last granted a scope. */
+    granted_at: instant,
+    /** Number of its active token families. */
+    logins: z.int(),
+  })
+  .register(componentNames, { id: 'Consent' });
 export type ConsentView = z.output<typeof consentShape>;
 
 export const listConsentsEndpoint = defineEndpoint({
@@ -37,7 +40,7 @@ export const listConsentsEndpoint = defineEndpoint({
   path: '/v1/consents',
   operation: 'listConsents',
   summary: 'List the applications that can act for you',
-  auth: { accepts },
+  auth: own,
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ consents: z.array(consentShape), next: z.string().nullable() }) },
   errors: [...refusals, cursorInvalid],
@@ -49,7 +52,7 @@ export const withdrawConsentEndpoint = defineEndpoint({
   path: '/v1/consents/{client_id}',
   operation: 'withdrawConsent',
   summary: 'Withdraw your consent to an application and revoke its tokens at once',
-  auth: { accepts },
+  auth: own,
   params: z.strictObject({
     client_id: z
       .string()

@@ -1,4 +1,5 @@
-import { type ClientOrigin, FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
+import type { ClientOrigin } from '#services/domain/access/access-directory.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';

@@ -1,5 +1,5 @@
+import { accountRead } from '#services/domain/authority/own-scopes.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { ownerAsking } from '#services/domain/shared/ownership.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import type { ConsentView } from './consent-contract.ts';
 import { readAllowedClients } from './consents.store.ts';
@@ -13,7 +13,7 @@ export async function listConsents(
   input: { readonly limit: number; readonly cursor?: string | undefined },
   caller: Caller,
 ): Promise<Page<ConsentView>> {
-  const { userId } = ownerAsking(caller);
+  const { userId } = accountRead(caller, 'own.applications');
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
   const rows = await readAllowedClients(sql, userId, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ clientId }) => [clientId]);

@@ -1,7 +1,7 @@
-import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
+import { ownerAsking } from '#services/domain/authority/own-account.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { ownerAsking } from '#services/domain/shared/ownership.ts';
 import { endFamiliesOfUserAtClient } from '#services/domain/tokens/refresh/end-family.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { consentWithdrawn } from '../audit-events.ts';

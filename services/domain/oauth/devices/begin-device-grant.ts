@@ -8,10 +8,10 @@ import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
 import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
+import { newUserCode, shownUserCode } from '../../shared/user-codes.ts';
 import { codeHashOf } from '../authorize/issue-code.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';
 import { requestedAudience, requestedScopes } from '../requested-terms.ts';
-import { newUserCode, shownUserCode } from './device-codes.ts';
 import { deviceGrantCounts, insertDeviceGrant } from './device-grants.store.ts';
 
 export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
@@ -59,9 +59,9 @@ export async function beginDeviceGrant(
   const { clientId } = named;
   const client = ports.access.client(clientId);
   if (!client?.grantTypes.includes(DEVICE_GRANT)) throw grantNotAllowed();
-  const scopes = requestedScopes(client, input.scope);
-  if (scopes === null) throw scopeInvalid();
   const audience = requestedAudience(ports, client, input.resource);
+  const scopes = requestedScopes(ports, client, input.scope, audience);
+  if (scopes === null) throw scopeInvalid();
   if (audience === null) throw targetInvalid();
   const deviceCode = ports.random.bytes(32).toString('base64url');
   const share = shareOf(ports, named, caller);

@@ -7,8 +7,8 @@ import { findByCookie } from '#services/domain/identity/sessions/read-session.ts
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { holdSession } from '#services/domain/tokens/refresh/create-family.ts';
 import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { normaliseUserCode } from '../../shared/user-codes.ts';
 import { deviceGrantDecided } from '../audit-events.ts';
-import { normaliseUserCode } from './device-codes.ts';
 import { type DeviceGrantTerms, decideDeviceGrant, readDeviceGrant } from './device-grants.store.ts';
 
 export type DeviceDecisionPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasAuth & HasRevocations;

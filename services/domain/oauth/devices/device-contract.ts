@@ -4,7 +4,7 @@ import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/tokens/errors.ts';
 import { stateRewound } from '#services/domain/tokens/revocations/revocations-contract.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { clientUnauthenticated, storeUnavailable } from '#services/platform/errors.ts';
+import { clientUnauthenticated, directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { openRequestsFull } from '../errors.ts';
 import { decision, formToken, optionalParameter, PAGE } from '../oauth-shapes.ts';
 
@@ -16,7 +16,7 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
   operation: 'beginDeviceGrant',
   summary: 'Start a device grant: returns a device code, and a user code for the user to enter (RFC 8628 §3.1)',
   tag: TAG,
-  auth: { accepts: ['client'], optional: true },
+  auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'write',
   bodyType: 'form',
   body: z.looseObject({
@@ -59,7 +59,7 @@ export const showDeviceGrantEndpoint = defineEndpoint({
   limit: 'credential',
   query: z.looseObject({ user_code: z.string().max(32).optional() }),
   responses: { 200: PAGE, 303: null, 400: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [stateRewound, storeUnavailable, directoryStale],
 });
 
 export const answerDeviceGrantEndpoint = defineEndpoint({
@@ -73,5 +73,5 @@ export const answerDeviceGrantEndpoint = defineEndpoint({
   bodyType: 'form',
   body: z.strictObject({ form_token: formToken, user_code: z.string().max(32), decision }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [stateRewound, storeUnavailable, directoryStale],
 });

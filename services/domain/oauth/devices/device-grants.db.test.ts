@@ -4,6 +4,7 @@ import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { createTestPorts } from '#testing/harness/ports.ts';
 import { overtaken } from '#testing/overtaken.ts';
+import { normaliseUserCode } from '../../shared/user-codes.ts';
 import {
   anonymousCaller,
   type GrantClient,
@@ -13,7 +14,6 @@ import {
 } from '../grant-harness.ts';
 import { beginDeviceGrant, type DeviceGrantAnswer, type DeviceGrantPorts } from './begin-device-grant.ts';
 import { answerDeviceGrant, showDeviceGrant } from './decide-device-grant.ts';
-import { normaliseUserCode } from './device-codes.ts';
 import { redeemDeviceCode } from './redeem-device-code.ts';
 
 let harness: GrantHarness;

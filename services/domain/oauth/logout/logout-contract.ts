@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { stateRewound } from '#services/domain/tokens/revocations/revocations-contract.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { storeUnavailable } from '#services/platform/errors.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { formToken, PAGE } from '../oauth-shapes.ts';
 
 const TAG = 'OAuth';
@@ -26,9 +26,10 @@ export const signOutForClientEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'write',
+  storeMs: PROMPT_MS,
   query: z.looseObject(request),
   responses: { 200: PAGE, 303: null, 400: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [stateRewound, storeUnavailable, directoryStale],
 });
 
 export const sendSignOutForClientEndpoint = defineEndpoint({
@@ -39,11 +40,12 @@ export const sendSignOutForClientEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'write',
+  storeMs: PROMPT_MS,
   bodyType: 'form',
   bodyLimit: 32_768,
   body: z.looseObject(request),
   responses: { 200: PAGE, 303: null, 400: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [stateRewound, storeUnavailable, directoryStale],
 });
 
 export const confirmSignOutEndpoint = defineEndpoint({
@@ -54,6 +56,7 @@ export const confirmSignOutEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'write',
+  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
     form_token: formToken,
@@ -62,5 +65,5 @@ export const confirmSignOutEndpoint = defineEndpoint({
     state: z.string().max(4_096),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
-  errors: [stateRewound, storeUnavailable],
+  errors: [stateRewound, storeUnavailable, directoryStale],
 });

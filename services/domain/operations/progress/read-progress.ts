@@ -1,17 +1,8 @@
 import type { Ports } from '#services/domain/ports.ts';
-import { type ComponentRow, type Facts, readAuthentication, readComponents, readState } from './progress.store.ts';
+import { type ComponentRow, readAuthentication, readComponents, readState } from './progress.store.ts';
+import type { AuthenticationProgress, ComponentProgress, SecurityMetrics } from './progress-shapes.ts';
 
 type Reads = Pick<Ports, 'sql'>;
-
-export type AuthenticationProgress = {
-  readonly events: readonly {
-    readonly event: string;
-    /** `measured` from the audit log, or `reported` by an embedding application. */
-    readonly source: string;
-    readonly current_hour: number;
-    readonly last_day: number;
-  }[];
-};
 
 /** Authentication events of this clock hour and of the last 24. */
 export async function readAuthenticationProgress({ sql }: Reads): Promise<AuthenticationProgress> {
@@ -26,31 +17,11 @@ export async function readAuthenticationProgress({ sql }: Reads): Promise<Authen
   };
 }
 
-export type SecurityMetrics = {
-  readonly measured: Facts | null;
-  readonly measured_at: string | null;
-  readonly reported: Facts | null;
-  readonly reported_at: string | null;
-};
-
 /** The newest measured figures, and the newest that an embedding application reported. */
 export async function readSecurityMetrics({ sql }: Reads): Promise<SecurityMetrics> {
   const { measured, measuredAt, reported, reportedAt } = await readState(sql);
   return { measured, measured_at: measuredAt, reported, reported_at: reportedAt };
 }
-
-export type ComponentProgress = {
-  readonly components: readonly {
-    readonly component: string;
-    readonly status: string;
-    readonly percent: number;
-    readonly coverage: number | null;
-    readonly security_score: number | null;
-    readonly updated_at: string;
-    /** Members that this installation measured: they replace what was reported. */
-    readonly measured: readonly string[];
-  }[];
-};
 
 /** Progress of each component. What the installation measures of itself replaces what was reported. */
 export async function readComponentProgress({ sql }: Reads): Promise<ComponentProgress> {

@@ -1,13 +1,15 @@
 import { permissionOf } from '#services/platform/define/endpoint.ts';
 import type { Enqueue, Job } from '#services/platform/define/job.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
+import { principalOf } from '../../authority/names.ts';
+import { holds } from '../../authority/permissions.ts';
 import { requestReportEndpoint } from '../../compliance/contract.ts';
 import { rotateKeysEndpoint } from '../../keys/contract.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { taskUnknown } from '../errors.ts';
 import { reportTask } from './report-task.ts';
 import { type RotateBeginPorts, type RotatePorts, rotateKeysTask } from './signed-off-task.ts';
-import { ownerCaller } from './task-kind.ts';
+import { ownerCaller, type TaskProgress } from './task-kind.ts';
 import {
   changeTask,
   checkSoon,
@@ -46,13 +48,10 @@ type AdvancePorts = Pick<Ports, 'log'> & RotatePorts;
 
 /** Who began a task. A delegated token counts as its user by that client. Throws `permission_missing` for others. */
 function ownerOf(caller: Caller): TaskOwner {
-  if (caller.kind === 'client') return { kind: 'client', id: caller.clientId, clientId: caller.clientId };
-  if (caller.kind === 'user') return { kind: 'user', id: caller.userId, clientId: caller.clientId };
-  throw permissionMissing();
+  const owner = principalOf(caller);
+  if (owner === null) throw permissionMissing();
+  return owner;
 }
-
-const hasPermission = (caller: Caller, permission: string): boolean =>
-  'permissions' in caller && caller.permissions.has(permission);
 
 /** Begins long work. The task is stored before its id is returned, so that any copy answers for it. */
 export async function beginTask(
@@ -77,9 +76,13 @@ export async function readTask({ sql }: Pick<Ports, 'sql'>, id: string, caller: 
   const row = await readTaskRow(sql, id);
   if (row === undefined || row.callerKind !== kind || row.callerId !== callerId || row.clientId !== clientId)
     throw taskUnknown();
-  if (!hasPermission(caller, permissionOfTask[row.kind as TaskKindName])) throw permissionMissing();
+  if (!holds(caller, permissionOfTask[row.kind as TaskKindName])) throw permissionMissing();
   return row;
 }
+
+/** How far a task is that has not ended. */
+export const readTaskProgress = async (ports: Pick<Ports, 'sql'>, task: TaskRow): Promise<TaskProgress> =>
+  kinds[task.kind as TaskKindName].look(ports, task);
 
 /** Cancels a task. One that ended stays as it is, and one whose act runs goes on. Throws as `readTask`. */
 export async function cancelTask(ports: TaskPorts, id: string, caller: Caller): Promise<TaskRow> {
@@ -108,6 +111,8 @@ export async function advanceTasks(
 ): Promise<void> {
   for (let page = 0; page < PAGES_MAX && !signal.aborted; page += 1) {
     const due = await readDueTasks(ports.sql, PAGE);
+    // No poll keeps the directory of a worker; each check asks it for the caller of its task.
+    if (due.length > 0) await ports.access.load();
     for (const task of due) if (!signal.aborted) await advanceOne(ports, task, caller);
     if (due.length < PAGE) break;
   }
@@ -116,7 +121,7 @@ export async function advanceTasks(
 
 async function advanceOne(ports: AdvancePorts, task: TaskRow, caller: Caller): Promise<void> {
   try {
-    const change = await kinds[task.kind as TaskKindName].advance(ports, task, ownerCaller(task, caller));
+    const change = await kinds[task.kind as TaskKindName].advance(ports, task, ownerCaller(ports, task, caller));
     await changeTask(ports.sql, task, change);
   } catch (err) {
     ports.log.warn({ err, kind: task.kind }, 'checking a task failed; it will be checked again');

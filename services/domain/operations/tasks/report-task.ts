@@ -1,10 +1,21 @@
 import { isAppError } from '#services/platform/define/error.ts';
-import { readReport } from '../../compliance/reports/read-report.ts';
+import { type ReportView, readReport } from '../../compliance/reports/read-report.ts';
 import { cancelReport, requestReport } from '../../compliance/reports/request-report.ts';
 import type { Ports } from '../../ports.ts';
-import type { TaskKind } from './task-kind.ts';
+import type { TaskKind, TaskProgress } from './task-kind.ts';
 
 const CHECK_SECONDS = 5;
+
+const STEPS: Readonly<Partial<Record<ReportView['status'], string>>> = {
+  queued: 'The report is queued.',
+  collecting: 'Reading the controls.',
+  sealing: 'Sealing the evidence.',
+};
+
+const progressOf = ({ status, progress }: ReportView): TaskProgress => ({
+  percent: progress,
+  message: STEPS[status] ?? `The report is ${status}.`,
+});
 
 /** Builds a compliance report; the workers of reports do the work. */
 export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random'>, Pick<Ports, 'sql'>> = {
@@ -14,13 +25,15 @@ export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random'>, Pick<Ports
   },
   advance: async (ports, { subjectId }) => {
     const report = await readReport(ports, subjectId);
-    const { status, progress } = report;
+    const { status } = report;
     if (status === 'done') return { state: 'completed', message: 'The report is ready.', result: report };
     if (status === 'cancelled') return { state: 'cancelled', message: 'The report was cancelled.' };
     if (status === 'failed')
       return { state: 'completed', message: 'The report could not be built.', result: report, isError: true };
-    return { state: 'working', message: `The report is ${status}: ${progress} %.`, afterSeconds: CHECK_SECONDS };
+    const { message, percent } = progressOf(report);
+    return { state: 'working', message: `${message} ${percent} %`, afterSeconds: CHECK_SECONDS };
   },
+  look: async (ports, { subjectId }) => progressOf(await readReport(ports, subjectId)),
   cancel: async (ports, { subjectId }, caller) => {
     try {
       await cancelReport(ports, { reportId: subjectId, reason: 'mcp_task_cancelled' }, caller);

@@ -1,16 +1,17 @@
 import { permissionOf } from '#services/platform/define/endpoint.ts';
-import { isAppError } from '#services/platform/define/error.ts';
+import { type ErrorFactory, isAppError } from '#services/platform/define/error.ts';
 import type { HasAccess } from '../../access/access-directory.ts';
 import { readSecurityScore } from '../../compliance/read-security-score.ts';
 import type { AsymmetricAlgorithm } from '../../keys/algorithm-shapes.ts';
 import { rotateKeysEndpoint } from '../../keys/contract.ts';
 import { type HasKeysChanged, rotateSigningKeys } from '../../keys/rotate-signing-keys.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import type { ReceiptView } from '../../signoff/contract.ts';
-import { signOffUnfinished } from '../../signoff/errors.ts';
+import type { ReceiptView, SignOffView } from '../../signoff/contract.ts';
+import { signOffApprovalVoid, signOffRequesterEnded, signOffUnfinished } from '../../signoff/errors.ts';
+import { WITHDRAWN, withdrawSignOff } from '../../signoff/finish-signoff.ts';
 import { readReceipt, readSignOff } from '../../signoff/read-signoff.ts';
 import { type HasSignOffLimit, requestSignOff } from '../../signoff/request-signoff.ts';
-import { runSignedOff, WITHDRAWN, withdrawSignOff } from '../../signoff/run-signoff.ts';
+import { runSignedOff } from '../../signoff/run-signoff.ts';
 import type { TaskKind } from './task-kind.ts';
 import { holdsPermission, type TaskChange, type TaskRow } from './tasks.store.ts';
 
@@ -18,9 +19,14 @@ const ACT = 'keys.rotate';
 const PERMISSION = permissionOf(rotateKeysEndpoint);
 const ROLES = ['tech_lead', 'security_reviewer'] as const;
 const CHECK_SECONDS = 2;
+/** Of the progress: approved and started, and run without its receipt. */
+const STARTED_PERCENT = 50;
+const RUN_PERCENT = 90;
 
 export type RotateBeginPorts = Pick<Ports, 'transact' | 'random'> & HasSignOffLimit;
 export type RotatePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasAccess & HasKeysChanged;
+
+const isOf = (err: unknown, { definition }: ErrorFactory): boolean => isAppError(err) && err.definition === definition;
 
 const refused = (code: string, task: TaskRow, detail: object = {}): TaskChange => ({
   state: 'completed',
@@ -43,14 +49,15 @@ export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
     const signOff = await readSignOff(ports, task.subjectId, caller);
     switch (signOff.state) {
       case 'pending':
-        return {
-          state: 'input_required',
-          message: `Waits for approval by ${signOff.waiting_for.join(' and ')}.`,
-          // A decision wakes the task in its own transaction; only the expiry changes no row.
-          at: signOff.expires_at,
-        };
+        return waitingFor(signOff);
       case 'approved':
-        return run(ports, task, caller);
+        try {
+          return await run(ports, task, caller);
+        } catch (err) {
+          if (isOf(err, signOffApprovalVoid)) return waitingFor(await readSignOff(ports, task.subjectId, caller));
+          if (isOf(err, signOffRequesterEnded)) return refused(signOffRequesterEnded.definition.code, task);
+          throw err;
+        }
       case 'running':
         return { state: 'working', message: 'The act is running.', afterSeconds: CHECK_SECONDS };
       case 'done':
@@ -69,16 +76,27 @@ export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
         return refused(`signoff_${signOff.state}`, task, { failure: signOff.failure });
     }
   },
+  look: (_ports, { state, result, message }) => {
+    const percent = state === 'input_required' ? 0 : result === null ? STARTED_PERCENT : RUN_PERCENT;
+    return { percent, message };
+  },
   // A worker may be about to run it, so the sign-off itself is withdrawn.
   cancel: (ports, { subjectId }, caller) => withdrawSignOff(ports, subjectId, caller),
 };
+
+const waitingFor = ({ waiting_for: roles, expires_at: at }: SignOffView): TaskChange => ({
+  state: 'input_required',
+  message: `Waits for approval by ${roles.join(' and ')}.`,
+  // A decision wakes the task in its own transaction; only the expiry changes no row.
+  at,
+});
 
 /** Null for a sign-off whose end nothing reported: its agent was killed, or its request withdrawn. */
 async function receiptOf(ports: RotatePorts, { subjectId }: TaskRow, caller: Caller): Promise<ReceiptView | null> {
   try {
     return await readReceipt(ports, subjectId, caller);
   } catch (err) {
-    if (isAppError(err) && err.definition === signOffUnfinished.definition) return null;
+    if (isOf(err, signOffUnfinished)) return null;
     throw err;
   }
 }

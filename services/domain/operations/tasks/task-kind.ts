@@ -1,5 +1,10 @@
-import type { Caller } from '../../ports.ts';
+import type { HasAccess } from '../../access/access-directory.ts';
+import { clientOrAgent } from '../../access/client-caller.ts';
+import type { Caller, Ports } from '../../ports.ts';
 import type { TaskChange, TaskRow, TaskState } from './tasks.store.ts';
+
+/** @param percent from 0 to 100 */
+export type TaskProgress = { readonly percent: number; readonly message: string };
 
 /** A kind of long work: how it begins, what it waits for, and how it is cancelled. */
 export type TaskKind<BeginPorts, AdvancePorts> = {
@@ -9,6 +14,8 @@ export type TaskKind<BeginPorts, AdvancePorts> = {
     input: Readonly<Record<string, unknown>>,
     caller: Caller,
   ): Promise<{ readonly subjectId: string; readonly state: TaskState; readonly message: string }>;
+  /** How far it is now, for a client that follows it. */
+  look(ports: Pick<Ports, 'sql'>, task: TaskRow): Promise<TaskProgress> | TaskProgress;
   /** Its state now. Called until it has ended, also after a restart, so it must be safe to repeat. */
   advance(ports: AdvancePorts, task: TaskRow, caller: Caller): Promise<TaskChange>;
   /** Cancels it. False if that is no longer possible: then the next check finds how it ended. */
@@ -16,19 +23,26 @@ export type TaskKind<BeginPorts, AdvancePorts> = {
 };
 
 /** The caller that began a task, for which a worker acts without permissions. */
-export function ownerCaller({ callerKind, callerId, clientId }: TaskRow, { request }: Caller): Caller {
+export function ownerCaller(
+  { access }: HasAccess,
+  { callerKind, callerId, clientId }: TaskRow,
+  { request }: Caller,
+): Caller {
   const permissions: ReadonlySet<string> = new Set();
-  if (callerKind === 'client') return { kind: 'client', clientId, permissions, by: 'bearer', isVetted: true, request };
+  const agent = access.client(clientId)?.agent;
+  if (callerKind === 'client')
+    return clientOrAgent(agent, { clientId, permissions, by: 'mcp', isVetted: true, request });
   return {
     kind: 'user',
     userId: callerId,
     sessionId: null,
     clientId,
     permissions,
-    by: 'bearer',
+    by: 'mcp',
     tokenId: null,
     familyId: null,
     authTime: 0,
+    ...(agent == null ? {} : { agentId: clientId }),
     request,
   };
 }

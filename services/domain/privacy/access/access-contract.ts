@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from '../../access/admin-shapes.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
@@ -20,58 +21,68 @@ const TAG = 'Privacy';
 const instant = z.iso.datetime();
 const ofSubject = z.strictObject({ subject_id: subjectId });
 
-const fieldPolicyView = z.object({
-  role: z.string(),
-  purpose: phiPurpose,
-  fields: z.array(z.string()),
-  changed_at: instant,
-});
+const fieldPolicyView = z
+  .object({
+    role: z.string(),
+    purpose: phiPurpose,
+    fields: z.array(z.string()),
+    changed_at: instant,
+  })
+  .register(componentNames, { id: 'FieldPolicy' });
 export type FieldPolicyView = z.output<typeof fieldPolicyView>;
 
-const restrictionView = z.object({
-  restriction_id: z.string(),
-  subject_id: z.string(),
-  purposes: z.array(phiPurpose),
-  created_at: instant,
-  ended_at: instant.nullable(),
-});
+const restrictionView = z
+  .object({
+    restriction_id: z.string(),
+    subject_id: z.string(),
+    purposes: z.array(phiPurpose),
+    created_at: instant,
+    ended_at: instant.nullable(),
+  })
+  .register(componentNames, { id: 'Restriction' });
 export type RestrictionView = z.output<typeof restrictionView>;
 
-export const breakGlassView = z.object({
-  break_glass_id: z.string(),
-  user_id: z.string(),
-  subject_id: z.string(),
-  opened_at: instant,
-  expires_at: instant,
-  outcome: z.enum(['justified', 'unjustified']).nullable(),
-  reviewed_at: instant.nullable(),
-  reviewed_by: z.string().nullable(),
-});
+export const breakGlassView = z
+  .object({
+    break_glass_id: z.string(),
+    user_id: z.string(),
+    subject_id: z.string(),
+    opened_at: instant,
+    expires_at: instant,
+    outcome: z.enum(['justified', 'unjustified']).nullable(),
+    reviewed_at: instant.nullable(),
+    reviewed_by: z.string().nullable(),
+  })
+  .register(componentNames, { id: 'BreakGlass' });
 
-const disclosureView = z.object({
-  disclosure_id: z.string(),
-  purpose: phiPurpose,
-  disclosed_at: instant,
-  /** Null once the person's keys were destroyed. */
-  recipient: z.string().nullable(),
-  description: z.string().nullable(),
-});
+const disclosureView = z
+  .object({
+    disclosure_id: z.string(),
+    purpose: phiPurpose,
+    disclosed_at: instant,
+    /** Null once the person's keys were destroyed. */
+    recipient: z.string().nullable(),
+    description: z.string().nullable(),
+  })
+  .register(componentNames, { id: 'Disclosure' });
 export type DisclosureView = z.output<typeof disclosureView>;
 
-export const privacyRequestView = z.object({
-  request_id: z.string(),
-  kind: z.enum(['export', 'deletion']),
-  subject_id: z.string(),
-  state: z.enum(['queued', 'done']),
-  created_at: instant,
-  /** Thirty days after the request (45 CFR 164.524(b)(2)). */
-  due_at: instant,
-  finished_at: instant.nullable(),
-  /** The event of the completion; `seq` once it is sealed: GET /v1/audit/events/{seq}/proof proves it. */
-  receipt: z.object({ event_id: z.string(), seq: z.int().nullable() }).nullable(),
-  /** Counts of what was exported or destroyed. */
-  summary: z.record(z.string(), z.int()).nullable(),
-});
+export const privacyRequestView = z
+  .object({
+    request_id: z.string(),
+    kind: z.enum(['export', 'deletion']),
+    subject_id: z.string(),
+    state: z.enum(['queued', 'done']),
+    created_at: instant,
+    /** Thirty days after the request (45 CFR 164.524(b)(2)). */
+    due_at: instant,
+    finished_at: instant.nullable(),
+    /** The event of the completion; `seq` once it is sealed: GET /v1/audit/events/{seq}/proof proves it. */
+    receipt: z.object({ event_id: z.string(), seq: z.int().nullable() }).nullable(),
+    /** Counts of what was exported or destroyed. */
+    summary: z.record(z.string(), z.int()).nullable(),
+  })
+  .register(componentNames, { id: 'PrivacyRequest' });
 
 export const validateDataAccessEndpoint = defineEndpoint({
   tag: TAG,
@@ -155,7 +166,7 @@ export const openBreakGlassEndpoint = defineEndpoint({
   path: '/v1/privacy/break-glass',
   operation: 'openBreakGlass',
   summary: 'Open emergency access to the health data of one person; it expires, raises an incident and is reviewed',
-  auth: manages('phi:break_glass'),
+  auth: { ...manages('phi:break_glass'), for: 'user' },
   idempotency: 'answer',
   limit: 'write',
   body: z.strictObject({ subject_id: subjectId, minutes: z.int().min(1).max(240).default(60), reason }),
@@ -182,7 +193,7 @@ export const reviewBreakGlassEndpoint = defineEndpoint({
   path: '/v1/privacy/break-glass/{break_glass_id}/review',
   operation: 'reviewBreakGlass',
   summary: 'Review the emergency access of another user, and end it if it is still open',
-  auth: manages('phi:manage'),
+  auth: { ...manages('phi:manage'), for: 'user' },
   limit: 'admin',
   params: z.strictObject({ break_glass_id: z.uuid() }),
   body: z.strictObject({ outcome: z.enum(['justified', 'unjustified']), reason }),
@@ -312,5 +323,5 @@ export const readExportEndpoint = defineEndpoint({
   limit: 'admin',
   params: ofRequest,
   responses: { 200: z.object({ subject_id: z.string(), export: z.unknown() }) },
-  errors: [...REFUSALS, privacyRequestUnknown, privacyRequestUnfinished],
+  errors: [...REFUSALS, agentNotAccepted, privacyRequestUnknown, privacyRequestUnfinished],
 });

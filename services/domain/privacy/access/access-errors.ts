@@ -5,7 +5,7 @@ export const phiAccessRefused = defineError({
   status: 403,
   title: 'Access to health data not permitted',
   cause:
-    'No role of the caller may use health data for this purpose, the person has restricted this use (45 CFR 164.522), or has not consented to it (45 CFR 164.508). `reason` says which.',
+    'No role of the caller, or of the owner of the agent that calls, may use health data for this purpose, the person has restricted this use (45 CFR 164.522), or has not consented to it (45 CFR 164.508). `reason` says which.',
   fix: 'Use the purpose that applies. In an emergency, POST /v1/privacy/break-glass.',
   retryable: false,
 });
@@ -50,7 +50,7 @@ export const usersOnly = defineError({
   code: 'users_only',
   status: 403,
   title: 'Only a user can do this',
-  cause: 'Emergency access and its review belong to a person; this credential is that of a client.',
+  cause: 'Emergency access and its review belong to a person; this credential is that of a client or an agent.',
   fix: 'Sign in as the user.',
   retryable: false,
 });

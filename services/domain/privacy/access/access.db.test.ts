@@ -288,11 +288,11 @@ describe('exports and deletions', () => {
     );
     const { request_id: id, due_at, created_at } = await ask('export');
     expect(Date.parse(due_at) - Date.parse(created_at)).toBe(30 * 86_400_000);
-    await expect(readExport(own(), id)).rejects.toMatchObject({ code: 'privacy_request_unfinished' });
+    await expect(readExport(own(), id, officer)).rejects.toMatchObject({ code: 'privacy_request_unfinished' });
     await run();
     const done = await readPrivacyRequest(ports, id);
     expect(done).toMatchObject({ state: 'done', summary: { keys: 1, restrictions: 1, disclosures: 1, uses: 0 } });
-    expect((await readExport(own(), id)).export).toMatchObject({
+    expect((await readExport(own(), id, officer)).export).toMatchObject({
       subject_id: 'p-1',
       restrictions: [{ purposes: ['research'] }],
       disclosures: [{ recipient: 'canary-court' }],
@@ -317,6 +317,6 @@ describe('exports and deletions', () => {
 
   test('an unknown request is 404', async () => {
     await expect(readPrivacyRequest(ports, UNKNOWN)).rejects.toMatchObject({ code: 'privacy_request_unknown' });
-    await expect(readExport(own(), UNKNOWN)).rejects.toMatchObject({ code: 'privacy_request_unknown' });
+    await expect(readExport(own(), UNKNOWN, officer)).rejects.toMatchObject({ code: 'privacy_request_unknown' });
   });
 });

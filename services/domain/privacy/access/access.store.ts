@@ -3,13 +3,27 @@ import type { Sql } from '../../ports.ts';
 import { placeTime } from '../../shared/pagination.ts';
 import type { PhiEnvelope, PhiPurpose } from '../phi-shapes.ts';
 
-/** By the primary key, phi_restrictions_subject_id and phi_break_glass_active. One statement for each use of a value. */
+/**
+ * By the primary keys, phi_restrictions_subject_id and phi_break_glass_active. One statement for each use of a value.
+ * $5 is the client that acts. An agent has the roles that its owner has now, and none once it or its owner has ended.
+ */
 const accessRead = defineStatement(
   'phiAccessRead',
-  `SELECT
-     (SELECT coalesce(jsonb_agg(fields), '[]') FROM phi_field_policies WHERE role = ANY ($1) AND purpose = $2) AS policies,
+  `WITH agent AS (
+     SELECT owner_id, killed_at IS NULL AND expires_at > clock_timestamp() AND NOT coalesce(disabled, false)
+       AND users."disabledAt" IS NULL AS is_live
+     FROM agents JOIN users ON users.id = owner_id JOIN oauth_clients ON "clientId" = client_id WHERE client_id = $5
+   ), held AS (
+     SELECT role FROM agent JOIN user_roles ON user_id = owner_id WHERE is_live
+     UNION ALL SELECT role FROM unnest($1::text[]) AS role WHERE NOT EXISTS (SELECT FROM agent)
+   )
+   SELECT
+     EXISTS (SELECT FROM agent) AS "isAgent",
+     (SELECT coalesce(jsonb_agg(fields), '[]') FROM phi_field_policies
+      WHERE role IN (SELECT role FROM held) AND purpose = $2) AS policies,
      EXISTS (SELECT 1 FROM phi_restrictions WHERE subject_id = $3 AND ended_at IS NULL AND $2 = ANY (purposes)) AS "isRestricted",
      (SELECT id FROM phi_break_glass WHERE user_id = $4 AND subject_id = $3 AND expires_at > clock_timestamp()
+        AND NOT EXISTS (SELECT FROM agent)
       ORDER BY expires_at DESC LIMIT 1) AS "breakGlassId"`,
 );
 
@@ -83,12 +97,12 @@ const disclosuresList = defineStatement(
 /** The person of an event and its reference are personal values. By the index audit_personal_target. */
 const usesList = defineStatement(
   'phiUsesList',
-  `SELECT seq::float8 AS seq, event_id AS "eventId", type, outcome, actor_kind || ':' || coalesce(actor_id, '') AS actor,
+  `SELECT e.seq::float8 AS seq, event_id AS "eventId", type, outcome, actor_kind || ':' || coalesce(actor_id, '') AS actor,
      ${placeTime('occurred_at')} AS "occurredAt", detail ->> 'purpose' AS purpose, detail ->> 'basis' AS basis,
      (SELECT value FROM audit_personal r WHERE r.event_id = e.event_id AND r.field = 'detail.reference') AS reference
    FROM audit_personal p JOIN audit_events e USING (event_id)
-   WHERE p.field = 'target' AND p.value = 'subject:' || $1 AND seq < $2::bigint
-     AND type IN ('phi.encrypted', 'phi.decrypted', 'phi.accessed', 'phi.disclosed') ORDER BY seq DESC LIMIT $3`,
+   WHERE p.field = 'target' AND p.value = 'subject:' || $1 AND e.seq < $2::bigint
+     AND type IN ('phi.encrypted', 'phi.decrypted', 'phi.accessed', 'phi.disclosed') ORDER BY e.seq DESC LIMIT $3`,
 );
 
 export type UseRow = {
@@ -111,12 +125,13 @@ export const listUseRows = (
 ): Promise<UseRow[]> => sql.query<UseRow>(usesList, [subjectId, before, limit]);
 
 export type AccessRow = {
+  readonly isAgent: boolean;
   readonly policies: readonly (readonly string[])[];
   readonly isRestricted: boolean;
   readonly breakGlassId: string | null;
 };
 
-/** @param userId null for a client */
+/** @param userId null for a client or agent */
 export const readAccess = async (
   sql: Sql,
   about: {
@@ -124,9 +139,12 @@ export const readAccess = async (
     readonly purpose: PhiPurpose;
     readonly subjectId: string;
     readonly userId: string | null;
+    readonly clientId: string | null;
   },
-): Promise<AccessRow> =>
-  (await sql.query<AccessRow>(accessRead, [about.roles, about.purpose, about.subjectId, about.userId]))[0] as AccessRow;
+): Promise<AccessRow> => {
+  const { roles, purpose, subjectId, userId, clientId } = about;
+  return (await sql.query<AccessRow>(accessRead, [roles, purpose, subjectId, userId, clientId]))[0] as AccessRow;
+};
 
 export type FieldPolicyRow = {
   readonly role: string;

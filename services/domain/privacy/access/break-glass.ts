@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { recordEvent } from '../../audit/record-event.ts';
+import { isInstallation, personOf } from '../../authority/callers.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../../shared/pagination.ts';
 import { breakGlassOpened, breakGlassReviewedEvent } from '../audit-events.ts';
@@ -29,8 +30,9 @@ const viewOf = (row: BreakGlassRow): BreakGlassView => ({
 });
 
 function userOf(caller: Caller): string {
-  if (caller.kind !== 'user') throw usersOnly();
-  return caller.userId;
+  const user = personOf(caller);
+  if (user === null) throw usersOnly();
+  return user.userId;
 }
 
 /**
@@ -69,7 +71,7 @@ export function reviewBreakGlass(
   },
   caller: Caller,
 ): Promise<BreakGlassView> {
-  const reviewer = caller.kind === 'system' && input.reviewer !== undefined ? input.reviewer : userOf(caller);
+  const reviewer = isInstallation(caller) && input.reviewer !== undefined ? input.reviewer : userOf(caller);
   return transact(async (tx) => {
     const before = await lockBreakGlass(tx, input.id);
     if (before === undefined) throw breakGlassUnknown();

@@ -1,3 +1,5 @@
+import { actingAgentOf, hasSignIn, personOf, userOf } from '../../authority/callers.ts';
+import { clientIdOf } from '../../authority/names.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { needsConsent, validateUserConsent } from '../consent/user-consent.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
@@ -20,42 +22,58 @@ export type AccessDecision = {
   readonly basis: 'policy' | 'client' | 'break_glass' | null;
   readonly breakGlassId: string | null;
   readonly reason: RefusalOfAccess | null;
+  /** The agent that acts, by its own credentials or by a token of its owner; null for people and applications. */
+  readonly agentId: string | null;
 };
 
 /**
- * Decides by the field policies of the caller's roles, the restrictions of the person and open emergency access. A
- * client acts for an application that knows its users, so only restrictions bind it. Emergency access overrides both:
- * a restriction does not bind emergency treatment (45 CFR 164.522(a)(1)(iii)). Research requires the person's consent
- * from every caller.
+ * Decides by the field policies of the caller's roles, the restrictions of the person and open emergency access. A token
+ * of a pair that another party issued for the user has no roles. An agent has the roles that its owner has at this
+ * moment, and no emergency access. A client acts for an application that knows its users, so only restrictions bind it.
+ * Emergency access overrides both: a restriction does not bind emergency treatment (45 CFR 164.522(a)(1)(iii)). Research
+ * requires the person's consent from every caller.
  */
 export async function decideAccess(
   { sql }: Pick<Ports, 'sql'>,
   { subjectId, purpose }: DataAccessRequest,
   caller: Caller,
 ): Promise<AccessDecision> {
-  const userId = caller.kind === 'user' ? caller.userId : null;
-  const roles = caller.kind === 'user' ? (caller.roles ?? []) : [];
-  const { policies, isRestricted, breakGlassId } = await readAccess(sql, { roles, purpose, subjectId, userId });
+  const user = userOf(caller);
+  const person = personOf(caller);
+  const actingId = actingAgentOf(caller);
+  const clientId = actingId ?? clientIdOf(caller);
+  const { isAgent, policies, isRestricted, breakGlassId } = await readAccess(sql, {
+    roles: person !== null && hasSignIn(person) ? (person.roles ?? []) : [],
+    purpose,
+    subjectId,
+    userId: person?.userId ?? null,
+    clientId,
+  });
+  // The rows know an agent that this copy has not heard of yet.
+  const agentId = isAgent ? clientId : actingId;
   const refused = (reason: RefusalOfAccess): AccessDecision => ({
     isAllowed: false,
     fields: [],
     basis: null,
     breakGlassId: null,
     reason,
+    agentId,
   });
   // No emergency replaces the authorization that such a purpose requires.
   if (needsConsent(purpose) && !(await validateUserConsent(sql, subjectId, purpose))) return refused('consent_missing');
   if (breakGlassId !== null)
-    return { isAllowed: true, fields: ['*'], basis: 'break_glass', breakGlassId, reason: null };
-  const fields = caller.kind === 'user' ? mergeFields(policies) : ['*'];
+    return { isAllowed: true, fields: ['*'], basis: 'break_glass', breakGlassId, reason: null, agentId };
+  const isByPolicy = user !== null || agentId !== null;
+  const fields = isByPolicy ? mergeFields(policies) : ['*'];
   if (fields === null) return refused('purpose_not_permitted');
   if (isRestricted) return refused('restricted');
   return {
     isAllowed: true,
     fields,
-    basis: caller.kind === 'user' ? 'policy' : 'client',
+    basis: isByPolicy ? 'policy' : 'client',
     breakGlassId: null,
     reason: null,
+    agentId,
   };
 }
 

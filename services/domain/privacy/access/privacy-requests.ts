@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { recordEvent } from '../../audit/record-event.ts';
+import { assertNoAgent } from '../../authority/own-account.ts';
 import type { Caller, JobRun, Ports } from '../../ports.ts';
 import { assertSubject } from '../assert-subject.ts';
 import { privacyRequestDone, privacyRequestMade } from '../audit-events.ts';
@@ -71,11 +72,16 @@ export async function readPrivacyRequest({ sql }: Pick<Ports, 'sql'>, requestId:
   return viewOf(row);
 }
 
-/** Throws `privacy_request_unknown` (404), `privacy_request_unfinished` (409). */
+/**
+ * An export is of level `high`. Throws `agent_not_accepted` (403), `privacy_request_unknown` (404),
+ * `privacy_request_unfinished` (409).
+ */
 export async function readExport(
   ports: Pick<Ports, 'sql'> & HasPhiKeys,
   requestId: string,
+  caller: Caller,
 ): Promise<{ readonly subject_id: string; readonly export: unknown }> {
+  assertNoAgent(caller);
   const row = await readResult(ports.sql, requestId);
   if (row === undefined) throw privacyRequestUnknown();
   if (row.result === null) throw privacyRequestUnfinished();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused } from '#services/platform/errors.ts';
 import { REFUSALS, reads, reason } from '../../access/admin-shapes.ts';
@@ -9,14 +10,16 @@ const instant = z.iso.datetime();
 const params = z.strictObject({ subject_id: subjectId });
 const terms = z.string().regex(/^[\w.-]{1,64}$/);
 
-export const consentView = z.object({
-  consent_id: z.string(),
-  purpose: phiPurpose,
-  version: z.int(),
-  granted: z.boolean(),
-  terms: z.string(),
-  recorded_at: instant,
-});
+export const consentView = z
+  .object({
+    consent_id: z.string(),
+    purpose: phiPurpose,
+    version: z.int(),
+    granted: z.boolean(),
+    terms: z.string(),
+    recorded_at: instant,
+  })
+  .register(componentNames, { id: 'UserConsent' });
 
 export const recordConsentEndpoint = defineEndpoint({
   tag: TAG,

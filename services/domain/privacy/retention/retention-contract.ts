@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, REFUSALS, reads, reason } from '../../access/admin-shapes.ts';
@@ -11,30 +12,36 @@ const TAG = 'Privacy';
 const instant = z.iso.datetime();
 const ofSubject = z.strictObject({ subject_id: subjectId });
 
-export const retentionPolicyView = z.object({
-  kind: z.enum(RETENTION_KINDS),
-  /** Null: kept for good. */
-  keep_days: z.int().nullable(),
-  /** Null: no floor. */
-  least_days: z.int().nullable(),
-  changed_at: instant,
-});
+export const retentionPolicyView = z
+  .object({
+    kind: z.enum(RETENTION_KINDS),
+    /** Null: kept for good. */
+    keep_days: z.int().nullable(),
+    /** Null: no floor. */
+    least_days: z.int().nullable(),
+    changed_at: instant,
+  })
+  .register(componentNames, { id: 'RetentionPolicy' });
 
-export const retentionRunView = z.object({
-  run_id: z.string(),
-  dry_run: z.boolean(),
-  state: z.enum(['queued', 'done']),
-  created_at: instant,
-  finished_at: instant.nullable(),
-  counts: z.record(z.string(), z.int()).nullable(),
-});
+export const retentionRunView = z
+  .object({
+    run_id: z.string(),
+    dry_run: z.boolean(),
+    state: z.enum(['queued', 'done']),
+    created_at: instant,
+    finished_at: instant.nullable(),
+    counts: z.record(z.string(), z.int()).nullable(),
+  })
+  .register(componentNames, { id: 'RetentionRun' });
 
-export const legalHoldView = z.object({
-  hold_id: z.string(),
-  subject_id: z.string(),
-  created_at: instant,
-  ended_at: instant.nullable(),
-});
+export const legalHoldView = z
+  .object({
+    hold_id: z.string(),
+    subject_id: z.string(),
+    created_at: instant,
+    ended_at: instant.nullable(),
+  })
+  .register(componentNames, { id: 'LegalHold' });
 
 export const readRetentionEndpoint = defineEndpoint({
   tag: TAG,

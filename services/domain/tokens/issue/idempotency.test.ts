@@ -7,7 +7,7 @@ import { tokenHarness } from '#testing/harness/token.ts';
 import { earlierResult, idempotentRequest, keepResult, workOnce } from './idempotency.ts';
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-const client = (clientId: string, by: 'client' | 'bearer' | 'api_key' = 'client'): Caller => ({
+const client = (clientId: string, by: 'secret' | 'bearer' | 'api_key' = 'secret'): Caller => ({
   ...clientCaller(clientId),
   by,
 });

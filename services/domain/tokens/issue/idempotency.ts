@@ -1,4 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { isAnonymous } from '#services/domain/authority/callers.ts';
+import { credentialNameOf } from '#services/domain/authority/names.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
 import type { Caller, Ports, Sql } from '#services/domain/ports.ts';
@@ -19,16 +21,9 @@ const TAG_BYTES = 16;
 /** For an anonymous caller only an unguessable key protects the stored response, which may contain tokens. */
 const UNKNOWN_KEY_CHARACTERS = 16;
 
-/**
- * Identifies the caller of a key. The same user with another client or kind of credential is another caller; so is an
- * anonymous caller from another network.
- */
-const callerId = (caller: Caller): string => {
-  if (caller.kind === 'user')
-    return `user\0${caller.userId}\0${caller.sessionId ?? ''}\0${caller.clientId}\0${caller.by}`;
-  if (caller.kind === 'anonymous') return `anonymous\0${clientPrefixOf(caller.request.ip)}`;
-  return caller.kind === 'client' ? `client\0${caller.clientId}\0${caller.by}` : caller.kind;
-};
+/** Identifies the caller of a key; an anonymous caller from another network is another caller. */
+const callerId = (caller: Caller): string =>
+  credentialNameOf(caller) ?? `anonymous\0${clientPrefixOf(caller.request.ip)}`;
 
 /** Throws `request_invalid` (400) unless the key is 1 to 255 (for an anonymous caller 16 to 255) visible ASCII characters. */
 export function idempotentRequest(
@@ -38,7 +33,7 @@ export function idempotentRequest(
   operation: string,
   body: object,
 ): IdempotentRequest {
-  const least = caller.kind === 'anonymous' ? UNKNOWN_KEY_CHARACTERS : 1;
+  const least = isAnonymous(caller) ? UNKNOWN_KEY_CHARACTERS : 1;
   if (!KEY_FORM.test(key) || key.length < least) {
     const why = `${least} to 255 visible ASCII characters`;
     throw requestInvalid({ problems: [{ at: 'header/idempotency-key', why }] });

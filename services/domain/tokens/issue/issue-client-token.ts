@@ -2,6 +2,7 @@ import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import { permissionsAt } from '#services/domain/access/application-rights.ts';
 import { type AuditRow, auditRow } from '#services/domain/audit/record-event.ts';
+import { authenticatedClientOf } from '#services/domain/authority/callers.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
@@ -109,7 +110,7 @@ export async function issueClientToken(
 ): Promise<ClientTokenAnswer> {
   assertMayIssue(ports.revocations);
   const startedAt = ports.clock.monotonic();
-  const client = caller.kind === 'client' && caller.by === 'client' ? ports.access.client(caller.clientId) : undefined;
+  const client = ports.access.client(authenticatedClientOf(caller) ?? '');
   // The client may have been disabled while the body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const terms = await termsOrRefusal(ports, client, input, caller);

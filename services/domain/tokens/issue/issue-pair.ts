@@ -1,10 +1,18 @@
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
-import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
+import {
+  FIRST_PARTY_CLIENT_ID,
+  isInstallation,
+  ownerOfAgent,
+  sessionOf,
+  userOf,
+} from '#services/domain/authority/callers.ts';
+import { clientIdOf } from '#services/domain/authority/names.ts';
+import { holds } from '#services/domain/authority/permissions.ts';
+import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { assertRecentSignIn, type HasStepUp } from '#services/domain/shared/step-up.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { clientUnauthenticated, permissionMissing, requestInvalid } from '#services/platform/errors.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken, type TokenFacts } from '../access-token.ts';
@@ -17,6 +25,7 @@ import { sessionEnded } from '../refresh/refresh-errors.ts';
 import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
+import { assertIssuesForOwner } from './assert-issues-for-owner.ts';
 import { idempotentRequest, workOnce } from './idempotency.ts';
 import { renewDraft } from './renew-draft.ts';
 
@@ -50,35 +59,28 @@ const NO_SIGN_IN = 0;
 
 type FamilyOwner = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
 
-/** The process itself, or a caller with tokens:issue. */
-const mayIssueForAnyone = (caller: Caller): boolean =>
-  caller.kind === 'system' ||
-  ((caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:issue'));
-
 /** Returns the user, session and client of the new family, or null when the caller may not create it. */
 function ownerFor(
   { clock, stepUp }: Pick<IssuePorts, 'clock' | 'stepUp'>,
   input: IssuePairInput,
   caller: Caller,
 ): FamilyOwner | null {
-  const isSelf = caller.kind === 'user' && (input.userId === undefined || input.userId === caller.userId);
-  if (isSelf && caller.by === 'session' && caller.sessionId !== null)
-    return {
-      userId: caller.userId,
-      sessionId: caller.sessionId,
-      clientId: FIRST_PARTY_CLIENT_ID,
-      authTime: caller.authTime,
-    };
-  if (!mayIssueForAnyone(caller)) return null;
-  assertRecentSignIn(caller, stepUp, { usesPermission: true });
+  const user = userOf(caller);
+  const sessionId = sessionOf(caller);
+  if (user !== null && sessionId !== null && (input.userId ?? user.userId) === user.userId)
+    return { userId: user.userId, sessionId, clientId: FIRST_PARTY_CLIENT_ID, authTime: user.authTime };
+  if (!holds(caller, 'tokens:issue')) return null;
+  // An agent has no sign-in. It issues for its owner alone, which the transaction checks again on the rows.
+  if (input.userId === undefined || input.userId !== ownerOfAgent(caller))
+    assertRecentSignIn(caller, stepUp, { usesPermission: true });
   if (input.userId === undefined)
     throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'is required: the id of the user of the pair' }] });
   return {
     userId: input.userId,
     sessionId: null,
-    clientId: caller.kind === 'user' || caller.kind === 'client' ? caller.clientId : FIRST_PARTY_CLIENT_ID,
+    clientId: clientIdOf(caller) ?? FIRST_PARTY_CLIENT_ID,
     // The process itself has authenticated the user; a client or another user has not.
-    authTime: caller.kind === 'system' ? Math.floor(clock.now() / 1_000) : NO_SIGN_IN,
+    authTime: isInstallation(caller) ? Math.floor(clock.now() / 1_000) : NO_SIGN_IN,
   };
 }
 
@@ -92,7 +94,8 @@ async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller):
   const target = input.userId === undefined ? {} : { target: { kind: 'user' as const, id: input.userId } };
   await recordEvent(ports.sql, caller, tokenIssued, { outcome: 'refused', ...target, detail: { grant: 'api' } });
   throw permissionMissing({
-    detail: 'Requires the permission tokens:issue, or a session cookie for a pair of your own.',
+    detail:
+      'Requires the permission tokens:issue, or a session cookie for a pair of your own. An agent issues for its owner alone.',
     isRecorded: true,
   });
 }
@@ -102,8 +105,8 @@ type Plan = { readonly family: NewFamily; readonly role: string | undefined };
 /**
  * A user with tokens:issue must not get permissions that the user lacks by issuing a pair for another user. A pair of
  * the first-party client has all permissions of its user, whatever its scope, besides those in its token; a pair of
- * another client has those in its token. A user has no permission of an application here. A pair that a client issues is
- * limited by the client's scopes.
+ * another client has those in its token. A user has no permission of an application here. A pair that a client or agent
+ * issues is limited by its scopes.
  */
 function mayActAs(
   access: HasAccess['access'],
@@ -112,9 +115,10 @@ function mayActAs(
   { permissions }: TokenFacts,
   caller: Caller,
 ): boolean {
-  if (caller.kind !== 'user' || sessionId !== null) return true;
-  const hidden = caller.clientId === FIRST_PARTY_CLIENT_ID ? access.permissionsOf(roles) : [];
-  return [...hidden, ...permissions].every((permission) => caller.permissions.has(permission));
+  const user = userOf(caller);
+  if (user === null || sessionId !== null) return true;
+  const hidden = user.clientId === FIRST_PARTY_CLIENT_ID ? access.permissionsOf(roles) : [];
+  return [...hidden, ...permissions].every((permission) => holds(user, permission));
 }
 
 async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, caller: Caller): Promise<Draft> {
@@ -136,9 +140,10 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
 }
 
 /**
- * Creates a token family and returns its first pair: for the caller's session, or for any user by a caller with
- * tokens:issue. A retry with the same idempotency key creates nothing and gets the same pair, or a new access token of
- * the same family once half of the lifetime of the first has passed.
+ * Creates a token family and returns its first pair: for the caller's session, or by a caller with tokens:issue for any
+ * user; by an agent for its owner alone. A pair that a client or agent issues names no roles. A retry with the same
+ * idempotency key creates nothing and gets the same pair, or a new access token of the same family once half of the
+ * lifetime of the first has passed.
  * Throws `permission_missing`, `step_up_required` (a user who issues for another), `role_not_held` (403), `user_unknown`
  * (404), `scope_invalid`, `target_invalid` (400), `client_unauthenticated`, `session_ended`, `dpop_proof_invalid` (401,
  * for a client whose tokens must all be bound to a key), `idempotency_key_reused` (422), `signing_unavailable`,
@@ -146,7 +151,7 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
  */
 export async function issuePair(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<TokenPairAnswer> {
   const startedAt = ports.clock.monotonic();
-  const grant = caller.kind === 'user' && caller.by === 'session' ? 'session' : 'api';
+  const grant = sessionOf(caller) === null ? 'api' : 'session';
   try {
     const answer = await issue(ports, input, caller);
     tokensIssued.add(1, { grant, outcome: 'ok' });
@@ -183,7 +188,8 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
   const request =
     idempotencyKey === undefined ? null : idempotentRequest(ports, caller, idempotencyKey, 'issueTokens', body);
   const draft = await ports
-    .transact((tx) => {
+    .transact(async (tx) => {
+      await assertIssuesForOwner(tx, family, caller);
       const renew = (kept: Draft) => renewDraft(tx, ports, kept, caller.request);
       return workOnce(tx, ports.random, { request, status: 201, renew }, () => draftPair(tx, ports, plan, caller));
     })

@@ -1,4 +1,5 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import { clientOf } from '#services/domain/authority/callers.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
 
@@ -10,12 +11,14 @@ export type OAuthClient = { readonly clientId: string; readonly isAuthenticated:
  * that did not authenticate; `request_invalid` when header and form name different clients (RFC 6749 §2.3).
  */
 export function oauthClient({ access }: HasAccess, named: string | undefined, caller: Caller): OAuthClient {
-  if (caller.kind === 'client') {
-    if (named !== undefined && named !== '' && named !== caller.clientId)
+  const authenticated = clientOf(caller);
+  if (authenticated !== null) {
+    const { clientId } = authenticated;
+    if (named !== undefined && named !== '' && named !== clientId)
       throw requestInvalid({ problems: [{ at: 'body/client_id', why: 'is not the client that authenticated' }] });
     // The client may have been disabled or deleted while the body was read, after it authenticated.
-    if (access.client(caller.clientId)?.disabled !== false) throw clientUnauthenticated();
-    return { clientId: caller.clientId, isAuthenticated: true };
+    if (access.client(clientId)?.disabled !== false) throw clientUnauthenticated();
+    return { clientId, isAuthenticated: true };
   }
   const client = named === undefined ? undefined : access.client(named);
   if (client === undefined || client.disabled || client.secretHash !== null || client.authMethod !== 'none')

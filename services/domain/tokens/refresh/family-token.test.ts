@@ -25,7 +25,7 @@ const family = {
   email: 'u@people.test',
   isEmailVerified: false,
   roles: ['admin'],
-  authTime: 0,
+  authTime: 1_800_000_000,
   userEpoch: 0,
   clientEpoch: 0,
 };
@@ -49,6 +49,14 @@ test('another client sees the address with the scope email and the roles with pr
   expect(seen('sallyport', 'openid')).toEqual(['u@people.test', ['admin']]);
   // A client that registered itself never sees roles: they show an attacker which users have privileges.
   expect(seen('stranger', 'openid profile email')).toEqual(['u@people.test', null]);
+});
+
+test('a pair that another client issued without a sign-in names no roles, whatever its scope', () => {
+  const rolesOf = (clientId: string) => {
+    const issued = { ...family, clientId, scope: 'openid profile', authTime: 0 };
+    return familyTokenFacts(access, issued as Parameters<typeof familyTokenFacts>[1]).user?.roles;
+  };
+  expect(['other', 'sallyport'].map(rolesOf)).toEqual([null, ['admin']]);
 });
 
 test('an unvetted client has the scope that the current settings allow and no permissions, whatever was granted', () => {

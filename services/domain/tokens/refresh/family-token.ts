@@ -1,7 +1,7 @@
 import type { AccessDirectory, Client } from '#services/domain/access/access-directory.ts';
-import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
 import { type Rights, rightsAt } from '#services/domain/access/application-rights.ts';
 import { auditActor } from '#services/domain/audit/audit-context.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
 import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
@@ -86,6 +86,13 @@ export const maySeeRoles = (
   facts: Pick<FamilyFacts, 'clientId' | 'scope'>,
 ): boolean => client?.origin === 'admin' && maySee(facts, 'profile');
 
+/**
+ * A pair that a client or agent issued by its own permission, without a sign-in. It names no roles: a service that decides
+ * by them would take the client for the user.
+ */
+const isIssuedByClient = ({ clientId, authTime }: FamilyFacts): boolean =>
+  authTime === 0 && clientId !== FIRST_PARTY_CLIENT_ID;
+
 export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts): TokenFacts {
   const client = access.client(granted.clientId);
   const family = { ...granted, scope: scopeNow(access, granted) };
@@ -104,7 +111,7 @@ export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts):
       familyId: family.familyId,
       email: maySee(family, 'email') ? family.email : null,
       isEmailVerified: family.isEmailVerified,
-      roles: maySeeRoles(client, family) ? rights.roles : null,
+      roles: maySeeRoles(client, family) && !isIssuedByClient(family) ? rights.roles : null,
       authTime: family.authTime,
       amr: family.amr ? family.amr.split(' ') : [],
       acr: family.acr ?? null,

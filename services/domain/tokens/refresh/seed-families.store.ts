@@ -13,7 +13,7 @@ export const familySeedInsert = defineStatement(
   `WITH born AS MATERIALIZED (
     SELECT n.id, n.nonce_hash, s.id AS sid, u.id AS user_id, u."tokenEpoch" AS user_epoch, c."clientId" AS client_id,
       c."tokenEpoch" AS client_epoch, array_to_string(c.scopes, ' ') AS scope, array_to_string(s.amr, ' ') AS amr, s.acr,
-      s."createdAt" AS auth_time, least(s."expiresAt", now() + make_interval(secs => $8::float8)) AS expires_at
+      coalesce(s."authenticatedAt", s."createdAt") AS auth_time, least(s."expiresAt", now() + make_interval(secs => $8::float8)) AS expires_at
     FROM unnest($1::uuid[], $2::bytea[], $3::text[]) AS n (id, nonce_hash, sid)
     JOIN sessions s ON s.id = n.sid JOIN users u ON u.id = s."userId"
     JOIN oauth_clients c ON c."clientId" = $4

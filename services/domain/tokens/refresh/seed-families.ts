@@ -1,5 +1,5 @@
-import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
 import { auditActor } from '#services/domain/audit/audit-context.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { mintRefreshToken, nonceHashOf, type RefreshSecrets, uuidToBytes } from './refresh-token-format.ts';

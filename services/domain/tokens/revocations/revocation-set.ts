@@ -38,6 +38,7 @@ export type RevocationSet = {
   /** O(1), no allocation, no I/O. Null when the token is not revoked. Valid only while `refusal()` is null. */
   check(claims: RevocableClaims): RevocationReason | null;
   isSessionEnded(sid: string): boolean;
+  isTokenRevoked(jti: string): boolean;
   isKeyRevoked(kid: string): boolean;
   /** The lowest `ue` that is accepted for this user; undefined when the user's epoch was not raised recently. */
   userEpoch(userId: string): number | undefined;
@@ -165,6 +166,7 @@ export function createRevocationSet(options: RevocationSetOptions): RevocationMe
       return null;
     },
     isSessionEnded: (id) => sid.has(id),
+    isTokenRevoked: (id) => jti.has(id),
     isKeyRevoked: (kid) => key.has(kid),
     userEpoch: (userId) => user.get(userId)?.tokenEpoch ?? undefined,
     refusal,

@@ -12,7 +12,7 @@ export const revocationStateStale = defineError({
   title: 'Revocations may be outdated',
   cause:
     'This API process has not reached PostgreSQL for longer than REVOCATION_STALENESS_MS, has not finished loading the revocations after its start, or lost a connection and has not yet confirmed that the database is the same. A verifier package answers so when the last revocations that it read are older than the feed allows and `maxStale`.',
-  fix: 'Retry after Retry-After; another API process may answer. Operators: check PostgreSQL and /readyz.',
+  fix: 'Retry after Retry-After; another API process may answer. Operators of the API: check PostgreSQL and /readyz. Operators of a service with a verifier package: its log says why it cannot read revocations.',
   retryable: true,
 });
 
@@ -46,7 +46,12 @@ export const revocationStreamsSpent = defineError({
   retryable: true,
 });
 
-const READER = { accepts: ['client', 'bearer'], permission: 'revocations:read' } as const;
+const READER = {
+  accepts: ['client', 'bearer'],
+  for: 'anyone',
+  permission: 'revocations:read',
+  subject: 'any',
+} as const;
 
 const since = z.strictObject({
   /** The epoch that the caller has; 0 requests all revocations. */

@@ -1,10 +1,11 @@
 import { tokenRevocations } from '#observability/metrics/tokens.ts';
-import { FIRST_PARTY_CLIENT_ID } from '#services/domain/access/access-directory.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
+import { clientOf, FIRST_PARTY_CLIENT_ID, isByApiKey, userOf } from '#services/domain/authority/callers.ts';
+import { holds } from '#services/domain/authority/permissions.ts';
+import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { assertRecentSignIn, type HasStepUp } from '#services/domain/shared/step-up.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { tokenRevoked } from '../audit-events.ts';
 import { clientUnknown, userUnknown } from '../errors.ts';
@@ -104,7 +105,8 @@ async function targetOf(
       return targetOfToken(ports, value);
     case 'token_id': {
       const id = idIn(value);
-      const owner = caller.kind === 'user' && caller.tokenId === id ? caller : { userId: null, clientId: null };
+      const user = userOf(caller);
+      const owner = user?.tokenId === id ? user : { userId: null, clientId: null };
       return { kind: 'jti', value: id, userId: owner.userId, clientId: owner.clientId };
     }
     case 'session_id':
@@ -123,12 +125,13 @@ async function targetOf(
  * what was issued to it, and an API key nothing, because the key may be stolen.
  */
 function isOwn(target: RevokeTarget, caller: Caller): boolean {
-  if (caller.kind === 'user') {
-    if (target.userId !== caller.userId || caller.by === 'api_key') return false;
-    return caller.clientId === FIRST_PARTY_CLIENT_ID || target.clientId === caller.clientId;
+  const user = userOf(caller);
+  if (user !== null) {
+    if (target.userId !== user.userId || isByApiKey(user)) return false;
+    return user.clientId === FIRST_PARTY_CLIENT_ID || target.clientId === user.clientId;
   }
   // A client-credentials token belongs to the client; a user's family at the client belongs to the user.
-  return caller.kind === 'client' && target.userId === null && target.clientId === caller.clientId;
+  return target.userId === null && target.clientId === clientOf(caller)?.clientId;
 }
 
 /** Ends the target in the transaction, with its audit row. Throws `user_unknown` or `client_unknown` (404). */
@@ -226,8 +229,7 @@ export async function revokeToken(
   const target = await targetOf(ports, input, caller);
   if (target === null) return { epoch: ports.revocations.state().epoch };
   if (isOwn(target, caller)) return commitRevocation(ports, target, input.reason, caller);
-  const mayRevokeAll = (caller.kind === 'user' || caller.kind === 'client') && caller.permissions.has('tokens:revoke');
-  if (!mayRevokeAll && caller.kind !== 'system') {
+  if (!holds(caller, 'tokens:revoke')) {
     tokenRevocations.add(1, { kind: metricKinds[input.kind], outcome: 'refused' });
     await recordEvent(ports.sql, caller, tokenRevoked, {
       outcome: 'refused',

@@ -1,20 +1,26 @@
+import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import { clientOrAgent } from '#services/domain/access/client-caller.ts';
+import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { Caller, RequestContext } from '#services/domain/ports.ts';
+import type { AccessTokenClaims } from '../access-token.ts';
 import { type PresentedProof, verifyProof } from '../dpop/use-dpop-proof.ts';
 import { evaluateToken, type ValidatePorts } from './validate-token.ts';
 
 /**
  * Returns the caller of an access token, with the permissions in the token; null when the token is not active. A bound token is
  * accepted only with its proof or certificate (RFC 8705 §3), and an unbound token is not accepted with a proof (RFC 9449
- * §7.1).
+ * §7.1). Undefined for an active token of a client, or through one, that this copy does not know yet: it may be an agent.
  * Throws `dpop_proof_invalid`, `dpop_nonce_required` (401), and `revocation_state_stale`, `state_rewound`, `clock_wrong`
  * or `key_ring_behind` (503) when this copy cannot decide.
+ * @param by `mcp` at the MCP server
  */
 export function bearerCaller(
-  ports: ValidatePorts,
+  ports: ValidatePorts & HasAccess,
   token: string,
   request: RequestContext,
   dpop?: PresentedProof,
-): Caller | null {
+  by: 'bearer' | 'mcp' = 'bearer',
+): Caller | null | undefined {
   const isProofChecked = dpop?.isChecked === true;
   if (dpop !== undefined && !isProofChecked) verifyProof(ports, dpop, token);
   const { ip, userAgent, certificate } = request;
@@ -24,24 +30,43 @@ export function bearerCaller(
   const permissions = new Set(claims.permissions ?? []);
   // A token without a family is about the client only (RFC 9068 §2.2). An administrator has allowed the client such
   // tokens, even one that registered itself.
+  const { client_id: clientId } = claims;
+  if (!knowsAll(ports, clientId, claims.act)) return undefined;
+  const agent = ports.access.client(clientId)?.agent;
   if (claims.fid === undefined)
-    return claims.sub === claims.client_id
-      ? { kind: 'client', clientId: claims.client_id, permissions, by: 'bearer', isVetted: true, request }
+    return claims.sub === clientId
+      ? clientOrAgent(agent, { clientId, permissions, by, isVetted: true, request })
       : null;
+  const agentId = agent == null ? agentAmong(ports, claims.act) : clientId;
   return {
     kind: 'user',
     userId: claims.sub,
     sessionId: claims.sid ?? null,
-    clientId: claims.client_id,
+    clientId,
     permissions,
+    ...(by === 'mcp' ? { scope: claims.scope } : {}),
     ...(claims.roles ? { roles: claims.roles } : {}),
-    by: 'bearer',
+    by,
     tokenId: claims.jti,
     familyId: claims.fid,
     // The acting party did not sign in (RFC 8693), so endpoints that require a recent sign-in reject the token.
     authTime: claims.act === undefined ? (claims.auth_time ?? 0) : 0,
     ...(claims.acr === undefined ? {} : { acr: claims.acr }),
     ...(claims.act === undefined ? {} : { actingId: String(claims.act.sub) }),
+    ...(agentId === undefined ? {} : { agentId }),
     request,
   };
+}
+
+/** Whether this copy knows the client and every actor behind it. */
+function knowsAll(ports: HasAccess, clientId: string, act: AccessTokenClaims['act']): boolean {
+  const isKnown = clientId === FIRST_PARTY_CLIENT_ID || ports.access.client(clientId) !== undefined;
+  return isKnown && (act === undefined || knowsAll(ports, String(act.sub), act.act as AccessTokenClaims['act']));
+}
+
+/** The agent that a chain of delegations names (RFC 8693 §4.1), the latest first. */
+function agentAmong({ access }: HasAccess, act: AccessTokenClaims['act']): string | undefined {
+  if (act === undefined) return undefined;
+  const actor = String(act.sub);
+  return access.client(actor)?.agent == null ? agentAmong({ access }, act.act as AccessTokenClaims['act']) : actor;
 }

@@ -1,6 +1,7 @@
 import { keyedHash } from '#services/domain/audit/audit-context.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
+import { oneSpellingOf } from '#services/domain/shared/address-spelling.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
 import { replayStoreUnavailable } from '../errors.ts';
 import { noteFirstSeen } from './seen-tokens.cache.ts';
@@ -19,7 +20,7 @@ export async function detectReplayAttack(
 ): Promise<boolean> {
   if (context.ip === undefined && context.userAgent === undefined) return false;
   const { key } = ports.keyRing.secret('identifier');
-  const seen = keyedHash(key, 'ip', `${context.ip ?? ''}\0${context.userAgent ?? ''}`);
+  const seen = keyedHash(key, 'ip', `${oneSpellingOf(context.ip ?? '')}\0${context.userAgent ?? ''}`);
   const ttlSeconds = Math.max(1, Math.ceil(claims.exp - ports.clock.now() / 1_000) + 60);
   try {
     const first = await noteFirstSeen(ports, claims.jti, seen, ttlSeconds);

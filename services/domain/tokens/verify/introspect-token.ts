@@ -1,4 +1,5 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import { clientOf } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { tokenTypeOf } from '../access-token.ts';
@@ -39,7 +40,7 @@ export type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation &
  * `key_ring_behind`, `store_unavailable` (503).
  */
 export function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): string | Promise<string> {
-  const client = caller.kind === 'client' ? ports.access.client(caller.clientId) : undefined;
+  const client = ports.access.client(clientOf(caller)?.clientId ?? '');
   // The client may have been disabled or deleted while its body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const audiences = client.audiences.filter((each) => each !== '*');

@@ -1,4 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
+import { isAnonymous } from '#services/domain/authority/callers.ts';
+import { permissionsOf } from '#services/domain/authority/permissions.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { permissionMissing, unauthenticated } from '#services/platform/errors.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
@@ -96,8 +98,8 @@ export async function validateBatch(
   caller: Caller,
 ): Promise<string> {
   if ('tokens' in input) return `{"results":[${(await validateTokens(ports, input.tokens)).join(',')}]}`;
-  if (caller.kind === 'anonymous') throw unauthenticated();
-  if ((caller.kind !== 'user' && caller.kind !== 'client') || !caller.permissions.has('tokens:read'))
+  if (isAnonymous(caller)) throw unauthenticated();
+  if (!permissionsOf(caller).has('tokens:read'))
     throw permissionMissing({ detail: 'Validating token ids requires the permission tokens:read.' });
   return JSON.stringify({ results: await batchValidateTokens(ports, input.token_ids) });
 }

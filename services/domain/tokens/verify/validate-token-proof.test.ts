@@ -80,8 +80,8 @@ describe('a token bound to a DPoP key', () => {
 
 test('RFC 8693 §4.1: the caller of a delegated token is the user, with the acting party and without a sign-in', () => {
   const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
-  const delegated = harness.token({ act: { sub: 'agent' }, auth_time: now() });
-  expect(bearerCaller(harness.ports, delegated, request)).toMatchObject({ actingId: 'agent', authTime: 0 });
+  const delegated = harness.token({ act: { sub: 'sallyport' }, auth_time: now() });
+  expect(bearerCaller(harness.ports, delegated, request)).toMatchObject({ actingId: 'sallyport', authTime: 0 });
   expect(bearerCaller(harness.ports, harness.token(), request)).not.toHaveProperty('actingId');
 });
 

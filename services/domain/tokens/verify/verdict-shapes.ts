@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { inactiveReasons } from '#observability/metrics/tokens.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
 
 /** Why a token is not active, from the closed list in the validate response. */
 export type InactiveReason = (typeof inactiveReasons)[number];
 
-export const verdict = z.union([
-  z.object({ active: z.literal(true), claims: z.record(z.string(), z.unknown()) }),
-  z.object({ active: z.literal(false), reason: z.enum(inactiveReasons) }),
-]);
+export const verdict = z
+  .union([
+    z.object({ active: z.literal(true), claims: z.record(z.string(), z.unknown()) }),
+    z.object({ active: z.literal(false), reason: z.enum(inactiveReasons) }),
+  ])
+  .register(componentNames, { id: 'TokenValidation' });

@@ -117,6 +117,17 @@ const bindingMismatch = defineError({
   retryable: false,
 });
 
+/** Of a verifier in another service: the API refuses the client with which that service reads revocations. */
+export const clientRefused = defineError({
+  code: 'client_refused',
+  status: 503,
+  title: 'Client of this service refused',
+  cause:
+    'The API refuses the client with which this service reads revocations: it answers 401 if the client is unknown or disabled or its secret is wrong, and 403 if the client lacks the permission revocations:read. Without revocations the service cannot decide about tokens.',
+  fix: 'Operators of this service: give the verifier the client id and secret of a client that has the credential scope revocations:read. `npx sallyport clients list` shows the clients, and `npx sallyport clients rotate-secret` makes a new secret.',
+  retryable: true,
+});
+
 const tooManyProofs = defineError({
   code: 'too_many_proofs',
   status: 503,
@@ -162,6 +173,7 @@ export const verifierErrors: readonly ErrorFactory[] = [
   requestInvalid,
   revocationStateStale,
   keyRingBehind,
+  clientRefused,
   tooManyProofs,
   ...Object.values(reasonErrors),
   permissionMissing,

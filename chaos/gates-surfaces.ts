@@ -1,0 +1,66 @@
+import { type Finding, type Gate, REVOCATION_BOUND_MS, secondsOf } from './gates.ts';
+import { isLost, type Ledger, mayBeRevoked, revocationsOfUsable, revokedSince } from './ledger.ts';
+import type { Entry, SurfaceName, Use } from './surface-facts.ts';
+
+const usesOf = (ledger: Ledger, surface: SurfaceName): Use[] => ledger.uses.filter(({ of }) => of.surface === surface);
+
+/** What was ended is accepted by no copy two seconds after its end was acknowledged. */
+export function acceptedAfterEnd(ledger: Ledger, surface: SurfaceName): Gate {
+  const findings: Finding[] = [];
+  let checked = 0;
+  for (const { of, copy, sentAtMs, isAccepted, said } of usesOf(ledger, surface)) {
+    const endedAtMs = revokedSince(revocationsOfUsable(ledger, of));
+    if (sentAtMs < endedAtMs + REVOCATION_BOUND_MS) continue;
+    checked += 1;
+    if (!isAccepted) continue;
+    const late = ((sentAtMs - endedAtMs) / 1_000).toFixed(1);
+    const text = `${of.kind} ${of.id} accepted (${said}) at ${copy}, shown at ${secondsOf(sentAtMs)}, ${late} s after its end was acknowledged`;
+    findings.push({ text, subject: of });
+  }
+  return { name: `${surface}: what was ended is refused`, checked, findings };
+}
+
+/** A copy learns this soon of what another one made. */
+const LEARNING_MS = 1_000;
+
+/** What nothing ended is refused by no copy that had the time to learn of it. */
+export function refusedWithoutEnd(ledger: Ledger, surface: SurfaceName): Gate {
+  const findings: Finding[] = [];
+  let checked = 0;
+  for (const { of, copy, sentAtMs, answeredAtMs, isAccepted, said } of usesOf(ledger, surface)) {
+    const isExplained =
+      sentAtMs < of.madeAtMs + LEARNING_MS ||
+      mayBeRevoked(revocationsOfUsable(ledger, of), answeredAtMs) ||
+      isLost(ledger, of.madeAtMs);
+    if (isExplained) continue;
+    checked += 1;
+    if (isAccepted) continue;
+    const text = `${of.kind} ${of.id} refused (${said}) at ${copy}, shown at ${secondsOf(sentAtMs)}, made at ${secondsOf(of.madeAtMs)}`;
+    findings.push({ text, subject: of });
+  }
+  return { name: `${surface}: what is good is accepted`, checked, findings };
+}
+
+/** How often each key of a kind is in the database. */
+export type Rows = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
+/** What was acknowledged is in the database once; what was not is there once at most. */
+export function keptOnce(ledger: Ledger, surface: SurfaceName, rows: Rows): Gate {
+  const findings: Finding[] = [];
+  let checked = 0;
+  const said = ({ kind, key, sentAtMs, ackedAtMs }: Entry): string =>
+    `${kind} ${key}, asked for at ${secondsOf(sentAtMs)}, ${ackedAtMs === undefined ? 'not acknowledged' : `acknowledged at ${secondsOf(ackedAtMs)}`}`;
+  for (const entry of ledger.entries) {
+    if (
+      entry.surface !== surface ||
+      isLost(ledger, entry.ackedAtMs ?? entry.sentAtMs) ||
+      isLost(ledger, entry.sentAtMs)
+    )
+      continue;
+    checked += 1;
+    const found = rows.get(entry.kind)?.get(entry.key) ?? 0;
+    if (found > 1) findings.push({ text: `${found} times: ${said(entry)}` });
+    if (found === 0 && entry.ackedAtMs !== undefined) findings.push({ text: `missing: ${said(entry)}` });
+  }
+  return { name: `${surface}: what was acknowledged is there once`, checked, findings };
+}

@@ -1,0 +1,24 @@
+/** Events that are pushed to the receiver: those of which a run has enough, and not so many that they queue for minutes. */
+export const HANDOFF_TYPES: readonly string[] = [
+  'user.login',
+  'session.created',
+  'session.renewed',
+  'session.ended',
+  'agent.registered',
+  'agent.killed',
+  'signoff.requested',
+  'signoff.decided',
+  'signoff.started',
+  'signoff.finished',
+];
+
+/** Settings of both copies. @param endpoint of the receiver of hand-offs */
+export const settingsOf = (endpoint: string): Readonly<Record<string, string>> => ({
+  BETTER_AUTH_URL: 'http://auth.chaos.test',
+  // Rotations that a run lives to see.
+  KEY_PREPUBLISH_SECONDS: '5',
+  JWKS_MAX_AGE_SECONDS: '5',
+  HANDOFF_ENDPOINTS: endpoint,
+  HANDOFF_PRIVATE: 'true',
+  HANDOFF_TYPES: HANDOFF_TYPES.join(','),
+});

@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Gate } from './gates.ts';
+import { arrived, arrivedInOrder, type DueEvent } from './gates-handoffs.ts';
+import {
+  type Begun,
+  closedByKill,
+  finished,
+  type KilledAgent,
+  type SignOffRow,
+  startedOnceAndApproved,
+} from './gates-signoffs.ts';
+import { acceptedAfterEnd, keptOnce, type Rows, refusedWithoutEnd } from './gates-surfaces.ts';
+import { type Ledger, now } from './ledger.ts';
+import { surfaceRows, surfacesOfUsables } from './load/surfaces/all.ts';
+import type { RowStatements } from './load/surfaces/surface.ts';
+import { HANDOFF_TYPES } from './settings.ts';
+import type { ChaosStores } from './stores.ts';
+import type { SurfaceName } from './surface-facts.ts';
+import type { System } from './system.ts';
+
+const PATIENCE_MS = 90_000;
+
+async function readRows({ query }: ChaosStores, statements: RowStatements): Promise<Rows> {
+  const rows = new Map<string, Map<string, number>>();
+  for (const [kind, statement] of Object.entries(statements)) {
+    const counted = await query<{ key: string; n: number }>(
+      `SELECT key, count(*)::int AS n FROM (${statement}) AS found GROUP BY key`,
+    );
+    rows.set(kind, new Map(counted.map(({ key, n }) => [key, n])));
+  }
+  return rows;
+}
+
+const readSignOffs = ({ query }: ChaosStores): Promise<SignOffRow[]> =>
+  query<SignOffRow>(
+    `SELECT id::text, state, quorum::int,
+       (SELECT count(*)::int FROM signoff_decisions d WHERE d.signoff_id = s.id AND decision = 'approve') AS approvals,
+       (SELECT count(*)::int FROM audit_events e WHERE e.type = 'signoff.started' AND e.target_id = s.id::text) AS started
+     FROM signoffs s`,
+  );
+
+const readKilled = ({ query }: ChaosStores): Promise<KilledAgent[]> =>
+  query<KilledAgent>(
+    `SELECT a.client_id AS id, coalesce(array_agg(s.id::text || ' ' || s.state) FILTER (WHERE s.id IS NOT NULL), '{}') AS open
+     FROM agents a LEFT JOIN signoffs s ON s.client_id = a.client_id
+       AND s.state IN ('pending', 'approved', 'running') AND s.expires_at > clock_timestamp()
+     WHERE a.killed_at IS NOT NULL GROUP BY 1`,
+  );
+
+/** Asks again until all of it has come to its end, or patience has. */
+async function untilEnded<T>(read: () => Promise<readonly T[]>, isEnded: (row: T) => boolean): Promise<readonly T[]> {
+  const deadline = now() + PATIENCE_MS;
+  for (;;) {
+    const rows = await read();
+    if (rows.every(isEnded) || now() > deadline) return rows;
+    await sleep(500);
+  }
+}
+
+const begun = ({ query }: ChaosStores, statement: string): Promise<readonly Begun[]> =>
+  untilEnded(
+    () => query<Begun>(statement),
+    ({ isEnded }) => isEnded,
+  );
+
+/** What each surface acknowledged, ended and began, against the database and the receiver of hand-offs. */
+export async function checkSurfaces(system: System, ledger: Ledger, followedFrom: number): Promise<Gate[]> {
+  const { stores } = system;
+  const perSurface: Gate[] = [];
+  for (const [surface, statements] of Object.entries(surfaceRows) as [SurfaceName, RowStatements][])
+    perSurface.push(keptOnce(ledger, surface, await readRows(stores, statements)));
+  for (const surface of surfacesOfUsables)
+    perSurface.push(acceptedAfterEnd(ledger, surface), refusedWithoutEnd(ledger, surface));
+  const runs = await begun(stores, `SELECT id::text, state, state = 'done' AS "isEnded" FROM retention_runs`);
+  const reports = await begun(
+    stores,
+    `SELECT id::text, status AS state, ended_at IS NOT NULL AND status <> 'failed' AS "isEnded" FROM compliance_reports`,
+  );
+  const tasks = await begun(
+    stores,
+    `SELECT id, state || ': ' || message || ' Next look at ' || next_look_at AS state,
+       state NOT IN ('working', 'input_required') AS "isEnded" FROM mcp_tasks`,
+  );
+  const due = await untilEnded(
+    () =>
+      stores.query<DueEvent>(
+        'SELECT seq::int, event_id::text AS id, type FROM audit_events WHERE seq > $1 AND type = ANY($2) ORDER BY seq',
+        [followedFrom, HANDOFF_TYPES],
+      ),
+    ({ id }) => ledger.arrivals.some((arrival) => arrival.id === id),
+  );
+  return [
+    ...perSurface,
+    startedOnceAndApproved(ledger, await readSignOffs(stores)),
+    closedByKill(await readKilled(stores)),
+    finished('retention: every run ends', ledger, runs),
+    finished('reports: every report is built', ledger, reports),
+    finished('MCP tasks: every task ends', ledger, tasks),
+    arrived(ledger, due),
+    arrivedInOrder(ledger),
+  ];
+}

@@ -1,0 +1,94 @@
+/** Facts about surfaces of the product, in the ledger beside those about tokens. */
+import type { Access, CopyName, Revocation } from './token-facts.ts';
+
+/** What clients use. Gates say of each of them whether it served, and what it acknowledged is there. */
+export const SURFACES = [
+  'validation',
+  'refresh',
+  'issuing',
+  'revocation',
+  'accounts',
+  'keys',
+  'agents',
+  'sign-offs',
+  'consents',
+  'health data',
+  'retention',
+  'reports',
+  'API keys',
+  'applications',
+  'MCP tasks',
+] as const;
+export type SurfaceName = (typeof SURFACES)[number];
+
+/** Something that can be used until it is ended: a secret, a token, an API key, an encrypted value, a consent. */
+export type Usable = {
+  readonly surface: SurfaceName;
+  /** As a reader of a finding knows it: `secret of an agent`. */
+  readonly kind: string;
+  readonly id: string;
+  readonly madeAtMs: number;
+  /** Of a token its signing key, with which it ends too. */
+  readonly kid?: string;
+  /** A loss of the database that was accepted ends it too: tokens and API keys, not secrets. */
+  readonly endsWithLoss?: boolean;
+  /** The user's token that it was exchanged for. */
+  readonly origin?: Access;
+  /** Shared by all that ends together, as an agent's secret and tokens. */
+  readonly revocations: Revocation[];
+  readonly history: string[];
+};
+
+/** A usable thing shown to a copy, which accepted or refused it. What was not answered is no use. */
+export type Use = {
+  readonly of: Usable;
+  readonly copy: CopyName;
+  readonly sentAtMs: number;
+  readonly answeredAtMs: number;
+  readonly isAccepted: boolean;
+  /** Status and code, for a reader. */
+  readonly said: string;
+};
+
+/** Something that the product was asked to keep, by a key that the request has or its answer gave. */
+export type Entry = {
+  readonly surface: SurfaceName;
+  /** Which statement of the surface finds it. */
+  readonly kind: string;
+  readonly key: string;
+  readonly sentAtMs: number;
+  ackedAtMs?: number;
+};
+
+/** A sign-off as its clients know it. */
+export type SignOffFacts = {
+  readonly id: string;
+  readonly quorum: number;
+  /** Requests that were sent to approve it: one without an answer may count. */
+  readonly approvals: { readonly role: string; readonly sentAtMs: number }[];
+  readonly starts: { readonly copy: CopyName; readonly answeredAtMs: number; readonly status: number }[];
+  readonly requestedAtMs: number;
+};
+
+/** A request as it ended for its client. */
+export type Exchange = {
+  readonly surface: SurfaceName;
+  readonly copy: CopyName;
+  readonly path: string;
+  readonly sentAtMs: number;
+  readonly endedAtMs: number;
+  /** 0: no answer came. */
+  readonly status: number;
+  /** Of a refusal. */
+  readonly code?: string;
+  /** How long the client waited in vain; undefined when it had an answer, hung up early or had no connection. */
+  readonly waitedMs?: number;
+};
+
+/** An event that arrived at the receiver of hand-offs, and was accepted. */
+export type Arrival = {
+  readonly seq: number;
+  readonly id: string;
+  readonly subject: string;
+  readonly atMs: number;
+};

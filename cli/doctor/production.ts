@@ -1,0 +1,21 @@
+import { readProductionGaps } from '#services/domain/operations/production-gaps.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { missingForProduction } from '#services/platform/config/production.ts';
+import { withDatabase } from '../database-ports.ts';
+import { type Check, pass, warn } from './check.ts';
+
+/** In development, lists all that is missing for production, as the start page does. */
+export const productionCheck: Check = {
+  name: 'production',
+  needs: 'databaseUrl',
+  run: async () => {
+    const { server } = loadConfig(process.env);
+    if (server.profile !== 'development') return pass(`profile ${server.profile}: the controls page what is missing`);
+    const gaps = await withDatabase((ports) => readProductionGaps(ports, missingForProduction(process.env)));
+    if (gaps.length === 0) return pass('nothing is missing but SALLYPORT_PROFILE=production');
+    return {
+      ...warn(`${gaps.length} things are missing for production`, 'docs/how-to/run-in-production.md'),
+      items: gaps.map(({ name, why, fix }) => `${name}: ${why}. ${fix}`),
+    };
+  },
+};

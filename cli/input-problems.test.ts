@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { createClientEndpoint } from '../services/domain/access/clients-contract.ts';
+import { createRoleEndpoint } from '../services/domain/access/roles-contract.ts';
+import { inviteUserEndpoint } from '../services/domain/identity/accounts/invitation-contract.ts';
+import { optionOf, problemsOf } from './input-problems.ts';
+
+const problems = (shape: z.ZodType | undefined, input: unknown): string[] => {
+  const read = shape?.safeParse(input);
+  return read?.success === false ? problemsOf(read.error.issues, input) : [];
+};
+const client = { name: 'App', grant_types: ['authorization_code'], reason: 'why' };
+
+test.each<[string, z.ZodType | undefined, unknown, string]>([
+  [
+    'a misspelt word',
+    createClientEndpoint.body,
+    { ...client, grant_types: ['autorization_code'] },
+    '--grants "autorization_code" is not known: did you mean authorization_code?',
+  ],
+  [
+    'an unknown word',
+    createClientEndpoint.body,
+    { ...client, pkce: 'sometimes' },
+    '--pkce "sometimes" is not one of required, optional',
+  ],
+  ['a missing value', createClientEndpoint.body, { ...client, name: undefined }, 'name is missing'],
+  ['an empty text', createClientEndpoint.body, { ...client, name: '' }, 'name must have at least 1 character'],
+  [
+    'a long text',
+    createClientEndpoint.body,
+    { ...client, reason: 'x'.repeat(257) },
+    '--reason may have at most 256 characters',
+  ],
+  [
+    'a long list',
+    createClientEndpoint.body,
+    { ...client, redirect_uris: Array.from({ length: 21 }, (_, n) => `https://app.example/${n}`) },
+    '--redirect-uris may have at most 20 entries',
+  ],
+  [
+    'another form',
+    createRoleEndpoint.body,
+    { name: 'Editor', description: 'x', permissions: [], reason: 'why' },
+    'name "Editor" does not have the form that is expected here',
+  ],
+  [
+    'an address',
+    inviteUserEndpoint.body,
+    { email: 'olga', reason: 'why' },
+    'e-mail address "olga" is not an e-mail address',
+  ],
+  [
+    'a value that may be about a person, without that value',
+    z.object({ subject_id: z.string().regex(/^p-/) }),
+    { subject_id: 'Jane Doe' },
+    'subject does not have the form that is expected here',
+  ],
+  [
+    'a part of a sealed value, without that part',
+    z.object({ encrypted: z.object({ iv: z.string().max(3) }) }),
+    { encrypted: { iv: 'canary' } },
+    '--encrypted may have at most 3 characters',
+  ],
+  ['a number', z.object({ days: z.int().min(1) }), { days: 0 }, '--days must be at least 1'],
+  ['another type', z.object({ days: z.int() }), { days: 'x' }, '--days "x" must be a number'],
+  ['an unknown member', z.strictObject({}), { other: 1 }, 'the input has no member other'],
+  ['a rule', z.custom((value) => value === 1, 'must be one'), 2, 'the input must be one'],
+])('%s is told in the words of the command line', (_what, shape, input, expected) => {
+  expect(problems(shape, input)).toEqual([expected]);
+});
+
+test('an input of another kind is told without words of a schema', () => {
+  const shapes = [
+    z.string(),
+    z.array(z.string()),
+    z.record(z.string(), z.string()),
+    z.date(),
+    z.custom(() => false),
+    z.union([z.string(), z.null()]),
+  ];
+  for (const shape of shapes) {
+    const [text = ''] = problems(shape, 7);
+    expect(text).not.toMatch(/invalid|expected (string|array|record|date)|received|too (big|small)/i);
+    expect(text).not.toBe('');
+  }
+});
+
+test('members are named as the options of the command line', () => {
+  expect(['grant_types', 'redirect_uris', 'email'].map((member) => optionOf([member, 0]))).toEqual([
+    '--grants',
+    '--redirect-uris',
+    'e-mail address',
+  ]);
+});

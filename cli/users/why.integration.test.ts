@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { type CliHarness, openCliHarness } from '../cli-harness.ts';
+
+const reason = ['--reason', 'because of the test', '--yes'];
+
+let harness: CliHarness;
+beforeAll(async () => {
+  harness = await openCliHarness({ BETTER_AUTH_URL: 'https://auth.example.test' });
+  const { keys, tokens } = loadConfig({});
+  await ensureKeys(harness.ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
+});
+afterAll(() => harness?.close());
+
+/** A user with a password. */
+async function newUser(): Promise<{ id: string; email: string }> {
+  const id = randomUUID();
+  const email = `${id}@example.test`;
+  await harness.ports.raw('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+  await harness.ports.raw(
+    `INSERT INTO accounts (id, "accountId", "providerId", "userId", password, "updatedAt")
+     VALUES ($1, $1, 'credential', $1, 'x', now())`,
+    [id],
+  );
+  return { id, email };
+}
+
+test('why says in one sentence what refuses a sign-in, and its fix is a command that mends it', async () => {
+  const { id, email } = await newUser();
+  await harness.json(['users', 'disable', email, ...reason]);
+  const { code, out } = await harness.sallyport(['users', 'why', email.toUpperCase()]);
+  expect(code).toBe(0);
+  const [sentence, fix, ...others] = out.trimEnd().split('\n');
+  expect(sentence).toMatch(new RegExp(`^${email} is disabled since \\d\\S+Z\\.$`));
+  expect(fix).toBe(`  fix: npx sallyport users enable ${id} --reason <why>`);
+  expect(others).toEqual([]);
+  const command = (fix as string).split(' ').slice(5, -2);
+  expect((await harness.sallyport([...command, ...reason])).code).toBe(0);
+  expect(await harness.json(['users', 'why', id])).toMatchObject({ user_id: id, cause: 'nothing', also: [] });
+});
+
+test('why follows the settings of this installation, and names what else applies', async () => {
+  const { id } = await newUser();
+  const asked = ['users', 'why', id];
+  await harness.ports.raw('UPDATE users SET "emailVerified" = NULL WHERE id = $1', [id]);
+  await harness.ports.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [id]);
+  expect(await harness.json(asked)).toMatchObject({ cause: 'nothing' });
+  const strict = { REQUIRE_EMAIL_VERIFICATION: 'true', MFA_REQUIRED_ROLES: 'auditor' };
+  expect(await harness.json(asked, strict)).toMatchObject({
+    cause: 'email_unverified',
+    also: [{ cause: 'second_factor_missing' }],
+  });
+  expect((await harness.sallyport(asked, strict)).out).toMatch(/\nalso: \S+ has no second factor: .*\n {2}fix: /);
+});
+
+test('verbs that take a user take an address; one without account is user_unknown', async () => {
+  const { id, email } = await newUser();
+  expect(await harness.json(['users', 'show', email])).toMatchObject({ id });
+  expect(await harness.json(['users', 'roles', email, '--grant', 'auditor', ...reason])).toMatchObject({ id });
+  expect(await harness.json(['users', 'unlock', email, ...reason])).toMatchObject({ user_id: id });
+  expect(await harness.json(['sessions', 'list', '--user', email])).toMatchObject({ sessions: [] });
+  expect(await harness.json(['sessions', 'revoke', '--user', email, ...reason])).toEqual({ ended: 0 });
+  expect(await harness.json(['agents', 'list', '--owner', email])).toMatchObject({ agents: [] });
+  expect(await harness.json(['users', 'delete', email, ...reason])).toEqual({ deleted: id });
+  for (const verb of ['why', 'show']) {
+    const unknown = await harness.sallyport(['users', verb, email]);
+    expect(unknown).toMatchObject({ code: 2, out: '' });
+    expect(unknown.err).toContain('User not found: No account has this address. (user_unknown)');
+  }
+});

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { checkControls } from '../services/domain/compliance/check-controls.ts';
+import {
+  type ComplianceHarness,
+  openComplianceHarness,
+  systemCaller,
+} from '../services/domain/compliance/compliance-harness.ts';
+import { controls } from '../services/domain/compliance/controls/all.ts';
+import { runCli } from '../testing/processes/run-cli.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+let harness: ComplianceHarness;
+beforeAll(async () => {
+  harness = await openComplianceHarness();
+});
+afterAll(() => harness?.end());
+
+const sallyport = (...args: readonly string[]) =>
+  runCli(['violations', ...args], {
+    DATABASE_URL: harness.databaseUrl,
+    SALLYPORT_DATA_DIR: harness.dataDir,
+    KEY_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+  });
+
+async function check(): Promise<void> {
+  const named = controls.filter((control) => control.name === 'events-without-personal-data');
+  const { signal } = new AbortController();
+  const given = named.filter((control) => control.kind === 'machine');
+  await checkControls(harness.portsWith(), { pace: 'frequent', signal, controls: given }, systemCaller);
+}
+
+test('sallyport violations lists the events of a violation, and acknowledges them for a reason', async () => {
+  await harness.raw(
+    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail)
+     VALUES ('test.noted', 'ok', 'system', 'test', '{"note":"ada@people.test"}')`,
+  );
+  await harness.seal();
+  await check();
+  const listed = await sallyport('list', '--state', 'open');
+  expect(listed.code, listed.err).toBe(0);
+  expect(listed.out).toMatch(/events-without-personal-data {2}1 unacknowledged up to (\d+): \1 test[.]noted/);
+  expect(listed.out).not.toContain('people.test');
+  const [violation] = JSON.parse((await sallyport('list', '--json')).out).violations;
+  const acknowledge = [
+    'acknowledge',
+    violation.violation_id,
+    '--through',
+    String(violation.events.last_seq),
+    '--reason',
+    'seen',
+    '--json',
+  ];
+  expect(JSON.parse((await sallyport(...acknowledge, '--dry-run')).out)).toMatchObject({ dry_run: true });
+  expect(JSON.parse((await sallyport(...acknowledge, '--yes')).out)).toMatchObject({ state: 'open', events: null });
+  await check();
+  expect((await sallyport('list', '--state', 'resolved')).out).toContain(violation.violation_id);
+  expect((await sallyport(...acknowledge, '--yes')).code).toBe(5);
+});

@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newPerson, type Person } from '#testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { type ClientCredentials, send } from '#testing/http-client.ts';
+
+/** What an agent with all rights of an administrator would leave behind, for the time after its kill. */
+let harness: ApiHarness;
+let copy: ApiCopy;
+let admin: Person;
+let agent: ClientCredentials;
+let token: string;
+const reason = 'test';
+
+beforeAll(async () => {
+  harness = await openApiHarness();
+  copy = await harness.startCopy({ hashes: false });
+  admin = await newPerson(copy, ['admin']);
+  const json = {
+    name: 'Administrator’s agent',
+    owner_id: admin.id,
+    credential_scopes: [...copy.ports.access.permissionsOf(['admin'])],
+    dpop_bound_access_tokens: false,
+    reason,
+  };
+  const registered = await send(copy.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json });
+  expect(registered.status, registered.text).toBe(201);
+  agent = { client_id: registered.body.agent_id, client_secret: registered.body.client_secret };
+  const form = { grant_type: 'client_credentials' };
+  token = (await send(copy.url, 'POST', '/oauth2/token', { basic: agent, form })).body.access_token;
+});
+afterAll(() => harness?.close());
+
+type Act = (other: Person) => readonly ['POST' | 'PUT' | 'DELETE', string, object];
+const acts: Record<string, Act> = {
+  'a client with its rights': () => [
+    'POST',
+    '/v1/admin/clients',
+    { name: 'x', grant_types: ['client_credentials'], credential_scopes: ['keys:read'], reason },
+  ],
+  'a second agent of its owner': () => ['POST', '/v1/admin/agents', { name: 'x', owner_id: admin.id, reason }],
+  'an approver of its sign-offs': ({ id }) => ['PUT', `/v1/admin/users/${id}/roles/qa`, { reason }],
+  'another administrator': ({ id }) => ['PUT', `/v1/admin/users/${id}/roles/admin`, { reason }],
+  'an invited user': () => ['POST', '/v1/admin/users', { email: 'x@example.test', name: 'x', roles: [], reason }],
+  'a role with its rights': () => [
+    'PUT',
+    '/v1/admin/roles/user/permissions',
+    { permissions: ['keys:read'], description: 'x', reason },
+  ],
+  'the statement of a person about a control': () => ['POST', '/v1/compliance/controls/training/attest', { note: 'x' }],
+  'a user without sessions': ({ id }) => ['POST', `/v1/admin/users/${id}/sessions/end`, { reason }],
+};
+
+test.each(Object.keys(acts))('an agent leaves nothing that outlives its kill: %s', async (name) => {
+  const [method, path, json] = (acts[name] as Act)(await newPerson(copy));
+  for (const credential of [{ basic: agent }, { bearer: token }]) {
+    const answer = await send(copy.url, method, path, { ...credential, json });
+    expect([answer.status, answer.body.code]).toEqual([403, 'agent_not_accepted']);
+  }
+});
+
+test('an agent does not revoke what others hold, and its refusals are in the audit log', async () => {
+  const other = await newPerson(copy);
+  const json = { user_id: other.id, reason };
+  const answer = await send(copy.url, 'POST', '/v1/tokens/revoke', { basic: agent, json });
+  expect([answer.status, answer.body.code]).toEqual([403, 'agent_not_accepted']);
+  const denied = await harness.rows(
+    `SELECT DISTINCT detail ->> 'code' AS code FROM audit_outbox WHERE type = 'access.denied' AND actor_id = $1`,
+    [agent.client_id],
+  );
+  expect(denied).toEqual([{ code: 'agent_not_accepted' }]);
+});
+
+test('a copy that has not heard of an agent does not take its token for that of a client', async () => {
+  const second = await harness.startCopy({ hashes: false });
+  // The second copy polls over this one connection.
+  const poll = await second.stores.pools.revocations.connect();
+  const json = {
+    name: 'New agent',
+    owner_id: admin.id,
+    credential_scopes: ['clients:manage', 'keys:read'],
+    dpop_bound_access_tokens: false,
+    reason,
+  };
+  const { body } = await send(copy.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json });
+  const basic = { client_id: body.agent_id, client_secret: body.client_secret };
+  const form = { grant_type: 'client_credentials' };
+  const { access_token: bearer } = (await send(copy.url, 'POST', '/oauth2/token', { basic, form })).body;
+  const client = { name: 'x', grant_types: ['client_credentials'], credential_scopes: ['keys:read'], reason };
+  const attempt = () => send(second.url, 'POST', '/v1/admin/clients', { bearer, json: client });
+  const early = await attempt();
+  expect([early.status, early.body.code]).toEqual([503, 'directory_stale']);
+  poll.release();
+  await expect.poll(async () => (await attempt()).body.code, { timeout: 20_000 }).toBe('agent_not_accepted');
+});

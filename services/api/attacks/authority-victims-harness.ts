@@ -1,0 +1,104 @@
+// For tests only: a user with one of everything that a user can own, and ids of the same names that nothing has.
+import { randomUUID } from 'node:crypto';
+import { registerAgent } from '#services/domain/agents/register-agent.ts';
+import { createApiKeyFor } from '#services/domain/api-keys/create-api-key.ts';
+import { encryptPhi } from '#services/domain/privacy/encrypt-phi.ts';
+import { requestSignOff } from '#services/domain/signoff/request-signoff.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { claimsIn } from '#testing/flows/flows.ts';
+import { newPerson } from '#testing/flows/people.ts';
+import type { ApiCopy, ApiHarness } from '#testing/harness/api.ts';
+import { testCaller } from '#testing/harness/ports.ts';
+import { type SampleRequest, sampleRequests } from './sample-input-harness.ts';
+
+/** Ids by the names that contracts give them. */
+export type Ids = Readonly<Record<string, string>>;
+
+const reason = 'test';
+
+/** The ids of a user, of what the user owns, and of what the installation has one of. */
+export async function newVictim(copy: ApiCopy, { rows, newClient }: ApiHarness): Promise<Ids> {
+  const victim = await newPerson(copy);
+  const owned = await newClient([]);
+  await rows(`INSERT INTO applications (name, audience) VALUES ('notes', 'https://notes.test')`);
+  const claims = claimsIn(victim.bearer);
+  const [key] = await rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  return {
+    user_id: victim.id,
+    session_id: victim.sessionId,
+    family_id: claims.fid,
+    token_id: claims.jti,
+    client_id: owned.client_id,
+    kid: key?.id,
+    role: 'auditor',
+    application: 'notes',
+    ...(await thingsOf(copy, rows, victim.id)),
+  };
+}
+
+/** A user's resources besides the account. */
+async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: string): Promise<Ids> {
+  const owner = { kind: 'user', id: userId } as const;
+  const system = testCaller as typeof testCaller & { readonly kind: 'system' };
+  const { api_key } = await createApiKeyFor(ports, { name: 'deploy', owner, reason }, system);
+  const [passkeyId, incidentId, subjectId] = [randomUUID(), randomUUID(), randomUUID()];
+  await rows(
+    `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+     VALUES ($1, $2, '', $1, 0, 'singleDevice', false)`,
+    [passkeyId, userId],
+  );
+  await rows(
+    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
+    [incidentId, userId],
+  );
+  await encryptPhi(ports, { subjectId, purpose: 'treatment', level: 'standard', data: 'x' }, testCaller);
+  const { agent_id } = await registerAgent(
+    ports,
+    {
+      name: 'agent',
+      ownerId: userId,
+      authMethod: 'client_secret_basic',
+      scopes: [],
+      credentialScopes: [],
+      audiences: [],
+      dpopBound: true,
+      capabilities: [],
+      heartbeatSeconds: 60,
+      expiresInDays: 1,
+      reason,
+    },
+    testCaller,
+  );
+  const asked = { act: 'keys.rotate', title: 'Rotate', arguments: {}, requiredRoles: ['qa'] } as const;
+  const { signoff_id } = await requestSignOff(ports, asked, testCaller);
+  return {
+    api_key_id: api_key.api_key_id,
+    id: passkeyId,
+    incident_id: incidentId,
+    subject_id: subjectId,
+    agent_id,
+    signoff_id,
+  };
+}
+
+/** The same names, of which nothing exists. */
+export const missingIds = (of: Ids): Ids =>
+  Object.fromEntries(
+    Object.keys(of).map((name) => [name, name === 'role' || name === 'application' ? 'gone' : randomUUID()]),
+  );
+
+/** In an OAuth form, `client_id` identifies the caller, not the target. */
+const named = ({ bodyType }: Endpoint, ids: Ids): Ids => {
+  const { client_id: _own, ...others } = ids;
+  return bodyType === 'form' ? others : ids;
+};
+
+/** A request that names these resources where the contract has a place for them. */
+export type NamedRequest = SampleRequest & { readonly isNaming: boolean };
+
+export const requestsNaming = (endpoint: Endpoint, ids: Ids): NamedRequest[] =>
+  sampleRequests(endpoint, named(endpoint, ids)).map((sample) => ({
+    ...sample,
+    isNaming:
+      endpoint.path.includes('{') || Object.keys((sample.body as object | undefined) ?? {}).some((name) => name in ids),
+  }));

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { type ClientCredentials, cookieOf, expectErrorForm, type Received, send } from '#testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+
+/** The time is 1.5 s; a busy machine gets the rest. The limits of the statements alone would add up to more. */
+const BOUND_MS = 2_500;
+const CROWD = 40;
+/** A copy whose poll was late on a busy machine refuses before it asks the database. */
+const UNAVAILABLE = /^(store_unavailable|revocation_state_stale)$/;
+const PASSWORD = 'a long enough password';
+
+let harness: ApiHarness;
+let postgres: TcpProxy;
+let api: ApiCopy;
+let client: ClientCredentials;
+
+beforeAll(async () => {
+  harness = await openApiHarness();
+  postgres = await startTcpProxy(harness.databaseUrl);
+  api = await harness.startCopy({ databaseUrl: postgres.url });
+  client = await harness.newClient(['tokens:issue', 'tokens:revoke', 'tokens:introspect']);
+});
+afterAll(async () => {
+  await harness?.close();
+  await postgres?.cut();
+});
+
+type Login = { readonly email: string; readonly cookie: string; readonly access: string; readonly refresh: string };
+
+/** A busy machine may refuse a sign-up, which is repeated: it is not what these tests are about. */
+async function signUp(): Promise<Login> {
+  const email = `d${Math.random().toString(36).slice(2)}@example.test`;
+  const answer = await send(api.url, 'POST', '/api/auth/signup', { json: { email, password: PASSWORD } });
+  if (answer.status === 503) return signUp();
+  expect(answer.status, answer.text).toBe(201);
+  const { access_token, refresh_token } = answer.body.tokens;
+  return { email, cookie: cookieOf(answer), access: access_token, refresh: refresh_token };
+}
+
+const signIn = ({ email }: Login): Promise<Received> =>
+  send(api.url, 'POST', '/api/auth/signin', { json: { email, password: PASSWORD } });
+const signOut = ({ cookie }: Login): Promise<Received> =>
+  send(api.url, 'POST', '/api/auth/signout', { cookie, headers: { origin: API_URL } });
+const endSessions = ({ cookie }: Login): Promise<Received> =>
+  send(api.url, 'POST', '/api/auth/revoke-sessions', { cookie, headers: { origin: API_URL }, json: {} });
+const revoke = ({ refresh }: Login): Promise<Received> =>
+  send(api.url, 'POST', '/v1/tokens/revoke', { basic: client, json: { token: refresh, reason: 'test' } });
+const revokeUser = (userId: string): Promise<Received> =>
+  send(api.url, 'POST', '/v1/tokens/revoke', { basic: client, json: { user_id: userId, reason: 'test' } });
+const isActive = async ({ access }: Login): Promise<boolean> =>
+  (await send(api.url, 'POST', '/v1/tokens/validate', { json: { token: access } })).body.active;
+
+type Timed = { readonly name: string; readonly status: number; readonly code?: string; readonly ms: number };
+
+async function timed(name: string, work: () => Promise<Received>): Promise<Timed> {
+  const startedAt = performance.now();
+  const answer = await work();
+  const ms = performance.now() - startedAt;
+  if (answer.status !== 200) {
+    expectErrorForm(answer);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+  }
+  return { name, status: answer.status, code: answer.body.code, ms };
+}
+
+/** Sends every kind of request while `fault` lasts; each is answered in time, and its repetition succeeds. */
+async function outage(fault: () => Promise<() => Promise<void>>, mayStillSucceed: readonly string[]): Promise<void> {
+  const signingIn = await signUp();
+  const signingOut = await signUp();
+  const ending = await signUp();
+  const revoked = await signUp();
+  const person = await newSignedIn(api);
+  const requests = {
+    signIn: () => signIn(signingIn),
+    signOut: () => signOut(signingOut),
+    endSessions: () => endSessions(ending),
+    revoke: () => revoke(revoked),
+    revokeUser: () => revokeUser(person.id),
+    // More than there are connections: these wait for one first.
+    ...Object.fromEntries(Array.from({ length: CROWD }, (_, at) => [`crowd${at}`, () => revokeUser(person.id)])),
+  };
+  const end = await fault();
+  const answers = await Promise.all(Object.entries(requests).map(([name, ask]) => timed(name, ask)));
+  await end();
+  for (const { name, status, code, ms } of answers) {
+    if (!mayStillSucceed.includes(name.replace(/\d+$/, '')))
+      expect([name, status, code]).toEqual([name, 503, expect.stringMatching(UNAVAILABLE)]);
+    expect([name, ms < BOUND_MS ? 'in time' : `after ${ms} ms`]).toEqual([name, 'in time']);
+  }
+  await eventually('sign-ins again', async () => (await signIn(signingIn)).status === 200);
+  // Happened or not: a repetition succeeds, and then it has happened.
+  expect([200, 401]).toContain((await signOut(signingOut)).status);
+  expect([200, 401]).toContain((await endSessions(ending)).status);
+  expect((await revoke(revoked)).status).toBe(200);
+  expect((await revokeUser(person.id)).status).toBe(200);
+  await vi.waitFor(async () => {
+    for (const login of [signingOut, ending, revoked]) expect(await isActive(login)).toBe(false);
+  });
+  expect(await isActive(signingIn)).toBe(true);
+}
+
+/** Locks a table as an ALTER TABLE does. */
+async function lock(table: string): Promise<() => Promise<void>> {
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const locked = Promise.withResolvers<void>();
+  const done = harness.owner.transact(async (tx) => {
+    await tx.query({ name: `lock_${table}`, text: `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`, writes: true });
+    locked.resolve();
+    await released;
+  });
+  await locked.promise;
+  return async () => {
+    release();
+    await done;
+  };
+}
+
+test.each([
+  ['refresh_families', []],
+  ['audit_outbox', []],
+  ['sessions', ['revoke']],
+] as const)(
+  '%s locked: sign-in and revoke answer 503 in time, and a repetition succeeds',
+  async (table, mayStillSucceed) => {
+    await outage(() => lock(table), mayStillSucceed);
+  },
+);
+
+test('each statement half a second slower: the same, and their times do not add up', async () => {
+  await outage(async () => {
+    postgres.delay(250);
+    return async () => postgres.delay(0);
+  }, ['signOut', 'endSessions', 'revoke', 'revokeUser', 'crowd']);
+});
+
+test('the time of the password hash is not counted', async () => {
+  const login = await signUp();
+  // Twelve hashes wait in one queue of one child: the last of them waits for longer than the deadline.
+  await eventually('twelve sign-ins at once', async () => {
+    const answers = await Promise.all(Array.from({ length: 12 }, () => signIn(login)));
+    return answers.every(({ status, body }) => status === 200 || body.code === 'hashing_busy');
+  });
+});

@@ -1,0 +1,72 @@
+import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
+import type { AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
+import { type Html, html } from '#services/platform/html/html.ts';
+import { hidden } from '../fields.ts';
+import type { Look, Page } from '../form-page.ts';
+import { COPY_SCRIPT, PAGE_SCRIPT } from '../page-script.ts';
+import type { Texts } from '../texts/english.ts';
+import type { AccountOwner, AccountPage, SectionView } from './account-view.ts';
+import { dataSection } from './data-section.ts';
+import { iconOf } from './icons.ts';
+import { applicationsSection, keysSection, sessionsSection } from './list-sections.ts';
+import { noteOf, submit } from './parts.ts';
+import { profileSection } from './profile-section.ts';
+import { securitySection } from './security-section.ts';
+
+const NAMES: Readonly<Record<AccountSection, keyof Texts>> = {
+  profile: 'accountProfile',
+  security: 'accountSecurity',
+  sessions: 'accountSessionsName',
+  applications: 'accountApplications',
+  keys: 'accountKeys',
+  data: 'accountData',
+};
+
+function bodyOf({ view, ...asked }: AccountPage, look: Look): Html {
+  switch (view.section) {
+    case 'profile':
+      return profileSection({ ...asked, view }, look);
+    case 'security':
+      return securitySection({ ...asked, view }, look);
+    case 'sessions':
+      return sessionsSection({ ...asked, view }, look);
+    case 'applications':
+      return applicationsSection({ ...asked, view }, look);
+    case 'keys':
+      return keysSection({ ...asked, view }, look);
+    case 'data':
+      return dataSection({ ...asked, view }, look);
+  }
+}
+
+function navigationOf(here: SectionView['section'], texts: Texts): Html {
+  const links = Object.entries(ACCOUNT_SECTIONS).map(([name, { path }]) => {
+    const section = name as AccountSection;
+    return html`<li><a href="${path}"${section === here ? html` aria-current="page"` : null}>${iconOf(section)}${texts[NAMES[section]]}</a></li>`;
+  });
+  return html`<nav aria-label="${texts.accountTitle}"><ul>${links}</ul></nav>`;
+}
+
+/** The first character of the name, else of the address: a picture that every account has. */
+const initialOf = ({ name, email }: AccountOwner): string => [...(name.trim() || email)][0]?.toUpperCase() ?? '';
+
+const ownerOf = (owner: AccountOwner, formToken: string, texts: Texts): Html =>
+  html`<div class="who"><span class="avatar" aria-hidden="true"><bdi>${initialOf(owner)}</bdi></span><div><h1>${texts.accountTitle}</h1><span class="dim"><bdi>${owner.email}</bdi></span></div><form method="post" action="/logout">${hidden('form_token', formToken)}${submit(texts.signOut, 'small')}</form></div>`;
+
+/** One section of what users see and change about their own account; all works without script, except adding a passkey. */
+export const accountPage =
+  (asked: AccountPage): Page =>
+  (look) => {
+    const { texts } = look.language;
+    const { section } = asked.view;
+    return {
+      title: `${texts[NAMES[section]]} · ${texts.accountTitle}`,
+      beside: {
+        top: ownerOf(asked.owner, asked.formToken, texts),
+        navigation: navigationOf(section, texts),
+      },
+      ...(section === 'security' ? { script: '/account/passkey.js' } : {}),
+      inlineScript: PAGE_SCRIPT + COPY_SCRIPT,
+      body: html`${noteOf(asked.outcome, 'top', look)}${bodyOf(asked, look)}`,
+    };
+  };

@@ -1,0 +1,91 @@
+import type { ApiKeyView } from '#services/domain/api-keys/contract.ts';
+import type { FactorsView } from '#services/domain/identity/factors/factors-contract.ts';
+import type { PasskeyView } from '#services/domain/identity/factors/passkeys-contract.ts';
+import type { LinkedAccountView } from '#services/domain/identity/social/linked-accounts.ts';
+import type { ConsentView } from '#services/domain/oauth/consents/consent-contract.ts';
+import type { AccountAct, AccountForm, AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
+import type { Said } from '../fields.ts';
+
+export type SessionItem = {
+  readonly id: string;
+  readonly current: boolean;
+  readonly created_at: string;
+  readonly ip_address: string | null;
+  readonly user_agent: string | null;
+};
+
+/** A list that the page may show in part. */
+type Listed<T> = { readonly items: readonly T[]; readonly isLonger: boolean };
+
+/** What each section shows, besides who is signed in. */
+type SectionViews = {
+  readonly profile: object;
+  readonly security: {
+    readonly factors: FactorsView;
+    readonly passkeys: readonly PasskeyView[];
+    readonly linked: readonly LinkedAccountView[];
+  };
+  readonly sessions: Listed<SessionItem>;
+  readonly applications: Listed<ConsentView>;
+  readonly keys: Listed<ApiKeyView>;
+  readonly data: object;
+};
+
+/** A section with what it shows. */
+export type SectionView = { [S in AccountSection]: { readonly section: S } & SectionViews[S] }[AccountSection];
+export type ViewOf<S extends AccountSection> = Extract<SectionView, { readonly section: S }>;
+
+export type AccountOwner = { readonly email: string; readonly isVerified: boolean; readonly name: string };
+
+export type Act = AccountAct | AccountForm['act'];
+
+/** What the last form did, or why it did nothing. */
+export type Outcome = { readonly act: Act; readonly problem?: Said | undefined };
+
+export type AccountPage<V extends SectionView = SectionView> = {
+  readonly formToken: string;
+  readonly owner: AccountOwner;
+  readonly view: V;
+  readonly outcome?: Outcome | undefined;
+};
+
+/** Where the page shows what an act did: next to its form. `top` is above all parts. */
+export const PART_OF = {
+  profile: 'name',
+  email: 'email',
+  password: 'password',
+  enable_totp: 'authenticator',
+  confirm_totp: 'authenticator',
+  disable_totp: 'authenticator',
+  add_passkey: 'passkeys',
+  rename_passkey: 'passkeys',
+  remove_passkey: 'passkeys',
+  renew_codes: 'codes',
+  unlink: 'linked',
+  end_session: 'sessions',
+  end_other_sessions: 'sessions',
+  withdraw: 'applications',
+  revoke_key: 'keys',
+  delete: 'delete',
+  step_up: 'top',
+} as const satisfies Record<Act, string>;
+export type PartName = (typeof PART_OF)[Act] | 'export';
+
+const SECTION_OF_PART: Readonly<Record<PartName, AccountSection>> = {
+  top: 'profile',
+  name: 'profile',
+  email: 'profile',
+  password: 'security',
+  authenticator: 'security',
+  passkeys: 'security',
+  codes: 'security',
+  linked: 'security',
+  sessions: 'sessions',
+  applications: 'applications',
+  keys: 'keys',
+  export: 'data',
+  delete: 'data',
+};
+
+/** The section with the form of an act. */
+export const sectionOf = (act: Act): AccountSection => SECTION_OF_PART[PART_OF[act]];

@@ -1,0 +1,66 @@
+import { type Html, html } from '#services/platform/html/html.ts';
+import { strong } from '../fields.ts';
+import type { Look } from '../form-page.ts';
+import type { Texts } from '../texts/english.ts';
+import { fill, say } from '../texts/texts.ts';
+import type { AccountPage, SessionItem, ViewOf } from './account-view.ts';
+import { browserNameOf } from './browser-name.ts';
+import { formOf, moreOf, partOf, rowsOf, submit, timeText } from './parts.ts';
+
+/** A browser in words; what it said of itself is in the title. */
+function browserOf(userAgent: string | null, texts: Texts): Html {
+  if (!userAgent) return html`<strong>${texts.accountUnknownBrowser}</strong>`;
+  const { browser, system } = browserNameOf(userAgent);
+  const name = browser ?? texts.accountUnknownBrowser;
+  return html`<strong title="${userAgent}">${system === null ? name : fill(texts.accountBrowserOn, { browser: name, system })}</strong>`;
+}
+
+/** The short form of an address (RFC 5952). IPv6 addresses are stored as /64 prefixes, where `::1` is `::`. */
+function shortAddress(stored: string): string {
+  const short = URL.parse(`http://[${stored}]`)?.hostname.slice(1, -1) ?? stored;
+  return short === '::' ? 'localhost' : short;
+}
+
+/** The sessions of the user, and to end them. */
+export function sessionsSection(asked: AccountPage<ViewOf<'sessions'>>, look: Look): Html {
+  const { texts } = look.language;
+  const { items, isLonger } = asked.view;
+  const shownOf = ({ current, created_at: at, ip_address: address, user_agent: agent }: SessionItem): Html =>
+    html`${browserOf(agent, texts)}${current ? html` <span class="badge good">${texts.accountThisBrowser}</span>` : null}<br><span class="dim">${say(texts.accountSignedInAt, { time: timeText(at, look) })}${address === null ? null : html` · <bdi>${shortAddress(address)}</bdi>`}</span>`;
+  const ownFirst = [...items].sort((a, b) => Number(b.current) - Number(a.current));
+  const list = rowsOf(ownFirst, texts.none, (session) => [
+    shownOf(session),
+    session.current ? null : formOf(asked, 'end_session', submit(texts.signOut, 'small'), { session_id: session.id }),
+  ]);
+  const others = items.some(({ current }) => !current)
+    ? formOf(asked, 'end_other_sessions', submit(texts.accountEndOthers))
+    : null;
+  return partOf(asked, 'sessions', texts.accountSessions, html`${list}${moreOf(isLonger, texts)}${others}`, look);
+}
+
+/** The applications that have access, and to withdraw it. */
+export function applicationsSection(asked: AccountPage<ViewOf<'applications'>>, look: Look): Html {
+  const { texts } = look.language;
+  const { items, isLonger } = asked.view;
+  const list = rowsOf(
+    items,
+    texts.accountNoConsents,
+    ({ client_id: id, client_name: name, scopes, granted_at: at }) => [
+      html`${strong(name)}<br><span class="dim">${say(texts.accountAllowedAt, { time: timeText(at, look) })}</span><br><code>${scopes.join(' ')}</code>`,
+      formOf(asked, 'withdraw', submit(texts.accountWithdraw, 'danger'), { client_id: id }),
+    ],
+  );
+  return partOf(asked, 'applications', texts.accountConsents, html`${list}${moreOf(isLonger, texts)}`, look);
+}
+
+/** The live API keys of the user, and to revoke them. */
+export function keysSection(asked: AccountPage<ViewOf<'keys'>>, look: Look): Html {
+  const { texts } = look.language;
+  const { items, isLonger } = asked.view;
+  const live = items.filter(({ state }) => state === 'live');
+  const list = rowsOf(live, texts.accountNoKeys, ({ api_key_id: id, name, created_at: at, expires_at: until }) => [
+    html`${strong(name)}<br><span class="dim">${say(texts.accountKeyTimes, { time: timeText(at, look), expiry: timeText(until, look) })}</span>`,
+    formOf(asked, 'revoke_key', submit(texts.accountRevoke, 'danger'), { api_key_id: id }),
+  ]);
+  return partOf(asked, 'keys', texts.accountKeys, html`${list}${moreOf(isLonger, texts)}`, look);
+}

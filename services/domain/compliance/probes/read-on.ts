@@ -1,0 +1,47 @@
+import type { Ports } from '../../ports.ts';
+import type { Observation } from '../control.ts';
+import { type Finding, readFindings } from '../findings.store.ts';
+import { type LogPage, type LogPlace, readNewestSeq } from './trail.store.ts';
+
+/** Events of one statement, and statements of one check: at 20 s a check, a thousand events a second are kept up with. */
+const PAGE_EVENTS = 5_000;
+const PAGES_MAX = 4;
+
+/**
+ * Reads the sealed log on from where the control stopped. Its observation names every event that was found and not
+ * acknowledged, whether in this run or years ago; the caller stores `readOn` with the result.
+ * @param readPage reads the events from a place on, and returns those that break the control
+ * @param why what is wrong with such an event, without its content
+ */
+export async function readLogOn(
+  { sql }: Pick<Ports, 'sql'>,
+  control: { readonly name: string; readonly probeVersion: number },
+  readPage: (place: LogPlace) => Promise<LogPage>,
+  why: string,
+  signal: AbortSignal,
+): Promise<Observation> {
+  const before = await readFindings(sql, control.name, control.probeVersion);
+  const newest = await readNewestSeq(sql);
+  const found: Finding[] = [];
+  let { readTo } = before;
+  for (let page = 0; page < PAGES_MAX && readTo < newest && !signal.aborted; page += 1) {
+    const { lastSeq, broken } = await readPage({ control: control.name, after: readTo, limit: PAGE_EVENTS });
+    if (lastSeq === null) break;
+    found.push(...broken);
+    readTo = lastSeq;
+  }
+  const named = [...before.first, ...found].sort((one, other) => one.seq - other.seq);
+  return {
+    population: newest + 1,
+    sampled: readTo + 1,
+    exceptions: named.map(({ seq, type }) => ({ resource: `event ${seq} ${type}`, why })),
+    exceptionCount: before.open + found.length,
+    observed: {
+      read_to: readTo,
+      newest,
+      found: found.length,
+      unacknowledged: before.open + found.length,
+    },
+    readOn: { readTo, found },
+  };
+}

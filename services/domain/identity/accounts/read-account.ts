@@ -1,0 +1,1 @@
+export { findAccount, lockUser, readSessionRow } from './accounts.store.ts';

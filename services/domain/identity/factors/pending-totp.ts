@@ -1,0 +1,24 @@
+import { base32 } from '@better-auth/utils/base32';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { HasAuth } from '../better-auth/auth.ts';
+import type { TotpEnrolment } from './enrol-totp.ts';
+import { readTwoFactor } from './factors.store.ts';
+import { ownSession } from './own-session.ts';
+
+/**
+ * Whether the caller's authenticator app that waits for its first code has this secret and these recovery codes. A page
+ * that has shown them may then show them again after a wrong code; enrolling again has replaced those of before.
+ * @throws unauthenticated (401)
+ */
+export async function isPendingTotp(
+  ports: Pick<Ports, 'sql'> & HasAuth,
+  { totpUri, recoveryCodes }: TotpEnrolment,
+  caller: Caller,
+): Promise<boolean> {
+  const { userId } = await ownSession(ports, caller);
+  const row = await readTwoFactor(ports.sql, userId);
+  if (!row || row.isVerified) return false;
+  const secret = base32.encode(await ports.auth.factors.open(row.secret), { padding: false });
+  if (new URL(totpUri).searchParams.get('secret') !== secret) return false;
+  return (await ports.auth.factors.open(row.backupCodes)) === JSON.stringify(recoveryCodes);
+}

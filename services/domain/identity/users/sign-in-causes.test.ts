@@ -1,0 +1,175 @@
+import { describe, expect, test } from 'vitest';
+import { type SignInFacts, type SignInPolicy, signInCauses } from './sign-in-causes.ts';
+
+const AT = '2026-11-24T08:00:00.000Z';
+const GOOD: SignInFacts = {
+  id: 'u1',
+  email: 'olga@clinic.test',
+  disabledAt: null,
+  isVerified: true,
+  isInvited: false,
+  invitedUntil: null,
+  isInvitationExpired: false,
+  hasPassword: true,
+  providers: [],
+  passkeys: 0,
+  hasTotp: false,
+  codesLeft: 0,
+  totpLockedUntil: null,
+  isTotpSpent: false,
+  failedLogins: 0,
+  lockedUntil: null,
+  isClosed: false,
+  isSteppedUp: false,
+  roles: ['user'],
+  sessions: 1,
+  lastLoginAt: AT,
+};
+const POLICY: SignInPolicy = { verificationRequired: true, secondFactorRoles: ['admin'], sessionsPerAccount: 5 };
+
+const of = (changes: Partial<SignInFacts>, policy: Partial<SignInPolicy> = {}) =>
+  signInCauses({ ...GOOD, ...changes }, { ...POLICY, ...policy });
+const names = (...given: Parameters<typeof of>) => of(...given).map(({ cause }) => cause);
+
+const REASON = '--reason <why>';
+const RESET = 'The user chooses "Forgot password?" on the sign-in page.';
+const FACTOR = 'The user adds a passkey or an authenticator app on the account page.';
+
+describe('what refuses a sign-in is told in one sentence with the command that helps', () => {
+  test.each<[string, Partial<SignInFacts>, string, string]>([
+    ['disabled', { disabledAt: AT }, `olga@clinic.test is disabled since ${AT}.`, `enable u1 ${REASON}`],
+    [
+      'invited',
+      { isInvited: true, hasPassword: false, isVerified: false, invitedUntil: AT },
+      `olga@clinic.test was invited and has not accepted: the invitation is valid until ${AT}.`,
+      `invite-again u1 ${REASON}`,
+    ],
+    [
+      'invited',
+      { isInvited: true, hasPassword: false, isVerified: false, invitedUntil: AT, isInvitationExpired: true },
+      `olga@clinic.test was invited and has not accepted: the invitation expired at ${AT}.`,
+      `invite-again u1 ${REASON}`,
+    ],
+    [
+      'invited',
+      { isInvited: true, hasPassword: false },
+      'olga@clinic.test was invited and has not accepted.',
+      `invite-again u1 ${REASON}`,
+    ],
+    [
+      'email_unverified',
+      { isVerified: false },
+      'olga@clinic.test has not confirmed the address, and this installation requires it.',
+      `invite-again u1 ${REASON}`,
+    ],
+    [
+      'password_closed',
+      { isClosed: true, failedLogins: 100 },
+      'The password of olga@clinic.test is refused from unknown devices after 100 wrong passwords.',
+      `unlock u1 ${REASON}`,
+    ],
+    [
+      'password_closed',
+      { isClosed: true, isSteppedUp: true, failedLogins: 100 },
+      'An incident closed olga@clinic.test to devices that have not signed in before.',
+      `unlock u1 ${REASON}`,
+    ],
+    [
+      'password_locked',
+      { lockedUntil: AT, failedLogins: 1 },
+      `olga@clinic.test is locked until ${AT} after 1 wrong password.`,
+      `unlock u1 ${REASON}`,
+    ],
+    [
+      'no_sign_in_method',
+      { hasPassword: false },
+      'olga@clinic.test has no password, no passkey and no linked provider.',
+      RESET,
+    ],
+    [
+      'no_sign_in_method',
+      { hasPassword: false, isVerified: false },
+      'olga@clinic.test has no password, no passkey and no linked provider.',
+      `invite-again u1 ${REASON}`,
+    ],
+    [
+      'second_factor_spent',
+      { hasTotp: true, isTotpSpent: true, totpLockedUntil: AT },
+      'The authenticator app of olga@clinic.test is refused after too many wrong codes.',
+      `reset-factors u1 ${REASON}`,
+    ],
+    [
+      'second_factor_locked',
+      { hasTotp: true, totpLockedUntil: AT, codesLeft: 9 },
+      `Codes of the authenticator app of olga@clinic.test are refused until ${AT} after too many wrong ones.`,
+      `reset-factors u1 ${REASON}`,
+    ],
+  ])('%s', (cause, facts, sentence, fix) => {
+    const [first, ...others] = of(facts, { verificationRequired: cause === 'email_unverified' });
+    expect(first).toMatchObject({ cause, refuses: true, sentence });
+    expect(first.fix).toMatch(new RegExp(`${fix.replaceAll(/[?.]/g, '\\$&')}$`));
+    expect(others.filter(({ refuses }) => refuses)).toEqual([]);
+  });
+});
+
+describe('what only explains what the user sees comes after "nothing"', () => {
+  test.each<[string, Partial<SignInFacts>, string, string]>([
+    [
+      'no_password',
+      { hasPassword: false, providers: ['google'], passkeys: 1 },
+      'olga@clinic.test has no password and signs in with google or a passkey.',
+      RESET,
+    ],
+    [
+      'second_factor_missing',
+      { roles: ['admin', 'user'] },
+      'olga@clinic.test has no second factor: the role admin has no effect before a sign-in with a second factor.',
+      FACTOR,
+    ],
+    [
+      'session_limit',
+      { sessions: 5 },
+      'olga@clinic.test has 5 sessions, as many as SESSIONS_PER_ACCOUNT allows: a sign-in ends the one used least recently.',
+      'npx sallyport sessions list --user u1',
+    ],
+  ])('%s', (cause, facts, sentence, fix) => {
+    const [first, ...others] = of(facts);
+    expect(first).toMatchObject({ cause: 'nothing', refuses: false });
+    expect(others).toEqual([{ cause, refuses: false, sentence, fix }]);
+  });
+
+  test('nothing: the last sign-in, the second factor that is asked for, and where the refused attempts are listed', () => {
+    const fix = 'npx sallyport audit tail --target user:u1';
+    const nothing = { cause: 'nothing', refuses: false, fix };
+    expect(of({})).toEqual([
+      { ...nothing, sentence: `Nothing keeps olga@clinic.test from signing in: the last sign-in was at ${AT}.` },
+    ]);
+    expect(of({ hasTotp: true, codesLeft: 1, lastLoginAt: null })).toEqual([
+      {
+        ...nothing,
+        sentence:
+          'Nothing keeps olga@clinic.test from signing in: a second factor is asked for (1 recovery code left), there was no sign-in yet.',
+      },
+    ]);
+  });
+});
+
+test('several causes are told by weight', () => {
+  expect(names({ disabledAt: AT, lockedUntil: AT, isVerified: false, roles: ['admin'], sessions: 9 })).toEqual([
+    'disabled',
+    'email_unverified',
+    'password_locked',
+    'second_factor_missing',
+    'session_limit',
+  ]);
+});
+
+test('a setting that does not apply is no cause', () => {
+  expect(names({ isVerified: false }, { verificationRequired: false })).toEqual(['nothing']);
+  expect(names({ sessions: 999 }, { sessionsPerAccount: 0 })).toEqual(['nothing']);
+  expect(names({ roles: ['admin'], passkeys: 1 })).toEqual(['nothing']);
+  // An account with an imported password keeps its invitation until the address is verified.
+  expect(names({ isInvited: true }, { verificationRequired: false })).toEqual(['nothing']);
+  // A lock of an authenticator app that was removed.
+  expect(names({ isTotpSpent: true, totpLockedUntil: AT })).toEqual(['nothing']);
+});

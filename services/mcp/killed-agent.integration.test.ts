@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
+import { newPerson, type Person } from '#testing/flows/people.ts';
+import { createLogHarness } from '#testing/harness/log.ts';
+import { testCaller, userCaller } from '#testing/harness/ports.ts';
+import { type Json, type Received, send } from '#testing/http-client.ts';
+import { outcomeOf } from '#testing/outcome.ts';
+import { sealEvents } from '../domain/audit/seal/seal-events.ts';
+import { createLogSigner } from '../domain/keys/log/log-keys.ts';
+import { advanceTasks } from '../domain/operations/tasks/manage-tasks.ts';
+import { decideSignOff } from '../domain/signoff/decide-signoff.ts';
+import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
+
+vi.setConfig({ testTimeout: 300_000 });
+
+const RACES = 50;
+const ROLES = ['tech_lead', 'security_reviewer'] as const;
+
+let harness: McpHarness;
+let admin: Person;
+const approvers: Person[] = [];
+beforeAll(async () => {
+  harness = await openMcpHarness();
+  admin = await newPerson(harness.api, ['admin']);
+  for (const role of ROLES) approvers.push(await newPerson(harness.api, [role]));
+});
+afterAll(() => harness?.close());
+
+type Agent = { readonly id: string; readonly token: string };
+
+/** An agent of a new administrator that may rotate the signing keys, if people approve. */
+async function newAgent(): Promise<Agent> {
+  const owner = await newPerson(harness.api, ['admin']);
+  const json = {
+    name: 'Rotator',
+    owner_id: owner.id,
+    credential_scopes: ['keys:manage'],
+    audiences: ['*'],
+    dpop_bound_access_tokens: false,
+    reason: 'test',
+  };
+  const { body, text } = await send(harness.api.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json });
+  const basic = { client_id: body.agent_id, client_secret: body.client_secret };
+  const form = { grant_type: 'client_credentials', resource: harness.mcpUrl };
+  const issued = await send(harness.api.url, 'POST', '/oauth2/token', { basic, form });
+  expect(issued.status, text + issued.text).toBe(200);
+  return { id: body.agent_id, token: issued.body.access_token };
+}
+
+function ask({ token }: Agent, method: string, params: Record<string, unknown>): Promise<Received> {
+  const headers = {
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': method,
+    'mcp-name': String(params.taskId ?? params.name),
+  };
+  const capabilities = { extensions: { 'io.modelcontextprotocol/tasks': {} }, elicitation: { url: {} } };
+  const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': capabilities };
+  return harness.post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }, { token, headers });
+}
+const begin = (agent: Agent) =>
+  ask(agent, 'tools/call', { name: 'rotate_signing_keys', arguments: { algorithm: 'ES256' } });
+const kill = ({ id }: Agent) =>
+  send(harness.api.url, 'POST', `/v1/admin/agents/${id}/kill`, { bearer: admin.bearer, json: { reason: 'stolen' } });
+
+/** One run of the job that runs what people approved. */
+function run(): Promise<void> {
+  const { keyRing, access, vault, sql, transact, random } = harness.api.ports;
+  const ports = { keyRing, access, vault, sql, transact, random, log: harness.owner.log, keysChanged: () => {} };
+  return advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
+}
+const due = () =>
+  harness.rows(`UPDATE mcp_tasks SET next_look_at = now() WHERE state IN ('working', 'input_required')`);
+
+async function approve(taskId: string): Promise<void> {
+  const [signOff] = await harness.rows(
+    'SELECT id, arguments_sha256 FROM signoffs WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = $1)',
+    [taskId],
+  );
+  const ports = { ...harness.owner, stepUp: harness.api.ports.stepUp };
+  for (const [at, role] of ROLES.entries()) {
+    const person = userCaller((approvers[at] as Person).id, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
+    const { id: signOffId, arguments_sha256: argumentsSha256 } = signOff;
+    const input = { signOffId, role, decision: 'approve', argumentsSha256 } as const;
+    await decideSignOff(ports, input, person);
+  }
+}
+
+/** Seals every event, as the workers do. */
+async function seal(): Promise<void> {
+  const log = await createLogHarness(harness.databaseUrl);
+  await sealEvents({ ...log, logSigner: createLogSigner({ ...log, vault: harness.api.ports.vault }) }, {}, testCaller);
+  await log.end();
+}
+
+test(`a kill that races the agent's tasks: in ${RACES} races nothing runs, or is reported as done, that had not started before the kill`, async () => {
+  const rotations = async () => (await harness.rows(`SELECT 1 FROM jwks WHERE purpose = 'access'`)).length;
+  const before = await rotations();
+  for (let race = 0; race < RACES; race += 1) {
+    const agent = await newAgent();
+    const begun = (await begin(agent)).body.result;
+    expect(begun.status, JSON.stringify(begun)).toBe('input_required');
+    await approve(begun.taskId);
+    await due();
+    const [killed, ...rest] = await Promise.all([
+      kill(agent),
+      begin(agent),
+      outcomeOf(run()),
+      begin(agent),
+      outcomeOf(run()),
+      ask(agent, 'tasks/get', { taskId: begun.taskId }),
+    ]);
+    expect([killed.status, rest.length]).toEqual([200, 5]);
+    // The server follows the feed: it refuses within a second, and from then on.
+    await eventually('a refusal', async () => (await begin(agent)).status === 401);
+    expect((await ask(agent, 'tasks/get', { taskId: begun.taskId })).status).toBe(401);
+  }
+  await seal();
+  for (let turn = 0; turn < 3; turn += 1) {
+    await due();
+    await run();
+  }
+  const signOffs: Json[] = await harness.rows(
+    `SELECT s.state, s.started_at < a.killed_at AS started_alive, s.started_at, s.failure, t.state AS task, t.is_error
+     FROM signoffs s JOIN agents a ON a.client_id = s.client_id LEFT JOIN mcp_tasks t ON t.subject_id = s.id`,
+  );
+  expect(signOffs.length).toBeGreaterThanOrEqual(RACES);
+  for (const one of signOffs) {
+    expect(['done', 'failed']).toContain(one.state);
+    if (one.started_at !== null) expect(one.started_alive, JSON.stringify(one)).toBe(true);
+    if (one.state === 'failed' && one.task !== null) expect(one.is_error, JSON.stringify(one)).toBe(true);
+    if (one.task !== null) expect(one.task, JSON.stringify(one)).toBe('completed');
+  }
+  const started = signOffs.filter(({ started_at }) => started_at !== null).length;
+  expect((await rotations()) - before).toBeLessThanOrEqual(started);
+});

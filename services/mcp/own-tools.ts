@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { apiKeyView, listApiKeysEndpoint } from '../domain/api-keys/contract.ts';
+import { listApiKeys } from '../domain/api-keys/list-api-keys.ts';
+import { listAuditEventsEndpoint } from '../domain/audit/contract.ts';
+import { listOwnEvents } from '../domain/audit/read/list-own-events.ts';
+import { listOwnSessionsEndpoint } from '../domain/identity/admin-contract.ts';
+import { listOwnSessions } from '../domain/identity/sessions/manage-sessions.ts';
+import { listConsentsEndpoint } from '../domain/oauth/consents/consent-contract.ts';
+import { listConsents } from '../domain/oauth/consents/list-consents.ts';
+import { listSignOffsEndpoint } from '../domain/signoff/contract.ts';
+import { listOwnSignOffs } from '../domain/signoff/read-signoff.ts';
+import { outputOf, type Tool, tool } from './tool.ts';
+
+const PAGES = '`next` is the cursor of the next page.';
+
+/** Of an API key, what its owner needs to recognise it. */
+const ownKey = apiKeyView.pick({
+  api_key_id: true,
+  name: true,
+  state: true,
+  created_at: true,
+  expires_at: true,
+  last_used_at: true,
+});
+
+/** Tools that read the account of the user who consented, each by a scope that the consent page names in words. */
+export const ownTools: readonly Tool[] = [
+  tool({
+    name: 'list_my_sessions',
+    title: 'My sessions',
+    description: `List where the user is signed in, newest first: device, address, times, and the applications of each session. ${PAGES}`,
+    need: { own: 'own.sessions' },
+    input: listOwnSessionsEndpoint.query!,
+    output: outputOf(listOwnSessionsEndpoint),
+    run: async (ports, input, caller) => {
+      const { items, next } = await listOwnSessions(ports, input, caller);
+      return { sessions: items, next };
+    },
+  }),
+  tool({
+    name: 'list_my_events',
+    title: 'My events',
+    description: `List what the user did, from the audit log, newest first: sign-ins, sessions, tokens and changes, sealed a second or so after they happen. ${PAGES}`,
+    need: { own: 'own.events' },
+    input: listAuditEventsEndpoint
+      .query!.omit({ actor: true, target: true, client: true, trace: true })
+      .extend({ limit: z.int().min(1).max(100).default(20) }),
+    output: outputOf(listAuditEventsEndpoint),
+    run: (ports, input, caller) => listOwnEvents(ports, input, caller),
+  }),
+  tool({
+    name: 'list_my_signoffs',
+    title: 'My sign-offs',
+    description: `List the sign-offs that the user asked for, newest first: the act, the roles it waits for, the decisions, and its outcome. ${PAGES}`,
+    need: { own: 'own.signoffs' },
+    input: listSignOffsEndpoint.query!.omit({ state: true, role: true }),
+    output: outputOf(listSignOffsEndpoint),
+    run: async (ports, input, caller) => {
+      const { items, next } = await listOwnSignOffs(ports, input, caller);
+      return { signoffs: items, next };
+    },
+  }),
+  tool({
+    name: 'list_my_applications',
+    title: 'My applications',
+    description: `List the applications that can act for the user, with what the user granted to each. ${PAGES}`,
+    need: { own: 'own.applications' },
+    input: listConsentsEndpoint.query!,
+    output: outputOf(listConsentsEndpoint),
+    run: async (ports, input, caller) => {
+      const { items, next } = await listConsents(ports, input, caller);
+      return { consents: items, next };
+    },
+  }),
+  tool({
+    name: 'list_my_api_keys',
+    title: 'My API keys',
+    description: `List the names of the user’s API keys, newest first, with their state and times. Contains no secret. ${PAGES}`,
+    need: { own: 'own.api_keys' },
+    input: listApiKeysEndpoint.query!,
+    output: z.object({ api_keys: z.array(ownKey), next: z.string().nullable() }),
+    run: async (ports, input, caller) => {
+      const { items, next } = await listApiKeys(ports, input, caller);
+      return { api_keys: items.map((key) => ownKey.parse(key)), next };
+    },
+  }),
+];

@@ -1,0 +1,71 @@
+import { type McpServer, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import {
+  cancelTask,
+  checkTaskSoon,
+  POLL_MS,
+  readTask,
+  TASK_SECONDS,
+  type TaskRow,
+} from '../domain/operations/tasks/manage-tasks.ts';
+import type { Caller } from '../domain/ports.ts';
+import { TASKS_EXTENSION } from './asked.ts';
+import { type McpCallContext, type McpPorts, perform, problemOf } from './perform-call.ts';
+import { OF_TASKS } from './task-shapes.ts';
+import { resultOf } from './tool-result.ts';
+
+const byTask = z.object({ taskId: z.string().max(64) }).loose();
+
+/** The members of a task in every answer. */
+export const taskOf = (row: TaskRow) => ({
+  taskId: row.id,
+  status: row.state,
+  statusMessage: row.message,
+  createdAt: row.createdAt,
+  lastUpdatedAt: row.updatedAt,
+  ttlMs: TASK_SECONDS * 1_000,
+  pollIntervalMs: POLL_MS,
+});
+
+/** What a person must do before the task goes on: open the page of the sign-off. */
+const inputOf = ({ apiUrl }: McpPorts, { state, subjectId, message }: TaskRow): object =>
+  state === 'input_required'
+    ? {
+        inputRequests: {
+          approval: {
+            method: 'elicitation/create',
+            params: { mode: 'url', message, elicitationId: subjectId, url: `${apiUrl}/signoff/${subjectId}` },
+          },
+        },
+      }
+    : {};
+
+/** The methods of the extension for tasks. */
+export function registerTaskMethods(server: McpServer, ports: McpPorts, context: McpCallContext): void {
+  server.server.registerCapabilities({ extensions: { [TASKS_EXTENSION]: {} } });
+  const answerTo = (method: string, work: (id: string, caller: Caller) => Promise<object>): void =>
+    server.server.setRequestHandler(method, { params: byTask }, async ({ taskId }, { mcpReq }) => {
+      const call = { method, name: 'task', need: OF_TASKS, meta: mcpReq._meta };
+      const done = await perform(ports, call, context, (caller) => work(taskId, caller));
+      if (done.error === undefined) return { resultType: 'complete', ...done.result };
+      const { status, title } = done.error.definition;
+      const code = status < 500 ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
+      throw new ProtocolError(code, title, problemOf(done.error, done.traceId));
+    });
+  answerTo('tasks/get', async (id, caller) => {
+    const row = await readTask(ports, id, caller);
+    const ended =
+      row.state === 'completed'
+        ? { result: { resultType: 'complete', ...resultOf(row.result ?? {}, row.isError) } }
+        : {};
+    return { ...taskOf(row), ...ended, ...inputOf(ports, row) };
+  });
+  answerTo('tasks/update', async (id, caller) => {
+    await checkTaskSoon(ports, id, caller);
+    return {};
+  });
+  answerTo('tasks/cancel', async (id, caller) => {
+    await cancelTask(ports, id, caller);
+    return {};
+  });
+}

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { readReportEndpoint } from '../domain/compliance/contract.ts';
+import { rotateKeysEndpoint } from '../domain/keys/contract.ts';
+import { permissionOfTask, type TaskKindName } from '../domain/operations/tasks/manage-tasks.ts';
+import { readReceiptEndpoint } from '../domain/signoff/contract.ts';
+import { type Need, outputOf } from './tool.ts';
+
+/** A task of any kind: only callers that may begin one have any. */
+export const OF_TASKS: Need = { anyOf: Object.values(permissionOfTask) };
+
+/** A tool whose work takes longer than a request. */
+export type TaskTool = {
+  readonly name: string;
+  readonly kind: TaskKindName;
+  readonly title: string;
+  readonly description: string;
+  readonly need: Need;
+  readonly input: z.ZodObject;
+  /** The result of the task. */
+  readonly output: z.ZodObject;
+};
+
+const rotatedKey = outputOf(rotateKeysEndpoint, 202).pick({ kid: true, alg: true, activates_at: true });
+
+export const taskTools: readonly TaskTool[] = [
+  {
+    name: 'request_compliance_report',
+    kind: 'compliance_report',
+    title: 'Request a compliance report',
+    description:
+      'Build a signed compliance report. This takes up to minutes: the call returns a task to poll, whose result is the report. With a progress token it reports its steps and waits up to 45 seconds.',
+    need: { anyOf: [permissionOfTask.compliance_report] },
+    input: z.strictObject({}),
+    output: outputOf(readReportEndpoint),
+  },
+  {
+    name: 'rotate_signing_keys',
+    kind: 'rotate_signing_keys',
+    title: 'Rotate the signing keys',
+    description:
+      'Publish the next signing key, once a tech lead and a security reviewer have approved exactly these arguments on their pages. The call returns a task that waits for them; it runs at most once, and its result carries a receipt with an inclusion proof of the audit log.',
+    need: { anyOf: [permissionOfTask.rotate_signing_keys] },
+    input: rotateKeysEndpoint.body!,
+    output: rotatedKey.extend({ outcome: z.string(), receipt: outputOf(readReceiptEndpoint) }),
+  },
+];
+
+/** A task as the result of a tool, for clients that do not know tasks. */
+export const plainTask = z.object({
+  task_id: z.string(),
+  status: z.enum(['working', 'input_required', 'completed', 'cancelled']),
+  message: z.string(),
+  result: z.record(z.string(), z.unknown()).optional(),
+  is_error: z.boolean().optional(),
+  next: z.string().optional(),
+});
+export type PlainTask = z.output<typeof plainTask>;
