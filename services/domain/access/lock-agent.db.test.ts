@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { testCaller } from '#testing/harness/ports.ts';
 import { type AgentHarness, openAgentHarness } from '../agents/agent-harness.ts';
+import { killAgent } from '../agents/manage-agents.ts';
 import { lockAgent } from './lock-agent.ts';
 
 let harness: AgentHarness;
@@ -18,10 +20,14 @@ const waiting = (count: number) =>
     .toHaveLength(count);
 
 test.each([
-  ['a kill', 'UPDATE agents SET killed_at = now() WHERE client_id = $1'],
+  ['a kill', (agentId: string) => killAgent(harness, { agentId, reason: 'test' }, testCaller)],
   [
     'the loss of its owner',
-    'UPDATE users SET "disabledAt" = now() WHERE id = (SELECT owner_id FROM agents WHERE client_id = $1)',
+    (agentId: string) =>
+      harness.raw(
+        'UPDATE users SET "disabledAt" = now() WHERE id = (SELECT owner_id FROM agents WHERE client_id = $1)',
+        [agentId],
+      ),
   ],
 ])('%s waits only for requests of an agent that began before it, however many follow', async (_what, end) => {
   const ownerId = await harness.newUser([]);
@@ -34,7 +40,7 @@ test.each([
     await held.promise;
   });
   await locked.promise;
-  const ending = harness.raw(end, [agentId]);
+  const ending = end(agentId);
   await waiting(1);
   let isEnded = false;
   void ending.then(() => {

@@ -54,11 +54,14 @@ const agentsPage = defineStatement(
   `SELECT ${AGENT} ${FROM} WHERE client_id > $1 AND ($3::text IS NULL OR owner_id = $3)
      AND ($4::text IS NULL OR ${STATUS} = $4) ORDER BY client_id LIMIT $2`,
 );
-/** Locks the agent until commit: of two kills, one finds it killed. */
+/**
+ * Locks the agent until commit: of two kills, one finds it killed. Locks its owner first, as requests of the agent do, so
+ * that those which begin later wait behind the kill. By the primary keys.
+ */
 const agentLock = defineStatement(
   'agentLock',
-  `SELECT killed_at IS NOT NULL AS "isKilled" FROM agents
-   WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2) FOR UPDATE`,
+  `SELECT killed_at IS NOT NULL AS "isKilled" FROM users JOIN agents ON owner_id = users.id
+   WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2) FOR NO KEY UPDATE OF users FOR UPDATE OF agents`,
 );
 /** Row triggers disable its client, which ends its tokens, and write the events. */
 const agentKill = defineStatement('agentKill', 'UPDATE agents SET killed_at = clock_timestamp() WHERE client_id = $1');
