@@ -37,6 +37,33 @@ const moduleOrder = modules
     ),
   );
 
+// Folders of identity; contracts and audit events are leaves, under all of them.
+const rooms = [
+  'contracts',
+  'users',
+  'mail',
+  'passwords',
+  'sessions',
+  'sign-in',
+  'factors',
+  'accounts',
+  'social',
+  'better-auth-client',
+  'admin',
+  'seed',
+];
+
+const roomOrder = rooms
+  .slice(0, -1)
+  .map((room, index) =>
+    rule(
+      `identity/${room} imports no folder of identity to its right`,
+      { path: `^services/domain/identity/${room}/`, pathNot: notATest },
+      { path: `^services/domain/identity/(${rooms.slice(index + 1).join('|')})/` },
+      'Folder order is acyclic, as that of modules: a folder can be learnt after those to its left.',
+    ),
+  );
+
 export default {
   forbidden: [
     rule('imports form no circle', {}, { circular: true }, 'A circle is one thing cut in two at the wrong place.'),
@@ -181,6 +208,7 @@ export default {
       'Services elsewhere have only the package.',
     ),
     ...moduleOrder,
+    ...roomOrder,
   ],
   options: {
     parser: 'swc',

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { LiveSessionView } from '../services/domain/identity/admin-contract.ts';
+import { endUserSessions } from '../services/domain/identity/admin/end-user-sessions.ts';
+import type { LiveSessionView } from '../services/domain/identity/contracts/admin-contract.ts';
 import { endAnySession, listSessions } from '../services/domain/identity/sessions/manage-sessions.ts';
-import { endUserSessions } from '../services/domain/identity/users/end-user-sessions.ts';
 import { findUserId } from '../services/domain/identity/users/find-user-id.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import {

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
+import { showUser } from '#services/domain/identity/admin/read-users.ts';
 import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
-import { showUser } from '#services/domain/identity/users/read-users.ts';
 import {
   addRestrictionEndpoint,
   type FieldPolicyView,

@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
-import type { AccountDetailView, AccountView } from '#services/domain/identity/admin-contract.ts';
-import { resetFactors } from '#services/domain/identity/factors/reset-factors.ts';
-import { grantRole, removeRole } from '#services/domain/identity/users/assign-role.ts';
-import { deleteUser, disableUser, enableUser } from '#services/domain/identity/users/disable-user.ts';
+import { grantRole, removeRole } from '#services/domain/identity/admin/assign-role.ts';
+import { deleteUser, disableUser, enableUser } from '#services/domain/identity/admin/disable-user.ts';
+import { listUsers, showUser } from '#services/domain/identity/admin/read-users.ts';
+import { resetFactors } from '#services/domain/identity/admin/reset-factors.ts';
+import type { AccountDetailView, AccountView } from '#services/domain/identity/contracts/admin-contract.ts';
 import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
-import { listUsers, showUser } from '#services/domain/identity/users/read-users.ts';
 import {
   type ActOptions,
   actAsked,

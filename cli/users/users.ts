@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { showUser } from '#services/domain/identity/admin/read-users.ts';
 import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
-import { showUser } from '#services/domain/identity/users/read-users.ts';
 import { unlockUser } from '#services/domain/security/unlock-user.ts';
 import { type ActOptions, actAsked, addReason, onAccounts } from '../admin.ts';
 import { systemCaller } from '../database-ports.ts';

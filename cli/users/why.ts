@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { explainSignIn } from '#services/domain/identity/users/explain-sign-in.ts';
+import { explainSignIn } from '#services/domain/identity/admin/explain-sign-in.ts';
 import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
 import { isVerificationRequired, secondFactorRolesOf } from '#services/platform/config/identity.ts';
 import { loadConfig } from '#services/platform/config/load.ts';

@@ -7,7 +7,7 @@ import { compliancePurges } from '#services/domain/compliance/compliance-purges.
 import { advanceReports } from '#services/domain/compliance/reports/advance-reports.ts';
 import { handoffPurges } from '#services/domain/handoff/handoff-purges.ts';
 import { pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
-import { sessionPurges } from '#services/domain/identity/identity-purges.ts';
+import { sessionPurges } from '#services/domain/identity/admin/identity-purges.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';

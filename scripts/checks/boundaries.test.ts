@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -84,6 +84,25 @@ for (const [index, module] of order.slice(0, -1).entries()) {
   planted[`services/domain/${module}/looks-right.ts`] = typeFrom(`../${right}/target.ts`);
   planted[`services/domain/${right}/target.ts`] = target;
 }
+const rooms = [
+  'contracts',
+  'users',
+  'mail',
+  'passwords',
+  'sessions',
+  'sign-in',
+  'factors',
+  'accounts',
+  'social',
+  'better-auth-client',
+  'admin',
+  'seed',
+];
+for (const [index, room] of rooms.slice(0, -1).entries()) {
+  const right = rooms[index + 1] as string;
+  planted[`services/domain/identity/${room}/looks-right.ts`] = typeFrom(`../${right}/target.ts`);
+  planted[`services/domain/identity/${right}/target.ts`] = target;
+}
 
 let root: string;
 beforeAll(async () => {
@@ -118,6 +137,13 @@ const cruise = (cwd: string, ...folders: string[]) => {
     summary: { violations: { rule: { name: string }; from: string }[]; totalCruised: number };
   };
 };
+
+test('identity has no folder without a place in the order', async () => {
+  const folders = (await readdir(join(ROOT, 'services/domain/identity'), { withFileTypes: true })).filter((entry) =>
+    entry.isDirectory(),
+  );
+  expect(folders.map(({ name }) => name).sort()).toEqual([...rooms].sort());
+});
 
 test('every boundary rule reports the violation planted for it', () => {
   const { summary } = cruise(root, 'services', 'observability', 'jobs', 'testing', 'load-tests', 'sdks', 'examples');

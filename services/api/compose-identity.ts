@@ -1,7 +1,7 @@
 import { deliverMailJob } from '#jobs/contracts/mail.ts';
 import { createIdentifierHashes } from '../domain/audit/audit-context.ts';
-import { createAuth } from '../domain/identity/better-auth/auth.ts';
 import type { PasswordPolicy } from '../domain/identity/passwords/password-policy.ts';
+import { createAuth } from '../domain/identity/sessions/auth.ts';
 import { createSocialProviders, socialProviderProblems } from '../domain/identity/social/providers.ts';
 import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../platform/config/identity.ts';
 import { type Config, ConfigError } from '../platform/config/load.ts';

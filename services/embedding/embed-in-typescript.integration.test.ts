@@ -18,7 +18,7 @@ import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registerAgent } from '#services/domain/agents/register-agent.ts';
-import { grantRole } from '#services/domain/identity/users/assign-role.ts';
+import { grantRole } from '#services/domain/identity/admin/assign-role.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';

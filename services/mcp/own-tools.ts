@@ -3,7 +3,7 @@ import { apiKeyView, listApiKeysEndpoint } from '../domain/api-keys/contract.ts'
 import { listApiKeys } from '../domain/api-keys/list-api-keys.ts';
 import { listAuditEventsEndpoint } from '../domain/audit/contract.ts';
 import { listOwnEvents } from '../domain/audit/read/list-own-events.ts';
-import { listOwnSessionsEndpoint } from '../domain/identity/admin-contract.ts';
+import { listOwnSessionsEndpoint } from '../domain/identity/contracts/admin-contract.ts';
 import { listOwnSessions } from '../domain/identity/sessions/manage-sessions.ts';
 import { listConsentsEndpoint } from '../domain/oauth/consents/consent-contract.ts';
 import { listConsents } from '../domain/oauth/consents/list-consents.ts';

@@ -12,7 +12,7 @@ import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
 import { compliancePurges } from '../domain/compliance/compliance-purges.ts';
 import { showControls } from '../domain/compliance/show-controls.ts';
 import { handoffPurges } from '../domain/handoff/handoff-purges.ts';
-import { sessionPurges } from '../domain/identity/identity-purges.ts';
+import { sessionPurges } from '../domain/identity/admin/identity-purges.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { oauthPurges } from '../domain/oauth/oauth-purges.ts';

@@ -1,13 +1,13 @@
 // For tests only: signs a user in with session, cookie and token pair, without hashing a password.
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { type Assurance, PASSWORD_ALONE } from '#services/domain/identity/assurance.ts';
 import {
   completeSignIn,
   createSessionFamily,
   type SignInAnswer,
 } from '#services/domain/identity/sessions/open-session.ts';
 import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import { type Assurance, PASSWORD_ALONE } from '#services/domain/identity/users/assurance.ts';
 import type { RequestContext } from '#services/domain/ports.ts';
 import { newEmail, type TestUser } from './flows.ts';
 

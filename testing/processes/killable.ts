@@ -243,7 +243,7 @@ const works = {
     };
   },
   async purge() {
-    const { sessionPurges } = await import('#services/domain/identity/identity-purges.ts');
+    const { sessionPurges } = await import('#services/domain/identity/admin/identity-purges.ts');
     const { purge } = await import('#services/domain/shared/purge.ts');
     const { tokenPurges } = await import('#services/domain/tokens/clean-up-expired-tokens.ts');
     // Tables whose rows are counted or whose deletion notifies others; the other tables use the same statement.

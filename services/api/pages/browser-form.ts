@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import type { HasAuth } from '#services/domain/identity/better-auth/auth.ts';
+import type { HasAuth } from '#services/domain/identity/sessions/auth.ts';
 import { cookieValue } from '#services/domain/identity/sessions/csrf.ts';
 import { formToken, type HasPageKeys, isFormToken } from '#services/domain/oauth/authorize/page-seals.ts';
 import { isPage } from '#services/platform/define/endpoint.ts';

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import { loginLocked, loginRefused } from '#services/domain/identity/errors.ts';
 import {
   challengeOver,
   passkeyRefused,
   secondFactorLocked,
   secondFactorRefused,
-} from '#services/domain/identity/factors/factors-errors.ts';
+} from '#services/domain/identity/contracts/factors-errors.ts';
+import { loginLocked, loginRefused } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import {
   socialAccountTaken,
   socialEmailUnproven,
   socialProviderUnavailable,
   socialSignInRefused,
-} from '#services/domain/identity/social/social-errors.ts';
+} from '#services/domain/identity/contracts/social-errors.ts';
 import { internalError, rateLimited, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { problemAdvice, problemText, problemTitle, waitText } from './problems.ts';
 import { GERMAN } from './texts/texts.ts';

@@ -1,4 +1,4 @@
-import { loginLocked } from '#services/domain/identity/errors.ts';
+import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import { ASK_AGAIN_SECONDS } from '#services/domain/identity/sign-in/sign-in-counters.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import type { Said } from './fields.ts';

@@ -1,22 +1,22 @@
 import type { FastifyRequest } from 'fastify';
 import {
-  acceptInvitationPageEndpoint,
-  resetPasswordPageEndpoint,
-  unlockPageEndpoint,
-  verifyEmailPageEndpoint,
-} from '#services/domain/identity/accounts/account-contract.ts';
-import { codeInvalid, passwordRequired } from '#services/domain/identity/accounts/account-errors.ts';
-import {
   requestPasswordReset,
   requestUnlock,
   sendVerificationEmail,
 } from '#services/domain/identity/accounts/ask-for-mail.ts';
-import type { MailedCode } from '#services/domain/identity/accounts/one-time-codes.ts';
 import { acceptInvitation, resetPassword } from '#services/domain/identity/accounts/password-by-code.ts';
 import { readTypedCode } from '#services/domain/identity/accounts/read-typed-code.ts';
 import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
 import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
-import { emailShape } from '#services/domain/identity/contract.ts';
+import {
+  acceptInvitationPageEndpoint,
+  resetPasswordPageEndpoint,
+  unlockPageEndpoint,
+  verifyEmailPageEndpoint,
+} from '#services/domain/identity/contracts/account-contract.ts';
+import { codeInvalid, passwordRequired } from '#services/domain/identity/contracts/account-errors.ts';
+import { emailShape } from '#services/domain/identity/contracts/sign-in-contract.ts';
+import type { MailedCode } from '#services/domain/identity/mail/one-time-codes.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
 import { returnPage } from '#services/domain/identity/social/return-address.ts';

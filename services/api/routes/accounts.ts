@@ -1,4 +1,17 @@
 import {
+  requestPasswordReset,
+  requestUnlock,
+  sendVerificationEmail,
+} from '#services/domain/identity/accounts/ask-for-mail.ts';
+import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
+import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
+import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
+import { acceptInvitation, resetPassword } from '#services/domain/identity/accounts/password-by-code.ts';
+import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
+import { readProfile, updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
+import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
+import { clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
+import {
   changeEmailEndpoint,
   changePasswordEndpoint,
   deleteOwnUserEndpoint,
@@ -12,21 +25,8 @@ import {
   updateUserAliasEndpoint,
   updateUserEndpoint,
   verifyEmailEndpoint,
-} from '#services/domain/identity/accounts/account-contract.ts';
-import {
-  requestPasswordReset,
-  requestUnlock,
-  sendVerificationEmail,
-} from '#services/domain/identity/accounts/ask-for-mail.ts';
-import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
-import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
-import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
-import { acceptInvitationEndpoint } from '#services/domain/identity/accounts/invitation-contract.ts';
-import { acceptInvitation, resetPassword } from '#services/domain/identity/accounts/password-by-code.ts';
-import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
-import { readProfile, updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
-import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
-import { clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
+} from '#services/domain/identity/contracts/account-contract.ts';
+import { acceptInvitationEndpoint } from '#services/domain/identity/contracts/invitation-contract.ts';
 import { verifySentPassword } from '#services/domain/identity/factors/verify-own-password.ts';
 import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
 import type { SignUpPorts } from '#services/domain/identity/sign-in/sign-up.ts';

@@ -1,5 +1,10 @@
-import { inviteAgainEndpoint, inviteUserEndpoint } from '#services/domain/identity/accounts/invitation-contract.ts';
-import { type HasInvitationRule, inviteAgain, inviteUser } from '#services/domain/identity/accounts/invite-user.ts';
+import { grantRole, removeRole } from '#services/domain/identity/admin/assign-role.ts';
+import { deleteUser, disableUser, enableUser } from '#services/domain/identity/admin/disable-user.ts';
+import { endUserSessions } from '#services/domain/identity/admin/end-user-sessions.ts';
+import { type ExplainSignInPorts, explainSignIn } from '#services/domain/identity/admin/explain-sign-in.ts';
+import { type HasInvitationRule, inviteAgain, inviteUser } from '#services/domain/identity/admin/invite-user.ts';
+import { listUsers, showUser } from '#services/domain/identity/admin/read-users.ts';
+import { resetFactors } from '#services/domain/identity/admin/reset-factors.ts';
 import {
   deleteUserEndpoint,
   disableUserEndpoint,
@@ -15,21 +20,16 @@ import {
   readUserEndpoint,
   removeRoleEndpoint,
   resetFactorsEndpoint,
-} from '#services/domain/identity/admin-contract.ts';
-import type { HasAuth } from '#services/domain/identity/better-auth/auth.ts';
-import { resetFactors } from '#services/domain/identity/factors/reset-factors.ts';
+} from '#services/domain/identity/contracts/admin-contract.ts';
+import { inviteAgainEndpoint, inviteUserEndpoint } from '#services/domain/identity/contracts/invitation-contract.ts';
 import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
+import type { HasAuth } from '#services/domain/identity/sessions/auth.ts';
 import {
   endAnySession,
   endOwnSession,
   listOwnSessions,
   listSessions,
 } from '#services/domain/identity/sessions/manage-sessions.ts';
-import { grantRole, removeRole } from '#services/domain/identity/users/assign-role.ts';
-import { deleteUser, disableUser, enableUser } from '#services/domain/identity/users/disable-user.ts';
-import { endUserSessions } from '#services/domain/identity/users/end-user-sessions.ts';
-import { type ExplainSignInPorts, explainSignIn } from '#services/domain/identity/users/explain-sign-in.ts';
-import { listUsers, showUser } from '#services/domain/identity/users/read-users.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';

@@ -7,6 +7,12 @@ import {
   secondFactorChallenge,
 } from '#services/domain/identity/better-auth-client/challenge-cookies.ts';
 import {
+  clientLiveSession,
+  clientSessionRow,
+  clientSignIn,
+} from '#services/domain/identity/better-auth-client/client-views.ts';
+import { verifyOwnTotp } from '#services/domain/identity/better-auth-client/verify-own-totp.ts';
+import {
   generateBackupCodesEndpoint,
   listClientSessionsEndpoint,
   revokeClientSessionEndpoint,
@@ -14,23 +20,17 @@ import {
   revokeOtherClientSessionsEndpoint,
   verifyClientBackupCodeEndpoint,
   verifyClientTotpEndpoint,
-} from '#services/domain/identity/better-auth-client/client-contract.ts';
+} from '#services/domain/identity/contracts/client-contract.ts';
 import {
   getSessionEndpoint,
   signInEmailEndpoint,
   signOutAliasEndpoint,
   signUpEmailEndpoint,
   type TwoFactorRedirect,
-} from '#services/domain/identity/better-auth-client/client-sign-in-contract.ts';
-import {
-  clientLiveSession,
-  clientSessionRow,
-  clientSignIn,
-} from '#services/domain/identity/better-auth-client/client-views.ts';
-import { verifyOwnTotp } from '#services/domain/identity/better-auth-client/verify-own-totp.ts';
-import { sessionUnknown } from '#services/domain/identity/errors.ts';
+} from '#services/domain/identity/contracts/client-sign-in-contract.ts';
+import { secondFactorRequired } from '#services/domain/identity/contracts/factors-errors.ts';
+import { sessionUnknown } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
-import { secondFactorRequired } from '#services/domain/identity/factors/factors-errors.ts';
 import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';
 import { stepUp } from '#services/domain/identity/factors/step-up.ts';
 import { verifySentPassword } from '#services/domain/identity/factors/verify-own-password.ts';

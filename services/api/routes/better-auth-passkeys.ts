@@ -3,6 +3,7 @@ import {
   noChallengeCookie,
   passkeyChallenge,
 } from '#services/domain/identity/better-auth-client/challenge-cookies.ts';
+import { clientPasskey, clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
 import {
   askForClientPasskeyEndpoint,
   listClientPasskeysEndpoint,
@@ -11,8 +12,7 @@ import {
   removeClientPasskeyEndpoint,
   renameClientPasskeyEndpoint,
   signInWithClientPasskeyEndpoint,
-} from '#services/domain/identity/better-auth-client/client-passkeys-contract.ts';
-import { clientPasskey, clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
+} from '#services/domain/identity/contracts/client-passkeys-contract.ts';
 import { readOwnPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
 import { preparePasskey, registerPasskey } from '#services/domain/identity/factors/register-passkey.ts';
 import { removePasskey } from '#services/domain/identity/factors/remove-factor.ts';

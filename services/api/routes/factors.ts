@@ -1,6 +1,4 @@
 import { clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
-import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
-import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
 import {
   answerSecondFactorEndpoint,
   confirmTotpEndpoint,
@@ -9,8 +7,7 @@ import {
   removeTotpEndpoint,
   renewRecoveryCodesEndpoint,
   stepUpEndpoint,
-} from '#services/domain/identity/factors/factors-contract.ts';
-import { listFactors, listPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
+} from '#services/domain/identity/contracts/factors-contract.ts';
 import {
   askForPasskeyEndpoint,
   listPasskeysEndpoint,
@@ -19,7 +16,10 @@ import {
   removePasskeyEndpoint,
   renamePasskeyEndpoint,
   signInWithPasskeyEndpoint,
-} from '#services/domain/identity/factors/passkeys-contract.ts';
+} from '#services/domain/identity/contracts/passkeys-contract.ts';
+import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
+import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
+import { listFactors, listPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
 import { preparePasskey, registerPasskey } from '#services/domain/identity/factors/register-passkey.ts';
 import { removePasskey, removeTotpFactor } from '#services/domain/identity/factors/remove-factor.ts';
 import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';

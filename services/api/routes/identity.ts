@@ -3,7 +3,7 @@ import {
   signInEndpoint,
   signOutEndpoint,
   signUpEndpoint,
-} from '#services/domain/identity/contract.ts';
+} from '#services/domain/identity/contracts/sign-in-contract.ts';
 import { assertOwnPage, clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
 import { readSession } from '#services/domain/identity/sessions/read-session.ts';
 import { signIn } from '#services/domain/identity/sign-in/sign-in.ts';

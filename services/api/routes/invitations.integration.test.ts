@@ -1,6 +1,6 @@
 import { pbkdf2Sync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { invitationPurge } from '#services/domain/identity/accounts/invitations.store.ts';
+import { invitationPurge } from '#services/domain/identity/mail/invitations.store.ts';
 import { purge } from '#services/domain/shared/purge.ts';
 import { newEmail, newPassword, signIn } from '#testing/flows/flows.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';

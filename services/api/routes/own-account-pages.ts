@@ -7,10 +7,9 @@ import { changeEmail } from '#services/domain/identity/accounts/change-email.ts'
 import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
 import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
 import { readProfile, updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
-import { emailShape } from '#services/domain/identity/contract.ts';
-import { normaliseEmail } from '#services/domain/identity/email.ts';
+import { factorCodeWrong } from '#services/domain/identity/contracts/factors-errors.ts';
+import { emailShape } from '#services/domain/identity/contracts/sign-in-contract.ts';
 import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
-import { factorCodeWrong } from '#services/domain/identity/factors/factors-errors.ts';
 import { listFactors, listPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
 import { isPendingTotp } from '#services/domain/identity/factors/pending-totp.ts';
 import { removePasskey, removeTotpFactor } from '#services/domain/identity/factors/remove-factor.ts';
@@ -21,6 +20,7 @@ import { endOwnSession, endOwnSessions, listOwnSessions } from '#services/domain
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/social/linked-accounts.ts';
+import { normaliseEmail } from '#services/domain/identity/users/email.ts';
 import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
 import { pathWithNext } from '#services/domain/oauth/authorize/next-path.ts';
 import { listConsents } from '#services/domain/oauth/consents/list-consents.ts';

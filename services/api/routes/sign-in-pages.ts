@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
-import { emailUnverified } from '#services/domain/identity/accounts/account-errors.ts';
-import { loginLocked } from '#services/domain/identity/errors.ts';
-import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
+import { emailUnverified } from '#services/domain/identity/contracts/account-errors.ts';
 import {
   challengeOver,
   passkeyRefused,
   secondFactorRequired,
-} from '#services/domain/identity/factors/factors-errors.ts';
+} from '#services/domain/identity/contracts/factors-errors.ts';
+import { signInWithPasskeyEndpoint } from '#services/domain/identity/contracts/passkeys-contract.ts';
+import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.ts';
+import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
 import { listFactors } from '#services/domain/identity/factors/own-factors.ts';
-import { signInWithPasskeyEndpoint } from '#services/domain/identity/factors/passkeys-contract.ts';
 import { signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import { userCaller } from '#services/domain/identity/sign-in/finish-sign-in.ts';

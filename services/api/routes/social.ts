@@ -1,10 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { ownAccount } from '#services/domain/authority/own-account.ts';
-import { loginLocked } from '#services/domain/identity/errors.ts';
-import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
-import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
-import { handleOAuthCallback } from '#services/domain/identity/social/handle-oauth-callback.ts';
-import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/social/linked-accounts.ts';
+import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import {
   linkSocialEndpoint,
   listAccountsEndpoint,
@@ -13,8 +9,12 @@ import {
   socialCallbackEndpoint,
   socialCallbackFormEndpoint,
   unlinkAccountEndpoint,
-} from '#services/domain/identity/social/social-contract.ts';
-import { socialProviderUnknown } from '#services/domain/identity/social/social-errors.ts';
+} from '#services/domain/identity/contracts/social-contract.ts';
+import { socialProviderUnknown } from '#services/domain/identity/contracts/social-errors.ts';
+import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
+import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
+import { handleOAuthCallback } from '#services/domain/identity/social/handle-oauth-callback.ts';
+import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/social/linked-accounts.ts';
 import { type StartedSocial, startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
 import { formNext, NO_NEXT } from '#services/domain/oauth/authorize/next-path.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';

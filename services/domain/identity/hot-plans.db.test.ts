@@ -23,9 +23,9 @@ import {
   readFamilyOwner,
   readRevocationEpoch,
 } from '../tokens/revocations/token-revocation.store.ts';
-import { findCredential } from './identity.store.ts';
 import { deleteSessions, findSessionRow, lockSessions, readOldestUsed, useSession } from './sessions/sessions.store.ts';
-import { countFailure, forgiveFailures, readCounters, readTriedNames } from './sign-in/sign-in-failures.store.ts';
+import { findCredential } from './users/identity.store.ts';
+import { countFailure, forgiveFailures, readCounters, readTriedNames } from './users/sign-in-failures.store.ts';
 
 const ROWS = 20_000;
 /** Tables with at most sixteen rows under any load, where an index saves nothing. */

@@ -8,10 +8,10 @@ import {
   sendVerificationEmailEndpoint,
   unlockAccountEndpoint,
   verifyEmailEndpoint,
-} from '../identity/accounts/account-contract.ts';
-import { passwordRequired } from '../identity/accounts/account-errors.ts';
-import { acceptInvitationEndpoint } from '../identity/accounts/invitation-contract.ts';
-import { NO_CONTROLS, nameShape, passwordShape, signUpEndpoint } from '../identity/contract.ts';
+} from '../identity/contracts/account-contract.ts';
+import { passwordRequired } from '../identity/contracts/account-errors.ts';
+import { acceptInvitationEndpoint } from '../identity/contracts/invitation-contract.ts';
+import { NO_CONTROLS, nameShape, passwordShape, signUpEndpoint } from '../identity/contracts/sign-in-contract.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 import { formToken, PAGE } from './oauth-shapes.ts';
 

@@ -4,8 +4,8 @@ import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts
 import { clientUnauthenticated, directoryStale, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy } from '../access/errors.ts';
-import { NO_CONTROLS, signInEndpoint } from '../identity/contract.ts';
-import { answerSecondFactorEndpoint } from '../identity/factors/factors-contract.ts';
+import { answerSecondFactorEndpoint } from '../identity/contracts/factors-contract.ts';
+import { NO_CONTROLS, signInEndpoint } from '../identity/contracts/sign-in-contract.ts';
 import { clockWrong, signingUnavailable } from '../keys/errors.ts';
 import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';

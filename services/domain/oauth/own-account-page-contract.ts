@@ -2,17 +2,17 @@ import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { requestInvalid, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { apiKeyUnknown } from '../api-keys/errors.ts';
-import { changePasswordEndpoint, deleteOwnUserEndpoint } from '../identity/accounts/account-contract.ts';
-import { NO_CONTROLS, nameShape, passwordShape } from '../identity/contract.ts';
-import { sessionUnknown } from '../identity/errors.ts';
+import { changePasswordEndpoint, deleteOwnUserEndpoint } from '../identity/contracts/account-contract.ts';
 import {
   confirmTotpEndpoint,
   enrolTotpEndpoint,
   removeTotpEndpoint,
   stepUpEndpoint,
-} from '../identity/factors/factors-contract.ts';
-import { passkeyName, removePasskeyEndpoint } from '../identity/factors/passkeys-contract.ts';
-import { unlinkAccountEndpoint } from '../identity/social/social-contract.ts';
+} from '../identity/contracts/factors-contract.ts';
+import { passkeyName, removePasskeyEndpoint } from '../identity/contracts/passkeys-contract.ts';
+import { NO_CONTROLS, nameShape, passwordShape } from '../identity/contracts/sign-in-contract.ts';
+import { sessionUnknown } from '../identity/contracts/sign-in-errors.ts';
+import { unlinkAccountEndpoint } from '../identity/contracts/social-contract.ts';
 import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 import { consentUnknown } from './client-errors.ts';
 import { formToken, PAGE } from './oauth-shapes.ts';

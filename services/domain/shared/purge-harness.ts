@@ -9,7 +9,7 @@ import {
   refreshSecrets,
 } from '#testing/fixtures/families.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { sessionPurges } from '../identity/identity-purges.ts';
+import { sessionPurges } from '../identity/admin/identity-purges.ts';
 import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
 import { expiredTables, insertExpired } from './expired-rows-harness.ts';
 import { type PurgeResult, purge } from './purge.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { purgeKinds } from '#observability/metrics/cleanup.ts';
 import { insertSession, insertUser } from '#testing/fixtures/families.ts';
-import { sessionPurges } from '../identity/identity-purges.ts';
+import { sessionPurges } from '../identity/admin/identity-purges.ts';
 import { countTokens } from '../tokens/metadata/token-statistics.store.ts';
 import { expiredKinds, expiredTables, overdueByKind } from './expired-rows-harness.ts';
 import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';

@@ -1,6 +1,6 @@
 import type { ApiKeyView } from '#services/domain/api-keys/contract.ts';
-import type { FactorsView } from '#services/domain/identity/factors/factors-contract.ts';
-import type { PasskeyView } from '#services/domain/identity/factors/passkeys-contract.ts';
+import type { FactorsView } from '#services/domain/identity/contracts/factors-contract.ts';
+import type { PasskeyView } from '#services/domain/identity/contracts/passkeys-contract.ts';
 import type { LinkedAccountView } from '#services/domain/identity/social/linked-accounts.ts';
 import type { ConsentView } from '#services/domain/oauth/consents/consent-contract.ts';
 import type { AccountAct, AccountForm, AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';

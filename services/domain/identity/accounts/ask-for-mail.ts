@@ -1,10 +1,10 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { normaliseEmail } from '../email.ts';
 import type { MailRequest } from '../mail/mails.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
+import { normaliseEmail } from '../users/email.ts';
 
 type AskPorts = Pick<Ports, 'transact'> & MailPorts;
 

@@ -1,16 +1,16 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { isTwoFactors } from '../assurance.ts';
-import { ownSession } from '../factors/own-session.ts';
 import { verifyOwnPassword } from '../factors/verify-own-password.ts';
+import { deleteCodes } from '../mail/one-time-codes.store.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
+import { ownSession } from '../sessions/own-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
-import { replacePassword } from './accounts.store.ts';
-import { lockOwnSession } from './lock-own-session.ts';
-import { deleteCodes } from './one-time-codes.store.ts';
+import { replacePassword } from '../users/accounts.store.ts';
+import { isTwoFactors } from '../users/assurance.ts';
 import { newDigest } from './set-password.ts';
 
 export type ChangePasswordInput = {

@@ -1,16 +1,16 @@
 import type { Caller, Tx } from '#services/domain/ports.ts';
-import { readOwnSession } from '../factors/factors.store.ts';
+import { passwordRequired } from '../contracts/account-errors.ts';
 import { verifyOwnPassword } from '../factors/verify-own-password.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
+import type { CodePurpose, CodeRow } from '../mail/one-time-codes.store.ts';
+import { type MailedCode, openCode } from '../mail/one-time-codes.ts';
 import type { MailPorts } from '../mail/queue-mail.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
 import { isHashable } from '../passwords/password-policy.ts';
 import { findByCookie } from '../sessions/read-session.ts';
+import { readOwnSession } from '../sessions/sessions.store.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
-import { passwordRequired } from './account-errors.ts';
-import { type AccountRow, findAccount, findAccountByEmail } from './accounts.store.ts';
-import type { CodePurpose, CodeRow } from './one-time-codes.store.ts';
-import { type MailedCode, openCode } from './one-time-codes.ts';
+import { type AccountRow, findAccount, findAccountByEmail } from '../users/accounts.store.ts';
 import { newDigest } from './set-password.ts';
 
 export type VerifyPorts = SignInPorts & MailPorts;

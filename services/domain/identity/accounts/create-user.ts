@@ -1,12 +1,12 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
-import type { UserView } from '../contract.ts';
-import { isAddress, normaliseEmail } from '../email.ts';
-import { emailTaken } from '../errors.ts';
+import type { UserView } from '../contracts/sign-in-contract.ts';
+import { emailTaken } from '../contracts/sign-in-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { userView } from '../views.ts';
-import { insertPassword, insertUser } from './accounts.store.ts';
+import { userView } from '../sessions/views.ts';
+import { insertPassword, insertUser } from '../users/accounts.store.ts';
+import { isAddress, normaliseEmail } from '../users/email.ts';
 import { type NewPasswordPorts, newDigest } from './set-password.ts';
 
 export type NewUser = { readonly email: string; readonly password: string; readonly name?: string | undefined };

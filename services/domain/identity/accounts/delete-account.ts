@@ -1,12 +1,12 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import type { HasAuth } from '../sessions/auth.ts';
+import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import { assertAdminStays } from '../users/assert-admin-stays.ts';
 import { deleteUserRow, lockAdminRole } from '../users/users.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
-import { lockOwnSession } from './lock-own-session.ts';
 
 /**
  * Deletes the caller's account with all its data, sessions, token families and access tokens. Throws `unauthenticated`

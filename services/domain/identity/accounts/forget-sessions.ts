@@ -1,5 +1,5 @@
 import type { Tx } from '#services/domain/ports.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import type { HasAuth } from '../sessions/auth.ts';
 import { readSessionTokens } from '../users/users.store.ts';
 
 /** Drops the user's cached sessions after the commit, so that no stale one is served. */

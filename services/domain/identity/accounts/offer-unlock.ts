@@ -1,8 +1,8 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
+import { deleteVoidedCodes } from '../mail/one-time-codes.store.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
-import { deleteVoidedCodes } from './one-time-codes.store.ts';
 
 /**
  * Queues an unlock mail that the owner did not request, in the transaction that locks the account or voids the code of

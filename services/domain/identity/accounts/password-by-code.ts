@@ -9,13 +9,13 @@ import {
   type HasRevocations,
 } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
+import { readInvitation, takeInvitation } from '../mail/invitations.store.ts';
+import { deleteCodes } from '../mail/one-time-codes.store.ts';
+import { findCode, type MailedCode, redeemCode } from '../mail/one-time-codes.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
+import { findAccount } from '../users/accounts.store.ts';
 import { addUserRole } from '../users/users.store.ts';
-import { findAccount } from './accounts.store.ts';
-import { readInvitation, takeInvitation } from './invitations.store.ts';
-import { deleteCodes } from './one-time-codes.store.ts';
-import { findCode, type MailedCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
 import { type NewPasswordPorts, newDigest, resetCredentials } from './set-password.ts';
 

@@ -1,1 +1,2 @@
-export { findAccount, lockUser, readSessionRow } from './accounts.store.ts';
+export { readSessionRow } from '../sessions/sessions.store.ts';
+export { findAccount, lockUser } from '../users/accounts.store.ts';

@@ -3,7 +3,7 @@ import type { Tx } from '#services/domain/ports.ts';
 import { newEmail } from '#testing/flows/flows.ts';
 import { anonymous } from '#testing/harness/people.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { issueCode } from './one-time-codes.ts';
+import { issueCode } from '../mail/one-time-codes.ts';
 import { readTypedCode } from './read-typed-code.ts';
 
 let ports: OwnPorts;

@@ -1,7 +1,7 @@
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { codeInvalid } from './account-errors.ts';
-import type { CodePurpose } from './one-time-codes.store.ts';
-import { findTypedCode, isLinkCode, type MailedCode } from './one-time-codes.ts';
+import { codeInvalid } from '../contracts/account-errors.ts';
+import type { CodePurpose } from '../mail/one-time-codes.store.ts';
+import { findTypedCode, isLinkCode, type MailedCode } from '../mail/one-time-codes.ts';
 import { recordRefusal } from './refuse-code.ts';
 
 /** What each page of a mailed link redeems. */

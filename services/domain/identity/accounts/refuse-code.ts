@@ -1,7 +1,7 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Sql } from '#services/domain/ports.ts';
 import { codeRefused } from '../audit-events.ts';
-import { codeInvalid } from './account-errors.ts';
+import { codeInvalid } from '../contracts/account-errors.ts';
 
 /** Records that a code was refused. */
 export const recordRefusal = (sql: Sql, caller: Caller): Promise<unknown> =>

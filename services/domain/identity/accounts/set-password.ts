@@ -1,16 +1,16 @@
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import { voidInvitation } from '../mail/invitations.store.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
 import { assertPasswordAllowed, type HasPasswordPolicy } from '../passwords/password-policy.ts';
+import { endEverySession } from '../sessions/sessions.store.ts';
 import {
   type AccountRow,
   deleteFactors,
   deleteOtherAccounts,
-  endEverySession,
   insertPassword,
   markEmailVerified,
   replacePassword,
-} from './accounts.store.ts';
-import { voidInvitation } from './invitations.store.ts';
+} from '../users/accounts.store.ts';
 
 export type NewPasswordPorts = HasPasswordPolicy & Pick<Ports, 'sql' | 'log' | 'hasher'>;
 

@@ -4,10 +4,10 @@ import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/har
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { knownDevice } from '../sign-in/device-cookie.ts';
+import { refuseUnverified } from '../sign-in/refuse-unverified.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { requestPasswordReset, requestUnlock, sendVerificationEmail } from './ask-for-mail.ts';
 import { offerUnlock } from './offer-unlock.ts';
-import { refuseUnverified } from './refuse-unverified.ts';
 import { unlockAccount } from './unlock-account.ts';
 
 let harness: PeopledHarness;

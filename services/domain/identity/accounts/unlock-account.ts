@@ -2,11 +2,11 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { userUnlocked } from '../audit-events.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import { type MailedCode, redeemCode } from '../mail/one-time-codes.ts';
+import type { HasAuth } from '../sessions/auth.ts';
 import { deviceSetCookie } from '../sign-in/device-cookie.ts';
 import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
-import { findAccount } from './accounts.store.ts';
-import { type MailedCode, redeemCode } from './one-time-codes.ts';
+import { findAccount } from '../users/accounts.store.ts';
 import { refuseCode } from './refuse-code.ts';
 
 type UnlockPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> & HasKeyRing & HasAuth;

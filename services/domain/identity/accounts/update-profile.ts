@@ -4,12 +4,12 @@ import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
 import { userProfileChanged } from '../audit-events.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
-import type { UserView } from '../contract.ts';
-import { userView } from '../views.ts';
-import { findAccount, writeProfile } from './accounts.store.ts';
+import type { UserView } from '../contracts/sign-in-contract.ts';
+import type { HasAuth } from '../sessions/auth.ts';
+import { lockOwnSession } from '../sessions/lock-own-session.ts';
+import { userView } from '../sessions/views.ts';
+import { findAccount, writeProfile } from '../users/accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
-import { lockOwnSession } from './lock-own-session.ts';
 
 /**
  * Fields that the owner may change without authenticating again. Undefined leaves a field unchanged, null clears it.

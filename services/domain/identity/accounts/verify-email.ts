@@ -3,12 +3,14 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
-import { emailTaken, loginLocked } from '../errors.ts';
+import { emailTaken, loginLocked } from '../contracts/sign-in-errors.ts';
+import { takeInvitation } from '../mail/invitations.store.ts';
 import type { PendingSignUp } from '../mail/mails.ts';
+import { deleteCodes } from '../mail/one-time-codes.store.ts';
+import { findCode, type RedeemedCode, redeemCode } from '../mail/one-time-codes.ts';
 import { queueMail } from '../mail/queue-mail.ts';
 import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import { ASK_AGAIN_SECONDS, accountKeyOf } from '../sign-in/sign-in-counters.ts';
-import { isSteppedUp } from '../sign-in/sign-in-failures.store.ts';
 import { isSignInUnevaluated } from '../sign-in/sign-in-origin.store.ts';
 import {
   findAccount,
@@ -18,7 +20,8 @@ import {
   lockUser,
   markEmailVerified,
   replaceEmail,
-} from './accounts.store.ts';
+} from '../users/accounts.store.ts';
+import { isSteppedUp } from '../users/sign-in-failures.store.ts';
 import {
   isStillValid,
   type Reader,
@@ -28,9 +31,6 @@ import {
   type VerifyPorts,
 } from './code-reader.ts';
 import { forgetSessions } from './forget-sessions.ts';
-import { takeInvitation } from './invitations.store.ts';
-import { deleteCodes } from './one-time-codes.store.ts';
-import { findCode, type RedeemedCode, redeemCode } from './one-time-codes.ts';
 import { refuseCode } from './refuse-code.ts';
 import { resetCredentials } from './set-password.ts';
 

@@ -1,5 +1,5 @@
-import type { HasAuth } from '../better-auth/auth.ts';
-import { challengeOver, passkeyRefused } from '../factors/factors-errors.ts';
+import { challengeOver, passkeyRefused } from '../contracts/factors-errors.ts';
+import type { HasAuth } from '../sessions/auth.ts';
 import { cookieValue } from '../sessions/csrf.ts';
 
 /**

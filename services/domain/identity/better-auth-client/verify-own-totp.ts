@@ -2,9 +2,9 @@ import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/r
 import type { Caller } from '#services/domain/ports.ts';
 import { confirmTotpEnrolment } from '../factors/enrol-totp.ts';
 import { readTwoFactor } from '../factors/factors.store.ts';
-import { ownSession } from '../factors/own-session.ts';
 import { stepUp } from '../factors/step-up.ts';
 import type { SignInAnswer } from '../sessions/open-session.ts';
+import { ownSession } from '../sessions/own-session.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 
 /**

@@ -5,10 +5,10 @@ import { codeOf } from '#testing/fakes/totp.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { cutOff, overtaken } from '#testing/overtaken.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
 import { findByCookie } from '../sessions/read-session.ts';
+import { askSecondFactor } from '../sign-in/ask-second-factor.ts';
+import { lockUser } from '../users/accounts.store.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
-import { askSecondFactor } from './ask-second-factor.ts';
 import { type AppHolder, anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { registerPasskey } from './register-passkey.ts';
 

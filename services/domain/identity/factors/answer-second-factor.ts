@@ -4,17 +4,17 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
-import { withSecondFactor } from '../assurance.ts';
 import { userLogin } from '../audit-events.ts';
+import { challengeOver, secondFactorRefused } from '../contracts/factors-errors.ts';
 import { makeRoom } from '../sessions/make-room.ts';
 import { createSessionFamily, type SessionWithFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { finishOrEnd, userCaller } from '../sign-in/finish-sign-in.ts';
+import { consumeLoginChallenge, type LoginChallenge, useChallengeAttempt } from '../sign-in/login-challenge.store.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
-import { challengeOver, secondFactorRefused } from './factors-errors.ts';
-import { consumeLoginChallenge, type LoginChallenge, useChallengeAttempt } from './login-challenge.store.ts';
+import { lockUser } from '../users/accounts.store.ts';
+import { withSecondFactor } from '../users/assurance.ts';
 import { type SentCode, type VerifiedCode, verifyCode } from './verify-code.ts';
 
 export type AnswerSecondFactorInput = SentCode & {

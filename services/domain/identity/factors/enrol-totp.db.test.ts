@@ -5,8 +5,9 @@ import { claimsIn } from '#testing/flows/flows.ts';
 import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { deleteFactors } from '../accounts/accounts.store.ts';
+import { resetFactors } from '../admin/reset-factors.ts';
 import { findByCookie } from '../sessions/read-session.ts';
+import { deleteFactors } from '../users/accounts.store.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
 import { anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { listFactors } from './own-factors.ts';
@@ -14,7 +15,6 @@ import { isPendingTotp } from './pending-totp.ts';
 import { registerPasskey } from './register-passkey.ts';
 import { removePasskey, removeTotpFactor } from './remove-factor.ts';
 import { renewRecoveryCodes } from './renew-recovery-codes.ts';
-import { resetFactors } from './reset-factors.ts';
 import { verifyCode } from './verify-code.ts';
 
 let harness: FactorsHarness;

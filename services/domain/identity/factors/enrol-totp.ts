@@ -1,16 +1,16 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { findAccount } from '../accounts/accounts.store.ts';
-import { lockOwnSession } from '../accounts/lock-own-session.ts';
-import { withSecondFactor } from '../assurance.ts';
-import { required } from '../better-auth/handover.ts';
+import { factorCodeWrong, factorConflict } from '../contracts/factors-errors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
+import { required } from '../sessions/handover.ts';
+import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
+import { ownSession } from '../sessions/own-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
+import { findAccount } from '../users/accounts.store.ts';
+import { withSecondFactor } from '../users/assurance.ts';
 import { confirmTotp, readTwoFactor, useStep } from './factors.store.ts';
-import { factorCodeWrong, factorConflict } from './factors-errors.ts';
-import { ownSession } from './own-session.ts';
 import { matchingStep } from './totp.ts';
 import { type OwnPassword, verifyOwnPassword } from './verify-own-password.ts';
 

@@ -7,10 +7,10 @@ import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
-import { PASSWORD_ALONE, withSecondFactor } from '../assurance.ts';
-import type { PasskeyOptions, PasskeyResponse } from '../better-auth/auth-factors.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../sessions/auth-factors.ts';
 import { sessionCaller } from '../sessions/read-session.ts';
-import { newRecoveryCodes } from './recovery-codes.ts';
+import { newRecoveryCodes } from '../sessions/recovery-codes.ts';
+import { PASSWORD_ALONE, withSecondFactor } from '../users/assurance.ts';
 import { preparePasskey, type RegisteredPasskey, registerPasskey } from './register-passkey.ts';
 import { askForPasskey } from './sign-in-with-passkey.ts';
 

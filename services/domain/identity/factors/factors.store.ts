@@ -1,16 +1,6 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** The factors of a user other than the password. */
-export type FactorsRow = {
-  /** Whether an authenticator app is confirmed. */
-  readonly hasTotp: boolean;
-  readonly passkeys: number;
-  readonly codesLeft: number;
-  /** All roles of the user, including those that require two factors. */
-  readonly roles: readonly string[];
-};
-
 /** The plugin's row; secret and recovery codes are encrypted by the plugin. */
 export type TwoFactorRow = {
   readonly secret: string;
@@ -28,14 +18,6 @@ export type TwoFactorRow = {
 const FAILURES_TO_LOCK = 10;
 export const LOCK_SECONDS = 900;
 export const FAILURES_EVER = 100;
-
-/** Index: two_factors' unique user, passkeys_user_id. */
-const factorsRead = defineStatement(
-  'factorsRead',
-  `SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft", u.roles,
-     (SELECT count(*)::int FROM passkeys p WHERE p."userId" = u.id) AS passkeys
-   FROM users u LEFT JOIN two_factors t ON t."userId" = u.id WHERE u.id = $1`,
-);
 
 const twoFactorRead = defineStatement(
   'twoFactorRead',
@@ -132,31 +114,7 @@ const codesReplace = defineStatement(
    AND (verified OR EXISTS (SELECT FROM passkeys WHERE "userId" = $1)) RETURNING 1`,
 );
 
-/** Index: the primary key of sessions. */
-const ownSessionRead = defineStatement(
-  'ownSessionRead',
-  `SELECT s.amr, s.acr, s."expiresAt", u.email, u.roles, u."tokenEpoch" FROM sessions s JOIN users u ON u.id = s."userId"
-   WHERE s.id = $1 AND s."userId" = $2 AND s."expiresAt" > now() AND u."disabledAt" IS NULL`,
-);
-
-export type OwnSession = {
-  readonly amr: readonly string[];
-  readonly acr: 'aal1' | 'aal2';
-  readonly expiresAt: Date;
-  /** This and the following fields are of the user. */
-  readonly email: string;
-  readonly roles: readonly string[];
-  readonly tokenEpoch: number;
-};
-
 const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;
-
-const NOTHING: FactorsRow = { hasTotp: false, passkeys: 0, codesLeft: 0, roles: [] };
-
-export async function readFactors(sql: Sql, userId: string): Promise<FactorsRow> {
-  const [row] = await sql.query<FactorsRow>(factorsRead, [userId]);
-  return row ?? NOTHING;
-}
 
 export async function readTwoFactor(sql: Sql, userId: string): Promise<TwoFactorRow | undefined> {
   const [row] = await sql.query<TwoFactorRow>(twoFactorRead, [userId]);
@@ -206,9 +164,3 @@ export const insertRecoveryCodes = (
 
 export const replaceRecoveryCodes = (tx: Tx, userId: string, backupCodes: string): Promise<boolean> =>
   isDone(tx.query(codesReplace, [userId, backupCodes]));
-
-/** Returns undefined if the session has ended or belongs to another user. */
-export async function readOwnSession(sql: Sql, sessionId: string, userId: string): Promise<OwnSession | undefined> {
-  const [row] = await sql.query<OwnSession>(ownSessionRead, [sessionId, userId]);
-  return row;
-}

@@ -4,11 +4,11 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { factorRenamed } from '../audit-events.ts';
-import { readFactors } from './factors.store.ts';
-import type { FactorsView } from './factors-contract.ts';
-import { passkeyUnknown } from './factors-errors.ts';
+import type { FactorsView } from '../contracts/factors-contract.ts';
+import { passkeyUnknown } from '../contracts/factors-errors.ts';
+import type { PasskeyView } from '../contracts/passkeys-contract.ts';
+import { readFactors } from '../users/accounts.store.ts';
 import { type PasskeyRow, readPasskeys, renamePasskeyRow } from './passkeys.store.ts';
-import type { PasskeyView } from './passkeys-contract.ts';
 
 const passkeyView = ({ id, name, deviceType, backedUp, createdAt }: PasskeyRow): PasskeyView => ({
   id,

@@ -5,7 +5,7 @@ import { claimsIn } from '#testing/flows/flows.ts';
 import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
-import type { PasskeyResponse } from '../better-auth/auth-factors.ts';
+import type { PasskeyResponse } from '../sessions/auth-factors.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { listFactors, listPasskeys, renamePasskey } from './own-factors.ts';

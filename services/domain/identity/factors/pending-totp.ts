@@ -1,9 +1,9 @@
 import { base32 } from '@better-auth/utils/base32';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import type { HasAuth } from '../sessions/auth.ts';
+import { ownSession } from '../sessions/own-session.ts';
 import type { TotpEnrolment } from './enrol-totp.ts';
 import { readTwoFactor } from './factors.store.ts';
-import { ownSession } from './own-session.ts';
 
 /**
  * Whether the caller's authenticator app that waits for its first code has this secret and these recovery codes. A page

@@ -1,17 +1,18 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
-import { lockOwnSession } from '../accounts/lock-own-session.ts';
-import { withSecondFactor } from '../assurance.ts';
-import type { PasskeyOptions, PasskeyResponse } from '../better-auth/auth-factors.ts';
+import { factorConflict } from '../contracts/factors-errors.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../sessions/auth-factors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
+import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
+import { ownSession } from '../sessions/own-session.ts';
+import { newRecoveryCodes } from '../sessions/recovery-codes.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
-import { insertRecoveryCodes, readFactors } from './factors.store.ts';
-import { factorConflict } from './factors-errors.ts';
-import { ownSession } from './own-session.ts';
+import { readFactors } from '../users/accounts.store.ts';
+import { withSecondFactor } from '../users/assurance.ts';
+import { insertRecoveryCodes } from './factors.store.ts';
 import { PASSKEYS_MAXIMUM } from './passkeys.store.ts';
-import { newRecoveryCodes } from './recovery-codes.ts';
 
 export type RegisterPasskeyInput = PasskeyResponse & {
   readonly name: string;

@@ -1,15 +1,15 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { stepUpRequired } from '#services/platform/errors.ts';
-import { lockOwnSession } from '../accounts/lock-own-session.ts';
-import { isTwoFactors } from '../assurance.ts';
+import { factorConflict, passkeyUnknown } from '../contracts/factors-errors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
+import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
+import { type LiveOwnSession, ownSession } from '../sessions/own-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
+import { isTwoFactors } from '../users/assurance.ts';
 import { removeFactorsSince, removeIdleCodes, removeTotp } from './factors.store.ts';
-import { factorConflict, passkeyUnknown } from './factors-errors.ts';
-import { type LiveOwnSession, ownSession } from './own-session.ts';
 import { deletePasskey } from './passkeys.store.ts';
 
 type Cookie = { readonly cookie?: string | undefined; readonly signal?: AbortSignal };

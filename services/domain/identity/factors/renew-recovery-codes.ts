@@ -1,11 +1,11 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { lockOwnSession } from '../accounts/lock-own-session.ts';
+import { factorConflict } from '../contracts/factors-errors.ts';
+import { lockOwnSession } from '../sessions/lock-own-session.ts';
+import { ownSession } from '../sessions/own-session.ts';
+import { newRecoveryCodes } from '../sessions/recovery-codes.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { replaceRecoveryCodes } from './factors.store.ts';
-import { factorConflict } from './factors-errors.ts';
-import { ownSession } from './own-session.ts';
-import { newRecoveryCodes } from './recovery-codes.ts';
 
 /**
  * Creates ten new recovery codes and returns them once; earlier codes become invalid. Throws `factor_conflict` (409) if

@@ -4,8 +4,8 @@ import { act, answer, enable, enrolled } from '#testing/flows/factor-flows.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#testing/harness/identity.ts';
-import { readSessionRow } from '../accounts/accounts.store.ts';
 import { listSessions } from '../sessions/manage-sessions.ts';
+import { readSessionRow } from '../sessions/sessions.store.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 

@@ -3,17 +3,17 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
 import { userLogin } from '../audit-events.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
-import type { PasskeyOptions, PasskeyResponse } from '../better-auth/auth-factors.ts';
+import { passkeyRefused } from '../contracts/factors-errors.ts';
+import type { HasAuth } from '../sessions/auth.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../sessions/auth-factors.ts';
 import { makeRoom } from '../sessions/make-room.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { finishOrEnd, userCaller } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
-import { passkeyRefused } from './factors-errors.ts';
+import { lockUser } from '../users/accounts.store.ts';
 import { findPasskeyOwner } from './passkeys.store.ts';
 
 export type PasskeySignInInput = PasskeyResponse & {

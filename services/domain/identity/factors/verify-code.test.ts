@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
-import type { Auth } from '../better-auth/auth.ts';
+import type { Auth } from '../sessions/auth.ts';
 import { verifyCode } from './verify-code.ts';
 
 const clock = { now: () => 0, monotonic: () => 0 };

@@ -1,16 +1,16 @@
 import type { Ports, Tx } from '#services/domain/ports.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import { secondFactorLocked } from '../contracts/factors-errors.ts';
+import type { HasAuth } from '../sessions/auth.ts';
+import { readFactors } from '../users/accounts.store.ts';
 import {
   FAILURES_EVER,
   LOCK_SECONDS,
-  readFactors,
   readTwoFactor,
   type TwoFactorRow,
   takeTotpTry,
   useRecoveryCode,
   useStep,
 } from './factors.store.ts';
-import { secondFactorLocked } from './factors-errors.ts';
 import { matchingStep } from './totp.ts';
 
 export type SentCode = { readonly totp?: string | undefined; readonly recoveryCode?: string | undefined };

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LanguageTag } from '#services/platform/define/languages.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import type { CodePurpose } from '../accounts/one-time-codes.store.ts';
-import { findCode } from '../accounts/one-time-codes.ts';
 import { type MailRequest, writeMail } from './mails.ts';
+import type { CodePurpose } from './one-time-codes.store.ts';
+import { findCode } from './one-time-codes.ts';
 import type { Letter } from './render-mail.ts';
 
 const PUBLIC_URL = 'https://api.sallyport.test';

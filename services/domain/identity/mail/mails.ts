@@ -1,13 +1,13 @@
 import type { Ports, Tx } from '#services/domain/ports.ts';
 import type { LanguageTag } from '#services/platform/define/languages.ts';
-import { type AccountRow, findAccount, findAccountByEmail, lockUser } from '../accounts/accounts.store.ts';
-import { readInvitation } from '../accounts/invitations.store.ts';
-import { findNewestCode } from '../accounts/one-time-codes.store.ts';
-import { CODE_SECONDS, issueCode, openCode } from '../accounts/one-time-codes.ts';
-import { readCounters } from '../sign-in/sign-in-failures.store.ts';
+import { type AccountRow, findAccount, findAccountByEmail, lockUser } from '../users/accounts.store.ts';
+import { readCounters } from '../users/sign-in-failures.store.ts';
+import { readInvitation } from './invitations.store.ts';
 import type { Coded } from './letter-links.ts';
 import * as english from './letters.ts';
 import * as german from './letters-german.ts';
+import { findNewestCode } from './one-time-codes.store.ts';
+import { CODE_SECONDS, issueCode, openCode } from './one-time-codes.ts';
 import type { Letter } from './render-mail.ts';
 
 /** What a pending sign-up carries until its address is verified. */

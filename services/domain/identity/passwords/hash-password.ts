@@ -1,7 +1,7 @@
 import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
 import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/ports.ts';
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
-import { hashingBusy } from '../errors.ts';
+import { hashingBusy } from '../contracts/sign-in-errors.ts';
 
 /** @param knownDevice whether the browser has signed in before; the queue then keeps a place for it under a flood */
 export const admissionOf = ({ request }: Caller, signal?: AbortSignal, knownDevice = false): HashAdmission => ({

@@ -1,5 +1,5 @@
 import type { ErrorFactory } from '#services/platform/define/error.ts';
-import { passwordHasEmail, passwordHasName, passwordHasProduct } from './password-errors.ts';
+import { passwordHasEmail, passwordHasName, passwordHasProduct } from '../contracts/password-errors.ts';
 
 /** What is known about the owner of the password. */
 export type PasswordOwner = {

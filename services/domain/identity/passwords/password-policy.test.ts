@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Caller, Log, Sql } from '#services/domain/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
+import { passwordErrors } from '../contracts/password-errors.ts';
 import type { BreachRanges } from './breach-lookup.ts';
-import { passwordErrors } from './password-errors.ts';
 import {
   assertPasswordAllowed,
   assertPasswordForm,

@@ -1,13 +1,13 @@
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { type BreachRanges, isBreached } from './breach-lookup.ts';
-import { contextRuleOf, type PasswordOwner } from './password-context.ts';
 import {
   passwordBreached,
   passwordCommon,
   passwordIllFormed,
   passwordTooLong,
   passwordTooShort,
-} from './password-errors.ts';
+} from '../contracts/password-errors.ts';
+import { type BreachRanges, isBreached } from './breach-lookup.ts';
+import { contextRuleOf, type PasswordOwner } from './password-context.ts';
 
 type PasswordProfile = 'default' | 'nist';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Auth } from '../better-auth/auth.ts';
+import type { Auth } from './auth.ts';
 import {
   assertOwnPage,
   clearedCookies,

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import { originRefused } from '#services/platform/errors.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import type { HasAuth } from './auth.ts';
 
 /** Cookie of the double-submit token; our pages read it and send it as a header. */
 const CSRF_COOKIE = 'sallyport.csrf';

@@ -1,8 +1,8 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
-import type { Auth } from '../better-auth/auth.ts';
-import { deleteSession } from '../identity.store.ts';
+import { deleteSession } from '../users/identity.store.ts';
+import type { Auth } from './auth.ts';
 
 export type EndSessionPorts = { readonly auth: Pick<Auth, 'forget'> } & HasRevocationPush;
 

@@ -5,9 +5,9 @@ import { accountRead } from '#services/domain/authority/own-scopes.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import { familiesOfSessions, type LiveFamily } from '#services/domain/tokens/refresh/list-families.ts';
-import { lockUser } from '../accounts/accounts.store.ts';
-import type { LiveSessionView } from '../admin-contract.ts';
-import { sessionUnknown } from '../errors.ts';
+import type { LiveSessionView } from '../contracts/admin-contract.ts';
+import { sessionUnknown } from '../contracts/sign-in-errors.ts';
+import { lockUser } from '../users/accounts.store.ts';
 import { type EndSessionPorts, endSession } from './end-session.ts';
 import {
   deleteSessions,

@@ -8,11 +8,11 @@ import { type CreatedFamily, createFamily, type NewFamily } from '#services/doma
 import { familyTokenFacts, pairAnswer, rememberToken } from '#services/domain/tokens/refresh/family-token.ts';
 import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
-import { required } from '../better-auth/handover.ts';
-import type { SignInView } from '../contract.ts';
-import { liveSessionView } from '../views.ts';
+import type { SignInView } from '../contracts/sign-in-contract.ts';
 import { csrfSetCookie, type HasCsrf } from './csrf.ts';
+import { required } from './handover.ts';
 import { authTimeOf, type LiveSession, lastSignInOf, type OpenedSession } from './live-session.ts';
+import { liveSessionView } from './views.ts';
 
 export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &
   HasAccess &

@@ -1,12 +1,12 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { Caller, RequestContext } from '#services/domain/ports.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
-import type { SessionView, UserView } from '../contract.ts';
-import { liveSessionView } from '../views.ts';
+import type { SessionView, UserView } from '../contracts/sign-in-contract.ts';
+import type { HasAuth } from './auth.ts';
 import { cookieValue } from './csrf.ts';
 import type { LiveSession } from './live-session.ts';
 import { sessionCallerOf } from './open-session.ts';
+import { liveSessionView } from './views.ts';
 
 /** Returns the live session of a signed cookie, or null. By default, reading the session counts as a use. */
 export async function findByCookie(

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
-import { withSecondFactor } from '../assurance.ts';
 import {
   anonymous,
   cookieOf,
@@ -13,6 +12,7 @@ import {
 import { stepUp } from '../factors/step-up.ts';
 import { signIn } from '../sign-in/sign-in.ts';
 import { signOut } from '../sign-in/sign-out.ts';
+import { withSecondFactor } from '../users/assurance.ts';
 import { holdForRenewal } from './hold-for-renewal.ts';
 import type { SignInAnswer } from './open-session.ts';
 import { findByCookie } from './read-session.ts';

@@ -1,5 +1,5 @@
 import type { Ports } from '#services/domain/ports.ts';
-import { isTwoFactors } from '../assurance.ts';
+import { isTwoFactors } from '../users/assurance.ts';
 import type { AuthSession } from './live-session.ts';
 import { readSessionUse, useSession } from './sessions.store.ts';
 

@@ -1,6 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AuthSession } from './live-session.ts';
 
 export type SessionRow = {
   readonly id: string;
@@ -116,3 +117,50 @@ export async function lockSessions(tx: Sql, ids: readonly string[]): Promise<voi
 /** Ends sessions, and returns the tokens of those that had not ended before. */
 export const deleteSessions = async (tx: Sql, ids: readonly string[]): Promise<string[]> =>
   (await tx.query<{ token: string }>(sessionsDelete, [ids])).map(({ token }) => token);
+
+const sessionRead = defineStatement(
+  'sessionRead',
+  `SELECT s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress", s."userAgent", s.amr, s.acr,
+     u."disabledAt" IS NOT NULL AS "isDisabled", NOT ${isInUse('s', '$2')} AS "isIdle"
+   FROM sessions s JOIN users u ON u.id = s."userId" WHERE s.id = $1`,
+);
+
+/** Index: the primary key of sessions. */
+const ownSessionRead = defineStatement(
+  'ownSessionRead',
+  `SELECT s.amr, s.acr, s."expiresAt", u.email, u.roles, u."tokenEpoch" FROM sessions s JOIN users u ON u.id = s."userId"
+   WHERE s.id = $1 AND s."userId" = $2 AND s."expiresAt" > now() AND u."disabledAt" IS NULL`,
+);
+
+const loginsEnd = defineStatement('loginsEnd', `SELECT user_every_login_end($1)`);
+
+export type OwnSession = {
+  readonly amr: readonly string[];
+  readonly acr: 'aal1' | 'aal2';
+  readonly expiresAt: Date;
+  /** This and the following fields are of the user. */
+  readonly email: string;
+  readonly roles: readonly string[];
+  readonly tokenEpoch: number;
+};
+
+export const readSessionRow = async (
+  sql: Sql,
+  sessionId: string,
+  idleSeconds: number,
+): Promise<(AuthSession & { readonly isDisabled: boolean; readonly isIdle: boolean }) | undefined> =>
+  (
+    await sql.query<AuthSession & { readonly isDisabled: boolean; readonly isIdle: boolean }>(sessionRead, [
+      sessionId,
+      idleSeconds,
+    ])
+  )[0];
+
+/** Returns undefined if the session has ended or belongs to another user. */
+export async function readOwnSession(sql: Sql, sessionId: string, userId: string): Promise<OwnSession | undefined> {
+  const [row] = await sql.query<OwnSession>(ownSessionRead, [sessionId, userId]);
+  return row;
+}
+
+/** Increments the user's epoch and ends every session, family and access token. */
+export const endEverySession = (tx: Sql, userId: string): Promise<unknown> => tx.query(loginsEnd, [userId]);

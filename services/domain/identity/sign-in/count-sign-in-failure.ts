@@ -1,8 +1,8 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { userLogin, userLoginLocked } from '../audit-events.ts';
+import { countFailure } from '../users/sign-in-failures.store.ts';
 import { LOCK_POLICY, refusedSeconds } from './sign-in-counters.ts';
-import { countFailure } from './sign-in-failures.store.ts';
 import { type AdmittedSignIn, recordLocked } from './sign-in-guard.ts';
 
 /**

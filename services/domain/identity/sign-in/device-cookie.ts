@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import type { HasAuth } from '../sessions/auth.ts';
 import { cookieValue } from '../sessions/csrf.ts';
 import type { SignInAnswer } from '../sessions/open-session.ts';
 

@@ -1,6 +1,6 @@
 import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import type { HasAuth } from '../sessions/auth.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';
 import { type EndSessionPorts, endSession } from '../sessions/end-session.ts';
 import {

@@ -1,8 +1,8 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Tx } from '#services/domain/ports.ts';
-import { loginLocked } from '../errors.ts';
+import { loginLocked } from '../contracts/sign-in-errors.ts';
+import { deleteCounter, forgiveFailures, spendCounter } from '../users/sign-in-failures.store.ts';
 import { ASK_AGAIN_SECONDS, accountKeyOf, FAILURES_EVER, LOCK_POLICY } from './sign-in-counters.ts';
-import { deleteCounter, forgiveFailures, spendCounter } from './sign-in-failures.store.ts';
 import type { AdmittedSignIn } from './sign-in-guard.ts';
 
 /** If this many accounts failed from one network within 15 minutes, the network is suspect: a household has fewer. */

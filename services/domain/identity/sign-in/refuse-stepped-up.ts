@@ -2,12 +2,12 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/domain/ports.ts';
 import type { AppError } from '#services/platform/define/error.ts';
-import { findAccount } from '../accounts/accounts.store.ts';
 import { userLogin } from '../audit-events.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
-import { loginLocked } from '../errors.ts';
+import { loginLocked } from '../contracts/sign-in-errors.ts';
+import type { HasAuth } from '../sessions/auth.ts';
+import { findAccount } from '../users/accounts.store.ts';
+import { isSteppedUp } from '../users/sign-in-failures.store.ts';
 import { ASK_AGAIN_SECONDS, accountKeyOf } from './sign-in-counters.ts';
-import { isSteppedUp } from './sign-in-failures.store.ts';
 import { isFromKnownDevice } from './sign-in-origin.ts';
 
 /**

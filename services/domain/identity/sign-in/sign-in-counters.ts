@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { HasKeyRing, KeyRing } from '#services/domain/keys/key-ring.ts';
-import { normaliseEmail } from '../email.ts';
-import type { CounterState, LockPolicy } from './sign-in-failures.store.ts';
+import { normaliseEmail } from '../users/email.ts';
+import type { CounterState, LockPolicy } from '../users/sign-in-failures.store.ts';
 
 /** Five failures within 15 minutes lock for 15 minutes, then 30, 60 … up to a day. */
 export const LOCK_POLICY: LockPolicy = {

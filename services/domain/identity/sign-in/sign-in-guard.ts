@@ -3,12 +3,12 @@ import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
 import type { Caller, Ports, Sql } from '#services/domain/ports.ts';
 import { userLogin } from '../audit-events.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
-import { identifierHash } from '../email.ts';
-import { loginLocked } from '../errors.ts';
+import { loginLocked } from '../contracts/sign-in-errors.ts';
+import type { HasAuth } from '../sessions/auth.ts';
+import { identifierHash } from '../users/email.ts';
+import { readCounters } from '../users/sign-in-failures.store.ts';
 import { knownDevice } from './device-cookie.ts';
 import { counterKey, isDeviceSpent, refusedSeconds } from './sign-in-counters.ts';
-import { readCounters } from './sign-in-failures.store.ts';
 
 /** The counters of one sign-in attempt. */
 export type AdmittedSignIn = {

@@ -1,13 +1,13 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/domain/ports.ts';
-import { findAccount } from '../accounts/accounts.store.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import type { HasAuth } from '../sessions/auth.ts';
 import type { AuthSession, OpenedSession } from '../sessions/live-session.ts';
+import { findAccount } from '../users/accounts.store.ts';
+import { readCounters, readTriedNames } from '../users/sign-in-failures.store.ts';
 import { knownDevice } from './device-cookie.ts';
 import { STUFFING_NAMES } from './forgive-sign-in.ts';
 import { counterKey, isDeviceSpent, LOCK_POLICY } from './sign-in-counters.ts';
-import { readCounters, readTriedNames } from './sign-in-failures.store.ts';
 import { type Elsewhere, forgetDevicesRow, readElsewhere } from './sign-in-origin.store.ts';
 
 /** What every sign-in event records about its origin: the whole input of the detections (`security/sighting-of.ts`). */

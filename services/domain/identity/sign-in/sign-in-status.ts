@@ -1,7 +1,7 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
+import { readCounters } from '../users/sign-in-failures.store.ts';
 import { accountKeyOf, FAILURES_EVER } from './sign-in-counters.ts';
-import { readCounters } from './sign-in-failures.store.ts';
 
 export type SignInStatus = {
   /** Consecutive wrong passwords from unknown devices. */

@@ -4,14 +4,14 @@ import type { Caller } from '#services/domain/ports.ts';
 import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
 import { renewDraft } from '#services/domain/tokens/issue/renew-draft.ts';
 import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
-import { normaliseEmail } from '../email.ts';
-import { emailTaken } from '../errors.ts';
+import { emailTaken } from '../contracts/sign-in-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
 import { assertPasswordAllowed } from '../passwords/password-policy.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { createSessionFamily, draftSignIn, type SignInAnswer, type SignInDraft } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
+import { normaliseEmail } from '../users/email.ts';
 import { signOrEnd } from './finish-sign-in.ts';
 import type { SignInPorts } from './sign-in.ts';
 

@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Random } from '#services/domain/ports.ts';
-import type { Auth } from '../better-auth/auth.ts';
+import type { Auth } from '../sessions/auth.ts';
 import { cookieValue } from '../sessions/csrf.ts';
 import type { Proof } from './providers.ts';
 

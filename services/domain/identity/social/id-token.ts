@@ -1,6 +1,6 @@
 import { type OAuthProvider, verifyProviderIdToken } from '@better-auth/core/oauth2';
 import { decodeJwt, type JWTPayload } from 'jose';
-import { socialSignInRefused } from './social-errors.ts';
+import { socialSignInRefused } from '../contracts/social-errors.ts';
 
 /** How far a provider's clock may be ahead of ours. */
 const LEEWAY_SECONDS = 60;

@@ -1,9 +1,9 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports, Tx } from '#services/domain/ports.ts';
+import { socialAccountTaken, socialSignInRefused } from '../contracts/social-errors.ts';
 import type { Profile } from './profile.ts';
 import { accountValuesOf } from './provider-tokens.ts';
 import { findOwner, insertAccount, refreshAccount } from './social.store.ts';
-import { socialAccountTaken, socialSignInRefused } from './social-errors.ts';
 
 export type LinkPorts = Pick<Ports, 'random'> & HasKeyRing;
 

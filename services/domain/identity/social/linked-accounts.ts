@@ -1,8 +1,9 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { lockOwnSession } from '../accounts/lock-own-session.ts';
+import { lastWayIn, linkedAccountUnknown } from '../contracts/social-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import {
   deleteAccount,
   deleteAccountsSince,
@@ -11,7 +12,6 @@ import {
   listAccounts,
   lockSignInMethods,
 } from './social.store.ts';
-import { lastWayIn, linkedAccountUnknown } from './social-errors.ts';
 
 export type LinkedAccountView = {
   readonly id: string;

@@ -1,6 +1,6 @@
 import type { OAuth2Tokens } from '@better-auth/core/oauth2';
-import { NO_CONTROLS } from '../contract.ts';
-import { socialSignInRefused } from './social-errors.ts';
+import { NO_CONTROLS } from '../contracts/sign-in-contract.ts';
+import { socialSignInRefused } from '../contracts/social-errors.ts';
 
 /** The user that the provider authenticated, and the provider's tokens. */
 export type Profile = {

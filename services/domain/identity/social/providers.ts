@@ -2,9 +2,9 @@ import type { OAuth2Tokens, OAuthProvider } from '@better-auth/core/oauth2';
 import { socialProviders as known } from '@better-auth/core/social-providers';
 import { genericOAuth } from 'better-auth/plugins/generic-oauth';
 import { guardingFetch } from '#services/platform/http/outbound.ts';
+import { socialProviderUnavailable, socialSignInRefused } from '../contracts/social-errors.ts';
 import { checkIdToken } from './id-token.ts';
 import { type Profile, profileOf } from './profile.ts';
-import { socialProviderUnavailable, socialSignInRefused } from './social-errors.ts';
 
 export type ProviderSettings = {
   readonly clientId: string;

@@ -5,7 +5,7 @@ import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provid
 import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
-import { issueCode } from '../accounts/one-time-codes.ts';
+import { issueCode } from '../mail/one-time-codes.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { disablePasswordSignIn } from '../sign-in/forgive-sign-in.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';

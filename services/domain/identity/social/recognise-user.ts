@@ -1,27 +1,27 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { userEmailVerified } from '../audit-events.ts';
+import { loginRefused } from '../contracts/sign-in-errors.ts';
+import { socialEmailUnproven } from '../contracts/social-errors.ts';
+import { voidInvitation } from '../mail/invitations.store.ts';
+import { deleteCodes } from '../mail/one-time-codes.store.ts';
+import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { endEverySession } from '../sessions/sessions.store.ts';
+import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import {
   deleteFactors,
   deleteOtherAccounts,
-  endEverySession,
   findAccount,
   findAccountByEmail,
   insertUser,
   lockUser,
   markEmailVerified,
-} from '../accounts/accounts.store.ts';
-import { voidInvitation } from '../accounts/invitations.store.ts';
-import { deleteCodes } from '../accounts/one-time-codes.store.ts';
-import { userEmailVerified } from '../audit-events.ts';
-import { isAddress, normaliseEmail } from '../email.ts';
-import { loginRefused } from '../errors.ts';
-import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
+} from '../users/accounts.store.ts';
+import { isAddress, normaliseEmail } from '../users/email.ts';
 import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './profile.ts';
 import { deletePassword, findOwner } from './social.store.ts';
-import { socialEmailUnproven } from './social-errors.ts';
 
 export type RecognisePorts = LinkPorts & MailPorts & Pick<Ports, 'sql'> & HasRevocationPush;
 

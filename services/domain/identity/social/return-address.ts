@@ -1,5 +1,5 @@
-import type { BrowserPolicy } from '../better-auth/auth-engine.ts';
-import { callbackRefused } from './social-errors.ts';
+import { callbackRefused } from '../contracts/social-errors.ts';
+import type { BrowserPolicy } from '../sessions/auth-engine.ts';
 
 const ODD = /[\s\\\p{Cc}]/u;
 

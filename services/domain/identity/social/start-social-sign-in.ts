@@ -1,11 +1,11 @@
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
-import type { HasAuth } from '../better-auth/auth.ts';
+import { socialProviderUnknown } from '../contracts/social-errors.ts';
+import type { HasAuth } from '../sessions/auth.ts';
 import { ATTEMPT_SECONDS, browserSecretCookie, browserSecretFor, hashOf, proofOf } from './browser-secret.ts';
 import type { HasSocialProviders } from './providers.ts';
 import { returnAddress } from './return-address.ts';
 import { insertAttempt } from './social.store.ts';
-import { socialProviderUnknown } from './social-errors.ts';
 
 export type StartSocialPorts = Pick<Ports, 'sql' | 'random'> & HasAuth & HasSocialProviders & HasRevocations;
 

@@ -1,5 +1,5 @@
 import type { Tx } from '#services/domain/ports.ts';
-import { lastAdmin } from '../errors.ts';
+import { lastAdmin } from '../contracts/sign-in-errors.ts';
 import { hasOtherAdmin } from './users.store.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
-import type { HasAuth } from '#services/domain/identity/better-auth/auth.ts';
+import type { HasAuth } from '#services/domain/identity/sessions/auth.ts';
 import type { LiveSession } from '#services/domain/identity/sessions/live-session.ts';
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';

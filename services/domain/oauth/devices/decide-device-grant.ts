@@ -1,6 +1,6 @@
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
-import type { HasAuth } from '#services/domain/identity/better-auth/auth.ts';
+import type { HasAuth } from '#services/domain/identity/sessions/auth.ts';
 import type { LiveSession } from '#services/domain/identity/sessions/live-session.ts';
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';

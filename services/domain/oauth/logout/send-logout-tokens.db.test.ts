@@ -1,11 +1,11 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { deleteUser, disableUser } from '#services/domain/identity/admin/disable-user.ts';
+import { endUserSessions } from '#services/domain/identity/admin/end-user-sessions.ts';
 import { endOwnSession } from '#services/domain/identity/sessions/manage-sessions.ts';
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
-import { deleteUser, disableUser } from '#services/domain/identity/users/disable-user.ts';
-import { endUserSessions } from '#services/domain/identity/users/end-user-sessions.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { familyPurge } from '#services/domain/tokens/metadata/token-statistics.store.ts';
 import { revokeToken } from '#services/domain/tokens/revocations/revoke-token.ts';

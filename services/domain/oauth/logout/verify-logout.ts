@@ -1,5 +1,5 @@
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
-import type { HasAuth } from '#services/domain/identity/better-auth/auth.ts';
+import type { HasAuth } from '#services/domain/identity/sessions/auth.ts';
 import type { LiveSession } from '#services/domain/identity/sessions/live-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import type { Ports } from '#services/domain/ports.ts';

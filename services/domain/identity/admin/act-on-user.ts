@@ -1,0 +1,45 @@
+import { rightsOf } from '#services/domain/access/role-rights.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { EndRule } from '#services/domain/audit/end-rule-shapes.ts';
+import { assertHolds } from '#services/domain/authority/permissions.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import { userUnknown } from '#services/domain/tokens/errors.ts';
+import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { Auth } from '../sessions/auth.ts';
+import { assertAdminStays } from '../users/assert-admin-stays.ts';
+import { lockAdminRole, lockUser, type UserRow } from '../users/users.store.ts';
+import type { ShowUserPorts } from './read-users.ts';
+
+/** `auth` is absent in the command line, which caches no sessions. */
+export type UserPorts = Pick<Ports, 'transact'> &
+  ShowUserPorts &
+  HasRevocationPush & { readonly auth?: Pick<Auth, 'forget'> };
+export type UserAct = { readonly userId: string; readonly reason: string };
+/** `rule`: the rule by which the act ends sessions. */
+type RuledAct = UserAct & { readonly rule?: EndRule };
+
+/**
+ * Runs an administrator's act on an account. The caller must have every right of the user. Locks role, user, sessions
+ * and families, in this order. Throws `user_unknown` (404), `rights_exceeded` (403).
+ */
+export async function actOnUser(
+  ports: UserPorts,
+  { userId, reason, rule }: RuledAct,
+  caller: Caller,
+  work: (tx: Tx, user: UserRow) => Promise<unknown>,
+  lockFirst: (tx: Tx) => Promise<void> = lockAdminRole,
+): Promise<void> {
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, reason, rule);
+    await lockFirst(tx);
+    const user = await lockUser(tx, userId);
+    if (user === undefined) throw userUnknown();
+    assertHolds(caller, await rightsOf(tx, user.roles));
+    await work(tx, user);
+    tx.afterCommit(ports.announceRevocations);
+  });
+}
+
+/** Throws `last_admin` (409). */
+export const assertStays = (tx: Tx, { id, roles, disabledAt }: UserRow): Promise<void> =>
+  assertAdminStays(tx, { id, roles, isDisabled: disabledAt !== null });

@@ -1,0 +1,20 @@
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { userUnknown } from '#services/domain/tokens/errors.ts';
+import { endFamiliesOfUser } from '#services/domain/tokens/refresh/end-family.ts';
+import { deleteSessionsOf, lockUser } from '../users/users.store.ts';
+import type { UserAct, UserPorts } from './act-on-user.ts';
+
+/**
+ * Ends every session, token family and token of a user, and returns the number of sessions. Throws `user_unknown`
+ * (404).
+ */
+export const endUserSessions = (ports: UserPorts, input: UserAct, caller: Caller): Promise<number> =>
+  ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, input.reason);
+    if ((await lockUser(tx, input.userId)) === undefined) throw userUnknown();
+    const ended = await deleteSessionsOf(tx, input.userId);
+    await endFamiliesOfUser(tx, input.userId, input.reason, caller);
+    tx.afterCommit(ports.announceRevocations);
+    return ended;
+  });

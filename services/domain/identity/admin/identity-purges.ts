@@ -1,0 +1,19 @@
+import { invitationPurge } from '../mail/invitations.store.ts';
+import { mailPurge } from '../mail/mail.store.ts';
+import { codePurge } from '../mail/one-time-codes.store.ts';
+import { loginChallengePurge } from '../sign-in/login-challenge.store.ts';
+import { socialAttemptPurge } from '../social/social.store.ts';
+import { sessionPurge, verificationPurge } from '../users/identity.store.ts';
+import { signInFailurePurges } from '../users/sign-in-failures.store.ts';
+
+/** Rows that this module deletes after they expire. */
+export const sessionPurges = [
+  sessionPurge,
+  verificationPurge,
+  loginChallengePurge,
+  ...signInFailurePurges,
+  codePurge,
+  mailPurge,
+  invitationPurge,
+  socialAttemptPurge,
+] as const;

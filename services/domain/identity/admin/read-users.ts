@@ -1,0 +1,65 @@
+import { storedInstant } from '#services/domain/audit/read/list-events.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
+import { userUnknown } from '#services/domain/tokens/errors.ts';
+import { countFamilies } from '#services/domain/tokens/refresh/list-families.ts';
+import type { AccountDetailView, AccountView } from '../contracts/admin-contract.ts';
+import { readSignInStatus } from '../sign-in/sign-in-status.ts';
+import { readFactors } from '../users/accounts.store.ts';
+import { normaliseEmail } from '../users/email.ts';
+import { readUser, readUsersPage, type UserFilter, type UserRow } from '../users/users.store.ts';
+
+const accountView = (row: UserRow): AccountView => ({
+  id: row.id,
+  email: row.email,
+  name: row.name,
+  email_verified_at: row.emailVerifiedAt,
+  roles: [...row.roles],
+  disabled_at: row.disabledAt,
+  created_at: row.createdAt,
+  updated_at: row.updatedAt,
+});
+
+/** One page of accounts, newest first. Throws `cursor_invalid` (400). */
+export async function listUsers(
+  { sql }: Pick<Ports, 'sql'>,
+  input: UserFilter & { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<Page<AccountView>> {
+  const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]);
+  const filter = {
+    ...input,
+    emailPrefix: input.emailPrefix === undefined ? undefined : normaliseEmail(input.emailPrefix),
+    createdFrom: storedInstant(input.createdFrom),
+    createdTo: storedInstant(input.createdTo),
+  };
+  const { items, next } = pageOf(
+    await readUsersPage(sql, filter, before, input.limit + 1),
+    input.limit,
+    ({ createdAt, id }) => [createdAt, id],
+  );
+  return { items: items.map(accountView), next };
+}
+
+export type ShowUserPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing;
+
+/** The account as an administrator who helps its owner needs it, without secrets. Throws `user_unknown` (404). */
+export async function showUser(ports: ShowUserPorts, userId: string): Promise<AccountDetailView> {
+  const { sql } = ports;
+  const row = await readUser(sql, userId);
+  if (row === undefined) throw userUnknown();
+  const signIn = await readSignInStatus(ports, row.email);
+  const { hasTotp, passkeys, codesLeft } = await readFactors(sql, userId);
+  return {
+    ...accountView(row),
+    invited_roles: [...row.invitedRoles],
+    sessions: row.sessions,
+    logins: await countFamilies({ sql }, userId),
+    last_login_at: row.lastLoginAt,
+    password_changed_at: row.passwordChangedAt,
+    failed_logins: signIn.failedLogins,
+    locked_until: signIn.lockedUntil,
+    password_closed: signIn.isSpent,
+    factors: { totp: hasTotp, passkeys, recovery_codes_left: hasTotp || passkeys > 0 ? codesLeft : 0 },
+  };
+}

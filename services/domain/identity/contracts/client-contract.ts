@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { permissionMissing, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { currentPasswordWrong } from './account-errors.ts';
+import { clientSessionShape, clientSignInShape, done } from './client-shapes.ts';
+import { answerSecondFactorEndpoint, confirmTotpEndpoint, stepUpEndpoint } from './factors-contract.ts';
+import { factorConflict } from './factors-errors.ts';
+import { freshErrors, own, ownErrors, ownFresh, password, recovery_code, TAG, totp } from './factors-shapes.ts';
+import { hashingBusy, loginLocked } from './sign-in-errors.ts';
+
+/** Endpoints that only Better Auth's client calls; for each there is one of ours (docs/how-to/use-the-better-auth-client.md). */
+
+const SESSIONS = 'Sessions';
+const emptyBody = { body: z.strictObject({}), bodyOptional: true } as const;
+
+export const listClientSessionsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/api/auth/list-sessions',
+  operation: 'listClientSessions',
+  summary: 'List the caller’s hundred newest sessions, as Better Auth’s client expects them',
+  tag: SESSIONS,
+  auth: own,
+  responses: { 200: z.array(clientSessionShape) },
+  errors: [unauthenticated, permissionMissing, storeUnavailable],
+});
+
+export const revokeClientSessionEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/revoke-session',
+  operation: 'revokeClientSession',
+  summary: 'End one of the caller’s sessions with its token families and tokens',
+  tag: SESSIONS,
+  auth: own,
+  storeMs: PROMPT_MS,
+  // As listed: the id of the session.
+  body: z.strictObject({ token: z.string().regex(/^[\w-]{1,128}$/) }),
+  // The same if there is no such session, or if it is another user's.
+  responses: { 200: done },
+  errors: ownErrors,
+});
+
+export const revokeClientSessionsEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/revoke-sessions',
+  operation: 'revokeClientSessions',
+  summary: 'End every session of the caller with its token families and tokens',
+  tag: SESSIONS,
+  auth: own,
+  storeMs: PROMPT_MS,
+  ...emptyBody,
+  responses: { 200: done },
+  errors: ownErrors,
+});
+
+export const revokeOtherClientSessionsEndpoint = defineEndpoint({
+  ...revokeClientSessionsEndpoint,
+  path: '/api/auth/revoke-other-sessions',
+  operation: 'revokeOtherClientSessions',
+  summary: 'End every other session of the caller with its token families and tokens',
+  storeMs: PROMPT_MS,
+});
+
+/** Without a session: the second step of a sign-in. With one: the first code of an enrolment, or a step-up. */
+const ofCookieOrChallenge = { ...own, optional: true } as const;
+const trustDevice = z.boolean().optional();
+
+export const verifyClientTotpEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/two-factor/verify-totp',
+  operation: 'verifyClientTotp',
+  summary: 'Send a code of the authenticator app, to complete a sign-in or an enrolment, or to authenticate again',
+  tag: TAG,
+  auth: ofCookieOrChallenge,
+  limit: 'credential',
+  storeMs: PROMPT_MS,
+  body: z.strictObject({ code: totp, trustDevice }),
+  responses: { 200: clientSignInShape },
+  errors: [...new Set([...answerSecondFactorEndpoint.errors, ...confirmTotpEndpoint.errors, ...stepUpEndpoint.errors])],
+});
+
+export const verifyClientBackupCodeEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/two-factor/verify-backup-code',
+  operation: 'verifyClientBackupCode',
+  summary: 'Send a recovery code, to complete a sign-in or to authenticate again',
+  tag: TAG,
+  auth: ofCookieOrChallenge,
+  limit: 'credential',
+  storeMs: PROMPT_MS,
+  body: z.strictObject({ code: recovery_code, trustDevice, disableSession: z.literal(false).optional() }),
+  responses: { 200: clientSignInShape },
+  errors: [...new Set([...answerSecondFactorEndpoint.errors, ...stepUpEndpoint.errors])],
+});
+
+export const generateBackupCodesEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/two-factor/generate-backup-codes',
+  operation: 'generateBackupCodes',
+  summary: 'Replace the recovery codes with ten new ones, shown once',
+  tag: TAG,
+  auth: ownFresh,
+  limit: 'credential',
+  body: z.strictObject({ password: password.optional() }),
+  responses: { 200: done.extend({ backupCodes: z.array(z.string()) }) },
+  errors: [...freshErrors, factorConflict, currentPasswordWrong, loginLocked, hashingBusy],
+});

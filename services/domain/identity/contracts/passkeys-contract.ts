@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import {
+  directoryStale,
+  originRefused,
+  permissionMissing,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '#services/platform/errors.ts';
+import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
+import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, TAG } from './factors-shapes.ts';
+import { signInShape } from './sign-in-contract.ts';
+
+export const passkeyName = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u);
+const passkeyId = z.strictObject({ id: z.string().regex(/^[\w-]{1,64}$/) });
+export const attestation = credential(
+  z.looseObject({
+    clientDataJSON: base64url(4_096),
+    attestationObject: base64url(16_384),
+    transports: z
+      .array(
+        z
+          .string()
+          .max(32)
+          .regex(/^[\w-]*$/),
+      )
+      .max(8)
+      .optional(),
+  }),
+);
+const passkeyView = z
+  .object({
+    id: z.string(),
+    name: z.string().nullable(),
+    device_bound: z.boolean(),
+    backed_up: z.boolean(),
+    created_at: z.iso.datetime(),
+  })
+  .register(componentNames, { id: 'Passkey' });
+const passkeyOptions = z
+  .object({ options: z.record(z.string(), z.unknown()), challenge: z.string() })
+  .register(componentNames, { id: 'PasskeyOptions' });
+const recoveryCodes = z.array(z.string());
+
+export type PasskeyView = z.output<typeof passkeyView>;
+
+export const preparePasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/passkey/register/options',
+  operation: 'preparePasskey',
+  summary: 'Get the options for navigator.credentials.create to register a passkey (WebAuthn §5.4)',
+  tag: TAG,
+  auth: ownFresh,
+  body: z.strictObject({}),
+  bodyOptional: true,
+  responses: { 200: passkeyOptions },
+  errors: [...freshErrors, factorConflict],
+});
+
+export const registerPasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/passkey/register/verify',
+  operation: 'registerPasskey',
+  summary: 'Register a new passkey; the first factor of an account comes with recovery codes',
+  tag: TAG,
+  auth: ownFresh,
+  limit: 'credential',
+  body: z.strictObject({ challenge, name: passkeyName, response: attestation }),
+  responses: {
+    201: signInShape.extend({ passkey_id: z.string(), recovery_codes: recoveryCodes.nullable() }),
+  },
+  errors: [...freshErrors, passkeyRefused, factorConflict],
+});
+
+export const askForPasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/passkey/sign-in/options',
+  operation: 'askForPasskey',
+  summary: 'Get the options for navigator.credentials.get (WebAuthn §5.5); the same for every user',
+  tag: TAG,
+  auth: 'public',
+  body: z.strictObject({}),
+  bodyOptional: true,
+  responses: { 200: passkeyOptions },
+  errors: [requestInvalid, originRefused, storeUnavailable],
+});
+
+export const signInWithPasskeyEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/passkey/sign-in/verify',
+  operation: 'signInWithPasskey',
+  summary: 'Sign in with a passkey, for a two-factor session and a token pair',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  storeMs: PROMPT_MS,
+  body: z.strictObject({ challenge, response: assertion }),
+  responses: { 200: signInShape },
+  errors: [requestInvalid, passkeyRefused, originRefused, storeUnavailable, directoryStale],
+});
+
+export const listPasskeysEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/api/auth/passkeys',
+  operation: 'listPasskeys',
+  summary: 'List the caller’s passkeys',
+  tag: TAG,
+  auth: own,
+  responses: { 200: z.object({ passkeys: z.array(passkeyView) }) },
+  errors: [unauthenticated, permissionMissing, storeUnavailable],
+});
+
+export const renamePasskeyEndpoint = defineEndpoint({
+  method: 'PATCH',
+  path: '/api/auth/passkeys/{id}',
+  operation: 'renamePasskey',
+  summary: 'Rename one of the caller’s passkeys',
+  tag: TAG,
+  auth: own,
+  params: passkeyId,
+  body: z.strictObject({ name: passkeyName }),
+  responses: { 200: passkeyView },
+  errors: [requestInvalid, unauthenticated, permissionMissing, originRefused, passkeyUnknown, storeUnavailable],
+});
+
+export const removePasskeyEndpoint = defineEndpoint({
+  method: 'DELETE',
+  path: '/api/auth/passkeys/{id}',
+  operation: 'removePasskey',
+  summary: 'Remove one of the caller’s passkeys; every other session ends',
+  tag: TAG,
+  auth: ownFresh,
+  params: passkeyId,
+  responses: { 200: signInShape },
+  errors: [...freshErrors, passkeyUnknown],
+});

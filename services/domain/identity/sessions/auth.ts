@@ -1,0 +1,150 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { runWithTransaction } from '@better-auth/core/context';
+import { isAPIError } from 'better-auth/api';
+import type { Ports, RequestContext, Transact } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertClockRight, type VerifiablePorts } from '#services/domain/tokens/verify/assert-verifiable.ts';
+import { internalError } from '#services/platform/errors.ts';
+import { emailTaken } from '../contracts/sign-in-errors.ts';
+import { type Assurance, PASSWORD_ALONE } from '../users/assurance.ts';
+import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
+import { type AuthFactors, createAuthFactors } from './auth-factors.ts';
+import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
+import type { LiveSession, OpenedSession, RenewedSession } from './live-session.ts';
+import { relyingParty } from './passkey-plugin.ts';
+import { cookieHashOf } from './renew-session.store.ts';
+import { createSessionCache } from './session.cache.ts';
+import { usedSession } from './session-life.ts';
+
+export type AuthSettings = EngineSettings & {
+  /** CORS_ORIGINS: origins besides ours whose pages may write with the session cookie. */
+  readonly corsOrigins: readonly string[];
+  /** Whether cookies are `__Host-` and `Secure`; false only under the development profile. */
+  readonly secureCookies: boolean;
+};
+
+/** The parts of Better Auth that our use-cases use; its errors and names stay inside this module. */
+export type Auth = {
+  readonly browser: BrowserPolicy;
+  /** Runs Better Auth's writes and ours in one transaction; its cache is written after the commit. */
+  readonly transact: Transact;
+  /** Creates user, account and session with a digest computed before. Call inside `transact`. */
+  signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
+  /**
+   * Opens a session for a user that a use-case has authenticated, or renews the one that it has locked: the session goes
+   * on with a new cookie. Call inside `transact`.
+   */
+  openSession(
+    input: {
+      readonly userId: string;
+      readonly assurance: Assurance;
+      readonly expiresAt?: Date;
+      readonly createdAt?: Date;
+      readonly renews?: RenewedSession | null;
+    },
+    request: RequestContext,
+  ): Promise<OpenedSession>;
+  /**
+   * Returns the live session of a signed cookie, from Redis or else from Postgres; null if there is none. `isUse`
+   * resets its idle time. Throws `clock_wrong` (503).
+   */
+  findSession(cookie: string, isUse: boolean): Promise<LiveSession | null>;
+  readonly factors: AuthFactors;
+  /** Drops the cached session; a performance measure, not needed for correctness. */
+  forget(sessionToken: string): Promise<void>;
+  /** Waits for Better Auth to be ready. */
+  ready(): Promise<void>;
+};
+
+export type HasAuth = { readonly auth: Auth };
+
+/** Better Auth on Postgres and Redis; called once at boot. */
+export function createAuth(
+  ports: Pick<Ports, 'sql' | 'redis' | 'random' | 'vault' | 'clock'> &
+    VerifiablePorts & { readonly authDatabase: AuthDatabase },
+  settings: AuthSettings,
+): Auth {
+  const { revocations, authDatabase } = ports;
+  const handover = new AsyncLocalStorage<Handover>();
+  const isOver = ({ id, token }: { readonly id: string; readonly token: string }): boolean =>
+    revocations.isSessionEnded(id) || revocations.isTokenRevoked(cookieHashOf(token));
+  const cache = createSessionCache(ports, ({ session, user }) => {
+    // A copy that may have missed revocations trusts no cached session.
+    if (revocations.refusal() !== null || isOver(session)) return false;
+    return (revocations.userEpoch(user.id) ?? 0) <= user.tokenEpoch;
+  });
+  const browser: BrowserPolicy = {
+    sessionCookie: `${settings.secureCookies ? '__Host-' : ''}better-auth.session_token`,
+    trustedOrigins: new Set([...relyingParty(settings.baseUrl).origins, ...settings.corsOrigins]),
+    secureCookies: settings.secureCookies,
+  };
+  const engine = createAuthEngine({ ...ports, cache, browser, handover }, settings);
+
+  const transact: Transact = async (work) => {
+    const afterCommit: (() => Promise<void>)[] = [];
+    const { adapter } = await engine.$context;
+    const result = await handover.run({ afterCommit }, () =>
+      runWithTransaction(adapter, () => work(authDatabase.currentTx())),
+    );
+    await Promise.all(afterCommit.map((write) => write()));
+    return result;
+  };
+
+  async function open(
+    given: Pick<Handover, 'digest' | 'verifiedDigest' | 'assurance' | 'expiresAt' | 'createdAt' | 'renews'>,
+    call: () => Promise<{ headers: Headers | null | undefined }>,
+  ): Promise<OpenedSession> {
+    const store: Handover = { ...given, afterCommit: required(handover.getStore()?.afterCommit) };
+    const { headers } = await handover.run(store, call).catch((err: unknown) => {
+      throw ownError(err);
+    });
+    return { ...required(store.opened), setCookie: required(headers).getSetCookie() };
+  }
+
+  return {
+    browser,
+    transact,
+    signUp: ({ email, name, digest }, request) =>
+      open({ digest, assurance: PASSWORD_ALONE }, () =>
+        engine.api.signUpEmail({
+          body: { email, name, password: HANDED_OVER },
+          headers: engineHeaders(request),
+          returnHeaders: true,
+        }),
+      ),
+    openSession: ({ userId, ...given }, request) =>
+      open(given, () =>
+        engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
+      ),
+    async findSession(cookie, isUse) {
+      assertMayIssue(revocations);
+      // Better Auth uses the wall clock and deletes expired sessions.
+      assertClockRight(ports);
+      const read: Handover = { afterCommit: null };
+      const found = (await handover.run(read, () =>
+        authDatabase.unmask(() => engine.api.getSession({ headers: new Headers({ cookie }) })),
+      )) as unknown as LiveSession | null;
+      if (!found || found.user.disabledAt !== null || isOver(found.session)) return null;
+      const updatedAt = await usedSession(ports, settings, found.session, isUse);
+      if (updatedAt === null) return null;
+      const { authenticatedAt } = found.session;
+      // A cached copy has it as text.
+      const at = authenticatedAt ? { authenticatedAt: new Date(authenticatedAt) } : {};
+      const used = { ...found, session: { ...found.session, ...at, updatedAt } };
+      if (!read.isCached || updatedAt !== found.session.updatedAt) void cache.keepSession(used);
+      return used;
+    },
+    factors: createAuthFactors(engine, handover, open),
+    forget: (sessionToken) => cache.delete(sessionToken),
+    ready: async () => {
+      await engine.$context;
+    },
+  };
+}
+
+/** Better Auth's errors have a status: this makes sure that a defect of ours is not answered as the client's fault. */
+function ownError(err: unknown): unknown {
+  if (!isAPIError(err)) return err;
+  if (err.body?.code === 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL') return emailTaken();
+  return internalError({ cause: err });
+}
