@@ -136,7 +136,7 @@ export const insertPassword = (tx: Tx, id: string, userId: string, digest: strin
  * was deleted since it was read: the caller must not report a password that was not stored.
  */
 export async function replacePassword(tx: Tx, userId: string, digest: string): Promise<void> {
-  if (!(await isDone(tx.query(passwordReplace, [userId, digest])))) throw new Error('the account has no password row');
+  if (!(await isDone(tx.query(passwordReplace, [userId, digest])))) throw new Error('a required value is missing');
 }
 
 /** Removes every sign-in method except the password. */
