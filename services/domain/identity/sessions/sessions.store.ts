@@ -22,7 +22,7 @@ const NEWEST = 'ORDER BY "createdAt" DESC, id DESC LIMIT $1';
  * Whether a session was used within the idle limit, by its cookie or by one of its token families that is not idle.
  * `idle` names a parameter in seconds. Index: refresh_families_one_live.
  */
-export const isInUse = (session: string, idle: string): string =>
+const isInUse = (session: string, idle: string): string =>
   `(${session}.acr <> 'aal2' OR ${idle}::float8 = 0 OR ${session}."updatedAt" > now() - make_interval(secs => ${idle}::float8)
    OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = ${session}.id AND f.revoked_at IS NULL AND f.idle_expires_at > now()))`;
 const LIVE = `"expiresAt" > now() AND ${isInUse('sessions', '$4')}`;
