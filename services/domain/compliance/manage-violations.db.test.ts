@@ -128,9 +128,9 @@ test('every machine control says how soon its violation is due', () => {
 
 describe('a control that reads the sealed log', () => {
   const searched = controls.find(({ name }) => name === 'events-without-personal-data') as MachineControl;
-  const check = (installation: object = {}) =>
+  const check = (installation: object = {}, ports: object = {}) =>
     checkControls(
-      harness.portsWith({ installation: { ownAddresses: ['http://10.1.2.3:3000'], ...installation } }),
+      harness.portsWith({ installation: { ownAddresses: ['http://10.1.2.3:3000'], ...installation }, ...ports }),
       { pace: 'frequent', signal, controls: [searched], limitMs: 10_000 },
       systemCaller,
     );
@@ -205,6 +205,24 @@ describe('a control that reads the sealed log', () => {
     await Promise.all([check(), check()]);
     await check();
     expect(await violations()).toMatchObject([{ events: { unacknowledged: 1 } }]);
+  });
+
+  test('what another worker stores while this one reads stays found', async () => {
+    await note('ada@people.test');
+    let isFirst = true;
+    const sql = {
+      query: async (statement: Parameters<typeof harness.sql.query>[0], values?: readonly unknown[]) => {
+        const rows = await harness.sql.query(statement, values);
+        if (statement.name === 'complianceFindingsRead' && isFirst) {
+          isFirst = false;
+          await check();
+        }
+        return rows;
+      },
+    };
+    await check({}, { sql: sql as typeof harness.sql });
+    expect(isFirst).toBe(false);
+    expect(await violations()).toMatchObject([{ state: 'open', events: { unacknowledged: 1 } }]);
   });
 
   test('it reads on from where it stopped: an event that was read is not read again', async () => {

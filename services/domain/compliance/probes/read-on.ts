@@ -20,27 +20,28 @@ export async function readLogOn(
   why: string,
   signal: AbortSignal,
 ): Promise<Observation> {
-  const before = await readFindings(sql, control.name, control.probeVersion);
   const newest = await readNewestSeq(sql);
   const found: Finding[] = [];
-  let { readTo } = before;
+  let { readTo } = await readFindings(sql, control.name, control.probeVersion);
   for (let page = 0; page < PAGES_MAX && readTo < newest && !signal.aborted; page += 1) {
     const { lastSeq, broken } = await readPage({ control: control.name, after: readTo, limit: PAGE_EVENTS });
     if (lastSeq === null) break;
     found.push(...broken);
     readTo = lastSeq;
   }
-  const named = [...before.first, ...found].sort((one, other) => one.seq - other.seq);
+  // After the pages, which leave out what another worker has stored meanwhile: it is in one of the two.
+  const stored = await readFindings(sql, control.name, control.probeVersion);
+  const named = [...stored.first, ...found].sort((one, other) => one.seq - other.seq);
   return {
     population: newest + 1,
     sampled: readTo + 1,
     exceptions: named.map(({ seq, type }) => ({ resource: `event ${seq} ${type}`, why })),
-    exceptionCount: before.open + found.length,
+    exceptionCount: stored.open + found.length,
     observed: {
       read_to: readTo,
       newest,
       found: found.length,
-      unacknowledged: before.open + found.length,
+      unacknowledged: stored.open + found.length,
     },
     readOn: { readTo, found },
   };
