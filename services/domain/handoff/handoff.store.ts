@@ -48,10 +48,12 @@ const endpointRecover = defineStatement(
   'handoffEndpointRecover',
   'UPDATE handoff_endpoints SET failures = 0, open_until = NULL WHERE name = $1 AND failures > 0 RETURNING 1',
 );
+/** Due at once: the column rounds to milliseconds, and a time rounded up is not due yet. */
 const deliveriesInsert = defineStatement(
   'handoffDeliveriesInsert',
-  `INSERT INTO handoff_deliveries (id, endpoint, seq, subject)
-   SELECT id, $1, seq, subject FROM unnest($2::uuid[], $3::bigint[], $4::text[]) AS v(id, seq, subject)
+  `INSERT INTO handoff_deliveries (id, endpoint, seq, subject, next_attempt_at)
+   SELECT id, $1, seq, subject, date_trunc('milliseconds', clock_timestamp())
+   FROM unnest($2::uuid[], $3::bigint[], $4::text[]) AS v(id, seq, subject)
    ON CONFLICT DO NOTHING`,
 );
 /**
