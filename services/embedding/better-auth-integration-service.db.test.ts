@@ -82,7 +82,7 @@ describe('BetterAuthIntegrationService', () => {
     const [revocation] = await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [second.id]);
     expect(revocation).toEqual({ reason: 'lost laptop' });
 
-    await rows('UPDATE sessions SET "expiresAt" = now() WHERE id = $1', [session.id]);
+    await rows('UPDATE sessions SET "expiresAt" = now() - make_interval(secs => 1) WHERE id = $1', [session.id]);
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'expired' });
     expect(await service.validateSession(randomUUID())).toMatchObject({ valid: false, reason: 'unknown' });
   });

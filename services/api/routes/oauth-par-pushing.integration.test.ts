@@ -101,9 +101,10 @@ describe('pushing', () => {
     await harness.pushed(app);
     const browser = browserOf(api, user);
     expect(codeIn(await browser.submit(await browser.open(pushedPath(crowd, uri)), ALLOW))).not.toBe('');
-    await harness.rows('UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1', [
-      `${crowd.client_id}2`,
-    ]);
+    await harness.rows(
+      'UPDATE oauth_device_grants SET expires_at = now() - make_interval(secs => 1) WHERE user_code = $1',
+      [`${crowd.client_id}2`],
+    );
     // Pending requests are counted once a second.
     await eventually('room for one more', async () => (await harness.push(crowd, request())).status === 201);
     await eventually('room for one more device', async () => (await device()).status === 200);

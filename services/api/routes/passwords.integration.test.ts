@@ -107,7 +107,9 @@ describe('a new password', () => {
     const changed = `${token.slice(0, -2)}${token.endsWith('AA') ? 'BA' : 'AA'}`;
     for (const other of [verification, changed, '', 'a'.repeat(128)])
       expect(await harness.post('reset-password', { token: other, ...password })).toMatchObject({ status: 400 });
-    await harness.rows(`UPDATE one_time_codes SET expires_at = now() WHERE email = $1`, [user.email]);
+    await harness.rows(`UPDATE one_time_codes SET expires_at = now() - make_interval(secs => 1) WHERE email = $1`, [
+      user.email,
+    ]);
     expect(await harness.post('reset-password', { token, ...password })).toMatchObject({
       body: { code: 'code_invalid' },
     });

@@ -222,7 +222,7 @@ describe('validateAgentCredentials', () => {
     expect(await check(id, good)).toBe(true);
     expect(await check(id, 'wrong')).toBe(false);
     expect(await check('unknown', good)).toBe(false);
-    await harness.raw('UPDATE agents SET expires_at = now() WHERE client_id = $1', [id]);
+    await harness.raw('UPDATE agents SET expires_at = now() - make_interval(secs => 1) WHERE client_id = $1', [id]);
     await harness.access.load();
     expect(await check(id, good)).toBe(false);
     expect(await readAgent(harness, id)).toMatchObject({ status: 'expired' });

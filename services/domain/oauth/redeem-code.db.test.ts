@@ -154,7 +154,9 @@ test('a code of another client or older than a minute is refused', async () => {
   const rival = await harness.newClient();
   const code = await codeAt();
   await expect(redeem(code, {}, rival)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
-  await harness.rows('UPDATE oauth_codes SET expires_at = now() WHERE code_hash = $1', [codeHashOf(code)]);
+  await harness.rows('UPDATE oauth_codes SET expires_at = now() - make_interval(secs => 1) WHERE code_hash = $1', [
+    codeHashOf(code),
+  ]);
   await expect(redeem(code)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
 });
 

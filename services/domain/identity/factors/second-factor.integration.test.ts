@@ -150,7 +150,7 @@ describe('signing in with a second factor', () => {
     // Refreshing a token family of the session counts as a use.
     await rows(`UPDATE refresh_families SET idle_expires_at = now() + interval '1 minute' WHERE sid = $1`, [id]);
     expect([await listed(), await inUse()]).toEqual([true, true]);
-    await rows('UPDATE refresh_families SET idle_expires_at = now() WHERE sid = $1', [id]);
+    await rows('UPDATE refresh_families SET idle_expires_at = now() - make_interval(secs => 1) WHERE sid = $1', [id]);
     expect([await listed(), await inUse()]).toEqual([false, false]);
     await rows('UPDATE sessions SET "updatedAt" = now() WHERE id = $1', [id]);
     expect([await listed(), await inUse()]).toEqual([true, true]);

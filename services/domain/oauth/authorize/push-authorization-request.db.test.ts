@@ -57,9 +57,10 @@ test('its request_uri works neither for another client nor after it expired', as
   const rival = await harness.newClient();
   const { request_uri } = await push(formOf(site));
   expect(await openInBrowser(rival.clientId, request_uri)).toEqual({ kind: 'page-error', why: REQUEST_EXPIRED });
-  await harness.rows('UPDATE oauth_pushed_requests SET expires_at = now() WHERE uri_hash = $1', [
-    requestUriHash(request_uri),
-  ]);
+  await harness.rows(
+    'UPDATE oauth_pushed_requests SET expires_at = now() - make_interval(secs => 1) WHERE uri_hash = $1',
+    [requestUriHash(request_uri)],
+  );
   expect(await openInBrowser(site.clientId, request_uri)).toEqual({ kind: 'page-error', why: REQUEST_EXPIRED });
 });
 

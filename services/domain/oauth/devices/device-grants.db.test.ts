@@ -225,9 +225,10 @@ test('a client cannot redeem the device code of another client', async () => {
 test('an expired grant cannot be exchanged, even if the user allowed it', async () => {
   const grant = await begin();
   await answer(grant.user_code, true);
-  await harness.rows(`UPDATE oauth_device_grants SET expires_at = now() WHERE user_code = $1`, [
-    normaliseUserCode(grant.user_code),
-  ]);
+  await harness.rows(
+    `UPDATE oauth_device_grants SET expires_at = now() - make_interval(secs => 1) WHERE user_code = $1`,
+    [normaliseUserCode(grant.user_code)],
+  );
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_code_expired' });
 });
 

@@ -112,7 +112,7 @@ describe.each(FORMS)('an agent %s', (form) => {
 
   test.each([
     ['killed', 'UPDATE agents SET killed_at = now() WHERE client_id = $1'],
-    ['expired', 'UPDATE agents SET expires_at = now() WHERE client_id = $1'],
+    ['expired', 'UPDATE agents SET expires_at = now() - make_interval(secs => 1) WHERE client_id = $1'],
     ['disabled', 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1'],
   ])('that was %s sees nothing, even at a copy that does not know', async (_state, change) => {
     const agent = await newAgent();

@@ -86,7 +86,7 @@ test('an agent issues for no other user, in whatever form it asks', async () => 
 
 test.each([
   ['killed', 'UPDATE agents SET killed_at = now() WHERE client_id = $1'],
-  ['expired', 'UPDATE agents SET expires_at = now() WHERE client_id = $1'],
+  ['expired', 'UPDATE agents SET expires_at = now() - make_interval(secs => 1) WHERE client_id = $1'],
   ['disabled', 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1'],
 ])('an agent that was %s issues nothing, even at a copy that does not know', async (_state, change) => {
   const agent = await newAgent();

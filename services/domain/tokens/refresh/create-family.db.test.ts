@@ -41,7 +41,10 @@ describe('a new family', () => {
     ]);
     const row = await harness.rowOf(proved.familyId);
     expectLife(row.rotated_at, row.idle_expires_at, twoFactorIdleSeconds);
-    await copy.pool.query(`UPDATE refresh_families SET idle_expires_at = now() WHERE id = $1`, [proved.familyId]);
+    await copy.pool.query(
+      `UPDATE refresh_families SET idle_expires_at = now() - make_interval(secs => 1) WHERE id = $1`,
+      [proved.familyId],
+    );
     await expect(copy.refresh(batch[0]!.refreshToken)).rejects.toMatchObject({ code: 'refresh_token_expired' });
   });
 

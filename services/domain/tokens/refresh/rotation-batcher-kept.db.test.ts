@@ -84,7 +84,7 @@ test('extends the idle expiry and never the absolute one', async () => {
   expect(after.idle_expires_at.getTime()).toBeGreaterThan(before.idle_expires_at.getTime() + 600_000_000);
   expect(after.rotated_at.getTime()).toBeGreaterThan(before.rotated_at.getTime());
   expect(after.expires_at).toEqual(before.expires_at);
-  await harness.set(familyId, `expires_at = now()`);
+  await harness.set(familyId, `expires_at = now() - make_interval(secs => 1)`);
   expect(await outcome(copy, refreshToken, by)).toBe('refresh_token_expired');
 });
 
