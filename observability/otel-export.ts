@@ -1,16 +1,18 @@
 import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
+import { context, metrics, propagation, trace } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
-import { envDetector, resourceFromAttributes } from '@opentelemetry/resources';
-import { PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
-import { NodeSDK } from '@opentelemetry/sdk-node';
-import type { SpanProcessor } from '@opentelemetry/sdk-trace';
+import { registerInstrumentations } from '@opentelemetry/instrumentation';
+import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import { type SpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import {
   ATTR_SERVICE_INSTANCE_ID,
+  ATTR_SERVICE_NAME,
   ATTR_SERVICE_NAMESPACE,
   ATTR_SERVICE_VERSION,
 } from '@opentelemetry/semantic-conventions';
@@ -35,28 +37,29 @@ export type ExportOptions = {
 export function startExport(options: ExportOptions): { shutdown(): Promise<void> } {
   const spanProcessors = options.exportsSpans ? [spanProcessor(options.protocol)] : [];
   const metricReaders = options.exportsMetrics ? [metricReader(options.protocol)] : [];
-  const sdk = new NodeSDK({
-    serviceName: options.serviceName,
-    resource: resourceFromAttributes({
-      [ATTR_SERVICE_NAMESPACE]: 'sallyport',
-      [ATTR_SERVICE_INSTANCE_ID]: options.instanceId,
-      'host.name': hostname(),
-      ...(options.serviceVersion === undefined ? {} : { [ATTR_SERVICE_VERSION]: options.serviceVersion }),
-    }),
-    // Without the process detector, which sends the command line, and that may contain secrets.
-    resourceDetectors: [envDetector],
-    contextManager: requestContextManager,
-    // Trace context only: the SDK's default would also propagate untrusted baggage.
-    textMapPropagator: new W3CTraceContextPropagator(),
-    instrumentations: options.storeSpans === true && options.exportsSpans ? loadStoreSpans() : [],
-    sampler: edgeSampler(options.samplingRatio),
-    spanProcessors,
-    metricReaders,
-    logRecordProcessors: [],
+  const own = resourceFromAttributes({
+    [ATTR_SERVICE_NAMESPACE]: 'sallyport',
+    [ATTR_SERVICE_INSTANCE_ID]: options.instanceId,
+    'host.name': hostname(),
+    ...(options.serviceVersion === undefined ? {} : { [ATTR_SERVICE_VERSION]: options.serviceVersion }),
   });
-  sdk.start();
+  const resource = own
+    // Without the process detector, which sends the command line, and that may contain secrets.
+    .merge(detectResources({ detectors: [envDetector] }))
+    .merge(resourceFromAttributes({ [ATTR_SERVICE_NAME]: options.serviceName }));
+  registerInstrumentations({
+    instrumentations: options.storeSpans === true && options.exportsSpans ? loadStoreSpans() : [],
+  });
+  context.setGlobalContextManager(requestContextManager.enable());
+  // Trace context only: baggage would be untrusted.
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  if (metricReaders.length > 0) metrics.setGlobalMeterProvider(new MeterProvider({ resource, readers: metricReaders }));
+  if (spanProcessors.length > 0)
+    trace.setGlobalTracerProvider(
+      new TracerProvider({ sampler: edgeSampler(options.samplingRatio), resource, spanProcessors }),
+    );
   return {
-    // NodeSDK's own shutdown rejects at the first failure while the other signal's last batch is still in flight.
+    // Each by itself: one that fails must not end the other signal's last batch.
     async shutdown() {
       await Promise.allSettled([...spanProcessors, ...metricReaders].map((each) => each.shutdown()));
     },

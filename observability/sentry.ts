@@ -1,11 +1,14 @@
 import { relative, resolve } from 'node:path';
-import { defaultStackParser, type ErrorEvent, makeNodeTransport, NodeClient, Scope } from '@sentry/node';
+import { applySdkMetadata, createStackParser, type ErrorEvent, Scope } from '@sentry/core';
+import { nodeStackLineParser, ServerRuntimeClient } from '@sentry/core/server';
 import type { ErrorReportOptions, ErrorReports, ErrorReportTags } from './error-report.ts';
 import { currentTraceparent } from './http-span.ts';
 import { describeError, type ErrorDescription } from './log-errors.ts';
 import { errorReports } from './metrics/telemetry.ts';
+import { sentryTransport } from './sentry-transport.ts';
 
 const root = resolve(import.meta.dirname, '..');
+const parseStack = createStackParser(nodeStackLineParser());
 
 /** The same defect is reported once in this time; the next report has the number of others. */
 const QUIET_MS = 10_000;
@@ -21,7 +24,7 @@ type ErrorException = NonNullable<NonNullable<ErrorEvent['exception']>['values']
 
 /** Frames in Sentry's order, oldest first, with paths from the repository's root. */
 function framesOf(description: ErrorDescription): SentryFrame[] {
-  const parsed = defaultStackParser(['Error', ...(description.stack ?? []).map((frame) => `    ${frame}`)].join('\n'));
+  const parsed = parseStack(['Error', ...(description.stack ?? []).map((frame) => `    ${frame}`)].join('\n'));
   return parsed.map(({ filename, function: name, lineno, colno, in_app }) => {
     const frame: SentryFrame = {};
     if (filename !== undefined) frame.filename = pathOf(filename);
@@ -76,18 +79,22 @@ function onlyOurs(event: ErrorEvent): ErrorEvent {
 
 /** Starts the client. Only `startErrorReports` calls it. Nothing global is patched: no hooks, no second tracer. */
 export function startSentry(options: ErrorReportOptions & { dsn: string }): Pick<ErrorReports, 'report' | 'close'> {
-  const client = new NodeClient({
+  const settings = {
     dsn: options.dsn,
-    stackParser: defaultStackParser,
+    platform: 'node',
+    stackParser: parseStack,
     integrations: [],
     sendClientReports: false,
     // By default the SDK's transport holds 64; a report beyond the limit is dropped and counted.
     transportOptions: { bufferSize: 32 },
-    transport: (transport) => makeNodeTransport({ ...transport, recordDroppedEvent: () => dropped.add(1) }),
+    transport: (transport: Parameters<typeof sentryTransport>[0]) =>
+      sentryTransport({ ...transport, recordDroppedEvent: () => dropped.add(1) }),
     beforeSend: onlyOurs,
     ...(options.serviceVersion === undefined ? {} : { release: options.serviceVersion }),
     environment: process.env.SALLYPORT_PROFILE ?? 'development',
-  });
+  };
+  applySdkMetadata(settings, 'node', ['core']);
+  const client = new ServerRuntimeClient(settings);
   client.init();
   client.on('afterSendEvent', (_event, answer) => {
     const { statusCode } = answer;

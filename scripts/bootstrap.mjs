@@ -39,6 +39,8 @@ function readText(path) {
   }
 }
 
+const prismaProgram = join(root, 'node_modules/prisma/build/index.js');
+
 /** @param {string[]} parts */
 const sha256 = (parts) =>
   parts.reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256')).digest('hex');
@@ -103,11 +105,14 @@ function run(command, args, env) {
   });
 }
 
-async function installDependencies() {
+const withDevelopment = ['--include=dev'];
+
+/** @param {readonly string[]} options of npm */
+async function installDependencies(options = []) {
   say('installing dependencies (npm ci); this takes about a minute the first time …');
   const started = Date.now();
   try {
-    await run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], {
+    await run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error', ...options], {
       ...process.env,
       ...noSchemaEngine,
       PATH: outerPath(),
@@ -143,20 +148,23 @@ function schemaHash() {
     .filter((f) => f.endsWith('.prisma'))
     .sort();
   if (files.length === 0) return undefined;
-  const prismaVersion = JSON.parse(readFileSync(join(root, 'node_modules/prisma/package.json'), 'utf8')).version;
-  return sha256([prismaVersion, ...files.flatMap((f) => [f, readFileSync(join(schemaFolder, f), 'utf8')])]);
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  return sha256([
+    packages['node_modules/prisma']?.version ?? '',
+    ...files.flatMap((f) => [f, readFileSync(join(schemaFolder, f), 'utf8')]),
+  ]);
 }
 
 /** @param {string} hash */
 async function generateClient(hash) {
   say('generating the Prisma client …');
   rmSync(clientStamp, { force: true });
-  await run(node24, [join(root, 'node_modules/prisma/build/index.js'), 'generate', '--schema', schemaFolder], {
-    ...process.env,
-    ...noSchemaEngine,
-  });
+  // Prisma's command line is a development package.
+  if (!existsSync(prismaProgram)) await installDependencies(withDevelopment);
+  await run(node24, [prismaProgram, 'generate', '--schema', schemaFolder], { ...process.env, ...noSchemaEngine });
   mkdirSync(clientFolder, { recursive: true });
   writeFileSync(clientStamp, hash);
+  if (isProduction()) (await import('./production-modules.mjs')).keepProductionModules(root);
 }
 
 /** Ensures dependencies and generated code; idempotent and safe to run concurrently. Throws an error with a fix. */
@@ -179,7 +187,7 @@ export async function ensureReady() {
     join(root, '.sallyport/install.lock'),
     async () => {
       if (!isInstalled()) {
-        if (!installedMatchesLock()) await installDependencies();
+        if (!installedMatchesLock()) await installDependencies(isGenerated() ? [] : withDevelopment);
         linkOwnBin();
         writeFileSync(depsStamp, lockHash());
       }

@@ -1,7 +1,8 @@
 // Cost of the API's two span hooks a request, by sampling ratio. Run: node load-tests/bench/span-hooks.ts
 import { setImmediate as turn } from 'node:timers/promises';
+import { context, trace } from '@opentelemetry/api';
 import { ExportResultCode } from '@opentelemetry/core';
-import { NodeSDK } from '@opentelemetry/sdk-node';
+import { TracerProvider } from '@opentelemetry/sdk-trace';
 import { endServerSpan, runInSpan, startServerSpan } from '#observability/http-span.ts';
 import { edgeSampler } from '#observability/sampling.ts';
 import { boundedSpanProcessor } from '#observability/span-export.ts';
@@ -13,10 +14,8 @@ const ROUNDS = 5;
 const headers = { host: 'localhost', 'content-type': 'application/json' };
 const headersTraced = { ...headers, traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
 
-const sdk = new NodeSDK({
-  serviceName: 'bench',
-  autoDetectResources: false,
-  contextManager: requestContextManager,
+context.setGlobalContextManager(requestContextManager.enable());
+const provider = new TracerProvider({
   sampler: edgeSampler(0.01),
   spanProcessors: [
     boundedSpanProcessor({
@@ -28,10 +27,8 @@ const sdk = new NodeSDK({
       exportTimeoutMs: 10_000,
     }),
   ],
-  metricReaders: [],
-  logRecordProcessors: [],
 });
-sdk.start();
+trace.setGlobalTracerProvider(provider);
 
 let served = 0;
 const serve = (): void => {
@@ -78,4 +75,4 @@ for (const [name, samples] of results) {
   console.log(`${name.padEnd(26)} ${sorted[Math.floor(sorted.length / 2)]?.toFixed(0).padStart(6)} ns/request`);
 }
 console.log(`median of ${ROUNDS} alternating rounds of ${TURNS * REQUESTS_PER_TURN} requests; ${served} served`);
-await sdk.shutdown();
+await provider.shutdown();

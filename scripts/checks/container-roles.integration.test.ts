@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
 import { onServer, testRedisUrl } from '#testing/harness/stores.ts';
+import { unreadFile } from '../production-modules.mjs';
+import production from './production-packages.json' with { type: 'json' };
 
 // Seven processes start one after another: more than the usual time limit allows on a busy machine.
 vi.setConfig({ testTimeout: 300_000 });
@@ -58,6 +60,8 @@ beforeAll(async () => {
     DATABASE_URL_FILE: join(folder, 'database_url'),
     BETTER_AUTH_SECRET_FILE: join(folder, 'auth_secret'),
     REDIS_URL: testRedisUrl(),
+    NODE_OPTIONS: `--import=${join(root, 'scripts/checks/loaded-files.mjs')}`,
+    LOADED_FILES: join(folder, 'loaded-files'),
   };
 });
 afterAll(async () => {
@@ -96,6 +100,36 @@ test('the migrate role migrates and ends; the API, worker and MCP roles serve, a
     role.child.kill('SIGTERM');
     expect(await exitOf(role)).toBe(0);
   }
+});
+
+test('what the roles load, with export of telemetry and error reports on, is among the packages of production', async () => {
+  const [port, metricsPort] = [String(await randomFreePort()), String(await randomFreePort())];
+  // Nothing listens there: what cannot be sent is counted and dropped.
+  const exports = { SENTRY_DSN: 'http://key@127.0.0.1:9/1', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' };
+  for (const protocol of ['http/json', 'http/protobuf']) {
+    const env = { ...exports, OTEL_EXPORTER_OTLP_PROTOCOL: protocol, METRICS_PORT: metricsPort };
+    const worker = startRole(['worker'], env);
+    await eventually('a healthy worker', async () =>
+      (await textOf(`http://127.0.0.1:${metricsPort}/metrics`)).includes(
+        'sallyport_worker_healthy{process="worker"} 1',
+      ),
+    );
+    worker.child.kill('SIGTERM');
+    expect(await exitOf(worker)).toBe(0);
+  }
+  const api = startRole([], { ...exports, PORT: port, METRICS_PORT: metricsPort });
+  await textOf(`http://127.0.0.1:${port}/readyz`);
+  api.child.kill('SIGTERM');
+  expect(await exitOf(api)).toBe(0);
+
+  const files = new Set(readFileSync(join(folder, 'loaded-files'), 'utf8').trim().split('\n'));
+  const names = new Set(
+    [...files].map((file) => /^(?:.*\/node_modules\/)?((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] as string),
+  );
+  expect(names.size).toBeGreaterThan(150);
+  const listed = new Set([...production.loaded, ...Object.keys(production.tried)]);
+  expect([...names].filter((name) => !listed.has(name)).sort()).toEqual([]);
+  expect([...files].filter((file) => unreadFile(file) !== undefined)).toEqual([]);
 });
 
 test('a failed migration prints its reason and fix, and does not end with 0', async () => {
