@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { machineControlNames } from '#observability/metrics/compliance.ts';
+import { machineControlNames } from '#services/domain/compliance/controls/all.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { type ClientCredentials, expectProblem, type Json, send } from '#testing/http-client.ts';
 

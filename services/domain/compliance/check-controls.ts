@@ -1,4 +1,3 @@
-import { controlChecks } from '#observability/metrics/compliance.ts';
 import { version } from '#observability/version.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
@@ -10,6 +9,7 @@ import { controls } from './controls/all.ts';
 import { lockControl, storeControl } from './controls.store.ts';
 import { storeFindings } from './findings.store.ts';
 import { followViolation } from './manage-violations.ts';
+import { controlChecks } from './metrics.ts';
 import { type CheckResult, runCheck } from './run-check.ts';
 
 /** Longest time of one check. A thorough check reads every audit event. */

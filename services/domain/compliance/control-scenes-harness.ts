@@ -1,9 +1,8 @@
 // For tests only: breaks what a control checks, and expects that its check turns red.
 import { afterAll, beforeAll, expect, vi } from 'vitest';
-import type { machineControlNames } from '#observability/metrics/compliance.ts';
 import { type Changes, type ComplianceHarness, openComplianceHarness } from './compliance-harness.ts';
 import { isMachine, type MachineControl } from './control.ts';
-import { controls } from './controls/all.ts';
+import { controls, type MachineControlName } from './controls/all.ts';
 
 type Scene = {
   /** What the check sees before it is broken. */
@@ -16,7 +15,6 @@ type Scene = {
   readonly repair?: () => Promise<unknown>;
 };
 
-type Name = (typeof machineControlNames)[number];
 export const AUDIT_CONTROLS = [
   'forbidden-sql-refused',
   'audit-append-only',
@@ -31,7 +29,7 @@ export const AUDIT_CONTROLS = [
   'records-kept-six-years',
   'incidents-reviewed',
   'events-reviewed',
-] as const satisfies readonly Name[];
+] as const satisfies readonly MachineControlName[];
 export const PRIVACY_CONTROLS = [
   'minimum-necessary-applied',
   'field-policies-limited',
@@ -43,13 +41,13 @@ export const PRIVACY_CONTROLS = [
   'research-consented',
   'privacy-records-kept',
   'retention-applied',
-] as const satisfies readonly Name[];
+] as const satisfies readonly MachineControlName[];
 
 /** One scene for each control: a control without one does not compile. */
 export type AuditScenes = Readonly<Record<(typeof AUDIT_CONTROLS)[number], Scene>>;
 export type PrivacyScenes = Readonly<Record<(typeof PRIVACY_CONTROLS)[number], Scene>>;
 export type OtherScenes = Readonly<
-  Record<Exclude<Name, (typeof AUDIT_CONTROLS)[number] | (typeof PRIVACY_CONTROLS)[number]>, Scene>
+  Record<Exclude<MachineControlName, (typeof AUDIT_CONTROLS)[number] | (typeof PRIVACY_CONTROLS)[number]>, Scene>
 >;
 
 export const machineControls: readonly MachineControl[] = controls.filter(isMachine);

@@ -1,4 +1,3 @@
-import type { AttestedControlName, MachineControlName } from '#observability/metrics/compliance.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import type { Json } from '../audit/log/canonical-json.ts';
 import type { HasAuditLogKeys } from '../audit/read/read-log.ts';
@@ -69,8 +68,8 @@ type ControlBase = {
   readonly humanDuty: string;
 };
 
-export type MachineControl = ControlBase & {
-  readonly name: MachineControlName;
+export type MachineControl<Name extends string = string> = ControlBase & {
+  readonly name: Name;
   readonly kind: typeof MACHINE;
   readonly population: string;
   /** What the check does to the running system. */
@@ -82,11 +81,15 @@ export type MachineControl = ControlBase & {
   readonly pace: 'frequent' | 'thorough';
   /** An attacker’s action or failure that the control answers, for the page of threats. */
   readonly threat: string;
-  readonly check: (ports: CheckPorts, signal: AbortSignal) => Promise<Observation>;
+  readonly check: (
+    ports: CheckPorts,
+    signal: AbortSignal,
+    control: Pick<MachineControl, 'name' | 'probeVersion'>,
+  ) => Promise<Observation>;
 };
 
-export type AttestationControl = ControlBase & {
-  readonly name: AttestedControlName;
+export type AttestationControl<Name extends string = string> = ControlBase & {
+  readonly name: Name;
   readonly kind: typeof ATTESTATION;
   /** What the attester states. */
   readonly statement: string;
@@ -96,14 +99,18 @@ export type AttestationControl = ControlBase & {
 
 export type Control = MachineControl | AttestationControl;
 
-/** Declares a control that a check of the running system decides. */
-export const defineMachineControl = (control: Omit<MachineControl, 'kind'>): MachineControl => ({
+/** A row of a table: a control that a check of the running system decides. */
+export const checked = <const Name extends string>(
+  control: Omit<MachineControl<Name>, 'kind'>,
+): MachineControl<Name> => ({
   kind: 'machine',
   ...control,
 });
 
-/** Declares a control that only a person can confirm. */
-export const defineAttestation = (control: Omit<AttestationControl, 'kind'>): AttestationControl => ({
+/** A row of a table: a control that only a person can confirm. */
+export const attested = <const Name extends string>(
+  control: Omit<AttestationControl<Name>, 'kind'>,
+): AttestationControl<Name> => ({
   kind: 'attestation',
   ...control,
 });

@@ -52,7 +52,7 @@ export async function runCheck(
     };
   };
   try {
-    const observation = await withinLimit((stop) => control.check(ports, stop), limitMs, signal);
+    const observation = await withinLimit((stop) => control.check(ports, stop, control), limitMs, signal);
     return settle(observation, ...statusOf(observation));
   } catch (err) {
     // Only the code: the message of an error may quote a value.

@@ -1,13 +1,8 @@
-import {
-  controlCheckAge,
-  controlPasses,
-  controlsByStatus,
-  type MachineControlName,
-  machineControlNames,
-} from '#observability/metrics/compliance.ts';
 import type { Ports } from '../ports.ts';
 import { CONTROL_STATUSES, type ControlStatus, isRed } from './control-shapes.ts';
+import { type MachineControlName, machineControlNames } from './controls/all.ts';
 import { listControls } from './list-controls.ts';
+import { controlCheckAge, controlPasses, controlsByStatus } from './metrics.ts';
 
 /**
  * Shows the state of every control in the metrics of this process. The database is read periodically; while it does

@@ -8,7 +8,7 @@ const privilegedUsers = `SELECT DISTINCT ur.user_id FROM user_roles ur JOIN role
   JOIN users u ON u.id = ur.user_id AND u."disabledAt" IS NULL WHERE rp.${PRIVILEGED}`;
 
 // Reads the disabled users (index users_disabled) and what each still has, by indexes on their ids.
-const disabledUsersTally = defineStatement(
+export const disabledUsersTally = defineStatement(
   'complianceDisabledUsersTally',
   tallySql(
     `SELECT count(*) FROM users WHERE "disabledAt" IS NOT NULL`,
@@ -20,14 +20,14 @@ const disabledUsersTally = defineStatement(
   ),
 );
 // Reads whole tables, hourly.
-const duplicateSubjectsTally = defineStatement(
+export const duplicateSubjectsTally = defineStatement(
   'complianceDuplicateSubjectsTally',
   tallySql(
     `SELECT count(*) FROM users`,
     `SELECT min(id) AS resource FROM users GROUP BY lower(email) HAVING count(*) > 1`,
   ),
 );
-const weakDigestsTally = defineStatement(
+export const weakDigestsTally = defineStatement(
   'complianceWeakDigestsTally',
   tallySql(
     `SELECT count(*) FROM accounts WHERE password IS NOT NULL`,
@@ -38,7 +38,7 @@ const weakDigestsTally = defineStatement(
          AND coalesce(substring(password FROM 't=([0-9]{1,9})')::int, 0) >= 2)`,
   ),
 );
-const unenrolledTally = defineStatement(
+export const unenrolledTally = defineStatement(
   'complianceUnenrolledTally',
   tallySql(
     `SELECT count(*) FROM (${privilegedUsers}) p`,
@@ -55,7 +55,7 @@ const overlongSessionsTally = defineStatement(
    SELECT (SELECT count(*)::int FROM sessions WHERE "expiresAt" > now()) AS population,
      (SELECT count(*)::int FROM broken) AS broken, ARRAY(SELECT resource FROM broken ORDER BY resource LIMIT 20) AS resources`,
 );
-const uncredentialedClientsTally = defineStatement(
+export const uncredentialedClientsTally = defineStatement(
   'complianceUncredentialedClientsTally',
   tallySql(
     `SELECT count(*) FROM oauth_clients WHERE disabled IS NOT TRUE
@@ -65,7 +65,7 @@ const uncredentialedClientsTally = defineStatement(
        AND ("tokenEndpointAuthMethod" = 'none' OR "tokenEndpointAuthMethod" IS NULL AND "clientSecret" IS NULL)`,
   ),
 );
-const unhashedSecretsTally = defineStatement(
+export const unhashedSecretsTally = defineStatement(
   'complianceUnhashedSecretsTally',
   tallySql(
     `SELECT count(*) FROM oauth_clients WHERE "clientSecret" IS NOT NULL`,
@@ -74,7 +74,7 @@ const unhashedSecretsTally = defineStatement(
      WHERE "clientSecret" !~ '^[A-Za-z0-9_-]{43}$' OR "previousSecret" !~ '^[A-Za-z0-9_-]{43}$'`,
   ),
 );
-const unvettedRightsTally = defineStatement(
+export const unvettedRightsTally = defineStatement(
   'complianceUnvettedRightsTally',
   tallySql(
     `SELECT count(*) FROM oauth_clients WHERE origin <> 'admin'`,
@@ -88,7 +88,7 @@ const privilegedRolesRead = defineStatement(
   `SELECT DISTINCT role FROM role_permissions WHERE ${PRIVILEGED} ORDER BY role`,
 );
 /** The roles that every user or agent gets, and their other permissions. */
-const openRolesTally = defineStatement(
+export const openRolesTally = defineStatement(
   'complianceOpenRolesTally',
   tallySql(
     `SELECT count(*) FROM roles WHERE name IN ('user', 'agent')`,
@@ -98,15 +98,6 @@ const openRolesTally = defineStatement(
 
 const one = async <R>(rows: Promise<R[]>): Promise<R> => (await rows)[0] as R;
 
-export const readDisabledUsersTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(disabledUsersTally));
-export const readDuplicateSubjectsTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(duplicateSubjectsTally));
-export const readWeakDigestsTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(weakDigestsTally));
-export const readUnenrolledTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(unenrolledTally));
-export const readUncredentialedClientsTally = (sql: Sql): Promise<Tally> =>
-  one(sql.query<Tally>(uncredentialedClientsTally));
-export const readUnhashedSecretsTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(unhashedSecretsTally));
-export const readUnvettedRightsTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(unvettedRightsTally));
-export const readOpenRolesTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(openRolesTally));
 export const readOverlongSessionsTally = (
   sql: Sql,
   { sessionSeconds, twoFactorSeconds }: { readonly sessionSeconds: number; readonly twoFactorSeconds: number },

@@ -18,7 +18,7 @@ const sealedKeyRead = defineStatement(
   'complianceSealedKeyRead',
   `SELECT id, purpose, "privateKey" AS sealed FROM jwks WHERE "privateKey" <> '' ORDER BY "createdAt" DESC, id LIMIT 1`,
 );
-const sealedContentTally = defineStatement(
+export const sealedContentTally = defineStatement(
   'complianceSealedContentTally',
   tallySql(
     `SELECT (SELECT count(*) FROM one_time_codes WHERE sealed IS NOT NULL) + (SELECT count(*) FROM mail_outbox)`,
@@ -41,7 +41,7 @@ const keysDueTally = defineStatement(
      coalesce((SELECT max(days) FROM signing), 0)::int AS "oldestDays"`,
 );
 /** Private keys are destroyed seconds after their range; a day late is overdue. HS256 secrets verify, so they stay. */
-const undestroyedTally = defineStatement(
+export const undestroyedTally = defineStatement(
   'complianceUndestroyedTally',
   tallySql(
     `SELECT count(*) FROM jwks WHERE alg <> 'HS256' AND upper(signs) < clock_timestamp() - interval '1 day'`,
@@ -50,7 +50,7 @@ const undestroyedTally = defineStatement(
   ),
 );
 /** A wrapped data key: its version, then nonce, tag and key in base64url. */
-const phiKeysTally = defineStatement(
+export const phiKeysTally = defineStatement(
   'compliancePhiKeysTally',
   tallySql(
     `SELECT (SELECT count(*) FROM phi_keys WHERE sealed <> '') + (SELECT count(*) FROM phi_data_keys WHERE wrapped <> '')`,
@@ -133,11 +133,8 @@ export const readSealedKey = async (
   sql: Sql,
 ): Promise<{ readonly id: string; readonly purpose: string; readonly sealed: string } | undefined> =>
   (await sql.query<{ id: string; purpose: string; sealed: string }>(sealedKeyRead))[0];
-export const readSealedContentTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(sealedContentTally));
 export const readKeysDueTally = (sql: Sql): Promise<Tally & { readonly oldestDays: number }> =>
   one(sql.query<Tally & { oldestDays: number }>(keysDueTally));
-export const readUndestroyedTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(undestroyedTally));
-export const readPhiKeysTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(phiKeysTally));
 export const readPhiRotationTally = (sql: Sql, days: number): Promise<Tally> =>
   one(sql.query<Tally>(phiRotationTally, [days]));
 export const readFeed = (

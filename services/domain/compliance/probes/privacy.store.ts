@@ -8,7 +8,7 @@ const GRACE = `interval '5 seconds'`;
 const BOUND_PURPOSES = `('payment', 'operations', 'public_health')`;
 
 // A few rows for each role.
-const widePoliciesTally = defineStatement(
+export const widePoliciesTally = defineStatement(
   'complianceWidePoliciesTally',
   tallySql(
     'SELECT count(*) FROM phi_field_policies',
@@ -29,7 +29,7 @@ const restrictedUsesTally = defineStatement(
   ),
 );
 // By the index phi_requests_queued; a request that waits for the end of a legal hold is a deletion, not an export.
-const lateExportsTally = defineStatement(
+export const lateExportsTally = defineStatement(
   'complianceLateExportsTally',
   tallySql(
     `SELECT count(*) FROM phi_requests WHERE kind = 'export'`,
@@ -39,7 +39,7 @@ const lateExportsTally = defineStatement(
 );
 // Reads the events of one type by the index audit_events_type, and their rows by the primary key, hourly. A disclosure
 // whose date is six years old may have been removed.
-const lostDisclosuresTally = defineStatement(
+export const lostDisclosuresTally = defineStatement(
   'complianceLostDisclosuresTally',
   tallySql(
     `SELECT count(*) FROM audit_events WHERE type = 'phi.disclosed'`,
@@ -52,7 +52,7 @@ const lostDisclosuresTally = defineStatement(
          AND p.value = 'subject:' || d.subject_id AND e.type = 'phi.disclosed' AND e.detail ->> 'disclosure_id' = d.id::text)`,
   ),
 );
-const unreviewedAccessTally = defineStatement(
+export const unreviewedAccessTally = defineStatement(
   'complianceUnreviewedAccessTally',
   tallySql(
     'SELECT count(*) FROM phi_break_glass',
@@ -63,7 +63,7 @@ const unreviewedAccessTally = defineStatement(
 // audit_personal, and versions by phi_consents_version, hourly.
 const RESEARCH = `audit_events e WHERE e.type = 'phi.decrypted' AND e.outcome = 'ok' AND e.detail ->> 'purpose' = 'research'
   AND e.occurred_at > clock_timestamp() - interval '1 year'`;
-const unconsentedResearchTally = defineStatement(
+export const unconsentedResearchTally = defineStatement(
   'complianceUnconsentedResearchTally',
   tallySql(
     `SELECT count(*) FROM ${RESEARCH}`,
@@ -76,7 +76,7 @@ const unconsentedResearchTally = defineStatement(
   ),
 );
 /** `resource` names the protection that is missing. */
-const unprotectedRecordsTally = defineStatement(
+export const unprotectedRecordsTally = defineStatement(
   'complianceUnprotectedRecordsTally',
   tallySql(
     'SELECT 6',
@@ -93,14 +93,7 @@ const unprotectedRecordsTally = defineStatement(
 
 const one = async <R>(rows: Promise<R[]>): Promise<R> => (await rows)[0] as R;
 
-export const readWidePoliciesTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(widePoliciesTally));
 export const readRestrictedUsesTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(restrictedUsesTally));
-export const readLateExportsTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(lateExportsTally));
-export const readLostDisclosuresTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(lostDisclosuresTally));
-export const readUnreviewedAccessTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(unreviewedAccessTally));
-export const readUnconsentedResearchTally = (sql: Sql): Promise<Tally> =>
-  one(sql.query<Tally>(unconsentedResearchTally));
-export const readUnprotectedRecordsTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(unprotectedRecordsTally));
 
 // Rows of a probe, which its transaction rolls back.
 const probePoliciesDelete = defineStatement(

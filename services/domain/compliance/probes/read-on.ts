@@ -1,5 +1,5 @@
 import type { Ports } from '../../ports.ts';
-import type { Observation } from '../control.ts';
+import type { CheckPorts, MachineControl, Observation } from '../control.ts';
 import { type Finding, readFindings } from '../findings.store.ts';
 import { type LogPage, type LogPlace, readNewestSeq } from './trail.store.ts';
 
@@ -13,7 +13,7 @@ const PAGES_MAX = 4;
  * @param readPage reads the events from a place on, and returns those that break the control
  * @param why what is wrong with such an event, without its content
  */
-export async function readLogOn(
+async function readLogOn(
   { sql }: Pick<Ports, 'sql'>,
   control: { readonly name: string; readonly probeVersion: number },
   readPage: (place: LogPlace) => Promise<LogPage>,
@@ -46,3 +46,9 @@ export async function readLogOn(
     readOn: { readTo, found },
   };
 }
+
+/** The check of a control of the sealed log, which reads on from where it stopped. */
+export const readingOn =
+  (readPage: (ports: CheckPorts, place: LogPlace) => Promise<LogPage>, why: string): MachineControl['check'] =>
+  (ports, signal, control) =>
+    readLogOn(ports, control, (place) => readPage(ports, place), why, signal);

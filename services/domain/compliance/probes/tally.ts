@@ -1,5 +1,6 @@
 import type { Json } from '#services/domain/audit/log/canonical-json.ts';
-import type { Observation } from '../control.ts';
+import type { Statement } from '#services/platform/define/statement.ts';
+import type { MachineControl, Observation } from '../control.ts';
 
 /** A population, and the resources of it that break a rule: their number, and the first twenty by id. */
 export type Tally = { readonly population: number; readonly broken: number; readonly resources: readonly string[] };
@@ -25,3 +26,9 @@ export const observeTally = (
   exceptionCount: broken,
   observed: { population, broken, ...observed },
 });
+
+/** The check of a tally: what its statement finds breaks the control. */
+export const tallied =
+  (tally: Statement, why: string): MachineControl['check'] =>
+  async ({ sql }) =>
+    observeTally((await sql.query<Tally>(tally))[0] as Tally, why);

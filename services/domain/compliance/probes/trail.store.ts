@@ -54,7 +54,7 @@ const audiencesRead = defineStatement(
   `SELECT audience FROM applications UNION SELECT unnest(audiences) FROM oauth_clients`,
 );
 /** Triggers that refuse changes of sealed events, and the roles that may try. `resource` names what is missing. */
-const appendOnlyTally = defineStatement(
+export const appendOnlyTally = defineStatement(
   'complianceAppendOnlyTally',
   tallySql(
     `SELECT 9`,
@@ -83,7 +83,7 @@ const oldestEventRead = defineStatement(
   'complianceOldestEventRead',
   `SELECT to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at FROM audit_events ORDER BY seq LIMIT 1`,
 );
-const incidentsTally = defineStatement(
+export const incidentsTally = defineStatement(
   'complianceIncidentsTally',
   tallySql(
     `SELECT count(*) FROM incidents`,
@@ -98,7 +98,7 @@ const detectionRead = defineStatement(
        WHERE e.seq = p.seq + 1), 0)::float8 AS "waitingSeconds",
      (SELECT count(*)::int FROM unjudged_events WHERE next_try_at IS NULL) AS "setAside"`,
 );
-const schedulesTally = defineStatement(
+export const schedulesTally = defineStatement(
   'complianceSchedulesTally',
   tallySql(
     // A job that no worker declares any more belongs to another release.
@@ -169,11 +169,9 @@ export async function readAddressesPage(sql: Sql, place: LogPlace, ownAddresses:
   const personal = new RegExp(PERSONAL);
   return pageOf(sql, addressesPage, place, (detail) => personal.test(withoutOwn(detail)));
 }
-export const readAppendOnlyTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(appendOnlyTally));
 export const readRemovableTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(removableTally));
 export const readOldestEvent = async (sql: Sql): Promise<string | null> =>
   (await sql.query<{ at: string }>(oldestEventRead))[0]?.at ?? null;
-export const readIncidentsTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(incidentsTally));
 export const readDetection = (
   sql: Sql,
 ): Promise<{
@@ -182,4 +180,3 @@ export const readDetection = (
   readonly waitingSeconds: number;
   readonly setAside: number;
 }> => one(sql.query(detectionRead));
-export const readSchedulesTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(schedulesTally));
