@@ -101,9 +101,27 @@ export default {
     ),
     rule(
       'adapters know the domain only by its ports',
-      { path: '^services/platform/', pathNot: `(${notATest}|^services/platform/local/prepare)` },
+      { path: '^services/platform/', pathNot: notATest },
       { path: '^services/domain/', pathNot: '^services/domain/ports\\.ts$' },
       'An adapter that knows a module cannot serve another.',
+    ),
+    rule(
+      'adapters name no job, command or seed',
+      { path: '^services/platform/', pathNot: notATest },
+      { path: '^(jobs|cli|prisma/seed)/' },
+      'Names of queues and jobs are declared with the jobs; who composes an adapter passes them.',
+    ),
+    rule(
+      'definitions take no names from telemetry',
+      { path: '^services/platform/define/' },
+      { path: '^observability/' },
+      'A name is declared with what it names, and its metric takes its labels from there.',
+    ),
+    rule(
+      'jobs import no process',
+      { path: '^jobs/', pathNot: notATest },
+      { path: '^services/(api|worker|mcp|supervisor|migrate)/' },
+      'The worker runs the jobs; what a job needs of it is a port.',
     ),
     rule(
       'stores and caches are private to their module',

@@ -1,5 +1,5 @@
 import { Argument, type Command, Option } from 'commander';
-import { prepare } from '../services/platform/local/prepare.ts';
+import { prepare } from '../services/migrate/prepare.ts';
 import { rehearsed } from './admin.ts';
 import { findApi, findTasks, readCredentials } from './api-client.ts';
 import { wholeNumberOf } from './arguments.ts';

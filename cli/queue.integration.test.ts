@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { queueNames } from '../observability/metrics/queue.ts';
+import { queueNames } from '../jobs/schedules.ts';
 import { permissionMissing } from '../services/platform/errors.ts';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
 import { createProducer, type Producer } from '../services/platform/queue/producer.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { scheduledJobs } from '../jobs/schedules.ts';
+import { queueNames, scheduledJobs } from '../jobs/schedules.ts';
 import { withHandoffs } from '../services/domain/operations/handoff-dead-letters.ts';
 import { withLogoutTokens } from '../services/domain/operations/logout-dead-letters.ts';
 import {
@@ -14,7 +14,7 @@ import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
-import { createQueueAdmin, isQueueName } from '../services/platform/queue/admin.ts';
+import { createQueueAdmin } from '../services/platform/queue/admin.ts';
 import { createProducer } from '../services/platform/queue/producer.ts';
 import { readSchedules, type ScheduleRow } from '../services/platform/queue/schedule-rows.ts';
 import { isStale } from '../services/platform/queue/timetable.ts';
@@ -85,7 +85,7 @@ async function run(
   try {
     await producer.ready(CONNECT_MS);
     const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
-    const queueAdmin = withHandoffs(withLogoutTokens(createQueueAdmin(producer), ports), ports);
+    const queueAdmin = withHandoffs(withLogoutTokens(createQueueAdmin(producer, queueNames), ports), ports);
     await work({ ...ports, queueAdmin }, createOutput(options), options);
   } catch (err) {
     throw asCommandError(err);
@@ -179,5 +179,6 @@ async function drain(ports: QueuePorts, output: Output, options: Options, name: 
 }
 
 function requireQueue(name: string): void {
-  if (!isQueueName(name)) throw new CommandError(exitCodes.usage, `unknown queue ${name}`, 'sallyport queue list');
+  if (!queueNames.includes(name))
+    throw new CommandError(exitCodes.usage, `unknown queue ${name}`, 'sallyport queue list');
 }

@@ -2,10 +2,11 @@ import { glob } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
-import { jobNames, queueNames } from '../observability/metrics/queue.ts';
 import type { Job } from '../services/platform/define/job.ts';
 import { processors } from './processors/all.ts';
-import { jobs, scheduledJobs } from './schedules.ts';
+import './metrics.ts';
+import { registry } from '../observability/metrics/instruments.ts';
+import { jobs, queueNames, scheduledJobs } from './schedules.ts';
 
 const names = (list: readonly Job[]): string[] => list.map(({ name }) => name).sort();
 
@@ -27,8 +28,10 @@ test('every contract is in the list of jobs, and every job has exactly one proce
 
 test('names are declared once, and the metrics list no job or queue that does not exist', () => {
   expect(new Set(names(jobs)).size).toBe(jobs.length);
-  expect([...jobNames].sort()).toEqual(names(jobs));
   expect([...queueNames].sort()).toEqual([...new Set(jobs.map(({ queue }) => queue))].sort());
+  const { labels } = registry.list().find(({ name }) => name === 'sallyport_jobs')!;
+  expect([...(labels.job ?? [])].sort()).toEqual(names(jobs));
+  expect([...(labels.queue ?? [])].sort()).toEqual([...queueNames].sort());
 });
 
 test.each(jobs.map((job) => [job.name, job] as const))('%s: its limits are consistent', (_name, job) => {

@@ -13,8 +13,8 @@ import * as tokens from './contracts/tokens.ts';
 
 /** Every job. */
 export const jobs: readonly Job[] = [
-  ...Object.values(audit),
   ...Object.values(keys),
+  ...Object.values(audit),
   ...Object.values(tokens),
   ...Object.values(identity),
   ...Object.values(security),
@@ -28,6 +28,9 @@ export const jobs: readonly Job[] = [
   recordIncidentJob,
   ...Object.values(handoff),
 ];
+
+/** Every queue, each once. */
+export const queueNames: readonly string[] = [...new Set(jobs.map(({ queue }) => queue))];
 
 /** The schedule: every job whose contract has one. */
 export const scheduledJobs: readonly ScheduledJob[] = jobs.filter(isScheduled);

@@ -1,4 +1,4 @@
-import { scheduledJobs } from '#jobs/schedules.ts';
+import { queueNames, scheduledJobs } from '#jobs/schedules.ts';
 import { withHandoffs } from '#services/domain/operations/handoff-dead-letters.ts';
 import { withLogoutTokens } from '#services/domain/operations/logout-dead-letters.ts';
 import { createQueueAdmin } from '#services/platform/queue/admin.ts';
@@ -27,7 +27,7 @@ export const jobChecks: readonly Check[] = [
       try {
         await producer.ready(CONNECT_MS);
         const queues = await withDatabase((ports) =>
-          withHandoffs(withLogoutTokens(createQueueAdmin(producer), ports), ports).queues(),
+          withHandoffs(withLogoutTokens(createQueueAdmin(producer, queueNames), ports), ports).queues(),
         );
         const idle = queues.filter(({ workers }) => workers === 0).map(({ name }) => name);
         if (idle.length > 0) return warn(`no worker takes jobs from ${idle.join(', ')}`, 'start a worker: npm start');

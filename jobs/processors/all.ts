@@ -24,7 +24,6 @@ import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { securityPurges } from '#services/domain/security/security-purges.ts';
 import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
 import { tokenPurges } from '#services/domain/tokens/clean-up-expired-tokens.ts';
-import type { WorkerPorts } from '#services/worker/ports.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
 import {
   advanceComplianceReportsJob,
@@ -41,6 +40,7 @@ import { advanceTasksJob, measureProgressJob, recordIncidentJob, recordProgressJ
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
+import type { WorkerPorts } from './ports.ts';
 import { fenced, type Processor, run, runUnfenced } from './run.ts';
 
 /** Only the jobs of the sealed log use its database role. */

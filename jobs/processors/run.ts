@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Fence, JobRun } from '#services/domain/ports.ts';
 import type { Job } from '#services/platform/define/job.ts';
-import type { WorkerPorts } from '#services/worker/ports.ts';
+import type { WorkerPorts } from './ports.ts';
 
 /** A job and its use-case. */
 export type Processor = {

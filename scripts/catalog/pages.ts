@@ -1,4 +1,5 @@
-import { catalogue } from '#observability/metrics/catalogue.ts';
+import { catalogue } from '#scripts/catalog/metrics.ts';
+import { pushedByDefault } from '#services/domain/handoff/pushed-events.ts';
 import { sections } from '#services/platform/config/load.ts';
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
@@ -114,7 +115,12 @@ function unshowable(env: string): never {
   throw new Error(`${env} has a default that no page can show: give its schema an empty default`);
 }
 
+/** Defaults that modules give to settings. */
+const moduleDefaults: Readonly<Record<string, string>> = { HANDOFF_TYPES: pushedByDefault.join(',') };
+
 const defaultOf = (setting: Section[string]): string => {
+  const ofModule = moduleDefaults[setting.env];
+  if (ofModule !== undefined) return ofModule;
   const parsed = setting.schema.safeParse(undefined);
   if (!parsed.success || parsed.data === undefined) return '';
   if (Array.isArray(parsed.data)) return parsed.data.join(',');

@@ -41,6 +41,10 @@ const planted: Record<string, string> = {
   'services/domain/keys/contract.ts': from('./key-ring.ts'),
   'observability/uses-domain.ts': typeFrom('../services/domain/keys/key-ring.ts'),
   'jobs/processors/all.ts': target,
+  'jobs/processors/uses-worker.ts': typeFrom('../../services/worker/uses-bullmq.ts'),
+  'services/platform/queue/uses-jobs.ts': from('../../../jobs/processors/all.ts'),
+  'services/platform/define/uses-telemetry.ts': typeFrom('../../../observability/metrics/queue.ts'),
+  'observability/metrics/queue.ts': target,
   'services/api/uses-processor.ts': from('../../jobs/processors/all.ts'),
   'services/worker/uses-bullmq.ts': typeFrom('bullmq'),
   'jobs/contracts/keys.ts': from('../../services/domain/keys/key-ring.ts'),
@@ -161,6 +165,14 @@ test('every boundary rule reports the violation planted for it', () => {
     'services/api/uses-store.ts',
     'services/worker/uses-shared-store.ts',
   ]);
+  // Each arrow that once pointed from the general to the particular.
+  for (const [name, file] of [
+    ['adapters know the domain only by its ports', 'services/platform/redis/redis.ts'],
+    ['adapters name no job, command or seed', 'services/platform/queue/uses-jobs.ts'],
+    ['definitions take no names from telemetry', 'services/platform/define/uses-telemetry.ts'],
+    ['jobs import no process', 'jobs/processors/uses-worker.ts'],
+  ] as const)
+    expect(breakersOf(name)).toEqual([file]);
   // A harness beside its tests is not shipped either.
   expect(breakersOf('nothing shipped imports a test or its helpers')).toEqual([
     'services/api/uses-shared-test.ts',

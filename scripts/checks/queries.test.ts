@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboards } from '#observability/dashboards/all.ts';
-import { catalogue } from '#observability/metrics/catalogue.ts';
 import type { MetricInfo } from '#observability/metrics/instruments.ts';
+import { catalogue } from '#scripts/catalog/metrics.ts';
 import { collectEndpoints } from '../catalog/collect.ts';
 import { readPromQuery, type Selector } from './promql.ts';
 

@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { dashboards } from '#observability/dashboards/all.ts';
-import { catalogue } from '#observability/metrics/catalogue.ts';
+import { catalogue } from '#scripts/catalog/metrics.ts';
 import { sections } from '#services/platform/config/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');

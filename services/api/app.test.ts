@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import '#observability/metrics/catalogue.ts';
+import '#scripts/catalog/metrics.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import { defineError } from '../platform/define/error.ts';

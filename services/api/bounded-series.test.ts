@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import '#observability/metrics/catalogue.ts';
+import '#scripts/catalog/metrics.ts';
 import { httpMetrics } from '#observability/metrics/http.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';

@@ -1,4 +1,5 @@
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
+import { countEnqueued } from '#jobs/metrics.ts';
 import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { createKeySummary, createKeyVerifications } from '../domain/api-keys/count-key-verifications.ts';
@@ -50,7 +51,7 @@ export async function compose(input: ComposeInput) {
     stores,
   } = views;
   await views.load();
-  const producer = createProducer(input.redisUrl, stores.onRedisError);
+  const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
   const identity = composeIdentity(views, producer.enqueue);
   const ports = {
     ...outside,

@@ -1,4 +1,5 @@
 import { advanceTasksJob } from '#jobs/contracts/operations.ts';
+import { countEnqueued } from '#jobs/metrics.ts';
 import { composeLimits } from '../api/compose-limits.ts';
 import { type ComposeInput, composeViews, type Outside } from '../api/compose-views.ts';
 import type { Authenticators } from '../api/requests/caller.ts';
@@ -24,7 +25,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
   await views.load();
   const { outside, keyRing, access, revocations, poll, stores } = views;
   const resource = mcpUrlOf(input.config);
-  const producer = createProducer(input.redisUrl, stores.onRedisError);
+  const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const ports = {
     ...outside,

@@ -1,11 +1,11 @@
 // PROCESS: brings the database to where the API and the worker can start, and ends: migrations, first keys, demo users.
 import { loadProcessConfig } from '../platform/config/load.ts';
 import { ensureDataDir } from '../platform/local/data-dir.ts';
-import { prepare } from '../platform/local/prepare.ts';
 import { fatalOf } from '../platform/process/fatal.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { probePostgres } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
+import { prepare } from './prepare.ts';
 
 const say = (text: string): void => void process.stderr.write(`sallyport-migrate: ${text}\n`);
 

@@ -1,4 +1,4 @@
-import { prepare } from '../platform/local/prepare.ts';
+import { prepare } from '../migrate/prepare.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 
 /** The input of a preparation step; `log` takes progress messages for operators. */

@@ -1,10 +1,11 @@
+import { countEnqueued, jobRuns, jobsStalled } from '#jobs/metrics.ts';
 import { processors } from '#jobs/processors/all.ts';
+import type { WorkerPorts } from '#jobs/processors/ports.ts';
 import type { Processor } from '#jobs/processors/run.ts';
 import { showHandoffsGivenUp } from '#observability/metrics/handoff.ts';
 import { showMailsGivenUp } from '#observability/metrics/mail.ts';
 import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
-import { jobRuns, jobsStalled } from '#observability/metrics/queue.ts';
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
@@ -12,6 +13,7 @@ import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
 import { compliancePurges } from '../domain/compliance/compliance-purges.ts';
 import { showControls } from '../domain/compliance/show-controls.ts';
 import { handoffPurges } from '../domain/handoff/handoff-purges.ts';
+import { pushedByDefault } from '../domain/handoff/pushed-events.ts';
 import { sessionPurges } from '../domain/identity/admin/identity-purges.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
@@ -43,8 +45,8 @@ import { createHealth } from './health.ts';
 import { installationOf, ownAddressesOf } from './installation.ts';
 import { createLogoutTransport } from './logout.ts';
 import { createMailTransport } from './mail.ts';
-import type { WorkerPorts } from './ports.ts';
 import { renderReportPdf } from './report-pdf.ts';
+import { showSchedules } from './schedule-gauges.ts';
 
 export type ComposeInput = {
   readonly config: Config;
@@ -100,7 +102,7 @@ export function compose(input: ComposeInput) {
   showHandoffsGivenUp();
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
-  const producer = createProducer(input.redisUrl, onRedisError);
+  const producer = createProducer(input.redisUrl, onRedisError, countEnqueued);
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
   const sealing = {
     sql: createSql(sealPool, databaseGuard),
@@ -151,7 +153,11 @@ export function compose(input: ComposeInput) {
     brand: config.brand,
     tokenSettings: { ...config.tokens, ...tokenNamesOf(config.tokens, publicUrlOf(config)) },
     logoutTransport: createLogoutTransport(config.clients),
-    handoff: { ...config.handoff, transport: createHandoffTransport(config.handoff) },
+    handoff: {
+      ...config.handoff,
+      types: config.handoff.types ?? pushedByDefault,
+      transport: createHandoffTransport(config.handoff),
+    },
     keysChanged: () => {},
   };
   const checkMs = config.jobs.scheduleCheckMs;
@@ -191,6 +197,7 @@ export function compose(input: ComposeInput) {
       });
       await timetable.reconcile();
       timetable.start();
+      watches.push(showSchedules(timetable, jobs.filter(isScheduled)));
       for (const queue of queues)
         consumers.push(
           startConsumer({

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jobDuration, jobRuns, jobWait } from '#jobs/metrics.ts';
+import type { WorkerPorts } from '#jobs/processors/ports.ts';
 import type { Processor } from '#jobs/processors/run.ts';
 import { withJobSpan } from '#observability/job-span.ts';
-import { jobDuration, jobRuns, jobWait } from '#observability/metrics/queue.ts';
 import type { Clock, Fence, JobRun, Log, Sql } from '../domain/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { errorCodeOf } from '../platform/define/error-code.ts';
@@ -11,7 +12,6 @@ import type { Delivery, Verdict } from '../platform/queue/consumer.ts';
 import { takeFence } from '../platform/queue/fences.ts';
 import { jobDataSchema, slotOf } from '../platform/queue/job-data.ts';
 import type { Timetable } from '../platform/queue/timetable.ts';
-import type { WorkerPorts } from './ports.ts';
 
 const OUTCOMES = ['completed', 'retried', 'dead', 'superseded', 'interrupted', 'early'] as const;
 type Outcome = (typeof OUTCOMES)[number];

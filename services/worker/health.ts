@@ -1,4 +1,4 @@
-import { type QueueName, queueJobs, queueOldestAge, workerHealthy } from '#observability/metrics/queue.ts';
+import { queueJobs, queueOldestAge, workerHealthy } from '#jobs/metrics.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Job } from '../platform/define/job.ts';
 import { isScheduled } from '../platform/define/job.ts';
@@ -32,7 +32,7 @@ export type HealthDeps = {
 export function createHealth(deps: HealthDeps) {
   const { clock, sampleMs, stallSeconds } = deps;
   const queues = [...new Set(deps.jobs.map((job) => job.queue))];
-  const states = new Map<QueueName, { readonly state: QueueState; readonly atMs: number }>();
+  const states = new Map<string, { readonly state: QueueState; readonly atMs: number }>();
   const startedAt = clock.monotonic();
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -49,7 +49,7 @@ export function createHealth(deps: HealthDeps) {
     );
   };
 
-  const reasonsOf = (name: QueueName): string[] => {
+  const reasonsOf = (name: string): string[] => {
     const known = states.get(name);
     const silentMs = clock.monotonic() - (known?.atMs ?? startedAt);
     if (silentMs > stallSeconds * 1_000) return [`${name}: Redis is unreachable`];

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Processor, run } from '#jobs/processors/run.ts';
-import { queueNames } from '#observability/metrics/queue.ts';
+import { queueNames } from '#jobs/schedules.ts';
 import type { JobRun, Log, Tx } from '#services/domain/ports.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { defineJob, type Job } from '#services/platform/define/job.ts';

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { queueNames } from '#jobs/schedules.ts';
 import { queueChangeRefused } from '#services/domain/operations/errors.ts';
 import { recordQueueChange } from '#services/domain/operations/manage-queues.ts';
 import {
@@ -33,7 +34,7 @@ export function queuesRoutes(
   // Loaded on first use, because most copies never serve it.
   const board = (): Promise<Board> => {
     loading ??= import('#services/platform/queue/board.ts').then(({ createQueueBoard }) =>
-      createQueueBoard(deps.producer, `${base}/`),
+      createQueueBoard(deps.producer, `${base}/`, queueNames),
     );
     return loading;
   };

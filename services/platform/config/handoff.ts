@@ -5,8 +5,6 @@ import { flag } from './shapes.ts';
 const ENDPOINTS_MAX = 8;
 const ENDPOINT = /^([a-z][a-z0-9-]{0,31})=(https?:\/\/[\x21-\x7e]{1,2048})$/;
 const TYPE = /^[a-z_]+(\.[a-z_]+)+$/;
-const DEFAULT_TYPES =
-  'user.created user.login user.login_locked user.stepped_up session.created session.renewed session.ended token.refreshed token.refresh_reused incident.raised incident.changed signoff.requested signoff.decided signoff.started signoff.finished agent.registered agent.killed';
 
 const itemsOf = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))];
 
@@ -34,8 +32,9 @@ const endpoints = z
 const types = z
   .string()
   .max(4_096)
-  .default(DEFAULT_TYPES)
+  .optional()
   .transform((text, context) => {
+    if (text === undefined) return undefined;
     const items = itemsOf(text);
     // An event that reports a failed hand-off must not be handed off: it would cause the next one.
     const bad = items.find((item) => !TYPE.test(item) || item.startsWith('handoff.'));

@@ -1,12 +1,11 @@
 import type { z } from 'zod';
-import type { JobName, QueueName } from '#observability/metrics/queue.ts';
 
 /** A job: its name, queue, payload and retries. */
 export type Job<Payload extends z.ZodType = z.ZodType> = {
   /** Verb-noun, the name of the use-case it runs. */
-  readonly name: JobName;
+  readonly name: string;
   /** Jobs of one queue run one at a time, across all workers. */
-  readonly queue: QueueName;
+  readonly queue: string;
   /** Ids only, readable by the previous release, without secrets and personal data. `{}` for a scheduled job. */
   readonly payload: Payload;
   /** Attempts before it becomes a dead letter. */

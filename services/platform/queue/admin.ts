@@ -1,11 +1,8 @@
 import type { Queue } from 'bullmq';
-import { type QueueName, queueNames } from '#observability/metrics/queue.ts';
 import { queueUnavailable } from '../errors.ts';
 import type { JobData } from './job-data.ts';
 import type { Producer } from './producer.ts';
 import { lookAtQueue } from './queue-state.ts';
-
-export const isQueueName = (text: string): text is QueueName => (queueNames as readonly string[]).includes(text);
 
 /** Converts any error of Redis to `queueUnavailable`. */
 export const reach = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -17,13 +14,12 @@ export const reach = async <T>(work: () => Promise<T>): Promise<T> => {
 };
 
 /** The queue port of `services/domain/operations/manage-queues.ts`. */
-export function createQueueAdmin(producer: Producer) {
+export function createQueueAdmin(producer: Producer, queueNames: readonly string[]) {
   const named = (queue: string): Queue<JobData> => {
-    if (!isQueueName(queue)) throw new Error(`no queue ${queue}`);
+    if (!queueNames.includes(queue)) throw new Error(`no queue ${queue}`);
     return producer.queue(queue);
   };
-  const all = (queue?: string): readonly QueueName[] =>
-    queue === undefined ? queueNames : [named(queue).name as QueueName];
+  const all = (queue?: string): readonly string[] => (queue === undefined ? queueNames : [named(queue).name]);
   return {
     queues: () =>
       reach(() =>

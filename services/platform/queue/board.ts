@@ -10,7 +10,6 @@ import type {
   IServerAdapter,
   UIConfig,
 } from '@bull-board/api/typings/app';
-import { queueNames } from '#observability/metrics/queue.ts';
 import { escapeHtml } from '../html/html.ts';
 import { reach } from './admin.ts';
 import type { Producer } from './producer.ts';
@@ -107,7 +106,11 @@ class Collected implements IServerAdapter {
 }
 
 /** Bull Board as values: its page, its files and its own small API, served below `basePath` by a route that has authenticated the caller. */
-export async function createQueueBoard(producer: Producer, basePath: string): Promise<Board> {
+export async function createQueueBoard(
+  producer: Producer,
+  basePath: string,
+  queueNames: readonly string[],
+): Promise<Board> {
   const collected = new Collected();
   createBullBoard({
     queues: queueNames.map((name) => new BullMQAdapter(producer.queue(name))),
@@ -134,7 +137,7 @@ export async function createQueueBoard(producer: Producer, basePath: string): Pr
       const route = request.method === 'GET' ? undefined : find(request);
       if (route === undefined) return undefined;
       const { queueName = '', jobId } = paramsOf(route, request.path);
-      if (!queueNames.some((name) => name === queueName)) return undefined;
+      if (!queueNames.includes(queueName)) return undefined;
       const action = route.route.split('/').findLast((part) => /^[a-z]+$/.test(part)) as string;
       return { action, queue: queueName, jobId };
     },

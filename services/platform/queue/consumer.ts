@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq';
-import type { QueueName } from '#observability/metrics/queue.ts';
 import { connectConsumer, QUEUE_PREFIX } from './connection.ts';
 import type { JobData } from './job-data.ts';
 
@@ -28,7 +27,7 @@ export type Verdict =
   | { readonly kind: 'dead'; readonly code: string };
 
 export type ConsumerOptions = {
-  readonly queue: QueueName;
+  readonly queue: string;
   readonly redisUrl: string;
   /** How long a lock on a job lasts without renewal. After that another worker takes the job. */
   readonly lockMs: number;
@@ -40,7 +39,7 @@ export type ConsumerOptions = {
 };
 
 export type Consumer = {
-  readonly queue: QueueName;
+  readonly queue: string;
   readonly isRunning: () => boolean;
   /** Stops taking jobs; resolves when the running ones have ended. */
   close(): Promise<void>;

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { type JobsOptions, Queue } from 'bullmq';
 import { currentTraceparent } from '#observability/http-span.ts';
-import { jobsEnqueued, type QueueName } from '#observability/metrics/queue.ts';
 import type { Enqueue, Job } from '../define/job.ts';
 import { queueUnavailable } from '../errors.ts';
 import { connectProducer, QUEUE_PREFIX } from './connection.ts';
@@ -14,7 +13,7 @@ const KEEP_DEAD = { age: 30 * 86_400, count: 10_000 };
 export type Producer = {
   readonly enqueue: Enqueue;
   /** The queue of this name, for reading; its commands also fail fast. */
-  readonly queue: (name: QueueName) => Queue<JobData>;
+  readonly queue: (name: string) => Queue<JobData>;
   readonly isReady: () => boolean;
   /** Resolves once Redis answers. @throws queueUnavailable after the timeout */
   ready(withinMs: number): Promise<void>;
@@ -31,10 +30,14 @@ const optionsOf = (job: Job): JobsOptions => ({
 });
 
 /** Connects in the background; while Redis is unreachable, adding fails within half a second and buffers nothing. */
-export function createProducer(redisUrl: string, onError: (err: Error) => void): Producer {
+export function createProducer(
+  redisUrl: string,
+  onError: (err: Error) => void,
+  onEnqueue: (job: Job, outcome: 'added' | 'unreachable') => void = () => {},
+): Producer {
   const connection = connectProducer(redisUrl, onError);
-  const queues = new Map<QueueName, Queue<JobData>>();
-  const queue = (name: QueueName): Queue<JobData> => {
+  const queues = new Map<string, Queue<JobData>>();
+  const queue = (name: string): Queue<JobData> => {
     let known = queues.get(name);
     if (known === undefined) {
       // Without skipWaitingForReady, adding would wait for a Redis that has never answered.
@@ -59,10 +62,10 @@ export function createProducer(redisUrl: string, onError: (err: Error) => void):
         ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
         ...(options.dedupe === undefined ? {} : { deduplication: { id: options.dedupe, keepLastIfActive: true } }),
       });
-      jobsEnqueued.add(1, { queue: job.queue, outcome: 'added' });
+      onEnqueue(job, 'added');
       return { jobId: added.id as string };
     } catch (cause) {
-      jobsEnqueued.add(1, { queue: job.queue, outcome: 'unreachable' });
+      onEnqueue(job, 'unreachable');
       throw queueUnavailable({ retryAfterSeconds: 1, cause });
     }
   };

@@ -1,4 +1,3 @@
-import { type QueueName, scheduleLastSuccess, scheduleNextRun, scheduleStale } from '#observability/metrics/queue.ts';
 import type { Log, Ports } from '#services/domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { jobIdOf, slotIdOf, slotOf } from './job-data.ts';
@@ -25,7 +24,7 @@ export type TimetableOptions = {
   readonly producer: Producer;
   readonly jobs: readonly ScheduledJob[];
   /** Every queue that this worker consumes, with or without schedules. */
-  readonly queues: readonly QueueName[];
+  readonly queues: readonly string[];
   readonly checkMs: number;
   readonly log: Log;
 };
@@ -88,7 +87,7 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
   const forget = async (row: ScheduleRow): Promise<void> => {
     const afterMs = checkMs * FORGET_AFTER_CHECKS;
     if (row.sinceDeclaredMs < afterMs) return;
-    const placed = await producer.queue(row.queue as QueueName).getJob(jobIdOf(row.job, slotIdOf(row.nextRunAtMs)));
+    const placed = await producer.queue(row.queue).getJob(jobIdOf(row.job, slotIdOf(row.nextRunAtMs)));
     if (placed && ['delayed', 'waiting'].includes(await placed.getState())) await placed.remove();
     if (await forgetSchedule(ports.sql, row.job, afterMs)) log.info({ job: row.job }, 'job is no longer scheduled');
   };
@@ -98,7 +97,6 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     const read = await ports.transact((tx) => declareSchedules(tx, jobs));
     known = read;
     readAtMs = askedAtMs;
-    show(read, byName);
     // Redis loses the concurrency limit together with the jobs, so it is set at every check.
     for (const name of queues) await producer.queue(name).setGlobalConcurrency(1);
     for (const row of read) {
@@ -134,11 +132,6 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     rows,
     silentMs,
     start: () => {
-      for (const job of jobs)
-        scheduleStale.at({ job: job.name }).observe(() => {
-          const row = isClosed ? undefined : rows()?.find((each) => each.job === job.name);
-          return row && (isStale(row, job) ? 1 : 0);
-        });
       const next = (): void => {
         running = reconcile();
         void running.then(() => {
@@ -153,15 +146,6 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
       await running;
     },
   };
-}
-
-function show(rows: readonly ScheduleRow[], jobs: ReadonlyMap<string, ScheduledJob>): void {
-  for (const row of rows) {
-    const job = jobs.get(row.job);
-    if (job === undefined) continue;
-    scheduleNextRun.set(row.nextRunAtMs / 1_000, { job: job.name });
-    if (row.lastSucceededAtMs !== null) scheduleLastSuccess.set(row.lastSucceededAtMs / 1_000, { job: job.name });
-  }
 }
 
 /** Whether the last success is older than the contract allows. */

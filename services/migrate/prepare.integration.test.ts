@@ -6,7 +6,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
 import { newPerson, send, startIdentityHarness } from '#testing/harness/identity.ts';
 import { testRedisUrl } from '#testing/harness/stores.ts';
-import { ensureAuthSecret, randomSecret } from './data-dir.ts';
+import { ensureAuthSecret, randomSecret } from '../platform/local/data-dir.ts';
 import { prepare } from './prepare.ts';
 
 let admin: pg.Client;

@@ -6,16 +6,16 @@ import { seedDemo } from '#services/domain/identity/seed/seed-demo.ts';
 import { createKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { claimUnusedDatabase } from '#services/domain/tokens/revocations/claim-unused-database.ts';
-import { type Config, loadConfig } from '../config/load.ts';
-import { systemClock, systemRandom } from '../crypto/system.ts';
-import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
-import { vaultsOf } from '../crypto/vaults.ts';
-import { createHasher } from '../hasher/hasher.ts';
-import { claimMarkPlace } from '../marks/mark-place.ts';
-import { createMarks } from '../marks/mark-stores.ts';
-import { migrate } from '../postgres/migrate.ts';
-import { createPool, createSql, createTransact } from '../postgres/pool.ts';
-import { ensureAuthSecret, writeSecretFile } from './data-dir.ts';
+import { type Config, loadConfig } from '../platform/config/load.ts';
+import { systemClock, systemRandom } from '../platform/crypto/system.ts';
+import { withUnwrappedKeys } from '../platform/crypto/unwrap-keys.ts';
+import { vaultsOf } from '../platform/crypto/vaults.ts';
+import { createHasher } from '../platform/hasher/hasher.ts';
+import { ensureAuthSecret, writeSecretFile } from '../platform/local/data-dir.ts';
+import { claimMarkPlace } from '../platform/marks/mark-place.ts';
+import { createMarks } from '../platform/marks/mark-stores.ts';
+import { migrate } from '../platform/postgres/migrate.ts';
+import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 
 export type PrepareOptions = {
   databaseUrl: string;
