@@ -66,7 +66,7 @@ export async function usePrivacyRoutes(
     return answer.body;
   }
   async function untilDone(path: string, state: string): Promise<void> {
-    await eventually(`${path} to be done`, async () => (await call('GET', path))[state] === 'done');
+    await eventually(`${path} to be done`, async () => (await call('GET', path))[state] === 'done', 180_000);
   }
 
   async function succeedEverywhere(): Promise<void> {
