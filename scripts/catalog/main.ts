@@ -22,6 +22,7 @@ import {
   jobsPage,
   metricsPage,
   moduleGraphPage,
+  openApiText,
 } from './pages.ts';
 import {
   verifierConstantsGo,
@@ -81,7 +82,7 @@ async function pages(): Promise<Record<string, string>> {
     'sdks/go/contract.go': verifierConstantsGo(),
     'sdks/python/src/sallyport_verifier/_contract.py': verifierConstantsPy(),
     'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),
-    'docs/reference/openapi.json': `${JSON.stringify(openApi, null, 2)}\n`,
+    'docs/reference/openapi.json': openApiText(openApi),
   };
 }
 

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { configurationPage, envExample } from './pages.ts';
+import { configurationPage, envExample, openApiText } from './pages.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -10,4 +10,13 @@ test('no generated page shows an object instead of a value', () => {
   expect(files.length).toBeGreaterThan(5);
   const pages = [configurationPage(), envExample(), ...files.map((file) => readFileSync(resolve(ROOT, file), 'utf8'))];
   for (const page of pages) expect(page).not.toContain('[object');
+});
+
+test('a reference of openapi.json takes one line, and the text is the document', () => {
+  const document = { schema: { $ref: '#/components/schemas/A' }, security: [{ bearer: [] }, {}], object: { a: 'x' } };
+  const text = openApiText(document);
+  expect(JSON.parse(text)).toEqual(document);
+  expect(text).toContain('  "schema": { "$ref": "#/components/schemas/A" },\n');
+  expect(text).toContain('    { "bearer": [] },\n');
+  expect(text).toContain('{\n    "a": "x"\n  }');
 });

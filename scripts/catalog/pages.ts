@@ -167,3 +167,7 @@ export const moduleGraphPage = (edges: readonly (readonly [string, string])[]): 
     'An arrow points from a module to a module that it uses; only domain modules are shown.',
     `\`\`\`mermaid\ngraph LR\n${edges.map(([a, b]) => `  ${a} --> ${b}`).join('\n')}\n\`\`\``,
   );
+
+/** `openapi.json`. A reference and a security scheme each take one line. */
+export const openApiText = (document: object): string =>
+  `${JSON.stringify(document, null, 2).replaceAll(/\{\n\s+("(?:\$ref": "[^"\n]+"|\w+": \[\]))\n\s+\}/g, '{ $1 }')}\n`;

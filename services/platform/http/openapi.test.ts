@@ -232,6 +232,37 @@ describe('shapes', () => {
     expect(() => schemasOf(twice as unknown as Endpoint)).toThrow('MakeThingResponse names two different schemas');
   });
 
+  test('several endpoints refer to a response with more errors, and to a parameter, that they share; one endpoint has it inline', () => {
+    const longer = { ...make, errors: [permissionMissing], auth: read.auth, params: read.params };
+    const two = ['/v1/a/{id}', '/v1/b/{id}'].map((path, at) => ({ ...longer, path, operation: `longer${at}` }));
+    const alone = openApiOf([two[0]] as unknown as Endpoint[], '1') as typeof document;
+    const shared = openApiOf(two as unknown as Endpoint[], '1') as typeof document;
+    const responseOf = (of: typeof document) => of.paths['/v1/a/{id}']?.post?.responses[400];
+    const name = 'RequestInvalidOrBodyMalformedOrRequestUnreadable';
+    expect(JSON.stringify(responseOf(shared))).toContain(`#/components/responses/${name}`);
+    const refused = 'PermissionMissingOrApiKeyNotAcceptedOrOriginRefused';
+    expect(Object.keys(shared.components.responses).join()).toContain(refused.slice(0, 17));
+    const all = (of: typeof document) => resolved(of, of.paths['/v1/a/{id}']);
+    expect(all(shared)).toEqual(all(alone));
+    expect(shared.paths['/v1/a/{id}']?.post?.parameters?.[0]).toEqual({ $ref: '#/components/parameters/path_id' });
+    expect(alone.paths['/v1/a/{id}']?.post?.parameters?.[0]).toMatchObject({ name: 'id', in: 'path' });
+    const many = (of: typeof document) => of.paths['/v1/a/{id}']?.post?.responses[503];
+    expect(many(alone)).toHaveProperty('description');
+    expect(many(shared)).toEqual({ $ref: expect.stringMatching(/^#\/components\/responses\/(\w+Or){3}/) });
+  });
+
+  test('a parameter that has the name of another one is written where it is', () => {
+    const ids = [z.string().max(1), z.string().max(2)].map((id) => z.strictObject({ id }));
+    const each = ids.flatMap((params, at) =>
+      ['x', 'y'].map((part) => ({ ...read, params, path: `/v1/${part}${at}/{id}`, operation: `read${part}${at}` })),
+    );
+    const shared = openApiOf(each as unknown as Endpoint[], '1') as typeof document;
+    const first = (path: string) => shared.paths[path]?.get?.parameters?.[0];
+    expect(first('/v1/x0/{id}')).toEqual(first('/v1/y0/{id}'));
+    expect(first('/v1/x0/{id}')).toHaveProperty('$ref');
+    expect(first('/v1/y1/{id}')).toMatchObject({ schema: { maxLength: 2 } });
+  });
+
   test('a response of one to three errors is written once; pages and OAuth have their own form of it', () => {
     const names = Object.keys(document.components.responses);
     expect(names).toEqual(expect.arrayContaining(['InternalError', 'InternalErrorPage', 'OAuthUnauthenticated']));

@@ -152,10 +152,10 @@ type Response = { readonly description: string; readonly content?: Readonly<Reco
 const PROBLEM = { schema: { $ref: '#/components/schemas/Problem' } };
 const OAUTH_PROBLEM = { schema: { $ref: '#/components/schemas/OAuthProblem' } };
 
-/** Responses with more errors than this are seldom the same at two endpoints, and have no name. */
-const NAMED_ERRORS_MAX = 3;
 /** `name` says which errors: responses of one name are the same at every endpoint. */
-type ErrorResponse = Response & { readonly name?: string };
+type ErrorResponse = Response & { readonly name: string; readonly isShort: boolean };
+/** A response with more errors than this is a component only if several endpoints have it. */
+const NAMED_ERRORS_MAX = 3;
 
 const HTML = 'text/html; charset=utf-8';
 
@@ -174,9 +174,8 @@ function errorResponses(endpoint: Endpoint): Record<string, ErrorResponse> {
     const isForPages = isPage(endpoint) && definitions.some((definition) => !isUnreadable.has(definition));
     const codes = definitions.map(({ code }) => pascal(code)).join('Or');
     responses[status] = {
-      ...(definitions.length <= NAMED_ERRORS_MAX
-        ? { name: `${isForOAuth ? 'OAuth' : ''}${codes}${isForPages ? 'Page' : ''}` }
-        : {}),
+      name: `${isForOAuth ? 'OAuth' : ''}${codes}${isForPages ? 'Page' : ''}`,
+      isShort: definitions.length <= NAMED_ERRORS_MAX,
       description: definitions.map(({ code, title }) => `\`${code}\`: ${title}.`).join(' '),
       content: {
         ...(definitions.every(isOAuth) ? {} : { 'application/problem+json': PROBLEM }),
@@ -186,6 +185,20 @@ function errorResponses(endpoint: Endpoint): Record<string, ErrorResponse> {
     };
   }
   return responses;
+}
+
+/** What several endpoints have is a component: these are the names of their responses and their parameters as JSON. */
+type Repeated = { readonly responses: ReadonlySet<string>; readonly parameters: ReadonlySet<string> };
+
+function repeatedAmong(endpoints: readonly Endpoint[]): Repeated {
+  const twice = (all: readonly string[]): ReadonlySet<string> => {
+    const seen = new Set<string>();
+    return new Set(all.filter((each) => seen.size === seen.add(each).size));
+  };
+  return {
+    responses: twice(endpoints.flatMap((endpoint) => Object.values(errorResponses(endpoint)).map(({ name }) => name))),
+    parameters: twice(endpoints.flatMap((endpoint) => ownParametersOf(endpoint).map((each) => JSON.stringify(each)))),
+  };
 }
 
 function declaredResponses(endpoint: Endpoint, components: Components): Record<string, Response> {
@@ -204,11 +217,15 @@ function declaredResponses(endpoint: Endpoint, components: Components): Record<s
 }
 
 /** Declared responses and errors; a status that has both has the content types of both. */
-function responsesOf(endpoint: Endpoint, components: Components): Record<string, object> {
+function responsesOf(endpoint: Endpoint, components: Components, repeated: Repeated): Record<string, object> {
   const declared = declaredResponses(endpoint, components);
-  const errors = Object.entries(errorResponses(endpoint)).map(([status, { name, ...error }]): [string, object] => {
+  const errors = Object.entries(errorResponses(endpoint)).map(([status, response]): [string, object] => {
+    const { name, isShort, ...error } = response;
     const other = declared[status];
-    if (other === undefined) return [status, name === undefined ? error : components.part('responses', name, error)];
+    if (other === undefined) {
+      const isNamed = isShort || repeated.responses.has(name);
+      return [status, isNamed ? components.part('responses', name, error) : error];
+    }
     const description = `${other.description} ${error.description}`;
     return [status, { description, content: { ...error.content, ...other.content } }];
   });
@@ -251,8 +268,10 @@ const headersOf = (endpoint: Endpoint): { readonly name: string }[] => [
   ...(isEventStream(endpoint) ? [LAST_EVENT_ID] : []),
 ];
 
-function parametersOf(endpoint: Endpoint, components: Components): unknown[] {
-  const list = (place: 'path' | 'query', schema: JsonSchema): unknown[] => {
+type Parameter = { readonly name: string; readonly in: string };
+
+function ownParametersOf(endpoint: Endpoint): Parameter[] {
+  const list = (place: 'path' | 'query', schema: JsonSchema): Parameter[] => {
     const required = new Set((schema.required as string[] | undefined) ?? []);
     return Object.entries((schema.properties ?? {}) as Record<string, JsonSchema>).map(([name, shape]) => ({
       name,
@@ -264,8 +283,19 @@ function parametersOf(endpoint: Endpoint, components: Components): unknown[] {
   return [
     ...(endpoint.params ? list('path', jsonSchemaOf(endpoint.params)) : []),
     ...(endpoint.query ? list('query', jsonSchemaOf(endpoint.query)) : []),
-    ...headersOf(endpoint).map((each) => components.part('parameters', each.name, each)),
   ];
+}
+
+/** A component named after its place, `query_limit`; another one of the same name and place is written where it is. */
+function parametersOf(endpoint: Endpoint, components: Components, repeated: Repeated): unknown[] {
+  const own = ownParametersOf(endpoint).map((each) => {
+    const text = JSON.stringify(each);
+    const name = `${each.in}_${each.name}`;
+    const held = components.parts.parameters[name];
+    const isNamed = repeated.parameters.has(text) && (held === undefined || JSON.stringify(held) === text);
+    return isNamed ? components.part('parameters', name, each) : each;
+  });
+  return [...own, ...headersOf(endpoint).map((each) => components.part('parameters', each.name, each))];
 }
 
 function securityOf(endpoint: Endpoint): unknown[] {
@@ -278,9 +308,9 @@ function securityOf(endpoint: Endpoint): unknown[] {
   return endpoint.auth.optional ? [{}, ...ways] : ways;
 }
 
-function operationOf(endpoint: Endpoint, components: Components): Record<string, unknown> {
+function operationOf(endpoint: Endpoint, components: Components, repeated: Repeated): Record<string, unknown> {
   const permission = endpoint.auth !== 'public' && endpoint.auth.permission;
-  const parameters = parametersOf(endpoint, components);
+  const parameters = parametersOf(endpoint, components, repeated);
   const contentType = endpoint.bodyType === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';
   return {
     operationId: endpoint.operation,
@@ -301,7 +331,7 @@ function operationOf(endpoint: Endpoint, components: Components): Record<string,
           },
         }
       : {}),
-    responses: responsesOf(endpoint, components),
+    responses: responsesOf(endpoint, components, repeated),
   };
 }
 
@@ -331,6 +361,7 @@ export function openApiOf(
   const components = createComponents();
   components.part('schemas', 'Problem', problem);
   components.part('schemas', 'OAuthProblem', oauthProblem);
+  const repeated = repeatedAmong(endpoints);
   for (const endpoint of [...endpoints].sort((a, b) =>
     `${a.path} ${a.method}`.localeCompare(`${b.path} ${b.method}`),
   )) {
@@ -338,7 +369,7 @@ export function openApiOf(
     operations.add(endpoint.operation);
     paths[endpoint.path] = {
       ...paths[endpoint.path],
-      [endpoint.method.toLowerCase()]: operationOf(endpoint, components),
+      [endpoint.method.toLowerCase()]: operationOf(endpoint, components, repeated),
     };
   }
   const document = {
