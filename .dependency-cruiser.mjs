@@ -140,9 +140,16 @@ export default {
       { path: '^services/domain/.+/([a-z-]*contract|audit-events)\\.ts$' },
       {
         path: '^(services|jobs|observability|cli)/',
-        pathNot: '^services/platform/(define/|errors\\.ts)|^services/domain/.+/[a-z-]*(errors|contract|shapes)\\.ts$',
+        pathNot:
+          '^services/platform/(define/|errors\\.ts)|^services/domain/.+/[a-z-]*(errors|contract|shapes)\\.ts$|^services/domain/(?!authority/)[a-z-]+/permissions\\.ts$',
       },
       'Documentation, SDKs and tests read them without loading the product.',
+    ),
+    rule(
+      'permissions are leaves',
+      { path: '^services/domain/(?!authority/)[a-z-]+/permissions\\.ts$' },
+      { path: '^(services|jobs|observability|cli|prisma)/', pathNot: '^services/platform/define/' },
+      'A contract names the permission that it requires, and loads nothing with it.',
     ),
     rule(
       'observability imports nothing of ours',

@@ -1,3 +1,4 @@
+import { phiRead } from '../services/domain/privacy/permissions.ts';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRole } from '../services/domain/access/manage-roles.ts';
@@ -115,7 +116,7 @@ export async function seedClinic(output: Output, options: GlobalOptions): Promis
 }
 
 async function seedStaff(ports: ClinicPorts, password: string): Promise<Member[]> {
-  const billing = { name: 'billing', description: 'Writes invoices', permissions: ['phi:read'], reason: 'demo clinic' };
+  const billing = { name: 'billing', description: 'Writes invoices', permissions: [phiRead.name], reason: 'demo clinic' };
   try {
     await createRole({ ...ports, ...noNotices }, billing, system);
   } catch (err) {

@@ -1,17 +1,21 @@
+import { revocationsRead, tokensIntrospect, tokensRead, tokensRevoke } from '#services/domain/tokens/permissions.ts';
+import { tokensIssue } from '#services/domain/access/permissions.ts';
+import { keysManage, keysRead } from '#services/domain/keys/permissions.ts';
+import { auditRead } from '#services/domain/audit/permissions.ts';
 import { createHmac } from 'node:crypto';
 import type { SeedClient, SeedUser } from '#services/domain/identity/seed/seed-demo.ts';
 
 export type DemoScenario = { readonly user: SeedUser; readonly admin: SeedUser; readonly client: SeedClient };
 
 const PERMISSIONS = [
-  'tokens:issue',
-  'tokens:read',
-  'tokens:revoke',
-  'tokens:introspect',
-  'revocations:read',
-  'keys:read',
-  'keys:manage',
-  'audit:read',
+  tokensIssue.name,
+  tokensRead.name,
+  tokensRevoke.name,
+  tokensIntrospect.name,
+  revocationsRead.name,
+  keysRead.name,
+  keysManage.name,
+  auditRead.name,
 ];
 const ALL_ROLES = ['admin', 'agent', 'auditor', 'compliance', 'operator'];
 const DEMO_SCOPES = ['tasks:read', 'tasks:write'];

@@ -8,6 +8,7 @@ import { controls } from '#services/domain/compliance/controls/all.ts';
 import { taskTools } from '#services/mcp/task-shapes.ts';
 import { plainTools } from '#services/mcp/task-tools.ts';
 import { tools } from '#services/mcp/tools.ts';
+import { modules } from '#services/domain/modules.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
@@ -24,6 +25,7 @@ import {
   moduleGraphPage,
   openApiText,
 } from './pages.ts';
+import { permissionsPage } from './permissions-page.ts';
 import {
   verifierConstantsGo,
   verifierConstantsPy,
@@ -77,6 +79,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/errors.md': errorsPage(errors),
     'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),
+    'docs/reference/permissions.md': permissionsPage(modules, endpoints),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
     'sdks/go/contract.go': verifierConstantsGo(),

@@ -40,6 +40,7 @@ const planted: Record<string, string> = {
   'services/api/uses-embedding.ts': from('../embedding/face.ts'),
   'services/domain/keys/contract.ts': from('./key-ring.ts'),
   'observability/uses-domain.ts': typeFrom('../services/domain/keys/key-ring.ts'),
+  'services/domain/keys/permissions.ts': from('./key-ring.ts'),
   'jobs/processors/all.ts': target,
   'jobs/processors/uses-worker.ts': typeFrom('../../services/worker/uses-bullmq.ts'),
   'services/platform/queue/uses-jobs.ts': from('../../../jobs/processors/all.ts'),

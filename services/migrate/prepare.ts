@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { type DemoScenario, demoScenario } from '#prisma/seed/demo.ts';
 import { ensureNeededKeys } from '#services/domain/access/ensure-needed-keys.ts';
+import { reconcilePermissions } from '#services/domain/access/reconcile-permissions.ts';
+import { modules } from '#services/domain/modules.ts';
 import { makeOutboxPartitions } from '#services/domain/audit/maintain-audit-outbox.ts';
 import { seedDemo } from '#services/domain/identity/seed/seed-demo.ts';
 import { createKeyRing } from '#services/domain/keys/key-ring.ts';
@@ -72,6 +74,12 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
       vault,
     };
     await makeOutboxPartitions(ports);
+    const declared = await reconcilePermissions(
+      ports,
+      modules.flatMap((module) => module.permissions),
+      CALLER,
+    );
+    const taken = declared.filter(({ change }) => change === 'taken').map(({ name }) => name);
     if (config.server.profile === 'production') await claimMarkPlace(ports, config.marks, options.dataDir);
     // Runs before the first key is created: a database that never issued a token cannot be rewound, whatever the marks say.
     await claimUnusedDatabase({ ...ports, marks: createMarks(config.marks, options.dataDir) });
@@ -82,7 +90,11 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
     );
     const credentialsFile =
       config.server.profile === 'development' ? await prepareDemo(ports, config, authSecret, options) : null;
-    return { migrations, keysCreated: created, warnings, credentialsFile };
+    const clashes = taken.map(
+      (name) =>
+        `an application declared the permission ${name}, which is now one of the installation: declare it under another name`,
+    );
+    return { migrations, keysCreated: created, warnings: [...clashes, ...warnings], credentialsFile };
   } finally {
     await pool.end();
   }

@@ -1,3 +1,4 @@
+import { signoffsApprove, signoffsRead } from '#services/domain/signoff/permissions.ts';
 import type { FastifyRequest } from 'fastify';
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import { type UserCaller, userOf } from '#services/domain/authority/callers.ts';
@@ -64,13 +65,13 @@ export function signOffPagesRoutes(routes: RouteContext, ports: SignOffPagesPort
     });
 
   bind(routes, showSignOffsEndpoint, (_input, caller, request) =>
-    forPerson(request, caller, 'signoffs:read', async () => {
+    forPerson(request, caller, signoffsRead.name, async () => {
       const { items } = await listSignOffs(ports, { state: 'pending', limit: LISTED });
       return showPage(200, signOffsPage(items, await readSignOffNames(ports, items)));
     }),
   );
   bind(routes, showSignOffEndpoint, ({ params }, caller, request) =>
-    forPerson(request, caller, 'signoffs:read', async (person) => {
+    forPerson(request, caller, signoffsRead.name, async (person) => {
       const signOff = await readSignOff(ports, params.signoff_id, person);
       const { token, setCookie } = tieForm(ports, request, aboutOf(signOff.signoff_id, signOff.arguments_sha256));
       const page = signOffPage({
@@ -85,7 +86,7 @@ export function signOffPagesRoutes(routes: RouteContext, ports: SignOffPagesPort
     }),
   );
   bind(routes, sendSignOffEndpoint, ({ params: { signoff_id: signOffId }, body }, caller, request) =>
-    forPerson(request, caller, 'signoffs:approve', async (person) => {
+    forPerson(request, caller, signoffsApprove.name, async (person) => {
       const { role, decision, arguments_sha256: argumentsSha256 } = body;
       if (!isOwnForm(ports, request, body.form_token, aboutOf(signOffId, argumentsSha256))) return expiredForm();
       const comment = body.comment === '' ? undefined : body.comment;

@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
+import type { Permission } from '#services/platform/define/permissions.ts';
 import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { CLIENT_KEYS_MAX } from './client-auth-shapes.ts';
 
 /** Shapes shared by the contracts of the admin API. */
 
 const accepts = ['bearer', 'client', 'session'] as const;
-export const reads = (permission: string) => ({ accepts, for: 'anyone', permission, subject: 'any' }) as const;
+export const reads = ({ name }: Permission) => ({ accepts, for: 'anyone', permission: name, subject: 'any' }) as const;
 /** For dangerous operations: a user must have authenticated recently (step-up). */
-export const manages = (permission: string) => ({ ...reads(permission), stepUp: true }) as const;
+export const manages = (permission: Permission) => ({ ...reads(permission), stepUp: true }) as const;
 export const REFUSALS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 
 /** No control characters and no lone surrogates: PostgreSQL stores neither NUL nor lone surrogates. */

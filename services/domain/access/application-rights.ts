@@ -1,3 +1,4 @@
+import { applicationsManage } from './permissions.ts';
 import type { ScopeWords } from './scope-words.ts';
 
 /**
@@ -27,7 +28,7 @@ type HasRights = {
 };
 
 /** A caller needs this to hand on permissions of applications, which are no permissions of the caller's own. */
-const APPLICATIONS_MANAGE = 'applications:manage';
+const APPLICATIONS_MANAGE = applicationsManage.name;
 
 /** The dot is in no name of the installation's own roles. */
 export const isApplicationRole = (role: string): boolean => role.includes('.');

@@ -1,3 +1,4 @@
+import { applicationsManage, applicationsRead } from './permissions.ts';
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
@@ -14,7 +15,7 @@ export const listApplicationsEndpoint = defineEndpoint({
   operation: 'listApplications',
   summary: 'List applications with their permissions and roles',
   tag: TAG,
-  auth: reads('applications:read'),
+  auth: reads(applicationsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ applications: z.array(applicationShape), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
@@ -26,7 +27,7 @@ export const declareApplicationEndpoint = defineEndpoint({
   operation: 'declareApplication',
   summary: 'Create an application or change it to what is declared; a removed permission revokes tokens that carry it',
   tag: TAG,
-  auth: manages('applications:manage'),
+  auth: manages(applicationsManage),
   /** With `dry_run` the response says what would change. */
   body: declarationShape.extend({ dry_run: z.boolean().optional(), reason }),
   responses: { 200: z.object({ application: applicationShape, changes: applicationChanges, dry_run: z.boolean() }) },
@@ -39,7 +40,7 @@ export const deleteApplicationEndpoint = defineEndpoint({
   operation: 'deleteApplication',
   summary: 'Delete an application whose roles no user has; tokens with its permissions are revoked',
   tag: TAG,
-  auth: manages('applications:manage'),
+  auth: manages(applicationsManage),
   params: z.strictObject({ application: z.string().regex(/^[a-z][a-z0-9-]{0,29}$/) }),
   query: z.strictObject({ reason }),
   responses: { 204: null },

@@ -1,3 +1,4 @@
+import { tokensIssue } from './permissions.ts';
 import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Tx } from '../ports.ts';
 import type { HasAccess } from './access-directory.ts';
@@ -16,7 +17,7 @@ export function rightsOfSecret(ports: HasAccess, ...states: readonly Scopes[]): 
   const credentialScopes = states.flatMap((state) => state.credentialScopes ?? []);
   return heldToHandOn(
     ports,
-    credentialScopes.includes('tokens:issue') ? [...credentialScopes, ...userScopes(states)] : credentialScopes,
+    credentialScopes.includes(tokensIssue.name) ? [...credentialScopes, ...userScopes(states)] : credentialScopes,
   );
 }
 

@@ -1,3 +1,4 @@
+import { clientsManage, clientsRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -154,7 +155,7 @@ export const listClientsEndpoint = defineEndpoint({
   operation: 'listClients',
   summary: 'List OAuth clients, without secrets',
   tag: TAG,
-  auth: reads('clients:read'),
+  auth: reads(clientsRead),
   query: z.strictObject({
     ...pageQuery,
     origin: z.enum(CLIENT_ORIGINS).optional(),
@@ -171,7 +172,7 @@ export const readClientEndpoint = defineEndpoint({
   operation: 'readClient',
   summary: 'Get an OAuth client, without its secret',
   tag: TAG,
-  auth: reads('clients:read'),
+  auth: reads(clientsRead),
   params: byClient,
   responses: { 200: clientShape },
   errors: [...REFUSALS, clientUnknown],
@@ -183,7 +184,7 @@ export const createClientEndpoint = defineEndpoint({
   operation: 'createClient',
   summary: 'Register an OAuth client; only this response shows its secret',
   tag: TAG,
-  auth: manages('clients:manage'),
+  auth: manages(clientsManage),
   body: z.strictObject({
     name: text(128),
     client_id: clientId.optional(),
@@ -204,7 +205,7 @@ export const updateClientEndpoint = defineEndpoint({
   operation: 'updateClient',
   summary: 'Change a client; removing a scope or grant revokes its tokens and token families',
   tag: TAG,
-  auth: manages('clients:manage'),
+  auth: manages(clientsManage),
   params: byClient,
   body: z.strictObject({
     name: text(128).optional(),
@@ -223,7 +224,7 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   operation: 'rotateClientSecret',
   summary: 'Rotate the secret of a client; the previous one is accepted for a while, and tokens stay valid',
   tag: TAG,
-  auth: manages('clients:manage'),
+  auth: manages(clientsManage),
   params: byClient,
   /** A day by default. After a leak use 0: the previous secret is refused at once. */
   body: bodyReason.extend({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
@@ -237,7 +238,7 @@ export const disableClientEndpoint = defineEndpoint({
   operation: 'disableClient',
   summary: 'Disable a client and revoke its tokens and token families',
   tag: TAG,
-  auth: manages('clients:manage'),
+  auth: manages(clientsManage),
   params: byClient,
   body: bodyReason,
   responses: { 200: clientShape },
@@ -257,7 +258,7 @@ export const deleteClientEndpoint = defineEndpoint({
   operation: 'deleteClient',
   summary: 'Delete a client and revoke its tokens and token families',
   tag: TAG,
-  auth: manages('clients:manage'),
+  auth: manages(clientsManage),
   params: byClient,
   query: z.strictObject({ reason }),
   responses: { 204: null },

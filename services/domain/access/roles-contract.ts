@@ -1,3 +1,4 @@
+import { rolesManage, rolesRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -33,7 +34,7 @@ export const listRolesEndpoint = defineEndpoint({
   operation: 'listRoles',
   summary: 'List roles with their permissions',
   tag: TAG,
-  auth: reads('roles:read'),
+  auth: reads(rolesRead),
   query: z.strictObject({ ...pageQuery, permission: permission.optional() }),
   responses: { 200: z.object({ roles: z.array(roleShape), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
@@ -45,7 +46,7 @@ export const createRoleEndpoint = defineEndpoint({
   operation: 'createRole',
   summary: "Create a role limited to the caller's own permissions",
   tag: TAG,
-  auth: manages('roles:manage'),
+  auth: manages(rolesManage),
   idempotency: 'answer',
   body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
   responses: { 201: roleShape },
@@ -58,7 +59,7 @@ export const setRolePermissionsEndpoint = defineEndpoint({
   operation: 'setRolePermissions',
   summary: 'Set the permissions of a role; removing one revokes the tokens of users with the role',
   tag: TAG,
-  auth: manages('roles:manage'),
+  auth: manages(rolesManage),
   params: byRole,
   body: z.strictObject({ permissions, reason }),
   responses: { 200: roleShape },
@@ -71,7 +72,7 @@ export const deleteRoleEndpoint = defineEndpoint({
   operation: 'deleteRole',
   summary: 'Delete a role that no user has',
   tag: TAG,
-  auth: manages('roles:manage'),
+  auth: manages(rolesManage),
   params: byRole,
   query: z.strictObject({ reason }),
   responses: { 204: null },

@@ -1,3 +1,4 @@
+import { agentsManage, agentsRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -71,7 +72,7 @@ export const registerAgentEndpoint = defineEndpoint({
   operation: 'registerAgent',
   summary: 'Register an agent for a user; only this response shows its secret',
   tag: TAG,
-  auth: manages('agents:manage'),
+  auth: manages(agentsManage),
   idempotency: 'answer',
   body: registration,
   responses: { 201: agentView.extend({ client_secret: z.string().nullable() }) },
@@ -94,7 +95,7 @@ export const listAgentsEndpoint = defineEndpoint({
   operation: 'listAgents',
   summary: 'List agents',
   tag: TAG,
-  auth: reads('agents:read'),
+  auth: reads(agentsRead),
   query: z.strictObject({ ...pageQuery, owner: ownerId.optional(), status: z.enum(AGENT_STATUSES).optional() }),
   responses: { 200: z.object({ agents: z.array(agentView), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
@@ -106,7 +107,7 @@ export const readAgentEndpoint = defineEndpoint({
   operation: 'readAgent',
   summary: 'Get an agent',
   tag: TAG,
-  auth: reads('agents:read'),
+  auth: reads(agentsRead),
   params: ofAgent,
   responses: { 200: agentView },
   errors: [...REFUSALS, agentUnknown],
@@ -118,7 +119,7 @@ export const killAgentEndpoint = defineEndpoint({
   operation: 'killAgent',
   summary: 'Kill an agent for good, and revoke its tokens and those it exchanged',
   tag: TAG,
-  auth: manages('agents:manage'),
+  auth: manages(agentsManage),
   params: ofAgent,
   body: bodyReason,
   responses: { 200: agentView },

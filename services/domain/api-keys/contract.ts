@@ -1,3 +1,4 @@
+import { apiKeysManage, apiKeysRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -205,7 +206,7 @@ export const listAllApiKeysEndpoint = defineEndpoint({
   path: '/v1/admin/api-keys',
   operation: 'listAllApiKeys',
   summary: 'List the API keys of all users and clients, newest first',
-  auth: reads('api_keys:read'),
+  auth: reads(apiKeysRead),
   limit: 'admin',
   query: z.strictObject({
     ...page,
@@ -222,7 +223,7 @@ export const revokeAnyApiKeyEndpoint = defineEndpoint({
   path: '/v1/admin/api-keys/{api_key_id}/revoke',
   operation: 'revokeAnyApiKey',
   summary: 'Revoke any API key',
-  auth: manages('api_keys:manage'),
+  auth: manages(apiKeysManage),
   limit: 'admin',
   params,
   body: z.strictObject({ reason }),

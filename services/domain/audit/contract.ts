@@ -1,3 +1,4 @@
+import { auditRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -16,7 +17,7 @@ const TAG = 'Audit';
 const READER = {
   accepts: ['bearer', 'client', 'session'],
   for: 'anyone',
-  permission: 'audit:read',
+  permission: auditRead.name,
   subject: 'any',
 } as const;
 /** No control characters and no lone surrogates: PostgreSQL stores neither NUL nor lone surrogates. */

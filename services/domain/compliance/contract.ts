@@ -1,3 +1,4 @@
+import { complianceManage, complianceRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -81,7 +82,7 @@ export const listControlsEndpoint = defineEndpoint({
   operation: 'listControls',
   summary: 'List the compliance controls with their evidence',
   tag: COMPLIANCE,
-  auth: reads('compliance:read'),
+  auth: reads(complianceRead),
   query: z.strictObject({
     status: z.enum(CONTROL_STATUSES).optional(),
     profile: z.enum(PROFILES).optional(),
@@ -96,7 +97,7 @@ export const attestControlEndpoint = defineEndpoint({
   operation: 'attestControl',
   summary: 'Confirm a control that only a person can confirm, until the attestation expires',
   tag: COMPLIANCE,
-  auth: manages('compliance:manage'),
+  auth: manages(complianceManage),
   idempotency: 'answer',
   params: z.strictObject({
     control_id: z
@@ -140,7 +141,7 @@ export const requestReportEndpoint = defineEndpoint({
   summary: 'Request a compliance report, which a worker builds',
   tag: COMPLIANCE,
   // Builds evidence and changes nothing: agents may request it, here and over MCP.
-  auth: reads('compliance:manage'),
+  auth: reads(complianceManage),
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 202: z.object({ report_id: z.string() }) },
@@ -153,7 +154,7 @@ export const listReportsEndpoint = defineEndpoint({
   operation: 'listReports',
   summary: 'List compliance reports, newest first',
   tag: COMPLIANCE,
-  auth: reads('compliance:read'),
+  auth: reads(complianceRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ reports: z.array(reportView), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
@@ -166,7 +167,7 @@ export const readReportEndpoint = defineEndpoint({
   operation: 'readReport',
   summary: 'Get the status of a compliance report, or with Accept: application/pdf the report for people',
   tag: COMPLIANCE,
-  auth: reads('compliance:read'),
+  auth: reads(complianceRead),
   params: byReport,
   responses: { 200: reportView },
   errors: [...REFUSALS, reportUnknown, reportNotReady],
@@ -178,7 +179,7 @@ export const cancelReportEndpoint = defineEndpoint({
   operation: 'cancelReport',
   summary: 'Cancel a compliance report that is not finished',
   tag: COMPLIANCE,
-  auth: manages('compliance:manage'),
+  auth: manages(complianceManage),
   params: byReport,
   body: bodyReason,
   responses: { 200: reportView },
@@ -191,7 +192,7 @@ export const readReportBundleEndpoint = defineEndpoint({
   operation: 'readReportBundle',
   summary: 'Get the signed bundle of a report, which `sallyport report verify` verifies offline',
   tag: COMPLIANCE,
-  auth: reads('compliance:read'),
+  auth: reads(complianceRead),
   params: byReport,
   responses: { 200: { contentType: 'application/json', schema: z.string() } },
   errors: [...REFUSALS, reportUnknown, reportNotReady],
@@ -203,7 +204,7 @@ export const readReportEvidenceEndpoint = defineEndpoint({
   operation: 'readReportEvidence',
   summary: 'Get the evidence of a report as CSV, one row for each control',
   tag: COMPLIANCE,
-  auth: reads('compliance:read'),
+  auth: reads(complianceRead),
   params: byReport,
   responses: { 200: { contentType: 'text/csv', schema: z.string() } },
   errors: [...REFUSALS, reportUnknown, reportNotReady],
@@ -245,7 +246,7 @@ export const listViolationsEndpoint = defineEndpoint({
   operation: 'listViolations',
   summary: 'List violations of compliance controls, newest first',
   tag: COMPLIANCE,
-  auth: reads('compliance:read'),
+  auth: reads(complianceRead),
   query: z.strictObject({
     ...pageQuery,
     state: z.enum(VIOLATION_STATES).optional(),
@@ -267,7 +268,7 @@ export const assignViolationEndpoint = defineEndpoint({
   operation: 'assignViolation',
   summary: 'Assign a violation to an owner, with a due date',
   tag: COMPLIANCE,
-  auth: manages('compliance:manage'),
+  auth: manages(complianceManage),
   params: byViolation,
   /** `owner`: an id or a team, no personal data. */
   body: z.strictObject({ reason, owner: text(255), due_at: z.iso.datetime().optional() }),
@@ -281,7 +282,7 @@ export const acceptViolationEndpoint = defineEndpoint({
   operation: 'acceptViolation',
   summary: 'Accept a violation, with the reason why the organisation lives with it',
   tag: COMPLIANCE,
-  auth: manages('compliance:manage'),
+  auth: manages(complianceManage),
   params: byViolation,
   body: bodyReason,
   responses: { 200: violationView },
@@ -294,7 +295,7 @@ export const acknowledgeViolationEndpoint = defineEndpoint({
   operation: 'acknowledgeViolation',
   summary: 'Acknowledge the events that a violation names, after which the check can resolve it',
   tag: COMPLIANCE,
-  auth: manages('compliance:manage'),
+  auth: manages(complianceManage),
   params: byViolation,
   /** `through_seq`: the last event that you have seen; later ones stay open. */
   body: z.strictObject({ reason, through_seq: z.int().min(0) }),

@@ -1,3 +1,4 @@
+import { queuesManage } from '../shared/permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -28,7 +29,7 @@ export const listHandoffDeadLettersEndpoint = defineEndpoint({
   operation: 'listHandoffDeadLetters',
   summary: 'List the events that an endpoint did not accept and that were given up, newest first',
   tag: TAG,
-  auth: reads('queues:manage'),
+  auth: reads(queuesManage),
   query: z.strictObject({ limit: z.int().min(1).max(1_000).default(100) }),
   responses: { 200: z.object({ count: z.int(), dead_letters: z.array(deadLetterView) }) },
   errors: [...REFUSALS],
@@ -40,7 +41,7 @@ export const replayHandoffEndpoint = defineEndpoint({
   operation: 'replayHandoff',
   summary: 'Send an event again that was given up, with all its attempts',
   tag: TAG,
-  auth: manages('queues:manage'),
+  auth: manages(queuesManage),
   params: z.strictObject({ delivery_id: z.uuid() }),
   body: bodyReason,
   responses: { 200: z.object({ delivery_id: z.uuid(), endpoint: z.string(), seq: z.int() }) },

@@ -1,3 +1,4 @@
+import { keysManage, keysRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -59,8 +60,8 @@ export const readJwksAliasEndpoint = defineEndpoint({
 });
 
 const credentials = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'any' } as const;
-const reader = { ...credentials, permission: 'keys:read' } as const;
-const manager = { ...credentials, permission: 'keys:manage', stepUp: true } as const;
+const reader = { ...credentials, permission: keysRead.name } as const;
+const manager = { ...credentials, permission: keysManage.name, stepUp: true } as const;
 
 export const listKeysEndpoint = defineEndpoint({
   method: 'GET',

@@ -1,3 +1,4 @@
+import { limitsBypass } from './permissions.ts';
 import { rateLimitBypasses, rateLimitRefusals } from '#observability/metrics/limits.ts';
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import { rateLimited } from '#services/platform/errors.ts';
@@ -53,7 +54,7 @@ export type RequestLimits = {
 };
 
 export type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
-const BYPASS = 'limits:bypass';
+const BYPASS = limitsBypass.name;
 
 function refuse(refused: Counted, counted: readonly Counted[], rateClass: RateClass): never {
   rateLimitRefusals.add(1, { level: refused.bucket.level, class: rateClass });

@@ -1,3 +1,4 @@
+import { queuesManage } from '../shared/permissions.ts';
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
@@ -17,7 +18,7 @@ const loose = z.looseObject({});
 const operators = {
   accepts: ['session', 'bearer'],
   for: 'anyone',
-  permission: 'queues:manage',
+  permission: queuesManage.name,
   subject: 'any',
 } as const;
 

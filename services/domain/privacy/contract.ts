@@ -1,3 +1,4 @@
+import { phiManage, phiRead, phiWrite } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -45,7 +46,7 @@ export const encryptPhiEndpoint = defineEndpoint({
   path: '/v1/privacy/phi/encrypt',
   operation: 'encryptPhi',
   summary: 'Encrypt a JSON value about a person; the caller stores the result',
-  auth: reads('phi:write'),
+  auth: reads(phiWrite),
   limit: 'write',
   body: z.strictObject({
     subject_id: subjectId,
@@ -63,7 +64,7 @@ export const decryptPhiEndpoint = defineEndpoint({
   path: '/v1/privacy/phi/decrypt',
   operation: 'decryptPhi',
   summary: 'Decrypt the fields of a value that you need, for the purpose it was encrypted for',
-  auth: reads('phi:read'),
+  auth: reads(phiRead),
   limit: 'write',
   bodyLimit: DECRYPT_BODY_BYTES,
   body: z.strictObject({ purpose: phiPurpose, encrypted: phiEnvelope }),
@@ -78,7 +79,7 @@ export const listPhiKeysEndpoint = defineEndpoint({
   path: '/v1/privacy/phi/keys',
   operation: 'listPhiKeys',
   summary: 'List the key-encryption keys of health data, and the last rotation',
-  auth: reads('phi:manage'),
+  auth: reads(phiManage),
   limit: 'admin',
   responses: { 200: z.object({ keys: z.array(phiKeyView), rotation: phiRotationView.nullable() }) },
   errors: REFUSALS,
@@ -90,7 +91,7 @@ export const rotatePhiKeysEndpoint = defineEndpoint({
   path: '/v1/privacy/phi/rotations',
   operation: 'rotatePhiKeys',
   summary: 'Rotate the key-encryption key; a job re-wraps every data key while values stay readable',
-  auth: manages('phi:manage'),
+  auth: manages(phiManage),
   limit: 'admin',
   body: bodyReason,
   responses: { 202: phiRotationView },
@@ -103,7 +104,7 @@ export const readPhiRotationEndpoint = defineEndpoint({
   path: '/v1/privacy/phi/rotations/{rotation_id}',
   operation: 'readPhiRotation',
   summary: 'Show the progress of a rotation',
-  auth: reads('phi:manage'),
+  auth: reads(phiManage),
   limit: 'admin',
   params: z.strictObject({ rotation_id: z.uuid() }),
   responses: { 200: phiRotationView },
@@ -116,7 +117,7 @@ export const shredPhiEndpoint = defineEndpoint({
   path: '/v1/privacy/phi/subjects/{subject_id}/shred',
   operation: 'shredPhi',
   summary: 'Destroy the data keys of a person, so that no value encrypted for them can be decrypted again',
-  auth: manages('phi:manage'),
+  auth: manages(phiManage),
   limit: 'admin',
   params: z.strictObject({ subject_id: subjectId }),
   body: bodyReason,

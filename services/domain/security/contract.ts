@@ -1,3 +1,5 @@
+import { incidentsManage, incidentsRead, usersUnlock } from './permissions.ts';
+import { auditRead } from '../audit/permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -46,7 +48,7 @@ export const listIncidentsEndpoint = defineEndpoint({
   operation: 'listIncidents',
   summary: 'List security incidents, most recently seen first',
   tag: INCIDENTS,
-  auth: reads('incidents:read'),
+  auth: reads(incidentsRead),
   query: z.strictObject({
     ...pageQuery,
     state: z.enum(INCIDENT_STATES).optional(),
@@ -73,7 +75,7 @@ export const readIncidentEndpoint = defineEndpoint({
   operation: 'readIncident',
   summary: 'Get an incident',
   tag: INCIDENTS,
-  auth: reads('incidents:read'),
+  auth: reads(incidentsRead),
   params: byId,
   responses: { 200: incidentView },
   errors: [...REFUSALS, incidentUnknown],
@@ -85,7 +87,7 @@ export const acknowledgeIncidentEndpoint = defineEndpoint({
   operation: 'acknowledgeIncident',
   summary: 'Acknowledge an incident',
   tag: INCIDENTS,
-  auth: manages('incidents:manage'),
+  auth: manages(incidentsManage),
   params: byId,
   body: bodyReason,
   responses: { 200: incidentView },
@@ -105,7 +107,7 @@ export const unlockUserEndpoint = defineEndpoint({
   operation: 'unlockUser',
   summary: 'Unlock an account, so that its password works from any device again',
   tag: 'Users',
-  auth: manages('users:unlock'),
+  auth: manages(usersUnlock),
   params: z.strictObject({
     user_id: z
       .string()
@@ -129,7 +131,7 @@ export const streamSecurityEventsEndpoint = defineEndpoint({
   operation: 'streamSecurityEvents',
   summary: 'Stream sealed security events as server-sent events; `id` is the seq, so Last-Event-ID resumes a stream',
   tag: INCIDENTS,
-  auth: reads('audit:read'),
+  auth: reads(auditRead),
   /** Event types separated by commas, at most 16; all types by default. */
   query: z.strictObject({ type: eventTypes.optional() }),
   responses: { 200: { contentType: 'text/event-stream', schema: z.string() } },

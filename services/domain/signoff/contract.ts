@@ -1,3 +1,4 @@
+import { signoffsApprove, signoffsRead, signoffsRequest } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -105,18 +106,18 @@ export type ReceiptView = z.output<typeof receiptView>;
 const ASKING = {
   accepts: ['bearer', 'client', 'session'],
   for: 'anyone',
-  permission: 'signoffs:request',
+  permission: signoffsRequest.name,
   subject: 'own',
 } as const;
 const READING = {
   accepts: ['bearer', 'client', 'session'],
   for: 'anyone',
-  subject: { others: 'signoffs:read', else: 'hidden' },
+  subject: { others: signoffsRead.name, else: 'hidden' },
 } as const;
 const DECIDING = {
   accepts: ['bearer', 'session'],
   for: 'person',
-  permission: 'signoffs:approve',
+  permission: signoffsApprove.name,
   subject: 'any',
   stepUp: true,
 } as const;
@@ -172,7 +173,7 @@ export const listSignOffsEndpoint = defineEndpoint({
   operation: 'listSignOffs',
   summary: 'List sign-offs, newest first',
   tag: TAG,
-  auth: reads('signoffs:read'),
+  auth: reads(signoffsRead),
   query: z.strictObject({ ...pageQuery, state: z.enum(SIGNOFF_STATES).optional(), role: role.optional() }),
   responses: { 200: z.object({ signoffs: z.array(signOffView), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],

@@ -1,3 +1,4 @@
+import { signoffsRead } from './permissions.ts';
 import { auditProofPending } from '../audit/errors.ts';
 import { proveEvent } from '../audit/read/prove-event.ts';
 import { accountRead } from '../authority/own-scopes.ts';
@@ -52,7 +53,7 @@ export async function listOwnSignOffs(
 /** A sign-off for its requester, and for callers with `signoffs:read`; to others it is a missing one. */
 async function visibleRow(ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<SignOffRow> {
   const row = await readSignOffRow(ports.sql, signOffId);
-  if (row === undefined || !(holds(caller, 'signoffs:read') || isRequester(row, caller))) throw signOffUnknown();
+  if (row === undefined || !(holds(caller, signoffsRead.name) || isRequester(row, caller))) throw signOffUnknown();
   return row;
 }
 

@@ -1,3 +1,5 @@
+import { tokensIntrospect, tokensRead, tokensRevoke } from './permissions.ts';
+import { tokensIssue } from '../access/permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
@@ -75,7 +77,7 @@ export const issueTokensEndpoint = defineEndpoint({
   auth: {
     accepts: ['session', 'client', 'bearer'],
     for: 'anyone',
-    subject: { others: 'tokens:issue', else: 'refused' },
+    subject: { others: tokensIssue.name, else: 'refused' },
     stepUp: 'of_others',
   },
   limit: 'token',
@@ -174,7 +176,7 @@ export const revokeTokenEndpoint = defineEndpoint({
   auth: {
     accepts: ['bearer', 'client', 'session'],
     for: 'anyone',
-    subject: { others: 'tokens:revoke', else: 'refused' },
+    subject: { others: tokensRevoke.name, else: 'refused' },
     stepUp: 'of_others',
   },
   limit: 'token',
@@ -216,7 +218,7 @@ export const readTokenEndpoint = defineEndpoint({
   operation: 'readToken',
   summary: 'Read the metadata of an unexpired access token',
   tag: TAG,
-  auth: reads('tokens:read'),
+  auth: reads(tokensRead),
   params: z.strictObject({ token_id: identifier }),
   responses: { 200: tokenMetadata },
   errors: [permissionMissing, tokenUnknown, tokenMetadataUnavailable],
@@ -241,7 +243,7 @@ export const readTokenStatisticsEndpoint = defineEndpoint({
   operation: 'readTokenStatistics',
   summary: 'Count issued, refreshed, revoked, expired and replayed tokens',
   tag: TAG,
-  auth: reads('tokens:read'),
+  auth: reads(tokensRead),
   responses: { 200: tokenStatistics },
   errors: [permissionMissing, storeUnavailable],
 });
@@ -282,7 +284,7 @@ export const introspectTokenEndpoint = defineEndpoint({
   operation: 'introspectToken',
   summary: 'Introspect an access token, a refresh token or an API key (RFC 7662)',
   tag: OAUTH,
-  auth: { accepts: ['client'], for: 'anyone', permission: 'tokens:introspect', subject: 'any' },
+  auth: { accepts: ['client'], for: 'anyone', permission: tokensIntrospect.name, subject: 'any' },
   limit: 'validate',
   bodyType: 'form',
   body: z.looseObject({

@@ -1,3 +1,4 @@
+import { usersManage } from '../permissions.ts';
 import { z } from 'zod';
 import { anyRoleName, bodyReason, manages, REFUSALS, reason, text } from '#services/domain/access/admin-shapes.ts';
 import { roleUnknown } from '#services/domain/access/errors.ts';
@@ -25,7 +26,7 @@ export const inviteUserEndpoint = defineEndpoint({
   operation: 'inviteUser',
   summary: 'Create an account and mail an invitation; with `password_hash` the account has a password already',
   tag: TAG,
-  auth: manages('users:manage'),
+  auth: manages(usersManage),
   body: z.strictObject({
     email: emailShape,
     name: nameShape.optional(),
@@ -54,7 +55,7 @@ export const inviteAgainEndpoint = defineEndpoint({
   operation: 'inviteAgain',
   summary: 'Mail another invitation that replaces the previous ones',
   tag: TAG,
-  auth: manages('users:manage'),
+  auth: manages(usersManage),
   params: byUser,
   body: bodyReason,
   responses: { 200: accountDetailShape },

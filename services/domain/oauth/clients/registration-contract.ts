@@ -1,3 +1,4 @@
+import { clientsRegister } from '../permissions.ts';
 import { z } from 'zod';
 import { CERTIFICATE_NAME_MEMBERS } from '#services/domain/access/certificates/certificate-shapes.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -32,7 +33,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
   summary:
     'Register a client dynamically (RFC 7591), if CLIENT_REGISTRATION allows it; only this response shows its secret',
   tag: 'OAuth',
-  auth: { accepts: ['bearer'], for: 'anyone', permission: 'clients:register', subject: 'none' },
+  auth: { accepts: ['bearer'], for: 'anyone', permission: clientsRegister.name, subject: 'none' },
   limit: 'credential',
   bodyLimit: 32_768,
   body: z.looseObject({

@@ -1,3 +1,4 @@
+import { phiWrite } from '../permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -27,7 +28,7 @@ export const recordConsentEndpoint = defineEndpoint({
   path: '/v1/privacy/consents',
   operation: 'recordUserConsent',
   summary: 'Add a decision of a person: consent for a purpose, or its refusal',
-  auth: reads('phi:write'),
+  auth: reads(phiWrite),
   idempotency: 'answer',
   limit: 'write',
   body: z.strictObject({ subject_id: subjectId, purpose: phiPurpose, granted: z.boolean(), terms }),
@@ -41,7 +42,7 @@ export const withdrawConsentEndpoint = defineEndpoint({
   path: '/v1/privacy/consents/withdraw',
   operation: 'withdrawUserConsent',
   summary: 'Withdraw the consents of a person; uses that need one stop',
-  auth: reads('phi:write'),
+  auth: reads(phiWrite),
   limit: 'write',
   body: z.strictObject({
     subject_id: subjectId,
@@ -58,7 +59,7 @@ export const listConsentsEndpoint = defineEndpoint({
   path: '/v1/privacy/subjects/{subject_id}/consents',
   operation: 'listUserConsents',
   summary: 'List every decision of a person, newest first',
-  auth: reads('phi:write'),
+  auth: reads(phiWrite),
   limit: 'read',
   params,
   responses: { 200: z.object({ consents: z.array(consentView) }) },
@@ -71,7 +72,7 @@ export const validateConsentEndpoint = defineEndpoint({
   path: '/v1/privacy/subjects/{subject_id}/consents/{purpose}',
   operation: 'validateUserConsent',
   summary: 'Check whether a person consents to a purpose now',
-  auth: reads('phi:write'),
+  auth: reads(phiWrite),
   limit: 'read',
   params: z.strictObject({ subject_id: subjectId, purpose: phiPurpose }),
   responses: { 200: z.object({ granted: z.boolean() }) },

@@ -1,3 +1,4 @@
+import { tokensIssue } from '../../access/permissions.ts';
 import { lockAgent } from '#services/domain/access/lock-agent.ts';
 import { actingAgentOf, clientOf, isInstallation } from '#services/domain/authority/callers.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
@@ -18,6 +19,6 @@ export async function assertIssuesForOwner(
   const agentId = actingAgentOf(caller);
   const agent = await lockAgent(tx, agentId ?? clientId);
   if (agent === undefined && agentId === null) return;
-  const isHeld = clientOf(caller) === null || agent?.credentialScopes.includes('tokens:issue') === true;
+  const isHeld = clientOf(caller) === null || agent?.credentialScopes.includes(tokensIssue.name) === true;
   if (!agent?.isLive || agent.ownerId !== userId || !isHeld) throw permissionMissing();
 }

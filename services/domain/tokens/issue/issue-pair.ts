@@ -1,3 +1,4 @@
+import { tokensIssue } from '../../access/permissions.ts';
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
@@ -69,7 +70,7 @@ function ownerFor(
   const sessionId = sessionOf(caller);
   if (user !== null && sessionId !== null && (input.userId ?? user.userId) === user.userId)
     return { userId: user.userId, sessionId, clientId: FIRST_PARTY_CLIENT_ID, authTime: user.authTime };
-  if (!holds(caller, 'tokens:issue')) return null;
+  if (!holds(caller, tokensIssue.name)) return null;
   // An agent has no sign-in. It issues for its owner alone, which the transaction checks again on the rows.
   if (input.userId === undefined || input.userId !== ownerOfAgent(caller))
     assertRecentSignIn(caller, stepUp, { usesPermission: true });

@@ -1,3 +1,4 @@
+import { revocationsRead } from '../permissions.ts';
 import { z } from 'zod';
 import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -49,7 +50,7 @@ export const revocationStreamsSpent = defineError({
 const READER = {
   accepts: ['client', 'bearer'],
   for: 'anyone',
-  permission: 'revocations:read',
+  permission: revocationsRead.name,
   subject: 'any',
 } as const;
 

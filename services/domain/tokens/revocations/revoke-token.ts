@@ -1,3 +1,4 @@
+import { tokensRevoke } from '../permissions.ts';
 import { tokenRevocations } from '#observability/metrics/tokens.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
@@ -229,7 +230,7 @@ export async function revokeToken(
   const target = await targetOf(ports, input, caller);
   if (target === null) return { epoch: ports.revocations.state().epoch };
   if (isOwn(target, caller)) return commitRevocation(ports, target, input.reason, caller);
-  if (!holds(caller, 'tokens:revoke')) {
+  if (!holds(caller, tokensRevoke.name)) {
     tokenRevocations.add(1, { kind: metricKinds[input.kind], outcome: 'refused' });
     await recordEvent(ports.sql, caller, tokenRevoked, {
       outcome: 'refused',

@@ -1,3 +1,4 @@
+import { tokensRead } from '../permissions.ts';
 import { setImmediate } from 'node:timers/promises';
 import { isAnonymous } from '#services/domain/authority/callers.ts';
 import { permissionsOf } from '#services/domain/authority/permissions.ts';
@@ -99,7 +100,7 @@ export async function validateBatch(
 ): Promise<string> {
   if ('tokens' in input) return `{"results":[${(await validateTokens(ports, input.tokens)).join(',')}]}`;
   if (isAnonymous(caller)) throw unauthenticated();
-  if (!permissionsOf(caller).has('tokens:read'))
+  if (!permissionsOf(caller).has(tokensRead.name))
     throw permissionMissing({ detail: 'Validating token ids requires the permission tokens:read.' });
   return JSON.stringify({ results: await batchValidateTokens(ports, input.token_ids) });
 }

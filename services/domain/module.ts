@@ -1,0 +1,35 @@
+import type { AuditEvent } from '#services/platform/define/audit-event.ts';
+import type { Job } from '#services/platform/define/job.ts';
+import type { Permission } from '#services/platform/define/permissions.ts';
+import type { Section } from '#services/platform/define/setting.ts';
+import type { Purge } from './shared/purge.ts';
+
+/** Expired rows, and the job that removes them. */
+export type Purged = {
+  readonly by: Job;
+  readonly purges: readonly Purge[];
+};
+
+/** A module of the domain, as one value: what the product enumerates of it. */
+export type Module = {
+  /** Its folder. */
+  readonly name: string;
+  readonly permissions: readonly Permission[];
+  readonly events: readonly AuditEvent[];
+  readonly jobs: readonly Job[];
+  readonly purged: readonly Purged[];
+  /** Its sections of the configuration. */
+  readonly settings: Readonly<Record<string, Section>>;
+  /** Loads the file that defines its metrics. */
+  readonly metrics?: () => Promise<unknown>;
+};
+
+/** Declares a module; what it does not name it has none of. */
+export const defineModule = (module: Pick<Module, 'name'> & Partial<Module>): Module => ({
+  permissions: [],
+  events: [],
+  jobs: [],
+  purged: [],
+  settings: {},
+  ...module,
+});

@@ -1,0 +1,25 @@
+import { definePermission } from '#services/platform/define/permissions.ts';
+
+export const tokensRead = definePermission({
+  name: 'tokens:read',
+  description: 'Read token metadata, statistics and status by id',
+  roles: ['admin', 'operator'],
+});
+
+export const tokensRevoke = definePermission({
+  name: 'tokens:revoke',
+  description: 'Revoke any token, session, family, user or client',
+  roles: ['admin'],
+});
+
+export const tokensIntrospect = definePermission({
+  name: 'tokens:introspect',
+  description: 'Introspect tokens (RFC 7662)',
+  roles: ['admin'],
+});
+
+export const revocationsRead = definePermission({
+  name: 'revocations:read',
+  description: 'Read the signed revocation feed',
+  roles: ['admin', 'operator'],
+});
