@@ -1,4 +1,3 @@
-import { phiRead } from '../services/domain/privacy/permissions.ts';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRole } from '../services/domain/access/manage-roles.ts';
@@ -17,6 +16,7 @@ import {
 } from '../services/domain/privacy/consent/user-consent.ts';
 import { decryptPhi } from '../services/domain/privacy/decrypt-phi.ts';
 import { encryptPhi } from '../services/domain/privacy/encrypt-phi.ts';
+import { phiRead } from '../services/domain/privacy/permissions.ts';
 import { createPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import type { PhiEnvelope, PhiPurpose } from '../services/domain/privacy/phi-shapes.ts';
 import { placeHold } from '../services/domain/privacy/retention/legal-holds.ts';
@@ -116,7 +116,12 @@ export async function seedClinic(output: Output, options: GlobalOptions): Promis
 }
 
 async function seedStaff(ports: ClinicPorts, password: string): Promise<Member[]> {
-  const billing = { name: 'billing', description: 'Writes invoices', permissions: [phiRead.name], reason: 'demo clinic' };
+  const billing = {
+    name: 'billing',
+    description: 'Writes invoices',
+    permissions: [phiRead.name],
+    reason: 'demo clinic',
+  };
   try {
     await createRole({ ...ports, ...noNotices }, billing, system);
   } catch (err) {

@@ -23,5 +23,5 @@ export const cleanUpIncidentsJob = defineJob({
   schedule: { everySeconds: 86_400 },
   staleAfterSeconds: 259_200,
   timeoutSeconds: 280,
-  meaning: 'Remove closed incidents older than six years',
+  meaning: 'Remove closed incidents and sign-offs older than six years',
 });

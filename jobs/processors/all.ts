@@ -1,29 +1,22 @@
-import { apiKeyPurges } from '#services/domain/api-keys/api-key-purges.ts';
 import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
 import { checkControls } from '#services/domain/compliance/check-controls.ts';
-import { compliancePurges } from '#services/domain/compliance/compliance-purges.ts';
 import { advanceReports } from '#services/domain/compliance/reports/advance-reports.ts';
-import { handoffPurges } from '#services/domain/handoff/handoff-purges.ts';
 import { pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
-import { sessionPurges } from '#services/domain/identity/admin/identity-purges.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
+import { modules, purgesOf } from '#services/domain/modules.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
-import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
 import { recordIncident, recordProgress } from '#services/domain/operations/progress/record-progress.ts';
 import { advanceTasks } from '#services/domain/operations/tasks/manage-tasks.ts';
 import { processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
 import { createPhiKeys } from '#services/domain/privacy/phi-keys.ts';
-import { privacyPurges } from '#services/domain/privacy/privacy-purges.ts';
 import { implementDataRetentionPolicies } from '#services/domain/privacy/retention/retention.ts';
 import { rotateEncryptionKeys } from '#services/domain/privacy/rotate-encryption-keys.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
-import { securityPurges } from '#services/domain/security/security-purges.ts';
 import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
-import { tokenPurges } from '#services/domain/tokens/clean-up-expired-tokens.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
 import {
   advanceComplianceReportsJob,
@@ -59,16 +52,16 @@ export const processors: readonly Processor[] = [
   ),
   run(advanceKeyRingJob, (ports, _payload, { fence, caller }) => advanceKeyRing(fenced(ports, fence), caller)),
   run(cleanUpExpiredTokensJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), [...tokenPurges, ...apiKeyPurges, ...privacyPurges], signal),
+    purgeOnSchedule(fenced(ports, fence), purgesOf(modules, cleanUpExpiredTokensJob), signal),
   ),
   run(cleanUpExpiredSessionsJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), [...sessionPurges, ...oauthPurges, ...handoffPurges], signal),
+    purgeOnSchedule(fenced(ports, fence), purgesOf(modules, cleanUpExpiredSessionsJob), signal),
   ),
   run(detectIncidentsJob, (ports, _payload, { fence, signal, caller }) =>
     detectIncidents(fenced(ports, fence), { signal }, caller),
   ),
   run(cleanUpIncidentsJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), securityPurges, signal),
+    purgeOnSchedule(fenced(ports, fence), purgesOf(modules, cleanUpIncidentsJob), signal),
   ),
   run(checkControlsJob, (ports, _payload, { fence, signal, caller }) =>
     checkControls(fenced(ports, fence), { pace: 'frequent', signal }, caller),
@@ -87,7 +80,7 @@ export const processors: readonly Processor[] = [
     advanceReports(fenced(ports, fence), { signal }, caller),
   ),
   run(cleanUpComplianceRecordsJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), compliancePurges, signal),
+    purgeOnSchedule(fenced(ports, fence), purgesOf(modules, cleanUpComplianceRecordsJob), signal),
   ),
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
   run(advanceTasksJob, (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller)),

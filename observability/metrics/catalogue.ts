@@ -1,23 +1,9 @@
-import './access.ts';
-import './api-keys.ts';
-import './audit.ts';
 import './cleanup.ts';
-import './handoff.ts';
 import './http.ts';
-import './identity.ts';
-import './keys.ts';
-import './limits.ts';
-import './mail.ts';
-import './oauth.ts';
 import './postgres.ts';
-import './privacy.ts';
 import './process.ts';
 import './readiness.ts';
-import './revocations.ts';
-import './security.ts';
-import './signoff.ts';
 import './telemetry.ts';
-import './tokens.ts';
 import { type MetricInfo, registry } from './instruments.ts';
 import { childRestarts, scrapeFailures } from './supervisor.ts';
 

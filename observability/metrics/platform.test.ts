@@ -11,6 +11,10 @@ import { watchProcess } from './process.ts';
 import { renderPrometheus } from './prometheus.ts';
 import { tokenValidations } from './tokens.ts';
 
+// As the modules of the product do.
+for (const file of globSync('*.ts', { cwd: import.meta.dirname, exclude: ['*.test.ts'] }))
+  await import(join(import.meta.dirname, file));
+
 const lines = () => renderPrometheus(registry.collect()).split('\n');
 
 describe('the platform’s metrics', () => {

@@ -1,9 +1,9 @@
-import { revocationsRead, tokensIntrospect, tokensRead, tokensRevoke } from '#services/domain/tokens/permissions.ts';
-import { tokensIssue } from '#services/domain/access/permissions.ts';
-import { keysManage, keysRead } from '#services/domain/keys/permissions.ts';
-import { auditRead } from '#services/domain/audit/permissions.ts';
 import { createHmac } from 'node:crypto';
+import { tokensIssue } from '#services/domain/access/permissions.ts';
+import { auditRead } from '#services/domain/audit/permissions.ts';
 import type { SeedClient, SeedUser } from '#services/domain/identity/seed/seed-demo.ts';
+import { keysManage, keysRead } from '#services/domain/keys/permissions.ts';
+import { revocationsRead, tokensIntrospect, tokensRead, tokensRevoke } from '#services/domain/tokens/permissions.ts';
 
 export type DemoScenario = { readonly user: SeedUser; readonly admin: SeedUser; readonly client: SeedClient };
 

@@ -1,6 +1,7 @@
 import { glob } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { modules } from '#services/domain/modules.ts';
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { ErrorDefinition, ErrorFactory } from '#services/platform/define/error.ts';
@@ -23,9 +24,6 @@ const isEndpoint = (value: unknown): value is Endpoint =>
   typeof value === 'object' && value !== null && 'operation' in value && 'path' in value && 'responses' in value;
 
 const isErrorFactory = (value: unknown): value is ErrorFactory => typeof value === 'function' && 'definition' in value;
-
-const isAuditEvent = (value: unknown): value is AuditEvent =>
-  typeof value === 'object' && value !== null && 'durability' in value && 'outcomes' in value;
 
 const unique = <T>(items: readonly T[], keyOf: (item: T) => string): T[] => {
   const byKey = new Map<string, T>();
@@ -61,7 +59,8 @@ export async function collectErrors(): Promise<ErrorDefinition[]> {
 }
 
 /** All audit events, by type. */
-export async function collectAuditEvents(): Promise<AuditEvent[]> {
-  const found = await exportsOf('services/domain/**/audit-events.ts');
-  return unique(found.map(({ value }) => value).filter(isAuditEvent), (event) => event.type);
-}
+export const collectAuditEvents = (): AuditEvent[] =>
+  unique(
+    modules.flatMap((module) => module.events),
+    (event) => event.type,
+  );

@@ -1,5 +1,7 @@
 import '#jobs/metrics.ts';
-import '#services/domain/compliance/metrics.ts';
+import { modules } from '#services/domain/modules.ts';
 
-// Telemetry knows no module, so the metrics whose labels are names of modules are declared with those names.
+// Each module loads its metrics; telemetry knows no module.
+await Promise.all(modules.map(({ metrics }) => metrics?.()));
+
 export { catalogue } from '#observability/metrics/catalogue.ts';

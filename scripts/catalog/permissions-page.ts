@@ -16,9 +16,9 @@ export const permissionsPage = (
 ): string =>
   page(
     'Permissions',
-    'What users, clients, agents and API keys may do in an installation. A role is a set of permissions; the roles below have the permission in a new installation, and administrators change them with `PUT /v1/admin/roles/{name}/permissions`. A start adds the permissions that a new release declares and gives them to these roles. Applications [declare permissions of their own](../how-to/give-an-application-its-own-permissions.md). [Who may use each operation](authority.md) lists the other conditions.',
+    'What users, clients, agents and API keys may do in an installation. A role is a set of permissions; the roles below have the permission in a new installation, and administrators change them with `PUT /v1/admin/roles/{role}/permissions`. A start adds the permissions that a new release declares and gives them to these roles. Applications [declare permissions of their own](../how-to/declare-permissions.md). [Who may use each operation](authority.md) lists the other conditions.',
     table(
-      ['permission', 'allows to', 'roles', 'module', 'required by'],
+      ['permission', 'meaning', 'roles', 'module', 'required by'],
       modules
         .flatMap(({ name: module, permissions }) => permissions.map((permission) => ({ module, ...permission })))
         .sort((one, other) => (one.name < other.name ? -1 : 1))

@@ -20,7 +20,10 @@ test('every permission that an endpoint declares is defined', async () => {
   const required = (await collectEndpoints()).flatMap(({ auth }) => {
     if (auth === 'public') return [];
     const { permission, subject } = auth;
-    return [...(permission === undefined ? [] : [permission]), ...(typeof subject === 'object' ? [subject.others] : [])];
+    return [
+      ...(permission === undefined ? [] : [permission]),
+      ...(typeof subject === 'object' ? [subject.others] : []),
+    ];
   });
   expect(required.length).toBeGreaterThan(100);
   expect([...new Set(required)].filter((name) => !names.includes(name))).toEqual([]);
@@ -33,10 +36,12 @@ const shipped = globSync('{services,cli,jobs,prisma}/**/*.ts', { cwd: ROOT })
 test('every permission that is defined is used, by its value and not as text', () => {
   const declared = shipped.flatMap(({ file, text }) =>
     file.endsWith('/permissions.ts')
-      ? [...text.matchAll(/export const (\w+) = definePermission\(\{\s*name: '([a-z_:]+)'/g)].map(([, value, name]) => ({
-          value,
-          name,
-        }))
+      ? [...text.matchAll(/export const (\w+) = definePermission\(\{\s*name: '([a-z_:]+)'/g)].map(
+          ([, value, name]) => ({
+            value,
+            name,
+          }),
+        )
       : [],
   );
   expect(declared.map(({ name }) => name).sort()).toEqual([...names].sort());

@@ -5,7 +5,7 @@ import type { Section } from '#services/platform/define/setting.ts';
 import type { Purge } from './shared/purge.ts';
 
 /** Expired rows, and the job that removes them. */
-export type Purged = {
+type Purged = {
   readonly by: Job;
   readonly purges: readonly Purge[];
 };

@@ -7,22 +7,14 @@ import { showMailsGivenUp } from '#observability/metrics/mail.ts';
 import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
-import { apiKeyPurges } from '../domain/api-keys/api-key-purges.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
-import { compliancePurges } from '../domain/compliance/compliance-purges.ts';
 import { showControls } from '../domain/compliance/show-controls.ts';
-import { handoffPurges } from '../domain/handoff/handoff-purges.ts';
 import { pushedByDefault } from '../domain/handoff/pushed-events.ts';
-import { sessionPurges } from '../domain/identity/admin/identity-purges.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
-import { oauthPurges } from '../domain/oauth/oauth-purges.ts';
+import { modules, purgesOf } from '../domain/modules.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
-import { privacyPurges } from '../domain/privacy/privacy-purges.ts';
-import { securityPurges } from '../domain/security/security-purges.ts';
-import { signOffPurges } from '../domain/signoff/signoff-purges.ts';
-import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
 import { createMarkedGuard } from '../domain/tokens/revocations/database-guard.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
@@ -118,18 +110,7 @@ export function compose(input: ComposeInput) {
     marks: input.marks,
     log,
   };
-  const purges = [
-    ...tokenPurges,
-    ...apiKeyPurges,
-    ...privacyPurges,
-    ...sessionPurges,
-    ...securityPurges,
-    ...signOffPurges,
-    ...oauthPurges,
-    ...outboxPurges(config.audit.outboxDays),
-    ...compliancePurges,
-    ...handoffPurges,
-  ];
+  const purges = [...purgesOf(modules), ...outboxPurges(config.audit.outboxDays)];
   const ports: WorkerPorts = {
     ...outside,
     auditLogKeys: (origin) => readLogKeys(outside, origin),

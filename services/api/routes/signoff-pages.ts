@@ -1,4 +1,3 @@
-import { signoffsApprove, signoffsRead } from '#services/domain/signoff/permissions.ts';
 import type { FastifyRequest } from 'fastify';
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import { type UserCaller, userOf } from '#services/domain/authority/callers.ts';
@@ -13,6 +12,7 @@ import {
   showSignOffEndpoint,
   showSignOffsEndpoint,
 } from '#services/domain/signoff/pages-contract.ts';
+import { signoffsApprove, signoffsRead } from '#services/domain/signoff/permissions.ts';
 import { readSignOffNames } from '#services/domain/signoff/read-names.ts';
 import { listSignOffs, readSignOff } from '#services/domain/signoff/read-signoff.ts';
 import { isAppError } from '#services/platform/define/error.ts';

@@ -1,10 +1,10 @@
-import { applicationsManage, applicationsRead } from './permissions.ts';
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { manages, pageQuery, REFUSALS, reads, reason } from './admin-shapes.ts';
 import { applicationChanges, applicationShape, declarationShape } from './application-shapes.ts';
 import { applicationRoleHeld, applicationUnknown, declarationInvalid } from './errors.ts';
+import { applicationsManage, applicationsRead } from './permissions.ts';
 
 const TAG = 'Applications';
 const MANAGING = [...REFUSALS, stepUpRequired] as const;

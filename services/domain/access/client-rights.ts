@@ -1,9 +1,9 @@
-import { tokensIssue } from './permissions.ts';
 import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Tx } from '../ports.ts';
 import type { HasAccess } from './access-directory.ts';
 import { heldToHandOn } from './application-rights.ts';
 import { type ClientChanges, type ClientDetailRow, endConsents, hasConsents } from './clients.store.ts';
+import { tokensIssue } from './permissions.ts';
 
 type Scopes = Pick<ClientChanges, 'scopes' | 'credentialScopes'>;
 

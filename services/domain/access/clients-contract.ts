@@ -1,4 +1,3 @@
-import { clientsManage, clientsRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -21,6 +20,7 @@ import {
 } from './errors.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
 import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
+import { clientsManage, clientsRead } from './permissions.ts';
 
 const TAG = 'Clients';
 const MANAGING = [...REFUSALS, stepUpRequired] as const;

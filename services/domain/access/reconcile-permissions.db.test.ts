@@ -13,7 +13,9 @@ afterAll(() => ports?.end());
 const permissions = modules.flatMap((module) => module.permissions);
 const rolesOf = async (permission: string): Promise<string[]> =>
   (
-    await ports.raw<{ role: string }>('SELECT role FROM role_permissions WHERE permission = $1 ORDER BY role', [permission])
+    await ports.raw<{ role: string }>('SELECT role FROM role_permissions WHERE permission = $1 ORDER BY role', [
+      permission,
+    ])
   ).map(({ role }) => role);
 const rowOf = async (name: string) =>
   (await ports.raw('SELECT description, application FROM permissions WHERE name = $1', [name]))[0];
@@ -38,7 +40,7 @@ test('a new permission is added with those of its roles that exist, in one event
   expect(both.flat()).toEqual([{ name: 'late:read', change: 'added' }]);
   expect(await rolesOf('late:read')).toEqual(['admin', 'auditor']);
   const events = await ports.raw<{ role: string; detail: object }>(
-    `SELECT target_id AS role, detail FROM audit_outbox WHERE type = 'role.changed' ORDER BY target_id`,
+    `SELECT target_id AS role, detail FROM audit_outbox WHERE type = 'role.changed' AND detail ->> 'reason' = 'declared by this release' ORDER BY target_id`,
   );
   expect(events).toEqual(
     ['admin', 'auditor'].map((role) => ({

@@ -1,4 +1,3 @@
-import { rolesManage, rolesRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -6,6 +5,7 @@ import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/p
 import { rightsExceeded } from '../authority/errors.ts';
 import { anyRoleName, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
 import { permissionUnknown, roleDeclared, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
+import { rolesManage, rolesRead } from './permissions.ts';
 
 const TAG = 'Roles';
 const MANAGING = [...REFUSALS, stepUpRequired] as const;

@@ -1,4 +1,3 @@
-import { agentsManage, agentsRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -9,6 +8,7 @@ import { rightsExceeded } from '../authority/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX } from './agent-shapes.ts';
 import { agentExceedsOwner, agentUnknown } from './errors.ts';
+import { agentsManage, agentsRead } from './permissions.ts';
 
 const TAG = 'Agents';
 const instant = z.iso.datetime();

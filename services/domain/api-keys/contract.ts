@@ -1,4 +1,3 @@
-import { apiKeysManage, apiKeysRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -19,6 +18,7 @@ import { clockWrong } from '../keys/errors.ts';
 import { revocationStateStale, stateRewound } from '../tokens/revocations/revocations-contract.ts';
 import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeysStale, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
 import { KEY_REFUSALS } from './key-verdict-shapes.ts';
+import { apiKeysManage, apiKeysRead } from './permissions.ts';
 
 const TAG = 'API keys';
 const instant = z.iso.datetime();

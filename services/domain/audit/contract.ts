@@ -1,4 +1,3 @@
-import { auditRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -12,6 +11,7 @@ import {
   auditRowAltered,
   auditTileUnknown,
 } from './errors.ts';
+import { auditRead } from './permissions.ts';
 
 const TAG = 'Audit';
 const READER = {

@@ -1,4 +1,3 @@
-import { complianceManage, complianceRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -14,6 +13,7 @@ import {
   violationResolved,
   violationUnknown,
 } from './errors.ts';
+import { complianceManage, complianceRead } from './permissions.ts';
 import { REPORT_KINDS, REPORT_STATUSES, reportSummary } from './reports/report-shapes.ts';
 
 const COMPLIANCE = 'Compliance';

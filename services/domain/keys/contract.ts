@@ -1,10 +1,10 @@
-import { keysManage, keysRead } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { ASYMMETRIC_ALGORITHMS } from './algorithm-shapes.ts';
 import { keyUnknown, signingAlgorithmRefused, signingUnavailable } from './errors.ts';
+import { keysManage, keysRead } from './permissions.ts';
 
 const TAG = 'Keys';
 

@@ -1,4 +1,3 @@
-import { limitsBypass } from './permissions.ts';
 import { rateLimitBypasses, rateLimitRefusals } from '#observability/metrics/limits.ts';
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import { rateLimited } from '#services/platform/errors.ts';
@@ -9,6 +8,7 @@ import type { Caller, RateCounters } from '../ports.ts';
 import type { LimitBucket, LimitBuckets } from './buckets.ts';
 import { type BypassPorts, createBypass } from './bypass-limit.ts';
 import { clientPrefixOf } from './client-prefix.ts';
+import { limitsBypass } from './permissions.ts';
 import { type Counted, refusalOf, usedUp } from './verdict.ts';
 
 /** What is known of a request before its body is read. */

@@ -1,4 +1,3 @@
-import { queuesManage } from '../shared/permissions.ts';
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
@@ -10,6 +9,7 @@ import {
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
+import { queuesManage } from '../shared/permissions.ts';
 import { queueChangeRefused } from './errors.ts';
 
 const PAGE = { contentType: 'text/html; charset=utf-8' } as const;

@@ -1,4 +1,3 @@
-import { phiManage, phiRead, phiWrite } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -6,6 +5,7 @@ import { agentNotAccepted, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, REFUSALS, reads } from '../access/admin-shapes.ts';
 import { phiAccessRefused } from './access/access-errors.ts';
 import { phiRotationUnknown, phiShredded, phiSubjectUnknown, phiUnreadable } from './errors.ts';
+import { phiManage, phiRead, phiWrite } from './permissions.ts';
 import { phiEnvelope, phiLevel, phiPurpose, subjectId } from './phi-shapes.ts';
 import { subjectHeld } from './retention/retention-errors.ts';
 

@@ -1,5 +1,3 @@
-import { incidentsManage, incidentsRead, usersUnlock } from './permissions.ts';
-import { auditRead } from '../audit/permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -12,10 +10,12 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { auditRead } from '../audit/permissions.ts';
 import { rightsExceeded } from '../authority/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { eventStreamsBusy, eventStreamsSpent, incidentClosed, incidentUnknown } from './errors.ts';
 import { INCIDENT_STATES, SEVERITIES, SUBJECT_KINDS } from './incident-shapes.ts';
+import { incidentsManage, incidentsRead, usersUnlock } from './permissions.ts';
 
 const INCIDENTS = 'Incidents';
 

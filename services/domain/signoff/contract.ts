@@ -1,4 +1,3 @@
-import { signoffsApprove, signoffsRead, signoffsRequest } from './permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -27,6 +26,7 @@ import {
   signOffUnfinished,
   signOffUnknown,
 } from './errors.ts';
+import { signoffsApprove, signoffsRead, signoffsRequest } from './permissions.ts';
 import { COMMENT_LENGTH_MAX, DECISIONS, LIFE_MINUTES_MAX, SIGNOFF_ROLES, SIGNOFF_STATES } from './signoff-shapes.ts';
 
 const TAG = 'Sign-off';

@@ -3,7 +3,17 @@ import { definePermission } from '#services/platform/define/permissions.ts';
 export const signoffsRead = definePermission({
   name: 'signoffs:read',
   description: 'Read sign-offs and their receipts',
-  roles: ['admin', 'architect', 'auditor', 'developer', 'operator', 'product_owner', 'qa', 'security_reviewer', 'tech_lead'],
+  roles: [
+    'admin',
+    'architect',
+    'auditor',
+    'developer',
+    'operator',
+    'product_owner',
+    'qa',
+    'security_reviewer',
+    'tech_lead',
+  ],
 });
 
 export const signoffsRequest = definePermission({

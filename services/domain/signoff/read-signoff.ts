@@ -1,4 +1,3 @@
-import { signoffsRead } from './permissions.ts';
 import { auditProofPending } from '../audit/errors.ts';
 import { proveEvent } from '../audit/read/prove-event.ts';
 import { accountRead } from '../authority/own-scopes.ts';
@@ -7,6 +6,7 @@ import type { Caller, Ports } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { ReceiptView, SignOffView } from './contract.ts';
 import { signOffUnfinished, signOffUnknown } from './errors.ts';
+import { signoffsRead } from './permissions.ts';
 import { isRequester } from './requester.ts';
 import { approvalsOf, requirementsOf, signOffViewOf } from './signoff-view.ts';
 import {

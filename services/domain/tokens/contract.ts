@@ -1,5 +1,3 @@
-import { tokensIntrospect, tokensRead, tokensRevoke } from './permissions.ts';
-import { tokensIssue } from '../access/permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
@@ -14,6 +12,7 @@ import {
 import { reads } from '../access/admin-shapes.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy } from '../access/errors.ts';
+import { tokensIssue } from '../access/permissions.ts';
 import { clockWrong, signingUnavailable } from '../keys/errors.ts';
 import { dpopProofInvalid } from './dpop/dpop-errors.ts';
 import {
@@ -26,6 +25,7 @@ import {
   tokenUnknown,
   userUnknown,
 } from './errors.ts';
+import { tokensIntrospect, tokensRead, tokensRevoke } from './permissions.ts';
 import {
   keyRingBehind,
   refreshGraceSpent,

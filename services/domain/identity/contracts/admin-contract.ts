@@ -1,4 +1,3 @@
-import { sessionsManage, sessionsRead, usersManage, usersRead } from './permissions.ts';
 import { z } from 'zod';
 import {
   anyRoleName,
@@ -16,6 +15,7 @@ import { userUnknown } from '#services/domain/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { sessionsManage, sessionsRead, usersManage, usersRead } from '../permissions.ts';
 import { factorsAbsent } from './factors-errors.ts';
 import { lastAdmin, sessionUnknown } from './sign-in-errors.ts';
 

@@ -1,4 +1,3 @@
-import { usersManage } from '../permissions.ts';
 import { z } from 'zod';
 import { anyRoleName, bodyReason, manages, REFUSALS, reason, text } from '#services/domain/access/admin-shapes.ts';
 import { roleUnknown } from '#services/domain/access/errors.ts';
@@ -12,6 +11,7 @@ import {
   stepUpRequired,
   storeUnavailable,
 } from '#services/platform/errors.ts';
+import { usersManage } from '../permissions.ts';
 import { codeInvalid, invitationOver, passwordHashUnknown } from './account-errors.ts';
 import { accountDetailShape, byUser } from './admin-contract.ts';
 import { passwordErrors } from './password-errors.ts';

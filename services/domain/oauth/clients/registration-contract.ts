@@ -1,4 +1,3 @@
-import { clientsRegister } from '../permissions.ts';
 import { z } from 'zod';
 import { CERTIFICATE_NAME_MEMBERS } from '#services/domain/access/certificates/certificate-shapes.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -15,6 +14,7 @@ import {
   registrationClosed,
   registrationFull,
 } from '../client-errors.ts';
+import { clientsRegister } from '../permissions.ts';
 
 /** Documents a member without validating it: `readClientMetadata` answers with the error codes of RFC 7591 §3.2.2. */
 const member = (description: string) => z.unknown().optional().meta({ description });

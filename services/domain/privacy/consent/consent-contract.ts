@@ -1,9 +1,9 @@
-import { phiWrite } from '../permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused } from '#services/platform/errors.ts';
 import { REFUSALS, reads, reason } from '../../access/admin-shapes.ts';
+import { phiWrite } from '../permissions.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
 
 const TAG = 'Privacy';

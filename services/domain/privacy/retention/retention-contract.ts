@@ -1,10 +1,10 @@
-import { phiManage } from '../permissions.ts';
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, REFUSALS, reads, reason } from '../../access/admin-shapes.ts';
 import { phiSubjectUnknown } from '../errors.ts';
+import { phiManage } from '../permissions.ts';
 import { subjectId } from '../phi-shapes.ts';
 import { legalHoldUnknown, retentionRunUnknown, retentionTooShort } from './retention-errors.ts';
 import { RETENTION_KINDS } from './retention-shapes.ts';

@@ -1,8 +1,8 @@
-import { tokensIssue } from '../../access/permissions.ts';
 import { lockAgent } from '#services/domain/access/lock-agent.ts';
 import { actingAgentOf, clientOf, isInstallation } from '#services/domain/authority/callers.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
+import { tokensIssue } from '../../access/permissions.ts';
 import type { NewFamily } from '../refresh/create-family.ts';
 
 /**

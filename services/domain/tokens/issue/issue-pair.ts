@@ -1,4 +1,3 @@
-import { tokensIssue } from '../../access/permissions.ts';
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
@@ -16,6 +15,7 @@ import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { clientUnauthenticated, permissionMissing, requestInvalid } from '#services/platform/errors.ts';
+import { tokensIssue } from '../../access/permissions.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken, type TokenFacts } from '../access-token.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { dpopProofInvalid } from '../dpop/dpop-errors.ts';

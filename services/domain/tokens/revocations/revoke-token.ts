@@ -1,4 +1,3 @@
-import { tokensRevoke } from '../permissions.ts';
 import { tokenRevocations } from '#observability/metrics/tokens.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
@@ -10,6 +9,7 @@ import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { tokenRevoked } from '../audit-events.ts';
 import { clientUnknown, userUnknown } from '../errors.ts';
+import { tokensRevoke } from '../permissions.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from '../refresh/end-family.ts';
 import { checkRefreshToken, familyNamedIn } from '../refresh/refresh-token-format.ts';
 import type { HasTokenSettings } from '../token-settings.ts';

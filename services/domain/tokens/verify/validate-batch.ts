@@ -1,4 +1,3 @@
-import { tokensRead } from '../permissions.ts';
 import { setImmediate } from 'node:timers/promises';
 import { isAnonymous } from '#services/domain/authority/callers.ts';
 import { permissionsOf } from '#services/domain/authority/permissions.ts';
@@ -7,6 +6,7 @@ import { permissionMissing, unauthenticated } from '#services/platform/errors.ts
 import type { AccessTokenClaims } from '../access-token.ts';
 import { tokenMetadataUnavailable } from '../errors.ts';
 import { readTokenMetadata, type TokenMetadata } from '../metadata/token-metadata.cache.ts';
+import { tokensRead } from '../permissions.ts';
 import { assertVerifiable } from './assert-verifiable.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
 import { evaluateToken, type ValidatePorts } from './validate-token.ts';

@@ -1,0 +1,9 @@
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+
+export const agentsModule = defineModule({
+  name: 'agents',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+});

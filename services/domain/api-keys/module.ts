@@ -1,0 +1,13 @@
+import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
+import { defineModule } from '../module.ts';
+import { apiKeyPurges } from './api-key-purges.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+
+export const apiKeysModule = defineModule({
+  name: 'api-keys',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  purged: [{ by: cleanUpExpiredTokensJob, purges: apiKeyPurges }],
+  metrics: () => import('#observability/metrics/api-keys.ts'),
+});

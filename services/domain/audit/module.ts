@@ -1,0 +1,12 @@
+import * as auditJobs from '#jobs/contracts/audit.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+
+export const auditModule = defineModule({
+  name: 'audit',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(auditJobs)],
+  metrics: () => import('#observability/metrics/audit.ts'),
+});

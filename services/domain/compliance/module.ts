@@ -1,0 +1,14 @@
+import * as complianceJobs from '#jobs/contracts/compliance.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import { compliancePurges } from './compliance-purges.ts';
+import * as permissions from './permissions.ts';
+
+export const complianceModule = defineModule({
+  name: 'compliance',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(complianceJobs)],
+  purged: [{ by: complianceJobs.cleanUpComplianceRecordsJob, purges: compliancePurges }],
+  metrics: () => import('./metrics.ts'),
+});

@@ -1,0 +1,13 @@
+import * as handoffJobs from '#jobs/contracts/handoff.ts';
+import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import { handoffPurges } from './handoff-purges.ts';
+
+export const handoffModule = defineModule({
+  name: 'handoff',
+  events: Object.values(events),
+  jobs: [...Object.values(handoffJobs)],
+  purged: [{ by: cleanUpExpiredSessionsJob, purges: handoffPurges }],
+  metrics: () => import('#observability/metrics/handoff.ts'),
+});

@@ -1,0 +1,15 @@
+import * as identityJobs from '#jobs/contracts/identity.ts';
+import * as mailJobs from '#jobs/contracts/mail.ts';
+import { defineModule } from '../module.ts';
+import { sessionPurges } from './admin/identity-purges.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+
+export const identityModule = defineModule({
+  name: 'identity',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(identityJobs), ...Object.values(mailJobs)],
+  purged: [{ by: identityJobs.cleanUpExpiredSessionsJob, purges: sessionPurges }],
+  metrics: () => Promise.all([import('#observability/metrics/identity.ts'), import('#observability/metrics/mail.ts')]),
+});

@@ -1,0 +1,12 @@
+import * as keysJobs from '#jobs/contracts/keys.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+
+export const keysModule = defineModule({
+  name: 'keys',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(keysJobs)],
+  metrics: () => import('#observability/metrics/keys.ts'),
+});

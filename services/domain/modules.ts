@@ -1,0 +1,43 @@
+import type { Job } from '#services/platform/define/job.ts';
+import { accessModule } from './access/module.ts';
+import { agentsModule } from './agents/module.ts';
+import { apiKeysModule } from './api-keys/module.ts';
+import { auditModule } from './audit/module.ts';
+import { complianceModule } from './compliance/module.ts';
+import { handoffModule } from './handoff/module.ts';
+import { identityModule } from './identity/module.ts';
+import { keysModule } from './keys/module.ts';
+import { limitsModule } from './limits/module.ts';
+import type { Module } from './module.ts';
+import { oauthModule } from './oauth/module.ts';
+import { operationsModule } from './operations/module.ts';
+import { privacyModule } from './privacy/module.ts';
+import { securityModule } from './security/module.ts';
+import { sharedModule } from './shared/module.ts';
+import type { Purge } from './shared/purge.ts';
+import { signoffModule } from './signoff/module.ts';
+import { tokensModule } from './tokens/module.ts';
+
+/** Every module that declares something, in the order of their imports: each knows those before it only. */
+export const modules: readonly Module[] = [
+  sharedModule,
+  auditModule,
+  keysModule,
+  limitsModule,
+  accessModule,
+  tokensModule,
+  apiKeysModule,
+  privacyModule,
+  identityModule,
+  oauthModule,
+  securityModule,
+  agentsModule,
+  signoffModule,
+  handoffModule,
+  complianceModule,
+  operationsModule,
+];
+
+/** Kinds of rows that modules remove after their retention: of one job, or all. */
+export const purgesOf = (of: readonly Module[], job?: Job): readonly Purge[] =>
+  of.flatMap(({ purged }) => purged.flatMap(({ by, purges }) => (job === undefined || by === job ? purges : [])));

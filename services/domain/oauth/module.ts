@@ -1,0 +1,15 @@
+import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
+import * as oauthJobs from '#jobs/contracts/oauth.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import { oauthPurges } from './oauth-purges.ts';
+import * as permissions from './permissions.ts';
+
+export const oauthModule = defineModule({
+  name: 'oauth',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(oauthJobs)],
+  purged: [{ by: cleanUpExpiredSessionsJob, purges: oauthPurges }],
+  metrics: () => import('#observability/metrics/oauth.ts'),
+});

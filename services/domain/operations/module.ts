@@ -1,0 +1,14 @@
+import {
+  advanceTasksJob,
+  measureProgressJob,
+  recordIncidentJob,
+  recordProgressJob,
+} from '#jobs/contracts/operations.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+
+export const operationsModule = defineModule({
+  name: 'operations',
+  events: Object.values(events),
+  jobs: [advanceTasksJob, measureProgressJob, recordProgressJob, recordIncidentJob],
+});

@@ -1,0 +1,15 @@
+import * as privacyJobs from '#jobs/contracts/privacy.ts';
+import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+import { privacyPurges } from './privacy-purges.ts';
+
+export const privacyModule = defineModule({
+  name: 'privacy',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(privacyJobs)],
+  purged: [{ by: cleanUpExpiredTokensJob, purges: privacyPurges }],
+  metrics: () => import('#observability/metrics/privacy.ts'),
+});

@@ -1,0 +1,14 @@
+import * as securityJobs from '#jobs/contracts/security.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+import { securityPurges } from './security-purges.ts';
+
+export const securityModule = defineModule({
+  name: 'security',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(securityJobs)],
+  purged: [{ by: securityJobs.cleanUpIncidentsJob, purges: securityPurges }],
+  metrics: () => import('#observability/metrics/security.ts'),
+});

@@ -1,0 +1,13 @@
+import { cleanUpIncidentsJob } from '#jobs/contracts/security.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+import { signOffPurges } from './signoff-purges.ts';
+
+export const signoffModule = defineModule({
+  name: 'signoff',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  purged: [{ by: cleanUpIncidentsJob, purges: signOffPurges }],
+  metrics: () => import('#observability/metrics/signoff.ts'),
+});

@@ -1,0 +1,15 @@
+import * as tokensJobs from '#jobs/contracts/tokens.ts';
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import { tokenPurges } from './clean-up-expired-tokens.ts';
+import * as permissions from './permissions.ts';
+
+export const tokensModule = defineModule({
+  name: 'tokens',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(tokensJobs)],
+  purged: [{ by: tokensJobs.cleanUpExpiredTokensJob, purges: tokenPurges }],
+  metrics: () =>
+    Promise.all([import('#observability/metrics/tokens.ts'), import('#observability/metrics/revocations.ts')]),
+});
