@@ -7,6 +7,7 @@ const modules = [
   'keys',
   'limits',
   'access',
+  'revocations',
   'tokens',
   'api-keys',
   'privacy',

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createKeyRing, type HasKeyRing } from '../services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Vault } from '../services/domain/ports.ts';
-import { createMarkedGuard } from '../services/domain/tokens/revocations/database-guard.ts';
+import { createMarkedGuard } from '../services/domain/revocations/database-guard.ts';
 import {
   derivedKeyEncryptionKey,
   keyEncryptionKeyOf,

@@ -9,7 +9,7 @@ import {
   retryDeadLetters,
 } from '../services/domain/operations/manage-queues.ts';
 import type { Ports } from '../services/domain/ports.ts';
-import { createMarkedGuard } from '../services/domain/tokens/revocations/database-guard.ts';
+import { createMarkedGuard } from '../services/domain/revocations/database-guard.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';

@@ -6,7 +6,7 @@ import type { OutsideHead } from '#services/domain/audit/trail/validate-audit-tr
 import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
 import { readRotationNotes } from '#services/domain/keys/log/rotation-notes.ts';
 import type { LogMarkStore, Ports } from '#services/domain/ports.ts';
-import { createMarkedGuard } from '#services/domain/tokens/revocations/database-guard.ts';
+import { createMarkedGuard } from '#services/domain/revocations/database-guard.ts';
 import { type PublishedNote, readFileNotes, readS3Notes } from '#services/platform/checkpoints/published-notes.ts';
 import { s3SettingsOf } from '#services/platform/checkpoints/s3-requests.ts';
 import { type Config, loadConfig } from '#services/platform/config/load.ts';

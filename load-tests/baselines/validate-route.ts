@@ -5,7 +5,7 @@ import { startTelemetry } from '#observability/otel.ts';
 import { createApp } from '#services/api/app.ts';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
 import { type TokenRoutesPorts, tokensRoutes } from '#services/api/routes/tokens.ts';
-import { createRevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { createRevocationSet } from '#services/domain/revocations/revocation-set.ts';
 import { createValidationCounts } from '#services/domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '#services/domain/tokens/verify/verified-token-cache.ts';
 import { loadConfig } from '#services/platform/config/load.ts';

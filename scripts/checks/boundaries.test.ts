@@ -71,6 +71,7 @@ const order = [
   'keys',
   'limits',
   'access',
+  'revocations',
   'tokens',
   'api-keys',
   'privacy',

@@ -17,8 +17,8 @@ const OUTSIDE = [
 
 /** Code that decides about access: every line, function and branch. New files in these folders are included. */
 const AUTHENTICATION = [
-  'services/domain/{access,api-keys,authority,identity,jws,keys,limits,oauth,tokens}/**',
-  'services/api/requests/{browser-rules,caller,client-certificate,credentials,still-allowed}.ts',
+  'services/domain/{access,api-keys,authority,identity,jws,keys,limits,oauth,revocations,tokens}/**',
+  'services/api/requests/{browser-rules,caller,client-certificate,credentials,recheck-caller}.ts',
   'services/embedding/authentication-middleware.ts',
   'services/platform/hasher/{equal-cost,normalise-password,schemes}.ts',
 ];

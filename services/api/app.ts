@@ -22,6 +22,7 @@ import { inexactPartOf } from '../platform/http/inexact-json.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
 import { problemPage } from './pages/browser-form.ts';
 import { rendered } from './pages/page-view.ts';
+import { refuseAbandoned } from './requests/abandoned-requests.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from './requests/browser-rules.ts';
 import { readCertificates } from './requests/client-certificate.ts';
 import { sentCredential } from './requests/credentials.ts';
@@ -29,7 +30,6 @@ import { createFailureLog, isFailure } from './requests/failure-log.ts';
 import { parseForm } from './requests/form-body.ts';
 import { admitUnrouted, limitRequests, type RequestLimiting } from './requests/rate-limits.ts';
 import { keepRawBody } from './requests/raw-body.ts';
-import { refuseStale } from './requests/stale-requests.ts';
 import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';
 
 declare module 'fastify' {
@@ -159,7 +159,7 @@ export function createApp(options: AppOptions): App {
   let draining = false;
   const inFlight = new Set<FastifyReply>();
   activeRequests.at().observe(() => inFlight.size);
-  const admitFresh = refuseStale(fastify, systemClock);
+  const admitFresh = refuseAbandoned(fastify, systemClock);
 
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeContentTypeParser(['application/json', 'text/plain']);

@@ -1,10 +1,10 @@
 import { createUsedAssertions } from '../domain/oauth/assertions/used-assertions.ts';
 import type { RequestContext } from '../domain/ports.ts';
+import { createRevocationFeed } from '../domain/revocations/revocation-feed.ts';
+import { createRevocationStreams } from '../domain/revocations/revocation-stream.ts';
 import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
 import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
 import { createRotationBatcher } from '../domain/tokens/refresh/rotation-batcher.ts';
-import { createRevocationFeed } from '../domain/tokens/revocations/revocation-feed.ts';
-import { createRevocationStreams } from '../domain/tokens/revocations/revocation-stream.ts';
 import { createReplayLog } from '../domain/tokens/verify/replay-log.ts';
 import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';

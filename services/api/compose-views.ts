@@ -4,13 +4,15 @@ import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
 import type { Caller, Clock, Log, MarkStore } from '../domain/ports.ts';
-import { collapseRevocations } from '../domain/tokens/revocations/collapse-revocations.ts';
-import { createNewestConfirmation } from '../domain/tokens/revocations/confirm-newest.ts';
-import { createStateConfirmation } from '../domain/tokens/revocations/confirm-state.ts';
-import { keepRevocations } from '../domain/tokens/revocations/keep-revocations.ts';
-import { createRevocationSet } from '../domain/tokens/revocations/revocation-set.ts';
-import { createStatePoll } from '../domain/tokens/revocations/state-poll.ts';
-import { whyUnconfirmed } from '../domain/tokens/revocations/why-unconfirmed.ts';
+import { collapseRevocations } from '../domain/revocations/collapse-revocations.ts';
+import {
+  createNewestConfirmation,
+  createStateConfirmation,
+  whyUnconfirmed,
+} from '../domain/revocations/confirm-state.ts';
+import { keepRevocations } from '../domain/revocations/revocation-lifetime.ts';
+import { createRevocationSet } from '../domain/revocations/revocation-set.ts';
+import { createStatePoll } from '../domain/revocations/state-poll.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import { type Config, registrationOf } from '../platform/config/load.ts';

@@ -9,7 +9,7 @@ import { createBrowserRules } from './requests/browser-rules.ts';
 import { createCallerResolver } from './requests/caller.ts';
 import { keepPagesToOwnHost } from './requests/own-host.ts';
 import { identifyBy, limitCallers } from './requests/rate-limits.ts';
-import { createStillAllowed } from './requests/still-allowed.ts';
+import { createCallerRecheck } from './requests/recheck-caller.ts';
 import { useProofsOnce } from './requests/use-proofs-once.ts';
 import { accountsRoutes } from './routes/accounts.ts';
 import { adminAccessRoutes } from './routes/admin-access.ts';
@@ -112,7 +112,7 @@ export function createServer(
   consentsRoutes(routes, ports);
   revocationsRoutes(routes, ports);
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
-  securityRoutes(routes, { ...ports, stillAllowed: createStillAllowed(authenticators) });
+  securityRoutes(routes, { ...ports, recheckCaller: createCallerRecheck(authenticators) });
   complianceRoutes(routes, ports);
   privacyRoutes(routes, ports);
   privacyAccessRoutes(routes, ports);

@@ -12,6 +12,7 @@ import type { Module } from './module.ts';
 import { oauthModule } from './oauth/module.ts';
 import { operationsModule } from './operations/module.ts';
 import { privacyModule } from './privacy/module.ts';
+import { revocationsModule } from './revocations/module.ts';
 import { securityModule } from './security/module.ts';
 import { sharedModule } from './shared/module.ts';
 import type { Purge } from './shared/purge.ts';
@@ -25,6 +26,7 @@ export const modules: readonly Module[] = [
   keysModule,
   limitsModule,
   accessModule,
+  revocationsModule,
   tokensModule,
   apiKeysModule,
   privacyModule,

@@ -7,7 +7,7 @@ import { type IssuePorts, issuePair } from '../domain/tokens/issue/issue-pair.ts
 import type { TokenMetadata } from '../domain/tokens/metadata/read-token.ts';
 import { isGenerationSuperseded, readRefreshToken } from '../domain/tokens/refresh/read-refresh-token.ts';
 import { type RefreshTokenPorts, refreshToken } from '../domain/tokens/refresh/refresh-token.ts';
-import { type RevokePorts, revokeToken } from '../domain/tokens/revocations/revoke-token.ts';
+import { type RevokePorts, revokeToken } from '../domain/tokens/revoke/revoke-token.ts';
 import type {
   ClientInfo,
   JWTPayload,

@@ -1,6 +1,7 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { HasStepUp } from '../domain/authority/recent-sign-in.ts';
 import type { Ports } from '../domain/ports.ts';
+import { assertFresh } from '../domain/revocations/revocation-set.ts';
 import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
 import {
   isRevoked,
@@ -9,8 +10,7 @@ import {
   writeTokenMetadata,
 } from '../domain/tokens/metadata/read-token.ts';
 import { readTokenStatistics, type TokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
-import { assertFresh } from '../domain/tokens/revocations/revocation-set.ts';
-import { type RevokePorts, revokeToken } from '../domain/tokens/revocations/revoke-token.ts';
+import { type RevokePorts, revokeToken } from '../domain/tokens/revoke/revoke-token.ts';
 import type { JWTPayload, TokenValidationResult } from '../domain/tokens/token-types.ts';
 import { batchValidateTokens } from '../domain/tokens/verify/validate-batch.ts';
 import type { ValidatePorts } from '../domain/tokens/verify/validate-token.ts';

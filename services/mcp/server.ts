@@ -4,7 +4,7 @@ import { bind, type RouteContext } from '../api/bind.ts';
 import { createBrowserRules } from '../api/requests/browser-rules.ts';
 import { createCallerResolver } from '../api/requests/caller.ts';
 import { identifyBy, limitCallers } from '../api/requests/rate-limits.ts';
-import { createStillAllowed } from '../api/requests/still-allowed.ts';
+import { createCallerRecheck } from '../api/requests/recheck-caller.ts';
 import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
 import { healthRoutes } from '../api/routes/health.ts';
 import { createDenialLog } from '../domain/access/record-denial.ts';
@@ -69,7 +69,7 @@ export function createServer(
     { ...ports, recordDenial: createDenialLog(ports) },
     about.version,
     streams,
-    createStillAllowed(authenticators)(callMcpEndpoint),
+    createCallerRecheck(authenticators)(callMcpEndpoint),
   );
   bind(routes, { ...callMcpEndpoint, path: pathname as '/mcp' }, ({ body }, caller, request) =>
     handle(body, caller, request),

@@ -7,7 +7,7 @@ import { seedDemo } from '#services/domain/identity/seed/seed-demo.ts';
 import { createKeyRing } from '#services/domain/keys/key-ring.ts';
 import { modules } from '#services/domain/modules.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { claimUnusedDatabase } from '#services/domain/tokens/revocations/claim-unused-database.ts';
+import { claimUnusedDatabase } from '#services/domain/revocations/high-water-keeper.ts';
 import { type Config, loadConfig } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { withUnwrappedKeys } from '../platform/crypto/unwrap-keys.ts';

@@ -15,7 +15,7 @@ import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { modules, purgesOf } from '../domain/modules.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
-import { createMarkedGuard } from '../domain/tokens/revocations/database-guard.ts';
+import { createMarkedGuard } from '../domain/revocations/database-guard.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';

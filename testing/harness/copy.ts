@@ -6,7 +6,7 @@ import type { Stores } from '#services/api/stores.ts';
 import { createCertificateAuthorities } from '#services/domain/access/certificates/certificate-authorities.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock, Log, MarkStore, PasswordHasher, Redis } from '#services/domain/ports.ts';
-import { createPolledGuard } from '#services/domain/tokens/revocations/database-guard.ts';
+import { createPolledGuard } from '#services/domain/revocations/database-guard.ts';
 import { type Config, loadConfig, registrationOf } from '#services/platform/config/load.ts';
 import { createHasher, type Hasher } from '#services/platform/hasher/hasher.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';

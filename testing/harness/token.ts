@@ -3,8 +3,8 @@ import { createAccessDirectory, type HasAccess } from '#services/domain/access/a
 import type { VerificationKey } from '#services/domain/jws/verify-signature.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock } from '#services/domain/ports.ts';
+import { createRevocationSet, type RevocationMemory } from '#services/domain/revocations/revocation-set.ts';
 import { createProofKeyCache } from '#services/domain/tokens/dpop/dpop-proof.ts';
-import { createRevocationSet, type RevocationMemory } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import {
   type TokenExpectations,

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
-import { readRevocationsEndpoint } from '#services/domain/tokens/revocations/revocations-contract.ts';
+import { readRevocationsEndpoint } from '#services/domain/revocations/contract.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { basicHeader, expectOAuthError, expectProblem, send } from '#testing/http-client.ts';

@@ -7,7 +7,7 @@ import { clientUnauthenticated, storeUnavailable } from '#services/platform/erro
 import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { clientCaller, userCaller } from '#testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
-import { createStillAllowed } from './still-allowed.ts';
+import { createCallerRecheck } from './recheck-caller.ts';
 
 const client = (permissions: readonly string[], request: RequestContext): Caller => ({
   ...clientCaller('c', permissions),
@@ -246,7 +246,7 @@ describe('a long-lived answer', () => {
   test('continues while its credential is valid, with the proof of its request; if validity is unknown the check fails', async () => {
     let told: 'good' | 'over' | 'unknown' = 'good';
     const proofs: unknown[] = [];
-    const stillAllowed = createStillAllowed({
+    const recheckCaller = createCallerRecheck({
       ...authenticators,
       bearer: (_token, request, proof) => {
         proofs.push(proof);
@@ -261,7 +261,7 @@ describe('a long-lived answer', () => {
       identified: person('bearer', {} as RequestContext),
     } as unknown as FastifyRequest;
     const asks = (permission: string) =>
-      stillAllowed(endpoint({ accepts: ['bearer'], for: 'anyone', permission, subject: 'any' }))(request);
+      recheckCaller(endpoint({ accepts: ['bearer'], for: 'anyone', permission, subject: 'any' }))(request);
     expect(await asks('tokens:read')).toBe(true);
     expect(proofs).toEqual([{ proof: 'p', htm: 'GET', path: '/x', isChecked: true }]);
     expect(await asks('keys:manage')).toBe(false);

@@ -31,7 +31,7 @@ import {
   listSessions,
 } from '#services/domain/identity/sessions/manage-sessions.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { bind, bindOnce, type RouteContext } from '../bind.ts';
 

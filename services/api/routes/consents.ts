@@ -2,7 +2,7 @@ import { listConsentsEndpoint, withdrawConsentEndpoint } from '#services/domain/
 import { listConsents } from '#services/domain/oauth/consents/list-consents.ts';
 import { withdrawConsent } from '#services/domain/oauth/consents/withdraw-consent.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** A user's consents to applications. */

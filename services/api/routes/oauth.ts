@@ -21,8 +21,8 @@ import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '#services/dom
 import { dpopNonce } from '#services/domain/tokens/dpop/dpop-nonce.ts';
 import type { PresentedProof } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
 import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
-import { revokeOAuthToken } from '#services/domain/tokens/revocations/revoke-oauth-token.ts';
-import type { RevokePorts } from '#services/domain/tokens/revocations/revoke-token.ts';
+import { revokeOAuthToken } from '#services/domain/tokens/revoke/revoke-oauth-token.ts';
+import type { RevokePorts } from '#services/domain/tokens/revoke/revoke-token.ts';
 import { introspectToken } from '#services/domain/tokens/verify/introspect-token.ts';
 import type { ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';

@@ -4,10 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import { expect } from 'vitest';
-import {
-  createRevocationStreams,
-  type RevocationStreams,
-} from '#services/domain/tokens/revocations/revocation-stream.ts';
+import { createRevocationStreams, type RevocationStreams } from '#services/domain/revocations/revocation-stream.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { refusesAssertions } from '#testing/fakes/assertions.ts';

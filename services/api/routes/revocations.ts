@@ -1,9 +1,6 @@
-import type { HasRevocationFeed } from '#services/domain/tokens/revocations/revocation-feed.ts';
-import { type HasRevocationStreams, questionOfEventId } from '#services/domain/tokens/revocations/revocation-stream.ts';
-import {
-  readRevocationsEndpoint,
-  streamRevocationsEndpoint,
-} from '#services/domain/tokens/revocations/revocations-contract.ts';
+import { readRevocationsEndpoint, streamRevocationsEndpoint } from '#services/domain/revocations/contract.ts';
+import type { HasRevocationFeed } from '#services/domain/revocations/revocation-feed.ts';
+import { type HasRevocationStreams, questionOfEventId } from '#services/domain/revocations/revocation-stream.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

@@ -13,11 +13,11 @@ import { changeIncident, listIncidents, readIncident } from '#services/domain/se
 import { unlockUser } from '#services/domain/security/unlock-user.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import type { StillAllowed } from '../requests/still-allowed.ts';
+import type { CallerRecheck } from '../requests/recheck-caller.ts';
 
 export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> &
   HasKeyRing &
-  HasEventStreams & { readonly stillAllowed: StillAllowed };
+  HasEventStreams & { readonly recheckCaller: CallerRecheck };
 
 /** Incidents, locked accounts and the stream of security events. */
 export function securityRoutes(routes: RouteContext, deps: SecurityRoutesDeps): void {
@@ -36,7 +36,7 @@ export function securityRoutes(routes: RouteContext, deps: SecurityRoutesDeps): 
   bind(routes, unlockUserEndpoint, ({ params, body }, caller) =>
     unlockUser(deps, { userId: params.user_id, reason: body.reason }, caller),
   );
-  const mayFollow = deps.stillAllowed(streamSecurityEventsEndpoint);
+  const mayFollow = deps.recheckCaller(streamSecurityEventsEndpoint);
   bind(routes, streamSecurityEventsEndpoint, async ({ query }, caller, request) => {
     const afterSeq = seqOfEventId(request.headers['last-event-id']);
     const question = { afterSeq, types: query.type?.split(',') };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { revokeToken } from '#services/domain/tokens/revocations/revoke-token.ts';
+import { revokeToken } from '#services/domain/tokens/revoke/revoke-token.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import type { ApiCopy } from '#testing/harness/api.ts';

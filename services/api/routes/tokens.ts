@@ -12,7 +12,7 @@ import { type IssuePorts, issuePair } from '#services/domain/tokens/issue/issue-
 import { readToken } from '#services/domain/tokens/metadata/read-token.ts';
 import { readTokenStatistics } from '#services/domain/tokens/metadata/read-token-statistics.ts';
 import { type RefreshTokenPorts, refreshToken } from '#services/domain/tokens/refresh/refresh-token.ts';
-import { type RevokeInput, type RevokePorts, revokeToken } from '#services/domain/tokens/revocations/revoke-token.ts';
+import { type RevokeInput, type RevokePorts, revokeToken } from '#services/domain/tokens/revoke/revoke-token.ts';
 import { createEndOfTick } from '#services/domain/tokens/verify/end-of-tick.ts';
 import { inactiveAnswer } from '#services/domain/tokens/verify/inactive-answer.ts';
 import {

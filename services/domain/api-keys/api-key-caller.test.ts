@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { AccessDirectory } from '../access/access-directory.ts';
 import type { Clock, RequestContext, Sql } from '../ports.ts';
-import type { RevocationSet } from '../tokens/revocations/revocation-set.ts';
+import type { RevocationSet } from '../revocations/revocation-set.ts';
 import { recogniseApiKey } from './api-key-caller.ts';
 import { type ApiKeyDirectory, createApiKeyDirectory } from './api-key-directory.ts';
 import { newApiKeySecret } from './api-key-format.ts';

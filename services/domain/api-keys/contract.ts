@@ -15,7 +15,7 @@ import {
 import { manages, reads } from '../access/admin-shapes.ts';
 import { rightsExceeded } from '../authority/errors.ts';
 import { clockWrong } from '../keys/errors.ts';
-import { revocationStateStale, stateRewound } from '../tokens/revocations/revocations-contract.ts';
+import { revocationStateStale, stateRewound } from '../revocations/contract.ts';
 import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeysStale, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
 import { KEY_REFUSALS } from './key-verdict-shapes.ts';
 import { apiKeysManage, apiKeysRead } from './permissions.ts';

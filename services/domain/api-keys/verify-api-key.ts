@@ -1,7 +1,7 @@
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { clientOf, FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Caller } from '../ports.ts';
-import type { HasNewest } from '../tokens/revocations/confirm-newest.ts';
+import type { HasNewest } from '../revocations/confirm-state.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import type { HasApiKeyUses } from './api-key-uses.ts';
 import type { HasKeyVerifications, KeyVerdict } from './count-key-verifications.ts';

@@ -5,6 +5,7 @@ import type { Statement } from '#services/platform/define/statement.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import type { Sql } from '../ports.ts';
+import { readFeed } from '../revocations/revocations.store.ts';
 import { recordClientTokens } from '../tokens/issue/client-credentials.store.ts';
 import { claimIdempotencyKey, readIdempotencyKey } from '../tokens/issue/idempotency.store.ts';
 import {
@@ -17,12 +18,11 @@ import {
   sessionLock,
 } from '../tokens/refresh/family-life.store.ts';
 import { refreshFamilyRotateBatch } from '../tokens/refresh/refresh-families.store.ts';
-import { readFeed } from '../tokens/revocations/revocations.store.ts';
 import {
   insertTokenRevocation,
   readFamilyOwner,
   readRevocationEpoch,
-} from '../tokens/revocations/token-revocation.store.ts';
+} from '../tokens/revoke/token-revocation.store.ts';
 import { deleteSessions, findSessionRow, lockSessions, readOldestUsed, useSession } from './sessions/sessions.store.ts';
 import { findCredential } from './users/identity.store.ts';
 import { countFailure, forgiveFailures, readCounters, readTriedNames } from './users/sign-in-failures.store.ts';

@@ -40,3 +40,14 @@ export const keyUnknown = defineError({
   fix: 'List the keys with GET /v1/keys.',
   retryable: false,
 });
+
+export const keyRingBehind = defineError({
+  code: 'key_ring_behind',
+  status: 503,
+  oauthError: 'temporarily_unavailable',
+  title: 'Signing keys may be outdated',
+  cause:
+    'The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.',
+  fix: 'Retry with the same token after Retry-After; another API process may answer.',
+  retryable: true,
+});

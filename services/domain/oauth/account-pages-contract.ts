@@ -12,7 +12,7 @@ import {
 import { passwordRequired } from '../identity/contracts/account-errors.ts';
 import { acceptInvitationEndpoint } from '../identity/contracts/invitation-contract.ts';
 import { NO_CONTROLS, nameShape, passwordShape, signUpEndpoint } from '../identity/contracts/sign-in-contract.ts';
-import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
+import { stateRewound } from '../revocations/contract.ts';
 import { formToken, PAGE } from './oauth-shapes.ts';
 
 const TAG = 'Accounts';

@@ -6,11 +6,11 @@ import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy } from '../access/errors.ts';
 import { answerSecondFactorEndpoint } from '../identity/contracts/factors-contract.ts';
 import { NO_CONTROLS, signInEndpoint } from '../identity/contracts/sign-in-contract.ts';
-import { clockWrong, signingUnavailable } from '../keys/errors.ts';
+import { clockWrong, keyRingBehind, signingUnavailable } from '../keys/errors.ts';
+import { stateRewound } from '../revocations/contract.ts';
 import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import {
-  keyRingBehind,
   refreshGraceSpent,
   refreshTokenExpired,
   refreshTokenInvalid,
@@ -19,7 +19,6 @@ import {
   scopeExceeded,
   sessionEnded,
 } from '../tokens/refresh/refresh-errors.ts';
-import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
 import {
   certificateUnreadable,
   codeInvalid,

@@ -4,13 +4,13 @@ import { clientUnauthenticated, requestInvalid } from '#services/platform/errors
 import { lockAgent } from '../access/lock-agent.ts';
 import { type AuditDetail, auditRow, recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
+import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
+import { assertMayIssue } from '../revocations/revocation-set.ts';
 import { type AccessTokenClaims, signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
 import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { rememberToken } from '../tokens/refresh/family-token.ts';
-import type { HasStateConfirmation } from '../tokens/revocations/confirm-state.ts';
-import { assertMayIssue } from '../tokens/revocations/revocation-set.ts';
 import type { ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';
 import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';

@@ -1,12 +1,12 @@
 import type { Client, HasAccess } from '../access/access-directory.ts';
 import { hasSameRights } from '../access/application-rights.ts';
 import type { Ports } from '../ports.ts';
+import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
 import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { confirmationOf, maySee, maySeeRoles } from '../tokens/refresh/family-token.ts';
-import type { HasStateConfirmation } from '../tokens/revocations/confirm-state.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { evaluateTokenConfirmed, type ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';

@@ -1,13 +1,13 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
+import type { HasRevocations } from '../revocations/revocation-set.ts';
 import { type AccessTokenClaims, accessTokenClaims } from '../tokens/access-token.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { createFamily, type NewFamily } from '../tokens/refresh/create-family.ts';
 import { familyTokenFacts } from '../tokens/refresh/family-token.ts';
 import { sessionEnded } from '../tokens/refresh/refresh-errors.ts';
-import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { idTokenSigning } from './claims/id-token.ts';
 import { lockConsent } from './consents/consents.store.ts';

@@ -13,7 +13,7 @@ import { passkeyName, removePasskeyEndpoint } from '../identity/contracts/passke
 import { NO_CONTROLS, nameShape, passwordShape } from '../identity/contracts/sign-in-contract.ts';
 import { sessionUnknown } from '../identity/contracts/sign-in-errors.ts';
 import { unlinkAccountEndpoint } from '../identity/contracts/social-contract.ts';
-import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
+import { stateRewound } from '../revocations/contract.ts';
 import { consentUnknown } from './client-errors.ts';
 import { formToken, PAGE } from './oauth-shapes.ts';
 

@@ -3,7 +3,7 @@ import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/contracts/passkeys-contract.ts';
 import { signInSocialEndpoint } from '../identity/contracts/social-contract.ts';
-import { stateRewound } from '../tokens/revocations/revocations-contract.ts';
+import { stateRewound } from '../revocations/contract.ts';
 import { formToken, PAGE } from './oauth-shapes.ts';
 
 const TAG = 'OAuth';

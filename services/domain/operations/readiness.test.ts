@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { RevocationSet } from '../tokens/revocations/revocation-set.ts';
+import type { RevocationSet } from '../revocations/revocation-set.ts';
 import { type ReadinessSources, readReadiness } from './readiness.ts';
 
 const sources = (changes: {

@@ -1,4 +1,4 @@
-import type { HasRevocations } from '../tokens/revocations/revocation-set.ts';
+import type { HasRevocations } from '../revocations/revocation-set.ts';
 
 /** State of the components as this process has it in memory. */
 export type ReadinessSources = HasRevocations & {

@@ -5,7 +5,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { newClient } from '#testing/harness/api.ts';
 import { createTestPorts, testCaller } from '#testing/harness/ports.ts';
-import { claimUnusedDatabase } from '../tokens/revocations/claim-unused-database.ts';
+import { claimUnusedDatabase } from '../revocations/high-water-keeper.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 import { issued, openRestoreHarness, type RestoreHarness, userInsert } from './restore-harness.ts';
 

@@ -2,7 +2,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { makeReplacements, replaceAllKeys } from '../keys/replace-all-keys.ts';
 import type { Caller, Marks, Ports } from '../ports.ts';
-import { type DatabaseStatus, databaseStatus } from '../tokens/revocations/state-poll-high-water.ts';
+import { type DatabaseStatus, databaseStatus } from '../revocations/high-water-marks.ts';
 import { restoreAccepted } from './audit-events.ts';
 import { nothingToAccept } from './errors.ts';
 import { beginIncarnation, endEverything, type LiveCounts, readFeedState, readLiveCounts } from './restore.store.ts';

@@ -3,8 +3,8 @@ import { keyedHash } from '../audit/audit-context.ts';
 import type { JsonObject } from '../jws/strict-json.ts';
 import type { HasKeyRing, SignOptions } from '../keys/key-ring.ts';
 import type { Ports, RequestContext } from '../ports.ts';
+import type { TokenOrigin } from '../revocations/revocation-set.ts';
 import { oneSpellingOf } from '../shared/address-spelling.ts';
-import type { TokenOrigin } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
 /** Media type of an access token (RFC 9068 §2.1). */

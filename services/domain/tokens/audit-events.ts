@@ -75,11 +75,3 @@ export const tokenStateRewound = defineAuditEvent({
   outcomes: ['ahead'],
   meaning: 'A genuine refresh token is newer than its row, so the database has lost commits.',
 });
-
-export const revocationsCollapsed = defineAuditEvent({
-  type: 'revocations.collapsed',
-  durability: 'durable',
-  outcomes: ['user', 'client', 'global'],
-  meaning:
-    'Revocations exceeded REVOCATION_BUDGET and were replaced by epochs. An epoch rejects all earlier tokens of a user, of a client or of the installation, so more tokens are rejected than were revoked.',
-});

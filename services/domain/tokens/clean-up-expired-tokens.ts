@@ -1,8 +1,8 @@
+import { revocationPurge } from '../revocations/revocation-lifetime.ts';
 import { type PurgePorts, purge } from '../shared/purge.ts';
 import { dpopProofPurge } from './dpop/dpop.store.ts';
 import { idempotencyKeyPurge } from './issue/idempotency.store.ts';
 import { familyPurge } from './metadata/token-statistics.store.ts';
-import { revocationPurge } from './revocations/revocations.store.ts';
 
 /** Expired rows of this module that the purge job deletes. */
 export const tokenPurges = [familyPurge, revocationPurge, idempotencyKeyPurge, dpopProofPurge] as const;

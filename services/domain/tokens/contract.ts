@@ -13,7 +13,8 @@ import { reads } from '../access/admin-shapes.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy } from '../access/errors.ts';
 import { tokensIssue } from '../access/permissions.ts';
-import { clockWrong, signingUnavailable } from '../keys/errors.ts';
+import { clockWrong, keyRingBehind, signingUnavailable } from '../keys/errors.ts';
+import { revocationStateStale, stateRewound } from '../revocations/contract.ts';
 import { dpopProofInvalid } from './dpop/dpop-errors.ts';
 import {
   clientUnknown,
@@ -27,7 +28,6 @@ import {
 } from './errors.ts';
 import { tokensIntrospect, tokensRead, tokensRevoke } from './permissions.ts';
 import {
-  keyRingBehind,
   refreshGraceSpent,
   refreshTokenExpired,
   refreshTokenInvalid,
@@ -35,7 +35,6 @@ import {
   scopeExceeded,
   sessionEnded,
 } from './refresh/refresh-errors.ts';
-import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
 import { verdict } from './verify/verdict-shapes.ts';
 
 const TAG = 'Tokens';

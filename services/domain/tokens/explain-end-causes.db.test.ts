@@ -8,7 +8,7 @@ import { type ExplainPorts, explainEnd } from './explain-end.ts';
 import { issueClientToken } from './issue/issue-client-token.ts';
 import { type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
 import { refreshToken } from './refresh/refresh-token.ts';
-import { type RevokeInput, revokeToken } from './revocations/revoke-token.ts';
+import { type RevokeInput, revokeToken } from './revoke/revoke-token.ts';
 
 let harness: IssuingHarness;
 beforeAll(async () => {

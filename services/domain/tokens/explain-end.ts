@@ -1,5 +1,7 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
+import { type HasStateConfirmation, recheckIfMissing } from '../revocations/confirm-state.ts';
+import type { HasRevocations } from '../revocations/revocation-set.ts';
 import type { AccessTokenClaims } from './access-token.ts';
 import {
   type EndRow,
@@ -10,8 +12,6 @@ import {
   type TokenTies,
 } from './explain-end.store.ts';
 import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh/refresh-token-format.ts';
-import { type HasStateConfirmation, lookConfirmed } from './revocations/confirm-state.ts';
-import type { HasRevocations } from './revocations/revocation-set.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 import { assertVerifiable } from './verify/assert-verifiable.ts';
 import { verifyToken } from './verify/validate-token.ts';
@@ -107,7 +107,7 @@ async function readAccessEnd({ sql }: Pick<Ports, 'sql'>, ties: TokenTies, { ori
 
 /** An access token stays valid after its token family was replaced, so the family explains only an expired token. */
 async function explainAccess(ports: ExplainPorts, token: string): Promise<Explanation> {
-  const verified = await lookConfirmed(
+  const verified = await recheckIfMissing(
     ports,
     () => verifyToken(ports, token),
     (found) => found === 'unknown_key',
@@ -149,7 +149,7 @@ async function explainFamily(ports: ExplainPorts, familyId: string, ties: Family
  */
 export async function explainEnd(ports: ExplainPorts, input: { readonly token: string }): Promise<Explanation> {
   assertVerifiable(ports);
-  const refresh = await lookConfirmed(
+  const refresh = await recheckIfMissing(
     ports,
     () => checkRefreshToken(input.token, [''], ports.keyRing, ports.revocations.state().incarnation),
     (found) => found === null && isOfNewerKey(input.token, ports.keyRing),

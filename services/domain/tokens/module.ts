@@ -10,6 +10,5 @@ export const tokensModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(tokensJobs)],
   purged: [{ by: tokensJobs.cleanUpExpiredTokensJob, purges: tokenPurges }],
-  metrics: () =>
-    Promise.all([import('#observability/metrics/tokens.ts'), import('#observability/metrics/revocations.ts')]),
+  metrics: () => Promise.all([import('#observability/metrics/tokens.ts')]),
 });

@@ -17,9 +17,3 @@ export const tokensIntrospect = definePermission({
   description: 'Introspect tokens (RFC 7662)',
   roles: ['admin'],
 });
-
-export const revocationsRead = definePermission({
-  name: 'revocations:read',
-  description: 'Read the signed revocation feed',
-  roles: ['admin', 'operator'],
-});

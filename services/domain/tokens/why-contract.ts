@@ -3,9 +3,8 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { END_RULES } from '../audit/end-rule-shapes.ts';
-import { clockWrong } from '../keys/errors.ts';
-import { keyRingBehind } from './refresh/refresh-errors.ts';
-import { revocationStateStale, stateRewound } from './revocations/revocations-contract.ts';
+import { clockWrong, keyRingBehind } from '../keys/errors.ts';
+import { revocationStateStale, stateRewound } from '../revocations/contract.ts';
 
 /** Rules that end a token family. A reason that a caller wrote is only in the audit log, and is shown as `revoked`. */
 export const END_REASONS = [

@@ -1,6 +1,6 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';

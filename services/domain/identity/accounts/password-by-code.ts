@@ -7,7 +7,7 @@ import {
   assertMayIssue,
   type HasRevocationPush,
   type HasRevocations,
-} from '#services/domain/tokens/revocations/revocation-set.ts';
+} from '#services/domain/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { readInvitation, takeInvitation } from '../mail/invitations.store.ts';
 import { deleteCodes } from '../mail/one-time-codes.store.ts';

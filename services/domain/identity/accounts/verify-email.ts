@@ -1,7 +1,7 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
-import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { emailTaken, loginLocked } from '../contracts/sign-in-errors.ts';
 import { takeInvitation } from '../mail/invitations.store.ts';

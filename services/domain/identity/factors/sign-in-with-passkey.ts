@@ -2,7 +2,7 @@ import { logins } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { userLogin } from '../audit-events.ts';
 import { passkeyRefused } from '../contracts/factors-errors.ts';
 import type { HasAuth } from '../sessions/auth.ts';

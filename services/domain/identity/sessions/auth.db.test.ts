@@ -1,7 +1,7 @@
 import { hash, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAccessDirectory } from '#services/domain/access/access-directory.ts';
-import type { RevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { RevocationSet } from '#services/domain/revocations/revocation-set.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { newEmail } from '#testing/flows/flows.ts';
 import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';

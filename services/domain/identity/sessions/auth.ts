@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { runWithTransaction } from '@better-auth/core/context';
 import { isAPIError } from 'better-auth/api';
 import type { Ports, RequestContext, Transact } from '#services/domain/ports.ts';
-import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { assertClockRight, type VerifiablePorts } from '#services/domain/tokens/verify/assert-verifiable.ts';
 import { internalError } from '#services/platform/errors.ts';
 import { emailTaken } from '../contracts/sign-in-errors.ts';

@@ -1,6 +1,6 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import { deleteSession } from '../users/identity.store.ts';
 import type { Auth } from './auth.ts';
 

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import type { Redis } from '#services/domain/ports.ts';
-import type { RevocationSet } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { RevocationSet } from '#services/domain/revocations/revocation-set.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { connectRedis, type RedisConnection } from '#services/platform/redis/redis.ts';
 import { connectPatientRedis } from '#testing/harness/redis.ts';

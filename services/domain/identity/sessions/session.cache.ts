@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { sessionCacheLookups } from '#observability/metrics/identity.ts';
 import type { Clock, Redis, Vault } from '#services/domain/ports.ts';
-import type { HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 
 /** Better Auth's secondary storage. It chooses the keys, session tokens among them. */
 export type SecondaryStorage = {

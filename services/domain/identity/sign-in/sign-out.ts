@@ -1,7 +1,7 @@
 import { sessionsEnded } from '#observability/metrics/identity.ts';
 import { userOf } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { endSession } from '../sessions/end-session.ts';

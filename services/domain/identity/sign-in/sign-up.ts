@@ -1,9 +1,9 @@
 import { signups } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
 import { renewDraft } from '#services/domain/tokens/issue/renew-draft.ts';
-import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { emailTaken } from '../contracts/sign-in-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';

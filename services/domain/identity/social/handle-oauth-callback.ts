@@ -2,7 +2,7 @@ import { logins } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { userLogin } from '../audit-events.ts';
 import { secondFactorRequired } from '../contracts/factors-errors.ts';

@@ -1,6 +1,6 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import type { HasRevocationPush } from '#services/domain/tokens/revocations/revocation-set.ts';
+import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { loginRefused } from '../contracts/sign-in-errors.ts';
 import { socialEmailUnproven } from '../contracts/social-errors.ts';

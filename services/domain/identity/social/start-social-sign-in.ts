@@ -1,5 +1,5 @@
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { socialProviderUnknown } from '../contracts/social-errors.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { ATTEMPT_SECONDS, browserSecretCookie, browserSecretFor, hashOf, proofOf } from './browser-secret.ts';

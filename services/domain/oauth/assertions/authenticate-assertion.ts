@@ -6,8 +6,8 @@ import { ASSERTION_ALGORITHMS, FAPI_ALGORITHMS } from '#services/domain/access/c
 import { callerOfClient } from '#services/domain/access/client-caller.ts';
 import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
+import type { HasNewest } from '#services/domain/revocations/confirm-state.ts';
 import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
-import type { HasNewest } from '#services/domain/tokens/revocations/confirm-newest.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { claimsProblem, type ReadAssertion, readAssertion, verifyAssertionSignature } from './client-assertion.ts';

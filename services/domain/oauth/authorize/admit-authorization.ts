@@ -4,9 +4,9 @@ import type { LiveSession } from '#services/domain/identity/sessions/live-sessio
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { HasNewest } from '#services/domain/revocations/confirm-state.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
-import type { HasNewest } from '#services/domain/tokens/revocations/confirm-newest.ts';
-import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { type HintPorts, hintedUser } from '../claims/id-token-hint.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';

@@ -1,5 +1,6 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { dpopProofInvalid } from '#services/domain/tokens/dpop/dpop-errors.ts';
 import {
   consumeProof,
@@ -9,7 +10,6 @@ import {
 } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/tokens/errors.ts';
 import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
-import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import { assertProfileProof } from '../assert-profile-proof.ts';

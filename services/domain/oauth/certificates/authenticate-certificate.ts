@@ -11,8 +11,8 @@ import { usesCertificate } from '#services/domain/access/client-auth-shapes.ts';
 import { callerOfClient } from '#services/domain/access/client-caller.ts';
 import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
+import type { HasNewest } from '#services/domain/revocations/confirm-state.ts';
 import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
-import type { HasNewest } from '#services/domain/tokens/revocations/confirm-newest.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import type { HasClientKeySets } from '../assertions/client-key-sets.ts';
 

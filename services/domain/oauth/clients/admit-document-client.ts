@@ -7,7 +7,7 @@ import { sessionCallerOf } from '#services/domain/identity/sessions/open-session
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
-import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
+import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { type AuthorizeInput, type AuthorizePorts, signInStep } from '../authorize/admit-authorization.ts';
 import type { AuthorizeStep } from '../authorize/authorize-step.ts';
 import { endConsentsTo } from '../consents/consents.store.ts';

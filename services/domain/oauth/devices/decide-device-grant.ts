@@ -5,8 +5,8 @@ import type { LiveSession } from '#services/domain/identity/sessions/live-sessio
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { holdSession } from '#services/domain/tokens/refresh/create-family.ts';
-import { assertMayIssue, type HasRevocations } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { normaliseUserCode } from '../../shared/user-codes.ts';
 import { deviceGrantDecided } from '../audit-events.ts';
 import { type DeviceGrantTerms, decideDeviceGrant, readDeviceGrant } from './device-grants.store.ts';

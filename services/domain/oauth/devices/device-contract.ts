@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { clientAssertion } from '#services/domain/access/assertion-shapes.ts';
 import { clientKeysBusy } from '#services/domain/access/errors.ts';
+import { stateRewound } from '#services/domain/revocations/contract.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/tokens/errors.ts';
-import { stateRewound } from '#services/domain/tokens/revocations/revocations-contract.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { openRequestsFull } from '../errors.ts';

@@ -1,9 +1,9 @@
 import { tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Caller } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import type { ProvenKeys } from '#services/domain/tokens/issue/grant-token.ts';
 import type { OAuthClient } from '#services/domain/tokens/issue/oauth-client.ts';
 import { sessionEnded } from '#services/domain/tokens/refresh/refresh-errors.ts';
-import { assertMayIssue } from '#services/domain/tokens/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import { codeForm, codeHashOf } from '../authorize/issue-code.ts';

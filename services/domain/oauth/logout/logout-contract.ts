@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { stateRewound } from '#services/domain/tokens/revocations/revocations-contract.ts';
+import { stateRewound } from '#services/domain/revocations/contract.ts';
 import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { formToken, PAGE } from '../oauth-shapes.ts';

@@ -8,7 +8,7 @@ import { findByCookie } from '#services/domain/identity/sessions/read-session.ts
 import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { familyPurge } from '#services/domain/tokens/metadata/token-statistics.store.ts';
-import { revokeToken } from '#services/domain/tokens/revocations/revoke-token.ts';
+import { revokeToken } from '#services/domain/tokens/revoke/revoke-token.ts';
 import { validateToken } from '#services/domain/tokens/verify/validate-token.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';

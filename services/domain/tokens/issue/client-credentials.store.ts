@@ -1,7 +1,7 @@
 import type { AuditRow } from '#services/domain/audit/record-event.ts';
 import type { Marks, Sql } from '#services/domain/ports.ts';
+import { databaseIsKnown, seenValues } from '#services/domain/revocations/database-guard.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
 
 /** Rows of token_totals: concurrent batches rarely update the same one. */
 const TOTAL_SLOTS = 16;

@@ -5,15 +5,15 @@ import { type AuditRow, auditRow } from '#services/domain/audit/record-event.ts'
 import { authenticatedClientOf } from '#services/domain/authority/callers.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import { stateRewound } from '#services/domain/revocations/contract.ts';
+import type { HasDatabaseGuard } from '#services/domain/revocations/database-guard.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { accessTokenClaims, signAccessToken, tokenTypeOf } from '../access-token.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
 import { confirmationOf, rememberToken } from '../refresh/family-token.ts';
-import type { HasDatabaseGuard } from '../revocations/database-guard.ts';
-import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
-import { stateRewound } from '../revocations/revocations-contract.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { recordClientTokens } from './client-credentials.store.ts';

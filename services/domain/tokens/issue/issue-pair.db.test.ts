@@ -8,7 +8,7 @@ import { testCaller, userCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { refreshToken } from '../refresh/refresh-token.ts';
-import { type RevokeInput, revokeToken } from '../revocations/revoke-token.ts';
+import { type RevokeInput, revokeToken } from '../revoke/revoke-token.ts';
 import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts';
 
 let harness: IssuingHarness;

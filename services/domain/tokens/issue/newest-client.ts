@@ -1,5 +1,5 @@
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
-import type { HasNewest } from '../revocations/confirm-newest.ts';
+import type { HasNewest } from '#services/domain/revocations/confirm-state.ts';
 
 /**
  * The client with this id, for a request that has sent no secret; one that memory does not know is looked up before it

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPerson } from '#testing/flows/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
-import { type RevokeInput, revokeToken } from '../revocations/revoke-token.ts';
+import { type RevokeInput, revokeToken } from '../revoke/revoke-token.ts';
 import { readToken } from './read-token.ts';
 
 let harness: IssuingHarness;

@@ -1,5 +1,5 @@
+import type { HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { tokenMetadataUnavailable, tokenUnknown } from '../errors.ts';
-import type { HasRevocations } from '../revocations/revocation-set.ts';
 import { readTokenMetadata, type TokenMetadata, type TokenMetadataPorts } from './token-metadata.cache.ts';
 
 export { readTokenMetadata, type TokenMetadata, writeTokenMetadata } from './token-metadata.cache.ts';

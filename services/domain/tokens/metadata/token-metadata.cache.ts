@@ -4,8 +4,8 @@ import { runDetached } from '#observability/http-span.ts';
 import { hmacKey } from '#services/domain/audit/hmac-key.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
+import type { TokenOrigin } from '#services/domain/revocations/revocation-set.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
-import type { TokenOrigin } from '../revocations/revocation-set.ts';
 
 /** Facts about an issued access token, kept for its lifetime. They grant no access. */
 export type TokenMetadata = {

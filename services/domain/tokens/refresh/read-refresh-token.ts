@@ -1,7 +1,7 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
-import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
+import { type HasStateConfirmation, recheckIfMissing } from '#services/domain/revocations/confirm-state.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { type FamilyStatus, readFamilyStatus } from './family-status.store.ts';
 import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-format.ts';
 
@@ -29,7 +29,7 @@ export async function readRefreshToken(
 ): Promise<PresentedFamily | null> {
   assertMayIssue(ports.revocations);
   const bound = clientId === null ? [''] : ['', clientId];
-  const checked = await lookConfirmed(
+  const checked = await recheckIfMissing(
     ports,
     () => checkRefreshToken(token, bound, ports.keyRing, ports.revocations.state().incarnation),
     (found) => found === null && isOfNewerKey(token, ports.keyRing),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { errorAnswer } from '#services/platform/http/problem.ts';
+import { keyRingBehind } from '../../keys/errors.ts';
 import {
-  keyRingBehind,
   refreshGraceSpent,
   refreshTokenExpired,
   refreshTokenInvalid,

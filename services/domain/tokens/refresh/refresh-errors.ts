@@ -62,17 +62,6 @@ export const refreshGraceSpent = defineError({
   retryable: false,
 });
 
-export const keyRingBehind = defineError({
-  code: 'key_ring_behind',
-  status: 503,
-  oauthError: 'temporarily_unavailable',
-  title: 'Signing keys may be outdated',
-  cause:
-    'The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.',
-  fix: 'Retry with the same token after Retry-After; another API process may answer.',
-  retryable: true,
-});
-
 export const scopeExceeded = defineError({
   code: 'scope_exceeded',
   status: 400,

@@ -1,4 +1,5 @@
 import type { Marks, Sql } from '#services/domain/ports.ts';
+import { databaseIsKnown, seenValues } from '#services/domain/revocations/database-guard.ts';
 import {
   booleanArray,
   bytesArray,
@@ -7,7 +8,6 @@ import {
   textArray,
 } from '#services/domain/shared/binary-arrays.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { databaseIsKnown, seenValues } from '../revocations/seen-state.ts';
 
 /**
  * Rotates a batch of presented refresh tokens: locks the families, decides by the locked values, and updates. A

@@ -2,10 +2,10 @@ import { tokenIssueDuration, tokenRefreshDuration, tokensIssued } from '#observa
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { HasStateConfirmation } from '#services/domain/revocations/confirm-state.ts';
+import { assertMayIssue, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { assertSignsFor, mintAccessToken } from '../access-token.ts';
-import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
-import { assertMayIssue, type HasRevocations } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { familyGrantRead } from './family-life.store.ts';
 import { familyTokenFacts, pairAnswer, rememberToken, scopeNow, type TokenPairAnswer } from './family-token.ts';

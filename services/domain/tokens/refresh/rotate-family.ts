@@ -1,12 +1,12 @@
 import { tokenRefreshes } from '#observability/metrics/tokens.ts';
 import { auditActor } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
+import { type HasStateConfirmation, recheckIfMissing } from '#services/domain/revocations/confirm-state.ts';
+import { stateRewound } from '#services/domain/revocations/contract.ts';
+import type { HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { type HasStateConfirmation, lookConfirmed } from '../revocations/confirm-state.ts';
-import type { HasRevocations } from '../revocations/revocation-set.ts';
-import { stateRewound } from '../revocations/revocations-contract.ts';
+import { keyRingBehind } from '../../keys/errors.ts';
 import {
-  keyRingBehind,
   refreshGraceSpent,
   refreshTokenExpired,
   refreshTokenInvalid,
@@ -126,7 +126,7 @@ export async function checkPresented(
   { refreshToken, presentedBy }: RotateFamilyInput,
 ): Promise<CheckedRefreshToken> {
   const boundClientIds = presentedBy.clientId === null ? [''] : ['', presentedBy.clientId];
-  const checked = await lookConfirmed(
+  const checked = await recheckIfMissing(
     ports,
     () => checkRefreshToken(refreshToken, boundClientIds, ports.keyRing, ports.revocations.state().incarnation),
     (found) => found === null && isOfNewerKey(refreshToken, ports.keyRing),

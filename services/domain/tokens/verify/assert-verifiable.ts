@@ -1,6 +1,6 @@
 import { clockWrong } from '#services/domain/keys/errors.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
-import { assertFresh, type HasRevocations } from '../revocations/revocation-set.ts';
+import { assertFresh, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 
 /** To verify a credential, a copy must know the latest revocations and the right time. */
 export type VerifiablePorts = HasRevocations & { readonly keyRing: Pick<KeyRing, 'isClockRight'> };

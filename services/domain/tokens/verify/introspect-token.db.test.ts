@@ -9,7 +9,7 @@ import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
 import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { refreshToken } from '../refresh/refresh-token.ts';
-import { revokeToken } from '../revocations/revoke-token.ts';
+import { revokeToken } from '../revoke/revoke-token.ts';
 import { introspectToken } from './introspect-token.ts';
 
 type Client = Caller & { kind: 'client' };

@@ -1,11 +1,11 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import { clientOf } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { HasStateConfirmation } from '#services/domain/revocations/confirm-state.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { tokenTypeOf } from '../access-token.ts';
 import { scopeNow } from '../refresh/family-token.ts';
 import { readRefreshToken } from '../refresh/read-refresh-token.ts';
-import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
 import { ANSWER_START, evaluateTokenConfirmed, type ValidatePorts } from './validate-token.ts';
 import type { InactiveReason } from './verdict-shapes.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';

@@ -10,7 +10,7 @@ import { issueClientToken } from '../issue/issue-client-token.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { readToken } from '../metadata/read-token.ts';
 import type { TokenMetadata } from '../metadata/token-metadata.cache.ts';
-import { revokeToken } from '../revocations/revoke-token.ts';
+import { revokeToken } from '../revoke/revoke-token.ts';
 import { batchValidateTokens, type ValidateBatchInput, validateBatch } from './validate-batch.ts';
 
 let harness: IssuingHarness;

@@ -9,12 +9,12 @@ import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken } from '#services/domain
 import { verifySignature } from '#services/domain/jws/verify-signature.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
+import { type HasStateConfirmation, recheck } from '#services/domain/revocations/confirm-state.ts';
+import type { HasRevocations, RevocableClaims } from '#services/domain/revocations/revocation-set.ts';
+import { keyRingBehind } from '../../keys/errors.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from '../access-token.ts';
 import { aheadSeconds } from '../client-clock.ts';
 import { checkDpopProof, type HasProofKeys } from '../dpop/dpop-proof.ts';
-import { keyRingBehind } from '../refresh/refresh-errors.ts';
-import { type HasStateConfirmation, lookAgain } from '../revocations/confirm-state.ts';
-import type { HasRevocations, RevocableClaims } from '../revocations/revocation-set.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { assertVerifiable } from './assert-verifiable.ts';
 import type { HasValidationCounts } from './validation-counts.ts';
@@ -266,7 +266,7 @@ export function evaluateTokenConfirmed(
 ): VerifiedToken | InactiveReason | Promise<VerifiedToken | InactiveReason> {
   const look = () => decideFromMemory(ports, token, expectations);
   const decision = look();
-  return decision === 'unknown_key' ? lookAgain(ports, look) : decision;
+  return decision === 'unknown_key' ? recheck(ports, look) : decision;
 }
 
 /** `evaluateToken` with its result as a `Verdict`. */

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
+import type { RevocableClaims } from '#services/domain/revocations/revocation-set.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
-import type { RevocableClaims } from '../revocations/revocation-set.ts';
 
 /** A token with a verified signature, format and claim types. Checks that depend on time run again on every use. */
 export type VerifiedToken = {

@@ -1,7 +1,8 @@
+import { revocationStateStale } from '#services/domain/revocations/contract.ts';
 import { defineError, type ErrorFactory } from '#services/platform/define/error.ts';
 import { permissionMissing, requestInvalid, unauthenticated } from '#services/platform/errors.ts';
-import { keyRingBehind, sessionEnded } from '../refresh/refresh-errors.ts';
-import { revocationStateStale } from '../revocations/revocations-contract.ts';
+import { keyRingBehind } from '../../keys/errors.ts';
+import { sessionEnded } from '../refresh/refresh-errors.ts';
 import type { InactiveReason } from './verdict-shapes.ts';
 
 /** What a verifier in another service answers. The validate endpoint gives the same codes as `reason`. */

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { MarkStore } from '#services/domain/ports.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { claimUnusedDatabase } from './claim-unused-database.ts';
+import { claimUnusedDatabase } from './high-water-keeper.ts';
 
 let ports: OwnPorts;
 let incarnation: string;

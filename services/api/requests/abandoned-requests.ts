@@ -33,7 +33,7 @@ const callerLeft = requestsDropped.at({ reason: 'caller_left' });
  *
  * @returns a function that admits a request; call it as soon as its head is read
  */
-export function refuseStale(
+export function refuseAbandoned(
   app: FastifyInstance,
   clock: Pick<Clock, 'monotonic'>,
 ): (request: FastifyRequest, done: (refusal?: AppError) => void) => void {

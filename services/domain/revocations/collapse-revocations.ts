@@ -2,7 +2,7 @@ import { revocationCollapses } from '#observability/metrics/revocations.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { revocationsCollapsed } from '../audit-events.ts';
+import { revocationsCollapsed } from './audit-events.ts';
 import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';
 import {
   type Collapsed,

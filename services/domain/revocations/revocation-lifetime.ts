@@ -2,6 +2,8 @@ import type { Ports } from '#services/domain/ports.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { raiseRevocationKeep } from './revocations.store.ts';
 
+export { revocationPurge } from './revocations.store.ts';
+
 /** Added to the lifetime of a token, for verifiers with slow clocks and for consumers that read the feed late. */
 const MARGIN_SECONDS = 300;
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createRevocationSet } from '#services/domain/revocations/revocation-set.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';
 import { quietLog, testCaller } from '#testing/harness/ports.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { createFamily } from '../refresh/create-family.ts';
-import { createRevocationSet } from './revocation-set.ts';
 import { type RevokeInput, revokeToken } from './revoke-token.ts';
 
 let harness: IssuingHarness;

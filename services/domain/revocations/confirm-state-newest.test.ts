@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { outcomeOf } from '#testing/outcome.ts';
-import { createNewestConfirmation } from './confirm-newest.ts';
+import { createNewestConfirmation, whyUnconfirmed } from './confirm-state.ts';
+import type { HasRevocations } from './revocation-set.ts';
 import { createPollHarness } from './state-poll-harness.ts';
 
 /** A view in memory that a poll confirms only if it is the newest version. */
@@ -53,4 +54,10 @@ test('a poll that confirms nothing is a stale directory', async () => {
     views: [],
   });
   expect(await outcomeOf(confirmNewest())).toBe('directory_stale');
+});
+
+test('a directory that cannot be confirmed is called stale, and the database rewound where it is', () => {
+  const at = (rewound: boolean) => ({ revocations: { state: () => ({ rewound }) } }) as unknown as HasRevocations;
+  expect(whyUnconfirmed(at(false)).code).toBe('directory_stale');
+  expect(whyUnconfirmed(at(true)).code).toBe('state_rewound');
 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSql } from '#services/platform/postgres/pool.ts';
 import { createPatientPool } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
-import { keepRevocations } from './keep-revocations.ts';
+import { keepRevocations } from './revocation-lifetime.ts';
 
 let database: TestDatabase;
 let pool: pg.Pool;

@@ -1,7 +1,7 @@
 import type { Clock, Log } from '#services/domain/ports.ts';
+import { revocationStateStale, stateRewound } from './contract.ts';
 import type { PolledGuard } from './database-guard.ts';
 import { createRevocationLog, type RevocationEntry } from './revocation-log.ts';
-import { revocationStateStale, stateRewound } from './revocations-contract.ts';
 
 /** The claims of a token that another was exchanged from (RFC 8693), by which it may be revoked. */
 export type TokenOrigin = { readonly jti: string; readonly client_id: string; readonly ce: number };

@@ -3,7 +3,7 @@ import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { defineError } from '#services/platform/define/error.ts';
 import { shuttingDown } from '#services/platform/errors.ts';
-import { revocationsRead } from '../permissions.ts';
+import { revocationsRead } from './permissions.ts';
 
 /** This copy may miss recent revocations, so it cannot decide whether a token is revoked. */
 export const revocationStateStale = defineError({

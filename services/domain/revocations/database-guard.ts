@@ -1,6 +1,6 @@
 import type { DatabaseGuard, MarkStore, Marks } from '#services/domain/ports.ts';
-import { revocationStateStale, stateRewound } from './revocations-contract.ts';
-import { type DatabaseStatus, databaseStatus, higherMarks } from './state-poll-high-water.ts';
+import { revocationStateStale, stateRewound } from './contract.ts';
+import { type DatabaseStatus, databaseStatus, higherMarks } from './high-water-marks.ts';
 
 /**
  * Compares every transaction and every batch with the newest state that an API copy has seen of its database.
@@ -103,3 +103,16 @@ export function createMarkedGuard(marks: Pick<MarkStore, 'read'>): DatabaseGuard
 }
 
 const isCurrent = (status: DatabaseStatus): boolean => status === 'current' || status === 'new';
+
+/**
+ * SQL that returns `is_known` in one row: whether the database is at the state that this copy has seen of it, or ahead.
+ * A statement that includes it needs no second round trip. Test for `IS NOT TRUE`: without its row the result is null.
+ * @param placeholders those of `seenValues`: incarnation, revocation epoch and beat
+ */
+export const databaseIsKnown = ([incarnation, epoch, beat]: readonly [string, string, string]): string =>
+  `SELECT ${incarnation}::uuid IS NULL OR (incarnation = ${incarnation}::uuid AND revocation_epoch >= ${epoch}::int8
+    AND beat >= ${beat}::int8) AS is_known FROM feed_state WHERE id`;
+
+/** Values of the placeholders; all null before this copy has seen a state. */
+export const seenValues = (seen: Marks | null): readonly unknown[] =>
+  seen === null ? [null, null, null] : [seen.incarnation, seen.revocationEpoch, seen.beat];

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import type { Caller, Clock, Log } from '#services/domain/ports.ts';
 import { createStreamLedger } from '#services/domain/shared/stream-ledger.ts';
+import { revocationStreamsBusy, revocationStreamsSpent } from './contract.ts';
 import type { FeedQuestion, HasRevocationFeed } from './revocation-feed.ts';
 import { assertFresh, type HasRevocations } from './revocation-set.ts';
-import { revocationStreamsBusy, revocationStreamsSpent } from './revocations-contract.ts';
 
 export type RevocationStreams = {
   /**

@@ -6,6 +6,9 @@ import { holds } from '#services/domain/authority/permissions.ts';
 import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import { type HasStateConfirmation, recheckIfMissing } from '#services/domain/revocations/confirm-state.ts';
+import type { RevocationKind } from '#services/domain/revocations/revocation-log.ts';
+import type { HasRevocationPush, HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { tokenRevoked } from '../audit-events.ts';
 import { clientUnknown, userUnknown } from '../errors.ts';
@@ -14,9 +17,6 @@ import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily
 import { checkRefreshToken, familyNamedIn } from '../refresh/refresh-token-format.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { verifyToken } from '../verify/validate-token.ts';
-import { type HasStateConfirmation, lookConfirmed } from './confirm-state.ts';
-import type { RevocationKind } from './revocation-log.ts';
-import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';
 import {
   deleteSession,
   deleteUserSessions,
@@ -62,7 +62,7 @@ const KEPT_AFTER_EXPIRY_SECONDS = 300;
  * noticed a restore. Throws `key_ring_behind`, `store_unavailable` (503).
  */
 export const targetOfToken = (ports: RevokePorts, token: string): Promise<RevokeTarget | null> =>
-  lookConfirmed(
+  recheckIfMissing(
     ports,
     () => lookForTarget(ports, token),
     (target) => target === null,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Marks } from '#services/domain/ports.ts';
-import { databaseStatus, higherMarks } from './state-poll-high-water.ts';
+import { databaseStatus, higherMarks } from './high-water-marks.ts';
 
 const marks = { incarnation: 'i1', revocationEpoch: 5, beat: 10 };
 const shown = { ...marks, replaced: [] as string[] };

@@ -6,7 +6,7 @@ import { storeUnavailable } from '#services/platform/errors.ts';
 import { refusesAssertions } from '#testing/fakes/assertions.ts';
 import { clientCaller } from '#testing/harness/ports.ts';
 import type { Authenticators } from './caller.ts';
-import { createStillAllowed } from './still-allowed.ts';
+import { createCallerRecheck } from './recheck-caller.ts';
 
 const caller = (permission: string): Caller => ({ ...clientCaller('c', [permission]), by: 'bearer' });
 const endpoint = {
@@ -15,7 +15,7 @@ const endpoint = {
 const asked = (headers: Record<string, string>, identified: Caller | null = null): FastifyRequest =>
   ({ headers, method: 'GET', url: '/v1/admin/events', identified }) as unknown as FastifyRequest;
 const allowedBy = (changes: Partial<Authenticators>) =>
-  createStillAllowed({
+  createCallerRecheck({
     bearer: () => null,
     client: () => null,
     session: async () => null,

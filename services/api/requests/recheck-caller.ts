@@ -3,7 +3,7 @@ import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 
-export type StillAllowed = (endpoint: Endpoint) => (request: FastifyRequest) => Promise<boolean>;
+export type CallerRecheck = (endpoint: Endpoint) => (request: FastifyRequest) => Promise<boolean>;
 
 /**
  * For long-lived answers: checks a request's credential again as on arrival (time, revocations, session, secret,
@@ -11,7 +11,7 @@ export type StillAllowed = (endpoint: Endpoint) => (request: FastifyRequest) => 
  * the idle time of the session, and requires no new proof of possession, because a proof belongs to one request and
  * expires soon after it (RFC 9449 §11.1). Rejects (503) where validity is unknown.
  */
-export function createStillAllowed(authenticators: Authenticators): StillAllowed {
+export function createCallerRecheck(authenticators: Authenticators): CallerRecheck {
   const anew: Authenticators = {
     ...authenticators,
     bearer: (token, context, proof) => authenticators.bearer(token, context, proof && { ...proof, isChecked: true }),

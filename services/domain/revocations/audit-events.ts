@@ -1,0 +1,9 @@
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+
+export const revocationsCollapsed = defineAuditEvent({
+  type: 'revocations.collapsed',
+  durability: 'durable',
+  outcomes: ['user', 'client', 'global'],
+  meaning:
+    'Revocations exceeded REVOCATION_BUDGET and were replaced by epochs. An epoch rejects all earlier tokens of a user, of a client or of the installation, so more tokens are rejected than were revoked.',
+});

@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { keyRingBehind } from '#services/domain/keys/errors.ts';
+import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import { createSingleFlight } from '#services/domain/shared/single-flight.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { directoryStale } from '#services/platform/errors.ts';
+import { stateRewound } from './contract.ts';
+import type { HasRevocations } from './revocation-set.ts';
+import type { StatePoll } from './state-poll.ts';
+
+/** Resolves with true once keys and revocations in memory are at least as new as the call. Never rejects. */
+export type HasStateConfirmation = { readonly confirmState: () => Promise<boolean> };
+
+/** How long a request waits for the database to answer. */
+const WAIT_MS = 1_500;
+
+/** Concurrent callers share one poll. */
+export function createStateConfirmation(
+  {
+    poll,
+    keyRing,
+    revocations,
+    clock,
+  }: { readonly poll: Pick<StatePoll, 'wake'> } & HasKeyRing & HasRevocations & Pick<Ports, 'clock'>,
+  waitMs = WAIT_MS,
+): HasStateConfirmation['confirmState'] {
+  async function readState(askedAtMs: number): Promise<boolean> {
+    await poll.wake();
+    if (!revocations.isConfirmedSince(askedAtMs)) return false;
+    // The poll saw a new version of the keys and loads them without waiting.
+    if (!keyRing.isConfirmedSince(askedAtMs)) await keyRing.load();
+    return keyRing.isConfirmedSince(askedAtMs);
+  }
+
+  return () => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), waitMs);
+    void readState(clock.monotonic())
+      .catch(() => false)
+      .then((isConfirmed) => {
+        clearTimeout(timer);
+        resolve(isConfirmed);
+      });
+    return promise;
+  };
+}
+
+/**
+ * Runs `look` on memory that was confirmed after this call. Throws `key_ring_behind` (503) when it cannot be confirmed.
+ */
+export async function recheck<T>({ confirmState }: HasStateConfirmation, look: () => T | Promise<T>): Promise<T> {
+  if (!(await confirmState())) throw keyRingBehind({ retryAfterSeconds: 1 });
+  return look();
+}
+
+/** Runs `look` on this copy's memory; if outdated memory may explain the result, runs it again on confirmed memory. */
+export async function recheckIfMissing<T>(
+  ports: HasStateConfirmation,
+  look: () => T | Promise<T>,
+  mayBeMissing: (found: T) => boolean,
+): Promise<T> {
+  const found = await look();
+  return mayBeMissing(found) ? recheck(ports, look) : found;
+}
+
+/** Why this copy cannot confirm its directory: the database is older than it was, or it cannot be read. Both are 503. */
+export const whyUnconfirmed = ({ revocations }: HasRevocations, cause?: unknown): AppError =>
+  revocations.state().rewound
+    ? stateRewound({ retryAfterSeconds: 30 })
+    : directoryStale({ retryAfterSeconds: 1, cause });
+
+/**
+ * Resolves once this copy has read every client, agent and API key that the database had at the call: one that was
+ * registered at another copy a moment ago is not refused here. Throws `directory_stale` or `state_rewound` (503) if it cannot be read.
+ */
+export type HasNewest = { readonly confirmNewest: () => Promise<void> };
+
+/** What is in memory and loaded when the poll sees a newer version of it. */
+type View = { isConfirmedSince(monotonicMs: number): boolean; load(): Promise<void> };
+
+/** However many unknown ids arrive, the database is asked five times a second at most. */
+const INTERVAL_MS = 200;
+/** Concurrent callers share one poll, which begins after their calls. */
+export function createNewestConfirmation(
+  {
+    poll,
+    revocations,
+    clock,
+    views,
+  }: { readonly poll: Pick<StatePoll, 'wake'>; readonly views: readonly View[] } & HasRevocations &
+    Pick<Ports, 'clock'>,
+  waitMs = WAIT_MS,
+): HasNewest['confirmNewest'] {
+  let begunAtMs = Number.NEGATIVE_INFINITY;
+  const looks = createSingleFlight<void>(async () => {
+    await sleep(Math.max(0, begunAtMs + INTERVAL_MS - clock.monotonic()));
+    begunAtMs = clock.monotonic();
+    await poll.wake();
+    if (!revocations.isConfirmedSince(begunAtMs)) throw whyUnconfirmed({ revocations });
+    for (const view of views) if (!view.isConfirmedSince(begunAtMs)) await view.load();
+  });
+
+  return async () => {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(whyUnconfirmed({ revocations })), waitMs);
+    try {
+      await Promise.race([looks.run(), late.promise]);
+    } catch (err) {
+      throw whyUnconfirmed({ revocations }, err);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}

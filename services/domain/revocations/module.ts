@@ -1,0 +1,10 @@
+import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+
+export const revocationsModule = defineModule({
+  name: 'revocations',
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  metrics: () => Promise.all([import('#observability/metrics/revocations.ts')]),
+});
