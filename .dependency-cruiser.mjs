@@ -177,6 +177,20 @@ export default {
       'A process that enqueues a job loads none of the code that runs it.',
     ),
     rule(
+      'pages know no request, store or process',
+      { path: '^services/pages/', pathNot: notATest },
+      {
+        path: '^(services/(api|worker|mcp|supervisor|embedding)|cli|jobs)/|\\.(store|cache)\\.ts$|node_modules/(fastify|@fastify|ioredis|pg|bullmq)/',
+      },
+      'A page is text made from data; routes fetch the data and send the page.',
+    ),
+    rule(
+      'only the API shows pages',
+      { path: '^(services|jobs|cli|observability)/', pathNot: `(${notATest}|^services/(api|pages)/)` },
+      { path: '^services/pages/' },
+      'Rules answer with data, which other callers need too.',
+    ),
+    rule(
       'a process imports no other process',
       { path: '^services/(api|worker|supervisor)/', pathNot: notATest },
       { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '^services/$1/' },

@@ -61,6 +61,9 @@ const planted: Record<string, string> = {
   'sdks/typescript/src/uses-product.ts': from('../../../services/domain/keys/key-ring.ts'),
   'sdks/typescript/src/index.ts': target,
   'examples/tasks-x/uses-product.ts': from('../../services/domain/keys/key-ring.ts'),
+  'services/pages/uses-api.ts': from('../api/main.ts'),
+  'services/pages/page.ts': target,
+  'services/domain/keys/uses-page.ts': from('../../pages/page.ts'),
   'services/api/uses-sdk.ts': from('../../sdks/typescript/src/index.ts'),
 };
 const order = [

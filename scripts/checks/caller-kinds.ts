@@ -17,7 +17,7 @@ const NOT_A_CALLER: readonly Named[] = [
   { path: 'services/domain/security/sighting-of.ts', expression: 'subject.kind', reason: 'the subject of an incident' },
   { path: 'services/domain/identity/accounts/code-reader.ts', expression: 'reader.by', reason: 'the reader of a mail' },
   { path: 'services/api/routes/account-pages.ts', expression: '.by', reason: 'the reader of a mail' },
-  { path: 'services/api/pages/signoff-pages.ts', expression: 'kind', reason: 'the requester of a stored sign-off' },
+  { path: 'services/pages/signoff-pages.ts', expression: 'kind', reason: 'the requester of a stored sign-off' },
   { path: 'services/domain/signoff/read-names.ts', expression: 'kind', reason: 'the requester of a stored sign-off' },
 ];
 

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { addAuthenticator, button, registerPasskey, signInOn, textOf } from '#services/api/pages/pages-harness.ts';
+import { addAuthenticator, button, registerPasskey, signInOn, textOf } from '#services/pages/pages-harness.ts';
 import { launchChromium } from '#testing/harness/browser.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 

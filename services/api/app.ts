@@ -20,14 +20,14 @@ import {
 import { type Brand, DEFAULT_BRAND } from '../platform/html/brand.ts';
 import { inexactPartOf } from '../platform/http/inexact-json.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
-import { problemPage } from './pages/browser-form.ts';
-import { rendered } from './pages/page-view.ts';
 import { refuseAbandoned } from './requests/abandoned-requests.ts';
+import { problemPage } from './requests/browser-form.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from './requests/browser-rules.ts';
 import { readCertificates } from './requests/client-certificate.ts';
 import { sentCredential } from './requests/credentials.ts';
 import { createFailureLog, isFailure } from './requests/failure-log.ts';
 import { parseForm } from './requests/form-body.ts';
+import { rendered } from './requests/page-view.ts';
 import { admitUnrouted, limitRequests, type RequestLimiting } from './requests/rate-limits.ts';
 import { keepRawBody } from './requests/raw-body.ts';
 import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';

@@ -15,11 +15,11 @@ import { isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, requestInvalid } from '../platform/errors.ts';
 import { compileValidator, compileWhenUsed, jsonSchemaOf, type Validator } from '../platform/http/schema.ts';
 import { Answer, JsonText } from './answer.ts';
-import { PageView, rendered } from './pages/page-view.ts';
 import type { CallerResolver } from './requests/caller.ts';
 import { namesCredential } from './requests/credentials-in-address.ts';
 import { refuseDeclaredBody } from './requests/declared-body.ts';
 import { answerOnce, type Once, type OncePorts } from './requests/once.ts';
+import { PageView, rendered } from './requests/page-view.ts';
 
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.

@@ -36,9 +36,6 @@ import {
 } from '#services/domain/oauth/account-pages-contract.ts';
 import { describeNext, formNext, NO_NEXT, pathWithNext, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { type AppError, isAppError } from '#services/platform/define/error.ts';
-import type { Answer } from '../answer.ts';
-import { bind, type RouteContext } from '../bind.ts';
 import {
   type AskMailPage,
   forgotPasswordPage,
@@ -49,11 +46,14 @@ import {
   mailSentPage,
   resendVerificationPage,
   signUpPage,
-} from '../pages/account-pages.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../pages/browser-form.ts';
-import type { Said } from '../pages/fields.ts';
-import type { Page } from '../pages/form-page.ts';
-import { saidOf } from '../pages/problems.ts';
+} from '#services/pages/account-pages.ts';
+import type { Said } from '#services/pages/fields.ts';
+import type { Page } from '#services/pages/form-page.ts';
+import { saidOf } from '#services/pages/problems.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
+import type { Answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 
 export type AccountPagesPorts = SignUpPorts & Parameters<typeof describeNext>[0];
 

@@ -3,10 +3,10 @@ import {
   readErrorDocsEndpoint,
   readOpenApiEndpoint,
 } from '#services/domain/operations/docs-contract.ts';
+import { DOCS_SCRIPT, DOCS_STYLE, docsPage, errorsDocsPage } from '#services/pages/docs/docs-page.ts';
+import { pageHeaders } from '#services/pages/page-headers.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';
 import * as commonErrors from '#services/platform/errors.ts';
-import { DOCS_SCRIPT, DOCS_STYLE, docsPage, errorsDocsPage } from '#services/platform/html/docs-page.ts';
-import { pageHeaders } from '#services/platform/html/page-headers.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';

@@ -13,11 +13,11 @@ import {
   verifyLogout,
 } from '#services/domain/oauth/logout/verify-logout.ts';
 import type { Caller } from '#services/domain/ports.ts';
+import { askSignOutPage, errorPage, signedOutLeavePage, signedOutPage } from '#services/pages/pages.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import { askSignOutPage, errorPage, signedOutLeavePage, signedOutPage } from '../pages/pages.ts';
-import { signOutHere } from '../pages/sign-out-here.ts';
+import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
+import { signOutHere } from '../requests/sign-out-here.ts';
 
 export type LogoutPagesPorts = SignInPorts & VerifyLogoutPorts;
 

@@ -23,9 +23,6 @@ import {
 } from '#services/domain/oauth/devices/decide-device-grant.ts';
 import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
 import { shownUserCode } from '#services/domain/shared/user-codes.ts';
-import { type Answer, answer } from '../answer.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
 import {
   consentPage,
   deviceCodePage,
@@ -36,8 +33,11 @@ import {
   leavePage,
   requestErrorPage,
   type Unvetted,
-} from '../pages/pages.ts';
-import { signOutHere } from '../pages/sign-out-here.ts';
+} from '#services/pages/pages.ts';
+import { type Answer, answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
+import { signOutHere } from '../requests/sign-out-here.ts';
 import { type AccountPagesPorts, accountPagesRoutes } from './account-pages.ts';
 import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
 import { type OwnAccountPagesPorts, ownAccountPagesRoutes } from './own-account-pages.ts';

@@ -37,22 +37,27 @@ import {
 } from '#services/domain/oauth/own-account-page-contract.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import type { Page as ListPage } from '#services/domain/shared/pagination.ts';
+import type { Said } from '#services/pages/fields.ts';
+import { accountPage } from '#services/pages/own-account/account-page.ts';
+import { type Outcome, type SectionView, sectionOf } from '#services/pages/own-account/account-view.ts';
+import {
+  accountDeletedPage,
+  recoveryCodesPage,
+  stepUpPage,
+  totpPage,
+} from '#services/pages/own-account/factor-pages.ts';
+import { saidOf } from '#services/pages/problems.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { stepUpRequired, unauthenticated } from '#services/platform/errors.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../pages/browser-form.ts';
-import type { Said } from '../pages/fields.ts';
-import { accountPage } from '../pages/own-account/account-page.ts';
-import { type Outcome, type SectionView, sectionOf } from '../pages/own-account/account-view.ts';
-import { accountDeletedPage, recoveryCodesPage, stepUpPage, totpPage } from '../pages/own-account/factor-pages.ts';
-import { saidOf } from '../pages/problems.ts';
+import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 import type { AccountPagesPorts } from './account-pages.ts';
 import type { ApiKeysRoutesDeps } from './api-keys.ts';
 
 export type OwnAccountPagesPorts = AccountPagesPorts & ApiKeysRoutesDeps & HasStepUp;
 
-const SCRIPT = readFileSync(new URL('../pages/passkey-add.js', import.meta.url), 'utf8');
+const SCRIPT = readFileSync(new URL('../../pages/passkey-add.js', import.meta.url), 'utf8');
 const PATH = showAccountEndpoint.path;
 /** Items of each list on the page, which stays below 30 KB; the export has all. */
 const SHOWN = { limit: 20 };

@@ -33,10 +33,6 @@ import {
   sendSignOutEndpoint,
 } from '#services/domain/oauth/sign-in-pages-contract.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { type AppError, isAppError } from '#services/platform/define/error.ts';
-import { type Answer, answer } from '../answer.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../pages/browser-form.ts';
 import {
   type CodePage,
   codePage,
@@ -45,12 +41,16 @@ import {
   signedInPage,
   signInPage,
   toProviderPage,
-} from '../pages/pages.ts';
-import { saidOf } from '../pages/problems.ts';
-import { signOutHere } from '../pages/sign-out-here.ts';
+} from '#services/pages/pages.ts';
+import { saidOf } from '#services/pages/problems.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
+import { type Answer, answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
+import { signOutHere } from '../requests/sign-out-here.ts';
 
 /** The script of the sign-in page, as served to browsers. */
-const PASSKEY_SCRIPT = readFileSync(new URL('../pages/passkey-sign-in.js', import.meta.url), 'utf8');
+const PASSKEY_SCRIPT = readFileSync(new URL('../../pages/passkey-sign-in.js', import.meta.url), 'utf8');
 
 export type SignInPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 

@@ -15,12 +15,12 @@ import {
 import { signoffsApprove, signoffsRead } from '#services/domain/signoff/permissions.ts';
 import { readSignOffNames } from '#services/domain/signoff/read-names.ts';
 import { listSignOffs, readSignOff } from '#services/domain/signoff/read-signoff.ts';
+import { signOffPage, signOffsPage } from '#services/pages/signoff-pages.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../pages/browser-form.ts';
-import { signOffPage, signOffsPage } from '../pages/signoff-pages.ts';
+import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 
 export type SignOffPagesPorts = Pick<Ports, 'sql' | 'transact'> & HasForms & HasAccess & HasStepUp;
 

@@ -20,7 +20,7 @@ import { formNext, NO_NEXT } from '#services/domain/oauth/authorize/next-path.ts
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { wantsPage } from '../pages/browser-form.ts';
+import { wantsPage } from '../requests/browser-form.ts';
 import { askedFactor, type SignInPagesPorts, showCode, showSignIn } from './sign-in-pages.ts';
 
 export type SocialRoutesDeps = SignInPagesPorts & MailPorts;

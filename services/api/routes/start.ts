@@ -7,14 +7,14 @@ import {
   showStartEndpoint,
 } from '#services/domain/operations/start-page-contract.ts';
 import type { Ports } from '#services/domain/ports.ts';
+import { devMailPage, devMailsPage, startPage } from '#services/pages/start-pages.ts';
 import type { ConfigProblem } from '#services/platform/config/config-error.ts';
 import { routeUnknown } from '#services/platform/errors.ts';
 import { credentialsFileOf, readDemoLogin } from '#services/platform/local/demo-login.ts';
 import { readMail } from '#services/platform/mail/decode.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '#services/platform/mail/file-outbox.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { showPage, wantsPage } from '../pages/browser-form.ts';
-import { devMailPage, devMailsPage, startPage } from '../pages/start-pages.ts';
+import { showPage, wantsPage } from '../requests/browser-form.ts';
 import { isLocalAddress, isSameMachine } from '../requests/same-machine.ts';
 
 export type StartRoutesDeps = ReadinessSources &

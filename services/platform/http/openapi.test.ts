@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { docsPage, errorsDocsPage } from '#services/pages/docs/docs-page.ts';
 import { resolved } from '#testing/openapi-check.ts';
 import { componentNames } from '../define/component-names.ts';
 import { defineEndpoint, type Endpoint } from '../define/endpoint.ts';
 import { permissionMissing, unauthenticated } from '../errors.ts';
-import { docsPage, errorsDocsPage } from '../html/docs-page.ts';
 import { openApiOf } from './openapi.ts';
 import { pascal } from './openapi-components.ts';
 

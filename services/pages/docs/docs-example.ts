@@ -1,4 +1,4 @@
-import type { JsonSchema } from '../http/schema.ts';
+import type { JsonSchema } from '#services/platform/http/schema.ts';
 
 const DEPTH_MAX = 4;
 

@@ -1,7 +1,7 @@
+import { brandRules, documentOf, NO_INDEX, styleOf } from '#services/pages/page.ts';
+import { pageHeaders } from '#services/pages/page-headers.ts';
 import { type Brand, DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { type Html, html, raw } from '#services/platform/html/html.ts';
-import { brandRules, documentOf, NO_INDEX, styleOf } from '#services/platform/html/page.ts';
-import { pageHeaders } from '#services/platform/html/page-headers.ts';
 import { ENGLISH, type Language } from './texts/texts.ts';
 
 const RULES = `:root{--good:#0b6b3a;--on-bad:#fff}@media(prefers-color-scheme:dark){:root{--good:#7fdca6;--on-bad:#1c0606}}

@@ -1,5 +1,5 @@
-import { type Endpoint, isPage } from '../define/endpoint.ts';
-import { TAGS } from '../define/tags.ts';
+import { type Endpoint, isPage } from '#services/platform/define/endpoint.ts';
+import { TAGS } from '#services/platform/define/tags.ts';
 
 /** Who uses an operation, and what for. */
 export type DocsAudience = { readonly title: string; readonly tasks: readonly DocsTask[] };

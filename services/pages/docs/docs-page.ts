@@ -1,10 +1,10 @@
-import type { Endpoint } from '../define/endpoint.ts';
-import type { ErrorDefinition } from '../define/error.ts';
-import { type JsonSchema, jsonSchemaOf } from '../http/schema.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import type { ErrorDefinition } from '#services/platform/define/error.ts';
+import { type Html, html, raw } from '#services/platform/html/html.ts';
+import { type JsonSchema, jsonSchemaOf } from '#services/platform/http/schema.ts';
+import { documentOf, styleOf } from '../page.ts';
 import { exampleOf } from './docs-example.ts';
 import { type DocsAudience, docsAudiences } from './docs-groups.ts';
-import { type Html, html, raw } from './html.ts';
-import { documentOf, styleOf } from './page.ts';
 
 /** Exact text of the pages' only style element: their policy contains its hash. */
 export const DOCS_STYLE =

@@ -1,5 +1,5 @@
+import { qrCode } from '#services/pages/qr-code.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
-import { qrCode } from '#services/platform/html/qr-code.ts';
 
 /** Light modules around the symbol (ISO/IEC 18004 §9.1). */
 const QUIET = 4;

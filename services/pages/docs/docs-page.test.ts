@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { defineEndpoint } from '../define/endpoint.ts';
-import type { Tag } from '../define/tags.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import type { Tag } from '#services/platform/define/tags.ts';
 import { exampleOf } from './docs-example.ts';
 import { docsAudiences } from './docs-groups.ts';
 import { docsPage } from './docs-page.ts';

@@ -3,15 +3,15 @@ import type { FastifyRequest } from 'fastify';
 import type { HasAuth } from '#services/domain/identity/sessions/auth.ts';
 import { cookieValue } from '#services/domain/identity/sessions/csrf.ts';
 import { formToken, type HasPageKeys, isFormToken } from '#services/domain/oauth/authorize/page-seals.ts';
+import type { Page } from '#services/pages/form-page.ts';
+import { errorPage } from '#services/pages/pages.ts';
+import { addressOf, problemAdvice, problemTitle } from '#services/pages/problems.ts';
+import { notFoundPage } from '#services/pages/start-pages.ts';
 import { isPage } from '#services/platform/define/endpoint.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { routeUnknown } from '#services/platform/errors.ts';
 import { type Answer, answer } from '../answer.ts';
-import type { Page } from './form-page.ts';
 import { PageView } from './page-view.ts';
-import { errorPage } from './pages.ts';
-import { addressOf, problemAdvice, problemTitle } from './problems.ts';
-import { notFoundPage } from './start-pages.ts';
 
 export type HasForms = HasAuth & HasPageKeys;
 

@@ -1,5 +1,5 @@
-import { accentsOf, type Brand } from './brand.ts';
-import { type Html, html, raw } from './html.ts';
+import { accentsOf, type Brand } from '../platform/html/brand.ts';
+import { type Html, html, raw } from '../platform/html/html.ts';
 
 /** Styles of every page: colours in light and dark, text and focus. */
 const BASE_STYLE = `:root{color-scheme:light dark;--ink:#16202e;--dim:#51607a;--ground:#eef1f6;--card:#fff;--line:#c3ccda;--accent:#0b57c2;--on:#fff;--bad:#a4161a}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { QR_BYTES_MAX, qrCode } from '#services/platform/html/qr-code.ts';
+import { QR_BYTES_MAX, qrCode } from '#services/pages/qr-code.ts';
 import { qrImage } from './qr-image.ts';
 
 test('the picture has the dark modules of the code, and a light frame of four modules', () => {
