@@ -3,7 +3,8 @@ import { tokensIssue } from '#services/domain/access/permissions.ts';
 import { auditRead } from '#services/domain/audit/permissions.ts';
 import type { SeedClient, SeedUser } from '#services/domain/identity/seed/seed-demo.ts';
 import { keysManage, keysRead } from '#services/domain/keys/permissions.ts';
-import { revocationsRead, tokensIntrospect, tokensRead, tokensRevoke } from '#services/domain/tokens/permissions.ts';
+import { revocationsRead } from '#services/domain/revocations/permissions.ts';
+import { tokensIntrospect, tokensRead, tokensRevoke } from '#services/domain/tokens/permissions.ts';
 
 export type DemoScenario = { readonly user: SeedUser; readonly admin: SeedUser; readonly client: SeedClient };
 
