@@ -1,0 +1,133 @@
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import type { Ports } from '../services/domain/ports.ts';
+import type { CommandOption, CommandOptions } from '../services/platform/define/command-option.ts';
+import type { Endpoint } from '../services/platform/define/endpoint.ts';
+import { wholeNumberOf } from './arguments.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { optionReaders } from './option-readers.ts';
+
+/** Options of the commands that are operations: their names, choices and values follow from the shapes of the contract. */
+
+const DEFAULT = 'default';
+
+type Shapes = Readonly<Record<string, z.ZodType>>;
+type Given = Readonly<Record<string, unknown>>;
+
+const shapesIn = (shape: z.ZodType | undefined): Shapes => {
+  const object = shape === undefined ? undefined : bareOf(shape).shape;
+  return object instanceof z.ZodObject ? (object.shape as Shapes) : {};
+};
+
+/** The members of body, query and path, by their names on the wire. */
+export const membersOf = ({ body, query, params }: Endpoint): Shapes => ({
+  ...shapesIn(query),
+  ...shapesIn(params),
+  ...shapesIn(body),
+});
+
+/** The shape without `optional`, `default` and `nullable`. */
+function bareOf(shape: z.ZodType): { readonly shape: z.ZodType; readonly isNullable: boolean } {
+  let at = shape;
+  let isNullable = false;
+  while (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodNullable) {
+    isNullable ||= at instanceof z.ZodNullable;
+    at = at.unwrap() as z.ZodType;
+  }
+  return { shape: at, isNullable };
+}
+
+const choicesOf = (member: z.ZodType | undefined): string[] | undefined => {
+  if (member === undefined) return undefined;
+  const { shape, isNullable } = bareOf(member);
+  if (!(shape instanceof z.ZodEnum)) return undefined;
+  return [...(shape.options as string[]), ...(isNullable ? [DEFAULT] : [])];
+};
+
+const dashed = (member: string): string => member.replaceAll('_', '-');
+
+function flagsOf(member: string, shape: z.ZodType): string {
+  const bare = bareOf(shape).shape;
+  if (bare instanceof z.ZodBoolean) return `--${dashed(member)}`;
+  if (bare instanceof z.ZodArray) return `--${dashed(member)} <${dashed(member)}...>`;
+  return `--${dashed(member)} <text>`;
+}
+
+const describedBy = (option: string | CommandOption): CommandOption =>
+  typeof option === 'string' ? { help: option } : option;
+
+const longOf = (flags: string): string => /--[\w-]+/.exec(flags)?.[0] ?? flags;
+const nameOf = (flags: string): string => new Option(flags).attributeName();
+
+/** One option, and its negation where it has one. */
+type Offered = { readonly member: string; readonly flags: string; readonly option: CommandOption };
+
+export function offeredBy(endpoint: Endpoint, options: CommandOptions = {}): Offered[] {
+  const members = membersOf(endpoint);
+  return Object.entries(options).map(([member, given]) => {
+    const option = describedBy(given);
+    const shape = members[member];
+    if (option.flags === undefined && shape === undefined)
+      throw new TypeError(`${endpoint.operation} has no member ${member}`);
+    return { member, option, flags: option.flags ?? flagsOf(member, shape as z.ZodType) };
+  });
+}
+
+/** Adds the options to the command. */
+export function addOptions(command: Command, endpoint: Endpoint, offered: readonly Offered[]): void {
+  const members = membersOf(endpoint);
+  for (const { member, flags, option } of offered) {
+    const added = new Option(flags, option.help);
+    const choices = flags.includes('<') && option.reads === undefined ? choicesOf(members[member]) : undefined;
+    if (choices !== undefined) added.choices(choices);
+    if (typeof option.default === 'string') added.default(option.default);
+    command.addOption(added);
+    // A change can take back what is set; a new one has it only if it is given.
+    const isChange = endpoint.method === 'PATCH' || endpoint.method === 'PUT';
+    if (option.no !== undefined && isChange) command.option(longOf(flags).replace('--', '--no-'), option.no);
+  }
+}
+
+function memberOf({ flags, option }: Offered, shape: z.ZodType | undefined, given: unknown): unknown {
+  if (shape === undefined) return given;
+  const { shape: bare, isNullable } = bareOf(shape);
+  if (given === true && option.value !== undefined) return option.value;
+  if (isNullable && (given === false || (given === DEFAULT && bare instanceof z.ZodEnum))) return null;
+  if (bare instanceof z.ZodNumber && typeof given === 'string')
+    return wholeNumberOf(longOf(flags), given, bare.minValue ?? 0, bare.maxValue ?? Number.MAX_SAFE_INTEGER);
+  return given;
+}
+
+/** The members of the input that the options of a command set. */
+export async function givenBy(
+  endpoint: Endpoint,
+  offered: readonly Offered[],
+  options: Given,
+  ports: Pick<Ports, 'sql'>,
+): Promise<Given> {
+  const members = membersOf(endpoint);
+  const input: Record<string, unknown> = {};
+  const setBy = new Map<string, string>();
+  for (const each of offered) {
+    const given = options[nameOf(each.flags)];
+    if (given === undefined) continue;
+    const read = typeof given === 'string' && each.option.reads ? optionReaders[each.option.reads] : undefined;
+    const made = await (read?.(given as string, each.member, ports) ?? {
+      [each.member]: memberOf(each, members[each.member], given),
+    });
+    for (const member of Object.keys(made)) {
+      const other = setBy.get(member);
+      if (other !== undefined)
+        throw new CommandError(
+          exitCodes.usage,
+          `${other} and ${longOf(each.flags)} exclude each other`,
+          'give one of them',
+        );
+      setBy.set(member, longOf(each.flags));
+    }
+    Object.assign(input, made);
+  }
+  for (const { member, option } of offered)
+    if (typeof option.default === 'function' && input[member] === undefined) input[member] = option.default(input);
+  return input;
+}

@@ -1,0 +1,120 @@
+import type { Command } from 'commander';
+import type { z } from 'zod';
+import { createAccessDirectory, type HasAccess } from '../services/domain/access/access-directory.ts';
+import type { Caller } from '../services/domain/ports.ts';
+import type { Operation, OperationCommand, PortsOfCommands } from '../services/domain/shared/operation.ts';
+import type { Endpoint } from '../services/platform/define/endpoint.ts';
+import { type ActOptions, actAsked, addPage, addReason, listPage, noNotices, onDatabase, pageOf } from './admin.ts';
+import { checked } from './arguments.ts';
+import { type DatabasePorts, systemCaller } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { addOptions, givenBy, membersOf, offeredBy } from './operation-options.ts';
+import type { GlobalOptions, Output } from './output.ts';
+
+/** Commands that are operations: each calls the rule of its route in this process, directly on the database. */
+
+/** What the rules of commands get. */
+export type CommandPorts = DatabasePorts & typeof noNotices & HasAccess;
+
+type Options = GlobalOptions & Partial<ActOptions> & { readonly limit?: string; readonly cursor?: string };
+type Input = Readonly<Record<string, unknown>>;
+type Called = {
+  readonly endpoint: Endpoint;
+  readonly rule: (ports: object, input: object, caller: Caller) => unknown;
+  readonly command: OperationCommand<object, object, unknown, unknown>;
+};
+
+async function portsOf(endpoint: Endpoint, ports: DatabasePorts): Promise<CommandPorts> {
+  const access = createAccessDirectory(ports);
+  // What is only read needs no rights.
+  if (endpoint.method !== 'GET') await access.load();
+  return { ...ports, ...noNotices, access };
+}
+
+/** Validated by the schema of the body; the rest of the input has its form from the parser. */
+function inputOf({ endpoint }: Called, named: Input): Input {
+  const inBody = Object.keys(membersOf({ ...endpoint, query: undefined, params: undefined } as unknown as Endpoint));
+  const own = Object.fromEntries(Object.entries(named).filter(([member]) => inBody.includes(member)));
+  const body = endpoint.body as z.ZodType<object> | undefined;
+  return { ...named, ...(inBody.length === 0 ? {} : checked({ body }, own)) };
+}
+
+function assertChanges({ endpoint }: Called, given: Input): void {
+  if (endpoint.method === 'PATCH' && Object.keys(given).length === 0)
+    throw new CommandError(exitCodes.usage, 'no change given', 'add --help for the options');
+}
+
+/** The one array of an answer is the list; its name is the API's. */
+const listIn = (answer: object): readonly [string, readonly unknown[]] | undefined =>
+  Object.entries(answer).find((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
+
+async function show({ command, rule }: Called, output: Output, ports: object, input: Input, caller: Caller) {
+  const answer = (await rule(ports, input, caller)) as object;
+  const [name, items] = (command.line && listIn(answer)) ?? [];
+  if (name === undefined) return output.data(answer, (shown) => command.lines?.(shown) ?? []);
+  const { next } = answer as { readonly next: string | null };
+  return listPage(
+    output,
+    name,
+    { items: items as readonly unknown[], next },
+    command.line as (item: unknown) => string,
+  );
+}
+
+async function act(called: Called, output: Output, options: Options, ports: object, input: Input, caller: Caller) {
+  const { command, rule, endpoint } = called;
+  const about = await command.about?.(ports, input);
+  const [, first = ''] = argumentsOf(command.verb);
+  const removed = String(input[nameOfArgument(first)] ?? '');
+  const run = async (): Promise<unknown> => {
+    const answer = await rule(ports, input, caller);
+    return answer === undefined && endpoint.method === 'DELETE' ? { deleted: removed } : answer;
+  };
+  const lines = command.lines ?? (() => [`${removed}  deleted`]);
+  await actAsked(output, options as ActOptions, String(command.asks?.(input, about)), run, lines);
+}
+
+/** The group and the verb, then the arguments. */
+const argumentsOf = (verb: string): string[] => verb.split(' ').slice(1);
+const nameOfArgument = (argument: string): string => argument.replaceAll(/[<>[\].]/g, '');
+
+function register(group: Command, called: Called, caller: Caller): void {
+  const { endpoint, command } = called;
+  const [name = '', ...args] = argumentsOf(command.verb);
+  const members = membersOf(endpoint);
+  const verb = group.command(name).description(command.help);
+  for (const argument of args) verb.argument(argument);
+  if ('cursor' in members) addPage(verb);
+  if ('reason' in members) addReason(verb);
+  const offered = offeredBy(endpoint, command.options);
+  addOptions(verb, endpoint, offered);
+  verb.action((...given: unknown[]) =>
+    onDatabase<Options>(given.at(-1) as Command, async (database, output, options) => {
+      const placed = Object.fromEntries(args.map((argument, at) => [nameOfArgument(argument), given[at]]));
+      const changes = await givenBy(endpoint, offered, options as Input, database);
+      assertChanges(called, changes);
+      const reason = 'reason' in members ? { reason: options.reason } : {};
+      const page = 'cursor' in members ? pageOf(options as Parameters<typeof pageOf>[0]) : {};
+      const input = inputOf(called, { ...placed, ...changes, ...reason, ...page });
+      const ports = await portsOf(endpoint, database);
+      if (command.asks === undefined) await show(called, output, ports, input, caller);
+      else await act(called, output, options, ports, input, caller);
+    }),
+  );
+}
+
+/**
+ * Adds the commands among the operations.
+ * @example registerOperations(program, clientOperations)
+ */
+export function registerOperations<const O extends readonly Operation[]>(
+  program: Command,
+  operations: CommandPorts extends PortsOfCommands<O> ? O : never,
+): void {
+  for (const operation of operations as unknown as readonly (Called | { readonly command: undefined })[]) {
+    if (operation.command === undefined) continue;
+    const [name = ''] = operation.command.verb.split(' ');
+    const group = program.commands.find((verb) => verb.name() === name) ?? program.command(name);
+    register(group, operation as Called, systemCaller(`sallyport ${name}`));
+  }
+}

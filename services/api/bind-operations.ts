@@ -1,0 +1,40 @@
+import type { Caller } from '../domain/ports.ts';
+import type { Operation, PortsOf } from '../domain/shared/operation.ts';
+import type { Endpoint } from '../platform/define/endpoint.ts';
+import { bind, bindOnce, type RouteContext } from './bind.ts';
+import type { Once } from './requests/once.ts';
+
+type Input = {
+  readonly body?: object | undefined;
+  readonly query?: object | undefined;
+  readonly params?: object | undefined;
+};
+type Bound = (ports: object, input: object, caller: Caller) => unknown;
+
+const inputOf = ({ body, query, params }: Input): object => ({ ...query, ...params, ...body });
+
+/** In the transaction of the stored answer, also copies are notified only after its commit. */
+function portsWith(ports: object, once: Once): object {
+  const { accessChanged } = ports as { readonly accessChanged?: () => void };
+  const notices = accessChanged === undefined ? {} : { accessChanged: () => once.afterCommit(accessChanged) };
+  return { ...ports, ...once, ...notices };
+}
+
+/**
+ * Binds each operation to its route: the rule gets body, query and parameters in one.
+ * @example bindOperations(routes, clientOperations, ports)
+ */
+export function bindOperations<const O extends readonly Operation[]>(
+  routes: RouteContext,
+  operations: O,
+  ports: PortsOf<O>,
+): void {
+  for (const { endpoint, rule } of operations as readonly { readonly endpoint: Endpoint; readonly rule: unknown }[]) {
+    const run = rule as Bound;
+    if (endpoint.idempotency === 'answer')
+      bindOnce(routes, endpoint, (input, caller, once) =>
+        run(portsWith(ports as object, once), inputOf(input as Input), caller),
+      );
+    else bind(routes, endpoint, (input, caller) => run(ports as object, inputOf(input as Input), caller));
+  }
+}

@@ -1,0 +1,62 @@
+import type { CommandOptions } from '#services/platform/define/command-option.ts';
+import type { Endpoint, EndpointInput } from '#services/platform/define/endpoint.ts';
+import type { Caller } from '../ports.ts';
+
+type Members<T> = [T] extends [undefined] ? unknown : NonNullable<T>;
+
+/** Body, query and path parameters of a request in one, by their names on the wire. */
+type OperationInput<E> = Members<EndpointInput<E>['body']> &
+  Members<EndpointInput<E>['query']> &
+  Members<EndpointInput<E>['params']>;
+
+/** What a rule takes: its ports, the input, the caller. */
+type Rule<P, I, A> = (ports: P, input: I, caller: Caller) => A | Promise<A>;
+
+/** How an operation is a command; the rest (options, reason, pages, prompts, exit codes) follows from its contract. */
+export type OperationCommand<P, I, A, B> = {
+  /** Name and arguments: `clients update <client_id>`. An argument is a member of the input. */
+  readonly verb: string;
+  readonly help: string;
+  /** Options, by the members of the input that they set. */
+  readonly options?: CommandOptions;
+  /** Reads what the command is about, before it asks. */
+  about?(ports: P, input: I): Promise<B>;
+  /** What it asks for confirmation, as in "would …; nothing was done". */
+  asks?(input: I, about: B): string;
+  /** One item of a list, as a line. */
+  line?(item: never): string;
+  /** The answer, as lines. */
+  lines?(answer: A): readonly string[];
+};
+
+/** An operation: a contract, its rule, and how it is a command. Every face folds over lists of these. */
+export type Operation<P = never, C extends boolean = boolean> = {
+  readonly endpoint: Endpoint;
+  readonly rule: Rule<P, never, unknown>;
+  readonly command: C extends true ? OperationCommand<P, never, never, never> : undefined;
+};
+
+type DeclareOperation = {
+  <E extends Endpoint, P, A>(endpoint: E, rule: Rule<P, OperationInput<E>, A>): Operation<P, false>;
+  <E extends Endpoint, P, A, Q = unknown, B = undefined>(
+    endpoint: E,
+    rule: Rule<P, OperationInput<E>, A>,
+    command: OperationCommand<Q, OperationInput<E>, Awaited<A>, B>,
+  ): Operation<P & Q, true>;
+};
+
+/**
+ * Declares an operation.
+ * @example operation(killAgentEndpoint, killAgent, { verb: 'agents kill <agent_id>', help: 'kill an agent for good', … })
+ */
+export const operation: DeclareOperation = (endpoint: Endpoint, rule: unknown, command?: unknown) =>
+  ({ endpoint, rule, command }) as never;
+
+type PortsOfOne<O> = O extends Operation<infer P, boolean> ? (ports: P) => void : never;
+
+/** What the rules of these operations need. */
+export type PortsOf<O extends readonly unknown[]> = PortsOfOne<O[number]> extends (ports: infer P) => void ? P : never;
+
+/** What those of them need that are commands. */
+export type PortsOfCommands<O extends readonly unknown[]> =
+  PortsOfOne<Extract<O[number], { command: object }>> extends (ports: infer P) => void ? P : never;

@@ -1,0 +1,23 @@
+/** How the command line offers a member of a request: the option, and what its value is made of. */
+export type CommandOption = {
+  readonly help: string;
+  /** As Commander writes an option; by default the name of the member with a placeholder for its shape. */
+  readonly flags?: string;
+  /** Help of the option that negates it: it sets false, or null where the value may be null. */
+  readonly no?: string;
+  /** The value without the option: a text, which the help shows, or what follows from the other members. */
+  readonly default?: string | ((members: Readonly<Record<string, unknown>>) => unknown);
+  /** The value of an option that is given without one. */
+  readonly value?: string;
+  /** What the text of the option is, if not the value itself. */
+  readonly reads?: CommandReader;
+};
+
+/** Files and short forms that the command line makes values of. */
+export type CommandReader = 'jwks-file' | 'certificates-file' | 'certificate-name' | 'png-file' | 'user';
+
+/**
+ * Options by the member that they set; an option that sets other members has a name that is no member. A text is the help
+ * of an option whose name and value follow from the member.
+ */
+export type CommandOptions = Readonly<Record<string, string | CommandOption>>;
