@@ -142,7 +142,7 @@ export default {
       {
         path: '^(services|jobs|observability|cli)/',
         pathNot:
-          '^services/platform/(define/|errors\\.ts)|^services/domain/.+/[a-z-]*(errors|contract|shapes)\\.ts$|^services/domain/(?!authority/)[a-z-]+/permissions\\.ts$',
+          '^services/platform/(define/|errors\\.ts)|^services/domain/.+/[a-z-]*(errors|contract|shapes|record)\\.ts$|^services/domain/(?!authority/)[a-z-]+/permissions\\.ts$',
       },
       'Documentation, SDKs and tests read them without loading the product.',
     ),

@@ -296,7 +296,7 @@ test('doctor names a client of the profile fapi2 whose tokens are signed with RS
   const { client_id } = await json('clients', 'create', 'Bank', '--profile', 'fapi2', '--jwks', file, ...reason);
   await rm(folder, { recursive: true });
   // As a client was registered while only RS256 signed.
-  await ports.raw(`UPDATE oauth_clients SET "idTokenSignedResponseAlg" = NULL WHERE "clientId" = $1`, [client_id]);
+  await ports.raw(`UPDATE oauth_clients SET id_token_signed_response_alg = NULL WHERE "clientId" = $1`, [client_id]);
   const clients = async () => {
     const { checks } = JSON.parse((await sallyport('doctor', '--json')).out);
     return checks.find(({ name }: { name: string }) => name === 'clients');

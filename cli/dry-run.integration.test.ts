@@ -112,11 +112,11 @@ beforeAll(async () => {
   const agentInput = {
     name: 'x',
     ownerId: id,
-    authMethod: 'client_secret_basic',
-    dpopBound: true,
+    auth_method: 'client_secret_basic',
+    dpop_bound_access_tokens: true,
     reason: 'x',
   } as const;
-  const none = { scopes: [], credentialScopes: [], audiences: [], capabilities: [] };
+  const none = { scopes: [], credential_scopes: [], audiences: [], capabilities: [] };
   const agent = await registerAgent(
     copy.ports,
     { ...agentInput, ...none, heartbeatSeconds: 60, expiresInDays: 1 },

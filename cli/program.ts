@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { version } from '../observability/version.ts';
+import type { Operation, PortsOfCommands } from '../services/domain/shared/operation.ts';
+import type { CommandPorts } from './operations.ts';
 
 type Register = (program: Command) => void;
 
@@ -8,6 +10,15 @@ type Verb = {
   /** A file whose function adds the verb to the program. */
   readonly load: () => Promise<Register>;
 };
+
+/** Verbs that are operations. */
+async function folded<const O extends readonly Operation[]>(
+  load: () => Promise<CommandPorts extends PortsOfCommands<O> ? O : never>,
+): Promise<Register> {
+  const { registerOperations } = await import('./operations.ts');
+  const operations = await load();
+  return (program) => registerOperations<O>(program, operations);
+}
 
 const verbs: Readonly<Record<string, Verb>> = {
   start: {
@@ -78,7 +89,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   clients: {
     summary: 'OAuth clients: list, show, create, update, rotate-secret, disable, enable, delete',
-    load: async () => (await import('./clients.ts')).registerClients,
+    load: () => folded(async () => (await import('../services/domain/access/client-operations.ts')).clientOperations),
   },
   queue: {
     summary: 'show jobs and schedules (list), retry dead letters (retry), remove waiting jobs (drain)',

@@ -6,8 +6,8 @@ import { type Check, pass, type Result, warn } from './check.ts';
 /** Reads every client; there are few, and copies read them all too. */
 const certificateFacts = defineStatement(
   'doctorClientCertificateFacts',
-  `SELECT count(*) FILTER (WHERE "tokenEndpointAuthMethod" = 'tls_client_auth')::int AS "byName",
-     count(*) FILTER (WHERE "tokenEndpointAuthMethod" = 'self_signed_tls_client_auth')::int AS "byCertificate"
+  `SELECT count(*) FILTER (WHERE auth_method = 'tls_client_auth')::int AS "byName",
+     count(*) FILTER (WHERE auth_method = 'self_signed_tls_client_auth')::int AS "byCertificate"
    FROM oauth_clients`,
 );
 

@@ -9,9 +9,9 @@ const NAMED = 5;
 const clientFacts = defineStatement(
   'doctorClientFacts',
   `SELECT count(*)::int AS clients,
-     coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE NOT "requirePKCE"), '{}') AS "withoutPkce",
+     coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE pkce = 'optional'), '{}') AS "withoutPkce",
      coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE profile = 'fapi2'
-       AND ("idTokenSignedResponseAlg" IS NULL OR "accessTokenSignedResponseAlg" IS NULL)
+       AND (id_token_signed_response_alg IS NULL OR access_token_signed_response_alg IS NULL)
        AND EXISTS (SELECT FROM jwks WHERE purpose = '${ACCESS_PURPOSE}' AND alg = 'RS256' AND compromised_at IS NULL
          AND signs @> clock_timestamp())), '{}') AS "fapiWithRs256"
    FROM oauth_clients`,

@@ -115,7 +115,7 @@ test('delivery, killed at every statement: every mail is sent, and none stays be
 
 test('logout tokens, killed at every statement: each reaches its client with the same jti in every attempt, and none stays behind', async () => {
   await harness.raw(
-    `INSERT INTO oauth_clients (id, "clientId", "redirectUris", "backchannelLogoutUri") VALUES ('c', 'c', '{}', 'https://app.example/')`,
+    `INSERT INTO oauth_clients (id, "clientId", redirect_uris, backchannel_logout_uri) VALUES ('c', 'c', '{}', 'https://app.example/')`,
   );
   const tokens = join(mailFolder, 'tokens');
   const queued: string[] = [];

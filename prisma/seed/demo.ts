@@ -35,16 +35,16 @@ export function demoScenario(authSecret: string): DemoScenario {
       clientId: 'sallyport-demo',
       clientSecret: secretOf('client'),
       name: 'Demo client',
-      grantTypes: [
+      grant_types: [
         'authorization_code',
         'refresh_token',
         'client_credentials',
         'urn:ietf:params:oauth:grant-type:device_code',
         'urn:ietf:params:oauth:grant-type:token-exchange',
       ],
-      redirectUris: ['http://127.0.0.1/callback', 'http://localhost/callback', 'http://[::1]/callback'],
+      redirect_uris: ['http://127.0.0.1/callback', 'http://localhost/callback', 'http://[::1]/callback'],
       scopes: ['openid', 'profile', 'email', 'offline_access', ...DEMO_SCOPES],
-      credentialScopes: [...PERMISSIONS, ...DEMO_SCOPES],
+      credential_scopes: [...PERMISSIONS, ...DEMO_SCOPES],
       audiences: ['*'],
     },
   };

@@ -73,7 +73,7 @@ describe('redaction', () => {
     const [sessionToken = '', cookieSignature = ''] = signedCookie.split('.');
     plant('cookie signature', cookieSignature.replace(/=+$/, ''));
     plant('csrf token', /sallyport\.csrf=([^;]+)/.exec(person.cookie)![1]!.split('.')[1]);
-    const client = await newClient(product, { credentialScopes: ['tokens:issue'] });
+    const client = await newClient(product, { credential_scopes: ['tokens:issue'] });
     plant('client secret', client.client_secret);
     plant('demo client secret', product.credentials.client.client_secret);
     plant('demo password', product.credentials.user.password);

@@ -26,11 +26,10 @@ const PERMISSIONS = [
 beforeAll(async () => {
   harness = await startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0', WORKER_COPIES: '1' });
   const { client: demo } = harness.product.credentials;
-  await queryRows(
-    harness.databaseUrl,
-    `UPDATE oauth_clients SET "clientCredentialsScopes" = $2 WHERE "clientId" = $1`,
-    [demo.client_id, PERMISSIONS],
-  );
+  await queryRows(harness.databaseUrl, `UPDATE oauth_clients SET credential_scopes = $2 WHERE "clientId" = $1`, [
+    demo.client_id,
+    PERMISSIONS,
+  ]);
   const mcp = harness.product.ready.mcp as string;
   const form = { grant_type: 'client_credentials', resource: mcp, scope: PERMISSIONS.join(' ') };
   const token = await eventually('a token with the new scopes', async () => {

@@ -246,10 +246,7 @@ test('an agent that is killed while its act runs: its task fails with the reason
 
 describe('an approved act of a caller who may no longer ask for it is not run', () => {
   test.each([
-    [
-      'an agent that lost the permission',
-      `UPDATE oauth_clients SET "clientCredentialsScopes" = '{}' WHERE "clientId" = $1`,
-    ],
+    ['an agent that lost the permission', `UPDATE oauth_clients SET credential_scopes = '{}' WHERE "clientId" = $1`],
     ['a user whose client lost the scope', `UPDATE oauth_clients SET scopes = '{}' WHERE "clientId" = $1`],
     ['a user who lost the role', 'DELETE FROM user_roles WHERE user_id = $1'],
     ['a user who was disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],

@@ -81,7 +81,7 @@ test('dev-credentials.json works, has mode 0600, and stays the same at the next 
     for (const login of [first.user, first.admin])
       expect((await send(harness, 'POST', '/api/auth/signin', { body: login })).status).toBe(200);
     const client = harness.access.authenticateClient(first.client.client_id, first.client.client_secret);
-    expect(client?.grantTypes).toEqual([
+    expect(client?.grant_types).toEqual([
       'authorization_code',
       'refresh_token',
       'client_credentials',
@@ -89,7 +89,7 @@ test('dev-credentials.json works, has mode 0600, and stays the same at the next 
       'urn:ietf:params:oauth:grant-type:token-exchange',
     ]);
     for (const scope of ['tokens:issue', 'tokens:introspect', 'revocations:read', 'keys:manage', 'tasks:read'])
-      expect(client?.credentialScopes).toContain(scope);
+      expect(client?.credential_scopes).toContain(scope);
   } finally {
     await harness.close();
   }

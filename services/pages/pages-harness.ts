@@ -40,8 +40,8 @@ export async function newPagesClient(
   logo?: string,
 ): Promise<oauth.Client> {
   const grantTypes = ['authorization_code', 'urn:ietf:params:oauth:grant-type:device_code'];
-  const input = { name, grantTypes, scopes, redirectUris: [redirectUri], audiences: ['*'] };
-  const made = await createClient(ports, { ...input, authMethod: 'none', logo }, testCaller);
+  const input = { name, grant_types: grantTypes, scopes, redirect_uris: [redirectUri], audiences: ['*'] };
+  const made = await createClient(ports, { ...input, auth_method: 'none', logo }, testCaller);
   await ports.access.load();
   return { client_id: made.clientId };
 }

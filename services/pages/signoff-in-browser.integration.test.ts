@@ -28,7 +28,7 @@ async function newReviewer() {
 async function newAgent() {
   const { ports } = harness.api;
   const ownerId = await insertPerson(harness.api, OWNER);
-  const { clientId } = await createClient(ports, { name: 'Deployer', grantTypes: ['client_credentials'] }, testCaller);
+  const { clientId } = await createClient(ports, { name: 'Deployer', grant_types: ['client_credentials'] }, testCaller);
   await harness.harness.rows(
     `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`,
     [clientId, ownerId],

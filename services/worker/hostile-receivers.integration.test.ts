@@ -103,10 +103,10 @@ async function newSite(path: string): Promise<ClientCredentials> {
     api.ports,
     {
       name: path,
-      grantTypes: ['authorization_code'],
+      grant_types: ['authorization_code'],
       scopes: ['openid'],
-      redirectUris: [LOOPBACK_REDIRECT],
-      backchannelLogoutUri: originOf(receivers) + path,
+      redirect_uris: [LOOPBACK_REDIRECT],
+      backchannel_logout_uri: originOf(receivers) + path,
     },
     testCaller,
   );
@@ -198,7 +198,7 @@ test('SSRF: unless private addresses are allowed, no logout token is sent to one
   for (const [n, host] of ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]', '2130706433', '127.1'].entries()) {
     const site = await newSite(`/logout/inside-${n}`);
     // As a row that was written before the setting, or past the API.
-    await harness.rows(`UPDATE oauth_clients SET "backchannelLogoutUri" = $2 WHERE "clientId" = $1`, [
+    await harness.rows(`UPDATE oauth_clients SET backchannel_logout_uri = $2 WHERE "clientId" = $1`, [
       site.client_id,
       `${n % 2 ? 'https' : 'http'}://${host}:${port}/logout/inside-${n}`,
     ]);

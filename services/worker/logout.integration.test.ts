@@ -61,10 +61,10 @@ beforeAll(async () => {
     api.ports,
     {
       name: 'Tasks',
-      grantTypes: ['authorization_code'],
+      grant_types: ['authorization_code'],
       scopes: ['openid'],
-      redirectUris: [LOOPBACK_REDIRECT],
-      backchannelLogoutUri: clientUrl(),
+      redirect_uris: [LOOPBACK_REDIRECT],
+      backchannel_logout_uri: clientUrl(),
     },
     testCaller,
   );

@@ -64,7 +64,7 @@ async function clientOfRs256(): Promise<ClientCredentials> {
   const client = await newClient(product);
   await queryRows(
     database.url,
-    `UPDATE oauth_clients SET "accessTokenSignedResponseAlg" = 'RS256' WHERE "clientId" = $1`,
+    `UPDATE oauth_clients SET access_token_signed_response_alg = 'RS256' WHERE "clientId" = $1`,
     [client.client_id],
   );
   const tokenNow = () => clientToken({ api: product.api, credentials: { client } });

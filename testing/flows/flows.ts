@@ -123,9 +123,9 @@ export function tampered(token: string): string {
 
 export type NewClient = {
   readonly isPublic?: boolean;
-  readonly grantTypes?: readonly string[];
+  readonly grant_types?: readonly string[];
   readonly scopes?: readonly string[];
-  readonly credentialScopes?: readonly string[];
+  readonly credential_scopes?: readonly string[];
 };
 
 /** Another client, made by an operator; resolves when the copy knows it. */
@@ -140,16 +140,16 @@ export async function newClient(
   const hash = createHash('sha256').update(client.client_secret).digest('base64url');
   await queryRows(
     product.credentials.database_url,
-    `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes, "clientCredentialsScopes")
+    `INSERT INTO oauth_clients (id, "clientId", secret_hash, name, auth_method, grant_types, scopes, credential_scopes)
      VALUES ($1, $2, $3, 'test', $4, $5, $6, $7)`,
     [
       randomUUID(),
       client.client_id,
       options.isPublic ? null : hash,
       options.isPublic ? 'none' : 'client_secret_basic',
-      options.grantTypes ?? ['client_credentials', 'refresh_token'],
+      options.grant_types ?? ['client_credentials', 'refresh_token'],
       options.scopes ?? ['openid', 'profile', 'email', 'offline_access'],
-      options.credentialScopes ?? [],
+      options.credential_scopes ?? [],
     ],
   );
   await eventually('the client to be known', async () => {

@@ -161,7 +161,7 @@ export async function newClient(
   const audiences = ['*'];
   const made = await createClient(
     copy.ports,
-    { name: 'test', grantTypes, scopes, credentialScopes, audiences },
+    { name: 'test', grant_types: grantTypes, scopes, credential_scopes: credentialScopes, audiences },
     testCaller,
   );
   await copy.ports.access.load();

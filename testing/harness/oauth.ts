@@ -23,7 +23,14 @@ export async function newOAuthClient(
   redirectUris: readonly string[] = [LOOPBACK_REDIRECT],
 ): Promise<ClientCredentials> {
   const [first] = copies;
-  const input = { name: 'Tasks <b>', authMethod, grantTypes, scopes: OAUTH_SCOPES, redirectUris, audiences: ['*'] };
+  const input = {
+    name: 'Tasks <b>',
+    auth_method: authMethod,
+    grant_types: grantTypes,
+    scopes: OAUTH_SCOPES,
+    redirect_uris: redirectUris,
+    audiences: ['*'],
+  };
   const made = await createClient((first as ApiCopy).ports, input, testCaller);
   await Promise.all(copies.map(({ ports }) => ports.access.load()));
   return { client_id: made.clientId, client_secret: made.clientSecret ?? '' };

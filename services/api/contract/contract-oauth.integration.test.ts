@@ -30,8 +30,8 @@ beforeAll(async () => {
   product = harness.product;
   user = await signUp(product);
   [other, open] = await Promise.all([
-    newClient(product, { credentialScopes: ['tokens:introspect', 'tokens:issue'] }),
-    newClient(product, { isPublic: true, grantTypes: ['refresh_token'] }),
+    newClient(product, { credential_scopes: ['tokens:introspect', 'tokens:issue'] }),
+    newClient(product, { isPublic: true, grant_types: ['refresh_token'] }),
   ]);
 });
 afterAll(() => harness?.close());
@@ -137,7 +137,7 @@ describe('POST /oauth2/token', () => {
         'target_invalid',
       );
     expectOAuthError(
-      await token({ ...credentials }, { basic: await newClient(product, { grantTypes: ['refresh_token'] }) }),
+      await token({ ...credentials }, { basic: await newClient(product, { grant_types: ['refresh_token'] }) }),
       400,
       'unauthorized_client',
       'grant_not_allowed',

@@ -100,7 +100,7 @@ describe('POST /v1/tokens/revoke', () => {
   });
 
   test('by client: everything issued to it is refused, and its next token is valid', async () => {
-    const client = await newClient(product, { credentialScopes: ['tokens:read'] });
+    const client = await newClient(product, { credential_scopes: ['tokens:read'] });
     const form = { grant_type: 'client_credentials' };
     const token = async () =>
       (await send(product.api, 'POST', '/oauth2/token', { basic: client, form })).body.access_token;
@@ -220,7 +220,7 @@ describe('POST /oauth2/revoke', () => {
   });
 
   test('another client’s token is refused and stays active; without a client 401', async () => {
-    const other = await newClient(product, { credentialScopes: ['tokens:introspect', 'tokens:issue'] });
+    const other = await newClient(product, { credential_scopes: ['tokens:introspect', 'tokens:issue'] });
     const pair = await issueFor(product, user.id);
     const own = await clientToken(product);
     for (const presented of [pair.access_token, pair.refresh_token, own]) {

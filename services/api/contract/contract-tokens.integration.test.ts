@@ -142,7 +142,7 @@ describe('POST /v1/tokens', () => {
       expectProblem(answer, 400, 'request_invalid');
     }
     // The same key text from another caller is another key.
-    const issuer = await newClient(product, { credentialScopes: ['tokens:issue'] });
+    const issuer = await newClient(product, { credential_scopes: ['tokens:issue'] });
     expect((await harness.post('/v1/tokens', different, { basic: issuer, headers })).status).toBe(201);
   });
 });

@@ -79,7 +79,7 @@ test('a token, family, user or client that is revoked is refused within a second
   expect(await reachOf(verifier, third, { user_id: user.id })).toBeLessThan(REACH_MS);
   expect(await codeOf(verifier, (await issueFor(harness.product, user.id)).access_token)).toBe('active');
 
-  const client = await newClient(harness.product, { credentialScopes: ['tokens:read'] });
+  const client = await newClient(harness.product, { credential_scopes: ['tokens:read'] });
   const { api } = harness.product;
   const ofClient = await clientToken({ api, credentials: { client } });
   expect(await reachOf(verifier, ofClient, { client_id: client.client_id })).toBeLessThan(REACH_MS);
@@ -90,7 +90,7 @@ test('a token, family, user or client that is revoked is refused within a second
 test('a killed agent is refused within a second: its own token, and one that it exchanged for its owner', async () => {
   const { verifier } = await verifierOf();
   const owner = await signUp(harness.product);
-  const registrar = await newClient(harness.product, { credentialScopes: ['agents:manage'] });
+  const registrar = await newClient(harness.product, { credential_scopes: ['agents:manage'] });
   const registered = await harness.post(
     '/v1/admin/agents',
     {

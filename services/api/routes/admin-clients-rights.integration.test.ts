@@ -65,7 +65,7 @@ describe('clients', () => {
     ['agreed to', `INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($2, $1, 'x', '{openid}')`],
     [
       'are never asked about',
-      `WITH person AS (SELECT $2::text) UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1`,
+      `WITH person AS (SELECT $2::text) UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1`,
     ],
   ])(
     'a client that users %s is changed only by an administrator with every permission that they granted it',

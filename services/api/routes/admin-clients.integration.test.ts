@@ -85,7 +85,7 @@ describe('clients', () => {
     await harness.byAdmin('PATCH', path, { name: 'Other', reason });
     expect(await kept()).toEqual(uris);
     await harness.byAdmin('PATCH', path, { post_logout_redirect_uris: [], reason });
-    expect([await kept(), harness.copy.ports.access.client(client.client_id)?.postLogoutRedirectUris]).toEqual([
+    expect([await kept(), harness.copy.ports.access.client(client.client_id)?.post_logout_redirect_uris]).toEqual([
       [],
       [],
     ]);
@@ -139,7 +139,7 @@ describe('clients', () => {
     await untilVerdict({ api: two.url }, token, 'revoked');
     expect((await harness.events('client.changed', client.client_id)).map(({ detail }) => detail)).toEqual([
       { columns: ['audiences', 'name'], reason },
-      { columns: ['clientCredentialsScopes'], reason },
+      { columns: ['credential_scopes'], reason },
     ]);
   });
 
@@ -171,7 +171,7 @@ describe('clients', () => {
     expect(
       (await harness.byAdmin('PATCH', path, { name: 'y', reason })).body.require_pushed_authorization_requests,
     ).toBe(true);
-    expect(harness.copy.ports.access.client(client.client_id)?.pushesRequests).toBe(true);
+    expect(harness.copy.ports.access.client(client.client_id)?.require_pushed_authorization_requests).toBe(true);
     expectProblem(await harness.byAdmin('PATCH', path, { pkce: 'optional', reason }), 400, 'client_settings_conflict');
   });
 

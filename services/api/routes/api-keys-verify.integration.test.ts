@@ -61,7 +61,7 @@ describe('a key with permissions of an application', () => {
     const greedy = { name: 'x', permissions: ['notes:write'] };
     for (const by of [{ bearer: bob.bearer }, { basic: service }])
       expect((await harness.call('POST', '/v1/api-keys', { ...by, json: greedy })).body.code).toBe('rights_exceeded');
-    await harness.rows(`UPDATE oauth_clients SET "clientCredentialsScopes" = '{notes:write}' WHERE "clientId" = $1`, [
+    await harness.rows(`UPDATE oauth_clients SET credential_scopes = '{notes:write}' WHERE "clientId" = $1`, [
       harness.reader.client_id,
     ]);
     await harness.api.ports.access.load();

@@ -98,9 +98,10 @@ describe('client certificates (RFC 8705 §3)', () => {
   test('a client that requires certificate-bound tokens gets none without a certificate, by any grant (RFC 8705 §3.4)', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token', 'client_credentials']);
     const before = await certifiedPair(strict);
-    await harness.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
-      strict.client_id,
-    ]);
+    await harness.rows(
+      'UPDATE oauth_clients SET tls_client_certificate_bound_access_tokens = true WHERE "clientId" = $1',
+      [strict.client_id],
+    );
     await api.ports.access.load();
     const verifier = newVerifier();
     const code = await codeOf(api, user, strict.client_id, verifier);
@@ -115,9 +116,10 @@ describe('client certificates (RFC 8705 §3)', () => {
 
   test('where that client proves a key too, its tokens and refreshes are bound to both', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token']);
-    await harness.rows('UPDATE oauth_clients SET "certificateBoundAccessTokens" = true WHERE "clientId" = $1', [
-      strict.client_id,
-    ]);
+    await harness.rows(
+      'UPDATE oauth_clients SET tls_client_certificate_bound_access_tokens = true WHERE "clientId" = $1',
+      [strict.client_id],
+    );
     await api.ports.access.load();
     const proved = (headers: Readonly<Record<string, string>>) => ({
       ...headers,
@@ -167,7 +169,9 @@ describe('client certificates (RFC 8705 §3)', () => {
       expect([made.status, shownDemands(made.body)], made.text).toEqual([201, [demand]]);
       const bare = await askToken(api, made.body, { grant_type: 'client_credentials' });
       expect(bare.status).toBe(demand === 'require_pushed_authorization_requests' ? 200 : 400);
-      expect(api.ports.access.client(made.body.client_id)?.pushesRequests).toBe(bare.status === 200);
+      expect(api.ports.access.client(made.body.client_id)?.require_pushed_authorization_requests).toBe(
+        bare.status === 200,
+      );
     }
   });
 

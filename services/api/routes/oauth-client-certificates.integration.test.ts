@@ -350,7 +350,7 @@ describe('a client that changes its certificate', () => {
         `SELECT detail FROM audit_outbox WHERE type = 'client.changed' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
         [client_id],
       ),
-    ).toEqual([{ detail: expect.objectContaining({ columns: ['certificateIdentity'] }) }]);
+    ).toEqual([{ detail: expect.objectContaining({ columns: ['certificate_identity'] }) }]);
   });
 
   test('may publish its certificates at an address', async () => {

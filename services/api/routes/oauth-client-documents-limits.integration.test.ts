@@ -28,7 +28,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
   test('one user agrees to at most twenty new document clients a day, and does not use up other users’ limits', async () => {
     const [flooder, other] = [await newSignedIn(harness.open), await newSignedIn(harness.open)];
     await harness.rows(
-      `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", "userId")
+      `INSERT INTO oauth_clients (id, "clientId", origin, document_until, "userId")
        SELECT 'flood' || n, 'https://n' || n || '.evil.example/a', 'document', now(), $1 FROM generate_series(1, 19) n`,
       [flooder.id],
     );
@@ -79,7 +79,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     const fill = (ids: string, kinds: string) =>
       harness.rows(`DO $$ BEGIN
         SET LOCAL session_replication_role = replica;
-        INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil")
+        INSERT INTO oauth_clients (id, "clientId", origin, document_until)
         SELECT ${ids}, ${ids}, kind, CASE kind WHEN 'document' THEN now() END
         FROM unnest('{${kinds}}'::text[]) kind, ${kinds === 'document' ? 'generate_series(1, 18)' : 'generate_series(1, 10000)'} n; END $$`);
     // With the existing one, also at another port of the host: nineteen.

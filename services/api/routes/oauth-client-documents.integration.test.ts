@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 const expire = async (): Promise<void> => {
-  await harness.rows(`UPDATE oauth_clients SET "documentUntil" = now() WHERE "clientId" = $1`, [host.url]);
+  await harness.rows(`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = $1`, [host.url]);
   await Promise.all([harness.open, strict].map(({ ports }) => ports.access.load()));
 };
 
@@ -90,7 +90,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     const reason = 'client_document_read';
     expect(events).toEqual([
       { actor_id: harness.user.id, detail: { origin: 'document', reason } },
-      { actor_id: harness.user.id, detail: { columns: ['redirectUris'], reason } },
+      { actor_id: harness.user.id, detail: { columns: ['redirect_uris'], reason } },
     ]);
   });
 
@@ -177,7 +177,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       await expire();
       expect((await host.askAt(harness.open, harness.user)).status).not.toBe(400);
       await harness.rows(
-        `UPDATE oauth_clients SET "documentUntil" = now() - interval '61 minutes' WHERE "clientId" = $1`,
+        `UPDATE oauth_clients SET document_until = now() - interval '61 minutes' WHERE "clientId" = $1`,
         [host.url],
       );
       await harness.open.ports.access.load();

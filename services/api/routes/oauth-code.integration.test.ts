@@ -103,10 +103,10 @@ describe('a confidential client that an administrator exempted from PKCE', () =>
     const { ports } = harness.api;
     const input = {
       name: 'Old',
-      grantTypes: ['authorization_code'],
+      grant_types: ['authorization_code'],
       scopes: ['openid', 'email'],
-      redirectUris: [LOOPBACK_REDIRECT],
-      requiresPkce: false,
+      redirect_uris: [LOOPBACK_REDIRECT],
+      pkce: 'optional' as const,
     };
     const { clientId, clientSecret } = await createClient(ports, input, testCaller);
     await ports.access.load();

@@ -172,7 +172,7 @@ describe('at the token endpoint', () => {
 
   test('a client that requires bound tokens gets none without a proof', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
-    await harness.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
+    await harness.rows('UPDATE oauth_clients SET dpop_bound_access_tokens = true WHERE "clientId" = $1', [
       strict.client_id,
     ]);
     await api.ports.access.load();

@@ -53,7 +53,12 @@ describe('introspection', () => {
     const elsewhere = (await harness.credentials({ resource: 'https://elsewhere.test' })).body.access_token;
     const resource = async (audiences: readonly string[]): Promise<ClientCredentials> => {
       const credentialScopes = ['tokens:introspect'];
-      const input = { name: 'resource', grantTypes: ['client_credentials'], credentialScopes, audiences };
+      const input = {
+        name: 'resource',
+        grant_types: ['client_credentials'],
+        credential_scopes: credentialScopes,
+        audiences,
+      };
       const made = await createClient(api.ports, input, testCaller);
       await api.ports.access.load();
       return { client_id: made.clientId, client_secret: made.clientSecret as string };

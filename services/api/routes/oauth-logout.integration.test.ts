@@ -26,10 +26,10 @@ async function newClient(name: string, postLogoutRedirectUris: readonly string[]
     api.ports,
     {
       name,
-      grantTypes: ['authorization_code', 'refresh_token'],
+      grant_types: ['authorization_code', 'refresh_token'],
       scopes: ['openid'],
-      redirectUris: [LOOPBACK_REDIRECT],
-      postLogoutRedirectUris,
+      redirect_uris: [LOOPBACK_REDIRECT],
+      post_logout_redirect_uris: postLogoutRedirectUris,
     },
     testCaller,
   );

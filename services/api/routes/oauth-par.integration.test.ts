@@ -162,7 +162,7 @@ describe('a request_uri', () => {
 
   test('a client that must push is refused with parameters in the address', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['authorization_code']);
-    await harness.rows('UPDATE oauth_clients SET "requirePushedRequests" = true WHERE "clientId" = $1', [
+    await harness.rows('UPDATE oauth_clients SET require_pushed_authorization_requests = true WHERE "clientId" = $1', [
       strict.client_id,
     ]);
     await api.ports.access.load();

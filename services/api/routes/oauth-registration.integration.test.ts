@@ -171,7 +171,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(JSON.stringify(row)).not.toContain(made.client_secret);
     expect(row).toMatchObject({
       origin: 'registration',
-      clientCredentialsScopes: [],
+      credential_scopes: [],
       audiences: [UNVETTED_AUDIENCE],
     });
     const by = (copy: ApiCopy, form: Record<string, string>) => askToken(copy, made, form);

@@ -14,7 +14,7 @@ beforeAll(async () => {
   harness = await openCodeHarness();
   [mail, bank] = [await harness.newSite(), await harness.newSite()];
   await harness.rows(
-    `UPDATE oauth_clients SET "backchannelLogoutUri" = 'https://app.example.test/out' WHERE "clientId" = ANY ($1)`,
+    `UPDATE oauth_clients SET backchannel_logout_uri = 'https://app.example.test/out' WHERE "clientId" = ANY ($1)`,
     [[mail.client_id, bank.client_id]],
   );
 });

@@ -33,7 +33,7 @@ describe('client credentials', () => {
 
   test('a client id and a user id cannot be the same, whichever exists first', async () => {
     const user = await harness.newUser();
-    const taking = createClient(api.ports, { name: 'x', clientId: user.id, grantTypes: [] }, testCaller);
+    const taking = createClient(api.ports, { name: 'x', client_id: user.id, grant_types: [] }, testCaller);
     await expect(taking).rejects.toMatchObject({ code: 'client_exists' });
   });
 
@@ -148,7 +148,7 @@ describe('token endpoint', () => {
   });
 
   test('a client may use only the grants it registered', async () => {
-    const made = await createClient(api.ports, { name: 'none', grantTypes: [] }, testCaller);
+    const made = await createClient(api.ports, { name: 'none', grant_types: [] }, testCaller);
     await api.ports.access.load();
     const form = { client_id: made.clientId, client_secret: made.clientSecret as string };
     expect((await harness.token({ ...form, grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');

@@ -151,7 +151,7 @@ describe('GET /v1/admin/events', () => {
       [
         basicOf(renewed),
         () =>
-          harness.rows(`UPDATE oauth_clients SET "clientSecret" = $2 WHERE "clientId" = $1`, [
+          harness.rows(`UPDATE oauth_clients SET secret_hash = $2 WHERE "clientId" = $1`, [
             renewed.client_id,
             'A'.repeat(43),
           ]),

@@ -34,7 +34,7 @@ async function loginIn(answer: Response, sessionId: () => string | undefined): P
 }
 
 test('a running product streams a sign-in that its own workers sealed', async () => {
-  const client = await newClient(product, { credentialScopes: ['audit:read'] });
+  const client = await newClient(product, { credential_scopes: ['audit:read'] });
   const answer = await fetch(`${product.api}/v1/admin/events?type=user.login`, {
     headers: { authorization: basicHeader(client) },
     // A busy machine is slow; only an event that never arrives is a failure.

@@ -208,7 +208,7 @@ describe('rights', () => {
   test('RFC 9449 §5.2: a client that requires key-bound tokens gets no unbound one here', async () => {
     const { id: userId } = await newUser();
     const bound = await harness.newClient(['tokens:issue']);
-    await harness.rows('UPDATE oauth_clients SET "dpopBoundAccessTokens" = true WHERE "clientId" = $1', [
+    await harness.rows('UPDATE oauth_clients SET dpop_bound_access_tokens = true WHERE "clientId" = $1', [
       bound.client_id,
     ]);
     await api.ports.access.load();
@@ -216,7 +216,7 @@ describe('rights', () => {
     const answer = await send(api.url, 'POST', '/v1/tokens', { basic: bound, json: { user_id: userId } });
     expect([answer.status, answer.body.code]).toEqual([401, 'dpop_proof_invalid']);
     await harness.rows(
-      `UPDATE oauth_clients SET "dpopBoundAccessTokens" = false, "certificateBoundAccessTokens" = true WHERE "clientId" = $1`,
+      `UPDATE oauth_clients SET dpop_bound_access_tokens = false, tls_client_certificate_bound_access_tokens = true WHERE "clientId" = $1`,
       [bound.client_id],
     );
     await api.ports.access.load();

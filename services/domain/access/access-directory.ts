@@ -3,7 +3,6 @@ import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { directoryStale } from '#services/platform/errors.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import { OWN_SCOPES } from '../authority/own-scopes.ts';
-import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Ports, Sql } from '../ports.ts';
 import {
   type AccessState,
@@ -17,57 +16,16 @@ import {
   readRoles,
 } from './access.store.ts';
 import { type Application, applicationsOf, isApplicationRole } from './application-rights.ts';
-import type { CertificateIdentity } from './certificates/certificate-identity.ts';
-
-import type { ClientProfile } from './client-auth-shapes.ts';
 
 export type { ClientOrigin };
 
-export type Client = {
-  readonly clientId: string;
+/** The settings of a client, by the names of `clientRecord`, and what the directory knows besides. */
+export type Client = Omit<
+  ClientRow,
+  'secret_hash' | 'previous_secret_hash' | 'previousUntilMs' | 'agentOwnerId' | 'agentUntilMs'
+> & {
   /** SHA-256 of the secret; null for a public client. */
   readonly secretHash: Buffer | null;
-  readonly disabled: boolean;
-  readonly scopes: readonly string[];
-  readonly grantTypes: readonly string[];
-  /** Scopes that its client-credentials tokens may carry; those that name permissions are the client's permissions. */
-  readonly credentialScopes: readonly string[];
-  readonly tokenEpoch: number;
-  /** RFC 7591 §2; one of `AUTH_METHODS`. */
-  readonly authMethod: string;
-  /** With `private_key_jwt`: its JWK set as JSON text, or where the set is fetched. */
-  readonly jwks: string | null;
-  readonly jwksUri: string | null;
-  /** How it is recognised by its certificate; null for the other methods. */
-  readonly certificateIdentity: CertificateIdentity | null;
-  /** RFC 9449 §5.2: every token of the client is bound to a key. */
-  readonly dpopBound: boolean;
-  /** RFC 8705 §3.4: every token of the client is bound to a certificate. */
-  readonly certificateBound: boolean;
-  /** RFC 9126 §6: the client may only send pushed authorization requests. */
-  readonly pushesRequests: boolean;
-  /** False for a confidential client that may request codes without PKCE (RFC 7636). */
-  readonly requiresPkce: boolean;
-  /** `fapi2`: the client meets the FAPI 2.0 Security Profile. */
-  readonly profile: ClientProfile;
-  /** OpenID Connect Registration §2, `id_token_signed_response_alg`; null: the default of the installation. */
-  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
-  /** The same for access tokens. */
-  readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
-  /** Shown to users; the client id if the client has no name. */
-  readonly name: string;
-  readonly redirectUris: readonly string[];
-  /** Where the client may send users after they sign out. */
-  readonly postLogoutRedirectUris: readonly string[];
-  /** A trusted client: users are not asked for consent. */
-  readonly skipConsent: boolean;
-  /** Pages show its logo beside its name. */
-  readonly hasLogo: boolean;
-  /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
-  readonly audiences: readonly string[];
-  readonly origin: ClientOrigin;
-  /** When its client document must be read again, Unix milliseconds. */
-  readonly documentUntilMs: number | null;
   /** SHA-256 of the previous secret, while that is still accepted. */
   readonly previousSecret: { readonly hash: Buffer; readonly untilMs: number } | null;
   /** For a client that is an agent: the user it acts for, and until when it may; `disabled` from then on. */
@@ -147,13 +105,18 @@ function digestOf(stored: string | null): Buffer | null {
 }
 
 function clientOf(row: ClientRow): Client {
-  const { clientSecret, authMethod, previousSecret, previousUntilMs, agentOwnerId, agentUntilMs, ...rest } = row;
-  const secretHash = digestOf(clientSecret);
-  const previousHash = digestOf(previousSecret);
+  const {
+    secret_hash: stored,
+    previous_secret_hash: previous,
+    previousUntilMs,
+    agentOwnerId,
+    agentUntilMs,
+    ...rest
+  } = row;
+  const previousHash = digestOf(previous);
   return {
     ...rest,
-    secretHash,
-    authMethod: authMethod ?? (secretHash ? 'client_secret_basic' : 'none'),
+    secretHash: digestOf(stored),
     previousSecret:
       previousHash === null || previousUntilMs === null ? null : { hash: previousHash, untilMs: previousUntilMs },
     agent: agentOwnerId === null ? null : { ownerId: agentOwnerId, untilMs: agentUntilMs as number },

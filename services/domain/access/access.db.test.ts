@@ -38,8 +38,8 @@ describe('clients', () => {
     const firstParty = access.client(FIRST_PARTY_CLIENT_ID);
     expect(firstParty).toMatchObject({
       secretHash: null,
-      authMethod: 'none',
-      grantTypes: ['refresh_token'],
+      auth_method: 'none',
+      grant_types: ['refresh_token'],
       disabled: false,
     });
     expect(access.authenticateClient(FIRST_PARTY_CLIENT_ID, '')).toBeNull();
@@ -49,27 +49,27 @@ describe('clients', () => {
   test('a new client authenticates with the secret shown once; the table stores its SHA-256', async () => {
     const { clientId, clientSecret } = await createClient(
       ports,
-      { name: 'Worker', grantTypes: ['client_credentials'], credentialScopes: ['tokens:read', 'tasks:write'] },
+      { name: 'Worker', grant_types: ['client_credentials'], credential_scopes: ['tokens:read', 'tasks:write'] },
       testCaller,
     );
     expect(access.client(clientId)).toBeUndefined();
     await access.load();
     expect(access.client(clientId)).toMatchObject({
-      authMethod: 'client_secret_basic',
+      auth_method: 'client_secret_basic',
       tokenEpoch: 0,
-      dpopBound: false,
-      certificateBound: false,
-      pushesRequests: false,
+      dpop_bound_access_tokens: false,
+      tls_client_certificate_bound_access_tokens: false,
+      require_pushed_authorization_requests: false,
     });
     expect(access.authenticateClient(clientId, clientSecret ?? '')?.clientId).toBe(clientId);
     expect(access.authenticateClient(clientId, `${clientSecret}x`)).toBeNull();
     expect(access.authenticateClient('unknown', clientSecret ?? '')).toBeNull();
     expect(access.authenticateClient('__proto__', clientSecret ?? '')).toBeNull();
-    const [row] = await ports.raw<{ clientSecret: string }>(
-      'SELECT "clientSecret" FROM oauth_clients WHERE "clientId" = $1',
+    const [row] = await ports.raw<{ secret_hash: string }>(
+      'SELECT secret_hash FROM oauth_clients WHERE "clientId" = $1',
       [clientId],
     );
-    expect(row?.clientSecret).toBe(clientSecretHash(clientSecret ?? ''));
+    expect(row?.secret_hash).toBe(clientSecretHash(clientSecret ?? ''));
     const events = await ports.raw('SELECT actor_id FROM audit_outbox WHERE type = $1 AND target_id = $2', [
       'client.created',
       clientId,
@@ -80,7 +80,7 @@ describe('clients', () => {
   test('the permissions of a client are its client-credentials scopes that name permissions', async () => {
     const { clientId, clientSecret } = await createClient(
       ports,
-      { name: 'Reader', grantTypes: [], credentialScopes: ['tokens:read', 'tasks:write'] },
+      { name: 'Reader', grant_types: [], credential_scopes: ['tokens:read', 'tasks:write'] },
       testCaller,
     );
     await access.load();
@@ -91,7 +91,7 @@ describe('clients', () => {
   });
 
   test('a disabled client is refused, and its tokens end', async () => {
-    const { clientId, clientSecret } = await createClient(ports, { name: 'Old', grantTypes: [] }, testCaller);
+    const { clientId, clientSecret } = await createClient(ports, { name: 'Old', grant_types: [] }, testCaller);
     await ports.raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
     await access.load();
     expect(access.authenticateClient(clientId, clientSecret ?? '')).toBeNull();
@@ -100,7 +100,7 @@ describe('clients', () => {
 
   test('removing a scope or grant from a client raises its epoch and ends its token families; adding one does not', async () => {
     const scopes = ['tasks:read', 'tasks:write'];
-    const input = { name: 'Shrinking', grantTypes: ['refresh_token'], scopes, credentialScopes: ['tokens:read'] };
+    const input = { name: 'Shrinking', grant_types: ['refresh_token'], scopes, credential_scopes: ['tokens:read'] };
     const { clientId } = await createClient(ports, input, testCaller);
     const change = async (set: string): Promise<number | undefined> => {
       await ports.raw(`UPDATE oauth_clients SET ${set} WHERE "clientId" = $1`, [clientId]);
@@ -111,9 +111,9 @@ describe('clients', () => {
       return row?.epoch;
     };
     expect(await change(`scopes = scopes || '{email}', name = 'Growing'`)).toBe(0);
-    expect(await change(`"clientCredentialsScopes" = '{}'`)).toBe(1);
+    expect(await change(`credential_scopes = '{}'`)).toBe(1);
     expect(await change(`scopes = '{email,tasks:read}'`)).toBe(2);
-    expect(await change(`"grantTypes" = NULL`)).toBe(3);
+    expect(await change(`grant_types = '{}'`)).toBe(3);
     const cuts = await ports.raw(
       `SELECT token_epoch FROM revocations WHERE kind = 'client' AND value = $1 ORDER BY token_epoch`,
       [clientId],
@@ -124,11 +124,11 @@ describe('clients', () => {
   test('after a rotation the previous secret is accepted only during its overlap, and older secrets are refused', async () => {
     let nowMs = Date.now();
     const directory = createAccessDirectory({ ...ports, clock: { ...ports.clock, now: () => nowMs } });
-    const made = await createClient(ports, { name: 'Rotated', grantTypes: [] }, testCaller);
+    const made = await createClient(ports, { name: 'Rotated', grant_types: [] }, testCaller);
     const { clientId } = made;
     const rotate = async (overlapSeconds: number): Promise<string> => {
       const tools = { ...ports, access: directory, accessChanged: () => directory.load() };
-      const input = { clientId, reason: 'test', overlapSeconds };
+      const input = { client_id: clientId, reason: 'test', overlap_seconds: overlapSeconds };
       return (await rotateClientSecret(tools, input, testCaller)).client_secret as string;
     };
     const accepted = (...secrets: string[]) =>
@@ -162,28 +162,36 @@ describe('clients', () => {
   test('a public client has no secret, and a stored value that is not a SHA-256 authenticates no client', async () => {
     const { clientId, clientSecret } = await createClient(
       ports,
-      { name: 'Page', clientId: 'page', authMethod: 'none', grantTypes: ['refresh_token'] },
+      { name: 'Page', client_id: 'page', auth_method: 'none', grant_types: ['refresh_token'] },
       testCaller,
     );
     expect([clientId, clientSecret]).toEqual(['page', null]);
     await ports.raw(
-      `INSERT INTO oauth_clients (id, "clientId", "clientSecret") VALUES ('broken', 'broken', 'c2hvcnQ'), ('bare', 'bare', NULL)`,
+      `INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method)
+       VALUES ('broken', 'broken', 'c2hvcnQ', 'none'), ('bare', 'bare', NULL, 'client_secret_basic')`,
     );
     await access.load();
     expect(access.authenticateClient('broken', 'short')).toBeNull();
-    expect(access.client('broken')).toMatchObject({ secretHash: null, authMethod: 'none', scopes: [], grantTypes: [] });
+    expect(access.client('broken')).toMatchObject({
+      secretHash: null,
+      auth_method: 'none',
+      scopes: [],
+      grant_types: [],
+    });
     expect(access.authenticateClient('bare', '')).toBeNull();
-    await ports.raw(`UPDATE oauth_clients SET "clientSecret" = $1 WHERE "clientId" = 'bare'`, [
+    await ports.raw(`UPDATE oauth_clients SET secret_hash = $1 WHERE "clientId" = 'bare'`, [
       clientSecretHash('a-secret'),
     ]);
     await access.load();
-    expect(access.authenticateClient('bare', 'a-secret')).toMatchObject({ authMethod: 'client_secret_basic' });
+    expect(access.authenticateClient('bare', 'a-secret')).toMatchObject({ auth_method: 'client_secret_basic' });
   });
 
   test('an id that a client or a user already has is refused, because one could act as the other', async () => {
     await ports.raw(`INSERT INTO users (id, email) VALUES ('user-1', 'user-1@example.test')`);
     for (const clientId of ['user-1', FIRST_PARTY_CLIENT_ID])
-      await expect(createClient(ports, { name: 'X', clientId, grantTypes: [] }, testCaller)).rejects.toMatchObject({
+      await expect(
+        createClient(ports, { name: 'X', client_id: clientId, grant_types: [] }, testCaller),
+      ).rejects.toMatchObject({
         code: 'client_exists',
       });
   });
@@ -311,11 +319,11 @@ test('concurrent loads coalesce into one running and one waiting, and every call
 
 test('reading an unchanged client document again keeps the version; any other change of the client raises it', async () => {
   await ports.raw(
-    `INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil") VALUES ('doc', 'https://a.test/c', 'document', now())`,
+    `INSERT INTO oauth_clients (id, "clientId", origin, document_until) VALUES ('doc', 'https://a.test/c', 'document', now())`,
   );
   const before = await versionOf();
   await ports.raw(
-    `UPDATE oauth_clients SET "documentUntil" = now() + interval '1 hour', "updatedAt" = now() WHERE id = 'doc'`,
+    `UPDATE oauth_clients SET document_until = now() + interval '1 hour', "updatedAt" = now() WHERE id = 'doc'`,
   );
   expect(await versionOf()).toBe(before);
   const directory = createAccessDirectory(ports, { unvetted: { readsDocuments: true, scopes: [], audiences: [] } });
@@ -324,14 +332,14 @@ test('reading an unchanged client document again keeps the version; any other ch
   directory.documentRead('https://unknown.test/c', 7);
   expect(directory.client('https://a.test/c')?.documentUntilMs).toBe(7);
   expect(directory.client('https://unknown.test/c')).toBeUndefined();
-  await ports.raw(`UPDATE oauth_clients SET name = 'Other', "documentUntil" = now() WHERE id = 'doc'`);
+  await ports.raw(`UPDATE oauth_clients SET name = 'Other', document_until = now() WHERE id = 'doc'`);
   expect(await versionOf()).toBe(before + 1);
   await ports.raw(`DELETE FROM oauth_clients WHERE id = 'doc'`);
   expect(await versionOf()).toBe(before + 2);
 });
 
 test('an unvetted client has only what the current settings allow, and no permission', async () => {
-  await ports.raw(`INSERT INTO oauth_clients (id, "clientId", origin, "documentUntil", scopes, audiences)
+  await ports.raw(`INSERT INTO oauth_clients (id, "clientId", origin, document_until, scopes, audiences)
     SELECT kind, kind, kind, CASE kind WHEN 'document' THEN now() END, '{openid,email,tokens:read}', '{a,b}'
     FROM unnest('{registration,document,admin}'::text[]) kind`);
   const under = async (readsDocuments: boolean) => {
@@ -353,7 +361,7 @@ describe('agents', () => {
     let nowMs = Date.now();
     const clock = { now: () => nowMs, monotonic: () => 0 };
     const dated = createAccessDirectory({ ...ports, clock });
-    const made = await createClient(ports, { name: 'Agent', grantTypes: ['client_credentials'] }, testCaller);
+    const made = await createClient(ports, { name: 'Agent', grant_types: ['client_credentials'] }, testCaller);
     const { clientId, clientSecret } = made;
     await ports.raw(`INSERT INTO users (id, email) VALUES ('owner', 'owner@example.test')`);
     await ports.raw(

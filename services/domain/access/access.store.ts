@@ -1,46 +1,32 @@
+import type { ValuesOf } from '#services/platform/define/record.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Sql } from '../ports.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
-import type { ClientProfile } from './client-auth-shapes.ts';
-import type { ProfileSettings } from './client-profile.ts';
+import { type ClientSettingsRow, clientRecord } from './client-record.ts';
 import type { ScopeWords } from './scope-words.ts';
 
 /** How a client was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
 export type ClientOrigin = 'admin' | 'registration' | 'document';
 
-export type ClientRow = {
+export type ClientRow = ClientSettingsRow & {
   readonly clientId: string;
   /** SHA-256, base64url. */
-  readonly clientSecret: string | null;
+  readonly secret_hash: string | null;
   readonly disabled: boolean;
-  readonly scopes: string[];
-  readonly grantTypes: string[];
-  readonly credentialScopes: string[];
   readonly tokenEpoch: number;
-  readonly authMethod: string | null;
+  /** One of `AUTH_METHODS`. */
+  readonly auth_method: string;
   /** JWK set, JSON text. */
   readonly jwks: string | null;
-  readonly jwksUri: string | null;
-  readonly certificateIdentity: CertificateIdentity | null;
-  readonly dpopBound: boolean;
-  readonly certificateBound: boolean;
-  readonly pushesRequests: boolean;
-  readonly requiresPkce: boolean;
-  readonly profile: ClientProfile;
-  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
-  readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
-  readonly name: string;
-  readonly redirectUris: string[];
-  readonly postLogoutRedirectUris: string[];
-  readonly skipConsent: boolean;
-  readonly hasLogo: boolean;
-  readonly audiences: string[];
+  readonly jwks_uri: string | null;
+  readonly certificate_identity: CertificateIdentity | null;
+  /** A trusted client: users are not asked for consent. */
+  readonly skip_consent: boolean;
   readonly origin: ClientOrigin;
   /** Unix milliseconds; null unless the client comes from a document. */
   readonly documentUntilMs: number | null;
-  /** As `clientSecret`. */
-  readonly previousSecret: string | null;
+  /** As `secret_hash`. */
+  readonly previous_secret_hash: string | null;
   /** Unix milliseconds. */
   readonly previousUntilMs: number | null;
   /** Owner and expiry (Unix milliseconds) of an agent; null for every other client. */
@@ -60,17 +46,10 @@ export type ApplicationRow = { readonly name: string; readonly audience: string 
 const stateRead = defineStatement('accessVersionRead', 'SELECT incarnation, access_version AS version FROM feed_state');
 const clientsRead = defineStatement(
   'oauthClientsRead',
-  `SELECT "clientId", "clientSecret", coalesce(disabled, false) AS disabled, coalesce(scopes, '{}') AS scopes,
-     coalesce("grantTypes", '{}') AS "grantTypes", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes",
-     "tokenEpoch", "tokenEndpointAuthMethod" AS "authMethod", jwks, "jwksUri", "certificateIdentity",
-     coalesce("dpopBoundAccessTokens", false) AS "dpopBound",
-     "certificateBoundAccessTokens" AS "certificateBound", "requirePushedRequests" AS "pushesRequests",
-     "requirePKCE" IS NOT FALSE AS "requiresPkce", profile, "idTokenSignedResponseAlg" AS "idTokenAlgorithm",
-     "accessTokenSignedResponseAlg" AS "accessTokenAlgorithm", coalesce(name, "clientId") AS name, "redirectUris",
-     coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris", coalesce("skipConsent", false) AS "skipConsent",
-     icon IS NOT NULL AS "hasLogo", audiences,
-     origin, extract(epoch FROM "documentUntil")::float8 * 1000 AS "documentUntilMs", "previousSecret",
-     extract(epoch FROM "previousSecretUntil")::float8 * 1000 AS "previousUntilMs",
+  `SELECT ${clientRecord.select}, "clientId", secret_hash, coalesce(disabled, false) AS disabled, "tokenEpoch", auth_method,
+     jwks, jwks_uri, certificate_identity, skip_consent, origin,
+     extract(epoch FROM document_until)::float8 * 1000 AS "documentUntilMs", previous_secret_hash,
+     extract(epoch FROM previous_secret_until)::float8 * 1000 AS "previousUntilMs",
      owner_id AS "agentOwnerId", extract(epoch FROM agents.expires_at)::float8 * 1000 AS "agentUntilMs"
    FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"`,
 );
@@ -84,13 +63,10 @@ const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role,
 /** A client id that equals a user id would let one act as the other. */
 const clientInsert = defineStatement(
   'oauthClientInsert',
-  `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes,
-     "clientCredentialsScopes", "redirectUris", audiences, "dpopBoundAccessTokens", "certificateBoundAccessTokens",
-     "requirePushedRequests", "postLogoutRedirectUris", "requirePKCE", "rotatesRefreshTokens", jwks, "jwksUri",
-     profile, "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg", "backchannelLogoutUri",
-     "backchannelLogoutSessionRequired", icon)
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb, $21, $22, $23, $24, $25
-   WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+  `INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method, jwks, jwks_uri, certificate_identity,
+     ${clientRecord.columns})
+   SELECT $1, $2, $3, $4, $5, $6, $7::jsonb, ${clientRecord.columns} FROM jsonb_populate_record(NULL::oauth_clients, $8)
+   WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
 );
 
@@ -108,65 +84,35 @@ export const readRoles = async (sql: Sql): Promise<string[]> =>
 export const readRolePermissions = (sql: Sql): Promise<RolePermissionRow[]> =>
   sql.query<RolePermissionRow>(rolePermissionsRead);
 
-/** What is registered of a client. */
-export type ClientRegistration = ProfileSettings & {
-  readonly name: string;
-  readonly authMethod: string;
+/** How a client authenticates. */
+export type ClientAuthentication = {
+  readonly auth_method: string;
   /** With `private_key_jwt`: its JWK set as JSON text, or where the set is fetched. */
   readonly jwks: string | null;
-  readonly jwksUri: string | null;
+  readonly jwks_uri: string | null;
   /** With the methods of RFC 8705 §2: how the client is recognised. */
-  readonly certificateIdentity: CertificateIdentity | null;
-  readonly grantTypes: readonly string[];
-  readonly scopes: readonly string[];
-  readonly credentialScopes: readonly string[];
-  readonly redirectUris: readonly string[];
-  readonly postLogoutRedirectUris: readonly string[];
-  readonly audiences: readonly string[];
-  /** Null: the default algorithm of the installation. */
-  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
-  readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
-  /** Where logout tokens are sent (OpenID Connect Back-Channel Logout §2.2). */
-  readonly backchannelLogoutUri: string | null;
-  readonly backchannelLogoutSessionRequired: boolean;
+  readonly certificate_identity: CertificateIdentity | null;
 };
 
-export type NewClient = ClientRegistration & {
+export type NewClient = ClientAuthentication & {
   readonly id: string;
   readonly clientId: string;
   readonly secretHash: string | null;
-  /** A PNG in a data URL. */
-  readonly logo: string | null;
+  readonly settings: ValuesOf<typeof clientRecord>;
 };
 
 /** False if a client or a user already has the id. */
 export async function insertClient(tx: Sql, client: NewClient): Promise<boolean> {
+  const { certificate_identity: identity } = client;
   const rows = await tx.query(clientInsert, [
     client.id,
     client.clientId,
     client.secretHash,
-    client.name,
-    client.authMethod,
-    client.grantTypes,
-    client.scopes,
-    client.credentialScopes,
-    client.redirectUris,
-    client.audiences,
-    client.dpopBound,
-    client.certificateBound,
-    client.pushesRequests,
-    client.postLogoutRedirectUris,
-    client.requiresPkce,
-    client.rotatesRefreshTokens,
+    client.auth_method,
     client.jwks,
-    client.jwksUri,
-    client.profile,
-    client.certificateIdentity === null ? null : JSON.stringify(client.certificateIdentity),
-    client.idTokenAlgorithm,
-    client.accessTokenAlgorithm,
-    client.backchannelLogoutUri,
-    client.backchannelLogoutSessionRequired,
-    client.logo,
+    client.jwks_uri,
+    identity === null ? null : JSON.stringify(identity),
+    JSON.stringify(client.settings),
   ]);
   return rows.length === 1;
 }

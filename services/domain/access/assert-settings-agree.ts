@@ -1,4 +1,4 @@
-import type { ClientOrigin, ClientRegistration } from './access.store.ts';
+import type { ClientAuthentication, ClientOrigin } from './access.store.ts';
 import { FAPI_METHODS } from './client-auth-shapes.ts';
 import type { ClientAlgorithms, ProfileSettings } from './client-profile.ts';
 import { clientSettingsConflict } from './errors.ts';
@@ -6,28 +6,29 @@ import { clientSettingsConflict } from './errors.ts';
 /** The settings of a client that depend on one another, as they are after a change. */
 export type ClientSettingsToCheck = ProfileSettings &
   ClientAlgorithms &
-  Pick<ClientRegistration, 'authMethod'> & { readonly origin: ClientOrigin };
+  Pick<ClientAuthentication, 'auth_method'> & { readonly origin: ClientOrigin };
 
 /**
  * Only a confidential client that an administrator has vetted may do without PKCE, and only for requests that come in an
  * address: RFC 9700 §2.1.1 requires PKCE of public clients, FAPI 2.0 §5.3.2.2 of pushed requests.
  */
-function assertPkce({ requiresPkce, authMethod, pushesRequests, origin }: ClientSettingsToCheck): void {
-  if (requiresPkce) return;
-  if (authMethod === 'none') throw clientSettingsConflict({ detail: 'A public client must use PKCE.' });
-  if (pushesRequests) throw clientSettingsConflict({ detail: 'A client that must push its requests must use PKCE.' });
-  if (origin !== 'admin')
+function assertPkce(settings: ClientSettingsToCheck): void {
+  if (settings.pkce === 'required') return;
+  if (settings.auth_method === 'none') throw clientSettingsConflict({ detail: 'A public client must use PKCE.' });
+  if (settings.require_pushed_authorization_requests)
+    throw clientSettingsConflict({ detail: 'A client that must push its requests must use PKCE.' });
+  if (settings.origin !== 'admin')
     throw clientSettingsConflict({ detail: 'A client that no administrator has registered must use PKCE.' });
 }
 
 /** RFC 9700 §4.14.2: refresh tokens that are not rotated must be bound to the client and its key. */
 function assertRotation(settings: ClientSettingsToCheck): void {
-  if (settings.rotatesRefreshTokens) return;
-  if (settings.authMethod === 'none' || settings.origin !== 'admin')
+  if (settings.refresh_rotation === 'on') return;
+  if (settings.auth_method === 'none' || settings.origin !== 'admin')
     throw clientSettingsConflict({
       detail: 'Only a confidential client that an administrator has registered may keep its refresh tokens.',
     });
-  if (!settings.dpopBound && !settings.certificateBound)
+  if (!settings.dpop_bound_access_tokens && !settings.tls_client_certificate_bound_access_tokens)
     throw clientSettingsConflict({
       detail:
         'A client may keep its refresh tokens only if its access tokens are bound to a DPoP key or a certificate.',
@@ -36,18 +37,16 @@ function assertRotation(settings: ClientSettingsToCheck): void {
 
 /** FAPI 2.0 §5.3.2 and §5.4.1; the rules above then require PKCE and bound tokens. */
 function assertProfile(settings: ClientSettingsToCheck): void {
-  const { profile, authMethod, pushesRequests, rotatesRefreshTokens, idTokenAlgorithm, accessTokenAlgorithm } =
-    settings;
-  if (profile !== 'fapi2') return;
-  if (!FAPI_METHODS.some((method) => method === authMethod))
+  if (settings.profile !== 'fapi2') return;
+  if (!FAPI_METHODS.some((method) => method === settings.auth_method))
     throw clientSettingsConflict({
       detail: `A client of the profile fapi2 authenticates by ${FAPI_METHODS.join(' or ')}.`,
     });
-  if (!pushesRequests)
+  if (!settings.require_pushed_authorization_requests)
     throw clientSettingsConflict({ detail: 'A client of the profile fapi2 must push its requests.' });
-  if (rotatesRefreshTokens)
+  if (settings.refresh_rotation === 'on')
     throw clientSettingsConflict({ detail: 'A client of the profile fapi2 keeps its refresh tokens.' });
-  if (idTokenAlgorithm === 'RS256' || accessTokenAlgorithm === 'RS256')
+  if (settings.id_token_signed_response_alg === 'RS256' || settings.access_token_signed_response_alg === 'RS256')
     throw clientSettingsConflict({ detail: 'Tokens of a client of the profile fapi2 are not signed with RS256.' });
 }
 

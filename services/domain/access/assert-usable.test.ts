@@ -14,7 +14,7 @@ const problems = (members: Parameters<typeof assertScopesSpelt>[1]) => {
 };
 
 test('a misspelt scope of OpenID Connect is refused with the nearest name and its place', () => {
-  expect(problems({ scopes: ['email', 'opnid'], credentialScopes: ['profil'] })).toEqual([
+  expect(problems({ scopes: ['email', 'opnid'], credential_scopes: ['profil'] })).toEqual([
     { at: 'body/scopes/1', why: '"opnid" is no scope: did you mean openid?' },
     { at: 'body/credential_scopes/0', why: '"profil" is no scope: did you mean profile?' },
   ]);
@@ -31,7 +31,7 @@ test.each([
 
 test('a client that requests codes needs an address to send them to', () => {
   const refused = expect.objectContaining({ code: 'client_settings_conflict' });
-  expect(() => assertCodesCanReach({ grantTypes: ['authorization_code'], redirectUris: [] })).toThrow(refused);
-  assertCodesCanReach({ grantTypes: ['authorization_code'], redirectUris: ['https://app.example.test/back'] });
-  assertCodesCanReach({ grantTypes: ['client_credentials'], redirectUris: [] });
+  expect(() => assertCodesCanReach({ grant_types: ['authorization_code'], redirect_uris: [] })).toThrow(refused);
+  assertCodesCanReach({ grant_types: ['authorization_code'], redirect_uris: ['https://app.example.test/back'] });
+  assertCodesCanReach({ grant_types: ['client_credentials'], redirect_uris: [] });
 });

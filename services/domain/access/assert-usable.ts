@@ -12,12 +12,12 @@ type Scopes = readonly string[] | undefined;
  */
 export function assertScopesSpelt(
   { access }: HasAccess,
-  members: { readonly scopes?: Scopes; readonly credentialScopes?: Scopes },
+  members: { readonly scopes?: Scopes; readonly credential_scopes?: Scopes },
 ): void {
   const known = access.publishedScopes().filter((scope) => !scope.includes(':'));
   const wrong = [
     ...wrongIn('scopes', members.scopes ?? [], known),
-    ...wrongIn('credential_scopes', members.credentialScopes ?? [], known),
+    ...wrongIn('credential_scopes', members.credential_scopes ?? [], known),
   ];
   if (wrong.length > 0) throw requestInvalid({ problems: wrong });
 }
@@ -34,11 +34,11 @@ const wrongIn = (member: string, scopes: readonly string[], known: readonly stri
  * @throws clientSettingsConflict (400)
  */
 export function assertCodesCanReach({
-  grantTypes,
-  redirectUris,
+  grant_types: grantTypes,
+  redirect_uris: redirectUris = [],
 }: {
-  readonly grantTypes: readonly string[];
-  readonly redirectUris: readonly string[];
+  readonly grant_types: readonly string[];
+  readonly redirect_uris?: readonly string[] | undefined;
 }): void {
   if (redirectUris.length > 0 || !grantTypes.includes('authorization_code')) return;
   throw clientSettingsConflict({

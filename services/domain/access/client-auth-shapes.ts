@@ -27,4 +27,3 @@ export const CLIENT_KEYS_MAX = 10;
 
 /** `fapi2`: the client meets the FAPI 2.0 Security Profile, and no setting of it may contradict that. */
 export const CLIENT_PROFILES = ['default', 'fapi2'] as const;
-export type ClientProfile = (typeof CLIENT_PROFILES)[number];

@@ -21,7 +21,7 @@ export function callerOfClient(
   request: RequestContext,
 ): ClientCaller | AgentCaller {
   const known = access.permissions();
-  const permissions = new Set(client.credentialScopes.filter((scope) => known.has(scope)));
+  const permissions = new Set(client.credential_scopes.filter((scope) => known.has(scope)));
   return clientOrAgent(client.agent, { ...knownAs(client), permissions, by, request });
 }
 

@@ -86,20 +86,20 @@ export function isJwksUri(uri: string): boolean {
 }
 
 /** Keys as a client registers them. */
-export type GivenKeys = { readonly jwks?: unknown; readonly jwksUri?: string | undefined };
+export type GivenKeys = { readonly jwks?: unknown; readonly jwks_uri?: string | undefined };
 /** Keys as they are stored: the set as JSON text, or where it is fetched; neither unless the client signs assertions. */
-export type StoredKeys = { readonly jwks: string | null; readonly jwksUri: string | null };
+export type StoredKeys = { readonly jwks: string | null; readonly jwks_uri: string | null };
 
 /** The member of the registration that is wrong, and why. */
 export type KeysProblem = { readonly at: 'jwks' | 'jwks_uri'; readonly why: string };
 
 /** The address of the keys if it is what the client registers, null if it registers the keys themselves; or a problem. */
-export function chooseAddress({ jwks, jwksUri }: GivenKeys): StoredKeys | KeysProblem | null {
+export function chooseAddress({ jwks, jwks_uri: jwksUri }: GivenKeys): StoredKeys | KeysProblem | null {
   if ((jwks === undefined) === (jwksUri === undefined))
     return { at: 'jwks', why: 'or jwks_uri must be given, and not both' };
   if (jwksUri === undefined) return null;
   return isJwksUri(jwksUri)
-    ? { jwks: null, jwksUri }
+    ? { jwks: null, jwks_uri: jwksUri }
     : { at: 'jwks_uri', why: `must be an https URL of up to ${URI_MAX} characters without a fragment` };
 }
 
@@ -108,7 +108,7 @@ export function chooseKeys(given: GivenKeys, keysMax?: number): StoredKeys | Key
   const address = chooseAddress(given);
   if (address !== null) return address;
   const read = readClientKeys(given.jwks, keysMax);
-  return typeof read === 'string' ? { at: 'jwks', why: read } : { jwks: JSON.stringify(read), jwksUri: null };
+  return typeof read === 'string' ? { at: 'jwks', why: read } : { jwks: JSON.stringify(read), jwks_uri: null };
 }
 
-export const NO_KEYS: StoredKeys = { jwks: null, jwksUri: null };
+export const NO_KEYS: StoredKeys = { jwks: null, jwks_uri: null };

@@ -51,7 +51,7 @@ test('24 KB of image fit', () => {
 });
 
 test('pages load a logo from our origin, whatever the id of the client', () => {
-  expect(logoPathOf({ clientId: 'a/b?"<', hasLogo: true })).toBe('/oauth2/clients/a%2Fb%3F%22%3C/logo');
-  expect(logoPathOf({ clientId: '$&', hasLogo: true })).toBe('/oauth2/clients/%24%26/logo');
-  expect(logoPathOf({ clientId: 'a', hasLogo: false })).toBeNull();
+  expect(logoPathOf({ clientId: 'a/b?"<', has_logo: true })).toBe('/oauth2/clients/a%2Fb%3F%22%3C/logo');
+  expect(logoPathOf({ clientId: '$&', has_logo: true })).toBe('/oauth2/clients/%24%26/logo');
+  expect(logoPathOf({ clientId: 'a', has_logo: false })).toBeNull();
 });

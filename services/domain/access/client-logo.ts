@@ -10,7 +10,7 @@ const SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex');
 const CHUNK_FRAME = 12;
 
 /** Where pages load the logo of a client; null if it has none. */
-export const logoPathOf = ({ clientId, hasLogo }: Pick<Client, 'clientId' | 'hasLogo'>): string | null =>
+export const logoPathOf = ({ clientId, has_logo: hasLogo }: Pick<Client, 'clientId' | 'has_logo'>): string | null =>
   hasLogo ? readClientLogoEndpoint.path.replace('{client_id}', () => encodeURIComponent(clientId)) : null;
 
 /** The bytes of a logo as it is stored. */

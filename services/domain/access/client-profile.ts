@@ -1,20 +1,17 @@
 import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
-import { type ClientProfile, usesCertificate } from './client-auth-shapes.ts';
+import { usesCertificate } from './client-auth-shapes.ts';
+import type { ClientSettingsRow } from './client-record.ts';
 
 /** The settings of a client that a profile decides. */
-export type ProfileSettings = {
-  readonly profile: ClientProfile;
-  /** RFC 9449 §5.2: every token of the client is bound to a key. */
-  readonly dpopBound: boolean;
-  /** RFC 8705 §3.4: every token of the client is bound to a certificate. */
-  readonly certificateBound: boolean;
-  /** RFC 9126 §6: the client may only send pushed authorization requests. */
-  readonly pushesRequests: boolean;
-  /** RFC 7636: only a confidential client that pushes no requests may do without. */
-  readonly requiresPkce: boolean;
-  /** Only a confidential client whose tokens are bound to a key or certificate may keep its refresh tokens. */
-  readonly rotatesRefreshTokens: boolean;
-};
+export type ProfileSettings = Pick<
+  ClientSettingsRow,
+  | 'profile'
+  | 'dpop_bound_access_tokens'
+  | 'tls_client_certificate_bound_access_tokens'
+  | 'require_pushed_authorization_requests'
+  | 'pkce'
+  | 'refresh_rotation'
+>;
 
 /** Settings as a request names them: an undefined one changes nothing. */
 export type ProfileChanges = { readonly [Member in keyof ProfileSettings]?: ProfileSettings[Member] | undefined };
@@ -22,11 +19,11 @@ export type ProfileChanges = { readonly [Member in keyof ProfileSettings]?: Prof
 /** A client for which nothing is named. */
 export const PLAIN_SETTINGS: ProfileSettings = {
   profile: 'default',
-  dpopBound: false,
-  certificateBound: false,
-  pushesRequests: false,
-  requiresPkce: true,
-  rotatesRefreshTokens: true,
+  dpop_bound_access_tokens: false,
+  tls_client_certificate_bound_access_tokens: false,
+  require_pushed_authorization_requests: false,
+  pkce: 'required',
+  refresh_rotation: 'on',
 };
 
 /**
@@ -37,16 +34,22 @@ export const PLAIN_SETTINGS: ProfileSettings = {
 export function settingsAfter(before: ProfileSettings, changes: ProfileChanges, authMethod: string): ProfileSettings {
   const kept = before as Readonly<Record<string, unknown>>;
   const asked = changes as Readonly<Record<string, unknown>>;
-  const isBound = before.dpopBound || (changes.certificateBound ?? before.certificateBound);
+  const isBound =
+    before.dpop_bound_access_tokens ||
+    (changes.tls_client_certificate_bound_access_tokens ?? before.tls_client_certificate_bound_access_tokens);
   const bindsCertificate =
-    usesCertificate(authMethod) && changes.dpopBound !== true && changes.certificateBound !== false;
-  const binding = bindsCertificate ? { certificateBound: true } : { dpopBound: true };
+    usesCertificate(authMethod) &&
+    changes.dpop_bound_access_tokens !== true &&
+    changes.tls_client_certificate_bound_access_tokens !== false;
+  const binding = bindsCertificate
+    ? { tls_client_certificate_bound_access_tokens: true }
+    : { dpop_bound_access_tokens: true };
   const demanded: Readonly<Record<string, unknown>> =
     changes.profile === 'fapi2'
       ? {
-          pushesRequests: true,
-          requiresPkce: true,
-          rotatesRefreshTokens: false,
+          require_pushed_authorization_requests: true,
+          pkce: 'required',
+          refresh_rotation: 'off',
           ...(isBound ? {} : binding),
         }
       : {};
@@ -57,10 +60,10 @@ export function settingsAfter(before: ProfileSettings, changes: ProfileChanges, 
 }
 
 /** Of the ID tokens and access tokens of a client; null: the default of the installation. */
-export type ClientAlgorithms = {
-  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
-  readonly accessTokenAlgorithm: AsymmetricAlgorithm | null;
-};
+export type ClientAlgorithms = Pick<
+  ClientSettingsRow,
+  'id_token_signed_response_alg' | 'access_token_signed_response_alg'
+>;
 export type AlgorithmChanges = { readonly [Member in keyof ClientAlgorithms]?: ClientAlgorithms[Member] | undefined };
 
 /**
@@ -82,5 +85,8 @@ export function algorithmsAfter(
     const isToReplace = changes.profile === 'fapi2' && (kept === null || kept === 'RS256');
     return isToReplace ? (own ?? kept) : kept;
   };
-  return { idTokenAlgorithm: after('idTokenAlgorithm'), accessTokenAlgorithm: after('accessTokenAlgorithm') };
+  return {
+    id_token_signed_response_alg: after('id_token_signed_response_alg'),
+    access_token_signed_response_alg: after('access_token_signed_response_alg'),
+  };
 }

@@ -2,10 +2,11 @@ import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Tx } from '../ports.ts';
 import type { HasAccess } from './access-directory.ts';
 import { heldToHandOn } from './application-rights.ts';
-import { type ClientChanges, type ClientDetailRow, endConsents, hasConsents } from './clients.store.ts';
+import type { ClientChanges } from './client-record.ts';
+import { type ClientDetailRow, endConsents, hasConsents } from './clients.store.ts';
 import { tokensIssue } from './permissions.ts';
 
-type Scopes = Pick<ClientChanges, 'scopes' | 'credentialScopes'>;
+type Scopes = Pick<ClientChanges, 'scopes' | 'credential_scopes'>;
 
 const userScopes = (states: readonly Scopes[]): string[] => states.flatMap(({ scopes = [] }) => scopes);
 
@@ -14,7 +15,7 @@ const userScopes = (states: readonly Scopes[]): string[] => states.flatMap(({ sc
  * those of the user tokens that it may issue. @param states the client before and after a change
  */
 export function rightsOfSecret(ports: HasAccess, ...states: readonly Scopes[]): string[] {
-  const credentialScopes = states.flatMap((state) => state.credentialScopes ?? []);
+  const credentialScopes = states.flatMap((state) => state.credential_scopes ?? []);
   return heldToHandOn(
     ports,
     credentialScopes.includes(tokensIssue.name) ? [...credentialScopes, ...userScopes(states)] : credentialScopes,
@@ -35,8 +36,8 @@ export async function guardConsents(
   { client, changes }: { readonly client: ClientDetailRow; readonly changes: ClientChanges },
   caller: Caller,
 ): Promise<void> {
-  if (!client.skipsConsent && !(await hasConsents(tx, client.clientId))) return;
+  if (!client.skip_consent && !(await hasConsents(tx, client.client_id))) return;
   assertHolds(caller, heldToHandOn(ports, userScopes([client, changes])));
-  if (adds(client.redirectUris, changes.redirectUris) || adds(client.scopes, changes.scopes))
-    await endConsents(tx, client.clientId);
+  if (adds(client.redirect_uris, changes.redirect_uris) || adds(client.scopes, changes.scopes))
+    await endConsents(tx, client.client_id);
 }

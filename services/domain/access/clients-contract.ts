@@ -3,11 +3,11 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { rightsExceeded } from '../authority/errors.ts';
-import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { signingAlgorithmRefused } from '../keys/errors.ts';
-import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, scopes, text } from './admin-shapes.ts';
+import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, text } from './admin-shapes.ts';
 import { CERTIFICATE_NAME_LENGTH_MAX } from './certificates/certificate-shapes.ts';
-import { AUTH_METHODS, CLIENT_PROFILES, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
+import { AUTH_METHODS, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
+import { clientRecord } from './client-record.ts';
 import {
   clientExists,
   clientKeysInvalid,
@@ -18,8 +18,6 @@ import {
   clientWithoutSecret,
   redirectUriRefused,
 } from './errors.ts';
-import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
-import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
 import { clientsManage, clientsRead } from './permissions.ts';
 
 const TAG = 'Clients';
@@ -33,32 +31,16 @@ const SETTING = [
   clientLogoRefused,
   signingAlgorithmRefused,
 ] as const;
+// The name comes first in each shape.
+const { name: newName, ...created } = clientRecord.create;
+const { name: changedName, ...changed } = clientRecord.update;
+const { name: shownName, ...shown } = clientRecord.view;
+
 const clientId = z
   .string()
   .min(1)
   .max(255)
   .regex(/^[\x21-\x7e]*$/);
-const grantTypes = z.array(z.enum(GRANT_TYPES)).max(8);
-const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
-/** OpenID Connect Back-Channel Logout §2.2; null: the client gets no logout tokens. */
-const logout = z.object({
-  backchannel_logout_uri: z.string().max(2_048).regex(LOGOUT_URI).nullable(),
-  backchannel_logout_session_required: z.boolean(),
-});
-/** `*`: any audience. */
-const audiences = z.array(text(512)).max(50);
-/** Requirements on a client besides its secret; the first three by the names of RFC 9449 §5.2, RFC 8705 §3.4, RFC 9126 §6. */
-const demands = z.object({
-  dpop_bound_access_tokens: z.boolean(),
-  tls_client_certificate_bound_access_tokens: z.boolean(),
-  require_pushed_authorization_requests: z.boolean(),
-  /** RFC 7636. `optional` only for a confidential client that need not push its requests. */
-  pkce: z.enum(['required', 'optional']),
-  /** `off`: a refresh returns the same refresh token. Only for a confidential client whose tokens are bound. */
-  refresh_rotation: z.enum(['on', 'off']),
-  /** `fapi2` sets all of these as the FAPI 2.0 Security Profile requires, and refuses what contradicts it. */
-  profile: z.enum(CLIENT_PROFILES),
-});
 
 /**
  * With `private_key_jwt` (RFC 7523): the keys of the client, or the https URL of its JWK set. With
@@ -76,60 +58,19 @@ const certificateNames = {
   tls_client_auth_san_email: certificateName,
 };
 
-/** Null: the default algorithm of the installation. */
-const algorithm = z.enum(ASYMMETRIC_ALGORITHMS).nullable();
-/** How its tokens are signed; the first by the name of OpenID Connect Registration §2. */
-const algorithms = z.object({
-  id_token_signed_response_alg: algorithm,
-  access_token_signed_response_alg: algorithm,
-});
-
-export const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
-
-/** A PNG of at most 512 × 512 pixels, as a data URL (RFC 2397); null: none. */
-const logo = z.string().max(LOGO_LENGTH_MAX).regex(LOGO).nullable();
-
-/** What creating a client and changing it both accept. */
-const settings = {
-  ...keys,
-  ...certificateNames,
-  grant_types: grantTypes.optional(),
-  /** Scopes that a sign-in through the client may request. */
-  scopes: scopes.optional(),
-  /** Scopes that its client-credentials tokens may carry; those that name permissions are its permissions. */
-  credential_scopes: scopes.optional(),
-  redirect_uris: redirectUris.optional(),
-  /** Where it may send users after they sign out. */
-  post_logout_redirect_uris: redirectUris.optional(),
-  ...logout.partial().shape,
-  audiences: audiences.optional(),
-  ...demands.partial().shape,
-  ...algorithms.partial().shape,
-  /** Shown beside its name on sign-in, consent and device pages. */
-  logo: logo.optional(),
-};
+const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
 
 const clientShape = z
   .object({
     client_id: z.string(),
-    name: z.string(),
+    name: shownName,
     auth_method: z.string(),
     ...certificateNames,
     /** SHA-256 of the certificates of a client with `self_signed_tls_client_auth`, base64url. */
     certificate_thumbprints: z.array(z.string()).optional(),
     jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).nullable(),
     jwks_uri: z.string().nullable(),
-    grant_types: z.array(z.string()),
-    scopes: z.array(z.string()),
-    credential_scopes: z.array(z.string()),
-    redirect_uris: z.array(z.string()),
-    post_logout_redirect_uris: z.array(z.string()),
-    ...logout.shape,
-    audiences: z.array(z.string()),
-    ...demands.shape,
-    ...algorithms.shape,
-    /** Whether pages show its logo, which `/oauth2/clients/{client_id}/logo` answers. */
-    has_logo: z.boolean(),
+    ...shown,
     disabled: z.boolean(),
     /** Part of the installation: it cannot be changed. */
     built_in: z.boolean(),
@@ -186,12 +127,13 @@ export const createClientEndpoint = defineEndpoint({
   tag: TAG,
   auth: manages(clientsManage),
   body: z.strictObject({
-    name: text(128),
+    name: newName,
     client_id: clientId.optional(),
     /** `none` makes a public client; `private_key_jwt`, the default of `fapi2`, requires `jwks` or `jwks_uri`. */
     auth_method: z.enum(AUTH_METHODS).optional(),
-    ...settings,
-    grant_types: grantTypes,
+    ...keys,
+    ...certificateNames,
+    ...created,
     reason,
   }),
   idempotency: 'answer',
@@ -208,10 +150,12 @@ export const updateClientEndpoint = defineEndpoint({
   auth: manages(clientsManage),
   params: byClient,
   body: z.strictObject({
-    name: text(128).optional(),
+    name: changedName,
     /** Without a secret afterwards, the old one is refused at once; with one, rotate-secret creates it. */
     auth_method: z.enum(CONFIDENTIAL_METHODS).optional(),
-    ...settings,
+    ...keys,
+    ...certificateNames,
+    ...changed,
     reason,
   }),
   responses: { 200: clientShape },

@@ -10,7 +10,7 @@ const agentLock = defineStatement(
   'agentShareLock',
   `SELECT owner_id AS "ownerId", users."tokenEpoch" AS "ownerEpoch",
      killed_at IS NULL AND expires_at > clock_timestamp() AND NOT coalesce(disabled, false)
-       AND users."disabledAt" IS NULL AS "isLive", coalesce("clientCredentialsScopes", '{}') AS "credentialScopes"
+       AND users."disabledAt" IS NULL AS "isLive", coalesce(credential_scopes, '{}') AS credential_scopes
    FROM users JOIN agents ON owner_id = users.id JOIN oauth_clients ON "clientId" = client_id
    WHERE client_id = $1 FOR NO KEY UPDATE OF users, agents, oauth_clients`,
 );
@@ -21,7 +21,7 @@ export type LockedAgent = {
   readonly ownerEpoch: number;
   /** False for an agent that was killed or disabled or has expired, and for one whose owner is disabled. */
   readonly isLive: boolean;
-  readonly credentialScopes: string[];
+  readonly credential_scopes: string[];
 };
 
 /** Undefined for a client that is no agent. */

@@ -138,8 +138,8 @@ describe('declaring an application', () => {
   test('a removed permission, or one taken from a role, ends the tokens of its users and clients, and of no others', async () => {
     await declare();
     const [editor, reader] = [await newHolder('notes.editor'), await newHolder('notes.reader')];
-    const writing = await harness.newClient({ credentialScopes: ['notes:write'], audiences: [NOTES] });
-    const reading = await harness.newClient({ credentialScopes: ['notes:read'], audiences: [NOTES] });
+    const writing = await harness.newClient({ credential_scopes: ['notes:write'], audiences: [NOTES] });
+    const reading = await harness.newClient({ credential_scopes: ['notes:read'], audiences: [NOTES] });
     const roles = { editor: ['notes:read'], reader: ['notes:read'] };
     expect((await declare({ roles }, true)).changes).toMatchObject({
       users: 1,
@@ -233,8 +233,9 @@ test('a role may have the name of a member that every object has', async () => {
 
 test('a client cannot be given a permission before an application declares it', async () => {
   const manager = clientCaller('c', ['clients:manage']);
-  const asked = { name: 'x', grantTypes: ['client_credentials'], audiences: [NOTES], redirectUris: [], reason };
-  const early = (credentialScopes: string[]) => registerClient(harness, { ...asked, credentialScopes }, manager);
+  const asked = { name: 'x', grant_types: ['client_credentials'], audiences: [NOTES], redirect_uris: [], reason };
+  const early = (credentialScopes: string[]) =>
+    registerClient(harness, { ...asked, credential_scopes: credentialScopes }, manager);
   await expect(early(['notes:write'])).rejects.toMatchObject({ code: 'rights_exceeded' });
   // A scope in another form is never a permission.
   expect((await early(['notes.write'])).credential_scopes).toEqual(['notes.write']);
@@ -242,7 +243,7 @@ test('a client cannot be given a permission before an application declares it', 
 
 test('deleting an application ends its rights; an unknown one is not found', async () => {
   await declare();
-  const client = await harness.newClient({ credentialScopes: ['notes:read'], audiences: [NOTES] });
+  const client = await harness.newClient({ credential_scopes: ['notes:read'], audiences: [NOTES] });
   await deleteApplication(harness, { application: 'notes', reason }, testCaller);
   expect(await clientEpochOf(client.client_id)).toBe(1);
   expect(access.applications()).toEqual([]);
@@ -286,9 +287,9 @@ describe('rights of an application', () => {
     expect(await rightsToGrant(harness.sql, ['notes.editor', 'auditor'])).toContain('applications:manage');
     expect(await rightsToGrant(harness.sql, ['auditor'])).toEqual(await rightsOf(harness.sql, ['auditor']));
     expect(await rightsOf(harness.sql, ['notes.editor'])).toEqual([]);
-    const create = { name: 'x', grantTypes: ['client_credentials'], credentialScopes: ['notes:read'], reason };
+    const create = { name: 'x', grant_types: ['client_credentials'], credential_scopes: ['notes:read'], reason };
     await expect(
-      registerClient(harness, { ...create, redirectUris: [] }, clientCaller('c', ['clients:manage'])),
+      registerClient(harness, { ...create, redirect_uris: [] }, clientCaller('c', ['clients:manage'])),
     ).rejects.toMatchObject({ code: 'rights_exceeded' });
   });
 

@@ -21,7 +21,7 @@ describe('changing a client', () => {
     const { client_id: clientId, client_secret, ...before } = await harness.newClient({ scopes: ['openid'] });
     const changed = await updateClient(
       harness,
-      { clientId, changes: { name: 'New', dpopBound: true }, reason },
+      { client_id: clientId, name: 'New', dpop_bound_access_tokens: true, reason },
       testCaller,
     );
     expect(changed).toEqual({
@@ -31,27 +31,29 @@ describe('changing a client', () => {
       dpop_bound_access_tokens: true,
       updated_at: changed.updated_at,
     });
-    expect(harness.access.authenticateClient(clientId, client_secret ?? '')).toMatchObject({ dpopBound: true });
+    expect(harness.access.authenticateClient(clientId, client_secret ?? '')).toMatchObject({
+      dpop_bound_access_tokens: true,
+    });
   });
 
   test('gives the client no permission that the caller lacks', async () => {
     const { client_id: clientId } = await harness.newClient();
-    const change = { clientId, changes: { credentialScopes: ['keys:manage'] }, reason };
+    const change = { client_id: clientId, credential_scopes: ['keys:manage'], reason };
     await expect(updateClient(harness, change, managing('keys:read'))).rejects.toMatchObject({
       code: 'rights_exceeded',
     });
-    expect((await readClient(harness, clientId)).credential_scopes).toEqual([]);
+    expect((await readClient(harness, { client_id: clientId })).credential_scopes).toEqual([]);
   });
 
   test.each([
     ['a scope', { scopes: ['openid', 'email'] }],
-    ['a redirect address', { redirectUris: [CALLBACK, 'https://app.example.test/more'] }],
+    ['a redirect address', { redirect_uris: [CALLBACK, 'https://app.example.test/more'] }],
   ])('by adding %s ends the consents, so that users are asked again; only removing keeps them', async (_what, more) => {
     const { client_id: clientId } = await harness.newClient({ scopes: ['openid', 'profile'] });
     await harness.consent(clientId);
-    const change = (changes: object) => updateClient(harness, { clientId, changes, reason }, testCaller);
+    const change = (changes: object) => updateClient(harness, { client_id: clientId, ...changes, reason }, testCaller);
     await change({ name: 'Renamed' });
-    await change({ scopes: ['openid'], redirectUris: [CALLBACK] });
+    await change({ scopes: ['openid'], redirect_uris: [CALLBACK] });
     expect(await harness.consentsTo(clientId)).toBe(1);
     await change(more);
     expect(await harness.consentsTo(clientId)).toBe(0);
@@ -61,21 +63,21 @@ describe('changing a client', () => {
     const { client_id: clientId } = await harness.newClient({ scopes: ['openid', 'keys:read'] });
     const manager = managing('clients:manage');
     const redirectTo = (uri: string) =>
-      updateClient(harness, { clientId, changes: { redirectUris: [uri] }, reason }, manager);
+      updateClient(harness, { client_id: clientId, redirect_uris: [uri], reason }, manager);
     await redirectTo('https://one.example.test/');
     await harness.consent(clientId);
     await expect(redirectTo('https://two.example.test/')).rejects.toMatchObject({ code: 'rights_exceeded' });
-    await expect(rotateClientSecret(harness, { clientId, reason }, manager)).rejects.toMatchObject({
+    await expect(rotateClientSecret(harness, { client_id: clientId, reason }, manager)).rejects.toMatchObject({
       code: 'rights_exceeded',
     });
     expect(await harness.consentsTo(clientId)).toBe(1);
-    expect((await readClient(harness, clientId)).redirect_uris).toEqual(['https://one.example.test/']);
+    expect((await readClient(harness, { client_id: clientId })).redirect_uris).toEqual(['https://one.example.test/']);
   });
 
   test('that skips consent needs the permissions its users’ tokens can have', async () => {
     const { client_id: clientId } = await harness.newClient({ scopes: ['openid', 'keys:read'] });
-    await harness.raw('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [clientId]);
-    const input = { clientId, reason };
+    await harness.raw('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [clientId]);
+    const input = { client_id: clientId, reason };
     await expect(rotateClientSecret(harness, input, managing())).rejects.toMatchObject({ code: 'rights_exceeded' });
     expect((await rotateClientSecret(harness, input, managing('keys:read'))).client_secret).not.toBeNull();
   });
@@ -84,43 +86,43 @@ describe('changing a client', () => {
 describe('rotating a secret', () => {
   test('keeps the previous secret valid for a day by default, and the response says until when', async () => {
     const { client_id: clientId, client_secret: first } = await harness.newClient();
-    const rotated = await rotateClientSecret(harness, { clientId, reason }, testCaller);
+    const rotated = await rotateClientSecret(harness, { client_id: clientId, reason }, testCaller);
     const until = Date.parse(rotated.previous_secret_until ?? '');
     expect(until - Date.parse(rotated.updated_at ?? '')).toBe(86_400_000);
     for (const secret of [first, rotated.client_secret])
       expect(harness.access.authenticateClient(clientId, secret ?? '')?.clientId).toBe(clientId);
-    const again = await rotateClientSecret(harness, { clientId, overlapSeconds: 0, reason }, testCaller);
+    const again = await rotateClientSecret(harness, { client_id: clientId, overlap_seconds: 0, reason }, testCaller);
     expect(again.previous_secret_until).toBeNull();
     for (const secret of [first, rotated.client_secret])
       expect(harness.access.authenticateClient(clientId, secret ?? '')).toBeNull();
   });
 
   test('is refused for a public client: an app cannot keep a secret', async () => {
-    const { client_id: clientId, client_secret } = await harness.newClient({ authMethod: 'none' });
+    const { client_id: clientId, client_secret } = await harness.newClient({ auth_method: 'none' });
     expect(client_secret).toBeNull();
-    const rotation = rotateClientSecret(harness, { clientId, reason }, testCaller);
+    const rotation = rotateClientSecret(harness, { client_id: clientId, reason }, testCaller);
     await expect(rotation).rejects.toMatchObject({ code: 'client_without_secret' });
-    expect(await readClient(harness, clientId)).toMatchObject({ auth_method: 'none' });
+    expect(await readClient(harness, { client_id: clientId })).toMatchObject({ auth_method: 'none' });
   });
 });
 
 describe('the logo of a client', () => {
   const change = (clientId: string, logo: string | null) =>
-    updateClient(harness, { clientId, changes: { logo }, reason }, testCaller);
+    updateClient(harness, { client_id: clientId, logo, reason }, testCaller);
   const refusal = { code: 'client_logo_refused' };
 
   test('is stored, kept by other changes, replaced and removed; each event names the column, not the image', async () => {
     const [first, second] = [blackPng(8), blackPng(16)];
     const { client_id: clientId, has_logo } = await harness.newClient({ logo: logoOf(first) });
-    expect([has_logo, harness.access.client(clientId)?.hasLogo]).toEqual([true, true]);
-    await updateClient(harness, { clientId, changes: { name: 'Other' }, reason }, testCaller);
+    expect([has_logo, harness.access.client(clientId)?.has_logo]).toEqual([true, true]);
+    await updateClient(harness, { client_id: clientId, name: 'Other', reason }, testCaller);
     expect((await readClientLogo(harness, clientId)).equals(first)).toBe(true);
     expect((await change(clientId, logoOf(second))).has_logo).toBe(true);
     expect((await readClientLogo(harness, clientId)).equals(second)).toBe(true);
     expect((await change(clientId, null)).has_logo).toBe(false);
     await expect(readClientLogo(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
     const events = await harness.raw('SELECT detail FROM audit_outbox WHERE target_id = $1 ORDER BY id', [clientId]);
-    const changed = { detail: { columns: ['icon'], reason } };
+    const changed = { detail: { columns: ['logo'], reason } };
     expect(events).toEqual([{ detail: { reason } }, { detail: { columns: ['name'], reason } }, changed, changed]);
   });
 
@@ -128,7 +130,7 @@ describe('the logo of a client', () => {
     await expect(readClientLogo(harness, 'unknown')).rejects.toMatchObject({ code: 'client_unknown' });
     const { client_id: clientId } = await harness.newClient({ logo: logoOf(blackPng(8)) });
     await harness.raw('DELETE FROM oauth_clients WHERE "clientId" = $1', [clientId]);
-    expect(harness.access.client(clientId)?.hasLogo).toBe(true);
+    expect(harness.access.client(clientId)?.has_logo).toBe(true);
     await expect(readClientLogo(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
   });
 
@@ -140,13 +142,13 @@ describe('the logo of a client', () => {
     const setOrigin = `UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`;
     await harness.raw(setOrigin, [clientId]);
     await expect(change(clientId, logoOf(blackPng(8)))).rejects.toMatchObject(refusal);
-    expect((await readClient(harness, clientId)).has_logo).toBe(false);
+    expect((await readClient(harness, { client_id: clientId })).has_logo).toBe(false);
     // The table refuses what the product would never write.
-    const setIcon = (icon: string) =>
-      harness.raw('UPDATE oauth_clients SET icon = $2 WHERE "clientId" = $1', [clientId, icon]);
-    await expect(setIcon(logoOf(blackPng(8)))).rejects.toThrow('oauth_clients_icon');
+    const setLogo = (logo: string) =>
+      harness.raw('UPDATE oauth_clients SET logo = $2 WHERE "clientId" = $1', [clientId, logo]);
+    await expect(setLogo(logoOf(blackPng(8)))).rejects.toThrow('oauth_clients_logo');
     await harness.raw(`UPDATE oauth_clients SET origin = 'admin' WHERE "clientId" = $1`, [clientId]);
-    for (const icon of ['https://app.test/logo.png', `data:image/png;base64,${'A'.repeat(32_768)}`])
-      await expect(setIcon(icon)).rejects.toThrow('oauth_clients_icon');
+    for (const logo of ['https://app.test/logo.png', `data:image/png;base64,${'A'.repeat(32_768)}`])
+      await expect(setLogo(logo)).rejects.toThrow('oauth_clients_logo');
   });
 });

@@ -39,7 +39,7 @@ export async function openClientHarness(): Promise<ClientHarness> {
       await access.load();
     },
     newClient: async (changes = {}) => {
-      const input = { name: 'App', grantTypes: ['authorization_code'], redirectUris: [CALLBACK], reason: 'test' };
+      const input = { name: 'App', grant_types: ['authorization_code'], redirect_uris: [CALLBACK], reason: 'test' };
       const made = await registerClient(harness, { ...input, ...changes }, testCaller);
       harness.reloads = 0;
       return made;

@@ -3,13 +3,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Caller } from '../ports.ts';
+import type { ClientChanges } from './client-record.ts';
 import {
   deleteClient,
+  disableClient,
+  enableClient,
   listClients,
   readClient,
   registerClient,
   rotateClientSecret,
-  setClientStatus,
   updateClient,
 } from './manage-clients.ts';
 import { CALLBACK, type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
@@ -32,15 +34,15 @@ describe('registering a client', () => {
     const client_id = `app-${randomUUID()}`;
     const input = {
       name: 'App',
-      clientId: client_id,
-      grantTypes: ['authorization_code', 'refresh_token'],
+      client_id,
+      grant_types: ['authorization_code', 'refresh_token'],
       scopes: ['openid'],
-      redirectUris: [CALLBACK],
-      postLogoutRedirectUris: ['https://app.example.test/bye'],
+      redirect_uris: [CALLBACK],
+      post_logout_redirect_uris: ['https://app.example.test/bye'],
       audiences: ['https://api.example.test'],
-      dpopBound: true,
-      certificateBound: true,
-      pushesRequests: true,
+      dpop_bound_access_tokens: true,
+      tls_client_certificate_bound_access_tokens: true,
+      require_pushed_authorization_requests: true,
       reason,
     };
     const { client_secret, ...view } = await registerClient(harness, input, managing());
@@ -49,11 +51,11 @@ describe('registering a client', () => {
       client_id,
       name: 'App',
       auth_method: 'client_secret_basic',
-      grant_types: input.grantTypes,
+      grant_types: input.grant_types,
       scopes: ['openid'],
       credential_scopes: [],
       redirect_uris: [CALLBACK],
-      post_logout_redirect_uris: input.postLogoutRedirectUris,
+      post_logout_redirect_uris: input.post_logout_redirect_uris,
       audiences: input.audiences,
       dpop_bound_access_tokens: true,
       tls_client_certificate_bound_access_tokens: true,
@@ -66,28 +68,32 @@ describe('registering a client', () => {
       previous_secret_until: null,
     });
     expect(harness.access.authenticateClient(client_id, client_secret ?? '')?.clientId).toBe(client_id);
-    expect(await readClient(harness, client_id)).toEqual(view);
+    expect(await readClient(harness, { client_id })).toEqual(view);
     expect(await harness.eventsOf(client_id)).toEqual(['client.created']);
   });
 
   test.each([
-    ['redirect_uris', { redirectUris: ['http://app.example.test/back'] }],
-    ['post_logout_redirect_uris', { postLogoutRedirectUris: ['https://*.example.test/'] }],
+    ['redirect_uris', { redirect_uris: ['http://app.example.test/back'] }],
+    ['post_logout_redirect_uris', { post_logout_redirect_uris: ['https://*.example.test/'] }],
   ])('with invalid %s is refused, as is such a change, and creates nothing', async (_where, unfit) => {
     const { client_id, ...before } = await harness.newClient();
     const refusal = { code: 'redirect_uri_refused' };
     const clientId = randomUUID();
-    const input = { name: 'App', clientId, grantTypes: [], redirectUris: [], reason, ...unfit };
+    const input = { name: 'App', client_id: clientId, grant_types: [], redirect_uris: [], reason, ...unfit };
     await expect(registerClient(harness, input, testCaller)).rejects.toMatchObject(refusal);
-    await expect(readClient(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
-    const change = updateClient(harness, { clientId: client_id, changes: unfit, reason }, testCaller);
+    await expect(readClient(harness, { client_id: clientId })).rejects.toMatchObject({ code: 'client_unknown' });
+    const change = updateClient(harness, { client_id, ...unfit, reason }, testCaller);
     await expect(change).rejects.toMatchObject(refusal);
-    expect((await readClient(harness, client_id)).redirect_uris).toEqual(before.redirect_uris);
+    expect((await readClient(harness, { client_id })).redirect_uris).toEqual(before.redirect_uris);
   });
 
   test('gives the secret no permission that the caller lacks; scopes that name no permission are allowed', async () => {
     const make = (caller: Caller, ...credentialScopes: string[]) =>
-      registerClient(harness, { name: 'Job', grantTypes: [], redirectUris: [], credentialScopes, reason }, caller);
+      registerClient(
+        harness,
+        { name: 'Job', grant_types: [], redirect_uris: [], credential_scopes: credentialScopes, reason },
+        caller,
+      );
     await expect(make(managing('tokens:read'), 'tokens:read', 'keys:read')).rejects.toMatchObject({
       code: 'rights_exceeded',
       options: { detail: 'You do not have keys:read.' },
@@ -105,10 +111,10 @@ describe('registering a client', () => {
         harness,
         {
           name: 'Broker',
-          grantTypes: [],
-          redirectUris: [],
+          grant_types: [],
+          redirect_uris: [],
           scopes: ['keys:read'],
-          credentialScopes: ['tokens:issue'],
+          credential_scopes: ['tokens:issue'],
           reason,
         },
         caller,
@@ -120,36 +126,36 @@ describe('registering a client', () => {
   });
 
   test.each([
-    ['a public client', { authMethod: 'none' as const }],
-    ['a client that must push its requests', { pushesRequests: true }],
+    ['a public client', { auth_method: 'none' as const }],
+    ['a client that must push its requests', { require_pushed_authorization_requests: true }],
   ])('that may do without PKCE is refused for %s', async (_what, unfit) => {
     const clientId = randomUUID();
-    const making = harness.newClient({ clientId, requiresPkce: false, ...unfit });
+    const making = harness.newClient({ client_id: clientId, pkce: 'optional', ...unfit });
     await expect(making).rejects.toMatchObject({ code: 'client_settings_conflict' });
-    await expect(readClient(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
+    await expect(readClient(harness, { client_id: clientId })).rejects.toMatchObject({ code: 'client_unknown' });
   });
 
   test.each([
-    ['a public client', { authMethod: 'none' as const, dpopBound: true }],
+    ['a public client', { auth_method: 'none' as const, dpop_bound_access_tokens: true }],
     ['a client whose tokens are bound to nothing', {}],
   ])('that keeps its refresh tokens is refused for %s', async (_what, unfit) => {
-    const making = harness.newClient({ rotatesRefreshTokens: false, ...unfit });
+    const making = harness.newClient({ refresh_rotation: 'off', ...unfit });
     await expect(making).rejects.toMatchObject({ code: 'client_settings_conflict' });
   });
 
   test('with an id already in use is refused', async () => {
     const { client_id: clientId } = await harness.newClient();
-    await expect(harness.newClient({ clientId })).rejects.toMatchObject({ code: 'client_exists' });
+    await expect(harness.newClient({ client_id: clientId })).rejects.toMatchObject({ code: 'client_exists' });
   });
 });
 
 const operations = {
   updateClient: (clientId: string, caller: Caller) =>
-    updateClient(harness, { clientId, changes: { name: 'Other' }, reason }, caller),
-  rotateClientSecret: (clientId: string, caller: Caller) => rotateClientSecret(harness, { clientId, reason }, caller),
-  setClientStatus: (clientId: string, caller: Caller) =>
-    setClientStatus(harness, { clientId, isDisabled: true, reason }, caller),
-  deleteClient: (clientId: string, caller: Caller) => deleteClient(harness, { clientId, reason }, caller),
+    updateClient(harness, { client_id: clientId, name: 'Other', reason }, caller),
+  rotateClientSecret: (clientId: string, caller: Caller) =>
+    rotateClientSecret(harness, { client_id: clientId, reason }, caller),
+  disableClient: (clientId: string, caller: Caller) => disableClient(harness, { client_id: clientId, reason }, caller),
+  deleteClient: (clientId: string, caller: Caller) => deleteClient(harness, { client_id: clientId, reason }, caller),
 };
 
 describe.each(Object.entries(operations))('%s', (_name, operation) => {
@@ -160,10 +166,10 @@ describe.each(Object.entries(operations))('%s', (_name, operation) => {
   });
 
   test('needs every permission of the client, because its secret would give them to the caller', async () => {
-    const { client_id } = await harness.newClient({ credentialScopes: ['keys:read'] });
-    const before = await readClient(harness, client_id);
+    const { client_id } = await harness.newClient({ credential_scopes: ['keys:read'] });
+    const before = await readClient(harness, { client_id });
     await expect(operation(client_id, managing('clients:manage'))).rejects.toMatchObject({ code: 'rights_exceeded' });
-    expect(await readClient(harness, client_id)).toEqual(before);
+    expect(await readClient(harness, { client_id })).toEqual(before);
     expect(harness.reloads).toBe(0);
     await operation(client_id, managing('keys:read'));
     expect(harness.reloads).toBe(1);
@@ -172,20 +178,20 @@ describe.each(Object.entries(operations))('%s', (_name, operation) => {
 });
 
 describe('the exemption from PKCE', () => {
-  const setPkce = (clientId: string, requiresPkce: boolean, changes = {}) =>
-    updateClient(harness, { clientId, changes: { requiresPkce, ...changes }, reason }, testCaller);
+  const setPkce = (clientId: string, pkce: 'required' | 'optional', changes = {}) =>
+    updateClient(harness, { client_id: clientId, pkce, ...changes, reason }, testCaller);
 
   test('is given and taken back by an administrator; each event says which', async () => {
-    const { client_id: clientId, pkce } = await harness.newClient({ requiresPkce: false });
+    const { client_id: clientId, pkce } = await harness.newClient({ pkce: 'optional' });
     expect(pkce).toBe('optional');
-    expect((await setPkce(clientId, true)).pkce).toBe('required');
-    expect((await setPkce(clientId, false)).pkce).toBe('optional');
-    await updateClient(harness, { clientId, changes: { name: 'Other' }, reason }, testCaller);
-    expect(harness.access.client(clientId)?.requiresPkce).toBe(false);
+    expect((await setPkce(clientId, 'required')).pkce).toBe('required');
+    expect((await setPkce(clientId, 'optional')).pkce).toBe('optional');
+    await updateClient(harness, { client_id: clientId, name: 'Other', reason }, testCaller);
+    expect(harness.access.client(clientId)?.pkce).toBe('optional');
     const events = await harness.raw('SELECT type, detail FROM audit_outbox WHERE target_id = $1 ORDER BY id', [
       clientId,
     ]);
-    const changed = { type: 'client.changed', detail: { columns: ['requirePKCE'], reason } };
+    const changed = { type: 'client.changed', detail: { columns: ['pkce'], reason } };
     expect(events).toEqual([
       { type: 'client.created', detail: { pkce: 'optional', reason } },
       { ...changed, detail: { ...changed.detail, pkce: 'required' } },
@@ -196,54 +202,56 @@ describe('the exemption from PKCE', () => {
 
   test('is refused for a public client, with pushed requests, and for a client that registered itself', async () => {
     const conflict = { code: 'client_settings_conflict' };
-    const app = await harness.newClient({ authMethod: 'none' });
-    await expect(setPkce(app.client_id, false)).rejects.toMatchObject(conflict);
-    const pushing = await harness.newClient({ pushesRequests: true });
-    await expect(setPkce(pushing.client_id, false)).rejects.toMatchObject(conflict);
-    expect((await setPkce(pushing.client_id, false, { pushesRequests: false })).pkce).toBe('optional');
-    const push = { clientId: pushing.client_id, changes: { pushesRequests: true }, reason };
+    const app = await harness.newClient({ auth_method: 'none' });
+    await expect(setPkce(app.client_id, 'optional')).rejects.toMatchObject(conflict);
+    const pushing = await harness.newClient({ require_pushed_authorization_requests: true });
+    await expect(setPkce(pushing.client_id, 'optional')).rejects.toMatchObject(conflict);
+    expect((await setPkce(pushing.client_id, 'optional', { require_pushed_authorization_requests: false })).pkce).toBe(
+      'optional',
+    );
+    const push = { client_id: pushing.client_id, require_pushed_authorization_requests: true, reason };
     await expect(updateClient(harness, push, testCaller)).rejects.toMatchObject(conflict);
     const unvetted = await harness.newClient();
     await harness.raw(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [unvetted.client_id]);
-    await expect(setPkce(unvetted.client_id, false)).rejects.toMatchObject(conflict);
-    for (const client of [app, unvetted]) expect((await readClient(harness, client.client_id)).pkce).toBe('required');
+    await expect(setPkce(unvetted.client_id, 'optional')).rejects.toMatchObject(conflict);
+    for (const client of [app, unvetted]) expect((await readClient(harness, client)).pkce).toBe('required');
   });
 });
 
 describe('the rotation of refresh tokens', () => {
-  const change = (clientId: string, changes: Parameters<typeof updateClient>[1]['changes']) =>
-    updateClient(harness, { clientId, changes, reason }, testCaller);
+  const change = (clientId: string, changes: ClientChanges) =>
+    updateClient(harness, { client_id: clientId, ...changes, reason }, testCaller);
 
-  test.each([{ dpopBound: true }, { certificateBound: true }])(
+  test.each([{ dpop_bound_access_tokens: true }, { tls_client_certificate_bound_access_tokens: true }])(
     'is off only as long as tokens are bound: %o',
     async (bound) => {
       const [name = ''] = Object.keys(bound);
       const conflict = { code: 'client_settings_conflict' };
       const { client_id: clientId, refresh_rotation } = await harness.newClient({
-        rotatesRefreshTokens: false,
+        refresh_rotation: 'off',
         ...bound,
       });
       expect(refresh_rotation).toBe('off');
       await expect(change(clientId, { [name]: false })).rejects.toMatchObject(conflict);
-      expect((await change(clientId, { [name]: false, rotatesRefreshTokens: true })).refresh_rotation).toBe('on');
-      await expect(change(clientId, { rotatesRefreshTokens: false })).rejects.toMatchObject(conflict);
-      expect((await change(clientId, { [name]: true, rotatesRefreshTokens: false })).refresh_rotation).toBe('off');
+      expect((await change(clientId, { [name]: false, refresh_rotation: 'on' })).refresh_rotation).toBe('on');
+      await expect(change(clientId, { refresh_rotation: 'off' })).rejects.toMatchObject(conflict);
+      expect((await change(clientId, { [name]: true, refresh_rotation: 'off' })).refresh_rotation).toBe('off');
       const events = await harness.raw<{ detail: object }>(
         `SELECT detail FROM audit_outbox WHERE target_id = $1 AND type IN ('client.created', 'client.changed') ORDER BY id`,
         [clientId],
       );
       expect(events.map(({ detail }) => detail)).toMatchObject([
         { refresh_rotation: 'off' },
-        { refresh_rotation: 'on', columns: expect.arrayContaining(['rotatesRefreshTokens']) },
+        { refresh_rotation: 'on', columns: expect.arrayContaining(['refresh_rotation']) },
         { refresh_rotation: 'off' },
       ]);
     },
   );
 
   test('is always on for a client that registered itself', async () => {
-    const { client_id: clientId } = await harness.newClient({ dpopBound: true });
+    const { client_id: clientId } = await harness.newClient({ dpop_bound_access_tokens: true });
     await harness.raw(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [clientId]);
-    await expect(change(clientId, { rotatesRefreshTokens: false })).rejects.toMatchObject({
+    await expect(change(clientId, { refresh_rotation: 'off' })).rejects.toMatchObject({
       code: 'client_settings_conflict',
     });
   });
@@ -252,7 +260,8 @@ describe('the rotation of refresh tokens', () => {
 describe('the status of a client', () => {
   test('disabled, it cannot authenticate and its tokens end; enabling it does not bring them back', async () => {
     const { client_id: clientId, client_secret: secret } = await harness.newClient();
-    const setStatus = (isDisabled: boolean) => setClientStatus(harness, { clientId, isDisabled, reason }, testCaller);
+    const setStatus = (isDisabled: boolean) =>
+      (isDisabled ? disableClient : enableClient)(harness, { client_id: clientId, reason }, testCaller);
     expect((await setStatus(true)).disabled).toBe(true);
     expect(harness.access.authenticateClient(clientId, secret ?? '')).toBeNull();
     expect((await setStatus(false)).disabled).toBe(false);
@@ -262,8 +271,8 @@ describe('the status of a client', () => {
   test('deleted, it is unknown and its consents are gone', async () => {
     const { client_id: clientId } = await harness.newClient();
     await harness.consent(clientId);
-    await deleteClient(harness, { clientId, reason }, testCaller);
-    await expect(readClient(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
+    await deleteClient(harness, { client_id: clientId, reason }, testCaller);
+    await expect(readClient(harness, { client_id: clientId })).rejects.toMatchObject({ code: 'client_unknown' });
     expect([harness.access.client(clientId), await harness.consentsTo(clientId)]).toEqual([undefined, 0]);
   });
 });
@@ -274,20 +283,22 @@ describe('the list of clients', () => {
     const made = [];
     for (const at of [1, 2, 3]) made.push((await harness.newClient({ name: `${prefix} ${at}` })).client_id);
     const [first = ''] = made;
-    await setClientStatus(harness, { clientId: first, isDisabled: true, reason }, testCaller);
+    await disableClient(harness, { client_id: first, reason }, testCaller);
     const paged: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await listClients(harness, { limit: 2, cursor, namePrefix: prefix.toUpperCase() });
-      paged.push(...page.items.map(({ client_id }) => client_id));
+      const page = await listClients(harness, { limit: 2, cursor, name_prefix: prefix.toUpperCase() });
+      paged.push(...page.clients.map(({ client_id }) => client_id));
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);
     expect(paged).toEqual([...made].sort());
-    const disabled = await listClients(harness, { limit: 10, namePrefix: prefix, isDisabled: true });
-    expect(disabled.items.map(({ client_id }) => client_id)).toEqual([first]);
-    expect((await listClients(harness, { limit: 10, namePrefix: prefix, origin: 'registration' })).items).toEqual([]);
+    const disabled = await listClients(harness, { limit: 10, name_prefix: prefix, disabled: 'true' });
+    expect(disabled.clients.map(({ client_id }) => client_id)).toEqual([first]);
+    expect((await listClients(harness, { limit: 10, name_prefix: prefix, origin: 'registration' })).clients).toEqual(
+      [],
+    );
     const all = await listClients(harness, { limit: 100 });
-    expect(all.items.filter((client) => client.built_in).map(({ client_id }) => client_id)).toEqual([
+    expect(all.clients.filter((client) => client.built_in).map(({ client_id }) => client_id)).toEqual([
       FIRST_PARTY_CLIENT_ID,
     ]);
     await expect(listClients(harness, { limit: 1, cursor: 'x' })).rejects.toMatchObject({ code: 'cursor_invalid' });

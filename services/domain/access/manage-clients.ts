@@ -3,20 +3,21 @@ import type { EndRule } from '../audit/end-rule-shapes.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import type { ClientOrigin } from './access.store.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { clientSecretHash, type HasAccess } from './access-directory.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
 import { assertCodesCanReach, assertScopesSpelt } from './assert-usable.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
+import { certificateNamesOf } from './certificates/certificate-shapes.ts';
 import { type ConfidentialMethod, usesSecret } from './client-auth-shapes.ts';
 import { assertLogo } from './client-logo.ts';
 import { algorithmsAfter, settingsAfter } from './client-profile.ts';
+import { type ClientChanges, clientRecord } from './client-record.ts';
 import { guardConsents, rightsOfSecret } from './client-rights.ts';
 import {
-  type ClientChanges,
   type ClientDetailRow,
-  type ClientFilter,
   changeClient,
   lockClient,
   readClientDetail,
@@ -34,12 +35,13 @@ import { assertSigned } from './signed-algorithms.ts';
 import { type GivenAuthentication, storedAuthentication } from './stored-authentication.ts';
 
 export type ManageClientsPorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasAccess & HasAccessChanged;
-type Act = { readonly clientId: string; readonly reason: string };
-const DEFAULT_ALGORITHMS = { idTokenAlgorithm: null, accessTokenAlgorithm: null, profile: 'default' } as const;
-export type RegisterClientInput = CreateClientInput & {
-  readonly redirectUris: readonly string[];
-  readonly reason: string;
-};
+type Act = { readonly client_id: string; readonly reason: string };
+const DEFAULT_ALGORITHMS = {
+  id_token_signed_response_alg: null,
+  access_token_signed_response_alg: null,
+  profile: 'default',
+} as const;
+export type RegisterClientInput = CreateClientInput & { readonly reason: string };
 /** With the secret, which is shown only once. */
 export type ClientWithSecret = ClientView & { readonly client_secret: string | null };
 
@@ -49,51 +51,41 @@ const identityView = (identity: CertificateIdentity | null): Partial<ClientView>
   return { [`tls_client_auth_${identity.name}`]: identity.value };
 };
 
-const clientView = (row: ClientDetailRow): ClientView => ({
-  client_id: row.clientId,
-  name: row.name,
-  auth_method: row.authMethod,
-  ...identityView(row.certificateIdentity),
-  jwks: row.jwks === null ? null : JSON.parse(row.jwks),
-  jwks_uri: row.jwksUri,
-  grant_types: [...row.grantTypes],
-  scopes: [...row.scopes],
-  credential_scopes: [...row.credentialScopes],
-  redirect_uris: [...row.redirectUris],
-  post_logout_redirect_uris: [...row.postLogoutRedirectUris],
-  backchannel_logout_uri: row.backchannelLogoutUri,
-  backchannel_logout_session_required: row.backchannelLogoutSessionRequired,
-  audiences: [...row.audiences],
-  dpop_bound_access_tokens: row.dpopBound,
-  tls_client_certificate_bound_access_tokens: row.certificateBound,
-  require_pushed_authorization_requests: row.pushesRequests,
-  pkce: row.requiresPkce ? 'required' : 'optional',
-  refresh_rotation: row.rotatesRefreshTokens ? 'on' : 'off',
-  profile: row.profile,
-  id_token_signed_response_alg: row.idTokenAlgorithm,
-  access_token_signed_response_alg: row.accessTokenAlgorithm,
-  has_logo: row.hasLogo,
-  disabled: row.disabled,
-  built_in: row.clientId === FIRST_PARTY_CLIENT_ID,
-  origin: row.origin,
-  previous_secret_until: row.previousSecretUntil,
-  created_at: row.createdAt,
-  updated_at: row.updatedAt,
-});
+function clientView({ certificate_identity: identity, skip_consent: _, jwks, ...shown }: ClientDetailRow): ClientView {
+  const keys = jwks === null ? null : JSON.parse(jwks);
+  return {
+    ...shown,
+    ...identityView(identity),
+    jwks: keys,
+    built_in: shown.client_id === FIRST_PARTY_CLIENT_ID,
+  } as ClientView;
+}
+
+type ListClientsInput = {
+  readonly origin?: ClientOrigin | undefined;
+  readonly disabled?: 'true' | 'false' | undefined;
+  readonly name_prefix?: string | undefined;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+};
 
 /** Lists clients by id, one page at a time. Throws `cursor_invalid` (400). */
 export async function listClients(
   { sql }: Pick<Ports, 'sql'>,
-  input: ClientFilter & { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<ClientView>> {
-  const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
-  const rows = await readClientsPage(sql, input, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ clientId }) => [clientId]);
-  return { items: items.map(clientView), next };
+  { origin, disabled, name_prefix: namePrefix, limit, cursor }: ListClientsInput,
+): Promise<{ readonly clients: ClientView[]; readonly next: string | null }> {
+  const [after = ''] = placeOfCursor(cursor, [PLACE.id]) ?? [];
+  const isDisabled = disabled === undefined ? undefined : disabled === 'true';
+  const rows = await readClientsPage(sql, { origin, isDisabled, namePrefix }, after, limit + 1);
+  const { items, next } = pageOf(rows, limit, ({ client_id: clientId }) => [clientId]);
+  return { clients: items.map(clientView), next };
 }
 
 /** Throws `client_unknown` (404). */
-export async function readClient({ sql }: Pick<Ports, 'sql'>, clientId: string): Promise<ClientView> {
+export async function readClient(
+  { sql }: Pick<Ports, 'sql'>,
+  { client_id: clientId }: Pick<Act, 'client_id'>,
+): Promise<ClientView> {
   const row = await readClientDetail(sql, clientId);
   if (row === undefined) throw clientUnknown();
   return clientView(row);
@@ -108,8 +100,8 @@ export async function registerClient(
   input: RegisterClientInput,
   caller: Caller,
 ): Promise<ClientWithSecret> {
-  assertRedirectUris(input.redirectUris);
-  assertRedirectUris(input.postLogoutRedirectUris, 'post_logout_redirect_uris');
+  assertRedirectUris(input.redirect_uris);
+  assertRedirectUris(input.post_logout_redirect_uris, 'post_logout_redirect_uris');
   assertScopesSpelt(ports, input);
   assertCodesCanReach(input);
   assertLogo(input.logo, 'admin');
@@ -119,13 +111,18 @@ export async function registerClient(
   const algorithms = algorithmsAfter(DEFAULT_ALGORITHMS, input, signed);
   const { clientId, clientSecret } = await createClient(ports, { ...input, ...algorithms }, caller);
   await ports.accessChanged();
-  return { ...(await readClient(ports, clientId)), client_secret: clientSecret };
+  return { ...(await readClient(ports, { client_id: clientId })), client_secret: clientSecret };
 }
 
 /** Runs one operation on a client. The caller needs every permission of the client: its secret would give them. */
 async function act<T>(
   ports: ManageClientsPorts,
-  { clientId, reason, rule, changes = {} }: Act & { readonly changes?: ClientChanges; readonly rule?: EndRule },
+  {
+    client_id: clientId,
+    reason,
+    rule,
+    changes = {},
+  }: Act & { readonly changes?: ClientChanges; readonly rule?: EndRule },
   caller: Caller,
   work: (tx: Tx, client: ClientDetailRow) => Promise<T>,
 ): Promise<T> {
@@ -141,7 +138,7 @@ async function act<T>(
 }
 
 /** How the client is to authenticate from now on; a member that is not given stays as it is. */
-export type AuthenticationChanges = GivenAuthentication & { readonly authMethod?: ConfidentialMethod | undefined };
+export type AuthenticationChanges = GivenAuthentication & { readonly auth_method?: ConfidentialMethod | undefined };
 
 /** New keys, or another method: like a new secret, they give their holder what users allowed the client. */
 async function changeAuthentication(
@@ -149,19 +146,19 @@ async function changeAuthentication(
   ports: HasAccess,
   {
     client,
-    authMethod = client.authMethod as ConfidentialMethod,
+    auth_method: authMethod = client.auth_method as ConfidentialMethod,
     ...changed
   }: AuthenticationChanges & {
     readonly client: ClientDetailRow;
   },
   caller: Caller,
 ): Promise<void> {
-  const isSame = authMethod === client.authMethod && Object.values(changed).every((value) => value === undefined);
+  const isSame = authMethod === client.auth_method && Object.values(changed).every((value) => value === undefined);
   if (isSame) return;
-  if (client.authMethod === 'none') throw clientWithoutSecret();
+  if (client.auth_method === 'none') throw clientWithoutSecret();
   const stored = storedAuthentication(authMethod, changed);
   await guardConsents(tx, ports, { client, changes: {} }, caller);
-  await setClientAuthentication(tx, client.clientId, { authMethod, ...stored });
+  await setClientAuthentication(tx, client.client_id, { auth_method: authMethod, ...stored });
 }
 
 /**
@@ -172,27 +169,30 @@ async function changeAuthentication(
  */
 export async function updateClient(
   ports: ManageClientsPorts,
-  input: Act & { readonly changes: ClientChanges; readonly authentication?: AuthenticationChanges },
+  input: Act & ClientChanges & AuthenticationChanges,
   caller: Caller,
 ): Promise<ClientView> {
-  const { clientId, changes, authentication = {} } = input;
-  assertRedirectUris(changes.redirectUris);
-  assertRedirectUris(changes.postLogoutRedirectUris, 'post_logout_redirect_uris');
+  const { client_id: clientId, reason, auth_method: asked, jwks, jwks_uri: jwksUri } = input;
+  const changes = clientRecord.pick(input);
+  assertRedirectUris(changes.redirect_uris);
+  assertRedirectUris(changes.post_logout_redirect_uris, 'post_logout_redirect_uris');
   assertScopesSpelt(ports, changes);
   const signed = await assertSigned(ports, changes);
-  const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
+  const changing = { client_id: clientId, reason, changes, rule: 'client_changed' } as const;
+  const row = await act(ports, changing, caller, async (tx, client) => {
     assertLogo(changes.logo, client.origin);
-    const { authMethod = client.authMethod } = authentication;
+    const authMethod = asked ?? client.auth_method;
     const settings = settingsAfter(client, changes, authMethod);
     const algorithms = algorithmsAfter(client, changes, signed);
-    assertSettingsAgree({ ...settings, ...algorithms, authMethod, origin: client.origin });
-    if (changes.grantTypes !== undefined || changes.redirectUris !== undefined)
+    assertSettingsAgree({ ...settings, ...algorithms, auth_method: authMethod, origin: client.origin });
+    if (changes.grant_types !== undefined || changes.redirect_uris !== undefined)
       assertCodesCanReach({
-        grantTypes: changes.grantTypes ?? client.grantTypes,
-        redirectUris: changes.redirectUris ?? client.redirectUris,
+        grant_types: changes.grant_types ?? client.grant_types,
+        redirect_uris: changes.redirect_uris ?? client.redirect_uris,
       });
-    if (changes.redirectUris !== undefined || changes.scopes !== undefined)
+    if (changes.redirect_uris !== undefined || changes.scopes !== undefined)
       await guardConsents(tx, ports, { client, changes }, caller);
+    const authentication = { auth_method: asked, jwks, jwks_uri: jwksUri, ...certificateNamesOf(input) };
     await changeAuthentication(tx, ports, { ...authentication, client }, caller);
     return changeClient(tx, clientId, { ...changes, ...settings, ...algorithms });
   });
@@ -207,31 +207,37 @@ const OVERLAP_SECONDS = 86_400;
  */
 export async function rotateClientSecret(
   ports: ManageClientsPorts,
-  input: Act & { readonly overlapSeconds?: number | undefined },
+  input: Act & { readonly overlap_seconds?: number | undefined },
   caller: Caller,
 ): Promise<ClientWithSecret> {
   const secret = ports.random.bytes(32).toString('base64url');
   const row = await act(ports, input, caller, async (tx, client) => {
-    if (!usesSecret(client.authMethod)) throw clientWithoutSecret();
+    if (!usesSecret(client.auth_method)) throw clientWithoutSecret();
     await guardConsents(tx, ports, { client, changes: {} }, caller);
-    const { overlapSeconds = OVERLAP_SECONDS } = input;
-    return setClientSecret(tx, input.clientId, { secretHash: clientSecretHash(secret), overlapSeconds });
+    const { overlap_seconds: overlapSeconds = OVERLAP_SECONDS } = input;
+    return setClientSecret(tx, input.client_id, { secretHash: clientSecretHash(secret), overlapSeconds });
   });
   return { ...clientView(row), client_secret: secret };
 }
 
-/** Disables a client and ends what was issued to it, or enables it again. */
-export async function setClientStatus(
+/** Disables a client and ends what was issued to it. */
+export const disableClient = (ports: ManageClientsPorts, input: Act, caller: Caller): Promise<ClientView> =>
+  setStatus(ports, input, caller, true);
+
+/** Enables a client again; what was ended stays ended. */
+export const enableClient = (ports: ManageClientsPorts, input: Act, caller: Caller): Promise<ClientView> =>
+  setStatus(ports, input, caller, false);
+
+async function setStatus(
   ports: ManageClientsPorts,
-  input: Act & { readonly isDisabled: boolean },
+  input: Act,
   caller: Caller,
+  isDisabled: boolean,
 ): Promise<ClientView> {
   const withRule = { ...input, rule: 'client_disabled' } as const;
-  return clientView(
-    await act(ports, withRule, caller, (tx) => setClientDisabled(tx, input.clientId, input.isDisabled)),
-  );
+  return clientView(await act(ports, withRule, caller, (tx) => setClientDisabled(tx, input.client_id, isDisabled)));
 }
 
 /** Deletes a client and ends its tokens and token families. */
 export const deleteClient = (ports: ManageClientsPorts, input: Act, caller: Caller): Promise<void> =>
-  act(ports, input, caller, (tx) => removeClient(tx, input.clientId));
+  act(ports, input, caller, (tx) => removeClient(tx, input.client_id));

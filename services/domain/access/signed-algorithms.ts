@@ -12,8 +12,8 @@ import { type AlgorithmUse, readAlgorithmUses } from './clients.store.ts';
  */
 export function unsignedAlgorithm(
   {
-    idTokenAlgorithm,
-    accessTokenAlgorithm,
+    id_token_signed_response_alg: idTokenAlgorithm,
+    access_token_signed_response_alg: accessTokenAlgorithm,
   }: { readonly [Member in keyof AlgorithmChanges]?: string | null | undefined },
   signed: readonly AsymmetricAlgorithm[],
 ): string | undefined {

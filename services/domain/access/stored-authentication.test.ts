@@ -8,42 +8,42 @@ const jwks = { keys: [{ kid, kty, crv, x, y }] };
 const certificates = { keys: [{ kty: 'EC', x5c: [derOf(CERTIFICATE)] }] };
 const jwksUri = 'https://app.example/keys';
 const name = { tls_client_auth_san_dns: 'app.example' };
-const NOTHING = { jwks: null, jwksUri: null, certificateIdentity: null };
+const NOTHING = { jwks: null, jwks_uri: null, certificate_identity: null };
 
 describe('what is stored of a client', () => {
   test.each([
     ['client_secret_basic', {}, {}],
     ['none', {}, {}],
     ['private_key_jwt', { jwks }, { jwks: JSON.stringify(jwks) }],
-    ['private_key_jwt', { jwksUri }, { jwksUri }],
-    ['tls_client_auth', name, { certificateIdentity: { name: 'san_dns', value: 'app.example' } }],
+    ['private_key_jwt', { jwks_uri: jwksUri }, { jwks_uri: jwksUri }],
+    ['tls_client_auth', name, { certificate_identity: { name: 'san_dns', value: 'app.example' } }],
     [
       'self_signed_tls_client_auth',
       { jwks: certificates },
-      { certificateIdentity: { thumbprints: [CERTIFICATE.thumbprint] } },
+      { certificate_identity: { thumbprints: [CERTIFICATE.thumbprint] } },
     ],
-    ['self_signed_tls_client_auth', { jwksUri }, { jwksUri }],
+    ['self_signed_tls_client_auth', { jwks_uri: jwksUri }, { jwks_uri: jwksUri }],
   ] as const)('with %s and %j is all that the method needs', (method, given, stored) => {
     expect(storedAuthentication(method, given)).toEqual({ ...NOTHING, ...stored });
   });
 
   test.each([
     ['private_key_jwt', {}, 'jwks'],
-    ['private_key_jwt', { jwks, jwksUri }, 'jwks'],
+    ['private_key_jwt', { jwks, jwks_uri: jwksUri }, 'jwks'],
     ['private_key_jwt', { jwks: {} }, 'jwks'],
-    ['private_key_jwt', { jwksUri: 'x' }, 'jwks_uri'],
+    ['private_key_jwt', { jwks_uri: 'x' }, 'jwks_uri'],
     ['private_key_jwt', { jwks, ...name }, 'tls_client_auth_san_dns'],
     ['tls_client_auth', {}, 'tls_client_auth_subject_dn'],
     ['tls_client_auth', { ...name, jwks: certificates }, 'jwks'],
-    ['tls_client_auth', { ...name, jwksUri }, 'jwks_uri'],
+    ['tls_client_auth', { ...name, jwks_uri: jwksUri }, 'jwks_uri'],
     ['self_signed_tls_client_auth', {}, 'jwks'],
-    ['self_signed_tls_client_auth', { jwks: certificates, jwksUri }, 'jwks'],
+    ['self_signed_tls_client_auth', { jwks: certificates, jwks_uri: jwksUri }, 'jwks'],
     ['self_signed_tls_client_auth', { jwks }, 'jwks'],
-    ['self_signed_tls_client_auth', { jwksUri: 'http://app.example' }, 'jwks_uri'],
+    ['self_signed_tls_client_auth', { jwks_uri: 'http://app.example' }, 'jwks_uri'],
     ['self_signed_tls_client_auth', { jwks: certificates, ...name }, 'tls_client_auth_san_dns'],
     ['client_secret_basic', { jwks }, 'jwks'],
     ['client_secret_post', name, 'tls_client_auth_san_dns'],
-    ['none', { jwksUri }, 'jwks_uri'],
+    ['none', { jwks_uri: jwksUri }, 'jwks_uri'],
   ] as const)('with %s and %j is refused, naming %s', (method, given, at) => {
     expect(() => storedAuthentication(method, given)).toThrow(
       expect.objectContaining({

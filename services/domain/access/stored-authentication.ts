@@ -5,17 +5,17 @@ import { clientKeysInvalid } from './errors.ts';
 
 /** Keys, certificates or a name in a certificate, as a client registers them. */
 export type GivenAuthentication = GivenKeys & GivenNames;
-export type StoredAuthentication = StoredKeys & { readonly certificateIdentity: CertificateIdentity | null };
+export type StoredAuthentication = StoredKeys & { readonly certificate_identity: CertificateIdentity | null };
 type AuthenticationProblem = { readonly at: keyof GivenNames | 'jwks' | 'jwks_uri'; readonly why: string };
 
-const NOTHING: StoredAuthentication = { ...NO_KEYS, certificateIdentity: null };
+const NOTHING: StoredAuthentication = { ...NO_KEYS, certificate_identity: null };
 
 /** Of the set itself only the thumbprints of its certificates are stored. */
 function chooseCertificates(given: GivenKeys, certificatesMax?: number): StoredAuthentication | AuthenticationProblem {
   const address = chooseAddress(given);
-  if (address !== null) return 'why' in address ? address : { ...address, certificateIdentity: null };
+  if (address !== null) return 'why' in address ? address : { ...address, certificate_identity: null };
   const identity = identityOfJwks(given.jwks, certificatesMax);
-  return typeof identity === 'string' ? { at: 'jwks', why: identity } : { ...NOTHING, certificateIdentity: identity };
+  return typeof identity === 'string' ? { at: 'jwks', why: identity } : { ...NOTHING, certificate_identity: identity };
 }
 
 /**
@@ -31,11 +31,11 @@ export function chooseAuthentication(
   if (authMethod === 'self_signed_tls_client_auth') return chooseCertificates(given, keysMax);
   if (authMethod === 'tls_client_auth') {
     const identity = identityOfNames(given);
-    return 'why' in identity ? identity : { ...NOTHING, certificateIdentity: identity };
+    return 'why' in identity ? identity : { ...NOTHING, certificate_identity: identity };
   }
   if (authMethod !== 'private_key_jwt') return NOTHING;
   const keys = chooseKeys(given, keysMax);
-  return 'why' in keys ? keys : { ...keys, certificateIdentity: null };
+  return 'why' in keys ? keys : { ...keys, certificate_identity: null };
 }
 
 /** A member that another method reads. */
@@ -46,7 +46,7 @@ function strayMember(authMethod: string, given: GivenAuthentication): Authentica
   if (authMethod === 'private_key_jwt' || authMethod === 'self_signed_tls_client_auth') return null;
   const why = 'is read only for private_key_jwt and self_signed_tls_client_auth';
   if (given.jwks !== undefined) return { at: 'jwks', why };
-  return given.jwksUri === undefined ? null : { at: 'jwks_uri', why };
+  return given.jwks_uri === undefined ? null : { at: 'jwks_uri', why };
 }
 
 /**

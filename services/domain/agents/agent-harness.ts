@@ -46,11 +46,11 @@ export async function openAgentHarness(): Promise<AgentHarness> {
     },
     inputOf: (changes) => ({
       name: 'Agent',
-      authMethod: 'client_secret_basic',
+      auth_method: 'client_secret_basic',
       scopes: [],
-      credentialScopes: [],
+      credential_scopes: [],
       audiences: [],
-      dpopBound: true,
+      dpop_bound_access_tokens: true,
       capabilities: [],
       heartbeatSeconds: 60,
       expiresInDays: 90,
@@ -64,13 +64,13 @@ export async function openAgentHarness(): Promise<AgentHarness> {
     newAgentWithKeys: async () => {
       const maker = newAssertionMaker();
       const { agent_id: agentId } = await harness.newAgent({
-        authMethod: 'private_key_jwt',
+        auth_method: 'private_key_jwt',
         jwks: { keys: [maker.jwk] },
       });
       return { agentId, assertion: () => maker.assertion(agentId, ISSUER) };
     },
     newPlainClient: async () => {
-      const made = await createClient(ports, { name: 'Plain', grantTypes: ['client_credentials'] }, testCaller);
+      const made = await createClient(ports, { name: 'Plain', grant_types: ['client_credentials'] }, testCaller);
       await access.load();
       return { clientId: made.clientId, secret: made.clientSecret as string };
     },

@@ -17,7 +17,7 @@ const reason = 'test';
 const clientOf = async (agentId: string) =>
   (
     await harness.raw<{ scopes: string[]; own: string[]; disabled: boolean; epoch: number }>(
-      `SELECT scopes, "clientCredentialsScopes" AS own, disabled, "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1`,
+      `SELECT scopes, credential_scopes AS own, disabled, "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1`,
       [agentId],
     )
   )[0];
@@ -27,7 +27,7 @@ describe('registering an agent', () => {
     const ownerId = await harness.newUser(['operator']);
     const made = await harness.newAgent({
       ownerId,
-      credentialScopes: ['keys:read', 'tasks:write'],
+      credential_scopes: ['keys:read', 'tasks:write'],
       scopes: ['openid'],
     });
     expect(made).toMatchObject({
@@ -41,7 +41,7 @@ describe('registering an agent', () => {
     });
     expect(harness.access.authenticateClient(made.agent_id, made.client_secret ?? '')).toMatchObject({
       agent: { ownerId },
-      dpopBound: true,
+      dpop_bound_access_tokens: true,
     });
     const { client_secret: _secret, ...view } = made;
     expect(await readAgent(harness, made.agent_id)).toEqual(view);
@@ -61,7 +61,7 @@ describe('registering an agent', () => {
   test('with a permission that the caller lacks is refused', async () => {
     const ownerId = await harness.newUser(['operator']);
     const manager = clientCaller('manager', ['agents:manage']);
-    const input = harness.inputOf({ ownerId, credentialScopes: ['keys:read'] });
+    const input = harness.inputOf({ ownerId, credential_scopes: ['keys:read'] });
     await expect(registerAgent(harness, input, manager)).rejects.toMatchObject({ code: 'rights_exceeded' });
   });
 
@@ -78,7 +78,7 @@ describe('an agent never has more than its owner', () => {
     const { agent_id: agentId } = await harness.newAgent({
       ownerId,
       scopes: ['openid', 'keys:read'],
-      credentialScopes: ['keys:read', 'tasks:write'],
+      credential_scopes: ['keys:read', 'tasks:write'],
     });
     await harness.raw(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'operator'`, [ownerId]);
     expect(await clientOf(agentId)).toEqual({ scopes: ['openid'], own: ['tasks:write'], disabled: false, epoch: 1 });
@@ -89,23 +89,23 @@ describe('an agent never has more than its owner', () => {
     await harness.raw(`INSERT INTO roles (name, description) VALUES ('keeper', 'x')`);
     await harness.raw(`INSERT INTO role_permissions (role, permission) VALUES ('keeper', 'keys:read')`);
     const ownerId = await harness.newUser(['keeper']);
-    const { agent_id: agentId } = await harness.newAgent({ ownerId, credentialScopes: ['keys:read'] });
+    const { agent_id: agentId } = await harness.newAgent({ ownerId, credential_scopes: ['keys:read'] });
     await harness.raw(`DELETE FROM role_permissions WHERE role = 'keeper'`);
     expect(await clientOf(agentId)).toMatchObject({ own: [], epoch: 1 });
   });
 
   test('a client administrator cannot widen it', async () => {
     const ownerId = await harness.newUser(['operator']);
-    const { agent_id: clientId } = await harness.newAgent({ ownerId, credentialScopes: ['keys:read'] });
-    const changes = { credentialScopes: ['keys:read', 'keys:manage'], scopes: ['openid', 'users:manage'] };
-    const changed = await updateClient(harness, { clientId, changes, reason }, testCaller);
+    const { agent_id: clientId } = await harness.newAgent({ ownerId, credential_scopes: ['keys:read'] });
+    const changes = { credential_scopes: ['keys:read', 'keys:manage'], scopes: ['openid', 'users:manage'] };
+    const changed = await updateClient(harness, { client_id: clientId, ...changes, reason }, testCaller);
     expect(changed).toMatchObject({ credential_scopes: ['keys:read'], scopes: ['openid'] });
     expect(await clientOf(clientId)).toMatchObject({ own: ['keys:read'], scopes: ['openid'] });
   });
 
   test('a new sign-out everywhere of the owner changes nothing of it', async () => {
     const ownerId = await harness.newUser(['operator']);
-    const { agent_id: agentId } = await harness.newAgent({ ownerId, credentialScopes: ['keys:read'] });
+    const { agent_id: agentId } = await harness.newAgent({ ownerId, credential_scopes: ['keys:read'] });
     await harness.raw('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [ownerId]);
     expect(await clientOf(agentId)).toMatchObject({ own: ['keys:read'], epoch: 0 });
   });

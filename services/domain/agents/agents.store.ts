@@ -8,11 +8,11 @@ export type AgentRow = {
   readonly name: string;
   readonly ownerId: string;
   readonly status: AgentStatus;
-  readonly authMethod: string;
+  readonly auth_method: string;
   readonly scopes: string[];
-  readonly credentialScopes: string[];
+  readonly credential_scopes: string[];
   readonly audiences: string[];
-  readonly dpopBound: boolean;
+  readonly dpop_bound_access_tokens: boolean;
   readonly capabilities: string[];
   readonly heartbeatSeconds: number;
   readonly lastSeenAt: string | null;
@@ -26,9 +26,9 @@ const STATUS = `CASE WHEN killed_at IS NOT NULL THEN 'killed' WHEN expires_at <=
   WHEN coalesce(last_seen_at, created_at) < clock_timestamp() - make_interval(secs => 3 * heartbeat_seconds) THEN 'silent'
   ELSE 'active' END`;
 const AGENT = `client_id AS "agentId", coalesce(name, client_id) AS name, owner_id AS "ownerId", ${STATUS} AS status,
-  "tokenEndpointAuthMethod" AS "authMethod", coalesce(scopes, '{}') AS scopes,
-  coalesce("clientCredentialsScopes", '{}') AS "credentialScopes", audiences,
-  coalesce("dpopBoundAccessTokens", false) AS "dpopBound", capabilities, heartbeat_seconds AS "heartbeatSeconds",
+  auth_method AS auth_method, coalesce(scopes, '{}') AS scopes,
+  coalesce(credential_scopes, '{}') AS credential_scopes, audiences,
+  coalesce(dpop_bound_access_tokens, false) AS dpop_bound_access_tokens, capabilities, heartbeat_seconds AS "heartbeatSeconds",
   ${placeTime('last_seen_at')} AS "lastSeenAt", ${placeTime('created_at')} AS "createdAt",
   ${placeTime('expires_at')} AS "expiresAt", ${placeTime('killed_at')} AS "killedAt"`;
 const FROM = 'FROM agents JOIN oauth_clients ON "clientId" = client_id';

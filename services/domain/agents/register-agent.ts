@@ -20,11 +20,11 @@ export type RegisterAgentPorts = Pick<Ports, 'transact' | 'random'> & HasAccess 
 export type RegisterAgentInput = GivenKeys & {
   readonly name: string;
   readonly ownerId: string;
-  readonly authMethod: AgentMethod;
+  readonly auth_method: AgentMethod;
   readonly scopes: readonly string[];
-  readonly credentialScopes: readonly string[];
+  readonly credential_scopes: readonly string[];
   readonly audiences: readonly string[];
-  readonly dpopBound: boolean;
+  readonly dpop_bound_access_tokens: boolean;
   readonly capabilities: readonly string[];
   readonly heartbeatSeconds: number;
   readonly expiresInDays: number;
@@ -36,13 +36,13 @@ export type RegisterAgentInput = GivenKeys & {
 export const registrationInputOf = (body: AgentRegistration): RegisterAgentInput => ({
   name: body.name,
   ownerId: body.owner_id,
-  authMethod: body.auth_method,
+  auth_method: body.auth_method,
   jwks: body.jwks,
-  jwksUri: body.jwks_uri,
+  jwks_uri: body.jwks_uri,
   scopes: body.scopes,
-  credentialScopes: body.credential_scopes,
+  credential_scopes: body.credential_scopes,
   audiences: body.audiences,
-  dpopBound: body.dpop_bound_access_tokens,
+  dpop_bound_access_tokens: body.dpop_bound_access_tokens,
   capabilities: body.capabilities,
   heartbeatSeconds: body.heartbeat_seconds,
   expiresInDays: body.expires_in_days,
@@ -64,7 +64,7 @@ export async function registerAgent(
   caller: Caller,
 ): Promise<RegisteredAgent> {
   const { ownerId, capabilities, heartbeatSeconds, expiresInDays, ...client } = input;
-  const scopes = [...new Set([...input.scopes, ...input.credentialScopes])];
+  const scopes = [...new Set([...input.scopes, ...input.credential_scopes])];
   assertHolds(caller, heldToHandOn(ports, scopes));
   const permissions = permissionsAmong(ports, scopes);
   const registered = await ports.transact(async (tx) => {
@@ -74,7 +74,7 @@ export async function registerAgent(
     if (lacking.length > 0) throw agentExceedsOwner({ detail: `The owner lacks ${lacking.slice(0, 20).join(', ')}.` });
     const { clientId: agentId, clientSecret } = await createClient(
       { random: ports.random, transact: (work) => work(tx) },
-      { ...client, grantTypes: ['client_credentials', TOKEN_EXCHANGE] },
+      { ...client, grant_types: ['client_credentials', TOKEN_EXCHANGE] },
       caller,
     );
     await insertAgent(tx, { agentId, ownerId, capabilities, heartbeatSeconds, expiresInDays });

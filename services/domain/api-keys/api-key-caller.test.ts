@@ -47,7 +47,7 @@ const sql: Sql = {
 const time = { wall: 1_000, monotonic: 0 };
 const clock: Clock = { now: () => time.wall, monotonic: () => time.monotonic };
 const revoked = { epoch: undefined as number | undefined, refusal: null as 'state_rewound' | null, isClockRight: true };
-const svc = { clientId: 'svc', disabled: false, credentialScopes: ['keys:read'], tokenEpoch: 0, origin: 'admin' };
+const svc = { clientId: 'svc', disabled: false, credential_scopes: ['keys:read'], tokenEpoch: 0, origin: 'admin' };
 const clients = new Map<string, typeof svc>();
 
 let apiKeys: ApiKeyDirectory;

@@ -29,7 +29,7 @@ const narrowed = (key: LiveApiKey, owned: ReadonlySet<string>): ReadonlySet<stri
 
 function callerOf({ access }: ApiKeyCallerPorts, { key, client }: LiveOwnedKey, request: RequestContext): Caller {
   if (client !== null) {
-    const permissions = narrowed(key, new Set(client.credentialScopes));
+    const permissions = narrowed(key, new Set(client.credential_scopes));
     return clientOrAgent(client.agent, { ...knownAs(client), permissions, by: 'api_key', request });
   }
   return {

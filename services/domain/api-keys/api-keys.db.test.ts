@@ -43,7 +43,7 @@ const newUser = async (): Promise<string> => {
   return id;
 };
 const newClient = async (): Promise<string> =>
-  (await createClient(base, { name: 'Worker', grantTypes: ['client_credentials'] }, testCaller)).clientId;
+  (await createClient(base, { name: 'Worker', grant_types: ['client_credentials'] }, testCaller)).clientId;
 const clientCalling = (clientId: string, by: 'secret' | 'api_key'): Caller => ({
   ...clientCaller(clientId),
   by,

@@ -12,7 +12,7 @@ export function keyPermissionsAt(ports: HasAccess, { key, client }: LiveOwnedKey
   const owned =
     client === null
       ? rightsAt(ports, audience, key.roles).permissions
-      : new Set(client.credentialScopes.filter((scope) => declared.has(scope)));
+      : new Set(client.credential_scopes.filter((scope) => declared.has(scope)));
   return key.permissions.filter((permission) => owned.has(permission));
 }
 
@@ -28,7 +28,7 @@ async function applicationRights(
   const of = (permission: string) => applications.find(({ permissions }) => permissions.has(permission));
   const user = userOf(caller);
   if (user === null) {
-    const scopes = new Set(permissionsAmong(ports, access.client(owner.id)?.credentialScopes ?? []));
+    const scopes = new Set(permissionsAmong(ports, access.client(owner.id)?.credential_scopes ?? []));
     return (permission) => of(permission) !== undefined && scopes.has(permission);
   }
   const roles = access.rolesAt(await readRoles(tx, owner.id), user.acr);

@@ -42,7 +42,7 @@ async function signedIn(...permissions: string[]): Promise<UserCaller> {
 
 /** A client that this copy has loaded. */
 async function client(...permissions: string[]): Promise<Caller & { readonly kind: 'client' }> {
-  const made = await createClient(base, { name: 'Worker', grantTypes: ['client_credentials'] }, testCaller);
+  const made = await createClient(base, { name: 'Worker', grant_types: ['client_credentials'] }, testCaller);
   await ports.access.load();
   return clientCaller(made.clientId, permissions);
 }

@@ -26,7 +26,7 @@ const svc = {
   disabled: false,
   tokenEpoch: 0,
   audiences: ['*', NOTES],
-  credentialScopes: ['notes:read'],
+  credential_scopes: ['notes:read'],
 };
 const key: LiveApiKey = {
   id,

@@ -120,13 +120,20 @@ const scenes: OtherScenes = {
     names: 'ada',
   },
   'client-secrets-hashed': {
-    healthy: () => run(client('c1', '"clientSecret"', `'${HASH}'`)),
-    breakIt: () => run(`UPDATE oauth_clients SET "clientSecret" = 'in clear' WHERE id = 'c1'`),
+    healthy: () => run(client('c1', 'secret_hash', `'${HASH}'`)),
+    breakIt: () => run(`UPDATE oauth_clients SET secret_hash = 'in clear' WHERE id = 'c1'`),
     names: 'c1',
   },
   'clients-authenticate': {
-    healthy: () => run(client('c2', '"clientSecret", "grantTypes"', `'${HASH}', '{client_credentials}'`)),
-    breakIt: () => run(`UPDATE oauth_clients SET "tokenEndpointAuthMethod" = 'none' WHERE id = 'c2'`),
+    healthy: () =>
+      run(
+        client(
+          'c2',
+          'secret_hash, auth_method, grant_types',
+          `'${HASH}', 'client_secret_basic', '{client_credentials}'`,
+        ),
+      ),
+    breakIt: () => run(`UPDATE oauth_clients SET auth_method = 'none' WHERE id = 'c2'`),
     names: 'c2',
   },
   'unvetted-clients-without-rights': {

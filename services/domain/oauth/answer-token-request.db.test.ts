@@ -33,8 +33,8 @@ beforeAll(async () => {
   user = await harness.newUser();
   site = await harness.newClient();
   service = await harness.newClient({
-    grantTypes: ['client_credentials', TOKEN_EXCHANGE],
-    credentialScopes: ['openid'],
+    grant_types: ['client_credentials', TOKEN_EXCHANGE],
+    credential_scopes: ['openid'],
     scopes: ['openid', 'profile', 'email'],
   });
 });
@@ -87,7 +87,7 @@ test('issues a client-credentials token to a client that authenticates with its 
 });
 
 test('exchanges a device code after the user allowed the device', async () => {
-  const tv = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const tv = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT] });
   const input = { clientId: tv.clientId, scope: 'openid', resource: undefined };
   const { device_code, user_code } = await beginDeviceGrant(ports, input, anonymousCaller);
   await answerDeviceGrant(ports, { userCode: user_code, cookie: user.cookie, isAllowed: true }, anonymousCaller);
@@ -114,7 +114,7 @@ test('a confidential client that sends no secret is unauthenticated', async () =
 });
 
 test('a certificate-bound client needs a certificate, and its tokens are bound to it', async () => {
-  const client = await harness.newClient({ certificateBound: true });
+  const client = await harness.newClient({ tls_client_certificate_bound_access_tokens: true });
   const input = await codeRequest(client);
   await expect(ask(input, client.caller)).rejects.toMatchObject({ code: 'request_invalid' });
   await expect(ask(input, showing(client.caller, null))).rejects.toMatchObject({
@@ -124,7 +124,7 @@ test('a certificate-bound client needs a certificate, and its tokens are bound t
 });
 
 test('a DPoP-bound client needs a proof, which works once, and its tokens are bound to the key', async () => {
-  const client = await harness.newClient({ dpopBound: true });
+  const client = await harness.newClient({ dpop_bound_access_tokens: true });
   const input = await codeRequest(client);
   const proof = newProofMaker().proof('POST', HTU);
   await expect(ask(input, client.caller)).rejects.toMatchObject({ code: 'dpop_proof_invalid' });
@@ -164,7 +164,7 @@ test.each([
 });
 
 test('a refused exchange writes an event with its reason', async () => {
-  const own = await harness.newClient({ grantTypes: [TOKEN_EXCHANGE] });
+  const own = await harness.newClient({ grant_types: [TOKEN_EXCHANGE] });
   await expect(exchange({ subject_token: 'no.token.here' }, own.caller)).rejects.toMatchObject({
     code: 'subject_token_invalid',
   });
@@ -172,7 +172,7 @@ test('a refused exchange writes an event with its reason', async () => {
 });
 
 test('a public client cannot exchange tokens', async () => {
-  const app = await harness.newClient({ authMethod: 'none', grantTypes: [TOKEN_EXCHANGE] });
+  const app = await harness.newClient({ auth_method: 'none', grant_types: [TOKEN_EXCHANGE] });
   await expect(exchange({ client_id: app.clientId }, anonymousCaller)).rejects.toMatchObject({
     code: 'client_unauthenticated',
   });

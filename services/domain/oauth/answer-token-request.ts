@@ -57,15 +57,16 @@ async function admit(
   const registered = ports.access.client(client.clientId);
   assertProfileProof(registered, proof);
   // The client-credentials use-case checks this itself, because it writes an audit row for a refusal.
-  if (input.grant_type !== 'client_credentials' && !registered?.grantTypes.includes(input.grant_type))
+  if (input.grant_type !== 'client_credentials' && !registered?.grant_types.includes(input.grant_type))
     throw grantNotAllowed();
-  if (certificate === undefined && registered?.certificateBound)
+  if (certificate === undefined && registered?.tls_client_certificate_bound_access_tokens)
     throw requestInvalid({
       detail: 'Tokens of this client are bound to a certificate, and the connection has none.',
     });
   const certificateKeys = certificate === undefined ? {} : { x5t: certificate };
   if (proof === undefined) {
-    if (registered?.dpopBound) throw dpopProofInvalid({ detail: 'Tokens of this client are bound to a DPoP key.' });
+    if (registered?.dpop_bound_access_tokens)
+      throw dpopProofInvalid({ detail: 'Tokens of this client are bound to a DPoP key.' });
     return { client, keys: certificateKeys };
   }
   const refreshToken = given(input.refresh_token);

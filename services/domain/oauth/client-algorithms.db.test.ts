@@ -32,9 +32,12 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-type Algorithms = { readonly idTokenAlgorithm?: string | null; readonly accessTokenAlgorithm?: string | null };
+type Algorithms = {
+  readonly id_token_signed_response_alg?: string | null;
+  readonly access_token_signed_response_alg?: string | null;
+};
 
-const ES256 = { idTokenAlgorithm: 'ES256', accessTokenAlgorithm: 'ES256' } as const;
+const ES256 = { id_token_signed_response_alg: 'ES256', access_token_signed_response_alg: 'ES256' } as const;
 const algOf = (token: string | undefined): string | undefined => decodeProtectedHeader(token ?? '').alg;
 const codeVerifier = newVerifier();
 const newCode = (client: GrantClient): Promise<string> =>
@@ -48,9 +51,15 @@ const refresh = (client: GrantClient, refreshToken = ''): Promise<OAuthTokenAnsw
 const signIn = async (client: GrantClient): Promise<OAuthTokenAnswer> => redeem(client, await newCode(client));
 const verify = (token = '') => jwtVerify(token, createLocalJWKSet(JSON.parse(ports.keyRing.jwks().body)));
 /** Writes algorithms that the settings once allowed. */
-async function write({ clientId }: GrantClient, { idTokenAlgorithm = null, accessTokenAlgorithm = null }: Algorithms) {
+async function write(
+  { clientId }: GrantClient,
+  {
+    id_token_signed_response_alg: idTokenAlgorithm = null,
+    access_token_signed_response_alg: accessTokenAlgorithm = null,
+  }: Algorithms,
+) {
   await harness.rows(
-    `UPDATE oauth_clients SET "idTokenSignedResponseAlg" = $2, "accessTokenSignedResponseAlg" = $3 WHERE "clientId" = $1`,
+    `UPDATE oauth_clients SET id_token_signed_response_alg = $2, access_token_signed_response_alg = $3 WHERE "clientId" = $1`,
     [clientId, idTokenAlgorithm, accessTokenAlgorithm],
   );
   await ports.access.load();
@@ -60,8 +69,8 @@ describe('a client registered for algorithms', () => {
   test.each([
     [{}, 'RS256', 'RS256'],
     [ES256, 'ES256', 'ES256'],
-    [{ idTokenAlgorithm: 'ES256' }, 'ES256', 'RS256'],
-    [{ accessTokenAlgorithm: 'ES256' }, 'RS256', 'ES256'],
+    [{ id_token_signed_response_alg: 'ES256' }, 'ES256', 'RS256'],
+    [{ access_token_signed_response_alg: 'ES256' }, 'RS256', 'ES256'],
   ] as const)('%o: its ID tokens are %s, its access tokens %s, refreshed ones too', async (algorithms, id, access) => {
     const client = await harness.newClient(algorithms);
     const tokens = await signIn(client);
@@ -74,7 +83,7 @@ describe('a client registered for algorithms', () => {
   });
 
   test('gets client-credentials tokens signed with its algorithm', async () => {
-    const client = await harness.newClient({ ...ES256, grantTypes: ['client_credentials'] });
+    const client = await harness.newClient({ ...ES256, grant_types: ['client_credentials'] });
     const { access_token } = await ask(client, { grant_type: 'client_credentials' });
     expect(algOf(access_token)).toBe('ES256');
     expect(validateToken(ports, access_token)).toMatchObject({ active: true });
@@ -83,13 +92,13 @@ describe('a client registered for algorithms', () => {
   test('keeps its tokens when it changes algorithm, and the next refresh has the new one', async () => {
     const client = await harness.newClient();
     const before = await signIn(client);
-    const input = { clientId: client.clientId, changes: ES256, reason: 'test' };
+    const input = { client_id: client.clientId, ...ES256, reason: 'test' };
     await updateClient(ports, input, testCaller);
     expect(validateToken(ports, before.access_token)).toMatchObject({ active: true });
     const next = await refresh(client, before.refresh_token);
     expect(algOf(next.access_token)).toBe('ES256');
     expect(decodeJwt(next.access_token).fid).toBe(decodeJwt(before.access_token).fid);
-    await updateClient(ports, { ...input, changes: { accessTokenAlgorithm: null } }, testCaller);
+    await updateClient(ports, { ...input, access_token_signed_response_alg: null }, testCaller);
     for (const { access_token } of [before, next])
       expect(validateToken(ports, access_token)).toMatchObject({ active: true });
     expect(algOf((await refresh(client, next.refresh_token)).access_token)).toBe('RS256');
@@ -103,8 +112,8 @@ describe('a client registered for an algorithm that no key signs with any more',
   };
 
   test.each([
-    ['ID tokens', { idTokenAlgorithm: 'EdDSA' }],
-    ['access tokens', { accessTokenAlgorithm: 'EdDSA' }],
+    ['ID tokens', { id_token_signed_response_alg: 'EdDSA' }],
+    ['access tokens', { access_token_signed_response_alg: 'EdDSA' }],
   ])('gets no tokens of another algorithm, and keeps its code: %s', async (_what, algorithms) => {
     const client = await harness.newClient();
     const code = await newCode(client);
@@ -119,7 +128,7 @@ describe('a client registered for an algorithm that no key signs with any more',
   test('does not use up its refresh token', async () => {
     const client = await harness.newClient();
     const { access_token, refresh_token } = await signIn(client);
-    await write(client, { accessTokenAlgorithm: 'EdDSA' });
+    await write(client, { access_token_signed_response_alg: 'EdDSA' });
     await expect(refresh(client, refresh_token)).rejects.toMatchObject(unavailable);
     const generation = 'SELECT generation FROM refresh_families WHERE id = $1';
     expect(await harness.rows(generation, [decodeJwt(access_token).fid])).toEqual([{ generation: 0 }]);
@@ -138,8 +147,8 @@ describe('a client that registers itself', () => {
     const made = await register(named);
     expect(made).toMatchObject(named);
     expect(ports.access.client(made.client_id)).toMatchObject({
-      idTokenAlgorithm: 'ES256',
-      accessTokenAlgorithm: 'RS256',
+      id_token_signed_response_alg: 'ES256',
+      access_token_signed_response_alg: 'RS256',
     });
     expect(await register({})).not.toHaveProperty('id_token_signed_response_alg');
   });
@@ -172,10 +181,13 @@ describe('a client that registers itself', () => {
     });
     const url = 'https://signed.example/client.json';
     expect(await admit(url, 'ES256')).toBeNull();
-    expect(ports.access.client(url)).toMatchObject({ idTokenAlgorithm: 'ES256', accessTokenAlgorithm: null });
-    await harness.rows(`UPDATE oauth_clients SET "documentUntil" = now() WHERE "clientId" = $1`, [url]);
+    expect(ports.access.client(url)).toMatchObject({
+      id_token_signed_response_alg: 'ES256',
+      access_token_signed_response_alg: null,
+    });
+    await harness.rows(`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = $1`, [url]);
     await ports.access.load();
     expect(await admit(url, 'RS256')).toBeNull();
-    expect(ports.access.client(url)).toMatchObject({ idTokenAlgorithm: 'RS256' });
+    expect(ports.access.client(url)).toMatchObject({ id_token_signed_response_alg: 'RS256' });
   });
 });

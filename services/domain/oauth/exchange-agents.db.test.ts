@@ -21,7 +21,7 @@ afterAll(() => harness?.close());
 async function newAgent(): Promise<{ readonly agent: AgentCaller; readonly owner: Person; readonly token: string }> {
   const owner = await newPerson(harness);
   await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'operator')`, [owner.id]);
-  const { clientId } = await harness.newClient([], { grantTypes: [TOKEN_EXCHANGE] });
+  const { clientId } = await harness.newClient([], { grant_types: [TOKEN_EXCHANGE] });
   await harness.rows(
     `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, clock_timestamp() + interval '1 day')`,
     [clientId, owner.id],

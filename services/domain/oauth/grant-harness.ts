@@ -121,7 +121,7 @@ export async function openGrantHarness({ clients, env = {} }: GrantHarnessOption
     newUser: () => newSignedIn({ ports, stores: { pools: { main: pool } } }),
     async newClient(changes = {}) {
       const grantTypes = ['authorization_code', 'refresh_token'];
-      const input = { name: 'Tasks', grantTypes, scopes: SCOPES, redirectUris: [REDIRECT], ...changes };
+      const input = { name: 'Tasks', grant_types: grantTypes, scopes: SCOPES, redirect_uris: [REDIRECT], ...changes };
       const { clientId, clientSecret } = await createClient(ports, input, testCaller);
       await access.load();
       if (clientSecret === null) return { clientId, caller: anonymousCaller };

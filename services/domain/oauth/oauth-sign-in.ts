@@ -59,7 +59,7 @@ export async function beginOAuthSignIn(
   const { codeId, userId, sessionId, scope, audience, authTime } = grant;
   // A code of a withdrawn consent creates no family. A device grant needs no consent: its own row is already consumed.
   const scopes = scope.split(' ');
-  const needsConsent = codeId !== undefined && ports.access.client(clientId)?.skipConsent !== true;
+  const needsConsent = codeId !== undefined && ports.access.client(clientId)?.skip_consent !== true;
   if (needsConsent && !(await lockConsent(tx, { userId, clientId, audience }, scopes))) throw sessionEnded();
   const family: NewFamily = {
     userId,
@@ -82,7 +82,7 @@ export async function beginOAuthSignIn(
   const client = ports.access.client(clientId);
   if (scopes.includes('openid')) ports.keyRing.assertSigns({ typ: 'JWT' }, idTokenSigning(client));
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
-  const mayRefresh = client?.grantTypes.includes('refresh_token') === true;
+  const mayRefresh = client?.grant_types.includes('refresh_token') === true;
   return {
     grant,
     clientId,

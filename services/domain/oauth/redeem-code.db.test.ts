@@ -103,7 +103,7 @@ describe('a client that an administrator exempted from PKCE', () => {
   const without = { code_challenge: '', code_challenge_method: '' };
   let exempt: GrantClient;
   beforeAll(async () => {
-    exempt = await harness.newClient({ requiresPkce: false });
+    exempt = await harness.newClient({ pkce: 'optional' });
   });
 
   test('redeems a code that it requested without PKCE; a verifier for it is refused (RFC 9700 §2.1.1)', async () => {
@@ -131,9 +131,9 @@ describe('a client that an administrator exempted from PKCE', () => {
   });
 
   test('that must use PKCE again cannot redeem the codes that it requested without', async () => {
-    const client = await harness.newClient({ requiresPkce: false });
+    const client = await harness.newClient({ pkce: 'optional' });
     const code = await codeAt(client, without);
-    await harness.rows('UPDATE oauth_clients SET "requirePKCE" = true WHERE "clientId" = $1', [client.clientId]);
+    await harness.rows(`UPDATE oauth_clients SET pkce = 'required' WHERE "clientId" = $1`, [client.clientId]);
     await ports.access.load();
     for (const verifier of [undefined, codeVerifier])
       await expect(redeem(code, { codeVerifier: verifier }, client)).rejects.toMatchObject({
@@ -143,7 +143,7 @@ describe('a client that an administrator exempted from PKCE', () => {
   });
 
   test('cannot be a public client or push its requests, whatever writes the table', async () => {
-    for (const change of [`"tokenEndpointAuthMethod" = 'none'`, '"requirePushedRequests" = true'])
+    for (const change of [`auth_method = 'none'`, 'require_pushed_authorization_requests = true'])
       await expect(
         harness.rows(`UPDATE oauth_clients SET ${change} WHERE "clientId" = $1`, [exempt.clientId]),
       ).rejects.toMatchObject({ constraint: 'oauth_clients_pkce' });
@@ -191,7 +191,7 @@ test('a code bound to a key can be redeemed only with that key', async () => {
 });
 
 test('the token family of a public client is bound to its keys, that of a confidential client is not', async () => {
-  const app = await harness.newClient({ authMethod: 'none' });
+  const app = await harness.newClient({ auth_method: 'none' });
   const keys = { jkt: 'k'.repeat(43), x5t: 'x'.repeat(43) };
   const [byApp, bySite] = [await codeAt(app), await codeAt(site)];
   await redeem(byApp, { keys }, app);
@@ -237,8 +237,8 @@ test('revoking all tokens of the client after the consent invalidates the code t
 });
 
 test('a client that skips consent needs none, and one without the refresh grant gets no refresh token', async () => {
-  const house = await harness.newClient({ grantTypes: ['authorization_code'] });
-  await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
+  const house = await harness.newClient({ grant_types: ['authorization_code'] });
+  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [house.clientId]);
   await ports.access.load();
   const code = await codeAt(house, { scope: 'email' });
   await harness.rows('DELETE FROM oauth_consents WHERE client_id = $1', [house.clientId]);

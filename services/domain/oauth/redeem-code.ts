@@ -39,7 +39,7 @@ function challengeOf(
   { access }: HasAccess,
   { client, codeVerifier }: Pick<RedeemCodeInput, 'client' | 'codeVerifier'>,
 ): string | null {
-  const mayOmit = client.isAuthenticated && access.client(client.clientId)?.requiresPkce === false;
+  const mayOmit = client.isAuthenticated && access.client(client.clientId)?.pkce === 'optional';
   if (codeVerifier === undefined && mayOmit) return null;
   return VERIFIER.test(codeVerifier ?? '') ? hash('sha256', codeVerifier as string, 'base64url') : NEVER_A_CHALLENGE;
 }

@@ -21,7 +21,7 @@ const permissions = new Set(['agents:manage', 'clients:manage', 'signoffs:reques
 const newAdmin = async () => ({ ...(await harness.newPerson('developer')), permissions });
 async function registeredBy(caller: Caller): Promise<Asking> {
   const ownerId = await harness.newUser(['developer']);
-  const input = harness.inputOf({ ownerId, credentialScopes: ['signoffs:request'] });
+  const input = harness.inputOf({ ownerId, credential_scopes: ['signoffs:request'] });
   const { agent_id: agentId } = await registerAgent(harness, input, caller);
   return agentCaller(agentId, ownerId, [...permissions]);
 }
@@ -41,12 +41,12 @@ describe('self-approval: an administrator does not decide what an agent asks for
     const [registrar, second, third, other] = [await newAdmin(), await newAdmin(), await newAdmin(), await newAdmin()];
     const agent = await registeredBy(registrar);
     const { clientId } = agent;
-    await rotateClientSecret(harness, { clientId, reason }, second);
+    await rotateClientSecret(harness, { client_id: clientId, reason }, second);
     const jwks = { keys: [newAssertionMaker().jwk] };
-    const authentication = { authMethod: 'private_key_jwt', jwks } as const;
-    await updateClient(harness, { clientId, reason, changes: {}, authentication }, third);
+    const authentication = { auth_method: 'private_key_jwt', jwks } as const;
+    await updateClient(harness, { client_id: clientId, reason, ...authentication }, third);
     // Another name gives no credential.
-    await updateClient(harness, { clientId, reason, changes: { name: 'Renamed' } }, other);
+    await updateClient(harness, { client_id: clientId, reason, name: 'Renamed' }, other);
     for (const admin of [registrar, second, third])
       expect(await decisionOn(agent, admin)).toBe('signoff_self_approval');
     expect(await decisionOn(agent, other)).toBe('ok');
@@ -56,7 +56,7 @@ describe('self-approval: an administrator does not decide what an agent asks for
     const [admin, other] = [await newAdmin(), await newAdmin()];
     const agent = await registeredBy(other);
     const signOff = await harness.request(agent);
-    await rotateClientSecret(harness, { clientId: agent.clientId, reason }, admin);
+    await rotateClientSecret(harness, { client_id: agent.clientId, reason }, admin);
     expect(await outcomeOf(harness.decide(signOff, admin, 'developer'))).toBe('signoff_self_approval');
   });
 });
@@ -66,7 +66,7 @@ test('a user does not have a request decided by a person who has set the secret 
   const { clientId } = await harness.newPlainClient();
   const user = userCaller(await harness.newUser(), { clientId });
   const before = await harness.request(user);
-  await rotateClientSecret(harness, { clientId, reason }, admin);
+  await rotateClientSecret(harness, { client_id: clientId, reason }, admin);
   for (const signOff of [before, await harness.request(user)])
     expect(await outcomeOf(harness.decide(signOff, admin, 'developer'))).toBe('signoff_self_approval');
 });

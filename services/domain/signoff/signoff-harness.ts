@@ -56,7 +56,7 @@ export async function openSignOffHarness(): Promise<SignOffHarness> {
       const owner = person(await agents.newUser(['developer', 'tech_lead']));
       const { agent_id: agentId } = await agents.newAgent({
         ownerId: owner.userId,
-        credentialScopes: ['signoffs:request'],
+        credential_scopes: ['signoffs:request'],
       });
       return { agent: agentCaller(agentId, owner.userId, ['signoffs:request']), owner };
     },

@@ -35,7 +35,7 @@ const remove = ({ userId }: Person) => harness.raw('DELETE FROM users WHERE id =
 const setSecret = (person: Person, { clientId }: Asking = agent) =>
   rotateClientSecret(
     harness,
-    { clientId, reason: 'test' },
+    { client_id: clientId, reason: 'test' },
     { ...person, permissions: new Set(['clients:manage', 'signoffs:request']) },
   );
 

@@ -59,7 +59,8 @@ function minting(settings: Partial<HasTokenSettings['tokenSettings']> = {}) {
   const random = { bytes: () => Buffer.alloc(0), uuid: () => `id-${ids++}` };
   const registered: Record<string, string> = { modern: 'ES256', plain: '', c1: '' };
   const access = {
-    client: (id: string) => (id in registered ? { accessTokenAlgorithm: registered[id] || null } : undefined),
+    client: (id: string) =>
+      id in registered ? { access_token_signed_response_alg: registered[id] || null } : undefined,
   } as unknown as AccessDirectory;
   return { ...harness, signed, ports: { ...harness.ports, access, keyRing, random } };
 }

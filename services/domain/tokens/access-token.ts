@@ -109,7 +109,7 @@ type TokenOf = { readonly clientId: string; readonly audience?: string | undefin
 /** The algorithm of an access token is that of its client now, whatever it was when the token family began. */
 const signOptions = ({ access }: HasAccess, { clientId, audience }: TokenOf): SignOptions => ({
   audience,
-  algorithm: access.client(clientId)?.accessTokenAlgorithm ?? undefined,
+  algorithm: access.client(clientId)?.access_token_signed_response_alg ?? undefined,
 });
 
 /** Throws `signing_unavailable` (503) if this copy could not sign an access token of this client now. */

@@ -54,9 +54,9 @@ export async function openIssuingHarness(env: Readonly<Record<string, string>> =
         first.ports,
         {
           name: 'test',
-          grantTypes: ['client_credentials', 'refresh_token'],
+          grant_types: ['client_credentials', 'refresh_token'],
           scopes: ['openid', 'profile', 'email', 'offline_access'],
-          credentialScopes,
+          credential_scopes: credentialScopes,
           audiences: ['*'],
           ...changes,
         },

@@ -59,19 +59,19 @@ export const uncredentialedClientsTally = defineStatement(
   'complianceUncredentialedClientsTally',
   tallySql(
     `SELECT count(*) FROM oauth_clients WHERE disabled IS NOT TRUE
-       AND ('client_credentials' = ANY ("grantTypes") OR cardinality("clientCredentialsScopes") > 0)`,
+       AND ('client_credentials' = ANY (grant_types) OR cardinality(credential_scopes) > 0)`,
     `SELECT "clientId" AS resource FROM oauth_clients WHERE disabled IS NOT TRUE
-       AND ('client_credentials' = ANY ("grantTypes") OR cardinality("clientCredentialsScopes") > 0)
-       AND ("tokenEndpointAuthMethod" = 'none' OR "tokenEndpointAuthMethod" IS NULL AND "clientSecret" IS NULL)`,
+       AND ('client_credentials' = ANY (grant_types) OR cardinality(credential_scopes) > 0)
+       AND (auth_method = 'none' OR auth_method IS NULL AND secret_hash IS NULL)`,
   ),
 );
 export const unhashedSecretsTally = defineStatement(
   'complianceUnhashedSecretsTally',
   tallySql(
-    `SELECT count(*) FROM oauth_clients WHERE "clientSecret" IS NOT NULL`,
+    `SELECT count(*) FROM oauth_clients WHERE secret_hash IS NOT NULL`,
     // SHA-256 in base64url.
     `SELECT "clientId" AS resource FROM oauth_clients
-     WHERE "clientSecret" !~ '^[A-Za-z0-9_-]{43}$' OR "previousSecret" !~ '^[A-Za-z0-9_-]{43}$'`,
+     WHERE secret_hash !~ '^[A-Za-z0-9_-]{43}$' OR previous_secret_hash !~ '^[A-Za-z0-9_-]{43}$'`,
   ),
 );
 export const unvettedRightsTally = defineStatement(
@@ -80,7 +80,7 @@ export const unvettedRightsTally = defineStatement(
     `SELECT count(*) FROM oauth_clients WHERE origin <> 'admin'`,
     `SELECT "clientId" AS resource FROM oauth_clients
      WHERE origin <> 'admin' AND (scopes && ARRAY(SELECT name FROM permissions)
-       OR "clientCredentialsScopes" && ARRAY(SELECT name FROM permissions))`,
+       OR credential_scopes && ARRAY(SELECT name FROM permissions))`,
   ),
 );
 const privilegedRolesRead = defineStatement(

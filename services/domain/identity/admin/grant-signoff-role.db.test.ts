@@ -16,7 +16,7 @@ const rolesOf = async (id: string) => (await harness.accountOf(id))?.roles;
 /** A client of this user: an agent, or one whose secret the user has set. */
 async function newClient(userId: string, kind: 'agent' | 'client'): Promise<string> {
   const id = `grants-${kind}`;
-  await harness.rows(`INSERT INTO oauth_clients (id, "clientId", name, "credentialSetters") VALUES ($1, $1, $1, $2)`, [
+  await harness.rows(`INSERT INTO oauth_clients (id, "clientId", name, credential_setters) VALUES ($1, $1, $1, $2)`, [
     id,
     kind === 'client' ? [userId] : [],
   ]);

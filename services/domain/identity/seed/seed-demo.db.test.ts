@@ -16,10 +16,10 @@ const client: SeedClient = {
   clientId: 'demo',
   clientSecret: 'demo secret',
   name: 'Demo',
-  grantTypes: ['client_credentials'],
-  redirectUris: ['https://app.example.test/back'],
+  grant_types: ['client_credentials'],
+  redirect_uris: ['https://app.example.test/back'],
   scopes: ['openid'],
-  credentialScopes: ['tokens:read'],
+  credential_scopes: ['tokens:read'],
   audiences: ['https://api.example.test'],
 };
 const seedUser = (changes: Partial<SeedUser> = {}): SeedUser => ({
@@ -41,9 +41,7 @@ const personOf = async (email: string) =>
     )
   )[0];
 const clientOf = async () =>
-  (
-    await harness.rows('SELECT "clientSecret", scopes, "updatedAt" FROM oauth_clients WHERE "clientId" = $1', ['demo'])
-  )[0];
+  (await harness.rows('SELECT secret_hash, scopes, "updatedAt" FROM oauth_clients WHERE "clientId" = $1', ['demo']))[0];
 
 test('creates users and client: verified addresses, working passwords, roles, and the secret as a hash', async () => {
   const [person, admin] = [seedUser(), seedUser({ name: 'Grace', roles: ['admin'] })];
@@ -53,7 +51,7 @@ test('creates users and client: verified addresses, working passwords, roles, an
   expect(await harness.deps.hasher.verify(harness.password, made.password, admission)).toBe(true);
   expect((await personOf(admin.email)).roles).toEqual(expect.arrayContaining(['admin']));
   expect(made.roles).not.toContain('admin');
-  expect(await clientOf()).toMatchObject({ clientSecret: clientSecretHash('demo secret'), scopes: ['openid'] });
+  expect(await clientOf()).toMatchObject({ secret_hash: clientSecretHash('demo secret'), scopes: ['openid'] });
 });
 
 test('running again changes no digest and writes no event', async () => {
@@ -77,7 +75,7 @@ test('resets changed users and clients to the scenario', async () => {
   expect(after).toMatchObject({ id: before.id, name: 'Grace' });
   expect(after.roles).toContain('auditor');
   expect(await harness.deps.hasher.verify(harness.password, after.password, admission)).toBe(true);
-  expect((await clientOf()).clientSecret).toBe(clientSecretHash('another secret'));
+  expect((await clientOf()).secret_hash).toBe(clientSecretHash('another secret'));
 });
 
 test('after the password in the scenario changed, it opens the account', async () => {

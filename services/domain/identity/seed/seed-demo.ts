@@ -15,13 +15,13 @@ export type SeedClient = {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly name: string;
-  readonly grantTypes: readonly string[];
+  readonly grant_types: readonly string[];
   /** A loopback address may have any port. */
-  readonly redirectUris: readonly string[];
+  readonly redirect_uris: readonly string[];
   /** Scopes that a sign-in through the client may request. */
   readonly scopes: readonly string[];
   /** Scopes of its client credentials tokens; those that are permissions are its own. */
-  readonly credentialScopes: readonly string[];
+  readonly credential_scopes: readonly string[];
   /** Audiences of its tokens; `*`: any. */
   readonly audiences: readonly string[];
 };

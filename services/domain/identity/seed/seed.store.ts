@@ -23,14 +23,14 @@ const seedRolesInsert = defineStatement(
 
 const seedClientUpsert = defineStatement(
   'seedClientUpsert',
-  `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", scopes, "clientCredentialsScopes", "redirectUris",
+  `INSERT INTO oauth_clients (id, "clientId", secret_hash, name, auth_method, grant_types, scopes, credential_scopes, redirect_uris,
      audiences)
    VALUES ($1, $2, $3, $4, 'client_secret_basic', $5, $6, $7, $8, $9)
-   ON CONFLICT ("clientId") DO UPDATE SET "clientSecret" = EXCLUDED."clientSecret", "grantTypes" = EXCLUDED."grantTypes",
-     scopes = EXCLUDED.scopes, "clientCredentialsScopes" = EXCLUDED."clientCredentialsScopes", "redirectUris" = EXCLUDED."redirectUris",
+   ON CONFLICT ("clientId") DO UPDATE SET secret_hash = EXCLUDED.secret_hash, grant_types = EXCLUDED.grant_types,
+     scopes = EXCLUDED.scopes, credential_scopes = EXCLUDED.credential_scopes, redirect_uris = EXCLUDED.redirect_uris,
      audiences = EXCLUDED.audiences
-   WHERE (oauth_clients."clientSecret", oauth_clients."grantTypes", oauth_clients.scopes, oauth_clients."clientCredentialsScopes", oauth_clients."redirectUris", oauth_clients.audiences)
-     IS DISTINCT FROM (EXCLUDED."clientSecret", EXCLUDED."grantTypes", EXCLUDED.scopes, EXCLUDED."clientCredentialsScopes", EXCLUDED."redirectUris", EXCLUDED.audiences)`,
+   WHERE (oauth_clients.secret_hash, oauth_clients.grant_types, oauth_clients.scopes, oauth_clients.credential_scopes, oauth_clients.redirect_uris, oauth_clients.audiences)
+     IS DISTINCT FROM (EXCLUDED.secret_hash, EXCLUDED.grant_types, EXCLUDED.scopes, EXCLUDED.credential_scopes, EXCLUDED.redirect_uris, EXCLUDED.audiences)`,
 );
 
 export const lockSeed = async (tx: Sql): Promise<void> => {
@@ -58,10 +58,10 @@ export const upsertClient = async (
     clientId: string;
     secretHash: string;
     name: string;
-    grantTypes: readonly string[];
+    grant_types: readonly string[];
     scopes: readonly string[];
-    credentialScopes: readonly string[];
-    redirectUris: readonly string[];
+    credential_scopes: readonly string[];
+    redirect_uris: readonly string[];
     audiences: readonly string[];
   },
 ): Promise<void> => {
@@ -70,10 +70,10 @@ export const upsertClient = async (
     client.clientId,
     client.secretHash,
     client.name,
-    client.grantTypes,
+    client.grant_types,
     client.scopes,
-    client.credentialScopes,
-    client.redirectUris,
+    client.credential_scopes,
+    client.redirect_uris,
     client.audiences,
   ]);
 };

@@ -21,11 +21,11 @@ let monotonicMs = 0;
 const client = (changes: Partial<Client>): Client =>
   ({
     clientId: 'c',
-    authMethod: 'private_key_jwt',
+    auth_method: 'private_key_jwt',
     disabled: false,
     jwks: JSON.stringify({ keys: [maker.jwk] }),
-    jwksUri: null,
-    credentialScopes: ['tokens:read', 'tasks:read'],
+    jwks_uri: null,
+    credential_scopes: ['tokens:read', 'tasks:read'],
     origin: 'admin',
     ...changes,
   }) as Client;
@@ -35,8 +35,8 @@ const clients = new Map(
     client({}),
     client({ clientId: 'other' }),
     client({ clientId: 'off', disabled: true }),
-    client({ clientId: 'secret', authMethod: 'client_secret_basic' }),
-    client({ clientId: 'remote', jwks: null, jwksUri: 'https://app.example/keys', origin: 'registration' }),
+    client({ clientId: 'secret', auth_method: 'client_secret_basic' }),
+    client({ clientId: 'remote', jwks: null, jwks_uri: 'https://app.example/keys', origin: 'registration' }),
   ].map((each) => [each.clientId, each]),
 );
 

@@ -58,7 +58,7 @@ export async function authenticateAssertion(
 ): Promise<Caller> {
   const read = readAssertion(sent);
   const client = read === null ? undefined : await newestClient(ports, read.clientId);
-  if (read === null || client === undefined || client.disabled || client.authMethod !== 'private_key_jwt')
+  if (read === null || client === undefined || client.disabled || client.auth_method !== 'private_key_jwt')
     throw refused('invalid');
   await assertSigned(ports, client, read);
   const now = Math.floor(ports.clock.now() / 1_000);

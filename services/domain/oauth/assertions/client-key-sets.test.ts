@@ -7,7 +7,11 @@ import { createClientKeySets } from './client-key-sets.ts';
 const maker = newAssertionMaker();
 const other = newAssertionMaker();
 const URI = 'https://app.example/keys';
-const remote = (jwksUri = URI, origin: 'admin' | 'registration' = 'admin') => ({ jwks: null, jwksUri, origin });
+const remote = (jwksUri = URI, origin: 'admin' | 'registration' = 'admin') => ({
+  jwks: null,
+  jwks_uri: jwksUri,
+  origin,
+});
 type KeyedClient = Parameters<ReturnType<typeof createClientKeySets>['keysOf']>[0];
 const header = (kid: string) => ({ alg: 'ES256', kid });
 
@@ -52,7 +56,7 @@ function harness() {
 
 test('registered keys are imported once and need no request', async () => {
   const { sets, fetched } = harness();
-  const client = { jwks: JSON.stringify({ keys: [maker.jwk] }), jwksUri: null, origin: 'admin' } as const;
+  const client = { jwks: JSON.stringify({ keys: [maker.jwk] }), jwks_uri: null, origin: 'admin' } as const;
   expect(await sets.keysOf(client)).toBe(await sets.keysOf({ ...client }));
   expect(await sets.newerKeysOf(client)).toBeNull();
   expect(await sets.keysOf({ ...client, jwks: null })).toBeNull();

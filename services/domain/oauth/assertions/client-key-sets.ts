@@ -8,7 +8,7 @@ import type { GuardedFetch } from '../guarded-fetch.ts';
 /** The keys of one client, found by the header of an assertion. */
 export type ClientKeySet = ReturnType<typeof createLocalJWKSet>;
 
-type RemoteClient = Pick<Client, 'jwksUri' | 'origin'>;
+type RemoteClient = Pick<Client, 'jwks_uri' | 'origin'>;
 type KeyedClient = RemoteClient & Pick<Client, 'jwks'>;
 
 export type ClientKeySets = {
@@ -130,7 +130,7 @@ export function createClientKeySets(
     return keep(remotes, uri, remotes.get(uri) ?? fresh);
   }
 
-  async function setAt({ jwksUri, origin }: RemoteClient): Promise<RemoteSet | 'busy' | null> {
+  async function setAt({ jwks_uri: jwksUri, origin }: RemoteClient): Promise<RemoteSet | 'busy' | null> {
     if (jwksUri === null) return null;
     const remote = remoteOf(jwksUri, origin === 'admin');
     const { fetched } = remote;
@@ -140,7 +140,7 @@ export function createClientKeySets(
     return (read === null || read === 'busy') && fetched !== null && ageMs < STALE_MS ? fetched.set : read;
   }
 
-  async function newerSetAt({ jwksUri, origin }: RemoteClient): Promise<RemoteSet | null> {
+  async function newerSetAt({ jwks_uri: jwksUri, origin }: RemoteClient): Promise<RemoteSet | null> {
     if (jwksUri === null) return null;
     const read = await readAgain(remoteOf(jwksUri, origin === 'admin'));
     return read === 'busy' ? null : read;

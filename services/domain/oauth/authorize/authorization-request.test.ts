@@ -12,20 +12,20 @@ const client = {
   clientId: 'app',
   name: 'The app',
   disabled: false,
-  grantTypes: ['authorization_code'],
+  grant_types: ['authorization_code'],
   scopes: ['openid', 'email'],
-  redirectUris: [REDIRECT, 'com.example.app:/in'],
+  redirect_uris: [REDIRECT, 'com.example.app:/in'],
   audiences: ['https://other.test/a'],
-  requiresPkce: true,
-  hasLogo: false,
+  pkce: 'required',
+  has_logo: false,
 } as unknown as Client;
 const clients: Record<string, Client> = {
   app: client,
   off: { ...client, disabled: true },
-  service: { ...client, clientId: 'service', grantTypes: ['client_credentials'] },
+  service: { ...client, clientId: 'service', grant_types: ['client_credentials'] },
   bare: { ...client, clientId: 'bare', scopes: [] },
-  pushing: { ...client, clientId: 'pushing', pushesRequests: true },
-  exempt: { ...client, clientId: 'exempt', requiresPkce: false },
+  pushing: { ...client, clientId: 'pushing', require_pushed_authorization_requests: true },
+  exempt: { ...client, clientId: 'exempt', pkce: 'optional' },
 };
 const ports = {
   access: { client: (id: string) => clients[id] },

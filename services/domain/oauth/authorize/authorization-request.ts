@@ -62,14 +62,14 @@ function requestOf(
   { values, source, ...returns }: Returns & { readonly values: Values; readonly source: Source },
   refuse: Refuse,
 ): Parsed {
-  if (!client.grantTypes.includes('authorization_code'))
+  if (!client.grant_types.includes('authorization_code'))
     return refuse('unauthorized_client', 'the client may not use the authorization code grant');
   // A pushed request always uses PKCE (FAPI 2.0 §5.3.2.2).
-  const problem = formProblem(values, source !== 'address' || client.requiresPkce);
+  const problem = formProblem(values, source !== 'address' || client.pkce === 'required');
   if (problem !== null) return refuse(...problem);
   if (values.get('response_mode') === 'form_post' && returns.responseMode !== 'form_post')
     return refuse('invalid_request', 'response_mode form_post needs an http or https redirect_uri');
-  if (client.pushesRequests && source === 'address')
+  if (client.require_pushed_authorization_requests && source === 'address')
     return refuse('invalid_request', 'the client must push its requests (RFC 9126)');
   const asked = promptsOf(values.get('prompt'));
   if (asked === null) return refuse('invalid_request', 'prompt is unknown, or combines none with another');
@@ -114,7 +114,7 @@ export function parseAuthorizationRequest(
   const client = ports.access.client(values.get('client_id') ?? '');
   if (client === undefined || client.disabled) return page('The application that sent you here is not registered.');
   const redirectUri = values.get('redirect_uri');
-  if (redirectUri === undefined || !matchesRedirectUri(client.redirectUris, redirectUri))
+  if (redirectUri === undefined || !matchesRedirectUri(client.redirect_uris, redirectUri))
     return page('The application requested a redirect to an address that is not registered for it.');
   const responseMode = responseModeOf(values.get('response_mode'), redirectUri);
   const returns = { redirectUri, responseMode, state: values.get('state') };

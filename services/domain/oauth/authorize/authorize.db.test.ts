@@ -200,16 +200,16 @@ test('the user is asked for scopes without consent, and for every scope with pro
 
 test('a client that skips consent gets its code without a question', async () => {
   const { clientId, caller } = await harness.newClient();
-  await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [clientId]);
+  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [clientId]);
   await harness.ports.access.load();
   expect(answered(await ask(harness.query({ clientId, caller })))).toHaveProperty('code');
 });
 
 test('users of a public client are asked each time, unless its redirect URI is https', async () => {
   const redirect_uri = 'http://127.0.0.1/callback';
-  const changes = { authMethod: 'none' as const, redirectUris: [redirect_uri, 'https://app.example.test/cb'] };
+  const changes = { auth_method: 'none' as const, redirect_uris: [redirect_uri, 'https://app.example.test/cb'] };
   const app = await agreed({}, changes);
-  await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [app.clientId]);
+  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [app.clientId]);
   await harness.ports.access.load();
   expect((await ask(harness.query(app, { redirect_uri }))).kind).toBe('consent');
   expect((await ask(harness.query(app))).kind).toBe('redirect');

@@ -35,8 +35,8 @@ export async function authorize(ports: AuthorizePorts, input: AuthorizeInput, ca
 async function isGranted(ports: AuthorizePorts, request: AuthorizationRequest, user: BrowserCaller): Promise<boolean> {
   const { client, audience, prompts, redirectUri, scopes } = request;
   if (prompts.has('consent')) return false;
-  if (client.authMethod === 'none' && !isClaimedRedirectUri(redirectUri)) return false;
-  if (client.skipConsent) return true;
+  if (client.auth_method === 'none' && !isClaimedRedirectUri(redirectUri)) return false;
+  if (client.skip_consent) return true;
   const granted = await readConsent(ports.sql, { userId: user.userId, clientId: client.clientId, audience });
   return scopes.every((scope) => granted.includes(scope));
 }

@@ -137,7 +137,7 @@ test('a pushed request refused in another tab is consumed: its client gets one r
 
 test('a response whose pushed request was consumed meanwhile is discarded, whatever it was', async () => {
   const house = await harness.newClient();
-  await harness.rows('UPDATE oauth_clients SET "skipConsent" = true WHERE "clientId" = $1', [house.clientId]);
+  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [house.clientId]);
   await ports.access.load();
   const used = 'DELETE FROM oauth_pushed_requests WHERE $1::text IS NOT NULL';
   for (const answer of [

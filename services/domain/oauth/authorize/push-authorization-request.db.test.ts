@@ -76,7 +76,7 @@ test('a pushed request is validated again when the browser opens it, because the
 });
 
 test('a client that must push its requests gets an error for one in a URL', async () => {
-  const client = await harness.newClient({ pushesRequests: true });
+  const client = await harness.newClient({ require_pushed_authorization_requests: true });
   const input = { query: harness.query(client), cookie: user.cookie };
   expect(answered(await authorize(ports, input, anonymousCaller))).toMatchObject({ error: 'invalid_request' });
   const { request_uri } = await push(formOf(client), client.caller);
@@ -98,7 +98,7 @@ test.each([
 });
 
 test('a client without the authorization code grant cannot push a request', async () => {
-  const client = await harness.newClient({ grantTypes: ['client_credentials'] });
+  const client = await harness.newClient({ grant_types: ['client_credentials'] });
   await expect(push(formOf(client), client.caller)).rejects.toMatchObject({ code: 'grant_not_allowed' });
 });
 
@@ -140,7 +140,7 @@ test('a proof for another endpoint, or of another key than dpop_jkt, is refused 
 });
 
 test('one address can use only a share of a public client’s open requests; other addresses are not affected', async () => {
-  const app = await harness.newClient({ authMethod: 'none' });
+  const app = await harness.newClient({ auth_method: 'none' });
   const { request_uri } = await push(formOf(app), anonymousCaller);
   await harness.rows(
     `INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, share, expires_at)

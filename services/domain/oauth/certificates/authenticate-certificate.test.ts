@@ -21,26 +21,26 @@ const past = makeCertificate({ until: new Date(Date.now() - 60_000) });
 const client = (changes: Partial<Client>): Client =>
   ({
     clientId: 'bank',
-    authMethod: 'tls_client_auth',
+    auth_method: 'tls_client_auth',
     disabled: false,
-    jwksUri: null,
-    certificateIdentity: { name: 'san_dns', value: 'bank.example' },
-    credentialScopes: ['tokens:read', 'tasks:read'],
+    jwks_uri: null,
+    certificate_identity: { name: 'san_dns', value: 'bank.example' },
+    credential_scopes: ['tokens:read', 'tasks:read'],
     origin: 'admin',
     ...changes,
   }) as Client;
-const selfSigned = { authMethod: 'self_signed_tls_client_auth', certificateIdentity: null } as const;
+const selfSigned = { auth_method: 'self_signed_tls_client_auth', certificate_identity: null } as const;
 const clients = new Map(
   [
     client({}),
     client({ clientId: 'off', disabled: true }),
-    client({ clientId: 'secret', authMethod: 'client_secret_basic', certificateIdentity: null }),
+    client({ clientId: 'secret', auth_method: 'client_secret_basic', certificate_identity: null }),
     client({
       ...selfSigned,
       clientId: 'till',
-      certificateIdentity: { thumbprints: [own.thumbprint, past.thumbprint] },
+      certificate_identity: { thumbprints: [own.thumbprint, past.thumbprint] },
     }),
-    client({ ...selfSigned, clientId: 'remote', jwksUri: 'https://till.example/keys' }),
+    client({ ...selfSigned, clientId: 'remote', jwks_uri: 'https://till.example/keys' }),
     client({ ...selfSigned, clientId: 'empty' }),
   ].map((each) => [each.clientId, each]),
 );

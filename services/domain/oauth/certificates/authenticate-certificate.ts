@@ -52,7 +52,7 @@ async function decisionOn(
   client: Client,
   certificate: ClientCertificate,
 ): Promise<CertificateDecision> {
-  const { certificateIdentity } = client;
+  const { certificate_identity: certificateIdentity } = client;
   if (certificateIdentity === null) return decideByAddress(ports, client, certificate);
   return isCertificateOf(certificateIdentity, certificate, ports.certificateAuthorities, ports.clock.now());
 }
@@ -70,7 +70,7 @@ export async function authenticateCertificate(
   request: RequestContext,
 ): Promise<Caller | undefined> {
   const client = await newestClient(ports, clientId);
-  if (client === undefined || !usesCertificate(client.authMethod)) return undefined;
+  if (client === undefined || !usesCertificate(client.auth_method)) return undefined;
   if (client.disabled) throw refused('disabled');
   if (certificate === null) throw refused('unreadable', 'The certificate of the connection cannot be read.');
   if (certificate === undefined)

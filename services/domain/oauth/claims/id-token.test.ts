@@ -26,7 +26,7 @@ const facts = {
 /** A fake key ring with this default, which only encodes header and claims, and a client registered for `algorithm`. */
 const ringOf = (alg: string, algorithm: string | null = null) =>
   ({
-    access: { client: (id: string) => (id === 'c' ? { idTokenAlgorithm: algorithm } : undefined) },
+    access: { client: (id: string) => (id === 'c' ? { id_token_signed_response_alg: algorithm } : undefined) },
     keyRing: {
       sign: async (header: object, claims: object, options?: { readonly algorithm?: string | undefined }) =>
         [{ alg: options?.algorithm ?? alg, ...header }, claims, 'signature']

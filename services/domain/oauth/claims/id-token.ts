@@ -22,8 +22,8 @@ export type IdTokenFacts = {
  * How tokens about a user's sign-in at a client are signed: with the algorithm that the client is registered for (OpenID
  * Connect Registration §2), else with the default.
  */
-export const idTokenSigning = (client: Pick<Client, 'idTokenAlgorithm'> | undefined): SignOptions => ({
-  algorithm: client?.idTokenAlgorithm ?? undefined,
+export const idTokenSigning = (client: Pick<Client, 'id_token_signed_response_alg'> | undefined): SignOptions => ({
+  algorithm: client?.id_token_signed_response_alg ?? undefined,
 });
 
 /** Returns the at_hash: the left half of the algorithm's hash (OpenID Connect Core §3.1.3.6); Ed25519 uses SHA-512. */

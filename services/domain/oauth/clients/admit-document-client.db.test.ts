@@ -158,7 +158,7 @@ test('the address for logout tokens follows the document, and its consents stay'
   const url = await admitted({ backchannel_logout_uri: uri });
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   const stored = async () =>
-    (await harness.rows('SELECT "backchannelLogoutUri" AS uri FROM oauth_clients WHERE "clientId" = $1', [url]))[0];
+    (await harness.rows('SELECT backchannel_logout_uri AS uri FROM oauth_clients WHERE "clientId" = $1', [url]))[0];
   expect(await stored()).toEqual({ uri });
   publish(url, { backchannel_logout_uri: `${uri}/2` });
   expect(await admit(url, {}, later(700))).toBeNull();
@@ -193,7 +193,7 @@ test('the document of a disabled client is not fetched', async () => {
 });
 
 /** Inserts this many clients whose documents were fetched before. */
-const documentsInsert = `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin, "documentUntil", "userId", "updatedAt")
+const documentsInsert = `INSERT INTO oauth_clients (id, "clientId", redirect_uris, origin, document_until, "userId", "updatedAt")
   SELECT $2 || n, $2 || n, '{https://a.example/cb}', 'document', now(), $3, now() - interval '1 day'
   FROM generate_series(1, $1::int) n`;
 const insertDocuments = (count: number, prefix: string, userId: string | null = null) =>

@@ -135,7 +135,7 @@ async function store(
       return 'changed';
     }
     // Users have not consented to added scopes or redirect URIs.
-    const adds = (['scopes', 'redirectUris', 'postLogoutRedirectUris'] as const).some((member) =>
+    const adds = (['scopes', 'redirect_uris', 'post_logout_redirect_uris'] as const).some((member) =>
       metadata[member].some((value) => !before[member].includes(value)),
     );
     if (adds) await endConsentsTo(tx, clientId);

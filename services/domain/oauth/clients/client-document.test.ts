@@ -61,7 +61,7 @@ describe('a client’s metadata document', () => {
   test('describes a public client with the scopes it may request', () => {
     expect(validate({ ...good, scope: 'openid users:manage', logo_uri: 'x' })).toMatchObject({
       kind: 'client',
-      metadata: { name: 'Notes', authMethod: 'none', scopes: ['openid'], redirectUris: good.redirect_uris },
+      metadata: { name: 'Notes', auth_method: 'none', scopes: ['openid'], redirect_uris: good.redirect_uris },
     });
   });
 

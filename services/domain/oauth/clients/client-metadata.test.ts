@@ -27,56 +27,56 @@ describe('client metadata (RFC 7591 §2)', () => {
   test('a client that signs assertions registers its public keys, or where they are', () => {
     const { kid, kty, crv, x, y } = maker.jwk;
     const { authentication } = read(keyed);
-    expect([JSON.parse(authentication.jwks as string), authentication.jwksUri]).toEqual([
+    expect([JSON.parse(authentication.jwks as string), authentication.jwks_uri]).toEqual([
       { keys: [{ kid, kty, crv, x, y }] },
       null,
     ]);
     const uri = 'https://app.example/keys';
     expect(read({ ...keyed, jwks: undefined, jwks_uri: uri }).authentication).toEqual({
       jwks: null,
-      jwksUri: uri,
-      certificateIdentity: null,
+      jwks_uri: uri,
+      certificate_identity: null,
     });
   });
 
   test('a client with a certificate registers one name of it, the certificate, or where it is', () => {
     const authentication = (members: object) => read(members).authentication;
-    expect(authentication(named)).toMatchObject({ certificateIdentity: { name: 'san_dns', value: 'app.example' } });
+    expect(authentication(named)).toMatchObject({ certificate_identity: { name: 'san_dns', value: 'app.example' } });
     expect(authentication(certified)).toMatchObject({
       jwks: null,
-      certificateIdentity: { thumbprints: [CERTIFICATE.thumbprint] },
+      certificate_identity: { thumbprints: [CERTIFICATE.thumbprint] },
     });
     const uri = 'https://app.example/keys';
     expect(authentication({ ...certified, jwks: undefined, jwks_uri: uri })).toMatchObject({
-      jwksUri: uri,
-      certificateIdentity: null,
+      jwks_uri: uri,
+      certificate_identity: null,
     });
     expect(authentication({ ...named, token_endpoint_auth_method: 'none', jwks_uri: 7 }), 'not read').toEqual({
       jwks: null,
-      jwksUri: null,
-      certificateIdentity: null,
+      jwks_uri: null,
+      certificate_identity: null,
     });
   });
 
   test('omitted members have their defaults, and unsupported members are ignored', () => {
     expect(read({ jwks: 7, 'client_name#de': 1, contacts: ['a@b.test'], software_statement: {} })).toEqual({
       name: undefined,
-      redirectUris: [REDIRECT],
-      postLogoutRedirectUris: [],
-      backchannelLogoutUri: null,
-      backchannelLogoutSessionRequired: false,
-      grantTypes: ['authorization_code'],
-      responseTypes: ['code'],
-      authMethod: 'none',
-      authentication: { jwks: null, jwksUri: null, certificateIdentity: null },
+      redirect_uris: [REDIRECT],
+      post_logout_redirect_uris: [],
+      backchannel_logout_uri: null,
+      backchannel_logout_session_required: false,
+      grant_types: ['authorization_code'],
+      response_types: ['code'],
+      auth_method: 'none',
+      authentication: { jwks: null, jwks_uri: null, certificate_identity: null },
       scopes: ['openid', 'email', 'offline_access'],
-      dpopBound: false,
-      certificateBound: false,
-      pushesRequests: false,
-      idTokenAlgorithm: null,
-      accessTokenAlgorithm: null,
+      dpop_bound_access_tokens: false,
+      tls_client_certificate_bound_access_tokens: false,
+      require_pushed_authorization_requests: false,
+      id_token_signed_response_alg: null,
+      access_token_signed_response_alg: null,
     });
-    expect(read({}, { defaultAuthMethod: 'client_secret_basic' }).authMethod).toBe('client_secret_basic');
+    expect(read({}, { defaultAuthMethod: 'client_secret_basic' }).auth_method).toBe('client_secret_basic');
   });
 
   test('supported members are stored without duplicates, and scopes that are not allowed are left out', () => {
@@ -99,34 +99,34 @@ describe('client metadata (RFC 7591 §2)', () => {
       }),
     ).toEqual({
       name: 'Notes',
-      redirectUris: [REDIRECT, 'http://127.0.0.1/cb', 'com.example.notes:/cb'],
-      postLogoutRedirectUris: [BYE],
-      backchannelLogoutUri: BYE,
-      backchannelLogoutSessionRequired: true,
-      grantTypes: ['authorization_code', 'refresh_token'],
-      responseTypes: ['code'],
-      authMethod: 'client_secret_post',
-      authentication: { jwks: null, jwksUri: null, certificateIdentity: null },
+      redirect_uris: [REDIRECT, 'http://127.0.0.1/cb', 'com.example.notes:/cb'],
+      post_logout_redirect_uris: [BYE],
+      backchannel_logout_uri: BYE,
+      backchannel_logout_session_required: true,
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      auth_method: 'client_secret_post',
+      authentication: { jwks: null, jwks_uri: null, certificate_identity: null },
       scopes: ['openid', 'email'],
-      dpopBound: true,
-      certificateBound: true,
-      pushesRequests: true,
-      idTokenAlgorithm: 'ES256',
-      accessTokenAlgorithm: 'EdDSA',
+      dpop_bound_access_tokens: true,
+      tls_client_certificate_bound_access_tokens: true,
+      require_pushed_authorization_requests: true,
+      id_token_signed_response_alg: 'ES256',
+      access_token_signed_response_alg: 'EdDSA',
     });
   });
 
   test('accepts up to four redirect URIs of 512 characters', () => {
     const longest = Array.from({ length: 4 }, (_, at) => `${REDIRECT}/${at}${'x'.repeat(510 - REDIRECT.length)}`);
     expect(longest[0]).toHaveLength(512);
-    expect(read({ redirect_uris: longest }).redirectUris).toEqual(longest);
+    expect(read({ redirect_uris: longest }).redirect_uris).toEqual(longest);
   });
 
   test('a device client needs no redirect URI and has no response type', () => {
     expect(read({ redirect_uris: undefined, grant_types: [DEVICE] })).toMatchObject({
-      redirectUris: [],
-      responseTypes: [],
-      grantTypes: [DEVICE],
+      redirect_uris: [],
+      response_types: [],
+      grant_types: [DEVICE],
     });
   });
 

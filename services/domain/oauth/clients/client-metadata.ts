@@ -5,35 +5,26 @@ import {
   type GivenNames,
 } from '#services/domain/access/certificates/certificate-shapes.ts';
 import { AUTH_METHODS, type AuthMethod, usesSecret } from '#services/domain/access/client-auth-shapes.ts';
-import { DEVICE_GRANT, LOGOUT_URI } from '#services/domain/access/grant-shapes.ts';
+import { clientRecord } from '#services/domain/access/client-record.ts';
+import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
 import { isRedirectUri } from '#services/domain/access/redirect-uri.ts';
 import { chooseAuthentication, type StoredAuthentication } from '#services/domain/access/stored-authentication.ts';
 import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-errors.ts';
 
-/** The supported metadata of a client (RFC 7591 §2). */
-export type ClientMetadata = {
+type Registered = typeof clientRecord.registers.shapes;
+
+/** The supported metadata of a client (RFC 7591 §2): the settings that register, and those that need rules of their own. */
+export type ClientMetadata = RegisteredSettings & {
   readonly name: string | undefined;
-  readonly redirectUris: readonly string[];
+  readonly redirect_uris: readonly string[];
   /** OpenID Connect RP-Initiated Logout §3.1. */
-  readonly postLogoutRedirectUris: readonly string[];
-  /** OpenID Connect Back-Channel Logout §2.2. */
-  readonly backchannelLogoutUri: string | null;
-  readonly backchannelLogoutSessionRequired: boolean;
-  readonly grantTypes: readonly string[];
-  readonly responseTypes: readonly string[];
-  readonly authMethod: AuthMethod;
+  readonly post_logout_redirect_uris: readonly string[];
+  readonly grant_types: readonly string[];
+  readonly response_types: readonly string[];
+  readonly auth_method: AuthMethod;
   /** Keys, certificates or the name of a certificate; with the methods that need them. */
   readonly authentication: StoredAuthentication;
   readonly scopes: readonly string[];
-  /** RFC 9449 §5.2. */
-  readonly dpopBound: boolean;
-  /** RFC 8705 §3.4. */
-  readonly certificateBound: boolean;
-  /** RFC 9126 §6. */
-  readonly pushesRequests: boolean;
-  /** As the client names them; `unsignedAlgorithm` checks them against the keys. Null: the default. */
-  readonly idTokenAlgorithm: string | null;
-  readonly accessTokenAlgorithm: string | null;
 };
 
 export type MetadataRules = {
@@ -51,31 +42,24 @@ const GRANTS = ['authorization_code', 'refresh_token', DEVICE_GRANT] as const;
 const VISIBLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 
-const algorithm = z
-  .string()
-  .max(16)
-  .regex(/^[\w-]+$/)
-  .nullable()
-  .default(null);
-
+const registering = clientRecord.registers.shapes;
 const shapes = z.looseObject({
+  ...registering,
   client_name: z.string().trim().min(1).max(128).regex(VISIBLE).optional(),
   token_endpoint_auth_method: z.enum(AUTH_METHODS).optional(),
   grant_types: z.array(z.enum(GRANTS)).max(8).optional(),
   response_types: z.array(z.literal('code')).max(8).optional(),
   scope: z.string().max(2_048).regex(SCOPE).optional(),
-  // An unvetted client gets no request over plain http.
-  backchannel_logout_uri: z.string().max(512).regex(LOGOUT_URI).startsWith('https:').optional(),
-  backchannel_logout_session_required: z.boolean().default(false),
-  dpop_bound_access_tokens: z.boolean().default(false),
-  tls_client_certificate_bound_access_tokens: z.boolean().default(false),
-  require_pushed_authorization_requests: z.boolean().default(false),
-  id_token_signed_response_alg: algorithm,
-  access_token_signed_response_alg: algorithm,
 });
 /** Small limits, because every copy keeps all unvetted clients in memory. */
 const KEYS_MAX = 4;
 const redirects = z.array(z.string().max(512)).max(4).default([]);
+
+type RegisteredSettings = { readonly [Member in keyof Registered]: z.output<Registered[Member]> };
+const settingsIn = (data: RegisteredSettings): RegisteredSettings =>
+  Object.fromEntries(
+    Object.keys(registering).map((member) => [member, data[member as keyof Registered]]),
+  ) as RegisteredSettings;
 
 const invalid = (detail: string) => clientMetadataInvalid({ detail });
 
@@ -117,7 +101,7 @@ function authenticationOf(authMethod: AuthMethod, given: Readonly<Record<string,
   const unread = members.find((member) => given[member] !== undefined && typeof given[member] !== 'string');
   if (unread !== undefined) throw invalid(`${unread} is not a string.`);
   const { jwks, jwks_uri: jwksUri, ...others } = given as GivenNames & { jwks?: unknown; jwks_uri?: string };
-  const chosen = chooseAuthentication(authMethod, { jwks, jwksUri, ...certificateNamesOf(others) }, KEYS_MAX);
+  const chosen = chooseAuthentication(authMethod, { jwks, jwks_uri: jwksUri, ...certificateNamesOf(others) }, KEYS_MAX);
   if ('why' in chosen) throw invalid(`${chosen.at} ${chosen.why}.`);
   return chosen;
 }
@@ -140,20 +124,14 @@ export function readClientMetadata(given: Readonly<Record<string, unknown>>, rul
   const authMethod = data.token_endpoint_auth_method ?? rules.defaultAuthMethod;
   if (!rules.authMethods.includes(authMethod)) throw invalid('token_endpoint_auth_method is not allowed.');
   return {
+    ...settingsIn(data),
     name: data.client_name,
-    redirectUris: redirectUrisOf(given.redirect_uris, hasCode),
-    postLogoutRedirectUris: postLogoutUrisOf(given.post_logout_redirect_uris),
-    backchannelLogoutUri: data.backchannel_logout_uri ?? null,
-    backchannelLogoutSessionRequired: data.backchannel_logout_session_required,
-    grantTypes,
-    responseTypes: [...new Set(responseTypes)],
-    authMethod,
+    redirect_uris: redirectUrisOf(given.redirect_uris, hasCode),
+    post_logout_redirect_uris: postLogoutUrisOf(given.post_logout_redirect_uris),
+    grant_types: grantTypes,
+    response_types: [...new Set(responseTypes)],
+    auth_method: authMethod,
     authentication: authenticationOf(authMethod, given),
     scopes: scopesOf(data.scope, rules.scopes),
-    dpopBound: data.dpop_bound_access_tokens,
-    certificateBound: data.tls_client_certificate_bound_access_tokens,
-    pushesRequests: data.require_pushed_authorization_requests,
-    idTokenAlgorithm: data.id_token_signed_response_alg,
-    accessTokenAlgorithm: data.access_token_signed_response_alg,
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CERTIFICATE_NAME_MEMBERS } from '#services/domain/access/certificates/certificate-shapes.ts';
+import { clientRecord } from '#services/domain/access/client-record.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   idempotencyKeyReused,
@@ -26,6 +27,16 @@ const names = <T>(schema: T): Record<(typeof CERTIFICATE_NAME_MEMBERS)[number], 
     T
   >;
 
+/** The members of logout have their place beside the addresses; the others come last. */
+const split = <A, B, R extends object>({
+  backchannel_logout_uri,
+  backchannel_logout_session_required,
+  ...others
+}: R & { readonly backchannel_logout_uri: A; readonly backchannel_logout_session_required: B }) =>
+  [{ backchannel_logout_uri, backchannel_logout_session_required }, others] as const;
+const [logoutDocuments, documents] = split(clientRecord.registers.documents);
+const [logoutAnswers, answers] = split(clientRecord.registers.answers);
+
 export const selfRegisterClientEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/register',
@@ -39,10 +50,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
   body: z.looseObject({
     redirect_uris: member('Up to 4 URIs of up to 512 characters; https, loopback, or a private-use scheme.'),
     post_logout_redirect_uris: member('Where it may send users after they sign out; limits as for redirect_uris.'),
-    backchannel_logout_uri: member(
-      'Where logout tokens are sent when a session ends; https, up to 512 characters (OpenID Connect Back-Channel Logout §2.2).',
-    ),
-    backchannel_logout_session_required: member('The client needs `sid` in logout tokens; they always have it.'),
+    ...logoutDocuments,
     token_endpoint_auth_method: member(
       'client_secret_basic by default; also client_secret_post, private_key_jwt, none, and tls_client_auth and self_signed_tls_client_auth if the metadata lists them.',
     ),
@@ -55,15 +63,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
     response_types: member('code, with authorization_code.'),
     client_name: member('Shown to users; up to 128 characters.'),
     scope: member('Scopes it may request; scopes that are not allowed are left out.'),
-    dpop_bound_access_tokens: member('Every token of the client is bound to a key (RFC 9449 §5.2).'),
-    tls_client_certificate_bound_access_tokens: member(
-      'Every token of the client is bound to a certificate (RFC 8705 §3.4).',
-    ),
-    require_pushed_authorization_requests: member(
-      'The client may only send pushed authorization requests (RFC 9126 §6).',
-    ),
-    id_token_signed_response_alg: member('Algorithm of its ID tokens; the default of this installation if left out.'),
-    access_token_signed_response_alg: member('The same for its access tokens.'),
+    ...documents,
   }),
   idempotency: 'answer',
   responses: {
@@ -77,8 +77,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       client_name: z.string(),
       redirect_uris: z.array(z.string()),
       post_logout_redirect_uris: z.array(z.string()),
-      backchannel_logout_uri: z.string().optional(),
-      backchannel_logout_session_required: z.boolean(),
+      ...logoutAnswers,
       token_endpoint_auth_method: z.string(),
       jwks: z.object({ keys: z.array(z.record(z.string(), z.union([z.string(), z.array(z.string())]))) }).optional(),
       jwks_uri: z.string().optional(),
@@ -86,11 +85,7 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       grant_types: z.array(z.string()),
       response_types: z.array(z.string()),
       scope: z.string(),
-      dpop_bound_access_tokens: z.boolean(),
-      tls_client_certificate_bound_access_tokens: z.boolean(),
-      require_pushed_authorization_requests: z.boolean(),
-      id_token_signed_response_alg: z.string().optional(),
-      access_token_signed_response_alg: z.string().optional(),
+      ...answers,
     }),
   },
   errors: [

@@ -50,11 +50,11 @@ test('open registration creates a public client if asked for, known to this copy
   });
   expect(ports.access.client(client.client_id)).toMatchObject({
     origin: 'registration',
-    postLogoutRedirectUris: post_logout_redirect_uris,
+    post_logout_redirect_uris: post_logout_redirect_uris,
     secretHash: null,
     scopes: ['openid'],
-    skipConsent: false,
-    credentialScopes: [],
+    skip_consent: false,
+    credential_scopes: [],
   });
   expect(
     await harness.rows(`SELECT actor_kind FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`, [
@@ -72,8 +72,8 @@ test('a client that signs assertions has keys or their address, and no secret', 
   expect(held).toMatchObject({ ...signing, jwks: { keys } });
   expect(fetched).toMatchObject({ ...signing, jwks_uri });
   for (const client of [held, fetched]) expect(client).not.toHaveProperty('client_secret');
-  expect(ports.access.client(held.client_id)).toMatchObject({ jwks: JSON.stringify({ keys }), jwksUri: null });
-  expect(ports.access.client(fetched.client_id)).toMatchObject({ jwks: null, jwksUri: jwks_uri, secretHash: null });
+  expect(ports.access.client(held.client_id)).toMatchObject({ jwks: JSON.stringify({ keys }), jwks_uri: null });
+  expect(ports.access.client(fetched.client_id)).toMatchObject({ jwks: null, jwks_uri: jwks_uri, secretHash: null });
 });
 
 test('a client without a name is called “An application without a name”', async () => {
@@ -120,8 +120,8 @@ test('one address can have a twentieth of the limit as unused clients, without a
   const { client_id: first } = await from('192.0.2.1');
   await unlogged(
     harness.pool,
-    `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin, "registeredFrom")
-     SELECT 'from-' || n, 'from-' || n, '{https://a.example/cb}', 'registration', "registeredFrom"
+    `INSERT INTO oauth_clients (id, "clientId", redirect_uris, origin, registered_from)
+     SELECT 'from-' || n, 'from-' || n, '{https://a.example/cb}', 'registration', registered_from
      FROM oauth_clients, generate_series(2, $1::int) n WHERE "clientId" = $2`,
     [UNUSED_FROM_ONE_ADDRESS_MAX, first],
   );
@@ -142,7 +142,7 @@ test('one address can have a twentieth of the limit as unused clients, without a
 test('registration is refused at ten thousand self-registered clients', async () => {
   await unlogged(
     harness.pool,
-    `INSERT INTO oauth_clients (id, "clientId", "redirectUris", origin)
+    `INSERT INTO oauth_clients (id, "clientId", redirect_uris, origin)
      SELECT 'many-' || n, 'many-' || n, '{https://a.example/cb}', 'registration' FROM generate_series(1, $1::int) n`,
     [UNVETTED_CLIENTS_MAX],
   );

@@ -1,8 +1,10 @@
+import type { z } from 'zod';
 import type { HasAccessChanged } from '#services/domain/access/access-changed.ts';
 import { clientSecretHash } from '#services/domain/access/access-directory.ts';
 import { certificateNamesOf, type GivenNames } from '#services/domain/access/certificates/certificate-shapes.ts';
 import { usesSecret } from '#services/domain/access/client-auth-shapes.ts';
 import type { ClientJwks } from '#services/domain/access/client-keys.ts';
+import { clientRecord } from '#services/domain/access/client-record.ts';
 import type { HasClientSettings } from '#services/domain/access/client-settings.ts';
 import { confidentialMethods, type HasPublicAddress } from '#services/domain/access/server-metadata.ts';
 import { unsignedAlgorithm } from '#services/domain/access/signed-algorithms.ts';
@@ -23,8 +25,10 @@ export type SelfRegisterPorts = Pick<Ports, 'transact' | 'random'> &
 /** The certificates of a client that authenticates by them, without the chains. */
 type RegisteredCertificates = { readonly keys: readonly { readonly kty: string; readonly x5c: readonly string[] }[] };
 
+type Answers = typeof clientRecord.registers.answers;
+
 /** RFC 7591 §3.2.1. */
-export type RegisteredClient = GivenNames & {
+export type RegisteredClient = GivenNames & { readonly [Member in keyof Answers]: z.output<Answers[Member]> } & {
   readonly client_id: string;
   readonly client_id_issued_at: number;
   readonly client_secret?: string;
@@ -32,19 +36,12 @@ export type RegisteredClient = GivenNames & {
   readonly client_name: string;
   readonly redirect_uris: readonly string[];
   readonly post_logout_redirect_uris: readonly string[];
-  readonly backchannel_logout_uri?: string;
-  readonly backchannel_logout_session_required: boolean;
   readonly token_endpoint_auth_method: string;
   readonly jwks?: ClientJwks | RegisteredCertificates;
   readonly jwks_uri?: string;
   readonly grant_types: readonly string[];
   readonly response_types: readonly string[];
   readonly scope: string;
-  readonly dpop_bound_access_tokens: boolean;
-  readonly tls_client_certificate_bound_access_tokens: boolean;
-  readonly require_pushed_authorization_requests: boolean;
-  readonly id_token_signed_response_alg?: string;
-  readonly access_token_signed_response_alg?: string;
 };
 
 /** Maximum unvetted clients of each origin: every copy keeps all clients in memory. */
@@ -55,7 +52,7 @@ const NAMELESS = 'An application without a name';
 
 /** What was registered of keys, certificates or the name of a certificate. */
 function recognisedBy(
-  { authentication: { jwks, jwksUri, certificateIdentity } }: ClientMetadata,
+  { authentication: { jwks, jwks_uri: jwksUri, certificate_identity: certificateIdentity } }: ClientMetadata,
   given: Readonly<Record<string, unknown>>,
 ): Pick<RegisteredClient, 'jwks' | 'jwks_uri' | keyof GivenNames> {
   if (jwksUri !== null) return { jwks_uri: jwksUri };
@@ -70,6 +67,14 @@ function recognisedBy(
     .map(({ kty, x5c }) => ({ kty: String(kty), x5c: (x5c as readonly string[]).slice(0, 1) }));
   return { jwks: { keys: certified } };
 }
+
+/** The settings that the client registered; those that it left out and that have no value are left out. */
+const registered = (metadata: ClientMetadata): { readonly [Member in keyof Answers]: z.output<Answers[Member]> } =>
+  Object.fromEntries(
+    Object.keys(clientRecord.registers.answers)
+      .map((member) => [member, metadata[member as keyof Answers]] as const)
+      .filter(([, value]) => value !== null),
+  ) as { readonly [Member in keyof Answers]: z.output<Answers[Member]> };
 
 /**
  * Registers a client at its own request (RFC 7591). Its users must consent, and the consent page says that the client
@@ -95,7 +100,7 @@ export async function selfRegisterClient(
   const unsigned = unsignedAlgorithm(metadata, ports.keyRing.signedAlgorithms());
   if (unsigned !== undefined) throw clientMetadataInvalid({ detail: unsigned });
   const clientId = ports.random.uuid();
-  const secret = usesSecret(metadata.authMethod) ? ports.random.bytes(32).toString('base64url') : null;
+  const secret = usesSecret(metadata.auth_method) ? ports.random.bytes(32).toString('base64url') : null;
   const name = metadata.name ?? NAMELESS;
   const registeredFrom = isAnonymous(caller) ? prefixHash(ports, caller.request) : null;
   const issuedAt = await ports.transact(async (tx) => {
@@ -126,21 +131,13 @@ export async function selfRegisterClient(
     client_id_issued_at: issuedAt as number,
     ...(secret === null ? {} : { client_secret: secret, client_secret_expires_at: 0 }),
     client_name: name,
-    redirect_uris: metadata.redirectUris,
-    post_logout_redirect_uris: metadata.postLogoutRedirectUris,
-    ...(metadata.backchannelLogoutUri === null ? {} : { backchannel_logout_uri: metadata.backchannelLogoutUri }),
-    backchannel_logout_session_required: metadata.backchannelLogoutSessionRequired,
-    token_endpoint_auth_method: metadata.authMethod,
+    redirect_uris: metadata.redirect_uris,
+    post_logout_redirect_uris: metadata.post_logout_redirect_uris,
+    token_endpoint_auth_method: metadata.auth_method,
     ...recognisedBy(metadata, given),
-    grant_types: metadata.grantTypes,
-    response_types: metadata.responseTypes,
+    grant_types: metadata.grant_types,
+    response_types: metadata.response_types,
     scope: metadata.scopes.join(' '),
-    dpop_bound_access_tokens: metadata.dpopBound,
-    tls_client_certificate_bound_access_tokens: metadata.certificateBound,
-    require_pushed_authorization_requests: metadata.pushesRequests,
-    ...(metadata.idTokenAlgorithm === null ? {} : { id_token_signed_response_alg: metadata.idTokenAlgorithm }),
-    ...(metadata.accessTokenAlgorithm === null
-      ? {}
-      : { access_token_signed_response_alg: metadata.accessTokenAlgorithm }),
+    ...registered(metadata),
   };
 }

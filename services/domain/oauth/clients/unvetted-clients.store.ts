@@ -1,4 +1,5 @@
 import type { ClientOrigin } from '#services/domain/access/access-directory.ts';
+import { type ClientChanges, clientRecord } from '#services/domain/access/client-record.ts';
 import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
@@ -29,7 +30,7 @@ const documentsOfUserCount = defineStatement(
 const registeredFromCount = defineStatement(
   'oauthRegisteredFromCount',
   `SELECT count(*)::int AS count FROM (
-     SELECT FROM oauth_clients r WHERE "registeredFrom" = $1
+     SELECT FROM oauth_clients r WHERE registered_from = $1
        AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = r."clientId")
        AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = r."clientId") LIMIT $2) counted`,
 );
@@ -63,22 +64,19 @@ const documentClientOfUserEvict = defineStatement(
  */
 const unvettedInsert = defineStatement(
   'oauthUnvettedClientInsert',
-  `INSERT INTO oauth_clients (id, "clientId", "clientSecret", name, "tokenEndpointAuthMethod", "grantTypes", "responseTypes",
-     scopes, "redirectUris", audiences, "dpopBoundAccessTokens", "requirePushedRequests", origin, "documentUntil", "tokenEpoch",
-     "certificateBoundAccessTokens", "userId", "registeredFrom", "postLogoutRedirectUris", jwks, "jwksUri",
-     "certificateIdentity", "idTokenSignedResponseAlg", "accessTokenSignedResponseAlg", "backchannelLogoutUri",
-     "backchannelLogoutSessionRequired")
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, to_timestamp($14::float8 / 1000),
-     coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0), $15,
-     (SELECT id FROM users WHERE id = $16 FOR KEY SHARE), $17, nullif($18::text[], '{}'), $19, $20, $21::jsonb, $22, $23,
-     $24, nullif($25::boolean, false)
-   WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = $2)
+  `INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method, jwks, jwks_uri, certificate_identity, origin,
+     document_until, "tokenEpoch", "userId", registered_from, ${clientRecord.columns})
+   SELECT $1, $2, $3, $4, $5, $6, $7::jsonb, $8, to_timestamp($9::float8 / 1000),
+     coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0),
+     (SELECT users.id FROM users WHERE users.id = $10 FOR KEY SHARE), $11, ${clientRecord.columns}
+   FROM jsonb_populate_record(NULL::oauth_clients, $12)
+   WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = $2)
    ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
 );
 
 const documentClientLock = defineStatement(
   'oauthDocumentClientLock',
-  `SELECT scopes, "redirectUris", coalesce("postLogoutRedirectUris", '{}') AS "postLogoutRedirectUris"
+  `SELECT scopes, redirect_uris, post_logout_redirect_uris
    FROM oauth_clients WHERE "clientId" = $1 AND origin = 'document' FOR UPDATE`,
 );
 /**
@@ -87,14 +85,12 @@ const documentClientLock = defineStatement(
  */
 const documentClientUpdate = defineStatement(
   'oauthDocumentClientUpdate',
-  `UPDATE oauth_clients SET name = $2, "grantTypes" = $3, "responseTypes" = $4, scopes = $5, "redirectUris" = $6, audiences = $7,
-     "dpopBoundAccessTokens" = $8, "requirePushedRequests" = $9, "documentUntil" = to_timestamp($10::float8 / 1000),
-     "certificateBoundAccessTokens" = $11, "postLogoutRedirectUris" = nullif($12::text[], '{}'),
-     "idTokenSignedResponseAlg" = $13, "accessTokenSignedResponseAlg" = $14, "backchannelLogoutUri" = $15,
-     "backchannelLogoutSessionRequired" = nullif($16::boolean, false), "updatedAt" = now()
+  `UPDATE oauth_clients SET (${clientRecord.columns}) =
+     (SELECT ${clientRecord.columns} FROM jsonb_populate_record(oauth_clients, $2)),
+     document_until = to_timestamp($3::float8 / 1000), "updatedAt" = now()
    WHERE "clientId" = $1
-   RETURNING ((to_jsonb(OLD) - '{documentUntil,updatedAt}'::text[])
-     IS DISTINCT FROM (to_jsonb(NEW) - '{documentUntil,updatedAt}'::text[])) AS "isChanged"`,
+   RETURNING ((to_jsonb(OLD) - '{document_until,updatedAt}'::text[])
+     IS DISTINCT FROM (to_jsonb(NEW) - '{document_until,updatedAt}'::text[])) AS "isChanged"`,
 );
 
 /**
@@ -156,41 +152,32 @@ export const evictDocumentClient = async (tx: Sql): Promise<boolean> =>
 export const evictDocumentClientOf = async (tx: Sql, userId: string): Promise<boolean> =>
   (await tx.query(documentClientOfUserEvict, [userId])).length === 1;
 
+const settingsOf = ({ metadata, name, audiences }: Pick<NewUnvettedClient, 'metadata' | 'name' | 'audiences'>) =>
+  // The algorithms are among those that sign here.
+  clientRecord.pick({ ...(metadata as ClientChanges), name, audiences });
+
 /** Returns the time of creation in Unix seconds; undefined if a client or a user already has the id. */
 export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): Promise<number | undefined> {
-  const { metadata } = client;
-  const { jwks, jwksUri, certificateIdentity } = metadata.authentication;
+  const { auth_method: authMethod, authentication } = client.metadata;
+  const { certificate_identity: identity } = authentication;
   const rows = await tx.query<{ issuedAt: number }>(unvettedInsert, [
     client.id,
     client.clientId,
     client.secretHash,
-    client.name,
-    metadata.authMethod,
-    metadata.grantTypes,
-    metadata.responseTypes,
-    metadata.scopes,
-    metadata.redirectUris,
-    client.audiences,
-    metadata.dpopBound,
-    metadata.pushesRequests,
+    authMethod,
+    authentication.jwks,
+    authentication.jwks_uri,
+    identity === null ? null : JSON.stringify(identity),
     client.origin,
     client.documentUntilMs,
-    metadata.certificateBound,
     client.userId,
     client.registeredFrom ?? null,
-    metadata.postLogoutRedirectUris,
-    jwks,
-    jwksUri,
-    certificateIdentity === null ? null : JSON.stringify(certificateIdentity),
-    metadata.idTokenAlgorithm,
-    metadata.accessTokenAlgorithm,
-    metadata.backchannelLogoutUri,
-    metadata.backchannelLogoutSessionRequired,
+    JSON.stringify(clientRecord.withInitial(settingsOf(client))),
   ]);
   return rows[0]?.issuedAt;
 }
 
-export type DocumentClient = Pick<ClientMetadata, 'scopes' | 'redirectUris' | 'postLogoutRedirectUris'>;
+export type DocumentClient = Pick<ClientMetadata, 'scopes' | 'redirect_uris' | 'post_logout_redirect_uris'>;
 
 /** Locks the stored client of a document until commit; undefined if there is none. */
 export const lockDocumentClient = async (tx: Sql, clientId: string): Promise<DocumentClient | undefined> =>
@@ -201,24 +188,10 @@ export async function updateDocumentClient(
   tx: Sql,
   client: Pick<NewUnvettedClient, 'clientId' | 'name' | 'metadata' | 'audiences' | 'documentUntilMs'>,
 ): Promise<boolean> {
-  const { metadata } = client;
   const rows = await tx.query<{ isChanged: boolean }>(documentClientUpdate, [
     client.clientId,
-    client.name,
-    metadata.grantTypes,
-    metadata.responseTypes,
-    metadata.scopes,
-    metadata.redirectUris,
-    client.audiences,
-    metadata.dpopBound,
-    metadata.pushesRequests,
+    JSON.stringify(settingsOf(client)),
     client.documentUntilMs,
-    metadata.certificateBound,
-    metadata.postLogoutRedirectUris,
-    metadata.idTokenAlgorithm,
-    metadata.accessTokenAlgorithm,
-    metadata.backchannelLogoutUri,
-    metadata.backchannelLogoutSessionRequired,
   ]);
   return rows[0]?.isChanged === true;
 }

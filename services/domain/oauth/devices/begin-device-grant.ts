@@ -58,7 +58,7 @@ export async function beginDeviceGrant(
   const named = oauthClient(ports, input.clientId, caller);
   const { clientId } = named;
   const client = ports.access.client(clientId);
-  if (!client?.grantTypes.includes(DEVICE_GRANT)) throw grantNotAllowed();
+  if (!client?.grant_types.includes(DEVICE_GRANT)) throw grantNotAllowed();
   const audience = requestedAudience(ports, client, input.resource);
   const scopes = requestedScopes(ports, client, input.scope, audience);
   if (scopes === null) throw scopeInvalid();

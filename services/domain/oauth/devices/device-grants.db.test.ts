@@ -24,7 +24,7 @@ beforeAll(async () => {
   harness = await openGrantHarness();
   ports = harness.ports;
   user = await harness.newUser();
-  tv = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT, 'refresh_token'] });
+  tv = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT, 'refresh_token'] });
 });
 afterAll(() => harness?.close());
 
@@ -144,7 +144,7 @@ test('the page asks the user to sign in, then for the code, then shows client an
 });
 
 test('the grant of a client that was disabled meanwhile is unknown and cannot be allowed', async () => {
-  const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const app = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId });
   await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [app.clientId]);
   await ports.access.load();
@@ -165,7 +165,7 @@ test.each([
   [true, 'approved', 'ok'],
   [false, 'denied', 'denied'],
 ])('the user’s decision (%s) is stored as %s, with its event', async (isAllowed, status, outcome) => {
-  const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const app = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId, scope: 'openid' });
   expect(await answer(grant.user_code, isAllowed)).toEqual({ kind: 'done', isAllowed });
   expect(await rowOf(grant)).toMatchObject({ status, user_id: user.id });
@@ -215,7 +215,7 @@ test.each([
 });
 
 test('a client cannot redeem the device code of another client', async () => {
-  const rival = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const rival = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT] });
   const grant = await begin();
   await answer(grant.user_code, true);
   await expect(redeem(grant.device_code, {}, rival.clientId)).rejects.toMatchObject({ code: 'device_code_invalid' });
@@ -237,7 +237,7 @@ test.each([
   ['client', 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1'],
 ])('revoking all tokens of the %s after the decision ends the grant too', async (whose, ends) => {
   const guest = await harness.newUser();
-  const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const app = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId });
   await answer(grant.user_code, true, guest.cookie);
   await harness.rows(ends, [whose === 'user' ? guest.id : app.clientId]);
@@ -246,7 +246,7 @@ test.each([
 });
 
 test('a client without the refresh grant gets no refresh token, and without the scope openid no ID token', async () => {
-  const app = await harness.newClient({ authMethod: 'none', grantTypes: [DEVICE_GRANT] });
+  const app = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId, scope: 'email' });
   await answer(grant.user_code, true);
   const tokens = await redeem(grant.device_code, {}, app.clientId);

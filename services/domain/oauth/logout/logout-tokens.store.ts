@@ -20,7 +20,7 @@ export type LogoutTokenRow = {
   /** Null if the client is gone, disabled, or has no address any more. */
   readonly uri: string | null;
   /** Of the client's ID tokens; null: the default of the installation. */
-  readonly idTokenAlgorithm: AsymmetricAlgorithm | null;
+  readonly id_token_signed_response_alg: AsymmetricAlgorithm | null;
   /** Whether an administrator registered the client. */
   readonly isVetted: boolean;
 };
@@ -42,7 +42,7 @@ const logoutTokensTake = defineStatement(
    SELECT taken.id, taken.client_id AS "clientId", taken.user_id AS "userId", taken.session_id AS "sessionId",
      coalesce(taken.traceparent, '') AS traceparent, taken.attempts,
      extract(epoch FROM clock_timestamp() - taken.created_at)::float8 AS "ageSeconds",
-     c."backchannelLogoutUri" AS uri, c."idTokenSignedResponseAlg" AS "idTokenAlgorithm",
+     c.backchannel_logout_uri AS uri, c.id_token_signed_response_alg AS id_token_signed_response_alg,
      coalesce(c.origin = 'admin', false) AS "isVetted"
    FROM taken LEFT JOIN oauth_clients c ON c."clientId" = taken.client_id AND NOT coalesce(c.disabled, false)`,
 );

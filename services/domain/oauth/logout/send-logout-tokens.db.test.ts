@@ -34,7 +34,7 @@ let harness: GrantHarness;
 let site: GrantClient;
 beforeAll(async () => {
   harness = await openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } });
-  site = await harness.newClient({ backchannelLogoutUri: URI });
+  site = await harness.newClient({ backchannel_logout_uri: URI });
 });
 afterAll(() => harness?.close());
 beforeEach(() => harness.rows('DELETE FROM logout_tokens'));
@@ -125,7 +125,7 @@ describe('the end of a session', () => {
       (user) => harness.rows('SELECT user_every_login_end($1)', [user.id]),
     ],
   ])('by %s queues one logout token for each client of the session', async (_what, end) => {
-    const other = await harness.newClient({ backchannelLogoutUri: `${URI}/other` });
+    const other = await harness.newClient({ backchannel_logout_uri: `${URI}/other` });
     const [user, bystander] = [await signedInTo(site, other), await signedInTo(site)];
     await signInTo(site, user);
     await end(user);
@@ -165,7 +165,7 @@ describe('the end of a session', () => {
 
   test('queues none for a client without an address, or that got no ID token', async () => {
     const user = await signedInTo(await harness.newClient());
-    await signInTo(await harness.newClient({ backchannelLogoutUri: URI }), user, 'email');
+    await signInTo(await harness.newClient({ backchannel_logout_uri: URI }), user, 'email');
     await leave(user);
     expect(await rows()).toEqual([]);
   });
@@ -207,7 +207,7 @@ describe('a logout token', () => {
   });
 
   test('is signed with the algorithm of the ID tokens of its client', async () => {
-    const other = await harness.newClient({ backchannelLogoutUri: URI, idTokenAlgorithm: 'ES256' });
+    const other = await harness.newClient({ backchannel_logout_uri: URI, id_token_signed_response_alg: 'ES256' });
     await leave(await signedInTo(site, other));
     const algorithms = Object.fromEntries(
       (await run()).map(({ token }) => [decodeJwt(token).aud, decodeProtectedHeader(token).alg]),
@@ -260,10 +260,10 @@ describe('a logout token', () => {
   });
 
   test('goes to the address that the client has when it is sent', async () => {
-    const client = await harness.newClient({ backchannelLogoutUri: URI });
+    const client = await harness.newClient({ backchannel_logout_uri: URI });
     await leave(await signedInTo(client));
     await run(unreachable);
-    await harness.rows(`UPDATE oauth_clients SET "backchannelLogoutUri" = $2 WHERE "clientId" = $1`, [
+    await harness.rows(`UPDATE oauth_clients SET backchannel_logout_uri = $2 WHERE "clientId" = $1`, [
       client.clientId,
       `${URI}/new`,
     ]);
@@ -319,10 +319,10 @@ describe('a logout token', () => {
 
   test.each([
     ['is disabled', 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1'],
-    ['has no address any more', 'UPDATE oauth_clients SET "backchannelLogoutUri" = NULL WHERE "clientId" = $1'],
+    ['has no address any more', 'UPDATE oauth_clients SET backchannel_logout_uri = NULL WHERE "clientId" = $1'],
     ['is gone', 'DELETE FROM oauth_clients WHERE "clientId" = $1'],
   ])('is dropped if the client %s', async (_what, change) => {
-    const client = await harness.newClient({ backchannelLogoutUri: URI });
+    const client = await harness.newClient({ backchannel_logout_uri: URI });
     const user = await signedInTo(client);
     await leave(user);
     await harness.rows(change, [client.clientId]);
@@ -334,7 +334,7 @@ describe('a logout token', () => {
   });
 
   test('of a client that does not answer delays no other client', async () => {
-    const slow = await harness.newClient({ backchannelLogoutUri: `${URI}/slow` });
+    const slow = await harness.newClient({ backchannel_logout_uri: `${URI}/slow` });
     for (let n = 0; n < 20; n += 1) await leave(await signedInTo(slow));
     await leave(await signedInTo(site));
     const sent = await run(({ uri }) => (uri === URI ? 200 : 503));

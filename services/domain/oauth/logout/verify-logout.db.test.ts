@@ -23,7 +23,7 @@ let idTokenHint: string;
 beforeAll(async () => {
   harness = await openGrantHarness();
   user = await harness.newUser();
-  site = await harness.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
+  site = await harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] });
   const codeVerifier = newVerifier();
   const code = await harness.codeFor(user, site, { code_challenge: challengeOf(codeVerifier) });
   const client = { clientId: site.clientId, isAuthenticated: true };
@@ -98,7 +98,7 @@ test('the address of an unvetted client needs a click, unless the user in this b
 });
 
 test('never redirects to a disabled client', async () => {
-  const gone = await harness.newClient({ postLogoutRedirectUris: [AFTERWARDS] });
+  const gone = await harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] });
   await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [gone.clientId]);
   await harness.ports.access.load();
   const asked = { clientId: gone.clientId };

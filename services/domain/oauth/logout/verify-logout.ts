@@ -62,7 +62,7 @@ export async function verifyLogout(
     return { kind: 'page-error', why: 'The application that sent you here is not the one that you signed in to.' };
   const known = ports.access.client(named ?? '');
   const client = known?.disabled ? undefined : known;
-  if (redirectUri !== undefined && !matchesRedirectUri(client?.postLogoutRedirectUris ?? [], redirectUri))
+  if (redirectUri !== undefined && !matchesRedirectUri(client?.post_logout_redirect_uris ?? [], redirectUri))
     return {
       kind: 'page-error',
       why: 'The application requested a redirect to an address that is not registered for it.',

@@ -108,7 +108,7 @@ async function whyNot(ports: RotatePorts, { callerKind, callerId, clientId }: Ta
   if (client === undefined || client.disabled) return 'client_disabled';
   const isHeld =
     callerKind === 'client'
-      ? client.credentialScopes.includes(PERMISSION)
+      ? client.credential_scopes.includes(PERMISSION)
       : client.scopes.includes(PERMISSION) && (await holdsPermission(ports.sql, callerId, PERMISSION));
   return isHeld ? null : 'permission_missing';
 }

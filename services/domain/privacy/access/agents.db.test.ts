@@ -50,7 +50,7 @@ async function newAgent(role: string | null = 'operator'): Promise<Agent> {
   if (role !== null) await raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [ownerId, role]);
   const { clientId: agentId } = await createClient(
     harness.ports,
-    { name: 'Agent', grantTypes: ['client_credentials'] },
+    { name: 'Agent', grant_types: ['client_credentials'] },
     testCaller,
   );
   await raw(`INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`, [

@@ -19,6 +19,6 @@ export async function assertIssuesForOwner(
   const agentId = actingAgentOf(caller);
   const agent = await lockAgent(tx, agentId ?? clientId);
   if (agent === undefined && agentId === null) return;
-  const isHeld = clientOf(caller) === null || agent?.credentialScopes.includes(tokensIssue.name) === true;
+  const isHeld = clientOf(caller) === null || agent?.credential_scopes.includes(tokensIssue.name) === true;
   if (!agent?.isLive || agent.ownerId !== userId || !isHeld) throw permissionMissing();
 }

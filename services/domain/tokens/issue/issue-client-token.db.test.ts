@@ -68,7 +68,7 @@ describe('a client-credentials token', () => {
   });
 
   test('is issued only to clients with the grant', async () => {
-    const own = await harness.newClient([], { grantTypes: ['refresh_token'] });
+    const own = await harness.newClient([], { grant_types: ['refresh_token'] });
     expect(await outcomeOf(issue({}, own))).toBe('grant_not_allowed');
   });
 
@@ -83,7 +83,7 @@ describe('a client-credentials token', () => {
     expect([bound.token_type, decodeJwt(bound.access_token).cnf]).toEqual(['DPoP', { jkt }]);
     const certified = await issue({ x5t });
     expect([certified.token_type, decodeJwt(certified.access_token).cnf]).toEqual(['Bearer', { 'x5t#S256': x5t }]);
-    const strict = await harness.newClient([], { certificateBound: true });
+    const strict = await harness.newClient([], { tls_client_certificate_bound_access_tokens: true });
     expect(decodeJwt((await issue({ jkt, x5t }, strict)).access_token).cnf).toEqual({ jkt, 'x5t#S256': x5t });
   });
 

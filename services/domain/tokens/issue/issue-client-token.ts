@@ -84,16 +84,16 @@ function audienceFor(ports: HasTokenSettings, client: Client, { resource, audien
 }
 
 function scopeOf(client: Client, requested: string | undefined): readonly string[] {
-  if (requested === undefined) return client.credentialScopes;
+  if (requested === undefined) return client.credential_scopes;
   const scopes = requested.split(' ');
-  if (!scopes.every((scope) => client.credentialScopes.includes(scope))) throw scopeInvalid();
+  if (!scopes.every((scope) => client.credential_scopes.includes(scope))) throw scopeInvalid();
   return scopes;
 }
 
 type Terms = { readonly audience: string; readonly scopes: readonly string[] };
 
 function termsFor(ports: ClientTokenPorts, client: Client, input: ClientTokenInput): Terms {
-  if (!client.grantTypes.includes('client_credentials')) throw grantNotAllowed();
+  if (!client.grant_types.includes('client_credentials')) throw grantNotAllowed();
   return { audience: audienceFor(ports, client, input), scopes: scopeOf(client, input.scope) };
 }
 

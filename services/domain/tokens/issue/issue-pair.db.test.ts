@@ -106,8 +106,8 @@ test('a scope or audience that the client lacks, and a role that the user lacks,
 });
 
 test.each([
-  [{ dpopBound: true }, 'dpop_proof_invalid'],
-  [{ certificateBound: true }, 'request_invalid'],
+  [{ dpop_bound_access_tokens: true }, 'dpop_proof_invalid'],
+  [{ tls_client_certificate_bound_access_tokens: true }, 'request_invalid'],
 ])('a client whose tokens must all be bound (%o) gets no unbound pair', async (changes, refused) => {
   const client = await harness.newClient(['tokens:issue'], changes);
   const userId = await newUser();

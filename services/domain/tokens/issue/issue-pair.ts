@@ -171,9 +171,9 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
   const client = ports.access.client(owner.clientId);
   // The client may have been deleted while the body was read, after it authenticated.
   if (client === undefined) throw clientUnauthenticated();
-  if (client.dpopBound)
+  if (client.dpop_bound_access_tokens)
     throw dpopProofInvalid({ detail: 'All tokens of this client are bound to a key. Request them at /oauth2/token.' });
-  if (client.certificateBound)
+  if (client.tls_client_certificate_bound_access_tokens)
     throw requestInvalid({
       detail: 'All tokens of this client are bound to a certificate. Request them at /oauth2/token.',
     });

@@ -10,7 +10,7 @@ const service = {
   clientId: 'service',
   disabled: false,
   secretHash: Buffer.alloc(32),
-  authMethod: 'client_secret_basic',
+  auth_method: 'client_secret_basic',
 };
 const accessTo = (changes: Partial<Client>) =>
   ({
@@ -49,12 +49,12 @@ test('a public client is identified by its client_id alone; one with a secret, o
   const anonymous: Caller = { kind: 'anonymous', request: testCaller.request };
   const of = (changes: Partial<Client>, named: string | undefined = 'service') =>
     outcomeOfCall(() => oauthClient({ access: accessTo(changes) }, named, anonymous));
-  const pub = { secretHash: null, authMethod: 'none' };
+  const pub = { secretHash: null, auth_method: 'none' };
   expect(oauthClient({ access: accessTo(pub) }, 'service', anonymous)).toEqual({
     clientId: 'service',
     isAuthenticated: false,
   });
-  for (const changes of [{}, { ...pub, disabled: true }, { ...pub, authMethod: 'client_secret_basic' }])
+  for (const changes of [{}, { ...pub, disabled: true }, { ...pub, auth_method: 'client_secret_basic' }])
     expect(of(changes)).toBe('client_unauthenticated');
   expect(of({ ...pub, secretHash: Buffer.alloc(32) })).toBe('client_unauthenticated');
   expect(of(pub, 'another')).toBe('client_unauthenticated');

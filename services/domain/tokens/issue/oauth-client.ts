@@ -21,7 +21,7 @@ export function oauthClient({ access }: HasAccess, named: string | undefined, ca
     return { clientId, isAuthenticated: true };
   }
   const client = named === undefined ? undefined : access.client(named);
-  if (client === undefined || client.disabled || client.secretHash !== null || client.authMethod !== 'none')
+  if (client === undefined || client.disabled || client.secretHash !== null || client.auth_method !== 'none')
     throw clientUnauthenticated();
   return { clientId: client.clientId, isAuthenticated: false };
 }

@@ -64,11 +64,11 @@ function permissionsFor(access: AccessDirectory, family: FamilyFacts, { permissi
  * the client must be bound to a certificate (RFC 8705 §3.4).
  */
 export function confirmationOf(
-  client: Pick<Client, 'certificateBound'> | undefined,
+  client: Pick<Client, 'tls_client_certificate_bound_access_tokens'> | undefined,
   { jkt, x5t }: { readonly jkt?: string | null | undefined; readonly x5t?: string | null | undefined },
 ): Confirmation | undefined {
   if (!jkt) return x5t ? { 'x5t#S256': x5t } : undefined;
-  return x5t && client?.certificateBound ? { jkt, 'x5t#S256': x5t } : { jkt };
+  return x5t && client?.tls_client_certificate_bound_access_tokens ? { jkt, 'x5t#S256': x5t } : { jkt };
 }
 
 /**

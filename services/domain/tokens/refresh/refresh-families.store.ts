@@ -50,7 +50,7 @@ export const refreshFamilyRotateBatch = defineStatement(
   SELECT f.*, u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles,
     f.revoked_at IS NOT NULL OR u.id IS NULL OR u."disabledAt" IS NOT NULL OR u."tokenEpoch" > f.user_epoch
       OR c.id IS NULL OR coalesce(c.disabled, false) OR c."tokenEpoch" > f.client_epoch AS is_revoked,
-    f.client_bound AND NOT c."rotatesRefreshTokens" AS keeps_token
+    f.client_bound AND c.refresh_rotation = 'off' AS keeps_token
   FROM locked f LEFT JOIN users u ON u.id = f.user_id LEFT JOIN oauth_clients c ON c."clientId" = f.client_id
 ), classified AS (
   SELECT p.*, p.ip_hash || p.agent_hash AS context, f.generation AS held_generation, f.context_hash,

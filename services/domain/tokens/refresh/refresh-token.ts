@@ -71,7 +71,7 @@ async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, call
   await assertWithinGrant(ports, checked, input);
   // No retry helps while no key of the client's algorithm signs: the refresh token must not be used up.
   const client = ports.access.client(input.presentedBy.clientId ?? '');
-  if (client?.accessTokenAlgorithm) assertSignsFor(ports, client);
+  if (client?.access_token_signed_response_alg) assertSignsFor(ports, client);
   const family = await rotateFamily(ports, checked, input.presentedBy, caller);
   const { jkt, x5t } = input.presentedBy;
   // A confidential client's family is bound to its secret, and only the token to the key of this request (RFC 9449 §5).

@@ -21,19 +21,27 @@ beforeAll(async () => {
 afterEach(() => harness.reset());
 afterAll(() => harness?.close());
 
-async function newClient(rotatesRefreshTokens = false): Promise<PresentedBy & { readonly clientId: string }> {
+async function newClient(rotates = false): Promise<PresentedBy & { readonly clientId: string }> {
   const transact = createTransact(copy.pool, (err) => {
     throw err;
   });
   const random = { uuid: () => randomUUID(), bytes: (length: number) => Buffer.alloc(length, randomUUID()) };
-  const input = { name: 'Bank', grantTypes: ['refresh_token'], dpopBound: true, rotatesRefreshTokens };
+  const input = {
+    name: 'Bank',
+    grant_types: ['refresh_token'],
+    dpop_bound_access_tokens: true,
+    refresh_rotation: rotates ? 'on' : 'off',
+  } as const;
   const { clientId } = await createClient({ transact, random }, input, testCaller);
   return { clientId, isAuthenticated: true };
 }
 const familyOf = ({ clientId }: { readonly clientId: string }) =>
   harness.newFamily({ clientId, isClientBound: true, scope: 'openid' });
 const setRotation = (clientId: string, rotates: boolean) =>
-  copy.pool.query('UPDATE oauth_clients SET "rotatesRefreshTokens" = $2 WHERE "clientId" = $1', [clientId, rotates]);
+  copy.pool.query('UPDATE oauth_clients SET refresh_rotation = $2 WHERE "clientId" = $1', [
+    clientId,
+    rotates ? 'on' : 'off',
+  ]);
 const together = (tokens: readonly string[], by: PresentedBy) =>
   Promise.all(tokens.map((token) => outcome(copy, token, by)));
 
@@ -166,8 +174,8 @@ test('the third contested generation ends a family of a moved client in the same
 });
 
 test.each([
-  ['is public', `"tokenEndpointAuthMethod" = 'none'`],
-  ['has tokens that are bound to nothing', '"dpopBoundAccessTokens" = false'],
+  ['is public', `auth_method = 'none'`],
+  ['has tokens that are bound to nothing', 'dpop_bound_access_tokens = false'],
   ['registered itself', `origin = 'registration'`],
 ])('is never a client that %s, whatever writes the table', async (_what, change) => {
   const { clientId } = await newClient();

@@ -143,7 +143,7 @@ describe('a copy that has not loaded the newest keys', () => {
   });
 
   test('loads them to introspect, explain and exchange a token, or answers 503', async () => {
-    const service = await harness.newClient([], { grantTypes: ['urn:ietf:params:oauth:grant-type:token-exchange'] });
+    const service = await harness.newClient([], { grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'] });
     await link.cut();
     await replaceKeyUnheard();
     const { bearer } = await newPerson(harness);

@@ -128,7 +128,10 @@ test('a token that is bound by an unknown method is rejected', () => {
 });
 
 test('a bound token has its binding in cnf, and its response the token type', () => {
-  const [free, strict] = [{ certificateBound: false }, { certificateBound: true }];
+  const [free, strict] = [
+    { tls_client_certificate_bound_access_tokens: false },
+    { tls_client_certificate_bound_access_tokens: true },
+  ];
   expect(confirmationOf(free, {})).toBeUndefined();
   expect(confirmationOf(strict, { jkt: null, x5t: null })).toBeUndefined();
   expect(confirmationOf(free, { jkt: 'j', x5t: 'x' })).toEqual({ jkt: 'j' });

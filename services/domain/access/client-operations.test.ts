@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { clientOperations } from './client-operations.ts';
+import type { ClientView } from './clients-contract.ts';
+
+const plain: ClientView = {
+  client_id: 'app',
+  name: 'App',
+  auth_method: 'none',
+  jwks: null,
+  jwks_uri: null,
+  grant_types: [],
+  scopes: [],
+  credential_scopes: [],
+  redirect_uris: [],
+  post_logout_redirect_uris: [],
+  backchannel_logout_uri: null,
+  backchannel_logout_session_required: false,
+  audiences: [],
+  dpop_bound_access_tokens: false,
+  tls_client_certificate_bound_access_tokens: false,
+  require_pushed_authorization_requests: false,
+  pkce: 'required',
+  refresh_rotation: 'on',
+  profile: 'default',
+  id_token_signed_response_alg: null,
+  access_token_signed_response_alg: null,
+  has_logo: false,
+  disabled: false,
+  built_in: false,
+  origin: 'admin',
+  previous_secret_until: null,
+  created_at: null,
+  updated_at: null,
+};
+const full: ClientView = {
+  ...plain,
+  auth_method: 'private_key_jwt',
+  jwks: { keys: [{ kty: 'EC', kid: 'first' }, { kty: 'RSA' }] },
+  jwks_uri: 'https://app.example/keys',
+  tls_client_auth_san_dns: 'app.example',
+  certificate_thumbprints: ['print'],
+  grant_types: ['authorization_code'],
+  scopes: ['openid'],
+  credential_scopes: ['keys:read'],
+  redirect_uris: ['https://app.example/cb'],
+  post_logout_redirect_uris: ['https://app.example/bye'],
+  backchannel_logout_uri: 'https://app.example/out',
+  audiences: ['https://api.example'],
+  dpop_bound_access_tokens: true,
+  id_token_signed_response_alg: 'ES256',
+  access_token_signed_response_alg: 'RS256',
+  has_logo: true,
+  disabled: true,
+  origin: 'registration',
+};
+
+type Command = {
+  readonly options?: Readonly<Record<string, { readonly default?: (members: object) => unknown }>>;
+  line?(client: ClientView): string;
+  lines?(client: object): readonly string[];
+  asks?(input: object, about: object | undefined): string;
+};
+const commandOf = (name: string) =>
+  clientOperations.find(({ endpoint }) => endpoint.operation === name)?.command as unknown as Command;
+
+describe('a client on a terminal', () => {
+  test('has one line in a list, with its origin unless an administrator registered it', () => {
+    const { line } = commandOf('listClients');
+    expect(line?.(plain)).toBe('app  enabled   none  no grants  App');
+    expect(line?.(full)).toBe('app  disabled  private_key_jwt  authorization_code  (registration)  App');
+  });
+
+  test('without anything says what that means', () => {
+    expect(commandOf('readClient').lines?.(plain)).toEqual([
+      'app  enabled   none  no grants  App',
+      'scopes none  client credentials none',
+      'audiences the installation only',
+      'ID tokens with the default algorithm  access tokens with the default algorithm',
+      'DPoP-bound no  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  profile default',
+    ]);
+  });
+
+  test('with everything shows all of it', () => {
+    expect(commandOf('updateClient').lines?.(full)).toEqual([
+      'app  disabled  private_key_jwt  authorization_code  (registration)  App',
+      'scopes openid  client credentials keys:read',
+      'audiences https://api.example',
+      'keys first, RSA without kid',
+      'keys from https://app.example/keys',
+      'tls_client_auth_san_dns app.example',
+      'certificate print',
+      'redirects to https://app.example/cb',
+      'after sign-out to https://app.example/bye',
+      'logout tokens to https://app.example/out',
+      'has a logo',
+      'ID tokens ES256  access tokens RS256',
+      'DPoP-bound yes  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  profile default',
+    ]);
+  });
+
+  test('shows a new secret once, and none where there is none', () => {
+    for (const name of ['createClient', 'rotateClientSecret']) {
+      expect(commandOf(name).lines?.({ ...plain, client_secret: null })).toHaveLength(1);
+      expect(commandOf(name).lines?.({ ...plain, client_secret: 's' })[1]).toBe('secret  s  (shown only once)');
+    }
+    for (const name of ['disableClient', 'enableClient']) expect(commandOf(name).lines?.(plain)).toHaveLength(1);
+  });
+});
+
+test('a question names the client', () => {
+  expect(commandOf('createClient').asks?.({ name: 'App' }, undefined)).toBe('register the client App');
+  expect(
+    ['updateClient', 'rotateClientSecret', 'disableClient', 'enableClient', 'deleteClient'].map((name) =>
+      commandOf(name).asks?.({}, plain),
+    ),
+  ).toEqual(['change App', 'replace the secret of App', 'disable App', 'enable App', 'delete App']);
+});
+
+test('a client with an address that gets codes is for users; any other acts for itself', () => {
+  const grants = commandOf('createClient').options?.grant_types?.default;
+  expect(grants?.({ redirect_uris: ['https://app.example/cb'] })).toEqual(['authorization_code']);
+  expect(grants?.({})).toEqual(['client_credentials']);
+});

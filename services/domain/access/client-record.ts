@@ -1,0 +1,193 @@
+import { z } from 'zod';
+import { type ChangesOf, defineRecord, type RowOf } from '#services/platform/define/record.ts';
+import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
+import { scopes, text } from './admin-shapes.ts';
+import { CLIENT_PROFILES } from './client-auth-shapes.ts';
+import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
+import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
+
+const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
+const algorithm = z.enum(ASYMMETRIC_ALGORITHMS).nullable();
+/** As a client names it; `unsignedAlgorithm` checks it against the keys. */
+const namedAlgorithm = z
+  .string()
+  .max(16)
+  .regex(/^[\w-]+$/)
+  .nullable()
+  .default(null);
+const flag = z.boolean().default(false);
+
+/** The settings of an OAuth client besides the way it authenticates: one line each, by the names of RFC 7591 where it has one. */
+export const clientRecord = defineRecord({
+  /** Shown to users. */
+  name: {
+    shape: text(128),
+    shows: z.string(),
+    reads: 'coalesce(name, "clientId")',
+    option: { flags: '--name <text>', help: 'name shown to users' },
+  },
+  grant_types: {
+    shape: z.array(z.enum(GRANT_TYPES)).max(8),
+    option: { flags: '--grants <types...>', help: 'grant types' },
+  },
+  /** Scopes that a sign-in through the client may request. */
+  scopes: { shape: scopes, initially: [], option: 'scopes it may request for users' },
+  /** Scopes that its client-credentials tokens may carry; those that name permissions are its permissions. */
+  credential_scopes: {
+    shape: scopes,
+    initially: [],
+    option: { flags: '--credential-scopes <scopes...>', help: 'scopes of its client credentials tokens' },
+  },
+  redirect_uris: {
+    shape: redirectUris,
+    initially: [],
+    option: { flags: '--redirect-uris <uris...>', help: 'allowed redirect URIs' },
+  },
+  /** Where it may send users after they sign out (OpenID Connect RP-Initiated Logout §3.1). */
+  post_logout_redirect_uris: {
+    shape: redirectUris,
+    initially: [],
+    option: { flags: '--post-logout-redirect-uris <uris...>', help: 'allowed redirect URIs after sign-out' },
+  },
+  /** OpenID Connect Back-Channel Logout §2.2; null: the client gets no logout tokens. */
+  backchannel_logout_uri: {
+    shape: z.string().max(2_048).regex(LOGOUT_URI).nullable(),
+    initially: null,
+    registers: {
+      // An unvetted client gets no request over plain http.
+      shape: z
+        .string()
+        .max(512)
+        .regex(LOGOUT_URI)
+        .startsWith('https:')
+        .optional()
+        .transform((uri) => uri ?? null),
+      help: 'Where logout tokens are sent when a session ends; https, up to 512 characters (OpenID Connect Back-Channel Logout §2.2).',
+    },
+    option: {
+      flags: '--backchannel-logout-uri <uri>',
+      help: 'where logout tokens are sent when a session ends',
+      no: 'send no logout tokens',
+    },
+  },
+  backchannel_logout_session_required: {
+    shape: z.boolean(),
+    initially: false,
+    registers: {
+      shape: flag,
+      help: 'The client needs `sid` in logout tokens; they always have it.',
+      answers: z.boolean(),
+    },
+    option: {
+      help: 'the client needs the session id in logout tokens',
+      no: 'the client does not need the session id in logout tokens',
+    },
+  },
+  /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
+  audiences: {
+    shape: z.array(text(512)).max(50),
+    initially: [],
+    option: 'audiences that its tokens may have besides this installation',
+  },
+  /** RFC 9449 §5.2: every token of the client is bound to a key. */
+  dpop_bound_access_tokens: {
+    shape: z.boolean(),
+    initially: false,
+    registers: {
+      shape: flag,
+      help: 'Every token of the client is bound to a key (RFC 9449 §5.2).',
+      answers: z.boolean(),
+    },
+    option: {
+      flags: '--dpop-bound',
+      help: 'require DPoP-bound tokens (RFC 9449)',
+      no: 'do not require DPoP-bound tokens',
+    },
+  },
+  /** RFC 8705 §3.4: every token of the client is bound to a certificate. */
+  tls_client_certificate_bound_access_tokens: {
+    shape: z.boolean(),
+    initially: false,
+    registers: {
+      shape: flag,
+      help: 'Every token of the client is bound to a certificate (RFC 8705 §3.4).',
+      answers: z.boolean(),
+    },
+    option: {
+      flags: '--certificate-bound',
+      help: 'require certificate-bound tokens (RFC 8705)',
+      no: 'do not require certificate-bound tokens',
+    },
+  },
+  /** RFC 9126 §6: the client may only send pushed authorization requests. */
+  require_pushed_authorization_requests: {
+    shape: z.boolean(),
+    initially: false,
+    registers: {
+      shape: flag,
+      help: 'The client may only send pushed authorization requests (RFC 9126 §6).',
+      answers: z.boolean(),
+    },
+    option: {
+      flags: '--pushes-requests',
+      help: 'require pushed authorization requests (RFC 9126)',
+      no: 'do not require pushed authorization requests',
+    },
+  },
+  /** RFC 7636. `optional` only for a confidential client that need not push its requests. */
+  pkce: {
+    shape: z.enum(['required', 'optional']),
+    initially: 'required',
+    option: { flags: '--pkce <setting>', help: 'optional: a confidential client may do without PKCE' },
+  },
+  /** `off`: a refresh returns the same refresh token. Only for a confidential client whose tokens are bound. */
+  refresh_rotation: {
+    shape: z.enum(['on', 'off']),
+    initially: 'on',
+    option: {
+      flags: '--refresh-rotation <setting>',
+      help: 'off: a bound confidential client keeps its refresh token',
+    },
+  },
+  /** `fapi2` sets all of these as the FAPI 2.0 Security Profile requires, and refuses what contradicts it. */
+  profile: {
+    shape: z.enum(CLIENT_PROFILES),
+    initially: 'default',
+    option: { flags: '--profile <profile>', help: 'fapi2: all that FAPI 2.0 requires' },
+  },
+  /** OpenID Connect Registration §2; null: the default algorithm of the installation. */
+  id_token_signed_response_alg: {
+    shape: algorithm,
+    initially: null,
+    registers: {
+      shape: namedAlgorithm,
+      help: 'Algorithm of its ID tokens; the default of this installation if left out.',
+    },
+    option: { flags: '--id-token-alg <alg>', help: 'algorithm of its ID tokens' },
+  },
+  access_token_signed_response_alg: {
+    shape: algorithm,
+    initially: null,
+    registers: { shape: namedAlgorithm, help: 'The same for its access tokens.' },
+    option: { flags: '--access-token-alg <alg>', help: 'algorithm of its access tokens' },
+  },
+  /**
+   * Shown beside its name on sign-in, consent and device pages: a PNG of at most 512 × 512 pixels, as a data URL (RFC
+   * 2397); null: none. `/oauth2/clients/{client_id}/logo` answers it.
+   */
+  logo: {
+    shape: z.string().max(LOGO_LENGTH_MAX).regex(LOGO).nullable(),
+    initially: null,
+    showsAs: { name: 'has_logo', sql: 'logo IS NOT NULL', shape: z.boolean() },
+    option: {
+      flags: '--logo <file>',
+      help: 'PNG shown beside its name: at most 24 KB and 512 × 512 pixels',
+      no: 'show no logo',
+      reads: 'png-file',
+    },
+  },
+});
+
+/** The settings of a client as it is stored. */
+export type ClientSettingsRow = RowOf<typeof clientRecord>;
+export type ClientChanges = ChangesOf<typeof clientRecord>;
