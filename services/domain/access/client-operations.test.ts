@@ -1,29 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { clientOperations } from './client-operations.ts';
+import { clientRecord } from './client-record.ts';
 import type { ClientView } from './clients-contract.ts';
 
 const plain: ClientView = {
+  ...(clientRecord.withInitial({ name: 'App', grant_types: [] }) as Pick<
+    ClientView,
+    keyof typeof clientRecord.settings & keyof ClientView
+  >),
   client_id: 'app',
-  name: 'App',
   auth_method: 'none',
   jwks: null,
   jwks_uri: null,
-  grant_types: [],
-  scopes: [],
-  credential_scopes: [],
-  redirect_uris: [],
-  post_logout_redirect_uris: [],
-  backchannel_logout_uri: null,
-  backchannel_logout_session_required: false,
-  audiences: [],
-  dpop_bound_access_tokens: false,
-  tls_client_certificate_bound_access_tokens: false,
-  require_pushed_authorization_requests: false,
-  pkce: 'required',
-  refresh_rotation: 'on',
-  profile: 'default',
-  id_token_signed_response_alg: null,
-  access_token_signed_response_alg: null,
   has_logo: false,
   disabled: false,
   built_in: false,
