@@ -4,10 +4,7 @@ import { clientRecord } from './client-record.ts';
 import type { ClientView } from './clients-contract.ts';
 
 const plain: ClientView = {
-  ...(clientRecord.withInitial({ name: 'App', grant_types: [] }) as Pick<
-    ClientView,
-    keyof typeof clientRecord.settings & keyof ClientView
-  >),
+  ...(clientRecord.withInitial({ name: 'App', grant_types: [] }) as unknown as ClientView),
   client_id: 'app',
   auth_method: 'none',
   jwks: null,
