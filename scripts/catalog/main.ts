@@ -10,6 +10,7 @@ import { taskTools } from '#services/mcp/task-shapes.ts';
 import { plainTools } from '#services/mcp/task-tools.ts';
 import { tools } from '#services/mcp/tools.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
+import { modulesPicture, processesPicture, walksPicture } from './architecture.ts';
 import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
@@ -69,6 +70,9 @@ async function pages(): Promise<Record<string, string>> {
     '.env.example': envExample(),
     'conformance/contract.json': verifierContractJson(),
     'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results')),
+    'docs/explanation/architecture-modules.svg': modulesPicture(),
+    'docs/explanation/architecture-processes.svg': processesPicture(),
+    'docs/explanation/architecture-walks.svg': walksPicture(),
     'docs/reference/authority.md': authorityPage(endpoints, [...tools, ...taskTools, ...plainTools]),
     'docs/reference/audit-events.md': auditEventsPage(events),
     'docs/reference/compliance-controls.md': controlsPage(controls),

@@ -31,7 +31,7 @@ beforeAll(async () => {
     env: { ...process.env, TMPDIR: folder },
   });
   run = JSON.parse(stdout);
-  walks = (await readFile(resolve(ROOT, 'README.md'), 'utf8')).split('## Five walks')[1]?.split('\n## ')[0] as string;
+  walks = await readFile(resolve(ROOT, 'docs/reference/walks.md'), 'utf8');
 });
 afterAll(async () => {
   await database?.drop();
