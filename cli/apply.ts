@@ -11,7 +11,7 @@ import { systemCaller } from './database-ports.ts';
 import { readPermissionFile } from './permission-file.ts';
 
 const caller = systemCaller('sallyport apply');
-/** The audiences of the installation that are set; the API also keeps the address it listens on from applications. */
+/** The audiences of the installation that are set; no application may use the API's own address. */
 function ownAudiences(): string[] {
   const { tokens, server, mcp } = loadConfig(process.env);
   return [tokens.audience, tokens.issuer, server.publicUrl, mcp.url].filter((each) => each !== undefined);

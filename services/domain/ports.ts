@@ -280,10 +280,10 @@ export type Ports = {
   readonly log: Log;
 };
 
-/** How a request reached us, as far as rules and audit rows may know. */
 /** Keyed hash of an address or user agent, with the version of its key; null for ''. */
 export type HashIdentifier = (label: 'ip' | 'agent', value: string) => string | null;
 
+/** How a request reached us, as far as rules and audit rows may know. */
 export type RequestContext = {
   /** Resolved through trusted proxies only; '' when there is no peer (CLI, job). */
   readonly ip: string;

@@ -28,9 +28,9 @@ export type ApiHarness = {
   startCopy(changes?: Partial<ApiCopyOptions>): Promise<ApiCopy>;
   /** A confidential client with these client-credentials scopes; every copy knows it when this resolves. */
   newClient(credentialScopes: readonly string[]): Promise<ClientCredentials>;
-  /** Rows of one statement, by the first copy's own connections. */
   /** The ports of the database owner, whose rights no copy has. */
   readonly owner: TestPorts;
+  /** Rows of one statement, by the first copy's own connections. */
   rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
   /** Stops every copy, then drops the database. */
   close(): Promise<void>;

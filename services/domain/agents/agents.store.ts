@@ -55,7 +55,7 @@ const agentsPage = defineStatement(
      AND ($4::text IS NULL OR ${STATUS} = $4) ORDER BY client_id LIMIT $2`,
 );
 /**
- * Locks the agent until commit: of two kills, one finds it killed. Locks its owner first, as requests of the agent do, so
+ * Locks the agent until commit: a second kill is refused. Locks its owner first, as requests of the agent do, so
  * that those which begin later wait behind the kill. By the primary keys.
  */
 const agentLock = defineStatement(

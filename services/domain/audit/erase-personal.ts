@@ -10,7 +10,7 @@ export type ErasedPersonal = { readonly values: number; readonly unsealed: numbe
 /**
  * Erases the personal values of a user's events, sealed or not, and records the erasure. Leaves contain only
  * commitments, so every proof stays valid; without its salt a commitment reveals nothing. A batch that a sealer read
- * before the erasure is discarded. Keeps whose health data the user used.
+ * before the erasure is discarded. The ids of the patients stay.
  * @param input `subject` is the user's id
  */
 export function erasePersonal(

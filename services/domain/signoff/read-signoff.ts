@@ -50,7 +50,7 @@ export async function listOwnSignOffs(
   return viewOf(rows, input.limit);
 }
 
-/** A sign-off for its requester, and for callers with `signoffs:read`; to others it is a missing one. */
+/** A sign-off for its requester, and for callers with `signoffs:read`; others get 404. */
 async function visibleRow(ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<SignOffRow> {
   const row = await readSignOffRow(ports.sql, signOffId);
   if (row === undefined || !(holds(caller, signoffsRead.name) || isRequester(row, caller))) throw signOffUnknown();

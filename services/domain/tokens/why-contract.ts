@@ -36,7 +36,7 @@ export const END_REASONS = [
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
-/** The rule, even if the reason is free text. `admin_ended`: ended by a caller that may end other users' sessions. */
+/** Which rule ended it; `reason` may be free text. `admin_ended`: ended by a caller that may end other users' sessions. */
 export const DECIDING_RULES = [...END_REASONS, ...END_RULES, 'admin_ended', 'token_revoked'] as const;
 export type DecidingRule = (typeof DECIDING_RULES)[number];
 

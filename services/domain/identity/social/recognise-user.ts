@@ -50,7 +50,7 @@ export async function recogniseUser(
   const email = verifiedEmail(profile);
   const id = ports.random.uuid();
   if (await insertUser(tx, { id, email, name: profile.name })) {
-    // Failures counted before concern no user.
+    // Failures counted so far belong to no user.
     await clearSignInFailures(tx, ports, email);
     await linkOAuthAccount(tx, ports, id, profile);
     return { userId: id, isNewUser: true };

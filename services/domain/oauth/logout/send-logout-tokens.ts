@@ -85,8 +85,8 @@ function signLogoutToken({ keyRing, tokenSettings, clock }: SendLogoutPorts, row
 
 /**
  * Sends the logout tokens of ended sessions (OpenID Connect Back-Channel Logout §2.5) until none is due, `signal` aborts
- * or the time of a run is over. A failed one is retried with growing pauses and given up after a day; a client that does not answer delays
- * only its own. Delivery is at least once. Unvetted clients get one batch in each run, beside the others, because
+ * or the run's time limit is reached. A failed one is retried with growing pauses and given up after a day; a client that
+ * does not answer delays only its own. Delivery is at least once. Unvetted clients get one batch in each run, beside the others, because
  * attackers can register many that answer slowly.
  */
 export async function sendLogoutTokens(
