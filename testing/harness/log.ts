@@ -12,7 +12,7 @@ import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys
 import type { CheckpointSink, LogMark, LogMarkStore } from '#services/domain/ports.ts';
 import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
-import { createTestPorts, PATIENCE_MS, type TestPorts, testCaller } from './ports.ts';
+import { createTestPorts, PATIENCE_MS, type PortsOptions, type TestPorts, testCaller } from './ports.ts';
 import { createTestDatabase } from './stores.ts';
 
 export const TEST_ORIGIN = 'sallyport.test/audit';
@@ -39,13 +39,14 @@ export type LogHarnessOptions = {
   readonly logMark?: (file: LogMarkStore) => LogMarkStore;
   readonly sinks?: readonly CheckpointSink[];
   readonly applicationName?: string;
+  readonly pool?: PortsOptions['pool'];
   /** Delay before a failed sink is retried; by default longer than a test. */
   readonly retryFirstMs?: number;
 };
 
 /** Opens a sealer on a database of `createTestDatabase`; several may share one. `end` closes it. */
 export async function createLogHarness(url: string, options: LogHarnessOptions = {}): Promise<LogHarness> {
-  const ports = createTestPorts(url, { applicationName: options.applicationName ?? 'test' });
+  const ports = createTestPorts(url, options);
   const ownDir = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'sallyport-log-')) : undefined;
   const dataDir = options.dataDir ?? (ownDir as string);
   const checkpointFolder = join(dataDir, 'checkpoints');

@@ -17,11 +17,13 @@ export type PortsOptions = {
   readonly clock?: Clock;
   readonly keyEncryptionKey?: Uint8Array;
   readonly applicationName?: string;
+  /** By default one of its own; `end` closes it. */
+  readonly pool?: pg.Pool;
 };
 
 /** Opens ports on a database of `createTestDatabase`. An error of an `afterCommit` action fails the test. */
 export function createTestPorts(url: string, options: PortsOptions = {}): TestPorts {
-  const pool = createPatientPool({ url, connections: 8, applicationName: options.applicationName ?? 'test' });
+  const { applicationName = 'test', pool = createPatientPool({ url, connections: 8, applicationName }) } = options;
   const silent = (): void => {};
   const sql = createSql(pool);
   return {

