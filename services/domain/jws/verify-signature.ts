@@ -1,4 +1,5 @@
 import { createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
+import { derOfRaw } from './ecdsa-form.ts';
 
 /** A verification key. `audience` is set for HS256 only: the secret is shared with that one audience. */
 export type VerificationKey = {
@@ -30,7 +31,7 @@ export function verifySignature(key: VerificationKey, signingInput: string, sign
       // Some verifiers accepted r = 0 or s = 0 for any message (CVE-2022-21449).
       if (signature.length !== CURVE_SIGNATURE_BYTES || isZero(signature, 0, 32) || isZero(signature, 32, 64))
         return false;
-      return verify('sha256', input, { key: key.key, dsaEncoding: 'ieee-p1363' }, signature);
+      return verify('sha256', input, key.key, derOfRaw(signature));
     case 'EdDSA':
       return signature.length === CURVE_SIGNATURE_BYTES && verify(null, input, key.key, signature);
     case 'HS256': {

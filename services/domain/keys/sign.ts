@@ -1,6 +1,7 @@
 import { createHmac, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import { tokenSignDuration } from '#observability/metrics/tokens.ts';
+import { rawOfDer } from '../jws/ecdsa-form.ts';
 import { signingUnavailable } from './errors.ts';
 import type { KeyAlgorithm } from './key-timeline.ts';
 
@@ -46,7 +47,7 @@ export function createSign(): SignJws {
 
   async function signatureOf(data: Buffer, alg: KeyAlgorithm, key: KeyObject): Promise<Buffer> {
     if (alg === 'RS256') return signRsa(data, key);
-    if (alg === 'ES256') return sign('sha256', data, { key, dsaEncoding: 'ieee-p1363' });
+    if (alg === 'ES256') return rawOfDer(sign('sha256', data, key));
     if (alg === 'EdDSA') return sign(null, data, key);
     return createHmac('sha256', key).update(data).digest();
   }
