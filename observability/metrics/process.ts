@@ -70,7 +70,7 @@ const gcKinds: Readonly<Record<number, (typeof gcTypes)[number]>> = {
 };
 
 const WINDOW_MS = 10_000;
-const RESOLUTION_MS = 10;
+const RESOLUTION_MS = 50;
 
 /** Starts to watch this process and returns the function that stops it. Does not keep the process alive. */
 export function watchProcess(): () => void {

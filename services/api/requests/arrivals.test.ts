@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { systemClock } from '#services/platform/crypto/system.ts';
-import { type Arrivals, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
+import { type Arrivals, BEAT_MS, IDLE_BEAT_MS, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 
 const PAUSE_MS = STANDSTILL_MS + 100;
 const now = systemClock.monotonic;
@@ -126,4 +126,21 @@ test('before the server listens, no request can have waited', () => {
   const before = now();
   expect(silent.earliest({} as Socket)).toBeGreaterThanOrEqual(before);
   expect(silent.hasStoodStillSince(before)).toBe(false);
+});
+
+test('the clock is read less often after a second without a request, and as often as before from the next one on', async () => {
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  const asked = (): unknown[] =>
+    timers.mock.calls.map(([, ms]) => ms).filter((ms) => ms === BEAT_MS || ms === IDLE_BEAT_MS);
+  try {
+    const socket = await connected();
+    await expect.poll(asked, { timeout: 20_000 }).toEqual([IDLE_BEAT_MS]);
+    const sentAt = now();
+    expect((await ask(socket, '/first')).earliest).toBeLessThanOrEqual(sentAt + STANDSTILL_MS);
+    expect(asked()).toEqual([IDLE_BEAT_MS, BEAT_MS]);
+    await ask(socket, '/second');
+    expect(asked()).toEqual([IDLE_BEAT_MS, BEAT_MS]);
+  } finally {
+    timers.mockRestore();
+  }
 });

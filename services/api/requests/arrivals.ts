@@ -4,6 +4,9 @@ import type { Clock } from '#services/domain/ports.ts';
 
 /** How often the clock is read, milliseconds: the precision of an arrival time. */
 export const BEAT_MS = 20;
+/** The same after a second without a request: the bound of the first one is that much less precise. */
+export const IDLE_BEAT_MS = 100;
+const IDLE_AFTER_MS = 1_000;
 /** Connections that can wait to be accepted: the backlog of `listen` and one more. */
 const BACKLOG = 512;
 /** A process whose last poll of its sockets was this long ago was stopped. */
@@ -34,14 +37,26 @@ export function watchArrivals(server: Server, clock: Pick<Clock, 'monotonic'>): 
   let isQueueBusy = false;
   let hasAccepted = false;
   let timer: NodeJS.Timeout | undefined;
+  let askedAt = Number.NEGATIVE_INFINITY;
+  let isIdle = false;
 
   function beat(): void {
     const now = clock.monotonic();
     if (now - polledAt > STANDSTILL_MS) standstillEndedAt = now;
     setImmediate(() => {
       polledAt = now;
-      timer?.refresh();
+      if (timer !== undefined) schedule(now - askedAt > IDLE_AFTER_MS);
     });
+  }
+
+  function schedule(idle: boolean): void {
+    if (timer !== undefined && idle === isIdle) {
+      timer.refresh();
+      return;
+    }
+    clearTimeout(timer);
+    isIdle = idle;
+    timer = setTimeout(beat, idle ? IDLE_BEAT_MS : BEAT_MS).unref();
   }
 
   function afterPoll(): void {
@@ -52,7 +67,8 @@ export function watchArrivals(server: Server, clock: Pick<Clock, 'monotonic'>): 
 
   server.once('listening', () => {
     polledAt = clock.monotonic();
-    timer = setTimeout(beat, BEAT_MS).unref();
+    askedAt = polledAt;
+    schedule(false);
   });
   server.once('close', () => {
     clearTimeout(timer);
@@ -74,10 +90,12 @@ export function watchArrivals(server: Server, clock: Pick<Clock, 'monotonic'>): 
 
   return {
     earliest: (socket) => {
+      askedAt = clock.monotonic();
+      if (isIdle && timer !== undefined) schedule(false);
       const connection = accepted.get(socket);
       // A poll after the connection was accepted would have read its waiting bytes.
       const isNew = connection !== undefined && connection.at > polledAt;
-      return Math.min(clock.monotonic(), isNew ? connection.arrivedAfter : polledAt);
+      return Math.min(askedAt, isNew ? connection.arrivedAfter : polledAt);
     },
     hasStoodStillSince: (arrivedAt) => arrivedAt < standstillEndedAt || clock.monotonic() - polledAt > STANDSTILL_MS,
   };
