@@ -9,8 +9,9 @@ export function canonicalJson(value: Json): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   const object = value as { readonly [member: string]: Json };
-  const members = Object.keys(object)
-    .sort()
-    .map((member) => `${JSON.stringify(member)}:${canonicalJson(object[member] as Json)}`);
-  return `{${members.join(',')}}`;
+  let text = '';
+  for (const member of Object.keys(object).sort()) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(member)}:${canonicalJson(object[member] as Json)}`;
+  }
+  return `{${text}}`;
 }

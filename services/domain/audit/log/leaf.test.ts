@@ -104,3 +104,12 @@ describe('canonical JSON (RFC 8785)', () => {
     );
   });
 });
+
+test('a detail has the same size in the order of its members and in canonical order', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const detail = JSON.parse(JSON.stringify(value)) as Json;
+      expect(Buffer.byteLength(canonicalJson(detail))).toBe(Buffer.byteLength(JSON.stringify(detail)));
+    }),
+  );
+});

@@ -60,8 +60,8 @@ const idAndKind = (id: string | null, kind: string): Json => (id === null ? { ki
 
 /** Replaces a detail that is too large for a leaf by its size and digest. Never truncates it. */
 export function sealableDetail(detail: Json): Json {
-  const text = canonicalJson(detail);
-  const bytes = Buffer.byteLength(text);
+  // The order of members does not change the length: the leaf alone is serialized canonically.
+  const bytes = Buffer.byteLength(JSON.stringify(detail));
   if (bytes <= DETAIL_BYTES_MAX) return detail;
-  return { omitted_bytes: bytes, omitted_sha256: createHash('sha256').update(text).digest('base64') };
+  return { omitted_bytes: bytes, omitted_sha256: createHash('sha256').update(canonicalJson(detail)).digest('base64') };
 }
