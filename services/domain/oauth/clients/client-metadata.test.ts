@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { AUTH_METHODS } from '#services/domain/access/client-auth-shapes.ts';
+import { clientRecord } from '#services/domain/access/client-record.ts';
 import { newAssertionMaker } from '#testing/fakes/assertions.ts';
 import { CERTIFICATE, derOf } from '#testing/fakes/client-certificates.ts';
 import { type MetadataRules, readClientMetadata } from './client-metadata.ts';
@@ -15,6 +17,8 @@ const rules: MetadataRules = {
 const read = (members: object, changes: Partial<MetadataRules> = {}) =>
   readClientMetadata({ redirect_uris: [REDIRECT], ...members }, { ...rules, ...changes });
 
+/** Settings that register and that a request leaves out; those below are named. */
+const omitted = z.object(clientRecord.registers.shapes).parse({});
 const maker = newAssertionMaker();
 const named = { token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'app.example' };
 const certified = {
@@ -60,6 +64,7 @@ describe('client metadata (RFC 7591 §2)', () => {
 
   test('omitted members have their defaults, and unsupported members are ignored', () => {
     expect(read({ jwks: 7, 'client_name#de': 1, contacts: ['a@b.test'], software_statement: {} })).toEqual({
+      ...omitted,
       name: undefined,
       redirect_uris: [REDIRECT],
       post_logout_redirect_uris: [],
@@ -98,6 +103,7 @@ describe('client metadata (RFC 7591 §2)', () => {
         access_token_signed_response_alg: 'EdDSA',
       }),
     ).toEqual({
+      ...omitted,
       name: 'Notes',
       redirect_uris: [REDIRECT, 'http://127.0.0.1/cb', 'com.example.notes:/cb'],
       post_logout_redirect_uris: [BYE],
