@@ -189,7 +189,7 @@ export function pagesWith(
     leave: leavePage(ours, { kind: 'redirect', location: address }),
     leaveByForm: leavePage(ours, { kind: 'form-post', action: address, fields: { state: text } }),
     formPost: formPostPage({ kind: 'form-post', action: address, fields: { state: text } }),
-    consent: consentPage({ ...named, query: text, clientHost: text, logoPath: text, unvetted }),
+    consent: consentPage({ ...named, query: text, clientHost: text, logoPath: text, clientUri: text, unvetted }),
     device: deviceConfirmPage({ ...named, userCode: text, logoPath: text, unvetted }),
     error: errorPage(() => ({ title: ours, why: ours, advice: ours, link: { path: text, text: ours } })),
     signUp: signUpPage({ ...asking, name: text, asker: { name: text, host: text, logoPath: text } }),

@@ -49,6 +49,22 @@ test('the sign-in page has a button for each provider under its public name, and
   expect(without).not.toContain('/login/provider');
 });
 
+test('the consent page links to the page of the client, if it has one', () => {
+  const asked = {
+    formToken: 't',
+    query: 'q',
+    clientName: 'App',
+    clientHost: 'app.test',
+    logoPath: null,
+    unvetted: null,
+  };
+  const about = { ...asked, email: 'a@b.test', scopes: [], words: NO_WORDS };
+  const clientUri = 'https://app.test/about';
+  const link = `<a href="${clientUri}" rel="noreferrer">${clientUri}</a>`;
+  expect(formPage(consentPage({ ...about, clientUri }))).toContain(link);
+  expect(formPage(consentPage({ ...about, clientUri: null }))).not.toContain('rel="noreferrer"');
+});
+
 test('an unvetted client is shown as unvetted, with the host of its document', () => {
   const asked = {
     formToken: 't',
@@ -56,6 +72,7 @@ test('an unvetted client is shown as unvetted, with the host of its document', (
     clientName: 'App',
     clientHost: 'app.test',
     logoPath: null,
+    clientUri: null,
     email: 'a@b.test',
     scopes: [],
     words: NO_WORDS,
@@ -106,6 +123,7 @@ test('an application that asks only who the user is does not ask to act for the 
     clientName: 'App',
     clientHost: 'app.test',
     logoPath: null,
+    clientUri: null,
     unvetted: null,
   };
   const titled = (scopes: readonly string[]) =>
@@ -202,6 +220,7 @@ test('the logo of an application stands beside its name; only then may a page lo
     scopes: [],
     words: NO_WORDS,
     logoPath,
+    clientUri: null,
   };
   const pages = [
     signInPage({ ...signIn, asker }),

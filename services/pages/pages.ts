@@ -216,6 +216,8 @@ export type ConsentPage = {
   readonly clientHost: string;
   /** Path of its logo on our origin; null if it has none. */
   readonly logoPath: string | null;
+  /** The page of the client itself. */
+  readonly clientUri: string | null;
   readonly unvetted: Unvetted | null;
   readonly email: string;
   readonly scopes: readonly string[];
@@ -243,6 +245,9 @@ const decisionButtons = (texts: Texts): Html =>
   html`<button type="submit" name="decision" value="allow">${texts.allow}</button><button class="plain" type="submit" name="decision" value="deny">${texts.deny}</button>
 <p class="dim">${texts.notYourAccount}</p><button class="plain" type="submit" name="decision" value="switch">${texts.anotherAccount}</button>`;
 
+const linkTo = (uri: string | null): Html | null =>
+  uri === null ? null : html`<p class="links"><a href="${uri}" rel="noreferrer">${uri}</a></p>`;
+
 export const consentPage =
   (asked: ConsentPage): Page =>
   ({ language }) => {
@@ -257,7 +262,7 @@ export const consentPage =
       title: fill(title, { client: asked.clientName }),
       heading: say(title, { client: html`<bdi>${asked.clientName}</bdi>` }),
       loadsOwnImages: asked.logoPath !== null,
-      body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>
+      body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>${linkTo(asked.clientUri)}
 <form method="post" action="/oauth2/consent">${hidden('form_token', asked.formToken)}${hidden('request', asked.query)}
 <p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => scopeItem(scope, asked.words, language))}</ul>
 ${decisionButtons(texts)}</form>`,

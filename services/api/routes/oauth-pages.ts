@@ -86,6 +86,7 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
         clientName: client.name,
         clientHost: hostOf(redirectUri),
         logoPath: logoPathOf(client),
+        clientUri: client.client_uri,
         unvetted: unvettedOf(client),
         email: step.live.user.email,
         scopes,

@@ -7,6 +7,7 @@ import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
 import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
 
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
+const CLIENT_URI = /^https:\/\/[\x21-\x7e]+$/;
 const algorithm = z.enum(ASYMMETRIC_ALGORITHMS).nullable();
 /** As a client names it; `unsignedAlgorithm` checks it against the keys. */
 const namedAlgorithm = z
@@ -25,6 +26,16 @@ export const clientRecord = defineRecord({
     shows: z.string(),
     reads: 'coalesce(name, "clientId")',
     option: { flags: '--name <text>', help: 'name shown to users' },
+  },
+  /** Its page, which the consent page links to (RFC 7591 §2). */
+  client_uri: {
+    shape: z.string().max(512).regex(CLIENT_URI).nullable(),
+    initially: null,
+    registers: {
+      shape: z.string().max(512).regex(CLIENT_URI).nullable().default(null),
+      help: 'Its page, which the consent page links to; https, up to 512 characters.',
+    },
+    option: { flags: '--client-uri <url>', help: 'its page, which the consent page links to', no: 'link to no page' },
   },
   grant_types: {
     shape: z.array(z.enum(GRANT_TYPES)).max(8),
