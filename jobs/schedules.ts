@@ -1,11 +1,18 @@
-import { modules } from '../services/domain/modules.ts';
+import { modules, modulesOf } from '../services/domain/modules.ts';
+import type { WingSettings } from '../services/platform/config/wings.ts';
 import { isScheduled, type Job, type ScheduledJob } from '../services/platform/define/job.ts';
 
 /** Every job. */
 export const jobs: readonly Job[] = modules.flatMap((module) => module.jobs);
 
-/** Every queue, each once. */
-export const queueNames: readonly string[] = [...new Set(jobs.map(({ queue }) => queue))];
+/** The jobs of an installation: without those of the wings that it leaves out. */
+export const jobsOf = (wings: WingSettings): readonly Job[] => modulesOf(wings).flatMap((module) => module.jobs);
+
+/** The queues of jobs, each once. */
+export const queuesOf = (of: readonly Job[]): readonly string[] => [...new Set(of.map(({ queue }) => queue))];
+
+/** Every queue. */
+export const queueNames = queuesOf(jobs);
 
 /** The schedule: every job whose contract has one. */
 export const scheduledJobs: readonly ScheduledJob[] = jobs.filter(isScheduled);

@@ -32,6 +32,7 @@ import { redisCheck } from './redis.ts';
 import { rolesCheck } from './roles.ts';
 import { roomResult, writeRefusal } from './room.ts';
 import { runChecks } from './run-checks.ts';
+import { wingsCheck } from './wings.ts';
 
 const CLOCK_BOUND_MS = 5_000;
 
@@ -184,6 +185,7 @@ const checks: readonly Check[] = [
     },
   },
   addressCheck,
+  wingsCheck,
   productionCheck,
 ];
 

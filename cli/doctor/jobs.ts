@@ -1,6 +1,8 @@
-import { queueNames, scheduledJobs } from '#jobs/schedules.ts';
+import { jobsOf, queuesOf } from '#jobs/schedules.ts';
 import { withHandoffs } from '#services/domain/operations/handoff-dead-letters.ts';
 import { withLogoutTokens } from '#services/domain/operations/logout-dead-letters.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { isScheduled } from '#services/platform/define/job.ts';
 import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
 import { readSchedules } from '#services/platform/queue/schedule-rows.ts';
@@ -19,7 +21,10 @@ export const jobChecks: readonly Check[] = [
     run: async () => {
       const rows = await withDatabase(({ sql }) => readSchedules(sql));
       if (rows.length === 0) return warn('no worker has run yet', 'npm start, or start services/worker/main.ts');
-      const stale = scheduledJobs.filter((job) => rows.some((row) => row.job === job.name && isStale(row, job)));
+      const jobs = jobsOf(loadConfig(process.env).wings);
+      const stale = jobs
+        .filter(isScheduled)
+        .filter((job) => rows.some((row) => row.job === job.name && isStale(row, job)));
       if (stale.length > 0)
         return fail(`no success in time: ${stale.map(({ name }) => name).join(', ')}`, 'npx sallyport queue list');
       const { redisUrl } = await openContext(['redisUrl']);
@@ -27,7 +32,7 @@ export const jobChecks: readonly Check[] = [
       try {
         await producer.ready(CONNECT_MS);
         const queues = await withDatabase((ports) =>
-          withHandoffs(withLogoutTokens(createQueueAdmin(producer, queueNames), ports), ports).queues(),
+          withHandoffs(withLogoutTokens(createQueueAdmin(producer, queuesOf(jobs)), ports), ports).queues(),
         );
         const idle = queues.filter(({ workers }) => workers === 0).map(({ name }) => name);
         if (idle.length > 0) return warn(`no worker takes jobs from ${idle.join(', ')}`, 'start a worker: npm start');

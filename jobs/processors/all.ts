@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
@@ -6,7 +7,7 @@ import { advanceReports } from '#services/domain/compliance/reports/advance-repo
 import { pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
-import { modules, purgesOf } from '#services/domain/modules.ts';
+import { modulesOf, purgesOf } from '#services/domain/modules.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
 import { recordIncident, recordProgress } from '#services/domain/operations/progress/record-progress.ts';
@@ -17,6 +18,8 @@ import { implementDataRetentionPolicies } from '#services/domain/privacy/retenti
 import { rotateEncryptionKeys } from '#services/domain/privacy/rotate-encryption-keys.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
+import type { WingSettings } from '#services/platform/config/wings.ts';
+import type { Job } from '#services/platform/define/job.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
 import {
   advanceComplianceReportsJob,
@@ -33,13 +36,20 @@ import { advanceTasksJob, measureProgressJob, recordIncidentJob, recordProgressJ
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
+import { jobsOf } from '../schedules.ts';
 import type { WorkerPorts } from './ports.ts';
 import { fenced, type Processor, run, runUnfenced } from './run.ts';
 
 /** Only the jobs of the sealed log use its database role. */
 const asSealer = (ports: WorkerPorts): WorkerPorts => ({ ...ports, ...ports.sealing });
 
-/** The jobs that a worker runs. */
+/** A job that removes what modules keep no longer. */
+const purgedBy = (job: Job<z.ZodType<object>>): Processor =>
+  run(job, (ports, _payload, { fence, signal }) =>
+    purgeOnSchedule(fenced(ports, fence), purgesOf(modulesOf(ports.config.wings), job), signal),
+  );
+
+/** Every job with its use-case. */
 export const processors: readonly Processor[] = [
   run(maintainAuditOutboxJob, (ports, _payload, { fence, signal }) =>
     maintainAuditOutbox(fenced(asSealer(ports), fence), { outboxDays: ports.config.audit.outboxDays }, signal),
@@ -51,18 +61,12 @@ export const processors: readonly Processor[] = [
     sealEvents(asSealer(ports), { fence, signal }, caller),
   ),
   run(advanceKeyRingJob, (ports, _payload, { fence, caller }) => advanceKeyRing(fenced(ports, fence), caller)),
-  run(cleanUpExpiredTokensJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), purgesOf(modules, cleanUpExpiredTokensJob), signal),
-  ),
-  run(cleanUpExpiredSessionsJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), purgesOf(modules, cleanUpExpiredSessionsJob), signal),
-  ),
+  purgedBy(cleanUpExpiredTokensJob),
+  purgedBy(cleanUpExpiredSessionsJob),
   run(detectIncidentsJob, (ports, _payload, { fence, signal, caller }) =>
     detectIncidents(fenced(ports, fence), { signal }, caller),
   ),
-  run(cleanUpIncidentsJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), purgesOf(modules, cleanUpIncidentsJob), signal),
-  ),
+  purgedBy(cleanUpIncidentsJob),
   run(checkControlsJob, (ports, _payload, { fence, signal, caller }) =>
     checkControls(fenced(ports, fence), { pace: 'frequent', signal }, caller),
   ),
@@ -79,9 +83,7 @@ export const processors: readonly Processor[] = [
   run(advanceComplianceReportsJob, (ports, _payload, { fence, signal, caller }) =>
     advanceReports(fenced(ports, fence), { signal }, caller),
   ),
-  run(cleanUpComplianceRecordsJob, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), purgesOf(modules, cleanUpComplianceRecordsJob), signal),
-  ),
+  purgedBy(cleanUpComplianceRecordsJob),
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
   run(advanceTasksJob, (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller)),
   run(measureProgressJob, (ports, _payload, { fence, signal }) => measureProgress(fenced(ports, fence), { signal })),
@@ -93,3 +95,9 @@ export const processors: readonly Processor[] = [
   ),
   run(pushHandoffsJob, (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller)),
 ];
+
+/** The jobs that the workers of an installation run. */
+export const processorsOf = (wings: WingSettings): readonly Processor[] => {
+  const jobs = jobsOf(wings);
+  return processors.filter(({ job }) => jobs.includes(job));
+};

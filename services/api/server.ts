@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { createDenialLog } from '../domain/access/record-denial.ts';
 import type { ConfigProblem } from '../platform/config/config-error.ts';
 import type { Config } from '../platform/config/load.ts';
+import { hasWing, type Wing } from '../platform/config/wings.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import type { Composed } from './compose.ts';
@@ -95,6 +96,7 @@ export function createServer(
     keepsMails: config.mail.smtpUrl === undefined,
     dataDir: resolve(config.server.dataDir),
     publicUrl: config.server.publicUrl,
+    leftOut: config.wings.leftOut,
   });
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);
@@ -113,15 +115,18 @@ export function createServer(
   revocationsRoutes(routes, ports);
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
   securityRoutes(routes, { ...ports, recheckCaller: createCallerRecheck(authenticators) });
-  complianceRoutes(routes, ports);
-  privacyRoutes(routes, ports);
-  privacyAccessRoutes(routes, ports);
-  privacyRecordsRoutes(routes, ports);
+  const has = (wing: Wing): boolean => hasWing(config.wings, wing);
+  if (has('compliance')) complianceRoutes(routes, ports);
+  if (has('privacy')) {
+    privacyRoutes(routes, ports);
+    privacyAccessRoutes(routes, ports);
+    privacyRecordsRoutes(routes, ports);
+  }
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
-  agentsRoutes(routes, ports);
-  signOffRoutes(routes, ports);
-  handoffRoutes(routes, ports);
+  if (has('agents')) agentsRoutes(routes, ports);
+  if (has('signoff')) signOffRoutes(routes, ports);
+  if (has('handoff')) handoffRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
   return app;

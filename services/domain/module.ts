@@ -1,3 +1,4 @@
+import type { Wing } from '#services/platform/config/wings.ts';
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
@@ -14,6 +15,8 @@ type Purged = {
 export type Module = {
   /** Its folder. */
   readonly name: string;
+  /** The wing that it is part of, if an installation can leave it out. */
+  readonly wing?: Wing;
   readonly permissions: readonly Permission[];
   readonly events: readonly AuditEvent[];
   readonly jobs: readonly Job[];

@@ -1,3 +1,4 @@
+import { hasWing, type WingSettings } from '#services/platform/config/wings.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import { accessModule } from './access/module.ts';
 import { agentsModule } from './agents/module.ts';
@@ -11,6 +12,7 @@ import { limitsModule } from './limits/module.ts';
 import type { Module } from './module.ts';
 import { oauthModule } from './oauth/module.ts';
 import { operationsModule } from './operations/module.ts';
+import { tasksModule } from './operations/tasks/module.ts';
 import { privacyModule } from './privacy/module.ts';
 import { revocationsModule } from './revocations/module.ts';
 import { securityModule } from './security/module.ts';
@@ -38,7 +40,12 @@ export const modules: readonly Module[] = [
   handoffModule,
   complianceModule,
   operationsModule,
+  tasksModule,
 ];
+
+/** The modules that an installation has: those of the wings that it leaves out are absent. */
+export const modulesOf = (wings: WingSettings): readonly Module[] =>
+  modules.filter(({ wing }) => wing === undefined || hasWing(wings, wing));
 
 /** Kinds of rows that modules remove after their retention: of one job, or all. */
 export const purgesOf = (of: readonly Module[], job?: Job): readonly Purge[] =>

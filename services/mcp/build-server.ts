@@ -9,7 +9,7 @@ import {
 import { type McpCallContext, type McpPorts, perform, problemOf } from './perform-call.ts';
 import { registerTaskMethods } from './task-methods.ts';
 import { registerTaskTools } from './task-tools.ts';
-import { refusalOf, type Tool } from './tool.ts';
+import { isServedBy, refusalOf, type Tool } from './tool.ts';
 import { toolResultOf } from './tool-result.ts';
 import { tools } from './tools.ts';
 
@@ -26,7 +26,7 @@ export function buildServer(ports: McpPorts, version: string, context: McpCallCo
     { instructions: INSTRUCTIONS, capabilities: { tools: { listChanged: false }, resources: { listChanged: false } } },
   );
   const { asked, caller } = context;
-  for (const tool of tools) {
+  for (const tool of tools.filter((each) => isServedBy(ports.wings, each))) {
     const mayCall = refusalOf(tool.need, caller) === null;
     if (mayCall || asked.calls.has(tool.name)) registerTool(server, ports, tool, context);
     if (mayCall || asked.readsResource) registerResource(server, ports, tool, context);

@@ -11,7 +11,8 @@ import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
 import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
-import { mcpUrlOf } from '../platform/config/load.ts';
+import { ConfigError, mcpUrlOf } from '../platform/config/load.ts';
+import { hasWing } from '../platform/config/wings.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { unauthenticated } from '../platform/errors.ts';
 import { createProducer } from '../platform/queue/producer.ts';
@@ -21,6 +22,15 @@ const TOKEN_CACHE_BYTES = 8 * 1_048_576;
 
 /** Builds and loads the ports and in-memory views of one MCP process. Throws if it cannot start. */
 export async function compose(input: ComposeInput, replaced?: Outside) {
+  const { wings } = input.config;
+  if (!hasWing(wings, 'mcp'))
+    throw new ConfigError([
+      {
+        env: 'SALLYPORT_LEAVE_OUT',
+        problem: 'leaves out mcp, and this process is the MCP server',
+        fix: 'do not start it, or do not leave out mcp',
+      },
+    ]);
   const views = composeViews(input, replaced);
   await views.load();
   const { outside, keyRing, access, revocations, poll, stores } = views;
@@ -39,6 +49,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
     issuer: views.tokenSettings.issuer,
     publicUrl: new URL(resource).origin,
     apiUrl: input.publicUrl,
+    wings,
     ...taskWake(producer.enqueue, advanceTasksJob),
     hashIdentifier: createIdentifierHashes(() => keyRing.secret('identifier')),
     verifiedTokens: createVerifiedTokenCache(TOKEN_CACHE_BYTES),

@@ -50,6 +50,7 @@ export const ownTools: readonly Tool[] = [
   }),
   tool({
     name: 'list_my_signoffs',
+    wing: 'signoff',
     title: 'My sign-offs',
     description: `List the sign-offs that the user asked for, newest first: the act, the roles it waits for, the decisions, and its outcome. ${PAGES}`,
     need: { own: 'own.signoffs' },

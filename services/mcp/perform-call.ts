@@ -13,6 +13,7 @@ import { auditMcpCall } from '../domain/operations/audit-mcp-call.ts';
 import type { HasTaskWake } from '../domain/operations/tasks/manage-tasks.ts';
 import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
 import type { HasSignOffLimit } from '../domain/signoff/request-signoff.ts';
+import type { WingSettings } from '../platform/config/wings.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
 import { internalError } from '../platform/errors.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
@@ -28,6 +29,7 @@ export type McpPorts = ToolPorts &
     /** Where people open pages. */
     readonly apiUrl: string;
     readonly resource: string;
+    readonly wings: WingSettings;
     readonly recordDenial: RecordDenial;
     readonly limits: RequestLimits;
   };

@@ -3,6 +3,7 @@ import { readReportEndpoint } from '../domain/compliance/contract.ts';
 import { rotateKeysEndpoint } from '../domain/keys/contract.ts';
 import { permissionOfTask, type TaskKindName } from '../domain/operations/tasks/manage-tasks.ts';
 import { readReceiptEndpoint } from '../domain/signoff/contract.ts';
+import type { Wing } from '../platform/config/wings.ts';
 import { type Need, outputOf } from './tool.ts';
 
 /** A task of any kind: only callers that may begin one have any. */
@@ -15,6 +16,7 @@ export type TaskTool = {
   readonly title: string;
   readonly description: string;
   readonly need: Need;
+  readonly wing?: Wing;
   readonly input: z.ZodObject;
   /** The result of the task. */
   readonly output: z.ZodObject;
@@ -26,6 +28,7 @@ export const taskTools: readonly TaskTool[] = [
   {
     name: 'request_compliance_report',
     kind: 'compliance_report',
+    wing: 'compliance',
     title: 'Request a compliance report',
     description:
       'Build a signed compliance report. This takes up to minutes: the call returns a task to poll, whose result is the report. With a progress token it reports its steps and waits up to 45 seconds.',
@@ -36,6 +39,7 @@ export const taskTools: readonly TaskTool[] = [
   {
     name: 'rotate_signing_keys',
     kind: 'rotate_signing_keys',
+    wing: 'signoff',
     title: 'Rotate the signing keys',
     description:
       'Publish the next signing key, once a tech lead and a security reviewer have approved exactly these arguments on their pages. The call returns a task that waits for them; it runs at most once, and its result carries a receipt with an inclusion proof of the audit log.',

@@ -7,7 +7,7 @@ import { followTask } from './follow-task.ts';
 import { type McpCall, type McpCallContext, type McpPorts, type Performed, perform } from './perform-call.ts';
 import { taskOf } from './task-methods.ts';
 import { OF_TASKS, type PlainTask, plainTask, type TaskTool, taskTools } from './task-shapes.ts';
-import { refusalOf } from './tool.ts';
+import { isServedBy, refusalOf } from './tool.ts';
 import { toolResultOf } from './tool-result.ts';
 
 const byTaskId = z.strictObject({ task_id: z.string().max(64) });
@@ -30,7 +30,8 @@ export function registerTaskTools(server: McpServer, ports: McpPorts, context: M
   const { asked, caller } = context;
   const isServed = ({ name, need }: Pick<McpCall, 'name' | 'need'>): boolean =>
     asked.calls.has(name) || refusalOf(need, caller) === null;
-  for (const tool of taskTools) if (isServed(tool)) registerTaskTool(server, ports, tool, context);
+  for (const tool of taskTools)
+    if (isServedBy(ports.wings, tool) && isServed(tool)) registerTaskTool(server, ports, tool, context);
   for (const tool of plainTools) if (isServed(tool)) registerPlainTool(server, ports, tool, context);
 }
 

@@ -5,6 +5,7 @@ import { holds } from '../domain/authority/permissions.ts';
 import type { HasKeyRing } from '../domain/keys/key-ring.ts';
 import type { Caller, Ports } from '../domain/ports.ts';
 import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
+import { hasWing, type Wing, type WingSettings } from '../platform/config/wings.ts';
 import { type Endpoint, permissionOf } from '../platform/define/endpoint.ts';
 import type { AppError } from '../platform/define/error.ts';
 import { permissionMissing } from '../platform/errors.ts';
@@ -27,10 +28,16 @@ export type Tool<Input extends z.ZodObject = z.ZodObject> = {
   readonly input: Input;
   /** What a call answers: that of the endpoint that does the same. */
   readonly output: z.ZodObject;
+  /** The wing that it reads, if an installation can leave it out. */
+  readonly wing?: Wing;
   /** URI, or URI template (RFC 6570) with members of the input. */
   readonly resource?: string;
   run(ports: ToolPorts, input: z.output<Input>, caller: Caller): object | Promise<object>;
 };
+
+/** Whether the installation has what a tool is about. */
+export const isServedBy = (wings: WingSettings, { wing }: { readonly wing?: Wing }): boolean =>
+  wing === undefined || hasWing(wings, wing);
 
 export const tool = <Input extends z.ZodObject>(made: Tool<Input>): Tool => made as unknown as Tool;
 

@@ -98,6 +98,7 @@ const installationTools: readonly Tool[] = [
   }),
   tool({
     name: 'read_compliance_status',
+    wing: 'compliance',
     title: 'Compliance status',
     description: 'Count the compliance controls by status and list those that do not pass.',
     need: needOf(listControlsEndpoint),
@@ -114,6 +115,7 @@ const installationTools: readonly Tool[] = [
   }),
   tool({
     name: 'read_compliance_report',
+    wing: 'compliance',
     title: 'Compliance report',
     description: 'Read the state, progress and summary of a compliance report.',
     need: needOf(readReportEndpoint),
@@ -156,6 +158,7 @@ const installationTools: readonly Tool[] = [
   }),
   tool({
     name: 'list_signoffs',
+    wing: 'signoff',
     title: 'Sign-offs',
     description:
       'List the sign-offs of risky acts, newest first: the act, the roles it waits for, the decisions, and its outcome.',

@@ -246,6 +246,7 @@ export function pagesWith(
         demo: { email: text, password: text },
         showsMails: true,
         gaps: [{ name: text, why: ours, fix: ours }],
+        leftOut: [ours],
       },
     }),
     devMails: devMailsPage([{ name: text, to: text, subject: text, date: ours }]),

@@ -21,6 +21,8 @@ type StartPage = {
         readonly showsMails: boolean;
         /** What is missing for production. */
         readonly gaps: readonly ProductionGap[];
+        /** Wings that this installation does not have. */
+        readonly leftOut: readonly string[];
       }
     | undefined;
 };
@@ -32,7 +34,7 @@ const gapItem = ({ name, why, fix }: ProductionGap): Html =>
   html`<li lang="en"><code>${name}</code> ${why}. <span class="dim">${fix}</span></li>`;
 
 function developmentPart(
-  { components, demo, showsMails, gaps }: NonNullable<StartPage['development']>,
+  { components, demo, showsMails, gaps, leftOut }: NonNullable<StartPage['development']>,
   texts: Texts,
 ): Html {
   const states = Object.entries(components).map(([name, state]) => html`<li><code>${name}</code> ${state}</li>`);
@@ -40,7 +42,8 @@ function developmentPart(
     email: html`<code>${demo.email}</code>`,
     password: html`<code id="demo-password">${demo.password}</code>`,
   };
-  return html`<h2>${texts.startDevelopment}</h2>${login ? html`<p>${say(texts.startDemo, login)}</p>${copyButton('demo-password', texts.startCopyPassword, texts)}` : null}<ul>${showsMails ? link('/dev/mail', texts.devMails) : null}${states}</ul>${
+  const without = leftOut.length === 0 ? null : html`<li><code>SALLYPORT_LEAVE_OUT</code> ${leftOut.join(', ')}</li>`;
+  return html`<h2>${texts.startDevelopment}</h2>${login ? html`<p>${say(texts.startDemo, login)}</p>${copyButton('demo-password', texts.startCopyPassword, texts)}` : null}<ul>${showsMails ? link('/dev/mail', texts.devMails) : null}${states}${without}</ul>${
     gaps.length === 0
       ? null
       : html`<h2>${texts.startMissing}</h2><p class="dim">${texts.startMissingWhy}</p><ul>${gaps.map(gapItem)}</ul>`

@@ -19,6 +19,10 @@ test('one API, one worker and one MCP server by default, else as many as their s
   ]);
   expect(copies({ WORKER_COPIES: '0', MCP_COPIES: '0' })).toEqual([['api', 1]]);
   expect(copies({ API_COPIES: '0', MCP_COPIES: '0' })).toEqual([['worker', 1]]);
+  expect(copies({ SALLYPORT_LEAVE_OUT: 'mcp', MCP_COPIES: '2' })).toEqual([
+    ['api', 1],
+    ['worker', 1],
+  ]);
 });
 
 test.each(['2.5', 'many', '65', '-1'])('API_COPIES=%s ends the start with an error that names it', (value) => {
@@ -27,6 +31,7 @@ test.each(['2.5', 'many', '65', '-1'])('API_COPIES=%s ends the start with an err
 
 test('a start without any process ends with an error that names all settings', () => {
   expect(() => loadConfig({ API_COPIES: '0', WORKER_COPIES: '0', MCP_COPIES: '0' })).toThrow(/API_COPIES/);
+  expect(() => loadConfig({ API_COPIES: '0', WORKER_COPIES: '0', SALLYPORT_LEAVE_OUT: 'mcp' })).toThrow(/API_COPIES/);
 });
 
 test('a child is killed only after its own drain time', () => {

@@ -1,3 +1,6 @@
+import { mcpCopiesOf } from '../platform/config/mcp.ts';
+import type { WingSettings } from '../platform/config/wings.ts';
+
 /** One kind of child process. */
 export type ChildSpec = {
   name: string;
@@ -19,13 +22,15 @@ export type ChildSettings = {
   readonly server: { readonly apiCopies: number; readonly drainSeconds: number };
   readonly stores: { readonly waitSeconds: number };
   readonly mcp: { readonly copies: number };
+  readonly wings: WingSettings;
   readonly jobs: { readonly workerCopies: number; readonly workerDrainSeconds: number };
 };
 
 const entryOf = (path: string): string => new URL(`../${path}`, import.meta.url).pathname;
 
 /** The children in start order; they stop in the same order, one kind after the other. */
-export function processSpecs({ server, stores, mcp, jobs }: ChildSettings): readonly ChildSpec[] {
+export function processSpecs(settings: ChildSettings): readonly ChildSpec[] {
+  const { server, stores, jobs } = settings;
   const children = [
     {
       name: 'api',
@@ -44,7 +49,7 @@ export function processSpecs({ server, stores, mcp, jobs }: ChildSettings): read
     {
       name: 'mcp',
       entry: entryOf('mcp/main.ts'),
-      copies: mcp.copies,
+      copies: mcpCopiesOf(settings),
       readyTimeoutSeconds: stores.waitSeconds + 60,
       drainSeconds: server.drainSeconds + 3,
     },

@@ -37,7 +37,12 @@ afterEach(async () => {
 /** A child as the supervisor starts it, with its database behind the proxy. */
 async function startChild(kind: 'api' | 'worker', env: Record<string, string> = {}): Promise<void> {
   const settings = { server: { apiCopies: 1, drainSeconds: 1 }, stores: { waitSeconds: 60 } };
-  const table = processSpecs({ ...settings, mcp: { copies: 1 }, jobs: { workerCopies: 1, workerDrainSeconds: 1 } });
+  const table = processSpecs({
+    ...settings,
+    mcp: { copies: 1 },
+    wings: { leftOut: [] },
+    jobs: { workerCopies: 1, workerDrainSeconds: 1 },
+  });
   output = '';
   messages = [];
   child = fork(table.find(({ name }) => name === kind)!.entry, {

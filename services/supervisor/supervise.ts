@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadProcessConfig } from '../platform/config/load.ts';
+import { mcpCopiesOf } from '../platform/config/mcp.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
 import { loopbackNameOf } from '../platform/local/loopback.ts';
@@ -188,12 +189,13 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
 /** Where this start runs an MCP server, its port: after the API's by default. */
 async function claimMcpPort(
   { env, say, children }: SuperviseOptions,
-  { server: { host }, mcp: { port, copies } }: Config,
+  config: Config,
   { apiPort, loopback }: { readonly apiPort: number; readonly loopback: string },
 ): Promise<ListenPort | undefined> {
-  if (copies === 0 || children !== undefined) return undefined;
+  if (mcpCopiesOf(config) === 0 || children !== undefined) return undefined;
+  const { host } = config.server;
   return claimListenPort({
-    wanted: port,
+    wanted: config.mcp.port,
     host,
     loopback,
     setting: 'MCP_PORT',

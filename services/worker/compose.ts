@@ -1,5 +1,5 @@
 import { countEnqueued, jobRuns, jobsStalled } from '#jobs/metrics.ts';
-import { processors } from '#jobs/processors/all.ts';
+import { processorsOf } from '#jobs/processors/all.ts';
 import type { WorkerPorts } from '#jobs/processors/ports.ts';
 import type { Processor } from '#jobs/processors/run.ts';
 import { showHandoffsGivenUp } from '#observability/metrics/handoff.ts';
@@ -13,11 +13,12 @@ import { showControls } from '../domain/compliance/show-controls.ts';
 import { pushedByDefault } from '../domain/handoff/pushed-events.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
-import { modules, purgesOf } from '../domain/modules.ts';
+import { modulesOf, purgesOf } from '../domain/modules.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { createMarkedGuard } from '../domain/revocations/database-guard.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
+import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
 import { isScheduled } from '../platform/define/job.ts';
@@ -49,7 +50,7 @@ export type ComposeInput = {
   /** Where high-water marks and checkpoints are stored, outside the database. */
   readonly dataDir: string;
   readonly log: Log;
-  /** The jobs that the worker runs; all jobs of the product by default. */
+  /** The jobs that the worker runs; all jobs of the installation by default. */
   readonly processors?: readonly Processor[];
 };
 
@@ -66,7 +67,7 @@ const CONTROLS_SAMPLE_MS = 10_000;
 /** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
 export function compose(input: ComposeInput) {
   const { config, log } = input;
-  const work = input.processors ?? processors;
+  const work = input.processors ?? processorsOf(config.wings);
   const jobs = work.map(({ job }) => job);
   const queues = [...new Set(jobs.map((job) => job.queue))];
   const databaseGuard = createMarkedGuard(input.marks);
@@ -91,7 +92,7 @@ export function compose(input: ComposeInput) {
   observePool('main', pool);
   showMailsGivenUp();
   showLogoutTokensGivenUp();
-  showHandoffsGivenUp();
+  if (hasWing(config.wings, 'handoff')) showHandoffsGivenUp();
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError, countEnqueued);
@@ -110,7 +111,7 @@ export function compose(input: ComposeInput) {
     marks: input.marks,
     log,
   };
-  const purges = [...purgesOf(modules), ...outboxPurges(config.audit.outboxDays)];
+  const purges = [...purgesOf(modulesOf(config.wings)), ...outboxPurges(config.audit.outboxDays)];
   const ports: WorkerPorts = {
     ...outside,
     auditLogKeys: (origin) => readLogKeys(outside, origin),
@@ -199,7 +200,7 @@ export function compose(input: ComposeInput) {
       watches.push(
         watchCleanup(ports, purges, CLEANUP_SAMPLE_MS),
         watchBacklog(ports, BACKLOG_SAMPLE_MS),
-        showControls(ports, CONTROLS_SAMPLE_MS),
+        ...(hasWing(config.wings, 'compliance') ? [showControls(ports, CONTROLS_SAMPLE_MS)] : []),
       );
     },
     /** Takes no more jobs and waits for the running ones; those still running after `longestMs` are aborted. */

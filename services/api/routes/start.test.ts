@@ -36,6 +36,7 @@ function open(changes: Partial<StartRoutesDeps> = {}, isFresh = true) {
     keepsMails: true,
     dataDir,
     publicUrl: undefined,
+    leftOut: [],
     ...changes,
   });
   return (path: string, headers: Record<string, string> = html) => served.ask('GET', path, { headers });
@@ -85,4 +86,9 @@ test('a service that is not ready says so', async () => {
 test('a client that accepts no HTML gets 404 as JSON', async () => {
   const { status, body } = await open()('/', { accept: 'application/json' });
   expect([status, body.code]).toEqual([404, 'route_unknown']);
+});
+
+test('in development the start page says which wings are left out', async () => {
+  expect((await open()('/')).text).not.toContain('SALLYPORT_LEAVE_OUT');
+  expect((await open({ leftOut: ['privacy', 'mcp'] })('/')).text).toContain('SALLYPORT_LEAVE_OUT</code> privacy, mcp');
 });

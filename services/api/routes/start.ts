@@ -27,6 +27,8 @@ export type StartRoutesDeps = ReadinessSources &
     readonly dataDir: string;
     /** As set; undefined for the address that the API listens on. */
     readonly publicUrl: string | undefined;
+    /** Wings that the installation does not have. */
+    readonly leftOut: readonly string[];
   };
 
 /** Newest mails in the list. */
@@ -55,7 +57,7 @@ export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
     const { status, components } = readReadiness(deps);
     const demo = readDemoLogin(credentialsFileOf(dataDir));
     const development = isDeveloper(request)
-      ? { components, demo, showsMails: keepsMails, gaps: await gaps() }
+      ? { components, demo, showsMails: keepsMails, gaps: await gaps(), leftOut: deps.leftOut }
       : undefined;
     return showPage(200, startPage({ isReady: status === 'ready', development }));
   });

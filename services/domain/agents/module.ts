@@ -4,6 +4,7 @@ import * as permissions from './permissions.ts';
 
 export const agentsModule = defineModule({
   name: 'agents',
+  wing: 'agents',
   permissions: Object.values(permissions),
   events: Object.values(events),
 });

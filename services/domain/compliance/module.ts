@@ -6,6 +6,7 @@ import * as permissions from './permissions.ts';
 
 export const complianceModule = defineModule({
   name: 'compliance',
+  wing: 'compliance',
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(complianceJobs)],

@@ -6,6 +6,7 @@ import { handoffPurges } from './handoff-purges.ts';
 
 export const handoffModule = defineModule({
   name: 'handoff',
+  wing: 'handoff',
   events: Object.values(events),
   jobs: [...Object.values(handoffJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: handoffPurges }],

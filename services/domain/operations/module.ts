@@ -1,14 +1,9 @@
-import {
-  advanceTasksJob,
-  measureProgressJob,
-  recordIncidentJob,
-  recordProgressJob,
-} from '#jobs/contracts/operations.ts';
+import { measureProgressJob, recordIncidentJob, recordProgressJob } from '#jobs/contracts/operations.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
 
 export const operationsModule = defineModule({
   name: 'operations',
   events: Object.values(events),
-  jobs: [advanceTasksJob, measureProgressJob, recordProgressJob, recordIncidentJob],
+  jobs: [measureProgressJob, recordProgressJob, recordIncidentJob],
 });

@@ -7,6 +7,7 @@ import { privacyPurges } from './privacy-purges.ts';
 
 export const privacyModule = defineModule({
   name: 'privacy',
+  wing: 'privacy',
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(privacyJobs)],

@@ -6,6 +6,7 @@ import { signOffPurges } from './signoff-purges.ts';
 
 export const signoffModule = defineModule({
   name: 'signoff',
+  wing: 'signoff',
   permissions: Object.values(permissions),
   events: Object.values(events),
   purged: [{ by: cleanUpIncidentsJob, purges: signOffPurges }],

@@ -15,13 +15,14 @@ import { keySettings } from './keys.ts';
 import { limitSettings } from './limits.ts';
 import { mailProblems, mailSettings } from './mail.ts';
 import { markProblems, markSettings } from './marks.ts';
-import { mcpSettings } from './mcp.ts';
+import { mcpCopiesOf, mcpSettings } from './mcp.ts';
 import { serverSettings } from './server.ts';
 import { socialProblems, socialSettings } from './social.ts';
 import { storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
 import { unknownNames } from './unknown-names.ts';
+import { wingProblems, wingSettings } from './wings.ts';
 import { wrappedKeyProblems, wrappedKeySettings } from './wrapped-keys.ts';
 
 /** Every setting, by section. */
@@ -44,6 +45,7 @@ export const sections = {
   compliance: complianceSettings,
   handoff: handoffSettings,
   telemetry: telemetrySettings,
+  wings: wingSettings,
 } as const satisfies Record<string, Section>;
 
 export { ConfigError } from './config-error.ts';
@@ -118,6 +120,7 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     ...auditProblems(config.audit, config.server.profile === 'production'),
     ...mailProblems(config.mail),
     ...handoffProblems(config.handoff),
+    ...wingProblems(config.wings, { hasEndpoints: config.handoff.endpoints.length > 0 }),
     ...markProblems(config.marks, config.server.profile === 'production'),
     ...socialProblems(config.social, config.server.profile === 'development'),
     ...clientProblems(config.clients, config.server.profile === 'development'),
@@ -131,7 +134,7 @@ function unsafeSettings(config: Config): ConfigProblem[] {
   };
   const { server, keys, identity, tokens, jobs } = config;
   const production = server.profile === 'production';
-  if (server.apiCopies === 0 && jobs.workerCopies === 0 && config.mcp.copies === 0)
+  if (server.apiCopies === 0 && jobs.workerCopies === 0 && mcpCopiesOf(config) === 0)
     refuse(
       'API_COPIES',
       'is 0, and so are WORKER_COPIES and MCP_COPIES: nothing would start',

@@ -1,5 +1,6 @@
 import { defineSettings } from '../define/setting.ts';
 import { optionalUrl, wholeNumber } from './shapes.ts';
+import { hasWing, type WingSettings } from './wings.ts';
 
 export const mcpSettings = defineSettings({
   copies: {
@@ -14,3 +15,9 @@ export const mcpSettings = defineSettings({
     use: 'Public URL of the MCP server, and the audience of its tokens; unset: /mcp at the address it listens on.',
   },
 });
+
+/** How many MCP servers a start runs; none where the installation leaves them out. */
+export const mcpCopiesOf = (config: {
+  readonly mcp: { readonly copies: number };
+  readonly wings: WingSettings;
+}): number => (hasWing(config.wings, 'mcp') ? config.mcp.copies : 0);

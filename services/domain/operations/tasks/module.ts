@@ -1,0 +1,9 @@
+import { advanceTasksJob } from '#jobs/contracts/operations.ts';
+import { defineModule } from '../../module.ts';
+
+/** Tasks of MCP clients: without an MCP server, none begins. */
+export const tasksModule = defineModule({
+  name: 'operations/tasks',
+  wing: 'mcp',
+  jobs: [advanceTasksJob],
+});

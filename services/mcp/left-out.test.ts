@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { modules } from '../domain/modules.ts';
+import { loadConfig } from '../platform/config/load.ts';
+import { WINGS, type Wing } from '../platform/config/wings.ts';
+import { compose } from './compose.ts';
+import { taskTools } from './task-shapes.ts';
+import { isServedBy } from './tool.ts';
+import { tools } from './tools.ts';
+
+const served = (...leftOut: Wing[]): string[] =>
+  [...tools, ...taskTools].filter((tool) => isServedBy({ leftOut }, tool)).map(({ name }) => name);
+
+test('a tool of a wing that is left out is not served, and the others are', () => {
+  expect(served()).toEqual([...tools, ...taskTools].map(({ name }) => name));
+  const absent = (...leftOut: Wing[]) => served().filter((name) => !served(...leftOut).includes(name));
+  expect(absent('compliance')).toEqual([
+    'read_compliance_status',
+    'read_compliance_report',
+    'request_compliance_report',
+  ]);
+  expect(absent('signoff')).toEqual(['list_signoffs', 'list_my_signoffs', 'rotate_signing_keys']);
+  expect(absent('privacy', 'agents', 'handoff')).toEqual([]);
+});
+
+test('an installation without the MCP server refuses to start one, with the fix', async () => {
+  const input = { config: loadConfig({ SALLYPORT_LEAVE_OUT: 'mcp' }) } as Parameters<typeof compose>[0];
+  await expect(compose(input)).rejects.toMatchObject({
+    problems: [{ env: 'SALLYPORT_LEAVE_OUT', fix: 'do not start it, or do not leave out mcp' }],
+  });
+});
+
+test('every wing has a module, and no other module can be left out', () => {
+  expect(modules.flatMap(({ wing }) => wing ?? []).sort()).toEqual([...WINGS].sort());
+});

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { jobsOf, scheduledJobs } from '#jobs/schedules.ts';
+import * as agents from '#services/domain/agents/contract.ts';
+import * as compliance from '#services/domain/compliance/contract.ts';
+import * as handoff from '#services/domain/handoff/contract.ts';
+import * as privacyAccess from '#services/domain/privacy/access/access-contract.ts';
+import * as consent from '#services/domain/privacy/consent/consent-contract.ts';
+import * as privacy from '#services/domain/privacy/contract.ts';
+import * as retention from '#services/domain/privacy/retention/retention-contract.ts';
+import * as signOff from '#services/domain/signoff/contract.ts';
+import * as signOffPages from '#services/domain/signoff/pages-contract.ts';
+import { WINGS } from '#services/platform/config/wings.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { eventually } from '#testing/eventually.ts';
+import { signUp } from '#testing/flows/flows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type Product, type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
+import { send } from '#testing/http-client.ts';
+
+const contracts = [agents, compliance, handoff, privacyAccess, consent, privacy, retention, signOff, signOffPages];
+const isEndpoint = (value: unknown): value is Endpoint =>
+  typeof value === 'object' && value !== null && 'operation' in value && 'responses' in value;
+const leftOutEndpoints: readonly Endpoint[] = contracts
+  .flatMap((contract): unknown[] => Object.values(contract))
+  .filter(isEndpoint);
+
+const ALL = { WORKER_COPIES: '1', MCP_COPIES: '1' };
+
+let harness: ProductHarness;
+beforeAll(async () => {
+  harness = await startProductHarness({ ...ALL, SALLYPORT_LEAVE_OUT: WINGS.join(',') });
+});
+afterAll(() => harness?.close());
+
+/** The memory of the supervisor and its processes, pages that they share counted in part, MB. */
+const memoryOf = ({ ready: { pids }, supervisorPid }: Product): number =>
+  Math.round(
+    [supervisorPid, ...Object.values(pids)].reduce(
+      (sum, pid) => sum + Number(/^Pss: +(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]) / 1_000,
+      0,
+    ),
+  );
+
+test('without all wings, a user signs up, and tokens are issued, validated, refreshed and revoked', async () => {
+  const { product, post, byClient } = harness;
+  const user = await signUp(product);
+  const issued = await post('/v1/tokens', { user_id: user.id }, byClient);
+  expect(issued.status).toBe(201);
+  const validate = async (token: string) => (await post('/v1/tokens/validate', { token })).body;
+  expect(await validate(issued.body.access_token)).toMatchObject({ active: true, claims: { sub: user.id } });
+  const refreshed = await post('/v1/tokens/refresh', { refresh_token: issued.body.refresh_token }, byClient);
+  expect(refreshed.status).toBe(200);
+  const revoked = await post('/v1/tokens/revoke', { user_id: user.id, reason: 'test' }, byClient);
+  expect(revoked.status).toBe(200);
+  await eventually('the revocation', async () => !(await validate(refreshed.body.access_token)).active);
+  await harness.expectUnharmed();
+});
+
+test('their paths answer like unknown ones, and the API description does not have them', async () => {
+  const { product, operations } = harness;
+  expect(leftOutEndpoints.length).toBeGreaterThan(50);
+  const unknown = await send(product.api, 'GET', '/v1/nothing');
+  for (const { method, path } of leftOutEndpoints) {
+    const { status, body } = await send(product.api, method, path.replaceAll(/\{\w+\}/g, 'x'));
+    expect([method, path, status, body?.code]).toEqual([method, path, unknown.status, unknown.body.code]);
+  }
+  const described = operations.map(({ path }) => path);
+  expect(leftOutEndpoints.filter(({ path }) => described.includes(path))).toEqual([]);
+});
+
+test('their jobs and processes do not exist', async () => {
+  const { product, databaseUrl } = harness;
+  expect(product.ready.mcp).toBeUndefined();
+  expect(Object.keys(product.ready.pids).sort()).toEqual(['api', 'worker']);
+  const wanted = scheduledJobs.filter((job) => jobsOf({ leftOut: WINGS }).includes(job)).map(({ name }) => name);
+  const rows = await eventually('the schedule', async () => {
+    const found = await queryRows<{ job: string }>(databaseUrl, 'SELECT job FROM job_schedules ORDER BY job');
+    return found.length > 0 && found;
+  });
+  expect(rows.map(({ job }) => job)).toEqual([...wanted].sort());
+  expect(wanted.length).toBeLessThan(scheduledJobs.length - 5);
+});
+
+test.runIf(process.platform === 'linux')('idle, it takes less memory than with all wings', async () => {
+  await sleep(3_000);
+  const without = memoryOf(harness.product);
+  const whole = await startProductHarness(ALL);
+  try {
+    await sleep(3_000);
+    const withAll = memoryOf(whole.product);
+    process.stdout.write(`idle memory (PSS): ${withAll} MB with all wings, ${without} MB without\n`);
+    expect(without).toBeLessThan(withAll);
+  } finally {
+    await whole.close();
+  }
+});
