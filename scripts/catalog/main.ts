@@ -15,6 +15,7 @@ import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
+import { databasePage } from './database-page.ts';
 import {
   auditEventsPage,
   configurationPage,
@@ -79,6 +80,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/compliance-responsibilities.md': responsibilitiesPage(controls),
     'docs/reference/compliance-threats.md': threatsPage(controls),
     'docs/reference/configuration.md': configurationPage(),
+    'docs/reference/database.md': databasePage(),
     'docs/reference/endpoints.md': endpointsPage(endpoints),
     'docs/reference/errors.md': errorsPage(errors),
     'docs/reference/jobs.md': jobsPage(jobs),

@@ -17,6 +17,8 @@ export type Module = {
   readonly name: string;
   /** The wing that it is part of, if an installation can leave it out. */
   readonly wing?: Wing;
+  /** Tables that it owns: their columns change here. Reads and writes of other modules have a reason (`scripts/checks/foreign-sql.ts`). */
+  readonly tables: readonly string[];
   readonly permissions: readonly Permission[];
   readonly events: readonly AuditEvent[];
   readonly jobs: readonly Job[];
@@ -29,6 +31,7 @@ export type Module = {
 
 /** Declares a module; what it does not name it has none of. */
 export const defineModule = (module: Pick<Module, 'name'> & Partial<Module>): Module => ({
+  tables: [],
   permissions: [],
   events: [],
   jobs: [],

@@ -5,6 +5,7 @@ import * as permissions from './permissions.ts';
 export const agentsModule = defineModule({
   name: 'agents',
   wing: 'agents',
+  tables: ['agents'],
   permissions: Object.values(permissions),
   events: Object.values(events),
 });

@@ -5,6 +5,15 @@ import * as permissions from './permissions.ts';
 
 export const auditModule = defineModule({
   name: 'audit',
+  tables: [
+    'audit_outbox',
+    'audit_log',
+    'audit_events',
+    'audit_personal',
+    'audit_tiles',
+    'audit_checkpoints',
+    'audit_sinks',
+  ],
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(auditJobs)],

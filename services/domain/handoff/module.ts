@@ -7,6 +7,7 @@ import { handoffPurges } from './handoff-purges.ts';
 export const handoffModule = defineModule({
   name: 'handoff',
   wing: 'handoff',
+  tables: ['handoff_endpoints', 'handoff_deliveries', 'handoff_parked'],
   events: Object.values(events),
   jobs: [...Object.values(handoffJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: handoffPurges }],

@@ -7,6 +7,21 @@ import * as permissions from './permissions.ts';
 
 export const identityModule = defineModule({
   name: 'identity',
+  tables: [
+    'users',
+    'user_roles',
+    'sessions',
+    'accounts',
+    'verifications',
+    'two_factors',
+    'passkeys',
+    'social_sign_ins',
+    'login_challenges',
+    'login_failures',
+    'one_time_codes',
+    'invitations',
+    'mail_outbox',
+  ],
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(identityJobs), ...Object.values(mailJobs)],

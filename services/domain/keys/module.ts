@@ -5,6 +5,7 @@ import * as permissions from './permissions.ts';
 
 export const keysModule = defineModule({
   name: 'keys',
+  tables: ['jwks', 'key_policy', 'server_secrets'],
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(keysJobs)],

@@ -7,6 +7,14 @@ import * as permissions from './permissions.ts';
 
 export const oauthModule = defineModule({
   name: 'oauth',
+  tables: [
+    'oauth_codes',
+    'oauth_pushed_requests',
+    'oauth_consents',
+    'oauth_device_grants',
+    'logout_tokens',
+    'client_assertions',
+  ],
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(oauthJobs)],

@@ -6,6 +6,7 @@ import { securityPurges } from './security-purges.ts';
 
 export const securityModule = defineModule({
   name: 'security',
+  tables: ['incidents', 'detection_progress', 'unjudged_events'],
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(securityJobs)],

@@ -7,6 +7,7 @@ import { signOffPurges } from './signoff-purges.ts';
 export const signoffModule = defineModule({
   name: 'signoff',
   wing: 'signoff',
+  tables: ['signoffs', 'signoff_decisions', 'signoff_policies'],
   permissions: Object.values(permissions),
   events: Object.values(events),
   purged: [{ by: cleanUpIncidentsJob, purges: signOffPurges }],

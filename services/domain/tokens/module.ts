@@ -6,6 +6,15 @@ import * as permissions from './permissions.ts';
 
 export const tokensModule = defineModule({
   name: 'tokens',
+  tables: [
+    'refresh_families',
+    'token_totals',
+    'token_lifetimes',
+    'idempotency_keys',
+    'dpop_proofs',
+    'revocations',
+    'feed_state',
+  ],
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(tokensJobs)],

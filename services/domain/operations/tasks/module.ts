@@ -5,5 +5,6 @@ import { defineModule } from '../../module.ts';
 export const tasksModule = defineModule({
   name: 'operations/tasks',
   wing: 'mcp',
+  tables: ['mcp_tasks'],
   jobs: [advanceTasksJob],
 });

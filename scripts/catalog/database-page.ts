@@ -1,0 +1,38 @@
+import { owners, readRoutines, tables } from './database.ts';
+import { page, table } from './pages.ts';
+
+/** Every table with its owner and triggers, and the current text of every function and trigger. */
+export function databasePage(): string {
+  const { functions, triggers } = readRoutines();
+  const rows = tables
+    .map(({ name, note }) => {
+      const own = triggers.filter((trigger) => trigger.table === name);
+      const named = own.map((trigger) => `\`${trigger.name}\` → [\`${trigger.calls}\`](#${trigger.calls})`);
+      return [`\`${name}\``, owners.get(name) ?? '', note, named.join('<br>')];
+    })
+    .sort(([one = ''], [other = '']) => (one < other ? -1 : 1));
+  const used = (name: string) =>
+    triggers.filter(({ calls }) => calls === name).map((trigger) => `\`${trigger.table}\``);
+  const texts = functions.map(({ name, sql, migration }) => {
+    const on = [...new Set(used(name))];
+    const where = on.length === 0 ? '' : ` Runs on changes of ${on.join(', ')}.`;
+    return `### ${name}\n\nLast defined by the migration \`${migration}\`.${where}\n\n\`\`\`sql\n${sql}\n\`\`\`\n`;
+  });
+  const made = triggers.map(({ sql }) => sql).join('\n');
+  const body = [
+    '## Tables',
+    '',
+    table(['table', 'owner', 'rules of its columns', 'triggers'], rows),
+    '## Functions',
+    '',
+    texts.join('\n'),
+    '## Triggers',
+    '',
+    `\`\`\`sql\n${made}\n\`\`\``,
+  ].join('\n');
+  return page(
+    'Database',
+    'The tables of an installation, the module that owns each, and the rules that the database itself enforces, as the migrations leave them. A column changes with its owner; SQL of other modules on a table has its reason in `scripts/checks/foreign-sql.ts`.',
+    body,
+  );
+}

@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { owners, readRoutines, tables } from './database.ts';
+
+let ports: OwnPorts;
+beforeAll(async () => {
+  ports = await openTestPorts();
+});
+afterAll(() => ports?.end());
+
+test('every table of the database has a model and exactly one owner', async () => {
+  const rows = await ports.raw<{ name: string }>(
+    `SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+       AND NOT relispartition AND relname <> '_prisma_migrations'`,
+  );
+  const names = rows.map(({ name }) => name).sort();
+  expect(tables.map(({ name }) => name).sort()).toEqual(names);
+  expect([...owners.keys()].sort()).toEqual(names);
+});
+
+test('the page has the functions of the database, with their current text', async () => {
+  const rows = await ports.raw<{ name: string; body: string }>(
+    `SELECT proname AS name, prosrc AS body FROM pg_proc p WHERE pronamespace = current_schema()::regnamespace
+       AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e') ORDER BY proname`,
+  );
+  const { functions } = readRoutines();
+  expect(functions.map(({ name }) => name).sort()).toEqual(rows.map(({ name }) => name).sort());
+  const differs = rows.filter(({ name, body }) => !functions.find((each) => each.name === name)?.sql.includes(body));
+  expect(differs.map(({ name }) => name)).toEqual([]);
+});
+
+test('the page has the triggers of the database, with the functions that they call', async () => {
+  const rows = await ports.raw<{ row: string }>(
+    `SELECT concat_ws(' ', tgrelid::regclass, tgname, p.proname) AS row FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid
+     JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal AND tgparentid = 0
+       AND c.relnamespace = current_schema()::regnamespace`,
+  );
+  const shown = readRoutines().triggers.map(({ name, table, calls }) => `${table} ${name} ${calls}`);
+  expect(shown.sort()).toEqual(rows.map(({ row }) => row).sort());
+});

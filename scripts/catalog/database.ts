@@ -1,0 +1,65 @@
+import { globSync, readFileSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { modules } from '#services/domain/modules.ts';
+import { queueTables } from '#services/platform/queue/tables.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+type Table = { readonly name: string /** The comment above its model. */; readonly note: string };
+
+/** Tables of the models in `prisma/schema`, which a test compares with a migrated database. */
+export const tables: readonly Table[] = globSync('prisma/schema/*.prisma', { cwd: ROOT })
+  .sort()
+  .flatMap((file) =>
+    [...readFileSync(resolve(ROOT, file), 'utf8').matchAll(/((?:^\/\/\/.*\n)*)^model \w+ \{([\s\S]*?)^\}/gm)].map(
+      ([, note = '', model = '']) => ({
+        name: /@@map\("(\w+)"\)/.exec(model)?.[1] ?? '',
+        note: note
+          .replaceAll(/^\/\/\/ ?/gm, '')
+          .trim()
+          .replaceAll('\n', ' '),
+      }),
+    ),
+  );
+
+/** Who owns each table: a module, or the part of the platform that is named. */
+export const owners: ReadonlyMap<string, string> = new Map([
+  ...modules.flatMap(({ name, tables: owned }) => owned.map((table) => [table, name] as const)),
+  ...queueTables.map((table) => [table, 'platform/queue'] as const),
+]);
+
+export type DatabaseFunction = { readonly name: string; readonly sql: string; readonly migration: string };
+export type Trigger = { readonly name: string; readonly table: string; readonly sql: string; readonly calls: string };
+
+const STATEMENTS = new RegExp(
+  [
+    /((?:^--.*\n)*)^(CREATE (?:OR REPLACE )?FUNCTION (\w+)\((?:(?!\$\$)[^;])*\$\$[\s\S]*?\$\$[^;]*;)/.source,
+    /^(CREATE (?:CONSTRAINT )?TRIGGER (\w+)\s[^;]*?\sON (\w+)\b[^;]*EXECUTE FUNCTION (\w+)[^;]*;)/.source,
+    /^DROP TRIGGER (?:IF EXISTS )?(\w+) ON (\w+)/.source,
+    /^DROP FUNCTION (?:IF EXISTS )?(\w+)/.source,
+  ].join('|'),
+  'gm',
+);
+
+/** Functions and triggers as the migrations leave them. */
+export function readRoutines(): {
+  readonly functions: readonly DatabaseFunction[];
+  readonly triggers: readonly Trigger[];
+} {
+  const functions = new Map<string, DatabaseFunction>();
+  const triggers = new Map<string, Trigger>();
+  for (const file of globSync('prisma/migrations/*/migration.sql', { cwd: ROOT }).sort()) {
+    const migration = basename(dirname(file));
+    for (const found of readFileSync(resolve(ROOT, file), 'utf8').matchAll(STATEMENTS)) {
+      const [, why, made, name, trigger, called, on, calls, droppedTrigger, droppedOn, droppedFunction] = found;
+      if (name !== undefined) functions.set(name, { name, sql: `${why}${made}`, migration });
+      else if (called !== undefined && on !== undefined)
+        triggers.set(`${on} ${called}`, { name: called, table: on, sql: trigger ?? '', calls: calls ?? '' });
+      else if (droppedTrigger !== undefined) triggers.delete(`${droppedOn} ${droppedTrigger}`);
+      else if (droppedFunction !== undefined) functions.delete(droppedFunction);
+    }
+  }
+  const byName = <T extends { readonly name: string }>(all: Iterable<T>): T[] =>
+    [...all].sort((one, other) => (one.name < other.name ? -1 : 1));
+  return { functions: byName(functions.values()), triggers: byName(triggers.values()) };
+}
