@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander';
-import { acknowledgeViolation } from '../services/domain/compliance/acknowledge-violation.ts';
 import { VIOLATION_STATES, type ViolationState } from '../services/domain/compliance/control-shapes.ts';
-import { listViolations } from '../services/domain/compliance/manage-violations.ts';
-import type { ViolationView } from '../services/domain/compliance/violation-view.ts';
+import type { ViolationView } from '../services/domain/compliance/manage-violations.ts';
+import { acknowledgeViolation, listViolations } from '../services/domain/compliance/manage-violations.ts';
 import {
   type ActOptions,
   actAsked,

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ControlView, listControls } from '../domain/compliance/list-controls.ts';
+import type { ViolationView } from '../domain/compliance/manage-violations.ts';
 import { listViolations } from '../domain/compliance/manage-violations.ts';
 import { type ReportView, readReport } from '../domain/compliance/reports/read-report.ts';
 import { requestReport } from '../domain/compliance/reports/request-report.ts';
-import type { ViolationView } from '../domain/compliance/violation-view.ts';
 import type { Ports } from '../domain/ports.ts';
 import { PrivacyControlService, type PrivacyControlServicePorts } from './privacy-control-service.ts';
 

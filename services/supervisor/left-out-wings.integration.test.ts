@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { jobsOf, scheduledJobs } from '#jobs/schedules.ts';
 import * as agents from '#services/domain/agents/contract.ts';
 import * as compliance from '#services/domain/compliance/contract.ts';
@@ -27,6 +27,8 @@ const leftOutEndpoints: readonly Endpoint[] = contracts
   .filter(isEndpoint);
 
 const ALL = { WORKER_COPIES: '1', MCP_COPIES: '1' };
+
+vi.setConfig({ testTimeout: 240_000 });
 
 let harness: ProductHarness;
 beforeAll(async () => {

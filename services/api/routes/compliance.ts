@@ -1,4 +1,3 @@
-import { acknowledgeViolation } from '#services/domain/compliance/acknowledge-violation.ts';
 import { attestControl } from '#services/domain/compliance/attest-control.ts';
 import {
   acceptViolationEndpoint,
@@ -15,7 +14,11 @@ import {
   requestReportEndpoint,
 } from '#services/domain/compliance/contract.ts';
 import { listControls } from '#services/domain/compliance/list-controls.ts';
-import { changeViolation, listViolations } from '#services/domain/compliance/manage-violations.ts';
+import {
+  acknowledgeViolation,
+  changeViolation,
+  listViolations,
+} from '#services/domain/compliance/manage-violations.ts';
 import {
   listReports,
   readReport,

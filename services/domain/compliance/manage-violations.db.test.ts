@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { acknowledgeViolation } from './acknowledge-violation.ts';
 import { checkControls } from './check-controls.ts';
 import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
 import { isMachine, type MachineControl, type Observation } from './control.ts';
 import { controls } from './controls/all.ts';
-import { changeViolation, listViolations } from './manage-violations.ts';
+import { acknowledgeViolation, changeViolation, listViolations } from './manage-violations.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

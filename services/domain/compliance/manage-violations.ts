@@ -1,14 +1,15 @@
+import type { z } from 'zod';
 import { recordEvent } from '../audit/record-event.ts';
 import { actorNameOf } from '../authority/names.ts';
-import type { Caller, Ports, Tx } from '../ports.ts';
+import type { Caller, Ports, Sql, Tx } from '../ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { violationChanged } from './audit-events.ts';
+import type { violationView } from './contract.ts';
 import type { MachineControl } from './control.ts';
 import { isRed, type ViolationState } from './control-shapes.ts';
 import { violationResolved, violationUnknown } from './errors.ts';
-import { readOpenFindings } from './findings.store.ts';
+import { acknowledgeFindings, type OpenFindings, readOpenFindings } from './findings.store.ts';
 import type { CheckResult } from './run-check.ts';
-import { type ViolationView, viewOf, viewWithEvents } from './violation-view.ts';
 import {
   changeViolationRow,
   lockViolation,
@@ -17,6 +18,33 @@ import {
   resolveViolation,
   type ViolationRow,
 } from './violations.store.ts';
+
+export type ViolationView = z.output<typeof violationView>;
+
+/** @param findings the events that violations name, by the id of the violation */
+export const viewOf = (row: ViolationRow, findings: ReadonlyMap<string, OpenFindings>): ViolationView => ({
+  violation_id: row.id,
+  control_id: row.control,
+  state: row.state,
+  exception_count: row.exceptionCount,
+  detail: row.detail,
+  owner: row.owner,
+  opened_at: row.openedAt,
+  due_at: row.dueAt,
+  overdue: row.isOverdue,
+  reason: row.reason,
+  changed_by: row.changedBy,
+  changed_at: row.changedAt,
+  resolved_at: row.resolvedAt,
+  events: eventsOf(findings.get(row.id)),
+});
+
+const eventsOf = (open: OpenFindings | undefined): ViolationView['events'] =>
+  open === undefined ? null : { unacknowledged: open.count, last_seq: open.lastSeq, first: [...open.first] };
+
+/** A violation with the events that it names and that are not acknowledged. */
+export const viewWithEvents = async (sql: Sql, row: ViolationRow): Promise<ViolationView> =>
+  viewOf(row, await readOpenFindings(sql, [row.id]));
 
 /** Days until a violation is due, unless a person says otherwise. */
 const DUE_DAYS = { required: 14, addressable: 30 } as const;
@@ -110,5 +138,37 @@ export async function changeViolation(
     });
     await record(tx, caller, row, { reason, ...(row.owner === null ? {} : { owner: row.owner }) });
     return viewWithEvents(tx, row);
+  });
+}
+
+type Acknowledgement = {
+  readonly violationId: string;
+  /** The last event that the caller has seen: later ones stay open. */
+  readonly throughSeq: number;
+  /** For the audit log. */
+  readonly reason: string;
+};
+
+/**
+ * Acknowledges the events that a violation names, up to a number. Once all are acknowledged, the next check resolves the
+ * violation. A repetition changes nothing. Throws `violation_unknown` (404), `violation_resolved` (409).
+ */
+export async function acknowledgeViolation(
+  { transact }: Pick<Ports, 'transact'>,
+  { violationId, throughSeq, reason }: Acknowledgement,
+  caller: Caller,
+): Promise<ViolationView> {
+  return transact(async (tx) => {
+    const before = await lockViolation(tx, violationId);
+    if (before === undefined) throw violationUnknown();
+    if (before.state === 'resolved') throw violationResolved();
+    const acknowledged = await acknowledgeFindings(tx, violationId, throughSeq);
+    if (acknowledged > 0)
+      await recordEvent(tx, caller, violationChanged, {
+        outcome: 'acknowledged',
+        target: { kind: 'control', id: before.control },
+        detail: { violation_id: violationId, reason, acknowledged, through_seq: throughSeq },
+      });
+    return viewWithEvents(tx, before);
   });
 }

@@ -1,8 +1,10 @@
 import * as complianceJobs from '#jobs/contracts/compliance.ts';
 import { defineModule } from '../module.ts';
+import { attestationPurge } from './attestations.store.ts';
 import * as events from './audit-events.ts';
-import { compliancePurges } from './compliance-purges.ts';
 import * as permissions from './permissions.ts';
+import { reportPurge } from './reports/reports.store.ts';
+import { violationPurge } from './violations.store.ts';
 
 export const complianceModule = defineModule({
   name: 'compliance',
@@ -19,6 +21,6 @@ export const complianceModule = defineModule({
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(complianceJobs)],
-  purged: [{ by: complianceJobs.cleanUpComplianceRecordsJob, purges: compliancePurges }],
+  purged: [{ by: complianceJobs.cleanUpComplianceRecordsJob, purges: [reportPurge, attestationPurge, violationPurge] }],
   metrics: () => import('./metrics.ts'),
 });

@@ -2,7 +2,7 @@ import * as handoffJobs from '#jobs/contracts/handoff.ts';
 import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
-import { handoffPurges } from './handoff-purges.ts';
+import { handoffDeliveryPurge, handoffEndpointPurge } from './handoff.store.ts';
 
 export const handoffModule = defineModule({
   name: 'handoff',
@@ -10,6 +10,6 @@ export const handoffModule = defineModule({
   tables: ['handoff_endpoints', 'handoff_deliveries', 'handoff_parked'],
   events: Object.values(events),
   jobs: [...Object.values(handoffJobs)],
-  purged: [{ by: cleanUpExpiredSessionsJob, purges: handoffPurges }],
+  purged: [{ by: cleanUpExpiredSessionsJob, purges: [handoffDeliveryPurge, handoffEndpointPurge] }],
   metrics: () => import('#observability/metrics/handoff.ts'),
 });

@@ -2,6 +2,7 @@ import { createHash, createPublicKey, verify } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
+import { handoffDeliveryPurge, handoffEndpointPurge } from './handoff.store.ts';
 import {
   type Arrived,
   eventOf,
@@ -11,7 +12,6 @@ import {
   openHandoffHarness,
   TYPE,
 } from './handoff-harness.ts';
-import { handoffPurges } from './handoff-purges.ts';
 import { WAITING_MAX } from './plan-deliveries.ts';
 
 let harness: HandoffHarness;
@@ -309,7 +309,7 @@ describe('an event that is given up', () => {
     await harness.run();
     const removed = async () => {
       const counts = [];
-      for (const purge of handoffPurges)
+      for (const purge of [handoffDeliveryPurge, handoffEndpointPurge])
         counts.push((await harness.log.transact((tx) => purge.removeBatch(tx, 10, '-infinity'))).removed);
       return counts;
     };

@@ -1,8 +1,9 @@
 import * as securityJobs from '#jobs/contracts/security.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
+import { incidentPurge } from './incidents.store.ts';
 import * as permissions from './permissions.ts';
-import { securityPurges } from './security-purges.ts';
+import { unjudgedPurge } from './unjudged-events.store.ts';
 
 export const securityModule = defineModule({
   name: 'security',
@@ -10,6 +11,6 @@ export const securityModule = defineModule({
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(securityJobs)],
-  purged: [{ by: securityJobs.cleanUpIncidentsJob, purges: securityPurges }],
+  purged: [{ by: securityJobs.cleanUpIncidentsJob, purges: [incidentPurge, unjudgedPurge] }],
   metrics: () => import('#observability/metrics/security.ts'),
 });

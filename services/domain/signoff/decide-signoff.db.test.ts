@@ -3,7 +3,7 @@ import { clientCaller, userCaller } from '#testing/harness/ports.ts';
 import { purgeAtOnce } from '../shared/purge-harness.ts';
 import { listSignOffs, readSignOff } from './read-signoff.ts';
 import { ARGUMENTS, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
-import { signOffPurges } from './signoff-purges.ts';
+import { signOffPurge } from './signoffs.store.ts';
 
 let harness: SignOffHarness;
 beforeAll(async () => {
@@ -224,7 +224,7 @@ test('a sign-off and its decisions are deleted after six years', async () => {
   const { agent } = await harness.newAsking();
   const [old, recent] = [await harness.approved(agent), await harness.approved(agent)];
   await harness.age(old, 6 * 366 * 24);
-  expect(await purgeAtOnce(harness, signOffPurges)).toMatchObject({ removed: 1, failures: [] });
+  expect(await purgeAtOnce(harness, [signOffPurge])).toMatchObject({ removed: 1, failures: [] });
   const left = await harness.raw('SELECT DISTINCT signoff_id FROM signoff_decisions WHERE signoff_id = ANY ($1)', [
     [old.signoff_id, recent.signoff_id],
   ]);

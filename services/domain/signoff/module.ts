@@ -2,7 +2,7 @@ import { cleanUpIncidentsJob } from '#jobs/contracts/security.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
-import { signOffPurges } from './signoff-purges.ts';
+import { signOffPurge } from './signoffs.store.ts';
 
 export const signoffModule = defineModule({
   name: 'signoff',
@@ -10,6 +10,6 @@ export const signoffModule = defineModule({
   tables: ['signoffs', 'signoff_decisions', 'signoff_policies'],
   permissions: Object.values(permissions),
   events: Object.values(events),
-  purged: [{ by: cleanUpIncidentsJob, purges: signOffPurges }],
+  purged: [{ by: cleanUpIncidentsJob, purges: [signOffPurge] }],
   metrics: () => import('#observability/metrics/signoff.ts'),
 });

@@ -5,7 +5,7 @@ import { applyMinimumNecessary } from '#services/domain/privacy/access/minimum-n
 import { addRestriction } from '#services/domain/privacy/access/restrictions.ts';
 import { checked, type Observation } from '../control.ts';
 import { insertProbeUser } from '../probes/access.store.ts';
-import { inRollback } from '../probes/in-rollback.ts';
+import { inRollback, insideOf, probeClient, probeUser } from '../probes/in-rollback.ts';
 import {
   deleteProbePolicies,
   expireProbeAccess,
@@ -17,7 +17,6 @@ import {
   unreviewedAccessTally,
   widePoliciesTally,
 } from '../probes/privacy.store.ts';
-import { insideOf, probeClient, probeUser } from '../probes/probe-user.ts';
 import { observeTally, tallied } from '../probes/tally.ts';
 
 const ROLE = 'user';

@@ -1,4 +1,4 @@
-import type { Ports, Tx } from '#services/domain/ports.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 
 /** Carries the result of a probe out of its transaction, which it ends. */
 class ProbeEnded<T> extends Error {
@@ -21,3 +21,38 @@ export async function inRollback<T>({ transact }: Pick<Ports, 'transact'>, probe
     throw err;
   }
 }
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+
+/** A signed-in user of a probe. */
+export const probeUser = (userId: string, roles: readonly string[]): Caller => ({
+  kind: 'user',
+  userId,
+  sessionId: null,
+  clientId: 'sallyport',
+  permissions: new Set(),
+  roles,
+  by: 'bearer',
+  tokenId: null,
+  familyId: null,
+  // Above 0: a user who did not sign in has no roles for health data.
+  authTime: 1,
+  request,
+});
+
+/** A client of a probe, which acts for its own users. */
+export const probeClient: Caller = {
+  kind: 'client',
+  clientId: 'sallyport',
+  permissions: new Set(),
+  by: 'secret',
+  isVetted: true,
+  request,
+};
+
+/** Ports with which a use-case runs inside the probe's transaction, and is rolled back with it. */
+export const insideOf = (tx: Tx, { random }: Pick<Ports, 'random'>): Pick<Ports, 'transact' | 'sql' | 'random'> => ({
+  transact: (work) => work(tx),
+  sql: tx,
+  random,
+});
