@@ -155,6 +155,13 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     reason: 'the uses of a person’s data are what the audit log says of them',
   },
   {
+    of: 'revocations',
+    tables: ['oauth_clients', 'refresh_families', 'sessions', 'users'],
+    reason:
+      'a crowd of revocations collapses into the epoch of its user or client, and a database without tokens is unused',
+  },
+  { of: 'revocations', tables: ['jwks'], reason: 'a database without a key that signed has issued no token' },
+  {
     of: 'security',
     tables: ['audit_events', 'audit_outbox'],
     reason: 'detections read the sealed log in its order, and record the incident in the statement that raises it',
@@ -177,6 +184,11 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
   { of: 'signoff', tables: ['audit_events'], reason: 'a receipt names the place of its event in the sealed log' },
   {
     of: 'tokens',
+    tables: ['feed_state', 'revocations'],
+    reason: `${ONE_STATEMENT}: what ends a family also revokes its tokens, and a family is born with the state of the feed`,
+  },
+  {
+    of: 'tokens',
     tables: ['audit_outbox'],
     reason: 'the statement that issues or rotates many tokens also records them',
   },
@@ -185,5 +197,4 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     tables: ['oauth_clients', 'role_permissions', 'sessions', 'users'],
     reason: `${ONE_STATEMENT}: a family and what it depends on, and epochs that end its tokens`,
   },
-  { of: 'tokens', tables: ['jwks'], reason: 'a database without a key that signed has issued no token' },
 ];

@@ -22,7 +22,7 @@ import {
 export type ViolationView = z.output<typeof violationView>;
 
 /** @param findings the events that violations name, by the id of the violation */
-export const viewOf = (row: ViolationRow, findings: ReadonlyMap<string, OpenFindings>): ViolationView => ({
+const viewOf = (row: ViolationRow, findings: ReadonlyMap<string, OpenFindings>): ViolationView => ({
   violation_id: row.id,
   control_id: row.control,
   state: row.state,
@@ -43,7 +43,7 @@ const eventsOf = (open: OpenFindings | undefined): ViolationView['events'] =>
   open === undefined ? null : { unacknowledged: open.count, last_seq: open.lastSeq, first: [...open.first] };
 
 /** A violation with the events that it names and that are not acknowledged. */
-export const viewWithEvents = async (sql: Sql, row: ViolationRow): Promise<ViolationView> =>
+const viewWithEvents = async (sql: Sql, row: ViolationRow): Promise<ViolationView> =>
   viewOf(row, await readOpenFindings(sql, [row.id]));
 
 /** Days until a violation is due, unless a person says otherwise. */

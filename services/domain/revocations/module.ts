@@ -4,6 +4,7 @@ import * as permissions from './permissions.ts';
 
 export const revocationsModule = defineModule({
   name: 'revocations',
+  tables: ['revocations', 'feed_state', 'token_lifetimes'],
   permissions: Object.values(permissions),
   events: Object.values(events),
   metrics: () => Promise.all([import('#observability/metrics/revocations.ts')]),

@@ -6,15 +6,7 @@ import * as permissions from './permissions.ts';
 
 export const tokensModule = defineModule({
   name: 'tokens',
-  tables: [
-    'refresh_families',
-    'token_totals',
-    'token_lifetimes',
-    'idempotency_keys',
-    'dpop_proofs',
-    'revocations',
-    'feed_state',
-  ],
+  tables: ['refresh_families', 'token_totals', 'idempotency_keys', 'dpop_proofs'],
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(tokensJobs)],
