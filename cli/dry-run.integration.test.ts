@@ -111,7 +111,7 @@ beforeAll(async () => {
   const out = join(dataDir, 'out');
   const agentInput = {
     name: 'x',
-    ownerId: id,
+    owner_id: id,
     auth_method: 'client_secret_basic',
     dpop_bound_access_tokens: true,
     reason: 'x',
@@ -119,7 +119,7 @@ beforeAll(async () => {
   const none = { scopes: [], credential_scopes: [], audiences: [], capabilities: [] };
   const agent = await registerAgent(
     copy.ports,
-    { ...agentInput, ...none, heartbeatSeconds: 60, expiresInDays: 1 },
+    { ...agentInput, ...none, heartbeat_seconds: 60, expires_in_days: 1 },
     testCaller,
   );
   const permissionFile = join(dataDir, 'permissions.yaml');

@@ -4,6 +4,7 @@ import type { Ports } from '../services/domain/ports.ts';
 import type { CommandOption, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { wholeNumberOf } from './arguments.ts';
+import { ask } from './confirm.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { optionReaders } from './option-readers.ts';
 
@@ -44,6 +45,9 @@ const choicesOf = (member: z.ZodType | undefined): string[] | undefined => {
   return [...(shape.options as string[]), ...(isNullable ? [DEFAULT] : [])];
 };
 
+const isRequired = (shape: z.ZodType | undefined): boolean =>
+  shape !== undefined && !shape.safeParse(undefined).success;
+
 const dashed = (member: string): string => member.replaceAll('_', '-');
 
 function flagsOf(member: string, shape: z.ZodType): string {
@@ -81,6 +85,8 @@ export function addOptions(command: Command, endpoint: Endpoint, offered: readon
     const choices = flags.includes('<') && option.reads === undefined ? choicesOf(members[member]) : undefined;
     if (choices !== undefined) added.choices(choices);
     if (typeof option.default === 'string') added.default(option.default);
+    if (isRequired(members[member]) && option.default === undefined && option.asks === undefined)
+      added.makeOptionMandatory();
     command.addOption(added);
     // A change can take back what is set; a new one has it only if it is given.
     const isChange = endpoint.method === 'PATCH' || endpoint.method === 'PUT';
@@ -109,7 +115,8 @@ export async function givenBy(
   const input: Record<string, unknown> = {};
   const setBy = new Map<string, string>();
   for (const each of offered) {
-    const given = options[nameOf(each.flags)];
+    const { asks } = each.option;
+    const given = options[nameOf(each.flags)] ?? (asks && (await ask(asks, longOf(each.flags))));
     if (given === undefined) continue;
     const read = typeof given === 'string' && each.option.reads ? optionReaders[each.option.reads] : undefined;
     const made = await (read?.(given as string, each.member, ports) ?? {

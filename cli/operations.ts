@@ -65,7 +65,7 @@ async function act(called: Called, output: Output, options: Options, ports: obje
   const { command, rule, endpoint } = called;
   const about = await command.about?.(ports, input);
   const [, first = ''] = argumentsOf(command.verb);
-  const removed = String(input[nameOfArgument(first)] ?? '');
+  const removed = String(input[memberOfArgument(command, first)] ?? '');
   const run = async (): Promise<unknown> => {
     const answer = await rule(ports, input, caller);
     return answer === undefined && endpoint.method === 'DELETE' ? { deleted: removed } : answer;
@@ -76,7 +76,10 @@ async function act(called: Called, output: Output, options: Options, ports: obje
 
 /** The group and the verb, then the arguments. */
 const argumentsOf = (verb: string): string[] => verb.split(' ').slice(1);
-const nameOfArgument = (argument: string): string => argument.replaceAll(/[<>[\].]/g, '');
+function memberOfArgument(command: Called['command'], argument: string): string {
+  const name = argument.replaceAll(/[<>[\].]/g, '');
+  return command.arguments?.[name] ?? name;
+}
 
 function register(group: Command, called: Called, caller: Caller): void {
   const { endpoint, command } = called;
@@ -88,9 +91,11 @@ function register(group: Command, called: Called, caller: Caller): void {
   if ('reason' in members) addReason(verb);
   const offered = offeredBy(endpoint, command.options);
   addOptions(verb, endpoint, offered);
+  const asked = offered.filter(({ option }) => option.asks !== undefined).map(({ flags }) => flags);
+  if (asked.length > 0) verb.usage(['[options]', ...args, ...asked, '--reason <text>'].join(' '));
   verb.action((...given: unknown[]) =>
     onDatabase<Options>(given.at(-1) as Command, async (database, output, options) => {
-      const placed = Object.fromEntries(args.map((argument, at) => [nameOfArgument(argument), given[at]]));
+      const placed = Object.fromEntries(args.map((argument, at) => [memberOfArgument(command, argument), given[at]]));
       const changes = await givenBy(endpoint, offered, options as Input, database);
       assertChanges(called, changes);
       const reason = 'reason' in members ? { reason: options.reason } : {};

@@ -44,11 +44,12 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   applications: {
     summary: 'manage applications with permissions of their own: list, delete (to declare one: sallyport apply)',
-    load: async () => (await import('./applications.ts')).registerApplications,
+    load: () =>
+      folded(async () => (await import('../services/domain/access/application-operations.ts')).applicationOperations),
   },
   agents: {
     summary: 'register, list, show and kill agents: software that acts for a user',
-    load: async () => (await import('./agents.ts')).registerAgents,
+    load: () => folded(async () => (await import('../services/domain/agents/operations.ts')).agentOperations),
   },
   'api-keys': {
     summary: 'manage API keys: list, create, rotate, revoke',
@@ -85,7 +86,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   roles: {
     summary: 'manage roles and their permissions: list, create, set, delete',
-    load: async () => (await import('./roles.ts')).registerRoles,
+    load: () => folded(async () => (await import('../services/domain/access/role-operations.ts')).roleOperations),
   },
   clients: {
     summary: 'OAuth clients: list, show, create, update, rotate-secret, disable, enable, delete',

@@ -82,7 +82,7 @@ describe('access', () => {
     await harness.rows(insert, [agentId, owner.id]);
     expect((await call(token, 'list_signing_keys')).status).toBe(200);
     const ports = { ...harness.owner, accessChanged: () => {} };
-    await killAgent(ports, { agentId, reason: 'test' }, testCaller);
+    await killAgent(ports, { agent_id: agentId, reason: 'test' }, testCaller);
     await expect.poll(async () => (await call(token, 'list_signing_keys')).status).toBe(401);
   });
 

@@ -20,7 +20,7 @@ const waiting = (count: number) =>
     .toHaveLength(count);
 
 test.each([
-  ['a kill', (agentId: string) => killAgent(harness, { agentId, reason: 'test' }, testCaller)],
+  ['a kill', (agentId: string) => killAgent(harness, { agent_id: agentId, reason: 'test' }, testCaller)],
   [
     'the loss of its owner',
     (agentId: string) =>

@@ -52,7 +52,7 @@ const versionNow = async () =>
 
 beforeEach(async () => {
   await harness.raw(`DELETE FROM user_roles WHERE role LIKE '%.%'`);
-  for (const { application } of (await listApplications(harness, { limit: 100 })).items)
+  for (const { application } of (await listApplications(harness, { limit: 100 })).applications)
     await deleteApplication(harness, { application, reason }, testCaller);
 });
 
@@ -62,7 +62,7 @@ test('applications are listed by name, one page at a time', async () => {
   await declare(other);
   const first = await listApplications(harness, { limit: 1 });
   const second = await listApplications(harness, { limit: 1, cursor: first.next ?? undefined });
-  const named = [...first.items, ...second.items].map(({ application }) => application);
+  const named = [...first.applications, ...second.applications].map(({ application }) => application);
   expect([named, second.next]).toEqual([['board', 'notes'], null]);
 });
 
@@ -96,7 +96,7 @@ describe('declaring an application', () => {
     harness.reloads = 0;
     expect(hasChanges((await declare()).changes)).toBe(false);
     expect(harness.reloads).toBe(0);
-    expect(await listApplications(harness, { limit: 10 })).toEqual({ items: [view], next: null });
+    expect(await listApplications(harness, { limit: 10 })).toEqual({ applications: [view], next: null });
     const events = await harness.raw(
       `SELECT detail FROM audit_outbox WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`,
     );
@@ -132,7 +132,7 @@ describe('declaring an application', () => {
 
   test('as a dry run reports the changes and makes none', async () => {
     expect((await declare({}, true)).changes.created).toBe(true);
-    expect((await listApplications(harness, { limit: 10 })).items).toEqual([]);
+    expect((await listApplications(harness, { limit: 10 })).applications).toEqual([]);
   });
 
   test('a removed permission, or one taken from a role, ends the tokens of its users and clients, and of no others', async () => {
@@ -296,11 +296,11 @@ describe('rights of an application', () => {
   test('do not mix with roles of the installation, in the product or in the database', async () => {
     const name = 'notes.editor';
     const declared = { code: 'role_declared' };
-    await expect(setRolePermissions(harness, { name, permissions: [], reason }, testCaller)).rejects.toMatchObject(
-      declared,
-    );
-    await expect(deleteRole(harness, { name, reason }, testCaller)).rejects.toMatchObject(declared);
-    const toOperator = { name: 'operator', permissions: ['notes:read'], reason };
+    await expect(
+      setRolePermissions(harness, { role: name, permissions: [], reason }, testCaller),
+    ).rejects.toMatchObject(declared);
+    await expect(deleteRole(harness, { role: name, reason }, testCaller)).rejects.toMatchObject(declared);
+    const toOperator = { role: 'operator', permissions: ['notes:read'], reason };
     await expect(setRolePermissions(harness, toOperator, testCaller)).rejects.toMatchObject({
       code: 'permission_unknown',
     });

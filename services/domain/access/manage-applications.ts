@@ -1,7 +1,7 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { applicationRole } from './application-rights.ts';
 import type { ApplicationChanges, ApplicationView } from './application-shapes.ts';
@@ -32,11 +32,11 @@ type ApplicationPorts = Pick<Ports, 'transact'> & HasAccessChanged & HasOwnAudie
 export async function listApplications(
   { sql }: Pick<Ports, 'sql'>,
   input: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<ApplicationView>> {
+): Promise<{ readonly applications: ApplicationView[]; readonly next: string | null }> {
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
   const rows = await readApplicationsPage(sql, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ application }) => [application]);
-  return { items: items.map(storedView), next };
+  return { applications: items.map(storedView), next };
 }
 
 /** Removals first: the trigger of a removed permission must see who has it. */

@@ -83,7 +83,8 @@ describe('the permissions of a role', () => {
     const name = await newRole('keys:read');
     const holder = await newHolder(name);
     const before = (await epochOf(holder)) ?? Number.NaN;
-    const set = (...permissions: string[]) => setRolePermissions(tools(), { name, permissions, reason }, testCaller);
+    const set = (...permissions: string[]) =>
+      setRolePermissions(tools(), { role: name, permissions, reason }, testCaller);
     expect((await set('tokens:read', 'keys:read')).permissions).toEqual(['keys:read', 'tokens:read']);
     expect(await epochOf(holder)).toBe(before);
     expect((await set('tokens:read')).permissions).toEqual(['tokens:read']);
@@ -95,7 +96,7 @@ describe('the permissions of a role', () => {
   test('cannot be changed by a caller who lacks an added or removed permission; unchanged ones are not required', async () => {
     const name = await newRole('keys:read', 'tokens:read');
     const set = (caller: Caller, ...permissions: string[]) =>
-      setRolePermissions(tools(), { name, permissions, reason }, caller);
+      setRolePermissions(tools(), { role: name, permissions, reason }, caller);
     const exceeded = { code: 'rights_exceeded', options: { detail: 'You do not have keys:read.' } };
     await expect(set(holding('tokens:read'), 'tokens:read')).rejects.toMatchObject(exceeded);
     await expect(set(holding('keys:read'), 'keys:read', 'tokens:read', 'keys:manage')).rejects.toMatchObject({
@@ -108,7 +109,11 @@ describe('the permissions of a role', () => {
 
   test('cannot include an unknown permission', async () => {
     const name = await newRole('keys:read');
-    const set = setRolePermissions(tools(), { name, permissions: ['keys:read', 'cats:feed'], reason }, testCaller);
+    const set = setRolePermissions(
+      tools(),
+      { role: name, permissions: ['keys:read', 'cats:feed'], reason },
+      testCaller,
+    );
     await expect(set).rejects.toMatchObject({
       code: 'permission_unknown',
       options: { detail: 'Unknown permission cats:feed.' },
@@ -119,7 +124,7 @@ describe('the permissions of a role', () => {
 describe('deleting a role', () => {
   test('that no user has removes its permissions and writes an audit event', async () => {
     const name = await newRole('keys:read');
-    await deleteRole(tools(), { name, reason }, testCaller);
+    await deleteRole(tools(), { role: name, reason }, testCaller);
     expect(await ports.raw('SELECT 1 FROM role_permissions WHERE role = $1', [name])).toEqual([]);
     expect(await eventsOf(name)).toContain('role.deleted');
     expect(reloads).toBe(1);
@@ -128,7 +133,7 @@ describe('deleting a role', () => {
   test('is refused while a user has it, who would silently lose permissions', async () => {
     const name = await newRole('keys:read');
     await newHolder(name);
-    await expect(deleteRole(tools(), { name, reason }, testCaller)).rejects.toMatchObject({ code: 'role_held' });
+    await expect(deleteRole(tools(), { role: name, reason }, testCaller)).rejects.toMatchObject({ code: 'role_held' });
     expect(await rightsOf(ports.sql, [name])).toEqual(['keys:read']);
     expect(reloads).toBe(0);
   });
@@ -139,8 +144,8 @@ describe('deleting a role', () => {
     ['unknown', 'role_unknown'],
   ])('%s can be neither changed nor deleted: %s', async (name, code) => {
     const before = await rightsOf(ports.sql, [name]);
-    await expect(deleteRole(tools(), { name, reason }, testCaller)).rejects.toMatchObject({ code });
-    const set = setRolePermissions(tools(), { name, permissions: [], reason }, testCaller);
+    await expect(deleteRole(tools(), { role: name, reason }, testCaller)).rejects.toMatchObject({ code });
+    const set = setRolePermissions(tools(), { role: name, permissions: [], reason }, testCaller);
     await expect(set).rejects.toMatchObject({ code });
     expect(await rightsOf(ports.sql, [name])).toEqual(before);
   });
@@ -150,14 +155,14 @@ describe('the list of roles', () => {
   test('is ordered by name, has each role once at any page size, and marks the built-in ones', async () => {
     const all = await listRoles(ports, { limit: 100 });
     expect(all.next).toBeNull();
-    const names = all.items.map(({ name }) => name);
+    const names = all.roles.map(({ name }) => name);
     expect(names).toEqual([...names].sort());
-    expect(all.items.filter((role) => role.built_in).map(({ name }) => name)).toEqual(['admin', 'user']);
+    expect(all.roles.filter((role) => role.built_in).map(({ name }) => name)).toEqual(['admin', 'user']);
     const paged: string[] = [];
     let cursor: string | undefined;
     do {
       const page = await listRoles(ports, { limit: 2, cursor });
-      paged.push(...page.items.map(({ name }) => name));
+      paged.push(...page.roles.map(({ name }) => name));
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);
     expect(paged).toEqual(names);
@@ -165,9 +170,9 @@ describe('the list of roles', () => {
 
   test('filtered by a permission has only the roles with it', async () => {
     const name = await newRole('keys:manage');
-    const { items } = await listRoles(ports, { permission: 'keys:manage', limit: 100 });
-    expect(items.map((role) => role.name)).toEqual(expect.arrayContaining(['admin', name]));
-    expect(items.filter(({ permissions }) => !permissions.includes('keys:manage'))).toEqual([]);
+    const { roles } = await listRoles(ports, { permission: 'keys:manage', limit: 100 });
+    expect(roles.map((role) => role.name)).toEqual(expect.arrayContaining(['admin', name]));
+    expect(roles.filter(({ permissions }) => !permissions.includes('keys:manage'))).toEqual([]);
   });
 
   test('refuses a cursor of another list', async () => {
@@ -195,7 +200,7 @@ describe('granting a role', () => {
     let deletion: Promise<unknown> = Promise.resolve();
     await ports.transact(async (tx) => {
       await lockRoleForGrant(tx, name);
-      deletion = deleteRole(tools(), { name, reason }, testCaller).catch((err: unknown) => err);
+      deletion = deleteRole(tools(), { role: name, reason }, testCaller).catch((err: unknown) => err);
       const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
       await expect.poll(async () => (await ports.raw(waiting)).length).toBe(1);
       await tx.query(grantRole, [id, name]);

@@ -1,7 +1,7 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';
 import { isApplicationRole } from './application-rights.ts';
 import { permissionUnknown, roleDeclared, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
@@ -36,11 +36,11 @@ export async function listRoles(
     readonly limit: number;
     readonly cursor?: string | undefined;
   },
-): Promise<Page<RoleView>> {
+): Promise<{ readonly roles: RoleView[]; readonly next: string | null }> {
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
   const rows = await readRolesPage(sql, input.permission, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ name }) => [name]);
-  return { items: items.map(roleView), next };
+  return { roles: items.map(roleView), next };
 }
 
 async function assertKnown(tx: Tx, permissions: readonly string[]): Promise<void> {
@@ -89,35 +89,35 @@ export async function createRole(
  */
 export async function setRolePermissions(
   ports: RolePorts,
-  input: { readonly name: string; readonly permissions: readonly string[]; readonly reason: string },
+  input: { readonly role: string; readonly permissions: readonly string[]; readonly reason: string },
   caller: Caller,
 ): Promise<RoleView> {
   const wanted = new Set(input.permissions);
-  const role = await ports.transact(async (tx) => {
+  const before = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason, 'rights_removed');
-    const current = await assertChangeable(tx, input.name);
+    const current = await assertChangeable(tx, input.role);
     const added = [...wanted].filter((permission) => !current.permissions.includes(permission));
     await assertKnown(tx, added);
     const removed = current.permissions.filter((permission) => !wanted.has(permission));
     assertHolds(caller, [...added, ...removed]);
-    await removePermissions(tx, input.name, removed);
-    await addPermissions(tx, input.name, added);
+    await removePermissions(tx, input.role, removed);
+    await addPermissions(tx, input.role, added);
     tx.afterCommit(ports.accessChanged);
     return current;
   });
-  return roleView({ ...role, permissions: [...wanted].sort() });
+  return roleView({ ...before, permissions: [...wanted].sort() });
 }
 
 /** Deletes a role that no user has. Throws `role_unknown` (404), `role_protected`, `role_declared`, `role_held` (409). */
 export async function deleteRole(
   ports: RolePorts,
-  input: { readonly name: string; readonly reason: string },
+  input: { readonly role: string; readonly reason: string },
   caller: Caller,
 ): Promise<void> {
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);
-    await assertChangeable(tx, input.name);
-    if (!(await removeRole(tx, input.name))) throw roleHeld();
+    await assertChangeable(tx, input.role);
+    if (!(await removeRole(tx, input.role))) throw roleHeld();
     tx.afterCommit(ports.accessChanged);
   });
 }

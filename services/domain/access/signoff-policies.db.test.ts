@@ -72,7 +72,9 @@ test('a policy gets a higher version with each change, also if it was removed in
     { act: 'release.deploy', added: ['quorum 1'], removed: ['quorum 2'] },
   ]);
   expect(versionIn(planned)).toBeNull();
-  expect((await listApplications(harness, { limit: 1 })).items[0]?.signoff_policies[0]).toMatchObject({ quorum: 2 });
+  expect((await listApplications(harness, { limit: 1 })).applications[0]?.signoff_policies[0]).toMatchObject({
+    quorum: 2,
+  });
   const changed = await declare([{ ...DEPLOY, quorum: 1 }]);
   expect(versionIn(changed)).toBeGreaterThan(versionIn(first));
   expect((await declare([])).changes.signoff_policies).toMatchObject({ added: [], removed: ['release.deploy'] });

@@ -17,7 +17,7 @@ export type AgentHarness = OwnPorts &
     accessChanged(): Promise<void>;
     /** A user with these roles besides `user`. */
     newUser(roles?: readonly string[]): Promise<string>;
-    inputOf(changes: Partial<RegisterAgentInput> & { readonly ownerId: string }): RegisterAgentInput;
+    inputOf(changes: Partial<RegisterAgentInput> & { readonly owner_id: string }): RegisterAgentInput;
     /** With an owner of its own unless given. */
     newAgent(changes?: Partial<RegisterAgentInput>): Promise<RegisteredAgent>;
     newAgentWithKeys(): Promise<{ readonly agentId: string; assertion(): Promise<string> }>;
@@ -52,14 +52,14 @@ export async function openAgentHarness(): Promise<AgentHarness> {
       audiences: [],
       dpop_bound_access_tokens: true,
       capabilities: [],
-      heartbeatSeconds: 60,
-      expiresInDays: 90,
+      heartbeat_seconds: 60,
+      expires_in_days: 90,
       reason: 'test',
       ...changes,
     }),
     newAgent: async (changes = {}) => {
-      const ownerId = changes.ownerId ?? (await harness.newUser());
-      return registerAgent(harness, harness.inputOf({ ...changes, ownerId }), testCaller);
+      const ownerId = changes.owner_id ?? (await harness.newUser());
+      return registerAgent(harness, harness.inputOf({ ...changes, owner_id: ownerId }), testCaller);
     },
     newAgentWithKeys: async () => {
       const maker = newAssertionMaker();

@@ -26,7 +26,7 @@ describe('registering an agent', () => {
   test('makes a client that authenticates with the secret shown once, bound to a key, owned by a user', async () => {
     const ownerId = await harness.newUser(['operator']);
     const made = await harness.newAgent({
-      ownerId,
+      owner_id: ownerId,
       credential_scopes: ['keys:read', 'tasks:write'],
       scopes: ['openid'],
     });
@@ -51,7 +51,7 @@ describe('registering an agent', () => {
   test('with a permission that the owner lacks is refused, and leaves no client', async () => {
     const ownerId = await harness.newUser(['operator']);
     const before = await harness.raw('SELECT "clientId" FROM oauth_clients');
-    await expect(harness.newAgent({ ownerId, scopes: ['openid', 'keys:manage'] })).rejects.toMatchObject({
+    await expect(harness.newAgent({ owner_id: ownerId, scopes: ['openid', 'keys:manage'] })).rejects.toMatchObject({
       code: 'agent_exceeds_owner',
       options: { detail: 'The owner lacks keys:manage.' },
     });
@@ -61,14 +61,14 @@ describe('registering an agent', () => {
   test('with a permission that the caller lacks is refused', async () => {
     const ownerId = await harness.newUser(['operator']);
     const manager = clientCaller('manager', ['agents:manage']);
-    const input = harness.inputOf({ ownerId, credential_scopes: ['keys:read'] });
+    const input = harness.inputOf({ owner_id: ownerId, credential_scopes: ['keys:read'] });
     await expect(registerAgent(harness, input, manager)).rejects.toMatchObject({ code: 'rights_exceeded' });
   });
 
   test.each(['missing', 'disabled'])('for a %s user is refused', async (which) => {
     const ownerId = which === 'missing' ? randomUUID() : await harness.newUser();
     await harness.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [ownerId]);
-    await expect(harness.newAgent({ ownerId })).rejects.toMatchObject({ code: 'user_unknown' });
+    await expect(harness.newAgent({ owner_id: ownerId })).rejects.toMatchObject({ code: 'user_unknown' });
   });
 });
 
@@ -76,7 +76,7 @@ describe('an agent never has more than its owner', () => {
   test('and loses a permission with its tokens at once when its owner loses the role', async () => {
     const ownerId = await harness.newUser(['operator']);
     const { agent_id: agentId } = await harness.newAgent({
-      ownerId,
+      owner_id: ownerId,
       scopes: ['openid', 'keys:read'],
       credential_scopes: ['keys:read', 'tasks:write'],
     });
@@ -89,14 +89,14 @@ describe('an agent never has more than its owner', () => {
     await harness.raw(`INSERT INTO roles (name, description) VALUES ('keeper', 'x')`);
     await harness.raw(`INSERT INTO role_permissions (role, permission) VALUES ('keeper', 'keys:read')`);
     const ownerId = await harness.newUser(['keeper']);
-    const { agent_id: agentId } = await harness.newAgent({ ownerId, credential_scopes: ['keys:read'] });
+    const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId, credential_scopes: ['keys:read'] });
     await harness.raw(`DELETE FROM role_permissions WHERE role = 'keeper'`);
     expect(await clientOf(agentId)).toMatchObject({ own: [], epoch: 1 });
   });
 
   test('a client administrator cannot widen it', async () => {
     const ownerId = await harness.newUser(['operator']);
-    const { agent_id: clientId } = await harness.newAgent({ ownerId, credential_scopes: ['keys:read'] });
+    const { agent_id: clientId } = await harness.newAgent({ owner_id: ownerId, credential_scopes: ['keys:read'] });
     const changes = { credential_scopes: ['keys:read', 'keys:manage'], scopes: ['openid', 'users:manage'] };
     const changed = await updateClient(harness, { client_id: clientId, ...changes, reason }, testCaller);
     expect(changed).toMatchObject({ credential_scopes: ['keys:read'], scopes: ['openid'] });
@@ -105,7 +105,7 @@ describe('an agent never has more than its owner', () => {
 
   test('a new sign-out everywhere of the owner changes nothing of it', async () => {
     const ownerId = await harness.newUser(['operator']);
-    const { agent_id: agentId } = await harness.newAgent({ ownerId, credential_scopes: ['keys:read'] });
+    const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId, credential_scopes: ['keys:read'] });
     await harness.raw('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [ownerId]);
     expect(await clientOf(agentId)).toMatchObject({ own: ['keys:read'], epoch: 0 });
   });
@@ -114,11 +114,11 @@ describe('an agent never has more than its owner', () => {
 describe('killing an agent', () => {
   test('disables its client for good and ends its tokens; a second kill changes nothing and gets the same answer', async () => {
     const { agent_id: agentId, client_secret: secret } = await harness.newAgent();
-    const killed = await killAgent(harness, { agentId, reason }, testCaller);
+    const killed = await killAgent(harness, { agent_id: agentId, reason }, testCaller);
     expect(killed).toMatchObject({ status: 'killed', killed_at: expect.any(String) });
     expect(await clientOf(agentId)).toMatchObject({ disabled: true, epoch: 1 });
     expect(harness.access.authenticateClient(agentId, secret ?? '')).toBeNull();
-    expect(await killAgent(harness, { agentId, reason }, testCaller)).toEqual(killed);
+    expect(await killAgent(harness, { agent_id: agentId, reason }, testCaller)).toEqual(killed);
     expect(await clientOf(agentId)).toMatchObject({ epoch: 1 });
     await harness.raw('UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1', [agentId]);
     expect(await clientOf(agentId)).toMatchObject({ disabled: true });
@@ -133,7 +133,7 @@ describe('killing an agent', () => {
 
   test('two kills at once: one of them kills, and both get the same answer', async () => {
     const { agent_id: agentId } = await harness.newAgent();
-    const kills = [1, 2].map(() => killAgent(harness, { agentId, reason }, testCaller));
+    const kills = [1, 2].map(() => killAgent(harness, { agent_id: agentId, reason }, testCaller));
     const [first, second] = await Promise.all(kills);
     expect(second).toEqual(first);
     expect(await clientOf(agentId)).toMatchObject({ epoch: 1 });
@@ -142,9 +142,9 @@ describe('killing an agent', () => {
 
   test('is for the owner too, and of another user’s agent nothing is learned', async () => {
     const ownerId = await harness.newUser();
-    const { agent_id: agentId } = await harness.newAgent({ ownerId });
+    const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId });
     const stranger = userCaller(await harness.newUser());
-    const act = { agentId, reason };
+    const act = { agent_id: agentId, reason };
     await expect(killOwnAgent(harness, act, stranger)).rejects.toMatchObject({ code: 'agent_unknown' });
     await expect(killOwnAgent(harness, act, clientCaller('x'))).rejects.toMatchObject({ code: 'permission_missing' });
     const delegated = userCaller(ownerId, { clientId: agentId });
@@ -154,7 +154,7 @@ describe('killing an agent', () => {
 
   test('disabling the owner kills the agents, deleting the owner deletes them with their clients', async () => {
     const ownerId = await harness.newUser();
-    const { agent_id: agentId } = await harness.newAgent({ ownerId });
+    const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId });
     await harness.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [ownerId]);
     expect(await readAgent(harness, agentId)).toMatchObject({ status: 'killed' });
     await harness.raw('DELETE FROM users WHERE id = $1', [ownerId]);
@@ -167,14 +167,14 @@ describe('agents are listed', () => {
   test('by owner and status, page by page; an owner sees only their own', async () => {
     const ownerId = await harness.newUser();
     const ids = [];
-    for (let made = 0; made < 3; made += 1) ids.push((await harness.newAgent({ ownerId })).agent_id);
-    await killAgent(harness, { agentId: ids[0] as string, reason }, testCaller);
+    for (let made = 0; made < 3; made += 1) ids.push((await harness.newAgent({ owner_id: ownerId })).agent_id);
+    await killAgent(harness, { agent_id: ids[0] as string, reason }, testCaller);
     const owner = userCaller(ownerId);
     const first = await listOwnAgents(harness, { limit: 2 }, owner);
     const second = await listOwnAgents(harness, { limit: 2, cursor: first.next ?? '' }, owner);
     expect([...first.items, ...second.items].map(({ agent_id }) => agent_id)).toEqual([...ids].sort());
     expect(second.next).toBeNull();
-    const killed = await listAgents(harness, { ownerId, status: 'killed', limit: 10 });
+    const killed = await listAgents(harness, { owner: ownerId, status: 'killed', limit: 10 });
     expect(killed.items.map(({ agent_id }) => agent_id)).toEqual([ids[0]]);
     expect((await listOwnAgents(harness, { limit: 10 }, userCaller(await harness.newUser()))).items).toEqual([]);
   });
@@ -182,7 +182,7 @@ describe('agents are listed', () => {
 
 describe('a heartbeat', () => {
   test('shows that the agent runs; new capabilities are recorded, the same ones are not', async () => {
-    const { agent_id: agentId } = await harness.newAgent({ heartbeatSeconds: 10 });
+    const { agent_id: agentId } = await harness.newAgent({ heartbeat_seconds: 10 });
     await harness.raw(`UPDATE agents SET created_at = now() - interval '1 hour' WHERE client_id = $1`, [agentId]);
     expect(await readAgent(harness, agentId)).toMatchObject({ status: 'silent' });
     const agent = clientCaller(agentId);
@@ -196,10 +196,10 @@ describe('a heartbeat', () => {
 
   test('is only that of a live agent, by its own credentials', async () => {
     const ownerId = await harness.newUser();
-    const { agent_id: agentId } = await harness.newAgent({ ownerId });
+    const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId });
     for (const caller of [clientCaller('demo'), userCaller(ownerId, { clientId: agentId })])
       await expect(recordHeartbeat(harness, {}, caller)).rejects.toMatchObject({ code: 'agent_unknown' });
-    await killAgent(harness, { agentId, reason }, testCaller);
+    await killAgent(harness, { agent_id: agentId, reason }, testCaller);
     await expect(recordHeartbeat(harness, {}, clientCaller(agentId))).rejects.toMatchObject({ code: 'agent_unknown' });
   });
 });
@@ -227,7 +227,7 @@ describe('validateAgentCredentials', () => {
     expect(await check(id, good)).toBe(false);
     expect(await readAgent(harness, id)).toMatchObject({ status: 'expired' });
     const other = await harness.newAgent();
-    await killAgent(harness, { agentId: other.agent_id, reason }, testCaller);
+    await killAgent(harness, { agent_id: other.agent_id, reason }, testCaller);
     expect(await check(other.agent_id, other.client_secret ?? '')).toBe(false);
     expect(await outcomes()).toEqual([
       ['ok', id, null],
@@ -244,7 +244,7 @@ describe('validateAgentCredentials', () => {
   });
 
   test('is true once for an assertion that the agent signed', async () => {
-    const { agentId, assertion } = await harness.newAgentWithKeys();
+    const { agent_id: agentId, assertion } = await harness.newAgentWithKeys();
     const signed = { agentId, credentials: { assertion: await assertion() } };
     expect(await validateAgentCredentials(harness, signed, testCaller)).toBe(true);
     expect(await validateAgentCredentials(harness, signed, testCaller)).toBe(false);

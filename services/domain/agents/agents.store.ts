@@ -2,35 +2,18 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import type { AgentStatus } from './agent-shapes.ts';
-
-export type AgentRow = {
-  readonly agentId: string;
-  readonly name: string;
-  readonly ownerId: string;
-  readonly status: AgentStatus;
-  readonly auth_method: string;
-  readonly scopes: string[];
-  readonly credential_scopes: string[];
-  readonly audiences: string[];
-  readonly dpop_bound_access_tokens: boolean;
-  readonly capabilities: string[];
-  readonly heartbeatSeconds: number;
-  readonly lastSeenAt: string | null;
-  readonly createdAt: string;
-  readonly expiresAt: string;
-  readonly killedAt: string | null;
-};
+import type { AgentView } from './contract.ts';
 
 const STATUS = `CASE WHEN killed_at IS NOT NULL THEN 'killed' WHEN expires_at <= clock_timestamp() THEN 'expired'
   WHEN coalesce(disabled, false) THEN 'disabled'
   WHEN coalesce(last_seen_at, created_at) < clock_timestamp() - make_interval(secs => 3 * heartbeat_seconds) THEN 'silent'
   ELSE 'active' END`;
-const AGENT = `client_id AS "agentId", coalesce(name, client_id) AS name, owner_id AS "ownerId", ${STATUS} AS status,
-  auth_method AS auth_method, coalesce(scopes, '{}') AS scopes,
-  coalesce(credential_scopes, '{}') AS credential_scopes, audiences,
-  coalesce(dpop_bound_access_tokens, false) AS dpop_bound_access_tokens, capabilities, heartbeat_seconds AS "heartbeatSeconds",
-  ${placeTime('last_seen_at')} AS "lastSeenAt", ${placeTime('created_at')} AS "createdAt",
-  ${placeTime('expires_at')} AS "expiresAt", ${placeTime('killed_at')} AS "killedAt"`;
+const AGENT = `client_id AS agent_id, coalesce(name, client_id) AS name, owner_id, ${STATUS} AS status,
+  auth_method, scopes,
+  credential_scopes, audiences,
+  dpop_bound_access_tokens, capabilities, heartbeat_seconds,
+  ${placeTime('last_seen_at')} AS last_seen_at, ${placeTime('created_at')} AS created_at,
+  ${placeTime('expires_at')} AS expires_at, ${placeTime('killed_at')} AS killed_at`;
 const FROM = 'FROM agents JOIN oauth_clients ON "clientId" = client_id';
 
 /** Locks the owner, so that a loss of a permission is before or after the registration. */
@@ -77,26 +60,31 @@ const agentSeen = defineStatement(
 export const lockOwner = async (tx: Sql, ownerId: string): Promise<readonly string[] | undefined> =>
   (await tx.query<{ permissions: string[] }>(ownerLock, [ownerId]))[0]?.permissions;
 
-export type NewAgent = Pick<AgentRow, 'agentId' | 'ownerId' | 'heartbeatSeconds'> & {
+export type NewAgent = Readonly<Pick<AgentView, 'agent_id' | 'owner_id' | 'heartbeat_seconds'>> & {
   readonly capabilities: readonly string[];
-  readonly expiresInDays: number;
+  readonly expires_in_days: number;
 };
 export const insertAgent = async (tx: Sql, agent: NewAgent): Promise<void> => {
-  const { agentId, ownerId, capabilities, heartbeatSeconds, expiresInDays } = agent;
-  await tx.query(agentInsert, [agentId, ownerId, capabilities, heartbeatSeconds, expiresInDays]);
+  await tx.query(agentInsert, [
+    agent.agent_id,
+    agent.owner_id,
+    agent.capabilities,
+    agent.heartbeat_seconds,
+    agent.expires_in_days,
+  ]);
 };
 
 /** @param ownerId undefined: any owner */
-export const readAgentRow = async (sql: Sql, agentId: string, ownerId?: string): Promise<AgentRow | undefined> =>
-  (await sql.query<AgentRow>(agentRead, [agentId, ownerId ?? null]))[0];
+export const readAgentRow = async (sql: Sql, agentId: string, ownerId?: string): Promise<AgentView | undefined> =>
+  (await sql.query<AgentView>(agentRead, [agentId, ownerId ?? null]))[0];
 
-export type AgentFilter = { readonly ownerId?: string | undefined; readonly status?: AgentStatus | undefined };
+export type AgentFilter = { readonly owner_id?: string | undefined; readonly status?: AgentStatus | undefined };
 export const readAgentsPage = (
   sql: Sql,
-  { ownerId, status }: AgentFilter,
+  { owner_id: ownerId, status }: AgentFilter,
   after: string,
   limit: number,
-): Promise<AgentRow[]> => sql.query<AgentRow>(agentsPage, [after, limit, ownerId ?? null, status ?? null]);
+): Promise<AgentView[]> => sql.query<AgentView>(agentsPage, [after, limit, ownerId ?? null, status ?? null]);
 
 export const lockAgent = async (
   tx: Sql,

@@ -4,49 +4,43 @@ import { recordEvent } from '../audit/record-event.ts';
 import { clientOf } from '../authority/callers.ts';
 import { ownerAsking } from '../authority/own-account.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
-import { agentViewOf } from './agent-view.ts';
-import {
-  type AgentFilter,
-  type AgentRow,
-  killAgentRow,
-  lockAgent,
-  markSeen,
-  readAgentRow,
-  readAgentsPage,
-} from './agents.store.ts';
+import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import type { AgentStatus } from './agent-shapes.ts';
+import { killAgentRow, lockAgent, markSeen, readAgentRow, readAgentsPage } from './agents.store.ts';
 import { agentChanged } from './audit-events.ts';
 import type { AgentView } from './contract.ts';
 import { agentUnknown } from './errors.ts';
 
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
+type ListInput = PageInput & { readonly owner?: string | undefined; readonly status?: AgentStatus | undefined };
+type AgentPage = { readonly agents: AgentView[]; readonly next: string | null };
 
 /** Lists agents by id, one page at a time. Throws `cursor_invalid` (400). */
 export async function listAgents(
   { sql }: Pick<Ports, 'sql'>,
-  input: AgentFilter & PageInput,
-): Promise<Page<AgentView>> {
-  const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
-  const rows = await readAgentsPage(sql, input, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ agentId }) => [agentId]);
-  return { items: items.map(agentViewOf), next };
+  { owner, status, limit, cursor }: ListInput,
+): Promise<AgentPage> {
+  const [after = ''] = placeOfCursor(cursor, [PLACE.id]) ?? [];
+  const rows = await readAgentsPage(sql, { owner_id: owner, status }, after, limit + 1);
+  const { items, next } = pageOf(rows, limit, ({ agent_id: agentId }) => [agentId]);
+  return { agents: items, next };
 }
 
 /** Lists the agents of the calling user. Throws `cursor_invalid` (400), `permission_missing` (403). */
-export const listOwnAgents = async (
-  ports: Pick<Ports, 'sql'>,
-  input: PageInput,
-  caller: Caller,
-): Promise<Page<AgentView>> => listAgents(ports, { ...input, ownerId: ownerAsking(caller).userId });
+export const listOwnAgents = async (ports: Pick<Ports, 'sql'>, input: PageInput, caller: Caller): Promise<AgentPage> =>
+  listAgents(ports, { ...input, owner: ownerAsking(caller).userId });
 
 /** Throws `agent_unknown` (404). */
-export async function readAgent({ sql }: Pick<Ports, 'sql'>, agentId: string): Promise<AgentView> {
+export async function readAgent(
+  { sql }: Pick<Ports, 'sql'>,
+  { agent_id: agentId }: { readonly agent_id: string },
+): Promise<AgentView> {
   const row = await readAgentRow(sql, agentId);
   if (row === undefined) throw agentUnknown();
-  return agentViewOf(row);
+  return row;
 }
 
-type Kill = { readonly agentId: string; readonly reason: string };
+type Kill = { readonly agent_id: string; readonly reason: string };
 
 /**
  * Kills an agent for good: its credentials are refused, and its client's token epoch rises, so every token of it and
@@ -55,7 +49,7 @@ type Kill = { readonly agentId: string; readonly reason: string };
  */
 export function killAgent(
   ports: Pick<Ports, 'transact'> & HasAccessChanged,
-  { agentId, reason, ownerId }: Kill & { readonly ownerId?: string },
+  { agent_id: agentId, reason, owner_id: ownerId }: Kill & { readonly owner_id?: string },
   caller: Caller,
 ): Promise<AgentView> {
   return ports.transact(async (tx) => {
@@ -65,7 +59,7 @@ export function killAgent(
     if (found === undefined) throw agentUnknown();
     tx.afterCommit(ports.accessChanged);
     if (!found.isKilled) await killAgentRow(tx, agentId);
-    return agentViewOf((await readAgentRow(tx, agentId)) as AgentRow);
+    return (await readAgentRow(tx, agentId)) as AgentView;
   });
 }
 
@@ -74,7 +68,7 @@ export const killOwnAgent = async (
   ports: Pick<Ports, 'transact'> & HasAccessChanged,
   input: Kill,
   caller: Caller,
-): Promise<AgentView> => killAgent(ports, { ...input, ownerId: ownerAsking(caller).userId }, caller);
+): Promise<AgentView> => killAgent(ports, { ...input, owner_id: ownerAsking(caller).userId }, caller);
 
 /**
  * Records that the calling agent runs. It calls with its own credentials or token, not with a delegated one.
@@ -89,13 +83,13 @@ export function recordHeartbeat(
     const agentId = clientOf(caller)?.clientId ?? '';
     const seen = await markSeen(tx, agentId, capabilities && [...new Set(capabilities)].sort());
     if (seen === undefined) throw agentUnknown();
-    const row = (await readAgentRow(tx, agentId)) as AgentRow;
+    const row = (await readAgentRow(tx, agentId)) as AgentView;
     if (seen.isChanged)
       await recordEvent(tx, caller, agentChanged, {
         outcome: 'ok',
         target: { kind: 'client', id: agentId },
         detail: { capabilities: row.capabilities.length },
       });
-    return agentViewOf(row);
+    return row;
   });
 }

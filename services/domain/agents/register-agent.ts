@@ -9,45 +9,27 @@ import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import type { AgentMethod } from './agent-shapes.ts';
-import { agentViewOf } from './agent-view.ts';
-import { type AgentRow, insertAgent, lockOwner, readAgentRow } from './agents.store.ts';
+import { insertAgent, lockOwner, readAgentRow } from './agents.store.ts';
 import { agentRegistered } from './audit-events.ts';
-import type { AgentRegistration, AgentView } from './contract.ts';
+import type { AgentView } from './contract.ts';
 import { agentExceedsOwner } from './errors.ts';
 
 export type RegisterAgentPorts = Pick<Ports, 'transact' | 'random'> & HasAccess & HasAccessChanged;
 
 export type RegisterAgentInput = GivenKeys & {
   readonly name: string;
-  readonly ownerId: string;
+  readonly owner_id: string;
   readonly auth_method: AgentMethod;
   readonly scopes: readonly string[];
   readonly credential_scopes: readonly string[];
   readonly audiences: readonly string[];
   readonly dpop_bound_access_tokens: boolean;
   readonly capabilities: readonly string[];
-  readonly heartbeatSeconds: number;
-  readonly expiresInDays: number;
+  readonly heartbeat_seconds: number;
+  readonly expires_in_days: number;
   /** For the audit log. */
   readonly reason: string;
 };
-
-/** The input that the body of the endpoint means; the command line validates by the same schema. */
-export const registrationInputOf = (body: AgentRegistration): RegisterAgentInput => ({
-  name: body.name,
-  ownerId: body.owner_id,
-  auth_method: body.auth_method,
-  jwks: body.jwks,
-  jwks_uri: body.jwks_uri,
-  scopes: body.scopes,
-  credential_scopes: body.credential_scopes,
-  audiences: body.audiences,
-  dpop_bound_access_tokens: body.dpop_bound_access_tokens,
-  capabilities: body.capabilities,
-  heartbeatSeconds: body.heartbeat_seconds,
-  expiresInDays: body.expires_in_days,
-  reason: body.reason,
-});
 
 /** With the secret, which is shown only once; null for an agent with keys. */
 export type RegisteredAgent = AgentView & { readonly client_secret: string | null };
@@ -63,7 +45,13 @@ export async function registerAgent(
   input: RegisterAgentInput,
   caller: Caller,
 ): Promise<RegisteredAgent> {
-  const { ownerId, capabilities, heartbeatSeconds, expiresInDays, ...client } = input;
+  const {
+    owner_id: ownerId,
+    capabilities,
+    heartbeat_seconds: heartbeatSeconds,
+    expires_in_days: expiresInDays,
+    ...client
+  } = input;
   const scopes = [...new Set([...input.scopes, ...input.credential_scopes])];
   assertHolds(caller, heldToHandOn(ports, scopes));
   const permissions = permissionsAmong(ports, scopes);
@@ -77,14 +65,19 @@ export async function registerAgent(
       { ...client, grant_types: ['client_credentials', TOKEN_EXCHANGE] },
       caller,
     );
-    await insertAgent(tx, { agentId, ownerId, capabilities, heartbeatSeconds, expiresInDays });
+    await insertAgent(tx, {
+      agent_id: agentId,
+      owner_id: ownerId,
+      capabilities,
+      heartbeat_seconds: heartbeatSeconds,
+      expires_in_days: expiresInDays,
+    });
     await recordEvent(tx, caller, agentRegistered, {
       outcome: 'ok',
       target: { kind: 'client', id: agentId },
       detail: { owner_id: ownerId, reason: input.reason },
     });
-    const row = (await readAgentRow(tx, agentId)) as AgentRow;
-    return { ...agentViewOf(row), client_secret: clientSecret };
+    return { ...((await readAgentRow(tx, agentId)) as AgentView), client_secret: clientSecret };
   });
   await ports.accessChanged();
   return registered;

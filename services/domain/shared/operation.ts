@@ -17,6 +17,8 @@ export type OperationCommand<P, I, A, B> = {
   /** Name and arguments: `clients update <client_id>`. An argument is a member of the input. */
   readonly verb: string;
   readonly help: string;
+  /** Members of the input that arguments of another name set. */
+  readonly arguments?: Readonly<Record<string, string>>;
   /** Options, by the members of the input that they set. */
   readonly options?: CommandOptions;
   /** Reads what the command is about, before it asks. */

@@ -111,7 +111,7 @@ describe('a kill amid parallel requests', () => {
     for (let round = 0; round < 12; round += 1) {
       const { agent } = await harness.newAsking();
       const requests = Array.from({ length: 8 }, () => outcomeOf(harness.request(agent)));
-      const kill = killAgent(harness, { agentId: agent.clientId, reason: 'test' }, testCaller);
+      const kill = killAgent(harness, { agent_id: agent.clientId, reason: 'test' }, testCaller);
       const late = Array.from({ length: 4 }, () => outcomeOf(harness.request(agent)));
       await kill;
       for (const outcome of await Promise.all([...requests, ...late]))
@@ -132,7 +132,7 @@ describe('a kill amid parallel requests', () => {
       while (!isKilled) await outcomeOf(harness.request(agent));
     });
     await harness.request(agent);
-    await killAgent(harness, { agentId: agent.clientId, reason: 'test' }, testCaller);
+    await killAgent(harness, { agent_id: agent.clientId, reason: 'test' }, testCaller);
     isKilled = true;
     await Promise.all(flood);
     expect(await outcomeOf(harness.request(agent))).toBe('signoff_requester_ended');
@@ -144,7 +144,7 @@ test('a start that meets a kill ends as the kill wants it, or not at all', async
     const { agent } = await harness.newAsking();
     const { signoff_id: id } = await harness.approved(agent);
     const started = outcomeOf(start(id, agent));
-    await killAgent(harness, { agentId: agent.clientId, reason: 'test' }, testCaller);
+    await killAgent(harness, { agent_id: agent.clientId, reason: 'test' }, testCaller);
     expect(['ok', 'signoff_not_runnable', 'signoff_requester_ended']).toContain(await started);
     expect(await stateOf(id)).toBe('failed');
   }

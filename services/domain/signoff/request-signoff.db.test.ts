@@ -21,7 +21,7 @@ const permissions = new Set(['agents:manage', 'clients:manage', 'signoffs:reques
 const newAdmin = async () => ({ ...(await harness.newPerson('developer')), permissions });
 async function registeredBy(caller: Caller): Promise<Asking> {
   const ownerId = await harness.newUser(['developer']);
-  const input = harness.inputOf({ ownerId, credential_scopes: ['signoffs:request'] });
+  const input = harness.inputOf({ owner_id: ownerId, credential_scopes: ['signoffs:request'] });
   const { agent_id: agentId } = await registerAgent(harness, input, caller);
   return agentCaller(agentId, ownerId, [...permissions]);
 }

@@ -188,7 +188,7 @@ describe('killing an agent', () => {
     await run(done, async () => {}, victim);
     const midAct = run(
       running,
-      () => killAgent(harness, { agentId: victim.clientId, reason: 'test' }, testCaller),
+      () => killAgent(harness, { agent_id: victim.clientId, reason: 'test' }, testCaller),
       victim,
     );
     await expect(midAct).rejects.toMatchObject({ code: 'signoff_requester_ended' });

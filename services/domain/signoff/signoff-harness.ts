@@ -55,7 +55,7 @@ export async function openSignOffHarness(): Promise<SignOffHarness> {
     newAsking: async () => {
       const owner = person(await agents.newUser(['developer', 'tech_lead']));
       const { agent_id: agentId } = await agents.newAgent({
-        ownerId: owner.userId,
+        owner_id: owner.userId,
         credential_scopes: ['signoffs:request'],
       });
       return { agent: agentCaller(agentId, owner.userId, ['signoffs:request']), owner };

@@ -180,7 +180,7 @@ describe('the event of the end', () => {
   test('says it too if the agent was killed, with null where no policy applied', async () => {
     const { agent: victim } = await harness.newAsking();
     const made = await harness.request(victim);
-    await killAgent(harness, { agentId: victim.clientId, reason: 'test' }, testCaller);
+    await killAgent(harness, { agent_id: victim.clientId, reason: 'test' }, testCaller);
     expect(await finishedOf(made)).toMatchObject({
       required_roles: made.required_roles,
       quorum: 2,

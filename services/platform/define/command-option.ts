@@ -7,6 +7,8 @@ export type CommandOption = {
   readonly no?: string;
   /** The value without the option: a text, which the help shows, or what follows from the other members. */
   readonly default?: string | ((members: Readonly<Record<string, unknown>>) => unknown);
+  /** What a terminal is asked where the option is not given; it is then required without a terminal. */
+  readonly asks?: string;
   /** The value of an option that is given without one. */
   readonly value?: string;
   /** What the text of the option is, if not the value itself. */
