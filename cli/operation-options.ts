@@ -83,7 +83,8 @@ export function addOptions(command: Command, endpoint: Endpoint, offered: readon
   for (const { member, flags, option } of offered) {
     const added = new Option(flags, option.help);
     const choices = flags.includes('<') && option.reads === undefined ? choicesOf(members[member]) : undefined;
-    if (choices !== undefined) added.choices(choices);
+    const offeredChoices = option.choices ?? choices;
+    if (offeredChoices !== undefined) added.choices(offeredChoices);
     if (typeof option.default === 'string') added.default(option.default);
     if (isRequired(members[member]) && option.default === undefined && option.asks === undefined)
       added.makeOptionMandatory();

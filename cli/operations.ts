@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { createAccessDirectory, type HasAccess } from '../services/domain/access/access-directory.ts';
 import type { Caller } from '../services/domain/ports.ts';
 import type { Operation, OperationCommand, PortsOfCommands } from '../services/domain/shared/operation.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { type ActOptions, actAsked, addPage, addReason, listPage, noNotices, onDatabase, pageOf } from './admin.ts';
-import { checked } from './arguments.ts';
+import { checked, uuidOf } from './arguments.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { addOptions, givenBy, membersOf, offeredBy } from './operation-options.ts';
@@ -96,6 +96,8 @@ function register(group: Command, called: Called, caller: Caller): void {
   verb.action((...given: unknown[]) =>
     onDatabase<Options>(given.at(-1) as Command, async (database, output, options) => {
       const placed = Object.fromEntries(args.map((argument, at) => [memberOfArgument(command, argument), given[at]]));
+      for (const [member, value] of Object.entries(placed))
+        if (members[member] instanceof z.ZodUUID) uuidOf(String(value), `sallyport ${group.name()} list`);
       const changes = await givenBy(endpoint, offered, options as Input, database);
       assertChanges(called, changes);
       const reason = 'reason' in members ? { reason: options.reason } : {};

@@ -66,7 +66,16 @@ const verbs: Readonly<Record<string, Verb>> = {
   incidents: {
     summary:
       'handle security incidents (list, show, acknowledge, close) and events that could not be evaluated (unjudged, retry)',
-    load: async () => (await import('./incidents.ts')).registerIncidents,
+    load: async () => {
+      const operations = await folded(
+        async () => (await import('../services/domain/security/operations.ts')).incidentOperations,
+      );
+      const { registerUnjudged } = await import('./incidents.ts');
+      return (program) => {
+        operations(program);
+        registerUnjudged(program);
+      };
+    },
   },
   violations: {
     summary: 'list violations of compliance controls, and acknowledge the events that they name',

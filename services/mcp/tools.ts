@@ -81,10 +81,7 @@ const installationTools: readonly Tool[] = [
     input: listIncidentsEndpoint.query!.omit({ subject: true }),
     output: outputOf(listIncidentsEndpoint),
     resource: 'sallyport://incidents',
-    run: async (ports, input) => {
-      const { items, next } = await listIncidents(ports, input);
-      return { incidents: items, next };
-    },
+    run: listIncidents,
   }),
   tool({
     name: 'read_incident',
@@ -94,7 +91,7 @@ const installationTools: readonly Tool[] = [
     input: z.strictObject({ incident_id: z.uuid() }),
     output: outputOf(readIncidentEndpoint),
     resource: 'sallyport://incidents/{incident_id}',
-    run: (ports, input) => readIncident(ports, input.incident_id),
+    run: readIncident,
   }),
   tool({
     name: 'read_compliance_status',

@@ -1,18 +1,12 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import {
-  acknowledgeIncidentEndpoint,
-  closeIncidentEndpoint,
-  listIncidentsEndpoint,
-  readIncidentEndpoint,
-  streamSecurityEventsEndpoint,
-  unlockUserEndpoint,
-} from '#services/domain/security/contract.ts';
+import { streamSecurityEventsEndpoint, unlockUserEndpoint } from '#services/domain/security/contract.ts';
 import { type HasEventStreams, seqOfEventId } from '#services/domain/security/event-stream.ts';
-import { changeIncident, listIncidents, readIncident } from '#services/domain/security/manage-incidents.ts';
+import { incidentOperations } from '#services/domain/security/operations.ts';
 import { unlockUser } from '#services/domain/security/unlock-user.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import { bindOperations } from '../bind-operations.ts';
 import type { CallerRecheck } from '../requests/recheck-caller.ts';
 
 export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> &
@@ -21,18 +15,7 @@ export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> &
 
 /** Incidents, locked accounts and the stream of security events. */
 export function securityRoutes(routes: RouteContext, deps: SecurityRoutesDeps): void {
-  bind(routes, listIncidentsEndpoint, async ({ query: { subject, ...query } }) => {
-    const { items, next } = await listIncidents(deps, { ...query, subjectId: subject });
-    return { incidents: items, next };
-  });
-  bind(routes, readIncidentEndpoint, ({ params }) => readIncident(deps, params.incident_id));
-  for (const [endpoint, state] of [
-    [acknowledgeIncidentEndpoint, 'acknowledged'],
-    [closeIncidentEndpoint, 'closed'],
-  ] as const)
-    bind(routes, endpoint, ({ params, body }, caller) =>
-      changeIncident(deps, { incidentId: params.incident_id, state, reason: body.reason }, caller),
-    );
+  bindOperations(routes, incidentOperations, deps);
   bind(routes, unlockUserEndpoint, ({ params, body }, caller) =>
     unlockUser(deps, { userId: params.user_id, reason: body.reason }, caller),
   );

@@ -79,7 +79,7 @@ export async function openDetectionHarness(): Promise<DetectionHarness> {
       await seal();
       return (await detectIncidents(deps, never, testCaller)).sightings;
     },
-    incidentsOf: async (subjectId) => (await listIncidents(deps, { subjectId, limit: 100 })).items,
+    incidentsOf: async (subjectId) => (await listIncidents(deps, { subject: subjectId, limit: 100 })).incidents,
     close: async () => {
       await checkpointOutbox.close();
       await people.close();

@@ -3,7 +3,7 @@ import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts'
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import type { Caller } from '../ports.ts';
 import { type Detection, refreshTokenReuse, stateRewound, tokenReplay } from './detections.ts';
-import { changeIncident, listIncidents, readIncident } from './manage-incidents.ts';
+import { acknowledgeIncident, closeIncident, listIncidents, readIncident } from './manage-incidents.ts';
 import { raiseIncident } from './raise-incident.ts';
 
 let ports: OwnPorts;
@@ -24,7 +24,7 @@ describe('incidents', () => {
     expect(await raise('ada', tokenReplay, { seq: 2 })).toBe(id);
     expect(await raise('ada', refreshTokenReuse), 'another detection').not.toBe(id);
     expect(await raise('bob'), 'another subject').not.toBe(id);
-    expect(await readIncident(ports, id)).toMatchObject({
+    expect(await readIncident(ports, { incident_id: id })).toMatchObject({
       detection: 'token_replay',
       severity: 'high',
       subject: { kind: 'user', id: 'ada' },
@@ -36,7 +36,7 @@ describe('incidents', () => {
       changed_at: null,
       changed_by: null,
     });
-    await changeIncident(ports, { incidentId: id, state: 'closed', reason: 'ours' }, testCaller);
+    await closeIncident(ports, { incident_id: id, reason: 'ours' }, testCaller);
     expect(await raise('ada')).not.toBe(id);
   });
 
@@ -72,10 +72,10 @@ describe('incidents', () => {
     const asked = { detection: 'state_rewound', severity: 'critical', state: 'open', limit: 2 };
     const first = await listIncidents(ports, asked);
     const rest = await listIncidents(ports, { ...asked, cursor: first.next ?? undefined });
-    expect([...first.items, ...rest.items].map(({ incident_id }) => incident_id)).toEqual([...ids].reverse());
-    expect([first.items.length, rest.next]).toEqual([2, null]);
-    expect((await listIncidents(ports, { ...asked, state: 'closed' })).items).toEqual([]);
-    expect((await listIncidents(ports, { subjectId: 'paged 1', limit: 9 })).items).toHaveLength(1);
+    expect([...first.incidents, ...rest.incidents].map(({ incident_id }) => incident_id)).toEqual([...ids].reverse());
+    expect([first.incidents.length, rest.next]).toEqual([2, null]);
+    expect((await listIncidents(ports, { ...asked, state: 'closed' })).incidents).toEqual([]);
+    expect((await listIncidents(ports, { subject: 'paged 1', limit: 9 })).incidents).toHaveLength(1);
   });
 
   test.each(['made up', Buffer.from('["2026-01-01T00:00:00.000Z","no id"]').toString('base64url')])(
@@ -86,23 +86,19 @@ describe('incidents', () => {
   );
 
   test('that were never raised are unknown', async () => {
-    await expect(readIncident(ports, UNKNOWN)).rejects.toMatchObject({ code: 'incident_unknown' });
-    const change = { incidentId: UNKNOWN, state: 'closed', reason: 'x' } as const;
-    await expect(changeIncident(ports, change, testCaller)).rejects.toMatchObject({ code: 'incident_unknown' });
+    await expect(readIncident(ports, { incident_id: UNKNOWN })).rejects.toMatchObject({ code: 'incident_unknown' });
+    const change = { incident_id: UNKNOWN, reason: 'x' };
+    await expect(closeIncident(ports, change, testCaller)).rejects.toMatchObject({ code: 'incident_unknown' });
   });
 
   test('are acknowledged, then closed for good, each with its reason in the audit log', async () => {
     const incidentId = await raise('closed');
-    const acknowledged = await changeIncident(
-      ports,
-      { incidentId, state: 'acknowledged', reason: 'looking' },
-      testCaller,
-    );
+    const acknowledged = await acknowledgeIncident(ports, { incident_id: incidentId, reason: 'looking' }, testCaller);
     expect(acknowledged).toMatchObject({ state: 'acknowledged', reason: 'looking', changed_at: expect.any(String) });
     expect(await raise('closed'), 'it still counts sightings').toBe(incidentId);
-    const closed = await changeIncident(ports, { incidentId, state: 'closed', reason: 'a test' }, testCaller);
+    const closed = await closeIncident(ports, { incident_id: incidentId, reason: 'a test' }, testCaller);
     expect(closed).toMatchObject({ state: 'closed', count: 2 });
-    const late = changeIncident(ports, { incidentId, state: 'acknowledged', reason: 'late' }, testCaller);
+    const late = acknowledgeIncident(ports, { incident_id: incidentId, reason: 'late' }, testCaller);
     await expect(late).rejects.toMatchObject({ code: 'incident_closed' });
     const recorded = await ports.raw(
       `SELECT outcome, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'incident.changed' AND target_id = $1
@@ -117,7 +113,7 @@ describe('incidents', () => {
 
   test('closed by two concurrent requests are closed by exactly one', async () => {
     const incidentId = await raise('race');
-    const close = (reason: string) => changeIncident(ports, { incidentId, state: 'closed', reason }, testCaller);
+    const close = (reason: string) => closeIncident(ports, { incident_id: incidentId, reason }, testCaller);
     const results = await Promise.allSettled([close('first'), close('second')]);
     expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'incident_closed' } });
@@ -132,7 +128,7 @@ describe('incidents', () => {
   ];
   test.each(callers)('record who changed them: %s', async (name, caller) => {
     const incidentId = await raise(`by ${name}`);
-    const changed = await changeIncident(ports, { incidentId, state: 'closed', reason: 'x' }, caller);
+    const changed = await closeIncident(ports, { incident_id: incidentId, reason: 'x' }, caller);
     expect(changed.changed_by).toBe(name);
   });
 });

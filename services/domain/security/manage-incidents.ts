@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { recordEvent } from '../audit/record-event.ts';
 import { actorNameOf } from '../authority/names.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { incidentChanged } from './audit-events.ts';
 import type { incidentView } from './contract.ts';
 import { incidentClosed, incidentUnknown } from './errors.ts';
@@ -33,38 +33,56 @@ const viewOf = (row: IncidentRow): IncidentView => ({
   changed_by: row.changedBy,
 });
 
+type ListIncidentsInput = Omit<IncidentFilter, 'subjectId'> & {
+  readonly subject?: string | undefined;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+};
+
 /** Lists incidents, most recently seen first, one page at a time. Throws `cursor_invalid` (400). */
 export async function listIncidents(
   { sql }: Pick<Ports, 'sql'>,
-  input: IncidentFilter & { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<IncidentView>> {
-  const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
-  const rows = await readIncidentsPage(sql, input, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ lastSeenAt, id }) => [lastSeenAt, id]);
-  return { items: items.map(viewOf), next };
+  { subject: subjectId, limit, cursor, ...filter }: ListIncidentsInput,
+): Promise<{ readonly incidents: IncidentView[]; readonly next: string | null }> {
+  const after = placeOfCursor(cursor, [PLACE.time, UUID]);
+  const rows = await readIncidentsPage(sql, { ...filter, subjectId }, after, limit + 1);
+  const { items, next } = pageOf(rows, limit, ({ lastSeenAt, id }) => [lastSeenAt, id]);
+  return { incidents: items.map(viewOf), next };
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+type OneIncident = { readonly incident_id: string };
+
 /** Throws `incident_unknown` (404). */
-export async function readIncident({ sql }: Pick<Ports, 'sql'>, incidentId: string): Promise<IncidentView> {
+export async function readIncident(
+  { sql }: Pick<Ports, 'sql'>,
+  { incident_id: incidentId }: OneIncident,
+): Promise<IncidentView> {
   const row = await readIncidentRow(sql, incidentId);
   if (row === undefined) throw incidentUnknown();
   return viewOf(row);
 }
 
-export type IncidentChange = {
-  readonly incidentId: string;
-  readonly state: 'acknowledged' | 'closed';
-  /** For the audit log. */
-  readonly reason: string;
-};
+/** The reason is for the audit log. */
+type Change = OneIncident & { readonly reason: string };
 
-/** Acknowledges or closes an incident. Throws `incident_unknown` (404), `incident_closed` (409). */
-export async function changeIncident(
-  { transact }: Pick<Ports, 'transact'>,
-  { incidentId, state, reason }: IncidentChange,
+/** Marks an incident as being investigated. Throws `incident_unknown` (404), `incident_closed` (409). */
+export const acknowledgeIncident = (
+  ports: Pick<Ports, 'transact'>,
+  input: Change,
   caller: Caller,
+): Promise<IncidentView> => changeIncident(ports, input, caller, 'acknowledged');
+
+/** Closes an incident: the next sighting raises a new one. Throws as above. */
+export const closeIncident = (ports: Pick<Ports, 'transact'>, input: Change, caller: Caller): Promise<IncidentView> =>
+  changeIncident(ports, input, caller, 'closed');
+
+async function changeIncident(
+  { transact }: Pick<Ports, 'transact'>,
+  { incident_id: incidentId, reason }: Change,
+  caller: Caller,
+  state: 'acknowledged' | 'closed',
 ): Promise<IncidentView> {
   return transact(async (tx) => {
     const before = await lockIncident(tx, incidentId);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { passwordGuessing, tokenReplay } from './detections.ts';
-import { changeIncident } from './manage-incidents.ts';
+import { acknowledgeIncident, closeIncident } from './manage-incidents.ts';
 import { isIncidentOpen } from './open-incident.ts';
 import { raiseIncident } from './raise-incident.ts';
 
@@ -18,8 +18,8 @@ test('an incident of severity high counts until it is closed; a lesser one does 
   expect(await isIncidentOpen(ports)).toBe(false);
   const { id: incidentId } = await raiseIncident(ports.sql, ports, testCaller, tokenReplay, { target });
   expect(await isIncidentOpen(ports)).toBe(true);
-  await changeIncident(ports, { incidentId, state: 'acknowledged', reason: 'test' }, testCaller);
+  await acknowledgeIncident(ports, { incident_id: incidentId, reason: 'test' }, testCaller);
   expect(await isIncidentOpen(ports)).toBe(true);
-  await changeIncident(ports, { incidentId, state: 'closed', reason: 'test' }, testCaller);
+  await closeIncident(ports, { incident_id: incidentId, reason: 'test' }, testCaller);
   expect(await isIncidentOpen(ports)).toBe(false);
 });

@@ -3,6 +3,8 @@ export type CommandOption = {
   readonly help: string;
   /** As Commander writes an option; by default the name of the member with a placeholder for its shape. */
   readonly flags?: string;
+  /** Values that it takes; by default those of the shape. */
+  readonly choices?: readonly string[];
   /** Help of the option that negates it: it sets false, or null where the value may be null. */
   readonly no?: string;
   /** The value without the option: a text, which the help shows, or what follows from the other members. */
