@@ -45,7 +45,7 @@ test('events that were given up are listed, newest first, with endpoint, seq and
 
 test('a replayed one has all its attempts again, once, and the audit log has who replayed it and why', async () => {
   const id = await newDelivery(7, 1);
-  const replay = () => replayHandoff(ports, { deliveryId: id, reason: 'fixed' }, testCaller);
+  const replay = () => replayHandoff(ports, { delivery_id: id, reason: 'fixed' }, testCaller);
   const answers = await Promise.allSettled([replay(), replay()]);
   expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   expect(

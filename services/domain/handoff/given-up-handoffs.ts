@@ -36,7 +36,7 @@ export async function listHandoffDeadLetters(
 /** Gives an event all its attempts again. Throws `handoff_unknown` (404). */
 export function replayHandoff(
   { transact }: Pick<Ports, 'transact'>,
-  { deliveryId, reason }: { readonly deliveryId: string; readonly reason: string },
+  { delivery_id: deliveryId, reason }: { readonly delivery_id: string; readonly reason: string },
   caller: Caller,
 ): Promise<{ delivery_id: string; endpoint: string; seq: number }> {
   return transact(async (tx) => {
