@@ -11,7 +11,7 @@ type Input = {
 };
 type Bound = (ports: object, input: object, caller: Caller) => unknown;
 
-const inputOf = ({ body, query, params }: Input): object => ({ ...query, ...params, ...body });
+const inputOf = ({ body, query, params }: Input): object => ({ ...query, ...body, ...params });
 
 /** In the transaction of the stored answer, also copies are notified only after its commit. */
 function portsWith(ports: object, once: Once): object {
