@@ -60,7 +60,7 @@ test('the consent page links to the page of the client, if it has one', () => {
   };
   const about = { ...asked, email: 'a@b.test', scopes: [], words: NO_WORDS };
   const clientUri = 'https://app.test/about';
-  const link = `<a href="${clientUri}" rel="noreferrer">${clientUri}</a>`;
+  const link = `<a href="${clientUri}" rel="noreferrer"><code>${clientUri}</code></a>`;
   expect(formPage(consentPage({ ...about, clientUri }))).toContain(link);
   expect(formPage(consentPage({ ...about, clientUri: null }))).not.toContain('rel="noreferrer"');
 });

@@ -246,7 +246,7 @@ const decisionButtons = (texts: Texts): Html =>
 <p class="dim">${texts.notYourAccount}</p><button class="plain" type="submit" name="decision" value="switch">${texts.anotherAccount}</button>`;
 
 const linkTo = (uri: string | null): Html | null =>
-  uri === null ? null : html`<p class="links"><a href="${uri}" rel="noreferrer">${uri}</a></p>`;
+  uri === null ? null : html`<p class="links"><a href="${uri}" rel="noreferrer"><code>${uri}</code></a></p>`;
 
 export const consentPage =
   (asked: ConsentPage): Page =>
