@@ -44,7 +44,7 @@ describe('registering an agent', () => {
       dpop_bound_access_tokens: true,
     });
     const { client_secret: _secret, ...view } = made;
-    expect(await readAgent(harness, made.agent_id)).toEqual(view);
+    expect(await readAgent(harness, made)).toEqual(view);
     expect(await harness.eventsOf(made.agent_id)).toEqual(['client.created', 'agent.registered']);
   });
 
@@ -156,9 +156,9 @@ describe('killing an agent', () => {
     const ownerId = await harness.newUser();
     const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId });
     await harness.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [ownerId]);
-    expect(await readAgent(harness, agentId)).toMatchObject({ status: 'killed' });
+    expect(await readAgent(harness, { agent_id: agentId })).toMatchObject({ status: 'killed' });
     await harness.raw('DELETE FROM users WHERE id = $1', [ownerId]);
-    await expect(readAgent(harness, agentId)).rejects.toMatchObject({ code: 'agent_unknown' });
+    await expect(readAgent(harness, { agent_id: agentId })).rejects.toMatchObject({ code: 'agent_unknown' });
     expect(await clientOf(agentId)).toBeUndefined();
   });
 });
@@ -172,10 +172,10 @@ describe('agents are listed', () => {
     const owner = userCaller(ownerId);
     const first = await listOwnAgents(harness, { limit: 2 }, owner);
     const second = await listOwnAgents(harness, { limit: 2, cursor: first.next ?? '' }, owner);
-    expect([...first.items, ...second.items].map(({ agent_id }) => agent_id)).toEqual([...ids].sort());
+    expect([...first.agents, ...second.agents].map(({ agent_id }) => agent_id)).toEqual([...ids].sort());
     expect(second.next).toBeNull();
     const killed = await listAgents(harness, { owner: ownerId, status: 'killed', limit: 10 });
-    expect(killed.items.map(({ agent_id }) => agent_id)).toEqual([ids[0]]);
+    expect(killed.agents.map(({ agent_id }) => agent_id)).toEqual([ids[0]]);
     expect((await listOwnAgents(harness, { limit: 10 }, userCaller(await harness.newUser()))).items).toEqual([]);
   });
 });
@@ -184,13 +184,13 @@ describe('a heartbeat', () => {
   test('shows that the agent runs; new capabilities are recorded, the same ones are not', async () => {
     const { agent_id: agentId } = await harness.newAgent({ heartbeat_seconds: 10 });
     await harness.raw(`UPDATE agents SET created_at = now() - interval '1 hour' WHERE client_id = $1`, [agentId]);
-    expect(await readAgent(harness, agentId)).toMatchObject({ status: 'silent' });
+    expect(await readAgent(harness, { agent_id: agentId })).toMatchObject({ status: 'silent' });
     const agent = clientCaller(agentId);
     const seen = await recordHeartbeat(harness, { capabilities: ['plan', 'act', 'plan'] }, agent);
     expect(seen).toMatchObject({ status: 'active', capabilities: ['act', 'plan'], last_seen_at: expect.any(String) });
     await recordHeartbeat(harness, { capabilities: ['plan', 'act'] }, agent);
     await recordHeartbeat(harness, {}, agent);
-    expect((await readAgent(harness, agentId)).capabilities).toEqual(['act', 'plan']);
+    expect((await readAgent(harness, { agent_id: agentId })).capabilities).toEqual(['act', 'plan']);
     expect((await harness.eventsOf(agentId)).filter((type) => type === 'agent.changed')).toHaveLength(1);
   });
 
@@ -225,7 +225,7 @@ describe('validateAgentCredentials', () => {
     await harness.raw('UPDATE agents SET expires_at = now() - make_interval(secs => 1) WHERE client_id = $1', [id]);
     await harness.access.load();
     expect(await check(id, good)).toBe(false);
-    expect(await readAgent(harness, id)).toMatchObject({ status: 'expired' });
+    expect(await readAgent(harness, { agent_id: id })).toMatchObject({ status: 'expired' });
     const other = await harness.newAgent();
     await killAgent(harness, { agent_id: other.agent_id, reason }, testCaller);
     expect(await check(other.agent_id, other.client_secret ?? '')).toBe(false);
