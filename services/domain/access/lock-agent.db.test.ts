@@ -31,7 +31,7 @@ test.each([
   ],
 ])('%s waits only for requests of an agent that began before it, however many follow', async (_what, end) => {
   const ownerId = await harness.newUser([]);
-  const { agent_id: agentId } = await harness.newAgent({ ownerId });
+  const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId });
   const held = Promise.withResolvers<void>();
   const locked = Promise.withResolvers<void>();
   const first = harness.transact(async (tx) => {

@@ -176,7 +176,7 @@ describe('agents are listed', () => {
     expect(second.next).toBeNull();
     const killed = await listAgents(harness, { owner: ownerId, status: 'killed', limit: 10 });
     expect(killed.agents.map(({ agent_id }) => agent_id)).toEqual([ids[0]]);
-    expect((await listOwnAgents(harness, { limit: 10 }, userCaller(await harness.newUser()))).items).toEqual([]);
+    expect((await listOwnAgents(harness, { limit: 10 }, userCaller(await harness.newUser()))).agents).toEqual([]);
   });
 });
 
@@ -244,7 +244,7 @@ describe('validateAgentCredentials', () => {
   });
 
   test('is true once for an assertion that the agent signed', async () => {
-    const { agent_id: agentId, assertion } = await harness.newAgentWithKeys();
+    const { agentId, assertion } = await harness.newAgentWithKeys();
     const signed = { agentId, credentials: { assertion: await assertion() } };
     expect(await validateAgentCredentials(harness, signed, testCaller)).toBe(true);
     expect(await validateAgentCredentials(harness, signed, testCaller)).toBe(false);
