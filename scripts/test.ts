@@ -14,6 +14,7 @@ const HELP = `Runs every check and every test, and prints the counts at the end.
 
   npm test                    every step
   npm test -- unit            some steps, by name: types lint boundaries callers catalogue vectors dead-code dependencies alerts compose go k6 python unit unit-db web integration chaos coverage
+  npm test -- --fast          types, lint, boundaries and the unit tests, without coverage
   npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
   npm test -- --changed main  the same for all changes since this branch left main
   npm test -- --gaps          also list every line no test reached
@@ -88,8 +89,9 @@ async function vitest(
   name: string,
   folder: string,
   files: readonly string[] = [],
+  changes: Partial<Suite> = {},
 ): Promise<Ran & { report: TestReport }> {
-  const { projects, workers, isMeasured } = vitestSuites[name] as Suite;
+  const { projects, workers, isMeasured } = { ...(vitestSuites[name] as Suite), ...changes };
   const report = resolve(folder, 'tests.json');
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
@@ -105,8 +107,8 @@ async function vitest(
 }
 
 /** Runs a whole suite and counts its tests. */
-async function suite(name: string): Promise<Ran> {
-  const { report, ...ran } = await vitest(name, resolve(OUT, name));
+async function suite(name: string, folder = resolve(OUT, name), changes: Partial<Suite> = {}): Promise<Ran> {
+  const { report, ...ran } = await vitest(name, folder, [], changes);
   reports.set(name, report);
   counts.passed += report.numPassedTests ?? 0;
   counts.failed += report.numFailedTests ?? 0;
@@ -133,7 +135,6 @@ async function again(): Promise<void> {
 async function coverage(): Promise<Ran> {
   const maps = {
     all: await coverageOf(reportsOf('unit', 'unit-db', 'integration')),
-    unit: await coverageOf(reportsOf('unit', 'unit-db')),
     stores: await coverageOf(reportsOf('unit-db', 'integration')),
   };
   const lines: string[] = [];
@@ -162,22 +163,7 @@ async function reached(ref: string): Promise<Ran> {
 const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   types: ['tsc', ['--noEmit', '--incremental', '--tsBuildInfoFile', `${CACHE}/types.tsbuildinfo`]],
   lint: ['biome', ['check', '--error-on-warnings', '--max-diagnostics=50']],
-  boundaries: [
-    'depcruise',
-    [
-      '--config',
-      '.dependency-cruiser.mjs',
-      'services',
-      'observability',
-      'cli',
-      'jobs',
-      'testing',
-      'chaos',
-      'load-tests',
-      'sdks',
-      'examples',
-    ],
-  ],
+  boundaries: ['node', ['scripts/checks/boundaries.ts']],
   callers: ['node', ['scripts/checks/callers.ts']],
   catalogue: ['node', ['scripts/catalog/main.ts', '--check']],
   vectors: ['node', ['conformance/make-vectors.ts', '--check']],
@@ -222,6 +208,12 @@ async function runSuites(names: readonly string[]): Promise<void> {
   for (const name of names) await step(name, suites[name] as () => Promise<Ran>);
 }
 
+/** What is known soonest: no store, no coverage. */
+const runFast = async (): Promise<void> => {
+  const unit = () => suite('unit', resolve(OUT, 'fast'), { workers: 2, isMeasured: false });
+  await Promise.all([runChecks(['types', 'lint', 'boundaries']), step('unit', unit)]);
+};
+
 /** Three lanes of steps side by side: much of a lane's time is waiting. */
 async function runSteps(isWanted: (name: string) => boolean): Promise<void> {
   const beside = async (): Promise<void> => {
@@ -246,6 +238,7 @@ async function main(): Promise<void> {
   }
   if (isChanged)
     await Promise.all([runChecks(Object.keys(checks)), step('changed', () => reached(wanted[0] ?? 'HEAD'))]);
+  else if (args.includes('--fast')) await runFast();
   else await runSteps((name) => wanted.length === 0 || wanted.includes(name));
   for (const failure of failures) process.stdout.write(`\n${failure}\n`);
   if (failedSteps.length > 0) process.stdout.write(`\nfailed steps: ${failedSteps.join(', ')}\n`);

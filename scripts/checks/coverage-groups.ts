@@ -49,8 +49,8 @@ export const coverageGroups: readonly CoverageGroup[] = [
     least: { lines: 95, functions: 95, branches: 95 },
   },
   {
-    name: 'rules (unit tests alone)',
-    by: 'unit',
+    name: 'rules',
+    by: 'all',
     include: ['**/*.ts'],
     exclude: OUTSIDE,
     least: { lines: 95, functions: 95, branches: 95 },
