@@ -10,12 +10,14 @@ import { taskTools } from '#services/mcp/task-shapes.ts';
 import { plainTools } from '#services/mcp/task-tools.ts';
 import { tools } from '#services/mcp/tools.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
+import { flows } from '#testing/flow-matrix.ts';
 import { modulesPicture, processesPicture, walksPicture } from './architecture.ts';
 import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
 import { databasePage } from './database-page.ts';
+import { flowsPage } from './flows-page.ts';
 import {
   auditEventsPage,
   configurationPage,
@@ -83,6 +85,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/database.md': databasePage(),
     'docs/reference/endpoints.md': endpointsPage(endpoints),
     'docs/reference/errors.md': errorsPage(errors),
+    'docs/reference/flows.md': flowsPage(flows),
     'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/permissions.md': permissionsPage(modules, endpoints),

@@ -22,7 +22,7 @@ describe('the coupling of modules', () => {
     expect(couplingOf([])).toEqual({ modules: 0, pairs: 0, importsPerFile: 0 });
   });
 
-  test('beyond either bound fails', () => {
+  test('coupling of modules beyond either bound fails', () => {
     const most = { pairs: 3, importsPerFile: 0.75 };
     const within = { modules: 3, pairs: 3, importsPerFile: 0.75 };
     expect(judgeCoupling(within, most)).toEqual([
