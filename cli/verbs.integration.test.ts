@@ -77,6 +77,7 @@ describe('on a running product', () => {
       'mail',
       'api',
       'address',
+      'wings',
       'production',
     ]);
     expect(checks.filter(({ result }) => result !== 'pass' && result !== 'warn')).toEqual([]);
