@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { listUnjudged, retryEvent, type UnjudgedView } from '../services/domain/security/retry-unjudged.ts';
+import { listUnevaluated, retryEvent, type UnevaluatedView } from '../services/domain/security/retry-unevaluated.ts';
 import {
   type ActOptions,
   actAsked,
@@ -22,7 +22,7 @@ export function registerUnjudged(program: Command): void {
     .description('list events that detections could not evaluate, oldest first; they wait for a retry or are set aside')
     .action((_own, command: Command) =>
       onDatabase<ListOptions>(command, async (ports, output, options) => {
-        listPage(output, 'events', await listUnjudged(ports, pageOf(options)), unjudgedLine);
+        listPage(output, 'events', await listUnevaluated(ports, pageOf(options)), unevaluatedLine);
       }),
     );
   addReason(incidents.command('retry'))
@@ -39,5 +39,5 @@ export function registerUnjudged(program: Command): void {
     );
 }
 
-const unjudgedLine = ({ seq, type, tries, failure, failed_at, next_try_at }: UnjudgedView): string =>
+const unevaluatedLine = ({ seq, type, tries, failure, failed_at, next_try_at }: UnevaluatedView): string =>
   `${failed_at}  ${String(seq).padEnd(9)}  ${type.padEnd(24)}  ${tries}x ${failure}  ${next_try_at === null ? 'set aside' : `next try ${next_try_at}`}`;

@@ -17,7 +17,7 @@ import type {
   UserRole,
 } from '../domain/tokens/token-types.ts';
 import { detectReplayAttack, type ReplayContext } from '../domain/tokens/verify/detect-replay.ts';
-import { type ValidatePorts, validateToken } from '../domain/tokens/verify/validate-token.ts';
+import { decideToken, type ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
 import { tokenPairOf } from './token-pair.ts';
 import { validateTokenSecurity } from './validate-token-security.ts';
 
@@ -61,10 +61,10 @@ export class JWTTokenService {
   /** A token of the other type is invalid. Validating a refresh token does not use it up. */
   async validateToken(token: string, tokenType: TokenType): Promise<TokenValidationResult> {
     if (tokenType === 'refresh') return this.#validateRefreshToken(token);
-    const verdict = validateToken(this.#ports, token);
-    return verdict.active
-      ? { valid: true, payload: verdict.claims, reason: null }
-      : { valid: false, payload: null, reason: verdict.reason };
+    const decision = decideToken(this.#ports, token);
+    return typeof decision === 'string'
+      ? { valid: false, payload: null, reason: decision }
+      : { valid: true, payload: decision.claims, reason: null };
   }
 
   /** Exchanges a refresh token for a new pair. The token family must not be bound to a client. */

@@ -66,12 +66,12 @@ export class TokenCachingStrategy {
 
   /** One answer for each id, in order, with one round trip to Redis. */
   async batchValidateTokens(tokenIds: readonly string[]): Promise<TokenValidationResult[]> {
-    const verdicts = await batchValidateTokens(this.#ports, tokenIds);
+    const decisions = await batchValidateTokens(this.#ports, tokenIds);
     const { issuer } = this.#ports.tokenSettings;
-    return verdicts.map((verdict) =>
-      verdict.active
-        ? { valid: true, payload: { iss: issuer, ...verdict.claims } satisfies JWTPayload, reason: null }
-        : { valid: false, payload: null, reason: verdict.reason },
+    return decisions.map((decision) =>
+      decision.active
+        ? { valid: true, payload: { iss: issuer, ...decision.claims } satisfies JWTPayload, reason: null }
+        : { valid: false, payload: null, reason: decision.reason },
     );
   }
 

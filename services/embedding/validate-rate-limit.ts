@@ -1,5 +1,5 @@
 import type { LimitBuckets } from '../domain/limits/buckets.ts';
-import { type RateLimitResult, resultOf } from '../domain/limits/verdict.ts';
+import { type RateLimitResult, resultOf } from '../domain/limits/limit-headers.ts';
 import type { Clock, RateCounters } from '../domain/ports.ts';
 import { type Endpoint, rateClassOf } from '../platform/define/endpoint.ts';
 

@@ -8,7 +8,7 @@ export type ChildState = {
   readonly failures: number;
 };
 
-type Verdict = {
+type Watched = {
   /** All are ready now. */
   readonly isReady: boolean;
   /** All are ready, and were not at the previous check. */
@@ -19,7 +19,7 @@ type Verdict = {
 
 /** Evaluates the readiness of all children together, check by check. */
 export type Readiness = {
-  look(children: readonly ChildState[]): Verdict;
+  look(children: readonly ChildState[]): Watched;
   /** All were ready at some time. */
   wasReached(): boolean;
 };

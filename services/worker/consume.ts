@@ -8,7 +8,7 @@ import { isAppError } from '../platform/define/error.ts';
 import { errorCodeOf } from '../platform/define/error-code.ts';
 import type { Job } from '../platform/define/job.ts';
 import { runSuperseded } from '../platform/errors.ts';
-import type { Delivery, Verdict } from '../platform/queue/consumer.ts';
+import type { Delivery, JobOutcome } from '../platform/queue/consumer.ts';
 import { takeFence } from '../platform/queue/fences.ts';
 import { jobDataSchema, slotOf } from '../platform/queue/job-data.ts';
 import type { Timetable } from '../platform/queue/timetable.ts';
@@ -47,7 +47,7 @@ class RunStopped extends Error {
 }
 
 /** The one wrapper around every job: payload, fence, span, time limit, outcome, metrics, timetable. Never rejects. */
-export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Promise<Verdict> {
+export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Promise<JobOutcome> {
   const { clock, log } = deps;
   const byName = new Map<string, Processor>(deps.processors.map((processor) => [processor.job.name, processor]));
   // Counters start at zero, so that panels and alerts see the first failure as an increase.
@@ -69,7 +69,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
     if (delivery.attempt === 1)
       jobWait.record(Math.max(0, clock.now() - delivery.dueAtMs) / 1_000, { queue: job.queue, job: job.name });
     const startedAt = clock.monotonic();
-    const conclude = async (failure: unknown): Promise<Verdict> => {
+    const conclude = async (failure: unknown): Promise<JobOutcome> => {
       const tookMs = clock.monotonic() - startedAt;
       jobDuration.record(tookMs / 1_000, { queue: job.queue, job: job.name });
       const outcome = failure === undefined ? 'completed' : outcomeOf(failure, delivery);
@@ -87,7 +87,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
       await deps.timetable.finish(job.name, delivery.id, 'dead', tookMs).catch(() => {});
       return { kind: 'dead', code };
     };
-    let verdict: Verdict = { kind: 'done' };
+    let outcome: JobOutcome = { kind: 'done' };
     // Logged inside the run's trace, and a failure is recorded on its span.
     await withJobSpan(job.name, attributesOf(job, delivery), data.data.traceparent, async (traceparent) => {
       let failure: unknown;
@@ -96,10 +96,10 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
       } catch (err) {
         failure = err;
       }
-      verdict = await conclude(failure);
+      outcome = await conclude(failure);
       if (failure !== undefined) throw failure;
     }).catch(() => {});
-    return verdict;
+    return outcome;
   };
 }
 

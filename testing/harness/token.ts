@@ -7,9 +7,9 @@ import { createRevocationSet, type RevocationMemory } from '#services/domain/rev
 import { createProofKeyCache } from '#services/domain/tokens/dpop/dpop-proof.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import {
+  decideToken,
   type TokenExpectations,
   type ValidatePorts,
-  validateToken,
 } from '#services/domain/tokens/verify/validate-token.ts';
 import { createValidationCounts } from '#services/domain/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '#services/domain/tokens/verify/verified-token-cache.ts';
@@ -167,10 +167,18 @@ export function tokenHarness(settings: Partial<HasTokenSettings['tokenSettings']
 
 export const algs: readonly Alg[] = ['RS256', 'ES256', 'EdDSA', 'HS256'];
 
+/** The decision about a token as an object. */
+export function validateToken(ports: ValidatePorts, token: string, expectations?: TokenExpectations) {
+  const decision = decideToken(ports, token, expectations);
+  return typeof decision === 'string'
+    ? { active: false as const, reason: decision }
+    : { active: true as const, claims: decision.claims };
+}
+
 /** `'active'`, or the reason why not. */
 export function reasonOf({ ports }: TokenHarness, token: string, expectations?: TokenExpectations): string {
-  const verdict = validateToken(ports, token, expectations);
-  return verdict.active ? 'active' : verdict.reason;
+  const decision = decideToken(ports, token, expectations);
+  return typeof decision === 'string' ? decision : 'active';
 }
 
 export const parts = (token: string): [string, string, string] => token.split('.') as [string, string, string];

@@ -8,7 +8,7 @@ export type Attempt = {
   readonly newestKv: number;
   readonly sent: number;
   done: number | null;
-  /** The verdict or the code of the refusal. */
+  /** The outcome or the code of the refusal. */
   outcome: string | null;
 };
 
@@ -60,7 +60,7 @@ async function readOutbox(pool: pg.Pool): Promise<OutboxRow[]> {
 }
 
 /**
- * Replays the outbox in id order, which is the order of the row locks, through the model, and compares every verdict,
+ * Replays the outbox in id order, which is the order of the row locks, through the model, and compares every outcome,
  * answer, final row, revocation and the order of real time. Returns what does not fit, or nothing.
  */
 export async function faultsOfHistory(
@@ -107,8 +107,8 @@ export async function faultsOfHistory(
     if (written.has(trace)) found.push(`two rows of one request: ${row.outcome}`);
     written.add(trace);
     const request = { generation: row.generation as number, kv: attempt.kv, fits: true, context: row.context };
-    const verdict = presentToModel(model, request, 0, policy, attempt.newestKv);
-    if (verdict !== row.outcome) found.push(`${row.outcome} where one at a time gives ${verdict}`);
+    const outcome = presentToModel(model, request, 0, policy, attempt.newestKv);
+    if (outcome !== row.outcome) found.push(`${row.outcome} where one at a time gives ${outcome}`);
     if (attempt.outcome !== null && CODES[row.outcome]?.includes(attempt.outcome) !== true)
       found.push(`${row.outcome} was written, ${attempt.outcome} answered`);
     // Answered before another was sent, yet after it in the log: the log is not the order of events.

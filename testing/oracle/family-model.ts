@@ -122,10 +122,10 @@ export function batchRank(
   now: number,
   policy: ModelPolicy,
 ): number {
-  const verdict = presentToModel(family && { ...family }, request, now, policy, family?.kv ?? 1);
-  if (verdict === 'rotated') return 3;
+  const outcome = presentToModel(family && { ...family }, request, now, policy, family?.kv ?? 1);
+  if (outcome === 'rotated') return 3;
   const age = (family?.generation ?? 0) - request.generation;
-  const isRetry = age === 1 && ['grace', 'lost_answer', 'grace_spent', 'replay'].includes(verdict);
+  const isRetry = age === 1 && ['grace', 'lost_answer', 'grace_spent', 'replay'].includes(outcome);
   if (isRetry && family !== undefined && now < family.rotatedAt + retryMs(family, request, policy)) return 2;
-  return verdict === 'replay' ? 1 : NO_CHANGE;
+  return outcome === 'replay' ? 1 : NO_CHANGE;
 }

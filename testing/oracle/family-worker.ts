@@ -5,7 +5,7 @@ import { isAppError } from '#services/platform/define/error.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFamilyCopy, publicClient, refreshSecrets, refreshSettings } from '../fixtures/families.ts';
 
-/** One API copy as a process of its own: takes refresh tokens from its parent, answers verdict and successor. */
+/** One API copy as a process of its own: takes refresh tokens from its parent, answers outcome and successor. */
 
 export type WorkerOptions = {
   readonly url: string;
@@ -28,10 +28,10 @@ export type WorkerRequest = {
 };
 
 export type WorkerAnswer =
-  | { readonly id: number; readonly verdict: RotatedFamily['verdict']; readonly successor: string }
+  | { readonly id: number; readonly outcome: RotatedFamily['outcome']; readonly successor: string }
   | { readonly id: number; readonly code: string };
 
-/** Longer than any run: no verdict of the oracle depends on the machine's speed. */
+/** Longer than any run: no outcome of the oracle depends on the machine's speed. */
 const PATIENCE_MS = 120_000;
 export const ORACLE_GRACE_SECONDS = 3_600;
 
@@ -66,7 +66,7 @@ function serve(options: WorkerOptions): void {
       request: { ip, userAgent: 'oracle', traceId: '', traceparent, hashIdentifier },
     };
     copy.refresh(token, publicClient, caller).then(
-      ({ verdict, refreshToken }) => answer({ id, verdict, successor: refreshToken }),
+      ({ outcome, refreshToken }) => answer({ id, outcome, successor: refreshToken }),
       (err: unknown) => answer({ id, code: isAppError(err) ? err.code : String(err) }),
     );
   });

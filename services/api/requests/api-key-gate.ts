@@ -3,7 +3,7 @@ import { type AdmitPorts, admitApiKey } from '#services/domain/api-keys/admit-ap
 import { type ApiKeyCallerPorts, recogniseApiKey } from '#services/domain/api-keys/api-key-caller.ts';
 import type { LiveApiKey } from '#services/domain/api-keys/api-key-directory.ts';
 import { API_KEY_PREFIX } from '#services/domain/api-keys/api-key-format.ts';
-import { rateLimitHeaders } from '#services/domain/limits/verdict.ts';
+import { rateLimitHeaders } from '#services/domain/limits/limit-headers.ts';
 import type { Caller, RequestContext } from '#services/domain/ports.ts';
 import type { Authenticators, CallerResolver } from './caller.ts';
 import { rawBodyOf } from './raw-body.ts';

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
 import { rateLimitCheckDuration } from '#observability/metrics/limits.ts';
+import { rateLimitHeaders } from '#services/domain/limits/limit-headers.ts';
 import type { Admission, ArrivedRequest, RequestLimits } from '#services/domain/limits/request-limits.ts';
-import { rateLimitHeaders } from '#services/domain/limits/verdict.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { type Credential, type Endpoint, type RateClass, rateClassOf } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';

@@ -16,8 +16,8 @@ import { type RevokeInput, type RevokePorts, revokeToken } from '#services/domai
 import { createEndOfTick } from '#services/domain/tokens/verify/end-of-tick.ts';
 import { inactiveAnswer } from '#services/domain/tokens/verify/inactive-answer.ts';
 import {
+  answerRequest,
   answerToken,
-  answerValidate,
   plainTokenOf,
   type ValidateAnswerPorts,
 } from '#services/domain/tokens/verify/validate-answer.ts';
@@ -53,12 +53,12 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
   );
   bindText(routes, validateTokenEndpoint, (text, parsed, request) => {
     const token = plainTokenOf(text);
-    if (token === null) return answerValidate(ports, parsed() ?? { token: extractTokenFromRequest(request) ?? '' });
+    if (token === null) return answerRequest(ports, parsed() ?? { token: extractTokenFromRequest(request) ?? '' });
     const answer = (): string => {
-      const verdict = answerToken(ports, token);
+      const decision = answerToken(ports, token);
       // Only a token of three well-formed parts shows that the text around it was JSON.
-      if (verdict === MALFORMED) parsed();
-      return verdict;
+      if (decision === MALFORMED) parsed();
+      return decision;
     };
     // Signatures verified in a row cost half the CPU time of signatures verified between other work.
     return ports.verifiedTokens.get(token) === undefined ? endOfTick().then(answer) : answer();

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { apiKeySignatures } from '#observability/metrics/api-keys.ts';
 import { apiKeyNotAccepted, rateLimited } from '#services/platform/errors.ts';
 import type { LimitBuckets } from '../limits/buckets.ts';
-import { type Counted, refusalOf, usedUp } from '../limits/verdict.ts';
+import { type Counted, refusalOf, usedUp } from '../limits/limit-headers.ts';
 import type { Clock, Ports, RateCounters } from '../ports.ts';
 import type { LiveApiKey } from './api-key-directory.ts';
 import type { HasApiKeyUses } from './api-key-uses.ts';

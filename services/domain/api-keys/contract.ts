@@ -17,7 +17,7 @@ import { rightsExceeded } from '../authority/errors.ts';
 import { clockWrong } from '../keys/errors.ts';
 import { revocationStateStale, stateRewound } from '../revocations/contract.ts';
 import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeysStale, apiKeyTooMany, apiKeyUnknown } from './errors.ts';
-import { KEY_REFUSALS } from './key-verdict-shapes.ts';
+import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 import { apiKeysManage, apiKeysRead } from './permissions.ts';
 
 const TAG = 'API keys';

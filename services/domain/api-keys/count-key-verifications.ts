@@ -1,7 +1,7 @@
 import { type CountSummary, createCountSummary } from '../audit/summarise-counts.ts';
 import type { Ports } from '../ports.ts';
 import { apiKeysVerified } from './audit-events.ts';
-import { KEY_REFUSALS } from './key-verdict-shapes.ts';
+import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 
 export type KeyVerdict = 'active' | (typeof KEY_REFUSALS)[number];
 
@@ -10,7 +10,7 @@ export type KeyVerifications = Record<KeyVerdict, number>;
 export type HasKeyVerifications = { readonly keyVerifications: KeyVerifications };
 
 export const createKeyVerifications = (): KeyVerifications =>
-  Object.fromEntries(['active', ...KEY_REFUSALS].map((verdict) => [verdict, 0])) as KeyVerifications;
+  Object.fromEntries(['active', ...KEY_REFUSALS].map((decision) => [decision, 0])) as KeyVerifications;
 
 /** Counts of verified keys, by result. */
 export const createKeySummary = (ports: Pick<Ports, 'sql' | 'log'> & HasKeyVerifications): CountSummary =>

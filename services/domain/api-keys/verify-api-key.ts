@@ -70,14 +70,14 @@ function decided(
   ports: VerifyApiKeyPorts,
   text: string,
   audiences: readonly string[] | undefined,
-  answerOf: (verdict: KeyClaims | Refused) => object,
+  answerOf: (decision: KeyClaims | Refused) => object,
 ): string | Promise<string> {
-  const answer = (verdict: KeyClaims | Refused): string => {
-    ports.keyVerifications[typeof verdict === 'string' ? verdict : 'active'] += 1;
-    return JSON.stringify(answerOf(verdict));
+  const answer = (decision: KeyClaims | Refused): string => {
+    ports.keyVerifications[typeof decision === 'string' ? decision : 'active'] += 1;
+    return JSON.stringify(answerOf(decision));
   };
-  const verdict = evaluate(ports, text, audiences);
-  if (verdict !== 'invalid') return answer(verdict);
+  const decision = evaluate(ports, text, audiences);
+  if (decision !== 'invalid') return answer(decision);
   return ports.confirmNewest().then(() => answer(evaluate(ports, text, audiences)));
 }
 
@@ -91,8 +91,8 @@ export function verifyApiKey(
   ports: VerifyApiKeyPorts,
   { key, audience }: { readonly key: string; readonly audience?: string | undefined },
 ): string | Promise<string> {
-  return decided(ports, key, audience === undefined ? undefined : [audience], (verdict) =>
-    typeof verdict === 'string' ? { active: false, reason: verdict } : { active: true, claims: verdict },
+  return decided(ports, key, audience === undefined ? undefined : [audience], (decision) =>
+    typeof decision === 'string' ? { active: false, reason: decision } : { active: true, claims: decision },
   );
 }
 
@@ -106,7 +106,7 @@ export function introspectApiKey(ports: VerifyApiKeyPorts, text: string, caller:
   // The client may have been disabled or deleted while its body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const audiences = [ports.tokenSettings.audience, ...client.audiences].filter((each) => hasAudience(ports, each));
-  return decided(ports, text, [...new Set(audiences)], (verdict) =>
-    typeof verdict === 'string' ? { active: false } : { active: true, token_type: 'Bearer', ...verdict },
+  return decided(ports, text, [...new Set(audiences)], (decision) =>
+    typeof decision === 'string' ? { active: false } : { active: true, token_type: 'Bearer', ...decision },
   );
 }

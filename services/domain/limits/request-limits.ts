@@ -8,8 +8,8 @@ import type { Caller, RateCounters } from '../ports.ts';
 import type { LimitBucket, LimitBuckets } from './buckets.ts';
 import { type BypassPorts, createBypass } from './bypass-limit.ts';
 import { clientPrefixOf } from './client-prefix.ts';
+import { type Counted, refusalOf, usedUp } from './limit-headers.ts';
 import { limitsBypass } from './permissions.ts';
-import { type Counted, refusalOf, usedUp } from './verdict.ts';
 
 /** What is known of a request before its body is read. */
 export type ArrivedRequest = {

@@ -2,8 +2,8 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from '
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { testCaller } from '#testing/harness/ports.ts';
+import { validateToken } from '#testing/harness/token.ts';
 import { updateClient } from '../access/manage-clients.ts';
-import { validateToken } from '../tokens/verify/validate-token.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
 import { codeHashOf } from './authorize/issue-code.ts';
 import { admitDocumentClient } from './clients/admit-document-client.ts';

@@ -8,7 +8,7 @@ import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { confirmationOf, maySee, maySeeRoles } from '../tokens/refresh/family-token.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { evaluateTokenConfirmed, type ValidatePorts } from '../tokens/verify/validate-token.ts';
+import { decideTokenConfirmed, type ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';
 import { requestedAudience } from './requested-terms.ts';
 
@@ -28,7 +28,7 @@ export async function subjectOf(
   token: string,
 ): Promise<AccessTokenClaims> {
   for (const audience of [ports.tokenSettings.audience, ...client.audiences.filter((listed) => listed !== '*')]) {
-    const evaluated = await evaluateTokenConfirmed(ports, token, { audience });
+    const evaluated = await decideTokenConfirmed(ports, token, { audience });
     if (evaluated === 'wrong_audience') continue;
     // A client-credentials token has no user.
     if (typeof evaluated === 'string' || evaluated.claims.fid === undefined) break;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { createStateConfirmation, recheckIfMissing } from './confirm-state.ts';
+import { confirmIfMissing, createStateConfirmation } from './confirm-state.ts';
 import { createPollHarness, type PollHarness } from './state-poll-harness.ts';
 
 /** A fake key ring with the time of its last load and the number of loads. */
@@ -99,8 +99,8 @@ test('a found result needs no confirmation; a missing one is looked up again aft
     looks += 1;
     return looks;
   };
-  expect(await recheckIfMissing(ports(true), look, () => false)).toBe(1);
+  expect(await confirmIfMissing(ports(true), look, () => false)).toBe(1);
   expect(polls).toBe(0);
-  expect(await recheckIfMissing(ports(true), look, (found) => found === 2)).toBe(3);
-  expect(await outcomeOf(recheckIfMissing(ports(false), look, () => true))).toBe('key_ring_behind');
+  expect(await confirmIfMissing(ports(true), look, (found) => found === 2)).toBe(3);
+  expect(await outcomeOf(confirmIfMissing(ports(false), look, () => true))).toBe('key_ring_behind');
 });

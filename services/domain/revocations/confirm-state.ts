@@ -49,19 +49,19 @@ export function createStateConfirmation(
 /**
  * Runs `look` on memory that was confirmed after this call. Throws `key_ring_behind` (503) when it cannot be confirmed.
  */
-export async function recheck<T>({ confirmState }: HasStateConfirmation, look: () => T | Promise<T>): Promise<T> {
+export async function confirmThen<T>({ confirmState }: HasStateConfirmation, look: () => T | Promise<T>): Promise<T> {
   if (!(await confirmState())) throw keyRingBehind({ retryAfterSeconds: 1 });
   return look();
 }
 
 /** Runs `look` on this copy's memory; if outdated memory may explain the result, runs it again on confirmed memory. */
-export async function recheckIfMissing<T>(
+export async function confirmIfMissing<T>(
   ports: HasStateConfirmation,
   look: () => T | Promise<T>,
   mayBeMissing: (found: T) => boolean,
 ): Promise<T> {
   const found = await look();
-  return mayBeMissing(found) ? recheck(ports, look) : found;
+  return mayBeMissing(found) ? confirmThen(ports, look) : found;
 }
 
 /** Why this copy cannot confirm its directory: the database is older than it was, or it cannot be read. Both are 503. */

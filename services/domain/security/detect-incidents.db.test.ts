@@ -6,7 +6,7 @@ import type { Transact } from '../ports.ts';
 import { detectIncidents } from './detect-incidents.ts';
 import { type DetectionHarness, never, openDetectionHarness } from './detection-harness.ts';
 import { failureOfEvent } from './evaluate-event.ts';
-import { listUnjudged, retryEvent } from './retry-unjudged.ts';
+import { listUnevaluated, retryEvent } from './retry-unevaluated.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -33,7 +33,7 @@ const CUT_CONNECTION = 'PERFORM pg_terminate_backend(pg_backend_pid())';
 
 const guessed = (userId: string) => harness.locked(userId, { of: 'account', failures: 5 });
 const countOf = async (subject: string) => (await harness.incidentsOf(subject)).map(({ count }) => count);
-const unjudged = async () => (await listUnjudged(harness.deps, { limit: 100 })).items;
+const unevaluated = async () => (await listUnevaluated(harness.deps, { limit: 100 })).items;
 const dueNow = () => harness.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
 /** A worker that does not wait for locks. */
 const impatient: Transact = (work) =>
@@ -167,7 +167,7 @@ describe('an event that cannot be evaluated', () => {
     await guessed('next');
     await poison('odd', RAISE_ERROR);
     expect(await harness.detect()).toBe(1);
-    expect(await unjudged()).toMatchObject([
+    expect(await unevaluated()).toMatchObject([
       { type: 'user.login_locked', tries: 1, failure: 'P0001', next_try_at: expect.any(String) },
     ]);
     await cure();
@@ -175,7 +175,7 @@ describe('an event that cannot be evaluated', () => {
     expect(await harness.detect(), 'not due yet').toBe(0);
     await dueNow();
     expect(await harness.detect()).toBe(1);
-    expect([await countOf('odd'), await countOf('next'), await unjudged()]).toEqual([[1], [1], []]);
+    expect([await countOf('odd'), await countOf('next'), await unevaluated()]).toEqual([[1], [1], []]);
   });
 
   test('is set aside after ten attempts with an incident and an event, and evaluated when an operator retries it', async () => {
@@ -183,11 +183,11 @@ describe('an event that cannot be evaluated', () => {
     await poison('hopeless', RAISE_ERROR);
     await harness.detect();
     for (let tries = 1; tries < 10; tries += 1) {
-      expect(await unjudged()).toMatchObject([{ tries, next_try_at: expect.any(String) }]);
+      expect(await unevaluated()).toMatchObject([{ tries, next_try_at: expect.any(String) }]);
       await dueNow();
       await harness.detect();
     }
-    const [event] = await unjudged();
+    const [event] = await unevaluated();
     expect(event).toMatchObject({ tries: 10, next_try_at: null });
     const { seq = -1 } = event ?? {};
     const aside = (await harness.incidentsOf('sallyport')).find(({ detection }) => detection === 'event_unjudged');
@@ -213,12 +213,12 @@ describe('an event that cannot be evaluated', () => {
     for (const subject of ['listed 1', 'listed 2', 'listed 3']) await guessed(subject);
     await poison('listed %', RAISE_ERROR);
     await harness.detect();
-    const first = await listUnjudged(harness.deps, { limit: 2 });
-    const rest = await listUnjudged(harness.deps, { limit: 2, cursor: first.next ?? '' });
+    const first = await listUnevaluated(harness.deps, { limit: 2 });
+    const rest = await listUnevaluated(harness.deps, { limit: 2, cursor: first.next ?? '' });
     const seqs = [...first.items, ...rest.items].map(({ seq }) => seq);
     expect([first.items.length, rest.items.length, rest.next]).toEqual([2, 1, null]);
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
-    await expect(listUnjudged(harness.deps, { limit: 2, cursor: 'made up' })).rejects.toMatchObject({
+    await expect(listUnevaluated(harness.deps, { limit: 2, cursor: 'made up' })).rejects.toMatchObject({
       code: 'cursor_invalid',
     });
     await cure();
@@ -234,7 +234,7 @@ describe('an event that cannot be evaluated', () => {
     await whileLocked('SELECT FROM incidents WHERE subject_id = $1 FOR UPDATE', ['locked'], async () => {
       expect((await detectWith(impatient)).sightings).toBe(0);
     });
-    expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'store_unavailable' }]);
+    expect(await unevaluated()).toMatchObject([{ tries: 1, failure: 'store_unavailable' }]);
     await dueNow();
     expect(await harness.detect()).toBe(1);
     expect(await countOf('locked')).toEqual([2]);
@@ -245,13 +245,13 @@ describe('an event that cannot be evaluated', () => {
     await poison('cut off', CUT_CONNECTION);
     await harness.seal();
     await expect(detectWith(harness.deps.transact)).rejects.toMatchObject({ code: 'store_unavailable' });
-    expect(await unjudged()).toEqual([]);
+    expect(await unevaluated()).toEqual([]);
     await poison('cut off', RAISE_ERROR);
     await harness.detect();
     await poison('cut off', CUT_CONNECTION);
     await dueNow();
     await expect(detectWith(harness.deps.transact)).rejects.toMatchObject({ code: 'store_unavailable' });
-    expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'P0001' }]);
+    expect(await unevaluated()).toMatchObject([{ tries: 1, failure: 'P0001' }]);
     await cure();
     expect(await harness.detect()).toBe(1);
   });
@@ -262,7 +262,7 @@ describe('an event that cannot be evaluated', () => {
     await whileLocked('SELECT FROM detection_progress FOR UPDATE', [], async () => {
       await expect(detectWith(impatient)).rejects.toMatchObject({ code: 'store_unavailable' });
     });
-    expect(await unjudged()).toEqual([]);
+    expect(await unevaluated()).toEqual([]);
     expect(await harness.detect()).toBe(1);
   });
 
@@ -277,7 +277,7 @@ describe('an event that cannot be evaluated', () => {
     await harness.detect();
     await dueNow();
     await Promise.all([detectWith(harness.deps.transact), detectWith(harness.deps.transact)]);
-    expect(await unjudged()).toMatchObject([{ tries: 2 }]);
+    expect(await unevaluated()).toMatchObject([{ tries: 2 }]);
     await cure();
     await dueNow();
     const runs = await Promise.all([detectWith(harness.deps.transact), detectWith(harness.deps.transact)]);

@@ -15,7 +15,7 @@ import {
   readProgress,
   readStuffingNetworks,
 } from './sightings.store.ts';
-import { readDueUnjudged } from './unjudged-events.store.ts';
+import { readDueUnevaluated } from './unevaluated-events.store.ts';
 
 export type DetectionResult = { readonly read: number; readonly sightings: number };
 
@@ -49,8 +49,8 @@ export async function detectIncidents(
     isMore = page.events.length === PAGE;
   }
   sightings += await checkRatio(ports, caller);
-  for (const unjudged of await readDueUnjudged(ports.sql, AGAIN))
-    if (!signal.aborted) sightings += await evaluateAgain(ports, unjudged, caller);
+  for (const unevaluated of await readDueUnevaluated(ports.sql, AGAIN))
+    if (!signal.aborted) sightings += await evaluateAgain(ports, unevaluated, caller);
   sightings += await checkNetworks(ports, caller);
   return { read, sightings };
 }

@@ -129,7 +129,7 @@ export const reportedIncident = defineDetection({
 });
 
 /** A failure of detection itself. */
-export const eventUnjudged = defineDetection({
+export const eventUnevaluated = defineDetection({
   name: 'event_unjudged',
   severity: 'high',
   meaning:
@@ -152,5 +152,5 @@ export const detections = [
   reportedIncident,
   agentAnomaly,
   stateRewound,
-  eventUnjudged,
+  eventUnevaluated,
 ] as const;

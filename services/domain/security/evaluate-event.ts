@@ -9,11 +9,16 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import { failureOf } from '../tokens/batches/statement-failure.ts';
 import { type ActPorts, actOn } from './act-on-incident.ts';
 import { eventSetAside } from './audit-events.ts';
-import { eventUnjudged } from './detections.ts';
+import { eventUnevaluated } from './detections.ts';
 import { raiseIncident } from './raise-incident.ts';
 import { type SightingOf, sightingsOf, WATCHED_TYPES } from './sighting-of.ts';
 import { advanceProgress, lockProgress } from './sightings.store.ts';
-import { insertUnjudged, postponeUnjudged, takeUnjudged, type Unjudged } from './unjudged-events.store.ts';
+import {
+  insertUnevaluated,
+  postponeUnevaluated,
+  takeUnevaluated,
+  type Unevaluated,
+} from './unevaluated-events.store.ts';
 
 export type EvaluatePorts = Pick<Ports, 'sql' | 'transact' | 'log'> & ActPorts;
 
@@ -43,7 +48,7 @@ export async function evaluateNext(ports: EvaluatePorts, event: AuditEventView, 
     const failure = failureOfEvent(err);
     const isSkipped = await ports.transact(async (tx) => {
       if (!(await advanceProgress(tx, seq))) return false;
-      await insertUnjudged(tx, { seq, failure, seconds: FIRST_PAUSE_SECONDS });
+      await insertUnevaluated(tx, { seq, failure, seconds: FIRST_PAUSE_SECONDS });
       return true;
     });
     if (isSkipped) reportFailure(ports, 'retried', { seq, failure });
@@ -52,11 +57,11 @@ export async function evaluateNext(ports: EvaluatePorts, event: AuditEventView, 
 }
 
 /** Retries an event whose handling failed. After the last attempt it is set aside with an incident. */
-export async function evaluateAgain(ports: EvaluatePorts, unjudged: Unjudged, caller: Caller): Promise<number> {
-  const { seq, tries } = unjudged;
+export async function evaluateAgain(ports: EvaluatePorts, unevaluated: Unevaluated, caller: Caller): Promise<number> {
+  const { seq, tries } = unevaluated;
   const claim = async (tx: Tx): Promise<boolean> => {
     await lockProgress(tx);
-    return takeUnjudged(tx, unjudged);
+    return takeUnevaluated(tx, unevaluated);
   };
   try {
     const { events } = await followEventsOf(ports, WATCHED_TYPES, seq - 1, 1);
@@ -66,7 +71,7 @@ export async function evaluateAgain(ports: EvaluatePorts, unjudged: Unjudged, ca
     const isLast = tries + 1 >= TRIES;
     const pause = isLast ? null : FIRST_PAUSE_SECONDS * 2 ** tries;
     const isCounted = await ports.transact(async (tx) => {
-      const isOurs = await postponeUnjudged(tx, unjudged, failure, pause);
+      const isOurs = await postponeUnevaluated(tx, unevaluated, failure, pause);
       if (isOurs && isLast) await setAside(tx, ports, { seq, failure }, caller);
       return isOurs;
     });
@@ -107,7 +112,7 @@ async function setAside(
   caller: Caller,
 ): Promise<void> {
   const target = { kind: 'installation', id: 'sallyport' } as const;
-  const { id } = await raiseIncident(tx, ports, caller, eventUnjudged, { target, detail });
+  const { id } = await raiseIncident(tx, ports, caller, eventUnevaluated, { target, detail });
   await recordEvent(tx, caller, eventSetAside, { outcome: 'set_aside', target: { kind: 'incident', id }, detail });
 }
 

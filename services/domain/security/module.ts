@@ -3,7 +3,7 @@ import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
 import { incidentPurge } from './incidents.store.ts';
 import * as permissions from './permissions.ts';
-import { unjudgedPurge } from './unjudged-events.store.ts';
+import { unevaluatedPurge } from './unevaluated-events.store.ts';
 
 export const securityModule = defineModule({
   name: 'security',
@@ -11,6 +11,6 @@ export const securityModule = defineModule({
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(securityJobs)],
-  purged: [{ by: securityJobs.cleanUpIncidentsJob, purges: [incidentPurge, unjudgedPurge] }],
+  purged: [{ by: securityJobs.cleanUpIncidentsJob, purges: [incidentPurge, unevaluatedPurge] }],
   metrics: () => import('#observability/metrics/security.ts'),
 });

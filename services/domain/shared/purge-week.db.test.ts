@@ -26,8 +26,8 @@ describe('a week of expired rows', () => {
     const clients = tokens.map(async (first) => {
       let token = first;
       while (!isOver) {
-        const { verdict, refreshToken } = await copy.refresh(token);
-        expect(verdict).toBe('rotated');
+        const { outcome, refreshToken } = await copy.refresh(token);
+        expect(outcome).toBe('rotated');
         token = refreshToken;
         rotations += 1;
       }

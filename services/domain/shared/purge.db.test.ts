@@ -53,7 +53,7 @@ describe('what goes', () => {
     for (const table of expiredTables)
       expect([table, await harness.countOf(table)]).toEqual([table, Number(hasLive.has(table))]);
     expect(await countTokens(ports.sql)).toEqual(before);
-    expect((await copy.refresh(token)).verdict).toBe('rotated');
+    expect((await copy.refresh(token)).outcome).toBe('rotated');
     expect(await purgeAtOnce(ports, purges)).toMatchObject({ picked: 0, removed: 0 });
   });
 

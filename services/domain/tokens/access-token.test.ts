@@ -2,7 +2,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { validateTokenSecurity } from '#services/embedding/validate-token-security.ts';
-import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenHarness } from '#testing/harness/token.ts';
+import { AUDIENCE, headerOf, ISSUER, jws, NOW, tokenHarness, validateToken } from '#testing/harness/token.ts';
 import type { AccessDirectory } from '../access/access-directory.ts';
 import type { SignOptions } from '../keys/key-ring.ts';
 import type { RequestContext } from '../ports.ts';
@@ -15,7 +15,6 @@ import {
 } from './access-token.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 import { bearerCaller } from './verify/bearer-caller.ts';
-import { validateToken } from './verify/validate-token.ts';
 
 const request: RequestContext = { ip: '192.0.2.1', userAgent: 'browser/1', traceId: '', traceparent: '' };
 const facts: TokenFacts = {

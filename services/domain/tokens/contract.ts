@@ -35,7 +35,7 @@ import {
   scopeExceeded,
   sessionEnded,
 } from './refresh/refresh-errors.ts';
-import { verdict } from './verify/verdict-shapes.ts';
+import { tokenValidation } from './verify/validation-shapes.ts';
 
 const TAG = 'Tokens';
 
@@ -138,7 +138,7 @@ export const validateTokenEndpoint = defineEndpoint({
       .optional(),
   }),
   bodyOptional: true,
-  responses: { 200: verdict },
+  responses: { 200: tokenValidation },
   errors: [revocationStateStale, stateRewound, clockWrong, keyRingBehind, replayStoreUnavailable],
 });
 
@@ -158,7 +158,7 @@ export const validateTokensEndpoint = defineEndpoint({
     z.strictObject({ token_ids: z.array(identifier).max(BATCH_LIMIT) }),
   ]),
   bodyLimit: 2_097_152,
-  responses: { 200: z.object({ results: z.array(verdict) }) },
+  responses: { 200: z.object({ results: z.array(tokenValidation) }) },
   errors: [permissionMissing, tokenMetadataUnavailable, revocationStateStale, stateRewound, clockWrong, keyRingBehind],
 });
 

@@ -1,6 +1,6 @@
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Ports } from '../ports.ts';
-import { type HasStateConfirmation, recheckIfMissing } from '../revocations/confirm-state.ts';
+import { confirmIfMissing, type HasStateConfirmation } from '../revocations/confirm-state.ts';
 import type { HasRevocations } from '../revocations/revocation-set.ts';
 import type { AccessTokenClaims } from './access-token.ts';
 import {
@@ -107,7 +107,7 @@ async function readAccessEnd({ sql }: Pick<Ports, 'sql'>, ties: TokenTies, { ori
 
 /** An access token stays valid after its token family was replaced, so the family explains only an expired token. */
 async function explainAccess(ports: ExplainPorts, token: string): Promise<Explanation> {
-  const verified = await recheckIfMissing(
+  const verified = await confirmIfMissing(
     ports,
     () => verifyToken(ports, token),
     (found) => found === 'unknown_key',
@@ -149,7 +149,7 @@ async function explainFamily(ports: ExplainPorts, familyId: string, ties: Family
  */
 export async function explainEnd(ports: ExplainPorts, input: { readonly token: string }): Promise<Explanation> {
   assertVerifiable(ports);
-  const refresh = await recheckIfMissing(
+  const refresh = await confirmIfMissing(
     ports,
     () => checkRefreshToken(input.token, [''], ports.keyRing, ports.revocations.state().incarnation),
     (found) => found === null && isOfNewerKey(input.token, ports.keyRing),

@@ -19,7 +19,7 @@ export type Delivery = {
 };
 
 /** `code` is stored with the job: an error code or class name, never a message. */
-export type Verdict =
+export type JobOutcome =
   | { readonly kind: 'done' }
   /** Returns the job to the head of the queue, without counting an attempt. */
   | { readonly kind: 'later' }
@@ -31,7 +31,7 @@ export type ConsumerOptions = {
   readonly redisUrl: string;
   /** How long a lock on a job lasts without renewal. After that another worker takes the job. */
   readonly lockMs: number;
-  readonly handle: (delivery: Delivery) => Promise<Verdict>;
+  readonly handle: (delivery: Delivery) => Promise<JobOutcome>;
   /** Called for a job that became a dead letter without a run here, because its workers died too often. */
   readonly onStalledToDeath: (name: string, id: string) => void;
   readonly onStalled: () => void;
@@ -56,7 +56,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   // BullMQ passes the signal only to a function that declares three parameters.
   const process = async (job: BullJob<JobData>, token?: string, signal?: AbortSignal): Promise<void> => {
     runningCount += 1;
-    const verdict = await options.handle({
+    const outcome = await options.handle({
       id: job.id as string,
       name: job.name,
       data: job.data,
@@ -67,14 +67,14 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       progress: (percent) => job.updateProgress(percent),
     });
     runningCount -= 1;
-    if (verdict.kind === 'done') return;
-    if (verdict.kind === 'later') {
+    if (outcome.kind === 'done') return;
+    if (outcome.kind === 'later') {
       await job.moveToWait(token);
       throw new WaitingError();
     }
-    const failure = verdict.kind === 'dead' ? new UnrecoverableError(verdict.code) : new Error(verdict.code);
+    const failure = outcome.kind === 'dead' ? new UnrecoverableError(outcome.code) : new Error(outcome.code);
     // BullMQ stores the stack in Redis with the job; it must contain no frames and paths.
-    failure.stack = verdict.code;
+    failure.stack = outcome.code;
     throw failure;
   };
   const worker = new Worker<JobData>(queue, process, {

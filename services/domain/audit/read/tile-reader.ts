@@ -6,7 +6,7 @@ import { entryBundle, parseTilePath, TILE_WIDTH, type TileId, tilePath, tilePref
 import { type LogRow, readLeaves, readLogs, readNewestCheckpoint, readTile } from '../log-reader.store.ts';
 import { createByteLru } from './byte-lru.ts';
 import type { LogChoice } from './read-log.ts';
-import { createSingleFlight } from './single-flight.ts';
+import { createSingleFlight } from './share-reads.ts';
 
 /** One published tile. `etag` is a strong entity tag. */
 export type PublicTile = { readonly bytes: Buffer; readonly isFull: boolean; readonly etag: string };

@@ -1,5 +1,5 @@
 import type { Ports } from '#services/domain/ports.ts';
-import { evaluateToken, type ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
+import { decideToken, type ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
 import { openIdScopeMissing } from '../errors.ts';
 import { readUserProfile } from './user-claims.store.ts';
@@ -14,7 +14,7 @@ export async function readUserInfo(
   ports: ValidatePorts & Pick<Ports, 'sql'>,
   token: string,
 ): Promise<UserClaims & { readonly sub: string }> {
-  const evaluated = evaluateToken(ports, token, { isProofChecked: true });
+  const evaluated = decideToken(ports, token, { isProofChecked: true });
   if (typeof evaluated === 'string') throw unauthenticated();
   const scopes = new Set((evaluated.claims.scope ?? '').split(' '));
   if (!scopes.has('openid') || evaluated.claims.fid === undefined) throw openIdScopeMissing();

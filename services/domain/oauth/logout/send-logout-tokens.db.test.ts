@@ -9,11 +9,11 @@ import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { familyPurge } from '#services/domain/tokens/metadata/token-statistics.store.ts';
 import { revokeToken } from '#services/domain/tokens/revoke/revoke-token.ts';
-import { validateToken } from '#services/domain/tokens/verify/validate-token.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { testCaller, userCaller } from '#testing/harness/ports.ts';
+import { validateToken } from '#testing/harness/token.ts';
 import { readIdTokenHint } from '../claims/id-token-hint.ts';
 import { selfRegisterClient } from '../clients/self-register-client.ts';
 import {

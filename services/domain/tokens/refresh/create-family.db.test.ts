@@ -36,8 +36,8 @@ describe('a new family', () => {
     const { twoFactorIdleSeconds, refreshTokenSeconds } = refreshSettings;
     expect(proved.refreshExpiresInSeconds).toBe(twoFactorIdleSeconds);
     expect(batch).toMatchObject([
-      { verdict: 'rotated', acr: 'aal2', refreshExpiresInSeconds: twoFactorIdleSeconds },
-      { verdict: 'rotated', acr: 'aal1', refreshExpiresInSeconds: refreshTokenSeconds },
+      { outcome: 'rotated', acr: 'aal2', refreshExpiresInSeconds: twoFactorIdleSeconds },
+      { outcome: 'rotated', acr: 'aal1', refreshExpiresInSeconds: refreshTokenSeconds },
     ]);
     const row = await harness.rowOf(proved.familyId);
     expectLife(row.rotated_at, row.idle_expires_at, twoFactorIdleSeconds);

@@ -60,7 +60,7 @@ describe('a blocked or invalid member of a batch', () => {
     const settled = await Promise.allSettled(families.map((family, index) => submit(family, bad[index] ?? {})));
     for (const [index, result] of settled.entries()) {
       if (index in bad) expect(result.status).toBe('rejected');
-      else expect(result).toMatchObject({ status: 'fulfilled', value: { verdict: 'rotated' } });
+      else expect(result).toMatchObject({ status: 'fulfilled', value: { outcome: 'rotated' } });
     }
   });
 });
@@ -84,7 +84,7 @@ describe('a lost answer of the database', () => {
   test('a committed rotation is repeated once and returns the same successor', async () => {
     const { familyId, refreshToken } = await harness.newFamily();
     const answer = await harness.copyWith({ around: losing('after') }).refresh(refreshToken);
-    expect(answer).toMatchObject({ verdict: 'grace', refreshToken: harness.successor(refreshToken) });
+    expect(answer).toMatchObject({ outcome: 'grace', refreshToken: harness.successor(refreshToken) });
     expect(await harness.generationOf(familyId)).toBe(1);
   });
 

@@ -27,7 +27,7 @@ const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> =>
     twoFactorIdleSeconds: 600,
     newestKv: 1,
   };
-  return (await rotateBatch(sql, [presented], policy, null))[0]?.verdict;
+  return (await rotateBatch(sql, [presented], policy, null))[0]?.outcome;
 };
 
 describe('request B decides by the row as it is after its wait for transaction A', () => {
@@ -38,7 +38,7 @@ describe('request B decides by the row as it is after its wait for transaction A
     const b = copy.refresh(refreshToken);
     await harness.waiters(1);
     await a.end('COMMIT');
-    expect(await b).toMatchObject({ verdict: 'grace', refreshToken: harness.successor(refreshToken) });
+    expect(await b).toMatchObject({ outcome: 'grace', refreshToken: harness.successor(refreshToken) });
   });
 
   test('A rolled back: B rotates', async () => {
@@ -48,7 +48,7 @@ describe('request B decides by the row as it is after its wait for transaction A
     const b = copy.refresh(refreshToken);
     await harness.waiters(1);
     await a.end('ROLLBACK');
-    expect(await b).toMatchObject({ verdict: 'rotated' });
+    expect(await b).toMatchObject({ outcome: 'rotated' });
     expect(await harness.generationOf(familyId)).toBe(1);
   });
 

@@ -44,7 +44,7 @@ export type FamilyHarness = {
   readonly secrets: RefreshSecrets;
   /** Fields of every error the copies logged; cleared by `reset`. */
   readonly errors: object[];
-  /** Opens another copy, closed with the harness. Its timeouts are long, so that a busy machine changes no verdict. */
+  /** Opens another copy, closed with the harness. Its timeouts are long, so that a busy machine changes no outcome. */
   copyWith(settings?: Partial<typeof refreshSettings>, options?: Partial<FamilyCopyOptions>): FamilyCopy;
   /** Sets the server key for new tokens; 1 after `reset`. */
   makeUnder(kv: 1 | 2): void;
@@ -127,10 +127,10 @@ export async function openFamilyHarness(): Promise<FamilyHarness> {
   return harness;
 }
 
-/** The verdict on a token presented to a copy, or the code of the refusal. */
+/** The outcome of a token presented to a copy, or the code of the refusal. */
 export const outcome = (at: FamilyCopy, token: string, by: PresentedBy = publicClient, ip?: string): Promise<string> =>
   at.refresh(token, by, ip === undefined ? undefined : callerFrom(ip)).then(
-    (answer) => answer.verdict,
+    (answer) => answer.outcome,
     (err: unknown) => (isAppError(err) ? err.code : String(err)),
   );
 

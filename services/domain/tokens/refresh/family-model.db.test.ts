@@ -15,7 +15,7 @@ import { type PresentedToken, rotateBatch } from './refresh-families.store.ts';
 import { nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
 
 /**
- * For any sequence of batches, ends, key changes and elapsed time, the statement gives the same verdicts, rows and audit
+ * For any sequence of batches, ends, key changes and elapsed time, the statement gives the same outcomes, rows and audit
  * rows as a model that processes one request at a time. The test simulates elapsed time by moving the times in the rows
  * by more than an hour and never close to a limit, so that its own duration does not matter.
  */
@@ -166,8 +166,8 @@ function runModel(
   now: number,
   policy: ModelPolicy,
   newestKv: number,
-): { readonly verdicts: string[]; readonly kvs: (number | null)[]; readonly audit: string[] } {
-  const verdicts: string[] = [];
+): { readonly outcomes: string[]; readonly kvs: (number | null)[]; readonly audit: string[] } {
+  const outcomes: string[] = [];
   const kvs: (number | null)[] = [];
   const audit: string[] = [];
   for (const family of [...families].sort((a, b) => (a.id < b.id ? -1 : 1))) {
@@ -177,13 +177,13 @@ function runModel(
       .map((each) => ({ ...each, rank: batchRank(family.model, each.request, now, policy) }))
       .sort((a, b) => a.rank - b.rank || a.index - b.index);
     for (const { request, index } of own) {
-      const verdict = presentToModel(family.model, request, now, policy, newestKv);
-      verdicts[index] = verdict;
-      kvs[index] = ['rotated', 'grace', 'lost_answer'].includes(verdict) ? family.model.kv : null;
-      audit.push(`${family.id} ${request.generation} ${verdict}`);
+      const outcome = presentToModel(family.model, request, now, policy, newestKv);
+      outcomes[index] = outcome;
+      kvs[index] = ['rotated', 'grace', 'lost_answer'].includes(outcome) ? family.model.kv : null;
+      audit.push(`${family.id} ${request.generation} ${outcome}`);
     }
   }
-  return { verdicts, kvs, audit };
+  return { outcomes, kvs, audit };
 }
 
 async function assertRows(families: readonly Held[]): Promise<void> {
@@ -262,10 +262,10 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
             },
             null,
           );
-          const { verdicts, kvs, audit } = runModel(families, requests, now, policy, newestKv);
-          expect(answers.map((answer) => answer.verdict)).toEqual(verdicts);
+          const { outcomes, kvs, audit } = runModel(families, requests, now, policy, newestKv);
+          expect(answers.map((answer) => answer.outcome)).toEqual(outcomes);
           expect(answers.map((answer) => answer.kv)).toEqual(kvs);
-          for (const verdict of verdicts) seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
+          for (const outcome of outcomes) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
           for (const { model } of families) if (model.graceStreak === 3) seen.set('contested', 1);
           expected.push(...audit);
           await assertRows(families);
@@ -287,8 +287,8 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
     }),
     { numRuns: Number(process.env.FAMILY_MODEL_RUNS ?? 100) },
   );
-  // Every verdict must have occurred, or the test covers less than its title says.
-  for (const verdict of [
+  // Every outcome must have occurred, or the test covers less than its title says.
+  for (const outcome of [
     'rotated',
     'grace',
     'lost_answer',
@@ -300,5 +300,5 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
     'mismatch',
     'contested',
   ])
-    expect(seen.get(verdict) ?? 0, verdict).toBeGreaterThan(0);
+    expect(seen.get(outcome) ?? 0, outcome).toBeGreaterThan(0);
 }, 180_000);

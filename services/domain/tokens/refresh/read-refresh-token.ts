@@ -1,6 +1,6 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import { type HasStateConfirmation, recheckIfMissing } from '#services/domain/revocations/confirm-state.ts';
+import { confirmIfMissing, type HasStateConfirmation } from '#services/domain/revocations/confirm-state.ts';
 import { assertMayIssue, type HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { type FamilyStatus, readFamilyStatus } from './family-status.store.ts';
 import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-format.ts';
@@ -29,7 +29,7 @@ export async function readRefreshToken(
 ): Promise<PresentedFamily | null> {
   assertMayIssue(ports.revocations);
   const bound = clientId === null ? [''] : ['', clientId];
-  const checked = await recheckIfMissing(
+  const checked = await confirmIfMissing(
     ports,
     () => checkRefreshToken(token, bound, ports.keyRing, ports.revocations.state().incarnation),
     (found) => found === null && isOfNewerKey(token, ports.keyRing),

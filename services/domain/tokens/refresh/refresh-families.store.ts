@@ -99,17 +99,17 @@ export const refreshFamilyRotateBatch = defineStatement(
       WHEN nth = 1 THEN 'rotated' WHEN n = current_kill THEN 'replay' WHEN nth - 1 <= $14::int4 THEN 'grace'
       WHEN $14::int4 > 0 THEN 'grace_spent' WHEN nth = 2 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
     WHEN 'kept' THEN CASE WHEN any_replay OR retry_kill IS NOT NULL THEN 'revoked' ELSE 'kept' END
-    ELSE class END AS verdict
+    ELSE class END AS outcome
   FROM streaks s
 ), changes AS ( -- one row for each family that changes
-  SELECT family_id, bool_or(verdict = 'rotated') AS rotates, bool_or(verdict = 'kept') AS keeps, bool_or(verdict = 'replay') AS ends,
-    count(*) FILTER (WHERE verdict = 'grace' AND class = 'current')::int2 AS doubled,
-    count(*) FILTER (WHERE verdict IN ('grace', 'lost_answer') AND class = 'retry')::int2 AS retried,
-    bool_or(verdict = 'lost_answer') AS repeats_lost_answer,
-    min(context) FILTER (WHERE verdict = 'rotated') AS context,
+  SELECT family_id, bool_or(outcome = 'rotated') AS rotates, bool_or(outcome = 'kept') AS keeps, bool_or(outcome = 'replay') AS ends,
+    count(*) FILTER (WHERE outcome = 'grace' AND class = 'current')::int2 AS doubled,
+    count(*) FILTER (WHERE outcome IN ('grace', 'lost_answer') AND class = 'retry')::int2 AS retried,
+    bool_or(outcome = 'lost_answer') AS repeats_lost_answer,
+    min(context) FILTER (WHERE outcome = 'rotated') AS context,
     bool_or(retry_contest IS NOT NULL) AND NOT bool_or(any_replay) AS retry_contests,
     bool_or(current_contest IS NOT NULL) AS current_contests
-  FROM outcomes WHERE verdict IN ('rotated', 'kept', 'grace', 'lost_answer') OR verdict = 'replay' AND $15::bool GROUP BY family_id
+  FROM outcomes WHERE outcome IN ('rotated', 'kept', 'grace', 'lost_answer') OR outcome = 'replay' AND $15::bool GROUP BY family_id
 ), changed AS (
   UPDATE refresh_families f SET
     generation = f.generation + d.rotates::int4,
@@ -135,20 +135,20 @@ export const refreshFamilyRotateBatch = defineStatement(
 ), logged AS ( -- ids follow the serial order, taken under the row locks
   INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash,
     detail, traceparent)
-  SELECT CASE o.verdict WHEN 'replay' THEN 'token.refresh_reused' WHEN 'grace_spent' THEN 'token.refresh_overused'
-      WHEN 'ahead' THEN 'token.state_rewound' ELSE 'token.refreshed' END, o.verdict,
-    CASE WHEN o.client_authenticated THEN 'client' WHEN o.verdict IN ('rotated', 'grace', 'lost_answer') THEN 'user' ELSE 'anonymous' END,
-    CASE WHEN o.client_authenticated THEN o.client_id WHEN o.verdict IN ('rotated', 'grace', 'lost_answer') THEN f.user_id END,
+  SELECT CASE o.outcome WHEN 'replay' THEN 'token.refresh_reused' WHEN 'grace_spent' THEN 'token.refresh_overused'
+      WHEN 'ahead' THEN 'token.state_rewound' ELSE 'token.refreshed' END, o.outcome,
+    CASE WHEN o.client_authenticated THEN 'client' WHEN o.outcome IN ('rotated', 'grace', 'lost_answer') THEN 'user' ELSE 'anonymous' END,
+    CASE WHEN o.client_authenticated THEN o.client_id WHEN o.outcome IN ('rotated', 'grace', 'lost_answer') THEN f.user_id END,
     'family', o.family_id, coalesce(f.client_id, o.client_id), o.ip_hash, o.agent_hash,
     jsonb_build_object('generation', o.generation, 'held', o.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
     o.traceparent
   FROM outcomes o LEFT JOIN families f ON f.id = o.family_id
-  WHERE o.verdict NOT IN ('late', 'rewound') ORDER BY o.family_id, CASE o.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 WHEN 'kept' THEN 3 ELSE 0 END, o.n
+  WHERE o.outcome NOT IN ('late', 'rewound') ORDER BY o.family_id, CASE o.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 WHEN 'kept' THEN 3 ELSE 0 END, o.n
 )
-SELECT o.verdict, CASE o.verdict WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv WHEN 'kept' THEN f.kv
+SELECT o.outcome, CASE o.outcome WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv WHEN 'kept' THEN f.kv
     WHEN 'grace' THEN CASE o.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
-  CASE WHEN o.verdict = 'revoked' AND o.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
-  CASE o.verdict WHEN 'grace_spent' THEN ceil(CASE o.class WHEN 'retry' THEN
+  CASE WHEN o.outcome = 'revoked' AND o.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
+  CASE o.outcome WHEN 'grace_spent' THEN ceil(CASE o.class WHEN 'retry' THEN
     CASE WHEN o.is_past_grace THEN $20::float8 ELSE $13::float8 END - extract(epoch FROM now() - f.rotated_at)
     ELSE $13::float8 END)::int4 END AS "retryAfterSeconds",
   floor(extract(epoch FROM CASE WHEN o.class IN ('current', 'kept') THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
@@ -162,7 +162,7 @@ FROM outcomes o LEFT JOIN families f ON f.id = o.family_id
 ORDER BY o.n`,
 );
 
-type Verdict =
+type RotationOutcome =
   | 'rotated'
   | 'kept'
   | 'grace'
@@ -208,9 +208,9 @@ export type RotationPolicy = {
   readonly newestKv: number;
 };
 
-/** A verdict with the facts of the family. Only `rotated`, `kept`, `grace` and `lost_answer` have `kv`; the facts of an unknown family are null. */
+/** An outcome with the facts of the family. Only `rotated`, `kept`, `grace` and `lost_answer` have `kv`; the facts of an unknown family are null. */
 export type Rotation = {
-  readonly verdict: Verdict;
+  readonly outcome: RotationOutcome;
   /** Server key of the token to return. */
   readonly kv: number;
   readonly revokeReason: string | null;
@@ -240,7 +240,7 @@ export type Rotation = {
   readonly rightsLimit: string | null;
 };
 
-/** Rotates presented tokens in one statement. The verdicts are in the order of the tokens. */
+/** Rotates presented tokens in one statement. The outcomes are in the order of the tokens. */
 export function rotateBatch(
   sql: Sql,
   presented: readonly PresentedToken[],

@@ -18,7 +18,7 @@ import { endFamiliesOfUser, endFamily } from './end-family.ts';
 
 /**
  * Honest and hostile clients refresh through two API processes, each of which is killed again and again. Afterwards a
- * model that processes one request at a time replays the audit outbox in id order, and must give the same verdicts,
+ * model that processes one request at a time replays the audit outbox in id order, and must give the same outcomes,
  * answers and rows.
  * ORACLE_OPERATIONS sets the length. ORACLE_MUTATION="from=>to" changes the statement, to check that the test then fails.
  */
@@ -149,8 +149,8 @@ async function present(login: Login, generation: number, ip: string): Promise<st
     return null;
   }
   attempt.done = tick();
-  attempt.outcome = 'verdict' in answer ? answer.verdict : answer.code;
-  if ('verdict' in answer) keepSuccessor(login, generation + 1, answer.successor);
+  attempt.outcome = 'outcome' in answer ? answer.outcome : answer.code;
+  if ('outcome' in answer) keepSuccessor(login, generation + 1, answer.successor);
   return attempt.outcome;
 }
 

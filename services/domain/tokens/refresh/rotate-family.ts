@@ -1,7 +1,7 @@
 import { tokenRefreshes } from '#observability/metrics/tokens.ts';
 import { auditActor } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { type HasStateConfirmation, recheckIfMissing } from '#services/domain/revocations/confirm-state.ts';
+import { confirmIfMissing, type HasStateConfirmation } from '#services/domain/revocations/confirm-state.ts';
 import { stateRewound } from '#services/domain/revocations/contract.ts';
 import type { HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
@@ -46,7 +46,7 @@ type Granted = 'rotated' | 'kept' | 'grace' | 'lost_answer';
 
 /** A rotation, its repetition, or the use of a token that does not rotate: the facts for an access token, and the token to return. */
 export type RotatedFamily = {
-  readonly verdict: Granted;
+  readonly outcome: Granted;
   readonly familyId: string;
   readonly userId: string;
   readonly email: string;
@@ -71,7 +71,7 @@ export type RotatedFamily = {
 };
 
 const counted = (outcome: Parameters<typeof tokenRefreshes.at>[0]['outcome']) => tokenRefreshes.at({ outcome });
-const verdictCounters = {
+const outcomeCounters = {
   rotated: counted('rotated'),
   kept: counted('kept'),
   grace: counted('grace'),
@@ -85,12 +85,12 @@ const verdictCounters = {
   unknown: counted('mismatch'),
   late: counted('unavailable'),
   rewound: counted('unavailable'),
-} satisfies Record<Rotation['verdict'], unknown>;
+} satisfies Record<Rotation['outcome'], unknown>;
 const malformedCounter = counted('malformed');
 const unavailableCounter = counted('unavailable');
 
 function refusalOf(rotation: Rotation): Error | null {
-  switch (rotation.verdict) {
+  switch (rotation.outcome) {
     case 'rotated':
     case 'kept':
     case 'grace':
@@ -126,7 +126,7 @@ export async function checkPresented(
   { refreshToken, presentedBy }: RotateFamilyInput,
 ): Promise<CheckedRefreshToken> {
   const boundClientIds = presentedBy.clientId === null ? [''] : ['', presentedBy.clientId];
-  const checked = await recheckIfMissing(
+  const checked = await confirmIfMissing(
     ports,
     () => checkRefreshToken(refreshToken, boundClientIds, ports.keyRing, ports.revocations.state().incarnation),
     (found) => found === null && isOfNewerKey(refreshToken, ports.keyRing),
@@ -188,7 +188,7 @@ export async function rotateFamily(
       unavailableCounter.add(1);
       throw err;
     });
-  verdictCounters[rotation.verdict].add(1);
+  outcomeCounters[rotation.outcome].add(1);
   const refusal = refusalOf(rotation);
   if (refusal !== null) throw refusal;
   assertNotRevokedHere(ports, familyId, rotation);
@@ -197,11 +197,11 @@ export async function rotateFamily(
   const successor = {
     kv: rotation.kv,
     familyBytes,
-    generation: rotation.verdict === 'kept' ? generation : generation + 1,
+    generation: rotation.outcome === 'kept' ? generation : generation + 1,
     nonce,
   };
   return {
-    verdict: rotation.verdict as Granted,
+    outcome: rotation.outcome as Granted,
     familyId,
     userId: rotation.userId,
     email: rotation.email,

@@ -53,7 +53,7 @@ test('gets the same refresh token at every use, from any copy and network, and w
       (index % 2 ? copy : other).refresh(refreshToken, by, callerFrom(index % 3 ? ELSEWHERE : '192.0.2.1')),
     ),
   );
-  expect(new Set(answers.map(({ verdict }) => verdict))).toEqual(new Set(['kept']));
+  expect(new Set(answers.map(({ outcome }) => outcome))).toEqual(new Set(['kept']));
   expect(new Set(answers.map((answer) => answer.refreshToken))).toEqual(new Set([refreshToken]));
   expect(await harness.rowOf(familyId)).toMatchObject({
     generation: 0,
@@ -77,7 +77,7 @@ test('keeps the key of its refresh token when a newer one is made', async () => 
   const by = await newClient();
   const { familyId, refreshToken } = await familyOf(by);
   harness.makeUnder(2);
-  expect(await copy.refresh(refreshToken, by)).toMatchObject({ verdict: 'kept', refreshToken });
+  expect(await copy.refresh(refreshToken, by)).toMatchObject({ outcome: 'kept', refreshToken });
   expect(await harness.rowOf(familyId)).toMatchObject({ kv: 1, prev_kv: 1 });
 });
 
@@ -141,10 +141,10 @@ test('a client moved to this setting keeps its current token, and a replay of an
   const third = (await copy.refresh(second, by)).refreshToken;
   await setRotation(by.clientId, false);
   const before = await harness.rowOf(familyId);
-  expect(await copy.refresh(third, by)).toMatchObject({ verdict: 'kept', refreshToken: third });
+  expect(await copy.refresh(third, by)).toMatchObject({ outcome: 'kept', refreshToken: third });
   // The grace of the previous token does not begin anew.
   expect((await harness.rowOf(familyId)).rotated_at).toEqual(before.rotated_at);
-  expect(await copy.refresh(second, by)).toMatchObject({ verdict: 'grace', refreshToken: third });
+  expect(await copy.refresh(second, by)).toMatchObject({ outcome: 'grace', refreshToken: third });
   expect(await together([third, first, third], by)).toEqual(Array(3).fill('refresh_token_reused'));
   expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: 'refresh_token_reused' });
   expect(await harness.revocationsOf(familyId)).toHaveLength(1);

@@ -36,7 +36,7 @@ test('gives the same successor to a client whose response was lost, however ofte
   const before = await harness.rowOf(familyId);
   for (let time = 1; time <= 2; time += 1) {
     const answer = await copy.refresh(refreshToken);
-    expect(answer).toMatchObject({ verdict: 'lost_answer', refreshToken: successor });
+    expect(answer).toMatchObject({ outcome: 'lost_answer', refreshToken: successor });
   }
   const row = await harness.rowOf(familyId);
   expect(row).toMatchObject({ generation: 1, revoke_reason: null, grace_uses: 2, grace_streak: 0 });
@@ -92,7 +92,7 @@ test('refuses another client and another key without ending anything', async () 
   expect(await outcome(copy, refreshToken, { ...by, jkt: 'other' })).toBe('refresh_token_invalid');
   expect(await outcome(copy, refreshToken, { ...by, clientId: 'other' })).toBe('refresh_token_invalid');
   expect(await harness.imageOf(familyId)).toBe(before);
-  expect(await copy.refresh(refreshToken, by)).toMatchObject({ verdict: 'lost_answer', refreshToken: successor });
+  expect(await copy.refresh(refreshToken, by)).toMatchObject({ outcome: 'lost_answer', refreshToken: successor });
 });
 
 test('is off with the setting 0, and on a copy without grace', async () => {
@@ -159,5 +159,5 @@ test('the repeated successor is made under the same server key', async () => {
   const successor = await next(copy, refreshToken);
   harness.makeUnder(1);
   await pass(familyId, GRACE_SECONDS + 1);
-  expect(await copy.refresh(refreshToken)).toMatchObject({ verdict: 'lost_answer', refreshToken: successor });
+  expect(await copy.refresh(refreshToken)).toMatchObject({ outcome: 'lost_answer', refreshToken: successor });
 });

@@ -255,7 +255,7 @@ describe('clients and keys', () => {
     expect(await outcome(copy, refreshToken, { ...publicClient, ...wrong })).toBe('refresh_token_invalid');
     expect(await harness.imageOf(familyId)).toBe(before);
     expect(await copy.refresh(refreshToken, { ...publicClient, ...binding })).toMatchObject({
-      verdict: 'rotated',
+      outcome: 'rotated',
       ...binding,
     });
   });

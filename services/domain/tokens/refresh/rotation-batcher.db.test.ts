@@ -34,7 +34,7 @@ describe('rotation', () => {
     const answers = await Promise.all(
       Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? copy : other).refresh(family.refreshToken)),
     );
-    expect(answers.filter((answer) => answer.verdict === 'rotated')).toHaveLength(1);
+    expect(answers.filter((answer) => answer.outcome === 'rotated')).toHaveLength(1);
     expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
     expect(await harness.rowOf(family.familyId)).toMatchObject({ generation: 1, grace_uses: 59, revoke_reason: null });
     expect(await outcome(copy, (answers[0] as { refreshToken: string }).refreshToken)).toBe('rotated');
@@ -52,7 +52,7 @@ describe('rotation', () => {
       authTime: 1_700_000_001,
     });
     expect(await copy.refresh(family.refreshToken)).toEqual({
-      verdict: 'rotated',
+      outcome: 'rotated',
       familyId: family.familyId,
       userId,
       email: `${userId}@example.test`,
@@ -118,7 +118,7 @@ describe('rotation', () => {
     expect(await harness.rowOf(familyId)).toMatchObject({ kv: 2, prev_kv: 1 });
     // A copy on which the newest key is not active yet uses the key in the row, not its own newest.
     harness.makeUnder(1);
-    expect(await other.refresh(refreshToken)).toMatchObject({ verdict: 'grace', refreshToken: rotated.refreshToken });
+    expect(await other.refresh(refreshToken)).toMatchObject({ outcome: 'grace', refreshToken: rotated.refreshToken });
     expect(await outcome(copy, rotated.refreshToken)).toBe('rotated');
   });
 
@@ -139,7 +139,7 @@ describe('grace', () => {
     const { familyId, refreshToken } = await harness.newFamily();
     const rotated = await copy.refresh(refreshToken);
     const repeated = await other.refresh(refreshToken);
-    expect(repeated).toEqual({ ...rotated, verdict: 'grace', refreshExpiresInSeconds: expect.any(Number) });
+    expect(repeated).toEqual({ ...rotated, outcome: 'grace', refreshExpiresInSeconds: expect.any(Number) });
     expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 1 });
   });
 

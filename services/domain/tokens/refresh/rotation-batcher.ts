@@ -80,10 +80,10 @@ export function createRotationBatcher(
       const rotations = await rotateBatch(ports.hotSql, presented, policy, await ports.databaseGuard.expected());
       let hasEnded = false;
       let isRewound = false;
-      for (const { verdict } of rotations) {
-        if (verdict === 'replay') hasEnded = policy.endsOnReplay;
-        else if (verdict === 'rewound') isRewound = true;
-        else if (verdict === 'ahead')
+      for (const { outcome } of rotations) {
+        if (outcome === 'replay') hasEnded = policy.endsOnReplay;
+        else if (outcome === 'rewound') isRewound = true;
+        else if (outcome === 'ahead')
           ports.log.error({ event: 'state_rewound' }, 'a refresh token is ahead of its row: the database lost commits');
       }
       if (isRewound) ports.databaseGuard.doubt();

@@ -6,6 +6,7 @@ import { exchangeToken } from '#services/domain/oauth/exchange-token.ts';
 import type { Caller, Clock } from '#services/domain/ports.ts';
 import { newPerson } from '#testing/flows/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
+import { validateToken } from '#testing/harness/token.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { type AccessTokenClaims, signAccessToken } from '../access-token.ts';
@@ -13,7 +14,6 @@ import { explainEnd } from '../explain-end.ts';
 import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { refreshToken } from '../refresh/refresh-token.ts';
 import { introspectToken } from '../verify/introspect-token.ts';
-import { validateToken } from '../verify/validate-token.ts';
 import { revokeOAuthToken } from './revoke-oauth-token.ts';
 import { revokeToken } from './revoke-token.ts';
 

@@ -6,7 +6,7 @@ import { holds } from '#services/domain/authority/permissions.ts';
 import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { type HasStateConfirmation, recheckIfMissing } from '#services/domain/revocations/confirm-state.ts';
+import { confirmIfMissing, type HasStateConfirmation } from '#services/domain/revocations/confirm-state.ts';
 import type { RevocationKind } from '#services/domain/revocations/revocation-log.ts';
 import type { HasRevocationPush, HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
@@ -62,7 +62,7 @@ const KEPT_AFTER_EXPIRY_SECONDS = 300;
  * noticed a restore. Throws `key_ring_behind`, `store_unavailable` (503).
  */
 export const targetOfToken = (ports: RevokePorts, token: string): Promise<RevokeTarget | null> =>
-  recheckIfMissing(
+  confirmIfMissing(
     ports,
     () => lookForTarget(ports, token),
     (target) => target === null,

@@ -4,7 +4,7 @@ import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { Caller, RequestContext } from '#services/domain/ports.ts';
 import type { AccessTokenClaims } from '../access-token.ts';
 import { type PresentedProof, verifyProof } from '../dpop/use-dpop-proof.ts';
-import { evaluateToken, type ValidatePorts } from './validate-token.ts';
+import { decideToken, type ValidatePorts } from './validate-token.ts';
 
 /**
  * Returns the caller of an access token, with the permissions in the token; null when the token is not active. A bound token is
@@ -24,7 +24,7 @@ export function bearerCaller(
   const isProofChecked = dpop?.isChecked === true;
   if (dpop !== undefined && !isProofChecked) verifyProof(ports, dpop, token);
   const { ip, userAgent, certificate } = request;
-  const evaluated = evaluateToken(ports, token, { ip, userAgent, dpop, x5t: certificate ?? undefined, isProofChecked });
+  const evaluated = decideToken(ports, token, { ip, userAgent, dpop, x5t: certificate ?? undefined, isProofChecked });
   if (typeof evaluated === 'string') return null;
   const { claims } = evaluated;
   const permissions = new Set(claims.permissions ?? []);

@@ -1,5 +1,5 @@
 import { inactiveReasons } from '#observability/metrics/tokens.ts';
-import type { InactiveReason } from './verdict-shapes.ts';
+import type { InactiveReason } from './validation-shapes.ts';
 
 const answers = Object.fromEntries(
   inactiveReasons.map((reason) => [reason, `{"active":false,"reason":"${reason}"}`]),

@@ -6,8 +6,8 @@ import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { tokenTypeOf } from '../access-token.ts';
 import { scopeNow } from '../refresh/family-token.ts';
 import { readRefreshToken } from '../refresh/read-refresh-token.ts';
-import { ANSWER_START, evaluateTokenConfirmed, type ValidatePorts } from './validate-token.ts';
-import type { InactiveReason } from './verdict-shapes.ts';
+import { ANSWER_START, decideTokenConfirmed, type ValidatePorts } from './validate-token.ts';
+import type { InactiveReason } from './validation-shapes.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
 
 /** The answer for an inactive token says nothing more (RFC 7662 §2.2). */
@@ -57,7 +57,7 @@ function introspectAccessToken(
   // The answer contains `cnf`, and the caller checks the proof that it received (RFC 9449 §6.2, RFC 8705 §3.2).
   const expectations = { isProofChecked: true, audiences };
   // Synchronous from memory; a promise only for an unknown key, which is looked up in the database.
-  const found = evaluateTokenConfirmed(ports, token, expectations);
+  const found = decideTokenConfirmed(ports, token, expectations);
   return found instanceof Promise ? found.then(answerOf) : answerOf(found);
 }
 

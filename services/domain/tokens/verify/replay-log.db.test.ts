@@ -5,7 +5,7 @@ import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { createReplayLog } from './replay-log.ts';
-import { answerValidate } from './validate-answer.ts';
+import { answerRequest } from './validate-answer.ts';
 
 let harness: IssuingHarness;
 let minute = 0;
@@ -24,8 +24,8 @@ const newLog = (sql = harness.ports.sql) => {
 /** Presents a token from its first address, then from another; returns the second answer. */
 async function replayed(token: string, recordReplay = newLog(), ip = '203.0.113.9'): Promise<string> {
   const ports = { ...harness.ports, recordReplay };
-  expect(await answerValidate(ports, { token, context: { ip: '192.0.2.1' } })).toContain('"active":true');
-  return answerValidate(ports, { token, context: { ip } });
+  expect(await answerRequest(ports, { token, context: { ip: '192.0.2.1' } })).toContain('"active":true');
+  return answerRequest(ports, { token, context: { ip } });
 }
 const eventsOf = (tokenIds: readonly unknown[]) =>
   harness.rows(

@@ -1,9 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import type { Sql } from '#services/domain/ports.ts';
 import { quietLog } from '#testing/harness/ports.ts';
-import { tokenHarness } from '#testing/harness/token.ts';
+import { tokenHarness, validateToken } from '#testing/harness/token.ts';
 import { createValidationSummary } from './summarise-validations.ts';
-import { validateToken } from './validate-token.ts';
 
 function outbox(): { sql: Sql; rows: Record<string, number>[]; fail: boolean } {
   const box = {

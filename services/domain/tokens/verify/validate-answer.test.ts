@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Redis } from '#services/domain/ports.ts';
 import { AUDIENCE, goodClaims, tokenHarness } from '#testing/harness/token.ts';
-import { answerToken, answerValidate, plainTokenOf, type ValidateAnswerPorts } from './validate-answer.ts';
+import { answerRequest, answerToken, plainTokenOf, type ValidateAnswerPorts } from './validate-answer.ts';
 
 const withRedis = (ports: object, redis: Partial<Redis> = {}): ValidateAnswerPorts =>
   ({ ...ports, redis, recordReplay: async () => {} }) as unknown as ValidateAnswerPorts;
@@ -44,8 +44,8 @@ test('the answer text is the decision as JSON, for active and inactive tokens', 
     expect(JSON.parse(answerToken(ports, token()))).toEqual({ active: true, claims: goodClaims() });
   expect(JSON.parse(answerToken(ports, 'x'))).toEqual({ active: false, reason: 'malformed' });
   const asked = { token: token(), audience: AUDIENCE, required_scope: 'openid', context: { ip: '192.0.2.1' } };
-  expect(JSON.parse(answerValidate(withRedis(ports), asked) as string)).toEqual({ active: true, claims: goodClaims() });
-  expect(answerValidate(withRedis(ports), { ...asked, required_scope: 'x' })).toContain('insufficient_scope');
+  expect(JSON.parse(answerRequest(withRedis(ports), asked) as string)).toEqual({ active: true, claims: goodClaims() });
+  expect(answerRequest(withRedis(ports), { ...asked, required_scope: 'x' })).toContain('insufficient_scope');
 });
 
 test('a claim with any characters is returned unchanged', async () => {
@@ -61,7 +61,7 @@ test('with replay protection, a token id from another address or agent is reject
     get: async (key) => seen.get(key) ?? null,
   };
   const { ports, token } = tokenHarness({ validateReplay: true });
-  const ask = (context: object, at = withRedis(ports, redis)) => answerValidate(at, { token: token(), context });
+  const ask = (context: object, at = withRedis(ports, redis)) => answerRequest(at, { token: token(), context });
   for (let use = 0; use < 2; use += 1)
     expect(await ask({ ip: '192.0.2.1', user_agent: 'a' })).toContain('"active":true');
   expect(await ask({ ip: '192.0.2.2', user_agent: 'a' })).toBe('{"active":false,"reason":"binding_mismatch"}');
@@ -73,6 +73,6 @@ test('with replay protection, a token id from another address or agent is reject
 
 test('without replay protection, no store is queried', () => {
   const { ports, token } = tokenHarness();
-  const answer = answerValidate(withRedis(ports, {}), { token: token(), context: { ip: '192.0.2.1' } });
+  const answer = answerRequest(withRedis(ports, {}), { token: token(), context: { ip: '192.0.2.1' } });
   expect(typeof answer).toBe('string');
 });

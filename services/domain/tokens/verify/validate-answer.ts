@@ -2,7 +2,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import { detectReplayAttack, type ReplayContext } from './detect-replay.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
 import type { HasReplayLog } from './replay-log.ts';
-import { evaluateToken, type TokenExpectations, type ValidatePorts } from './validate-token.ts';
+import { decideToken, type TokenExpectations, type ValidatePorts } from './validate-token.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
 
 /** The body of a validate request. */
@@ -35,7 +35,7 @@ export function plainTokenOf(body: string): string | null {
 
 /** Returns the validate response as JSON text for a token without further requirements. */
 export function answerToken(ports: ValidatePorts, token: string): string {
-  const decision = evaluateToken(ports, token);
+  const decision = decideToken(ports, token);
   return typeof decision === 'string' ? inactiveAnswer(decision) : decision.answer;
 }
 
@@ -43,9 +43,9 @@ export function answerToken(ports: ValidatePorts, token: string): string {
  * Returns the validate response as JSON text; a promise only while VALIDATE_REPLAY_PROTECTION is on.
  * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`, `replay_store_unavailable` (503).
  */
-export function answerValidate(ports: ValidateAnswerPorts, request: ValidateRequest): string | Promise<string> {
+export function answerRequest(ports: ValidateAnswerPorts, request: ValidateRequest): string | Promise<string> {
   const { context } = request;
-  const decision = evaluateToken(ports, request.token, {
+  const decision = decideToken(ports, request.token, {
     audience: request.audience,
     requiredScope: request.required_scope,
     ip: context?.ip,

@@ -9,8 +9,8 @@ import { readTokenMetadata, type TokenMetadata } from '../metadata/token-metadat
 import { tokensRead } from '../permissions.ts';
 import { assertVerifiable } from './assert-verifiable.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
-import { evaluateToken, type ValidatePorts } from './validate-token.ts';
-import type { InactiveReason } from './verdict-shapes.ts';
+import { decideToken, type ValidatePorts } from './validate-token.ts';
+import type { InactiveReason } from './validation-shapes.ts';
 
 /** The claims that metadata contains. */
 type KnownClaims = Pick<
@@ -18,7 +18,7 @@ type KnownClaims = Pick<
   'jti' | 'aud' | 'sub' | 'client_id' | 'iat' | 'exp' | 'sid' | 'fid' | 'scope'
 >;
 
-export type IdVerdict =
+export type IdValidation =
   | { readonly active: true; readonly claims: KnownClaims }
   | { readonly active: false; readonly reason: InactiveReason };
 
@@ -30,7 +30,7 @@ async function validateTokens(ports: ValidatePorts, tokens: readonly string[]): 
   const answers: string[] = [];
   for (const [index, token] of tokens.entries()) {
     if (index > 0 && index % TOKENS_A_TICK === 0) await setImmediate();
-    const evaluated = evaluateToken(ports, token);
+    const evaluated = decideToken(ports, token);
     answers.push(typeof evaluated === 'string' ? inactiveAnswer(evaluated) : evaluated.answer);
   }
   return answers;
@@ -48,7 +48,7 @@ const claimsOf = (tokenId: string, known: TokenMetadata): KnownClaims => ({
   scope: known.scope,
 });
 
-function evaluateId(ports: ValidatePorts, tokenId: string, known: TokenMetadata | null): IdVerdict {
+function decideId(ports: ValidatePorts, tokenId: string, known: TokenMetadata | null): IdValidation {
   const revokedById = ports.revocations.check({ jti: tokenId, sub: '', client_id: '', ue: 0, ce: 0 });
   if (revokedById !== null) return { active: false, reason: revokedById };
   if (known === null) return { active: false, reason: 'unknown_id' };
@@ -78,12 +78,12 @@ function evaluateId(ports: ValidatePorts, tokenId: string, known: TokenMetadata 
 export async function batchValidateTokens(
   ports: ValidatePorts & Pick<Ports, 'redis'>,
   tokenIds: readonly string[],
-): Promise<IdVerdict[]> {
+): Promise<IdValidation[]> {
   assertVerifiable(ports);
   const known = await readTokenMetadata(ports, tokenIds).catch((err: unknown) => {
     throw tokenMetadataUnavailable({ retryAfterSeconds: 1, cause: err });
   });
-  return tokenIds.map((tokenId, index) => evaluateId(ports, tokenId, known[index] ?? null));
+  return tokenIds.map((tokenId, index) => decideId(ports, tokenId, known[index] ?? null));
 }
 
 export type ValidateBatchInput = { readonly tokens: readonly string[] } | { readonly token_ids: readonly string[] };

@@ -13,11 +13,11 @@ import {
   reasonOf,
   type TokenHarness,
   tokenHarness,
+  validateToken,
   withHeader,
 } from '#testing/harness/token.ts';
 import { matchesBinding } from '../access-token.ts';
-import { validateToken } from './validate-token.ts';
-import { verdict } from './verdict-shapes.ts';
+import { tokenValidation } from './validation-shapes.ts';
 
 describe('a good token', () => {
   test.each(algs)('signed by %s is active, with its claims, at first and from the cache', (alg) => {
@@ -279,7 +279,7 @@ describe('each binding setting works independently', () => {
 });
 
 test('the contract lists exactly the reasons that an answer can have', () => {
-  const refused = (reason: string) => verdict.safeParse({ active: false, reason }).success;
+  const refused = (reason: string) => tokenValidation.safeParse({ active: false, reason }).success;
   expect(inactiveReasons.filter((reason) => !refused(reason))).toEqual([]);
   expect(refused('other')).toBe(false);
 });

@@ -9,7 +9,7 @@ import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken } from '#services/domain
 import { verifySignature } from '#services/domain/jws/verify-signature.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import { type HasStateConfirmation, recheck } from '#services/domain/revocations/confirm-state.ts';
+import { confirmThen, type HasStateConfirmation } from '#services/domain/revocations/confirm-state.ts';
 import type { HasRevocations, RevocableClaims } from '#services/domain/revocations/revocation-set.ts';
 import { keyRingBehind } from '../../keys/errors.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from '../access-token.ts';
@@ -18,7 +18,7 @@ import { checkDpopProof, type HasProofKeys } from '../dpop/dpop-proof.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { assertVerifiable } from './assert-verifiable.ts';
 import type { HasValidationCounts } from './validation-counts.ts';
-import type { InactiveReason } from './verdict-shapes.ts';
+import type { InactiveReason } from './validation-shapes.ts';
 import type { HasVerifiedTokens, VerifiedToken } from './verified-token-cache.ts';
 
 /** What a caller requires of a token. Each member is checked only when given. */
@@ -39,10 +39,6 @@ export type TokenExpectations = {
   /** True when the caller itself checks the proof of a bound token (RFC 7662 §2.2, RFC 9449 §6.2). */
   readonly isProofChecked?: boolean;
 };
-
-export type Verdict =
-  | { readonly active: true; readonly claims: AccessTokenClaims }
-  | { readonly active: false; readonly reason: InactiveReason };
 
 /** What validation may use. It contains no store, so validation cannot query one. */
 export type ValidatePorts = Pick<Ports, 'clock'> &
@@ -167,7 +163,7 @@ function bindingHolds(ports: ValidatePorts, claims: AccessTokenClaims, { ip, use
 }
 
 /** The checks that depend on time, revocations and the caller. They run on every use of a verified token. */
-function objection(
+function recheck(
   ports: ValidatePorts,
   token: string,
   verified: VerifiedToken,
@@ -195,38 +191,38 @@ function objection(
 }
 
 /** Returns the cached token if the key ring still has the key that verified it. */
-function recall(ports: ValidatePorts, token: string): VerifiedToken | undefined {
+function cachedToken(ports: ValidatePorts, token: string): VerifiedToken | undefined {
   const known = ports.verifiedTokens.get(token);
   if (known === undefined) return undefined;
   const found = ports.keyRing.find(known.kid);
   return found !== undefined && found.key.key === known.key && !found.compromised ? known : undefined;
 }
 
-function decide(ports: ValidatePorts, token: string, expectations: TokenExpectations): VerifiedToken | InactiveReason {
+function verifyAndRecheck(
+  ports: ValidatePorts,
+  token: string,
+  expectations: TokenExpectations,
+): VerifiedToken | InactiveReason {
   if (token.length > MAXIMUM_TOKEN_LENGTH) return 'malformed';
-  const known = recall(ports, token);
+  const known = cachedToken(ports, token);
   const verified = known ?? verifyToken(ports, token);
   (known === undefined ? cacheMiss : cacheHit).add(1);
   if (typeof verified === 'string') return verified;
-  const reason = objection(ports, token, verified, expectations);
+  const reason = recheck(ports, token, verified, expectations);
   if (reason !== null) return reason;
   if (known === undefined) ports.verifiedTokens.offer(token, verified);
   return verified;
 }
 
 /** Decides and counts the decision. Throws when the state in memory is too old to decide. */
-function decideFromMemory(
-  ports: ValidatePorts,
-  token: string,
-  expectations: TokenExpectations,
-): VerifiedToken | InactiveReason {
+function decide(ports: ValidatePorts, token: string, expectations: TokenExpectations): VerifiedToken | InactiveReason {
   const refusal = ports.revocations.refusal() ?? (ports.keyRing.isClockRight() ? null : 'clock_wrong');
   if (refusal !== null) {
     undecided[refusal].add(1);
     assertVerifiable(ports);
   }
   const startedAt = ports.clock.monotonic();
-  const decision = decide(ports, token, expectations);
+  const decision = verifyAndRecheck(ports, token, expectations);
   const result = typeof decision === 'string' ? decision : 'active';
   ports.validationCounts[result] += 1;
   decided[result].add(1);
@@ -239,15 +235,15 @@ const isRingBehind = ({ keyRing, revocations }: ValidatePorts): boolean =>
   keyRing.state().ageMs > revocations.state().ageMs;
 
 /**
- * Evaluates an access token from memory only. Returns the verified token, or why it is inactive.
+ * Decides about an access token from memory only. Returns the verified token, or why it is inactive.
  * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `key_ring_behind` (503) when no decision is possible.
  */
-export function evaluateToken(
+export function decideToken(
   ports: ValidatePorts,
   token: string,
   expectations: TokenExpectations = NO_EXPECTATIONS,
 ): VerifiedToken | InactiveReason {
-  const decision = decideFromMemory(ports, token, expectations);
+  const decision = decide(ports, token, expectations);
   if (decision === 'unknown_key' && isRingBehind(ports)) {
     undecided.key_ring_behind.add(1);
     throw keyRingBehind({ retryAfterSeconds: 1 });
@@ -256,21 +252,15 @@ export function evaluateToken(
 }
 
 /**
- * Like `evaluateToken`, but looks up an unknown key in the database before it rejects the token. Returns a promise only
+ * Like `decideToken`, but looks up an unknown key in the database before it rejects the token. Returns a promise only
  * then.
  */
-export function evaluateTokenConfirmed(
+export function decideTokenConfirmed(
   ports: ValidatePorts & HasStateConfirmation,
   token: string,
   expectations: TokenExpectations = NO_EXPECTATIONS,
 ): VerifiedToken | InactiveReason | Promise<VerifiedToken | InactiveReason> {
-  const look = () => decideFromMemory(ports, token, expectations);
+  const look = () => decide(ports, token, expectations);
   const decision = look();
-  return decision === 'unknown_key' ? recheck(ports, look) : decision;
-}
-
-/** `evaluateToken` with its result as a `Verdict`. */
-export function validateToken(ports: ValidatePorts, token: string, expectations?: TokenExpectations): Verdict {
-  const decision = evaluateToken(ports, token, expectations);
-  return typeof decision === 'string' ? { active: false, reason: decision } : { active: true, claims: decision.claims };
+  return decision === 'unknown_key' ? confirmThen(ports, look) : decision;
 }

@@ -3,7 +3,7 @@ import { defineError, type ErrorFactory } from '#services/platform/define/error.
 import { permissionMissing, requestInvalid, unauthenticated } from '#services/platform/errors.ts';
 import { keyRingBehind } from '../../keys/errors.ts';
 import { sessionEnded } from '../refresh/refresh-errors.ts';
-import type { InactiveReason } from './verdict-shapes.ts';
+import type { InactiveReason } from './validation-shapes.ts';
 
 /** What a verifier in another service answers. The validate endpoint gives the same codes as `reason`. */
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createSingleFlight } from './single-flight.ts';
+import { createSingleFlight } from './share-reads.ts';
 
 const counted = () => {
   const singleFlight = createSingleFlight<string>();

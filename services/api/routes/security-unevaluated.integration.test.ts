@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
-import { listUnjudged, retryEvent } from '#services/domain/security/retry-unjudged.ts';
+import { listUnevaluated, retryEvent } from '#services/domain/security/retry-unevaluated.ts';
 import { signUp } from '#testing/flows/flows.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import type { Json } from '#testing/http-client.ts';
@@ -42,7 +42,7 @@ async function guessed(ip: string): Promise<string> {
 const sightingsOf = async (subject: string): Promise<number> =>
   (await harness.incidentsOf(subject)).reduce((sum: number, { count }: Json) => sum + count, 0);
 const detectAlone = () => detectIncidents(api.ports, never, testCaller);
-const unjudged = async () => (await listUnjudged(api.ports, { limit: 100 })).items;
+const unevaluated = async () => (await listUnevaluated(api.ports, { limit: 100 })).items;
 const dueNow = () => harness.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
 
 describe('an event that cannot be evaluated', () => {
@@ -52,17 +52,17 @@ describe('an event that cannot be evaluated', () => {
     await poison(odd, REFUSES);
     await harness.detect();
     expect(await sightingsOf(next)).toBe(1);
-    expect(await unjudged()).toMatchObject([
+    expect(await unevaluated()).toMatchObject([
       { type: 'user.login_locked', tries: 1, failure: 'P0001', next_try_at: expect.any(String) },
     ]);
     await dueNow();
     await harness.detect();
-    expect(await unjudged(), 'two workers make one try').toMatchObject([{ tries: 2 }]);
+    expect(await unevaluated(), 'two workers make one try').toMatchObject([{ tries: 2 }]);
     await cure();
     expect(await harness.detect(), 'it waits its time').toBe(0);
     await dueNow();
     expect(await harness.detect()).toBe(1);
-    expect([await sightingsOf(odd), await sightingsOf(next), await unjudged()]).toEqual([1, 1, []]);
+    expect([await sightingsOf(odd), await sightingsOf(next), await unevaluated()]).toEqual([1, 1, []]);
   });
 
   test('is set aside after ten tries, raises an incident, and is evaluated again when an operator asks', async () => {
@@ -73,7 +73,7 @@ describe('an event that cannot be evaluated', () => {
       await dueNow();
       await harness.detect();
     }
-    const [event, ...more] = await unjudged();
+    const [event, ...more] = await unevaluated();
     expect([event, more]).toEqual([expect.objectContaining({ tries: 10, next_try_at: null }), []]);
     const seq = event?.seq ?? -1;
     const [incident] = (await harness.get('/v1/admin/incidents?detection=event_unjudged')).body.incidents;
@@ -91,7 +91,7 @@ describe('an event that cannot be evaluated', () => {
     expect(asked).toEqual([{ detail: { seq, reason: 'mended' } }]);
     await expect(retried(), 'it is tried by itself again').rejects.toMatchObject({ code: 'event_not_set_aside' });
     expect(await harness.detect()).toBe(1);
-    expect([await sightingsOf(odd), await unjudged()]).toEqual([1, []]);
+    expect([await sightingsOf(odd), await unevaluated()]).toEqual([1, []]);
     await expect(retried()).rejects.toMatchObject({ code: 'event_not_set_aside' });
   });
 
@@ -114,10 +114,10 @@ describe('an event that cannot be evaluated', () => {
       connection.release();
     }
     expect([await sightingsOf(held), await sightingsOf(next)]).toEqual([1, 1]);
-    expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'store_unavailable' }]);
+    expect(await unevaluated()).toMatchObject([{ tries: 1, failure: 'store_unavailable' }]);
     await dueNow();
     await harness.detect();
-    expect([await sightingsOf(held), await unjudged()]).toEqual([2, []]);
+    expect([await sightingsOf(held), await unevaluated()]).toEqual([2, []]);
   });
 
   test('is not assumed when Postgres is unreachable: no event is skipped', async () => {
@@ -125,7 +125,7 @@ describe('an event that cannot be evaluated', () => {
     await poison(odd, CUTS_OFF);
     await harness.seal();
     for (let n = 0; n < 12; n += 1) await expect(detectAlone()).rejects.toMatchObject({ code: 'store_unavailable' });
-    expect(await unjudged()).toEqual([]);
+    expect(await unevaluated()).toEqual([]);
     await cure();
     expect(await harness.detect()).toBe(1);
     expect(await sightingsOf(odd)).toBe(1);
@@ -138,10 +138,10 @@ describe('an event that cannot be evaluated', () => {
     await poison(odd, CUTS_OFF);
     await dueNow();
     await expect(detectAlone()).rejects.toMatchObject({ code: 'store_unavailable' });
-    expect(await unjudged()).toMatchObject([{ tries: 1, failure: 'P0001' }]);
+    expect(await unevaluated()).toMatchObject([{ tries: 1, failure: 'P0001' }]);
     await cure();
     expect(await harness.detect()).toBe(1);
-    expect(await unjudged()).toEqual([]);
+    expect(await unevaluated()).toEqual([]);
   });
 
   test('is not assumed when another worker has locked the position: the waiting worker skips nothing', async () => {
@@ -156,7 +156,7 @@ describe('an event that cannot be evaluated', () => {
       await connection.query('ROLLBACK');
       connection.release();
     }
-    expect(await unjudged()).toEqual([]);
+    expect(await unevaluated()).toEqual([]);
     expect(await harness.detect()).toBe(1);
     expect(await sightingsOf(user)).toBe(1);
   });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LimitBucket } from './buckets.ts';
-import { type Counted, rateLimitHeaders, refusalOf, resultOf, usedUp } from './verdict.ts';
+import { type Counted, rateLimitHeaders, refusalOf, resultOf, usedUp } from './limit-headers.ts';
 
 const counted = (name: string, used: number, limit: number, resetMs = 60_000): Counted => ({
   bucket: {

@@ -3,50 +3,50 @@ import type { Sql } from '../ports.ts';
 import { definePurge } from '../shared/purge.store.ts';
 
 /** An event whose handling failed, and the number of attempts so far. */
-export type Unjudged = {
+export type Unevaluated = {
   readonly seq: number;
   readonly tries: number;
 };
 
-const unjudgedInsert = defineStatement(
-  'unjudgedInsert',
+const unevaluatedInsert = defineStatement(
+  'unevaluatedInsert',
   `INSERT INTO unjudged_events (seq, failure, next_try_at) VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))`,
 );
 
 /** Uses unjudged_events_next_try_at. */
-const unjudgedDueRead = defineStatement(
-  'unjudgedDueRead',
+const unevaluatedDueRead = defineStatement(
+  'unevaluatedDueRead',
   `SELECT seq, tries FROM unjudged_events WHERE next_try_at <= clock_timestamp() ORDER BY next_try_at LIMIT $1`,
 );
 
 /** Uses the primary key, like those below. `tries` differs if another worker has made an attempt meanwhile. */
-const unjudgedTake = defineStatement(
-  'unjudgedTake',
+const unevaluatedTake = defineStatement(
+  'unevaluatedTake',
   `DELETE FROM unjudged_events WHERE seq = $1 AND tries = $2 AND next_try_at IS NOT NULL RETURNING 1`,
 );
 
 /** With null seconds the event is set aside. */
-const unjudgedPostpone = defineStatement(
-  'unjudgedPostpone',
+const unevaluatedPostpone = defineStatement(
+  'unevaluatedPostpone',
   `UPDATE unjudged_events SET tries = tries + 1, failure = $3, failed_at = clock_timestamp(),
      next_try_at = clock_timestamp() + make_interval(secs => $4)
    WHERE seq = $1 AND tries = $2 AND next_try_at IS NOT NULL RETURNING 1`,
 );
 
-const unjudgedPage = defineStatement(
-  'unjudgedPage',
+const unevaluatedPage = defineStatement(
+  'unevaluatedPage',
   `SELECT u.seq, e.type, u.tries, u.failure, u.failed_at AS "failedAt", u.next_try_at AS "nextTryAt"
    FROM unjudged_events u JOIN audit_events e ON e.seq = u.seq
    WHERE u.seq > $1 ORDER BY u.seq LIMIT $2`,
 );
 
-const unjudgedRetry = defineStatement(
-  'unjudgedRetry',
+const unevaluatedRetry = defineStatement(
+  'unevaluatedRetry',
   `UPDATE unjudged_events SET tries = 0, next_try_at = clock_timestamp() WHERE seq = $1 AND next_try_at IS NULL RETURNING 1`,
 );
 
 /** Purges events that were set aside and never retried; the audit log and the incident stay. */
-export const unjudgedPurge = definePurge({
+export const unevaluatedPurge = definePurge({
   kind: 'unjudged_events',
   table: 'unjudged_events',
   id: 'seq',
@@ -55,35 +55,36 @@ export const unjudgedPurge = definePurge({
   where: 'next_try_at IS NULL',
 });
 
-export const insertUnjudged = (
+export const insertUnevaluated = (
   tx: Sql,
   row: { readonly seq: number; readonly failure: string; readonly seconds: number },
-): Promise<unknown> => tx.query(unjudgedInsert, [row.seq, row.failure, row.seconds]);
+): Promise<unknown> => tx.query(unevaluatedInsert, [row.seq, row.failure, row.seconds]);
 
-export const readDueUnjudged = (sql: Sql, limit: number): Promise<Unjudged[]> => sql.query(unjudgedDueRead, [limit]);
+export const readDueUnevaluated = (sql: Sql, limit: number): Promise<Unevaluated[]> =>
+  sql.query(unevaluatedDueRead, [limit]);
 
 /** Claims the event for the transaction that evaluates it; false if another worker has claimed it. */
-export const takeUnjudged = async (tx: Sql, { seq, tries }: Unjudged): Promise<boolean> =>
-  (await tx.query(unjudgedTake, [seq, tries])).length > 0;
+export const takeUnevaluated = async (tx: Sql, { seq, tries }: Unevaluated): Promise<boolean> =>
+  (await tx.query(unevaluatedTake, [seq, tries])).length > 0;
 
 /** False if another worker has evaluated it or counted this attempt. */
-export const postponeUnjudged = async (
+export const postponeUnevaluated = async (
   tx: Sql,
-  { seq, tries }: Unjudged,
+  { seq, tries }: Unevaluated,
   failure: string,
   seconds: number | null,
-): Promise<boolean> => (await tx.query(unjudgedPostpone, [seq, tries, failure, seconds])).length > 0;
+): Promise<boolean> => (await tx.query(unevaluatedPostpone, [seq, tries, failure, seconds])).length > 0;
 
-export type UnjudgedRow = Unjudged & {
+export type UnevaluatedRow = Unevaluated & {
   readonly type: string;
   readonly failure: string;
   readonly failedAt: Date;
   readonly nextTryAt: Date | null;
 };
 
-export const readUnjudgedPage = (sql: Sql, after: number, limit: number): Promise<UnjudgedRow[]> =>
-  sql.query(unjudgedPage, [after, limit]);
+export const readUnevaluatedPage = (sql: Sql, after: number, limit: number): Promise<UnevaluatedRow[]> =>
+  sql.query(unevaluatedPage, [after, limit]);
 
 /** False if the event is not set aside. */
-export const retryUnjudged = async (tx: Sql, seq: number): Promise<boolean> =>
-  (await tx.query(unjudgedRetry, [seq])).length > 0;
+export const retryUnevaluated = async (tx: Sql, seq: number): Promise<boolean> =>
+  (await tx.query(unevaluatedRetry, [seq])).length > 0;

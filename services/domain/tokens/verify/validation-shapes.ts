@@ -5,7 +5,7 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 /** Why a token is not active, from the closed list in the validate response. */
 export type InactiveReason = (typeof inactiveReasons)[number];
 
-export const verdict = z
+export const tokenValidation = z
   .union([
     z.object({ active: z.literal(true), claims: z.record(z.string(), z.unknown()) }),
     z.object({ active: z.literal(false), reason: z.enum(inactiveReasons) }),

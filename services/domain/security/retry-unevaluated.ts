@@ -3,9 +3,9 @@ import type { Caller, Ports } from '../ports.ts';
 import { type Page, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { eventRetried } from './audit-events.ts';
 import { eventNotSetAside } from './errors.ts';
-import { readUnjudgedPage, retryUnjudged } from './unjudged-events.store.ts';
+import { readUnevaluatedPage, retryUnevaluated } from './unevaluated-events.store.ts';
 
-export type UnjudgedView = {
+export type UnevaluatedView = {
   /** Its seq in the audit log. */
   readonly seq: number;
   readonly type: string;
@@ -18,12 +18,12 @@ export type UnjudgedView = {
 };
 
 /** Lists events whose handling failed, oldest first. Throws `cursor_invalid` (400). */
-export async function listUnjudged(
+export async function listUnevaluated(
   { sql }: Pick<Ports, 'sql'>,
   input: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<UnjudgedView>> {
+): Promise<Page<UnevaluatedView>> {
   const [after = '-1'] = placeOfCursor(input.cursor, [/^\d{1,15}$/]) ?? [];
-  const rows = await readUnjudgedPage(sql, Number(after), input.limit + 1);
+  const rows = await readUnevaluatedPage(sql, Number(after), input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ seq }) => [String(seq)]);
   return {
     items: items.map(({ seq, type, tries, failure, failedAt, nextTryAt }) => ({
@@ -45,7 +45,7 @@ export async function retryEvent(
   caller: Caller,
 ): Promise<{ readonly seq: number }> {
   await transact(async (tx) => {
-    if (!(await retryUnjudged(tx, seq))) throw eventNotSetAside();
+    if (!(await retryUnevaluated(tx, seq))) throw eventNotSetAside();
     await recordEvent(tx, caller, eventRetried, {
       outcome: 'ok',
       target: { kind: 'installation', id: 'sallyport' },
