@@ -7,7 +7,7 @@ export const componentReady = defineGauge({
   labels: { component: ['postgres', 'keys', 'revocations', 'directory', 'redis'] },
 });
 
-export const stateRewound = defineGauge({
+export const stateRewoundGauge = defineGauge({
   name: 'sallyport_state_rewound',
   help: '1 when the database is behind the high-water marks kept outside it. This copy then issues and validates no tokens.',
 });

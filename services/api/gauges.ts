@@ -9,7 +9,7 @@ import {
   signingKeyRotationDue,
   signingKeys,
 } from '#observability/metrics/keys.ts';
-import { componentReady, stateRewound } from '#observability/metrics/readiness.ts';
+import { componentReady, stateRewoundGauge } from '#observability/metrics/readiness.ts';
 import {
   revocationEntries,
   revocationEntriesMax,
@@ -56,7 +56,7 @@ export function observeGauges({ ports, stores }: Composed, config: Config): void
   directoryStaleness.at().observe(() => access.ageMs() / 1_000);
   revocationEntries.at().observe(() => revocations.state().entries);
   revocationEntriesMax.at().set(config.stores.revocationBudget);
-  stateRewound.at().observe(() => Number(revocations.state().rewound));
+  stateRewoundGauge.at().observe(() => Number(revocations.state().rewound));
   const sources = {
     revocations,
     isKeyRingFresh: () => keyRing.isFresh(),

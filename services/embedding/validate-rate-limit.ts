@@ -1,5 +1,5 @@
 import type { LimitBuckets } from '../domain/limits/buckets.ts';
-import { type RateLimitResult, resultOf } from '../domain/limits/limit-headers.ts';
+import { limitResultOf, type RateLimitResult } from '../domain/limits/limit-headers.ts';
 import type { Clock, RateCounters } from '../domain/ports.ts';
 import { type Endpoint, rateClassOf } from '../platform/define/endpoint.ts';
 
@@ -19,10 +19,10 @@ export async function validateRateLimit(
   const bucket = ports.limitBuckets.byUser(rateClass, roles);
   if (bucket !== null) {
     const count = await ports.rateCounters.countShared(bucket, userId);
-    return resultOf({ bucket, count }, ports.clock.now());
+    return limitResultOf({ bucket, count }, ports.clock.now());
   }
   // Classes without a limit by user (validate) are counted by the limit for an address, in this copy alone.
   const [addressBucket] = ports.limitBuckets.byAddress[rateClass];
   const count = ports.rateCounters.countHere(addressBucket!, userId);
-  return resultOf({ bucket: addressBucket!, count }, ports.clock.now());
+  return limitResultOf({ bucket: addressBucket!, count }, ports.clock.now());
 }

@@ -5,8 +5,8 @@ import { listAuditEventsEndpoint } from '../domain/audit/contract.ts';
 import { listOwnEvents } from '../domain/audit/read/list-own-events.ts';
 import { listOwnSessionsEndpoint } from '../domain/identity/contracts/admin-contract.ts';
 import { listOwnSessions } from '../domain/identity/sessions/manage-sessions.ts';
-import { listConsentsEndpoint } from '../domain/oauth/consents/consent-contract.ts';
-import { listConsents } from '../domain/oauth/consents/list-consents.ts';
+import { listGrantedConsentsEndpoint } from '../domain/oauth/consents/consent-contract.ts';
+import { listGrantedConsents } from '../domain/oauth/consents/list-consents.ts';
 import { listSignOffsEndpoint } from '../domain/signoff/contract.ts';
 import { listOwnSignOffs } from '../domain/signoff/read-signoff.ts';
 import { outputOf, type Tool, tool } from './tool.ts';
@@ -66,10 +66,10 @@ export const ownTools: readonly Tool[] = [
     title: 'My applications',
     description: `List the applications that can act for the user, with what the user granted to each. ${PAGES}`,
     need: { own: 'own.applications' },
-    input: listConsentsEndpoint.query!,
-    output: outputOf(listConsentsEndpoint),
+    input: listGrantedConsentsEndpoint.query!,
+    output: outputOf(listGrantedConsentsEndpoint),
     run: async (ports, input, caller) => {
-      const { items, next } = await listConsents(ports, input, caller);
+      const { items, next } = await listGrantedConsents(ports, input, caller);
       return { consents: items, next };
     },
   }),

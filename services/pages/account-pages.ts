@@ -2,7 +2,7 @@ import type { Asker } from '#services/domain/oauth/authorize/next-path.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { askerLine } from './asker.ts';
 import { alertOf, currentPasswordField, emailField, hidden, newPasswordField, type Said, strong } from './fields.ts';
-import type { Page } from './form-page.ts';
+import type { FormPage } from './form-page.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
 import type { Texts } from './texts/english.ts';
 import { say } from './texts/texts.ts';
@@ -21,7 +21,7 @@ type SignUpPage = {
 };
 
 export const signUpPage =
-  ({ formToken, next, name, email, signInPath, asker, problem }: SignUpPage): Page =>
+  ({ formToken, next, name, email, signInPath, asker, problem }: SignUpPage): FormPage =>
   (look) => {
     const { texts } = look.language;
     return {
@@ -48,7 +48,7 @@ export type AskMailPage = {
 /** Asks for the address to which a mail is sent. */
 const askMailPage =
   (words: { readonly title: keyof Texts; readonly advice: keyof Texts; readonly action: string }) =>
-  ({ formToken, next, email, signInPath, problem }: AskMailPage): Page =>
+  ({ formToken, next, email, signInPath, problem }: AskMailPage): FormPage =>
   (look) => {
     const { texts } = look.language;
     return {
@@ -129,7 +129,7 @@ export type MailSentPage = {
 
 /** A mail is on its way. The same for every address, where the address may not be known. */
 export const mailSentPage =
-  ({ text, formToken, email, link, next, again, otherPath, goesOn }: MailSentPage): Page =>
+  ({ text, formToken, email, link, next, again, otherPath, goesOn }: MailSentPage): FormPage =>
   ({ language: { texts } }) => {
     const fields = html`${hidden('form_token', formToken)}${hidden('email', email)}`;
     return {
@@ -188,7 +188,7 @@ const anotherMail = (path: string, texts: Texts): Html =>
 
 /** The page that a mailed link opens. The personal code is in the fragment: the same page is sent to every user. */
 export const mailLinkPage =
-  (link: MailLink, asked: MailLinkPage): Page =>
+  (link: MailLink, asked: MailLinkPage): FormPage =>
   (look) => {
     const { texts } = look.language;
     const { title, action, button, another }: LinkWords = LINKS[link];
@@ -203,7 +203,7 @@ export const mailLinkPage =
 
 /** The code of a mail was accepted. @param signInPath null for a user whose address is confirmed and who is signed in */
 export const mailLinkDonePage =
-  (link: MailLink, signInPath: string | null): Page =>
+  (link: MailLink, signInPath: string | null): FormPage =>
   ({ language: { texts } }) => {
     const { title, done } = LINKS[link];
     return {

@@ -8,7 +8,7 @@ import {
   resendVerificationPage,
   signUpPage,
 } from './account-pages.ts';
-import type { Page } from './form-page.ts';
+import type { FormPage } from './form-page.ts';
 import { accountPage } from './own-account/account-page.ts';
 import type { SectionView } from './own-account/account-view.ts';
 import { accountDeletedPage, recoveryCodesPage, stepUpPage, totpPage } from './own-account/factor-pages.ts';
@@ -103,7 +103,7 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
 }
 
 /** Every section of the account page. */
-const accountPagesWith = (text: string, values: Values): Readonly<Record<string, Page>> =>
+const accountPagesWith = (text: string, values: Values): Readonly<Record<string, FormPage>> =>
   Object.fromEntries(
     sectionsWith(text, values).map((view) => [
       `account: ${view.section}`,
@@ -147,7 +147,7 @@ export const signOffWith = (text: string, at: string = text): SignOffView => ({
 export function pagesWith(
   text: string,
   { count = 1, ours = text }: Partial<Values> = {},
-): Readonly<Record<string, Page>> {
+): Readonly<Record<string, FormPage>> {
   const problem = () => ours;
   const words = new Map([[text, { en: text, de: text }]]);
   const named = { clientName: text, email: text, formToken: text, scopes: ['email', text, `${text}:named`], words };
@@ -259,7 +259,7 @@ export function pagesWith(
 const NO_CODE = { formToken: '', token: '', typed: '', email: '', next: '' };
 
 /** Pages that are the same for every user. */
-export const FIXED_PAGES: Readonly<Record<string, Page>> = {
+export const FIXED_PAGES: Readonly<Record<string, FormPage>> = {
   signedOut: signedOutPage,
   deviceCode: deviceCodePage(true),
   deviceDone: deviceDonePage(true),

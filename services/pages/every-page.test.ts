@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { FIXED_PAGES, pagesWith } from './every-page-harness.ts';
-import { formPage, formPageHeaders, type Page } from './form-page.ts';
+import { type FormPage, formPage, formPageHeaders } from './form-page.ts';
 import { COPY_SCRIPT, FORM_POST_SCRIPT, PAGE_SCRIPT } from './page-script.ts';
 import { ENGLISH, GERMAN } from './texts/texts.ts';
 
 const LANGUAGES = [ENGLISH, GERMAN];
-const bytesOf = (page: Page, language = ENGLISH): number =>
+const bytesOf = (page: FormPage, language = ENGLISH): number =>
   Buffer.byteLength(formPage(page, { brand: DEFAULT_BRAND, language }));
 /** Images other than logos of our origin, and scripts other than our files. */
 const FOREIGN =

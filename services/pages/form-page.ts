@@ -78,7 +78,7 @@ type PageParts = {
 };
 
 /** A page before its look is known. */
-export type Page = (look: Look) => PageParts;
+export type FormPage = (look: Look) => PageParts;
 
 type Styles = { readonly narrow: string; readonly wide: string };
 
@@ -112,7 +112,7 @@ const contentOf = ({ title, heading, body, beside }: PageParts): Html =>
     : html`${beside.top}<div class="cols">${beside.navigation}<div>${body}</div></div>`;
 
 /** A form page as a complete document. */
-export function formPage(page: Page, look: Look = PLAIN_LOOK): string {
+export function formPage(page: FormPage, look: Look = PLAIN_LOOK): string {
   const parts = page(look);
   const { title, script, inlineScript, goesOnTo } = parts;
   return documentOf({
@@ -130,7 +130,7 @@ export function formPage(page: Page, look: Look = PLAIN_LOOK): string {
  * @param formTargets origins other than ours where forms may lead, redirects included
  */
 export function formPageHeaders(
-  page: Page,
+  page: FormPage,
   formTargets: readonly string[] = [],
   look: Look = PLAIN_LOOK,
 ): Record<string, string> {

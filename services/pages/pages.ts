@@ -5,7 +5,7 @@ import { type Asker, pathWithNext } from '#services/domain/oauth/authorize/next-
 import { type Html, html } from '#services/platform/html/html.ts';
 import { askerLine, confirmLine, logoOf } from './asker.ts';
 import { alertOf, currentPasswordField, emailField, hidden, type Said, strong } from './fields.ts';
-import type { Look, Page } from './form-page.ts';
+import type { FormPage, Look } from './form-page.ts';
 import { FORM_POST_SCRIPT, PAGE_SCRIPT } from './page-script.ts';
 import type { Texts } from './texts/english.ts';
 import { fill, type Language, say } from './texts/texts.ts';
@@ -56,7 +56,7 @@ const providersForm = ({ formToken, next, providers }: SignInPage, texts: Texts)
 
 /** @param url the provider's sign-in page */
 export const toProviderPage =
-  (provider: string, url: string): Page =>
+  (provider: string, url: string): FormPage =>
   ({ language: { texts } }) => ({
     title: fill(texts.continueTo, { place: brandOf(provider) }),
     goesOnTo: url,
@@ -75,7 +75,7 @@ const helpLink = ({ help, next }: SignInPage, texts: Texts): Html | null => {
 };
 
 export const signInPage =
-  (asked: SignInPage): Page =>
+  (asked: SignInPage): FormPage =>
   (look) => {
     const { texts } = look.language;
     return {
@@ -107,7 +107,7 @@ export type CodePage = {
 };
 
 export const codePage =
-  ({ formToken, next, challenge, factors, problem }: CodePage): Page =>
+  ({ formToken, next, challenge, factors, problem }: CodePage): FormPage =>
   (look) => {
     const { texts } = look.language;
     const [hasApp, hasPasskey] = [factors.includes('totp'), factors.includes('passkey')];
@@ -125,7 +125,7 @@ ${codeField(hasApp, texts)}<button${hasApp ? null : html` class="plain"`} type="
 
 /** After a sign-in by a recovery code: how many are left, before the user goes on. */
 export const recoveryCodeUsedPage =
-  (codesLeft: number, next: string): Page =>
+  (codesLeft: number, next: string): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.recoveryCodeUsed,
     body: html`<p role="status">${say(texts.accountCodesLeft, { count: strong(String(codesLeft)) })}</p><p>${texts.recoveryCodeUsedWhy} <a href="/account/security">${texts.accountCodesRenew}</a></p>
@@ -133,7 +133,7 @@ export const recoveryCodeUsedPage =
   });
 
 export const signedInPage =
-  (formToken: string, email: string): Page =>
+  (formToken: string, email: string): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.signedIn,
     body: html`<p>${say(texts.signedInAs, { email: strong(email) })} ${texts.windowMayClose}</p>
@@ -153,7 +153,7 @@ export type AskSignOutPage = {
 };
 
 export const askSignOutPage =
-  (asked: AskSignOutPage): Page =>
+  (asked: AskSignOutPage): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.signOutTitle,
     body: html`<p>${say(texts.signedInAs, { email: strong(asked.email) })}${
@@ -163,7 +163,7 @@ export const askSignOutPage =
 <button type="submit">${texts.signOut}</button></form><p class="dim">${texts.staySignedIn}</p>`,
   });
 
-export const signedOutPage: Page = ({ language: { texts } }) => ({
+export const signedOutPage: FormPage = ({ language: { texts } }) => ({
   title: texts.signedOut,
   body: html`<p>${texts.signedOutNow}</p><p class="links"><a href="/login">${texts.signInAgain}</a></p>`,
 });
@@ -173,7 +173,7 @@ const continueLink = (location: string, texts: Texts): Html =>
 
 /** For an unvetted client: the user decides whether to continue to its address. */
 export const signedOutLeavePage =
-  (location: string): Page =>
+  (location: string): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.signedOut,
     body: html`<p>${texts.signedOutNow}</p>
@@ -249,7 +249,7 @@ const linkTo = (uri: string | null): Html | null =>
   uri === null ? null : html`<p class="links"><a href="${uri}" rel="noreferrer"><code>${uri}</code></a></p>`;
 
 export const consentPage =
-  (asked: ConsentPage): Page =>
+  (asked: ConsentPage): FormPage =>
   ({ language }) => {
     const { texts } = language;
     const names = {
@@ -280,7 +280,7 @@ type ShownError = {
 
 /** Shows an error to the user, instead of redirecting to a URI from the request. */
 export const errorPage =
-  (shown: (look: Look) => ShownError): Page =>
+  (shown: (look: Look) => ShownError): FormPage =>
   (look) => {
     const { title, why, advice = look.language.texts.adviceTryAgain, link } = shown(look);
     return {
@@ -290,7 +290,7 @@ export const errorPage =
   };
 
 /** An OAuth request that is refused on our page. */
-export const requestErrorPage = (why: (texts: Texts) => string): Page =>
+export const requestErrorPage = (why: (texts: Texts) => string): FormPage =>
   errorPage(({ language: { texts } }) => ({ title: texts.requestRefused, why: why(texts) }));
 
 /** Returns the host of a URI, or the scheme of a URI without one. */
@@ -305,7 +305,7 @@ const answerForm = ({ action, fields }: FormPost, texts: Texts): Html =>
 
 /** @param answer the error response for an unvetted client */
 export const leavePage =
-  (why: string, answer: ClientAnswer): Page =>
+  (why: string, answer: ClientAnswer): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.requestUnanswerable,
     postsAway: answer.kind === 'form-post',
@@ -315,7 +315,7 @@ export const leavePage =
 
 /** Sends a response to the client at once; without script, by a button. */
 export const formPostPage =
-  (answer: FormPost): Page =>
+  (answer: FormPost): FormPage =>
   ({ language: { texts } }) => ({
     title: fill(texts.continueTo, { place: hostOf(answer.action) }),
     inlineScript: FORM_POST_SCRIPT,
@@ -324,7 +324,7 @@ export const formPostPage =
   });
 
 export const deviceCodePage =
-  (isUnknown: boolean): Page =>
+  (isUnknown: boolean): FormPage =>
   (look) => {
     const { texts } = look.language;
     return {
@@ -349,7 +349,7 @@ export type DeviceConfirmPage = {
 };
 
 export const deviceConfirmPage =
-  ({ formToken, userCode, ...asked }: DeviceConfirmPage): Page =>
+  ({ formToken, userCode, ...asked }: DeviceConfirmPage): FormPage =>
   ({ language }) => {
     const { texts } = language;
     const code = html`<strong><code>${userCode}</code></strong>`;
@@ -365,7 +365,7 @@ ${decisionButtons(texts)}</form>`,
   };
 
 export const deviceDonePage =
-  (isAllowed: boolean): Page =>
+  (isAllowed: boolean): FormPage =>
   ({ language: { texts } }) => ({
     title: isAllowed ? texts.deviceConnected : texts.deviceRefused,
     body: html`<p>${isAllowed ? texts.deviceContinues : texts.deviceWithoutAccess}</p>`,

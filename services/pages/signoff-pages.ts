@@ -4,7 +4,7 @@ import { labelledArguments, shownArguments } from '#services/domain/signoff/show
 import type { Decision, SignOffRole, SignOffState } from '#services/domain/signoff/signoff-shapes.ts';
 import type { LanguageTag } from '#services/platform/define/languages.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
-import type { Page } from './form-page.ts';
+import type { FormPage } from './form-page.ts';
 import type { Texts } from './texts/english.ts';
 import { fill, say } from './texts/texts.ts';
 
@@ -70,7 +70,7 @@ const listItem = (signOff: SignOffView, names: SignOffNames, texts: Texts): Html
 
 /** Acts that wait for approval. */
 export const signOffsPage =
-  (signOffs: readonly SignOffView[], names: SignOffNames): Page =>
+  (signOffs: readonly SignOffView[], names: SignOffNames): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.signOffsTitle,
     body:
@@ -167,7 +167,7 @@ function formOf(asked: SignOffPage, texts: Texts): Html | null {
 
 /** One act: exactly what would run, who has decided, and the form of a person who may decide. */
 export const signOffPage =
-  (asked: SignOffPage): Page =>
+  (asked: SignOffPage): FormPage =>
   ({ language: { tag, texts } }) => {
     const { signOff } = asked;
     const { names } = asked;

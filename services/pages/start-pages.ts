@@ -5,7 +5,7 @@ import type { DemoLogin } from '#services/platform/local/demo-login.ts';
 import type { ReadableMail } from '#services/platform/mail/decode.ts';
 import { copyButton } from './copy-button.ts';
 import { strong } from './fields.ts';
-import type { Page } from './form-page.ts';
+import type { FormPage } from './form-page.ts';
 import { COPY_SCRIPT } from './page-script.ts';
 import { problemTitle } from './problems.ts';
 import type { Texts } from './texts/english.ts';
@@ -52,7 +52,7 @@ function developmentPart(
 
 /** What a browser gets at the address of the service itself. */
 export const startPage =
-  ({ isReady, development }: StartPage): Page =>
+  ({ isReady, development }: StartPage): FormPage =>
   ({ brand, language: { texts } }) => ({
     title: fill(texts.startTitle, { name: brand.name }),
     inlineScript: COPY_SCRIPT,
@@ -63,7 +63,7 @@ export const startPage =
   });
 
 /** What a browser gets at an address that does not exist. */
-export const notFoundPage: Page = ({ language }) => ({
+export const notFoundPage: FormPage = ({ language }) => ({
   title: problemTitle(routeUnknown(), language),
   body: html`<p>${language.texts.pageUnknownWhy}</p><ul>${link('/', language.texts.startPage)}${link('/docs', language.texts.startDocs)}</ul>`,
 });
@@ -72,7 +72,7 @@ type ListedMail = Pick<ReadableMail, 'to' | 'subject' | 'date'> & { readonly nam
 
 /** @param mails newest first */
 export const devMailsPage =
-  (mails: readonly ListedMail[]): Page =>
+  (mails: readonly ListedMail[]): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.devMails,
     body: html`<p class="dim">${texts.devMailsWhy}</p>${
@@ -95,7 +95,7 @@ const linked = (text: string): Html =>
 const linkIn = (text: string): string | undefined => /https?:\/\/[^\s<>"]+#[^\s<>"]+/.exec(text)?.[0];
 
 export const devMailPage =
-  ({ to, subject, date, text }: Omit<ReadableMail, 'from'>): Page =>
+  ({ to, subject, date, text }: Omit<ReadableMail, 'from'>): FormPage =>
   ({ language: { texts } }) => {
     const main = linkIn(text);
     const open = main && html`<p><a class="button" href="${main}" rel="noreferrer">${texts.devMailOpen}</a></p>`;

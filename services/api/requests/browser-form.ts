@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { HasAuth } from '#services/domain/identity/sessions/auth.ts';
 import { cookieValue } from '#services/domain/identity/sessions/csrf.ts';
 import { formToken, type HasPageKeys, isFormToken } from '#services/domain/oauth/authorize/page-seals.ts';
-import type { Page } from '#services/pages/form-page.ts';
+import type { FormPage } from '#services/pages/form-page.ts';
 import { errorPage } from '#services/pages/pages.ts';
 import { addressOf, problemAdvice, problemTitle } from '#services/pages/problems.ts';
 import { notFoundPage } from '#services/pages/start-pages.ts';
@@ -52,7 +52,7 @@ export function isOwnForm(ports: HasForms, request: FastifyRequest, token: strin
 
 export const showPage = (
   status: number,
-  page: Page,
+  page: FormPage,
   { setCookie = [], formTargets = [] }: { setCookie?: readonly string[]; formTargets?: readonly string[] } = {},
 ): Answer => answer(status, new PageView(page, formTargets), setCookie.length === 0 ? {} : { 'set-cookie': setCookie });
 

@@ -1,13 +1,13 @@
 import type { FastifyRequest } from 'fastify';
-import { formPage, formPageHeaders, type Look, type Page } from '#services/pages/form-page.ts';
+import { type FormPage, formPage, formPageHeaders, type Look } from '#services/pages/form-page.ts';
 import { languageFor } from '#services/pages/texts/texts.ts';
 import { type Answer, answer } from '../answer.ts';
 
 /** The body of an answer that is a page: it becomes text when it is sent, in the brand and language of the request. */
 export class PageView {
-  readonly page: Page;
+  readonly page: FormPage;
   readonly formTargets: readonly string[];
-  constructor(page: Page, formTargets: readonly string[]) {
+  constructor(page: FormPage, formTargets: readonly string[]) {
     this.page = page;
     this.formTargets = formTargets;
   }

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
 import { rateLimitCheckDuration } from '#observability/metrics/limits.ts';
 import { rateLimitHeaders } from '#services/domain/limits/limit-headers.ts';
-import type { Admission, ArrivedRequest, RequestLimits } from '#services/domain/limits/request-limits.ts';
+import type { ArrivedRequest, RequestAdmission, RequestLimits } from '#services/domain/limits/request-limits.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { type Credential, type Endpoint, type RateClass, rateClassOf } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
@@ -12,7 +12,7 @@ declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.
   interface FastifyRequest {
     /** The limits that counted this request; null if none did. */
-    admission: { held: Admission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;
+    admission: { held: RequestAdmission; readonly rateClass: RateClass; readonly reply: FastifyReply } | null;
     /** The caller, once authenticated for a limit or a route. Permissions are not checked yet. */
     identified: Caller | null;
   }
@@ -59,7 +59,7 @@ export function limitRequests(app: FastifyInstance, { limits, identify }: Reques
         return request.identified;
       },
     };
-    const admit = (held: Admission): void => {
+    const admit = (held: RequestAdmission): void => {
       request.admission = { held, rateClass: arrived.rateClass, reply };
       reply.headers(rateLimitHeaders(held.counted));
       atRequest.record(secondsSince(startMs));

@@ -48,7 +48,7 @@ import {
   signUpPage,
 } from '#services/pages/account-pages.ts';
 import type { Said } from '#services/pages/fields.ts';
-import type { Page } from '#services/pages/form-page.ts';
+import type { FormPage } from '#services/pages/form-page.ts';
 import { saidOf } from '#services/pages/problems.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import type { Answer } from '../answer.ts';
@@ -165,7 +165,7 @@ async function showCheckMail(ports: AccountPagesPorts, request: FastifyRequest, 
 
 /** A page that asks for an address, and the mail that it sends. */
 type AskMail = SentMail & {
-  readonly page: (asked: AskMailPage) => Page;
+  readonly page: (asked: AskMailPage) => FormPage;
   readonly send: (ports: AccountPagesPorts, input: { readonly email: string }, caller: Caller) => Promise<unknown>;
 };
 

@@ -23,7 +23,7 @@ import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/soc
 import { normaliseEmail } from '#services/domain/identity/users/email.ts';
 import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
 import { pathWithNext } from '#services/domain/oauth/authorize/next-path.ts';
-import { listConsents } from '#services/domain/oauth/consents/list-consents.ts';
+import { listGrantedConsents } from '#services/domain/oauth/consents/list-consents.ts';
 import { withdrawConsent } from '#services/domain/oauth/consents/withdraw-consent.ts';
 import {
   ACCOUNT_ACTS,
@@ -87,7 +87,7 @@ async function readSection(ports: OwnAccountPagesPorts, section: AccountSection,
     case 'sessions':
       return { section, ...listed(await listOwnSessions(ports, SHOWN, user)) };
     case 'applications':
-      return { section, ...listed(await listConsents(ports, SHOWN, user)) };
+      return { section, ...listed(await listGrantedConsents(ports, SHOWN, user)) };
     case 'keys':
       return { section, ...listed(await listApiKeys(ports, SHOWN, user)) };
     default:
@@ -289,7 +289,7 @@ async function exportAccount(ports: OwnAccountPagesPorts, user: Caller): Promise
     listPasskeys(ports, user),
     listLinkedAccounts(ports, {}, user),
     allOf((page) => listOwnSessions(ports, page, user)),
-    allOf((page) => listConsents(ports, page, user)),
+    allOf((page) => listGrantedConsents(ports, page, user)),
     allOf((page) => listApiKeys(ports, page, user)),
   ]);
   const content = { profile, accounts, factors, passkeys, sessions, consents, api_keys: apiKeys };

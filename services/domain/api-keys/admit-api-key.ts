@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { apiKeySignatures } from '#observability/metrics/api-keys.ts';
 import { apiKeyNotAccepted, rateLimited } from '#services/platform/errors.ts';
 import type { LimitBuckets } from '../limits/buckets.ts';
-import { type Counted, refusalOf, usedUp } from '../limits/limit-headers.ts';
+import { type Counted, limitRefusalOf, usedUp } from '../limits/limit-headers.ts';
 import type { Clock, Ports, RateCounters } from '../ports.ts';
 import type { LiveApiKey } from './api-key-directory.ts';
 import type { HasApiKeyUses } from './api-key-uses.ts';
@@ -32,7 +32,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
  */
 export async function admitApiKey(ports: AdmitPorts, key: LiveApiKey, request: KeyedRequest): Promise<Counted> {
   const counted = countRequest(ports, key);
-  if (usedUp([counted])) throw rateLimited(refusalOf(counted, [counted]));
+  if (usedUp([counted])) throw rateLimited(limitRefusalOf(counted, [counted]));
   if (request.permission === undefined && !SAFE_METHODS.has(request.method)) throw apiKeyNotAccepted();
   if (key.publicKey !== null) await assertSigned(ports, { id: key.id, publicKey: key.publicKey }, request);
   ports.apiKeyUses.add(key.id);

@@ -170,7 +170,7 @@ const noncePurge = definePurge({
   ends: 'expires_at',
   stays: `interval '5 minutes'`,
 });
-export const purges = [apiKeyPurge, noncePurge] as const;
+export const apiKeyPurges = [apiKeyPurge, noncePurge] as const;
 
 /** Read this before the rows: rows read after it are at least as new. */
 export async function readKeyState(sql: Sql): Promise<{ readonly incarnation: string; readonly version: number }> {
@@ -183,13 +183,13 @@ export const readKeysSince = (sql: Sql, version: number): Promise<LiveKeyRow[]> 
   sql.query<LiveKeyRow>(apiKeysReadSince, [version, version < 0 ? Number.MAX_SAFE_INTEGER : version]);
 
 /** Locks the owner until commit and returns its epoch; undefined for a disabled or deleted owner. */
-export async function lockOwner(tx: Sql, { kind, id }: KeyOwner): Promise<number | undefined> {
+export async function lockOwnerRow(tx: Sql, { kind, id }: KeyOwner): Promise<number | undefined> {
   const [row] = await tx.query<{ epoch: number }>(kind === 'user' ? userOwnerLock : clientOwnerLock, [id]);
   return row?.epoch;
 }
 
 /** Roles of a user; none of a deleted one. */
-export const readRoles = async (sql: Sql, userId: string): Promise<readonly string[]> =>
+export const readOwnerRoles = async (sql: Sql, userId: string): Promise<readonly string[]> =>
   (await sql.query<{ roles: string[] }>(rolesRead, [userId]))[0]?.roles ?? [];
 
 /** Whether the session and the token family of the caller's credential are still live; null means it has none. */

@@ -3,7 +3,7 @@ import { permissionsAmong, permissionsAt, rightsAt } from '../access/application
 import { userOf } from '../authority/callers.ts';
 import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Sql } from '../ports.ts';
-import { type KeyOwner, readRoles } from './api-keys.store.ts';
+import { type KeyOwner, readOwnerRoles } from './api-keys.store.ts';
 import type { LiveOwnedKey } from './live-key.ts';
 
 /** The key's permissions that its owner has now, at an audience of the installation or of an application. */
@@ -31,7 +31,7 @@ async function applicationRights(
     const scopes = new Set(permissionsAmong(ports, access.client(owner.id)?.credential_scopes ?? []));
     return (permission) => of(permission) !== undefined && scopes.has(permission);
   }
-  const roles = access.rolesAt(await readRoles(tx, owner.id), user.acr);
+  const roles = access.rolesAt(await readOwnerRoles(tx, owner.id), user.acr);
   return (permission) => {
     const application = of(permission);
     return application !== undefined && rightsAt(ports, application.audience, roles).permissions.has(permission);

@@ -2,7 +2,7 @@ import { unauthenticated } from '#services/platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import { clientOf, userOf } from '../authority/callers.ts';
 import type { Caller, Tx } from '../ports.ts';
-import { isSignInLive, type KeyOwner, lockOwner } from './api-keys.store.ts';
+import { isSignInLive, type KeyOwner, lockOwnerRow } from './api-keys.store.ts';
 import { apiKeyOver } from './errors.ts';
 
 /**
@@ -14,7 +14,7 @@ export type LockOwner = (tx: Tx, owner: KeyOwner) => Promise<number>;
 
 /** For the system. Throws `api_key_over` (409) for a disabled or deleted owner. */
 export async function lockKeyOwner(tx: Tx, owner: KeyOwner): Promise<number> {
-  const epoch = await lockOwner(tx, owner);
+  const epoch = await lockOwnerRow(tx, owner);
   if (epoch === undefined) throw apiKeyOver();
   return epoch;
 }
@@ -29,7 +29,7 @@ export function ownerLocker({ access }: HasAccess, caller: Caller): LockOwner {
   const known = client === null ? undefined : access.client(client.clientId)?.tokenEpoch;
   const user = userOf(caller);
   return async (tx, owner) => {
-    const epoch = await lockOwner(tx, owner);
+    const epoch = await lockOwnerRow(tx, owner);
     const isLive = user !== null ? await isSignInLive(tx, user) : known === epoch;
     if (epoch === undefined || !isLive) throw unauthenticated();
     return epoch;

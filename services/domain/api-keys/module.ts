@@ -1,6 +1,6 @@
 import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
 import { defineModule } from '../module.ts';
-import { purges } from './api-keys.store.ts';
+import { apiKeyPurges } from './api-keys.store.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
 
@@ -9,6 +9,6 @@ export const apiKeysModule = defineModule({
   tables: ['api_keys', 'api_key_uses', 'api_key_nonces'],
   permissions: Object.values(permissions),
   events: Object.values(events),
-  purged: [{ by: cleanUpExpiredTokensJob, purges }],
+  purged: [{ by: cleanUpExpiredTokensJob, purges: apiKeyPurges }],
   metrics: () => import('#observability/metrics/api-keys.ts'),
 });

@@ -6,7 +6,7 @@ import type { Caller, Ports } from '../ports.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { handoffGivenUp } from './audit-events.ts';
 import { type DeliveryRow, deleteDelivery, postponeDelivery } from './handoff.store.ts';
-import { subjectOf } from './plan-deliveries.ts';
+import { eventSubjectOf } from './plan-deliveries.ts';
 import { type SignHandoffPorts, signHandoff } from './sign-handoff.ts';
 
 export type HandoffEndpoint = { readonly name: string; readonly url: string };
@@ -74,7 +74,7 @@ async function bodyOf(
   seq: number,
 ): Promise<{ readonly eventId: string; readonly body: string }> {
   const event = await readEvent(ports, seq);
-  const { kind, id } = subjectOf(event);
+  const { kind, id } = eventSubjectOf(event);
   const body = JSON.stringify({
     specversion: '1.0',
     id: event.event_id,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { AuditEventView } from '../audit/read/event-view.ts';
 import { pauseSeconds } from './deliver-handoff.ts';
-import { subjectOf } from './plan-deliveries.ts';
+import { eventSubjectOf } from './plan-deliveries.ts';
 
 const event = (changes: Partial<AuditEventView>): AuditEventView => ({
   seq: 1,
@@ -32,7 +32,7 @@ test.each<[string, Partial<AuditEventView>, string]>([
   ['the installation, if the target has no id', { target: { kind: 'keys', id: null } }, 'installation:sallyport'],
   ['the installation, not a patient', { target: { kind: 'subject', id: 'mrn-7' } }, 'installation:sallyport'],
 ])('the subject of an event is %s', (_what, changes, expected) => {
-  const { kind, id } = subjectOf(event(changes));
+  const { kind, id } = eventSubjectOf(event(changes));
   expect(`${kind}:${id}`).toBe(expected);
 });
 

@@ -27,7 +27,7 @@ export type HandoffSubject = { readonly kind: string; readonly id: string };
 const HIDDEN_KIND = 'subject';
 
 /** What an event is about: its user, else its client, else its target, else the installation. */
-export function subjectOf({ target, detail, actor, client_id: clientId }: AuditEventView): HandoffSubject {
+export function eventSubjectOf({ target, detail, actor, client_id: clientId }: AuditEventView): HandoffSubject {
   const userId = [target?.kind === 'user' ? target.id : null, detail.user_id, actor.kind === 'user' ? actor.id : null];
   const id = userId.find((each): each is string => typeof each === 'string');
   if (id !== undefined) return { kind: 'user', id };
@@ -52,7 +52,7 @@ type Planning = {
 };
 
 function deliveryOf({ random }: Planning, event: AuditEventView): NewDelivery {
-  const { kind, id } = subjectOf(event);
+  const { kind, id } = eventSubjectOf(event);
   return { id: random.uuid(), seq: event.seq, subject: hash('sha256', `${kind}:${id}`, 'hex') };
 }
 

@@ -1,11 +1,11 @@
 import { agentKilledEvent, agentRegistered } from '../agents/audit-events.ts';
 import {
   sessionCreated,
-  sessionEnded,
   sessionRenewed,
   userCreated,
   userLogin,
   userLoginLocked,
+  userSessionEnded,
   userSteppedUp,
 } from '../identity/audit-events.ts';
 import { incidentChanged, incidentRaised } from '../security/audit-events.ts';
@@ -20,7 +20,7 @@ export const pushedByDefault: readonly string[] = [
   userSteppedUp,
   sessionCreated,
   sessionRenewed,
-  sessionEnded,
+  userSessionEnded,
   tokenRefreshed,
   tokenRefreshReused,
   incidentRaised,

@@ -67,7 +67,7 @@ export const sessionRenewed = defineAuditEvent({
     'The user of a browser session authenticated again (a sign-in or a step-up; `reason` says which). The session and its token families go on; only its cookie changed.',
 });
 
-export const sessionEnded = defineAuditEvent({
+export const userSessionEnded = defineAuditEvent({
   type: 'session.ended',
   durability: 'durable',
   outcomes: ['ok'],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LimitBucket } from './buckets.ts';
-import { type Counted, rateLimitHeaders, refusalOf, resultOf, usedUp } from './limit-headers.ts';
+import { type Counted, limitRefusalOf, limitResultOf, rateLimitHeaders, usedUp } from './limit-headers.ts';
 
 const counted = (name: string, used: number, limit: number, resetMs = 60_000): Counted => ({
   bucket: {
@@ -26,7 +26,7 @@ test('of several used-up limits the one that resets last sets Retry-After', () =
   const late = counted('late', 2, 1, 30_001);
   expect(usedUp([soon, counted('free', 1, 10), late])).toBe(late);
   expect(usedUp([late, soon])).toBe(late);
-  expect(refusalOf(late, [soon, late])).toEqual({
+  expect(limitRefusalOf(late, [soon, late])).toEqual({
     detail: 'More than 1 requests in 60 s; the limit is LIMIT_LATE.',
     retryAfterSeconds: 31,
     headers: { 'ratelimit-policy': '"soon";q=10;w=60, "late";q=1;w=60', ratelimit: '"late";r=0;t=31' },
@@ -34,7 +34,7 @@ test('of several used-up limits the one that resets last sets Retry-After', () =
 });
 
 test('Retry-After is at least a second', () => {
-  expect(refusalOf(counted('a', 2, 1, 0), []).retryAfterSeconds).toBe(1);
+  expect(limitRefusalOf(counted('a', 2, 1, 0), []).retryAfterSeconds).toBe(1);
 });
 
 test('RateLimit shows the limit closest to exhaustion, RateLimit-Policy all of them, as structured fields', () => {
@@ -54,16 +54,16 @@ test('RateLimit shows the limit closest to exhaustion, RateLimit-Policy all of t
 });
 
 test('RateLimitResult reflects the count', () => {
-  expect(resultOf(counted('user', 300, 300, 12_000), 1_000)).toEqual({
+  expect(limitResultOf(counted('user', 300, 300, 12_000), 1_000)).toEqual({
     allowed: true,
     limit: 300,
     remaining: 0,
     resetAt: 13_000,
   });
-  expect(resultOf(counted('user', 301, 300, 12_000), 1_000)).toMatchObject({ allowed: false, remaining: 0 });
+  expect(limitResultOf(counted('user', 301, 300, 12_000), 1_000)).toMatchObject({ allowed: false, remaining: 0 });
 });
 
 test('resetAt is the whole millisecond by which the window has ended', () => {
   // Windows are measured on a clock with fractions of milliseconds.
-  expect(resultOf(counted('user', 1, 300, 12_000.25), 1_000).resetAt).toBe(13_001);
+  expect(limitResultOf(counted('user', 1, 300, 12_000.25), 1_000).resetAt).toBe(13_001);
 });

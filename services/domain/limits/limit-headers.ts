@@ -28,7 +28,7 @@ export function usedUp(counted: readonly Counted[]): Counted | undefined {
   return worst;
 }
 
-export const resultOf = (counted: Counted, now: number): RateLimitResult => ({
+export const limitResultOf = (counted: Counted, now: number): RateLimitResult => ({
   allowed: !isOver(counted),
   limit: counted.bucket.limit,
   remaining: remainingOf(counted),
@@ -74,7 +74,7 @@ const detailOf = ({ limit, windowSeconds, setting }: LimitBucket): string =>
   `More than ${limit} requests in ${windowSeconds} s; the limit is ${setting}.`;
 
 /** Headers of a refusal: those of the used-up bucket, whatever else was counted. */
-export const refusalOf = (refused: Counted, counted: readonly Counted[]): RateLimitRefusal => ({
+export const limitRefusalOf = (refused: Counted, counted: readonly Counted[]): RateLimitRefusal => ({
   detail: detailOf(refused.bucket),
   headers: {
     ...rateLimitHeaders(counted),

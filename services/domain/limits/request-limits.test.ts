@@ -7,7 +7,12 @@ import { WindowCounts } from '#services/platform/limiter/window-counts.ts';
 import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
 import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '../ports.ts';
 import { limitBuckets } from './buckets.ts';
-import { type Admission, type ArrivedRequest, createRequestLimits, type RequestLimits } from './request-limits.ts';
+import {
+  type ArrivedRequest,
+  createRequestLimits,
+  type RequestAdmission,
+  type RequestLimits,
+} from './request-limits.ts';
 
 const { request } = testCaller;
 const user = (permissions: readonly string[] = [], roles?: readonly string[]): Caller =>
@@ -77,7 +82,7 @@ const arrive = (changes: Partial<ArrivedRequest> = {}): ArrivedRequest => ({
   ...changes,
 });
 /** The name of the limit that refuses, or the names of those the request counted in. */
-async function outcome(work: () => Admission | null | Promise<Admission | null>): Promise<string> {
+async function outcome(work: () => RequestAdmission | null | Promise<RequestAdmission | null>): Promise<string> {
   try {
     return (await work())?.counted.map(({ bucket }) => bucket.name).join() ?? 'uncounted';
   } catch (err) {
@@ -277,7 +282,7 @@ describe('batches', () => {
 });
 
 describe('users', () => {
-  const NOTHING: Admission = { counted: [], isClientCounted: false };
+  const NOTHING: RequestAdmission = { counted: [], isClientCounted: false };
   const ask = (caller: Caller) => outcome(() => limits.admitCaller(caller, 'read', NOTHING));
 
   test('a user is limited across addresses', async () => {
@@ -314,7 +319,7 @@ describe('users', () => {
 
 describe('limits:bypass', () => {
   const admin = user(['limits:bypass']);
-  const NOTHING: Admission = { counted: [], isClientCounted: false };
+  const NOTHING: RequestAdmission = { counted: [], isClientCounted: false };
   const ask = (caller: Caller) => outcome(() => limits.admitCaller(caller, 'admin', NOTHING));
 
   test('passes a used-up limit, with one event per caller, limit and minute', async () => {

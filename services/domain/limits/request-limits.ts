@@ -8,7 +8,7 @@ import type { Caller, RateCounters } from '../ports.ts';
 import type { LimitBucket, LimitBuckets } from './buckets.ts';
 import { type BypassPorts, createBypass } from './bypass-limit.ts';
 import { clientPrefixOf } from './client-prefix.ts';
-import { type Counted, refusalOf, usedUp } from './limit-headers.ts';
+import { type Counted, limitRefusalOf, usedUp } from './limit-headers.ts';
 import { limitsBypass } from './permissions.ts';
 
 /** What is known of a request before its body is read. */
@@ -25,7 +25,7 @@ export type ArrivedRequest = {
 };
 
 /** What a request has been counted in so far. */
-export type Admission = {
+export type RequestAdmission = {
   readonly counted: readonly Counted[];
   /** Whether its client's bucket is among them. */
   readonly isClientCounted: boolean;
@@ -39,18 +39,22 @@ export type RequestLimits = {
    * by its address: one address could register any number. Waits only for buckets counted in Redis.
    * @throws rateLimited, with its headers
    */
-  admitRequest(request: ArrivedRequest): Admission | Promise<Admission>;
+  admitRequest(request: ArrivedRequest): RequestAdmission | Promise<RequestAdmission>;
   /**
    * Once the caller is known: counts for its user, or for its client if not counted yet.
    * @returns null when there was nothing to count
    * @throws rateLimited, with its headers
    */
-  admitCaller(caller: Caller, rateClass: RateClass, before: Admission): Admission | null | Promise<Admission>;
+  admitCaller(
+    caller: Caller,
+    rateClass: RateClass,
+    before: RequestAdmission,
+  ): RequestAdmission | null | Promise<RequestAdmission>;
   /**
    * Once the body of a batch is read: counts its further items in the in-memory buckets that the request counted in.
    * @throws rateLimited, with its headers
    */
-  admitItems(furtherItems: number, rateClass: RateClass, before: Admission): Admission;
+  admitItems(furtherItems: number, rateClass: RateClass, before: RequestAdmission): RequestAdmission;
 };
 
 export type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
@@ -58,7 +62,7 @@ const BYPASS = limitsBypass.name;
 
 function refuse(refused: Counted, counted: readonly Counted[], rateClass: RateClass): never {
   rateLimitRefusals.add(1, { level: refused.bucket.level, class: rateClass });
-  throw rateLimited(refusalOf(refused, counted));
+  throw rateLimited(limitRefusalOf(refused, counted));
 }
 
 export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): RequestLimits {
@@ -89,7 +93,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
   }
 
   /** The address or the global limit is used up: a vetted client falls back to its own limit. */
-  async function passUsedUp(request: ArrivedRequest, counted: readonly Counted[]): Promise<Admission> {
+  async function passUsedUp(request: ArrivedRequest, counted: readonly Counted[]): Promise<RequestAdmission> {
     const { rateClass } = request;
     const caller = request.identify();
     if (caller !== null && isVettedClient(caller)) return admitClient(caller, rateClass);
@@ -97,10 +101,13 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     return { counted, isClientCounted: false };
   }
 
-  function admitClient(caller: ClientCaller | AgentCaller, rateClass: RateClass): Admission | Promise<Admission> {
+  function admitClient(
+    caller: ClientCaller | AgentCaller,
+    rateClass: RateClass,
+  ): RequestAdmission | Promise<RequestAdmission> {
     const counted = [here(buckets.byClient[rateClass], caller.clientId)];
     const admission = { counted, isClientCounted: true };
-    const together = (): Admission | Promise<Admission> => {
+    const together = (): RequestAdmission | Promise<RequestAdmission> => {
       const all = [here(buckets.clients, '')];
       return usedUp(all) === undefined ? admission : pass(all, rateClass, caller).then(() => admission);
     };
@@ -108,7 +115,10 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
   }
 
   /** A request that its address admits also counts in the global bucket. */
-  function admitGlobally(request: ArrivedRequest, admission: Admission): Admission | Promise<Admission> {
+  function admitGlobally(
+    request: ArrivedRequest,
+    admission: RequestAdmission,
+  ): RequestAdmission | Promise<RequestAdmission> {
     if (admission.isClientCounted) return admission;
     const all = [here(buckets.global, '')];
     return usedUp(all) === undefined
@@ -116,7 +126,10 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
       : passUsedUp(request, all).then((passed) => (passed.isClientCounted ? passed : admission));
   }
 
-  function admitCounted(request: ArrivedRequest, counted: readonly Counted[]): Admission | Promise<Admission> {
+  function admitCounted(
+    request: ArrivedRequest,
+    counted: readonly Counted[],
+  ): RequestAdmission | Promise<RequestAdmission> {
     return usedUp(counted) === undefined
       ? admitGlobally(request, { counted, isClientCounted: false })
       : passUsedUp(request, counted).then((admission) => admitGlobally(request, admission));
@@ -126,7 +139,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     return admitCounted(request, await Promise.all(ofAddress.map((bucket) => shared(bucket, prefix))));
   }
 
-  function admitAddress(request: ArrivedRequest, prefix: string): Admission | Promise<Admission> {
+  function admitAddress(request: ArrivedRequest, prefix: string): RequestAdmission | Promise<RequestAdmission> {
     const ofAddress = buckets.byAddress[request.rateClass];
     const [first] = ofAddress;
     return ofAddress.length === 1 && first?.counting === 'here'
@@ -167,7 +180,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     },
   };
 
-  function admitItems(furtherItems: number, rateClass: RateClass, before: Admission): Admission {
+  function admitItems(furtherItems: number, rateClass: RateClass, before: RequestAdmission): RequestAdmission {
     const counted = before.counted.map((one) =>
       one.bucket.counting === 'here' && one.key !== undefined ? here(one.bucket, one.key, furtherItems) : one,
     );
@@ -176,7 +189,7 @@ export function createRequestLimits(ports: LimitPorts, buckets: LimitBuckets): R
     return { ...before, counted };
   }
 
-  function bucketOfCaller(caller: Caller, rateClass: RateClass, before: Admission): LimitBucket | null {
+  function bucketOfCaller(caller: Caller, rateClass: RateClass, before: RequestAdmission): LimitBucket | null {
     const user = userOf(caller);
     if (user !== null) return buckets.byUser(rateClass, user.roles ?? []);
     return clientOf(caller) !== null && !before.isClientCounted ? buckets.byClient[rateClass] : null;

@@ -19,7 +19,7 @@ import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
 import type { OAuthTokenAnswer } from './finish-oauth-sign-in.ts';
-import { type RedeemCodePorts, redeemCode } from './redeem-code.ts';
+import { type RedeemCodePorts, redeemAuthorizationCode } from './redeem-code.ts';
 
 export type TokenRequest = GrantTokenInput & {
   readonly code?: string | undefined;
@@ -110,7 +110,7 @@ export async function answerTokenRequest(
       caller,
     );
   if (input.grant_type !== 'authorization_code') return grantToken(ports, input, admitted, caller);
-  return redeemCode(
+  return redeemAuthorizationCode(
     ports,
     {
       client,

@@ -48,7 +48,7 @@ const codesOfDelete = defineStatement(
 );
 
 /** Expired codes. Index: oauth_codes_expires_at. */
-export const codePurge = definePurge({
+export const authorizationCodePurge = definePurge({
   kind: 'oauth_codes',
   table: 'oauth_codes',
   id: 'code_hash',
@@ -56,7 +56,7 @@ export const codePurge = definePurge({
   stays: `interval '1 minute'`,
 });
 
-export type NewCode = {
+export type NewAuthorizationCode = {
   readonly codeHash: Buffer;
   readonly clientId: string;
   readonly redirectUri: string;
@@ -72,7 +72,7 @@ export type NewCode = {
   readonly lifeSeconds: number;
 };
 
-export async function insertCode(tx: Sql, code: NewCode): Promise<void> {
+export async function insertAuthorizationCode(tx: Sql, code: NewAuthorizationCode): Promise<void> {
   await tx.query(codeInsert, [
     code.codeHash,
     code.clientId,
@@ -120,7 +120,7 @@ export async function consumeCode(tx: Sql, code: PresentedCode): Promise<Consume
 }
 
 /** Returns the number of deleted codes. */
-export const deleteCodesOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
+export const deleteAuthorizationCodesOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
   (await tx.query(codesOfDelete, [userId, clientId])).length;
 
 type CodeTrace = { readonly audience: string | null; readonly familyId: string | null; readonly isRevoked: boolean };

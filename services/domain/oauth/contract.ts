@@ -20,8 +20,8 @@ import {
   sessionEnded,
 } from '../tokens/refresh/refresh-errors.ts';
 import {
+  authorizationCodeInvalid,
   certificateUnreadable,
-  codeInvalid,
   deviceCodeExpired,
   deviceCodeInvalid,
   deviceGrantDenied,
@@ -83,7 +83,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     clientKeysBusy,
     grantTypeUnsupported,
     grantNotAllowed,
-    codeInvalid,
+    authorizationCodeInvalid,
     deviceGrantPending,
     devicePollsTooFast,
     deviceGrantDenied,

@@ -1,7 +1,7 @@
 import { defineError } from '#services/platform/define/error.ts';
 
 /** The same error for every reason, so that an attacker with a stolen code learns nothing. */
-export const codeInvalid = defineError({
+export const authorizationCodeInvalid = defineError({
   code: 'authorization_code_invalid',
   status: 400,
   oauthError: 'invalid_grant',

@@ -13,7 +13,7 @@ import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
 import { rememberToken } from '../tokens/refresh/family-token.ts';
 import type { ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';
-import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
+import { type ExchangeTerms, exchangedClaims, subjectTokenOf } from './exchanged-claims.ts';
 
 const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';
 const JWT_URN = 'urn:ietf:params:oauth:token-type:jwt';
@@ -75,7 +75,7 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
   // An unauthenticated client must not act for a user.
   if (client === undefined || !input.client.isAuthenticated) throw clientUnauthenticated();
   assertForm(input);
-  const subject = await subjectOf(ports, client, input.subjectToken as string);
+  const subject = await subjectTokenOf(ports, client, input.subjectToken as string);
   const claims = exchangedClaims(ports, client, subject, input);
   const issued = {
     outcome: 'ok',

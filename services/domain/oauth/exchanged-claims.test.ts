@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { AUDIENCE, goodClaims, NOW, tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import type { AccessDirectory, Client } from '../access/access-directory.ts';
-import { type ExchangeTerms, exchangedClaims, subjectOf } from './exchanged-claims.ts';
+import { type ExchangeTerms, exchangedClaims, subjectTokenOf } from './exchanged-claims.ts';
 
 const harness = tokenHarness();
 const NOTES = 'https://notes.test';
@@ -26,7 +26,7 @@ const client = {
 const nothing = { keys: {}, scope: undefined, resource: undefined, audience: undefined };
 
 const exchanged = async (claims: Record<string, unknown> = {}, terms: Partial<ExchangeTerms> = {}, by = client) =>
-  exchangedClaims(ports, by, await subjectOf(ports, by, harness.token(claims)), { ...nothing, ...terms });
+  exchangedClaims(ports, by, await subjectTokenOf(ports, by, harness.token(claims)), { ...nothing, ...terms });
 const actors = (depth: number): object => ({ sub: 'x', ...(depth > 1 ? { act: actors(depth - 1) } : {}) });
 
 describe('tokens that a service may exchange (RFC 8693)', () => {
@@ -35,7 +35,7 @@ describe('tokens that a service may exchange (RFC 8693)', () => {
     ['for an audience registered for the service', { aud: OTHER }],
     ['that has passed through three services', { act: actors(3) }],
   ])('a service can exchange a token %s', async (_name, claims) => {
-    expect((await subjectOf(ports, client, harness.token(claims))).sub).toBe(goodClaims().sub);
+    expect((await subjectTokenOf(ports, client, harness.token(claims))).sub).toBe(goodClaims().sub);
   });
 
   test.each([
@@ -45,7 +45,7 @@ describe('tokens that a service may exchange (RFC 8693)', () => {
     ['that has expired', { exp: NOW - 60 }],
     ['bound to a certificate', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
   ])('a service cannot exchange a token %s', async (_name, claims) => {
-    expect(await outcomeOf(subjectOf(ports, client, harness.token(claims)))).toBe('subject_token_invalid');
+    expect(await outcomeOf(subjectTokenOf(ports, client, harness.token(claims)))).toBe('subject_token_invalid');
   });
 });
 
@@ -54,8 +54,8 @@ describe('an agent', () => {
 
   test('exchanges tokens of its owner, and of no other user', async () => {
     const sub = goodClaims().sub as string;
-    expect((await subjectOf(ports, agentOf(sub), harness.token({}))).sub).toBe(sub);
-    expect(await outcomeOf(subjectOf(ports, agentOf('another'), harness.token({})))).toBe('subject_token_invalid');
+    expect((await subjectTokenOf(ports, agentOf(sub), harness.token({}))).sub).toBe(sub);
+    expect(await outcomeOf(subjectTokenOf(ports, agentOf('another'), harness.token({})))).toBe('subject_token_invalid');
   });
 });
 

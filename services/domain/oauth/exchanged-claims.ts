@@ -22,7 +22,7 @@ const chainLength = (act: unknown): number =>
  * Returns the claims of a user's token that this client may exchange. Throws `subject_token_invalid` (400),
  * `key_ring_behind` (503).
  */
-export async function subjectOf(
+export async function subjectTokenOf(
   ports: ValidatePorts & HasStateConfirmation,
   client: Client,
   token: string,

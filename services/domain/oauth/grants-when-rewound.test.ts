@@ -3,11 +3,12 @@ import { testCaller } from '#testing/harness/ports.ts';
 import { tokenHarness } from '#testing/harness/token.ts';
 import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { exchangeToken } from './exchange-token.ts';
-import { redeemCode } from './redeem-code.ts';
+import { redeemAuthorizationCode } from './redeem-code.ts';
 
 // These ports have no store: a test fails if a use-case reads or writes.
 const harness = tokenHarness();
-const ports = harness.ports as unknown as Parameters<typeof redeemCode>[0] & Parameters<typeof exchangeToken>[0];
+const ports = harness.ports as unknown as Parameters<typeof redeemAuthorizationCode>[0] &
+  Parameters<typeof exchangeToken>[0];
 const client = { clientId: 'app', isAuthenticated: true };
 const left = {
   code: undefined,
@@ -24,7 +25,7 @@ const left = {
 };
 
 test.each([
-  ['a code', redeemCode],
+  ['a code', redeemAuthorizationCode],
   ['a device code', redeemDeviceCode],
   ['a subject token', exchangeToken],
 ])('with a rewound database %s is refused before any read or write', async (_name, redeem) => {

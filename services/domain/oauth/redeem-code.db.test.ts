@@ -14,7 +14,7 @@ import {
   openGrantHarness,
   REDIRECT,
 } from './grant-harness.ts';
-import { type RedeemCodeInput, redeemCode } from './redeem-code.ts';
+import { type RedeemCodeInput, redeemAuthorizationCode } from './redeem-code.ts';
 
 let harness: GrantHarness;
 let ports: GrantPorts;
@@ -38,7 +38,7 @@ const redeem = (
   client: GrantClient = site,
   keyRing = ports.keyRing,
 ) =>
-  redeemCode(
+  redeemAuthorizationCode(
     { ...ports, keyRing },
     {
       code,

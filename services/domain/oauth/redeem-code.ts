@@ -12,7 +12,7 @@ import { endFamily } from '../tokens/refresh/end-family.ts';
 import { codeReused } from './audit-events.ts';
 import { codeForm, codeHashOf } from './authorize/issue-code.ts';
 import { consumeCode, type PresentedCode, traceCode } from './codes.store.ts';
-import { codeInvalid, resourceNotGranted } from './errors.ts';
+import { authorizationCodeInvalid, resourceNotGranted } from './errors.ts';
 import { finishOAuthSignIn, type OAuthTokenAnswer } from './finish-oauth-sign-in.ts';
 import { beginOAuthSignIn, type OAuthSignInPorts } from './oauth-sign-in.ts';
 
@@ -63,7 +63,7 @@ const presentedOf = (
  * Throws `authorization_code_invalid`, `resource_not_granted`, `session_ended`, `request_invalid` (400),
  * `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
-export async function redeemCode(
+export async function redeemAuthorizationCode(
   ports: RedeemCodePorts,
   input: RedeemCodeInput,
   caller: Caller,
@@ -82,7 +82,7 @@ export async function redeemCode(
 async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: Caller): Promise<OAuthTokenAnswer> {
   assertMayIssue(ports.revocations);
   if (input.code === undefined) throw requestInvalid({ problems: [{ at: 'body/code', why: 'is required' }] });
-  if (!codeForm.test(input.code)) throw codeInvalid();
+  if (!codeForm.test(input.code)) throw authorizationCodeInvalid();
   const presented = presentedOf(ports, input.code, input);
   const signIn = await ports.transact(async (tx) => {
     const consumed = await consumeCode(tx, presented);
@@ -112,5 +112,5 @@ async function refuse(ports: RedeemCodePorts, presented: PresentedCode, caller: 
   }
   throw audience !== null && presented.resource !== undefined && audience !== presented.resource
     ? resourceNotGranted()
-    : codeInvalid();
+    : authorizationCodeInvalid();
 }

@@ -3,7 +3,7 @@ import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
-import { purges } from './phi-keys.store.ts';
+import { phiKeyPurges } from './phi-keys.store.ts';
 
 export const privacyModule = defineModule({
   name: 'privacy',
@@ -25,6 +25,6 @@ export const privacyModule = defineModule({
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(privacyJobs)],
-  purged: [{ by: cleanUpExpiredTokensJob, purges }],
+  purged: [{ by: cleanUpExpiredTokensJob, purges: phiKeyPurges }],
   metrics: () => import('#observability/metrics/privacy.ts'),
 });

@@ -147,7 +147,7 @@ const rotationFinish = defineStatement(
 
 const SIX_YEARS = `interval '6 years'`;
 /** Finished rotations are evidence (45 CFR 164.316(b)(2)). The retention policies remove what is about persons. */
-export const purges = [
+export const phiKeyPurges = [
   definePurge({
     kind: 'phi_rotations',
     table: 'phi_rotations',

@@ -12,7 +12,7 @@ import {
   lockCollapse,
   readCrowdedClients,
   readCrowdedUsers,
-  readLiveCounts,
+  readLiveRevocations,
 } from './revocations.store.ts';
 
 /** Users or clients per transaction, which locks the feed's counter until it commits. The next run continues. */
@@ -80,7 +80,7 @@ export async function collapseRevocations(
 
 /** Counts rows in the database, because the memory of a copy is some seconds behind. */
 async function collapse(tx: Tx, budget: number): Promise<CollapseResult | null> {
-  const { live, ofTokens } = await readLiveCounts(tx);
+  const { live, ofTokens } = await readLiveRevocations(tx);
   if (live <= budget) return null;
   const excess = live - budget * RELIEVED_SHARE;
   const users = enough(await readCrowdedUsers(tx, CROWD_LIMIT), excess);

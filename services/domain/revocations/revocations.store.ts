@@ -179,7 +179,7 @@ export async function lockCollapse(tx: Sql): Promise<boolean> {
 }
 
 /** Counts live rows, and those among them that name a token or a token family. */
-export async function readLiveCounts(tx: Sql): Promise<{ readonly live: number; readonly ofTokens: number }> {
+export async function readLiveRevocations(tx: Sql): Promise<{ readonly live: number; readonly ofTokens: number }> {
   const [row] = await tx.query<{ live: number; ofTokens: number }>(liveCounts);
   return row ?? { live: 0, ofTokens: 0 };
 }

@@ -3,7 +3,7 @@ import { testCaller } from '#testing/harness/ports.ts';
 import { type ActedOn, actOn } from './act-on-incident.ts';
 import { type DetectionHarness, openDetectionHarness } from './detection-harness.ts';
 import { accountTakeover, credentialStuffing, impossibleTravel } from './detections.ts';
-import type { Subject } from './incident-shapes.ts';
+import type { IncidentSubject } from './incident-shapes.ts';
 import { raiseIncident } from './raise-incident.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -20,7 +20,7 @@ type ActingDetection = typeof accountTakeover | typeof credentialStuffing | type
 async function see(
   detection: ActingDetection,
   on: ActedOn,
-  target: Subject = { kind: 'user', id: on.userId ?? 'unknown' },
+  target: IncidentSubject = { kind: 'user', id: on.userId ?? 'unknown' },
 ) {
   return harness.deps.transact(async (tx) => {
     const raised = await raiseIncident(tx, harness.deps, testCaller, detection, { target });

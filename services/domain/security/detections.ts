@@ -112,7 +112,7 @@ export const tokenReplay = defineDetection({
   actions: [],
 });
 
-export const stateRewound = defineDetection({
+export const stateRewoundDetected = defineDetection({
   name: 'state_rewound',
   severity: 'critical',
   meaning: 'A refresh token is newer than its database row: the database has lost commits.',
@@ -151,6 +151,6 @@ export const detections = [
   breakGlass,
   reportedIncident,
   agentAnomaly,
-  stateRewound,
+  stateRewoundDetected,
   eventUnevaluated,
 ] as const;

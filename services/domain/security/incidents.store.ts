@@ -3,14 +3,14 @@ import type { AuditRow } from '../audit/record-event.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';
-import type { IncidentState, Severity, Subject } from './incident-shapes.ts';
+import type { IncidentState, IncidentSubject, Severity } from './incident-shapes.ts';
 
 /** Times in RFC 3339 with milliseconds, UTC. */
 export type IncidentRow = {
   readonly id: string;
   readonly detection: string;
   readonly severity: Severity;
-  readonly subjectKind: Subject['kind'];
+  readonly subjectKind: IncidentSubject['kind'];
   readonly subjectId: string;
   readonly state: IncidentState;
   readonly count: number;
@@ -102,7 +102,7 @@ export async function upsertIncident(
     readonly id: string;
     readonly detection: string;
     readonly severity: Severity;
-    readonly subject: Subject;
+    readonly subject: IncidentSubject;
     readonly detail: Readonly<Record<string, unknown>>;
   },
   [, type, outcome, actorKind, actorId, , , clientId, ipHash, agentHash, detail, traceparent]: AuditRow,

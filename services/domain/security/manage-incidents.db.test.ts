@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import type { Caller } from '../ports.ts';
-import { type Detection, refreshTokenReuse, stateRewound, tokenReplay } from './detections.ts';
+import { type Detection, refreshTokenReuse, stateRewoundDetected, tokenReplay } from './detections.ts';
 import { acknowledgeIncident, closeIncident, listIncidents, readIncident } from './manage-incidents.ts';
 import { raiseIncident } from './raise-incident.ts';
 
@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => ports?.end());
 
 const { request } = testCaller;
-type Declared = typeof refreshTokenReuse | typeof stateRewound | typeof tokenReplay;
+type Declared = typeof refreshTokenReuse | typeof stateRewoundDetected | typeof tokenReplay;
 const raise = async (id: string, detection: Detection & Declared = tokenReplay, detail = {}): Promise<string> =>
   (await raiseIncident(ports.sql, ports, testCaller, detection, { target: { kind: 'user', id }, detail })).id;
 const UNKNOWN = '00000000-0000-7000-8000-000000000000';
@@ -66,7 +66,7 @@ describe('incidents', () => {
 
   test('are listed by filter, most recently seen first, page by page', async () => {
     const ids: string[] = [];
-    for (let n = 0; n < 3; n += 1) ids.push(await raise(`paged ${n}`, stateRewound));
+    for (let n = 0; n < 3; n += 1) ids.push(await raise(`paged ${n}`, stateRewoundDetected));
     for (const [n, id] of ids.entries())
       await ports.raw(`UPDATE incidents SET last_seen_at = now() + make_interval(secs => $2) WHERE id = $1`, [id, n]);
     const asked = { detection: 'state_rewound', severity: 'critical', state: 'open', limit: 2 };

@@ -3,11 +3,11 @@ import { auditRow } from '../audit/record-event.ts';
 import type { Caller, Ports, Sql } from '../ports.ts';
 import { incidentRaised } from './audit-events.ts';
 import type { Detection } from './detections.ts';
-import type { Subject } from './incident-shapes.ts';
+import type { IncidentSubject } from './incident-shapes.ts';
 import { type Raised, upsertIncident } from './incidents.store.ts';
 
 export type Sighting = {
-  readonly target: Subject;
+  readonly target: IncidentSubject;
   /** Ids, codes and counts; no secret, address or name. Stored with the incident; later members overwrite earlier ones. */
   readonly detail?: Readonly<Record<string, unknown>>;
 };

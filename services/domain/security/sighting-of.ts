@@ -9,11 +9,11 @@ import {
   passwordGuessing,
   refreshTokenOveruse,
   refreshTokenReuse,
-  stateRewound,
+  stateRewoundDetected,
   tokenReplay,
   unusualPasskey,
 } from './detections.ts';
-import type { Subject } from './incident-shapes.ts';
+import type { IncidentSubject } from './incident-shapes.ts';
 
 type KnownDetection =
   | typeof accountTakeover
@@ -24,14 +24,14 @@ type KnownDetection =
   | typeof passwordGuessing
   | typeof refreshTokenOveruse
   | typeof refreshTokenReuse
-  | typeof stateRewound
+  | typeof stateRewoundDetected
   | typeof tokenReplay
   | typeof unusualPasskey;
 
 /** A sighting of a detection in an event. */
 export type SightingOf = {
   readonly detection: KnownDetection;
-  readonly target: Subject;
+  readonly target: IncidentSubject;
   readonly detail: Readonly<Record<string, unknown>>;
   readonly on: ActedOn;
 };
@@ -49,7 +49,7 @@ export const WATCHED_TYPES = [
   'signoff.refused',
 ] as const;
 
-const INSTALLATION: Subject = { kind: 'installation', id: 'sallyport' };
+const INSTALLATION: IncidentSubject = { kind: 'installation', id: 'sallyport' };
 
 const memberOf = (event: AuditEventView, name: string): string | undefined => {
   const value = event.detail[name];
@@ -57,7 +57,7 @@ const memberOf = (event: AuditEventView, name: string): string | undefined => {
 };
 
 /** The user if the event has one, else an identifier, a client or the installation. */
-function subjectOf(event: AuditEventView): Subject {
+function subjectOf(event: AuditEventView): IncidentSubject {
   const userId = event.target?.kind === 'user' ? event.target.id : memberOf(event, 'user_id');
   if (userId) return { kind: 'user', id: userId };
   const identifier = memberOf(event, 'identifier');
@@ -65,7 +65,7 @@ function subjectOf(event: AuditEventView): Subject {
   return event.client_id === null ? INSTALLATION : { kind: 'client', id: event.client_id };
 }
 
-const userOf = (subject: Subject): ActedOn => (subject.kind === 'user' ? { userId: subject.id } : {});
+const userOf = (subject: IncidentSubject): ActedOn => (subject.kind === 'user' ? { userId: subject.id } : {});
 
 /** The sightings in one sealed event, from that event alone; most have none. */
 export function sightingsOf(event: AuditEventView): SightingOf[] {
@@ -89,7 +89,7 @@ export function sightingsOf(event: AuditEventView): SightingOf[] {
     case 'token.replay_detected':
       return [{ detection: tokenReplay, target, detail, on }];
     case 'token.state_rewound':
-      return [{ detection: stateRewound, target: INSTALLATION, detail, on: {} }];
+      return [{ detection: stateRewoundDetected, target: INSTALLATION, detail, on: {} }];
     case 'phi.break_glass_opened':
       return [
         { detection: breakGlass, target, detail: { ...detail, break_glass_id: event.detail.break_glass_id }, on: {} },
@@ -119,7 +119,7 @@ function agentSightings(event: AuditEventView): SightingOf[] {
 const isFromUnknownDevice = ({ outcome, detail }: AuditEventView): boolean =>
   outcome === 'ok' && detail.known_device === false;
 
-function signInSightings(event: AuditEventView, target: Subject): SightingOf[] {
+function signInSightings(event: AuditEventView, target: IncidentSubject): SightingOf[] {
   const sessionId = memberOf(event, 'session_id');
   const elsewhere = memberOf(event, 'elsewhere');
   const isSuspect = event.detail.suspect_network === true;

@@ -2,7 +2,7 @@ import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
 import type { AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { hidden } from '../fields.ts';
-import type { Look, Page } from '../form-page.ts';
+import type { FormPage, Look } from '../form-page.ts';
 import { COPY_SCRIPT, PAGE_SCRIPT } from '../page-script.ts';
 import type { Texts } from '../texts/english.ts';
 import type { AccountOwner, AccountPage, SectionView } from './account-view.ts';
@@ -55,7 +55,7 @@ const ownerOf = (owner: AccountOwner, formToken: string, texts: Texts): Html =>
 
 /** One section of what users see and change about their own account; all works without script, except adding a passkey. */
 export const accountPage =
-  (asked: AccountPage): Page =>
+  (asked: AccountPage): FormPage =>
   (look) => {
     const { texts } = look.language;
     const { section } = asked.view;

@@ -2,7 +2,7 @@ import type { ApiKeyView } from '#services/domain/api-keys/contract.ts';
 import type { FactorsView } from '#services/domain/identity/contracts/factors-contract.ts';
 import type { PasskeyView } from '#services/domain/identity/contracts/passkeys-contract.ts';
 import type { LinkedAccountView } from '#services/domain/identity/social/linked-accounts.ts';
-import type { ConsentView } from '#services/domain/oauth/consents/consent-contract.ts';
+import type { GrantedConsentView } from '#services/domain/oauth/consents/consent-contract.ts';
 import type { AccountAct, AccountForm, AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
 import type { Said } from '../fields.ts';
 
@@ -26,7 +26,7 @@ type SectionViews = {
     readonly linked: readonly LinkedAccountView[];
   };
   readonly sessions: Listed<SessionItem>;
-  readonly applications: Listed<ConsentView>;
+  readonly applications: Listed<GrantedConsentView>;
   readonly keys: Listed<ApiKeyView>;
   readonly data: object;
 };

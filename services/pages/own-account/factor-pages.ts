@@ -1,7 +1,7 @@
 import type { AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { alertOf, currentPasswordField, hidden, type Said } from '../fields.ts';
-import type { Page } from '../form-page.ts';
+import type { FormPage } from '../form-page.ts';
 import { COPY_SCRIPT, PAGE_SCRIPT } from '../page-script.ts';
 import { codeField, PASSKEY_SCRIPT_PATH, passkeyButton } from '../pages.ts';
 import { qrImage } from '../qr-image.ts';
@@ -24,7 +24,7 @@ type StepUpPage = {
 
 /** Asks users to authenticate again before a sensitive change, which they then repeat. */
 export const stepUpPage =
-  ({ formToken, factors: { totp, passkeys }, section, path, problem }: StepUpPage): Page =>
+  ({ formToken, factors: { totp, passkeys }, section, path, problem }: StepUpPage): FormPage =>
   (look) => {
     const { texts } = look.language;
     const field = totp || passkeys > 0 ? codeField(totp, texts) : currentPasswordField(texts);
@@ -52,7 +52,7 @@ type TotpPage = {
  * so that a wrong code shows them again.
  */
 export const totpPage =
-  ({ formToken, enrolment: { totpUri, recoveryCodes }, problem }: TotpPage): Page =>
+  ({ formToken, enrolment: { totpUri, recoveryCodes }, problem }: TotpPage): FormPage =>
   (look) => {
     const { texts } = look.language;
     const secret = new URL(totpUri).searchParams.get('secret') ?? '';
@@ -70,14 +70,14 @@ export const totpPage =
 
 /** New recovery codes, shown once. */
 export const recoveryCodesPage =
-  (codes: readonly string[]): Page =>
+  (codes: readonly string[]): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.codesTitle,
     inlineScript: COPY_SCRIPT,
     body: html`${codesBlock(codes, texts)}${back('/account/security', texts)}`,
   });
 
-export const accountDeletedPage: Page = ({ language: { texts } }) => ({
+export const accountDeletedPage: FormPage = ({ language: { texts } }) => ({
   title: texts.accountDeleted,
   body: html`<p role="status">${texts.accountDeletedNow}</p>`,
 });

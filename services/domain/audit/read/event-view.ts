@@ -11,7 +11,7 @@ export type AuditEventView = z.output<typeof auditEventView>;
  * that differs from what was sealed is marked `altered`, and its columns are not shown: instead what was sealed, if the
  * tree still has the leaf, else nothing but its place.
  */
-export function viewOf(row: ViewRow): AuditEventView {
+export function eventViewOf(row: ViewRow): AuditEventView {
   if (isAsSealed(row)) return shown(row);
   auditRowsAltered.add(1);
   return { ...shown(row.isInTree ? sealedContent(row) : unknownContent(row)), altered: true };

@@ -1,6 +1,6 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { readNewestSeq } from '../events.store.ts';
-import { type AuditEventView, viewOf } from './event-view.ts';
+import { type AuditEventView, eventViewOf } from './event-view.ts';
 import { countUnsealed, type ReportRange, readReportPage } from './report.store.ts';
 
 export type AuditReport = {
@@ -25,7 +25,7 @@ async function* readRows({ sql }: Pick<Ports, 'sql'>, range: ReportRange): Async
   let after = { occurredAt: '-infinity', seq: -1 };
   for (;;) {
     const page = await readReportPage(sql, range, after, PAGE_ROWS);
-    for (const row of page) yield viewOf(row);
+    for (const row of page) yield eventViewOf(row);
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE_ROWS) return;
     after = last;

@@ -11,7 +11,7 @@ import {
   readEventsPage,
   readNewestSeq,
 } from '../events.store.ts';
-import { type AuditEventView, viewOf } from './event-view.ts';
+import { type AuditEventView, eventViewOf } from './event-view.ts';
 
 export type ListEventsInput = {
   /** From 1 to 1,000. */
@@ -45,7 +45,7 @@ export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsI
     : await readEventsPage(sql, filterOf(input, isByTime), before, input.limit + 1);
   const shown = rows.slice(0, input.limit);
   const last = rows.length > input.limit ? shown.at(-1) : undefined;
-  return { events: shown.map(viewOf), next: last === undefined ? null : cursorOf(last, isByTime) };
+  return { events: shown.map(eventViewOf), next: last === undefined ? null : cursorOf(last, isByTime) };
 }
 
 const PARTIES = ['actor', 'target', 'client', 'trace'] as const;
@@ -104,7 +104,7 @@ export const followEvents = async (
   { sql }: Pick<Ports, 'sql'>,
   afterSeq: number,
   limit: number,
-): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(viewOf);
+): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(eventViewOf);
 
 /** `seq` of the newest sealed event; -1 before the first. */
 export const newestEventSeq = ({ sql }: Pick<Ports, 'sql'>): Promise<number> => readNewestSeq(sql);
@@ -124,7 +124,7 @@ export async function followEventsOf(
   const rows = await readEventsOfTypes(sql, types, { after: afterSeq, upTo: newest }, limit);
   const last = rows.length === limit ? rows.at(-1) : undefined;
   // An altered row is what was sealed, so it may be of another type.
-  const events = rows.map(viewOf).filter(({ type }) => types.includes(type));
+  const events = rows.map(eventViewOf).filter(({ type }) => types.includes(type));
   return { events, reachedSeq: last?.seq ?? newest };
 }
 

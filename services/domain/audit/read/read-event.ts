@@ -1,7 +1,7 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { auditEventUnknown, auditRowAltered } from '../errors.ts';
 import { type PersonalRow, readPersonal, readPlacedEvent } from '../events.store.ts';
-import { type AuditEventView, viewOf } from './event-view.ts';
+import { type AuditEventView, eventViewOf } from './event-view.ts';
 
 export type PlacedEvent = AuditEventView & {
   /** Base64 of the exact sealed bytes. */
@@ -29,7 +29,7 @@ export function parseSeq(text: string): number {
 export async function readEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promise<PlacedEvent> {
   const row = await readPlacedEvent(sql, seq);
   if (row === null) throw auditEventUnknown();
-  const view = viewOf(row);
+  const view = eventViewOf(row);
   if (view.altered) throw auditRowAltered({ detail: `Event ${seq} was altered.` });
   const personal = await readPersonal(sql, row.eventId);
   const { leaf, origin, index } = row;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { createSingleFlight } from './share-reads.ts';
+import { shareReads } from './share-reads.ts';
 
 const counted = () => {
-  const singleFlight = createSingleFlight<string>();
+  const singleFlight = shareReads<string>();
   const pending: PromiseWithResolvers<string>[] = [];
   const read = (key: string): Promise<string> =>
     singleFlight(key, () => {

@@ -1,5 +1,5 @@
 /** Single-flight reads: concurrent callers of a key share one read, including its failure. */
-export function createSingleFlight<T>(): (key: string, read: () => Promise<T>) => Promise<T> {
+export function shareReads<T>(): (key: string, read: () => Promise<T>) => Promise<T> {
   const inFlight = new Map<string, Promise<T>>();
   return (key, read) => {
     const shared = inFlight.get(key);

@@ -6,7 +6,7 @@ import { entryBundle, parseTilePath, TILE_WIDTH, type TileId, tilePath, tilePref
 import { type LogRow, readLeaves, readLogs, readNewestCheckpoint, readTile } from '../log-reader.store.ts';
 import { createByteLru } from './byte-lru.ts';
 import type { LogChoice } from './read-log.ts';
-import { createSingleFlight } from './share-reads.ts';
+import { shareReads } from './share-reads.ts';
 
 /** One published tile. `etag` is a strong entity tag. */
 export type PublicTile = { readonly bytes: Buffer; readonly isFull: boolean; readonly etag: string };
@@ -37,7 +37,7 @@ type CachedTile = PublicTile & { readonly width: number; readonly readAtMs: numb
  */
 export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, memoryBytes: number): TileReader {
   const cache = createByteLru<CachedTile>(memoryBytes);
-  const singleFlight = createSingleFlight<CachedTile>();
+  const singleFlight = shareReads<CachedTile>();
   /** Size of the newest known checkpoint, by origin. It only grows. */
   const sizes = new Map<string, number>();
   let logs: readonly LogRow[] = [];

@@ -7,7 +7,7 @@ import type { HasRevocationPush } from '#services/domain/revocations/revocation-
 import { userUnknown } from '#services/domain/tokens/errors.ts';
 import type { Auth } from '../sessions/auth.ts';
 import { assertAdminStays } from '../users/assert-admin-stays.ts';
-import { lockAdminRole, lockUser, type UserRow } from '../users/users.store.ts';
+import { lockAdminRole, lockUserRow, type UserRow } from '../users/users.store.ts';
 import type { ShowUserPorts } from './read-users.ts';
 
 /** `auth` is absent in the command line, which caches no sessions. */
@@ -32,7 +32,7 @@ export async function actOnUser(
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason, rule);
     await lockFirst(tx);
-    const user = await lockUser(tx, userId);
+    const user = await lockUserRow(tx, userId);
     if (user === undefined) throw userUnknown();
     assertHolds(caller, await rightsOf(tx, user.roles));
     await work(tx, user);

@@ -2,7 +2,7 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { userUnknown } from '#services/domain/tokens/errors.ts';
 import { endFamiliesOfUser } from '#services/domain/tokens/refresh/end-family.ts';
-import { deleteSessionsOf, lockUser } from '../users/users.store.ts';
+import { deleteSessionsOf, lockUserRow } from '../users/users.store.ts';
 import type { UserAct, UserPorts } from './act-on-user.ts';
 
 /**
@@ -12,7 +12,7 @@ import type { UserAct, UserPorts } from './act-on-user.ts';
 export const endUserSessions = (ports: UserPorts, input: UserAct, caller: Caller): Promise<number> =>
   ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);
-    if ((await lockUser(tx, input.userId)) === undefined) throw userUnknown();
+    if ((await lockUserRow(tx, input.userId)) === undefined) throw userUnknown();
     const ended = await deleteSessionsOf(tx, input.userId);
     await endFamiliesOfUser(tx, input.userId, input.reason, caller);
     tx.afterCommit(ports.announceRevocations);

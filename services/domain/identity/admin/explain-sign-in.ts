@@ -1,6 +1,6 @@
 import { userUnknown } from '#services/domain/tokens/errors.ts';
 import type { SignInExplanation } from '../contracts/admin-contract.ts';
-import { FAILURES_EVER } from '../factors/factors.store.ts';
+import { CODE_FAILURES_EVER } from '../factors/factors.store.ts';
 import type { HasVerificationRule } from '../mail/queue-mail.ts';
 import type { HasSessionLimit } from '../sessions/make-room.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
@@ -22,7 +22,7 @@ export type ExplainSignInPorts = ShowUserPorts & HasVerificationRule & HasSessio
  */
 export async function explainSignIn(ports: ExplainSignInPorts, userId: string): Promise<SignInExplanation> {
   const { sql } = ports;
-  const facts = await readSignInFacts(sql, userId, FAILURES_EVER);
+  const facts = await readSignInFacts(sql, userId, CODE_FAILURES_EVER);
   if (facts === undefined) throw userUnknown();
   const user = await showUser(ports, userId);
   const [first, ...also] = signInCauses(

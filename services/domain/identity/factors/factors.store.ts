@@ -17,7 +17,7 @@ export type TwoFactorRow = {
  */
 const FAILURES_TO_LOCK = 10;
 export const LOCK_SECONDS = 900;
-export const FAILURES_EVER = 100;
+export const CODE_FAILURES_EVER = 100;
 
 const twoFactorRead = defineStatement(
   'twoFactorRead',
@@ -136,7 +136,7 @@ export const useRecoveryCode = (
 
 /** Counts an attempt as wrong until `useStep` accepts its code. False while the authenticator is locked. */
 export const takeTotpTry = (sql: Sql, userId: string): Promise<boolean> =>
-  isDone(sql.query(totpTry, [userId, FAILURES_TO_LOCK, LOCK_SECONDS, FAILURES_EVER]));
+  isDone(sql.query(totpTry, [userId, FAILURES_TO_LOCK, LOCK_SECONDS, CODE_FAILURES_EVER]));
 
 export const confirmTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpConfirm, [userId]));
 export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpRemove, [userId]));

@@ -3,7 +3,7 @@ import { secondFactorLocked } from '../contracts/factors-errors.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { readFactors } from '../users/accounts.store.ts';
 import {
-  FAILURES_EVER,
+  CODE_FAILURES_EVER,
   LOCK_SECONDS,
   readTwoFactor,
   type TwoFactorRow,
@@ -49,7 +49,7 @@ async function verifyTotp(
   if (!row.isVerified) return null;
   if (!(await takeTotpTry(ports.sql, userId))) {
     // The row has no lock if the lock began after the row was read.
-    const lockedSeconds = row.failures >= FAILURES_EVER ? DAY_SECONDS : row.lockedSeconds || LOCK_SECONDS;
+    const lockedSeconds = row.failures >= CODE_FAILURES_EVER ? DAY_SECONDS : row.lockedSeconds || LOCK_SECONDS;
     throw secondFactorLocked({ retryAfterSeconds: lockedSeconds });
   }
   const secret = await ports.auth.factors.open(row.secret);

@@ -1,7 +1,7 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
-import { deleteSession } from '../users/identity.store.ts';
+import { deleteSessionRow } from '../users/identity.store.ts';
 import type { Auth } from './auth.ts';
 
 export type EndSessionPorts = { readonly auth: Pick<Auth, 'forget'> } & HasRevocationPush;
@@ -11,7 +11,7 @@ export type EndSessionPorts = { readonly auth: Pick<Auth, 'forget'> } & HasRevoc
  * audit row.
  */
 export async function endSessionIn(tx: Tx, ports: EndSessionPorts, sessionId: string): Promise<void> {
-  const token = await deleteSession(tx, sessionId);
+  const token = await deleteSessionRow(tx, sessionId);
   tx.afterCommit(ports.announceRevocations);
   if (token !== undefined) tx.afterCommit(() => void ports.auth.forget(token));
 }

@@ -2,7 +2,7 @@ import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Tx } from '#services/domain/ports.ts';
 import { loginLocked } from '../contracts/sign-in-errors.ts';
 import { deleteCounter, forgiveFailures, spendCounter } from '../users/sign-in-failures.store.ts';
-import { ASK_AGAIN_SECONDS, accountKeyOf, FAILURES_EVER, LOCK_POLICY } from './sign-in-counters.ts';
+import { ASK_AGAIN_SECONDS, accountKeyOf, LOCK_POLICY, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
 import type { AdmittedSignIn } from './sign-in-guard.ts';
 
 /** If this many accounts failed from one network within 15 minutes, the network is suspect: a household has fewer. */
@@ -19,7 +19,7 @@ export async function forgiveSignIn(tx: Tx, admitted: AdmittedSignIn): Promise<{
     admitted.clearedKeys,
     admitted.lockingKeys,
     {
-      failuresEver: FAILURES_EVER,
+      failuresEver: PASSWORD_FAILURES_EVER,
       windowSeconds: LOCK_POLICY.windowSeconds,
     },
   );
@@ -42,4 +42,4 @@ export const disablePasswordSignIn = (
   tx: Tx,
   ports: HasKeyRing,
   { userId, email }: { readonly userId: string; readonly email: string },
-): Promise<boolean> => spendCounter(tx, accountKeyOf(ports, email), FAILURES_EVER, userId);
+): Promise<boolean> => spendCounter(tx, accountKeyOf(ports, email), PASSWORD_FAILURES_EVER, userId);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import { forgiveSignIn } from './forgive-sign-in.ts';
-import { counterKey, FAILURES_EVER, refusedSeconds } from './sign-in-counters.ts';
+import { counterKey, PASSWORD_FAILURES_EVER, refusedSeconds } from './sign-in-counters.ts';
 
 const ring = (versions: readonly number[]): KeyRing =>
   ({
@@ -21,12 +21,12 @@ test('a counter is keyed with the first version of its secret, so that a rotatio
 
 test('the longest lock applies; a hundred failures disable a password, but not a network', () => {
   const counter = (key: string, failures: number, lockedSeconds: number) => ({ key, failures, lockedSeconds });
-  expect(refusedSeconds([], [counter('account:a', FAILURES_EVER, 900)])).toBe(0);
+  expect(refusedSeconds([], [counter('account:a', PASSWORD_FAILURES_EVER, 900)])).toBe(0);
   expect(refusedSeconds(['account:a', 'network:n'], [counter('account:a', 5, 60), counter('network:n', 9, 90)])).toBe(
     90,
   );
-  expect(refusedSeconds(['account:a'], [counter('account:a', FAILURES_EVER, 0)])).toBe(86_400);
-  expect(refusedSeconds(['network:n'], [counter('network:n', FAILURES_EVER, 0)])).toBe(0);
+  expect(refusedSeconds(['account:a'], [counter('account:a', PASSWORD_FAILURES_EVER, 0)])).toBe(86_400);
+  expect(refusedSeconds(['network:n'], [counter('network:n', PASSWORD_FAILURES_EVER, 0)])).toBe(0);
 });
 
 test('a correct password is refused if its counter was exhausted in the meantime, with or without a lock', async () => {

@@ -12,7 +12,7 @@ export const LOCK_POLICY: LockPolicy = {
   longestLockSeconds: 86_400,
 };
 /** After this many consecutive failures the password alone is no longer accepted (NIST SP 800-63B-4 §3.2.2). */
-export const FAILURES_EVER = 100;
+export const PASSWORD_FAILURES_EVER = 100;
 /** A known device with this many consecutive failures is treated as unknown. */
 const DEVICE_FAILURES_EVER = 10;
 /** Retry-After of a lock that does not expire. */
@@ -38,7 +38,7 @@ export function refusedSeconds(lockingKeys: readonly string[], counters: readonl
   const seconds = counters
     .filter(({ key }) => lockingKeys.includes(key))
     .map(({ key, failures, lockedSeconds }) => {
-      const isSpent = failures >= FAILURES_EVER && !key.startsWith('network:');
+      const isSpent = failures >= PASSWORD_FAILURES_EVER && !key.startsWith('network:');
       return Math.max(lockedSeconds, isSpent ? ASK_AGAIN_SECONDS : 0);
     });
   return Math.max(0, ...seconds);

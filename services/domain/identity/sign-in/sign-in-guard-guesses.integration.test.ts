@@ -5,7 +5,7 @@ import { callerAt } from '#testing/harness/ports.ts';
 import { forgiveFailures } from '../users/sign-in-failures.store.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { clearSignInFailures, disablePasswordSignIn } from './forgive-sign-in.ts';
-import { accountKeyOf, FAILURES_EVER, LOCK_POLICY } from './sign-in-counters.ts';
+import { accountKeyOf, LOCK_POLICY, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
 import { type AdmittedSignIn, admitSignIn } from './sign-in-guard.ts';
 import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './sign-in-guard-harness.ts';
 import { forgetDevices } from './sign-in-origin.ts';
@@ -96,7 +96,7 @@ describe('a guessed password', () => {
     guard.whileHashing = undefined;
     expect([answer.status, answer.body.code]).toEqual([429, 'login_locked']);
     expect(answer.headers.getSetCookie()).toEqual([]);
-    expect(await guard.statusOf(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
+    expect(await guard.statusOf(email)).toMatchObject({ failedLogins: PASSWORD_FAILURES_EVER, isSpent: true });
   });
 
   test('counters of an account name its user, so that they are not purged; counters of an unknown address name none', async () => {
@@ -124,7 +124,7 @@ describe('a guessed password', () => {
     const { clearedKeys } = await admitSignIn(harness.deps, { email: newPerson().email }, caller);
     const names = (windowSeconds: number) =>
       harness.deps.transact((tx) =>
-        forgiveFailures(tx, clearedKeys, [], { failuresEver: FAILURES_EVER, windowSeconds }),
+        forgiveFailures(tx, clearedKeys, [], { failuresEver: PASSWORD_FAILURES_EVER, windowSeconds }),
       );
     await guard.rows(`UPDATE login_failures SET window_began_at = now() - interval '20 minutes' WHERE key = ANY ($1)`, [
       clearedKeys,
@@ -222,7 +222,7 @@ describe('a guessed password', () => {
     await guard.failTimes(1, person.email);
     await guard.rows('UPDATE login_failures SET failures = $2 WHERE key = $1', [
       accountKeyOf(harness.deps, person.email),
-      FAILURES_EVER - 6,
+      PASSWORD_FAILURES_EVER - 6,
     ]);
     for (let n = 0; n < 6; n += 1) {
       expect((await guard.statusOf(person.email)).isSpent).toBe(false);

@@ -7,7 +7,7 @@ import { callerAt } from '#testing/harness/ports.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { deviceSetCookie } from './device-cookie.ts';
 import { clearSignInFailures, disablePasswordSignIn, forgiveSignIn, STUFFING_NAMES } from './forgive-sign-in.ts';
-import { accountKeyOf, FAILURES_EVER } from './sign-in-counters.ts';
+import { accountKeyOf, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
 import { admitSignIn, mayBeKnownDevice } from './sign-in-guard.ts';
 import { forgetDevices } from './sign-in-origin.ts';
 import { readSignInStatus } from './sign-in-status.ts';
@@ -113,11 +113,11 @@ describe('a guessed password', () => {
     await fail(email);
     await rows('UPDATE login_failures SET failures = $2 WHERE key = $1', [
       accountKeyOf(ports, email),
-      FAILURES_EVER - 1,
+      PASSWORD_FAILURES_EVER - 1,
     ]);
     await fail(email);
     await rows('UPDATE login_failures SET locked_until = NULL WHERE key = $1', [accountKeyOf(ports, email)]);
-    expect(await statusOf(email)).toEqual({ failedLogins: FAILURES_EVER, lockedUntil: null, isSpent: true });
+    expect(await statusOf(email)).toEqual({ failedLogins: PASSWORD_FAILURES_EVER, lockedUntil: null, isSpent: true });
     await expect(admitSignIn(ports, { email }, newHome())).rejects.toMatchObject({
       ...LOCKED,
       options: { retryAfterSeconds: 86_400 },
@@ -232,6 +232,6 @@ test('an incident locks an account once, and no number of correct passwords unlo
   const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
   const spend = () => ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email }));
   expect([await spend(), await spend()]).toEqual([true, false]);
-  expect(await statusOf(email)).toMatchObject({ failedLogins: FAILURES_EVER, isSpent: true });
+  expect(await statusOf(email)).toMatchObject({ failedLogins: PASSWORD_FAILURES_EVER, isSpent: true });
   await expect(succeed(email)).rejects.toMatchObject(LOCKED);
 });

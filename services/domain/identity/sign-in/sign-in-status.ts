@@ -1,7 +1,7 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { readCounters } from '../users/sign-in-failures.store.ts';
-import { accountKeyOf, FAILURES_EVER } from './sign-in-counters.ts';
+import { accountKeyOf, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
 
 export type SignInStatus = {
   /** Consecutive wrong passwords from unknown devices. */
@@ -22,6 +22,6 @@ export async function readSignInStatus(
   return {
     failedLogins: failures,
     lockedUntil: lockedSeconds > 0 ? new Date(ports.clock.now() + lockedSeconds * 1_000).toISOString() : null,
-    isSpent: failures >= FAILURES_EVER,
+    isSpent: failures >= PASSWORD_FAILURES_EVER,
   };
 }

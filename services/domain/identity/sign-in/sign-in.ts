@@ -19,7 +19,7 @@ import { findByCookie } from '../sessions/read-session.ts';
 import { lockUser } from '../users/accounts.store.ts';
 import { PASSWORD_ALONE } from '../users/assurance.ts';
 import { normaliseEmail } from '../users/email.ts';
-import { type Credential, findCredential } from '../users/identity.store.ts';
+import { findCredential, type PasswordCredential } from '../users/identity.store.ts';
 import { askSecondFactor } from './ask-second-factor.ts';
 import { countSignInFailure } from './count-sign-in-failure.ts';
 import { finishOrEnd, userCaller } from './finish-sign-in.ts';
@@ -148,7 +148,7 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
 async function verifyPassword(
   ports: Pick<Ports, 'hasher'>,
   { password }: SignInInput,
-  credential: Credential | undefined,
+  credential: PasswordCredential | undefined,
   admission: HashAdmission,
 ): Promise<{ readonly userId: string; readonly digest: string } | undefined> {
   const digest = credential?.digest ?? (await ports.hasher.dummyDigest());

@@ -5,8 +5,8 @@ import { lastWayIn, linkedAccountUnknown } from '../contracts/social-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import {
-  deleteAccount,
   deleteAccountsSince,
+  deleteLinkedAccount,
   hasPasskey,
   type LinkedAccountRow,
   listAccounts,
@@ -77,7 +77,7 @@ export async function unlinkAccount(
     // A password can be changed or reset, but not unlinked.
     if (!found || found.providerId === 'credential') throw linkedAccountUnknown();
     if (methods.length === 1 && !(await hasPasskey(tx, userId))) throw lastWayIn();
-    await deleteAccount(tx, found.id, userId);
+    await deleteLinkedAccount(tx, found.id, userId);
     await queueMail(tx, ports, { template: 'account_unlinked', to, provider: found.providerId }, caller);
   });
   return { status: 'unlinked' };

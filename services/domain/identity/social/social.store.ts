@@ -158,7 +158,7 @@ export const lockSignInMethods = (tx: Tx, userId: string): Promise<LinkedAccount
 export const hasPasskey = async (tx: Tx, userId: string): Promise<boolean> =>
   (await tx.query(passkeyExists, [userId])).length > 0;
 
-export const deleteAccount = (tx: Tx, id: string, userId: string): Promise<unknown> =>
+export const deleteLinkedAccount = (tx: Tx, id: string, userId: string): Promise<unknown> =>
   tx.query(accountDelete, [id, userId]);
 
 /** Unlinks the other providers linked since; returns whether there were any. The caller has locked the user. */

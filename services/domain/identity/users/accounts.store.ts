@@ -1,7 +1,7 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AuthUser } from './auth-user.ts';
-import { lockUser as lockUserRow } from './users.store.ts';
+import { lockUserRow } from './users.store.ts';
 
 export type AccountRow = Omit<AuthUser, 'disabledAt'> & {
   readonly isDisabled: boolean;

@@ -2,7 +2,7 @@ import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-export type Credential = {
+export type PasswordCredential = {
   readonly userId: string;
   readonly digest: string | null;
   /** Browsers that signed in before this time are unknown: the password was changed or the devices were forgotten. */
@@ -54,8 +54,8 @@ export const verificationPurge = definePurge({
   stays: `interval '1 hour'`,
 });
 
-export async function findCredential(sql: Sql, email: string): Promise<Credential | undefined> {
-  const [row] = await sql.query<Credential>(credentialFindByEmail, [email]);
+export async function findCredential(sql: Sql, email: string): Promise<PasswordCredential | undefined> {
+  const [row] = await sql.query<PasswordCredential>(credentialFindByEmail, [email]);
   return row;
 }
 
@@ -66,7 +66,7 @@ export async function replaceDigest(tx: Sql, userId: string, verified: string, u
 }
 
 /** Ends a session and returns its token; undefined if it had already ended. */
-export async function deleteSession(tx: Sql, sessionId: string): Promise<string | undefined> {
+export async function deleteSessionRow(tx: Sql, sessionId: string): Promise<string | undefined> {
   const [row] = await tx.query<{ token: string }>(sessionDeleteById, [sessionId]);
   return row?.token;
 }

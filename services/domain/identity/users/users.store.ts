@@ -164,7 +164,7 @@ export const lockAdminRole = async (tx: Sql): Promise<void> => {
   await tx.query(adminRoleLock);
 };
 /** Locks and returns the user until commit. */
-export const lockUser = async (tx: Sql, userId: string): Promise<UserRow | undefined> =>
+export const lockUserRow = async (tx: Sql, userId: string): Promise<UserRow | undefined> =>
   (await tx.query<UserRow>(userLock, [userId]))[0];
 /** Whether another, enabled user has the role `admin`. */
 export const hasOtherAdmin = async (tx: Sql, userId: string): Promise<boolean> =>

@@ -11,7 +11,7 @@ import {
   openGrantHarness,
   REDIRECT,
 } from '../grant-harness.ts';
-import { redeemCode } from '../redeem-code.ts';
+import { redeemAuthorizationCode } from '../redeem-code.ts';
 import type { AuthorizePorts } from './admit-authorization.ts';
 import { authorize } from './authorize.ts';
 import { codeHashOf } from './issue-code.ts';
@@ -93,7 +93,7 @@ describe('id_token_hint (OpenID Connect Core §3.1.2.1)', () => {
     const code = await harness.codeFor(by, client, { code_challenge: challengeOf(codeVerifier) });
     const at = { clientId: client.clientId, isAuthenticated: true };
     const input = { code, codeVerifier, client: at, redirectUri: REDIRECT, resource: undefined, keys: {} };
-    return (await redeemCode(harness.ports, input, client.caller)).id_token as string;
+    return (await redeemAuthorizationCode(harness.ports, input, client.caller)).id_token as string;
   }
   let client: GrantClient;
   let other: TestUser;

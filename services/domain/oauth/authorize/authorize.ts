@@ -1,5 +1,5 @@
 import type { Caller } from '#services/domain/ports.ts';
-import { readConsent } from '../consents/consents.store.ts';
+import { readGrantedConsent } from '../consents/consents.store.ts';
 import {
   type AuthorizeInput,
   type AuthorizePorts,
@@ -8,7 +8,7 @@ import {
 } from './admit-authorization.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { type AuthorizeStep, answerError, answerTo, requestUsed } from './authorize-step.ts';
-import { issueCode } from './issue-code.ts';
+import { issueAuthorizationCode } from './issue-code.ts';
 import { isClaimedRedirectUri } from './match-redirect-uri.ts';
 import { useRequest } from './pushed-requests.ts';
 
@@ -27,7 +27,7 @@ export async function authorize(ports: AuthorizePorts, input: AuthorizeInput, ca
       ? answerError(ports, request, { error: 'consent_required', why: 'the user must consent' }, user.userId)
       : { kind: 'consent', request, live };
   const code = await ports.transact(async (tx) =>
-    (await useRequest(tx, request)) ? issueCode(tx, ports, request, request.scopes, user) : null,
+    (await useRequest(tx, request)) ? issueAuthorizationCode(tx, ports, request, request.scopes, user) : null,
   );
   return code === null ? requestUsed : answerTo(ports, request, { code });
 }
@@ -37,6 +37,6 @@ async function isGranted(ports: AuthorizePorts, request: AuthorizationRequest, u
   if (prompts.has('consent')) return false;
   if (client.auth_method === 'none' && !isClaimedRedirectUri(redirectUri)) return false;
   if (client.skip_consent) return true;
-  const granted = await readConsent(ports.sql, { userId: user.userId, clientId: client.clientId, audience });
+  const granted = await readGrantedConsent(ports.sql, { userId: user.userId, clientId: client.clientId, audience });
   return scopes.every((scope) => granted.includes(scope));
 }

@@ -5,7 +5,7 @@ import { authorizationDecided, consentGranted } from '../audit-events.ts';
 import { keepConsent, lockConsentOwner } from '../consents/consents.store.ts';
 import { type AuthorizePorts, admitAuthorization, signInStep } from './admit-authorization.ts';
 import { type AuthorizeStep, answerTo, requestUsed } from './authorize-step.ts';
-import { issueCode } from './issue-code.ts';
+import { issueAuthorizationCode } from './issue-code.ts';
 import { useRequest } from './pushed-requests.ts';
 
 export type ConsentDecision = {
@@ -48,6 +48,6 @@ export async function decideConsent(
     await keepConsent(tx, { userId: user.userId, clientId, audience: request.audience }, scopes);
     const detail = { scope: scopes.join(' '), audience: request.audience };
     await recordEvent(tx, user, consentGranted, { outcome: 'ok', ...about, detail });
-    return answerTo(ports, request, { code: await issueCode(tx, ports, request, scopes, user) });
+    return answerTo(ports, request, { code: await issueAuthorizationCode(tx, ports, request, scopes, user) });
   });
 }

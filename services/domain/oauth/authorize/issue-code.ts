@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { authorizationDecided } from '../audit-events.ts';
-import { insertCode } from '../codes.store.ts';
+import { insertAuthorizationCode } from '../codes.store.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 
 /** RFC 6749 §4.1.2 recommends at most ten minutes; clients redeem their codes at once. */
@@ -17,7 +17,7 @@ export const codeHashOf = (code: string): Buffer => hash('sha256', code, 'buffer
  * Issues an authorization code for the granted scopes, with its audit row, in the caller's transaction.
  * @param scopes granted, in the requested order
  */
-export async function issueCode(
+export async function issueAuthorizationCode(
   tx: Tx,
   { random }: Pick<Ports, 'random'>,
   request: AuthorizationRequest,
@@ -26,7 +26,7 @@ export async function issueCode(
 ): Promise<string> {
   const code = random.bytes(32).toString('base64url');
   const { clientId } = request.client;
-  await insertCode(tx, {
+  await insertAuthorizationCode(tx, {
     codeHash: codeHashOf(code),
     clientId,
     redirectUri: request.redirectUri,

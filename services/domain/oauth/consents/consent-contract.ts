@@ -32,9 +32,9 @@ const consentShape = z
     logins: z.int(),
   })
   .register(componentNames, { id: 'Consent' });
-export type ConsentView = z.output<typeof consentShape>;
+export type GrantedConsentView = z.output<typeof consentShape>;
 
-export const listConsentsEndpoint = defineEndpoint({
+export const listGrantedConsentsEndpoint = defineEndpoint({
   tag: TAG,
   method: 'GET',
   path: '/v1/consents',
@@ -46,7 +46,7 @@ export const listConsentsEndpoint = defineEndpoint({
   errors: [...refusals, cursorInvalid],
 });
 
-export const withdrawConsentEndpoint = defineEndpoint({
+export const withdrawGrantedConsentEndpoint = defineEndpoint({
   tag: TAG,
   method: 'DELETE',
   path: '/v1/consents/{client_id}',

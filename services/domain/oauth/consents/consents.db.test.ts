@@ -12,8 +12,8 @@ import {
   openGrantHarness,
   REDIRECT,
 } from '../grant-harness.ts';
-import { redeemCode } from '../redeem-code.ts';
-import { listConsents } from './list-consents.ts';
+import { redeemAuthorizationCode } from '../redeem-code.ts';
+import { listGrantedConsents } from './list-consents.ts';
 import { endConsentsSince, withdrawConsent } from './withdraw-consent.ts';
 
 let harness: GrantHarness;
@@ -31,9 +31,13 @@ async function signInAt(user: TestUser, client: GrantClient): Promise<void> {
   const codeVerifier = newVerifier();
   const code = await harness.codeFor(user, client, { code_challenge: challengeOf(codeVerifier) });
   const input = { code, redirectUri: REDIRECT, codeVerifier, resource: undefined, keys: {} };
-  await redeemCode(ports, { ...input, client: { clientId: client.clientId, isAuthenticated: true } }, client.caller);
+  await redeemAuthorizationCode(
+    ports,
+    { ...input, client: { clientId: client.clientId, isAuthenticated: true } },
+    client.caller,
+  );
 }
-const listed = async (user: TestUser) => (await listConsents(ports, { limit: 10 }, callerOf(user))).items;
+const listed = async (user: TestUser) => (await listGrantedConsents(ports, { limit: 10 }, callerOf(user))).items;
 const eventsOf = (clientId: string) =>
   harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
 
@@ -62,8 +66,8 @@ test('a list longer than one page continues where the page ended', async () => {
     await harness.codeFor(user, client);
     ids.push(client.clientId);
   }
-  const first = await listConsents(ports, { limit: 2 }, callerOf(user));
-  const second = await listConsents(ports, { limit: 2, cursor: first.next as string }, callerOf(user));
+  const first = await listGrantedConsents(ports, { limit: 2 }, callerOf(user));
+  const second = await listGrantedConsents(ports, { limit: 2, cursor: first.next as string }, callerOf(user));
   expect([...first.items, ...second.items].map(({ client_id }) => client_id)).toEqual(ids.sort());
   expect([first.items.length, second.next]).toEqual([2, null]);
 });
@@ -92,7 +96,7 @@ test('an unknown or withdrawn consent cannot be withdrawn, nor can the first-par
 
 test('only users have consents', async () => {
   const { caller, clientId } = await harness.newClient();
-  await expect(listConsents(ports, { limit: 1 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
+  await expect(listGrantedConsents(ports, { limit: 1 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
   await expect(withdrawConsent(ports, clientId, anonymousCaller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 

@@ -80,7 +80,10 @@ const allowedClientsPage = defineStatement(
 
 export type ConsentKey = { readonly userId: string; readonly clientId: string; readonly audience: string };
 
-export async function readConsent(sql: Sql, { userId, clientId, audience }: ConsentKey): Promise<readonly string[]> {
+export async function readGrantedConsent(
+  sql: Sql,
+  { userId, clientId, audience }: ConsentKey,
+): Promise<readonly string[]> {
   const [row] = await sql.query<{ scopes: string[] }>(consentRead, [userId, clientId, audience]);
   return row?.scopes ?? [];
 }

@@ -1,18 +1,18 @@
 import { accountRead } from '#services/domain/authority/own-scopes.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
-import type { ConsentView } from './consent-contract.ts';
+import type { GrantedConsentView } from './consent-contract.ts';
 import { readAllowedClients } from './consents.store.ts';
 
 /**
  * Lists the clients that can act for the caller, by id, one page at a time: clients with a consent, and clients with
  * only a token family (devices). Throws `cursor_invalid` (400), `permission_missing` (403).
  */
-export async function listConsents(
+export async function listGrantedConsents(
   { sql }: Pick<Ports, 'sql'>,
   input: { readonly limit: number; readonly cursor?: string | undefined },
   caller: Caller,
-): Promise<Page<ConsentView>> {
+): Promise<Page<GrantedConsentView>> {
   const { userId } = accountRead(caller, 'own.applications');
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
   const rows = await readAllowedClients(sql, userId, after, input.limit + 1);

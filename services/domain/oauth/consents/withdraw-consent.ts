@@ -6,7 +6,7 @@ import type { HasRevocationPush } from '#services/domain/revocations/revocation-
 import { endFamiliesOfUserAtClient } from '#services/domain/tokens/refresh/end-family.ts';
 import { consentWithdrawn } from '../audit-events.ts';
 import { consentUnknown } from '../client-errors.ts';
-import { deleteCodesOf } from '../codes.store.ts';
+import { deleteAuthorizationCodesOf } from '../codes.store.ts';
 import { deleteDeviceGrantsOf } from '../devices/device-grants.store.ts';
 import { deleteConsents, deleteConsentsSince } from './consents.store.ts';
 
@@ -26,7 +26,7 @@ export async function withdrawConsent(
   if (clientId === FIRST_PARTY_CLIENT_ID) throw consentUnknown();
   const { userId } = user;
   await ports.transact(async (tx) => {
-    const codes = await deleteCodesOf(tx, userId, clientId);
+    const codes = await deleteAuthorizationCodesOf(tx, userId, clientId);
     const consents = await deleteConsents(tx, userId, clientId);
     const grants = await deleteDeviceGrantsOf(tx, userId, clientId);
     const families = await endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', user);

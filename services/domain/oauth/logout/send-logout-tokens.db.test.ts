@@ -25,7 +25,7 @@ import {
   openGrantHarness,
   REDIRECT,
 } from '../grant-harness.ts';
-import { redeemCode } from '../redeem-code.ts';
+import { redeemAuthorizationCode } from '../redeem-code.ts';
 import { logoutTokenPurge } from './logout-tokens.store.ts';
 import { type LogoutTransport, type SendLogoutPorts, sendLogoutTokens } from './send-logout-tokens.ts';
 
@@ -45,7 +45,7 @@ async function signInTo(client: GrantClient, user: TestUser, scope = 'openid ema
   const code = await harness.codeFor(user, client, { scope, code_challenge: challengeOf(codeVerifier) });
   const at = { clientId: client.clientId, isAuthenticated: client.caller.kind === 'client' };
   const input = { code, codeVerifier, client: at, redirectUri: REDIRECT, resource: undefined, keys: {} };
-  await redeemCode(harness.ports, input, client.caller);
+  await redeemAuthorizationCode(harness.ports, input, client.caller);
 }
 async function signedInTo(...clients: readonly GrantClient[]): Promise<TestUser> {
   const user = await harness.newUser();

@@ -11,7 +11,7 @@ import {
   openGrantHarness,
   REDIRECT,
 } from '../grant-harness.ts';
-import { redeemCode } from '../redeem-code.ts';
+import { redeemAuthorizationCode } from '../redeem-code.ts';
 import { type LogoutRequest, verifyLogout } from './verify-logout.ts';
 
 const AFTERWARDS = 'https://app.example.test/bye';
@@ -28,7 +28,7 @@ beforeAll(async () => {
   const code = await harness.codeFor(user, site, { code_challenge: challengeOf(codeVerifier) });
   const client = { clientId: site.clientId, isAuthenticated: true };
   const input = { code, codeVerifier, client, redirectUri: REDIRECT, resource: undefined, keys: {} };
-  idTokenHint = (await redeemCode(harness.ports, input, site.caller)).id_token as string;
+  idTokenHint = (await redeemAuthorizationCode(harness.ports, input, site.caller)).id_token as string;
 });
 afterAll(() => harness?.close());
 
