@@ -6,28 +6,22 @@ import type { HashIdentifier, Log } from '../domain/ports.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
-import {
-  bodyMalformed,
-  bodyTooLarge,
-  contentTypeUnsupported,
-  internalError,
-  methodNotAllowed,
-  requestInvalid,
-  requestUnreadable,
-  routeUnknown,
-  shuttingDown,
-} from '../platform/errors.ts';
+import { bodyMalformed, internalError, requestUnreadable, shuttingDown } from '../platform/errors.ts';
 import { type Brand, DEFAULT_BRAND } from '../platform/html/brand.ts';
 import { inexactPartOf } from '../platform/http/inexact-json.ts';
-import { errorAnswer } from '../platform/http/problem.ts';
 import { refuseAbandoned } from './requests/abandoned-requests.ts';
-import { problemPage } from './requests/browser-form.ts';
-import { type BrowserRules, createBrowserRules, isForAnyone } from './requests/browser-rules.ts';
+import { type BrowserRules, createBrowserRules } from './requests/browser-rules.ts';
 import { readCertificates } from './requests/client-certificate.ts';
-import { sentCredential } from './requests/credentials.ts';
+import {
+  createErrorAnswers,
+  type ErrorAnswers,
+  fromFramework,
+  LONGEST_PARAM,
+  passOver,
+  type ServedRoute,
+} from './requests/error-answers.ts';
 import { createFailureLog, isFailure } from './requests/failure-log.ts';
 import { parseForm } from './requests/form-body.ts';
-import { rendered } from './requests/page-view.ts';
 import { admitUnrouted, limitRequests, type RequestLimiting } from './requests/rate-limits.ts';
 import { keepRawBody } from './requests/raw-body.ts';
 import { answerExpectation, answerUnreadable } from './requests/unreadable.ts';
@@ -83,8 +77,6 @@ export type AppOptions = {
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
 
-type ServedRoute = { readonly method: string; readonly url: string; readonly endpoint: Endpoint | undefined };
-
 export type App = {
   readonly fastify: FastifyInstance;
   readonly bound: Endpoint[];
@@ -99,12 +91,52 @@ export type App = {
   drain(longestMs: number): Promise<void>;
 };
 
-/** Longest value of a path parameter, characters. */
-const LONGEST_PARAM = 256;
+type Served = Pick<App, 'fastify' | 'isDraining'> & { readonly inFlight: Set<FastifyReply> };
 
 /** The HTTP server without routes: limits, spans, error answers, 404 and 405. */
 export function createApp(options: AppOptions): App {
   const browsers = options.browsers ?? createBrowserRules({ origins: [], isTlsOnly: false });
+  const bound: Endpoint[] = [];
+  const routes: ServedRoute[] = [];
+  const errors = createErrorAnswers({ browsers, routes, resourceMetadata: options.resourceMetadata });
+  const fastify = createFastify(options, browsers, errors);
+  fastify.addHook('onRoute', ({ method, url, config }) => {
+    for (const each of [method].flat()) routes.push({ method: each, url, endpoint: config?.endpoint });
+  });
+  let draining = false;
+  const isDraining = (): boolean => draining;
+  const inFlight = new Set<FastifyReply>();
+  activeRequests.at().observe(() => inFlight.size);
+  readBodies(fastify);
+  readCertificates(fastify, options.clientCertHeader);
+  fastify.decorate('hashIdentifier', options.hashIdentifier);
+  fastify.decorate('brand', options.brand ?? DEFAULT_BRAND);
+  fastify.decorateRequest('caller', null);
+  admitRequests({ fastify, inFlight, isDraining }, options, browsers);
+  answerErrors(fastify, options.log, errors);
+
+  return {
+    fastify,
+    bound,
+    routes,
+    inFlight,
+    isDraining,
+    startDraining: () => {
+      draining = true;
+      // A connection kept open after its answer would delay the stop up to its limit. This is not done in an onSend
+      // hook, which costs every validation a seventh of its time.
+      for (const reply of inFlight) if (!reply.raw.headersSent) reply.header('connection', 'close');
+    },
+    drain: async (longestMs) => {
+      const cut = setTimeout(() => fastify.server.closeAllConnections(), longestMs);
+      await fastify.close();
+      clearTimeout(cut);
+    },
+  };
+}
+
+/** Fastify with the product's limits, whose own refusals are answered as all others. */
+function createFastify(options: AppOptions, browsers: BrowserRules, errors: ErrorAnswers): FastifyInstance {
   const fastify = Fastify({
     logger: false,
     bodyLimit: 65_536,
@@ -120,7 +152,7 @@ export function createApp(options: AppOptions): App {
       request.trace ??= startServerSpan(request.headers, request.method, undefined);
       browsers.apply(request, reply);
       const refuse = (refusal: AppError): void => {
-        sendError(refusal, request, reply);
+        errors.send(refusal, request, reply);
         endServerSpan(request.trace, reply.statusCode);
       };
       // No hook runs for these requests, so they are counted here.
@@ -133,34 +165,11 @@ export function createApp(options: AppOptions): App {
     clientErrorHandler: (error, socket) => answerUnreadable(error, socket, browsers.headers),
   });
   fastify.server.on('checkExpectation', (_request, response) => answerExpectation(response, browsers.headers));
-  const bound: Endpoint[] = [];
-  const routes: ServedRoute[] = [];
-  fastify.addHook('onRoute', ({ method, url, config }) => {
-    for (const each of [method].flat()) routes.push({ method: each, url, endpoint: config?.endpoint });
-  });
-  /** Records a finished request once, at its response or at its disconnection, whichever comes first. */
-  function account(request: FastifyRequest, reply: FastifyReply, status: number): void {
-    if (request.isAccounted) return;
-    request.isAccounted = true;
-    // Shared work and timers that it has started continue after the answer.
-    request.trace.storeMsLeft = undefined;
-    endServerSpan(request.trace, status);
-    if (request.trace.writesAudit) options.onAuditWritten?.(request.trace);
-    const { config } = request.routeOptions;
-    const seconds = reply.elapsedTime / 1_000;
-    if (config.endpoint === undefined) httpMetrics.unmatched(request.method).record(status, seconds);
-    else {
-      config.metric ??= httpMetrics.route(config.endpoint.method, config.endpoint.path);
-      config.metric.record(status, seconds, request.trace.sampled ? request.trace.traceId : undefined);
-    }
-  }
+  return fastify;
+}
 
-  const logFailure = createFailureLog(options.log, systemClock);
-  let draining = false;
-  const inFlight = new Set<FastifyReply>();
-  activeRequests.at().observe(() => inFlight.size);
-  const admitFresh = refuseAbandoned(fastify, systemClock);
-
+/** Reads JSON and forms, and keeps the bytes that a signature covers. */
+function readBodies(fastify: FastifyInstance): void {
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeContentTypeParser(['application/json', 'text/plain']);
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
@@ -182,12 +191,13 @@ export function createApp(options: AppOptions): App {
       done(err as Error);
     }
   });
-  readCertificates(fastify, options.clientCertHeader);
+}
 
+/** Gives each request its span, its place among the running ones and its accounting, and refuses what is not admitted. */
+function admitRequests({ fastify, inFlight, isDraining }: Served, options: AppOptions, browsers: BrowserRules): void {
+  const admitFresh = refuseAbandoned(fastify, systemClock);
+  const account = createAccounting(options.onAuditWritten);
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
-  fastify.decorate('hashIdentifier', options.hashIdentifier);
-  fastify.decorate('brand', options.brand ?? DEFAULT_BRAND);
-  fastify.decorateRequest('caller', null);
   fastify.decorateRequest('isAccounted', false);
   fastify.addHook('onRequest', (request, reply, done) => {
     request.trace = startServerSpan(request.headers, request.method, request.routeOptions.url);
@@ -198,11 +208,11 @@ export function createApp(options: AppOptions): App {
       inFlight.delete(reply);
       account(request, reply, reply.raw.headersSent ? reply.raw.statusCode : CALLER_LEFT);
     });
-    if (draining) reply.header('connection', 'close');
+    if (isDraining()) reply.header('connection', 'close');
     const { host } = request.headers;
     if (host === undefined ? request.raw.httpVersion === '1.1' : host.includes(','))
       done(requestUnreadable({ detail: 'The request names no Host, or several.', headers: { connection: 'close' } }));
-    else if (draining && !request.routeOptions.config.endpoint?.answersWhileDraining)
+    else if (isDraining() && !request.routeOptions.config.endpoint?.answersWhileDraining)
       done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
     else admitFresh(request, done);
   });
@@ -212,142 +222,37 @@ export function createApp(options: AppOptions): App {
     account(request, reply, reply.statusCode);
     done();
   });
+}
 
-  const keepsOAuth = (endpoint: Endpoint | undefined): boolean => endpoint?.oauthErrors === true;
-
-  function sendError(
-    error: AppError,
-    request: FastifyRequest,
-    reply: FastifyReply,
-    oauth = keepsOAuth(request.routeOptions?.config?.endpoint),
-  ): void {
-    const sent = sentCredential(request.headers);
-    const { status, headers, body } = errorAnswer(error, {
-      traceId: request.trace.traceId,
-      oauth,
-      sent: sent.kind === 'malformed' ? 'none' : sent.kind,
-      resourceMetadata: options.resourceMetadata,
-      hasMessage: request.url.startsWith('/api/auth/'),
-    });
-    const page = problemPage(error, request);
-    // Serialised here, because the route's schemas describe successful responses only.
-    reply.code(status).headers(headers).serializer(String);
-    if (page === null) reply.send(JSON.stringify(body));
+/** Records a finished request once, at its response or at its disconnection, whichever comes first. */
+function createAccounting(onAuditWritten: AppOptions['onAuditWritten']) {
+  return (request: FastifyRequest, reply: FastifyReply, status: number): void => {
+    if (request.isAccounted) return;
+    request.isAccounted = true;
+    // Shared work and timers that it has started continue after the answer.
+    request.trace.storeMsLeft = undefined;
+    endServerSpan(request.trace, status);
+    if (request.trace.writesAudit) onAuditWritten?.(request.trace);
+    const { config } = request.routeOptions;
+    const seconds = reply.elapsedTime / 1_000;
+    if (config.endpoint === undefined) httpMetrics.unmatched(request.method).record(status, seconds);
     else {
-      const shown = rendered(page, request);
-      reply.headers(shown.headers as Record<string, string>).send(shown.body);
+      config.metric ??= httpMetrics.route(config.endpoint.method, config.endpoint.path);
+      config.metric.record(status, seconds, request.trace.sampled ? request.trace.traceId : undefined);
     }
-  }
+  };
+}
 
+/** Answers errors and unknown paths, and logs failures. */
+function answerErrors(fastify: FastifyInstance, log: Log, errors: ErrorAnswers): void {
+  const logFailure = createFailureLog(log, systemClock);
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
     const known = isAppError(error) ? error : fromFramework(error);
     if (known.code === 'body_too_large') passOver(request, reply);
     // If no route matches, the error is the missing route, not the body.
-    if (request.is404 && !isAppError(error)) return answerUnknown(request, reply);
+    if (request.is404 && !isAppError(error)) return errors.sendUnknown(request, reply);
     if (isFailure(known)) logFailure(known, error, request.routeOptions.config.endpoint?.operation);
-    sendError(known, request, reply);
+    errors.send(known, request, reply);
   });
-
-  function answerUnknown(request: FastifyRequest, reply: FastifyReply): void {
-    const url = request.url.split('?', 1)[0] ?? '';
-    const known = routes.filter((route) => patternOf(route).test(url));
-    const methods = METHODS.filter((method) => known.some((route) => route.method === method));
-    const allow = methods.join(', ');
-    if (browsers.isPreflight(request)) {
-      const path = {
-        methods,
-        isForAnyone: known.length > 0 && known.every(({ endpoint }) => endpoint !== undefined && isForAnyone(endpoint)),
-      };
-      const refusal = browsers.preflight(request, reply, path);
-      if (refusal !== null) sendError(refusal, request, reply);
-      return;
-    }
-    // The error format of the path, even though no route matched.
-    const oauth = known.some(({ endpoint }) => keepsOAuth(endpoint));
-    sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply, oauth);
-  }
-  fastify.setNotFoundHandler(answerUnknown);
-
-  return {
-    fastify,
-    bound,
-    routes,
-    inFlight,
-    isDraining: () => draining,
-    startDraining: () => {
-      draining = true;
-      // A connection kept open after its answer would delay the stop up to its limit. This is not done in an onSend
-      // hook, which costs every validation a seventh of its time.
-      for (const reply of inFlight) if (!reply.raw.headersSent) reply.header('connection', 'close');
-    },
-    drain: async (longestMs) => {
-      const cut = setTimeout(() => fastify.server.closeAllConnections(), longestMs);
-      await fastify.close();
-      clearTimeout(cut);
-    },
-  };
-}
-
-/**
- * Maximum bytes of a too large body to read and discard, so that the client finishes writing and receives the response.
- */
-const PASSED_OVER_MAX = 16 * 1_048_576;
-
-/** Closing a connection with unread bytes resets it, and the answer is lost (RFC 9112 §9.6). */
-function passOver(request: FastifyRequest, reply: FastifyReply): void {
-  if (Number(request.headers['content-length'] ?? 0) > PASSED_OVER_MAX) reply.header('connection', 'close');
-  else request.raw.resume();
-}
-
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
-
-const patterns = new WeakMap<ServedRoute, RegExp>();
-function patternOf(route: ServedRoute): RegExp {
-  const known = patterns.get(route);
-  if (known) return known;
-  const made = new RegExp(
-    `^${route.url
-      .replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&')
-      .replaceAll(/:\w+/g, '[^/]+')
-      .replace(/\*$/, '.*')}$`,
-  );
-  patterns.set(route, made);
-  return made;
-}
-
-type FrameworkError = {
-  readonly code?: string;
-  readonly statusCode?: number;
-  readonly validation?: readonly unknown[];
-  readonly validationContext?: string;
-};
-
-/** Maps Fastify's errors to ours; any error that the client did not cause is a server error. */
-function fromFramework(error: FrameworkError & Error): AppError {
-  if (error.validation) {
-    const [first] = error.validation as readonly {
-      instancePath?: string;
-      message?: string;
-      params?: Record<string, unknown>;
-    }[];
-    const member = first?.params?.additionalProperty ?? first?.params?.missingProperty;
-    const at = `${error.validationContext ?? 'body'}${first?.instancePath ?? ''}${typeof member === 'string' ? `/${member.slice(0, 64)}` : ''}`;
-    return requestInvalid({ problems: [{ at, why: first?.message ?? 'does not fit' }] });
-  }
-  switch (error.code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return bodyTooLarge();
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return contentTypeUnsupported();
-    case 'FST_ERR_MAX_PARAM_LENGTH':
-      return requestInvalid({
-        problems: [{ at: 'params', why: `must NOT have more than ${LONGEST_PARAM} characters` }],
-      });
-    case 'FST_ERR_BAD_URL':
-      return routeUnknown({ detail: 'The address is not valid.' });
-    default:
-      return error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500
-        ? bodyMalformed({ cause: error })
-        : internalError({ cause: error });
-  }
+  fastify.setNotFoundHandler(errors.sendUnknown);
 }

@@ -1,0 +1,150 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Endpoint } from '../../platform/define/endpoint.ts';
+import type { AppError } from '../../platform/define/error.ts';
+import {
+  bodyMalformed,
+  bodyTooLarge,
+  contentTypeUnsupported,
+  internalError,
+  methodNotAllowed,
+  requestInvalid,
+  routeUnknown,
+} from '../../platform/errors.ts';
+import { errorAnswer } from '../../platform/http/problem.ts';
+import { problemPage } from './browser-form.ts';
+import { type BrowserRules, isForAnyone } from './browser-rules.ts';
+import { sentCredential } from './credentials.ts';
+import { rendered } from './page-view.ts';
+
+export type ServedRoute = { readonly method: string; readonly url: string; readonly endpoint: Endpoint | undefined };
+
+type ErrorAnswerOptions = {
+  readonly browsers: BrowserRules;
+  /** All routes that are served, for 404 and 405. */
+  readonly routes: readonly ServedRoute[];
+  /** URL of the protected resource metadata, named by Bearer challenges. */
+  readonly resourceMetadata: string | undefined;
+};
+
+export type ErrorAnswers = {
+  send(error: AppError, request: FastifyRequest, reply: FastifyReply, oauth?: boolean): void;
+  /** Answers a request that no route matches: 404, 405 or a preflight. */
+  sendUnknown(request: FastifyRequest, reply: FastifyReply): void;
+};
+
+const keepsOAuth = (endpoint: Endpoint | undefined): boolean => endpoint?.oauthErrors === true;
+
+/** Sends errors in the format of their endpoint: problem details, OAuth errors, or a page. */
+export function createErrorAnswers({ browsers, routes, resourceMetadata }: ErrorAnswerOptions): ErrorAnswers {
+  function sendError(
+    error: AppError,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    oauth = keepsOAuth(request.routeOptions?.config?.endpoint),
+  ): void {
+    const sent = sentCredential(request.headers);
+    const { status, headers, body } = errorAnswer(error, {
+      traceId: request.trace.traceId,
+      oauth,
+      sent: sent.kind === 'malformed' ? 'none' : sent.kind,
+      resourceMetadata,
+      hasMessage: request.url.startsWith('/api/auth/'),
+    });
+    const page = problemPage(error, request);
+    // Serialised here, because the route's schemas describe successful responses only.
+    reply.code(status).headers(headers).serializer(String);
+    if (page === null) reply.send(JSON.stringify(body));
+    else {
+      const shown = rendered(page, request);
+      reply.headers(shown.headers as Record<string, string>).send(shown.body);
+    }
+  }
+
+  function answerUnknown(request: FastifyRequest, reply: FastifyReply): void {
+    const url = request.url.split('?', 1)[0] ?? '';
+    const known = routes.filter((route) => patternOf(route).test(url));
+    const methods = METHODS.filter((method) => known.some((route) => route.method === method));
+    const allow = methods.join(', ');
+    if (browsers.isPreflight(request)) {
+      const path = {
+        methods,
+        isForAnyone: known.length > 0 && known.every(({ endpoint }) => endpoint !== undefined && isForAnyone(endpoint)),
+      };
+      const refusal = browsers.preflight(request, reply, path);
+      if (refusal !== null) sendError(refusal, request, reply);
+      return;
+    }
+    // The error format of the path, even though no route matched.
+    const oauth = known.some(({ endpoint }) => keepsOAuth(endpoint));
+    sendError(allow === '' ? routeUnknown() : methodNotAllowed({ headers: { allow } }), request, reply, oauth);
+  }
+
+  return { send: sendError, sendUnknown: answerUnknown };
+}
+
+/** Longest value of a path parameter, characters. */
+export const LONGEST_PARAM = 256;
+
+/**
+ * Maximum bytes of a too large body to read and discard, so that the client finishes writing and receives the response.
+ */
+const PASSED_OVER_MAX = 16 * 1_048_576;
+
+/** Closing a connection with unread bytes resets it, and the answer is lost (RFC 9112 §9.6). */
+export function passOver(request: FastifyRequest, reply: FastifyReply): void {
+  if (Number(request.headers['content-length'] ?? 0) > PASSED_OVER_MAX) reply.header('connection', 'close');
+  else request.raw.resume();
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+const patterns = new WeakMap<ServedRoute, RegExp>();
+function patternOf(route: ServedRoute): RegExp {
+  const known = patterns.get(route);
+  if (known) return known;
+  const made = new RegExp(
+    `^${route.url
+      .replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&')
+      .replaceAll(/:\w+/g, '[^/]+')
+      .replace(/\*$/, '.*')}$`,
+  );
+  patterns.set(route, made);
+  return made;
+}
+
+type FrameworkError = {
+  readonly code?: string;
+  readonly statusCode?: number;
+  readonly validation?: readonly unknown[];
+  readonly validationContext?: string;
+};
+
+/** Maps Fastify's errors to ours; any error that the client did not cause is a server error. */
+export function fromFramework(error: FrameworkError & Error): AppError {
+  if (error.validation) {
+    const [first] = error.validation as readonly {
+      instancePath?: string;
+      message?: string;
+      params?: Record<string, unknown>;
+    }[];
+    const member = first?.params?.additionalProperty ?? first?.params?.missingProperty;
+    const at = `${error.validationContext ?? 'body'}${first?.instancePath ?? ''}${typeof member === 'string' ? `/${member.slice(0, 64)}` : ''}`;
+    return requestInvalid({ problems: [{ at, why: first?.message ?? 'does not fit' }] });
+  }
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return bodyTooLarge();
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return contentTypeUnsupported();
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return requestInvalid({
+        problems: [{ at: 'params', why: `must NOT have more than ${LONGEST_PARAM} characters` }],
+      });
+    case 'FST_ERR_BAD_URL':
+      return routeUnknown({ detail: 'The address is not valid.' });
+    default:
+      return error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500
+        ? bodyMalformed({ cause: error })
+        : internalError({ cause: error });
+  }
+}
