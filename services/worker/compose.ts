@@ -16,17 +16,18 @@ import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { modulesOf, purgesOf } from '../domain/modules.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { createMarkedGuard } from '../domain/revocations/database-guard.ts';
+import type { Purge } from '../domain/shared/purge.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
 import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
-import { isScheduled } from '../platform/define/job.ts';
+import { isScheduled, type Job } from '../platform/define/job.ts';
 import { assertMarkPlace } from '../platform/marks/mark-place.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { observePool } from '../platform/postgres/pool-gauges.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
-import { type Consumer, startConsumer } from '../platform/queue/consumer.ts';
+import { type Consumer, type ConsumerOptions, startConsumer } from '../platform/queue/consumer.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { createTimetable } from '../platform/queue/timetable.ts';
 import { connectRedis } from '../platform/redis/redis.ts';
@@ -64,12 +65,11 @@ const CLEANUP_SAMPLE_MS = 30_000;
 const BACKLOG_SAMPLE_MS = 10_000;
 const CONTROLS_SAMPLE_MS = 10_000;
 
-/** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
-export function compose(input: ComposeInput) {
+type Pools = ReturnType<typeof openPools>;
+
+/** Opens the worker's connections; none is made before the first use. */
+function openPools(input: ComposeInput) {
   const { config, log } = input;
-  const work = input.processors ?? processorsOf(config.wings);
-  const jobs = work.map(({ job }) => job);
-  const queues = [...new Set(jobs.map((job) => job.queue))];
   const databaseGuard = createMarkedGuard(input.marks);
   const settings = {
     url: input.databaseUrl,
@@ -90,20 +90,34 @@ export function compose(input: ComposeInput) {
     },
   });
   observePool('main', pool);
-  showMailsGivenUp();
-  showLogoutTokensGivenUp();
-  if (hasWing(config.wings, 'handoff')) showHandoffsGivenUp();
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; jobs wait'));
   const redis = connectRedis(input.redisUrl, onRedisError);
   const producer = createProducer(input.redisUrl, onRedisError, countEnqueued);
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
-  const sealing = {
-    sql: createSql(sealPool, databaseGuard),
-    transact: createTransact(sealPool, onAfterCommitError, databaseGuard),
+  return {
+    redis,
+    producer,
+    onRedisError,
+    sealing: {
+      sql: createSql(sealPool, databaseGuard),
+      transact: createTransact(sealPool, onAfterCommitError, databaseGuard),
+    },
+    main: {
+      sql: createSql(pool, databaseGuard),
+      transact: createTransact(pool, onAfterCommitError, databaseGuard),
+    },
+    // The timetable is read from any database; what the job writes is checked against the high-water marks.
+    timing: { sql: createSql(pool), transact: createTransact(pool, onAfterCommitError), clock: systemClock },
+    close: () => Promise.allSettled([producer.close(), redis.close(), pool.end(), sealPool.end()]),
   };
+}
+
+/** The ports of the worker's jobs. */
+function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[]): WorkerPorts {
+  const { config, log } = input;
+  const { sealing, redis, producer } = pools;
   const outside = {
-    sql: createSql(pool, databaseGuard),
-    transact: createTransact(pool, onAfterCommitError, databaseGuard),
+    ...pools.main,
     redis,
     clock: systemClock,
     random: systemRandom,
@@ -111,8 +125,7 @@ export function compose(input: ComposeInput) {
     marks: input.marks,
     log,
   };
-  const purges = [...purgesOf(modulesOf(config.wings)), ...outboxPurges(config.audit.outboxDays)];
-  const ports: WorkerPorts = {
+  return {
     ...outside,
     auditLogKeys: (origin) => readLogKeys(outside, origin),
     renderReport: renderReportPdf,
@@ -142,9 +155,22 @@ export function compose(input: ComposeInput) {
     },
     keysChanged: () => {},
   };
+}
+
+/** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
+export function compose(input: ComposeInput) {
+  const { config, log } = input;
+  const work = input.processors ?? processorsOf(config.wings);
+  const jobs = work.map(({ job }) => job);
+  const queues = [...new Set(jobs.map((job) => job.queue))];
+  const pools = openPools(input);
+  const { producer, timing } = pools;
+  showMailsGivenUp();
+  showLogoutTokensGivenUp();
+  if (hasWing(config.wings, 'handoff')) showHandoffsGivenUp();
+  const purges = [...purgesOf(modulesOf(config.wings)), ...outboxPurges(config.audit.outboxDays)];
+  const ports = composePorts(input, pools, purges);
   const checkMs = config.jobs.scheduleCheckMs;
-  // The timetable is read from any database; what the job writes is checked against the high-water marks.
-  const timing = { sql: createSql(pool), transact: createTransact(pool, onAfterCommitError), clock: systemClock };
   const timetable = createTimetable({ ports: timing, producer, jobs: jobs.filter(isScheduled), queues, checkMs, log });
   const stopping = new AbortController();
   const handle = createJobHandler({
@@ -171,31 +197,11 @@ export function compose(input: ComposeInput) {
     health,
     /** Starts even before Postgres and Redis are available; where the place of the marks counts, after Postgres. */
     start: async () => {
-      await waitForStore(() => assertMarkPlace(timing, config), {
-        store: 'PostgreSQL',
-        url: input.databaseUrl,
-        waitSeconds: config.stores.waitSeconds,
-        say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
-      });
+      await waitForMarks(input, timing);
       await timetable.reconcile();
       timetable.start();
       watches.push(showSchedules(timetable, jobs.filter(isScheduled)));
-      for (const queue of queues)
-        consumers.push(
-          startConsumer({
-            queue,
-            redisUrl: input.redisUrl,
-            lockMs: config.jobs.lockMs,
-            handle,
-            onStalled: () => jobsStalled.add(1, { queue }),
-            onStalledToDeath: (name, id) => {
-              const job = jobs.find((each) => each.name === name);
-              if (job) jobRuns.add(1, { queue, job: job.name, outcome: 'dead' });
-              log.error({ job: job?.name, job_id: id }, 'a job made its workers crash and is kept as a dead letter');
-            },
-            onError: onRedisError,
-          }),
-        );
+      for (const queue of queues) consumers.push(consume(queue, handle, { input, jobs, onError: pools.onRedisError }));
       health.start();
       watches.push(
         watchCleanup(ports, purges, CLEANUP_SAMPLE_MS),
@@ -212,10 +218,43 @@ export function compose(input: ComposeInput) {
       for (const watch of watches) watch.close();
       await timetable.close();
       await Promise.all([ports.checkpointOutbox.close(), ports.mailTransport.close()]);
-      await Promise.allSettled([producer.close(), redis.close(), pool.end(), sealPool.end()]);
+      await pools.close();
     },
   };
 }
+
+/** Waits for Postgres where the place of the high-water marks counts. */
+const waitForMarks = ({ config, databaseUrl: url, log }: ComposeInput, timing: Pools['timing']): Promise<void> =>
+  waitForStore(() => assertMarkPlace(timing, config), {
+    store: 'PostgreSQL',
+    url,
+    waitSeconds: config.stores.waitSeconds,
+    say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
+  });
+
+/** Starts to take the jobs of a queue. */
+const consume = (
+  queue: Job['queue'],
+  handle: ConsumerOptions['handle'],
+  {
+    input,
+    jobs,
+    onError,
+  }: { readonly input: ComposeInput; readonly jobs: readonly Job[] } & Pick<ConsumerOptions, 'onError'>,
+): Consumer =>
+  startConsumer({
+    queue,
+    redisUrl: input.redisUrl,
+    lockMs: input.config.jobs.lockMs,
+    handle,
+    onStalled: () => jobsStalled.add(1, { queue }),
+    onStalledToDeath: (name, id) => {
+      const job = jobs.find((each) => each.name === name);
+      if (job) jobRuns.add(1, { queue, job: job.name, outcome: 'dead' });
+      input.log.error({ job: job?.name, job_id: id }, 'a job made its workers crash and is kept as a dead letter');
+    },
+    onError,
+  });
 
 export type Composed = ReturnType<typeof compose>;
 
