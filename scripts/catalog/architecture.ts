@@ -168,7 +168,7 @@ export const WALKS: Readonly<Record<string, readonly Room[]>> = {
     ['check the MAC', 'domain/tokens/refresh/refresh-token-format.ts'],
     ['join a batch', 'domain/tokens/refresh/rotation-batcher.ts'],
     ['rotate by one statement', 'domain/tokens/refresh/refresh-families.store.ts'],
-    ['limit its rights', 'domain/tokens/refresh/rights-limit.ts'],
+    ['limit its rights', 'domain/tokens/refresh/family-token.ts'],
     ['make the claims', 'domain/tokens/access-token.ts'],
     ['sign', 'domain/keys/sign.ts'],
     ['answer', 'domain/tokens/refresh/refresh-token.ts'],

@@ -7,8 +7,8 @@ import { updateUserEndpoint } from '../domain/identity/contracts/account-contrac
 import type { SessionView, UserView } from '../domain/identity/contracts/sign-in-contract.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
 import { endSession } from '../domain/identity/sessions/end-session.ts';
+import { sessionView } from '../domain/identity/sessions/live-session.ts';
 import { makeRoom } from '../domain/identity/sessions/make-room.ts';
-import { sessionView } from '../domain/identity/sessions/views.ts';
 import { userCaller } from '../domain/identity/sign-in/finish-sign-in.ts';
 import { type SignInPorts, signIn } from '../domain/identity/sign-in/sign-in.ts';
 import { UNNAMED } from '../domain/identity/users/assurance.ts';

@@ -1,7 +1,7 @@
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { disablePasswordSignIn } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
+import { disablePasswordSignIn } from '#services/domain/identity/sign-in/sign-in-guard.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { enrolled } from '#testing/flows/factor-flows.ts';
 import { signUp, type TestUser } from '#testing/flows/flows.ts';

@@ -1,5 +1,5 @@
 // For tests only: a harness with detections whose users read their mails and may sign in by the test's own provider.
-import { disablePasswordSignIn } from '#services/domain/identity/sign-in/forgive-sign-in.ts';
+import { disablePasswordSignIn } from '#services/domain/identity/sign-in/sign-in-guard.ts';
 import { forgetDevices } from '#services/domain/identity/sign-in/sign-in-origin.ts';
 import { type ProviderAccount, startOidcProvider } from '#testing/fakes/oidc-provider.ts';
 import { API_URL } from '#testing/harness/api.ts';

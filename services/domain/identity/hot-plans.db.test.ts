@@ -24,7 +24,7 @@ import {
   readRevocationEpoch,
 } from '../tokens/revoke/token-revocation.store.ts';
 import { deleteSessions, findSessionRow, lockSessions, readOldestUsed, useSession } from './sessions/sessions.store.ts';
-import { findCredential } from './users/identity.store.ts';
+import { findCredential } from './users/accounts.store.ts';
 import { countFailure, forgiveFailures, readCounters, readTriedNames } from './users/sign-in-failures.store.ts';
 
 const ROWS = 20_000;

@@ -12,8 +12,7 @@ import { type KeyView, keyViewOf } from './key-view.ts';
 import { type KeyRow, readKeys, readSecrets, readVersion } from './keys.store.ts';
 import { noKeys, type OpenKeys, openKeys, type Signer } from './open-keys.ts';
 import { openServerSecrets, type ServerSecretPurpose, type ServerSecrets } from './secrets/server-secrets.ts';
-import { createSign } from './sign.ts';
-import { chooseSigner, type SignerNeeds, signingInput } from './signing-input.ts';
+import { chooseSigner, createSign, type SignerNeeds, signingInput } from './sign.ts';
 
 export type KeyRingSettings = Pick<
   SettingsOf<typeof keySettings>,

@@ -2,7 +2,7 @@ import { setAuditContext } from '../audit/audit-context.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { offerUnlock, takeVoidedUnlock } from '../identity/accounts/offer-unlock.ts';
 import type { MailPorts } from '../identity/mail/queue-mail.ts';
-import { disablePasswordSignIn } from '../identity/sign-in/forgive-sign-in.ts';
+import { disablePasswordSignIn } from '../identity/sign-in/sign-in-guard.ts';
 import { forgetDevices } from '../identity/sign-in/sign-in-origin.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Tx } from '../ports.ts';

@@ -1,6 +1,6 @@
 import { followEventsOf } from '../audit/read/list-events.ts';
-import { STUFFING_NAMES } from '../identity/sign-in/forgive-sign-in.ts';
 import { LOCK_POLICY } from '../identity/sign-in/sign-in-counters.ts';
+import { STUFFING_NAMES } from '../identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '../ports.ts';
 import { actOn } from './act-on-incident.ts';
 import { credentialStuffing, failedLoginRatio } from './detections.ts';

@@ -1,4 +1,4 @@
-import { STUFFING_NAMES } from '../identity/sign-in/forgive-sign-in.ts';
+import { STUFFING_NAMES } from '../identity/sign-in/sign-in-guard.ts';
 import type { Severity } from './incident-shapes.ts';
 
 /**

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { callerAt, clientCaller, testCaller } from '#testing/harness/ports.ts';
-import { countSignInFailure } from '../identity/sign-in/count-sign-in-failure.ts';
-import { admitSignIn } from '../identity/sign-in/sign-in-guard.ts';
+import { admitSignIn, countSignInFailure } from '../identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '../ports.ts';
 import { type DetectionHarness, openDetectionHarness } from './detection-harness.ts';
 import { unlockUser } from './unlock-user.ts';

@@ -2,7 +2,7 @@ import { rightsOf } from '../access/role-rights.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { assertHolds } from '../authority/permissions.ts';
 import { userUnlocked } from '../identity/audit-events.ts';
-import { clearSignInFailures } from '../identity/sign-in/forgive-sign-in.ts';
+import { clearSignInFailures } from '../identity/sign-in/sign-in-guard.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';

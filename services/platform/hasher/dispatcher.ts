@@ -1,9 +1,24 @@
 import { backoffMs, ownBackoff } from '../process/backoff.ts';
-import type { HasherClock } from './clock.ts';
 import { HasherBusyError, type HasherBusyReason, HasherFailedError } from './errors.ts';
 import { createFairQueue, type Place } from './fair-queue.ts';
 import type { HashReply, HashRequest, ReadyMessage } from './protocol.ts';
 import type { HashingWorker, StartWorker, WorkerEnd } from './worker-process.ts';
+
+/** Clock of the queue; tests replace it. */
+export type HasherClock = {
+  /** Monotonic. */
+  nowMs(): number;
+  /** Runs `act` once, later; the returned function cancels it. */
+  after(delayMs: number, act: () => void): () => void;
+};
+
+export const systemClock: HasherClock = {
+  nowMs: () => performance.now(),
+  after: (delayMs, act) => {
+    const timer = setTimeout(act, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
 
 export type Admission = Place & {
   /** Aborted when the client disconnects: a waiting job is dropped; the result of a running one is ignored. */

@@ -1,4 +1,4 @@
-import type { HasherClock } from './clock.ts';
+import type { HasherClock } from './dispatcher.ts';
 import type { HashRequest, HashResult } from './protocol.ts';
 import type { HashingWorker, StartWorker, WorkerEvents } from './worker-process.ts';
 

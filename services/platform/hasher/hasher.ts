@@ -1,6 +1,12 @@
 import { availableParallelism } from 'node:os';
-import { type HasherClock, systemClock } from './clock.ts';
-import { type Admission, type ChildEvent, createDispatcher, type HashOutcome } from './dispatcher.ts';
+import {
+  type Admission,
+  type ChildEvent,
+  createDispatcher,
+  type HasherClock,
+  type HashOutcome,
+  systemClock,
+} from './dispatcher.ts';
 import { type HasherBusyError, HasherFailedError } from './errors.ts';
 import { normalisePassword } from './normalise-password.ts';
 import { findScheme, type HashAlgorithm } from './schemes.ts';

@@ -4,7 +4,7 @@ import { requestInvalid } from '#services/platform/errors.ts';
 import type { UserView } from '../contracts/sign-in-contract.ts';
 import { emailTaken } from '../contracts/sign-in-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { userView } from '../sessions/views.ts';
+import { userView } from '../sessions/live-session.ts';
 import { insertPassword, insertUser } from '../users/accounts.store.ts';
 import { isAddress, normaliseEmail } from '../users/email.ts';
 import { type NewPasswordPorts, newDigest } from './set-password.ts';

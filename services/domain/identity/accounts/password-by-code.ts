@@ -13,7 +13,7 @@ import { readInvitation, takeInvitation } from '../mail/invitations.store.ts';
 import { deleteCodes } from '../mail/one-time-codes.store.ts';
 import { findCode, type MailedCode, redeemCode } from '../mail/one-time-codes.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
-import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
+import { clearSignInFailures } from '../sign-in/sign-in-guard.ts';
 import { findAccount } from '../users/accounts.store.ts';
 import { addUserRole } from '../users/users.store.ts';
 import { refuseCode } from './refuse-code.ts';

@@ -5,7 +5,7 @@ import { userUnlocked } from '../audit-events.ts';
 import { type MailedCode, redeemCode } from '../mail/one-time-codes.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { deviceSetCookie } from '../sign-in/device-cookie.ts';
-import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
+import { clearSignInFailures } from '../sign-in/sign-in-guard.ts';
 import { findAccount } from '../users/accounts.store.ts';
 import { refuseCode } from './refuse-code.ts';
 

@@ -6,8 +6,8 @@ import { unauthenticated } from '#services/platform/errors.ts';
 import { userProfileChanged } from '../audit-events.ts';
 import type { UserView } from '../contracts/sign-in-contract.ts';
 import type { HasAuth } from '../sessions/auth.ts';
+import { userView } from '../sessions/live-session.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
-import { userView } from '../sessions/views.ts';
 import { findAccount, writeProfile } from '../users/accounts.store.ts';
 import { forgetSessions } from './forget-sessions.ts';
 

@@ -9,8 +9,8 @@ import type { PendingSignUp } from '../mail/mails.ts';
 import { deleteCodes } from '../mail/one-time-codes.store.ts';
 import { findCode, type RedeemedCode, redeemCode } from '../mail/one-time-codes.ts';
 import { queueMail } from '../mail/queue-mail.ts';
-import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
 import { ASK_AGAIN_SECONDS, accountKeyOf } from '../sign-in/sign-in-counters.ts';
+import { clearSignInFailures } from '../sign-in/sign-in-guard.ts';
 import { isSignInUnevaluated } from '../sign-in/sign-in-origin.store.ts';
 import {
   findAccount,

@@ -1,9 +1,10 @@
 import { invitationPurge } from '../mail/invitations.store.ts';
 import { mailPurge } from '../mail/mail.store.ts';
 import { codePurge } from '../mail/one-time-codes.store.ts';
+import { sessionPurge } from '../sessions/sessions.store.ts';
 import { loginChallengePurge } from '../sign-in/login-challenge.store.ts';
 import { socialAttemptPurge } from '../social/social.store.ts';
-import { sessionPurge, verificationPurge } from '../users/identity.store.ts';
+import { verificationPurge } from '../users/accounts.store.ts';
 import { signInFailurePurges } from '../users/sign-in-failures.store.ts';
 
 /** Rows that this module deletes after they expire. */

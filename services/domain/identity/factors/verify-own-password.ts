@@ -1,12 +1,10 @@
 import type { Caller } from '#services/domain/ports.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from '../contracts/account-errors.ts';
-import { admissionOf, inQueue } from '../passwords/hash-password.ts';
-import { isHashable } from '../passwords/password-policy.ts';
+import { admissionOf, inQueue, isHashable } from '../passwords/hash-password.ts';
 import { ownSession } from '../sessions/own-session.ts';
-import { countSignInFailure } from '../sign-in/count-sign-in-failure.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
-import { admitSignIn } from '../sign-in/sign-in-guard.ts';
+import { admitSignIn, countSignInFailure } from '../sign-in/sign-in-guard.ts';
 import { type AccountRow, findAccount } from '../users/accounts.store.ts';
 
 export type OwnPassword = {

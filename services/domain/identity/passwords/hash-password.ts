@@ -3,6 +3,9 @@ import type { Caller, HashAdmission, PasswordHasher } from '#services/domain/por
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { hashingBusy } from '../contracts/sign-in-errors.ts';
 
+/** Longest password, bytes of its normal form. */
+export const BYTES_MAX = 1_024;
+
 /** @param knownDevice whether the browser has signed in before; the queue then keeps a place for it under a flood */
 export const admissionOf = ({ request }: Caller, signal?: AbortSignal, knownDevice = false): HashAdmission => ({
   clientPrefix: clientPrefixOf(request.ip),
@@ -25,3 +28,8 @@ export async function inQueue<T>(work: Promise<T>): Promise<T> {
 
 const asBusy = (err: unknown): unknown =>
   err instanceof HasherBusyError ? hashingBusy({ retryAfterSeconds: err.retryAfterSeconds, cause: err }) : err;
+
+/** Whether a password can be hashed; a password that cannot be hashed belongs to no account. */
+export function isHashable(password: string): boolean {
+  return password !== '' && password.isWellFormed() && Buffer.byteLength(password.normalize('NFKC')) <= BYTES_MAX;
+}

@@ -4,11 +4,11 @@ import type { Caller, Log, Sql } from '#services/domain/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { passwordErrors } from '../contracts/password-errors.ts';
 import type { BreachRanges } from './breach-lookup.ts';
+import { isHashable } from './hash-password.ts';
 import {
   assertPasswordAllowed,
   assertPasswordForm,
   charactersMin,
-  isHashable,
   type PasswordContext,
   ROLE_CHARACTERS_MIN,
 } from './password-policy.ts';

@@ -7,12 +7,12 @@ import {
   passwordTooShort,
 } from '../contracts/password-errors.ts';
 import { type BreachRanges, isBreached } from './breach-lookup.ts';
+import { BYTES_MAX } from './hash-password.ts';
 import { contextRuleOf, type PasswordOwner } from './password-context.ts';
 
 type PasswordProfile = 'default' | 'nist';
 
 const CHARACTERS_MAX = 256;
-const BYTES_MAX = 1_024;
 
 /** Single-factor lengths; `nist` is SP 800-63B-4 §3.1.1.2. */
 const CHARACTERS_MIN: Readonly<Record<PasswordProfile, number>> = { default: 12, nist: 15 };
@@ -85,9 +85,4 @@ export function assertPasswordForm(password: string, least: number): void {
   const characters = [...normal].length;
   if (characters < least) throw passwordTooShort({ detail: `At least ${least} characters.` });
   if (characters > CHARACTERS_MAX || Buffer.byteLength(normal) > BYTES_MAX) throw passwordTooLong();
-}
-
-/** Whether a password can be hashed; a password that cannot be hashed belongs to no account. */
-export function isHashable(password: string): boolean {
-  return password !== '' && password.isWellFormed() && Buffer.byteLength(password.normalize('NFKC')) <= BYTES_MAX;
 }

@@ -7,9 +7,9 @@ import type { Caller, PasswordHasher } from '#services/domain/ports.ts';
 import { readSession, signIn, signUp } from '#testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#testing/harness/identity.ts';
 import { testCaller } from '#testing/harness/ports.ts';
-import { STUFFING_NAMES } from '../sign-in/forgive-sign-in.ts';
 import { signIn as enter } from '../sign-in/sign-in.ts';
 import { counterKey } from '../sign-in/sign-in-counters.ts';
+import { STUFFING_NAMES } from '../sign-in/sign-in-guard.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 

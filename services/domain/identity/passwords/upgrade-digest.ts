@@ -3,8 +3,7 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Sql } from '#services/domain/ports.ts';
 import { accountPasswordRehashed } from '../audit-events.ts';
-import { lockUser } from '../users/accounts.store.ts';
-import { findCredential, replaceDigest } from '../users/identity.store.ts';
+import { findCredential, lockUser, replaceDigest } from '../users/accounts.store.ts';
 import { admissionOf } from './hash-password.ts';
 
 type VerifiedPassword = { readonly userId: string; readonly digest: string };

@@ -1,7 +1,7 @@
 import { clientSecretHash } from '#services/domain/access/access-directory.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { findCredential } from '../users/identity.store.ts';
+import { findCredential } from '../users/accounts.store.ts';
 import { addRoles, lockSeed, upsertClient, upsertPassword, upsertUser } from './seed.store.ts';
 
 export type SeedUser = {

@@ -1,7 +1,7 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { type SeedFamiliesPorts, seedFamilies } from '#services/domain/tokens/refresh/seed-families.ts';
-import { findCredential } from '../users/identity.store.ts';
+import { findCredential } from '../users/accounts.store.ts';
 import { insertLoadSessions, insertLoadUsers, readLoadUsers, upsertLoadPasswords } from './load-users.store.ts';
 import { lockSeed } from './seed.store.ts';
 

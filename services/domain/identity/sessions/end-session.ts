@@ -1,8 +1,8 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
-import { deleteSessionRow } from '../users/identity.store.ts';
 import type { Auth } from './auth.ts';
+import { deleteSessionRow } from './sessions.store.ts';
 
 export type EndSessionPorts = { readonly auth: Pick<Auth, 'forget'> } & HasRevocationPush;
 

@@ -11,8 +11,7 @@ import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts
 import type { SignInView } from '../contracts/sign-in-contract.ts';
 import { csrfSetCookie, type HasCsrf } from './csrf.ts';
 import { required } from './handover.ts';
-import { authTimeOf, type LiveSession, lastSignInOf, type OpenedSession } from './live-session.ts';
-import { liveSessionView } from './views.ts';
+import { authTimeOf, type LiveSession, lastSignInOf, liveSessionView, type OpenedSession } from './live-session.ts';
 
 export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &
   HasAccess &

@@ -4,9 +4,8 @@ import { unauthenticated } from '#services/platform/errors.ts';
 import type { SessionView, UserView } from '../contracts/sign-in-contract.ts';
 import type { HasAuth } from './auth.ts';
 import { cookieValue } from './csrf.ts';
-import type { LiveSession } from './live-session.ts';
+import { type LiveSession, liveSessionView } from './live-session.ts';
 import { sessionCallerOf } from './open-session.ts';
-import { liveSessionView } from './views.ts';
 
 /** Returns the live session of a signed cookie, or null. By default, reading the session counts as a use. */
 export async function findByCookie(

@@ -1,5 +1,6 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
+import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AuthSession } from './live-session.ts';
 
@@ -164,3 +165,24 @@ export async function readOwnSession(sql: Sql, sessionId: string, userId: string
 
 /** Increments the user's epoch and ends every session, family and access token. */
 export const endEverySession = (tx: Sql, userId: string): Promise<unknown> => tx.query(loginsEnd, [userId]);
+
+/** The row triggers end the token families and write the revocation and the audit row in the same transaction. */
+const sessionDeleteById = defineStatement('sessionDeleteById', `DELETE FROM sessions WHERE id = $1 RETURNING token`);
+
+/**
+ * Sessions that expired so long ago that none of their tokens can be live, so their row triggers write nothing. Index:
+ * sessions_expires_at.
+ */
+export const sessionPurge = definePurge({
+  kind: 'sessions',
+  table: 'sessions',
+  id: 'id',
+  ends: '"expiresAt"',
+  stays: `SELECT interval '1 day' + make_interval(secs => revocation_keep_seconds) FROM token_lifetimes`,
+});
+
+/** Ends a session and returns its token; undefined if it had already ended. */
+export async function deleteSessionRow(tx: Sql, sessionId: string): Promise<string | undefined> {
+  const [row] = await tx.query<{ token: string }>(sessionDeleteById, [sessionId]);
+  return row?.token;
+}

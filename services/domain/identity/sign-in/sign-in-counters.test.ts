@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Sql, Tx } from '#services/domain/ports.ts';
-import { forgiveSignIn } from './forgive-sign-in.ts';
 import { counterKey, PASSWORD_FAILURES_EVER, refusedSeconds } from './sign-in-counters.ts';
+import { forgiveSignIn } from './sign-in-guard.ts';
 
 const ring = (versions: readonly number[]): KeyRing =>
   ({

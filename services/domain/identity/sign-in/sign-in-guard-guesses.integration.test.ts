@@ -3,10 +3,14 @@ import { signIn, signUp } from '#testing/flows/identity-flows.ts';
 import { type HttpAnswer, type IdentityHarness, newPerson } from '#testing/harness/identity.ts';
 import { callerAt } from '#testing/harness/ports.ts';
 import { forgiveFailures } from '../users/sign-in-failures.store.ts';
-import { countSignInFailure } from './count-sign-in-failure.ts';
-import { clearSignInFailures, disablePasswordSignIn } from './forgive-sign-in.ts';
 import { accountKeyOf, LOCK_POLICY, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
-import { type AdmittedSignIn, admitSignIn } from './sign-in-guard.ts';
+import {
+  type AdmittedSignIn,
+  admitSignIn,
+  clearSignInFailures,
+  countSignInFailure,
+  disablePasswordSignIn,
+} from './sign-in-guard.ts';
 import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './sign-in-guard-harness.ts';
 import { forgetDevices } from './sign-in-origin.ts';
 

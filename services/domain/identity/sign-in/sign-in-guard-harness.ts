@@ -5,8 +5,7 @@ import { type HttpAnswer, type IdentityHarness, startIdentityHarness } from '#te
 import { callerAt, queryRows } from '#testing/harness/ports.ts';
 import { createTestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
-import { countSignInFailure } from './count-sign-in-failure.ts';
-import { admitSignIn } from './sign-in-guard.ts';
+import { admitSignIn, countSignInFailure } from './sign-in-guard.ts';
 import { readSignInStatus } from './sign-in-status.ts';
 
 export type GuardHarness = {

@@ -4,11 +4,17 @@ import type { Caller } from '#services/domain/ports.ts';
 import { insertPerson } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { callerAt } from '#testing/harness/ports.ts';
-import { countSignInFailure } from './count-sign-in-failure.ts';
 import { deviceSetCookie } from './device-cookie.ts';
-import { clearSignInFailures, disablePasswordSignIn, forgiveSignIn, STUFFING_NAMES } from './forgive-sign-in.ts';
 import { accountKeyOf, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
-import { admitSignIn, mayBeKnownDevice } from './sign-in-guard.ts';
+import {
+  admitSignIn,
+  clearSignInFailures,
+  countSignInFailure,
+  disablePasswordSignIn,
+  forgiveSignIn,
+  mayBeKnownDevice,
+  STUFFING_NAMES,
+} from './sign-in-guard.ts';
 import { forgetDevices } from './sign-in-origin.ts';
 import { readSignInStatus } from './sign-in-status.ts';
 

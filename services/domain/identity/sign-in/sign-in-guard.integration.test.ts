@@ -2,9 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signIn, signUp } from '#testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson } from '#testing/harness/identity.ts';
 import { callerAt } from '#testing/harness/ports.ts';
-import { countSignInFailure } from './count-sign-in-failure.ts';
-import { forgiveSignIn } from './forgive-sign-in.ts';
-import { type AdmittedSignIn, admitSignIn } from './sign-in-guard.ts';
+import { type AdmittedSignIn, admitSignIn, countSignInFailure, forgiveSignIn } from './sign-in-guard.ts';
 import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './sign-in-guard-harness.ts';
 
 let guard: GuardHarness;

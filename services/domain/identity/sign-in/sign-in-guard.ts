@@ -1,14 +1,28 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
-import type { Caller, Ports, Sql } from '#services/domain/ports.ts';
-import { userLogin } from '../audit-events.ts';
+import type { Caller, Ports, Sql, Tx } from '#services/domain/ports.ts';
+import { userLogin, userLoginLocked } from '../audit-events.ts';
 import { loginLocked } from '../contracts/sign-in-errors.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { identifierHash } from '../users/email.ts';
-import { readCounters } from '../users/sign-in-failures.store.ts';
+import {
+  countFailure,
+  deleteCounter,
+  forgiveFailures,
+  readCounters,
+  spendCounter,
+} from '../users/sign-in-failures.store.ts';
 import { knownDevice } from './device-cookie.ts';
-import { counterKey, isDeviceSpent, refusedSeconds } from './sign-in-counters.ts';
+import {
+  ASK_AGAIN_SECONDS,
+  accountKeyOf,
+  counterKey,
+  isDeviceSpent,
+  LOCK_POLICY,
+  PASSWORD_FAILURES_EVER,
+  refusedSeconds,
+} from './sign-in-counters.ts';
 
 /** The counters of one sign-in attempt. */
 export type AdmittedSignIn = {
@@ -82,3 +96,84 @@ export const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSi
     outcome: 'locked',
     detail: { factor: 'password', identifier, known_device: isKnownDevice },
   });
+
+/** If this many accounts failed from one network within 15 minutes, the network is suspect: a household has fewer. */
+export const STUFFING_NAMES = 50;
+
+/**
+ * Clears the counters after a correct password, in the transaction of its sign-in.
+ * @returns `suspectNetwork`: sign-in to many other accounts failed from the same network
+ * @throws loginLocked (429) if a lock began while the password was being verified
+ */
+export async function forgiveSignIn(tx: Tx, admitted: AdmittedSignIn): Promise<{ readonly suspectNetwork: boolean }> {
+  const { isRefused, lockedSeconds, triedNames } = await forgiveFailures(
+    tx,
+    admitted.clearedKeys,
+    admitted.lockingKeys,
+    {
+      failuresEver: PASSWORD_FAILURES_EVER,
+      windowSeconds: LOCK_POLICY.windowSeconds,
+    },
+  );
+  if (isRefused) throw loginLocked({ retryAfterSeconds: lockedSeconds > 0 ? lockedSeconds : ASK_AGAIN_SECONDS });
+  return { suspectNetwork: triedNames >= STUFFING_NAMES };
+}
+
+/**
+ * Deletes the failure counter of an account, because it has a new password, a mailed code was redeemed, or an
+ * administrator unlocked it.
+ */
+export const clearSignInFailures = (tx: Tx, ports: HasKeyRing, email: string): Promise<number | undefined> =>
+  deleteCounter(tx, accountKeyOf(ports, email));
+
+/**
+ * Disables password sign-in of an account, as after its hundredth failure, until `clearSignInFailures` or a sign-in
+ * from a known device. The caller has locked the user. Returns whether this call disabled it.
+ */
+export const disablePasswordSignIn = (
+  tx: Tx,
+  ports: HasKeyRing,
+  { userId, email }: { readonly userId: string; readonly email: string },
+): Promise<boolean> => spendCounter(tx, accountKeyOf(ports, email), PASSWORD_FAILURES_EVER, userId);
+
+/**
+ * Counts and records a wrong password in one transaction. Concurrent failures are all counted; an attempt that failed
+ * after a lock began is reported as locked, so it does not reveal whether its password was right.
+ * @returns seconds for which the attempt was already locked when it failed; 0: not locked
+ */
+export async function countSignInFailure(
+  tx: Tx,
+  admitted: AdmittedSignIn,
+  userId: string | undefined,
+  caller: Caller,
+): Promise<number> {
+  const counted = await countFailure(
+    tx,
+    admitted.lockingKeys,
+    { accountKey: admitted.accountKey, userId },
+    LOCK_POLICY,
+  );
+  const met = counted.map(({ wasLocked, ...counter }) => ({
+    ...counter,
+    failures: counter.failures - 1,
+    lockedSeconds: wasLocked ? Math.max(1, counter.lockedSeconds) : 0,
+  }));
+  const seconds = refusedSeconds(admitted.lockingKeys, met);
+  if (seconds > 0) await recordLocked(tx, admitted, caller);
+  else
+    await recordEvent(tx, caller, userLogin, {
+      outcome: 'refused',
+      ...(userId === undefined ? {} : { target: { kind: 'user', id: userId } as const }),
+      detail: { factor: 'password', identifier: admitted.identifier, known_device: admitted.isKnownDevice },
+    });
+  for (const { key, failures, lockedSeconds } of counted.filter(({ beganLock }) => beganLock)) {
+    const kind = key.slice(0, key.indexOf(':'));
+    const isNetwork = kind === 'network';
+    await recordEvent(tx, caller, userLoginLocked, {
+      outcome: 'refused',
+      ...(isNetwork || userId === undefined ? {} : { target: { kind: 'user', id: userId } as const }),
+      detail: { of: kind, failures, seconds: lockedSeconds, identifier: isNetwork ? key : admitted.identifier },
+    });
+  }
+  return seconds;
+}

@@ -7,9 +7,9 @@ import { callerAt } from '#testing/harness/ports.ts';
 import type { OpenedSession } from '../sessions/live-session.ts';
 import { UNNAMED } from '../users/assurance.ts';
 import { deviceSetCookie } from './device-cookie.ts';
-import { disablePasswordSignIn, STUFFING_NAMES } from './forgive-sign-in.ts';
 import { isClosedTo, lockedOut } from './refuse-stepped-up.ts';
 import { accountKeyOf, counterKey } from './sign-in-counters.ts';
+import { disablePasswordSignIn, STUFFING_NAMES } from './sign-in-guard.ts';
 import { forgetDevices, isFromKnownDevice, readSignInOrigin, readSignInOriginOf } from './sign-in-origin.ts';
 
 let harness: PeopleHarness;

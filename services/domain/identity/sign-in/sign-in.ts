@@ -8,24 +8,27 @@ import { userLogin } from '../audit-events.ts';
 import { secondFactorRequired } from '../contracts/factors-errors.ts';
 import { loginLocked, loginRefused } from '../contracts/sign-in-errors.ts';
 import type { HasVerificationRule } from '../mail/queue-mail.ts';
-import { admissionOf, assertQueueHasPlace, inQueue } from '../passwords/hash-password.ts';
-import { type HasPasswordPolicy, isHashable } from '../passwords/password-policy.ts';
+import { admissionOf, assertQueueHasPlace, inQueue, isHashable } from '../passwords/hash-password.ts';
+import type { HasPasswordPolicy } from '../passwords/password-policy.ts';
 import { isUpgradedSince, upgradeDigest } from '../passwords/upgrade-digest.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';
 import { type HasSessionLimit, makeRoom } from '../sessions/make-room.ts';
 import { createSessionFamily, type SessionTokenPorts, type SignInAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { lockUser } from '../users/accounts.store.ts';
+import { findCredential, lockUser, type PasswordCredential } from '../users/accounts.store.ts';
 import { PASSWORD_ALONE } from '../users/assurance.ts';
 import { normaliseEmail } from '../users/email.ts';
-import { findCredential, type PasswordCredential } from '../users/identity.store.ts';
 import { askSecondFactor } from './ask-second-factor.ts';
-import { countSignInFailure } from './count-sign-in-failure.ts';
 import { finishOrEnd, userCaller } from './finish-sign-in.ts';
-import { forgiveSignIn } from './forgive-sign-in.ts';
 import { refuseUnverified } from './refuse-unverified.ts';
-import { admitSignIn, type HasSignInGuard, mayBeKnownDevice } from './sign-in-guard.ts';
+import {
+  admitSignIn,
+  countSignInFailure,
+  forgiveSignIn,
+  type HasSignInGuard,
+  mayBeKnownDevice,
+} from './sign-in-guard.ts';
 import { readSignInOrigin } from './sign-in-origin.ts';
 
 export type SignInPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &

@@ -4,7 +4,7 @@ import { type ProviderAccount, startOidcProvider, type TestProvider } from '#tes
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
-import { disablePasswordSignIn } from '../sign-in/forgive-sign-in.ts';
+import { disablePasswordSignIn } from '../sign-in/sign-in-guard.ts';
 import { type CallbackAnswer, type CallbackInput, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { createSocialProviders } from './providers.ts';
 import { type StartSocialInput, startSocialSignIn } from './start-social-sign-in.ts';

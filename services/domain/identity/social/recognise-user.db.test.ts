@@ -7,8 +7,8 @@ import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.t
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { issueCode } from '../mail/one-time-codes.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
-import { disablePasswordSignIn } from '../sign-in/forgive-sign-in.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
+import { disablePasswordSignIn } from '../sign-in/sign-in-guard.ts';
 import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 import type { Profile } from './profile.ts';

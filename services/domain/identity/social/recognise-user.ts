@@ -8,7 +8,7 @@ import { voidInvitation } from '../mail/invitations.store.ts';
 import { deleteCodes } from '../mail/one-time-codes.store.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { endEverySession } from '../sessions/sessions.store.ts';
-import { clearSignInFailures } from '../sign-in/forgive-sign-in.ts';
+import { clearSignInFailures } from '../sign-in/sign-in-guard.ts';
 import {
   deleteFactors,
   deleteOtherAccounts,

@@ -1,7 +1,7 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
+import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AuthUser } from './auth-user.ts';
-import { lockUserRow } from './users.store.ts';
 
 export type AccountRow = Omit<AuthUser, 'disabledAt'> & {
   readonly isDisabled: boolean;
@@ -45,6 +45,8 @@ const factorsRead = defineStatement(
      (SELECT count(*)::int FROM passkeys p WHERE p."userId" = u.id) AS passkeys
    FROM users u LEFT JOIN two_factors t ON t."userId" = u.id WHERE u.id = $1`,
 );
+
+const userLock = defineStatement('userLock', 'SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE');
 
 const userInsert = defineStatement(
   'accountUserInsert',
@@ -115,8 +117,7 @@ export const findAccount = (sql: Sql, userId: string): Promise<AccountRow | unde
  * Locks the user until the end of the transaction. Every transaction that changes or checks a password does this first:
  * the account read afterwards stays unchanged, and locks are taken in one order (user, accounts, sessions, families).
  */
-export const lockUser = async (tx: Tx, userId: string): Promise<boolean> =>
-  (await lockUserRow(tx, userId)) !== undefined;
+export const lockUser = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(userLock, [userId]));
 
 /**
  * Returns undefined if another account has the address. The address is stored as verified unless `isVerified` is false.
@@ -163,3 +164,51 @@ export const writeProfile = (
   { name, image }: { readonly name?: string | null | undefined; readonly image?: string | null | undefined },
 ): Promise<boolean> =>
   isDone(tx.query(profileWrite, [userId, name !== undefined, name ?? null, image !== undefined, image ?? null]));
+
+export type PasswordCredential = {
+  readonly userId: string;
+  readonly digest: string | null;
+  /** Browsers that signed in before this time are unknown: the password was changed or the devices were forgotten. */
+  readonly devicesSince: Date | null;
+  readonly isDisabled: boolean;
+  /** Whether the address is verified. */
+  readonly isVerified: boolean;
+};
+
+/** Column of `users u`; greatest() ignores null. */
+const DEVICES_SINCE = `greatest(u."passwordChangedAt", u."devicesSince")`;
+
+/** Index: users_email_key, accounts_user_id. An account without a password (social sign-in) has no digest. */
+const credentialFindByEmail = defineStatement(
+  'credentialFindByEmail',
+  `SELECT u.id AS "userId", a.password AS digest, ${DEVICES_SINCE} AS "devicesSince",
+     u."disabledAt" IS NOT NULL AS "isDisabled", u."emailVerified" IS NOT NULL AS "isVerified"
+   FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id
+   WHERE u.email = $1`,
+);
+
+/** The function locks the account's row and signals to the row trigger that the password itself is unchanged. */
+const accountPasswordUpgrade = defineStatement(
+  'accountPasswordUpgrade',
+  'SELECT account_password_upgrade($1, $2, $3) AS replaced',
+);
+
+/** Expired links and codes. Index: verifications_expires_at. */
+export const verificationPurge = definePurge({
+  kind: 'verifications',
+  table: 'verifications',
+  id: 'id',
+  ends: '"expiresAt"',
+  stays: `interval '1 hour'`,
+});
+
+export async function findCredential(sql: Sql, email: string): Promise<PasswordCredential | undefined> {
+  const [row] = await sql.query<PasswordCredential>(credentialFindByEmail, [email]);
+  return row;
+}
+
+/** Returns false if the password has changed in the meantime. */
+export async function replaceDigest(tx: Sql, userId: string, verified: string, upgraded: string): Promise<boolean> {
+  const [row] = await tx.query<{ replaced: boolean }>(accountPasswordUpgrade, [userId, verified, upgraded]);
+  return row?.replaced ?? false;
+}

@@ -1,7 +1,7 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { userUnknown } from '#services/domain/tokens/errors.ts';
+import { findCredential } from './accounts.store.ts';
 import { normaliseEmail } from './email.ts';
-import { findCredential } from './identity.store.ts';
 
 /**
  * The id of an account that an operator names by its id or e-mail address. An id is returned as it is, known or not.

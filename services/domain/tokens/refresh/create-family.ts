@@ -2,8 +2,8 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { familyCreated, familyEnded } from '../audit-events.ts';
-import { type FamilyIdle, idleSecondsOf } from './family-idle.ts';
 import { familyEndPrevious, familyInsert, type NewFamilyRow, sessionLock } from './family-life.store.ts';
+import { type FamilyIdle, idleSecondsOf } from './family-token.ts';
 import { sessionEnded } from './refresh-errors.ts';
 import { mintRefreshToken, nonceHashOf, type RefreshSecrets, uuidToBytes } from './refresh-token-format.ts';
 

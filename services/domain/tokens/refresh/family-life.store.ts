@@ -1,6 +1,5 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { FamilyFacts } from './family-token.ts';
-import type { RightsLimit } from './rights-limit.ts';
+import type { FamilyFacts, RightsLimit } from './family-token.ts';
 
 /** What signing needs from the user and client of a new family. */
 export type NewFamilyRow = {

@@ -5,7 +5,6 @@ import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
 import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
-import { type RightsLimit, withinLimit } from './rights-limit.ts';
 
 /** The facts of a new or rotated family that its access tokens contain. */
 export type FamilyFacts = {
@@ -156,3 +155,25 @@ export function rememberToken(
   const metadata = metadataOf(minted.token, minted.claims, { ip: actor.ip_hash, agent: actor.agent_hash });
   postTokenMetadata(ports, minted.claims.jti, metadata, ttlSeconds);
 }
+
+/** Upper limit of a family's roles and permissions: those its user had when a caller issued it for the user. */
+export type RightsLimit = { readonly roles: readonly string[]; readonly permissions: readonly string[] };
+
+/** The rights that the limit allows; all of them without a limit. */
+export const withinLimit = (rights: readonly string[], limit: readonly string[] | undefined): readonly string[] =>
+  limit === undefined ? rights : rights.filter((each) => limit.includes(each));
+
+export type FamilyIdle = {
+  readonly refreshTokenSeconds: number;
+  /** Idle limit of sessions with two factors, seconds; 0: none. */
+  readonly twoFactorIdleSeconds: number;
+};
+
+/** How long a family lives without a refresh, in seconds. With two factors it is at most the idle limit of the session. */
+export const idleSecondsOf = (
+  { refreshTokenSeconds, twoFactorIdleSeconds }: FamilyIdle,
+  acr: string | null | undefined,
+): number =>
+  acr === 'aal2' && twoFactorIdleSeconds > 0
+    ? Math.min(refreshTokenSeconds, twoFactorIdleSeconds)
+    : refreshTokenSeconds;

@@ -6,6 +6,7 @@ import { stateRewound } from '#services/domain/revocations/contract.ts';
 import type { HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { keyRingBehind } from '../../keys/errors.ts';
+import type { RightsLimit } from './family-token.ts';
 import {
   refreshGraceSpent,
   refreshTokenExpired,
@@ -21,7 +22,6 @@ import {
   mintRefreshToken,
   uuidFromBytes,
 } from './refresh-token-format.ts';
-import type { RightsLimit } from './rights-limit.ts';
 import type { HasRefreshFamilies, HasRefreshSecrets } from './rotation-batcher.ts';
 
 type HasFamilyRevocations = HasIncarnation & { readonly revocations: Pick<HasRevocations['revocations'], 'check'> };

@@ -3,7 +3,7 @@ import type { Ports, RequestContext } from '#services/domain/ports.ts';
 import type { HasDatabaseGuard } from '#services/domain/revocations/database-guard.ts';
 import type { HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
-import { type FamilyIdle, idleSecondsOf } from './family-idle.ts';
+import { type FamilyIdle, idleSecondsOf } from './family-token.ts';
 import { type PresentedToken, type Rotation, type RotationPolicy, rotateBatch } from './refresh-families.store.ts';
 import type { RefreshSecrets } from './refresh-token-format.ts';
 

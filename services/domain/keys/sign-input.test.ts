@@ -4,7 +4,7 @@ import { keyRow, KEY_NOW as NOW } from './key-row-harness.ts';
 import type { KeyAlgorithm } from './key-timeline.ts';
 import type { KeyRow } from './keys.store.ts';
 import type { OpenKeys, Signer } from './open-keys.ts';
-import { chooseSigner, type SignerNeeds, signingInput } from './signing-input.ts';
+import { chooseSigner, type SignerNeeds, signingInput } from './sign.ts';
 
 const AUDIENCE = 'https://api.example.test';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { idleSecondsOf } from './family-idle.ts';
+import { idleSecondsOf } from './family-token.ts';
 
 test.each([
   { acr: 'aal2', refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 3_600 },
