@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { installationOf } from '#services/worker/installation.ts';
-import { purges as apiKeyPurges } from '../api-keys/api-keys.store.ts';
+import { apiKeyPurges } from '../api-keys/api-keys.store.ts';
 import {
   AUDIT_CONTROLS,
   controlHarness,
