@@ -91,7 +91,7 @@ export async function admitSignIn(
 }
 
 /** Records that an attempt was refused because of a lock, whether or not its password was verified. */
-export const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSignIn, caller: Caller): Promise<void> =>
+const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSignIn, caller: Caller): Promise<void> =>
   recordEvent(sql, caller, userLogin, {
     outcome: 'locked',
     detail: { factor: 'password', identifier, known_device: isKnownDevice },

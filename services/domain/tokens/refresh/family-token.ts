@@ -160,7 +160,7 @@ export function rememberToken(
 export type RightsLimit = { readonly roles: readonly string[]; readonly permissions: readonly string[] };
 
 /** The rights that the limit allows; all of them without a limit. */
-export const withinLimit = (rights: readonly string[], limit: readonly string[] | undefined): readonly string[] =>
+const withinLimit = (rights: readonly string[], limit: readonly string[] | undefined): readonly string[] =>
   limit === undefined ? rights : rights.filter((each) => limit.includes(each));
 
 export type FamilyIdle = {
