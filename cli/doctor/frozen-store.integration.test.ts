@@ -58,6 +58,7 @@ const SKIPPED = [
   'jobs',
   'mail',
   'address',
+  'wings',
   'production',
 ];
 
