@@ -356,6 +356,17 @@ describe('callers who leave', () => {
     expect(await Promise.all(answers)).toEqual(['store_unavailable', 20]);
   });
 
+  test('a statement with an unknown outcome is not repeated after every caller has left', async () => {
+    const batcher = watching({ isRepeatable: () => true });
+    const answers = [1, 2].map((item) => settle(batcher.submit(item)));
+    await turn();
+    for (const item of [1, 2]) left.add(item);
+    await last().fail(lost());
+    expect(await Promise.all(answers)).toEqual(['store_unavailable', 'store_unavailable']);
+    expect(calls).toHaveLength(1);
+    await batcher.close();
+  });
+
   test('the deadline counts from the arrival of the request, not from when it was read', async () => {
     now = 5_000;
     const arrivals = new Map([
