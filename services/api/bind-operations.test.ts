@@ -24,6 +24,15 @@ test('a rule gets its ports, and body, query and parameters in one', async () =>
   });
 });
 
+test('the path names what a request is about, whatever members of that name its body and query have', async () => {
+  const served = serve();
+  const named = z.strictObject({ thing_id: z.string() });
+  const rename = { ...thing, operation: 'renameThing', body: named, query: named } as const;
+  bindOperations(served.routes, [operation(rename, (_ports: object, input: object) => input)], {});
+  const { body } = await served.ask('PATCH', '/things/mine?thing_id=asked', { payload: { thing_id: 'theirs' } });
+  expect(body).toEqual({ thing_id: 'mine' });
+});
+
 test('a request without any of them gives the rule an empty input', async () => {
   const served = serve();
   const list = made({ operation: 'listThings', method: 'GET', responses: { 200: z.object({}).loose() } });
