@@ -5,8 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { applicationOperations } from '../services/domain/access/application-operations.ts';
+import { clientOperations } from '../services/domain/access/client-operations.ts';
+import { roleOperations } from '../services/domain/access/role-operations.ts';
+import { agentOperations } from '../services/domain/agents/operations.ts';
 import { registerAgent } from '../services/domain/agents/register-agent.ts';
 import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
+import { incidentOperations } from '../services/domain/security/operations.ts';
+import type { Operation } from '../services/domain/shared/operation.ts';
 import { requestSignOff } from '../services/domain/signoff/request-signoff.ts';
 import { newPerson } from '../testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, newClient, openApiHarness } from '../testing/harness/api.ts';
@@ -213,7 +219,13 @@ test('each verb only reads, or is run here with --dry-run', async () => {
   expect(leaves(await createProgram()).sort()).toEqual([...READS, ...ELSEWHERE, ...Object.keys(acts)].sort());
 });
 
-test('--dry-run changes no row and no file, and reports what the verb would do', async () => {
+/** Runs these verbs, several at a time, and gives those that answer otherwise. */
+async function surprisesOf(
+  verbs: readonly string[],
+  options: readonly string[],
+  input: string,
+  expected: { readonly code: number; readonly says: RegExp },
+): Promise<string[]> {
   const env = {
     DATABASE_URL: harness.databaseUrl,
     REDIS_URL: harness.redisUrl,
@@ -225,18 +237,40 @@ test('--dry-run changes no row and no file, and reports what the verb would do',
     CLIENT_ID: 'x',
     CLIENT_SECRET: 'x',
   };
-  const before = await everything();
   const surprises: string[] = [];
-  const waiting = Object.entries(acts);
+  const waiting = [...verbs];
   const work = async (): Promise<void> => {
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const [verb, args] = next;
-      const { code, err } = await runCli([...verb.split(' '), ...args, '--dry-run', '--yes'], env, 'a.b.c');
-      if (code !== 0 || !/would .*nothing was done/.test(err)) surprises.push(`${verb}: ${code} ${err}`);
+    for (let verb = waiting.pop(); verb !== undefined; verb = waiting.pop()) {
+      const { code, err } = await runCli([...verb.split(' '), ...(acts[verb] ?? []), ...options], env, input);
+      if (code !== expected.code || !expected.says.test(err)) surprises.push(`${verb}: ${code} ${err}`);
     }
   };
   await Promise.all([work(), work(), work(), work()]);
-  expect(surprises).toEqual([]);
+  return surprises;
+}
+
+test('a verb that is an operation and writes asks first: without a terminal and --yes it changes nothing', async () => {
+  const folded: readonly Operation[] = [
+    ...clientOperations,
+    ...roleOperations,
+    ...applicationOperations,
+    ...agentOperations,
+    ...incidentOperations,
+  ];
+  const verbs = folded
+    .filter(({ endpoint, command }) => command !== undefined && endpoint.method !== 'GET')
+    .map(({ command }) => (command as { readonly verb: string }).verb.split(' ').slice(0, 2).join(' '));
+  expect(Object.keys(acts)).toEqual(expect.arrayContaining(verbs));
+  const before = await everything();
+  const asks = { code: 4, says: /asks for confirmation/ };
+  expect(await surprisesOf(verbs, [], '', asks)).toEqual([]);
+  expect(await everything()).toEqual(before);
+}, 120_000);
+
+test('--dry-run changes no row and no file, and reports what the verb would do', async () => {
+  const before = await everything();
+  const rehearses = { code: 0, says: /would .*nothing was done/ };
+  expect(await surprisesOf(Object.keys(acts), ['--dry-run', '--yes'], 'a.b.c', rehearses)).toEqual([]);
   expect(await everything()).toEqual(before);
   expect(existsSync(join(dataDir, 'out'))).toBe(false);
 }, 120_000);
