@@ -197,6 +197,14 @@ describe('clients', () => {
   });
 });
 
+test('the table takes only an https address as the page of a client', async () => {
+  await ports.raw(`INSERT INTO oauth_clients (id, "clientId") VALUES ('paged', 'paged')`);
+  const set = (uri: string) => ports.raw(`UPDATE oauth_clients SET client_uri = $1 WHERE id = 'paged'`, [uri]);
+  await set('https://app.example/about');
+  for (const uri of ['javascript:alert(1)', 'javascript:0\nhttps://app.example', `https://${'a'.repeat(505)}`])
+    await expect(set(uri)).rejects.toThrow('check constraint');
+});
+
 describe('roles', () => {
   test('the admin role has every permission, an unknown role none', () => {
     expect(access.permissionsOf(['admin'])).toEqual(access.permissions());

@@ -7,7 +7,8 @@ import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
 import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
 
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
-const CLIENT_URI = /^https:\/\/[\x21-\x7e]+$/;
+/** Without a user part, which on a page looks like the host. */
+const CLIENT_URI = /^https:\/\/[\w.:[\]-]+([/?#][\x21-\x7e]*)?$/;
 const algorithm = z.enum(ASYMMETRIC_ALGORITHMS).nullable();
 /** As a client names it; `unsignedAlgorithm` checks it against the keys. */
 const namedAlgorithm = z

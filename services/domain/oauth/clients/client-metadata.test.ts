@@ -170,9 +170,19 @@ describe('client metadata (RFC 7591 §2)', () => {
     ['an address for logout tokens without TLS', { backchannel_logout_uri: 'http://app.example/bye' }],
     ['an address for logout tokens with a fragment', { backchannel_logout_uri: `${BYE}#x` }],
     ['an address for logout tokens with a user part', { backchannel_logout_uri: 'https://a@app.example/' }],
+    ['a page that is a script', { client_uri: 'javascript:alert(1)//https://app.example' }],
+    ['a page without TLS', { client_uri: 'http://app.example' }],
+    ['a page with a space', { client_uri: 'https://app.example/ about' }],
+    ['a page with a user part that looks like a host', { client_uri: 'https://bank.example@app.example/' }],
+    ['a page of more than 512 characters', { client_uri: `https://app.example/${'a'.repeat(493)}` }],
     ['one sign-out address too many', { post_logout_redirect_uris: Array(5).fill(BYE) }],
   ])('%s is invalid_client_metadata', (_why, members) => {
     expect(() => read(members)).toThrow(expect.objectContaining({ code: 'client_metadata_invalid' }));
+  });
+
+  test('the page of a client is an https address', () => {
+    for (const uri of ['https://app.example', 'https://app.example:8443/about?a=@b#c@d', 'https://[::1]/'])
+      expect(read({ client_uri: uri }).client_uri).toBe(uri);
   });
 
   test('an authentication method that the rules do not allow is refused', () => {
