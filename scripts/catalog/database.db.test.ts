@@ -38,3 +38,16 @@ test('the page has the triggers of the database, with the functions that they ca
   const shown = readRoutines().triggers.map(({ name, table, calls }) => `${table} ${name} ${calls}`);
   expect(shown.sort()).toEqual(rows.map(({ row }) => row).sort());
 });
+
+test('the conditions of triggers name columns that their tables have', async () => {
+  const rows = await ports.raw<{ column: string }>(
+    `SELECT attrelid::regclass || '.' || attname AS column FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+     WHERE relnamespace = current_schema()::regnamespace AND attnum > 0 AND NOT attisdropped`,
+  );
+  const columns = rows.map(({ column }) => column);
+  const named = readRoutines().triggers.flatMap(({ table, sql }) =>
+    [...sql.matchAll(/\b(?:OLD|NEW)\."?(\w+)/g)].map(([, column]) => `${table}.${column}`),
+  );
+  expect(named.length).toBeGreaterThan(20);
+  expect([...new Set(named)].filter((each) => !columns.includes(each))).toEqual([]);
+});

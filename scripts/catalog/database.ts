@@ -37,9 +37,13 @@ const STATEMENTS = new RegExp(
     /^(CREATE (?:CONSTRAINT )?TRIGGER (\w+)\s[^;]*?\sON (\w+)\b[^;]*EXECUTE FUNCTION (\w+)[^;]*;)/.source,
     /^DROP TRIGGER (?:IF EXISTS )?(\w+) ON (\w+)/.source,
     /^DROP FUNCTION (?:IF EXISTS )?(\w+)/.source,
+    /^ALTER TABLE (\w+) RENAME COLUMN "?(\w+)"? TO "?(\w+)"?;/.source,
   ].join('|'),
   'gm',
 );
+
+/** The column in the condition of a trigger, with what is before it. */
+const columnNamed = (name: string): RegExp => new RegExp(`\\b((?:OLD|NEW)\\.)"?${name}\\b"?`, 'g');
 
 /** Functions and triggers as the migrations leave them. */
 export function readRoutines(): {
@@ -52,11 +56,17 @@ export function readRoutines(): {
     const migration = basename(dirname(file));
     for (const found of readFileSync(resolve(ROOT, file), 'utf8').matchAll(STATEMENTS)) {
       const [, why, made, name, trigger, called, on, calls, droppedTrigger, droppedOn, droppedFunction] = found;
+      const [changed, before = '', after = ''] = found.slice(11);
       if (name !== undefined) functions.set(name, { name, sql: `${why}${made}`, migration });
       else if (called !== undefined && on !== undefined)
         triggers.set(`${on} ${called}`, { name: called, table: on, sql: trigger ?? '', calls: calls ?? '' });
       else if (droppedTrigger !== undefined) triggers.delete(`${droppedOn} ${droppedTrigger}`);
       else if (droppedFunction !== undefined) functions.delete(droppedFunction);
+      // PostgreSQL carries the condition of a trigger to the new name of a column.
+      else
+        for (const [key, each] of triggers)
+          if (each.table === changed)
+            triggers.set(key, { ...each, sql: each.sql.replaceAll(columnNamed(before), `$1${after}`) });
     }
   }
   const byName = <T extends { readonly name: string }>(all: Iterable<T>): T[] =>
