@@ -65,6 +65,18 @@ test('the consent page links to the page of the client, if it has one', () => {
   expect(formPage(consentPage({ ...about, clientUri: null }))).not.toContain('rel="noreferrer"');
 });
 
+test('an unvetted client links only to a host that it is bound to: no page of others vouches for it (RFC 7591 §5)', () => {
+  const asked = { formToken: 't', query: 'q', clientName: 'App', clientHost: 'app.test:8443', logoPath: null };
+  const about = { ...asked, email: 'a@b.test', scopes: [], words: NO_WORDS, unvetted: { address: 'meta.test' } };
+  const linksTo = (clientUri: string, unvetted: typeof about.unvetted | { address: null } = about.unvetted) =>
+    formPage(consentPage({ ...about, unvetted, clientUri })).includes(`<a href="${clientUri}"`);
+  for (const own of ['https://app.test:8443/about', 'https://meta.test'])
+    expect([own, linksTo(own)]).toEqual([own, true]);
+  for (const other of ['https://bank.test', 'https://app.test/about', 'https://app.test:8443.bank.test', 'https://['])
+    expect([other, linksTo(other)]).toEqual([other, false]);
+  expect(linksTo('https://meta.test', { address: null })).toBe(false);
+});
+
 test('an unvetted client is shown as unvetted, with the host of its document', () => {
   const asked = {
     formToken: 't',

@@ -216,7 +216,7 @@ export type ConsentPage = {
   readonly clientHost: string;
   /** Path of its logo on our origin; null if it has none. */
   readonly logoPath: string | null;
-  /** The page of the client itself. */
+  /** The page of the client itself; of an unvetted client, shown only at a host of its own. */
   readonly clientUri: string | null;
   readonly unvetted: Unvetted | null;
   readonly email: string;
@@ -245,8 +245,15 @@ const decisionButtons = (texts: Texts): Html =>
   html`<button type="submit" name="decision" value="allow">${texts.allow}</button><button class="plain" type="submit" name="decision" value="deny">${texts.deny}</button>
 <p class="dim">${texts.notYourAccount}</p><button class="plain" type="submit" name="decision" value="switch">${texts.anotherAccount}</button>`;
 
-const linkTo = (uri: string | null): Html | null =>
-  uri === null ? null : html`<p class="links"><a href="${uri}" rel="noreferrer"><code>${uri}</code></a></p>`;
+const linkTo = (uri: string): Html =>
+  html`<p class="links"><a href="${uri}" rel="noreferrer"><code>${uri}</code></a></p>`;
+
+/** What an unvetted client names is shown only at its own hosts: the page of another would vouch for it (RFC 7591 §5). */
+function pageOfClient({ clientUri, clientHost, unvetted }: ConsentPage): Html | null {
+  if (clientUri === null) return null;
+  const isTrusted = unvetted === null || [clientHost, unvetted.address].includes(URL.parse(clientUri)?.host ?? '');
+  return isTrusted ? linkTo(clientUri) : null;
+}
 
 export const consentPage =
   (asked: ConsentPage): FormPage =>
@@ -262,7 +269,7 @@ export const consentPage =
       title: fill(title, { client: asked.clientName }),
       heading: say(title, { client: html`<bdi>${asked.clientName}</bdi>` }),
       loadsOwnImages: asked.logoPath !== null,
-      body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>${linkTo(asked.clientUri)}
+      body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>${pageOfClient(asked)}
 <form method="post" action="/oauth2/consent">${hidden('form_token', asked.formToken)}${hidden('request', asked.query)}
 <p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => scopeItem(scope, asked.words, language))}</ul>
 ${decisionButtons(texts)}</form>`,
