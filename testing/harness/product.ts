@@ -115,7 +115,7 @@ export type ProductOptions = {
   readonly dataDir?: string;
   /** A prepared cluster to copy into its data directory, in place of running initdb. */
   readonly clusterDir?: string;
-  /** Time limit until it is ready; a test's default unless given. */
+  /** Time limit until it is ready, where that is what is promised. */
   readonly readyWithinMs?: number;
   /** Asks it to drain and stop, at any time from its spawn. */
   readonly stopSignal?: AbortSignal;
@@ -172,6 +172,9 @@ async function endStores(dataDir: string): Promise<void> {
     if (!(await waitForExit(state, 10_000))) sendSignal(state.pid, 'SIGKILL');
   }
 }
+
+/** A start that fails ends by itself: this bounds only one that hangs, within the patience of a test's hooks. */
+const START_PATIENCE_MS = 110_000;
 
 /** Under load a product may log without bound. */
 const OUTPUT_KEPT = 8_000_000;
@@ -254,7 +257,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
         if (line === undefined && ending !== undefined) throw new Error(`the start ended (${ending})`);
         return line === undefined ? undefined : (JSON.parse(line) as ReadyLine);
       },
-      options.readyWithinMs,
+      options.readyWithinMs ?? START_PATIENCE_MS,
     );
   } catch (cause) {
     await dispose();
