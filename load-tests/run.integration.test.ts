@@ -62,7 +62,15 @@ async function startRun() {
       output += part;
     });
   const ended = new Promise<number | null>((done) => child.once('close', done));
-  await eventually('k6', () => /validate, profile smoke/.test(output) || undefined, 60_000);
+  // It starts a whole product first: waits as long as the runner itself does, and no longer.
+  await eventually(
+    'k6',
+    () => {
+      if (child.exitCode !== null) throw new Error(`the runner ended with ${child.exitCode}:\n${output}`);
+      return /validate, profile smoke/.test(output);
+    },
+    240_000,
+  );
   const pids = await eventually('its process', () => {
     const all = descendantsOf(child.pid as number);
     return all.some((pid) => commandOf(pid).includes(join(folder, 'k6'))) ? all : undefined;
@@ -96,7 +104,9 @@ test.for([
 
 const leftOf = (pids: readonly number[]): number[] => pids.filter(isAlive);
 
-test('an interrupted run leaves no process of k6 or the product, reports what it has, and exits 130', async () => {
+test('an interrupted run leaves no process of k6 or the product, reports what it has, and exits 130', {
+  timeout: 300_000,
+}, async () => {
   const { child, pids, ended, output } = await startRun();
   expect(pids.length).toBeGreaterThan(4);
   child.kill('SIGINT');
@@ -106,7 +116,9 @@ test('an interrupted run leaves no process of k6 or the product, reports what it
   expect(readdirSync(folder).filter((file) => file.endsWith('.html'))).toHaveLength(1);
 });
 
-test('a product killed during a run is named in the report, nothing is left, and the run exits 1', async () => {
+test('a product killed during a run is named in the report, nothing is left, and the run exits 1', {
+  timeout: 300_000,
+}, async () => {
   const { pids, ended, output } = await startRun();
   const product = pids.find((pid) => /cli\/main\.ts start/.test(commandOf(pid))) as number;
   process.kill(product, 'SIGKILL');

@@ -30,11 +30,15 @@ const idOf = (name: string, ownId: string): string => `${name}-${ownId}`;
 
 async function untilCompleted(ids: readonly { readonly queue: (typeof jobs)[number]['queue']; readonly id: string }[]) {
   for (const { queue, id } of ids)
-    await eventually(`${id} to be done`, async () => {
-      const state = await producer.queue(queue).getJobState(id);
-      if (state === 'failed') throw new Error(`${id} is a dead letter`);
-      return state === 'completed';
-    });
+    await eventually(
+      `${id} to be done`,
+      async () => {
+        const state = await producer.queue(queue).getJobState(id);
+        if (state === 'failed') throw new Error(`${id} is a dead letter`);
+        return state === 'completed';
+      },
+      180_000,
+    );
 }
 
 /** Over both workers. */
@@ -53,7 +57,7 @@ const mailsSent = () => counted('sallyport_mails_total', /template="reset_passwo
 const incidents = () => counted('sallyport_incidents_total', /detection="token_replay"/);
 const removed = () => counted('sallyport_cleanup_removed_total', /kind="idempotency_keys"/);
 
-test('every job delivered twice, and twice at once, by two workers, has one effect', async () => {
+test('every job delivered twice, and twice at once, by two workers, has one effect', { timeout: 420_000 }, async () => {
   await Promise.all(Array.from({ length: 5 }, () => signUp(product)));
   // Work for the jobs that would otherwise find nothing to do.
   const { id, email } = await signUp(product);
