@@ -4,7 +4,7 @@ import { eventually } from '#testing/eventually.ts';
 import { newClient, refresh, signIn, tampered } from '#testing/flows/flows.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { type Sent, send, sendBytes } from '#testing/http-client.ts';
-import { type Operation, operationsOf } from '#testing/openapi-check.ts';
+import { operationsOf } from '#testing/openapi-check.ts';
 import { usePrivacyRoutes } from './privacy-canary-harness.ts';
 import {
   databaseContents,
@@ -37,18 +37,6 @@ const BOARD_PATHS = [
   'queue/{}',
   'static/{}',
 ];
-
-const isSignIn = (path: string): boolean => /sign-?(in|up)/.test(path);
-const isRevocation = (path: string): boolean => path.includes('revoke');
-/** Operations that are asked in the same ways, and whose requests are taken the same way: their own rule differs. */
-const kindOf = ({ method, path, bodyType, security }: Operation): string =>
-  JSON.stringify([method, path.split('/')[1], bodyType, security, isSignIn(path), isRevocation(path)]);
-
-/** Its turn among operations of one kind: at least so many of the items, and between them every item. */
-function turnOf<Item>(items: readonly Item[], [at, of]: readonly [number, number], least: number): Item[] {
-  const turns = Math.max(1, Math.min(of, Math.floor(items.length / least)));
-  return items.filter((_item, index) => index % turns === at % turns);
-}
 
 describe('redaction', () => {
   const canary = (kind: string): string => `canary${kind}${randomBytes(12).toString('hex')}`;
@@ -160,34 +148,26 @@ describe('redaction', () => {
     ];
     const operations = operationsOf((await send(product.api, 'GET', '/openapi.json')).body);
     const everywhere = async (): Promise<void> => {
-      const kinds = Map.groupBy(operations, kindOf);
-      for (const operation of operations) {
-        const { method, path, bodyType } = operation;
-        const kind = kinds.get(kindOf(operation))!;
-        const turn = [kind.indexOf(operation), kind.length] as const;
+      for (const { method, path, bodyType } of operations) {
         const target = path.replaceAll(/\{\w+\}/g, loose);
         // Signing out comes later.
-        const isSafe = ({ bearer }: Sent): boolean => bearer !== person.tokens.access_token || !isRevocation(path);
+        const isSafe = ({ bearer }: Sent): boolean => bearer !== person.tokens.access_token || !path.includes('revoke');
         // Each sign-in costs a hash: one way of sending it is enough.
         const ways = sents()
           .filter(isSafe)
-          .slice(0, isSignIn(path) ? 1 : undefined);
-        // Every operation is asked the way that is processed furthest, with several bodies. The other ways test their
-        // headers, whatever the body: they take turns over the operations of a kind, as the bodies do.
-        const furthest = ways.find(({ bearer }) => bearer === person.tokens.access_token) ?? ways[0]!;
-        const others = ways.filter((way) => way !== furthest);
-        for (const sent of [furthest, ...turnOf(others, turn, 1)]) {
+          .slice(0, /sign-?(in|up)/.test(path) ? 1 : undefined);
+        // Every body is sent the way that is processed furthest; the other ways test their headers, whatever the body.
+        const furthest = ways.find(({ bearer }) => bearer === person.tokens.access_token) ?? ways[0];
+        for (const sent of ways) {
           await send(product.api, method, `${target}?token=${loose}&code=${code}`, sent);
           if (bodyType === 'application/json')
             await Promise.all(
-              (sent === furthest ? turnOf(bodies, turn, 3) : bodies.slice(0, 1)).map((json) =>
+              (sent === furthest ? bodies : bodies.slice(0, 1)).map((json) =>
                 send(product.api, method, target, { ...sent, json }),
               ),
             );
           else if (bodyType)
-            await Promise.all(
-              turnOf(forms, turn, 2).map((form) => send(product.api, method, target, { ...sent, form })),
-            );
+            await Promise.all(forms.map((form) => send(product.api, method, target, { ...sent, form })));
           else await send(product.api, method, target, sent);
         }
       }
