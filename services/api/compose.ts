@@ -58,6 +58,7 @@ export async function compose(input: ComposeInput) {
     ...identity,
     ...composeLimits(views),
     ...composeTokens(views, identity),
+    wings: config.wings,
     issuer: tokenSettings.issuer,
     publicUrl,
     ownAudiences,

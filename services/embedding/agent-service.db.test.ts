@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => harness?.end());
 
 test('validateAgentCredentials accepts the secret of a live agent and no other', async () => {
-  const service = new AgentService(harness);
+  const service = new AgentService({ ...harness, wings: { leftOut: [] } });
   const { agent_id: agentId, client_secret: secret } = await harness.newAgent();
   expect(await service.validateAgentCredentials(agentId, { secret: secret ?? '' })).toBe(true);
   expect(await service.validateAgentCredentials(agentId, { secret: 'wrong' })).toBe(false);

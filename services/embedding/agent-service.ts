@@ -5,12 +5,15 @@ import {
   validateAgentCredentials,
 } from '../domain/agents/validate-agent-credentials.ts';
 import type { Caller } from '../domain/ports.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 /** Agents for TypeScript code in the same process. */
 export class AgentService {
   readonly #ports: ValidateAgentPorts;
 
-  constructor(ports: ValidateAgentPorts) {
+  /** Throws `wing_left_out` (404). */
+  constructor(ports: ValidateAgentPorts & HasWings) {
+    assertWing(ports, 'agents');
     this.#ports = ports;
   }
 

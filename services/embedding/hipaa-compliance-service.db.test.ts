@@ -9,6 +9,7 @@ beforeAll(async () => {
   ports = await openTestPorts();
   service = new HIPAAComplianceService({
     ...ports,
+    wings: { leftOut: [] },
     phiKeys: createPhiKeys(ports.vault),
     stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: ports.clock },
     wakePhiRotation: () => {},

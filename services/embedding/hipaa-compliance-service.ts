@@ -5,6 +5,7 @@ import { listViolations } from '../domain/compliance/manage-violations.ts';
 import { type ReportView, readReport } from '../domain/compliance/reports/read-report.ts';
 import { requestReport } from '../domain/compliance/reports/request-report.ts';
 import type { Ports } from '../domain/ports.ts';
+import { assertWing } from './assert-wing.ts';
 import { PrivacyControlService, type PrivacyControlServicePorts } from './privacy-control-service.ts';
 
 export type ComplianceResult = {
@@ -31,8 +32,10 @@ const PAGE = 100;
 export class HIPAAComplianceService extends PrivacyControlService {
   readonly #ports: HIPAAComplianceServicePorts;
 
+  /** Throws `wing_left_out` (404). */
   constructor(ports: HIPAAComplianceServicePorts) {
     super(ports, 'compliance-service');
+    assertWing(ports, 'compliance');
     this.#ports = ports;
   }
 

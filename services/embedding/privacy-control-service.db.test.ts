@@ -13,6 +13,7 @@ beforeAll(async () => {
   };
   service = new PrivacyControlService({
     ...ports,
+    wings: { leftOut: [] },
     phiKeys: createPhiKeys(ports.vault),
     stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: ports.clock },
     wakePhiRotation: wake,

@@ -25,11 +25,13 @@ import {
   requestRetentionRun,
 } from '../domain/privacy/retention/retention.ts';
 import { type HasRotationWake, rotatePhiKeys } from '../domain/privacy/rotate-encryption-keys.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 export type PrivacyControlServicePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> &
   DecryptPhiPorts &
   HasRotationWake &
-  HasRetentionWake;
+  HasRetentionWake &
+  HasWings;
 
 /** The user on whose behalf the application acts. */
 export type Requester = {
@@ -50,8 +52,12 @@ export class PrivacyControlService {
   readonly #ports: PrivacyControlServicePorts;
   readonly #name: string;
 
-  /** @param name the actor in audit events of calls without a requester */
+  /**
+   * Throws `wing_left_out` (404).
+   * @param name the actor in audit events of calls without a requester
+   */
   constructor(ports: PrivacyControlServicePorts, name = 'privacy-service') {
+    assertWing(ports, 'privacy');
     this.#ports = ports;
     this.#name = name;
   }

@@ -6,7 +6,7 @@ let harness: SignOffHarness;
 let service: SignOffService;
 beforeAll(async () => {
   harness = await openSignOffHarness();
-  service = new SignOffService(harness);
+  service = new SignOffService({ ...harness, wings: { leftOut: [] } });
 });
 afterAll(() => harness?.end());
 

@@ -1,6 +1,7 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { Ports } from '../domain/ports.ts';
 import { type TrackedSignOff, type TrackedState, trackSignOff } from '../domain/signoff/track-signoff.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 /** A record of a sign-off that the application collects from several roles. */
 export type EnhancedSignOffRecord = TrackedSignOff;
@@ -9,7 +10,9 @@ export type EnhancedSignOffRecord = TrackedSignOff;
 export class SignOffService {
   readonly #ports: Pick<Ports, 'transact' | 'random'>;
 
-  constructor(ports: Pick<Ports, 'transact' | 'random'>) {
+  /** Throws `wing_left_out` (404). */
+  constructor(ports: Pick<Ports, 'transact' | 'random'> & HasWings) {
+    assertWing(ports, 'signoff');
     this.#ports = ports;
   }
 

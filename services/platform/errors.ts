@@ -291,3 +291,13 @@ export const idempotencyKeyReused = defineError({
   fix: 'Use a new key for a new request, and the same body for a retry.',
   retryable: false,
 });
+
+/** Of the embedding; over HTTP the paths of such a wing answer like unknown ones. `options.members.wing` is its name. */
+export const wingLeftOut = defineError({
+  code: 'wing_left_out',
+  status: 404,
+  title: 'This installation leaves the wing out',
+  cause: 'SALLYPORT_LEAVE_OUT names the wing that this service belongs to; its jobs and paths are absent too.',
+  fix: 'Take `wing` out of SALLYPORT_LEAVE_OUT in every process, or do not use the service.',
+  retryable: false,
+});

@@ -219,6 +219,7 @@ export type ProblemCode =
   | "users_only"
   | "violation_resolved"
   | "violation_unknown"
+  | "wing_left_out"
   | "wrong_audience"
   | "wrong_host"
   | "wrong_issuer"
