@@ -2,11 +2,12 @@ import { glob } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
+import { WINGS } from '../services/platform/config/wings.ts';
 import type { Job } from '../services/platform/define/job.ts';
 import { processors } from './processors/all.ts';
 import './metrics.ts';
 import { registry } from '../observability/metrics/instruments.ts';
-import { jobs, queueNames, scheduledJobs } from './schedules.ts';
+import { jobs, jobsOf, leftOutJobs, queueNames, scheduledJobs } from './schedules.ts';
 
 const names = (list: readonly Job[]): string[] => list.map(({ name }) => name).sort();
 
@@ -41,6 +42,12 @@ test.each(jobs.map((job) => [job.name, job] as const))('%s: its limits are consi
   // One missed run must not alert.
   expect(job.staleAfterSeconds).toBeGreaterThan(2 * (job.schedule?.everySeconds ?? 0));
   expect(job.meaning).toMatch(/^[A-Z].*[^.]$/);
+});
+
+test('every job of a wing has a schedule, so that nothing is lost when the wing is left out for a time', () => {
+  const without = jobsOf({ leftOut: WINGS });
+  expect(names(leftOutJobs({ leftOut: WINGS }))).toEqual(names(jobs.filter((job) => !without.includes(job))));
+  expect(leftOutJobs({ leftOut: [] })).toEqual([]);
 });
 
 test.each(scheduledJobs.map((job) => [job.name, job] as const))(

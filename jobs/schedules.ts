@@ -8,6 +8,12 @@ export const jobs: readonly Job[] = modules.flatMap((module) => module.jobs);
 /** The jobs of an installation: without those of the wings that it leaves out. */
 export const jobsOf = (wings: WingSettings): readonly Job[] => modulesOf(wings).flatMap((module) => module.jobs);
 
+/** The scheduled jobs of the wings that an installation leaves out. */
+export const leftOutJobs = (wings: WingSettings): readonly ScheduledJob[] => {
+  const kept = jobsOf(wings);
+  return scheduledJobs.filter((job) => !kept.includes(job));
+};
+
 /** The queues of jobs, each once. */
 export const queuesOf = (of: readonly Job[]): readonly string[] => [...new Set(of.map(({ queue }) => queue))];
 

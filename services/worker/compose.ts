@@ -2,6 +2,7 @@ import { countEnqueued, jobRuns, jobsStalled } from '#jobs/metrics.ts';
 import { processorsOf } from '#jobs/processors/all.ts';
 import type { WorkerPorts } from '#jobs/processors/ports.ts';
 import type { Processor } from '#jobs/processors/run.ts';
+import { leftOutJobs } from '#jobs/schedules.ts';
 import { showHandoffsGivenUp } from '#observability/metrics/handoff.ts';
 import { showMailsGivenUp } from '#observability/metrics/mail.ts';
 import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
@@ -178,6 +179,7 @@ export function compose(input: ComposeInput) {
     sql: timing.sql,
     ports,
     processors: work,
+    leftOut: leftOutJobs(config.wings),
     timetable,
     stopping: stopping.signal,
   });

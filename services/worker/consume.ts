@@ -18,6 +18,8 @@ type Outcome = (typeof OUTCOMES)[number];
 
 export type ConsumeDeps = {
   readonly processors: readonly Processor[];
+  /** Scheduled jobs of wings that the installation leaves out. */
+  readonly leftOut: readonly Job[];
   readonly ports: WorkerPorts;
   readonly sql: Sql;
   readonly clock: Clock;
@@ -50,14 +52,17 @@ class RunStopped extends Error {
 export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Promise<JobOutcome> {
   const { clock, log } = deps;
   const byName = new Map<string, Processor>(deps.processors.map((processor) => [processor.job.name, processor]));
+  const isLeftOut = (name: string): boolean => deps.leftOut.some((job) => job.name === name);
   // Counters start at zero, so that panels and alerts see the first failure as an increase.
   for (const { job } of deps.processors) for (const outcome of OUTCOMES) jobRuns.at(labelsOf(job, outcome));
 
   return async (delivery) => {
     const processor = byName.get(delivery.name);
     // A run from another release's timetable: a worker that has the contract enqueues it again; without one it ends
-    // here.
-    if (processor === undefined && slotOf(delivery.name, delivery.id) !== undefined) return { kind: 'done' };
+    // here. So does a job of a wing that is left out: its work waits in rows, and its schedule finds it once the wing is
+    // back.
+    if (processor === undefined && (slotOf(delivery.name, delivery.id) !== undefined || isLeftOut(delivery.name)))
+      return { kind: 'done' };
     const data = jobDataSchema.safeParse(delivery.data);
     if (processor === undefined || !data.success || !processor.job.payload.safeParse(data.data.payload).success) {
       const code = processor === undefined ? 'job_unknown' : 'job_payload_invalid';
