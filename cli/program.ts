@@ -148,6 +148,9 @@ const verbs: Readonly<Record<string, Verb>> = {
 const EXIT_CODES =
   'Exit codes: 0 done, 1 a check failed, 2 wrong arguments, 3 a store or the API is unreachable, 4 waits for a person, 5 refused, 6 no key to trust.';
 
+const LEFT_OUT =
+  'Commands work also for what SALLYPORT_LEAVE_OUT leaves out: agents that live there must be killed, and requests closed.';
+
 /** The usage line, with the options that a verb requires. */
 function usageOf(command: Command): string {
   const required = command.options.filter(({ mandatory, flags }) => mandatory && !command.usage().includes(flags));
@@ -176,6 +179,7 @@ export async function createProgram(args?: readonly string[]): Promise<Command> 
     .option('-y, --yes', 'answer every question with yes')
     .option('--dry-run', 'show what would be done, without doing it')
     .configureHelp({ showGlobalOptions: true, commandUsage: usageOf })
+    .addHelpText('after', `\n${LEFT_OUT}`)
     .addHelpText('afterAll', `\n${EXIT_CODES}`)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
