@@ -3,6 +3,7 @@ import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { readEvent } from '../audit/read/read-event.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { retryPauseSeconds } from '../shared/retry-pause.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { handoffGivenUp } from './audit-events.ts';
 import { type DeliveryRow, deleteDelivery, postponeDelivery } from './handoff.store.ts';
@@ -58,16 +59,6 @@ const REJECTED_ATTEMPTS_MAX = 6;
 /** Answers that are about this event. All others, such as 401 or 404, are about the endpoint and its settings. */
 const REJECTIONS: ReadonlySet<number> = new Set([400, 409, 410, 413, 415, 422]);
 
-/** Doubles with each attempt. Up to a quarter longer or shorter, so that what failed together spreads out. */
-export function pauseSeconds(
-  { random }: Pick<Ports, 'random'>,
-  attempts: number,
-  { first, longest }: { readonly first: number; readonly longest: number },
-): number {
-  const pause = Math.min(longest, first * 2 ** Math.min(attempts - 1, 20));
-  return pause * (0.75 + random.bytes(2).readUInt16BE() / 2 ** 17);
-}
-
 /** The event as a CloudEvent (CloudEvents 1.0, JSON). Without its detail, which may hold personal data. */
 async function bodyOf(
   ports: PushHandoffPorts,
@@ -122,8 +113,8 @@ export async function deliverHandoff(
   const fields = { endpoint: name, seq, failure: code, attempt: attempts };
   const isLast = row.ageSeconds > GIVEN_UP_SECONDS || (outcome === 'rejected' && attempts >= REJECTED_ATTEMPTS_MAX);
   if (!isLast) {
-    const { firstPauseSeconds: first, longestPauseSeconds: longest } = ports.handoff.pace ?? PACE;
-    await postponeDelivery(ports.sql, row, code, pauseSeconds(ports, attempts, { first, longest }));
+    const { firstPauseSeconds: firstSeconds, longestPauseSeconds: longestSeconds } = ports.handoff.pace ?? PACE;
+    await postponeDelivery(ports.sql, row, code, retryPauseSeconds(ports, attempts, { firstSeconds, longestSeconds }));
     handoffDeliveries.add(1, { outcome: 'retried' });
     ports.log.warn(fields, 'an event could not be handed off; retrying');
     return outcome;

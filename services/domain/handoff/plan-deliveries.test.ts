@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import type { AuditEventView } from '../audit/read/event-view.ts';
-import { pauseSeconds } from './deliver-handoff.ts';
 import { eventSubjectOf } from './plan-deliveries.ts';
 
 const event = (changes: Partial<AuditEventView>): AuditEventView => ({
@@ -34,13 +33,4 @@ test.each<[string, Partial<AuditEventView>, string]>([
 ])('the subject of an event is %s', (_what, changes, expected) => {
   const { kind, id } = eventSubjectOf(event(changes));
   expect(`${kind}:${id}`).toBe(expected);
-});
-
-test('pauses double up to the longest, a quarter longer or shorter', () => {
-  const pauses = (byte: number) => {
-    const random = { bytes: (size: number) => Buffer.alloc(size, byte), uuid: () => '' };
-    return [1, 2, 3, 40].map((attempts) => pauseSeconds({ random }, attempts, { first: 2, longest: 300 }));
-  };
-  expect(pauses(0)).toEqual([1.5, 3, 6, 225]);
-  for (const [n, pause] of pauses(255).entries()) expect(pause).toBeCloseTo([2.5, 5, 10, 375][n] as number, 1);
 });

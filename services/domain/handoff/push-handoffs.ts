@@ -1,6 +1,7 @@
 import { handoffCircuits } from '#observability/metrics/handoff.ts';
 import type { Caller, Fence } from '../ports.ts';
-import { deliverHandoff, type HandoffEndpoint, PACE, type PushHandoffPorts, pauseSeconds } from './deliver-handoff.ts';
+import { retryPauseSeconds } from '../shared/retry-pause.ts';
+import { deliverHandoff, type HandoffEndpoint, PACE, type PushHandoffPorts } from './deliver-handoff.ts';
 import { failEndpoint, hastenDeliveries, recoverEndpoint, takeDeliveries } from './handoff.store.ts';
 import { planDeliveries } from './plan-deliveries.ts';
 
@@ -65,9 +66,10 @@ async function pushBatch(
 }
 
 async function fail(ports: PushHandoffPorts, name: string, failures: number): Promise<void> {
-  const { firstPauseSeconds: first, longestOpenSeconds: longest } = ports.handoff.pace ?? PACE;
+  const { firstPauseSeconds: firstSeconds, longestOpenSeconds: longestSeconds } = ports.handoff.pace ?? PACE;
   const opens = failures - OPENS_AFTER + 1;
-  await failEndpoint(ports.sql, name, opens > 0 ? pauseSeconds(ports, opens, { first, longest }) : 0);
+  const pause = opens > 0 ? retryPauseSeconds(ports, opens, { firstSeconds, longestSeconds }) : 0;
+  await failEndpoint(ports.sql, name, pause);
   if (opens !== 1) return;
   handoffCircuits.add(1, { event: 'opened' });
   ports.log.error({ endpoint: name }, 'an endpoint of hand-offs is down; its events wait');

@@ -15,11 +15,14 @@ export type GivenUp = Attempt & {
   readonly failedAt: Date;
 };
 
-type Retries<More> = {
+type AttemptEnds = {
   /** False if a later attempt has taken the row. */
   remove(sql: Sql, attempt: Attempt): Promise<boolean>;
   /** False if a later attempt has taken the row. @param seconds null to give it up */
   postpone(sql: Sql, attempt: Attempt, failure: string, seconds: number | null): Promise<boolean>;
+};
+
+type Retries<More> = AttemptEnds & {
   /** Newest first. */
   readGivenUp(sql: Sql, limit: number): Promise<(GivenUp & More)[]>;
   countGivenUp(sql: Sql): Promise<number>;
@@ -28,9 +31,30 @@ type Retries<More> = {
 };
 
 /**
- * The statements that end an attempt at a row, and those for rows given up. The table has the columns `id` (its primary
- * key), `attempts`, `failure`, `failed_at`, `created_at` and `next_attempt_at`, which is null for a row given up, and an
- * index of `failed_at` with only these rows. Every text is constant SQL, never a value.
+ * The statements that end an attempt at a row. The table has the columns `id` (its primary key), `attempts`, `failure` and
+ * `next_attempt_at`, which is null for a row given up. Every text is constant SQL, never a value.
+ * @param one what the names of the statements begin with
+ * @param sets further columns that a failed attempt sets, each after a comma
+ */
+export function defineAttemptEnds(table: string, one: string, sets = ''): AttemptEnds {
+  const remove = defineStatement(`${one}Delete`, `DELETE FROM ${table} WHERE id = $1 AND attempts = $2 RETURNING 1`);
+  /** Gives the row up if the seconds are null. */
+  const postpone = defineStatement(
+    `${one}Postpone`,
+    `UPDATE ${table} SET failure = $3${sets},
+       next_attempt_at = clock_timestamp() + make_interval(secs => $4)
+     WHERE id = $1 AND attempts = $2 RETURNING 1`,
+  );
+  return {
+    remove: async (sql, { id, attempts }) => (await sql.query(remove, [id, attempts])).length > 0,
+    postpone: async (sql, { id, attempts }, failure, seconds) =>
+      (await sql.query(postpone, [id, attempts, failure, seconds])).length > 0,
+  };
+}
+
+/**
+ * The statements that end an attempt at a row, and those for rows given up. The table also has the columns `failed_at`
+ * and `created_at`, and an index of `failed_at` with only rows given up.
  * @param names what the names of the statements begin with, for one row and for many
  * @param more further columns of rows given up, each after a comma
  */
@@ -39,17 +63,6 @@ export function defineRetries<More extends object = object>(
   names: { readonly one: string; readonly many: string },
   more = '',
 ): Retries<More> {
-  const remove = defineStatement(
-    `${names.one}Delete`,
-    `DELETE FROM ${table} WHERE id = $1 AND attempts = $2 RETURNING 1`,
-  );
-  /** Gives the row up if the seconds are null. */
-  const postpone = defineStatement(
-    `${names.one}Postpone`,
-    `UPDATE ${table} SET failure = $3, failed_at = clock_timestamp(),
-       next_attempt_at = clock_timestamp() + make_interval(secs => $4)
-     WHERE id = $1 AND attempts = $2 RETURNING 1`,
-  );
   const read = defineStatement(
     `${names.many}GivenUp`,
     `SELECT id, attempts, failure, failed_at AS "failedAt"${more} FROM ${table}
@@ -65,9 +78,7 @@ export function defineRetries<More extends object = object>(
      WHERE id = $1 AND next_attempt_at IS NULL RETURNING id${more}`,
   );
   return {
-    remove: async (sql, { id, attempts }) => (await sql.query(remove, [id, attempts])).length > 0,
-    postpone: async (sql, { id, attempts }, failure, seconds) =>
-      (await sql.query(postpone, [id, attempts, failure, seconds])).length > 0,
+    ...defineAttemptEnds(table, names.one, ', failed_at = clock_timestamp()'),
     readGivenUp: (sql, limit) => sql.query<GivenUp & More>(read, [limit]),
     countGivenUp: async (sql) => (await sql.query<{ count: number }>(count))[0]!.count,
     requeue: async (sql, id) => (await sql.query<Pick<GivenUp, 'id'> & More>(requeue, [id]))[0],

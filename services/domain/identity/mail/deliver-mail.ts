@@ -1,6 +1,7 @@
 import { mailsSent } from '#observability/metrics/mail.ts';
 import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
 import type { Fence, MailTransport, Ports } from '#services/domain/ports.ts';
+import { type RetryPace, retryPauseSeconds } from '#services/domain/shared/retry-pause.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { Brand } from '#services/platform/html/brand.ts';
 import { deleteMail, lockMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
@@ -17,8 +18,7 @@ export type DeliverPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' |
 const BATCH = 8;
 /** Longer than any attempt. If the worker dies, another one takes the mail after this time. */
 const LEASE_SECONDS = 120;
-const FIRST_PAUSE_SECONDS = 5;
-const LONGEST_PAUSE_SECONDS = 3_600;
+const PACE: RetryPace = { firstSeconds: 5, longestSeconds: 3_600 };
 /** A mail delivered a day late is useless. */
 const GIVEN_UP_SECONDS = 86_400;
 
@@ -59,12 +59,11 @@ async function deliver(ports: DeliverPorts, row: MailRow): Promise<void> {
     mailsSent.add(1, { template, outcome: letter ? 'sent' : 'dropped' });
   } catch (err) {
     const isOver = (err as Error).name === 'MailRefusedError' || row.ageSeconds > GIVEN_UP_SECONDS;
-    const pause = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(row.attempts, 20));
     mailsSent.add(1, { template, outcome: isOver ? 'given_up' : 'retried' });
     const fields = { failure: errorCodeOf(err), template, attempt: row.attempts };
     if (isOver) ports.log.error(fields, 'mail could not be sent; giving up');
     else ports.log.warn(fields, 'mail could not be sent; retrying');
-    await postponeMail(ports.sql, row, errorCodeOf(err), isOver ? null : pause);
+    await postponeMail(ports.sql, row, errorCodeOf(err), isOver ? null : retryPauseSeconds(ports, row.attempts, PACE));
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineAttemptEnds } from '#services/domain/shared/retries.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type MailRow = {
@@ -40,15 +41,6 @@ const mailLock = defineStatement(
   'mailLock',
   `SELECT 1 FROM mail_outbox WHERE id = $1 AND attempts = $2 AND next_attempt_at IS NOT NULL FOR UPDATE`,
 );
-const mailDelete = defineStatement('mailDelete', `DELETE FROM mail_outbox WHERE id = $1 AND attempts = $2`);
-
-/** Gives the mail up if the seconds are null. */
-const mailPostpone = defineStatement(
-  'mailPostpone',
-  `UPDATE mail_outbox SET failure = $3, next_attempt_at = clock_timestamp() + make_interval(secs => $4)
-   WHERE id = $1 AND attempts = $2`,
-);
-
 const mailBacklogRead = defineStatement(
   'mailBacklogRead',
   `SELECT count(*) FILTER (WHERE next_attempt_at IS NOT NULL)::int AS waiting,
@@ -75,22 +67,11 @@ export const insertMail = (
 export const takeMails = (tx: Sql, limit: number, leaseSeconds: number): Promise<MailRow[]> =>
   tx.query<MailRow>(mailsTake, [limit, leaseSeconds]);
 
-/** One attempt to send a mail. */
-type MailTry = Pick<MailRow, 'id' | 'attempts'>;
-
 /** Locks the mail for the transaction; returns false if a later attempt has taken it or it was deleted. */
-export const lockMail = async (tx: Sql, { id, attempts }: MailTry): Promise<boolean> =>
+export const lockMail = async (tx: Sql, { id, attempts }: Pick<MailRow, 'id' | 'attempts'>): Promise<boolean> =>
   (await tx.query(mailLock, [id, attempts])).length > 0;
 
-export const deleteMail = (sql: Sql, { id, attempts }: MailTry): Promise<unknown> =>
-  sql.query(mailDelete, [id, attempts]);
-
-export const postponeMail = (
-  sql: Sql,
-  { id, attempts }: MailTry,
-  failure: string,
-  seconds: number | null,
-): Promise<unknown> => sql.query(mailPostpone, [id, attempts, failure, seconds]);
+export const { remove: deleteMail, postpone: postponeMail } = defineAttemptEnds('mail_outbox', 'mail');
 
 export type MailBacklog = {
   readonly waiting: number;

@@ -3,6 +3,7 @@ import { logoutTokensSent } from '#observability/metrics/oauth.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Fence, Ports, Sql } from '#services/domain/ports.ts';
+import { type RetryPace, retryPauseSeconds } from '#services/domain/shared/retry-pause.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { logoutTokenSent } from '../audit-events.ts';
@@ -40,8 +41,7 @@ const RUN_MS = 60_000;
 const BATCH = 16;
 /** Longer than any attempt. If the worker dies, another one takes the token after this time. */
 const LEASE_SECONDS = 60;
-const FIRST_PAUSE_SECONDS = 5;
-const LONGEST_PAUSE_SECONDS = 3_600;
+const PACE: RetryPace = { firstSeconds: 5, longestSeconds: 3_600 };
 /** With these pauses about 33 attempts. */
 const GIVEN_UP_SECONDS = 86_400;
 /** An attacker may register a client with the address of a victim, so such an address gets few requests. */
@@ -165,8 +165,8 @@ async function deliver(
   const fields = { failure, client_id: row.clientId, attempt: row.attempts };
   if (row.ageSeconds <= GIVEN_UP_SECONDS && (isVetted || row.attempts < UNVETTED_ATTEMPTS_MAX)) {
     await ports.transact(async (tx) => {
-      await postponeLogoutToken(tx, row, failure, pauseSeconds(ports, row.attempts));
-      await postponeLogoutTokensOf(tx, row.clientId, FIRST_PAUSE_SECONDS);
+      await postponeLogoutToken(tx, row, failure, retryPauseSeconds(ports, row.attempts, PACE));
+      await postponeLogoutTokensOf(tx, row.clientId, PACE.firstSeconds);
     });
     logoutTokensSent.add(1, { origin, outcome: 'retried' });
     ports.log.warn(fields, 'a logout token could not be sent; retrying');
@@ -179,12 +179,6 @@ async function deliver(
   });
   logoutTokensSent.add(1, { origin, outcome: 'given_up' });
   ports.log.error(fields, 'a logout token could not be sent; giving up');
-}
-
-/** Doubles with each attempt. Up to a quarter longer or shorter, so that tokens that failed together spread out. */
-function pauseSeconds({ random }: Pick<Ports, 'random'>, attempts: number): number {
-  const pause = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** Math.min(attempts - 1, 20));
-  return pause * (0.75 + random.bytes(2).readUInt16BE() / 2 ** 17);
 }
 
 /** Makes one attempt. Returns null if the client accepted the token, else the code of the failure. */
