@@ -11,6 +11,7 @@ import {
   setConnectTimeout,
 } from '../platform/postgres/pool.ts';
 import { createPrismaDatabase, type PrismaDatabase } from '../platform/postgres/prisma.ts';
+import { oncePerMinute } from '../platform/process/once-per-minute.ts';
 import { connectRedis, type RedisConnection } from '../platform/redis/redis.ts';
 
 /** The stores of one API process: four pools of Postgres, each with its own purpose, and Redis. */
@@ -84,14 +85,7 @@ export function openStores(
     identity: open('identity', config.stores.poolConnections, 2_000, 1_000),
   };
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
-  let lastRedisError = 0;
-  const onRedisError = (err: Error): void => {
-    // Logged once a minute: an unreachable Redis is a state, not a stream of events.
-    const now = performance.now();
-    if (lastRedisError !== 0 && now - lastRedisError < 60_000) return;
-    lastRedisError = now;
-    log.warn({ err }, 'redis is unreachable; continuing without it');
-  };
+  const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; continuing without it'));
   const redis = connectRedis(urls.redis, onRedisError);
   return {
     sql: createSql(pools.main, databaseGuard),

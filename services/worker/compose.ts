@@ -27,6 +27,7 @@ import { isScheduled, type Job } from '../platform/define/job.ts';
 import { assertMarkPlace } from '../platform/marks/mark-place.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { observePool } from '../platform/postgres/pool-gauges.ts';
+import { oncePerMinute } from '../platform/process/once-per-minute.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { type Consumer, type ConsumerOptions, startConsumer } from '../platform/queue/consumer.ts';
 import { createProducer } from '../platform/queue/producer.ts';
@@ -259,14 +260,3 @@ const consume = (
   });
 
 export type Composed = ReturnType<typeof compose>;
-
-/** A missing Redis is a state, not a stream of events. */
-function oncePerMinute(say: (err: Error) => void): (err: Error) => void {
-  let saidAt: number | undefined;
-  return (err) => {
-    const now = performance.now();
-    if (saidAt !== undefined && now - saidAt < 60_000) return;
-    saidAt = now;
-    say(err);
-  };
-}
