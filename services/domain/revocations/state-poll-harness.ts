@@ -3,9 +3,10 @@
 import type { Log, MarkStore, Marks, Redis, Row, Sql } from '#services/domain/ports.ts';
 import type { Statement } from '#services/platform/define/statement.ts';
 import { createPolledGuard, type PolledGuard } from './database-guard.ts';
+import type { ConfirmedState } from './feed-reader.ts';
 import { createRevocationSet, type RevocationMemory } from './revocation-set.ts';
 import { FEED_PAGE_SIZE } from './revocations.store.ts';
-import { type ConfirmedState, createStatePoll, type StatePoll } from './state-poll.ts';
+import { createStatePoll, type StatePoll } from './state-poll.ts';
 
 /** A fake database: the test decides when and what it answers, or that it fails. */
 type Database = {
