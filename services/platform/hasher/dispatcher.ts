@@ -83,12 +83,11 @@ const nothing = (): void => {};
 /** Moves jobs from the bounded queue to the workers, replaces workers that end, and estimates the waiting time. */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { clock } = options;
-  const queue = createFairQueue<Job>(options.capacity, options.reservedForKnown);
-  const retries: Job[] = []; // At most one per worker; served first, because they have already run once.
+  const waiting = createWaitingRoom(options, drop);
   const slots = Array.from({ length: options.workers }, emptySlot);
   const firstReady = Promise.withResolvers<ReadyMessage>();
   const allEnded = Promise.withResolvers<void>();
-  let meanHashSeconds: number | undefined;
+  const estimate = createEstimate();
   let closing = false;
   firstReady.promise.catch(nothing); // Prevents an unhandled rejection when it closes before a child is ready.
   for (const slot of slots) startWorker(slot);
@@ -107,34 +106,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       waitingSinceMs: clock.nowMs(),
       lostChildren: 0,
     };
-    const withoutPlace = queue.offer(job);
-    if (withoutPlace) drop(withoutPlace, 'full');
-    if (withoutPlace !== job) {
-      startWaiting(job);
-      pump();
-    }
+    if (waiting.admit(job)) pump();
     return job.settle.promise;
   }
 
-  const refusalOf = (place: Place): HasherBusyError | undefined => (queue.hasSeatFor(place) ? undefined : busy('full'));
-
-  function startWaiting(job: Job): void {
-    job.waitingSinceMs = clock.nowMs();
-    const cancelTimer = clock.after(options.maxWaitMs, () => dropWaiting(job, 'waited_too_long'));
-    const onAbort = (): void => dropWaiting(job, 'client_left');
-    job.signal?.addEventListener('abort', onAbort);
-    job.stopWaiting = () => {
-      cancelTimer();
-      job.signal?.removeEventListener('abort', onAbort);
-    };
-  }
-
-  function dropWaiting(job: Job, reason: HasherBusyReason): void {
-    queue.remove(job);
-    const index = retries.indexOf(job);
-    if (index !== -1) retries.splice(index, 1);
-    drop(job, reason);
-  }
+  const refusalOf = (place: Place): HasherBusyError | undefined =>
+    waiting.hasSeatFor(place) ? undefined : busy('full');
 
   function drop(job: Job, reason: HasherBusyReason): void {
     job.stopWaiting();
@@ -143,21 +120,19 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function busy(reason: HasherBusyReason): HasherBusyError {
     const { queued, running } = counts();
-    const secondsAhead = ((queued + running) * (meanHashSeconds ?? 0)) / options.workers;
-    return new HasherBusyError(reason, Math.max(1, Math.ceil(secondsAhead)));
+    return new HasherBusyError(reason, estimate.secondsFor(queued + running, options.workers));
   }
 
   function pump(): void {
     for (const slot of slots) {
       if (!slot.worker || !slot.ready || slot.job) continue;
-      const job = retries.shift() ?? queue.take();
+      const job = waiting.next();
       if (!job) return;
       run(slot, slot.worker, job);
     }
   }
 
   function run(slot: Slot, worker: HashingWorker, job: Job): void {
-    job.stopWaiting();
     slot.job = job;
     slot.startedJobMs = clock.nowMs();
     slot.cancelTimer = clock.after(options.stuckAfterMs, () => worker.kill());
@@ -173,16 +148,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return seconds;
   }
 
-  function learn(seconds: number): void {
-    meanHashSeconds = (meanHashSeconds ?? seconds) * (1 - NEWEST_WEIGHT) + seconds * NEWEST_WEIGHT;
-  }
-
   function startWorker(slot: Slot): void {
     const onReady = (message: ReadyMessage): void => {
       slot.ready = true;
       slot.failedStarts = 0;
       firstReady.resolve(message);
-      learn(message.hashSeconds);
+      estimate.learn(message.hashSeconds);
       pump();
     };
     const onReply = (reply: HashReply): void => {
@@ -192,7 +163,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (reply.kind === 'failed') {
         job.settle.reject(new HasherFailedError('password hashing failed in its child process'));
       } else {
-        learn(seconds);
+        estimate.learn(seconds);
         job.settle.resolve(reply);
       }
       if (closing) slot.worker?.stop();
@@ -224,21 +195,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (closing) drop(job, 'closing');
     else if (job.signal?.aborted) drop(job, 'client_left');
     else if (job.lostChildren > 1) job.settle.reject(new HasherFailedError('two children died hashing one password'));
-    else {
-      startWaiting(job);
-      retries.push(job);
-    }
+    else waiting.readmit(job);
   }
 
   function counts(): { queued: number; running: number } {
-    return { queued: queue.size + retries.length, running: slots.filter((slot) => slot.job).length };
+    return { queued: waiting.size(), running: slots.filter((slot) => slot.job).length };
   }
 
   function close(): Promise<void> {
     if (!closing) {
       closing = true;
       firstReady.reject(busy('closing'));
-      for (const job of [...retries.splice(0), ...queue.drain()]) drop(job, 'closing');
+      for (const job of waiting.drain()) drop(job, 'closing');
       for (const slot of slots) {
         if (slot.job) continue; // A busy worker is stopped after its answer.
         slot.cancelTimer();
@@ -254,6 +222,70 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   return { submit, refusalOf, firstReady: firstReady.promise, counts, close };
+}
+
+/** Jobs that no child runs. Drops those that wait too long, or whose client disconnects. */
+function createWaitingRoom(
+  { clock, capacity, reservedForKnown, maxWaitMs }: DispatcherOptions,
+  drop: (job: Job, reason: HasherBusyReason) => void,
+) {
+  const queue = createFairQueue<Job>(capacity, reservedForKnown);
+  const retries: Job[] = []; // At most one per worker; served first, because they have already run once.
+
+  function startWaiting(job: Job): void {
+    job.waitingSinceMs = clock.nowMs();
+    const cancelTimer = clock.after(maxWaitMs, () => dropWaiting(job, 'waited_too_long'));
+    const onAbort = (): void => dropWaiting(job, 'client_left');
+    job.signal?.addEventListener('abort', onAbort);
+    job.stopWaiting = () => {
+      cancelTimer();
+      job.signal?.removeEventListener('abort', onAbort);
+    };
+  }
+
+  function dropWaiting(job: Job, reason: HasherBusyReason): void {
+    queue.remove(job);
+    const index = retries.indexOf(job);
+    if (index !== -1) retries.splice(index, 1);
+    drop(job, reason);
+  }
+
+  return {
+    size: (): number => queue.size + retries.length,
+    hasSeatFor: queue.hasSeatFor,
+    /** False if the job gets no place, and is dropped; its place may also cost another job its own. */
+    admit: (job: Job): boolean => {
+      const withoutPlace = queue.offer(job);
+      if (withoutPlace) drop(withoutPlace, 'full');
+      if (withoutPlace === job) return false;
+      startWaiting(job);
+      return true;
+    },
+    /** Takes a job back whose child died. */
+    readmit: (job: Job): void => {
+      startWaiting(job);
+      retries.push(job);
+    },
+    next: (): Job | undefined => {
+      const job = retries.shift() ?? queue.take();
+      job?.stopWaiting();
+      return job;
+    },
+    drain: (): Job[] => [...retries.splice(0), ...queue.drain()],
+  };
+}
+
+/** How long a hash takes, the newest runs counting most. */
+function createEstimate() {
+  let meanSeconds: number | undefined;
+  return {
+    learn: (seconds: number): void => {
+      meanSeconds = (meanSeconds ?? seconds) * (1 - NEWEST_WEIGHT) + seconds * NEWEST_WEIGHT;
+    },
+    /** Whole seconds until the children have made so many hashes, at least one. */
+    secondsFor: (hashes: number, children: number): number =>
+      Math.max(1, Math.ceil((hashes * (meanSeconds ?? 0)) / children)),
+  };
 }
 
 function emptySlot(): Slot {
