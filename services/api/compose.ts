@@ -19,7 +19,7 @@ import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
-import { createProducer } from '../platform/queue/producer.ts';
+import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { clientAuthorities } from './client-authorities.ts';
 import { assertSocialProviders, composeIdentity } from './compose-identity.ts';
 import { composeLimits } from './compose-limits.ts';
@@ -29,12 +29,15 @@ import { createApiKeyGate } from './requests/api-key-gate.ts';
 import type { Authenticators } from './requests/caller.ts';
 import { createSealingWake } from './sealing-wake.ts';
 
-/** Builds and loads the ports and in-memory views of one API process. Throws if it cannot start. */
-export async function compose(input: ComposeInput) {
-  const { config, publicUrl } = input;
-  await assertSocialProviders(config, publicUrl);
-  const certificateAuthorities = clientAuthorities(config.server);
-  const views = composeViews(input);
+type Views = ReturnType<typeof composeViews>;
+type Authorities = { readonly certificateAuthorities: ReturnType<typeof clientAuthorities> };
+
+/** The ports of the API's rules. */
+function composePorts(
+  { config, publicUrl, certificateAuthorities }: ComposeInput & Authorities,
+  views: Views,
+  producer: Producer,
+) {
   const {
     outside,
     keyRing,
@@ -48,12 +51,9 @@ export async function compose(input: ComposeInput) {
     confirmState,
     confirmNewest,
     poll,
-    stores,
   } = views;
-  await views.load();
-  const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
   const identity = composeIdentity(views, producer.enqueue);
-  const ports = {
+  return {
     ...outside,
     ...identity,
     ...composeLimits(views),
@@ -96,6 +96,32 @@ export async function compose(input: ComposeInput) {
     auditKeyRotations: () => readRotationNotes(outside),
     readSecurityScore: () => readSecurityScore(outside),
   };
+}
+
+/** How requests authenticate. */
+const composeAuthenticators = (
+  ports: ReturnType<typeof composePorts>,
+  { publicUrl }: Pick<ComposeInput, 'publicUrl'>,
+): Authenticators => ({
+  bearer: (token, request, proof) =>
+    bearerCaller(ports, token, request, proof && { ...proof, htu: publicUrl + proof.path }),
+  client: (id, secret, request) => clientCaller(ports.access, id, secret, request),
+  certificate: (id, certificate, request) => authenticateCertificate(ports, id, certificate, request),
+  assertion: (sent, request) => authenticateAssertion(ports, sent, request),
+  session: (request, context, isUse) => sessionCaller(ports, request.headers.cookie, context, isUse),
+  confirmNewest: ports.confirmNewest,
+  csrfPasses: (request) => csrfPasses(ports, request.headers),
+});
+
+/** Builds and loads the ports and in-memory views of one API process. Throws if it cannot start. */
+export async function compose(input: ComposeInput) {
+  await assertSocialProviders(input.config, input.publicUrl);
+  const certificateAuthorities = clientAuthorities(input.config.server);
+  const views = composeViews(input);
+  const { poll, stores } = views;
+  await views.load();
+  const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
+  const ports = composePorts({ ...input, certificateAuthorities }, views, producer);
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const validationSummary = createValidationSummary(ports);
   const keySummary = createKeySummary(ports);
@@ -103,19 +129,9 @@ export async function compose(input: ComposeInput) {
   keySummary.start();
   ports.apiKeyUses.start();
   const apiKeyGate = createApiKeyGate(ports);
-  const authenticators: Authenticators = {
-    bearer: (token, request, proof) =>
-      bearerCaller(ports, token, request, proof && { ...proof, htu: publicUrl + proof.path }),
-    client: (id, secret, request) => clientCaller(access, id, secret, request),
-    certificate: (id, certificate, request) => authenticateCertificate(ports, id, certificate, request),
-    assertion: (sent, request) => authenticateAssertion(ports, sent, request),
-    session: (request, context, isUse) => sessionCaller(ports, request.headers.cookie, context, isUse),
-    confirmNewest,
-    csrfPasses: (request) => csrfPasses(ports, request.headers),
-  };
   return {
     ports,
-    authenticators: apiKeyGate.withKeys(authenticators),
+    authenticators: apiKeyGate.withKeys(composeAuthenticators(ports, input)),
     apiKeyGate,
     poll,
     stores,

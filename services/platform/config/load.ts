@@ -116,7 +116,7 @@ export function profileWarning(env: Environment): string | undefined {
 
 /** Combinations that prevent a start. `development` allows some of them. */
 function unsafeSettings(config: Config): ConfigProblem[] {
-  const problems: ConfigProblem[] = [
+  return [
     ...auditProblems(config.audit, config.server.profile === 'production'),
     ...mailProblems(config.mail),
     ...handoffProblems(config.handoff),
@@ -128,89 +128,125 @@ function unsafeSettings(config: Config): ConfigProblem[] {
       clearKeyIsSet: (config.keys.keyEncryptionKey ?? config.keys.keyEncryptionKeyFile) !== undefined,
       isProduction: config.server.profile === 'production',
     }),
+    ...copyProblems(config),
+    ...secretProblems(config),
+    ...(config.server.profile === 'development' ? [] : sharedSecrets(config)),
+    ...signingProblems(config),
+    ...lifetimeProblems(config),
+    ...certificateProblems(config),
+    ...exposureProblems(config),
   ];
-  const refuse = (env: string, problem: string, fix: string): void => {
-    problems.push({ env, problem, fix });
-  };
-  const { server, keys, identity, tokens, jobs } = config;
-  const production = server.profile === 'production';
-  if (server.apiCopies === 0 && jobs.workerCopies === 0 && mcpCopiesOf(config) === 0)
-    refuse(
-      'API_COPIES',
-      'is 0, and so are WORKER_COPIES and MCP_COPIES: nothing would start',
-      'set one of them above 0',
-    );
-  if (server.profile !== 'development' && identity.authSecret === undefined)
-    refuse('BETTER_AUTH_SECRET', `is not set under ${server.profile}`, 'generate one: openssl rand -base64 32');
-  if (
-    server.profile !== 'development' &&
-    keys.keyEncryptionKey === undefined &&
-    keys.keyEncryptionKeyFile === undefined &&
-    config.wrappedKeys.wrappedKey === undefined
-  )
-    refuse('KEY_ENCRYPTION_KEY', `is not set under ${server.profile}`, 'generate one: openssl rand -base64 32');
-  for (const [env, secret, leastBytes] of [
-    ['BETTER_AUTH_SECRET', identity.authSecret, 32],
-    // The length is checked after decoding, or after reading the file.
-    ['KEY_ENCRYPTION_KEY', keys.keyEncryptionKey, 0],
-    ['JWT_SECRET', keys.jwtSecret, 32],
-  ] as const) {
-    const isShort = secret !== undefined && Buffer.byteLength(secret) < leastBytes;
-    const isGuessable = secret !== undefined && production && new Set(secret).size < 10;
-    const problem = isShort ? `is shorter than ${leastBytes} bytes` : 'is a default or guessable value';
-    if (isShort || isGuessable) refuse(env, problem, 'generate one: openssl rand -base64 32');
-  }
-  if (server.profile !== 'development') problems.push(...sharedSecrets(config));
-  if (server.profile !== 'development' && keys.algorithm === 'HS256' && keys.jwtSecret === undefined)
-    refuse(
-      'JWT_SECRET',
-      `is not set under ${server.profile} although JWT_ALGORITHM is HS256`,
-      'generate one: openssl rand -base64 32',
-    );
-  if (production && keys.algorithm === 'HS256' && !keys.allowSharedSecret)
-    refuse(
-      'JWT_ALGORITHM',
-      'is HS256 under production',
-      'use RS256, ES256 or EdDSA, or set ALLOW_HS256_IN_PRODUCTION=true',
-    );
-  if (keys.prepublishSeconds < keys.jwksMaxAgeSeconds)
-    refuse(
-      'KEY_PREPUBLISH_SECONDS',
-      'is shorter than JWKS_MAX_AGE_SECONDS: verifiers would receive tokens signed with a key they have not fetched',
-      'raise it, or lower JWKS_MAX_AGE_SECONDS',
-    );
-  if (tokens.refreshAbsoluteSeconds < tokens.refreshTokenSeconds)
-    refuse('JWT_REFRESH_ABSOLUTE_EXPIRY', 'is shorter than JWT_REFRESH_EXPIRY', 'raise it');
-  // Without a grace period a lost response revokes the token family of an honest client.
-  for (const [env, value] of [
-    ['REFRESH_GRACE_SECONDS', tokens.graceSeconds],
-    ['REFRESH_GRACE_USES', tokens.graceUses],
-  ] as const)
-    if (value === 0)
-      refuse(env, 'is 0: a lost response would revoke the token family of an honest client', 'set it above 0');
-  const { profile: limits = 'default' } = config.limits;
-  if (production && limits !== 'default')
-    refuse('RATE_LIMIT_PROFILE', `is ${limits} under production: guessing would hardly be limited`, 'unset it');
-  if (server.clientCertHeader !== undefined && server.trustedProxies.length === 0)
-    refuse(
-      'CLIENT_CERT_HEADER',
-      'is set without TRUSTED_PROXIES: no proxy may send it',
-      'set TRUSTED_PROXIES to the proxies that terminate TLS, or unset it',
-    );
-  if (server.clientCertAuthoritiesFile !== undefined && server.clientCertHeader === undefined)
-    refuse(
-      'CLIENT_CERT_CA_FILE',
-      'is set without CLIENT_CERT_HEADER: no certificate is read',
-      'set CLIENT_CERT_HEADER to the header in which the proxy forwards certificates, or unset it',
-    );
-  if (production && server.publicUrl === undefined)
-    refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
-  if (production && server.publicUrl?.startsWith('http:'))
-    refuse('BETTER_AUTH_URL', 'is not https under production', 'serve the API over TLS');
-  if (production && config.mcp.url?.startsWith('http:'))
-    refuse('MCP_URL', 'is not https under production', 'serve the MCP server over TLS');
+}
+
+type Refuse = (env: string, problem: string, fix: string) => void;
+
+/** Collects what `check` refuses. */
+function problemsOf(check: (refuse: Refuse) => void): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  check((env, problem, fix) => problems.push({ env, problem, fix }));
   return problems;
 }
+
+const copyProblems = (config: Config): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    const { server, jobs } = config;
+    if (server.apiCopies === 0 && jobs.workerCopies === 0 && mcpCopiesOf(config) === 0)
+      refuse(
+        'API_COPIES',
+        'is 0, and so are WORKER_COPIES and MCP_COPIES: nothing would start',
+        'set one of them above 0',
+      );
+  });
+
+const secretProblems = ({ server, keys, identity, wrappedKeys }: Config): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (server.profile !== 'development' && identity.authSecret === undefined)
+      refuse('BETTER_AUTH_SECRET', `is not set under ${server.profile}`, 'generate one: openssl rand -base64 32');
+    if (
+      server.profile !== 'development' &&
+      keys.keyEncryptionKey === undefined &&
+      keys.keyEncryptionKeyFile === undefined &&
+      wrappedKeys.wrappedKey === undefined
+    )
+      refuse('KEY_ENCRYPTION_KEY', `is not set under ${server.profile}`, 'generate one: openssl rand -base64 32');
+    for (const [env, secret, leastBytes] of [
+      ['BETTER_AUTH_SECRET', identity.authSecret, 32],
+      // The length is checked after decoding, or after reading the file.
+      ['KEY_ENCRYPTION_KEY', keys.keyEncryptionKey, 0],
+      ['JWT_SECRET', keys.jwtSecret, 32],
+    ] as const) {
+      const isShort = secret !== undefined && Buffer.byteLength(secret) < leastBytes;
+      const isGuessable = secret !== undefined && server.profile === 'production' && new Set(secret).size < 10;
+      const problem = isShort ? `is shorter than ${leastBytes} bytes` : 'is a default or guessable value';
+      if (isShort || isGuessable) refuse(env, problem, 'generate one: openssl rand -base64 32');
+    }
+  });
+
+/** How tokens are signed, and when verifiers get the next key. */
+const signingProblems = ({ server, keys }: Config): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (server.profile !== 'development' && keys.algorithm === 'HS256' && keys.jwtSecret === undefined)
+      refuse(
+        'JWT_SECRET',
+        `is not set under ${server.profile} although JWT_ALGORITHM is HS256`,
+        'generate one: openssl rand -base64 32',
+      );
+    if (server.profile === 'production' && keys.algorithm === 'HS256' && !keys.allowSharedSecret)
+      refuse(
+        'JWT_ALGORITHM',
+        'is HS256 under production',
+        'use RS256, ES256 or EdDSA, or set ALLOW_HS256_IN_PRODUCTION=true',
+      );
+    if (keys.prepublishSeconds < keys.jwksMaxAgeSeconds)
+      refuse(
+        'KEY_PREPUBLISH_SECONDS',
+        'is shorter than JWKS_MAX_AGE_SECONDS: verifiers would receive tokens signed with a key they have not fetched',
+        'raise it, or lower JWKS_MAX_AGE_SECONDS',
+      );
+  });
+
+const lifetimeProblems = ({ tokens }: Config): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (tokens.refreshAbsoluteSeconds < tokens.refreshTokenSeconds)
+      refuse('JWT_REFRESH_ABSOLUTE_EXPIRY', 'is shorter than JWT_REFRESH_EXPIRY', 'raise it');
+    // Without a grace period a lost response revokes the token family of an honest client.
+    for (const [env, value] of [
+      ['REFRESH_GRACE_SECONDS', tokens.graceSeconds],
+      ['REFRESH_GRACE_USES', tokens.graceUses],
+    ] as const)
+      if (value === 0)
+        refuse(env, 'is 0: a lost response would revoke the token family of an honest client', 'set it above 0');
+  });
+
+const certificateProblems = ({ server }: Config): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (server.clientCertHeader !== undefined && server.trustedProxies.length === 0)
+      refuse(
+        'CLIENT_CERT_HEADER',
+        'is set without TRUSTED_PROXIES: no proxy may send it',
+        'set TRUSTED_PROXIES to the proxies that terminate TLS, or unset it',
+      );
+    if (server.clientCertAuthoritiesFile !== undefined && server.clientCertHeader === undefined)
+      refuse(
+        'CLIENT_CERT_CA_FILE',
+        'is set without CLIENT_CERT_HEADER: no certificate is read',
+        'set CLIENT_CERT_HEADER to the header in which the proxy forwards certificates, or unset it',
+      );
+  });
+
+/** What production must not show to the internet. */
+const exposureProblems = ({ server, limits: { profile: limits = 'default' }, mcp }: Config): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (server.profile !== 'production') return;
+    if (limits !== 'default')
+      refuse('RATE_LIMIT_PROFILE', `is ${limits} under production: guessing would hardly be limited`, 'unset it');
+    if (server.publicUrl === undefined)
+      refuse('BETTER_AUTH_URL', 'is not set under production', 'set the public URL of the API');
+    if (server.publicUrl?.startsWith('http:'))
+      refuse('BETTER_AUTH_URL', 'is not https under production', 'serve the API over TLS');
+    if (mcp.url?.startsWith('http:'))
+      refuse('MCP_URL', 'is not https under production', 'serve the MCP server over TLS');
+  });
 
 /**
  * Refuses two settings with the same secret: a leak of one is a leak of the other. The previous key-encryption key is not
