@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
+import { TEMPLATE_DATABASE } from '#testing/global-services.ts';
 import { onServer, testRedisUrl } from '#testing/harness/stores.ts';
 import { unreadFile } from '../production-modules.mjs';
 import production from './production-packages.json' with { type: 'json' };
@@ -62,6 +63,8 @@ beforeAll(async () => {
     REDIS_URL: testRedisUrl(),
     NODE_OPTIONS: `--import=${join(root, 'scripts/checks/loaded-files.mjs')}`,
     LOADED_FILES: join(folder, 'loaded-files'),
+    // Their own: these processes are not measured, and what measured ones compiled must be.
+    NODE_COMPILE_CACHE: join(folder, 'compiled'),
   };
 });
 afterAll(async () => {
@@ -70,57 +73,40 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('the migrate role migrates and ends; the API, worker and MCP roles serve, and drain at SIGTERM', async () => {
+test('the migrate role migrates and ends; the API, worker and MCP roles serve, and drain at SIGTERM; what they load, with export of telemetry and error reports on, is among the packages of production', async () => {
   expect(await exitOf(startRole(['migrate']))).toBe(0);
   expect(existsSync(join(folder, 'data/dev-credentials.json'))).toBe(true);
   // Again, as each `docker compose up` does.
   expect(await exitOf(startRole(['migrate']))).toBe(0);
 
-  const [port, apiMetrics, workerMetrics, mcpPort, mcpMetrics] = await Promise.all(
-    Array.from({ length: 5 }, () => randomFreePort()),
+  const [port, apiMetrics, workerMetrics, otherMetrics, mcpPort, mcpMetrics] = await Promise.all(
+    Array.from({ length: 6 }, () => randomFreePort()),
   );
-  const api = startRole([], { PORT: String(port), METRICS_PORT: String(apiMetrics) });
-  const worker = startRole(['worker'], { METRICS_PORT: String(workerMetrics) });
+  // Nothing listens there: what cannot be sent is counted and dropped.
+  const exports = { SENTRY_DSN: 'http://key@127.0.0.1:9/1', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' };
+  const startWorker = (protocol: string, at: number) =>
+    startRole(['worker'], { ...exports, OTEL_EXPORTER_OTLP_PROTOCOL: protocol, METRICS_PORT: String(at) });
+  const api = startRole([], { ...exports, PORT: String(port), METRICS_PORT: String(apiMetrics) });
   const mcp = startRole(['mcp'], { MCP_PORT: String(mcpPort), METRICS_PORT: String(mcpMetrics) });
+  const workers = [startWorker('http/json', workerMetrics!), startWorker('http/protobuf', otherMetrics!)];
   await textOf(`http://127.0.0.1:${port}/readyz`);
   await textOf(`http://127.0.0.1:${mcpPort}/readyz`);
   expect(await textOf(`http://127.0.0.1:${mcpMetrics}/metrics`)).toMatch(/^process_uptime_seconds\{process="mcp"\} /m);
-  expect(JSON.parse(await textOf(`http://127.0.0.1:${workerMetrics}/healthz`))).toMatchObject({ status: 'ok' });
   expect(await textOf(`http://127.0.0.1:${apiMetrics}/metrics`)).toMatch(/^process_uptime_seconds\{process="api"\} /m);
-  expect(await textOf(`http://127.0.0.1:${workerMetrics}/metrics`)).toMatch(
-    /^sallyport_worker_healthy\{process="worker"\} 1$/m,
-  );
+  for (const at of [workerMetrics, otherMetrics]) {
+    expect(JSON.parse(await textOf(`http://127.0.0.1:${at}/healthz`))).toMatchObject({ status: 'ok' });
+    await eventually('a healthy worker', async () =>
+      /^sallyport_worker_healthy\{process="worker"\} 1$/m.test(await textOf(`http://127.0.0.1:${at}/metrics`)),
+    );
+  }
 
   // The command line, in the container of an API.
   const demo = startRole(['demo', 'env'], { SALLYPORT_API: `http://127.0.0.1:${port}` });
   expect(await exitOf(demo)).toBe(0);
   expect(demo.said()).toContain(`export API='http://127.0.0.1:${port}'`);
 
-  for (const role of [api, worker, mcp]) {
-    role.child.kill('SIGTERM');
-    expect(await exitOf(role)).toBe(0);
-  }
-});
-
-test('what the roles load, with export of telemetry and error reports on, is among the packages of production', async () => {
-  const [port, metricsPort] = [String(await randomFreePort()), String(await randomFreePort())];
-  // Nothing listens there: what cannot be sent is counted and dropped.
-  const exports = { SENTRY_DSN: 'http://key@127.0.0.1:9/1', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' };
-  for (const protocol of ['http/json', 'http/protobuf']) {
-    const env = { ...exports, OTEL_EXPORTER_OTLP_PROTOCOL: protocol, METRICS_PORT: metricsPort };
-    const worker = startRole(['worker'], env);
-    await eventually('a healthy worker', async () =>
-      (await textOf(`http://127.0.0.1:${metricsPort}/metrics`)).includes(
-        'sallyport_worker_healthy{process="worker"} 1',
-      ),
-    );
-    worker.child.kill('SIGTERM');
-    expect(await exitOf(worker)).toBe(0);
-  }
-  const api = startRole([], { ...exports, PORT: port, METRICS_PORT: metricsPort });
-  await textOf(`http://127.0.0.1:${port}/readyz`);
-  api.child.kill('SIGTERM');
-  expect(await exitOf(api)).toBe(0);
+  for (const { child } of [api, ...workers, mcp]) child.kill('SIGTERM');
+  for (const role of [api, ...workers, mcp]) expect(await exitOf(role)).toBe(0);
 
   const files = new Set(readFileSync(join(folder, 'loaded-files'), 'utf8').trim().split('\n'));
   const names = new Set(
@@ -141,7 +127,7 @@ test('a failed migration prints its reason and fix, and does not end with 0', as
 
 test('under production neither an API, a worker nor an MCP server starts beside marks of another machine, though only `migrate` claims them', async () => {
   const own = `${database}_place`;
-  await onServer((admin) => admin.query(`CREATE DATABASE ${own}`));
+  await onServer((admin) => admin.query(`CREATE DATABASE ${own} TEMPLATE ${TEMPLATE_DATABASE}`));
   const url = new URL(inject('templateUrl'));
   url.pathname = `/${own}`;
   const production = {
@@ -153,14 +139,15 @@ test('under production neither an API, a worker nor an MCP server starts beside 
   };
   try {
     expect(await exitOf(startRole(['migrate'], production))).toBe(0);
-    for (const role of ['api', 'worker', 'mcp']) {
+    const refused = ['api', 'worker', 'mcp'].map(async (role) => {
       const [port, metricsPort] = [String(await randomFreePort()), String(await randomFreePort())];
       const ports = { PORT: port, MCP_PORT: port, METRICS_PORT: metricsPort };
-      const second = startRole([role], { ...production, ...ports, SALLYPORT_DATA_DIR: join(folder, 'second') });
+      const second = startRole([role], { ...production, ...ports, SALLYPORT_DATA_DIR: join(folder, `second-${role}`) });
       if (second.child.exitCode === null) await once(second.child, 'exit');
       expect(second.child.exitCode, second.said()).toBe(1);
       expect(second.said()).toMatch(/MARK_STORE is file under production(.|\n)+fix: /);
-    }
+    });
+    await Promise.all(refused);
   } finally {
     await onServer((admin) => admin.query(`DROP DATABASE ${own} WITH (FORCE)`));
   }
