@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CERTIFICATE, derOf } from '#testing/fakes/client-certificates.ts';
 import { blackPng, logoOf } from '#testing/fakes/png.ts';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
@@ -80,6 +81,49 @@ describe('changing a client', () => {
     const input = { client_id: clientId, reason };
     await expect(rotateClientSecret(harness, input, managing())).rejects.toMatchObject({ code: 'rights_exceeded' });
     expect((await rotateClientSecret(harness, input, managing('keys:read'))).client_secret).not.toBeNull();
+  });
+});
+
+describe('how a client authenticates', () => {
+  const change = (clientId: string, changes: Omit<Parameters<typeof updateClient>[1], 'client_id' | 'reason'>) =>
+    updateClient(harness, { client_id: clientId, reason, ...changes }, testCaller);
+  const certificates = { keys: [{ kty: 'EC', x5c: [derOf(CERTIFICATE)] }] };
+
+  test('changes from a secret to certificates or a name of one, which the view shows; the same again changes nothing', async () => {
+    const { client_id: clientId } = await harness.newClient();
+    const same = await change(clientId, { auth_method: 'client_secret_basic' });
+    expect(same).not.toHaveProperty('certificate_thumbprints');
+    const own = await change(clientId, { auth_method: 'self_signed_tls_client_auth', jwks: certificates });
+    expect(own).toMatchObject({
+      auth_method: 'self_signed_tls_client_auth',
+      certificate_thumbprints: [CERTIFICATE.thumbprint],
+    });
+    const named = await change(clientId, { auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'app.example' });
+    expect(named).toMatchObject({ auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'app.example', jwks: null });
+    expect(named).not.toHaveProperty('certificate_thumbprints');
+    expect(await readClient(harness, { client_id: clientId })).toEqual(named);
+    // Other keys for the same method.
+    const renamed = await change(clientId, { tls_client_auth_san_dns: 'other.example' });
+    expect(renamed).toMatchObject({ auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'other.example' });
+  });
+
+  test('stays for a public client: an app has no secret to replace', async () => {
+    const { client_id: clientId } = await harness.newClient({ auth_method: 'none' });
+    const refused = change(clientId, { auth_method: 'client_secret_basic' });
+    await expect(refused).rejects.toMatchObject({ code: 'client_without_secret' });
+    expect(await readClient(harness, { client_id: clientId })).toMatchObject({ auth_method: 'none' });
+  });
+
+  test('with codes needs an address to send them to, before and after a change', async () => {
+    const { client_id: clientId } = await harness.newClient({ grant_types: [], redirect_uris: [] });
+    const refused = change(clientId, { grant_types: ['authorization_code'] });
+    await expect(refused).rejects.toMatchObject({ code: 'client_settings_conflict' });
+    expect(await change(clientId, { grant_types: ['authorization_code'], redirect_uris: [CALLBACK] })).toMatchObject({
+      grant_types: ['authorization_code'],
+    });
+    await expect(change(clientId, { redirect_uris: [] })).rejects.toMatchObject({
+      code: 'client_settings_conflict',
+    });
   });
 });
 

@@ -232,6 +232,21 @@ describe('bearer', () => {
     expect(bearerCaller(ports, held, request)).toMatchObject({ kind: 'user', actingId: 'service', agentId: 'bot' });
   });
 
+  test('the caller of a user’s token that an agent holds names the agent; at the MCP server it has the scope too', () => {
+    const harness = tokenHarness();
+    const client = () => ({ agent: { ownerId: 'u1', untilMs: Infinity } });
+    const ports = { ...harness.ports, access: { ...harness.ports.access, client } } as unknown as typeof harness.ports;
+    const held = harness.token({ client_id: 'bot', roles: undefined });
+    const caller = bearerCaller(ports, held, request);
+    expect(caller).toMatchObject({ kind: 'user', clientId: 'bot', agentId: 'bot', by: 'bearer' });
+    expect(caller).not.toHaveProperty('roles');
+    expect(caller).not.toHaveProperty('scope');
+    const atMcp = bearerCaller(ports, held, request, undefined, 'mcp');
+    expect(atMcp).toMatchObject({ agentId: 'bot', by: 'mcp', scope: 'openid email' });
+    const own = harness.token({ client_id: 'bot', sub: 'bot', fid: undefined });
+    expect(bearerCaller(ports, own, request)).toMatchObject({ kind: 'agent', clientId: 'bot', ownerId: 'u1' });
+  });
+
   test('a token without a family whose subject is not its client has no caller', async () => {
     expect(await callerOf({ ...ofClient, subject: 'unknown' })).toBeNull();
   });

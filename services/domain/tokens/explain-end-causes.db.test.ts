@@ -103,6 +103,18 @@ test.each([
     expect(await why(token)).toMatchObject({ ended: true, reason: rule, rule, cause: { event } });
 });
 
+test('an end with a free-text reason shows the rule that was stored with it, and another reason without a known rule', async () => {
+  const told = async (rule: string) => {
+    const person = await newPerson(harness);
+    const tokenId = decodeJwt(person.bearer).jti as string;
+    await revoke(testCaller, 'token_id', tokenId);
+    await harness.rows('UPDATE revocations SET rule = $1 WHERE value = $2', [rule, tokenId]);
+    return why(person.bearer);
+  };
+  expect(await told('user_disabled')).toMatchObject({ reason: 'revoked', rule: 'user_disabled' });
+  expect(await told('of a later release')).toMatchObject({ reason: 'revoked', rule: 'token_revoked' });
+});
+
 test('the end of a session ends its tokens, and is shown as the rule', async () => {
   const person = await newPerson(harness);
   await revoke(testCaller, 'session_id', person.sessionId);

@@ -6,7 +6,7 @@ import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.t
 import { testCaller } from '#testing/harness/ports.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { endSession } from './end-session.ts';
-import { endAnySession, endOwnSession, listOwnSessions, listSessions } from './manage-sessions.ts';
+import { endAnySession, endOwnSession, endOwnSessions, listOwnSessions, listSessions } from './manage-sessions.ts';
 import { findByCookie, readSession, sessionCaller } from './read-session.ts';
 
 let harness: PeopleHarness;
@@ -144,6 +144,22 @@ describe('ending a session', () => {
     for (const sessionId of [two.sessionId, 'no-such-session'])
       await expect(endOwnSession(ports, { sessionId }, callerOf(one))).rejects.toMatchObject(unknown);
     expect(await familiesOf(two.sessionId)).toEqual([{ isLive: true, why: null }]);
+  });
+
+  test('all of the caller’s at once spares the current one if asked, and other users’', async () => {
+    const [{ person, ids }, other] = [await personWith(3), await newPerson()];
+    const left = async () =>
+      (await rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).map(({ id }) => id);
+    await endOwnSessions(ports, { keepsCurrent: true }, callerOf(person));
+    expect(await left()).toEqual([person.sessionId]);
+    expect(await familiesOf(ids[0] as string)).toEqual([{ isLive: false, why: 'ended_by_user' }]);
+    // A token without a session has no current one.
+    await endOwnSessions(ports, { keepsCurrent: true }, { ...callerOf(person), sessionId: null });
+    expect(await left()).toEqual([]);
+    const { sessionId } = await openSessionFor({ ports }, person.id);
+    await endOwnSessions(ports, { keepsCurrent: false }, callerOf({ id: person.id, sessionId }));
+    expect(await left()).toEqual([]);
+    expect(await familiesOf(other.sessionId)).toEqual([{ isLive: true, why: null }]);
   });
 
   test('of any user by an administrator records the reason; a second attempt finds no session', async () => {
