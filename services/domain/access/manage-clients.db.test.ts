@@ -75,9 +75,10 @@ describe('registering a client', () => {
   test.each([
     ['redirect_uris', { redirect_uris: ['http://app.example.test/back'] }],
     ['post_logout_redirect_uris', { post_logout_redirect_uris: ['https://*.example.test/'] }],
-  ])('with invalid %s is refused, as is such a change, and creates nothing', async (_where, unfit) => {
+  ])('with invalid %s is refused, as is such a change, and creates nothing', async (where, unfit) => {
     const { client_id, ...before } = await harness.newClient();
-    const refusal = { code: 'redirect_uri_refused' };
+    const problems = [expect.objectContaining({ at: `body/${where}/0` })];
+    const refusal = { code: 'redirect_uri_refused', options: { problems } };
     const clientId = randomUUID();
     const input = { name: 'App', client_id: clientId, grant_types: [], redirect_uris: [], reason, ...unfit };
     await expect(registerClient(harness, input, testCaller)).rejects.toMatchObject(refusal);

@@ -91,6 +91,9 @@ describe('the permissions of a role', () => {
     expect(await epochOf(holder)).toBe(before + 1);
     expect(await rightsOf(ports.sql, [name])).toEqual(['tokens:read']);
     expect(reloads).toBe(2);
+    await set('audit:read', 'keys:read', 'tokens:read');
+    await set();
+    expect(await epochOf(holder), 'once for three at once').toBe(before + 2);
   });
 
   test('cannot be changed by a caller who lacks an added or removed permission; unchanged ones are not required', async () => {

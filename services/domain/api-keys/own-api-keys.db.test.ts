@@ -159,6 +159,12 @@ describe('rotating a key', () => {
       refusal('rights_exceeded'),
     );
     expect((await readApiKey(base.sql, api_key.api_key_id))?.rotatedAt).toBeNull();
+    const worker = await client('users:read');
+    const ofClient = { apiKeyId: (await create(worker, { permissions: ['users:read'] })).api_key.api_key_id };
+    await expect(rotateApiKey(ports, ofClient, { ...worker, permissions: new Set() })).rejects.toMatchObject({
+      code: 'rights_exceeded',
+      options: { detail: 'You do not have users:read.' },
+    });
   });
 
   test('is refused for a revoked key', async () => {

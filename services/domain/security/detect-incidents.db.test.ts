@@ -156,7 +156,7 @@ describe('guessing that only the counters show', () => {
     );
     expect([await harness.detect(), await harness.detect()]).toEqual([1, 0]);
     expect(await harness.incidentsOf('sallyport')).toMatchObject([
-      { detection: 'failed_login_ratio', count: 1, detail: { logins: 200, refused: 200 } },
+      { detection: 'failed_login_ratio', severity: 'high', count: 1, detail: { logins: 200, refused: 200 } },
     ]);
   });
 });

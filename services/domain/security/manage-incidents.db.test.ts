@@ -40,6 +40,23 @@ describe('incidents', () => {
     expect(await raise('ada')).not.toBe(id);
   });
 
+  test('raised in a failed transaction do not exist; raised by many at once, they are one', async () => {
+    const sighting = { target: { kind: 'client', id: 'many' } } as const;
+    const failing = ports.transact(async (tx) => {
+      await raiseIncident(tx, ports, testCaller, refreshTokenReuse, sighting);
+      throw new Error('the change it is about failed');
+    });
+    await expect(failing).rejects.toThrow('the change');
+    expect((await listIncidents(ports, { subject: 'many', limit: 9 })).incidents).toEqual([]);
+    const raised = await Promise.all(
+      Array.from({ length: 10 }, () => raiseIncident(ports.sql, ports, testCaller, refreshTokenReuse, sighting)),
+    );
+    expect(new Set(raised.map(({ id }) => id)).size).toBe(1);
+    expect(raised.map(({ count }) => count).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(raised.filter(({ isNew }) => isNew)).toHaveLength(1);
+    expect((await listIncidents(ports, { subject: 'many', limit: 9 })).incidents).toMatchObject([{ count: 10 }]);
+  });
+
   test('write an event when raised, and none for further sightings', async () => {
     const id = await raise('event');
     await raise('event');

@@ -41,10 +41,14 @@ describe('a password reset code', () => {
   });
 
   test('gives an account without one its first password, verifies its address, and no mail reports a change', async () => {
-    const person = await harness.signedIn({ isVerified: false });
+    // With an invitation whose roles, granted and pending, only its own code may confirm.
+    const person = await harness.signedIn({ isVerified: false, roles: ['auditor'] });
+    const invitation = `INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{operator}')`;
+    await harness.rows(invitation, [person.id]);
     const password = newPassword();
     expect(await reset(await harness.codeFor('reset_password', person), password)).toBe('ok');
-    expect(await harness.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date) });
+    expect(await harness.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date), roles: ['user'] });
+    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
     expect([await harness.isPasswordOf(person.id, password), await harness.sessionsOf(person.id)]).toEqual([true, 0]);
     expect(await templatesTo(person.email)).toEqual([]);
     expect(await typesOf(person.id)).toContain('user.email_verified');

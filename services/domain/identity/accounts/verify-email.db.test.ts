@@ -167,6 +167,7 @@ describe('a code sent to a new address', () => {
 
   test('is rejected with a wrong password, which counts as a failed sign-in: current_password_wrong', async () => {
     const { id, email, token } = await moving();
+    expect(await verify(token)).toBe('password_required');
     expect(await verify(token, { password: newPassword() })).toBe('current_password_wrong');
     expect([await emailOf(id), await failuresOf(email)]).toEqual([email, 1]);
     expect(await verify(token, harness)).toBe('ok');

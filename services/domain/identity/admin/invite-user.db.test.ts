@@ -131,6 +131,10 @@ describe('repeating an invitation', () => {
     const by = await harness.signedIn({ roles: ['operator'] });
     expect(await outcomeOf(again(id, by.caller))).toBe('rights_exceeded');
     expect(await invitationsOf(id)).toEqual(before);
+    const [holder, ordinary] = [await invite(), await invite()];
+    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [holder.id]);
+    expect(await outcomeOf(again(holder.id, by.caller)), 'roles it has').toBe('rights_exceeded');
+    expect(await outcomeOf(again(ordinary.id, by.caller))).toBe('ok');
   });
 
   test('is rejected for an unknown user: user_unknown', async () => {

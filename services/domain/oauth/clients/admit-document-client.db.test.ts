@@ -229,10 +229,20 @@ test('one user can be the first to use at most twenty clients a day', async () =
   expect(await admit(url, { cookie: greedy.cookie })).toEqual(because('too many new applications within a day'));
   expect(await clientRow(url)).toBeUndefined();
   expect(await admit(url)).toBeNull();
+  await harness.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = $1`, [
+    'https://greedy.example/1',
+  ]);
+  const later = newAddress();
+  publish(later);
+  expect(await admit(later, { cookie: greedy.cookie })).toBeNull();
 });
 
 test('one host can have at most twenty clients, over all its ports', async () => {
-  await insertDocuments(20, 'https://crowded.example:8443/');
+  await insertDocuments(9, 'https://crowded.example/');
+  await insertDocuments(10, 'https://crowded.example:8443/');
+  const twentieth = 'https://crowded.example:9443/app.json';
+  publish(twentieth);
+  expect(await admit(twentieth)).toBeNull();
   const url = 'https://crowded.example/one-more.json';
   publish(url);
   expect(await admit(url)).toEqual(because('limit on new applications'));
@@ -243,8 +253,18 @@ test('at the limit a new client replaces an unused one, and is refused if none i
   await unlogged(harness.pool, documentsInsert, [UNVETTED_CLIENTS_MAX, 'https://many.example/', null]);
   const count = async () => (await harness.rows(`SELECT 1 FROM oauth_clients WHERE origin = 'document'`)).length;
   const before = await count();
+  // Read longest ago: one is disabled, one is in use, and one is evicted.
+  const oldest = [7, 8, 9].map((n) => `https://many.example/${n}`);
+  const aged = `UPDATE oauth_clients SET "updatedAt" = now() - interval '3 days', disabled = ("clientId" = $2) WHERE "clientId" = ANY ($1)`;
+  await unlogged(harness.pool, aged, [oldest, oldest[0]]);
+  const used = `INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`;
+  await unlogged(harness.pool, used, [user.id, oldest[1]]);
   await admitted();
   expect(await count()).toBe(before);
+  const left = 'SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" = ANY ($1) ORDER BY 1';
+  expect(await harness.rows(left, [oldest])).toEqual([{ id: oldest[0] }, { id: oldest[1] }]);
+  const deleted = `SELECT actor_id FROM audit_outbox WHERE type = 'client.deleted' AND target_id = $1`;
+  expect(await harness.rows(deleted, [oldest[2]])).toEqual([{ actor_id: user.id }]);
   await unlogged(harness.pool, `UPDATE oauth_clients SET disabled = true WHERE origin = 'document'`);
   const url = newAddress();
   publish(url);

@@ -234,6 +234,9 @@ test('an expired grant cannot be exchanged, even if the user allowed it', async 
 
 test.each([
   ['user', 'UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1'],
+  ['user', 'SELECT user_every_login_end($1)'],
+  ['user', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
+  ['user', 'DELETE FROM users WHERE id = $1'],
   ['client', 'UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1'],
 ])('revoking all tokens of the %s after the decision ends the grant too', async (whose, ends) => {
   const guest = await harness.newUser();
@@ -241,7 +244,8 @@ test.each([
   const grant = await begin({}, { clientId: app.clientId });
   await answer(grant.user_code, true, guest.cookie);
   await harness.rows(ends, [whose === 'user' ? guest.id : app.clientId]);
-  await expect(redeem(grant.device_code, {}, app.clientId)).rejects.toMatchObject({ code: 'device_code_expired' });
+  for (const _ of ['first', 'again'])
+    await expect(redeem(grant.device_code, {}, app.clientId)).rejects.toMatchObject({ code: 'device_code_expired' });
   expect(await harness.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [app.clientId])).toEqual([]);
 });
 

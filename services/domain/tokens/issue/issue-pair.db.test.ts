@@ -51,8 +51,11 @@ test('a caller without the permission gets no pair for another user, or for itse
   expect(await outcomeOf(issue({ kind: 'anonymous', request: testCaller.request }, { userId: other }))).toBe(
     'permission_missing',
   );
+  const ordinary = await harness.newClient();
+  expect(await outcomeOf(issue(ordinary, { userId: other }))).toBe('permission_missing');
   expect(await familiesOf(other)).toEqual([]);
   const refused = { outcome: 'refused', detail: { grant: 'api' } };
+  expect(await refusalsOf(ordinary.clientId)).toEqual([{ ...refused, target_id: other }]);
   expect(await refusalsOf(person.id)).toEqual([
     { ...refused, target_id: other },
     { ...refused, target_id: null },

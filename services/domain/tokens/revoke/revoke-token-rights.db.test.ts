@@ -85,9 +85,12 @@ describe('a target of the caller', () => {
     const familyId = decodeJwt(person.bearer).fid as string;
     for (const changes of [{ by: 'api_key' }, { clientId: 'elsewhere' }] as const)
       expect(await outcomeOf(revoke(callerOf(person, changes), 'family_id', familyId))).toBe('permission_missing');
-    expect(await outcomeOf(revoke(callerOf(person, { clientId: 'elsewhere' }), 'user_id', person.id))).toBe(
-      'permission_missing',
-    );
+    for (const [changes, kind, value] of [
+      [{ by: 'api_key' }, 'user_id', person.id],
+      [{ by: 'api_key' }, 'token', person.refreshToken],
+      [{ clientId: 'elsewhere' }, 'user_id', person.id],
+    ] as const)
+      expect(await outcomeOf(revoke(callerOf(person, changes), kind, value))).toBe('permission_missing');
     const client = await harness.newClient(['tokens:issue']);
     const pair = await issuePair(harness.ports, { userId: person.id }, client);
     const through = callerOf(person, { clientId: client.clientId });
