@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
 import { newEmail, newPassword, signIn } from '#testing/flows/flows.ts';
 import { API_URL } from '#testing/harness/api.ts';
 import { type Received, send } from '#testing/http-client.ts';
-import { type AccountHarness, ALIVE, at, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
+import { type AccountHarness, at, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
 let harness: AccountHarness;
 beforeAll(async () => {
@@ -41,22 +40,6 @@ describe('where an address must be verified first', () => {
     const user = await signIn(at(harness.strict), { email, password });
     const rows = await harness.rows('SELECT name, "emailVerified" FROM users WHERE id = $1', [user.id]);
     expect(rows).toEqual([{ name: 'Ada', emailVerified: expect.any(Date) }]);
-  });
-
-  test('twenty concurrent uses of one code: one success; a used code is refused and recorded', async () => {
-    const email = newEmail();
-    await ask(email);
-    const json = { token: await harness.codeFor(email), password: newPassword() };
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => harness.post('verify-email', json, {}, harness.strict)),
-    );
-    const codes = answers.map(({ status, body }) => (status === 200 ? 'verified' : body.code)).sort();
-    expect(codes).toEqual([...Array(19).fill('code_invalid'), 'verified']);
-    const users = await harness.rows('SELECT id FROM users WHERE email = $1', [email]);
-    expect(users.length).toBe(1);
-    expect(
-      (await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'code.refused'`)).length,
-    ).toBeGreaterThanOrEqual(19);
   });
 
   test('an account with an unverified address gets no session, even with the right password', async () => {
@@ -97,94 +80,6 @@ describe('where an address must be verified first', () => {
     expect(await harness.post('verify-email', { token: await harness.codeFor(pending) })).toMatchObject({
       status: 400,
     });
-  });
-});
-
-describe('an attacker who registers an address before its owner', () => {
-  test('loses password, sessions and tokens when the owner verifies a sign-up', async () => {
-    const email = newEmail();
-    const attacker = await harness.person(email);
-    await harness.rows(
-      `INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ($1, 'elsewhere', 'github', $2)`,
-      [randomUUID(), attacker.id],
-    );
-    const password = newPassword();
-    await harness.post('signup', { email, password }, {}, harness.strict);
-    expect(await harness.post('verify-email', { token: await harness.codeFor(email), password })).toMatchObject({
-      status: 200,
-    });
-    expect(await harness.isAlive(attacker)).toEqual(DEAD);
-    expect(await harness.post('signin', { email, password: attacker.password })).toMatchObject({ status: 401 });
-    const ways = await harness.rows(`SELECT "providerId" FROM accounts WHERE "userId" = $1`, [attacker.id]);
-    expect(ways).toEqual([{ providerId: 'credential' }]);
-    expect(await harness.isAlive(await signIn(at(harness.strict), { email, password }))).toEqual(ALIVE);
-  });
-
-  test('loses them when the owner resets the password', async () => {
-    const email = newEmail();
-    const attacker = await harness.person(email);
-    await harness.post('request-password-reset', { email });
-    const password = newPassword();
-    const reset = await harness.post('reset-password', { token: await harness.codeFor(email), new_password: password });
-    expect(reset).toMatchObject({ status: 200, body: { status: true } });
-    expect(await harness.isAlive(attacker)).toEqual(DEAD);
-    const owner = await signIn(at(harness.strict), { email, password });
-    expect(owner.id).toBe(attacker.id);
-  });
-
-  test('cannot set a password by signing up: only the owner’s own password takes effect', async () => {
-    const [email, theirs, own] = [newEmail(), newPassword(), newPassword()];
-    for (let n = 0; n < 4; n += 1) await harness.post('signup', { email, password: theirs }, {}, harness.strict);
-    const token = await harness.codeFor(email);
-    expect(await harness.post('verify-email', { token }, {}, harness.strict)).toMatchObject({
-      body: { code: 'password_required' },
-    });
-    expect(await harness.post('verify-email', { token, password: own }, {}, harness.strict)).toMatchObject({
-      status: 200,
-    });
-    expect(await harness.post('signin', { email, password: theirs }, {}, harness.strict)).toMatchObject({
-      status: 401,
-    });
-    await signIn(at(harness.strict), { email, password: own });
-  });
-
-  test('loses the account to the reader of its mail, who must verify it with a new password', async () => {
-    const attacker = await harness.person();
-    const token = await harness.codeFor(attacker.email);
-    const elsewhere = ownPage(await harness.person());
-    for (const sent of [{}, elsewhere])
-      expect(await harness.post('verify-email', { token }, sent)).toMatchObject({
-        status: 400,
-        body: { code: 'password_required' },
-      });
-    expect(await harness.isAlive(attacker)).toEqual(ALIVE);
-    const password = newPassword();
-    expect(await harness.post('verify-email', { token, password })).toMatchObject({ status: 200 });
-    expect(await harness.isAlive(attacker)).toEqual(DEAD);
-    expect((await signIn(at(harness.strict), { email: attacker.email, password })).id).toBe(attacker.id);
-  });
-
-  test('a user who gives the current password or is signed in verifies the address and keeps everything', async () => {
-    const [byPassword, bySession] = [await harness.person(), await harness.person()];
-    const { email, password } = byPassword;
-    expect(await harness.post('verify-email', { token: await harness.codeFor(email), password })).toMatchObject({
-      status: 200,
-    });
-    const token = await harness.codeFor(bySession.email);
-    expect(await harness.post('verify-email', { token }, ownPage(bySession))).toMatchObject({ status: 200 });
-    for (const user of [byPassword, bySession]) expect(await harness.isAlive(user)).toEqual(ALIVE);
-  });
-
-  test('an account that changes to another user’s address does not get it by that user’s click alone', async () => {
-    const attacker = await harness.person();
-    const email = newEmail();
-    await harness.post('change-email', { new_email: email }, ownPage(attacker));
-    const token = await harness.codeFor(email);
-    expect(await harness.post('verify-email', { token })).toMatchObject({ body: { code: 'password_required' } });
-    const guess = await harness.post('verify-email', { token, password: newPassword() });
-    expect(guess).toMatchObject({ status: 403, body: { code: 'current_password_wrong' } });
-    expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [email])).toEqual([]);
-    expect(await harness.post('verify-email', { token, password: attacker.password })).toMatchObject({ status: 200 });
   });
 });
 

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '#testing/flows/people.ts';
 import { expectProblem } from '#testing/http-client.ts';
@@ -59,62 +58,5 @@ describe('clients', () => {
       ['POST', `${strong.client_id}/rotate-secret`, { reason }],
     ] as const)
       expectProblem(await keeper(method, `/v1/admin/clients/${path}`, { json }), 403, 'rights_exceeded');
-  });
-
-  test.each([
-    ['agreed to', `INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($2, $1, 'x', '{openid}')`],
-    [
-      'are never asked about',
-      `WITH person AS (SELECT $2::text) UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1`,
-    ],
-  ])(
-    'a client that users %s is changed only by an administrator with every permission that they granted it',
-    async (_, sql) => {
-      const role = `keeper-${randomUUID()}`;
-      const permissions = ['clients:manage'];
-      await harness.byAdmin('POST', '/v1/admin/roles', { name: role, description: 'x', permissions, reason });
-      const keeper = harness.as((await newPerson(harness.copy, [role])).bearer);
-      const { body: client } = await harness.register({
-        scopes: ['openid', 'keys:manage'],
-        redirect_uris: ['https://app.example/'],
-      });
-      const path = `/v1/admin/clients/${client.client_id}`;
-      const acts = [
-        ['PATCH', path, { redirect_uris: ['https://evil.example/'], reason }],
-        ['PATCH', path, { scopes: ['openid', 'keys:manage', 'audit:read'], reason }],
-        ['POST', `${path}/rotate-secret`, { reason }],
-      ] as const;
-      await harness.rows(sql, [client.client_id, harness.admin.id]);
-      for (const [method, at, json] of acts) expectProblem(await keeper(method, at, { json }), 403, 'rights_exceeded');
-      expect((await harness.byAdmin('GET', path)).body).toMatchObject({ redirect_uris: ['https://app.example/'] });
-      expect((await harness.tokenBy(client)).status).toBe(200);
-      // A permission that no user granted is not considered.
-      expect((await keeper('PATCH', path, { json: { name: 'Other', reason } })).status).toBe(200);
-      const { body: unused } = await harness.register({ scopes: ['openid', 'keys:manage'] });
-      const changed = { redirect_uris: ['https://app.example/'], reason };
-      expect((await keeper('PATCH', `/v1/admin/clients/${unused.client_id}`, { json: changed })).status).toBe(200);
-    },
-  );
-
-  test('adding a redirect address or scope ends the users’ consents; keeping or removing one does not', async () => {
-    const { body: client } = await harness.register({ scopes: ['openid'], redirect_uris: ['https://app.example/'] });
-    const path = `/v1/admin/clients/${client.client_id}`;
-    const consents = async (): Promise<number> =>
-      (await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [client.client_id])).length;
-    const afterwards: [object, number][] = [
-      [{ redirect_uris: ['https://app.example/', 'https://app.example/new'] }, 0],
-      [{ redirect_uris: ['https://app.example/new'] }, 1],
-      [{ scopes: ['openid', 'email'] }, 0],
-      [{ scopes: ['openid'] }, 1],
-    ];
-    for (const [changes, kept] of afterwards) {
-      await harness.rows(
-        `INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'x', '{openid}')
-         ON CONFLICT DO NOTHING`,
-        [harness.admin.id, client.client_id],
-      );
-      expect((await harness.byAdmin('PATCH', path, { ...changes, reason })).status).toBe(200);
-      expect([changes, await consents()]).toEqual([changes, kept]);
-    }
   });
 });

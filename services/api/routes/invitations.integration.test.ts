@@ -115,45 +115,6 @@ describe('an account created by an administrator', () => {
     expect(await invite({ email: newEmail() }, helper.bearer)).toMatchObject({ status: 201 });
   });
 
-  test('signs in with an imported password; an unknown hash format or an excessive cost is refused', async () => {
-    const [email, password] = [newEmail(), 'correct horse battery staple'];
-    const made = await invite({ email, password_hash: imported(password), roles: ['compliance'] });
-    expect(made).toMatchObject({ status: 201, body: { roles: ['compliance', 'user'], invited_roles: [] } });
-    expect(await harness.newest(email)).toMatchObject({ page: `${API_URL}/account/verify-email` });
-    expect(await harness.post('verify-email', { token: await harness.codeFor(email), password })).toMatchObject({
-      status: 200,
-    });
-    await signIn(at(harness.open), { email, password });
-    expect(await rolesOf(made.body.id)).toEqual(['compliance', 'user']);
-    for (const unknown of ['plain text', '$2b$31$abcdefghijklmnopqrstuuJ7vJ3Nq1Yk9q0m6i3H8w1c2d3e4f5g6'])
-      expect(await invite({ email: newEmail(), password_hash: unknown })).toMatchObject({
-        status: 400,
-        body: { code: 'password_hash_unknown' },
-      });
-  });
-
-  test('gives its roles only through the invitation: sign-up, reset or a new password at its address gives none', async () => {
-    const [signedUp, reset, hashed] = [newEmail(), newEmail(), newEmail()];
-    const ids: string[] = [];
-    for (const email of [signedUp, reset]) ids.push((await invite({ email, roles: ['admin'] })).body.id);
-    const password_hash = imported('correct horse battery staple');
-    ids.push((await invite({ email: hashed, roles: ['admin'], password_hash })).body.id);
-    expect(await rolesOf(ids[2] ?? '')).toEqual(['admin', 'user']);
-    const password = newPassword();
-    await harness.post('signup', { email: signedUp, password, name: 'Stranger' }, {}, harness.strict);
-    const token = await harness.codeFor(signedUp);
-    expect(await harness.post('verify-email', { token, password }, {}, harness.strict)).toMatchObject({ status: 200 });
-    for (const email of [reset, hashed]) {
-      await harness.post('request-password-reset', { email });
-      const code = await harness.codeFor(email);
-      expect(await harness.post('reset-password', { token: code, new_password: password })).toMatchObject({
-        status: 200,
-      });
-    }
-    for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
-    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = ANY ($1)', [ids])).toEqual([]);
-  });
-
   /** Runs the clean-up as if it were that much later. */
   const purgeAfter = async (id: string, age: string): Promise<void> => {
     await harness.rows('UPDATE invitations SET expires_at = expires_at - $2::interval WHERE user_id = $1', [id, age]);
@@ -229,35 +190,6 @@ describe('an account created by an administrator', () => {
     };
     expect(await lives(harness.open, admin.bearer)).toEqual([259_200, '3 days']);
     expect(await lives(harness.strict, short.bearer)).toEqual([7_200, '2 hours']);
-  });
-
-  test('receives by its invitation those of its roles that still exist', async () => {
-    await harness.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'x')`);
-    const email = newEmail();
-    const { id } = (await invite({ email, roles: ['short-lived', 'compliance'] })).body;
-    await harness.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
-    expect(await accept(await harness.codeFor(email))).toMatchObject({ status: 200 });
-    expect(await rolesOf(id)).toEqual(['compliance', 'user']);
-  });
-
-  test('can be invited again only by an administrator with every permission that it has or will have', async () => {
-    await harness.rows(`INSERT INTO roles (name, description) VALUES ('inviter', 'x')`);
-    await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ('inviter', 'users:manage')`);
-    const { bearer } = await newPerson(harness.open, ['inviter']);
-    const willHave = (await invite({ email: newEmail(), roles: ['admin'] })).body.id;
-    const has = (await invite({ email: newEmail() })).body.id;
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [has]);
-    const ordinary = (await invite({ email: newEmail() })).body.id;
-    for (const id of [willHave, has])
-      expect(await act(`/v1/admin/users/${id}/invite`, { reason }, bearer)).toMatchObject({
-        status: 403,
-        body: { code: 'rights_exceeded' },
-      });
-    expect(await act(`/v1/admin/users/${ordinary}/invite`, { reason }, bearer)).toMatchObject({ status: 200 });
-    expect(await act(`/v1/admin/users/${willHave}/invite`, { reason })).toMatchObject({
-      status: 200,
-      body: { roles: ['user'], invited_roles: ['admin'] },
-    });
   });
 
   test('accepts no invitation sent to another address or after verification, and an older one is no longer sent', async () => {

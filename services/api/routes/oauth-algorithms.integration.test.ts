@@ -92,18 +92,4 @@ describe.each([
       await expect(idTokenIn(at, wrong, await answerTo(at, client, client_secret))).rejects.toThrow('"alg"');
     }
   });
-
-  test('registers itself for the algorithm, and is told so', async () => {
-    const at = await install(main, other);
-    const client = await oauth.processDynamicClientRegistrationResponse(
-      await oauth.dynamicClientRegistrationRequest(
-        at.as,
-        { redirect_uris: [LOOPBACK_REDIRECT], scope: 'openid', id_token_signed_response_alg: other },
-        at.via,
-      ),
-    );
-    expect(client.id_token_signed_response_alg).toBe(other);
-    const answer = await answerTo(at, client, client.client_secret as string);
-    expect(algOf(await idTokenIn(at, client, answer))).toBe(other);
-  });
 });

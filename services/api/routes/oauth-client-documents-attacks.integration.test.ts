@@ -78,7 +78,6 @@ describe('the host of a document', () => {
         response.on('close', () => clearInterval(dripping));
       },
     ],
-    ['never answers', () => () => {}],
     [
       'sends an error with a valid document',
       (url) => (_request, response) =>

@@ -1,5 +1,4 @@
-import type { RequestListener } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
 import { signUp, verdictOn } from '#testing/flows/flows.ts';
 import type { ApiCopy } from '#testing/harness/api.ts';
@@ -94,54 +93,6 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     ]);
   });
 
-  test.each<[string, RequestListener]>([
-    [
-      'another client id',
-      (_request, response) =>
-        response
-          .setHeader('content-type', 'application/json')
-          .end(JSON.stringify({ ...host.document, client_id: `${host.url}x` })),
-    ],
-    [
-      'no JSON by its type',
-      (_request, response) => response.setHeader('content-type', 'text/html').end(JSON.stringify(host.document)),
-    ],
-    [
-      'more than 5 KiB',
-      (_request, response) =>
-        response
-          .setHeader('content-type', 'application/json')
-          .end(JSON.stringify({ ...host.document, x: 'x'.repeat(5_120) })),
-    ],
-    ['a redirect', (_request, response) => response.writeHead(302, { location: host.url }).end()],
-    [
-      'an error',
-      (_request, response) =>
-        response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify(host.document)),
-    ],
-  ])('a client document is refused, even if it was accepted before: %s', async (_what, listener) => {
-    await expire();
-    host.answer = listener;
-    const shown = await host.askAt(harness.open, harness.user);
-    host.answer = host.serve;
-    expect([shown.status, shown.leftFor]).toEqual([400, null]);
-    expect(shown.text).toContain('metadata document was refused');
-  });
-
-  test('without a signed-in user a known client is not read again: its request continues to sign-in', async () => {
-    await expire();
-    const before = host.fetched;
-    const shown = await browserOf(harness.open).open(unvettedPath(host.url, newVerifier()));
-    expect([shown.text.includes('name="password"'), host.fetched]).toEqual([true, before]);
-    const told = await browserOf(harness.open).open(unvettedPath(host.url, newVerifier(), { prompt: 'none' }));
-    expect([told.status, told.leftFor]).toEqual([400, null]);
-    expect(told.text).toContain('error=login_required');
-    const twice = await browserOf(harness.open, harness.user).open(
-      `${unvettedPath(host.url, newVerifier())}&client_id=x`,
-    );
-    expect([twice.status, host.fetched]).toEqual([400, before]);
-  });
-
   test('an internal address is not fetched, even by name; a disabled client is not read again', async () => {
     const before = host.fetched;
     for (const inside of [
@@ -157,52 +108,5 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     await expire();
     expect((await host.askAt(harness.open, harness.user)).status).toBe(400);
     expect(host.fetched).toBe(before);
-  });
-
-  test('reading an unchanged document changes no version; at a copy at its limit a known client lasts an hour more', async () => {
-    await harness.rows(`UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1`, [host.url]);
-    await expire();
-    const version = async () => (await harness.rows('SELECT access_version AS v FROM feed_state'))[0]?.v;
-    const [before, asked] = [await version(), host.fetched];
-    // A load of the directory that began before the document was stored may end after it: then it is read once more.
-    await eventually('a known document', async () => {
-      const fetched = host.fetched;
-      expect((await host.askAt(harness.open, harness.user)).status).not.toBe(400);
-      return host.fetched === fetched;
-    });
-    expect(host.fetched).toBeGreaterThan(asked);
-    expect(await version()).toBe(before);
-    vi.spyOn(harness.open.ports.clientDocuments, 'read').mockResolvedValue({ kind: 'busy' });
-    try {
-      await expire();
-      expect((await host.askAt(harness.open, harness.user)).status).not.toBe(400);
-      await harness.rows(
-        `UPDATE oauth_clients SET document_until = now() - interval '61 minutes' WHERE "clientId" = $1`,
-        [host.url],
-      );
-      await harness.open.ports.access.load();
-      for (const id of [host.url, `${host.url}/new`]) {
-        const overdue = await host.askAt(harness.open, harness.user, id);
-        expect([overdue.status, overdue.text.includes('Too many metadata documents')]).toEqual([400, true]);
-      }
-    } finally {
-      vi.restoreAllMocks();
-    }
-  });
-
-  test('a client that another copy stored a moment ago is known at once', async () => {
-    const elsewhere = host.url.replace('client', 'elsewhere');
-    // Without the trigger that notifies the copies.
-    await harness.rows(`DO $$ BEGIN
-      SET LOCAL session_replication_role = replica;
-      INSERT INTO oauth_clients SELECT (jsonb_populate_record(c, '{"id": "elsewhere", "clientId": "${elsewhere}"}')).*
-      FROM oauth_clients c WHERE "clientId" = '${host.url}'; END $$`);
-    const was = host.document;
-    host.document = { ...host.document, client_id: elsewhere };
-    expect(harness.open.ports.access.client(elsewhere)).toBeUndefined();
-    const shown = await host.askAt(harness.open, harness.user, elsewhere);
-    expect([shown.status, shown.text.includes('Journal')], shown.text).toEqual([200, true]);
-    await harness.rows(`DELETE FROM oauth_clients WHERE "clientId" = $1`, [elsewhere]);
-    host.document = was;
   });
 });

@@ -168,22 +168,6 @@ describe('codes', () => {
     expect(told).toHaveLength(events.length + 1);
   });
 
-  test('a code lives a minute', async () => {
-    await harness.codeFor(harness.site, newVerifier());
-    const [row] = await harness.rows(
-      'SELECT max(extract(epoch FROM expires_at - clock_timestamp())) AS seconds FROM oauth_codes',
-    );
-    expect(Number(row.seconds)).toBeGreaterThan(0);
-    expect(Number(row.seconds)).toBeLessThanOrEqual(60);
-    const verifier = newVerifier();
-    const code = await harness.codeFor(harness.site, verifier);
-    await harness.rows('UPDATE oauth_codes SET expires_at = clock_timestamp()');
-    expect((await harness.redeem(code, verifier)).body).toMatchObject({
-      error: 'invalid_grant',
-      code: 'authorization_code_invalid',
-    });
-  });
-
   test('a wrong or missing verifier, redirect_uri or client is invalid_grant, and the code stays usable by its client', async () => {
     const verifier = newVerifier();
     const code = await harness.codeFor(harness.site, verifier);

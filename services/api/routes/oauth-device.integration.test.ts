@@ -3,7 +3,6 @@ import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newProofMaker } from '#testing/fakes/dpop.ts';
 import { signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
@@ -124,42 +123,6 @@ describe('device grant (RFC 8628)', () => {
     );
     expect(rows).toEqual([{ outcome: 'denied' }]);
     expect((await browser.open('/device')).text).toContain('name="user_code"');
-  });
-
-  test('revoking all sessions or tokens of the user or client also revokes device approvals not yet redeemed', async () => {
-    const byOperator = (json: object) =>
-      send(api.url, 'POST', '/v1/tokens/revoke', { basic: operator, json: { ...json, reason: 'taken over' } });
-    const ends: Record<string, (own: TestUser, client: ClientCredentials) => Promise<unknown>> = {
-      'a new password': ({ id }) => harness.rows('SELECT user_every_login_end($1)', [id]),
-      'all sessions ended': ({ id }) => byOperator({ user_id: id }),
-      'the user disabled': ({ id }) => harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]),
-      'the user deleted': ({ id }) => harness.rows('DELETE FROM users WHERE id = $1', [id]),
-      'the client cut off': (_own, { client_id }) => byOperator({ client_id }),
-    };
-    for (const [what, end] of Object.entries(ends)) {
-      const own = await newSignedIn(api);
-      const client = await newOAuthClient([api], 'none', [DEVICE, 'authorization_code']);
-      const { body } = await begin({}, client);
-      expect((await decide(body.user_code, 'allow', own)).text, what).toContain('Device connected');
-      const verifier = newVerifier();
-      const code = await codeOf(api, own, client.client_id, verifier);
-      await end(own, client);
-      for (const again of [1, 2])
-        expect((await poll(body.device_code, client)).body.code, `${what} ${again}`).toBe('device_code_expired');
-      expect((await askToken(api, client, codeForm(code, verifier))).body.error, what).toBe('invalid_grant');
-      const logins = await harness.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [client.client_id]);
-      expect(logins, what).toEqual([]);
-    }
-  });
-
-  test('an ended session allows no device, even if its cookie is still cached', async () => {
-    const own = await newSignedIn(api);
-    const { body } = await begin();
-    const browser = browserOf(api, own);
-    const confirm = await browser.open(`/device?user_code=${body.user_code}`);
-    await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [own.id]);
-    expect((await browser.submit(confirm, { decision: 'allow' })).text).not.toContain('Device connected');
-    expect((await poll(body.device_code)).body.error).toBe('authorization_pending');
   });
 
   test('a scope or resource that the client did not register is refused', async () => {

@@ -1,4 +1,3 @@
-import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
@@ -7,7 +6,7 @@ import { eventually } from '#testing/eventually.ts';
 import { newPerson } from '#testing/flows/people.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
-import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
+import { askToken, browserOf, newVerifier } from '#testing/harness/oauth.ts';
 import { send } from '#testing/http-client.ts';
 import {
   NOTES_REDIRECT,
@@ -88,12 +87,6 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect([out.status, out.leftFor]).toEqual([200, null]);
     expect(out.text).toContain(`<a href="${bye}?state=out" rel="noreferrer">Continue to notes.example</a>`);
     expect((await browser.open(leave)).leftFor?.href).toBe(`${bye}?state=out`);
-  });
-
-  test('a client that asks for it is public: it gets no secret', async () => {
-    const { body } = await harness.register({ redirect_uris: [NOTES_REDIRECT], token_endpoint_auth_method: 'none' });
-    expect(body).toMatchObject({ token_endpoint_auth_method: 'none' });
-    expect(body).not.toHaveProperty('client_secret');
   });
 
   describe('an open redirect', () => {
@@ -215,54 +208,6 @@ describe('clients that register themselves (RFC 7591)', () => {
     const told = async (copy: ApiCopy) =>
       (await send(copy.url, 'GET', '/.well-known/oauth-authorization-server')).body.registration_endpoint;
     expect([await told(harness.open), await told(strict)]).toEqual(Array(2).fill(`${API_URL}/oauth2/register`));
-  });
-
-  test('limits of such clients apply at every refresh: less scope, no permission, or none left, which revokes the family', async () => {
-    const startWith = (scopes: string) =>
-      harness.startCopy({ env: { CLIENT_REGISTRATION: 'open', UNVETTED_CLIENT_SCOPES: scopes }, hashes: false });
-    const wide = await startWith('openid email tasks:read');
-    const narrow = await startWith('openid');
-    const none = await startWith('profile');
-    const signedIn = await newSignedIn(wide);
-    const made = (
-      await harness.register(
-        {
-          redirect_uris: [LOOPBACK_REDIRECT],
-          token_endpoint_auth_method: 'none',
-          grant_types: ['authorization_code', 'refresh_token'],
-          scope: 'openid email tasks:read',
-        },
-        undefined,
-        wide,
-      )
-    ).body;
-    expect(made.scope).toBe('openid email tasks:read');
-    const client = { client_id: made.client_id as string, client_secret: '' };
-    await Promise.all([narrow, none].map(({ ports }) => ports.access.load()));
-    const verifier = newVerifier();
-    const code = await codeOf(wide, signedIn, client.client_id, verifier, { scope: 'openid email tasks:read' });
-    let pair = (await askToken(wide, client, codeForm(code, verifier))).body;
-    expect(pair.scope).toBe('openid email tasks:read');
-    const refresh = async (copy: ApiCopy, members: Record<string, string> = {}) =>
-      askToken(copy, client, { grant_type: 'refresh_token', refresh_token: pair.refresh_token, ...members });
-    expect((await refresh(narrow, { scope: 'openid email' })).body.error).toBe('invalid_scope');
-    pair = (await refresh(narrow)).body;
-    expect([pair.scope, decodeJwt(pair.access_token).scope]).toEqual(['openid', 'openid']);
-    expect(decodeJwt(pair.access_token).email).toBeUndefined();
-    const over = await refresh(none);
-    expect([over.status, over.body.error, over.body.code]).toEqual([400, 'invalid_grant', 'session_ended']);
-    // What was an unknown scope when the user agreed may become a permission, and the user may get it.
-    await harness.rows(`INSERT INTO permissions (name, description) VALUES ('tasks:read', 'x')`);
-    await harness.rows(`INSERT INTO roles (name, description) VALUES ('tasker', 'x')`);
-    await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ('tasker', 'tasks:read')`);
-    await harness.rows(`UPDATE users SET roles = roles || '{tasker}' WHERE id = $1`, [signedIn.id]);
-    await wide.ports.access.load();
-    // A refused exchange does not use up the code.
-    const renewed = await refresh(wide);
-    expect(decodeJwt(renewed.body.access_token), renewed.text).toMatchObject({
-      scope: 'openid email',
-      permissions: [],
-    });
   });
 
   test('clients unused for a week are deleted; used, disabled and vetted ones stay', async () => {

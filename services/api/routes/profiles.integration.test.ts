@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword, signIn, type TestUser } from '#testing/flows/flows.ts';
@@ -76,26 +75,6 @@ describe('the profile', () => {
     await signIn(at(harness.open), { email, password: user.password });
   });
 
-  test('a mailed address change is cancelled once every session of the account has ended', async () => {
-    const user = await harness.person();
-    const [email, later] = [newEmail(), newEmail()];
-    await harness.post('change-email', { new_email: email }, ownPage(user));
-    const token = await harness.codeFor(email);
-    await harness.post('change-email', { new_email: later }, ownPage(user));
-    const password = newPassword();
-    await harness.post('request-password-reset', { email: user.email });
-    await harness.rows('SELECT user_every_login_end($1)', [user.id]);
-    expect(await harness.post('verify-email', { token, password: user.password })).toMatchObject({
-      status: 400,
-      body: { code: 'code_invalid' },
-    });
-    // Mails not yet sent are dropped; a reset requested by mail is still sent.
-    expect(await harness.newest(later)).toBeUndefined();
-    const reset = { token: await harness.codeFor(user.email), new_password: password };
-    expect(await harness.post('reset-password', reset)).toMatchObject({ status: 200 });
-    await signIn(at(harness.open), { email: user.email, password });
-  });
-
   test('a session that ends while its request waits changes nothing of the account', async () => {
     const user = await harness.person();
     const { pools } = harness.open.stores;
@@ -132,19 +111,6 @@ describe('the profile', () => {
     ];
     expect(told(taken)).toEqual(told(free));
     expect(await harness.newest(other.email)).toMatchObject({ subject: 'You already have an account' });
-  });
-
-  test('an address taken by another account before the verification is 409, and the code stays valid', async () => {
-    const user = await harness.person();
-    const email = newEmail();
-    await harness.post('change-email', { new_email: email }, ownPage(user));
-    const token = await harness.codeFor(email);
-    await harness.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
-    for (let n = 0; n < 2; n += 1)
-      expect(await harness.post('verify-email', { token }, ownPage(user))).toMatchObject({
-        status: 409,
-        body: { code: 'email_taken' },
-      });
   });
 
   test('dangerous changes require a recent sign-in', async () => {

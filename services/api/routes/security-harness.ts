@@ -36,7 +36,7 @@ export type SecurityHarness = ApiHarness & {
 /** The request as our own proxy forwards a browser's. */
 export const from = (ip: string, agent: string) => ({ 'x-forwarded-for': ip, 'user-agent': agent });
 
-export const never = { signal: new AbortController().signal };
+const never = { signal: new AbortController().signal };
 
 export async function openSecurityHarness(env: ApiCopyOptions['env'] = {}): Promise<SecurityHarness> {
   const logDir = mkdtempSync(join(tmpdir(), 'sallyport-security-'));

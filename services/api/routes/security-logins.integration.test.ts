@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
@@ -265,15 +264,5 @@ describe('after step_up', () => {
     const { challenge } = asked.body;
     const login = await post('/api/auth/second-factor', { challenge, totp: codeOf(user.uri) }, AWAY);
     expect(login.status, login.text).toBe(200);
-  });
-
-  test('a hundred wrong passwords block no other method: an attacker’s guesses lock no user out', async () => {
-    const who = providerAccount();
-    const home = await bySocial(who, HOME);
-    await harness.rows('INSERT INTO login_failures (key, failures, user_id) VALUES ($1, 100, $2)', [
-      accountKeyOf(harness.api.ports, who.email as string),
-      home.body.user.id,
-    ]);
-    await bySocial(who, from('203.0.113.11', 'Firefox on the laptop'));
   });
 });
