@@ -156,20 +156,6 @@ test('clients creates a client and shows its secret once, replaces the secret, d
     tls_client_certificate_bound_access_tokens: false,
     require_pushed_authorization_requests: false,
   });
-  const strict = await json('clients', 'create', 'Strict', '--certificate-bound', '--pushes-requests', ...reason);
-  expect(strict).toMatchObject({
-    dpop_bound_access_tokens: false,
-    tls_client_certificate_bound_access_tokens: true,
-    require_pushed_authorization_requests: true,
-  });
-  const lenient = await json('clients', 'create', 'Lenient', '--pkce', 'optional', ...reason);
-  expect([lenient.pkce, strict.pkce]).toEqual(['optional', 'required']);
-  const keeping = await json('clients', 'update', strict.client_id, '--refresh-rotation', 'off', ...reason);
-  expect([strict.refresh_rotation, keeping.refresh_rotation]).toEqual(['on', 'off']);
-  expect(
-    await sallyport('clients', 'update', strict.client_id, '--pkce', 'optional', ...reason, '--yes'),
-  ).toMatchObject({ out: '' });
-  expect((await json('clients', 'update', lenient.client_id, '--pkce', 'required', ...reason)).pkce).toBe('required');
   const certified = ['clients', 'create', 'Bank', '--auth-method', 'tls_client_auth', ...reason];
   const bank = await json(...certified, '--certificate-name', 'san_uri=https://bank.example/?a=b');
   expect(bank).toMatchObject({ client_secret: null, tls_client_auth_san_uri: 'https://bank.example/?a=b' });
@@ -177,84 +163,38 @@ test('clients creates a client and shows its secret once, replaces the secret, d
     '\ntls_client_auth_san_uri https://bank.example/?a=b\n',
   );
   expect(await sallyport(...certified, '--certificate-name', 'bank.example', '--yes')).toMatchObject({ code: 2 });
-  const algorithms = ['--id-token-alg', 'EdDSA', '--access-token-alg', 'EdDSA'];
-  const signed = await json('clients', 'create', 'Signed', ...algorithms, ...reason);
-  expect(signed).toMatchObject({ id_token_signed_response_alg: 'EdDSA', access_token_signed_response_alg: 'EdDSA' });
-  const change = ['clients', 'update', signed.client_id, ...reason];
+  const change = ['clients', 'update', made.client_id, ...reason];
   const folder = await mkdtemp(join(tmpdir(), 'logo-'));
   const file = join(folder, 'logo.png');
   await writeFile(file, blackPng(8));
   expect((await json(...change, '--logo', file)).has_logo).toBe(true);
-  expect((await sallyport('clients', 'show', signed.client_id)).out).toContain('\nhas a logo\n');
   expect((await json(...change, '--no-logo')).has_logo).toBe(false);
   await rm(folder, { recursive: true });
   expect(await sallyport(...change, '--logo', file, '--yes')).toMatchObject({ code: 2 });
-  expect(await json(...change, '--id-token-alg', 'default')).toMatchObject({
-    id_token_signed_response_alg: null,
-    access_token_signed_response_alg: 'EdDSA',
-  });
-  expect((await sallyport('clients', 'show', signed.client_id)).out).toContain(
-    'ID tokens with the default algorithm  access tokens EdDSA\n',
-  );
-  const unsigned = await sallyport(...change, '--id-token-alg', 'ES256', '--yes');
-  expect([unsigned.code === 0, unsigned.err]).toEqual([false, expect.stringContaining('JWT_ADDITIONAL_ALGORITHMS')]);
-  const told = await json(
-    'clients',
-    'update',
-    strict.client_id,
-    '--no-backchannel-logout-uri',
-    '--backchannel-logout-session-required',
-    ...reason,
-  );
-  expect(told).toMatchObject({ backchannel_logout_uri: null, backchannel_logout_session_required: true });
   const listed = await sallyport('clients', 'list', '--json');
   expect(listed.out).toContain(made.client_id);
   expect(listed.out).not.toContain(made.client_secret);
   const shown = await sallyport('clients', 'rotate-secret', made.client_id, ...reason, '--yes');
   expect(shown.out).toMatch(/\nsecret {2}[\w-]{43} {2}\(shown only once\)\n$/);
-  const update = ['clients', 'update', made.client_id, ...reason];
-  const changed = await json(...update, '--name', 'Figures', '--no-dpop-bound', '--pushes-requests');
+  const changed = await json(...change, '--name', 'Figures', '--no-dpop-bound', '--pushes-requests');
   expect(changed).toMatchObject({
     name: 'Figures',
     credential_scopes: ['tokens:read'],
     dpop_bound_access_tokens: false,
     require_pushed_authorization_requests: true,
   });
-  expect(await sallyport(...update, '--yes')).toMatchObject({ code: 2, out: '' });
-  expect(await actors('client.changed', made.client_id)).toEqual(by('clients'));
+  expect(await sallyport(...change, '--yes')).toMatchObject({ code: 2, out: '' });
+  expect(await actors('client.changed', made.client_id)).toEqual(Array(3).fill(by('clients')[0]));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
   expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
     /\nafter sign-out to https:\/\/a\.example\/bye\nlogout tokens to https:\/\/a\.example\/logout\nID tokens with the default algorithm .*\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on {2}profile default\n$/,
   );
-  const named = async (...filters: string[]) =>
-    (await json('clients', 'list', ...filters)).clients.map(({ name }: { name: string }) => name);
-  expect(await named('--name-prefix', 'fig')).toEqual(['Figures']);
-  expect(await named('--origin', 'document')).toEqual([]);
-  expect(await named('--disabled')).toEqual([]);
   const replaced = await json('clients', 'rotate-secret', made.client_id, '--overlap', '0', ...reason);
   expect(replaced).toMatchObject({ client_secret: expect.any(String), previous_secret_until: null });
   expect((await json('clients', 'disable', made.client_id, ...reason)).disabled).toBe(true);
   expect((await json('clients', 'enable', made.client_id, ...reason)).disabled).toBe(false);
   expect(await json('clients', 'delete', made.client_id, ...reason)).toEqual({ deleted: made.client_id });
   expect(await actors('client.secret_rotated', made.client_id)).toEqual([...by('clients'), ...by('clients')]);
-});
-
-test('clients create with redirect URIs registers an application for users; with scopes it knows, others for themselves', async () => {
-  const app = await json(
-    'clients',
-    'create',
-    'App',
-    '--scopes',
-    'openid',
-    '--redirect-uris',
-    'https://a.example',
-    ...reason,
-  );
-  expect(app.grant_types).toEqual(['authorization_code']);
-  const change = ['clients', 'update', app.client_id, ...reason];
-  expect((await sallyport(...change, '--scopes', 'emial', '--yes')).err).toContain('did you mean email?');
-  expect((await json(...change, '--grants', 'authorization_code', 'refresh_token')).grant_types).toHaveLength(2);
-  expect((await json('clients', 'create', 'Job', ...reason)).grant_types).toEqual(['client_credentials']);
 });
 
 test('clients registers a client that signs with its own keys, from a file or an address, and changes them', async () => {
@@ -289,7 +229,7 @@ test('clients registers a client that signs with its own keys, from a file or an
   }
 });
 
-test('doctor names a client of the profile fapi2 whose tokens are signed with RS256, and how to change that', async () => {
+test('doctor names clients of fapi2 with RS256 and algorithms that no key signs with, and how to change that', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-fapi-'));
   const file = join(folder, 'jwks.json');
   await writeFile(file, JSON.stringify({ keys: [newAssertionMaker().jwk] }));
@@ -297,55 +237,34 @@ test('doctor names a client of the profile fapi2 whose tokens are signed with RS
   await rm(folder, { recursive: true });
   // As a client was registered while only RS256 signed.
   await ports.raw(`UPDATE oauth_clients SET id_token_signed_response_alg = NULL WHERE "clientId" = $1`, [client_id]);
-  const clients = async () => {
-    const { checks } = JSON.parse((await sallyport('doctor', '--json')).out);
-    return checks.find(({ name }: { name: string }) => name === 'clients');
+  const checks = async () => {
+    const found: { name: string }[] = JSON.parse((await sallyport('doctor', '--json')).out).checks;
+    return ['clients', 'signing keys'].map((wanted) => found.find(({ name }) => name === wanted));
   };
-  expect(await clients()).toMatchObject({
-    result: 'warn',
-    evidence: expect.stringContaining(`FAPI 2.0 tokens signed with RS256 for ${client_id}`),
-    fix: expect.stringContaining(`clients update ${client_id} --profile fapi2`),
-  });
+  expect(await checks()).toMatchObject([
+    {
+      result: 'warn',
+      evidence: expect.stringContaining(`FAPI 2.0 tokens signed with RS256 for ${client_id}`),
+      fix: expect.stringContaining(`clients update ${client_id} --profile fapi2`),
+    },
+    { result: 'pass', evidence: '1 signing of 1; for clients registered for it: EdDSA' },
+  ]);
   expect(await json('clients', 'update', client_id, '--profile', 'fapi2', ...reason)).toMatchObject({
     id_token_signed_response_alg: 'EdDSA',
   });
-  expect((await clients()).evidence).not.toContain(client_id);
-  await json('clients', 'delete', client_id, ...reason);
-});
-
-test('doctor fails while no key signs with an algorithm that clients are registered for', async () => {
-  const algorithms = ['--access-token-alg', 'EdDSA'];
-  const { client_id } = await json('clients', 'create', 'Waiting', ...algorithms, ...reason);
-  const signingKeys = async () => {
-    const { checks } = JSON.parse((await sallyport('doctor', '--json')).out);
-    return checks.find(({ name }: { name: string }) => name === 'signing keys');
-  };
-  expect(await signingKeys()).toMatchObject({
-    result: 'pass',
-    evidence: '1 signing of 1; for clients registered for it: EdDSA',
-  });
   const { keys, tokens } = loadConfig({});
   await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
-  expect(await signingKeys()).toMatchObject({
-    result: 'fail',
-    evidence: expect.stringMatching(
-      /^\d clients are registered for EdDSA, with which no key signs: they get no tokens$/,
-    ),
-    fix: expect.stringContaining('JWT_ADDITIONAL_ALGORITHMS'),
-  });
+  expect(await checks()).toMatchObject([
+    { evidence: expect.not.stringContaining(client_id) },
+    {
+      result: 'fail',
+      evidence: expect.stringMatching(
+        /^\d clients are registered for EdDSA, with which no key signs: they get no tokens$/,
+      ),
+      fix: expect.stringContaining('JWT_ADDITIONAL_ALGORITHMS'),
+    },
+  ]);
   await json('clients', 'delete', client_id, ...reason);
-});
-
-test('roles creates, changes and deletes roles, and lists the permissions of each', async () => {
-  const made = await json('roles', 'create', 'desk', 'keys:read', '--description', 'Helps', ...reason);
-  expect(made).toMatchObject({ name: 'desk', permissions: ['keys:read'] });
-  expect((await json('roles', 'set', 'desk', 'tokens:read', ...reason)).permissions).toEqual(['tokens:read']);
-  const may = async (permission: string) =>
-    (await json('roles', 'list', '--permission', permission)).roles.map(({ name }: { name: string }) => name);
-  expect([await may('tokens:read'), await may('unknown:may')]).toEqual([expect.arrayContaining(['admin', 'desk']), []]);
-  expect((await sallyport('roles', 'list')).out).toMatch(/^desk {14}\s+tokens:read$/m);
-  expect(await json('roles', 'delete', 'desk', ...reason)).toEqual({ deleted: 'desk' });
-  expect(await actors('role.deleted', 'desk')).toEqual(by('roles'));
 });
 
 test('a refused command ends with the exit code of the refusal and one fix', async () => {

@@ -1,10 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { accountKeyOf } from '../services/domain/identity/sign-in/sign-in-counters.ts';
 import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
 import { createKeyRing } from '../services/domain/keys/key-ring.ts';
-import { passwordGuessing } from '../services/domain/security/detections.ts';
-import { raiseIncident } from '../services/domain/security/raise-incident.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { testCaller } from '../testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
@@ -19,46 +16,6 @@ afterAll(() => harness?.close());
 
 const sallyport = (...args: readonly string[]) => harness.sallyport(args);
 const json = (...args: readonly string[]) => harness.json(args);
-
-test('sallyport incidents lists, shows, acknowledges and closes; each change is in the audit log under its name', async () => {
-  const subject = randomUUID();
-  const { id } = await raiseIncident(ports.sql, ports, testCaller, passwordGuessing, {
-    target: { kind: 'user', id: subject },
-  });
-  expect((await json('incidents', 'list', '--state', 'open')).incidents).toMatchObject([
-    { incident_id: id, severity: 'medium', subject: { kind: 'user', id: subject } },
-  ]);
-  const idsBy = async (...filter: string[]) =>
-    (await json('incidents', 'list', ...filter)).incidents.map(
-      ({ incident_id }: { incident_id: string }) => incident_id,
-    );
-  expect(await idsBy('--subject', subject)).toEqual([id]);
-  expect(await idsBy('--subject', randomUUID())).toEqual([]);
-  expect(await idsBy('--detection', 'password_guessing', '--subject', subject)).toEqual([id]);
-  expect(await idsBy('--detection', 'token_replay')).toEqual([]);
-  expect((await sallyport('incidents', 'list', '--detection', 'x')).code).toBe(2);
-  expect((await sallyport('incidents', 'show', id)).out).toContain(subject);
-  expect((await sallyport('incidents', 'close', id, '--reason', 'x')).code, 'asks a person').toBe(4);
-  expect(await json('incidents', 'close', id, '--reason', 'x', '--dry-run')).toEqual({
-    dry_run: true,
-    would: `close password_guessing of user ${subject}`,
-  });
-  expect(await json('incidents', 'acknowledge', id, '--reason', 'on it', '--yes')).toMatchObject({
-    state: 'acknowledged',
-  });
-  expect(await json('incidents', 'close', id, '--reason', 'looked into', '--yes')).toMatchObject({
-    state: 'closed',
-    changed_by: 'system:sallyport incidents',
-  });
-  const again = await sallyport('incidents', 'close', id, '--reason', 'x', '--yes');
-  expect([again.code, again.err]).toEqual([5, expect.stringContaining('already closed')]);
-  for (const wrong of [
-    ['list', '--limit', '0'],
-    ['show', 'x'],
-    ['close', id, '--reason', ''],
-  ])
-    expect((await sallyport('incidents', ...wrong)).code, wrong.join(' ')).toBe(2);
-});
 
 test('sallyport incidents lists events that detections could not evaluate, retries one, and records the reason in the audit log', async () => {
   await ports.raw(

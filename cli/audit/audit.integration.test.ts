@@ -45,7 +45,10 @@ const environment = () => ({
 });
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>
   // The verifier of an export is a process that writes to the output of the command line.
-  (args[0] === 'verify' ? runCliProcess : runCli)(['audit', ...args], { ...environment(), ...env });
+  (args[0] === 'verify' && args[1]?.startsWith('-') === false ? runCliProcess : runCli)(['audit', ...args], {
+    ...environment(),
+    ...env,
+  });
 const json = async (args: readonly string[]) => {
   const { code, out, err } = await sallyport([...args, '--json']);
   expect(code, err).toBe(0);
