@@ -79,7 +79,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   violations: {
     summary: 'list violations of compliance controls, and acknowledge the events that they name',
-    load: async () => (await import('./violations.ts')).registerViolations,
+    load: () => folded(async () => (await import('../services/domain/compliance/operations.ts')).violationOperations),
   },
   report: {
     summary: 'build, list and show compliance reports (run, list, show), and verify a bundle offline (verify)',

@@ -1,20 +1,21 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { reportOperations } from '../services/domain/compliance/operations.ts';
 import {
-  listReports,
-  type ReportView,
   readReport,
   readReportBundle,
   readReportCsv,
   readReportPdf,
 } from '../services/domain/compliance/reports/read-report.ts';
+import { reportLine } from '../services/domain/compliance/reports/report-line.ts';
 import { requestReport } from '../services/domain/compliance/reports/request-report.ts';
 import { type VerifiedBundle, verifyBundle } from '../services/domain/compliance/reports/verify-bundle.ts';
-import { addPage, type ListOptions, listPage, onDatabase, pageOf, rehearsed } from './admin.ts';
+import { onDatabase, rehearsed } from './admin.ts';
 import { uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { registerOperations } from './operations.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport report');
@@ -36,7 +37,7 @@ export function registerReport(program: Command): void {
       onDatabase<RunOptions>(command, async (ports, output, options) => {
         const waitSeconds = wholeNumberOf('--wait', options.wait, 0, 86_400);
         if (rehearsed(output, options, 'request a compliance report')) return;
-        const { report_id: id } = await requestReport(ports, caller);
+        const { report_id: id } = await requestReport(ports, {}, caller);
         output.say(`report ${id} is requested`);
         const until = ports.clock.monotonic() + waitSeconds * 1_000;
         let shown = await readReport(ports, id);
@@ -44,7 +45,7 @@ export function registerReport(program: Command): void {
           await sleep(POLL_MS);
           shown = await readReport(ports, id);
         }
-        output.data(shown, (view) => [line(view)]);
+        output.data(shown, (view) => [reportLine(view)]);
         if (waitSeconds > 0 && shown.status !== 'done')
           throw new CommandError(
             exitCodes.checkFailed,
@@ -53,13 +54,7 @@ export function registerReport(program: Command): void {
           );
       }),
     );
-  addPage(report.command('list'))
-    .description('list compliance reports, newest first')
-    .action((_own, command: Command) =>
-      onDatabase<ListOptions>(command, async (ports, output, options) => {
-        listPage(output, 'reports', await listReports(ports, pageOf(options)), line);
-      }),
-    );
+  registerOperations(program, reportOperations);
   report
     .command('show')
     .description('show a compliance report, or write its files')
@@ -80,7 +75,7 @@ export function registerReport(program: Command): void {
           await writeFile(file, await read(ports, id));
           output.say(`wrote ${file}`);
         }
-        output.data(await readReport(ports, id), (view) => [line(view), JSON.stringify(view, null, 2)]);
+        output.data(await readReport(ports, id), (view) => [reportLine(view), JSON.stringify(view, null, 2)]);
       }),
     );
   report
@@ -124,18 +119,3 @@ const linesOf = ({ valid, faults, report }: VerifiedBundle): string[] => [
   `${valid ? 'valid' : 'INVALID'}  ${report?.report_id ?? ''}  ${report?.controls.length ?? 0} controls`,
   ...faults.map(({ item, why }) => `${item}: ${why}`),
 ];
-
-const countsOf = ({ summary }: ReportView): string =>
-  summary === null
-    ? ''
-    : `${summary.pass} pass  ${summary.fail} fail  ${summary.error} error  ${summary.unknown} unknown  ${summary.not_applicable} n/a`;
-
-const line = (view: ReportView): string =>
-  [
-    view.requested_at,
-    view.status.padEnd(10),
-    `${view.progress} %`.padEnd(5),
-    `${view.kind}${view.period === null ? '' : ` ${view.period}`}`.padEnd(16),
-    view.report_id,
-    countsOf(view),
-  ].join('  ');

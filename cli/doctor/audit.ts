@@ -1,5 +1,5 @@
 import { describeLog, type LogDescription } from '#services/domain/audit/seal/describe-log.ts';
-import { listControls } from '#services/domain/compliance/list-controls.ts';
+import { readControls } from '#services/domain/compliance/list-controls.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { type AuditPorts, withAuditLog } from '../audit/ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
@@ -67,7 +67,7 @@ const RECOMPUTED = 'audit-log-recomputed';
 
 /** The hourly recomputation of the log, which sees an altered row whether or not anyone reads it. */
 async function recomputedResult(ports: Pick<AuditPorts, 'sql'>): Promise<Result> {
-  const control = (await listControls(ports)).find(({ control_id: id }) => id === RECOMPUTED);
+  const control = (await readControls(ports)).find(({ control_id: id }) => id === RECOMPUTED);
   if (!control?.check)
     return warn('the log has not been recomputed yet', 'npm start runs a worker, which recomputes it');
   const { ended_at: endedAt, population, exception_count: count, exceptions } = control.check;

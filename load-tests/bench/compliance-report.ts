@@ -74,7 +74,7 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
     const workers = Object.entries(product.processes()).flatMap(([name, pid]) =>
       name.startsWith('worker') ? [{ pid, startMb: residentMbOf(pid), peakMb: 0 }] : [],
     );
-    const { report_id } = await requestReport(ports, testCaller);
+    const { report_id } = await requestReport(ports, {}, testCaller);
     const until = Date.now() + LONGEST_MS;
     for (let isEnded = 0; isEnded === 0; await sleep(LOOK_EVERY_MS)) {
       for (const worker of workers) worker.peakMb = Math.max(worker.peakMb, residentMbOf(worker.pid));

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ControlView, listControls } from '../domain/compliance/list-controls.ts';
-import type { ViolationView } from '../domain/compliance/manage-violations.ts';
-import { listViolations } from '../domain/compliance/manage-violations.ts';
+import { type ControlView, readControls } from '../domain/compliance/list-controls.ts';
+import { listViolations, type ViolationView } from '../domain/compliance/manage-violations.ts';
 import { type ReportView, readReport } from '../domain/compliance/reports/read-report.ts';
 import { requestReport } from '../domain/compliance/reports/request-report.ts';
 import type { Ports } from '../domain/ports.ts';
@@ -41,7 +40,7 @@ export class HIPAAComplianceService extends PrivacyControlService {
 
   /** Returns every control by its status, as the workers last checked it. */
   async validateHIPAACompliance(): Promise<ComplianceResult> {
-    const controls = await listControls(this.#ports);
+    const controls = await readControls(this.#ports);
     const having = (...statuses: readonly ControlView['status'][]): ControlView[] =>
       controls.filter(({ status }) => statuses.includes(status));
     return {
@@ -61,7 +60,7 @@ export class HIPAAComplianceService extends PrivacyControlService {
   }: {
     readonly waitSeconds?: number;
   } = {}): Promise<ComplianceReport> {
-    const { report_id: id } = await requestReport(this.#ports, this.caller());
+    const { report_id: id } = await requestReport(this.#ports, {}, this.caller());
     const until = this.#ports.clock.monotonic() + waitSeconds * 1_000;
     let report = await readReport(this.#ports, id);
     while (report.ended_at === null && this.#ports.clock.monotonic() < until) {
@@ -73,7 +72,7 @@ export class HIPAAComplianceService extends PrivacyControlService {
 
   /** Returns the violations that are not resolved, newest first: at most a hundred, one for each control. */
   async trackComplianceViolations(): Promise<ViolationReport> {
-    const { items } = await listViolations(this.#ports, { limit: PAGE, isUnresolved: true });
-    return { violations: items, overdue: items.filter(({ overdue }) => overdue).length };
+    const { violations } = await listViolations(this.#ports, { limit: PAGE, isUnresolved: true });
+    return { violations, overdue: violations.filter(({ overdue }) => overdue).length };
   }
 }

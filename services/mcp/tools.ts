@@ -4,7 +4,7 @@ import { listEvents } from '../domain/audit/read/list-events.ts';
 import { proveEvent } from '../domain/audit/read/prove-event.ts';
 import { readEvent } from '../domain/audit/read/read-event.ts';
 import { controlView, listControlsEndpoint, readReportEndpoint } from '../domain/compliance/contract.ts';
-import { listControls } from '../domain/compliance/list-controls.ts';
+import { readControls } from '../domain/compliance/list-controls.ts';
 import { readReport } from '../domain/compliance/reports/read-report.ts';
 import { listKeysEndpoint } from '../domain/keys/contract.ts';
 import {
@@ -103,7 +103,7 @@ const installationTools: readonly Tool[] = [
     output: z.object({ counts: z.record(z.string(), z.int()), open: z.array(controlView) }),
     resource: 'sallyport://compliance',
     run: async (ports) => {
-      const controls = await listControls(ports);
+      const controls = await readControls(ports);
       const counts: Record<string, number> = {};
       for (const { status } of controls) counts[status] = (counts[status] ?? 0) + 1;
       const open = controls.filter(({ status }) => status !== 'pass' && status !== 'not_applicable');

@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => harness?.end());
 
 test('the same report gives the same bytes, tagged, with a title and a language', async () => {
-  const { report_id } = await requestReport(harness, systemCaller);
+  const { report_id } = await requestReport(harness, {}, systemCaller);
   const advance = () =>
     advanceReports(harness.portsWith(), { signal: new AbortController().signal, controls }, systemCaller);
   await advance();

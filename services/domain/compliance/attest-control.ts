@@ -24,7 +24,7 @@ export const attestationViewOf = (row: AttestationRow): AttestationView => ({
 /** Records that a person confirms a control, until it expires. Throws `control_unknown` (404). */
 export async function attestControl(
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
-  { controlId, note }: { readonly controlId: string; readonly note: string },
+  { control_id: controlId, reason }: { readonly control_id: string; readonly reason: string },
   caller: Caller,
 ): Promise<AttestationView> {
   const control = controls.find(
@@ -37,13 +37,13 @@ export async function attestControl(
       control: control.name,
       attester: actorNameOf(caller),
       statement: control.statement,
-      note,
+      note: reason,
       validDays: control.validDays,
     });
     await recordEvent(tx, caller, controlAttested, {
       outcome: 'ok',
       target: { kind: 'control', id: control.name },
-      detail: { attestation_id: row.id, clause: control.clause, expires_at: row.expiresAt, reason: note },
+      detail: { attestation_id: row.id, clause: control.clause, expires_at: row.expiresAt, reason },
     });
     return attestationViewOf(row);
   });

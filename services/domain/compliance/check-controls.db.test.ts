@@ -5,7 +5,7 @@ import { type ComplianceHarness, openComplianceHarness, systemCaller } from './c
 import type { MachineControl, Observation } from './control.ts';
 import { isMachine } from './control.ts';
 import { controls } from './controls/all.ts';
-import { listControls } from './list-controls.ts';
+import { readControls } from './list-controls.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -34,10 +34,10 @@ const eventsOf = async (control: string) =>
       [control],
     )
   ).map(({ outcome, before }) => [before, outcome]);
-const viewOf = async (name: string) => (await listControls(harness)).find(({ control_id }) => control_id === name);
+const viewOf = async (name: string) => (await readControls(harness)).find(({ control_id }) => control_id === name);
 
 test('a control that was never checked is unknown, and so is one that only a person can confirm', async () => {
-  const views = await listControls(harness);
+  const views = await readControls(harness);
   expect(views.length).toBe(controls.length);
   expect(new Set(views.map(({ status }) => status))).toEqual(new Set(['unknown']));
 });

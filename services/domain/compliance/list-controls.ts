@@ -72,8 +72,23 @@ function viewOf(control: Control, row: ControlRow | undefined, attested: Attesta
 }
 
 /** Every control with its state, in the order of the clauses. */
-export async function listControls({ sql }: Pick<Ports, 'sql'>): Promise<ControlView[]> {
+export async function readControls({ sql }: Pick<Ports, 'sql'>): Promise<ControlView[]> {
   const rows = new Map((await readControlRows(sql)).map((row) => [row.control, row]));
   const attested = await readNewestAttestations(sql);
   return controls.map((control) => viewOf(control, rows.get(control.name), attested.get(control.name)));
+}
+
+/** Lists the controls that have this status and are of this profile. */
+export async function listControls(
+  ports: Pick<Ports, 'sql'>,
+  {
+    status,
+    profile,
+  }: { readonly status?: ControlStatus | undefined; readonly profile?: ControlView['profile'] | undefined },
+): Promise<{ readonly controls: ControlView[] }> {
+  const controls = (await readControls(ports)).filter(
+    (control) =>
+      (status === undefined || control.status === status) && (profile === undefined || control.profile === profile),
+  );
+  return { controls };
 }

@@ -3,7 +3,7 @@ import { checkControls } from './check-controls.ts';
 import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
 import { isMachine, type MachineControl, type Observation } from './control.ts';
 import { controls } from './controls/all.ts';
-import { acknowledgeViolation, changeViolation, listViolations } from './manage-violations.ts';
+import { acceptViolation, acknowledgeViolation, assignViolation, listViolations } from './manage-violations.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -35,7 +35,7 @@ const seen = (check: MachineControl['check']) =>
     systemCaller,
   );
 const sees = (observation: Observation) => seen(async () => observation);
-const violations = async () => (await listViolations(harness, { limit: 100 })).items;
+const violations = async () => (await listViolations(harness, { limit: 100 })).violations;
 const eventsOf = async (id: string) =>
   (
     await harness.raw<{ outcome: string }>(
@@ -74,27 +74,23 @@ test('a check that could not run neither opens nor resolves a violation', async 
 test('a person assigns a violation or accepts it, with a reason; a resolved one does not change', async () => {
   await sees(broken('a'));
   const [violation] = await violations();
-  const violationId = violation!.violation_id;
-  const change = (state: 'assigned' | 'accepted', given: object = {}) =>
-    changeViolation(harness, { violationId, state, reason: 'why', ...given }, systemCaller);
-  expect(await change('assigned', { owner: 'team-sre', dueAt: '2020-01-01T00:00:00Z' })).toMatchObject({
+  const chosen = { violation_id: violation!.violation_id, reason: 'why' };
+  const assignment = { ...chosen, owner: 'team-sre', due_at: '2020-01-01T00:00:00Z' };
+  const accept = () => acceptViolation(harness, chosen, systemCaller);
+  expect(await assignViolation(harness, assignment, systemCaller)).toMatchObject({
     state: 'assigned',
     owner: 'team-sre',
     overdue: true,
     reason: 'why',
   });
-  expect(await change('accepted')).toMatchObject({ state: 'accepted', owner: 'team-sre', overdue: false });
-  expect(await eventsOf(violationId)).toEqual(['open', 'assigned', 'accepted']);
+  expect(await accept()).toMatchObject({ state: 'accepted', owner: 'team-sre', overdue: false });
+  expect(await eventsOf(chosen.violation_id)).toEqual(['open', 'assigned', 'accepted']);
   await sees(broken('a', 'b'));
   expect(await violations()).toMatchObject([{ state: 'accepted', exception_count: 2 }]);
   await sees(PASSING);
-  await expect(change('accepted')).rejects.toMatchObject({ code: 'violation_resolved' });
+  await expect(accept()).rejects.toMatchObject({ code: 'violation_resolved' });
   await expect(
-    changeViolation(
-      harness,
-      { violationId: '00000000-0000-7000-8000-000000000000', state: 'accepted', reason: 'x' },
-      systemCaller,
-    ),
+    acceptViolation(harness, { violation_id: '00000000-0000-7000-8000-000000000000', reason: 'x' }, systemCaller),
   ).rejects.toMatchObject({ code: 'violation_unknown' });
 });
 
@@ -105,13 +101,13 @@ test('violations are listed by state and control, and page by page', async () =>
   }
   await sees(broken('a'));
   const listed = async (filter: object) =>
-    (await listViolations(harness, { limit: 100, ...filter })).items.map(({ state }) => state);
+    (await listViolations(harness, { limit: 100, ...filter })).violations.map(({ state }) => state);
   expect(await listed({ state: 'open' })).toEqual(['open']);
   expect(await listed({ isUnresolved: true })).toEqual(['open']);
   expect(await listed({ control: 'training' })).toEqual([]);
   const first = await listViolations(harness, { limit: 3 });
   const rest = await listViolations(harness, { limit: 3, cursor: first.next ?? '' });
-  expect([first.items.length, rest.items.length, rest.next]).toEqual([3, 1, null]);
+  expect([first.violations.length, rest.violations.length, rest.next]).toEqual([3, 1, null]);
 });
 
 test('a violation is not deleted within six years', async () => {
@@ -143,7 +139,7 @@ describe('a control that reads the sealed log', () => {
     return row!.seq;
   };
   const acknowledge = (violationId: string, throughSeq: number) =>
-    acknowledgeViolation(harness, { violationId, throughSeq, reason: 'seen' }, systemCaller);
+    acknowledgeViolation(harness, { violation_id: violationId, through_seq: throughSeq, reason: 'seen' }, systemCaller);
 
   test('addresses of the installation and of its applications are no personal data, those beside them are', async () => {
     await harness.raw(`INSERT INTO applications (name, audience) VALUES ('notes', 'http://10.9.9.9:8000/notes')`);

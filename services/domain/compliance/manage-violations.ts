@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { recordEvent } from '../audit/record-event.ts';
 import { actorNameOf } from '../authority/names.ts';
 import type { Caller, Ports, Sql, Tx } from '../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { violationChanged } from './audit-events.ts';
 import type { violationView } from './contract.ts';
 import type { MachineControl } from './control.ts';
@@ -97,7 +97,7 @@ export async function listViolations(
     readonly limit: number;
     readonly cursor?: string | undefined;
   },
-): Promise<Page<ViolationView>> {
+): Promise<{ readonly violations: ViolationView[]; readonly next: string | null }> {
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await readViolationsPage(sql, input, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ openedAt, id }) => [openedAt, id]);
@@ -105,34 +105,34 @@ export async function listViolations(
     sql,
     items.map(({ id }) => id),
   );
-  return { items: items.map((row) => viewOf(row, findings)), next };
+  return { violations: items.map((row) => viewOf(row, findings)), next };
 }
 
-export type ViolationChange = {
-  readonly violationId: string;
-  /** `accepted`: the organisation documents why it lives with the exception. */
-  readonly state: 'assigned' | 'accepted';
-  readonly owner?: string | undefined;
-  readonly dueAt?: string | undefined;
+type Following = {
+  readonly violation_id: string;
   /** For the audit log. */
   readonly reason: string;
 };
+type Assignment = Following & { readonly owner: string; readonly due_at?: string | undefined };
 
-/** Assigns a violation, or accepts it. Throws `violation_unknown` (404), `violation_resolved` (409). */
-export async function changeViolation(
+function change(
   { transact }: Pick<Ports, 'transact'>,
-  { violationId, state, owner, dueAt, reason }: ViolationChange,
+  {
+    violation_id: id,
+    reason,
+    ...changed
+  }: Following & Partial<Assignment> & { readonly state: 'assigned' | 'accepted' },
   caller: Caller,
 ): Promise<ViolationView> {
   return transact(async (tx) => {
-    const before = await lockViolation(tx, violationId);
+    const before = await lockViolation(tx, id);
     if (before === undefined) throw violationUnknown();
     if (before.state === 'resolved') throw violationResolved();
     const row = await changeViolationRow(tx, {
-      id: violationId,
-      state,
-      owner: owner ?? null,
-      dueAt: dueAt ?? null,
+      id,
+      state: changed.state,
+      owner: changed.owner ?? null,
+      dueAt: changed.due_at ?? null,
       reason,
       by: actorNameOf(caller),
     });
@@ -141,12 +141,26 @@ export async function changeViolation(
   });
 }
 
-type Acknowledgement = {
-  readonly violationId: string;
+/** Assigns a violation. Throws `violation_unknown` (404), `violation_resolved` (409). */
+export const assignViolation = (
+  ports: Pick<Ports, 'transact'>,
+  input: Assignment,
+  caller: Caller,
+): Promise<ViolationView> => change(ports, { ...input, state: 'assigned' }, caller);
+
+/**
+ * Accepts a violation: the organisation documents why it lives with the exception. Throws `violation_unknown` (404),
+ * `violation_resolved` (409).
+ */
+export const acceptViolation = (
+  ports: Pick<Ports, 'transact'>,
+  input: Following,
+  caller: Caller,
+): Promise<ViolationView> => change(ports, { ...input, state: 'accepted' }, caller);
+
+type Acknowledgement = Following & {
   /** The last event that the caller has seen: later ones stay open. */
-  readonly throughSeq: number;
-  /** For the audit log. */
-  readonly reason: string;
+  readonly through_seq: number;
 };
 
 /**
@@ -155,7 +169,7 @@ type Acknowledgement = {
  */
 export async function acknowledgeViolation(
   { transact }: Pick<Ports, 'transact'>,
-  { violationId, throughSeq, reason }: Acknowledgement,
+  { violation_id: violationId, through_seq: throughSeq, reason }: Acknowledgement,
   caller: Caller,
 ): Promise<ViolationView> {
   return transact(async (tx) => {

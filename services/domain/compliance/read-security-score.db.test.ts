@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { listControls } from './list-controls.ts';
+import { readControls } from './list-controls.ts';
 import { readSecurityScore } from './read-security-score.ts';
 
 let ports: OwnPorts;
@@ -19,7 +19,7 @@ const store = (control: string, status: string) =>
 
 test('the score is unknown before a check, then the share of the controls that pass, without those that do not apply', async () => {
   expect(await readSecurityScore(ports)).toBeNull();
-  const machine = (await listControls(ports)).filter(({ kind }) => kind === 'machine').map(({ control_id: id }) => id);
+  const machine = (await readControls(ports)).filter(({ kind }) => kind === 'machine').map(({ control_id: id }) => id);
   const [passing, failing, exempt, ...rest] = machine as [string, string, string, ...string[]];
   await store(passing, 'pass');
   await store(failing, 'fail');

@@ -1,7 +1,7 @@
 import type { Ports } from '../ports.ts';
 import { CONTROL_STATUSES, type ControlStatus, isRed } from './control-shapes.ts';
 import { type MachineControlName, machineControlNames } from './controls/all.ts';
-import { listControls } from './list-controls.ts';
+import { readControls } from './list-controls.ts';
 import { controlCheckAge, controlPasses, controlsByStatus } from './metrics.ts';
 
 /**
@@ -26,7 +26,7 @@ export function showControls(ports: Pick<Ports, 'sql' | 'clock'>, everyMs: numbe
       );
   controlCheckAge.at().observe(() => oldest && Math.max(0, (ports.clock.now() - oldest.endedAtMs) / 1_000));
   const look = async (): Promise<void> => {
-    const checked = (await listControls(ports)).filter(({ kind }) => kind === 'machine');
+    const checked = (await readControls(ports)).filter(({ kind }) => kind === 'machine');
     statuses = new Map(checked.map(({ control_id, status }) => [control_id, status]));
     const times = checked.flatMap(({ check }) => (check === null ? [] : [Date.parse(check.ended_at)]));
     oldest = times.length === 0 ? undefined : { endedAtMs: Math.min(...times) };

@@ -1,6 +1,6 @@
 import type { ConfigProblem } from '#services/platform/config/config-error.ts';
 import { isRed } from '../compliance/control-shapes.ts';
-import { type ControlView, listControls } from '../compliance/list-controls.ts';
+import { type ControlView, readControls } from '../compliance/list-controls.ts';
 import type { Ports } from '../ports.ts';
 
 /** One thing that an installation lacks for production. */
@@ -23,7 +23,7 @@ export async function readProductionGaps(
   const named = new Set(settings.map(({ env }) => env));
   const isNamed = ({ check }: ControlView): boolean =>
     (check?.exceptions ?? []).some(({ resource }) => named.has(resource));
-  const red = (await listControls(ports)).filter((control) => isRed(control.status) && !isNamed(control));
+  const red = (await readControls(ports)).filter((control) => isRed(control.status) && !isNamed(control));
   return [
     ...settings.map(({ env, problem, fix }) => ({ name: env, why: problem, fix })),
     ...red.map(({ control_id, reason, human_duty }) => ({ name: control_id, why: reason ?? '', fix: human_duty })),

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Ports } from '#services/domain/ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import type { reportView } from '../contract.ts';
 import { reportNotReady, reportUnknown } from '../errors.ts';
 import { type ReportBundle, reportBundle } from './report-shapes.ts';
@@ -30,11 +30,11 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export async function listReports(
   { sql }: ReadPorts,
   input: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<ReportView>> {
+): Promise<{ readonly reports: ReportView[]; readonly next: string | null }> {
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await readReportsPage(sql, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ requestedAt, id }) => [requestedAt, id]);
-  return { items: items.map(viewOf), next };
+  return { reports: items.map(viewOf), next };
 }
 
 /** Throws `report_unknown` (404). */

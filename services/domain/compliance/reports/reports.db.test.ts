@@ -5,7 +5,7 @@ import { killedEverywhere } from '#testing/processes/killable.ts';
 import { attestControl } from '../attest-control.ts';
 import { type ComplianceHarness, openComplianceHarness, systemCaller } from '../compliance-harness.ts';
 import { controls } from '../controls/all.ts';
-import { listControls } from '../list-controls.ts';
+import { readControls } from '../list-controls.ts';
 import { advanceReports } from './advance-reports.ts';
 import { csvOf, listReports, readReport, readReportBundle, readReportCsv, readReportPdf } from './read-report.ts';
 import { threeControls, twoControls } from './report-harness.ts';
@@ -37,7 +37,7 @@ const { signal } = new AbortController();
 const advance = (given = twoControls) => advanceReports(harness.portsWith(), { signal, controls: given }, systemCaller);
 /** Collects, seals and builds. */
 async function build(given = twoControls): Promise<string> {
-  const { report_id } = await requestReport(harness, systemCaller);
+  const { report_id } = await requestReport(harness, {}, systemCaller);
   await advance(given);
   await harness.seal();
   await advance(given);
@@ -61,12 +61,12 @@ describe('a report', () => {
     await harness.seal();
     expect(await advance()).toBe(2);
     expect(await advance()).toBe(0);
-    const { items } = await listReports(harness, { limit: 10 });
-    expect(items.map(({ kind, status, progress }) => [kind, status, progress]).sort()).toEqual([
+    const { reports } = await listReports(harness, { limit: 10 });
+    expect(reports.map(({ kind, status, progress }) => [kind, status, progress]).sort()).toEqual([
       ['daily', 'done', 100],
       ['monthly', 'done', 100],
     ]);
-    for (const { report_id } of items)
+    for (const { report_id } of reports)
       expect(verifyBundle(await readReportBundle(harness, report_id), vkeys)).toMatchObject({
         valid: true,
         pinned: true,
@@ -75,7 +75,7 @@ describe('a report', () => {
   });
 
   test('waits in its row for the evidence to be sealed', async () => {
-    const { report_id } = await requestReport(harness, systemCaller);
+    const { report_id } = await requestReport(harness, {}, systemCaller);
     await advance();
     expect(await readReport(harness, report_id)).toMatchObject({ status: 'sealing', progress: 80, sha256: null });
     await expect(readReportBundle(harness, report_id)).rejects.toMatchObject({ code: 'report_not_ready' });
@@ -98,9 +98,9 @@ describe('a report', () => {
 
   test('names what changed since the report before', async () => {
     const first = await build();
-    const earlier = (await listReports(harness, { limit: 10 })).items.map(({ report_id }) => report_id);
+    const earlier = (await listReports(harness, { limit: 10 })).reports.map(({ report_id }) => report_id);
     expect(earlier).toContain(first);
-    await attestControl(harness, { controlId: 'training', note: 'course of May' }, systemCaller);
+    await attestControl(harness, { control_id: 'training', reason: 'course of May' }, systemCaller);
     const { report } = await bundleOf(await build(threeControls));
     expect(report.previous).toMatchObject({
       report_id: expect.toSatisfy((id: string) => earlier.includes(id)),
@@ -113,12 +113,12 @@ describe('a report', () => {
   });
 
   test('that was cancelled is not built, and cannot be cancelled again', async () => {
-    const { report_id } = await requestReport(harness, systemCaller);
-    await cancelReport(harness, { reportId: report_id, reason: 'test' }, systemCaller);
+    const { report_id } = await requestReport(harness, {}, systemCaller);
+    await cancelReport(harness, { report_id, reason: 'test' }, systemCaller);
     await advance();
     expect(await readReport(harness, report_id)).toMatchObject({ status: 'cancelled' });
     expect(await evidenceEvents(report_id)).toEqual([]);
-    await expect(cancelReport(harness, { reportId: report_id, reason: 'test' }, systemCaller)).rejects.toMatchObject({
+    await expect(cancelReport(harness, { report_id, reason: 'test' }, systemCaller)).rejects.toMatchObject({
       code: 'report_ended',
     });
     await expect(readReport(harness, '00000000-0000-7000-8000-000000000000')).rejects.toMatchObject({
@@ -127,7 +127,7 @@ describe('a report', () => {
   });
 
   test('is not built while it is cancelled between two steps', async () => {
-    const { report_id } = await requestReport(harness, systemCaller);
+    const { report_id } = await requestReport(harness, {}, systemCaller);
     await advance();
     await harness.seal();
     const ports = harness.portsWith();
@@ -135,7 +135,7 @@ describe('a report', () => {
       {
         ...ports,
         renderReport: async (signed) => {
-          await cancelReport(harness, { reportId: signed.report.report_id, reason: 'test' }, systemCaller).catch(
+          await cancelReport(harness, { report_id: signed.report.report_id, reason: 'test' }, systemCaller).catch(
             () => {},
           );
           return ports.renderReport(signed);
@@ -149,7 +149,7 @@ describe('a report', () => {
   });
 
   test('that could not be finished within a day fails; a younger one is tried again', async () => {
-    const { report_id } = await requestReport(harness, systemCaller);
+    const { report_id } = await requestReport(harness, {}, systemCaller);
     await advance();
     await harness.seal();
     const ports = { ...harness.portsWith(), renderReport: () => Promise.reject(new Error('no')) };
@@ -163,8 +163,8 @@ describe('a report', () => {
   });
 
   test('is refused while twenty wait', async () => {
-    for (let at = 0; at < 20; at += 1) await requestReport(harness, systemCaller);
-    await expect(requestReport(harness, systemCaller)).rejects.toMatchObject({ code: 'reports_busy' });
+    for (let at = 0; at < 20; at += 1) await requestReport(harness, {}, systemCaller);
+    await expect(requestReport(harness, {}, systemCaller)).rejects.toMatchObject({ code: 'reports_busy' });
   });
 
   test('whose worker is killed at any statement is one report, complete, with each evidence recorded once', async () => {
@@ -174,7 +174,7 @@ describe('a report', () => {
     await advance();
     let kills = 0;
     for await (const { killPoint, run } of killedEverywhere({ url: harness.databaseUrl, work: 'report' })) {
-      const { report_id } = await requestReport(harness, systemCaller);
+      const { report_id } = await requestReport(harness, {}, systemCaller);
       if ((await run()) === null) kills += 1;
       // Other workers continue where the first one died.
       await advance();
@@ -257,9 +257,9 @@ describe('a bundle that was altered', () => {
 
 describe('attestations', () => {
   test('an attestation passes its control until it expires; then the control fails', async () => {
-    const statusOf = async () => (await listControls(harness)).find(({ control_id }) => control_id === 'training');
+    const statusOf = async () => (await readControls(harness)).find(({ control_id }) => control_id === 'training');
     expect(await statusOf()).toMatchObject({ status: 'unknown', attestation: null });
-    const made = await attestControl(harness, { controlId: 'training', note: 'course of May' }, systemCaller);
+    const made = await attestControl(harness, { control_id: 'training', reason: 'course of May' }, systemCaller);
     expect(await statusOf()).toMatchObject({ status: 'pass', attestation: made });
     expect(made).toMatchObject({ attester: 'system:test', statement: expect.stringContaining('trained') });
     await harness.pastTriggers(
@@ -270,7 +270,7 @@ describe('attestations', () => {
 
   test('a control that a check decides cannot be attested', async () => {
     for (const controlId of ['subjects-unique', 'absent'])
-      await expect(attestControl(harness, { controlId, note: 'x' }, systemCaller)).rejects.toMatchObject({
+      await expect(attestControl(harness, { control_id: controlId, reason: 'x' }, systemCaller)).rejects.toMatchObject({
         code: 'control_unknown',
       });
   });
@@ -278,7 +278,7 @@ describe('attestations', () => {
 
 describe('retention', () => {
   test('nothing collected, attested or finished changes, and nothing is deleted within six years', async () => {
-    await attestControl(harness, { controlId: 'training', note: 'x' }, systemCaller);
+    await attestControl(harness, { control_id: 'training', reason: 'x' }, systemCaller);
     await build();
     for (const statement of [
       'DELETE FROM compliance_reports',

@@ -3,6 +3,7 @@ import type { Caller, Ports } from '#services/domain/ports.ts';
 import { actorNameOf } from '../../authority/names.ts';
 import { reportEndedEarly, reportRequested } from '../audit-events.ts';
 import { reportEnded, reportsBusy, reportUnknown } from '../errors.ts';
+import { type ReportView, readReport } from './read-report.ts';
 import { countUnfinishedReports, endReport, insertReport, lockReport } from './reports.store.ts';
 
 const UNFINISHED_MAX = 20;
@@ -10,6 +11,7 @@ const UNFINISHED_MAX = 20;
 /** Requests a report, which a worker builds. Throws `reports_busy` (409). */
 export async function requestReport(
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
+  _input: object,
   caller: Caller,
 ): Promise<{ readonly report_id: string }> {
   const id = random.uuid();
@@ -27,10 +29,10 @@ export async function requestReport(
 
 /** Cancels a report that is not finished; its evidence is kept. Throws `report_unknown` (404), `report_ended` (409). */
 export async function cancelReport(
-  { transact }: Pick<Ports, 'transact'>,
-  { reportId, reason }: { readonly reportId: string; readonly reason: string },
+  { transact, sql }: Pick<Ports, 'transact' | 'sql'>,
+  { report_id: reportId, reason }: { readonly report_id: string; readonly reason: string },
   caller: Caller,
-): Promise<void> {
+): Promise<ReportView> {
   await transact(async (tx) => {
     const status = await lockReport(tx, reportId);
     if (status === undefined) throw reportUnknown();
@@ -42,4 +44,5 @@ export async function cancelReport(
       detail: { reason },
     });
   });
+  return readReport({ sql }, reportId);
 }

@@ -18,9 +18,9 @@ const progressOf = ({ status, progress }: ReportView): TaskProgress => ({
 });
 
 /** Builds a compliance report; the workers of reports do the work. */
-export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random'>, Pick<Ports, 'sql'>> = {
+export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random' | 'sql'>, Pick<Ports, 'sql'>> = {
   begin: async (ports, _input, caller) => {
-    const { report_id: subjectId } = await requestReport(ports, caller);
+    const { report_id: subjectId } = await requestReport(ports, {}, caller);
     return { subjectId, state: 'working', message: 'The report is queued.' };
   },
   advance: async (ports, { subjectId }) => {
@@ -36,7 +36,7 @@ export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random'>, Pick<Ports
   look: async (ports, { subjectId }) => progressOf(await readReport(ports, subjectId)),
   cancel: async (ports, { subjectId }, caller) => {
     try {
-      await cancelReport(ports, { reportId: subjectId, reason: 'mcp_task_cancelled' }, caller);
+      await cancelReport(ports, { report_id: subjectId, reason: 'mcp_task_cancelled' }, caller);
       return true;
     } catch (err) {
       if (!isAppError(err) || err.code !== 'report_ended') throw err;
