@@ -131,7 +131,7 @@ beforeAll(async () => {
   const permissionFile = join(dataDir, 'permissions.yaml');
   await writeFile(permissionFile, 'application: notes\naudience: notes\npermissions: [notes:read]\n');
   ({ bearer: approver } = await newPerson(copy, ['qa']));
-  const asked = { act: 'keys.rotate', title: 'Rotate', arguments: {}, requiredRoles: ['qa'] } as const;
+  const asked = { act: 'keys.rotate', title: 'Rotate', arguments: {}, required_roles: ['qa'] } as const;
   const { signoff_id: signOffId } = await requestSignOff(copy.ports, asked, testCaller);
   acts = {
     'agents register': ['y', '--owner', id, ...reason],

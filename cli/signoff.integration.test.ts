@@ -36,7 +36,7 @@ test('sallyport signoff lists; two people approve, each as themselves, after the
     act: 'release.deploy',
     title: 'Deploy 1.4',
     arguments: { version: '1.4' },
-    requiredRoles: ['qa', 'architect'],
+    required_roles: ['qa', 'architect'],
   } as const;
   const { signoff_id: id, arguments_sha256: sha256 } = await requestSignOff(copy.ports, asked, testCaller);
   const listed = await sallyport(null, 'list', '--state', 'pending', '--role', 'qa', '--json');

@@ -79,8 +79,8 @@ async function approve(taskId: string): Promise<void> {
   const ports = { ...harness.owner, stepUp: harness.api.ports.stepUp };
   for (const [at, role] of ROLES.entries()) {
     const person = userCaller((approvers[at] as Person).id, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
-    const { id: signOffId, arguments_sha256: argumentsSha256 } = signOff;
-    const input = { signOffId, role, decision: 'approve', argumentsSha256 } as const;
+    const { id, arguments_sha256 } = signOff;
+    const input = { signoff_id: id, role, decision: 'approve', arguments_sha256 } as const;
     await decideSignOff(ports, input, person);
   }
 }

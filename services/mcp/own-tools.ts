@@ -56,10 +56,7 @@ export const ownTools: readonly Tool[] = [
     need: { own: 'own.signoffs' },
     input: listSignOffsEndpoint.query!.omit({ state: true, role: true }),
     output: outputOf(listSignOffsEndpoint),
-    run: async (ports, input, caller) => {
-      const { items, next } = await listOwnSignOffs(ports, input, caller);
-      return { signoffs: items, next };
-    },
+    run: listOwnSignOffs,
   }),
   tool({
     name: 'list_my_applications',

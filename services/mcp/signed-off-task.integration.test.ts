@@ -61,14 +61,15 @@ const stateOf = async (taskId: string): Promise<Json> =>
   (await harness.rows('SELECT state, is_error, result FROM mcp_tasks WHERE id = $1', [taskId]))[0];
 const signOffOf = async (taskId: string) => {
   const [row] = await harness.rows('SELECT subject_id AS id FROM mcp_tasks WHERE id = $1', [taskId]);
-  return readSignOff(harness.owner, row.id, testCaller);
+  return readSignOff(harness.owner, { signoff_id: row.id }, testCaller);
 };
 async function decide(taskId: string, role: 'tech_lead' | 'security_reviewer', decision: 'approve' | 'deny') {
   const signOff = await signOffOf(taskId);
   const person = await newPerson(harness.api, [role]);
   const caller = userCaller(person.id, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
   const { stepUp } = harness.api.ports;
-  const input = { signOffId: signOff.signoff_id, role, decision, argumentsSha256: signOff.arguments_sha256 };
+  const { signoff_id, arguments_sha256 } = signOff;
+  const input = { signoff_id, role, decision, arguments_sha256 };
   await decideSignOff({ ...harness.owner, stepUp }, input, caller);
 }
 const approve = async (taskId: string): Promise<void> => {

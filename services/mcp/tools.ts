@@ -163,10 +163,7 @@ const installationTools: readonly Tool[] = [
     input: listSignOffsEndpoint.query!,
     output: outputOf(listSignOffsEndpoint),
     resource: 'sallyport://signoffs',
-    run: async (ports, input) => {
-      const { items, next } = await listSignOffs(ports, input);
-      return { signoffs: items, next };
-    },
+    run: listSignOffs,
   }),
   tool({
     name: 'read_token_statistics',

@@ -44,10 +44,9 @@ const ask = (caller: Caller = testCaller) =>
       act: 'release.deploy',
       title: 'Deploy 1.4 to production',
       arguments: { version: '1.4', note: 'a long line '.repeat(40) },
-      requiredRoles: ['qa', 'architect'],
+      required_roles: ['qa', 'architect'],
       quorum: 1,
-      noOpenIncident: true,
-      minSecurityScore: 90,
+      conditions: { no_open_incident: true, min_security_score: 90 },
     },
     caller,
   );

@@ -69,7 +69,7 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
     },
     testCaller,
   );
-  const asked = { act: 'keys.rotate', title: 'Rotate', arguments: {}, requiredRoles: ['qa'] } as const;
+  const asked = { act: 'keys.rotate', title: 'Rotate', arguments: {}, required_roles: ['qa'] } as const;
   const { signoff_id } = await requestSignOff(ports, asked, testCaller);
   return {
     api_key_id: api_key.api_key_id,

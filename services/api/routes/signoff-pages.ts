@@ -66,13 +66,13 @@ export function signOffPagesRoutes(routes: RouteContext, ports: SignOffPagesPort
 
   bind(routes, showSignOffsEndpoint, (_input, caller, request) =>
     forPerson(request, caller, signoffsRead.name, async () => {
-      const { items } = await listSignOffs(ports, { state: 'pending', limit: LISTED });
-      return showPage(200, signOffsPage(items, await readSignOffNames(ports, items)));
+      const { signoffs } = await listSignOffs(ports, { state: 'pending', limit: LISTED });
+      return showPage(200, signOffsPage(signoffs, await readSignOffNames(ports, signoffs)));
     }),
   );
   bind(routes, showSignOffEndpoint, ({ params }, caller, request) =>
     forPerson(request, caller, signoffsRead.name, async (person) => {
-      const signOff = await readSignOff(ports, params.signoff_id, person);
+      const signOff = await readSignOff(ports, params, person);
       const { token, setCookie } = tieForm(ports, request, aboutOf(signOff.signoff_id, signOff.arguments_sha256));
       const page = signOffPage({
         formToken: token,
@@ -85,13 +85,13 @@ export function signOffPagesRoutes(routes: RouteContext, ports: SignOffPagesPort
       return showPage(200, page, { setCookie });
     }),
   );
-  bind(routes, sendSignOffEndpoint, ({ params: { signoff_id: signOffId }, body }, caller, request) =>
+  bind(routes, sendSignOffEndpoint, ({ params, body }, caller, request) =>
     forPerson(request, caller, signoffsApprove.name, async (person) => {
-      const { role, decision, arguments_sha256: argumentsSha256 } = body;
-      if (!isOwnForm(ports, request, body.form_token, aboutOf(signOffId, argumentsSha256))) return expiredForm();
-      const comment = body.comment === '' ? undefined : body.comment;
-      await decideSignOff(ports, { signOffId, role, decision, comment, argumentsSha256 }, person);
-      return goTo(`/signoff/${signOffId}`);
+      const { form_token: formToken, comment, ...decided } = body;
+      const about = aboutOf(params.signoff_id, decided.arguments_sha256);
+      if (!isOwnForm(ports, request, formToken, about)) return expiredForm();
+      await decideSignOff(ports, { ...params, ...decided, comment: comment === '' ? undefined : comment }, person);
+      return goTo(`/signoff/${params.signoff_id}`);
     }),
   );
 }

@@ -16,7 +16,7 @@ const refusal = (code: string) => ({ code });
 describe('a sign-off', () => {
   test('is approved when its quorum of roles has approved, each by another person', async () => {
     const { agent } = await harness.newAsking();
-    const signOff = await harness.request(agent, { requiredRoles: ['developer', 'qa', 'architect', 'qa'], quorum: 2 });
+    const signOff = await harness.request(agent, { required_roles: ['developer', 'qa', 'architect', 'qa'], quorum: 2 });
     expect(signOff).toMatchObject({
       state: 'pending',
       arguments: ARGUMENTS,
@@ -55,31 +55,33 @@ describe('a sign-off', () => {
 
   test('with a quorum above the number of roles is refused', async () => {
     const { agent } = await harness.newAsking();
-    const request = harness.request(agent, { requiredRoles: ['qa', 'qa'], quorum: 2 });
+    const request = harness.request(agent, { required_roles: ['qa', 'qa'], quorum: 2 });
     await expect(request).rejects.toMatchObject(refusal('signoff_quorum_invalid'));
   });
 
   test('is read by its requester and by callers who may read all, and is unknown to others', async () => {
     const { agent } = await harness.newAsking();
     const { signoff_id: id } = await harness.request(agent);
-    expect(await readSignOff(harness, id, agent)).toMatchObject({ signoff_id: id });
+    expect(await readSignOff(harness, { signoff_id: id }, agent)).toMatchObject({ signoff_id: id });
     const reader = userCaller('reader', { permissions: new Set(['signoffs:read']) });
-    expect(await readSignOff(harness, id, reader)).toMatchObject({ signoff_id: id });
+    expect(await readSignOff(harness, { signoff_id: id }, reader)).toMatchObject({ signoff_id: id });
     for (const stranger of [clientCaller('stranger'), userCaller('stranger')])
-      await expect(readSignOff(harness, id, stranger)).rejects.toMatchObject(refusal('signoff_unknown'));
+      await expect(readSignOff(harness, { signoff_id: id }, stranger)).rejects.toMatchObject(
+        refusal('signoff_unknown'),
+      );
   });
 
   test('is listed newest first, by state and role', async () => {
     const { agent } = await harness.newAsking();
-    const older = await harness.request(agent, { requiredRoles: ['product_owner'] });
-    const newer = await harness.request(agent, { requiredRoles: ['product_owner'] });
+    const older = await harness.request(agent, { required_roles: ['product_owner'] });
+    const newer = await harness.request(agent, { required_roles: ['product_owner'] });
     const role = 'product_owner';
     const first = await listSignOffs(harness, { role, limit: 1 });
     const second = await listSignOffs(harness, { role, limit: 1, cursor: first.next ?? '' });
-    const ids = [...first.items, ...second.items].map(({ signoff_id: id }) => id);
+    const ids = [...first.signoffs, ...second.signoffs].map(({ signoff_id: id }) => id);
     expect(ids).toEqual([newer.signoff_id, older.signoff_id]);
     await harness.age(older, 25);
-    expect((await listSignOffs(harness, { role, state: 'expired', limit: 9 })).items).toMatchObject([
+    expect((await listSignOffs(harness, { role, state: 'expired', limit: 9 })).signoffs).toMatchObject([
       { signoff_id: older.signoff_id, state: 'expired', waiting_for: [] },
     ]);
   });
@@ -145,7 +147,7 @@ describe('a decision is refused', () => {
     const signOff = await harness.request(agent);
     const seen = (await harness.request(agent, { arguments: { alg: 'RS256' } })).arguments_sha256;
     const person = await harness.newPerson('developer');
-    const decision = harness.decide(signOff, person, 'developer', { argumentsSha256: seen });
+    const decision = harness.decide(signOff, person, 'developer', { arguments_sha256: seen });
     await expect(decision).rejects.toMatchObject(refusal('signoff_arguments_changed'));
   });
 
@@ -168,7 +170,7 @@ describe('a decision is refused', () => {
 test('concurrent last approvals: each counts once, and the quorum completes once', async () => {
   const { agent } = await harness.newAsking();
   const requiredRoles = ['developer', 'tech_lead', 'qa', 'security_reviewer', 'product_owner', 'architect'] as const;
-  const signOff = await harness.request(agent, { requiredRoles, quorum: 3 });
+  const signOff = await harness.request(agent, { required_roles: requiredRoles, quorum: 3 });
   const people = await Promise.all(requiredRoles.map((role) => harness.newPerson(role)));
   const decisions = await Promise.allSettled(
     requiredRoles.map((role, at) => harness.decide(signOff, people[at] as (typeof people)[number], role)),

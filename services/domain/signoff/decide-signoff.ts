@@ -62,33 +62,49 @@ export async function applyDecision(
   return (await lockSignOff(tx, row.id)) as SignOffRow;
 }
 
+type DecideSignOffPorts = Pick<Ports, 'transact'> & HasStepUp;
+type DecideSignOffInput = {
+  readonly signoff_id: string;
+  readonly role: SignOffRole;
+  readonly comment?: string | undefined;
+  /** Of the arguments that the person saw. */
+  readonly arguments_sha256: string;
+};
+
 /**
  * Approves or denies as the calling person, in one role that the person has now, by a recent sign-in with two factors
- * (`stepUp`). An agent with a token of the person cannot. @param argumentsSha256 of the arguments that the person saw
- * Throws `permission_missing`, `step_up_required`, `signoff_role_missing`, `signoff_self_approval` (403),
+ * (`stepUp`). An agent with a token of the person cannot. Throws `permission_missing`, `step_up_required`, `signoff_role_missing`, `signoff_self_approval` (403),
  * `signoff_unknown` (404), `signoff_arguments_changed`, `signoff_closed`, `signoff_role_not_required`,
  * `signoff_already_decided` (409).
  */
 export async function decideSignOff(
-  ports: Pick<Ports, 'transact'> & HasStepUp,
-  input: {
-    readonly signOffId: string;
-    readonly role: SignOffRole;
-    readonly decision: Decision;
-    readonly comment?: string | undefined;
-    readonly argumentsSha256: string;
-  },
+  ports: DecideSignOffPorts,
+  input: DecideSignOffInput & { readonly decision: Decision },
   caller: Caller,
 ): Promise<SignOffView> {
   const { userId } = ownerAsking(caller);
   assertRecentSignIn(caller, ports.stepUp, { usesPermission: true });
-  const { signOffId, role, decision, comment = null, argumentsSha256 } = input;
+  const { role, decision, comment = null } = input;
   const row = await ports.transact(async (tx) => {
-    const locked = await lockSignOff(tx, signOffId);
+    const locked = await lockSignOff(tx, input.signoff_id);
     if (locked === undefined) throw signOffUnknown();
-    if (locked.argumentsSha256 !== argumentsSha256) throw signOffArgumentsChanged();
+    if (locked.argumentsSha256 !== input.arguments_sha256) throw signOffArgumentsChanged();
     return applyDecision(tx, locked, { userId, role, decision, comment }, { caller });
   });
   signOffEvents.add(1, { event: decision === 'deny' ? 'denied' : 'approval' });
   return signOffViewOf(row);
 }
+
+/** Throws what `decideSignOff` throws. */
+export const approveSignOff = (
+  ports: DecideSignOffPorts,
+  input: DecideSignOffInput,
+  caller: Caller,
+): Promise<SignOffView> => decideSignOff(ports, { ...input, decision: 'approve' }, caller);
+
+/** Throws what `decideSignOff` throws. */
+export const denySignOff = (
+  ports: DecideSignOffPorts,
+  input: DecideSignOffInput,
+  caller: Caller,
+): Promise<SignOffView> => decideSignOff(ports, { ...input, decision: 'deny' }, caller);

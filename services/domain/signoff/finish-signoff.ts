@@ -24,10 +24,10 @@ export const WITHDRAWN = 'withdrawn';
  */
 export async function finishSignOff(
   ports: Pick<Ports, 'transact' | 'random'>,
-  input: { readonly signOffId: string; readonly outcome: 'done' | 'failed'; readonly failure?: string | undefined },
+  input: { readonly signoff_id: string; readonly outcome: 'done' | 'failed'; readonly failure?: string | undefined },
   caller: Caller,
 ): Promise<SignOffView> {
-  const { signOffId, outcome } = input;
+  const { signoff_id: signOffId, outcome } = input;
   const failure = outcome === 'failed' ? (input.failure ?? 'failed') : null;
   const requester = requesterOf(caller);
   const row = await ports.transact(async (tx) => {

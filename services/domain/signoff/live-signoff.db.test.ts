@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => harness?.end());
 
 const start = (id: string, agent: Asking) =>
-  startSignOff(harness, { signOffId: id, act: ACT, arguments: ARGUMENTS }, agent);
+  startSignOff(harness, { signoff_id: id, act: ACT, arguments: ARGUMENTS }, agent);
 const stateOf = async (id: string) =>
   (await harness.raw<{ state: string }>('SELECT state FROM signoffs WHERE id = $1', [id]))[0]?.state;
 
@@ -33,7 +33,7 @@ describe.each(Object.entries(ENDS))('of an agent that was %s', (_how, end) => {
     await end(agent.clientId);
     expect(await outcomeOf(harness.request(agent))).toBe('signoff_requester_ended');
     expect(await outcomeOf(start(approved.signoff_id, agent))).not.toBe('ok');
-    const finish = finishSignOff(harness, { signOffId: running.signoff_id, outcome: 'done' }, agent);
+    const finish = finishSignOff(harness, { signoff_id: running.signoff_id, outcome: 'done' }, agent);
     expect(await outcomeOf(finish)).toBe('signoff_requester_ended');
   });
 
@@ -78,7 +78,7 @@ test('the event of the end of a sign-off stays, whatever writes the row', async 
   const { agent } = await harness.newAsking();
   const { signoff_id: id } = await harness.approved(agent);
   await start(id, agent);
-  await finishSignOff(harness, { signOffId: id, outcome: 'done' }, agent);
+  await finishSignOff(harness, { signoff_id: id, outcome: 'done' }, agent);
   await expect(harness.raw('UPDATE signoffs SET event_id = gen_random_uuid() WHERE id = $1', [id])).rejects.toThrow();
 });
 

@@ -3,7 +3,7 @@ import { proveEvent } from '../audit/read/prove-event.ts';
 import { accountRead } from '../authority/own-scopes.ts';
 import { holds } from '../authority/permissions.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { ReceiptView, SignOffView } from './contract.ts';
 import { signOffUnfinished, signOffUnknown } from './errors.ts';
 import { signoffsRead } from './permissions.ts';
@@ -20,19 +20,22 @@ import {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+type SignOffPage = { readonly signoffs: SignOffView[]; readonly next: string | null };
+type Chosen = { readonly signoff_id: string };
+
 /** Lists sign-offs, newest first, one page at a time. Throws `cursor_invalid` (400). */
 export async function listSignOffs(
   { sql }: Pick<Ports, 'sql'>,
   input: SignOffFilter & { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<SignOffView>> {
+): Promise<SignOffPage> {
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await readSignOffsPage(sql, input, after, input.limit + 1);
   return viewOf(rows, input.limit);
 }
 
-function viewOf(rows: readonly SignOffRow[], limit: number): Page<SignOffView> {
+function viewOf(rows: readonly SignOffRow[], limit: number): SignOffPage {
   const { items, next } = pageOf(rows, limit, ({ requestedAt, id }) => [requestedAt, id]);
-  return { items: items.map(signOffViewOf), next };
+  return { signoffs: items.map(signOffViewOf), next };
 }
 
 /**
@@ -43,7 +46,7 @@ export async function listOwnSignOffs(
   { sql }: Pick<Ports, 'sql'>,
   input: { readonly limit: number; readonly cursor?: string | undefined },
   caller: Caller,
-): Promise<Page<SignOffView>> {
+): Promise<SignOffPage> {
   const { userId } = accountRead(caller, 'own.signoffs');
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await readSignOffsOfUser(sql, userId, after, input.limit + 1);
@@ -51,23 +54,23 @@ export async function listOwnSignOffs(
 }
 
 /** A sign-off for its requester, and for callers with `signoffs:read`; others get 404. */
-async function visibleRow(ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<SignOffRow> {
-  const row = await readSignOffRow(ports.sql, signOffId);
+async function visibleRow(ports: Pick<Ports, 'sql'>, input: Chosen, caller: Caller): Promise<SignOffRow> {
+  const row = await readSignOffRow(ports.sql, input.signoff_id);
   if (row === undefined || !(holds(caller, signoffsRead.name) || isRequester(row, caller))) throw signOffUnknown();
   return row;
 }
 
 /** Throws `signoff_unknown` (404). */
-export const readSignOff = async (ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<SignOffView> =>
-  signOffViewOf(await visibleRow(ports, signOffId, caller));
+export const readSignOff = async (ports: Pick<Ports, 'sql'>, input: Chosen, caller: Caller): Promise<SignOffView> =>
+  signOffViewOf(await visibleRow(ports, input, caller));
 
 /**
  * The receipt of an act that ended: who approved what, and the proof that the sealed log says so. `sallyport audit prove`
  * verifies it without this server. Throws `signoff_unknown` (404), `signoff_unfinished` (409), `audit_proof_pending`
  * (503) until the event is sealed, about a second.
  */
-export async function readReceipt(ports: Pick<Ports, 'sql'>, signOffId: string, caller: Caller): Promise<ReceiptView> {
-  const row = await visibleRow(ports, signOffId, caller);
+export async function readReceipt(ports: Pick<Ports, 'sql'>, input: Chosen, caller: Caller): Promise<ReceiptView> {
+  const row = await visibleRow(ports, input, caller);
   if (row.eventId === null || row.finishedAt === null) throw signOffUnfinished();
   const seq = await readEventPlace(ports.sql, row.eventId);
   if (seq === undefined) throw auditProofPending({ retryAfterSeconds: 1 });

@@ -21,22 +21,22 @@ test('the receipt of an act proves the sealed event that names who approved whic
     act: 'release.deploy',
     title: 'Deploy',
     arguments: { version: '1.4' },
-    requiredRoles: ['qa'],
+    required_roles: ['qa'],
   } as const;
   const signOff = await requestSignOff(ports, request, testCaller);
   const userId = randomUUID();
   await log.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [userId, `${userId}@example.test`]);
   await log.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'qa')`, [userId]);
   const person = userCaller(userId, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
-  const { signoff_id: signOffId, arguments_sha256: argumentsSha256 } = signOff;
-  await decideSignOff(ports, { signOffId, role: 'qa', decision: 'approve', argumentsSha256 }, person);
-  const input = { signOffId, act: request.act, arguments: request.arguments };
+  const { signoff_id, arguments_sha256 } = signOff;
+  await decideSignOff(ports, { signoff_id, role: 'qa', decision: 'approve', arguments_sha256 }, person);
+  const input = { signoff_id, act: request.act, arguments: request.arguments };
   await runSignedOff(ports, input, async () => {}, testCaller);
   await log.seal();
-  const receipt = await readReceipt(ports, signOffId, testCaller);
+  const receipt = await readReceipt(ports, { signoff_id }, testCaller);
   expect(receipt).toMatchObject({
     act: 'release.deploy',
-    arguments_sha256: argumentsSha256,
+    arguments_sha256,
     outcome: 'done',
     approvals: [{ role: 'qa', user_id: userId }],
     proof: expect.stringContaining('c2sp.org/tlog-proof@v1'),
@@ -48,6 +48,6 @@ test('the receipt of an act proves the sealed event that names who approved whic
   expect(sealed).toMatchObject({
     type: 'signoff.finished',
     event_id: receipt.event_id,
-    detail: { arguments_sha256: argumentsSha256, approvals: receipt.approvals },
+    detail: { arguments_sha256, approvals: receipt.approvals },
   });
 });

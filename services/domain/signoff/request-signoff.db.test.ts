@@ -81,7 +81,7 @@ test('a client without an owner cannot request a sign-off, and a user can throug
 test('open sign-offs of one requester are limited, also when requested at once; ended and expired ones do not count', async () => {
   const [agent, other] = [await registeredBy(await newAdmin()), await registeredBy(await newAdmin())];
   const limited = { ...harness, openSignOffsMax: 3 };
-  const input = { act: ACT, title: 'x', arguments: ARGUMENTS, requiredRoles: ['developer'] } as const;
+  const input = { act: ACT, title: 'x', arguments: ARGUMENTS, required_roles: ['developer'] } as const;
   const request = (by: Caller) => requestSignOff(limited, input, by);
   const atOnce = await Promise.allSettled([1, 2, 3, 4, 5].map(() => request(agent)));
   const made = atOnce.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));

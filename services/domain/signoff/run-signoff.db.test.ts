@@ -21,11 +21,11 @@ beforeAll(async () => {
 afterAll(() => harness?.end());
 
 const start = (signOff: SignOffView, by: Caller = agent, changes: { act?: string; arguments?: unknown } = {}) =>
-  startSignOff(harness, { signOffId: signOff.signoff_id, act: ACT, arguments: ARGUMENTS, ...changes }, by);
+  startSignOff(harness, { signoff_id: signOff.signoff_id, act: ACT, arguments: ARGUMENTS, ...changes }, by);
 const finish = (signOff: SignOffView, outcome: 'done' | 'failed' = 'done', by: Caller = agent) =>
-  finishSignOff(harness, { signOffId: signOff.signoff_id, outcome }, by);
+  finishSignOff(harness, { signoff_id: signOff.signoff_id, outcome }, by);
 const run = (signOff: SignOffView, work: () => Promise<unknown>, by: Caller = agent) =>
-  runSignedOff(harness, { signOffId: signOff.signoff_id, act: ACT, arguments: ARGUMENTS }, work, by);
+  runSignedOff(harness, { signoff_id: signOff.signoff_id, act: ACT, arguments: ARGUMENTS }, work, by);
 
 /** Detail of the newest refusal. */
 const refusalOf = async ({ signoff_id: id }: SignOffView): Promise<Record<string, unknown> | undefined> => {
@@ -43,7 +43,7 @@ describe('an approved act', () => {
     const { result, signOff: after } = await runSignedOff(
       harness,
       // The same arguments in another order.
-      { signOffId: signOff.signoff_id, act: ACT, arguments: { reason: 'yearly', keep: [1, 2], alg: 'ES256' } },
+      { signoff_id: signOff.signoff_id, act: ACT, arguments: { reason: 'yearly', keep: [1, 2], alg: 'ES256' } },
       async (given) => ran.push(given),
       agent,
     );
@@ -131,7 +131,7 @@ describe('an approved act', () => {
     const signOff = await harness.approved(agent);
     const broken = run(signOff, () => Promise.reject(Object.assign(new Error('x'), { code: 'ECONNRESET' })));
     await expect(broken).rejects.toThrow('x');
-    expect(await readSignOff(harness, signOff.signoff_id, agent)).toMatchObject({
+    expect(await readSignOff(harness, signOff, agent)).toMatchObject({
       state: 'failed',
       failure: expect.any(String),
     });
@@ -142,7 +142,7 @@ describe('an approved act', () => {
     const signOff = await harness.approved(agent);
     await start(signOff);
     await harness.age(signOff, 25);
-    expect(await readSignOff(harness, signOff.signoff_id, agent)).toMatchObject({ state: 'interrupted' });
+    expect(await readSignOff(harness, signOff, agent)).toMatchObject({ state: 'interrupted' });
     await expect(start(signOff)).rejects.toMatchObject({ code: 'signoff_not_runnable' });
   });
 
@@ -157,7 +157,7 @@ describe('an approved act', () => {
 
 describe('conditions', () => {
   test('a security score below the least, or unknown, keeps the act from starting until it is reached', async () => {
-    const signOff = await harness.approved(agent, { minSecurityScore: 80 });
+    const signOff = await harness.approved(agent, { conditions: { min_security_score: 80 } });
     for (const score of [null, 79]) {
       harness.score = score;
       await expect(start(signOff)).rejects.toMatchObject({ code: 'signoff_condition_unmet' });
@@ -167,7 +167,7 @@ describe('conditions', () => {
   });
 
   test('so does a serious incident until it is closed', async () => {
-    const signOff = await harness.approved(agent, { noOpenIncident: true });
+    const signOff = await harness.approved(agent, { conditions: { no_open_incident: true } });
     const target = { kind: 'user', id: 'u' } as const;
     const { id } = await raiseIncident(harness.sql, harness, testCaller, breakGlass, { target });
     await expect(start(signOff)).rejects.toMatchObject({ code: 'signoff_condition_unmet' });
@@ -193,13 +193,13 @@ describe('killing an agent', () => {
     );
     await expect(midAct).rejects.toMatchObject({ code: 'signoff_requester_ended' });
     for (const signOff of [pending, approved, running]) {
-      expect(await readSignOff(harness, signOff.signoff_id, testCaller)).toMatchObject({
+      expect(await readSignOff(harness, signOff, testCaller)).toMatchObject({
         state: 'failed',
         failure: 'agent_killed',
       });
       expect((await harness.storyOf(signOff)).at(-1)).toBe('signoff.finished failed');
     }
-    expect(await readSignOff(harness, done.signoff_id, testCaller)).toMatchObject({ state: 'done' });
+    expect(await readSignOff(harness, done, testCaller)).toMatchObject({ state: 'done' });
     await expect(harness.decide(pending, await harness.newPerson('developer'), 'developer')).rejects.toMatchObject({
       code: 'signoff_closed',
     });
@@ -208,7 +208,7 @@ describe('killing an agent', () => {
 
 test('a receipt is about an act that ended, and waits for the seal of its event', async () => {
   const signOff = await harness.approved(agent);
-  const receipt = () => readReceipt(harness, signOff.signoff_id, agent);
+  const receipt = () => readReceipt(harness, signOff, agent);
   await expect(receipt()).rejects.toMatchObject({ code: 'signoff_unfinished' });
   await run(signOff, async () => {});
   await expect(receipt()).rejects.toMatchObject({ code: 'audit_proof_pending' });

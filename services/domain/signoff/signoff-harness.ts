@@ -31,7 +31,7 @@ export type SignOffHarness = AgentHarness &
       signOff: SignOffView,
       by: Caller,
       role: SignOffRole,
-      changes?: { readonly decision?: Decision; readonly argumentsSha256?: string; readonly comment?: string },
+      changes?: { readonly decision?: Decision; readonly arguments_sha256?: string; readonly comment?: string },
     ): Promise<SignOffView>;
     /** A sign-off that a developer and a tech lead have approved. */
     approved(by: Caller, changes?: Partial<SignOffRequest>): Promise<SignOffView>;
@@ -67,7 +67,7 @@ export async function openSignOffHarness(): Promise<SignOffHarness> {
           act: ACT,
           title: 'Rotate the keys',
           arguments: ARGUMENTS,
-          requiredRoles: ['developer', 'tech_lead'],
+          required_roles: ['developer', 'tech_lead'],
           ...changes,
         },
         by,
@@ -76,10 +76,10 @@ export async function openSignOffHarness(): Promise<SignOffHarness> {
       decideSignOff(
         harness,
         {
-          signOffId: signOff.signoff_id,
+          signoff_id: signOff.signoff_id,
           role,
           decision: 'approve',
-          argumentsSha256: signOff.arguments_sha256,
+          arguments_sha256: signOff.arguments_sha256,
           ...changes,
         },
         by,

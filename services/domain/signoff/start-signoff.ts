@@ -19,7 +19,7 @@ export type HasSecurityScore = { readonly readSecurityScore: () => Promise<numbe
 
 export type StartSignOffPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasSecurityScore;
 
-export type StartInput = { readonly signOffId: string; readonly act: string; readonly arguments: unknown };
+export type StartInput = { readonly signoff_id: string; readonly act: string; readonly arguments: unknown };
 
 async function assertConditions(ports: StartSignOffPorts, row: SignOffRow): Promise<void> {
   const { minSecurityScore: least, noOpenIncident } = row;
@@ -79,7 +79,7 @@ async function startLocked(
  */
 export async function startSignOff(
   ports: StartSignOffPorts,
-  { signOffId, act, arguments: given }: StartInput,
+  { signoff_id: signOffId, act, arguments: given }: StartInput,
   caller: Caller,
 ): Promise<SignOffView> {
   const { sha256 } = bindArguments(given);

@@ -39,7 +39,7 @@ const declare = async (...policies: SignOffPolicy[]) => {
 beforeEach(() => declare(DEPLOY));
 
 const ask = (changes: Partial<SignOffRequest>): Promise<SignOffView> =>
-  harness.request(agent, { act: 'release.deploy', requiredRoles: undefined, ...changes });
+  harness.request(agent, { act: 'release.deploy', required_roles: undefined, ...changes });
 const minutesOf = ({ requested_at: from, expires_at: to }: SignOffView) => (Date.parse(to) - Date.parse(from)) / 60_000;
 
 describe('a request of an act with a policy', () => {
@@ -62,16 +62,16 @@ describe('a request of an act with a policy', () => {
       { quorum: 1 },
       'quorum 1 of architect, qa, tech_lead; 2 of architect, qa, tech_lead must approve',
     ],
-    ['one role', { requiredRoles: ['qa'] }, 'quorum 1 of qa; 2 of'],
+    ['one role', { required_roles: ['qa'] }, 'quorum 1 of qa; 2 of'],
     [
       'a quorum that other roles could fill',
-      { requiredRoles: ['qa', 'architect', 'developer'], quorum: 2 },
+      { required_roles: ['qa', 'architect', 'developer'], quorum: 2 },
       'quorum 2 of qa, architect, developer; 2 of',
     ],
-    ['other roles', { requiredRoles: ['developer', 'product_owner'] }, 'quorum 2 of developer, product_owner; 2 of'],
-    ['a longer lifetime', { lifeMinutes: 61 }, 'expires_in_minutes 61; at most 60'],
-    ['a lower score', { minSecurityScore: 79 }, 'min_security_score 79; at least 80'],
-    ['open incidents', { noOpenIncident: false }, 'no_open_incident false; must be true'],
+    ['other roles', { required_roles: ['developer', 'product_owner'] }, 'quorum 2 of developer, product_owner; 2 of'],
+    ['a longer lifetime', { expires_in_minutes: 61 }, 'expires_in_minutes 61; at most 60'],
+    ['a lower score', { conditions: { min_security_score: 79 } }, 'min_security_score 79; at least 80'],
+    ['open incidents', { conditions: { no_open_incident: false } }, 'no_open_incident false; must be true'],
   ])('is refused with %s, and the answer says what is below', async (_what, changes, detail) => {
     await expect(ask(changes)).rejects.toMatchObject({
       code: 'signoff_below_policy',
@@ -81,9 +81,9 @@ describe('a request of an act with a policy', () => {
 
   test.each<[string, Partial<SignOffRequest>]>([
     ['more approvals', { quorum: 3 }],
-    ['two of its roles', { requiredRoles: ['qa', 'architect'] }],
-    ['a further role on top', { requiredRoles: ['qa', 'architect', 'developer'], quorum: 3 }],
-    ['a shorter lifetime and a higher score', { lifeMinutes: 5, minSecurityScore: 90 }],
+    ['two of its roles', { required_roles: ['qa', 'architect'] }],
+    ['a further role on top', { required_roles: ['qa', 'architect', 'developer'], quorum: 3 }],
+    ['a shorter lifetime and a higher score', { expires_in_minutes: 5, conditions: { min_security_score: 90 } }],
   ])('may ask for %s', async (_what, changes) => {
     expect(await outcomeOf(ask(changes))).toBe('ok');
   });
@@ -152,7 +152,7 @@ describe('a request of an act with a policy', () => {
 
 test('an act without a policy needs its roles named, and says that no policy applied', async () => {
   expect(await outcomeOf(ask({ act: 'mail.send' }))).toBe('request_invalid');
-  expect(await ask({ act: 'mail.send', requiredRoles: ['qa'] })).toMatchObject({ policy: null, argument_labels: [] });
+  expect(await ask({ act: 'mail.send', required_roles: ['qa'] })).toMatchObject({ policy: null, argument_labels: [] });
 });
 
 describe('the event of the end', () => {
@@ -165,10 +165,13 @@ describe('the event of the end', () => {
     )[0]?.detail;
 
   test('says what had to be met: roles, quorum and the version of the policy', async () => {
-    const made = await ask({ requiredRoles: ['qa', 'architect'], noOpenIncident: true, minSecurityScore: 80 });
+    const made = await ask({
+      required_roles: ['qa', 'architect'],
+      conditions: { no_open_incident: true, min_security_score: 80 },
+    });
     for (const role of ['qa', 'architect'] as const) await harness.decide(made, await harness.newPerson(role), role);
     harness.score = 90;
-    const input = { signOffId: made.signoff_id, act: made.act, arguments: ARGUMENTS };
+    const input = { signoff_id: made.signoff_id, act: made.act, arguments: ARGUMENTS };
     await runSignedOff(harness, input, async () => {}, agent);
     expect(await finishedOf(made)).toMatchObject({
       required_roles: ['qa', 'architect'],

@@ -6,32 +6,37 @@ import type { NewSignOff, PolicyRow } from './signoffs.store.ts';
 /** What a request asks for. */
 export type AskedTerms = {
   /** Those of the policy of the act by default; required if the act has none. */
-  readonly requiredRoles?: readonly SignOffRole[] | undefined;
+  readonly required_roles?: readonly SignOffRole[] | undefined;
   /** How many of the roles must approve; all by default, or as the policy says if no roles are named. */
   readonly quorum?: number | undefined;
   /** Required when the act starts. */
-  readonly minSecurityScore?: number | null | undefined;
-  readonly noOpenIncident?: boolean | undefined;
+  readonly conditions?:
+    | {
+        readonly min_security_score?: number | undefined;
+        readonly no_open_incident?: boolean | undefined;
+      }
+    | undefined;
   /** Approval and start must be within this time; by default and at most as the policy says, else a day. */
-  readonly lifeMinutes?: number | undefined;
+  readonly expires_in_minutes?: number | undefined;
 };
 
 type Terms = Pick<NewSignOff, 'requiredRoles' | 'quorum' | 'minSecurityScore' | 'noOpenIncident' | 'lifeMinutes'>;
 
 /** What a request names, and for what it does not name the values of the policy, else the defaults. */
 function termsOf(request: AskedTerms, policy: PolicyRow | undefined): Terms {
-  const requiredRoles = [...new Set(request.requiredRoles ?? policy?.roles ?? [])];
+  const { conditions = {} } = request;
+  const requiredRoles = [...new Set(request.required_roles ?? policy?.roles ?? [])];
   if (requiredRoles.length === 0)
     throw requestInvalid({
       problems: [{ at: 'body/required_roles', why: 'is required: no policy names the roles that approve this act' }],
     });
-  const byDefault = request.requiredRoles === undefined && policy !== undefined ? policy.quorum : requiredRoles.length;
+  const byDefault = request.required_roles === undefined && policy !== undefined ? policy.quorum : requiredRoles.length;
   return {
     requiredRoles,
     quorum: request.quorum ?? byDefault,
-    minSecurityScore: request.minSecurityScore ?? policy?.minSecurityScore ?? null,
-    noOpenIncident: request.noOpenIncident ?? policy?.noOpenIncident ?? false,
-    lifeMinutes: request.lifeMinutes ?? policy?.lifeMinutes ?? LIFE_MINUTES_MAX,
+    minSecurityScore: conditions.min_security_score ?? policy?.minSecurityScore ?? null,
+    noOpenIncident: conditions.no_open_incident ?? policy?.noOpenIncident ?? false,
+    lifeMinutes: request.expires_in_minutes ?? policy?.lifeMinutes ?? LIFE_MINUTES_MAX,
   };
 }
 

@@ -19,9 +19,9 @@ beforeAll(async () => {
 afterAll(() => harness?.end());
 
 type Person = Caller & { readonly kind: 'user' };
-const start = ({ signoff_id: signOffId }: SignOffView, by: Asking = agent) =>
-  startSignOff(harness, { signOffId, act: ACT, arguments: ARGUMENTS }, by);
-const now = ({ signoff_id: id }: SignOffView) => readSignOff(harness, id, testCaller);
+const start = ({ signoff_id }: SignOffView, by: Asking = agent) =>
+  startSignOff(harness, { signoff_id, act: ACT, arguments: ARGUMENTS }, by);
+const now = (signOff: SignOffView) => readSignOff(harness, signOff, testCaller);
 const voidsOf = ({ signoff_id: id }: SignOffView) =>
   harness.raw<{ detail: Record<string, unknown> }>(
     `SELECT detail FROM audit_outbox WHERE type = 'signoff.approval_void' AND target_id = $1 ORDER BY id`,
@@ -87,7 +87,7 @@ describe.each([
 test('an approver who is disabled at the moment of the start: the act starts first, or it does not start', async () => {
   for (let round = 0; round < 10; round += 1) {
     ({ agent } = await harness.newAsking());
-    const signOff = await harness.request(agent, { requiredRoles: ['tech_lead'] });
+    const signOff = await harness.request(agent, { required_roles: ['tech_lead'] });
     const lead = await harness.newPerson('tech_lead');
     await harness.decide(signOff, lead, 'tech_lead');
     const [outcome] = await Promise.all([outcomeOf(start(signOff)), disable(lead)]);
@@ -98,7 +98,7 @@ test('an approver who is disabled at the moment of the start: the act starts fir
 
 test('an approver who is being disabled holds the start back until that is decided', async () => {
   ({ agent } = await harness.newAsking());
-  const signOff = await harness.request(agent, { requiredRoles: ['tech_lead'] });
+  const signOff = await harness.request(agent, { required_roles: ['tech_lead'] });
   const lead = await harness.newPerson('tech_lead');
   await harness.decide(signOff, lead, 'tech_lead');
   let started: Promise<unknown> | undefined;

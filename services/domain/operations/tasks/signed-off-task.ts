@@ -41,12 +41,12 @@ const refused = (code: string, task: TaskRow, detail: object = {}): TaskChange =
  */
 export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
   begin: async (ports, input, caller) => {
-    const request = { act: ACT, title: 'Rotate the signing keys', arguments: input, requiredRoles: ROLES };
+    const request = { act: ACT, title: 'Rotate the signing keys', arguments: input, required_roles: ROLES };
     const { signoff_id: subjectId } = await requestSignOff(ports, request, caller);
     return { subjectId, state: 'input_required', message: `Waits for approval by ${ROLES.join(' and ')}.` };
   },
   advance: async (ports, task, caller) => {
-    const signOff = await readSignOff(ports, task.subjectId, caller);
+    const signOff = await readSignOff(ports, { signoff_id: task.subjectId }, caller);
     switch (signOff.state) {
       case 'pending':
         return waitingFor(signOff);
@@ -54,7 +54,8 @@ export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
         try {
           return await run(ports, task, caller);
         } catch (err) {
-          if (isOf(err, signOffApprovalVoid)) return waitingFor(await readSignOff(ports, task.subjectId, caller));
+          if (isOf(err, signOffApprovalVoid))
+            return waitingFor(await readSignOff(ports, { signoff_id: task.subjectId }, caller));
           if (isOf(err, signOffRequesterEnded)) return refused(signOffRequesterEnded.definition.code, task);
           throw err;
         }
@@ -94,7 +95,7 @@ const waitingFor = ({ waiting_for: roles, expires_at: at }: SignOffView): TaskCh
 /** Null for a sign-off whose end nothing reported: its agent was killed, or its request withdrawn. */
 async function receiptOf(ports: RotatePorts, { subjectId }: TaskRow, caller: Caller): Promise<ReceiptView | null> {
   try {
-    return await readReceipt(ports, subjectId, caller);
+    return await readReceipt(ports, { signoff_id: subjectId }, caller);
   } catch (err) {
     if (isOf(err, signOffUnfinished)) return null;
     throw err;
@@ -118,7 +119,7 @@ async function run(ports: RotatePorts, task: TaskRow, caller: Caller): Promise<T
   if (reason !== null) return refused(reason, task);
   const { result } = await runSignedOff(
     { ...ports, readSecurityScore: () => readSecurityScore(ports) },
-    { signOffId: task.subjectId, act: ACT, arguments: task.arguments },
+    { signoff_id: task.subjectId, act: ACT, arguments: task.arguments },
     async (approved) => {
       const { algorithm } = approved as { algorithm?: AsymmetricAlgorithm };
       return rotateSigningKeys(ports, { algorithm }, caller);
