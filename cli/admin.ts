@@ -12,7 +12,14 @@ const LIMIT_MAX = 100;
 export type ListOptions = GlobalOptions & { readonly limit: string; readonly cursor?: string };
 export type ActOptions = GlobalOptions & { readonly reason: string };
 /** The command line notifies no process: running copies see a change at their next poll, within a quarter of a second. */
-export const noNotices = { announceRevocations: async (): Promise<void> => {}, accessChanged: (): void => {} };
+export const noNotices = {
+  announceRevocations: async (): Promise<void> => {},
+  accessChanged: (): void => {},
+  // The timetable starts these jobs within minutes.
+  wakePhiRotation: (): void => {},
+  wakePrivacyRequests: (): void => {},
+  wakeRetention: (): void => {},
+};
 
 export type Verb<O> = (ports: DatabasePorts, output: Output, options: O) => Promise<void>;
 

@@ -7,7 +7,7 @@ import { openBreakGlass } from '../services/domain/privacy/access/break-glass.ts
 import { recordDisclosure } from '../services/domain/privacy/access/disclosures.ts';
 import { setFieldPolicy } from '../services/domain/privacy/access/field-policies.ts';
 import { logPhiAccess } from '../services/domain/privacy/access/log-phi-access.ts';
-import { requestPrivacyJob } from '../services/domain/privacy/access/privacy-requests.ts';
+import { requestExport } from '../services/domain/privacy/access/privacy-requests.ts';
 import { addRestriction } from '../services/domain/privacy/access/restrictions.ts';
 import {
   listConsents,
@@ -102,7 +102,7 @@ export async function seedClinic(output: Output, options: GlobalOptions): Promis
       const staff = await seedStaff(ports, password);
       output.say(`${staff.length} members of staff, with one password`);
       // Seeding again would add a second history to the same patients.
-      const isSeeded = (await listConsents(ports, { subjectId: patient(1) })).length > 0;
+      const isSeeded = (await listConsents(ports, { subject_id: patient(1) })).consents.length > 0;
       const records = isSeeded ? (before?.records ?? []) : await seedRecords(ports, staff);
       return { test_data: true, password, staff, records } satisfies ClinicFile;
     });
@@ -146,9 +146,8 @@ async function seedRecords(ports: ClinicPorts, staff: readonly Member[]): Promis
   const [doctor, clerk, officer] = staff.map(userCaller) as [Caller, Caller, Caller];
   const records: StoredRecord[] = [];
   const store = async (number: number, purpose: PhiPurpose, data: unknown): Promise<StoredRecord> => {
-    const subjectId = patient(number);
-    const input = { subjectId, purpose, level: 'standard', data } as const;
-    const record = { subject_id: subjectId, purpose, encrypted: await encryptPhi(ports, input, doctor) };
+    const about = { subject_id: patient(number), purpose };
+    const record = { ...about, ...(await encryptPhi(ports, { ...about, level: 'standard', data }, doctor)) };
     records.push(record);
     return record;
   };
@@ -165,32 +164,32 @@ async function seedRecords(ports: ClinicPorts, staff: readonly Member[]): Promis
 
   // Consents: given, refused, and withdrawn after they were given. The first patient's is last, as the mark of a whole seed.
   const decide = (number: number, granted: boolean) =>
-    recordUserConsent(ports, { subjectId: patient(number), purpose: 'research', granted, terms: '2026-01' }, doctor);
+    recordUserConsent(ports, { subject_id: patient(number), purpose: 'research', granted, terms: '2026-01' }, doctor);
   for (const number of [2, 3, 4, 6]) await decide(number, true);
   await decide(5, false);
-  await manageConsentWithdrawal(ports, { subjectId: patient(6), reason }, doctor);
+  await manageConsentWithdrawal(ports, { subject_id: patient(6), reason }, doctor);
   const sample = await store(2, 'research', { diagnosis: chartOf(2).diagnosis.code });
   await read(sample, system);
 
   // Uses: by the doctor, by a clerk who may not, and one that the application made itself.
   for (const number of [1, 2, 3]) await read(chart(number), doctor);
   await refusedWith('phi_access_refused', () => read(chart(1), clerk));
-  const printed = { subjectId: patient(1), purpose: 'treatment', action: 'print', reference: 'chart/1' } as const;
+  const printed = { subject_id: patient(1), purpose: 'treatment', action: 'print', reference: 'chart/1' } as const;
   await logPhiAccess(ports, printed, doctor);
 
   // Rights of patients.
-  await addRestriction(ports, { subjectId: patient(5), purposes: ['treatment'], reason }, officer);
+  await addRestriction(ports, { subject_id: patient(5), purposes: ['treatment'], reason }, officer);
   await refusedWith('phi_access_refused', () => read(chart(5), doctor));
-  const disclosedAt = new Date(ports.clock.now()).toISOString();
+  const at = new Date(ports.clock.now()).toISOString();
   const letter = { recipient: 'Invented court', description: 'Invented letter' };
-  const disclosure = { subjectId: patient(3), purpose: 'legal', disclosedAt, ...letter } as const;
+  const disclosure = { subject_id: patient(3), purpose: 'legal', disclosed_at: at, ...letter } as const;
   await recordDisclosure(ports, disclosure, officer);
   const unwoken = { ...ports, wakePrivacyRequests: (): void => {} };
-  await requestPrivacyJob(unwoken, { kind: 'export', subjectId: patient(4), reason }, officer);
-  await placeHold(ports, { subjectId: patient(2), reason }, officer);
+  await requestExport(unwoken, { subject_id: patient(4), reason }, officer);
+  await placeHold(ports, { subject_id: patient(2), reason }, officer);
 
   // An emergency: it overrides the restriction, raises an incident, and waits for a review by another user.
-  await openBreakGlass(ports, { subjectId: patient(5), minutes: 60, reason: 'unconscious on arrival' }, doctor);
+  await openBreakGlass(ports, { subject_id: patient(5), minutes: 60, reason: 'unconscious on arrival' }, doctor);
   await read(chart(5), doctor);
 
   // The violation: a clerk needs a few fields for invoices, and may see all of them.

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { createAccessDirectory, type HasAccess } from '../services/domain/access/access-directory.ts';
 import type { Caller } from '../services/domain/ports.ts';
+import { createPhiKeys, type HasPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import type { Operation, OperationCommand, PortsOfCommands } from '../services/domain/shared/operation.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { type ActOptions, actAsked, addPage, addReason, listPage, noNotices, onDatabase, pageOf } from './admin.ts';
@@ -14,7 +15,7 @@ import type { GlobalOptions, Output } from './output.ts';
 /** Commands that are operations: each calls the rule of its route in this process, directly on the database. */
 
 /** What the rules of commands get. */
-export type CommandPorts = DatabasePorts & typeof noNotices & HasAccess;
+export type CommandPorts = DatabasePorts & typeof noNotices & HasAccess & HasPhiKeys;
 
 type Options = GlobalOptions & Partial<ActOptions> & { readonly limit?: string; readonly cursor?: string };
 type Input = Readonly<Record<string, unknown>>;
@@ -28,7 +29,7 @@ async function portsOf(endpoint: Endpoint, ports: DatabasePorts): Promise<Comman
   const access = createAccessDirectory(ports);
   // What is only read needs no rights.
   if (endpoint.method !== 'GET') await access.load();
-  return { ...ports, ...noNotices, access };
+  return { ...ports, ...noNotices, access, phiKeys: createPhiKeys(ports.vault) };
 }
 
 /** Validated by the schema of the body; the rest of the input has its form from the parser. */
@@ -64,7 +65,7 @@ async function show({ command, rule }: Called, output: Output, ports: object, in
 async function act(called: Called, output: Output, options: Options, ports: object, input: Input, caller: Caller) {
   const { command, rule, endpoint } = called;
   const about = await command.about?.(ports, input);
-  const [, first = ''] = argumentsOf(command.verb);
+  const [first = ''] = argumentsOf(command.verb);
   const removed = String(input[memberOfArgument(command, first)] ?? '');
   const run = async (): Promise<unknown> => {
     const answer = await rule(ports, input, caller);
@@ -74,8 +75,10 @@ async function act(called: Called, output: Output, options: Options, ports: obje
   await actAsked(output, options as ActOptions, String(command.asks?.(input, about)), run, lines);
 }
 
-/** The group and the verb, then the arguments. */
-const argumentsOf = (verb: string): string[] => verb.split(' ').slice(1);
+const isArgument = (word: string): boolean => /^[<[]/.test(word);
+/** The groups and the name, without the arguments. */
+const namesOf = (verb: string): string[] => verb.split(' ').filter((word) => !isArgument(word));
+const argumentsOf = (verb: string): string[] => verb.split(' ').filter(isArgument);
 function memberOfArgument(command: Called['command'], argument: string): string {
   const name = argument.replaceAll(/[<>[\].]/g, '');
   return command.arguments?.[name] ?? name;
@@ -83,9 +86,10 @@ function memberOfArgument(command: Called['command'], argument: string): string 
 
 function register(group: Command, called: Called, caller: Caller): void {
   const { endpoint, command } = called;
-  const [name = '', ...args] = argumentsOf(command.verb);
+  const args = argumentsOf(command.verb);
+  const names = namesOf(command.verb);
   const members = membersOf(endpoint);
-  const verb = group.command(name).description(command.help);
+  const verb = group.command(names.at(-1) as string).description(command.help);
   for (const argument of args) verb.argument(argument);
   if ('cursor' in members) addPage(verb);
   if ('reason' in members) addReason(verb);
@@ -96,8 +100,10 @@ function register(group: Command, called: Called, caller: Caller): void {
   verb.action((...given: unknown[]) =>
     onDatabase<Options>(given.at(-1) as Command, async (database, output, options) => {
       const placed = Object.fromEntries(args.map((argument, at) => [memberOfArgument(command, argument), given[at]]));
-      for (const [member, value] of Object.entries(placed))
-        if (members[member] instanceof z.ZodUUID) uuidOf(String(value), `sallyport ${group.name()} list`);
+      for (const [at, [member, value]] of Object.entries(placed).entries())
+        if (members[member] instanceof z.ZodUUID)
+          uuidOf(String(value), ['sallyport', ...names.slice(0, -1), 'list', ...given.slice(0, at)].join(' '));
+      if (command.checksArguments) checked({ body: endpoint.params as z.ZodType<object> }, placed);
       const changes = await givenBy(endpoint, offered, options as Input, database);
       assertChanges(called, changes);
       const reason = 'reason' in members ? { reason: options.reason } : {};
@@ -120,8 +126,11 @@ export function registerOperations<const O extends readonly Operation[]>(
 ): void {
   for (const operation of operations as unknown as readonly (Called | { readonly command: undefined })[]) {
     if (operation.command === undefined) continue;
-    const [name = ''] = operation.command.verb.split(' ');
-    const group = program.commands.find((verb) => verb.name() === name) ?? program.command(name);
+    const [name = '', ...rest] = namesOf(operation.command.verb).slice(0, -1);
+    const group = [name, ...rest].reduce(
+      (parent, child) => parent.commands.find((verb) => verb.name() === child) ?? parent.command(child),
+      program,
+    );
     register(group, operation as Called, systemCaller(`sallyport ${name}`));
   }
 }

@@ -1,23 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import {
-  decryptPhiEndpoint,
-  encryptPhiEndpoint,
-  type PhiKeyView,
-  type PhiRotationView,
-  shredPhiEndpoint,
-} from '../services/domain/privacy/contract.ts';
+import { decryptPhiEndpoint, encryptPhiEndpoint } from '../services/domain/privacy/contract.ts';
 import { decryptPhi } from '../services/domain/privacy/decrypt-phi.ts';
 import { encryptPhi } from '../services/domain/privacy/encrypt-phi.ts';
+import { phiKeyOperations, phiOperations, rotationLine } from '../services/domain/privacy/operations.ts';
 import { createPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import { PHI_LEVELS, PHI_PURPOSES } from '../services/domain/privacy/phi-shapes.ts';
-import { listPhiKeys, readPhiRotation, rotatePhiKeys } from '../services/domain/privacy/rotate-encryption-keys.ts';
-import { shredPhi } from '../services/domain/privacy/shred-phi.ts';
+import { readPhiRotation } from '../services/domain/privacy/rotate-encryption-keys.ts';
 import { systemClock } from '../services/platform/crypto/system.ts';
-import { type ActOptions, actAsked, addReason, onDatabase, rehearsed, type Verb } from './admin.ts';
+import { onDatabase, rehearsed, type Verb } from './admin.ts';
 import { checked, uuidOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { registerOperations } from './operations.ts';
 import type { GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport phi');
@@ -40,22 +35,13 @@ export function registerPhi(program: Command): void {
     .description('decrypt the envelope on standard input, and print the value; the audit log records it')
     .addOption(purposeOption())
     .action((_own, command: Command) => onDatabase(command, decrypt));
-  phi
-    .command('keys')
-    .description('list the key-encryption keys of health data, and the last rotation')
-    .action((_own, command: Command) => onDatabase(command, keys));
-  addReason(phi.command('rotate'))
-    .description('create the next key-encryption key; a worker re-wraps every data key under it')
-    .action((_own, command: Command) => onDatabase(command, rotate));
+  registerOperations(program, phiKeyOperations);
   phi
     .command('rotation')
     .description('show the progress of a rotation')
     .argument('<rotation_id>', 'id of the rotation, as `phi rotate` and `phi keys` print it')
     .action((id: string, _own, command: Command) => onDatabase(command, rotation(uuidOf(id, LISTING))));
-  addReason(phi.command('shred'))
-    .description('destroy the data keys of a person, so that no value encrypted for them can be decrypted again')
-    .argument('<subject_id>')
-    .action((subjectId: string, _own, command: Command) => onDatabase(command, shred(subjectId)));
+  registerOperations(program, phiOperations);
 }
 
 const purposeOption = (): Option =>
@@ -77,57 +63,21 @@ type Use = GlobalOptions & { readonly purpose: string };
 
 const encrypt: Verb<Use & { readonly subject: string; readonly level: string }> = async (ports, output, options) => {
   const { subject: subject_id, purpose, level } = options;
-  const { subject_id: subjectId, ...input } = checked(encryptPhiEndpoint, {
-    subject_id,
-    purpose,
-    level,
-    data: standardInput(),
-  });
-  if (rehearsed(output, options, `encrypt a value of ${subjectId}`)) return;
+  const input = checked(encryptPhiEndpoint, { subject_id, purpose, level, data: standardInput() });
+  if (rehearsed(output, options, `encrypt a value of ${input.subject_id}`)) return;
   const phiKeys = createPhiKeys(ports.vault);
-  const encrypted = await encryptPhi({ ...ports, phiKeys }, { ...input, subjectId }, caller);
+  const { encrypted } = await encryptPhi({ ...ports, phiKeys }, input, caller);
   output.data(encrypted, (envelope) => [JSON.stringify(envelope)]);
 };
 
 const decrypt: Verb<Use> = async (ports, output, options) => {
   const input = checked(decryptPhiEndpoint, { purpose: options.purpose, encrypted: standardInput() });
   if (rehearsed(output, options, `decrypt a value of ${input.encrypted.subject_id}`)) return;
-  const data = await decryptPhi({ ...ports, phiKeys: createPhiKeys(ports.vault), stepUp }, input, caller);
-  output.data({ data }, (shown) => [JSON.stringify(shown.data)]);
-};
-
-const keys: Verb<GlobalOptions> = async (ports, output) => {
-  output.data(await listPhiKeys(ports), (listed) => [
-    ...listed.keys.map(keyLine),
-    ...(listed.rotation === null ? [] : [rotationLine(listed.rotation)]),
-  ]);
-};
-
-const rotate: Verb<ActOptions> = (ports, output, options) => {
-  const act = () => rotatePhiKeys({ ...ports, wakePhiRotation: () => {} }, { reason: options.reason }, caller);
-  return actAsked(output, options, 'create the next key and re-wrap every data key', act, (done) => [
-    rotationLine(done),
-  ]);
+  const found = await decryptPhi({ ...ports, phiKeys: createPhiKeys(ports.vault), stepUp }, input, caller);
+  output.data(found, (shown) => [JSON.stringify(shown.data)]);
 };
 
 const rotation =
   (id: string): Verb<GlobalOptions> =>
   async (ports, output) =>
-    output.data(await readPhiRotation(ports, id), (row) => [rotationLine(row)]);
-
-const shred =
-  (subject: string): Verb<ActOptions> =>
-  (ports, output, options) => {
-    const { params } = shredPhiEndpoint;
-    const { subject_id: subjectId } = checked({ body: params }, { subject_id: subject });
-    const act = () => shredPhi(ports, { subjectId, reason: options.reason }, caller);
-    return actAsked(output, options, `destroy the data keys of ${subjectId} for good`, act, (done) => [
-      `${done.shredded_at}  ${done.destroyed_keys} data keys of ${done.subject_id} destroyed`,
-    ]);
-  };
-
-const keyLine = ({ key_version, state, created_at, destroyed_at }: PhiKeyView): string =>
-  `${String(key_version).padStart(5)}  ${state.padEnd(9)}  created ${created_at}${destroyed_at === null ? '' : `  destroyed ${destroyed_at}`}`;
-
-const rotationLine = ({ rotation_id, state, key_version, data_keys, rewrapped }: PhiRotationView): string =>
-  `rotation ${rotation_id}  ${state}  to key ${key_version}  ${rewrapped} of ${data_keys ?? '?'} data keys`;
+    output.data(await readPhiRotation(ports, { rotation_id: id }), (row) => [rotationLine(row)]);

@@ -12,9 +12,6 @@ export const caller = systemCaller('sallyport privacy');
 export const subjectOf = (text: string): string =>
   checked({ body: listRestrictionsEndpoint.params }, { subject_id: text }).subject_id;
 
-/** No-ops: the timetable starts exports and deletions within a minute, and retention runs within five. */
-export const unwoken = { wakePrivacyRequests: (): void => {}, wakeRetention: (): void => {} };
-
 export const withPhiKeys = (ports: DatabasePorts): DatabasePorts & HasPhiKeys => ({
   ...ports,
   phiKeys: createPhiKeys(ports.vault),
@@ -22,8 +19,5 @@ export const withPhiKeys = (ports: DatabasePorts): DatabasePorts & HasPhiKeys =>
 
 export const purposeOption = (summary: string): Option =>
   new Option('--purpose <purpose>', summary).choices(PHI_PURPOSES).makeOptionMandatory();
-export const purposesOption = (summary: string): Option =>
-  new Option('--purposes <purposes...>', summary).choices(PHI_PURPOSES);
 
 export type ForPurpose = { readonly purpose: PhiPurpose };
-export type ForPurposes = { readonly purposes?: PhiPurpose[] };

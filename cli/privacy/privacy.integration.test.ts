@@ -24,7 +24,7 @@ beforeAll(async () => {
   await ports.raw(
     `INSERT INTO users (id, email, name) VALUES ('officer', 'o@people.test', 'O'), ('nurse', 'n@people.test', 'N')`,
   );
-  const phi = { subjectId: 'p-1', purpose: 'treatment', level: 'standard', data: 'x' } as const;
+  const phi = { subject_id: 'p-1', purpose: 'treatment', level: 'standard', data: 'x' } as const;
   await encryptPhi({ ...ports, phiKeys: createPhiKeys(ports.vault) }, phi, testCaller);
 });
 afterAll(() => harness?.close());
@@ -54,7 +54,7 @@ describe('sallyport privacy', () => {
   });
 
   test('an emergency access is listed, and reviewed once by a user other than the one who opened it', async () => {
-    const opened = await openBreakGlass(ports, { subjectId: 'p-1', minutes: 5, reason: 'x' }, userCaller('nurse'));
+    const opened = await openBreakGlass(ports, { subject_id: 'p-1', minutes: 5, reason: 'x' }, userCaller('nurse'));
     const id = opened.break_glass_id;
     expect((await json('break-glass', 'list', '--unreviewed')).break_glass).toMatchObject([{ break_glass_id: id }]);
     const review = (reviewer: string) =>

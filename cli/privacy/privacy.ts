@@ -6,7 +6,7 @@ import { registerRetention } from './retention.ts';
 /** `sallyport privacy …`, directly on the database. */
 export function registerPrivacy(program: Command): void {
   const privacy = program.command('privacy');
-  registerAccess(privacy);
-  registerPersons(privacy);
-  registerRetention(privacy);
+  registerAccess(program, privacy);
+  registerPersons(program, privacy);
+  registerRetention(program, privacy);
 }

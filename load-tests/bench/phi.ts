@@ -77,7 +77,7 @@ async function encryption(context: BenchContext): Promise<readonly Figure[]> {
 /** One data key for each of many persons, under the current key. */
 async function insertDataKeys(ports: TestPorts): Promise<void> {
   const phiKeys = createPhiKeys(ports.vault);
-  const first = { subjectId: 'p-0', purpose: 'treatment', level: 'standard', data: 'x' } as const;
+  const first = { subject_id: 'p-0', purpose: 'treatment', level: 'standard', data: 'x' } as const;
   await encryptPhi({ ...ports, phiKeys }, first, testCaller);
   const [row] = await ports.raw<{ version: number; sealed: string }>('SELECT version, sealed FROM phi_keys');
   const kek = phiKeys.open(row!);

@@ -11,9 +11,9 @@ import { logPhiAccess } from '../domain/privacy/access/log-phi-access.ts';
 import { applyMinimumNecessary } from '../domain/privacy/access/minimum-necessary.ts';
 import {
   type ConsentView,
+  isConsented,
   manageConsentWithdrawal,
   recordUserConsent,
-  validateUserConsent,
 } from '../domain/privacy/consent/user-consent.ts';
 import type { PhiRotationView } from '../domain/privacy/contract.ts';
 import { type DecryptPhiPorts, decryptPhi } from '../domain/privacy/decrypt-phi.ts';
@@ -44,6 +44,11 @@ export type Requester = {
 /** Whose data, and what for. */
 export type DataUse = { readonly subjectId: string; readonly purpose: PhiPurpose };
 
+const asWire = <U extends { readonly subjectId: string }>({ subjectId, ...use }: U) => ({
+  ...use,
+  subject_id: subjectId,
+});
+
 /**
  * Health data for TypeScript code in the same process. Every method does what its endpoint does: it writes the same rows
  * and events, and throws the same errors.
@@ -71,13 +76,15 @@ export class PrivacyControlService {
   }
 
   /** Encrypts any JSON value. */
-  encryptPHI(data: unknown, level: PhiLevel, use: DataUse, requester?: Requester): Promise<PhiEnvelope> {
-    return encryptPhi(this.#ports, { ...use, level, data }, this.caller(requester));
+  async encryptPHI(data: unknown, level: PhiLevel, use: DataUse, requester?: Requester): Promise<PhiEnvelope> {
+    const { encrypted } = await encryptPhi(this.#ports, { ...asWire(use), level, data }, this.caller(requester));
+    return encrypted;
   }
 
   /** Without a requester the application itself is the caller, and sees the whole value. */
-  decryptPHI(encrypted: PhiEnvelope, purpose: PhiPurpose, requester?: Requester): Promise<unknown> {
-    return decryptPhi(this.#ports, { encrypted, purpose }, this.caller(requester));
+  async decryptPHI(encrypted: PhiEnvelope, purpose: PhiPurpose, requester?: Requester): Promise<unknown> {
+    const { data } = await decryptPhi(this.#ports, { encrypted, purpose }, this.caller(requester));
+    return data;
   }
 
   /** Starts a rotation, or returns the one that runs. */
@@ -91,12 +98,12 @@ export class PrivacyControlService {
     action: PhiAction,
     data: DataUse & { readonly reference: string },
   ): Promise<string> {
-    return (await logPhiAccess(this.#ports, { ...data, action }, this.caller(requester))).event_id;
+    return (await logPhiAccess(this.#ports, { ...asWire(data), action }, this.caller(requester))).event_id;
   }
 
   /** The part of data in clear that the requester may see. Throws `phi_access_refused` (403). */
   async applyMinimumNecessaryPrinciple(requester: Requester, use: DataUse, data: unknown): Promise<unknown> {
-    const { isAllowed, fields, reason } = await decideAccess(this.#ports, use, this.caller(requester));
+    const { isAllowed, fields, reason } = await decideAccess(this.#ports, asWire(use), this.caller(requester));
     if (!isAllowed) throw phiAccessRefused({ members: { reason } });
     return applyMinimumNecessary(data, fields);
   }
@@ -105,7 +112,7 @@ export class PrivacyControlService {
     request: DataUse & { readonly requester: Requester; readonly fields?: readonly string[] },
   ): Promise<ValidationResult> {
     const { requester, ...asked } = request;
-    return validateDataAccessRequest(this.#ports, asked, this.caller(requester));
+    return validateDataAccessRequest(this.#ports, asWire(asked), this.caller(requester));
   }
 
   /** Appends a version. @param consent `terms`: version of the text that the person agreed to */
@@ -113,16 +120,21 @@ export class PrivacyControlService {
     subjectId: string,
     consent: { readonly purpose: PhiPurpose; readonly granted: boolean; readonly terms: string },
   ): Promise<ConsentView> {
-    return recordUserConsent(this.#ports, { subjectId, ...consent }, this.caller());
+    return recordUserConsent(this.#ports, { subject_id: subjectId, ...consent }, this.caller());
   }
 
   validateUserConsent(subjectId: string, purpose: PhiPurpose): Promise<boolean> {
-    return validateUserConsent(this.#ports.sql, subjectId, purpose);
+    return isConsented(this.#ports.sql, subjectId, purpose);
   }
 
   /** Withdraws every consent, or those for the purposes. */
-  manageConsentWithdrawal(subjectId: string, reason: string, purposes?: readonly PhiPurpose[]): Promise<ConsentView[]> {
-    return manageConsentWithdrawal(this.#ports, { subjectId, reason, purposes }, this.caller());
+  async manageConsentWithdrawal(
+    subjectId: string,
+    reason: string,
+    purposes?: readonly PhiPurpose[],
+  ): Promise<ConsentView[]> {
+    const asked = { subject_id: subjectId, reason, purposes };
+    return (await manageConsentWithdrawal(this.#ports, asked, this.caller())).withdrawn;
   }
 
   /** Queues a run of the retention policies; the worker carries it out. */
@@ -130,6 +142,6 @@ export class PrivacyControlService {
     readonly isDryRun: boolean;
     readonly reason: string;
   }): Promise<RetentionRunView> {
-    return requestRetentionRun(this.#ports, run, this.caller());
+    return requestRetentionRun(this.#ports, { dry_run: run.isDryRun, reason: run.reason }, this.caller());
   }
 }

@@ -51,7 +51,7 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
     `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
     [incidentId, userId],
   );
-  await encryptPhi(ports, { subjectId, purpose: 'treatment', level: 'standard', data: 'x' }, testCaller);
+  await encryptPhi(ports, { subject_id: subjectId, purpose: 'treatment', level: 'standard', data: 'x' }, testCaller);
   const { agent_id } = await registerAgent(
     ports,
     {

@@ -26,7 +26,11 @@ export type DecryptPhiInput = { readonly purpose: PhiPurpose; readonly encrypted
  * `phi_access_refused` (403), `phi_unreadable` (400), `phi_shredded` (410), `phi_key_unavailable` (503), and at level
  * `high` `step_up_required` (403) for a user whose sign-in is too old and `agent_not_accepted` (403) for an agent.
  */
-export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput, caller: Caller): Promise<unknown> {
+export async function decryptPhi(
+  ports: DecryptPhiPorts,
+  input: DecryptPhiInput,
+  caller: Caller,
+): Promise<{ readonly data: unknown }> {
   const { encrypted, purpose } = input;
   const { subject_id: subjectId, level, key_version: keyVersion } = encrypted;
   // No sign-in helps an agent: it is refused below.
@@ -47,7 +51,7 @@ export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput,
     );
     throw refusal;
   };
-  const use = { subjectId, purpose };
+  const use = { subject_id: subjectId, purpose };
   const refusalOf = ({ isAllowed, reason, agentId }: AccessDecision): AppError | undefined => {
     if (level === 'high' && agentId !== null) return agentNotAccepted({ isRecorded: true });
     return isAllowed ? undefined : phiAccessRefused({ isRecorded: true, members: { reason } });
@@ -76,7 +80,7 @@ export async function decryptPhi(ports: DecryptPhiPorts, input: DecryptPhiInput,
   });
   if (!isRecorded) return refuse(refusal ?? phiShredded({ isRecorded: true }));
   phiOperations.add(1, { operation: 'decrypt', outcome: 'ok' });
-  return applyMinimumNecessary(opened.data, decision.fields);
+  return { data: applyMinimumNecessary(opened.data, decision.fields) };
 }
 
 /** Undefined where the envelope does not open. */

@@ -11,7 +11,7 @@ import { liveSubjectKey, type SubjectKeyPorts } from './subject-keys.ts';
 import { NONCE_BYTES } from './xaes-256-gcm.ts';
 
 export type EncryptPhiInput = {
-  readonly subjectId: string;
+  readonly subject_id: string;
   readonly purpose: PhiPurpose;
   readonly level: PhiLevel;
   /** Any JSON value. */
@@ -24,8 +24,13 @@ const TRIES = 3;
  * Encrypts a JSON value about a subject and records that, never the value. The caller stores the envelope; it opens only
  * for the same purpose. Throws `request_invalid` (400) for what is not a JSON value, `phi_key_unavailable` (503).
  */
-export async function encryptPhi(ports: SubjectKeyPorts, input: EncryptPhiInput, caller: Caller): Promise<PhiEnvelope> {
-  const { data, ...about } = input;
+export async function encryptPhi(
+  ports: SubjectKeyPorts,
+  input: EncryptPhiInput,
+  caller: Caller,
+): Promise<{ readonly encrypted: PhiEnvelope }> {
+  const { data, subject_id: subjectId, purpose, level } = input;
+  const about = { subjectId, purpose, level };
   const problem = jsonProblem(data);
   if (problem !== undefined) throw requestInvalid({ problems: [{ at: '/data', why: problem }] });
   for (let tries = 0; tries < TRIES; tries += 1) {
@@ -44,7 +49,7 @@ export async function encryptPhi(ports: SubjectKeyPorts, input: EncryptPhiInput,
     });
     if (!isRecorded) continue;
     phiOperations.add(1, { operation: 'encrypt', outcome: 'ok' });
-    return encrypted;
+    return { encrypted };
   }
   throw storeUnavailable({ retryAfterSeconds: 1 });
 }

@@ -36,10 +36,12 @@ export const phiCopyOf = (ports: TestPorts) => {
     stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: ports.clock },
   };
   return {
-    encrypt: (data: unknown, changes: Partial<EncryptPhiInput> = {}, caller: Caller = testCaller) =>
-      encryptPhi(own, { subjectId: 'p-1', purpose: 'treatment', level: 'standard', data, ...changes }, caller),
-    decrypt: (encrypted: PhiEnvelope, purpose: PhiPurpose = 'treatment', caller: Caller = testCaller) =>
-      decryptPhi(own, { purpose, encrypted }, caller),
+    encrypt: async (data: unknown, changes: Partial<EncryptPhiInput> = {}, caller: Caller = testCaller) => {
+      const value = { subject_id: 'p-1', purpose: 'treatment', level: 'standard', data, ...changes } as const;
+      return (await encryptPhi(own, value, caller)).encrypted;
+    },
+    decrypt: async (encrypted: PhiEnvelope, purpose: PhiPurpose = 'treatment', caller: Caller = testCaller) =>
+      (await decryptPhi(own, { purpose, encrypted }, caller)).data,
   };
 };
 

@@ -43,7 +43,7 @@ describe('encrypting and decrypting', () => {
 
   test('refuses another purpose or subject, a changed value and an unknown key alike, and records each refusal', async () => {
     const encrypted = await harness.encrypt(RECORD);
-    await harness.encrypt('other', { subjectId: 'p-2' });
+    await harness.encrypt('other', { subject_id: 'p-2' });
     const tries = [
       () => harness.decrypt(encrypted, 'payment'),
       () => harness.decrypt({ ...encrypted, subject_id: 'p-2' }),
@@ -93,7 +93,7 @@ describe('encrypting and decrypting', () => {
   test('the first values of a subject, encrypted at once in two processes, share one data key and all open', async () => {
     const other = phiCopyOf(ports);
     const envelopes = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => (at % 2 ? harness : other).encrypt(at, { subjectId: 'busy' })),
+      Array.from({ length: 20 }, (_, at) => (at % 2 ? harness : other).encrypt(at, { subject_id: 'busy' })),
     );
     expect(await ports.raw('SELECT version FROM phi_data_keys')).toEqual([{ version: 1 }]);
     expect(await ports.raw('SELECT version FROM phi_keys')).toEqual([{ version: 1 }]);
@@ -102,12 +102,12 @@ describe('encrypting and decrypting', () => {
 });
 
 describe('shredding', () => {
-  const shred = (subjectId: string) => shredPhi(ports, { subjectId, reason: 'requested' }, nurse);
+  const shred = (subjectId: string) => shredPhi(ports, { subject_id: subjectId, reason: 'requested' }, nurse);
 
   test('destroys every data key of one subject: no process decrypts its values, and others are untouched', async () => {
     const other = phiCopyOf(ports);
     const [low, high] = [await harness.encrypt('a'), await other.encrypt('b', { level: 'high' })];
-    const kept = await harness.encrypt('c', { subjectId: 'p-2' });
+    const kept = await harness.encrypt('c', { subject_id: 'p-2' });
     await other.decrypt(low);
     expect(await shred('p-1')).toMatchObject({ subject_id: 'p-1', destroyed_keys: 2 });
     for (const copy of [harness, other])

@@ -33,24 +33,27 @@ test('exports and deletions, killed at every statement: each is carried out once
   for await (const { killPoint, run } of killedEverywhere({ url: ports.databaseUrl, work: 'privacyRequests' })) {
     persons += 1;
     const [exported, deleted] = [`exported-${persons}`, `deleted-${persons}`];
-    await harness.encrypt('x', { subjectId: exported });
-    const envelope = await harness.encrypt('x', { subjectId: deleted });
+    await harness.encrypt('x', { subject_id: exported });
+    const envelope = await harness.encrypt('x', { subject_id: deleted });
     const ask = async (kind: 'export' | 'deletion', subjectId: string): Promise<string> =>
-      (await requestPrivacyJob(own, { kind, subjectId, reason }, testCaller)).request_id;
+      (await requestPrivacyJob(own, { kind, subject_id: subjectId, reason }, testCaller)).request_id;
     const [exportId, deletionId] = [await ask('export', exported), await ask('deletion', deleted)];
     if ((await run()) === null) kills += 1;
     // Another worker continues where the first one died.
     const fence = await takeFence(ports.sql, 'process-privacy-requests');
     await processPrivacyRequests(own, { fence, signal, caller: system });
     for (const id of [exportId, deletionId]) {
-      const done = await readPrivacyRequest(ports, id);
+      const done = await readPrivacyRequest(ports, { request_id: id });
       const receipts = await ports.raw(
         `SELECT event_id FROM audit_outbox WHERE type = 'phi.request_done' AND detail ->> 'request_id' = $1`,
         [id],
       );
       expect([killPoint, done.state, receipts]).toEqual([killPoint, 'done', [{ event_id: done.receipt?.event_id }]]);
     }
-    expect([killPoint, (await readExport(own, exportId, testCaller)).subject_id]).toEqual([killPoint, exported]);
+    expect([killPoint, (await readExport(own, { request_id: exportId }, testCaller)).subject_id]).toEqual([
+      killPoint,
+      exported,
+    ]);
     await expect(harness.decrypt(envelope)).rejects.toMatchObject({ code: 'phi_shredded' });
   }
   expect(kills).toBeGreaterThan(20);
@@ -71,13 +74,13 @@ test('a retention run, killed at every statement: its counts are exactly what wa
        SELECT gen_random_uuid(), 'export', 'p-' || n, 'done', now() - interval '8 days', gen_random_uuid(), '{}'
        FROM generate_series(1, 2) n`,
     );
-    const asked = { isDryRun: false, reason };
+    const asked = { dry_run: false, reason };
     const { run_id: id } = await requestRetentionRun({ ...ports, wakeRetention: () => {} }, asked, testCaller);
     if ((await run()) === null) kills += 1;
     const fence = await takeFence(ports.sql, 'apply-retention');
     await implementDataRetentionPolicies(ports, { fence, signal, caller: system });
     const counts = { exports: 2, restrictions: 501 };
-    expect([killPoint, await readRun(ports, id)]).toMatchObject([killPoint, { state: 'done', counts }]);
+    expect([killPoint, await readRun(ports, { run_id: id })]).toMatchObject([killPoint, { state: 'done', counts }]);
     const events = await ports.raw(
       `SELECT detail -> 'counts' AS counts FROM audit_outbox WHERE type = 'retention.applied' AND detail ->> 'run_id' = $1`,
       [id],

@@ -20,7 +20,7 @@ beforeEach(() => ports.raw('TRUNCATE phi_rotations, phi_data_keys, phi_keys, aud
 /** One value for each of several subjects. */
 async function valuesOf(subjects: number): Promise<PhiEnvelope[]> {
   const envelopes: PhiEnvelope[] = [];
-  for (let at = 0; at < subjects; at += 1) envelopes.push(await harness.encrypt(at, { subjectId: `p-${at}` }));
+  for (let at = 0; at < subjects; at += 1) envelopes.push(await harness.encrypt(at, { subject_id: `p-${at}` }));
   return envelopes;
 }
 const valuesIn = (envelopes: readonly PhiEnvelope[]) =>
@@ -32,14 +32,22 @@ describe('a rotation', () => {
   test('re-wraps every data key under a new key, destroys the old one, and every value decrypts before, during and after', async () => {
     const envelopes = await valuesOf(5);
     const id = await harness.startRotation();
-    expect(await readPhiRotation(ports, id)).toMatchObject({ state: 'running', key_version: 2, data_keys: null });
+    expect(await readPhiRotation(ports, { rotation_id: id })).toMatchObject({
+      state: 'running',
+      key_version: 2,
+      data_keys: null,
+    });
     expect(await valuesIn(envelopes)).toEqual(numbers(5));
     const shown: number[] = [];
     await harness.rotate({ progress: async (percent) => void shown.push(percent) });
     expect(shown).toEqual([99]);
     expect(await valuesIn(envelopes)).toEqual(numbers(5));
     expect(await kekVersions()).toEqual([2]);
-    expect(await readPhiRotation(ports, id)).toMatchObject({ state: 'done', data_keys: 5, rewrapped: 5 });
+    expect(await readPhiRotation(ports, { rotation_id: id })).toMatchObject({
+      state: 'done',
+      data_keys: 5,
+      rewrapped: 5,
+    });
     const { keys } = await listPhiKeys(ports);
     expect(keys.map(({ key_version, state }) => [key_version, state])).toEqual([
       [2, 'current'],
@@ -63,7 +71,7 @@ describe('a rotation', () => {
       if ((await run()) === null) kills += 1;
       expect([killPoint, await valuesIn(envelopes)]).toEqual([killPoint, numbers(3)]);
       await harness.rotate();
-      expect([killPoint, await readPhiRotation(ports, id)]).toMatchObject([
+      expect([killPoint, await readPhiRotation(ports, { rotation_id: id })]).toMatchObject([
         killPoint,
         { state: 'done', data_keys: 3, rewrapped: 3, key_version: target },
       ]);
@@ -78,27 +86,31 @@ describe('a rotation', () => {
     const stop = new AbortController();
     stop.abort();
     await harness.rotate({ signal: stop.signal });
-    expect(await readPhiRotation(ports, id)).toMatchObject({ state: 'running', data_keys: 2, rewrapped: 0 });
+    expect(await readPhiRotation(ports, { rotation_id: id })).toMatchObject({
+      state: 'running',
+      data_keys: 2,
+      rewrapped: 0,
+    });
     await harness.rotate();
-    expect(await readPhiRotation(ports, id)).toMatchObject({ state: 'done', rewrapped: 2 });
+    expect(await readPhiRotation(ports, { rotation_id: id })).toMatchObject({ state: 'done', rewrapped: 2 });
     expect(await valuesIn(envelopes)).toEqual([0, 1]);
   });
 
   test('while values are encrypted, decrypted and shredded by another process, nothing is lost and nothing revives', async () => {
     const other = phiCopyOf(ports);
     const kept = await valuesOf(20);
-    const doomed = await Promise.all(numbers(10).map((at) => other.encrypt(at, { subjectId: `doomed-${at}` })));
+    const doomed = await Promise.all(numbers(10).map((at) => other.encrypt(at, { subject_id: `doomed-${at}` })));
     const id = await harness.startRotation();
     const [, later] = await Promise.all([
       harness.rotate(),
-      Promise.all(numbers(20).map((at) => other.encrypt(at, { subjectId: `later-${at}` }))),
+      Promise.all(numbers(20).map((at) => other.encrypt(at, { subject_id: `later-${at}` }))),
       Promise.all(
-        numbers(10).map((at) => shredPhi(ports, { subjectId: `doomed-${at}`, reason: 'requested' }, testCaller)),
+        numbers(10).map((at) => shredPhi(ports, { subject_id: `doomed-${at}`, reason: 'requested' }, testCaller)),
       ),
       valuesIn(kept),
     ]);
     await harness.rotate();
-    expect(await readPhiRotation(ports, id)).toMatchObject({ state: 'done' });
+    expect(await readPhiRotation(ports, { rotation_id: id })).toMatchObject({ state: 'done' });
     expect(await valuesIn(kept)).toEqual(numbers(20));
     expect(await valuesIn(later)).toEqual(numbers(20));
     for (const each of doomed) await expect(other.decrypt(each)).rejects.toMatchObject({ code: 'phi_shredded' });
@@ -150,7 +162,9 @@ describe('a rotation', () => {
   });
 
   test('an unknown rotation is 404, and without keys the list is empty', async () => {
-    await expect(readPhiRotation(ports, ports.random.uuid())).rejects.toMatchObject({ code: 'phi_rotation_unknown' });
+    await expect(readPhiRotation(ports, { rotation_id: ports.random.uuid() })).rejects.toMatchObject({
+      code: 'phi_rotation_unknown',
+    });
     expect(await listPhiKeys(ports)).toEqual({ keys: [], rotation: null });
   });
 });

@@ -77,8 +77,11 @@ async function startRotation(ports: StartPorts, tx: Tx, reason: string, caller: 
 }
 
 /** Throws `phi_rotation_unknown` (404). */
-export async function readPhiRotation({ sql }: Pick<Ports, 'sql'>, rotationId: string): Promise<PhiRotationView> {
-  const row = await readRotation(sql, rotationId);
+export async function readPhiRotation(
+  { sql }: Pick<Ports, 'sql'>,
+  input: { readonly rotation_id: string },
+): Promise<PhiRotationView> {
+  const row = await readRotation(sql, input.rotation_id);
   if (row === undefined) throw phiRotationUnknown();
   return viewOf(row);
 }

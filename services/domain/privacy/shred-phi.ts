@@ -18,7 +18,7 @@ export type ShredPhiAnswer = {
  */
 export function shredPhi(
   { transact }: Pick<Ports, 'transact'>,
-  { subjectId, reason }: { readonly subjectId: string; readonly reason: string },
+  { subject_id: subjectId, reason }: { readonly subject_id: string; readonly reason: string },
   caller: Caller,
 ): Promise<ShredPhiAnswer> {
   return transact(async (tx) => {

@@ -14,11 +14,13 @@ type Rule<P, I, A> = (ports: P, input: I, caller: Caller) => A | Promise<A>;
 
 /** How an operation is a command; the rest (options, reason, pages, prompts, exit codes) follows from its contract. */
 export type OperationCommand<P, I, A, B> = {
-  /** Name and arguments: `clients update <client_id>`. An argument is a member of the input. */
+  /** Groups, name and arguments: `clients update <client_id>`. An argument is a member of the input. */
   readonly verb: string;
   readonly help: string;
   /** Members of the input that arguments of another name set. */
   readonly arguments?: Readonly<Record<string, string>>;
+  /** Whether the arguments, then exactly the parameters of the path, must have the form that the contract says. */
+  readonly checksArguments?: boolean;
   /** Options, by the members of the input that they set. */
   readonly options?: CommandOptions;
   /** Reads what the command is about, before it asks. */

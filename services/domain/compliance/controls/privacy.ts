@@ -61,10 +61,10 @@ export const privacyControls = [
       const seen = await inRollback(ports, async (tx) => {
         const inside = insideOf(tx, { random });
         const isAllowed = async (to: string): Promise<boolean> =>
-          (await decideAccess(inside, { subjectId: to, purpose: 'treatment' }, user)).isAllowed;
+          (await decideAccess(inside, { subject_id: to, purpose: 'treatment' }, user)).isAllowed;
         await insertProbeUser(tx, subjectId);
-        await addRestriction(inside, { subjectId, purposes: ['treatment'], reason: 'probe' }, user);
-        const opened = await openBreakGlass(inside, { subjectId, minutes: 5, reason: 'probe' }, user);
+        await addRestriction(inside, { subject_id: subjectId, purposes: ['treatment'], reason: 'probe' }, user);
+        const opened = await openBreakGlass(inside, { subject_id: subjectId, minutes: 5, reason: 'probe' }, user);
         const during = await isAllowed(subjectId);
         const other = await isAllowed(random.uuid());
         await expireProbeAccess(tx, opened.break_glass_id);
@@ -104,8 +104,8 @@ export const privacyControls = [
         const inside = insideOf(tx, { random });
         await deleteProbePolicies(tx, ROLE);
         await setFieldPolicy(inside, { role: ROLE, purpose: 'payment', fields: ['name'], reason: 'probe' }, caller);
-        const decision = await decideAccess(inside, { subjectId, purpose: 'payment' }, caller);
-        const other = await decideAccess(inside, { subjectId, purpose: 'operations' }, caller);
+        const decision = await decideAccess(inside, { subject_id: subjectId, purpose: 'payment' }, caller);
+        const other = await decideAccess(inside, { subject_id: subjectId, purpose: 'operations' }, caller);
         const shown = decision.isAllowed ? applyMinimumNecessary(PLANTED, decision.fields) : {};
         return [Object.keys(shown as object).sort(), other.isAllowed] as const;
       });
@@ -172,12 +172,12 @@ export const privacyControls = [
     check: async ({ random, ...ports }): Promise<Observation> => {
       const subjectId = random.uuid();
       const user = probeUser(random.uuid(), [ROLE]);
-      const use = { subjectId, purpose: 'payment' } as const;
+      const use = { subject_id: subjectId, purpose: 'payment' } as const;
       const allowed = await inRollback(ports, async (tx) => {
         const inside = insideOf(tx, { random });
         await insertProbeUser(tx, subjectId);
         await setFieldPolicy(inside, { role: ROLE, purpose: 'payment', fields: ['name'], reason: 'probe' }, user);
-        await addRestriction(inside, { subjectId, purposes: ['payment'], reason: 'probe' }, user);
+        await addRestriction(inside, { subject_id: subjectId, purposes: ['payment'], reason: 'probe' }, user);
         const byUser = (await decideAccess(inside, use, user)).isAllowed;
         return { user: byUser, client: (await decideAccess(inside, use, probeClient)).isAllowed };
       });

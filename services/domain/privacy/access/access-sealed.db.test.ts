@@ -56,14 +56,18 @@ test.each(['export', 'deletion'] as const)(
   async (kind) => {
     const subjectId = `p-${kind}`;
     const own = { ...log, phiKeys: createPhiKeys(log.vault), wakePrivacyRequests: () => {} };
-    await phiCopyOf(log).encrypt('x', { subjectId });
-    const { request_id: id } = await requestPrivacyJob(own, { kind, subjectId, reason: 'test' }, testCaller);
+    await phiCopyOf(log).encrypt('x', { subject_id: subjectId });
+    const { request_id: id } = await requestPrivacyJob(
+      own,
+      { kind, subject_id: subjectId, reason: 'test' },
+      testCaller,
+    );
     const fence = await takeFence(log.sql, 'process-privacy-requests');
     const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
     await processPrivacyRequests(own, { fence, signal: new AbortController().signal, caller });
-    expect((await readPrivacyRequest(log, id)).receipt).toMatchObject({ seq: null });
+    expect((await readPrivacyRequest(log, { request_id: id })).receipt).toMatchObject({ seq: null });
     await sealEvents(log, {}, testCaller);
-    const { receipt, summary } = await readPrivacyRequest(log, id);
+    const { receipt, summary } = await readPrivacyRequest(log, { request_id: id });
     const seq = receipt?.seq as number;
     const { leaf: encoded, personal } = await readEvent(log, seq);
     const leaf = Buffer.from(encoded, 'base64');
@@ -87,7 +91,11 @@ test.each(['export', 'deletion'] as const)(
 
 test('sealed uses of one person are listed newest first, in pages', async () => {
   const use = (subjectId: string) =>
-    logPhiAccess(log, { subjectId, purpose: 'treatment', action: 'view', reference: 'chart/7' }, userCaller('nurse'));
+    logPhiAccess(
+      log,
+      { subject_id: subjectId, purpose: 'treatment', action: 'view', reference: 'chart/7' },
+      userCaller('nurse'),
+    );
   for (const subjectId of ['listed', 'other', 'listed', 'other']) await use(subjectId);
   await sealEvents(log, {}, testCaller);
   const of = (cursor?: string) => listPhiUses(log, { subjectId: 'listed', limit: 1, cursor });
@@ -101,7 +109,7 @@ test('sealed uses of one person are listed newest first, in pages', async () => 
 });
 
 test('whose health data a user used stays known after the erasure of the user, sealed or not', async () => {
-  const access = { subjectId: 'kept', purpose: 'treatment', action: 'view', reference: 'chart/8' } as const;
+  const access = { subject_id: 'kept', purpose: 'treatment', action: 'view', reference: 'chart/8' } as const;
   await logPhiAccess(log, access, userCaller('erased'));
   await sealEvents(log, {}, testCaller);
   await logPhiAccess(log, access, userCaller('erased'));

@@ -65,7 +65,7 @@ describe('minimum necessary', () => {
 
   test('changes of policies are listed and recorded; an unknown role or policy is 404', async () => {
     await setFieldPolicy(ports, { role: 'operator', purpose: 'legal', fields: ['b', 'a', 'b'], reason }, officer);
-    expect(await listFieldPolicies(ports)).toContainEqual(
+    expect((await listFieldPolicies(ports)).policies).toContainEqual(
       expect.objectContaining({ role: 'operator', purpose: 'legal', fields: ['a', 'b'] }),
     );
     const gone = { role: 'gone', purpose: 'legal', fields: ['*'], reason } as const;
@@ -78,7 +78,7 @@ describe('minimum necessary', () => {
 
 describe('validating a request', () => {
   const ask = (caller: typeof nurse, purpose: 'treatment' | 'payment', fields?: string[]) =>
-    validateDataAccessRequest(ports, { subjectId: 'p-1', purpose, fields }, caller);
+    validateDataAccessRequest(ports, { subject_id: 'p-1', purpose, fields }, caller);
 
   test('says what is permitted, on which basis, and why not', async () => {
     await setFieldPolicy(ports, { role: 'operator', purpose: 'payment', fields: ['visits'], reason }, officer);
@@ -112,7 +112,7 @@ describe('restrictions', () => {
     const encrypted = await harness.encrypt('x');
     const added = await addRestriction(
       ports,
-      { subjectId: 'p-1', purposes: ['treatment', 'treatment'], reason },
+      { subject_id: 'p-1', purposes: ['treatment', 'treatment'], reason },
       officer,
     );
     for (const caller of [nurse, clientCaller('clinic')])
@@ -120,31 +120,31 @@ describe('restrictions', () => {
         code: 'phi_access_refused',
         options: { members: { reason: 'restricted' } },
       });
-    const other = await harness.encrypt('y', { subjectId: 'p-2' });
+    const other = await harness.encrypt('y', { subject_id: 'p-2' });
     expect(await harness.decrypt(other, 'treatment', nurse)).toBe('y');
-    const place = { subjectId: 'p-1', restrictionId: added.restriction_id, reason };
+    const place = { subject_id: 'p-1', restriction_id: added.restriction_id, reason };
     await endRestriction(ports, place, officer);
     expect(await harness.decrypt(encrypted, 'treatment', nurse)).toBe('x');
     await expect(endRestriction(ports, place, officer)).rejects.toMatchObject({ code: 'restriction_unknown' });
-    expect(await listRestrictions(ports, { subjectId: 'p-1' })).toMatchObject([
+    expect((await listRestrictions(ports, { subject_id: 'p-1' })).restrictions).toMatchObject([
       { restriction_id: added.restriction_id, purposes: ['treatment'], ended_at: expect.any(String) },
     ]);
   });
 
   test('of a person who has no encrypted values are 404', async () => {
-    const unknown = addRestriction(ports, { subjectId: 'typo', purposes: ['legal'], reason }, officer);
+    const unknown = addRestriction(ports, { subject_id: 'typo', purposes: ['legal'], reason }, officer);
     await expect(unknown).rejects.toMatchObject({ code: 'phi_subject_unknown' });
   });
 });
 
 describe('emergency access', () => {
   const open = (caller: typeof nurse = clerk) =>
-    openBreakGlass(ports, { subjectId: 'p-1', minutes: 30, reason: 'unconscious' }, caller);
+    openBreakGlass(ports, { subject_id: 'p-1', minutes: 30, reason: 'unconscious' }, caller);
 
   test('opens the values of one person to one user for a limited time, over policies and restrictions', async () => {
     const encrypted = await harness.encrypt(RECORD);
-    const other = await harness.encrypt('y', { subjectId: 'p-2' });
-    await addRestriction(ports, { subjectId: 'p-1', purposes: ['treatment'], reason }, officer);
+    const other = await harness.encrypt('y', { subject_id: 'p-2' });
+    await addRestriction(ports, { subject_id: 'p-1', purposes: ['treatment'], reason }, officer);
     await expect(harness.decrypt(encrypted, 'treatment', clerk)).rejects.toMatchObject({ code: 'phi_access_refused' });
     const { break_glass_id } = await open();
     expect(await harness.decrypt(encrypted, 'treatment', clerk)).toEqual(RECORD);
@@ -164,7 +164,7 @@ describe('emergency access', () => {
     const encrypted = await harness.encrypt('x');
     const { break_glass_id: id } = await open();
     const review = (by: typeof nurse, of = id) =>
-      reviewBreakGlass(ports, { id: of, outcome: 'unjustified', reason }, by);
+      reviewBreakGlass(ports, { break_glass_id: of, outcome: 'unjustified', reason }, by);
     await expect(review(clerk)).rejects.toMatchObject({ code: 'break_glass_reviewed' });
     expect(await harness.decrypt(encrypted, 'treatment', clerk)).toBe('x');
     expect(await review(officer)).toMatchObject({ outcome: 'unjustified', reviewed_by: 'officer-1' });
@@ -176,7 +176,7 @@ describe('emergency access', () => {
   test('the command line records a review in the name of another user; a client cannot', async () => {
     const { break_glass_id: id } = await open();
     const review = (reviewer: string, by: Caller) =>
-      reviewBreakGlass(ports, { id, outcome: 'justified', reason, reviewer }, by);
+      reviewBreakGlass(ports, { break_glass_id: id, outcome: 'justified', reason, reviewer }, by);
     await expect(review('clerk-1', testCaller)).rejects.toMatchObject({ code: 'break_glass_reviewed' });
     expect(() => review('officer-1', clientCaller('clinic'))).toThrow(expect.objectContaining({ code: 'users_only' }));
     expect(await review('officer-1', testCaller)).toMatchObject({ outcome: 'justified', reviewed_by: 'officer-1' });
@@ -188,18 +188,18 @@ describe('emergency access', () => {
 
   test('is for users only, and lists in pages which are not reviewed', async () => {
     for (const attempt of [
-      () => openBreakGlass(ports, { subjectId: 'p-1', minutes: 30, reason }, clientCaller('clinic')),
-      () => reviewBreakGlass(ports, { id: UNKNOWN, outcome: 'justified', reason }, clientCaller('clinic')),
+      () => openBreakGlass(ports, { subject_id: 'p-1', minutes: 30, reason }, clientCaller('clinic')),
+      () => reviewBreakGlass(ports, { break_glass_id: UNKNOWN, outcome: 'justified', reason }, clientCaller('clinic')),
     ])
       expect(attempt).toThrow(expect.objectContaining({ code: 'users_only' }));
     const opened = [await open(), await open(nurse), await open()].map(({ break_glass_id }) => break_glass_id);
-    await reviewBreakGlass(ports, { id: opened[1] as string, outcome: 'justified', reason }, officer);
-    const first = await listBreakGlass(ports, { reviewed: false, limit: 1 });
-    const rest = await listBreakGlass(ports, { reviewed: false, limit: 1, cursor: first.next as string });
-    const ids = [...first.items, ...rest.items].map(({ break_glass_id }) => break_glass_id);
+    await reviewBreakGlass(ports, { break_glass_id: opened[1] as string, outcome: 'justified', reason }, officer);
+    const first = await listBreakGlass(ports, { reviewed: 'false', limit: 1 });
+    const rest = await listBreakGlass(ports, { reviewed: 'false', limit: 1, cursor: first.next as string });
+    const ids = [...first.break_glass, ...rest.break_glass].map(({ break_glass_id }) => break_glass_id);
     expect(ids).toEqual([opened[2], opened[0]]);
     expect(rest.next).toBeNull();
-    expect((await listBreakGlass(ports, { reviewed: true, limit: 9 })).items).toHaveLength(1);
+    expect((await listBreakGlass(ports, { reviewed: 'true', limit: 9 })).break_glass).toHaveLength(1);
   });
 });
 
@@ -208,17 +208,23 @@ describe('accounting', () => {
   const disclose = (purpose: 'legal' | 'treatment', disclosedAt = new Date().toISOString()) =>
     recordDisclosure(
       own(),
-      { subjectId: 'p-1', purpose, disclosedAt, recipient: 'canary-court', description: 'canary-letter' },
+      {
+        subject_id: 'p-1',
+        purpose,
+        disclosed_at: disclosedAt,
+        recipient: 'canary-court',
+        description: 'canary-letter',
+      },
       nurse,
     );
-  const list = () => listDisclosures(own(), { subjectId: 'p-1', limit: 10 });
+  const list = () => listDisclosures(own(), { subject_id: 'p-1', limit: 10 });
 
   test('lists disclosures of six years without routine ones; the words are encrypted, and gone with the keys', async () => {
     await harness.encrypt('x');
     const { disclosure_id } = await disclose('legal');
     await disclose('treatment');
     await disclose('legal', '2015-01-01T00:00:00Z');
-    expect((await list()).items).toEqual([
+    expect((await list()).disclosures).toEqual([
       {
         disclosure_id,
         purpose: 'legal',
@@ -231,8 +237,8 @@ describe('accounting', () => {
       `SELECT d::text AS row FROM phi_disclosures d UNION ALL SELECT a::text FROM audit_outbox a`,
     );
     expect(JSON.stringify(stored)).not.toContain('canary');
-    await shredPhi(ports, { subjectId: 'p-1', reason }, officer);
-    expect((await list()).items).toMatchObject([{ disclosure_id, recipient: null, description: null }]);
+    await shredPhi(ports, { subject_id: 'p-1', reason }, officer);
+    expect((await list()).disclosures).toMatchObject([{ disclosure_id, recipient: null, description: null }]);
   });
 
   test('disclosures are append-only for six years', async () => {
@@ -245,11 +251,11 @@ describe('accounting', () => {
     ])
       await expect(ports.raw(statement)).rejects.toThrow();
     await ports.raw(`DELETE FROM phi_disclosures WHERE disclosed_at < now() - interval '6 years'`);
-    expect((await list()).items).toHaveLength(1);
+    expect((await list()).disclosures).toHaveLength(1);
   });
 
   test('a use by the application is an event with its reference, and returns the event', async () => {
-    const access = { subjectId: 'p-1', purpose: 'treatment', action: 'print', reference: 'chart/7' } as const;
+    const access = { subject_id: 'p-1', purpose: 'treatment', action: 'print', reference: 'chart/7' } as const;
     const { event_id } = await logPhiAccess(ports, access, nurse);
     expect(await ports.raw('SELECT type, target_id, detail FROM audit_outbox WHERE event_id = $1', [event_id])).toEqual(
       [
@@ -265,7 +271,7 @@ describe('accounting', () => {
 
 describe('exports and deletions', () => {
   const own = () => ({ ...ports, phiKeys: createPhiKeys(ports.vault), wakePrivacyRequests: () => {} });
-  const ask = (kind: 'export' | 'deletion') => requestPrivacyJob(own(), { kind, subjectId: 'p-1', reason }, officer);
+  const ask = (kind: 'export' | 'deletion') => requestPrivacyJob(own(), { kind, subject_id: 'p-1', reason }, officer);
   const run = async () => {
     const fence = await takeFence(ports.sql, 'process-privacy-requests');
     const caller = { ...officer, kind: 'system', name: 'test' } as never;
@@ -274,13 +280,13 @@ describe('exports and deletions', () => {
 
   test('an export has keys, restrictions and disclosures, and is encrypted at rest', async () => {
     await harness.encrypt('x');
-    await addRestriction(ports, { subjectId: 'p-1', purposes: ['research'], reason }, officer);
+    await addRestriction(ports, { subject_id: 'p-1', purposes: ['research'], reason }, officer);
     await recordDisclosure(
       own(),
       {
-        subjectId: 'p-1',
+        subject_id: 'p-1',
         purpose: 'legal',
-        disclosedAt: new Date().toISOString(),
+        disclosed_at: new Date().toISOString(),
         recipient: 'canary-court',
         description: 'x',
       },
@@ -288,11 +294,13 @@ describe('exports and deletions', () => {
     );
     const { request_id: id, due_at, created_at } = await ask('export');
     expect(Date.parse(due_at) - Date.parse(created_at)).toBe(30 * 86_400_000);
-    await expect(readExport(own(), id, officer)).rejects.toMatchObject({ code: 'privacy_request_unfinished' });
+    await expect(readExport(own(), { request_id: id }, officer)).rejects.toMatchObject({
+      code: 'privacy_request_unfinished',
+    });
     await run();
-    const done = await readPrivacyRequest(ports, id);
+    const done = await readPrivacyRequest(ports, { request_id: id });
     expect(done).toMatchObject({ state: 'done', summary: { keys: 1, restrictions: 1, disclosures: 1, uses: 0 } });
-    expect((await readExport(own(), id, officer)).export).toMatchObject({
+    expect((await readExport(own(), { request_id: id }, officer)).export).toMatchObject({
       subject_id: 'p-1',
       restrictions: [{ purposes: ['research'] }],
       disclosures: [{ recipient: 'canary-court' }],
@@ -309,14 +317,18 @@ describe('exports and deletions', () => {
     const { request_id: id } = await ask('deletion');
     await run();
     await run();
-    const done = await readPrivacyRequest(ports, id);
+    const done = await readPrivacyRequest(ports, { request_id: id });
     expect(done).toMatchObject({ state: 'done', summary: { destroyed_keys: 1 }, receipt: { seq: null } });
     await expect(harness.decrypt(encrypted)).rejects.toMatchObject({ code: 'phi_shredded' });
     expect(await ports.raw(`SELECT 1 FROM audit_outbox WHERE type = 'phi.request_done'`)).toHaveLength(1);
   });
 
   test('an unknown request is 404', async () => {
-    await expect(readPrivacyRequest(ports, UNKNOWN)).rejects.toMatchObject({ code: 'privacy_request_unknown' });
-    await expect(readExport(own(), UNKNOWN, officer)).rejects.toMatchObject({ code: 'privacy_request_unknown' });
+    await expect(readPrivacyRequest(ports, { request_id: UNKNOWN })).rejects.toMatchObject({
+      code: 'privacy_request_unknown',
+    });
+    await expect(readExport(own(), { request_id: UNKNOWN }, officer)).rejects.toMatchObject({
+      code: 'privacy_request_unknown',
+    });
   });
 });

@@ -84,7 +84,7 @@ describe.each(FORMS)('an agent %s', (form) => {
     const agent = await newAgent();
     expect(await harness.decrypt(treatment, 'treatment', callerOf(agent))).toEqual({ name: 'Ada' });
     expect(await outcomeOf(harness.decrypt(payment, 'payment', callerOf(agent)))).toBe('phi_access_refused');
-    const { basis } = await decideAccess(harness.ports, { subjectId: 'p-1', purpose: 'treatment' }, callerOf(agent));
+    const { basis } = await decideAccess(harness.ports, { subject_id: 'p-1', purpose: 'treatment' }, callerOf(agent));
     expect(basis).toBe('policy');
     await harness.ports.raw(`DELETE FROM user_roles WHERE user_id = $1`, [agent.ownerId]);
     expect(await outcomeOf(harness.decrypt(treatment, 'treatment', callerOf(agent)))).toBe('phi_access_refused');
@@ -104,7 +104,7 @@ describe.each(FORMS)('an agent %s', (form) => {
 
   test('gets nothing from the emergency access of its owner', async () => {
     const agent = await newAgent(null);
-    const emergency = { subjectId: 'p-1', minutes: 30, reason: 'test' };
+    const emergency = { subject_id: 'p-1', minutes: 30, reason: 'test' };
     await openBreakGlass(harness.ports, emergency, userCaller(agent.ownerId, { authTime: now }));
     expect(await harness.decrypt(treatment, 'treatment', userCaller(agent.ownerId))).toEqual(RECORD);
     expect(await outcomeOf(harness.decrypt(treatment, 'treatment', callerOf(agent)))).toBe('phi_access_refused');
@@ -135,9 +135,9 @@ test('an agent neither opens emergency access nor downloads an export, also with
   const { callers } = await newAgent();
   for (const form of ['by its secret', 'by a token of its owner'] as const) {
     const caller = callers[form] as Caller;
-    const emergency = { subjectId: 'p-1', minutes: 30, reason: 'test' };
+    const emergency = { subject_id: 'p-1', minutes: 30, reason: 'test' };
     expect(outcomeOfCall(() => openBreakGlass(harness.ports, emergency, caller))).toBe('users_only');
     const own = { ...harness.ports, phiKeys: {} as never };
-    expect(await outcomeOf(readExport(own, randomUUID(), caller))).toBe('agent_not_accepted');
+    expect(await outcomeOf(readExport(own, { request_id: randomUUID() }, caller))).toBe('agent_not_accepted');
   }
 });

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { recordEvent } from '../../audit/record-event.ts';
 import { isInstallation, personOf } from '../../authority/callers.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../../shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '../../shared/pagination.ts';
 import { breakGlassOpened, breakGlassReviewedEvent } from '../audit-events.ts';
 import {
   type BreakGlassRow,
@@ -41,7 +41,11 @@ function userOf(caller: Caller): string {
  */
 export function openBreakGlass(
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
-  { subjectId, minutes, reason }: { readonly subjectId: string; readonly minutes: number; readonly reason: string },
+  {
+    subject_id: subjectId,
+    minutes,
+    reason,
+  }: { readonly subject_id: string; readonly minutes: number; readonly reason: string },
   caller: Caller,
 ): Promise<BreakGlassView> {
   const userId = userOf(caller);
@@ -64,7 +68,7 @@ export function openBreakGlass(
 export function reviewBreakGlass(
   { transact }: Pick<Ports, 'transact'>,
   input: {
-    readonly id: string;
+    readonly break_glass_id: string;
     readonly outcome: 'justified' | 'unjustified';
     readonly reason: string;
     readonly reviewer?: string;
@@ -73,10 +77,10 @@ export function reviewBreakGlass(
 ): Promise<BreakGlassView> {
   const reviewer = isInstallation(caller) && input.reviewer !== undefined ? input.reviewer : userOf(caller);
   return transact(async (tx) => {
-    const before = await lockBreakGlass(tx, input.id);
+    const before = await lockBreakGlass(tx, input.break_glass_id);
     if (before === undefined) throw breakGlassUnknown();
     if (before.outcome !== null || before.userId === reviewer) throw breakGlassReviewed();
-    const row = await reviewBreakGlassRow(tx, input.id, input.outcome, reviewer);
+    const row = await reviewBreakGlassRow(tx, input.break_glass_id, input.outcome, reviewer);
     await recordEvent(tx, caller, breakGlassReviewedEvent, {
       outcome: input.outcome,
       target: { kind: 'subject', id: row.subjectId },
@@ -89,10 +93,15 @@ export function reviewBreakGlass(
 /** Newest first. Throws `cursor_invalid` (400). */
 export async function listBreakGlass(
   { sql }: Pick<Ports, 'sql'>,
-  input: { readonly reviewed?: boolean | undefined; readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<BreakGlassView>> {
+  input: {
+    readonly reviewed?: 'true' | 'false' | undefined;
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+  },
+): Promise<{ readonly break_glass: BreakGlassView[]; readonly next: string | null }> {
+  const reviewed = input.reviewed === undefined ? undefined : input.reviewed === 'true';
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
-  const rows = await listBreakGlassRows(sql, input.reviewed, after, input.limit + 1);
+  const rows = await listBreakGlassRows(sql, reviewed, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ openedAt, id }) => [openedAt, id]);
-  return { items: items.map(viewOf), next };
+  return { break_glass: items.map(viewOf), next };
 }

@@ -1,14 +1,14 @@
 import { actingAgentOf, hasSignIn, personOf, userOf } from '../../authority/callers.ts';
 import { clientIdOf } from '../../authority/names.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import { needsConsent, validateUserConsent } from '../consent/user-consent.ts';
+import { isConsented, needsConsent } from '../consent/user-consent.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
 import { readAccess } from './access.store.ts';
 import type { RefusalOfAccess } from './access-shapes.ts';
 import { mergeFields, permitsField } from './minimum-necessary.ts';
 
 export type DataAccessRequest = {
-  readonly subjectId: string;
+  readonly subject_id: string;
   readonly purpose: PhiPurpose;
   /** Paths that are needed; the whole value by default. */
   readonly fields?: readonly string[] | undefined;
@@ -35,7 +35,7 @@ export type AccessDecision = {
  */
 export async function decideAccess(
   { sql }: Pick<Ports, 'sql'>,
-  { subjectId, purpose }: DataAccessRequest,
+  { subject_id: subjectId, purpose }: DataAccessRequest,
   caller: Caller,
 ): Promise<AccessDecision> {
   const user = userOf(caller);
@@ -60,7 +60,7 @@ export async function decideAccess(
     agentId,
   });
   // No emergency replaces the authorization that such a purpose requires.
-  if (needsConsent(purpose) && !(await validateUserConsent(sql, subjectId, purpose))) return refused('consent_missing');
+  if (needsConsent(purpose) && !(await isConsented(sql, subjectId, purpose))) return refused('consent_missing');
   if (breakGlassId !== null)
     return { isAllowed: true, fields: ['*'], basis: 'break_glass', breakGlassId, reason: null, agentId };
   const isByPolicy = user !== null || agentId !== null;

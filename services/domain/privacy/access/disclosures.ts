@@ -1,7 +1,7 @@
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { Caller, Ports } from '../../ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '../../shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '../../shared/pagination.ts';
 import { assertSubject } from '../assert-subject.ts';
 import { phiDisclosed } from '../audit-events.ts';
 import { openPhi, sealPhi } from '../phi-envelope.ts';
@@ -15,9 +15,9 @@ import type { DisclosureView } from './access-contract.ts';
 import { ROUTINE_PURPOSES } from './access-shapes.ts';
 
 export type DisclosureInput = {
-  readonly subjectId: string;
+  readonly subject_id: string;
   readonly purpose: PhiPurpose;
-  readonly disclosedAt: string;
+  readonly disclosed_at: string;
   /** Name and, if known, address of the recipient. */
   readonly recipient: string;
   /** What was disclosed. */
@@ -36,7 +36,7 @@ export async function recordDisclosure(
   input: DisclosureInput,
   caller: Caller,
 ): Promise<{ readonly disclosure_id: string }> {
-  const { subjectId, purpose, disclosedAt, ...words } = input;
+  const { subject_id: subjectId, purpose, disclosed_at: disclosedAt, ...words } = input;
   const id = ports.random.uuid();
   await assertSubject(ports.sql, subjectId);
   for (let tries = 0; tries < TRIES; tries += 1) {
@@ -66,14 +66,15 @@ export async function recordDisclosure(
  */
 export async function listDisclosures(
   ports: Pick<Ports, 'sql'> & HasPhiKeys,
-  input: { readonly subjectId: string; readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<DisclosureView>> {
+  input: { readonly subject_id: string; readonly limit: number; readonly cursor?: string | undefined },
+): Promise<{ readonly disclosures: DisclosureView[]; readonly next: string | null }> {
+  const { subject_id: subjectId } = input;
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
-  const rows = await listDisclosureRows(ports.sql, input.subjectId, ROUTINE_PURPOSES, after, input.limit + 1);
+  const rows = await listDisclosureRows(ports.sql, subjectId, ROUTINE_PURPOSES, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ disclosedAt, id }) => [disclosedAt, id]);
   const views: DisclosureView[] = [];
-  for (const row of items) views.push(await viewOf(ports, input.subjectId, row));
-  return { items: views, next };
+  for (const row of items) views.push(await viewOf(ports, subjectId, row));
+  return { disclosures: views, next };
 }
 
 async function viewOf(

@@ -9,8 +9,11 @@ import { fieldPolicyUnknown } from './access-errors.ts';
 type Place = { readonly role: string; readonly purpose: PhiPurpose; readonly reason: string };
 
 /** Every policy: a few for each role. */
-export const listFieldPolicies = async ({ sql }: Pick<Ports, 'sql'>): Promise<FieldPolicyView[]> =>
-  (await listFieldPolicyRows(sql)).map(({ changedAt, ...row }) => ({ ...row, changed_at: changedAt }));
+export const listFieldPolicies = async ({
+  sql,
+}: Pick<Ports, 'sql'>): Promise<{ readonly policies: FieldPolicyView[] }> => ({
+  policies: (await listFieldPolicyRows(sql)).map(({ changedAt, ...row }) => ({ ...row, changed_at: changedAt })),
+});
 
 /** Sets the fields that holders of a role may see for a purpose. Throws `field_policy_unknown` (404) for an unknown role. */
 export function setFieldPolicy(

@@ -5,7 +5,7 @@ import type { PhiPurpose } from '../phi-shapes.ts';
 import type { PhiAction } from './access-shapes.ts';
 
 export type PhiAccess = {
-  readonly subjectId: string;
+  readonly subject_id: string;
   readonly purpose: PhiPurpose;
   readonly action: PhiAction;
   /** Opaque id of the record in the application; never a part of it. */
@@ -15,7 +15,7 @@ export type PhiAccess = {
 /** Records a use of health data that the application made itself. @returns the event, for a receipt */
 export async function logPhiAccess(
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
-  { subjectId, ...access }: PhiAccess,
+  { subject_id: subjectId, ...access }: PhiAccess,
   caller: Caller,
 ): Promise<{ readonly event_id: string }> {
   const eventId = random.uuid();

@@ -43,14 +43,17 @@ const viewOf = (row: RequestRow): PrivacyRequestView => ({
   summary: row.summary,
 });
 
+type RequestPorts = Pick<Ports, 'transact' | 'random'> & HasPrivacyWake;
+type Asked = { readonly subject_id: string; readonly reason: string };
+
 /** Queues an export or a deletion: a row first, so that no lost job loses it. Throws `phi_subject_unknown`
  * (404), and for a deletion `subject_held` (409). */
 export function requestPrivacyJob(
-  ports: Pick<Ports, 'transact' | 'random'> & HasPrivacyWake,
-  input: { readonly kind: 'export' | 'deletion'; readonly subjectId: string; readonly reason: string },
+  ports: RequestPorts,
+  input: Asked & { readonly kind: 'export' | 'deletion' },
   caller: Caller,
 ): Promise<PrivacyRequestView> {
-  const { kind, subjectId, reason } = input;
+  const { kind, subject_id: subjectId, reason } = input;
   return ports.transact(async (tx) => {
     await assertSubject(tx, subjectId);
     if (kind === 'deletion') await assertNotHeld(tx, subjectId);
@@ -65,9 +68,19 @@ export function requestPrivacyJob(
   });
 }
 
+/** Throws `phi_subject_unknown` (404). */
+export const requestExport = (ports: RequestPorts, input: Asked, caller: Caller): Promise<PrivacyRequestView> =>
+  requestPrivacyJob(ports, { ...input, kind: 'export' }, caller);
+
+/** Throws `phi_subject_unknown` (404), `subject_held` (409). */
+export const requestDeletion = (ports: RequestPorts, input: Asked, caller: Caller): Promise<PrivacyRequestView> =>
+  requestPrivacyJob(ports, { ...input, kind: 'deletion' }, caller);
+
+type Chosen = { readonly request_id: string };
+
 /** Throws `privacy_request_unknown` (404). */
-export async function readPrivacyRequest({ sql }: Pick<Ports, 'sql'>, requestId: string): Promise<PrivacyRequestView> {
-  const row = await readRequest(sql, requestId);
+export async function readPrivacyRequest({ sql }: Pick<Ports, 'sql'>, input: Chosen): Promise<PrivacyRequestView> {
+  const row = await readRequest(sql, input.request_id);
   if (row === undefined) throw privacyRequestUnknown();
   return viewOf(row);
 }
@@ -78,11 +91,11 @@ export async function readPrivacyRequest({ sql }: Pick<Ports, 'sql'>, requestId:
  */
 export async function readExport(
   ports: Pick<Ports, 'sql'> & HasPhiKeys,
-  requestId: string,
+  input: Chosen,
   caller: Caller,
 ): Promise<{ readonly subject_id: string; readonly export: unknown }> {
   assertNoAgent(caller);
-  const row = await readResult(ports.sql, requestId);
+  const row = await readResult(ports.sql, input.request_id);
   if (row === undefined) throw privacyRequestUnknown();
   if (row.result === null) throw privacyRequestUnfinished();
   const subject = { subjectId: row.subjectId, level: BOUND.level };
@@ -109,14 +122,14 @@ export async function processPrivacyRequests(
 
   async function exportSubject({ id, subjectId }: RequestRow): Promise<void> {
     const row = await readExportRow(ports.sql, subjectId);
-    const { items } = await listDisclosures(ports, { subjectId, limit: DISCLOSURES_MAX });
-    const data = { subject_id: subjectId, ...row, disclosures: items };
+    const { disclosures } = await listDisclosures(ports, { subject_id: subjectId, limit: DISCLOSURES_MAX });
+    const data = { subject_id: subjectId, ...row, disclosures };
     const summary = {
       keys: row.keys.length,
       restrictions: row.restrictions.length,
       consents: row.consents.length,
       uses: row.uses.length,
-      disclosures: items.length,
+      disclosures: disclosures.length,
     };
     const dataKey = await liveSubjectKey(ports, { subjectId, level: BOUND.level }, caller);
     const about = { ...BOUND, subjectId, keyVersion: dataKey.version };

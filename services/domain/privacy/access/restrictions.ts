@@ -19,10 +19,10 @@ const viewOf = (row: RestrictionRow): RestrictionView => ({
  * `phi_subject_unknown` (404). */
 export function addRestriction(
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
-  input: { readonly subjectId: string; readonly purposes: readonly PhiPurpose[]; readonly reason: string },
+  input: { readonly subject_id: string; readonly purposes: readonly PhiPurpose[]; readonly reason: string },
   caller: Caller,
 ): Promise<RestrictionView> {
-  const { subjectId, reason } = input;
+  const { subject_id: subjectId, reason } = input;
   const purposes = [...new Set(input.purposes)].sort();
   return transact(async (tx) => {
     await assertSubject(tx, subjectId);
@@ -39,10 +39,10 @@ export function addRestriction(
 /** Throws `restriction_unknown` (404). */
 export function endRestriction(
   { transact }: Pick<Ports, 'transact'>,
-  input: { readonly subjectId: string; readonly restrictionId: string; readonly reason: string },
+  input: { readonly subject_id: string; readonly restriction_id: string; readonly reason: string },
   caller: Caller,
 ): Promise<RestrictionView> {
-  const { subjectId, restrictionId, reason } = input;
+  const { subject_id: subjectId, restriction_id: restrictionId, reason } = input;
   return transact(async (tx) => {
     const row = await endRestrictionRow(tx, restrictionId, subjectId);
     if (row === undefined) throw restrictionUnknown();
@@ -58,5 +58,7 @@ export function endRestriction(
 /** The newest two hundred of a person, ended ones included. */
 export const listRestrictions = async (
   { sql }: Pick<Ports, 'sql'>,
-  { subjectId }: { readonly subjectId: string },
-): Promise<RestrictionView[]> => (await listRestrictionRows(sql, subjectId)).map(viewOf);
+  input: { readonly subject_id: string },
+): Promise<{ readonly restrictions: RestrictionView[] }> => ({
+  restrictions: (await listRestrictionRows(sql, input.subject_id)).map(viewOf),
+});

@@ -17,10 +17,11 @@ beforeEach(() =>
 );
 
 const record = (granted: boolean, terms = '2026-01', purpose: 'research' | 'legal' = 'research') =>
-  recordUserConsent(ports, { subjectId: 'p-1', purpose, granted, terms }, testCaller);
-const isGiven = (purpose: 'research' | 'legal' = 'research') => validateUserConsent(ports.sql, 'p-1', purpose);
-const withdraw = (purposes?: ('research' | 'legal')[]) =>
-  manageConsentWithdrawal(ports, { subjectId: 'p-1', purposes, reason: 'asked' }, testCaller);
+  recordUserConsent(ports, { subject_id: 'p-1', purpose, granted, terms }, testCaller);
+const isGiven = async (purpose: 'research' | 'legal' = 'research') =>
+  (await validateUserConsent(ports, { subject_id: 'p-1', purpose })).granted;
+const withdraw = async (purposes?: ('research' | 'legal')[]) =>
+  (await manageConsentWithdrawal(ports, { subject_id: 'p-1', purposes, reason: 'asked' }, testCaller)).withdrawn;
 
 describe('consent', () => {
   test('the newest decision counts, none is none, and every version stays', async () => {
@@ -32,7 +33,7 @@ describe('consent', () => {
     expect(await isGiven()).toBe(false);
     await record(true, '2026-02');
     expect(await isGiven()).toBe(true);
-    const kept = (await listConsents(ports, { subjectId: 'p-1' })).map(({ version, granted, terms }) => [
+    const kept = (await listConsents(ports, { subject_id: 'p-1' })).consents.map(({ version, granted, terms }) => [
       version,
       granted,
       terms,
@@ -46,7 +47,7 @@ describe('consent', () => {
 
   test('decisions recorded at once are versions of their own', async () => {
     await Promise.all(Array.from({ length: 4 }, (_, at) => record(at % 2 === 0)));
-    const versions = (await listConsents(ports, { subjectId: 'p-1' })).map(({ version }) => version);
+    const versions = (await listConsents(ports, { subject_id: 'p-1' })).consents.map(({ version }) => version);
     expect(versions.sort()).toEqual([1, 2, 3, 4]);
   });
 
@@ -87,7 +88,7 @@ describe('consent', () => {
     const authTime = Math.floor(Date.now() / 1_000);
     const researcher = userCaller('r-1', { roles: ['auditor'], authTime });
     await setFieldPolicy(ports, { role: 'auditor', purpose: 'research', fields: ['*'], reason: 'x' }, testCaller);
-    await openBreakGlass(ports, { subjectId: 'p-1', minutes: 5, reason: 'x' }, researcher);
+    await openBreakGlass(ports, { subject_id: 'p-1', minutes: 5, reason: 'x' }, researcher);
     const decrypt = () => harness.decrypt(encrypted, 'research', researcher);
     await expect(decrypt()).rejects.toMatchObject({ code: 'phi_access_refused' });
     await record(true);

@@ -22,7 +22,7 @@ const viewOf = ({ id, recordedAt, ...row }: ConsentRow): ConsentView => ({
 export const needsConsent = (purpose: PhiPurpose): boolean => CONSENT_PURPOSES.includes(purpose);
 
 type ConsentInput = {
-  readonly subjectId: string;
+  readonly subject_id: string;
   readonly purpose: PhiPurpose;
   readonly granted: boolean;
   /** Version of the text that the person agreed to. */
@@ -49,19 +49,26 @@ async function append(
   caller: Caller,
   reason?: string,
 ): Promise<ConsentRow | undefined> {
-  const row = await insertConsent(tx, input);
+  const { subject_id: subjectId, ...decision } = input;
+  const row = await insertConsent(tx, { ...decision, subjectId });
   if (row)
     await recordEvent(tx, caller, consentRecorded, {
       outcome: input.granted ? 'granted' : 'withdrawn',
-      target: { kind: 'subject', id: input.subjectId },
+      target: { kind: 'subject', id: subjectId },
       detail: { purpose: row.purpose, version: row.version, terms: row.terms, reason },
     });
   return row;
 }
 
 /** Whether the newest decision of a person for a purpose is a consent; false without one. */
-export const validateUserConsent = async (sql: Sql, subjectId: string, purpose: PhiPurpose): Promise<boolean> =>
+export const isConsented = async (sql: Sql, subjectId: string, purpose: PhiPurpose): Promise<boolean> =>
   (await readConsent(sql, subjectId, purpose))?.granted === true;
+
+/** Answers whether a person consents to a purpose now. */
+export const validateUserConsent = async (
+  { sql }: Pick<Ports, 'sql'>,
+  input: { readonly subject_id: string; readonly purpose: PhiPurpose },
+): Promise<{ readonly granted: boolean }> => ({ granted: await isConsented(sql, input.subject_id, input.purpose) });
 
 /**
  * Withdraws every consent of a person, or those for the given purposes. Uses that need one are refused from the commit
@@ -69,28 +76,34 @@ export const validateUserConsent = async (sql: Sql, subjectId: string, purpose: 
  */
 export async function manageConsentWithdrawal(
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
-  input: { readonly subjectId: string; readonly purposes?: readonly PhiPurpose[] | undefined; readonly reason: string },
+  input: {
+    readonly subject_id: string;
+    readonly purposes?: readonly PhiPurpose[] | undefined;
+    readonly reason: string;
+  },
   caller: Caller,
-): Promise<ConsentView[]> {
-  const { subjectId, purposes, reason } = input;
+): Promise<{ readonly withdrawn: ConsentView[] }> {
+  const { subject_id: subjectId, purposes, reason } = input;
   return transact(async (tx) => {
     const granted = (await readNewestConsents(tx, subjectId)).filter(
       (row) => row.granted && (purposes === undefined || purposes.includes(row.purpose)),
     );
     const withdrawn: ConsentView[] = [];
     for (const { purpose, terms } of granted) {
-      const asked = { subjectId, purpose, granted: false, terms, id: random.uuid() };
+      const asked = { subject_id: subjectId, purpose, granted: false, terms, id: random.uuid() };
       const row = await append(tx, asked, caller, reason);
       // A concurrent decision of the person came first; the caller repeats the withdrawal.
       if (row === undefined) throw storeUnavailable({ retryAfterSeconds: 1 });
       withdrawn.push(viewOf(row));
     }
-    return withdrawn;
+    return { withdrawn };
   });
 }
 
 /** Every version, newest first, at most five hundred. */
 export const listConsents = async (
   { sql }: Pick<Ports, 'sql'>,
-  { subjectId }: { readonly subjectId: string },
-): Promise<ConsentView[]> => (await listConsentRows(sql, subjectId)).map(viewOf);
+  input: { readonly subject_id: string },
+): Promise<{ readonly consents: ConsentView[] }> => ({
+  consents: (await listConsentRows(sql, input.subject_id)).map(viewOf),
+});

@@ -25,7 +25,7 @@ export async function assertNotHeld(sql: Sql, subjectId: string): Promise<void> 
  * `phi_subject_unknown` (404). */
 export function placeHold(
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
-  { subjectId, reason }: { readonly subjectId: string; readonly reason: string },
+  { subject_id: subjectId, reason }: { readonly subject_id: string; readonly reason: string },
   caller: Caller,
 ): Promise<LegalHoldView> {
   return transact(async (tx) => {
@@ -43,7 +43,11 @@ export function placeHold(
 /** Throws `legal_hold_unknown` (404). */
 export function endHold(
   { transact }: Pick<Ports, 'transact'>,
-  { subjectId, holdId, reason }: { readonly subjectId: string; readonly holdId: string; readonly reason: string },
+  {
+    subject_id: subjectId,
+    hold_id: holdId,
+    reason,
+  }: { readonly subject_id: string; readonly hold_id: string; readonly reason: string },
   caller: Caller,
 ): Promise<LegalHoldView> {
   return transact(async (tx) => {
@@ -61,5 +65,5 @@ export function endHold(
 /** The newest two hundred, ended ones included. */
 export const listHolds = async (
   { sql }: Pick<Ports, 'sql'>,
-  { subjectId }: { readonly subjectId: string },
-): Promise<LegalHoldView[]> => (await listHoldRows(sql, subjectId)).map(viewOf);
+  input: { readonly subject_id: string },
+): Promise<{ readonly holds: LegalHoldView[] }> => ({ holds: (await listHoldRows(sql, input.subject_id)).map(viewOf) });

@@ -39,9 +39,9 @@ const run = async (): Promise<void> => {
   await implementDataRetentionPolicies(ports, { fence, signal: new AbortController().signal, caller: system });
 };
 const request = (isDryRun: boolean) =>
-  requestRetentionRun({ ...ports, wakeRetention: () => {} }, { isDryRun, reason }, testCaller);
+  requestRetentionRun({ ...ports, wakeRetention: () => {} }, { dry_run: isDryRun, reason }, testCaller);
 const set = (kind: RetentionKind, keepDays: number | null) =>
-  setRetentionPolicy(ports, { kind, keepDays, reason }, testCaller);
+  setRetentionPolicy(ports, { kind, keep_days: keepDays, reason }, testCaller);
 const countOf = async (table: string): Promise<number> =>
   (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
 
@@ -97,7 +97,7 @@ describe('a retention run', () => {
     await insertRecords();
     const { run_id } = await request(false);
     await run();
-    expect(await readRun(ports, run_id)).toMatchObject({ state: 'done', counts: { ...OVERDUE, exports: 2 } });
+    expect(await readRun(ports, { run_id })).toMatchObject({ state: 'done', counts: { ...OVERDUE, exports: 2 } });
     for (const [table, left] of [
       ['phi_data_keys', 1],
       ['phi_restrictions', 1],
@@ -124,7 +124,7 @@ describe('a retention run', () => {
     );
     const { run_id } = await request(true);
     await run();
-    expect(await readRun(ports, run_id)).toMatchObject({ dry_run: true, counts: { ...OVERDUE, exports: 2 } });
+    expect(await readRun(ports, { run_id })).toMatchObject({ dry_run: true, counts: { ...OVERDUE, exports: 2 } });
     expect([await countOf('phi_disclosures'), await countOf('phi_requests WHERE result IS NOT NULL')]).toEqual([2, 2]);
   });
 
@@ -155,7 +155,7 @@ describe('a retention run', () => {
   });
 
   test('an unknown run is 404', async () => {
-    await expect(readRun(ports, UNKNOWN)).rejects.toMatchObject({ code: 'retention_run_unknown' });
+    await expect(readRun(ports, { run_id: UNKNOWN })).rejects.toMatchObject({ code: 'retention_run_unknown' });
   });
 });
 
@@ -185,26 +185,26 @@ describe('the floor', () => {
 describe('a legal hold', () => {
   test('keeps every record of a person until it ends: by policy, by shredding and by deletion', async () => {
     await insertRecords();
-    await harness.encrypt('x', { subjectId: 'old' });
-    const { hold_id: holdId } = await placeHold(ports, { subjectId: 'old', reason }, testCaller);
+    await harness.encrypt('x', { subject_id: 'old' });
+    const { hold_id: holdId } = await placeHold(ports, { subject_id: 'old', reason }, testCaller);
     const { run_id } = await request(false);
     await run();
-    expect((await readRun(ports, run_id)).counts).toEqual({
+    expect((await readRun(ports, { run_id })).counts).toEqual({
       ...Object.fromEntries(Object.keys(OVERDUE).map((kind) => [kind, 0])),
       retention_runs: 1,
       exports: 1,
     });
-    const subject = { subjectId: 'old', reason };
+    const subject = { subject_id: 'old', reason };
     await expect(shredPhi(ports, subject, testCaller)).rejects.toMatchObject({ code: 'subject_held' });
     const own = { ...ports, wakePrivacyRequests: () => {} };
     await expect(requestPrivacyJob(own, { ...subject, kind: 'deletion' }, testCaller)).rejects.toMatchObject({
       code: 'subject_held',
     });
-    await endHold(ports, { ...subject, holdId }, testCaller);
-    await expect(endHold(ports, { ...subject, holdId }, testCaller)).rejects.toMatchObject({
+    await endHold(ports, { ...subject, hold_id: holdId }, testCaller);
+    await expect(endHold(ports, { ...subject, hold_id: holdId }, testCaller)).rejects.toMatchObject({
       code: 'legal_hold_unknown',
     });
-    expect((await listHolds(ports, { subjectId: 'old' }))[0]).toMatchObject({ hold_id: holdId });
+    expect((await listHolds(ports, { subject_id: 'old' })).holds[0]).toMatchObject({ hold_id: holdId });
     expect((await shredPhi(ports, subject, testCaller)).destroyed_keys).toBe(1);
     await request(false);
     await run();
@@ -212,7 +212,7 @@ describe('a legal hold', () => {
   });
 
   test('of an unknown person is 404', async () => {
-    const unknown = placeHold(ports, { subjectId: 'typo', reason }, testCaller);
+    const unknown = placeHold(ports, { subject_id: 'typo', reason }, testCaller);
     await expect(unknown).rejects.toMatchObject({ code: 'phi_subject_unknown' });
   });
 });

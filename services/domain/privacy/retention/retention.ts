@@ -57,10 +57,10 @@ export async function readRetention({
  */
 export async function setRetentionPolicy(
   { transact }: Pick<Ports, 'transact'>,
-  input: { readonly kind: RetentionKind; readonly keepDays: number | null; readonly reason: string },
+  input: { readonly kind: RetentionKind; readonly keep_days: number | null; readonly reason: string },
   caller: Caller,
 ): Promise<RetentionPolicyView> {
-  const { kind, keepDays, reason } = input;
+  const { kind, keep_days: keepDays, reason } = input;
   const hasFloor = !WITHOUT_FLOOR.includes(kind);
   const isRefused = kind === 'audit_events' ? keepDays !== null : hasFloor && (keepDays ?? 0) < FLOOR_DAYS;
   if (isRefused) throw retentionTooShort();
@@ -78,7 +78,7 @@ export async function setRetentionPolicy(
 /** Queues a run; a dry run only counts. */
 export function requestRetentionRun(
   ports: Pick<Ports, 'transact' | 'random'> & HasRetentionWake,
-  { isDryRun, reason }: { readonly isDryRun: boolean; readonly reason: string },
+  { dry_run: isDryRun, reason }: { readonly dry_run: boolean; readonly reason: string },
   caller: Caller,
 ): Promise<RetentionRunView> {
   return ports.transact(async (tx) => {
@@ -94,8 +94,11 @@ export function requestRetentionRun(
 }
 
 /** Throws `retention_run_unknown` (404). */
-export async function readRun({ sql }: Pick<Ports, 'sql'>, runId: string): Promise<RetentionRunView> {
-  const row = await readRetentionRun(sql, runId);
+export async function readRun(
+  { sql }: Pick<Ports, 'sql'>,
+  input: { readonly run_id: string },
+): Promise<RetentionRunView> {
+  const row = await readRetentionRun(sql, input.run_id);
   if (row === undefined) throw retentionRunUnknown();
   return runOf(row);
 }
