@@ -50,7 +50,7 @@ const installationTools: readonly Tool[] = [
     need: needOf(listAuditEventsEndpoint),
     input: listAuditEventsEndpoint.query!.extend({ limit: z.int().min(1).max(100).default(20) }),
     output: outputOf(listAuditEventsEndpoint),
-    run: (ports, input) => listEvents(ports, input),
+    run: listEvents,
   }),
   tool({
     name: 'read_audit_event',

@@ -1,9 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import {
-  listAuditEventsEndpoint,
   listLogOriginsEndpoint,
   proveAuditEventEndpoint,
-  readAuditEventEndpoint,
   readLogCheckpointEndpoint,
   readLogKeyEndpoint,
   readLogRotationsEndpoint,
@@ -13,9 +11,9 @@ import {
   readOriginRotationsEndpoint,
   readOriginTileEndpoint,
 } from '#services/domain/audit/contract.ts';
-import { listEvents } from '#services/domain/audit/read/list-events.ts';
+import { auditOperations } from '#services/domain/audit/operations.ts';
 import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
-import { parseSeq, readEvent } from '#services/domain/audit/read/read-event.ts';
+import { parseSeq } from '#services/domain/audit/read/read-event.ts';
 import {
   type HasAuditLogKeys,
   type HasKeyRotations,
@@ -30,6 +28,7 @@ import { isNoneMatch } from '#services/domain/keys/read-jwks.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import { bindOperations } from '../bind-operations.ts';
 
 export type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> &
   HasAuditLogKeys &
@@ -60,8 +59,7 @@ export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
   const tile = async (choice: LogChoice, path: string, request: FastifyRequest): Promise<Answer> =>
     tileAnswer(await tiles.read(choice, path), choice, request.headers['if-none-match']);
 
-  bind(routes, listAuditEventsEndpoint, ({ query }) => listEvents(deps, query));
-  bind(routes, readAuditEventEndpoint, ({ params }) => readEvent(deps, parseSeq(params.seq)));
+  bindOperations(routes, auditOperations, deps);
   bind(routes, proveAuditEventEndpoint, async ({ params }) =>
     text(await proveEvent(deps, parseSeq(params.seq)), 'no-store'),
   );

@@ -35,3 +35,7 @@ export async function readEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promi
   const { leaf, origin, index } = row;
   return { ...view, leaf: leaf.toString('base64'), origin, index, personal };
 }
+
+/** The event at the place that an address names. Throws what `parseSeq` and `readEvent` throw. */
+export const readAuditEvent = (ports: Pick<Ports, 'sql'>, input: { readonly seq: string }): Promise<PlacedEvent> =>
+  readEvent(ports, parseSeq(input.seq));
