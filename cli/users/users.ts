@@ -22,7 +22,7 @@ export function registerUsers(program: Command): void {
     .action((user: string, _own, command: Command) =>
       onAccounts<ActOptions>(command, async (ports, output, options) => {
         const { id: userId, email } = await showUser(ports, await findUserId(ports, user));
-        const act = () => unlockUser(ports, { userId, reason: options.reason }, caller);
+        const act = () => unlockUser(ports, { user_id: userId, reason: options.reason }, caller);
         await actAsked(output, options, `clear the failed sign-ins of ${email}`, act, ({ user_id, failed_logins }) => [
           `${user_id}  unlocked after ${failed_logins} failures`,
         ]);

@@ -1,9 +1,8 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import { streamSecurityEventsEndpoint, unlockUserEndpoint } from '#services/domain/security/contract.ts';
+import { streamSecurityEventsEndpoint } from '#services/domain/security/contract.ts';
 import { type HasEventStreams, seqOfEventId } from '#services/domain/security/event-stream.ts';
-import { incidentOperations } from '#services/domain/security/operations.ts';
-import { unlockUser } from '#services/domain/security/unlock-user.ts';
+import { incidentOperations, lockOperations } from '#services/domain/security/operations.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
@@ -15,10 +14,7 @@ export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> &
 
 /** Incidents, locked accounts and the stream of security events. */
 export function securityRoutes(routes: RouteContext, deps: SecurityRoutesDeps): void {
-  bindOperations(routes, incidentOperations, deps);
-  bind(routes, unlockUserEndpoint, ({ params, body }, caller) =>
-    unlockUser(deps, { userId: params.user_id, reason: body.reason }, caller),
-  );
+  bindOperations(routes, [...incidentOperations, ...lockOperations], deps);
   const mayFollow = deps.recheckCaller(streamSecurityEventsEndpoint);
   bind(routes, streamSecurityEventsEndpoint, async ({ query }, caller, request) => {
     const afterSeq = seqOfEventId(request.headers['last-event-id']);

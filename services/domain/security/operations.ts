@@ -4,6 +4,7 @@ import {
   closeIncidentEndpoint,
   listIncidentsEndpoint,
   readIncidentEndpoint,
+  unlockUserEndpoint,
 } from './contract.ts';
 import { detections } from './detections.ts';
 import {
@@ -13,6 +14,7 @@ import {
   listIncidents,
   readIncident,
 } from './manage-incidents.ts';
+import { unlockUser } from './unlock-user.ts';
 
 const line = (incident: IncidentView): string =>
   [
@@ -59,3 +61,6 @@ export const incidentOperations = [
     lines: (incident) => [line(incident)],
   }),
 ];
+
+/** Accounts that wrong passwords have locked. */
+export const lockOperations = [operation(unlockUserEndpoint, unlockUser)];

@@ -26,7 +26,8 @@ async function lockedUser(ip: string): Promise<{ readonly id: string; readonly e
   await expect(admitFrom(ip, email)).rejects.toMatchObject({ code: 'login_locked' });
   return { id, email };
 }
-const unlock = (userId: string, caller: Caller) => unlockUser(harness.deps, { userId, reason: 'they called' }, caller);
+const unlock = (userId: string, caller: Caller) =>
+  unlockUser(harness.deps, { user_id: userId, reason: 'they called' }, caller);
 
 describe('unlocking an account', () => {
   test('clears its failures and records their number and the reason', async () => {

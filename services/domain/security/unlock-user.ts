@@ -9,7 +9,7 @@ import { userUnknown } from '../tokens/errors.ts';
 import { readAccount } from './sightings.store.ts';
 
 export type UnlockInput = {
-  readonly userId: string;
+  readonly user_id: string;
   /** For the audit log. */
   readonly reason: string;
 };
@@ -21,7 +21,7 @@ export type UnlockInput = {
  */
 export async function unlockUser(
   ports: Pick<Ports, 'transact'> & HasKeyRing,
-  { userId, reason }: UnlockInput,
+  { user_id: userId, reason }: UnlockInput,
   caller: Caller,
 ): Promise<{ readonly user_id: string; readonly failed_logins: number }> {
   return ports.transact(async (tx) => {
