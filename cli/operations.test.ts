@@ -3,7 +3,20 @@ import { applicationOperations } from '../services/domain/access/application-ope
 import { clientOperations } from '../services/domain/access/client-operations.ts';
 import { roleOperations } from '../services/domain/access/role-operations.ts';
 import { agentOperations } from '../services/domain/agents/operations.ts';
-import { incidentOperations } from '../services/domain/security/operations.ts';
+import { auditOperations } from '../services/domain/audit/operations.ts';
+import { controlOperations, reportOperations, violationOperations } from '../services/domain/compliance/operations.ts';
+import {
+  breakGlassOperations,
+  disclosureOperations,
+  policyOperations,
+  privacyRequestOperations,
+  restrictionOperations,
+} from '../services/domain/privacy/access/operations.ts';
+import { consentOperations, listConsentsOperation } from '../services/domain/privacy/consent/operations.ts';
+import { phiKeyOperations, phiOperations } from '../services/domain/privacy/operations.ts';
+import { holdOperations, retentionOperations } from '../services/domain/privacy/retention/operations.ts';
+import { incidentOperations, lockOperations } from '../services/domain/security/operations.ts';
+import { signOffOperations } from '../services/domain/signoff/operations.ts';
 import type { CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { membersOf } from './operation-options.ts';
@@ -11,6 +24,7 @@ import { membersOf } from './operation-options.ts';
 type Command = {
   readonly verb: string;
   readonly arguments?: Readonly<Record<string, string>>;
+  readonly checksArguments?: boolean;
   readonly options?: CommandOptions;
   line?(item: object): string;
   lines?(answer: object): readonly string[];
@@ -24,6 +38,23 @@ const all = [
   ...applicationOperations,
   ...agentOperations,
   ...incidentOperations,
+  ...lockOperations,
+  ...auditOperations,
+  ...controlOperations,
+  ...violationOperations,
+  ...reportOperations,
+  ...signOffOperations,
+  ...phiKeyOperations,
+  ...phiOperations,
+  ...policyOperations,
+  ...breakGlassOperations,
+  ...restrictionOperations,
+  ...disclosureOperations,
+  ...privacyRequestOperations,
+  listConsentsOperation,
+  ...consentOperations,
+  ...retentionOperations,
+  ...holdOperations,
 ];
 const commands = (all as unknown as Folded[])
   .filter(({ command }) => command !== undefined)
@@ -37,6 +68,11 @@ describe.each(commands)('%s', (verb, { endpoint, command }) => {
   test('has arguments that are members of the request', () => {
     const names = [...verb.matchAll(/[<[](\w+)/g)].map(([, name = '']) => command.arguments?.[name] ?? name);
     for (const name of names) expect(members).toContain(name);
+  });
+
+  test('has exactly the parameters of its path as arguments, where their form is checked', () => {
+    const names = [...verb.matchAll(/[<[](\w+)/g)].map(([, name = '']) => name);
+    if (command.checksArguments) expect(names).toEqual([...endpoint.path.matchAll(/\{(\w+)/g)].map(([, name]) => name));
   });
 
   test('has options that set members of the request, directly or by what they read', () => {
@@ -135,5 +171,137 @@ describe('on a terminal', () => {
       expect(commandOf(`incidents ${verb}`).lines?.(incident)).toEqual([line]);
       expect(commandOf(`incidents ${verb}`).asks?.({}, incident)).toBe(`${verb} token_replay of user u1`);
     }
+  });
+
+  test('a violation has one line, with the events that it names', () => {
+    const violation = { violation_id: 'v1', control_id: 'training', state: 'open', events: null };
+    expect(commandOf('violations list').line?.(violation)).toBe('v1  open      training');
+    const events = { unacknowledged: 2, last_seq: 9, first: [{ seq: 8, type: 'test.noted' }] };
+    expect(commandOf('violations acknowledge').lines?.({ ...violation, events })).toEqual([
+      'v1  open      training  2 unacknowledged up to 9: 8 test.noted',
+    ]);
+    expect(commandOf('violations acknowledge').asks?.({ violation_id: 'v1', through_seq: 9 }, {})).toBe(
+      'acknowledge the events of violation v1 up to 9',
+    );
+  });
+
+  test('a report has one line, with the counts of its controls once it is done', () => {
+    const report = {
+      report_id: 'r1',
+      requested_at: 'now',
+      status: 'queued',
+      progress: 0,
+      kind: 'demand',
+      period: null,
+      summary: null,
+    };
+    const { line } = commandOf('report list');
+    expect(line?.(report)).toBe('now  queued      0 %    demand            r1  ');
+    const summary = { pass: 1, fail: 2, error: 3, unknown: 4, not_applicable: 5 };
+    expect(line?.({ ...report, kind: 'daily', period: '2026-01-31', summary })).toContain(
+      'daily 2026-01-31  r1  1 pass  2 fail  3 error  4 unknown  5 n/a',
+    );
+  });
+
+  test('a sign-off has one line, with how many have approved', () => {
+    const decisions = [{ decision: 'approve' }, { decision: 'deny' }];
+    const signOff = { signoff_id: 's1', state: 'pending', quorum: 2, act: 'keys.rotate', title: 'Rotate', decisions };
+    expect(commandOf('signoff list').line?.(signOff)).toBe('s1  pending      1/2  keys.rotate  Rotate');
+  });
+
+  test('keys of health data have one line each, and a rotation one', () => {
+    const key = { key_version: 2, state: 'current', created_at: 'now', destroyed_at: null };
+    const rotation = { rotation_id: 'r1', state: 'running', key_version: 2, data_keys: null, rewrapped: 0 };
+    const { lines } = commandOf('phi keys');
+    expect(lines?.({ keys: [key], rotation: null })).toEqual(['    2  current    created now']);
+    expect(lines?.({ keys: [{ ...key, destroyed_at: 'then' }], rotation: { ...rotation, data_keys: 7 } })).toEqual([
+      '    2  current    created now  destroyed then',
+      'rotation r1  running  to key 2  0 of 7 data keys',
+    ]);
+    expect(commandOf('phi rotate').lines?.(rotation)).toEqual(['rotation r1  running  to key 2  0 of ? data keys']);
+    expect(commandOf('phi rotate').asks?.({}, {})).toBe('create the next key and re-wrap every data key');
+    expect(commandOf('phi shred').lines?.({ subject_id: 'p', destroyed_keys: 2, shredded_at: 'now' })).toEqual([
+      'now  2 data keys of p destroyed',
+    ]);
+  });
+
+  test('rules about health data have one line each', () => {
+    const policy = { role: 'billing', purpose: 'payment', fields: ['name', 'visits'] };
+    const shown = 'billing           payment             name,visits';
+    expect(commandOf('privacy policies list').lines?.({ policies: [policy] })).toEqual([shown]);
+    expect(commandOf('privacy policies set').lines?.(policy)).toEqual([shown]);
+    expect(commandOf('privacy policies set').asks?.(policy, {})).toBe('let billing see name, visits for payment');
+    const access = { break_glass_id: 'b', user_id: 'u', subject_id: 'p', opened_at: 'now', expires_at: 'then' };
+    const { line } = commandOf('privacy break-glass list');
+    expect(line?.({ ...access, outcome: null })).toBe('b  now  until then  u to p  not reviewed');
+    expect(line?.({ ...access, outcome: 'justified', reviewed_by: 'o' })).toContain('justified, by o');
+    const restriction = {
+      restriction_id: 'r',
+      subject_id: 'p',
+      purposes: ['legal'],
+      created_at: 'now',
+      ended_at: null,
+    };
+    expect(commandOf('privacy restrictions list').lines?.({ restrictions: [restriction] })).toEqual([
+      'r  p  legal  since now  in effect',
+    ]);
+    expect(commandOf('privacy restrictions add').lines?.(restriction)).toHaveLength(1);
+    expect(commandOf('privacy restrictions end').lines?.({ ...restriction, ended_at: 'then' })[0]).toContain(
+      'ended then',
+    );
+  });
+
+  test('what is kept about a person has one line each', () => {
+    const disclosure = { disclosed_at: 'now', purpose: 'legal', recipient: null, description: null };
+    const { line } = commandOf('privacy disclosures list');
+    expect(line?.(disclosure)).toBe('now  legal               (destroyed)  (destroyed)');
+    expect(line?.({ ...disclosure, recipient: 'court', description: 'letter' })).toContain('court  letter');
+    const request = {
+      request_id: 'r',
+      kind: 'export',
+      subject_id: 'p',
+      state: 'queued',
+      due_at: 'then',
+      receipt: null,
+    };
+    const { lines } = commandOf('privacy export');
+    expect(lines?.(request)).toEqual(['r  export  p  queued  due then  ']);
+    expect(lines?.({ ...request, receipt: { event_id: 'e', seq: null } })[0]).toContain('receipt e  not sealed yet');
+    expect(lines?.({ ...request, receipt: { event_id: 'e', seq: 7 } })[0]).toContain('receipt e  sealed as event 7');
+    expect(commandOf('privacy delete').lines?.(request)).toHaveLength(1);
+    const consent = { recorded_at: 'now', purpose: 'research', version: 1, granted: true, terms: '2026' };
+    expect(commandOf('privacy consents list').lines?.({ consents: [consent] })).toEqual([
+      'now  research  version 1  granted  terms 2026',
+    ]);
+    expect(
+      commandOf('privacy consents withdraw').lines?.({ withdrawn: [{ ...consent, granted: false }] })[0],
+    ).toContain('version 1  not granted');
+    const hold = { hold_id: 'h', subject_id: 'p', created_at: 'now', ended_at: null };
+    expect(commandOf('privacy holds list').lines?.({ holds: [hold] })).toEqual(['h  p  since now  in effect']);
+    expect(commandOf('privacy holds place').lines?.(hold)).toHaveLength(1);
+    expect(commandOf('privacy holds end').lines?.({ ...hold, ended_at: 'then' })[0]).toContain('ended then');
+    const policy = { kind: 'exports', keep_days: null, least_days: null };
+    const run = { run_id: 'r', created_at: 'now', dry_run: true, state: 'queued', counts: null };
+    const done = { ...run, dry_run: false, state: 'done', counts: { exports: 2, consents: 0 } };
+    const kept = { ...policy, keep_days: 9, least_days: 7 };
+    expect(commandOf('privacy retention show').lines?.({ policies: [policy, kept], runs: [run, done] })).toEqual([
+      'exports               kept for good',
+      'exports               9 days  at least 7',
+      'now  r  dry run  queued  ',
+      'now  r  run  done  exports 2',
+    ]);
+  });
+
+  test.each([
+    ['privacy restrictions add', { subject_id: 'p', purposes: ['legal', 'research'] }, 'deny legal, research for p'],
+    ['privacy restrictions end', { restriction_id: 'r' }, 'end the restriction r'],
+    ['privacy export', { subject_id: 'p' }, 'export the data of p'],
+    ['privacy delete', { subject_id: 'p' }, 'destroy the keys of p for good'],
+    ['privacy consents withdraw', { subject_id: 'p' }, 'withdraw the consents of p'],
+    ['privacy holds place', { subject_id: 'p' }, 'keep every record of p'],
+    ['privacy holds end', { hold_id: 'h' }, 'end the legal hold h'],
+    ['phi shred', { subject_id: 'p' }, 'destroy the data keys of p for good'],
+  ])('%s says what it would do', (verb, input, asked) => {
+    expect(commandOf(verb).asks?.(input, {})).toBe(asked);
   });
 });
