@@ -41,7 +41,6 @@ import { createHealth } from './health.ts';
 import { installationOf, ownAddressesOf } from './installation.ts';
 import { createLogoutTransport } from './logout.ts';
 import { createMailTransport } from './mail.ts';
-import { renderReportPdf } from './report-pdf.ts';
 import { showSchedules } from './schedule-gauges.ts';
 
 export type ComposeInput = {
@@ -130,7 +129,8 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
   return {
     ...outside,
     auditLogKeys: (origin) => readLogKeys(outside, origin),
-    renderReport: renderReportPdf,
+    // An idle worker does without the library that draws, and its 15 MB.
+    renderReport: async (signed) => (await import('./report-pdf.ts')).renderReportPdf(signed),
     installation: installationOf({
       ...input,
       backupFolder: config.compliance.backupFolder,
