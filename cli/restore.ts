@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { planContinue } from '../services/domain/audit/seal/continue-log.ts';
 import { planRestore, type RestorePlan, restoreAcceptLoss } from '../services/domain/operations/restore-accept-loss.ts';
-import type { LogMarkStore, MarkStore } from '../services/domain/ports.ts';
+import type { LogHighWaterStore, MarkStore } from '../services/domain/ports.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
@@ -52,7 +52,7 @@ export function registerRestore(program: Command): void {
     });
 }
 
-type RestorePorts = DatabasePorts & { readonly marks: MarkStore; readonly logMark: LogMarkStore };
+type RestorePorts = DatabasePorts & { readonly marks: MarkStore; readonly logMark: LogHighWaterStore };
 
 async function restore(ports: RestorePorts, options: RestoreOptions): Promise<void> {
   const output = createOutput(options);

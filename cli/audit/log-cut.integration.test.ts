@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { type CutLog, cutLog } from '#services/domain/audit/seal/sealing-harness.ts';
-import type { LogMark } from '#services/domain/ports.ts';
+import type { LogHead } from '#services/domain/ports.ts';
 import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
 import { createS3Sink } from '#services/platform/checkpoints/s3-sink.ts';
 import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
@@ -17,7 +17,7 @@ let database: TestDatabase;
 let bucket: S3Server;
 let folder: string;
 let harness: LogHarness;
-let whole: LogMark;
+let whole: LogHead;
 let cut: CutLog;
 /** The product is stopped: only the commands run. */
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import type { HasAuditLogKeys, HasKeyRotations } from '#services/domain/audit/re
 import type { OutsideHead } from '#services/domain/audit/trail/validate-audit-trail.ts';
 import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
 import { readRotationNotes } from '#services/domain/keys/log/rotation-notes.ts';
-import type { LogMarkStore, Ports } from '#services/domain/ports.ts';
+import type { LogHighWaterStore, Ports } from '#services/domain/ports.ts';
 import { createMarkedGuard } from '#services/domain/revocations/database-guard.ts';
 import { type PublishedNote, readFileNotes, readS3Notes } from '#services/platform/checkpoints/published-notes.ts';
 import { s3SettingsOf } from '#services/platform/checkpoints/s3-requests.ts';
@@ -21,7 +21,7 @@ import { CommandError, exitCodes } from '../exit-codes.ts';
 export type AuditPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &
   HasAuditLogKeys &
   HasKeyRotations & {
-    readonly logMark: LogMarkStore;
+    readonly logMark: LogHighWaterStore;
     /** Every head of every log that is stored outside the database. */
     outsideHeads(): Promise<OutsideHead[]>;
   };
@@ -71,7 +71,7 @@ export async function withAuditLog<T>(
   }
 }
 
-async function markedHeads(logMark: LogMarkStore): Promise<OutsideHead[]> {
+async function markedHeads(logMark: LogHighWaterStore): Promise<OutsideHead[]> {
   const mark = await logMark.read();
   const earlier = await logMark.readEarlier();
   return [

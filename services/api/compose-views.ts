@@ -18,7 +18,7 @@ import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import { type Config, registrationOf } from '../platform/config/load.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
-import { assertMarkPlace } from '../platform/marks/mark-place.ts';
+import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { openStores, type Stores } from './stores.ts';
 
@@ -103,7 +103,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   );
   /** Prepares a database before any token is issued from it: keys, and the retention of revocations. */
   const prepare = async (): Promise<void> => {
-    await assertMarkPlace(outside, config);
+    await assertHighWaterPlace(outside, config);
     await keepRevocations(outside, config.tokens);
     const { audience } = tokenSettings;
     const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };

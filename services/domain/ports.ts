@@ -131,7 +131,7 @@ export type MarkStore = {
 };
 
 /** The newest head of the sealed log. */
-export type LogMark = {
+export type LogHead = {
   readonly origin: string;
   readonly size: number;
   /** Base64. */
@@ -139,21 +139,21 @@ export type LogMark = {
 };
 
 /** High-water mark of the log: its newest head, kept outside the database, so that a restored one cannot sign another history. */
-export type LogMarkStore = {
-  read(): Promise<LogMark | null>;
+export type LogHighWaterStore = {
+  read(): Promise<LogHead | null>;
   /** The last head of each log that was continued, oldest first. */
-  readEarlier(): Promise<readonly LogMark[]>;
+  readEarlier(): Promise<readonly LogHead[]>;
   /**
    * Moves the mark within its log. Durable once it resolves. False, without a change, when the stored mark is not
    * `expected`. Throws when `next` is of another log.
    */
-  swap(expected: LogMark | null, next: LogMark): Promise<boolean>;
+  swap(expected: LogHead | null, next: LogHead): Promise<boolean>;
   /** As `swap`, to the log that continues the one of `expected`, which is kept. For an operator's command only. */
-  follow(expected: LogMark | null, next: LogMark): Promise<boolean>;
+  follow(expected: LogHead | null, next: LogHead): Promise<boolean>;
 };
 
 /** A signed head of the sealed log, to be published outside. */
-export type OutgoingCheckpoint = LogMark & {
+export type OutgoingCheckpoint = LogHead & {
   /** The signed note. */
   readonly note: string;
   /** Proof that this tree extends the tree of `oldSize` leaves. */

@@ -14,7 +14,7 @@ import { withUnwrappedKeys } from '../platform/crypto/unwrap-keys.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
 import { createHasher } from '../platform/hasher/hasher.ts';
 import { ensureAuthSecret, writeSecretFile } from '../platform/local/data-dir.ts';
-import { claimMarkPlace } from '../platform/marks/mark-place.ts';
+import { claimHighWaterPlace } from '../platform/marks/high-water-place.ts';
 import { createMarks } from '../platform/marks/mark-stores.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
@@ -80,7 +80,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
       CALLER,
     );
     const taken = declared.filter(({ change }) => change === 'taken').map(({ name }) => name);
-    if (config.server.profile === 'production') await claimMarkPlace(ports, config.marks, options.dataDir);
+    if (config.server.profile === 'production') await claimHighWaterPlace(ports, config.marks, options.dataDir);
     // Runs before the first key is created: a database that never issued a token cannot be rewound, whatever the marks say.
     await claimUnusedDatabase({ ...ports, marks: createMarks(config.marks, options.dataDir) });
     const { created, warnings } = await ensureNeededKeys(

@@ -24,7 +24,7 @@ import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
 import { isScheduled, type Job } from '../platform/define/job.ts';
-import { assertMarkPlace } from '../platform/marks/mark-place.ts';
+import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { observePool } from '../platform/postgres/pool-gauges.ts';
 import { oncePerMinute } from '../platform/process/once-per-minute.ts';
@@ -228,7 +228,7 @@ export function compose(input: ComposeInput) {
 
 /** Waits for Postgres where the place of the high-water marks counts. */
 const waitForMarks = ({ config, databaseUrl: url, log }: ComposeInput, timing: Pools['timing']): Promise<void> =>
-  waitForStore(() => assertMarkPlace(timing, config), {
+  waitForStore(() => assertHighWaterPlace(timing, config), {
     store: 'PostgreSQL',
     url,
     waitSeconds: config.stores.waitSeconds,

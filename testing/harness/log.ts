@@ -9,7 +9,7 @@ import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
 import type { SealPorts } from '#services/domain/audit/seal/seal-events.ts';
 import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
 import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys.ts';
-import type { CheckpointSink, LogMark, LogMarkStore } from '#services/domain/ports.ts';
+import type { CheckpointSink, LogHead, LogHighWaterStore } from '#services/domain/ports.ts';
 import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { createTestPorts, PATIENCE_MS, type PortsOptions, type TestPorts, testCaller } from './ports.ts';
@@ -24,7 +24,7 @@ export type LogHarness = TestPorts &
     /** Writes outbox rows like those of requests. Returns the event ids. */
     emit(count: number, options?: EmitOptions): Promise<string[]>;
     /** The newest checkpoint, verified with the log's own keys. Throws if there is none. */
-    head(origin?: string): Promise<LogMark & { readonly note: string }>;
+    head(origin?: string): Promise<LogHead & { readonly note: string }>;
   };
 
 type EmitOptions = {
@@ -36,7 +36,7 @@ type EmitOptions = {
 
 export type LogHarnessOptions = {
   readonly dataDir?: string;
-  readonly logMark?: (file: LogMarkStore) => LogMarkStore;
+  readonly logMark?: (file: LogHighWaterStore) => LogHighWaterStore;
   readonly sinks?: readonly CheckpointSink[];
   readonly applicationName?: string;
   readonly pool?: PortsOptions['pool'];

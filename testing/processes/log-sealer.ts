@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type SealAnswer, sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import type { LogMarkStore } from '#services/domain/ports.ts';
+import type { LogHighWaterStore } from '#services/domain/ports.ts';
 import { createLogHarness } from '../harness/log.ts';
 import { createPatientPool, testCaller } from '../harness/ports.ts';
 import { childEnv } from './child-env.ts';
@@ -69,7 +69,11 @@ export async function runMortalSealer(options: SealerOptions): Promise<SealerRep
 const killPointOf = ({ kill }: SealerOptions): KillPoint | null =>
   kill?.at === 'statement' ? { statement: kill.statement, moment: 'before' } : null;
 
-function killingMark(mark: LogMarkStore, kill: SealerKill | undefined, die: () => Promise<void>): LogMarkStore {
+function killingMark(
+  mark: LogHighWaterStore,
+  kill: SealerKill | undefined,
+  die: () => Promise<void>,
+): LogHighWaterStore {
   return {
     ...mark,
     swap: async (expected, next) => {

@@ -1,4 +1,4 @@
-import type { LogMark, Sql } from '../ports.ts';
+import type { LogHead, Sql } from '../ports.ts';
 import { auditLogContinued } from './audit-events.ts';
 import { type LogRow, readLeaves, readLogs } from './log-reader.store.ts';
 import { readRootAt } from './log-tiles.ts';
@@ -8,9 +8,9 @@ export type Continuation = {
   /** The log whose first leaf states it. */
   readonly origin: string;
   /** Head of the previous log in this database. */
-  readonly held: LogMark;
+  readonly held: LogHead;
   /** Head of the previous log that was published, and that the database no longer has. */
-  readonly lost: LogMark;
+  readonly lost: LogHead;
 };
 
 export type LogChain = {
@@ -21,7 +21,7 @@ export type LogChain = {
   readonly forged: readonly LogRow[];
 };
 
-export const headOfRow = ({ origin, size, root }: LogRow): LogMark => ({ origin, size, root: root.toString('base64') });
+export const headOfRow = ({ origin, size, root }: LogRow): LogHead => ({ origin, size, root: root.toString('base64') });
 
 /** Reads every log, and verifies that each one after the first begins with the leaf that states what was lost. */
 export async function readLogChain(sql: Sql): Promise<LogChain> {
@@ -43,14 +43,14 @@ async function readContinuation(sql: Sql, log: LogRow, before: LogRow): Promise<
   const stated = first === undefined ? null : statedLoss(first.leaf);
   if (stated === null || log.previousRoot === null) return null;
   const lost = { origin: log.previous, size: log.previousSize, root: log.previousRoot.toString('base64') };
-  const isConsistent = isSameHead(stated.held, headOfRow(before)) && isSameHead(stated.lost, lost as LogMark);
+  const isConsistent = isSameHead(stated.held, headOfRow(before)) && isSameHead(stated.lost, lost as LogHead);
   return isConsistent ? { origin: log.origin, held: stated.held, lost: stated.lost } : null;
 }
 
-const isSameHead = (one: LogMark | undefined, other: LogMark): boolean =>
+const isSameHead = (one: LogHead | undefined, other: LogHead): boolean =>
   one?.origin === other.origin && one.size === other.size && one.root === other.root;
 
-function statedLoss(leaf: Buffer): { readonly held: LogMark; readonly lost: LogMark } | null {
+function statedLoss(leaf: Buffer): { readonly held: LogHead; readonly lost: LogHead } | null {
   try {
     const { type, detail } = JSON.parse(leaf.toString());
     return type === auditLogContinued.type ? detail : null;
@@ -66,7 +66,7 @@ function statedLoss(leaf: Buffer): { readonly held: LogMark; readonly lost: LogM
 export type HeadFound = 'present' | 'accepted_loss' | 'behind' | 'forked';
 
 /** @throws TileMissingError */
-export async function findHead(sql: Sql, { logs, continuations }: LogChain, head: LogMark): Promise<HeadFound> {
+export async function findHead(sql: Sql, { logs, continuations }: LogChain, head: LogHead): Promise<HeadFound> {
   const log = logs.find(({ origin }) => origin === head.origin);
   const isWithin = log !== undefined && head.size <= log.size;
   if (isWithin && (await rootAt(sql, log, head.size)) === head.root) return 'present';
@@ -80,5 +80,5 @@ const rootAt = async (sql: Sql, log: LogRow, size: number): Promise<string> =>
   size === log.size ? log.root.toString('base64') : readRootAt(sql, log.origin, size);
 
 /** Whether the accepted loss includes this head: the operator saw `lost` and nothing beyond it. */
-const isUpTo = (lost: LogMark, head: LogMark): boolean =>
+const isUpTo = (lost: LogHead, head: LogHead): boolean =>
   head.origin === lost.origin && (head.size < lost.size || isSameHead(head, lost));

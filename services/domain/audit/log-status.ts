@@ -1,4 +1,4 @@
-import type { LogMark } from '../ports.ts';
+import type { LogHead } from '../ports.ts';
 import type { HeadFound } from './log-continuations.ts';
 
 export const stopReasons = [
@@ -24,10 +24,10 @@ export type LogHistory = {
   rootAt(size: number): Promise<string>;
   /** Whether a log follows another log without the leaf that states the loss. */
   isForged(): Promise<boolean>;
-  find(head: LogMark): Promise<HeadFound>;
+  find(head: LogHead): Promise<HeadFound>;
 };
 
-export async function logStatus(log: LogMark, mark: LogMark | null, history: LogHistory): Promise<LogStatus> {
+export async function logStatus(log: LogHead, mark: LogHead | null, history: LogHistory): Promise<LogStatus> {
   if (mark === null) return (await history.isForged()) ? 'log_forged_continuation' : 'swap';
   if (mark.origin !== log.origin) {
     if (await history.isForged()) return 'log_forged_continuation';

@@ -1,9 +1,9 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { LogMark, Sql } from '../ports.ts';
+import type { LogHead, Sql } from '../ports.ts';
 import { emptyRoot } from './log/merkle.ts';
 import type { StopReason } from './log-status.ts';
 
-export type OpenLog = LogMark & {
+export type OpenLog = LogHead & {
   readonly firstSeq: number;
   readonly erasures: number;
   readonly stoppedReason: StopReason | null;
@@ -70,7 +70,7 @@ export async function lockLog(tx: Sql): Promise<void> {
 export const readOpenLog = async (sql: Sql): Promise<OpenLog | null> =>
   (await sql.query<OpenLog>(auditLogOpenRead))[0] ?? null;
 
-export async function openLog(tx: Sql, origin: string, firstSeq: number, previous: LogMark | null): Promise<void> {
+export async function openLog(tx: Sql, origin: string, firstSeq: number, previous: LogHead | null): Promise<void> {
   const root = previous === null ? null : Buffer.from(previous.root, 'base64');
   await tx.query(auditLogOpen, [origin, firstSeq, emptyRoot(), previous?.origin, previous?.size, root]);
 }

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointForkError, type CheckpointSink, type LogMark } from '#services/domain/ports.ts';
+import { CheckpointForkError, type CheckpointSink, type LogHead } from '#services/domain/ports.ts';
 import { writeDurably } from '../marks/durable-file.ts';
 
 /** One head an hour is kept for good; between two of them only the newest exists. */
@@ -38,13 +38,13 @@ export function createFileSink(folder: string, now: () => number = Date.now): Ch
   };
 }
 
-function headOf(note: string): LogMark {
+function headOf(note: string): LogHead {
   const [origin = '', size = '', root = ''] = note.split('\n', 3);
   return { origin, size: Number(size), root };
 }
 
 /** Whether two heads can belong to one history: heads of the same size must have the same root. */
-const continues = (one: LogMark, other: LogMark): boolean => one.size !== other.size || one.root === other.root;
+const continues = (one: LogHead, other: LogHead): boolean => one.size !== other.size || one.root === other.root;
 
 const KEPT = /^(\d+)-(\d+)\.checkpoint$/;
 const keptPath = (home: string, nowMs: number, size: number): string =>

@@ -1,5 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
-import { optionalText, optionalUrl, someOf, text, wholeNumber, witnessList } from './shapes.ts';
+import { optionalText, optionalUrl, someOf, textOr, wholeNumber, witnessList } from './shapes.ts';
 
 export const auditSettings = defineSettings({
   logOrigin: {
@@ -39,7 +39,7 @@ export const auditSettings = defineSettings({
     use: 'Bucket and prefix of the s3 sink.',
     example: 'https://bucket.s3.eu-central-1.amazonaws.com/audit',
   },
-  s3Region: { env: 'AUDIT_S3_REGION', schema: text('us-east-1', 64), use: 'Region of the bucket.' },
+  s3Region: { env: 'AUDIT_S3_REGION', schema: textOr('us-east-1', 64), use: 'Region of the bucket.' },
   s3AccessKeyId: { env: 'AUDIT_S3_ACCESS_KEY_ID', schema: optionalText(256), use: 'Access key id for the s3 sink.' },
   s3SecretAccessKey: {
     env: 'AUDIT_S3_SECRET_ACCESS_KEY',

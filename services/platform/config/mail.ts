@@ -1,5 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
-import { optionalText, text } from './shapes.ts';
+import { optionalText, textOr } from './shapes.ts';
 
 export const mailSettings = defineSettings({
   smtpUrl: {
@@ -11,7 +11,7 @@ export const mailSettings = defineSettings({
   },
   from: {
     env: 'MAIL_FROM',
-    schema: text('Sallyport <no-reply@localhost>', 320),
+    schema: textOr('Sallyport <no-reply@localhost>', 320),
     use: 'Sender of mails.',
   },
 });

@@ -1,5 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
-import { oneOf, optionalText, optionalUrl, text } from './shapes.ts';
+import { oneOf, optionalText, optionalUrl, textOr } from './shapes.ts';
 
 export const markSettings = defineSettings({
   store: {
@@ -13,7 +13,7 @@ export const markSettings = defineSettings({
     use: 'Bucket and prefix of the high-water marks; one per installation.',
     example: 'https://bucket.s3.eu-central-1.amazonaws.com/marks',
   },
-  s3Region: { env: 'MARK_S3_REGION', schema: text('us-east-1', 64), use: 'Region of the bucket.' },
+  s3Region: { env: 'MARK_S3_REGION', schema: textOr('us-east-1', 64), use: 'Region of the bucket.' },
   s3AccessKeyId: {
     env: 'MARK_S3_ACCESS_KEY_ID',
     schema: optionalText(256),

@@ -6,7 +6,7 @@ import {
   optionalUrl,
   originList,
   proxyRangeList,
-  text,
+  textOr,
   wholeNumber,
 } from './shapes.ts';
 
@@ -18,7 +18,7 @@ export const serverSettings = defineSettings({
   },
   host: {
     env: 'HOST',
-    schema: text('localhost', 255),
+    schema: textOr('localhost', 255),
     use: 'Address the API listens on; localhost: 127.0.0.1 and, where the machine has it, ::1.',
   },
   port: { env: 'PORT', schema: wholeNumber(3000, 0, 65_535), use: 'Port the API listens on.' },
@@ -39,7 +39,7 @@ export const serverSettings = defineSettings({
   },
   dataDir: {
     env: 'SALLYPORT_DATA_DIR',
-    schema: text('./.sallyport', 1_024),
+    schema: textOr('./.sallyport', 1_024),
     use: 'Folder of local databases, high-water marks and development credentials.',
   },
   publicUrl: {

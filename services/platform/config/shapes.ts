@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /** Shapes of environment values: each parses a text into a validated value, and holds the default. */
 
-export const text = (fallback: string, maximum = 2_048) => z.string().max(maximum).default(fallback);
+export const textOr = (fallback: string, maximum = 2_048) => z.string().max(maximum).default(fallback);
 
 export const optionalText = (maximum = 4_096) =>
   z

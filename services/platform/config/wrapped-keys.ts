@@ -1,5 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
-import { oneOf, optionalText, optionalUrl, text } from './shapes.ts';
+import { oneOf, optionalText, optionalUrl, textOr } from './shapes.ts';
 
 export const wrappedKeySettings = defineSettings({
   service: {
@@ -33,10 +33,10 @@ export const wrappedKeySettings = defineSettings({
   vaultNamespace: { env: 'VAULT_NAMESPACE', schema: optionalText(256), use: 'Namespace in Vault, if any.' },
   transitMount: {
     env: 'VAULT_TRANSIT_MOUNT',
-    schema: text('transit', 256),
+    schema: textOr('transit', 256),
     use: 'Path of the transit engine in Vault.',
   },
-  transitKey: { env: 'VAULT_TRANSIT_KEY', schema: text('sallyport', 256), use: 'Name of the transit key in Vault.' },
+  transitKey: { env: 'VAULT_TRANSIT_KEY', schema: textOr('sallyport', 256), use: 'Name of the transit key in Vault.' },
   kmsKeyId: { env: 'AWS_KMS_KEY_ID', schema: optionalText(2_048), use: 'Id or ARN of the key in AWS KMS.' },
   kmsUrl: {
     env: 'AWS_KMS_URL',
@@ -44,7 +44,7 @@ export const wrappedKeySettings = defineSettings({
     use: 'Address of AWS KMS; unset: that of AWS_REGION.',
     example: 'https://kms.eu-central-1.amazonaws.com',
   },
-  kmsRegion: { env: 'AWS_REGION', schema: text('us-east-1', 64), use: 'Region of the key in AWS KMS.' },
+  kmsRegion: { env: 'AWS_REGION', schema: textOr('us-east-1', 64), use: 'Region of the key in AWS KMS.' },
   accessKeyId: { env: 'AWS_ACCESS_KEY_ID', schema: optionalText(256), use: 'Access key id for AWS KMS.' },
   secretAccessKey: {
     env: 'AWS_SECRET_ACCESS_KEY',

@@ -12,7 +12,7 @@ export type HasherClock = {
   after(delayMs: number, act: () => void): () => void;
 };
 
-export const systemClock: HasherClock = {
+export const systemHasherClock: HasherClock = {
   nowMs: () => performance.now(),
   after: (delayMs, act) => {
     const timer = setTimeout(act, delayMs);

@@ -5,7 +5,7 @@ import {
   createDispatcher,
   type HasherClock,
   type HashOutcome,
-  systemClock,
+  systemHasherClock,
 } from './dispatcher.ts';
 import { type HasherBusyError, HasherFailedError } from './errors.ts';
 import { normalisePassword } from './normalise-password.ts';
@@ -91,7 +91,7 @@ export function createHasher(options: HasherOptions): Hasher {
     reservedForKnown: Math.floor(capacity / 4),
     maxWaitMs: (options.maxWaitSeconds ?? 2) * 1000,
     stuckAfterMs: (options.stuckAfterSeconds ?? STUCK_AFTER_SECONDS) * 1000,
-    clock: options.clock ?? systemClock,
+    clock: options.clock ?? systemHasherClock,
     startWorker: options.startWorker ?? hashingWorkers(options.pepper, undefined, options.algorithm),
     onQueueWait: options.onQueueWait,
     onHash: options.onHash,

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { LogMark } from '#services/domain/ports.ts';
+import type { LogHead } from '#services/domain/ports.ts';
 import { createFileLogMark } from './file-log-mark.ts';
 import { MarksUnreadableError } from './mark-texts.ts';
 
@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
-const markOf = (size: number, byte = size % 251): LogMark => ({
+const markOf = (size: number, byte = size % 251): LogHead => ({
   origin: 'a.example/log',
   size,
   root: Buffer.alloc(32, byte).toString('base64'),

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LogMark, LogMarkStore } from '#services/domain/ports.ts';
+import type { LogHead, LogHighWaterStore } from '#services/domain/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
 import { writeDurably } from './durable-file.ts';
 import {
@@ -30,9 +30,9 @@ async function readHeld(path: string): Promise<HeldLogMark | null> {
  * compare and write atomic.
  * Throws `MarksUnreadableError` if the file exists and cannot be parsed.
  */
-export function createFileLogMark(dataDir: string): LogMarkStore {
+export function createFileLogMark(dataDir: string): LogHighWaterStore {
   const path = join(dataDir, FILE_NAME);
-  const replace = (expected: LogMark | null, nextOf: (held: HeldLogMark | null) => HeldLogMark): Promise<boolean> => {
+  const replace = (expected: LogHead | null, nextOf: (held: HeldLogMark | null) => HeldLogMark): Promise<boolean> => {
     ensureDataDir(dataDir);
     return whileLocked(join(dataDir, 'run/audit-mark.lock'), async () => {
       const held = await readHeld(path);

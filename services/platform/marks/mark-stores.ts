@@ -1,4 +1,4 @@
-import type { LogMarkStore, MarkStore } from '#services/domain/ports.ts';
+import type { LogHighWaterStore, MarkStore } from '#services/domain/ports.ts';
 import { s3SettingsOf } from '../checkpoints/s3-requests.ts';
 import type { MarkConfig } from '../config/marks.ts';
 import { createFileLogMark } from './file-log-mark.ts';
@@ -10,5 +10,5 @@ export const createMarks = (config: MarkConfig, dataDir: string): MarkStore =>
   config.store === 's3' ? createS3Marks(s3SettingsOf(config)) : createFileMarks(dataDir);
 
 /** The store that MARK_STORE names, for the high-water mark of the audit log. */
-export const createLogMark = (config: MarkConfig, dataDir: string): LogMarkStore =>
+export const createLogMark = (config: MarkConfig, dataDir: string): LogHighWaterStore =>
   config.store === 's3' ? createS3LogMark(s3SettingsOf(config)) : createFileLogMark(dataDir);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LogMark, Marks } from '#services/domain/ports.ts';
+import type { LogHead, Marks } from '#services/domain/ports.ts';
 
 /** The high-water marks exist and cannot be read: starting without them could restore revoked tokens. */
 export class MarksUnreadableError extends Error {
@@ -52,7 +52,7 @@ export const isSameMarks = (one: Marks | null, other: Marks | null): boolean =>
   one?.beat === other?.beat;
 
 /** The mark, and the last head of each earlier log that was continued. */
-export type HeldLogMark = { readonly mark: LogMark; readonly earlier: readonly LogMark[] };
+export type HeldLogMark = { readonly mark: LogHead; readonly earlier: readonly LogHead[] };
 
 /** @throws MarksUnreadableError */
 export function parseLogMark(place: string, text: string): HeldLogMark {
@@ -61,22 +61,22 @@ export function parseLogMark(place: string, text: string): HeldLogMark {
 }
 
 /** The stored text after the mark has moved within its log. Throws if `next` belongs to another log. */
-export function movedLogMark(held: HeldLogMark | null, next: LogMark): HeldLogMark {
+export function movedLogMark(held: HeldLogMark | null, next: LogHead): HeldLogMark {
   if (held !== null && held.mark.origin !== next.origin)
     throw new Error(`the mark of ${held.mark.origin} moves to ${next.origin} by \`sallyport audit continue\` alone`);
   return { mark: next, earlier: held?.earlier ?? [] };
 }
 
 /** The stored text after the mark has moved to the log that continues its own. */
-export const followedLogMark = (held: HeldLogMark | null, next: LogMark): HeldLogMark => ({
+export const followedLogMark = (held: HeldLogMark | null, next: LogHead): HeldLogMark => ({
   mark: next,
   earlier: held === null ? [] : [...held.earlier, held.mark],
 });
 
-const headOf = ({ origin, size, root }: LogMark): LogMark => ({ origin, size, root });
+const headOf = ({ origin, size, root }: LogHead): LogHead => ({ origin, size, root });
 
 export const logMarkText = ({ mark, earlier }: HeldLogMark): string =>
   `${JSON.stringify({ ...headOf(mark), earlier: earlier.map(headOf) })}\n`;
 
-export const isSameLogMark = (one: LogMark | null, other: LogMark | null): boolean =>
+export const isSameLogMark = (one: LogHead | null, other: LogHead | null): boolean =>
   one?.origin === other?.origin && one?.size === other?.size && one?.root === other?.root;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { LogMark, Marks } from '#services/domain/ports.ts';
+import type { LogHead, Marks } from '#services/domain/ports.ts';
 import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
 import { MarksUnreadableError } from './mark-texts.ts';
 import { MarkStoreUnavailableError, MarkStoreUnfitError } from './s3-cell.ts';
@@ -14,7 +14,7 @@ afterEach(() => server.close());
 const logMark = () => createS3LogMark(server.settings);
 /** A process on another machine. */
 const marksOf = () => createS3Marks(server.settings, 0);
-const markOf = (size: number, byte = size % 251): LogMark => ({
+const markOf = (size: number, byte = size % 251): LogHead => ({
   origin: 'a.example/log',
   size,
   root: Buffer.alloc(32, byte).toString('base64'),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LogMark, LogMarkStore, MarkStore, Marks } from '#services/domain/ports.ts';
+import type { LogHead, LogHighWaterStore, MarkStore, Marks } from '#services/domain/ports.ts';
 import type { S3Settings } from '../checkpoints/s3-requests.ts';
 import {
   followedLogMark,
@@ -24,14 +24,14 @@ const TRIES = 20;
  * The high-water mark of the audit log in the object `<prefix>/audit-mark.json`, for any number of hosts.
  * Throws `MarksUnreadableError`, `MarkStoreUnavailableError`, `MarkStoreUnfitError`.
  */
-export function createS3LogMark(settings: S3Settings): LogMarkStore {
+export function createS3LogMark(settings: S3Settings): LogHighWaterStore {
   const cell = createS3Cell(settings, 'audit-mark.json');
   const look = async () => {
     const version = await cell.read();
     return { version, held: version && parseLogMark(cell.place, version.text) };
   };
   const replace = async (
-    expected: LogMark | null,
+    expected: LogHead | null,
     nextOf: (held: HeldLogMark | null) => HeldLogMark,
   ): Promise<boolean> => {
     const { version, held } = await look();

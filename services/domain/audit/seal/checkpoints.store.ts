@@ -1,4 +1,4 @@
-import type { LogMark, Sql } from '#services/domain/ports.ts';
+import type { LogHead, Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** Keeps an existing row: it may have cosignatures already. */
@@ -59,15 +59,15 @@ const auditSinkFailed = defineStatement(
    ON CONFLICT (sink) DO UPDATE SET failing_since = coalesce(s.failing_since, clock_timestamp()), failures = s.failures + 1`,
 );
 
-export const insertCheckpoint = (sql: Sql, { origin, size, root }: LogMark, note: string): Promise<unknown> =>
+export const insertCheckpoint = (sql: Sql, { origin, size, root }: LogHead, note: string): Promise<unknown> =>
   sql.query(auditCheckpointInsert, [origin, size, root, note]);
 
 export const readCheckpointsOfSize = (
   sql: Sql,
-  { origin, size }: LogMark,
+  { origin, size }: LogHead,
 ): Promise<{ readonly root: string; readonly note: string }[]> => sql.query(auditCheckpointsOfSize, [origin, size]);
 
-export const addCosignature = (sql: Sql, { origin, size, root }: LogMark, line: string): Promise<unknown> =>
+export const addCosignature = (sql: Sql, { origin, size, root }: LogHead, line: string): Promise<unknown> =>
   sql.query(auditCheckpointCosign, [origin, size, root, line]);
 
 export type ThinnedBatch = {
@@ -91,8 +91,8 @@ export async function thinCheckpointBatch(
 export type SinkRow = { readonly sink: string; readonly origin: string; readonly size: number };
 export const readSinks = (sql: Sql): Promise<SinkRow[]> => sql.query(auditSinksRead);
 
-export const storeSinkReached = (sql: Sql, sink: string, { origin, size }: LogMark): Promise<unknown> =>
+export const storeSinkReached = (sql: Sql, sink: string, { origin, size }: LogHead): Promise<unknown> =>
   sql.query(auditSinkReached, [sink, origin, size]);
 
-export const storeSinkFailed = (sql: Sql, sink: string, { origin }: LogMark): Promise<unknown> =>
+export const storeSinkFailed = (sql: Sql, sink: string, { origin }: LogHead): Promise<unknown> =>
   sql.query(auditSinkFailed, [sink, origin]);

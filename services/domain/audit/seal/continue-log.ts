@@ -1,4 +1,4 @@
-import type { Caller, LogMark, Ports, Sql, Tx } from '#services/domain/ports.ts';
+import type { Caller, LogHead, Ports, Sql, Tx } from '#services/domain/ports.ts';
 import { auditLogContinued } from '../audit-events.ts';
 import { emptyEdge } from '../log/grow-tree.ts';
 import { closeLog, lockLog, type OpenLog, openLog, readOpenLog } from '../log.store.ts';
@@ -13,9 +13,9 @@ type ContinuePorts = Pick<Ports, 'sql' | 'transact' | 'random'> & HasLogMark;
 
 export type LogLoss = {
   /** Head of the log in this database. */
-  readonly held: LogMark;
+  readonly held: LogHead;
   /** The published head that this database does not have. */
-  readonly lost: LogMark;
+  readonly lost: LogHead;
 };
 
 export type ContinuedLog = LogLoss & {
@@ -43,7 +43,7 @@ async function findLoss(ports: Pick<Ports, 'sql'> & HasLogMark) {
 }
 
 /** The continuation of the log that the mark names. */
-async function continuationOf(sql: Sql, mark: LogMark): Promise<LogLoss> {
+async function continuationOf(sql: Sql, mark: LogHead): Promise<LogLoss> {
   const { continuations } = await readLogChain(sql);
   return continuations.find(({ held, lost }) => [held.origin, lost.origin].includes(mark.origin)) as Continuation;
 }
@@ -86,7 +86,7 @@ async function beginLog(
   tx: Tx,
   { reason, held, lost }: LogLoss & { readonly reason: string },
   caller: Caller,
-): Promise<LogMark> {
+): Promise<LogHead> {
   const log = (await readOpenLog(tx)) as OpenLog;
   const eventId = ports.random.uuid();
   await recordEvent(tx, caller, auditLogContinued, { outcome: 'ok', eventId, detail: { reason, held, lost } });

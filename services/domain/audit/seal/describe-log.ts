@@ -1,4 +1,4 @@
-import type { LogMark, Ports } from '#services/domain/ports.ts';
+import type { LogHead, Ports } from '#services/domain/ports.ts';
 import { findHead, readLogChain } from '../log-continuations.ts';
 import { readNewestCheckpoint, readSinkStates, type SinkState } from '../log-reader.store.ts';
 import type { LogStatus, StopReason } from '../log-status.ts';
@@ -6,7 +6,7 @@ import { type Backlog, readBacklog } from './backlog.store.ts';
 import { type HasLogMark, headOf, readLogStatus } from './settle-log.ts';
 
 export type LogDescription = {
-  readonly head: LogMark;
+  readonly head: LogHead;
   /** The log compared with the high-water mark. */
   readonly status: LogStatus;
   readonly stoppedReason: StopReason | null;

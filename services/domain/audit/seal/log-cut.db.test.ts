@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
-import type { LogMark } from '#services/domain/ports.ts';
+import type { LogHead } from '#services/domain/ports.ts';
 import { createLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { hashLeaf } from '../log/merkle.ts';
@@ -13,7 +13,7 @@ import { type CutLog, cutLog, openSealingHarness, type SealingHarness } from './
 
 let harness: SealingHarness;
 let kept: number;
-let whole: LogMark;
+let whole: LogHead;
 let cut: CutLog;
 beforeEach(async () => {
   harness = await openSealingHarness();
@@ -37,7 +37,7 @@ const byMark = async (): Promise<OutsideHead[]> => [
 const codesOf = ({ faults }: AuditValidationResult): string[] => faults.map(({ code }) => code);
 
 /** Forges the leaf that `audit continue` writes, as the owner of the database can. */
-async function forgeLeaf(lost: LogMark): Promise<void> {
+async function forgeLeaf(lost: LogHead): Promise<void> {
   const leaf = Buffer.from(JSON.stringify({ type: 'audit.log_continued', detail: { held: cut.held, lost } }));
   const hash = hashLeaf(leaf).toString('hex');
   await harness.asSuperuser(

@@ -1,6 +1,6 @@
 // For tests only: a sealed log that tests tamper with, restore and continue.
 import { createHash } from 'node:crypto';
-import type { LogMark } from '#services/domain/ports.ts';
+import type { LogHead } from '#services/domain/ports.ts';
 import { type LogHarness, type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
 import { queryRows, runPastTriggers, testCaller } from '#testing/harness/ports.ts';
 import { sealEvents } from './seal-events.ts';
@@ -106,7 +106,7 @@ export async function checkLog(harness: LogHarness): Promise<LogCheck> {
 
 export type CutLog = {
   /** Head of the shortened log. */
-  readonly held: LogMark;
+  readonly held: LogHead;
   /** The log that replaced it. */
   readonly origin: string;
 };

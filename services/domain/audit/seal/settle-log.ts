@@ -1,4 +1,4 @@
-import type { Caller, LogMark, LogMarkStore, Ports } from '#services/domain/ports.ts';
+import type { Caller, LogHead, LogHighWaterStore, Ports } from '#services/domain/ports.ts';
 import { auditSealingResumed, auditSealingStopped } from '../audit-events.ts';
 import { TileMissingError } from '../log/tiles.ts';
 import { type OpenLog, readOpenLog, storeStop } from '../log.store.ts';
@@ -8,7 +8,7 @@ import { readRootAt } from '../log-tiles.ts';
 import { recordEvent } from '../record-event.ts';
 import type { HasLogGauges } from './log-gauges.ts';
 
-export type HasLogMark = { readonly logMark: LogMarkStore };
+export type HasLogMark = { readonly logMark: LogHighWaterStore };
 
 type SettlePorts = Pick<Ports, 'sql' | 'transact' | 'log'> & HasLogMark & HasLogGauges;
 
@@ -16,12 +16,12 @@ export type Settled =
   | { readonly kind: 'settled'; readonly log: OpenLog }
   | { readonly kind: 'stopped'; readonly log: OpenLog; readonly reason: StopReason };
 
-export const headOf = ({ origin, size, root }: LogMark): LogMark => ({ origin, size, root });
+export const headOf = ({ origin, size, root }: LogHead): LogHead => ({ origin, size, root });
 
 /** Compares the log with its high-water mark. Null before the first log. */
 export async function readLogStatus(
   ports: Pick<Ports, 'sql'> & HasLogMark,
-): Promise<{ readonly log: OpenLog; readonly mark: LogMark | null; readonly status: LogStatus } | null> {
+): Promise<{ readonly log: OpenLog; readonly mark: LogHead | null; readonly status: LogStatus } | null> {
   // The high-water mark first: a log read later has at least as many leaves, even if another worker seals meanwhile.
   const mark = await ports.logMark.read();
   const log = await readOpenLog(ports.sql);
@@ -68,7 +68,7 @@ export async function stopSealing(
   log: OpenLog,
   reason: StopReason,
   caller: Caller,
-  mark: LogMark | null = null,
+  mark: LogHead | null = null,
 ): Promise<Settled> {
   ports.logGauges.setStopReason(reason);
   const isNew = await ports.transact(async (tx) => {

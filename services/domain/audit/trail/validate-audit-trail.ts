@@ -1,4 +1,4 @@
-import type { LogMark, Ports, Sql } from '#services/domain/ports.ts';
+import type { LogHead, Ports, Sql } from '#services/domain/ports.ts';
 import { type Continuation, findHead, headOfRow, type LogChain, readLogChain } from '../log-continuations.ts';
 import type { HasAuditLogKeys } from '../read/read-log.ts';
 import { checkLogTrail } from './check-log-trail.ts';
@@ -6,7 +6,7 @@ import { readForks, readStrayRows } from './trail.store.ts';
 import { type TrailFault, TrailFindings, type TrailGap } from './trail-findings.ts';
 
 /** A head known outside the database. `isMark`: the high-water mark, which must name the log in use. */
-export type OutsideHead = { readonly where: string; readonly head: LogMark; readonly isMark?: boolean };
+export type OutsideHead = { readonly where: string; readonly head: LogHead; readonly isMark?: boolean };
 
 /** Published events that an operator accepted as lost, by their indexes in their log, both inclusive. */
 type AcceptedLoss = {

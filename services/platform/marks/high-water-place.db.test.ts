@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { createTestPorts } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { loadConfig } from '../config/load.ts';
-import { assertMarkPlace, claimMarkPlace } from './mark-place.ts';
+import { assertHighWaterPlace, claimHighWaterPlace } from './high-water-place.ts';
 
 let ports: OwnPorts;
 let folders: string[];
@@ -22,7 +22,7 @@ afterEach(async () => {
 
 const file = loadConfig({}).marks;
 const claim = (at: number, store: 'file' | 's3' = 'file') =>
-  claimMarkPlace(ports, { ...file, store }, folders[at] as string);
+  claimHighWaterPlace(ports, { ...file, store }, folders[at] as string);
 const connected = async (applicationName: string): Promise<boolean> =>
   (
     await ports.raw('SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1', [
@@ -62,7 +62,7 @@ test('a machine may replace one whose processes have ended, and the old machine 
 
 test('a process beside another folder than the claimed one is refused in production, whether or not others run', async () => {
   const run = (at: number, store: 'file' | 's3' = 'file', profile: 'production' | 'staging' = 'production') =>
-    assertMarkPlace(ports, { marks: { ...file, store }, server: { profile, dataDir: folders[at] as string } });
+    assertHighWaterPlace(ports, { marks: { ...file, store }, server: { profile, dataDir: folders[at] as string } });
   await claim(0);
   await run(0);
   await expect(run(1)).rejects.toMatchObject({

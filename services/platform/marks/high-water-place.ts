@@ -30,7 +30,7 @@ const ownPlace = (dataDir: string): string => createSecretFile(join(dataDir, FIL
  * over only when no other process is running.
  * @throws ConfigError while processes that keep their marks elsewhere use the database
  */
-export async function claimMarkPlace(
+export async function claimHighWaterPlace(
   { transact }: Pick<Ports, 'transact'>,
   { store }: MarkConfig,
   dataDir: string,
@@ -57,7 +57,7 @@ export async function claimMarkPlace(
  * the step that prepares the database claims a folder, and one machine may have run it for all.
  * @throws ConfigError under production if another folder is claimed
  */
-export async function assertMarkPlace(
+export async function assertHighWaterPlace(
   { sql }: Pick<Ports, 'sql'>,
   { marks, server }: { readonly marks: MarkConfig; readonly server: Pick<Config['server'], 'profile' | 'dataDir'> },
 ): Promise<void> {
