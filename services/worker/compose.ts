@@ -129,7 +129,7 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
   return {
     ...outside,
     auditLogKeys: (origin) => readLogKeys(outside, origin),
-    // An idle worker does without the library that draws, and its 15 MB.
+    // With the first report: a worker without compliance never needs the library that draws, and its 15 MB.
     renderReport: async (signed) => (await import('./report-pdf.ts')).renderReportPdf(signed),
     installation: installationOf({
       ...input,
