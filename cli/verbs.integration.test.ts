@@ -55,7 +55,7 @@ async function demoUserId(): Promise<string> {
 }
 
 describe('on a running product', () => {
-  test('doctor reports no failure, as text and as JSON', async () => {
+  test('doctor reports no failure', async () => {
     const { checks } = (await json(['doctor'])) as { checks: { name: string; result: string; evidence: string }[] };
     expect(checks.map(({ name }) => name)).toEqual([
       'configuration',
@@ -82,10 +82,6 @@ describe('on a running product', () => {
     ]);
     expect(checks.filter(({ result }) => result !== 'pass' && result !== 'warn')).toEqual([]);
     expect(checks.find(({ name }) => name === 'signing keys')?.evidence).toBe('1 signing of 1');
-    const plain = await sallyport(['doctor']);
-    expect(plain.code, plain.out).toBe(0);
-    expect(plain.out).toMatch(/^pass +migrations +all applied$/m);
-    expect(plain.out).not.toMatch(/^fail/m);
   });
 
   test('doctor names a variable that a start would refuse, and ends with 1', async () => {

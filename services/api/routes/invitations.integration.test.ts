@@ -98,23 +98,6 @@ describe('an account created by an administrator', () => {
     expect(await act('/v1/admin/users/unknown/invite', { reason })).toMatchObject({ body: { code: 'user_unknown' } });
   });
 
-  test('is created once, by an administrator who has the permissions of its roles and gives a reason', async () => {
-    const email = newEmail();
-    expect(await invite({ email })).toMatchObject({ status: 201 });
-    expect(await invite({ email: email.toUpperCase() })).toMatchObject({ status: 409, body: { code: 'email_taken' } });
-    const [{ id }] = (await harness.rows(
-      `INSERT INTO roles (name, description) VALUES ('helpdesk', 'x') RETURNING name AS id`,
-    )) as [{ id: string }];
-    await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'users:manage')`, [id]);
-    const helper = await newPerson(harness.open, [id]);
-    const refused = await invite({ email: newEmail(), roles: ['admin'] }, helper.bearer);
-    expect(refused).toMatchObject({ status: 403, body: { code: 'rights_exceeded' } });
-    expect(await invite({ email: newEmail(), roles: ['unknown'] })).toMatchObject({ body: { code: 'role_unknown' } });
-    expect(await invite({ email: newEmail(), emailVerified: true })).toMatchObject({ status: 400 });
-    expect(await invite({ email: newEmail() }, (await newPerson(harness.open)).bearer)).toMatchObject({ status: 403 });
-    expect(await invite({ email: newEmail() }, helper.bearer)).toMatchObject({ status: 201 });
-  });
-
   /** Runs the clean-up as if it were that much later. */
   const purgeAfter = async (id: string, age: string): Promise<void> => {
     await harness.rows('UPDATE invitations SET expires_at = expires_at - $2::interval WHERE user_id = $1', [id, age]);
