@@ -136,7 +136,7 @@ export const flows: readonly Flow[] = [
       '/api/auth/unlock',
     ],
     unit: [`${IDENTITY}/accounts/password-by-code.db.test.ts`, `${IDENTITY}/accounts/unlock-account.db.test.ts`],
-    integration: [`${ROUTES}/passwords.integration.test.ts`, `${ROUTES}/account-unlock.integration.test.ts`],
+    integration: [`${ROUTES}/passwords.integration.test.ts`, `${ROUTES}/accounts.integration.test.ts`],
     fault: [`${IDENTITY}/accounts/overtaken-accounts.db.test.ts`],
     load: RARE,
   },
