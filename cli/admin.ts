@@ -19,6 +19,7 @@ export const noNotices = {
   wakePhiRotation: (): void => {},
   wakePrivacyRequests: (): void => {},
   wakeRetention: (): void => {},
+  apiKeysChanged: (): void => {},
 };
 
 export type Verb<O> = (ports: DatabasePorts, output: Output, options: O) => Promise<void>;

@@ -1,42 +1,25 @@
 import type { Command } from 'commander';
-import { type ApiKeyView, createApiKeyEndpoint } from '../services/domain/api-keys/contract.ts';
+import { createApiKeyEndpoint } from '../services/domain/api-keys/contract.ts';
 import { type ApiKeyWithSecret, createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
-import { listAllApiKeys } from '../services/domain/api-keys/list-api-keys.ts';
-import { revokeAnyApiKey } from '../services/domain/api-keys/revoke-api-key.ts';
+import { apiKeyLine, apiKeyOperations } from '../services/domain/api-keys/operations.ts';
 import { rotateAnyApiKey } from '../services/domain/api-keys/rotate-api-key.ts';
 import type { Caller } from '../services/domain/ports.ts';
-import {
-  type ActOptions,
-  actAsked,
-  addPage,
-  addReason,
-  type ListOptions,
-  listPage,
-  onDatabase,
-  pageOf,
-  rehearsed,
-  type Verb,
-} from './admin.ts';
+import { type ActOptions, addReason, noNotices, onDatabase, rehearsed, type Verb } from './admin.ts';
 import { checked, requireReason, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { registerOperations } from './operations.ts';
 import type { Output } from './output.ts';
 
 const caller = systemCaller('sallyport api-keys') as Caller & { readonly kind: 'system' };
-// Running copies see the change at their next poll, within a quarter of a second.
-const apiKeysChanged = (): void => {};
 
 const LISTING = 'sallyport api-keys list';
 const YEAR_DAYS = 366;
 
-/** `sallyport api-keys list|create|rotate|revoke`, directly on the database. */
+/** `sallyport api-keys create|rotate`, directly on the database; only the system manages the keys of others. */
 export function registerApiKeys(program: Command): void {
-  const keys = program.command('api-keys');
-  addPage(keys.command('list'))
-    .description('list keys, of all owners or of one, newest first')
-    .option('--user <id>', 'only keys of this user')
-    .option('--client <id>', 'only keys of this client')
-    .action((_own, command: Command) => onDatabase(command, list));
+  registerOperations(program, apiKeyOperations);
+  const keys = program.commands.find((verb) => verb.name() === 'api-keys') as Command;
   addReason(keys.command('create'))
     .description('create a key for a user or a client; its secret is printed only once')
     .requiredOption('--name <text>', 'purpose of the key')
@@ -51,18 +34,9 @@ export function registerApiKeys(program: Command): void {
     .argument('<id>', 'id of the key, as `api-keys list` shows it')
     .option('--overlap <seconds>', 'how long the old secret stays valid', '86400')
     .action((id: string, _own, command: Command) => onDatabase(command, rotate(uuidOf(id, LISTING))));
-  addReason(keys.command('revoke'))
-    .description('revoke a key immediately')
-    .argument('<id>', 'id of the key, as `api-keys list` shows it')
-    .action((id: string, _own, command: Command) => onDatabase(command, revoke(uuidOf(id, LISTING))));
 }
 
 type OwnerOptions = { readonly user?: string; readonly client?: string };
-
-const list: Verb<ListOptions & OwnerOptions> = async (ports, output, options) => {
-  const { user: user_id, client: client_id } = options;
-  listPage(output, 'api_keys', await listAllApiKeys(ports, { ...pageOf(options), user_id, client_id }), line);
-};
 
 type CreateOptions = ActOptions &
   OwnerOptions & {
@@ -89,7 +63,7 @@ const create: Verb<CreateOptions> = async (ports, output, options) => {
     reason,
   };
   if (rehearsed(output, options, `create a key for ${owner.kind} ${id}`)) return;
-  show(output, await createApiKeyFor({ ...ports, apiKeysChanged }, input, caller));
+  show(output, await createApiKeyFor({ ...ports, ...noNotices }, input, caller));
 };
 
 const rotate =
@@ -99,23 +73,17 @@ const rotate =
     requireReason(reason);
     const overlapSeconds = wholeNumberOf('--overlap', options.overlap, 0, 604_800);
     if (rehearsed(output, options, `rotate ${apiKeyId}`)) return;
-    show(output, await rotateAnyApiKey({ ...ports, apiKeysChanged }, { apiKeyId, overlapSeconds, reason }, caller));
-  };
-
-const revoke =
-  (apiKeyId: string): Verb<ActOptions> =>
-  (ports, output, options) => {
-    const { reason } = options;
-    const act = async () => ({
-      api_key: await revokeAnyApiKey({ ...ports, apiKeysChanged }, { apiKeyId, reason }, caller),
-    });
-    return actAsked(output, options, `revoke ${apiKeyId}`, act, ({ api_key }) => [line(api_key)]);
+    show(
+      output,
+      await rotateAnyApiKey(
+        { ...ports, ...noNotices },
+        { api_key_id: apiKeyId, overlap_seconds: overlapSeconds, reason },
+        caller,
+      ),
+    );
   };
 
 function show(output: Output, made: ApiKeyWithSecret): void {
   output.say('the secret is shown only once');
-  output.data(made, ({ api_key, secret }) => [line(api_key), secret]);
+  output.data(made, ({ api_key, secret }) => [apiKeyLine(api_key), secret]);
 }
-
-const line = ({ api_key_id, state, owner, name, expires_at }: ApiKeyView): string =>
-  `${state.padEnd(8)}  ${api_key_id}  ${owner.kind} ${owner.id ?? '(deleted)'}  until ${expires_at}  ${name}`;

@@ -3,8 +3,11 @@ import { applicationOperations } from '../services/domain/access/application-ope
 import { clientOperations } from '../services/domain/access/client-operations.ts';
 import { roleOperations } from '../services/domain/access/role-operations.ts';
 import { agentOperations } from '../services/domain/agents/operations.ts';
+import { apiKeyOperations } from '../services/domain/api-keys/operations.ts';
 import { auditOperations } from '../services/domain/audit/operations.ts';
 import { controlOperations, reportOperations, violationOperations } from '../services/domain/compliance/operations.ts';
+import { sessionOperations } from '../services/domain/identity/session-operations.ts';
+import { userOperations } from '../services/domain/identity/user-operations.ts';
 import {
   breakGlassOperations,
   disclosureOperations,
@@ -17,13 +20,13 @@ import { phiKeyOperations, phiOperations } from '../services/domain/privacy/oper
 import { holdOperations, retentionOperations } from '../services/domain/privacy/retention/operations.ts';
 import { incidentOperations, lockOperations } from '../services/domain/security/operations.ts';
 import { signOffOperations } from '../services/domain/signoff/operations.ts';
-import type { CommandOptions } from '../services/platform/define/command-option.ts';
+import type { CommandArgument, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { membersOf } from './operation-options.ts';
 
 type Command = {
   readonly verb: string;
-  readonly arguments?: Readonly<Record<string, string>>;
+  readonly arguments?: Readonly<Record<string, CommandArgument>>;
   readonly checksArguments?: boolean;
   readonly options?: CommandOptions;
   line?(item: object): string;
@@ -37,6 +40,9 @@ const all = [
   ...roleOperations,
   ...applicationOperations,
   ...agentOperations,
+  ...apiKeyOperations,
+  ...userOperations,
+  ...sessionOperations,
   ...incidentOperations,
   ...lockOperations,
   ...auditOperations,
@@ -66,8 +72,10 @@ describe.each(commands)('%s', (verb, { endpoint, command }) => {
   const members = Object.keys(membersOf(endpoint));
 
   test('has arguments that are members of the request', () => {
-    const names = [...verb.matchAll(/[<[](\w+)/g)].map(([, name = '']) => command.arguments?.[name] ?? name);
-    for (const name of names) expect(members).toContain(name);
+    for (const [, name = ''] of verb.matchAll(/[<[](\w+)/g)) {
+      const argument = command.arguments?.[name] ?? name;
+      expect(members).toContain(typeof argument === 'string' ? argument : argument.member);
+    }
   });
 
   test('has exactly the parameters of its path as arguments, where their form is checked', () => {
@@ -152,6 +160,92 @@ describe('on a terminal', () => {
     expect(line?.(empty)).toBe('notes             aud  permissions none  roles none');
     expect(line?.({ ...empty, permissions: ['notes:read'], roles: { editor: [] } })).toContain('roles editor');
     expect(commandOf('applications delete').asks?.({ application: 'notes' }, {})).toBe('delete the application notes');
+  });
+
+  test('an API key has one line, with its owner while there is one', () => {
+    const key = {
+      api_key_id: 'k1',
+      state: 'live',
+      owner: { kind: 'user', id: 'u1' },
+      name: 'deploy',
+      expires_at: 'then',
+    };
+    const line = 'live      k1  user u1  until then  deploy';
+    expect(commandOf('api-keys list').line?.(key)).toBe(line);
+    expect(commandOf('api-keys list').line?.({ ...key, owner: { kind: 'client', id: null } })).toContain(
+      'client (deleted)',
+    );
+    expect(commandOf('api-keys revoke').lines?.({ api_key: key })).toEqual([line]);
+    expect(commandOf('api-keys revoke').asks?.({ api_key_id: 'k1' }, {})).toBe('revoke k1');
+  });
+
+  test('an account has one line, and shows its state', () => {
+    const account = {
+      id: 'u1',
+      created_at: 'then',
+      disabled_at: null,
+      roles: ['user', 'auditor'],
+      email: 'a@example.test',
+    };
+    const state = {
+      ...account,
+      email_verified_at: null,
+      invited_roles: [],
+      sessions: 1,
+      logins: 2,
+      last_login_at: null,
+      password_changed_at: null,
+      failed_logins: 0,
+      locked_until: null,
+      password_closed: false,
+      factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
+    };
+    const line = 'u1  then  enabled   user,auditor  a@example.test';
+    expect(commandOf('users list').line?.(account)).toBe(line);
+    expect(commandOf('users show').lines?.(state)).toEqual([
+      line,
+      'sessions 1  token families 2  last sign-in never',
+      'e-mail address not verified',
+      'password not locked  wrong 0  changed never',
+      'factors totp no  passkeys 0  recovery codes 0',
+    ]);
+    const busy = {
+      ...state,
+      disabled_at: 'now',
+      email_verified_at: 'v',
+      invited_roles: ['auditor'],
+      last_login_at: 'l',
+      password_changed_at: 'c',
+      locked_until: 'soon',
+      factors: { totp: true, passkeys: 1, recovery_codes_left: 9 },
+    };
+    expect(commandOf('users reset-factors').lines?.(busy)).toEqual([
+      'u1  then  disabled  user,auditor  a@example.test',
+      'sessions 1  token families 2  last sign-in l',
+      'e-mail address verified v  invited as auditor',
+      'password locked until soon  wrong 0  changed c',
+      'factors totp yes  passkeys 1  recovery codes 9',
+    ]);
+    expect(commandOf('users show').lines?.({ ...state, password_closed: true })[3]).toContain(
+      'locked until an administrator or the owner unlocks it',
+    );
+    expect(commandOf('users disable').lines?.(account)).toEqual([line]);
+    for (const act of ['disable', 'enable', 'delete'])
+      expect(commandOf(`users ${act}`).asks?.({}, account)).toBe(`${act} a@example.test`);
+    const { asks } = commandOf('users reset-factors');
+    expect(asks?.({ passkeys: false }, account)).toBe('remove the authenticator app from a@example.test');
+    expect(asks?.({ passkeys: true }, account)).toBe(
+      'remove the authenticator app and every passkey from a@example.test',
+    );
+    const why = { sentence: 'No.', fix: 'do', also: [{ sentence: 'Nor.', fix: 'then' }] };
+    expect(commandOf('users why').lines?.(why)).toEqual(['No.', '  fix: do', 'also: Nor.', '  fix: then']);
+  });
+
+  test('a session has one line, with the clients of its token families', () => {
+    const session = { id: 's1', user_id: 'u1', created_at: 'then', expires_at: 'soon', logins: [] };
+    const { line } = commandOf('sessions list');
+    expect(line?.(session)).toBe('s1  u1  then  until soon  token families of none');
+    expect(line?.({ ...session, logins: [{ client_id: 'a' }, { client_id: 'b' }] })).toContain('token families of a,b');
   });
 
   test('an incident has one line', () => {

@@ -4,18 +4,39 @@ import { createAccessDirectory, type HasAccess } from '../services/domain/access
 import type { Caller } from '../services/domain/ports.ts';
 import { createPhiKeys, type HasPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import type { Operation, OperationCommand, PortsOfCommands } from '../services/domain/shared/operation.ts';
+import { isVerificationRequired, secondFactorRolesOf } from '../services/platform/config/identity.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import type { CommandArgument } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { type ActOptions, actAsked, addPage, addReason, listPage, noNotices, onDatabase, pageOf } from './admin.ts';
-import { checked, uuidOf } from './arguments.ts';
+import { checked, requireReason, uuidOf } from './arguments.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { mailer } from './mailer.ts';
 import { addOptions, givenBy, membersOf, offeredBy } from './operation-options.ts';
+import { optionReaders } from './option-readers.ts';
 import type { GlobalOptions, Output } from './output.ts';
 
 /** Commands that are operations: each calls the rule of its route in this process, directly on the database. */
 
+/** What the settings of this installation say to rules. */
+function settingsOf(env: NodeJS.ProcessEnv) {
+  const config = loadConfig(env);
+  return {
+    tokenSettings: config.identity,
+    verificationRequired: isVerificationRequired(config),
+    secondFactorRoles: secondFactorRolesOf(config),
+    sessionsPerAccount: config.identity.sessionsPerAccount,
+  };
+}
+
 /** What the rules of commands get. */
-export type CommandPorts = DatabasePorts & typeof noNotices & HasAccess & HasPhiKeys;
+export type CommandPorts = DatabasePorts &
+  typeof noNotices &
+  HasAccess &
+  HasPhiKeys &
+  ReturnType<typeof settingsOf> &
+  ReturnType<typeof mailer>;
 
 type Options = GlobalOptions & Partial<ActOptions> & { readonly limit?: string; readonly cursor?: string };
 type Input = Readonly<Record<string, unknown>>;
@@ -29,7 +50,17 @@ async function portsOf(endpoint: Endpoint, ports: DatabasePorts): Promise<Comman
   const access = createAccessDirectory(ports);
   // What is only read needs no rights.
   if (endpoint.method !== 'GET') await access.load();
-  return { ...ports, ...noNotices, access, phiKeys: createPhiKeys(ports.vault) };
+  return {
+    ...ports,
+    ...noNotices,
+    ...settingsOf(process.env),
+    access,
+    phiKeys: createPhiKeys(ports.vault),
+    // Only what sends a mail needs the address of its links.
+    get mailer() {
+      return mailer().mailer;
+    },
+  };
 }
 
 /** Validated by the schema of the body; the rest of the input has its form from the parser. */
@@ -65,8 +96,8 @@ async function show({ command, rule }: Called, output: Output, ports: object, in
 async function act(called: Called, output: Output, options: Options, ports: object, input: Input, caller: Caller) {
   const { command, rule, endpoint } = called;
   const about = await command.about?.(ports, input);
-  const [first = ''] = argumentsOf(command.verb);
-  const removed = String(input[memberOfArgument(command, first)] ?? '');
+  const [first] = argumentsOf(command);
+  const removed = String(input[first?.member ?? ''] ?? '');
   const run = async (): Promise<unknown> => {
     const answer = await rule(ports, input, caller);
     return answer === undefined && endpoint.method === 'DELETE' ? { deleted: removed } : answer;
@@ -78,42 +109,56 @@ async function act(called: Called, output: Output, options: Options, ports: obje
 const isArgument = (word: string): boolean => /^[<[]/.test(word);
 /** The groups and the name, without the arguments. */
 const namesOf = (verb: string): string[] => verb.split(' ').filter((word) => !isArgument(word));
-const argumentsOf = (verb: string): string[] => verb.split(' ').filter(isArgument);
-function memberOfArgument(command: Called['command'], argument: string): string {
-  const name = argument.replaceAll(/[<>[\].]/g, '');
-  return command.arguments?.[name] ?? name;
-}
+
+type Placed = Exclude<CommandArgument, string>;
+
+/** The arguments, as they are written in the verb. */
+const argumentsOf = ({ verb, arguments: described }: Called['command']): (Placed & { readonly written: string })[] =>
+  verb
+    .split(' ')
+    .filter(isArgument)
+    .map((written) => {
+      const name = written.replaceAll(/[<>[\].]/g, '');
+      const given = described?.[name] ?? name;
+      return { written, ...(typeof given === 'string' ? { member: given, help: '' } : given) };
+    });
 
 function register(group: Command, called: Called, caller: Caller): void {
   const { endpoint, command } = called;
-  const args = argumentsOf(command.verb);
+  const args = argumentsOf(command);
   const names = namesOf(command.verb);
   const members = membersOf(endpoint);
   const verb = group.command(names.at(-1) as string).description(command.help);
-  for (const argument of args) verb.argument(argument);
+  for (const { written, help } of args) verb.argument(written, help);
   if ('cursor' in members) addPage(verb);
   if ('reason' in members) addReason(verb);
   const offered = offeredBy(endpoint, command.options);
   addOptions(verb, endpoint, offered);
   const asked = offered.filter(({ option }) => option.asks !== undefined).map(({ flags }) => flags);
-  if (asked.length > 0) verb.usage(['[options]', ...args, ...asked, '--reason <text>'].join(' '));
-  verb.action((...given: unknown[]) =>
-    onDatabase<Options>(given.at(-1) as Command, async (database, output, options) => {
-      const placed = Object.fromEntries(args.map((argument, at) => [memberOfArgument(command, argument), given[at]]));
-      for (const [at, [member, value]] of Object.entries(placed).entries())
-        if (members[member] instanceof z.ZodUUID)
-          uuidOf(String(value), ['sallyport', ...names.slice(0, -1), 'list', ...given.slice(0, at)].join(' '));
-      if (command.checksArguments) checked({ body: endpoint.params as z.ZodType<object> }, placed);
+  if (asked.length > 0)
+    verb.usage(['[options]', ...args.map(({ written }) => written), ...asked, '--reason <text>'].join(' '));
+  verb.action((...given: unknown[]) => {
+    const placed = Object.fromEntries(args.map(({ member }, at) => [member, given[at]]));
+    for (const [at, [member, value]] of Object.entries(placed).entries())
+      if (members[member] instanceof z.ZodUUID)
+        uuidOf(String(value), ['sallyport', ...names.slice(0, -1), 'list', ...given.slice(0, at)].join(' '));
+    if (command.checksArguments) checked({ body: endpoint.params as z.ZodType<object> }, placed);
+    return onDatabase<Options>(given.at(-1) as Command, async (database, output, options) => {
+      if (command.loadsKeys) await database.keyRing.load();
+      for (const { member, reads } of args)
+        if (reads !== undefined)
+          Object.assign(placed, await optionReaders[reads](String(placed[member]), member, database));
       const changes = await givenBy(endpoint, offered, options as Input, database);
       assertChanges(called, changes);
+      if ('reason' in members) requireReason(String(options.reason));
       const reason = 'reason' in members ? { reason: options.reason } : {};
       const page = 'cursor' in members ? pageOf(options as Parameters<typeof pageOf>[0]) : {};
       const input = inputOf(called, { ...placed, ...changes, ...reason, ...page });
       const ports = await portsOf(endpoint, database);
       if (command.asks === undefined) await show(called, output, ports, input, caller);
       else await act(called, output, options, ports, input, caller);
-    }),
-  );
+    });
+  });
 }
 
 /**

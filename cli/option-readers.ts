@@ -4,7 +4,9 @@ import { CERTIFICATE_NAMES } from '../services/domain/access/certificates/certif
 import { findUserId } from '../services/domain/identity/users/find-user-id.ts';
 import type { Ports } from '../services/domain/ports.ts';
 import type { CommandReader } from '../services/platform/define/command-option.ts';
+import { instantOf } from './arguments.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { optionOf } from './input-problems.ts';
 
 type Reads = (text: string, member: string, ports: Pick<Ports, 'sql'>) => object | Promise<object>;
 
@@ -54,6 +56,9 @@ export const optionReaders: Readonly<Record<CommandReader, Reads>> = {
   'certificates-file': (file) => ({ jwks: fileWith('PEM file with certificates', file, jwksOfCertificates) }),
   'certificate-name': certificateNameOf,
   'png-file': (file, member) => ({ [member]: pngOf(file) }),
+  /** A day, or a time; the day counts from its first moment, or to its last. */
+  'from-day': (text, member) => ({ [member]: instantOf(text, optionOf([member]), 'first') }),
+  'to-day': (text, member) => ({ [member]: instantOf(text, optionOf([member]), 'last') }),
   /** By id or e-mail address. */
   user: async (text, member, ports) => ({ [member]: await findUserId(ports, text) }),
 };

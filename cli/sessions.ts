@@ -1,50 +1,19 @@
 import type { Command } from 'commander';
 import { endUserSessions } from '../services/domain/identity/admin/end-user-sessions.ts';
-import type { LiveSessionView } from '../services/domain/identity/contracts/admin-contract.ts';
-import { endAnySession, listSessions } from '../services/domain/identity/sessions/manage-sessions.ts';
+import { sessionOperations } from '../services/domain/identity/session-operations.ts';
+import { endAnySession } from '../services/domain/identity/sessions/manage-sessions.ts';
 import { findUserId } from '../services/domain/identity/users/find-user-id.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
-import {
-  type ActOptions,
-  actAsked,
-  addPage,
-  addReason,
-  type ListOptions,
-  listPage,
-  noNotices,
-  onDatabase,
-  pageOf,
-} from './admin.ts';
+import { type ActOptions, actAsked, addReason, noNotices, onDatabase } from './admin.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { registerOperations } from './operations.ts';
 
 const caller = systemCaller('sallyport sessions');
 
-const line = (session: LiveSessionView): string =>
-  [
-    session.id,
-    session.user_id,
-    session.created_at,
-    `until ${session.expires_at}`,
-    `token families of ${session.logins.map(({ client_id }) => client_id).join(',') || 'none'}`,
-  ].join('  ');
-
-/** `sallyport sessions list|revoke`, directly on the database. */
+/** `sallyport sessions revoke`, directly on the database: one session by its id, or all of a user. */
 export function registerSessions(program: Command): void {
-  const sessions = program.command('sessions');
-  addPage(sessions.command('list'))
-    .description('list live sessions, newest first')
-    .option('--user <user>', 'only sessions of this user, by id or e-mail address')
-    .option('--client <client_id>', 'only sessions with a live token family of this client')
-    .action((_own, command: Command) =>
-      onDatabase<ListOptions & { user?: string; client?: string }>(command, async (ports, output, options) => {
-        const tokenSettings = loadConfig(process.env).identity;
-        const userId = options.user === undefined ? undefined : await findUserId(ports, options.user);
-        const filter = { userId, clientId: options.client };
-        const found = await listSessions({ ...ports, tokenSettings }, { ...filter, ...pageOf(options) });
-        listPage(output, 'sessions', found, line);
-      }),
-    );
+  registerOperations(program, sessionOperations);
+  const sessions = program.commands.find((verb) => verb.name() === 'sessions') as Command;
   addReason(sessions.command('revoke'))
     .description('end one session, or all sessions of a user, and revoke their tokens')
     .argument('[session_id]')
@@ -56,7 +25,7 @@ export function registerSessions(program: Command): void {
         const tools = { ...ports, ...noNotices, auth: { forget: async () => {} } };
         if (sessionId !== undefined && user === undefined) {
           const act = async () => {
-            await endAnySession(tools, { sessionId, reason }, caller);
+            await endAnySession(tools, { session_id: sessionId, reason }, caller);
             return { ended: 1 };
           };
           return actAsked(output, options, `end the session ${sessionId}`, act, () => [`${sessionId}  ended`]);
@@ -64,7 +33,9 @@ export function registerSessions(program: Command): void {
         if (user === undefined || sessionId !== undefined)
           throw new CommandError(exitCodes.usage, 'name one session or pass --user', 'sallyport sessions list');
         const userId = await findUserId(ports, user);
-        const act = async () => ({ ended: await endUserSessions(tools, { userId, reason }, caller) });
+        const act = async () => ({
+          ended: (await endUserSessions(tools, { user_id: userId, reason }, caller)).sessions,
+        });
         await actAsked(output, options, `end every session and token of ${user}`, act, ({ ended }) => [
           `${userId}  ${ended} ended`,
         ]);

@@ -83,7 +83,7 @@ function registerBreakGlass(program: Command, breakGlass: Command): void {
       onAccounts<ReviewOptions>(command, async (ports, output, options) => {
         const id = uuidOf(asked, 'sallyport privacy break-glass list');
         const { outcome, reason } = options;
-        const { id: reviewer } = await showUser(ports, await findUserId(ports, options.reviewer));
+        const { id: reviewer } = await showUser(ports, { user_id: await findUserId(ports, options.reviewer) });
         const act = () => reviewBreakGlass(ports, { break_glass_id: id, outcome, reason, reviewer }, caller);
         await actAsked(output, options, `record that the emergency access ${id} was ${outcome}`, act, (row) => [
           breakGlassLine(row),

@@ -7,7 +7,7 @@ import { type ActOptions, actAsked, addReason, noNotices, onAccounts } from '../
 import { checked } from '../arguments.ts';
 import { systemCaller } from '../database-ports.ts';
 import { mailer } from '../mailer.ts';
-import { USER } from './admin.ts';
+import { USER } from './roles.ts';
 
 const caller = systemCaller('sallyport users');
 
@@ -44,10 +44,10 @@ export function registerUserInvitations(users: Command): void {
     .argument('<user>', USER)
     .action((user: string, _own, command: Command) =>
       onAccounts<ActOptions>(command, async (ports, output, options) => {
-        const { id: userId, email } = await showUser(ports, await findUserId(ports, user));
+        const { id: userId, email } = await showUser(ports, { user_id: await findUserId(ports, user) });
         const { reason } = options;
         const { inviteAgain } = await invitations();
-        const act = () => inviteAgain({ ...ports, ...noNotices, ...inviter() }, { userId, reason }, caller);
+        const act = () => inviteAgain({ ...ports, ...noNotices, ...inviter() }, { user_id: userId, reason }, caller);
         await actAsked(output, options, `invite ${email} again`, act, ({ id }) => [`${id}  ${email}  invited`]);
       }),
     );

@@ -151,7 +151,7 @@ test('track the sign-off of a release by two people, each in a role', async () =
   const users = new BetterAuthIntegrationService(sallyport.ports);
   const newReviewer = async (role: string): Promise<string> => {
     const { id: userId } = await users.createUser({ email: newEmail(), password, name: role }, clientInfo);
-    await grantRole(sallyport.ports, { userId, role, reason: 'test' }, testCaller);
+    await grantRole(sallyport.ports, { user_id: userId, role, reason: 'test' }, testCaller);
     return userId;
   };
   const [ada, bo] = [await newReviewer('qa'), await newReviewer('architect')];

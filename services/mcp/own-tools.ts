@@ -32,10 +32,7 @@ export const ownTools: readonly Tool[] = [
     need: { own: 'own.sessions' },
     input: listOwnSessionsEndpoint.query!,
     output: outputOf(listOwnSessionsEndpoint),
-    run: async (ports, input, caller) => {
-      const { items, next } = await listOwnSessions(ports, input, caller);
-      return { sessions: items, next };
-    },
+    run: (ports, input, caller) => listOwnSessions(ports, input, caller),
   }),
   tool({
     name: 'list_my_events',
@@ -65,10 +62,7 @@ export const ownTools: readonly Tool[] = [
     need: { own: 'own.applications' },
     input: listGrantedConsentsEndpoint.query!,
     output: outputOf(listGrantedConsentsEndpoint),
-    run: async (ports, input, caller) => {
-      const { items, next } = await listGrantedConsents(ports, input, caller);
-      return { consents: items, next };
-    },
+    run: (ports, input, caller) => listGrantedConsents(ports, input, caller),
   }),
   tool({
     name: 'list_my_api_keys',
@@ -78,8 +72,8 @@ export const ownTools: readonly Tool[] = [
     input: listApiKeysEndpoint.query!,
     output: z.object({ api_keys: z.array(ownKey), next: z.string().nullable() }),
     run: async (ports, input, caller) => {
-      const { items, next } = await listApiKeys(ports, input, caller);
-      return { api_keys: items.map((key) => ownKey.parse(key)), next };
+      const { api_keys: keys, next } = await listApiKeys(ports, input, caller);
+      return { api_keys: keys.map((key) => ownKey.parse(key)), next };
     },
   }),
 ];

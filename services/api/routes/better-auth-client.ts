@@ -110,7 +110,7 @@ export function clientRoutes(routes: RouteContext, deps: ClientRoutesPorts): voi
     (await readOwnSessions(deps, caller)).map(clientSessionRow),
   );
   bind(routes, revokeClientSessionEndpoint, async ({ body }, caller) => {
-    await endOwnSession(deps, { sessionId: body.token }, caller).catch((err: unknown) => {
+    await endOwnSession(deps, { session_id: body.token }, caller).catch((err: unknown) => {
       if (!isAppError(err) || err.definition !== sessionUnknown.definition) throw err;
     });
     return { status: true };

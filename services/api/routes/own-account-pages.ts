@@ -36,7 +36,6 @@ import {
   showAccountEndpoint,
 } from '#services/domain/oauth/own-account-page-contract.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import type { Page as ListPage } from '#services/domain/shared/pagination.ts';
 import type { Said } from '#services/pages/fields.ts';
 import { accountPage } from '#services/pages/own-account/account-page.ts';
 import { type Outcome, type SectionView, sectionOf } from '#services/pages/own-account/account-view.ts';
@@ -72,9 +71,16 @@ async function userOf(ports: OwnAccountPagesPorts, request: FastifyRequest, call
   return live && sessionCallerOf(live, ports, caller);
 }
 
+/** One page of a list, under its name. */
+type Listed<N extends string, T> = Readonly<Record<N, readonly T[]>> & { readonly next: string | null };
+
+const listed = <N extends string, T>(name: N, answer: Listed<N, T>) => ({
+  items: answer[name],
+  isLonger: answer.next !== null,
+});
+
 /** What a section shows, besides the owner. */
 async function readSection(ports: OwnAccountPagesPorts, section: AccountSection, user: Caller): Promise<SectionView> {
-  const listed = <T>({ items, next }: ListPage<T>) => ({ items, isLonger: next !== null });
   switch (section) {
     case 'security': {
       const [factors, { passkeys }, { accounts }] = await Promise.all([
@@ -85,11 +91,11 @@ async function readSection(ports: OwnAccountPagesPorts, section: AccountSection,
       return { section, factors, passkeys, linked: accounts };
     }
     case 'sessions':
-      return { section, ...listed(await listOwnSessions(ports, SHOWN, user)) };
+      return { section, ...listed('sessions', await listOwnSessions(ports, SHOWN, user)) };
     case 'applications':
-      return { section, ...listed(await listGrantedConsents(ports, SHOWN, user)) };
+      return { section, ...listed('consents', await listGrantedConsents(ports, SHOWN, user)) };
     case 'keys':
-      return { section, ...listed(await listApiKeys(ports, SHOWN, user)) };
+      return { section, ...listed('api_keys', await listApiKeys(ports, SHOWN, user)) };
     default:
       return { section };
   }
@@ -183,16 +189,16 @@ async function perform(ports: OwnAccountPagesPorts, { form, user, request }: Sen
       await changeEmail(ports, { newEmail: form.email }, user);
       return { act: form.act };
     case 'end_session':
-      await endOwnSession(ports, { sessionId: form.session_id }, user);
+      await endOwnSession(ports, form, user);
       return { act: form.act };
     case 'end_other_sessions':
       await endOwnSessions(ports, { keepsCurrent: true }, user);
       return { act: form.act };
     case 'withdraw':
-      await withdrawConsent(ports, form.client_id, user);
+      await withdrawConsent(ports, form, user);
       return { act: form.act };
     case 'revoke_key':
-      await revokeApiKey(ports, { apiKeyId: form.api_key_id }, user);
+      await revokeApiKey(ports, form, user);
       return { act: form.act };
     case 'unlink':
       await unlinkAccount(ports, { providerId: form.provider, accountId: form.account_id }, user);
@@ -270,14 +276,17 @@ async function sendAccount(ports: OwnAccountPagesPorts, sent: Sent): Promise<Ans
 }
 
 /** Every item of a list, page by page. */
-async function allOf<T>(list: (page: { readonly limit: number; readonly cursor?: string }) => Promise<ListPage<T>>) {
+async function allOf<N extends string, T>(
+  name: N,
+  list: (page: { readonly limit: number; readonly cursor?: string }) => Promise<Listed<N, T>>,
+): Promise<T[]> {
   const all: T[] = [];
   let cursor: string | null = null;
   for (let page = 0; page < EXPORT_PAGES; page += 1) {
-    const { items, next }: ListPage<T> = await list({ limit: EXPORT_PAGE, ...(cursor === null ? {} : { cursor }) });
-    all.push(...items);
-    if (next === null) break;
-    cursor = next;
+    const listed: Listed<N, T> = await list({ limit: EXPORT_PAGE, ...(cursor === null ? {} : { cursor }) });
+    all.push(...listed[name]);
+    cursor = listed.next;
+    if (cursor === null) break;
   }
   return all;
 }
@@ -288,9 +297,9 @@ async function exportAccount(ports: OwnAccountPagesPorts, user: Caller): Promise
     listFactors(ports, user),
     listPasskeys(ports, user),
     listLinkedAccounts(ports, {}, user),
-    allOf((page) => listOwnSessions(ports, page, user)),
-    allOf((page) => listGrantedConsents(ports, page, user)),
-    allOf((page) => listApiKeys(ports, page, user)),
+    allOf('sessions', (page) => listOwnSessions(ports, page, user)),
+    allOf('consents', (page) => listGrantedConsents(ports, page, user)),
+    allOf('api_keys', (page) => listApiKeys(ports, page, user)),
   ]);
   const content = { profile, accounts, factors, passkeys, sessions, consents, api_keys: apiKeys };
   return answer(200, `${JSON.stringify(content, null, 2)}\n`, {

@@ -1,16 +1,12 @@
 import {
   issueTokensEndpoint,
-  readTokenEndpoint,
-  readTokenStatisticsEndpoint,
   refreshTokensEndpoint,
   revokeTokenEndpoint,
   validateTokenEndpoint,
   validateTokensEndpoint,
 } from '#services/domain/tokens/contract.ts';
-import { explainEnd } from '#services/domain/tokens/explain-end.ts';
 import { type IssuePorts, issuePair } from '#services/domain/tokens/issue/issue-pair.ts';
-import { readToken } from '#services/domain/tokens/metadata/read-token.ts';
-import { readTokenStatistics } from '#services/domain/tokens/metadata/read-token-statistics.ts';
+import { tokenOperations } from '#services/domain/tokens/operations.ts';
 import { type RefreshTokenPorts, refreshToken } from '#services/domain/tokens/refresh/refresh-token.ts';
 import { type RevokeInput, type RevokePorts, revokeToken } from '#services/domain/tokens/revoke/revoke-token.ts';
 import { createEndOfTick } from '#services/domain/tokens/verify/end-of-tick.ts';
@@ -22,9 +18,9 @@ import {
   type ValidateAnswerPorts,
 } from '#services/domain/tokens/verify/validate-answer.ts';
 import { validateBatch } from '#services/domain/tokens/verify/validate-batch.ts';
-import { explainEndEndpoint } from '#services/domain/tokens/why-contract.ts';
 import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
+import { bindOperations } from '../bind-operations.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';
 
 export type TokenRoutesPorts = IssuePorts & RefreshTokenPorts & ValidateAnswerPorts & RevokePorts;
@@ -69,7 +65,5 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
     async ({ body }, caller) => new JsonText(await validateBatch(ports, body, caller)),
   );
   bind(routes, revokeTokenEndpoint, ({ body }, caller) => revokeToken(ports, revokeInput(body), caller));
-  bind(routes, explainEndEndpoint, ({ body }) => explainEnd(ports, body));
-  bind(routes, readTokenStatisticsEndpoint, () => readTokenStatistics(ports));
-  bind(routes, readTokenEndpoint, ({ params }) => readToken(ports, params.token_id));
+  bindOperations(routes, tokenOperations, ports);
 }

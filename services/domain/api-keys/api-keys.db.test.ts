@@ -66,7 +66,7 @@ describe('a key that the installation manages for an owner', () => {
 
   test('is rotated as by its owner, and the audit log says who did it and why', async () => {
     const { api_key: made, secret } = await keyFor('user', await newUser());
-    const input = { apiKeyId: made.api_key_id, reason: 'seen in a log' };
+    const input = { api_key_id: made.api_key_id, reason: 'seen in a log' };
     const rotated = await rotateAnyApiKey(ports, input, system);
     expect(rotated.api_key).toMatchObject({ api_key_id: made.api_key_id, owner: made.owner, state: 'live' });
     expect(rotated.secret).not.toBe(secret);
@@ -81,7 +81,7 @@ describe('a key that the installation manages for an owner', () => {
   });
 
   test('is not rotated when it is unknown or revoked, or its owner is deleted or disabled', async () => {
-    const rotate = (apiKeyId: string) => rotateAnyApiKey(ports, { apiKeyId, reason: 'r' }, system);
+    const rotate = (apiKeyId: string) => rotateAnyApiKey(ports, { api_key_id: apiKeyId, reason: 'r' }, system);
     await expect(rotate(randomUUID())).rejects.toMatchObject(unknown);
     const [gone, disabled, revoked] = await Promise.all(
       ['a', 'b', 'c'].map(async () => {
@@ -105,9 +105,9 @@ describe('the caller', () => {
     const caller = clientCalling(clientId, 'api_key');
     const apiKeyId = key.api_key_id;
     await expect(createApiKey(ports, { name: 'child' }, caller)).rejects.toMatchObject(notAccepted);
-    expect(() => rotateApiKey(ports, { apiKeyId }, caller)).toThrow(expect.objectContaining(notAccepted));
-    await expect(revokeApiKey(ports, { apiKeyId }, caller)).rejects.toMatchObject(notAccepted);
-    expect((await listApiKeys(ports, { limit: 9 }, caller)).items).toEqual([key]);
+    expect(() => rotateApiKey(ports, { api_key_id: apiKeyId }, caller)).toThrow(expect.objectContaining(notAccepted));
+    await expect(revokeApiKey(ports, { api_key_id: apiKeyId }, caller)).rejects.toMatchObject(notAccepted);
+    expect((await listApiKeys(ports, { limit: 9 }, caller)).api_keys).toEqual([key]);
   });
 
   test('that is anonymous or the system owns no keys', async () => {
@@ -120,9 +120,9 @@ describe('the caller', () => {
     const { api_key: key } = await keyFor('client', clientId);
     await keyFor('client', await newClient());
     await keyFor('user', await newUser());
-    expect(await listAllApiKeys(ports, { limit: 9, client_id: clientId })).toEqual({ items: [key], next: null });
+    expect(await listAllApiKeys(ports, { limit: 9, client_id: clientId })).toEqual({ api_keys: [key], next: null });
     const all = await listAllApiKeys(ports, { limit: 100 });
-    expect(all.items.length).toBeGreaterThanOrEqual(3);
+    expect(all.api_keys.length).toBeGreaterThanOrEqual(3);
   });
 });
 

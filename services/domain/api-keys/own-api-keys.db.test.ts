@@ -52,7 +52,7 @@ const create = (caller: Caller, input: Partial<CreateApiKeyInput> = {}) =>
 const idOf = async (caller: Caller): Promise<string> => (await create(caller)).api_key.api_key_id;
 const refusal = (code: string) => expect.objectContaining({ code });
 const stateOf = async (caller: Caller, id: string) =>
-  (await listApiKeys(ports, { limit: 100 }, caller)).items.find(({ api_key_id }) => api_key_id === id)?.state;
+  (await listApiKeys(ports, { limit: 100 }, caller)).api_keys.find(({ api_key_id }) => api_key_id === id)?.state;
 const endSession = ({ sessionId }: UserCaller) => base.raw('DELETE FROM sessions WHERE id = $1', [sessionId]);
 
 describe('creating a key', () => {
@@ -109,7 +109,7 @@ describe('creating a key', () => {
     const first = await idOf(ada);
     for (let n = 1; n < 50; n += 1) await create(ada);
     await expect(create(ada)).rejects.toEqual(refusal('api_key_too_many'));
-    await revokeApiKey(ports, { apiKeyId: first }, ada);
+    await revokeApiKey(ports, { api_key_id: first }, ada);
     await expect(create(ada), 'a key created today still counts').rejects.toEqual(refusal('api_key_too_many'));
     await base.raw(`UPDATE api_keys SET created_at = created_at - interval '2 days' WHERE id = $1`, [first]);
     await expect(create(ada)).resolves.toBeDefined();
@@ -135,7 +135,7 @@ describe('rotating a key', () => {
     const ada = await signedIn();
     const made = await create(ada);
     const apiKeyId = made.api_key.api_key_id;
-    const rotated = await rotateApiKey(ports, { apiKeyId, overlapSeconds: 60 }, ada);
+    const rotated = await rotateApiKey(ports, { api_key_id: apiKeyId, overlap_seconds: 60 }, ada);
     expect(rotated.secret).not.toBe(made.secret);
     expect(rotated.api_key).toMatchObject({ api_key_id: apiKeyId, rotated_at: expect.any(String), state: 'live' });
     const { rotated_at, previous_secret_until } = rotated.api_key;
@@ -153,14 +153,14 @@ describe('rotating a key', () => {
   test('is refused to another user, and to an owner with fewer permissions than the key', async () => {
     const ada = await signedIn('users:read');
     const { api_key } = await create(ada, { permissions: ['users:read'] });
-    const input = { apiKeyId: api_key.api_key_id };
+    const input = { api_key_id: api_key.api_key_id };
     await expect(rotateApiKey(ports, input, await signedIn('users:read'))).rejects.toEqual(refusal('api_key_unknown'));
     await expect(rotateApiKey(ports, input, { ...ada, permissions: new Set() })).rejects.toEqual(
       refusal('rights_exceeded'),
     );
     expect((await readApiKey(base.sql, api_key.api_key_id))?.rotatedAt).toBeNull();
     const worker = await client('users:read');
-    const ofClient = { apiKeyId: (await create(worker, { permissions: ['users:read'] })).api_key.api_key_id };
+    const ofClient = { api_key_id: (await create(worker, { permissions: ['users:read'] })).api_key.api_key_id };
     await expect(rotateApiKey(ports, ofClient, { ...worker, permissions: new Set() })).rejects.toMatchObject({
       code: 'rights_exceeded',
       options: { detail: 'You do not have users:read.' },
@@ -170,8 +170,8 @@ describe('rotating a key', () => {
   test('is refused for a revoked key', async () => {
     const ada = await signedIn();
     const apiKeyId = await idOf(ada);
-    await revokeApiKey(ports, { apiKeyId }, ada);
-    await expect(rotateApiKey(ports, { apiKeyId }, ada)).rejects.toEqual(refusal('api_key_over'));
+    await revokeApiKey(ports, { api_key_id: apiKeyId }, ada);
+    await expect(rotateApiKey(ports, { api_key_id: apiKeyId }, ada)).rejects.toEqual(refusal('api_key_over'));
   });
 });
 
@@ -180,9 +180,9 @@ describe('revoking a key', () => {
     const ada = await signedIn();
     const apiKeyId = await idOf(ada);
     const before = changes;
-    await revokeApiKey(ports, { apiKeyId }, ada);
+    await revokeApiKey(ports, { api_key_id: apiKeyId }, ada);
     expect([await stateOf(ada, apiKeyId), changes]).toEqual(['revoked', before + 1]);
-    await revokeApiKey(ports, { apiKeyId }, ada);
+    await revokeApiKey(ports, { api_key_id: apiKeyId }, ada);
     const events = await base.raw(`SELECT FROM audit_outbox WHERE type = 'api_key.revoked' AND target_id = $1`, [
       apiKeyId,
     ]);
@@ -192,17 +192,21 @@ describe('revoking a key', () => {
   test('by another user is rejected as for an unknown key', async () => {
     const apiKeyId = await idOf(await signedIn());
     const other = await signedIn();
-    await expect(revokeApiKey(ports, { apiKeyId }, other)).rejects.toEqual(refusal('api_key_unknown'));
-    await expect(revokeApiKey(ports, { apiKeyId: randomUUID() }, other)).rejects.toEqual(refusal('api_key_unknown'));
+    await expect(revokeApiKey(ports, { api_key_id: apiKeyId }, other)).rejects.toEqual(refusal('api_key_unknown'));
+    await expect(revokeApiKey(ports, { api_key_id: randomUUID() }, other)).rejects.toEqual(refusal('api_key_unknown'));
     expect((await readApiKey(base.sql, apiKeyId))?.revokedAt).toBeNull();
   });
 
   test('by an administrator records the reason', async () => {
     const ada = await signedIn();
     const apiKeyId = await idOf(ada);
-    const view = await revokeAnyApiKey(ports, { apiKeyId, reason: 'seen in a log' }, testCaller);
+    const { api_key: view } = await revokeAnyApiKey(
+      ports,
+      { api_key_id: apiKeyId, reason: 'seen in a log' },
+      testCaller,
+    );
     expect(view).toMatchObject({ state: 'revoked', revoke_reason: 'seen in a log', revoked_at: expect.any(String) });
-    await expect(revokeAnyApiKey(ports, { apiKeyId: randomUUID(), reason: 'x' }, testCaller)).rejects.toEqual(
+    await expect(revokeAnyApiKey(ports, { api_key_id: randomUUID(), reason: 'x' }, testCaller)).rejects.toEqual(
       refusal('api_key_unknown'),
     );
   });
@@ -220,7 +224,7 @@ describe('revoking a key', () => {
     const [old, rotated] = [await idOf(ada), await idOf(ada)];
     const [row] = await base.raw<{ at: string }>('SELECT clock_timestamp()::text AS at');
     const created = await idOf(ada);
-    await rotateApiKey(ports, { apiKeyId: rotated }, ada);
+    await rotateApiKey(ports, { api_key_id: rotated }, ada);
     await base.transact((tx) => endKeysSince(tx, ada.userId, row?.at ?? '', 'account_takeover'));
     const reasons = await Promise.all([old, rotated, created].map((id) => readApiKey(base.sql, id)));
     expect(reasons.map((key) => key?.revokeReason)).toEqual([null, 'account_takeover', 'account_takeover']);
@@ -234,9 +238,9 @@ describe('the list of keys', () => {
     const ids = [await idOf(ada), await idOf(ada), await idOf(ada)];
     const first = await listApiKeys(ports, { limit: 2 }, ada);
     const rest = await listApiKeys(ports, { limit: 2, cursor: first.next ?? undefined }, ada);
-    expect([...first.items, ...rest.items].map(({ api_key_id }) => api_key_id)).toEqual([...ids].reverse());
-    expect([first.items.length, rest.next]).toEqual([2, null]);
-    expect((await listAllApiKeys(ports, { limit: 9, user_id: ada.userId })).items).toHaveLength(3);
+    expect([...first.api_keys, ...rest.api_keys].map(({ api_key_id }) => api_key_id)).toEqual([...ids].reverse());
+    expect([first.api_keys.length, rest.next]).toEqual([2, null]);
+    expect((await listAllApiKeys(ports, { limit: 9, user_id: ada.userId })).api_keys).toHaveLength(3);
   });
 
   test('rejects a cursor that it did not issue', async () => {

@@ -15,7 +15,7 @@ type RevokePorts = Pick<Ports, 'transact'> & HasApiKeysChanged;
  */
 export async function revokeApiKey(
   ports: RevokePorts,
-  { apiKeyId }: { readonly apiKeyId: string },
+  { api_key_id: apiKeyId }: { readonly api_key_id: string },
   caller: Caller,
 ): Promise<void> {
   assertNoApiKey(caller);
@@ -31,16 +31,16 @@ export async function revokeApiKey(
 /** Revokes a key of any owner and records the reason. Throws `api_key_unknown` (404). */
 export function revokeAnyApiKey(
   ports: RevokePorts,
-  { apiKeyId, reason }: { readonly apiKeyId: string; readonly reason: string },
+  { api_key_id: apiKeyId, reason }: { readonly api_key_id: string; readonly reason: string },
   caller: Caller,
-): Promise<ApiKeyView> {
+): Promise<{ readonly api_key: ApiKeyView }> {
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason);
     await revokeKey(tx, apiKeyId, reason);
     tx.afterCommit(ports.apiKeysChanged);
     const row = await readApiKey(tx, apiKeyId);
     if (row === undefined) throw apiKeyUnknown();
-    return apiKeyViewOf(row);
+    return { api_key: apiKeyViewOf(row) };
   });
 }
 

@@ -12,8 +12,8 @@ import { assertMayCarry } from './key-permissions.ts';
 import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
 export type RotateApiKeyInput = {
-  readonly apiKeyId: string;
-  readonly overlapSeconds?: number | undefined;
+  readonly api_key_id: string;
+  readonly overlap_seconds?: number | undefined;
   /** Why an operator rotates the key of an owner. */
   readonly reason?: string;
 };
@@ -36,7 +36,7 @@ export function rotateApiKey(
   assertNoApiKey(caller);
   const owner = ownerOf(caller);
   return rotate(ports, input, caller, ownerLocker(ports, caller), async (tx) => {
-    const row = await ownKey(tx, owner, input.apiKeyId);
+    const row = await ownKey(tx, owner, input.api_key_id);
     await assertMayCarry(tx, ports, owner, row.permissions, caller);
     return row;
   });
@@ -49,7 +49,7 @@ export function rotateAnyApiKey(
   caller: Caller & { readonly kind: 'system' },
 ): Promise<ApiKeyWithSecret> {
   return rotate(ports, input, caller, lockKeyOwner, async (tx) => {
-    const row = await readApiKey(tx, input.apiKeyId);
+    const row = await readApiKey(tx, input.api_key_id);
     if (row === undefined) throw apiKeyUnknown();
     return row;
   });
@@ -57,7 +57,7 @@ export function rotateAnyApiKey(
 
 function rotate(
   ports: RotatePorts,
-  { apiKeyId: id, overlapSeconds = OVERLAP_SECONDS, reason }: RotateApiKeyInput,
+  { api_key_id: id, overlap_seconds: overlapSeconds = OVERLAP_SECONDS, reason }: RotateApiKeyInput,
   caller: Caller,
   lock: LockOwner,
   find: (tx: Tx) => Promise<ApiKeyRow>,

@@ -1,4 +1,4 @@
-import type { CommandOptions } from '#services/platform/define/command-option.ts';
+import type { CommandArgument, CommandOptions } from '#services/platform/define/command-option.ts';
 import type { Endpoint, EndpointInput } from '#services/platform/define/endpoint.ts';
 import type { Caller } from '../ports.ts';
 
@@ -17,12 +17,14 @@ export type OperationCommand<P, I, A, B> = {
   /** Groups, name and arguments: `clients update <client_id>`. An argument is a member of the input. */
   readonly verb: string;
   readonly help: string;
-  /** Members of the input that arguments of another name set. */
-  readonly arguments?: Readonly<Record<string, string>>;
+  /** Arguments that have a help, are read, or set a member of another name. */
+  readonly arguments?: Readonly<Record<string, CommandArgument>>;
   /** Whether the arguments, then exactly the parameters of the path, must have the form that the contract says. */
   readonly checksArguments?: boolean;
   /** Options, by the members of the input that they set. */
   readonly options?: CommandOptions;
+  /** Loads the key ring first: its rule needs the keys. */
+  readonly loadsKeys?: true;
   /** Reads what the command is about, before it asks. */
   about?(ports: P, input: I): Promise<B>;
   /** What it asks for confirmation, as in "would …; nothing was done". */

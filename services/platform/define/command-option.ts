@@ -17,8 +17,20 @@ export type CommandOption = {
   readonly reads?: CommandReader;
 };
 
+/** The member of the request that an argument sets; `reads` as for an option. */
+export type CommandArgument =
+  | string
+  | { readonly member: string; readonly help: string; readonly reads?: CommandReader };
+
 /** Files and short forms that the command line makes values of. */
-export type CommandReader = 'jwks-file' | 'certificates-file' | 'certificate-name' | 'png-file' | 'user';
+export type CommandReader =
+  | 'jwks-file'
+  | 'certificates-file'
+  | 'certificate-name'
+  | 'png-file'
+  | 'user'
+  | 'from-day'
+  | 'to-day';
 
 /**
  * Options by the member that they set; an option that sets other members has a name that is no member. A text is the help

@@ -197,7 +197,7 @@ describe('invitations', () => {
     const user = await person();
     const again = await inviteAgain(
       { ...harness.deps, invitationSeconds: 600 },
-      { userId: user.id, reason: 'never got the mail' },
+      { user_id: user.id, reason: 'never got the mail' },
       harness.system,
     );
     expect(again).toMatchObject({ id: user.id });

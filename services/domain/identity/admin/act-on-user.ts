@@ -14,7 +14,7 @@ import type { ShowUserPorts } from './read-users.ts';
 export type UserPorts = Pick<Ports, 'transact'> &
   ShowUserPorts &
   HasRevocationPush & { readonly auth?: Pick<Auth, 'forget'> };
-export type UserAct = { readonly userId: string; readonly reason: string };
+export type UserAct = { readonly user_id: string; readonly reason: string };
 /** `rule`: the rule by which the act ends sessions. */
 type RuledAct = UserAct & { readonly rule?: EndRule };
 
@@ -24,7 +24,7 @@ type RuledAct = UserAct & { readonly rule?: EndRule };
  */
 export async function actOnUser(
   ports: UserPorts,
-  { userId, reason, rule }: RuledAct,
+  { user_id: userId, reason, rule }: RuledAct,
   caller: Caller,
   work: (tx: Tx, user: UserRow) => Promise<unknown>,
   lockFirst: (tx: Tx) => Promise<void> = lockAdminRole,

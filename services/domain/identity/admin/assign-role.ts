@@ -30,9 +30,9 @@ export async function grantRole(
     (tx) => lockRoleForGrant(tx, input.role),
   );
   // Cached sessions have the previous roles, so they are dropped; nothing else about the user changes.
-  const tokens = await readSessionTokens(ports.sql, input.userId);
+  const tokens = await readSessionTokens(ports.sql, input.user_id);
   await Promise.all(tokens.map((token) => ports.auth?.forget(token)));
-  return showUser(ports, input.userId);
+  return showUser(ports, input);
 }
 
 /**
@@ -49,5 +49,5 @@ export async function removeRole(
     if (input.role === 'admin') await assertStays(tx, user);
     await removeUserRole(tx, user.id, input.role);
   });
-  return showUser(ports, input.userId);
+  return showUser(ports, input);
 }

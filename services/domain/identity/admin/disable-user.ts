@@ -13,13 +13,13 @@ export async function disableUser(ports: UserPorts, input: UserAct, caller: Call
     await assertStays(tx, user);
     await disableUserRow(tx, user.id);
   });
-  return showUser(ports, input.userId);
+  return showUser(ports, input);
 }
 
 /** Enables a disabled account; ended sessions stay ended. */
 export async function enableUser(ports: UserPorts, input: UserAct, caller: Caller): Promise<AccountDetailView> {
   await actOnUser(ports, input, caller, (tx, user) => enableUserRow(tx, user.id));
-  return showUser(ports, input.userId);
+  return showUser(ports, input);
 }
 
 /** Deletes an account with all its data. Throws `last_admin` (409), and the errors of `actOnUser`. */

@@ -6,15 +6,19 @@ import { deleteSessionsOf, lockUserRow } from '../users/users.store.ts';
 import type { UserAct, UserPorts } from './act-on-user.ts';
 
 /**
- * Ends every session, token family and token of a user, and returns the number of sessions. Throws `user_unknown`
- * (404).
+ * Ends every session, token family and token of a user, and answers with the number of sessions. Throws
+ * `user_unknown` (404).
  */
-export const endUserSessions = (ports: UserPorts, input: UserAct, caller: Caller): Promise<number> =>
+export const endUserSessions = (
+  ports: UserPorts,
+  input: UserAct,
+  caller: Caller,
+): Promise<{ readonly sessions: number }> =>
   ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);
-    if ((await lockUserRow(tx, input.userId)) === undefined) throw userUnknown();
-    const ended = await deleteSessionsOf(tx, input.userId);
-    await endFamiliesOfUser(tx, input.userId, input.reason, caller);
+    if ((await lockUserRow(tx, input.user_id)) === undefined) throw userUnknown();
+    const sessions = await deleteSessionsOf(tx, input.user_id);
+    await endFamiliesOfUser(tx, input.user_id, input.reason, caller);
     tx.afterCommit(ports.announceRevocations);
-    return ended;
+    return { sessions };
   });

@@ -11,7 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-const why = (userId: string, changes: object = {}) => explainSignIn({ ...harness.deps, ...changes }, userId);
+const why = (userId: string, changes: object = {}) =>
+  explainSignIn({ ...harness.deps, ...changes }, { user_id: userId });
 const causes = async (userId: string, changes?: object) => {
   const { cause, also } = await why(userId, changes);
   return [cause, ...also.map((other) => other.cause)];

@@ -20,11 +20,14 @@ export type ExplainSignInPorts = ShowUserPorts & HasVerificationRule & HasSessio
  * Explains to support staff why a user cannot sign in: one sentence with the command that helps, and what else applies.
  * @throws userUnknown (404)
  */
-export async function explainSignIn(ports: ExplainSignInPorts, userId: string): Promise<SignInExplanation> {
+export async function explainSignIn(
+  ports: ExplainSignInPorts,
+  input: { readonly user_id: string },
+): Promise<SignInExplanation> {
   const { sql } = ports;
-  const facts = await readSignInFacts(sql, userId, CODE_FAILURES_EVER);
+  const facts = await readSignInFacts(sql, input.user_id, CODE_FAILURES_EVER);
   if (facts === undefined) throw userUnknown();
-  const user = await showUser(ports, userId);
+  const user = await showUser(ports, input);
   const [first, ...also] = signInCauses(
     {
       ...facts,

@@ -31,7 +31,7 @@ async function newClient(userId: string, kind: 'agent' | 'client'): Promise<stri
 describe('a role of sign-off', () => {
   test('is not granted to oneself by an administrator who has every right, but by another one', async () => {
     const [by, other] = [await admin(), await admin()];
-    const given = { userId: by.id, reason, role: 'qa' };
+    const given = { user_id: by.id, reason, role: 'qa' };
     expect(await outcomeOf(grantRole(harness.deps, given, by.caller))).toBe('role_self_grant');
     expect(await rolesOf(by.id)).not.toContain('qa');
     expect(await outcomeOf(grantRole(harness.deps, { ...given, role: 'auditor' }, by.caller))).toBe('ok');
@@ -42,16 +42,18 @@ describe('a role of sign-off', () => {
   test.each(['agent', 'client'] as const)('nor through an own %s', async (kind) => {
     const by = await admin();
     const caller = clientCaller(await newClient(by.id, kind), [...by.caller.permissions]);
-    expect(await outcomeOf(grantRole(harness.deps, { userId: by.id, reason, role: 'qa' }, caller))).toBe(
+    expect(await outcomeOf(grantRole(harness.deps, { user_id: by.id, reason, role: 'qa' }, caller))).toBe(
       'role_self_grant',
     );
     const { id: userId } = await harness.newUser();
-    expect(await outcomeOf(grantRole(harness.deps, { userId, reason, role: 'qa' }, caller))).toBe('ok');
+    expect(await outcomeOf(grantRole(harness.deps, { user_id: userId, reason, role: 'qa' }, caller))).toBe('ok');
   });
 
   test('is granted by the operator of the command line', async () => {
     const { id: userId } = await harness.newUser();
-    expect(await outcomeOf(grantRole(harness.deps, { userId, reason, role: 'qa' }, harness.system))).toBe('ok');
+    expect(await outcomeOf(grantRole(harness.deps, { user_id: userId, reason, role: 'qa' }, harness.system))).toBe(
+      'ok',
+    );
   });
 
   test('is not stored for the actor, whatever writes the row', async () => {

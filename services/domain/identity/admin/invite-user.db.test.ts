@@ -18,7 +18,7 @@ afterAll(() => harness?.close());
 const ports = () => ({ ...harness.deps, invitationSeconds });
 const invite = (given: Partial<NewInvitation> = {}, caller = harness.system) =>
   inviteUser(ports(), { email: newEmail(), reason, ...given }, caller);
-const again = (userId: string, caller = harness.system) => inviteAgain(ports(), { userId, reason }, caller);
+const again = (userId: string, caller = harness.system) => inviteAgain(ports(), { user_id: userId, reason }, caller);
 const invitationsOf = (id: string) =>
   harness.rows('SELECT id, roles, expires_at IS NULL AS endless FROM invitations WHERE user_id = $1', [id]);
 const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
@@ -47,7 +47,7 @@ describe('an invited user', () => {
 
   test('with an imported password gets the password and the roles at once, and a mail asks to verify the address', async () => {
     const email = newEmail();
-    const view = await invite({ email, roles: ['auditor'], passwordHash: harness.digest });
+    const view = await invite({ email, roles: ['auditor'], password_hash: harness.digest });
     expect(view).toMatchObject({ email_verified_at: null, roles: ['auditor', 'user'], invited_roles: [] });
     expect(await harness.isPasswordOf(view.id, harness.password)).toBe(true);
     expect(await harness.mailsTo(email)).toMatchObject([{ template: 'verify_email' }]);
@@ -59,7 +59,7 @@ describe('an invited user', () => {
     ['that would take seconds to verify', `$2b$31$${'a'.repeat(53)}`],
   ])('is rejected with a password hash %s: password_hash_unknown', async (_what, passwordHash) => {
     const email = newEmail();
-    expect(await outcomeOf(invite({ email, passwordHash }))).toBe('password_hash_unknown');
+    expect(await outcomeOf(invite({ email, password_hash: passwordHash }))).toBe('password_hash_unknown');
     expect(await idOf(email)).toBeUndefined();
   });
 
@@ -73,7 +73,7 @@ describe('an invited user', () => {
     const by = await harness.signedIn({ roles: ['operator'] });
     const email = newEmail();
     expect(await outcomeOf(invite({ email, roles: ['admin'] }, by.caller))).toBe('rights_exceeded');
-    expect(await outcomeOf(invite({ email, roles: ['admin'], passwordHash: harness.digest }, by.caller))).toBe(
+    expect(await outcomeOf(invite({ email, roles: ['admin'], password_hash: harness.digest }, by.caller))).toBe(
       'rights_exceeded',
     );
     expect(await idOf(email)).toBeUndefined();
@@ -108,7 +108,7 @@ describe('repeating an invitation', () => {
   });
 
   test('keeps the invitation of an account with an imported password after its code has expired', async () => {
-    const { id, email } = await invite({ roles: ['auditor'], passwordHash: harness.digest });
+    const { id, email } = await invite({ roles: ['auditor'], password_hash: harness.digest });
     expect(await again(id)).toMatchObject({ roles: ['auditor', 'user'], invited_roles: [] });
     expect(await invitationsOf(id)).toMatchObject([{ roles: [], endless: true }]);
     expect((await harness.mailsTo(email)).map(({ template }) => template)).toEqual(['verify_email', 'invitation']);

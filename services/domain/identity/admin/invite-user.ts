@@ -20,13 +20,13 @@ import { type ShowUserPorts, showUser } from './read-users.ts';
 export type NewInvitation = {
   readonly email: string;
   readonly name?: string | undefined;
-  /** Roles besides `user`, which every account has. Granted at once with `passwordHash`, otherwise on acceptance. */
+  /** Roles besides `user`, which every account has. Granted at once with `password_hash`, otherwise on acceptance. */
   readonly roles?: readonly string[] | undefined;
   /**
    * A password digest from another system. The account signs in with that password, and the mail asks to verify the
    * address.
    */
-  readonly passwordHash?: string | undefined;
+  readonly password_hash?: string | undefined;
   readonly reason: string;
 };
 
@@ -44,7 +44,7 @@ type InvitePorts = MailPorts & HasInvitationRule;
  */
 export async function inviteUser(
   ports: Pick<Ports, 'transact'> & ShowUserPorts & InvitePorts,
-  { email: given, name = '', roles = [], passwordHash, reason }: NewInvitation,
+  { email: given, name = '', roles = [], password_hash: passwordHash, reason }: NewInvitation,
   caller: Caller,
 ): Promise<AccountDetailView> {
   const to = normaliseEmail(given);
@@ -63,7 +63,7 @@ export async function inviteUser(
     const mailId = await queueMail(tx, ports, { template: 'verify_email', to }, caller);
     await insertInvitation(tx, { id: mailId, userId: id, roles: [], lifeSeconds: null });
   });
-  return showUser(ports, id);
+  return showUser(ports, { user_id: id });
 }
 
 /**
@@ -77,7 +77,7 @@ export async function inviteAgain(
   input: UserAct,
   caller: Caller,
 ): Promise<AccountDetailView> {
-  const { userId, reason } = input;
+  const { user_id: userId, reason } = input;
   const lockNothing = async (): Promise<void> => {};
   await actOnUser(
     ports,
@@ -94,7 +94,7 @@ export async function inviteAgain(
     },
     lockNothing,
   );
-  return showUser(ports, userId);
+  return showUser(ports, input);
 }
 
 type InvitationAsked = {

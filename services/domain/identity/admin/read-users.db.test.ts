@@ -14,9 +14,9 @@ describe('the list of accounts', () => {
   // Created a day apart, the last one newest; the two of the third day at the same moment.
   const made = ['2020-01-01', '2020-01-02', '2020-01-03', '2020-01-03'];
   const ids: string[] = [];
-  const within = { createdFrom: '2020-01-01T00:00:00Z', createdTo: '2020-01-31T00:00:00Z' };
+  const within = { created_from: '2020-01-01T00:00:00Z', created_to: '2020-01-31T00:00:00Z' };
   const idsOf = async (filter: object) =>
-    (await listUsers(harness.deps, { limit: 10, ...within, ...filter })).items.map(({ id }) => id);
+    (await listUsers(harness.deps, { limit: 10, ...within, ...filter })).users.map(({ id }) => id);
   const newestFirst = () => [...ids.slice(2).sort().reverse(), ids[1], ids[0]];
 
   beforeAll(async () => {
@@ -32,8 +32,8 @@ describe('the list of accounts', () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     for (let page = 0; page < made.length; page += 1) {
-      const { items, next } = await listUsers(harness.deps, { limit: 1, ...within, cursor });
-      seen.push(...items.map(({ id }) => id));
+      const { users, next } = await listUsers(harness.deps, { limit: 1, ...within, cursor });
+      seen.push(...users.map(({ id }) => id));
       expect(next === null).toBe(page === made.length - 1);
       cursor = next ?? undefined;
     }
@@ -41,8 +41,8 @@ describe('the list of accounts', () => {
   });
 
   test('shows each account without secrets', async () => {
-    const { items } = await listUsers(harness.deps, { limit: 1, emailPrefix: 'list-0' });
-    expect(items).toEqual([
+    const { users } = await listUsers(harness.deps, { limit: 1, email_prefix: 'list-0' });
+    expect(users).toEqual([
       {
         id: ids[0],
         email: 'list-0@people.test',
@@ -59,20 +59,20 @@ describe('the list of accounts', () => {
   test('applies each filter, and several together', async () => {
     expect(await idsOf({})).toEqual(newestFirst());
     expect(await idsOf({ role: 'auditor' })).toEqual([ids[0]]);
-    expect(await idsOf({ isDisabled: true })).toEqual([ids[1]]);
-    expect(await idsOf({ isDisabled: false })).toEqual(newestFirst().filter((id) => id !== ids[1]));
-    expect(await idsOf({ createdFrom: '2020-01-01T12:00:00.124Z', createdTo: '2020-01-02T12:00:00.123Z' })).toEqual([
+    expect(await idsOf({ disabled: 'true' })).toEqual([ids[1]]);
+    expect(await idsOf({ disabled: 'false' })).toEqual(newestFirst().filter((id) => id !== ids[1]));
+    expect(await idsOf({ created_from: '2020-01-01T12:00:00.124Z', created_to: '2020-01-02T12:00:00.123Z' })).toEqual([
       ids[1],
     ]);
-    expect(await idsOf({ isDisabled: true, role: 'auditor' })).toEqual([]);
+    expect(await idsOf({ disabled: 'true', role: 'auditor' })).toEqual([]);
   });
 
   test('matches the prefix of an address in any case, and treats no character as a wildcard', async () => {
-    expect(await idsOf({ emailPrefix: 'LIST-2@' })).toEqual([ids[2]]);
-    expect(await idsOf({ emailPrefix: 'list-%' })).toEqual([]);
+    expect(await idsOf({ email_prefix: 'LIST-2@' })).toEqual([ids[2]]);
+    expect(await idsOf({ email_prefix: 'list-%' })).toEqual([]);
     // LATIN SMALL LETTER LONG S is not S, and the KELVIN SIGN is not K.
-    expect(await idsOf({ emailPrefix: 'li\u017ft-2@' })).toEqual([]);
-    expect(await idsOf({ emailPrefix: 'ist-2' })).toEqual([]);
+    expect(await idsOf({ email_prefix: 'li\u017ft-2@' })).toEqual([]);
+    expect(await idsOf({ email_prefix: 'ist-2' })).toEqual([]);
   });
 
   test('rejects a cursor of another list: cursor_invalid', async () => {
@@ -81,7 +81,7 @@ describe('the list of accounts', () => {
   });
 
   test('treats a date before the range of the database as its beginning', async () => {
-    expect(await idsOf({ createdFrom: '0000-01-01T00:00:00Z' })).toEqual(newestFirst());
+    expect(await idsOf({ created_from: '0000-01-01T00:00:00Z' })).toEqual(newestFirst());
   });
 });
 
@@ -90,7 +90,7 @@ describe('one account', () => {
     const user = await harness.signedIn({ hasPassword: true });
     const locked = `INSERT INTO login_failures (key, failures, locked_until) VALUES ($1, 7, now() + interval '10 minutes')`;
     await harness.rows(locked, [accountKeyOf(harness.deps, user.email)]);
-    const shown = await showUser(harness.deps, user.id);
+    const shown = await showUser(harness.deps, { user_id: user.id });
     expect(shown).toMatchObject({
       id: user.id,
       sessions: 1,
@@ -108,7 +108,7 @@ describe('one account', () => {
 
   test('without a sign-in shows no sign-in, password or failure', async () => {
     const { id } = await harness.newUser({ isVerified: false });
-    expect(await showUser(harness.deps, id)).toMatchObject({
+    expect(await showUser(harness.deps, { user_id: id })).toMatchObject({
       email_verified_at: null,
       last_login_at: null,
       password_changed_at: null,
@@ -123,20 +123,20 @@ describe('one account', () => {
     const { id, email } = await harness.newUser();
     const spent = 'INSERT INTO login_failures (key, failures) VALUES ($1, 100)';
     await harness.rows(spent, [accountKeyOf(harness.deps, email)]);
-    expect(await showUser(harness.deps, id)).toMatchObject({ locked_until: null, password_closed: true });
+    expect(await showUser(harness.deps, { user_id: id })).toMatchObject({ locked_until: null, password_closed: true });
   });
 
   test('an expired session is not counted', async () => {
     const user = await harness.signedIn();
     await harness.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE "userId" = $1`, [user.id]);
-    expect(await showUser(harness.deps, user.id)).toMatchObject({ sessions: 0 });
+    expect(await showUser(harness.deps, { user_id: user.id })).toMatchObject({ sessions: 0 });
   });
 
   test('recovery codes are shown only with a factor', async () => {
     const { id } = await harness.newUser();
     const app = `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'x', 'x', false, 8)`;
     await harness.rows(app, [id]);
-    const factors = async () => (await showUser(harness.deps, id)).factors;
+    const factors = async () => (await showUser(harness.deps, { user_id: id })).factors;
     expect(await factors()).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0 });
     await harness.rows(
       `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
@@ -154,6 +154,9 @@ describe('one account', () => {
     await harness.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{auditor}')`, [
       id,
     ]);
-    expect(await showUser(harness.deps, id)).toMatchObject({ roles: ['user'], invited_roles: ['auditor'] });
+    expect(await showUser(harness.deps, { user_id: id })).toMatchObject({
+      roles: ['user'],
+      invited_roles: ['auditor'],
+    });
   });
 });

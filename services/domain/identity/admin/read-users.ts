@@ -1,7 +1,7 @@
 import { storedInstant } from '#services/domain/audit/read/list-events.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import { userUnknown } from '#services/domain/tokens/errors.ts';
 import { countFamilies } from '#services/domain/tokens/refresh/list-families.ts';
 import type { AccountDetailView, AccountView } from '../contracts/admin-contract.ts';
@@ -21,30 +21,44 @@ const accountView = (row: UserRow): AccountView => ({
   updated_at: row.updatedAt,
 });
 
+type UsersInput = {
+  readonly email_prefix?: string | undefined;
+  readonly role?: string | undefined;
+  readonly disabled?: 'true' | 'false' | undefined;
+  readonly created_from?: string | undefined;
+  readonly created_to?: string | undefined;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+};
+
 /** One page of accounts, newest first. Throws `cursor_invalid` (400). */
 export async function listUsers(
   { sql }: Pick<Ports, 'sql'>,
-  input: UserFilter & { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<AccountView>> {
+  input: UsersInput,
+): Promise<{ readonly users: readonly AccountView[]; readonly next: string | null }> {
   const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]);
-  const filter = {
-    ...input,
-    emailPrefix: input.emailPrefix === undefined ? undefined : normaliseEmail(input.emailPrefix),
-    createdFrom: storedInstant(input.createdFrom),
-    createdTo: storedInstant(input.createdTo),
+  const filter: UserFilter = {
+    emailPrefix: input.email_prefix === undefined ? undefined : normaliseEmail(input.email_prefix),
+    role: input.role,
+    isDisabled: input.disabled === undefined ? undefined : input.disabled === 'true',
+    createdFrom: storedInstant(input.created_from),
+    createdTo: storedInstant(input.created_to),
   };
   const { items, next } = pageOf(
     await readUsersPage(sql, filter, before, input.limit + 1),
     input.limit,
     ({ createdAt, id }) => [createdAt, id],
   );
-  return { items: items.map(accountView), next };
+  return { users: items.map(accountView), next };
 }
 
 export type ShowUserPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing;
 
 /** The account as an administrator who helps its owner needs it, without secrets. Throws `user_unknown` (404). */
-export async function showUser(ports: ShowUserPorts, userId: string): Promise<AccountDetailView> {
+export async function showUser(
+  ports: ShowUserPorts,
+  { user_id: userId }: { readonly user_id: string },
+): Promise<AccountDetailView> {
   const { sql } = ports;
   const row = await readUser(sql, userId);
   if (row === undefined) throw userUnknown();

@@ -32,5 +32,5 @@ export async function resetFactors(
     });
     await queueMail(tx, ports, { template: 'factors_reset', to }, caller);
   });
-  return showUser(ports, input.userId);
+  return showUser(ports, input);
 }

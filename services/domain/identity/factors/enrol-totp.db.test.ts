@@ -159,7 +159,7 @@ describe('removing a factor', () => {
     ['its owner', ({ cookie, caller }) => removeTotpFactor(harness.deps, { cookie }, caller)],
     [
       'an administrator',
-      ({ id }) => resetFactors(harness.deps, { userId: id, passkeys: true, reason: 'lost' }, testCaller),
+      ({ id }) => resetFactors(harness.deps, { user_id: id, passkeys: true, reason: 'lost' }, testCaller),
     ],
     ['a takeover', ({ id }) => harness.deps.transact((tx) => deleteFactors(tx, id))],
     ['hand', ({ id }) => harness.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id])],
@@ -206,7 +206,7 @@ describe('removing a factor', () => {
 
 describe('resetting lost factors', () => {
   const reset = (userId: string, passkeys: boolean, caller = testCaller) =>
-    resetFactors(harness.deps, { userId, passkeys, reason: 'lost the telephone' }, caller);
+    resetFactors(harness.deps, { user_id: userId, passkeys, reason: 'lost the telephone' }, caller);
   const facts = (id: string) =>
     harness.rows(
       `SELECT (SELECT count(*)::int FROM passkeys WHERE "userId" = $1) AS passkeys,

@@ -145,7 +145,7 @@ describe('signing in with a second factor', () => {
     expect(Date.now() - (await sessionOf(id)).updatedAt).toBeLessThan(50 * 60_000);
     expect(await rest(61)).toBe(401);
     const listed = async (): Promise<boolean> =>
-      (await listSessions(harness.deps, { limit: 100 })).items.some((session) => session.id === id);
+      (await listSessions(harness.deps, { limit: 100 })).sessions.some((session) => session.id === id);
     const inUse = async (): Promise<boolean> => !(await readSessionRow(harness.deps.sql, id, 3_600))?.isIdle;
     // Refreshing a token family of the session counts as a use.
     await rows(`UPDATE refresh_families SET idle_expires_at = now() + interval '1 minute' WHERE sid = $1`, [id]);

@@ -49,20 +49,20 @@ describe('a list of sessions', () => {
     const { person, ids } = await personWith(3);
     await newPerson();
     await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [ids[1]]);
-    const { items, next } = await listOwnSessions(ports, { limit: 10 }, callerOf(person));
+    const { sessions, next } = await listOwnSessions(ports, { limit: 10 }, callerOf(person));
     expect(next).toBeNull();
-    expect(items.map(({ id, current }) => [id, current])).toEqual([
+    expect(sessions.map(({ id, current }) => [id, current])).toEqual([
       [ids[0], false],
       [ids[2], true],
     ]);
-    expect(items[0]).toMatchObject({
+    expect(sessions[0]).toMatchObject({
       user_id: person.id,
       ip_address: '203.0.113.9',
       user_agent: 'test/1',
       logins: [{ client_id: 'sallyport', scope: expect.any(String), family_id: expect.any(String) }],
     });
     const [{ token }] = await rows('SELECT token FROM sessions WHERE id = $1', [ids[0]]);
-    expect(JSON.stringify(items)).not.toContain(token);
+    expect(JSON.stringify(sessions)).not.toContain(token);
   });
 
   test('continues after a page, and returns each session once', async () => {
@@ -70,9 +70,9 @@ describe('a list of sessions', () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await listSessions(ports, { limit: 2, cursor, userId: person.id });
-      seen.push(...page.items.map(({ id }) => id));
-      expect(page.items.length).toBeLessThanOrEqual(2);
+      const page = await listSessions(ports, { limit: 2, cursor, user_id: person.id });
+      seen.push(...page.sessions.map(({ id }) => id));
+      expect(page.sessions.length).toBeLessThanOrEqual(2);
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);
     expect(seen).toEqual(ids);
@@ -84,11 +84,11 @@ describe('a list of sessions', () => {
     const { person, ids } = await personWith(2);
     await rows(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'test' WHERE sid = $1`, [ids[0]]);
     const at = async (clientId?: string) =>
-      (await listSessions(ports, { limit: 10, clientId, userId: person.id })).items.map(({ id }) => id);
+      (await listSessions(ports, { limit: 10, client_id: clientId, user_id: person.id })).sessions.map(({ id }) => id);
     expect(await at('sallyport')).toEqual([ids[1]]);
     expect(await at('another')).toEqual([]);
-    const { items } = await listSessions(ports, { limit: 200 });
-    expect(items.filter(({ id }) => ids.includes(id)).map(({ logins }) => logins.length)).toEqual([0, 1]);
+    const { sessions } = await listSessions(ports, { limit: 200 });
+    expect(sessions.filter(({ id }) => ids.includes(id)).map(({ logins }) => logins.length)).toEqual([0, 1]);
   });
 
   test('omits idle two-factor sessions, unless one of their token families is in use', async () => {
@@ -101,8 +101,8 @@ describe('a list of sessions', () => {
     await rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
       idle.sessionId,
     ]);
-    const { items } = await listOwnSessions(ports, { limit: 10 }, callerOf(person));
-    expect(items.map(({ id }) => id).sort()).toEqual([person.sessionId, used.sessionId].sort());
+    const { sessions } = await listOwnSessions(ports, { limit: 10 }, callerOf(person));
+    expect(sessions.map(({ id }) => id).sort()).toEqual([person.sessionId, used.sessionId].sort());
   });
 
   test('is refused to all callers but a user of the first-party client, and to API keys', async () => {
@@ -115,7 +115,7 @@ describe('a list of sessions', () => {
     for (const [caller, code] of others) {
       await expect(listOwnSessions(ports, { limit: 10 }, caller)).rejects.toMatchObject({ code });
       const sessionId = owner.sessionId as string;
-      await expect(endOwnSession(ports, { sessionId }, caller)).rejects.toMatchObject({ code });
+      await expect(endOwnSession(ports, { session_id: sessionId }, caller)).rejects.toMatchObject({ code });
     }
   });
 });
@@ -124,7 +124,7 @@ describe('ending a session', () => {
   test('of the caller ends its token families and tokens too, with one event; other sessions stay', async () => {
     const person = await newPerson();
     const other = await openSessionFor({ ports }, person.id);
-    await endOwnSession(ports, { sessionId: other.sessionId }, callerOf(person));
+    await endOwnSession(ports, { session_id: other.sessionId }, callerOf(person));
     expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).toEqual([{ id: person.sessionId }]);
     expect(await familiesOf(other.sessionId)).toEqual([{ isLive: false, why: 'ended_by_user' }]);
     expect(await familiesOf(person.sessionId)).toEqual([{ isLive: true, why: null }]);
@@ -142,7 +142,7 @@ describe('ending a session', () => {
   test('of another user gets the same answer as an unknown session: session_unknown', async () => {
     const [one, two] = [await newPerson(), await newPerson()];
     for (const sessionId of [two.sessionId, 'no-such-session'])
-      await expect(endOwnSession(ports, { sessionId }, callerOf(one))).rejects.toMatchObject(unknown);
+      await expect(endOwnSession(ports, { session_id: sessionId }, callerOf(one))).rejects.toMatchObject(unknown);
     expect(await familiesOf(two.sessionId)).toEqual([{ isLive: true, why: null }]);
   });
 
@@ -164,7 +164,7 @@ describe('ending a session', () => {
 
   test('of any user by an administrator records the reason; a second attempt finds no session', async () => {
     const person = await newPerson();
-    const end = () => endAnySession(ports, { sessionId: person.sessionId, reason: 'lost phone' }, testCaller);
+    const end = () => endAnySession(ports, { session_id: person.sessionId, reason: 'lost phone' }, testCaller);
     await end();
     expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [person.sessionId])).toEqual([]);
     expect(await familiesOf(person.sessionId)).toEqual([{ isLive: false, why: 'lost phone' }]);

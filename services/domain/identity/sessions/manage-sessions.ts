@@ -3,7 +3,7 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { ownerAsking, ownOrUnknown } from '#services/domain/authority/own-account.ts';
 import { accountRead } from '#services/domain/authority/own-scopes.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import { familiesOfSessions, type LiveFamily } from '#services/domain/tokens/refresh/list-families.ts';
 import type { LiveSessionView } from '../contracts/admin-contract.ts';
 import { sessionUnknown } from '../contracts/sign-in-errors.ts';
@@ -15,7 +15,6 @@ import {
   lockSessions,
   readOldestUsed,
   readSessionsPage,
-  type SessionFilter,
   type SessionRow,
 } from './sessions.store.ts';
 
@@ -23,6 +22,7 @@ type ListPorts = Pick<Ports, 'sql'> & {
   readonly tokenSettings: { readonly twoFactorIdleSeconds: number };
 };
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
+type SessionList<S> = { readonly sessions: readonly S[]; readonly next: string | null };
 /** Sessions listed, or ended in one transaction. */
 const AT_ONCE = 100;
 
@@ -49,16 +49,25 @@ const sessionView = (row: SessionRow, families: readonly LiveFamily[]): LiveSess
 /** Live sessions with their live token families, newest first. Throws `cursor_invalid` (400). */
 export async function listSessions(
   { sql, tokenSettings }: ListPorts,
-  input: PageInput & SessionFilter,
-): Promise<Page<LiveSessionView>> {
-  const before = placeOfCursor(input.cursor, [PLACE.time, PLACE.id]) ?? [];
-  const rows = await readSessionsPage(sql, input, before, input.limit + 1, tokenSettings.twoFactorIdleSeconds);
-  const { items, next } = pageOf(rows, input.limit, ({ createdAt, id }) => [createdAt, id]);
+  {
+    user_id: userId,
+    client_id: clientId,
+    limit,
+    cursor,
+  }: PageInput & {
+    readonly user_id?: string | undefined;
+    readonly client_id?: string | undefined;
+  },
+): Promise<SessionList<LiveSessionView>> {
+  const before = placeOfCursor(cursor, [PLACE.time, PLACE.id]) ?? [];
+  const filter = { userId, clientId };
+  const rows = await readSessionsPage(sql, filter, before, limit + 1, tokenSettings.twoFactorIdleSeconds);
+  const { items, next } = pageOf(rows, limit, ({ createdAt, id }) => [createdAt, id]);
   const families = await familiesOfSessions(
     { sql },
     items.map(({ id }) => id),
   );
-  return { items: items.map((row) => sessionView(row, families.get(row.id) ?? [])), next };
+  return { sessions: items.map((row) => sessionView(row, families.get(row.id) ?? [])), next };
 }
 
 /**
@@ -69,10 +78,10 @@ export async function listOwnSessions(
   ports: ListPorts,
   input: PageInput,
   caller: Caller,
-): Promise<Page<LiveSessionView & { readonly current: boolean }>> {
+): Promise<SessionList<LiveSessionView & { readonly current: boolean }>> {
   const { userId, sessionId } = accountRead(caller, 'own.sessions');
-  const { items, next } = await listSessions(ports, { ...input, userId });
-  return { items: items.map((session) => ({ ...session, current: session.id === sessionId })), next };
+  const { sessions, next } = await listSessions(ports, { ...input, user_id: userId });
+  return { sessions: sessions.map((session) => ({ ...session, current: session.id === sessionId })), next };
 }
 
 /** The caller's newest live sessions, without their token families. */
@@ -113,21 +122,21 @@ export async function endOwnSessions(
  */
 export async function endOwnSession(
   ports: EndPorts,
-  input: { readonly sessionId: string },
+  input: { readonly session_id: string },
   caller: Caller,
 ): Promise<void> {
-  const session = ownOrUnknown(await findSessionRow(ports.sql, input.sessionId), ownerAsking(caller), sessionUnknown);
+  const session = ownOrUnknown(await findSessionRow(ports.sql, input.session_id), ownerAsking(caller), sessionUnknown);
   await end(ports, session.id, 'ended_by_user', caller);
 }
 
 /** Ends any user's session with its token families and tokens. Throws `session_unknown` (404). */
 export async function endAnySession(
   ports: EndPorts,
-  input: { readonly sessionId: string; readonly reason: string },
+  input: { readonly session_id: string; readonly reason: string },
   caller: Caller,
 ): Promise<void> {
-  if ((await findSessionRow(ports.sql, input.sessionId)) === undefined) throw sessionUnknown();
-  await end(ports, input.sessionId, input.reason, caller);
+  if ((await findSessionRow(ports.sql, input.session_id)) === undefined) throw sessionUnknown();
+  await end(ports, input.session_id, input.reason, caller);
 }
 
 async function end(ports: EndPorts, sessionId: string, reason: string, caller: Caller): Promise<void> {

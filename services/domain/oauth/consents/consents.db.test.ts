@@ -37,7 +37,7 @@ async function signInAt(user: TestUser, client: GrantClient): Promise<void> {
     client.caller,
   );
 }
-const listed = async (user: TestUser) => (await listGrantedConsents(ports, { limit: 10 }, callerOf(user))).items;
+const listed = async (user: TestUser) => (await listGrantedConsents(ports, { limit: 10 }, callerOf(user))).consents;
 const eventsOf = (clientId: string) =>
   harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
 
@@ -68,8 +68,8 @@ test('a list longer than one page continues where the page ended', async () => {
   }
   const first = await listGrantedConsents(ports, { limit: 2 }, callerOf(user));
   const second = await listGrantedConsents(ports, { limit: 2, cursor: first.next as string }, callerOf(user));
-  expect([...first.items, ...second.items].map(({ client_id }) => client_id)).toEqual(ids.sort());
-  expect([first.items.length, second.next]).toEqual([2, null]);
+  expect([...first.consents, ...second.consents].map(({ client_id }) => client_id)).toEqual(ids.sort());
+  expect([first.consents.length, second.next]).toEqual([2, null]);
 });
 
 test('a withdrawal ends consents, unredeemed codes and every token family, with an event', async () => {
@@ -77,7 +77,7 @@ test('a withdrawal ends consents, unredeemed codes and every token family, with 
   await signInAt(user, client);
   await harness.codeFor(user, client);
   await harness.codeFor(other, client);
-  await withdrawConsent(ports, client.clientId, callerOf(user));
+  await withdrawConsent(ports, { client_id: client.clientId }, callerOf(user));
   expect(await listed(user)).toEqual([]);
   const of = (table: string) => harness.rows(`SELECT user_id FROM ${table} WHERE client_id = $1`, [client.clientId]);
   expect(await of('oauth_codes')).toEqual([{ user_id: other.id }]);
@@ -90,14 +90,18 @@ test('a withdrawal ends consents, unredeemed codes and every token family, with 
 test('an unknown or withdrawn consent cannot be withdrawn, nor can the first-party client', async () => {
   const [user, client] = [await harness.newUser(), await harness.newClient()];
   for (const clientId of [client.clientId, 'unknown', 'sallyport'])
-    await expect(withdrawConsent(ports, clientId, callerOf(user))).rejects.toMatchObject({ code: 'consent_unknown' });
+    await expect(withdrawConsent(ports, { client_id: clientId }, callerOf(user))).rejects.toMatchObject({
+      code: 'consent_unknown',
+    });
   expect(await eventsOf(client.clientId)).toEqual([]);
 });
 
 test('only users have consents', async () => {
   const { caller, clientId } = await harness.newClient();
   await expect(listGrantedConsents(ports, { limit: 1 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
-  await expect(withdrawConsent(ports, clientId, anonymousCaller)).rejects.toMatchObject({ code: 'permission_missing' });
+  await expect(withdrawConsent(ports, { client_id: clientId }, anonymousCaller)).rejects.toMatchObject({
+    code: 'permission_missing',
+  });
 });
 
 test('the response to an incident ends consents granted since the sign-in, and keeps earlier ones', async () => {

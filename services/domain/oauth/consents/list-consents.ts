@@ -1,8 +1,10 @@
 import { accountRead } from '#services/domain/authority/own-scopes.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { type Page, PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
+import { PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import type { GrantedConsentView } from './consent-contract.ts';
 import { readAllowedClients } from './consents.store.ts';
+
+type ConsentPage = { readonly consents: readonly GrantedConsentView[]; readonly next: string | null };
 
 /**
  * Lists the clients that can act for the caller, by id, one page at a time: clients with a consent, and clients with
@@ -12,13 +14,13 @@ export async function listGrantedConsents(
   { sql }: Pick<Ports, 'sql'>,
   input: { readonly limit: number; readonly cursor?: string | undefined },
   caller: Caller,
-): Promise<Page<GrantedConsentView>> {
+): Promise<ConsentPage> {
   const { userId } = accountRead(caller, 'own.applications');
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
   const rows = await readAllowedClients(sql, userId, after, input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ clientId }) => [clientId]);
   return {
-    items: items.map((row) => ({
+    consents: items.map((row) => ({
       client_id: row.clientId,
       client_name: row.clientName,
       client_origin: row.clientOrigin,

@@ -18,7 +18,7 @@ import { deleteConsents, deleteConsentsSince } from './consents.store.ts';
  */
 export async function withdrawConsent(
   ports: Pick<Ports, 'transact'> & HasRevocationPush,
-  clientId: string,
+  { client_id: clientId }: { readonly client_id: string },
   caller: Caller,
 ): Promise<void> {
   const user = ownerAsking(caller);

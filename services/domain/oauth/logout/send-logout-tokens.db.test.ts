@@ -95,14 +95,14 @@ const eventsOf = (sessionId: string | undefined) =>
   );
 
 describe('the end of a session', () => {
-  const act = (user: TestUser) => ({ userId: user.id, reason: 'test' });
+  const act = (user: TestUser) => ({ user_id: user.id, reason: 'test' });
   const revoke = (kind: 'session_id' | 'user_id', value: string) =>
     revokeToken(harness.ports, { kind, value, reason: 'test' }, testCaller);
   test.each<[string, (user: TestUser) => Promise<unknown>]>([
     ['a sign-out', leave],
     [
       'its user, elsewhere',
-      (user) => endOwnSession(harness.ports, { sessionId: user.sessionId as string }, userCaller(user.id)),
+      (user) => endOwnSession(harness.ports, { session_id: user.sessionId as string }, userCaller(user.id)),
     ],
     ['an administrator who ends sessions', (user) => endUserSessions(harness.ports, act(user), testCaller)],
     ['a revocation of the session', (user) => revoke('session_id', user.sessionId as string)],

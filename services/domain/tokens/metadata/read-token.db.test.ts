@@ -21,7 +21,7 @@ const tokenOf = async () => {
 
 test('a token id gives its user, family, session and key', async () => {
   const { id, sessionId, claims } = await tokenOf();
-  expect(await readToken(harness.ports, claims.jti)).toMatchObject({
+  expect(await readToken(harness.ports, { token_id: claims.jti })).toMatchObject({
     token_id: claims.jti,
     subject: id,
     user_id: id,
@@ -45,13 +45,13 @@ test.each<[RevokeInput['kind'], 'jti' | 'fid' | 'sid' | 'sub']>([
   const { claims } = await tokenOf();
   const value = (claims as unknown as Record<string, string>)[claim] as string;
   await revokeToken(harness.ports, { kind, value, reason: 'x' }, testCaller);
-  expect(await readToken(harness.ports, claims.jti)).toMatchObject({ revoked: true });
+  expect(await readToken(harness.ports, { token_id: claims.jti })).toMatchObject({ revoked: true });
 });
 
 test('an unknown id is 404, and while Redis is unreachable every id is 503', async () => {
-  await expect(readToken(harness.ports, randomUUID())).rejects.toMatchObject({ code: 'token_unknown' });
+  await expect(readToken(harness.ports, { token_id: randomUUID() })).rejects.toMatchObject({ code: 'token_unknown' });
   const redis = { ...harness.ports.redis, getMany: () => Promise.reject(new Error('down')) };
-  await expect(readToken({ ...harness.ports, redis }, randomUUID())).rejects.toMatchObject({
+  await expect(readToken({ ...harness.ports, redis }, { token_id: randomUUID() })).rejects.toMatchObject({
     code: 'token_metadata_unavailable',
   });
 });

@@ -38,7 +38,10 @@ export const isRevoked = ({ revocations }: HasRevocations, tokenId: string, know
   }) !== null;
 
 /** Metadata of a token id. Throws `token_unknown` (404), `token_metadata_unavailable` (503). */
-export async function readToken(ports: TokenMetadataPorts & HasRevocations, tokenId: string): Promise<TokenView> {
+export async function readToken(
+  ports: TokenMetadataPorts & HasRevocations,
+  { token_id: tokenId }: { readonly token_id: string },
+): Promise<TokenView> {
   const [known] = await readTokenMetadata(ports, [tokenId]).catch((err: unknown) => {
     throw tokenMetadataUnavailable({ retryAfterSeconds: 1, cause: err });
   });

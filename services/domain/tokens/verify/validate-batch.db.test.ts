@@ -64,10 +64,14 @@ test('a client-credentials token has neither session nor family, by its id and b
   const tokenId = claims.jti as string;
   const { iss: _, permissions: __, ce: ___, ...told } = claims;
   expect(await verdictOn(tokenId)).toEqual({ active: true, claims: told });
-  expect(await readToken(harness.ports, tokenId)).toMatchObject({ family_id: null, user_id: null, revoked: false });
+  expect(await readToken(harness.ports, { token_id: tokenId })).toMatchObject({
+    family_id: null,
+    user_id: null,
+    revoked: false,
+  });
   await revokeToken(harness.ports, { kind: 'client_id', value: client.clientId, reason: 'leaked' }, testCaller);
   expect(await verdictOn(tokenId)).toEqual({ active: false, reason: 'revoked' });
-  expect(await readToken(harness.ports, tokenId)).toMatchObject({ revoked: true });
+  expect(await readToken(harness.ports, { token_id: tokenId })).toMatchObject({ revoked: true });
 });
 
 test('validating ids requires a permission, which only users and clients can have', async () => {
