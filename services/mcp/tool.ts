@@ -51,6 +51,12 @@ export function outputOf({ operation, responses }: Endpoint, status = 200): z.Zo
   throw new TypeError(`${operation} answers no object with ${status}`);
 }
 
+/** Need and answer of the endpoint that does the same. */
+export const like = (endpoint: Endpoint): Pick<Tool, 'need' | 'output'> => ({
+  need: needOf(endpoint),
+  output: outputOf(endpoint),
+});
+
 /** Names of the permissions, or of the scope. */
 export const namesOf = (need: Need): readonly string[] =>
   need === null ? [] : 'own' in need ? [need.own] : need.anyOf;

@@ -24,7 +24,7 @@ import { listSignOffs } from '../domain/signoff/read-signoff.ts';
 import { readTokenStatisticsEndpoint } from '../domain/tokens/contract.ts';
 import { readTokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
 import { ownTools } from './own-tools.ts';
-import { needOf, outputOf, type Tool, tool } from './tool.ts';
+import { like, needOf, type Tool, tool } from './tool.ts';
 
 const NONE = z.strictObject({});
 /** In the URI of a resource it is text. */
@@ -36,9 +36,8 @@ const installationTools: readonly Tool[] = [
     name: 'list_signing_keys',
     title: 'Signing keys',
     description: 'List the keys of the key ring with algorithm, state and times. Contains no key material.',
-    need: needOf(listKeysEndpoint),
+    ...like(listKeysEndpoint),
     input: NONE,
-    output: outputOf(listKeysEndpoint),
     resource: 'sallyport://keys',
     run: ({ keyRing }) => ({ keys: keyRing.list() }),
   }),
@@ -47,18 +46,16 @@ const installationTools: readonly Tool[] = [
     title: 'Search the audit log',
     description:
       'List sealed security events, newest first. Filter by type, actor and target (`user:<id>`), client, trace and time; `next` is the cursor of the next page.',
-    need: needOf(listAuditEventsEndpoint),
+    ...like(listAuditEventsEndpoint),
     input: listAuditEventsEndpoint.query!.extend({ limit: z.int().min(1).max(100).default(20) }),
-    output: outputOf(listAuditEventsEndpoint),
     run: listEvents,
   }),
   tool({
     name: 'read_audit_event',
     title: 'Read an audit event',
     description: 'Read one event of the audit log with its sealed bytes and its place in the log.',
-    need: needOf(readAuditEventEndpoint),
+    ...like(readAuditEventEndpoint),
     input: z.strictObject({ seq }),
-    output: outputOf(readAuditEventEndpoint),
     resource: 'sallyport://audit/events/{seq}',
     run: (ports, input) => readEvent(ports, input.seq),
   }),
@@ -77,9 +74,8 @@ const installationTools: readonly Tool[] = [
     name: 'list_incidents',
     title: 'Security incidents',
     description: 'List security incidents, most recently seen first, optionally of one state or severity.',
-    need: needOf(listIncidentsEndpoint),
+    ...like(listIncidentsEndpoint),
     input: listIncidentsEndpoint.query!.omit({ subject: true }),
-    output: outputOf(listIncidentsEndpoint),
     resource: 'sallyport://incidents',
     run: listIncidents,
   }),
@@ -87,9 +83,8 @@ const installationTools: readonly Tool[] = [
     name: 'read_incident',
     title: 'Read an incident',
     description: 'Read one security incident with its subject, count, facts and automatic actions.',
-    need: needOf(readIncidentEndpoint),
-    input: z.strictObject({ incident_id: z.uuid() }),
-    output: outputOf(readIncidentEndpoint),
+    ...like(readIncidentEndpoint),
+    input: readIncidentEndpoint.params!,
     resource: 'sallyport://incidents/{incident_id}',
     run: readIncident,
   }),
@@ -115,9 +110,8 @@ const installationTools: readonly Tool[] = [
     wing: 'compliance',
     title: 'Compliance report',
     description: 'Read the state, progress and summary of a compliance report.',
-    need: needOf(readReportEndpoint),
-    input: z.strictObject({ report_id: z.uuid() }),
-    output: outputOf(readReportEndpoint),
+    ...like(readReportEndpoint),
+    input: readReportEndpoint.params!,
     resource: 'sallyport://compliance/reports/{report_id}',
     run: (ports, input) => readReport(ports, input.report_id),
   }),
@@ -159,9 +153,8 @@ const installationTools: readonly Tool[] = [
     title: 'Sign-offs',
     description:
       'List the sign-offs of risky acts, newest first: the act, the roles it waits for, the decisions, and its outcome.',
-    need: needOf(listSignOffsEndpoint),
+    ...like(listSignOffsEndpoint),
     input: listSignOffsEndpoint.query!,
-    output: outputOf(listSignOffsEndpoint),
     resource: 'sallyport://signoffs',
     run: listSignOffs,
   }),
@@ -169,9 +162,8 @@ const installationTools: readonly Tool[] = [
     name: 'read_token_statistics',
     title: 'Token statistics',
     description: 'Count live sessions, token families and revocations.',
-    need: needOf(readTokenStatisticsEndpoint),
+    ...like(readTokenStatisticsEndpoint),
     input: NONE,
-    output: outputOf(readTokenStatisticsEndpoint),
     resource: 'sallyport://tokens/statistics',
     run: (ports) => readTokenStatistics(ports),
   }),
