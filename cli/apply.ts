@@ -53,7 +53,7 @@ export function registerApply(program: Command): void {
         const { declaration, refused } = readPermissionFile(name);
         const ports = { ...database, ...noNotices, ownAudiences: ownAudiences() };
         const declare = (isDryRun: boolean) =>
-          declareApplication(ports, { ...declaration, reason: options.reason, isDryRun }, caller).catch(
+          declareApplication(ports, { ...declaration, reason: options.reason, dry_run: isDryRun }, caller).catch(
             (err: unknown) => {
               throw isAppError(err) && err.options.problems ? refused(err.options.problems) : err;
             },
@@ -68,7 +68,7 @@ export function registerApply(program: Command): void {
         }
         if (options.dryRun) {
           output.say(`would change application ${application}; nothing was done`);
-          output.data({ ...planned, dry_run: true }, () => lines);
+          output.data(planned, () => lines);
           return;
         }
         if (!options.yes) {
@@ -76,7 +76,7 @@ export function registerApply(program: Command): void {
           await confirm(`Change application ${application}?`);
         }
         const done = await declare(false);
-        output.data({ ...done, dry_run: false }, ({ changes }) => changeLines(application, changes));
+        output.data(done, ({ changes }) => changeLines(application, changes));
       }),
     );
 }

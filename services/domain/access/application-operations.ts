@@ -1,7 +1,11 @@
 import { operation } from '../shared/operation.ts';
 import type { ApplicationView } from './application-shapes.ts';
-import { deleteApplicationEndpoint, listApplicationsEndpoint } from './applications-contract.ts';
-import { deleteApplication, listApplications } from './manage-applications.ts';
+import {
+  declareApplicationEndpoint,
+  deleteApplicationEndpoint,
+  listApplicationsEndpoint,
+} from './applications-contract.ts';
+import { declareApplication, deleteApplication, listApplications } from './manage-applications.ts';
 
 const line = ({ application, audience, permissions, roles }: ApplicationView): string =>
   [
@@ -13,6 +17,7 @@ const line = ({ application, audience, permissions, roles }: ApplicationView): s
 
 /** `sallyport apply` declares applications: its plan is shown before it asks. */
 export const applicationOperations = [
+  operation(declareApplicationEndpoint, declareApplication),
   operation(listApplicationsEndpoint, listApplications, {
     verb: 'applications list',
     help: 'list applications by name, with their permissions and roles',

@@ -29,8 +29,8 @@ const notes: Declaration = {
   permissions: ['notes:write', 'notes:read'],
   roles: { editor: ['notes:write', 'notes:read'], reader: ['notes:read'] },
 };
-const declare = (changes: Partial<Declaration> = {}, isDryRun = false) =>
-  declareApplication({ ...harness, ownAudiences }, { ...notes, ...changes, reason, isDryRun }, testCaller);
+const declare = (changes: Partial<Declaration> = {}, isDryRun?: boolean) =>
+  declareApplication({ ...harness, ownAudiences }, { ...notes, ...changes, reason, dry_run: isDryRun }, testCaller);
 
 async function newHolder(role: string): Promise<string> {
   const id = randomUUID();

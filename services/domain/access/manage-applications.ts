@@ -64,18 +64,23 @@ async function write(
  * Creates an application as declared, or changes it to what is declared: its permissions and roles, for tokens of its
  * audience, and its policies of sign-off. Removing a permission ends the tokens and token families of users and clients
  * who have it. Throws `declaration_invalid` (400), `application_role_held` (409).
- * @param input `isDryRun`: returns what would change, and changes nothing
+ * @param input `dry_run`: returns what would change, and changes nothing
  */
 export async function declareApplication(
   ports: ApplicationPorts,
-  input: Declaration & { readonly reason: string; readonly isDryRun: boolean },
+  input: Declaration & { readonly reason: string; readonly dry_run?: boolean | undefined },
   caller: Caller,
-): Promise<{ readonly application: ApplicationView; readonly changes: ApplicationChanges }> {
+): Promise<{
+  readonly application: ApplicationView;
+  readonly changes: ApplicationChanges;
+  readonly dry_run: boolean;
+}> {
+  const { dry_run: isDryRun = false } = input;
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason, 'rights_removed');
-    if (!input.isDryRun) await lockApplication(tx, input.application);
+    if (!isDryRun) await lockApplication(tx, input.application);
     const { after, changes } = await planOf(tx, ports, input);
-    if (!input.isDryRun && hasChanges(changes)) {
+    if (!isDryRun && hasChanges(changes)) {
       await write(tx, after, changes);
       await recordEvent(tx, caller, applicationDeclared, {
         outcome: 'ok',
@@ -84,9 +89,9 @@ export async function declareApplication(
       });
       tx.afterCommit(ports.accessChanged);
       const stored = (await readApplication(tx, after.application)) as StoredDeclaration;
-      return { application: storedView(stored), changes };
+      return { application: storedView(stored), changes, dry_run: isDryRun };
     }
-    return { application: after, changes };
+    return { application: after, changes, dry_run: isDryRun };
   });
 }
 

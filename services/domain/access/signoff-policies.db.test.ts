@@ -30,7 +30,7 @@ const declare = (policies: SignOffPolicy[], { application = 'notes', isDryRun = 
       roles: {},
       signoff_policies: policies,
       reason,
-      isDryRun,
+      dry_run: isDryRun,
     },
     testCaller,
   );

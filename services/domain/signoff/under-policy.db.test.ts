@@ -29,11 +29,7 @@ const DEPLOY: SignOffPolicy = {
 const declare = async (...policies: SignOffPolicy[]) => {
   const input = { application: 'ship', audience: 'https://ship.test', permissions: [], roles: {} };
   const ports = { ...harness, ownAudiences: [] };
-  const done = await declareApplication(
-    ports,
-    { ...input, signoff_policies: policies, reason: 'test', isDryRun: false },
-    testCaller,
-  );
+  const done = await declareApplication(ports, { ...input, signoff_policies: policies, reason: 'test' }, testCaller);
   return done.application.signoff_policies.map(({ version }) => version);
 };
 beforeEach(() => declare(DEPLOY));
