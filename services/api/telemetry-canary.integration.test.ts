@@ -158,7 +158,7 @@ describe('redaction', () => {
           .slice(0, /sign-?(in|up)/.test(path) ? 1 : undefined);
         // Every body is sent the way that is processed furthest; the other ways test their headers, whatever the body.
         const furthest = ways.find(({ bearer }) => bearer === person.tokens.access_token) ?? ways[0];
-        for (const sent of ways) {
+        const sendIn = async (sent: Sent): Promise<void> => {
           await send(product.api, method, `${target}?token=${loose}&code=${code}`, sent);
           if (bodyType === 'application/json')
             await Promise.all(
@@ -169,7 +169,8 @@ describe('redaction', () => {
           else if (bodyType)
             await Promise.all(forms.map((form) => send(product.api, method, target, { ...sent, form })));
           else await send(product.api, method, target, sent);
-        }
+        };
+        await Promise.all(ways.map(sendIn));
       }
       // As a caller with every permission, so that the values of path and body are processed as far as possible.
       const allowed = { cookie: admin.cookie, headers: { ...headers, origin: ORIGIN } };
