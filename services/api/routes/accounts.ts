@@ -1,14 +1,11 @@
-import {
-  requestPasswordReset,
-  requestUnlock,
-  sendVerificationEmail,
-} from '#services/domain/identity/accounts/ask-for-mail.ts';
+import { accountOperations } from '#services/domain/identity/account-operations.ts';
+import { requestPasswordReset, sendVerificationEmail } from '#services/domain/identity/accounts/ask-for-mail.ts';
 import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
 import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
 import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
 import { acceptInvitation, resetPassword } from '#services/domain/identity/accounts/password-by-code.ts';
 import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
-import { readProfile, updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
+import { updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
 import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
 import { clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
 import {
@@ -16,14 +13,11 @@ import {
   changePasswordEndpoint,
   deleteOwnUserEndpoint,
   deleteUserAliasEndpoint,
-  readOwnUserEndpoint,
   requestPasswordResetEndpoint,
-  requestUnlockEndpoint,
   resetPasswordEndpoint,
   sendVerificationEmailEndpoint,
   unlockAccountEndpoint,
   updateUserAliasEndpoint,
-  updateUserEndpoint,
   verifyEmailEndpoint,
 } from '#services/domain/identity/contracts/account-contract.ts';
 import { acceptInvitationEndpoint } from '#services/domain/identity/contracts/invitation-contract.ts';
@@ -33,6 +27,7 @@ import type { SignUpPorts } from '#services/domain/identity/sign-in/sign-up.ts';
 import { returnPage } from '#services/domain/identity/social/return-address.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import { bindOperations } from '../bind-operations.ts';
 
 const DONE = { status: true } as const;
 /** The words of Better Auth, which applications show. */
@@ -43,6 +38,7 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
   /** The address of a page of an application, if it is on our origin or a listed one. Throws `callback_refused`. */
   const pageOf = (asked: string | undefined): string | undefined =>
     returnPage(deps.auth.browser, deps.mailer.publicUrl, asked);
+  bindOperations(routes, accountOperations, deps);
   bind(routes, verifyEmailEndpoint, async ({ body }, caller, { headers, signal }) => {
     const { status } = await verifyEmail(deps, { ...body, cookie: headers.cookie, signal }, caller);
     return { status };
@@ -60,7 +56,6 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
     await resetPassword(deps, { token: body.token, newPassword, signal }, caller);
     return DONE;
   });
-  bind(routes, requestUnlockEndpoint, (input, caller) => requestUnlock(deps, input.body, caller));
   bind(routes, unlockAccountEndpoint, async ({ body }, caller, { headers }) => {
     const unlocked = await unlockAccount(deps, { ...body, cookie: headers.cookie }, caller);
     return answer(200, unlocked.body, { 'set-cookie': unlocked.setCookie });
@@ -75,8 +70,6 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
     const login = await changePassword(deps, input, caller);
     return answer(200, clientSignIn(login), { 'set-cookie': login.setCookie });
   });
-  bind(routes, readOwnUserEndpoint, (input, caller) => readProfile(deps, input.body, caller));
-  bind(routes, updateUserEndpoint, (input, caller) => updateProfile(deps, input.body, caller));
   bind(routes, updateUserAliasEndpoint, async (input, caller) => ({
     ...DONE,
     ...(await updateProfile(deps, input.body, caller)),

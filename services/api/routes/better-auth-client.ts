@@ -143,7 +143,7 @@ export function clientRoutes(routes: RouteContext, deps: ClientRoutesPorts): voi
   });
   bind(routes, generateBackupCodesEndpoint, async ({ body }, caller, { headers, signal }) => {
     await verifySentPassword(deps, { password: body.password, cookie: headers.cookie, signal }, caller);
-    const { recoveryCodes } = await renewRecoveryCodes(deps, {}, caller);
+    const { recovery_codes: recoveryCodes } = await renewRecoveryCodes(deps, {}, caller);
     return { status: true, backupCodes: recoveryCodes };
   });
 }

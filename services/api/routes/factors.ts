@@ -3,26 +3,20 @@ import {
   answerSecondFactorEndpoint,
   confirmTotpEndpoint,
   enrolTotpEndpoint,
-  listFactorsEndpoint,
   removeTotpEndpoint,
-  renewRecoveryCodesEndpoint,
   stepUpEndpoint,
 } from '#services/domain/identity/contracts/factors-contract.ts';
 import {
   askForPasskeyEndpoint,
-  listPasskeysEndpoint,
-  preparePasskeyEndpoint,
   registerPasskeyEndpoint,
   removePasskeyEndpoint,
-  renamePasskeyEndpoint,
   signInWithPasskeyEndpoint,
 } from '#services/domain/identity/contracts/passkeys-contract.ts';
+import { factorOperations } from '#services/domain/identity/factor-operations.ts';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
 import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
-import { listFactors, listPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
-import { preparePasskey, registerPasskey } from '#services/domain/identity/factors/register-passkey.ts';
+import { registerPasskey } from '#services/domain/identity/factors/register-passkey.ts';
 import { removePasskey, removeTotpFactor } from '#services/domain/identity/factors/remove-factor.ts';
-import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';
 import { askForPasskey, signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
 import { stepUp } from '#services/domain/identity/factors/step-up.ts';
 import { verifySentPassword } from '#services/domain/identity/factors/verify-own-password.ts';
@@ -31,11 +25,13 @@ import type { SignInAnswer } from '#services/domain/identity/sessions/open-sessi
 import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import { bindOperations } from '../bind-operations.ts';
 
 const opened = ({ body, setCookie }: SignInAnswer): Answer => answer(200, body, { 'set-cookie': setCookie });
 
 /** Second factors, passkeys and step-up. */
 export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
+  bindOperations(routes, factorOperations, deps);
   bind(routes, answerSecondFactorEndpoint, async ({ body }, caller, { headers, signal }) => {
     assertOwnPage(deps, headers);
     const { recovery_code: recoveryCode, ...rest } = body;
@@ -45,7 +41,6 @@ export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
     const { recovery_code: recoveryCode, ...rest } = body;
     return opened(await stepUp(deps, { ...rest, recoveryCode, cookie: headers.cookie, signal }, caller));
   });
-  bind(routes, listFactorsEndpoint, (_input, caller) => listFactors(deps, caller));
   bind(routes, enrolTotpEndpoint, async ({ body }, caller, { headers, signal }) => {
     const { totpUri, recoveryCodes } = await enrolTotp(deps, { ...body, cookie: headers.cookie, signal }, caller);
     return {
@@ -64,11 +59,6 @@ export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
     const made = await removeTotpFactor(deps, { cookie: headers.cookie, signal }, caller);
     return answer(200, { ...clientSignIn(made), status: true }, { 'set-cookie': made.setCookie });
   });
-  bind(routes, renewRecoveryCodesEndpoint, async (_input, caller) => {
-    const { recoveryCodes } = await renewRecoveryCodes(deps, {}, caller);
-    return { recovery_codes: recoveryCodes };
-  });
-  bind(routes, preparePasskeyEndpoint, (_input, caller) => preparePasskey(deps, {}, caller));
   bind(routes, registerPasskeyEndpoint, async ({ body }, caller, { headers, signal }) => {
     const made = await registerPasskey(deps, { ...body, cookie: headers.cookie, signal }, caller);
     const { body: signedIn, setCookie } = made.signedIn;
@@ -83,10 +73,6 @@ export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
     assertOwnPage(deps, headers);
     return opened(await signInWithPasskey(deps, { ...body, cookie: headers.cookie, signal }, caller));
   });
-  bind(routes, listPasskeysEndpoint, (_input, caller) => listPasskeys(deps, caller));
-  bind(routes, renamePasskeyEndpoint, ({ params, body }, caller) =>
-    renamePasskey(deps, { ...params, ...body }, caller),
-  );
   bind(routes, removePasskeyEndpoint, async ({ params }, caller, { headers, signal }) =>
     opened(await removePasskey(deps, { ...params, cookie: headers.cookie, signal }, caller)),
   );

@@ -84,8 +84,8 @@ async function readSection(ports: OwnAccountPagesPorts, section: AccountSection,
   switch (section) {
     case 'security': {
       const [factors, { passkeys }, { accounts }] = await Promise.all([
-        listFactors(ports, user),
-        listPasskeys(ports, user),
+        listFactors(ports, {}, user),
+        listPasskeys(ports, {}, user),
         listLinkedAccounts(ports, {}, user),
       ]);
       return { section, factors, passkeys, linked: accounts };
@@ -129,7 +129,7 @@ async function showStepUp(
   { form, user, request }: Sent,
   error?: AppError,
 ): Promise<Answer> {
-  const factors = await listFactors(ports, user);
+  const factors = await listFactors(ports, {}, user);
   const section = sectionAfter(form);
   const { token, setCookie } = tieForm(ports, request);
   const { path } = ACCOUNT_SECTIONS[section];
@@ -221,7 +221,7 @@ async function perform(ports: OwnAccountPagesPorts, { form, user, request }: Sen
     case 'disable_totp':
       return { act: form.act, setCookie: (await removeTotpFactor(ports, at, user)).setCookie };
     case 'renew_codes': {
-      const { recoveryCodes } = await renewRecoveryCodes(ports, {}, user);
+      const { recovery_codes: recoveryCodes } = await renewRecoveryCodes(ports, {}, user);
       return { answer: showPage(200, recoveryCodesPage(recoveryCodes)) };
     }
     case 'delete':
@@ -294,8 +294,8 @@ async function allOf<N extends string, T>(
 async function exportAccount(ports: OwnAccountPagesPorts, user: Caller): Promise<Answer> {
   const [{ user: profile }, factors, { passkeys }, { accounts }, sessions, consents, apiKeys] = await Promise.all([
     readProfile(ports, undefined, user),
-    listFactors(ports, user),
-    listPasskeys(ports, user),
+    listFactors(ports, {}, user),
+    listPasskeys(ports, {}, user),
     listLinkedAccounts(ports, {}, user),
     allOf('sessions', (page) => listOwnSessions(ports, page, user)),
     allOf('consents', (page) => listGrantedConsents(ports, page, user)),

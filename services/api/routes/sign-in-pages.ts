@@ -180,7 +180,7 @@ async function sendCode(
     const { body, setCookie } = await answerSecondFactor(ports, input, caller);
     if ('totp' in code) return goTo(next, setCookie);
     // The user is signed in, whether or not the rest can be read.
-    const factors = await listFactors(ports, userCaller(body.user.id, caller)).catch(() => null);
+    const factors = await listFactors(ports, {}, userCaller(body.user.id, caller)).catch(() => null);
     return factors === null
       ? goTo(next, setCookie)
       : showPage(200, recoveryCodeUsedPage(factors.recovery_codes_left, next), { setCookie });

@@ -46,7 +46,7 @@ describe('enrolling an authenticator app', () => {
     expect(row).toMatchObject({ verified: false, codesLeft: 10 });
     expect(JSON.stringify(row)).not.toContain(recoveryCodes[0]);
     expect(JSON.stringify(row)).not.toContain(new URL(totpUri).searchParams.get('secret'));
-    expect(await listFactors(harness.deps, caller)).toMatchObject({ totp: false, recovery_codes_left: 0 });
+    expect(await listFactors(harness.deps, {}, caller)).toMatchObject({ totp: false, recovery_codes_left: 0 });
     expect(await outcomeOf(confirmTotpEnrolment(harness.deps, { code: 'wrong' }, caller))).toBe('factor_code_wrong');
     expect(await isLive(other.cookie)).toBe(true);
 
@@ -58,7 +58,7 @@ describe('enrolling an authenticator app', () => {
       true,
     ]);
     const strong = await harness.callerBy(cookieOf(confirmed));
-    expect(await listFactors(harness.deps, strong)).toEqual({
+    expect(await listFactors(harness.deps, {}, strong)).toEqual({
       totp: true,
       passkeys: 0,
       recovery_codes_left: 10,
@@ -117,14 +117,14 @@ describe('enrolling an authenticator app', () => {
   test('a role that requires a second factor is reported until the user has one', async () => {
     const { id, caller } = await harness.person();
     await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
-    expect(await listFactors(harness.deps, caller)).toMatchObject({ totp: false, required: true });
+    expect(await listFactors(harness.deps, {}, caller)).toMatchObject({ totp: false, required: true });
   });
 });
 
 describe('renewing recovery codes', () => {
   test('invalidates the previous ten and accepts the new ones', async () => {
     const { id, codes, caller } = await harness.appHolder();
-    const { recoveryCodes } = await renewRecoveryCodes(harness.deps, {}, caller);
+    const { recovery_codes: recoveryCodes } = await renewRecoveryCodes(harness.deps, {}, caller);
     expect(new Set([...recoveryCodes, ...codes]).size).toBe(20);
     expect(await verifyCode(harness.deps, id, { recoveryCode: codes[0] })).toBeNull();
     expect(await verifyCode(harness.deps, id, { recoveryCode: recoveryCodes[0] })).not.toBeNull();
@@ -186,7 +186,7 @@ describe('removing a factor', () => {
     expect(registered.recoveryCodes).toBeNull();
     const strong = await harness.callerBy(cookieOf(registered.signedIn));
     const without = await harness.callerBy(cookieOf(await removeTotpFactor(harness.deps, {}, strong)));
-    expect(await listFactors(harness.deps, without)).toMatchObject({
+    expect(await listFactors(harness.deps, {}, without)).toMatchObject({
       totp: false,
       passkeys: 1,
       recovery_codes_left: 10,

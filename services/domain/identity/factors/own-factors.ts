@@ -24,6 +24,7 @@ const passkeyView = ({ id, name, deviceType, backedUp, createdAt }: PasskeyRow):
  */
 export async function listFactors(
   { sql, access }: Pick<Ports, 'sql'> & HasAccess,
+  _input: unknown,
   caller: Caller,
 ): Promise<FactorsView> {
   const { hasTotp, passkeys, codesLeft, roles } = await readFactors(sql, ownAccount(caller).userId);
@@ -36,7 +37,11 @@ export async function listFactors(
 export const readOwnPasskeys = async ({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<PasskeyRow[]> =>
   readPasskeys(sql, ownAccount(caller).userId);
 
-export async function listPasskeys(ports: Pick<Ports, 'sql'>, caller: Caller): Promise<{ passkeys: PasskeyView[] }> {
+export async function listPasskeys(
+  ports: Pick<Ports, 'sql'>,
+  _input: unknown,
+  caller: Caller,
+): Promise<{ passkeys: PasskeyView[] }> {
   return { passkeys: (await readOwnPasskeys(ports, caller)).map(passkeyView) };
 }
 

@@ -55,13 +55,13 @@ describe('registering a passkey', () => {
     const second = await registerPasskey(harness.deps, await harness.newKey(createAuthenticator(), strong), strong);
     expect(second.recoveryCodes).toBeNull();
     const own = await harness.callerBy(cookieOf(second.signedIn));
-    expect(await listFactors(harness.deps, own)).toEqual({
+    expect(await listFactors(harness.deps, {}, own)).toEqual({
       totp: false,
       passkeys: 2,
       recovery_codes_left: 10,
       required: false,
     });
-    const { passkeys } = await listPasskeys(harness.deps, own);
+    const { passkeys } = await listPasskeys(harness.deps, {}, own);
     expect(passkeys.map((each) => each.id)).toEqual([first.passkeyId, second.passkeyId]);
     expect(passkeys[0]).toMatchObject({ name: 'a key', device_bound: true, backed_up: false });
   });
@@ -219,9 +219,9 @@ describe('renaming a passkey', () => {
     const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
     const rename = (id: string) => renamePasskey(harness.deps, { id, name: 'blue key' }, one.caller);
     expect(await outcomeOf(rename(other.registered.passkeyId))).toBe('passkey_unknown');
-    expect((await listPasskeys(harness.deps, other.caller)).passkeys).toMatchObject([{ name: 'a key' }]);
+    expect((await listPasskeys(harness.deps, {}, other.caller)).passkeys).toMatchObject([{ name: 'a key' }]);
     expect(await rename(one.registered.passkeyId)).toMatchObject({ id: one.registered.passkeyId, name: 'blue key' });
-    expect((await listPasskeys(harness.deps, one.caller)).passkeys).toMatchObject([{ name: 'blue key' }]);
+    expect((await listPasskeys(harness.deps, {}, one.caller)).passkeys).toMatchObject([{ name: 'blue key' }]);
     const renamed = `SELECT target_id FROM audit_outbox WHERE type = 'factor.renamed' AND target_id = ANY ($1)`;
     expect(await harness.rows(renamed, [[one.id, other.id]])).toEqual([{ target_id: one.id }]);
   });

@@ -15,7 +15,7 @@ export async function renewRecoveryCodes(
   ports: SignInPorts,
   _input: object,
   caller: Caller,
-): Promise<{ readonly recoveryCodes: readonly string[] }> {
+): Promise<{ readonly recovery_codes: readonly string[] }> {
   await ownSession(ports, caller);
   const recoveryCodes = newRecoveryCodes(ports.random);
   const sealed = await ports.auth.factors.seal(JSON.stringify(recoveryCodes));
@@ -24,5 +24,5 @@ export async function renewRecoveryCodes(
     const { userId } = await lockOwnSession(tx, caller);
     if (!(await replaceRecoveryCodes(tx, userId, sealed))) throw factorConflict();
   });
-  return { recoveryCodes };
+  return { recovery_codes: recoveryCodes };
 }
