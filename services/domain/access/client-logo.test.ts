@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { blackPng, logoOf, pngChunk, pngFile, pngHeader } from '#testing/fakes/png.ts';
 import { assertLogo, logoBytes, logoPathOf } from './client-logo.ts';
-import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
+import { LOGO, LOGO_LENGTH_MAX } from './client-record.ts';
 
 const refused = expect.objectContaining({ code: 'client_logo_refused' });
 const end = pngChunk('IEND');

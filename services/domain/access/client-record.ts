@@ -4,7 +4,10 @@ import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { scopes, text } from './admin-shapes.ts';
 import { CLIENT_PROFILES } from './client-auth-shapes.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
-import { LOGO, LOGO_LENGTH_MAX } from './logo-shapes.ts';
+
+/** A PNG in a data URL (RFC 2397), at most 24 KB of image. */
+export const LOGO_LENGTH_MAX = 32_768;
+export const LOGO = /^data:image\/png;base64,[A-Za-z0-9+/]+={0,2}$/;
 
 const redirectUris = z.array(z.string().min(1).max(2_048)).max(20);
 /** Without a user part, which on a page looks like the host. */

@@ -4,7 +4,7 @@ import type { HasAccess } from '../access/access-directory.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { actingAgentOf } from '../authority/callers.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
-import { isIncidentOpen } from '../security/open-incident.ts';
+import { isIncidentOpen } from '../security/open-incidents.ts';
 import { signOffRefused, signOffStarted } from './audit-events.ts';
 import { bindArguments } from './bind-arguments.ts';
 import type { SignOffView } from './contract.ts';

@@ -4,7 +4,7 @@ import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { accessTokenHash, signIdToken } from './id-token.ts';
-import { userClaims } from './user-claims.ts';
+import { userClaims } from './read-user-info.ts';
 
 test('at_hash of a known token (OpenID Connect Core §3.1.3.6, example of appendix A.4)', () => {
   const accessToken = 'jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y';

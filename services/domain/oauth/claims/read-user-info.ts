@@ -2,8 +2,29 @@ import type { Ports } from '#services/domain/ports.ts';
 import { decideToken, type ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
 import { openIdScopeMissing } from '../errors.ts';
-import { readUserProfile } from './user-claims.store.ts';
-import { type UserClaims, userClaims } from './user-claims.ts';
+import { readUserProfile, type UserProfile } from './user-claims.store.ts';
+
+/** Claims of a user that the scope allows (OpenID Connect Core §5.4). */
+export type UserClaims = {
+  readonly email?: string;
+  readonly email_verified?: boolean;
+  readonly name?: string;
+  readonly picture?: string;
+  readonly updated_at?: number;
+};
+
+export function userClaims(profile: UserProfile, scopes: ReadonlySet<string>): UserClaims {
+  return {
+    ...(scopes.has('email') ? { email: profile.email, email_verified: profile.isEmailVerified } : {}),
+    ...(scopes.has('profile')
+      ? {
+          ...(profile.name ? { name: profile.name } : {}),
+          ...(profile.image ? { picture: profile.image } : {}),
+          updated_at: profile.updatedAt,
+        }
+      : {}),
+  };
+}
 
 /**
  * Returns the user's claims that the scope of the access token allows (OpenID Connect Core §5.3).

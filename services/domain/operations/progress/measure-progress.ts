@@ -1,7 +1,7 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { countEvents, type EventCount } from '../../audit/read/count-events.ts';
 import { readSecurityScore } from '../../compliance/read-security-score.ts';
-import { countOpenIncidents } from '../../security/count-open-incidents.ts';
+import { countOpenIncidents } from '../../security/open-incidents.ts';
 import { readTokenStatistics } from '../../tokens/metadata/read-token-statistics.ts';
 import {
   addAuthentication,

@@ -3,7 +3,7 @@ import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { passwordGuessing, tokenReplay } from './detections.ts';
 import { acknowledgeIncident, closeIncident } from './manage-incidents.ts';
-import { isIncidentOpen } from './open-incident.ts';
+import { isIncidentOpen } from './open-incidents.ts';
 import { raiseIncident } from './raise-incident.ts';
 
 let ports: OwnPorts;

@@ -5,3 +5,7 @@ import { countOpenBySeverity } from './incidents.store.ts';
 export async function countOpenIncidents({ sql }: Pick<Ports, 'sql'>): Promise<Readonly<Record<string, number>>> {
   return Object.fromEntries((await countOpenBySeverity(sql)).map(({ severity, incidents }) => [severity, incidents]));
 }
+
+/** Whether an incident of severity high or critical is not closed yet. */
+export const isIncidentOpen = async ({ sql }: Pick<Ports, 'sql'>): Promise<boolean> =>
+  (await countOpenBySeverity(sql)).some(({ severity }) => severity === 'high' || severity === 'critical');
