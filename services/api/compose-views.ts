@@ -3,7 +3,7 @@ import { ensureNeededKeys } from '../domain/access/ensure-needed-keys.ts';
 import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
-import type { Caller, Clock, Log, MarkStore } from '../domain/ports.ts';
+import type { Caller, Clock, Log, MarkStore, Ports } from '../domain/ports.ts';
 import { collapseRevocations } from '../domain/revocations/collapse-revocations.ts';
 import {
   createNewestConfirmation,
@@ -47,18 +47,61 @@ export type Outside = {
   readonly confirmMs?: number | undefined;
 };
 
+const tokenSettingsOf = (config: Config, publicUrl: string) => ({
+  ...config.tokens,
+  ...tokenNamesOf(config.tokens, publicUrl),
+  mcpAudience: config.mcp.url,
+  twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
+});
+
+type Opened = {
+  readonly outside: Stores & Pick<Ports, 'clock' | 'random' | 'vault' | 'marks' | 'log'>;
+  readonly stores: Stores;
+  readonly tokenSettings: ReturnType<typeof tokenSettingsOf>;
+  readonly previousVault: ReturnType<typeof vaultsOf>['previousVault'];
+  readonly reload: readonly { load(): Promise<unknown> }[];
+};
+
+/** Waits for PostgreSQL, prepares the database and loads the views; then switches to the deadlines of requests. */
+async function openDatabase(
+  input: ComposeInput,
+  { outside, stores, tokenSettings, previousVault, reload }: Opened,
+): Promise<void> {
+  const { config, log } = input;
+  const work = async (): Promise<void> => {
+    await prepareDatabase(input, { outside, tokenSettings, previousVault });
+    await Promise.all(reload.map((view) => view.load()));
+  };
+  await waitForStore(work, {
+    store: 'PostgreSQL',
+    url: input.databaseUrl,
+    waitSeconds: config.stores.waitSeconds,
+    say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
+  });
+  stores.started();
+}
+
+/** Prepares a database before any token is issued from it: keys, and the retention of revocations. */
+async function prepareDatabase(
+  { config, log, authSecret }: ComposeInput,
+  { outside, tokenSettings, previousVault }: Pick<Opened, 'outside' | 'tokenSettings' | 'previousVault'>,
+): Promise<void> {
+  await assertHighWaterPlace(outside, config);
+  await keepRevocations(outside, config.tokens);
+  const { audience } = tokenSettings;
+  const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };
+  const { warnings } = await ensureNeededKeys(outside, keySettings, STARTING);
+  for (const warning of warnings) log.warn({ warning }, 'key ring');
+  await retireKeys(outside, STARTING);
+}
+
 /** The stores of an API process and its in-memory views of them, which are empty until `load`. */
 export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const { config, log, authSecret, publicUrl, marks } = input;
   const { clock = systemClock, confirmMs } = replaced;
   const stores = replaced.stores ?? openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl });
   const { vault, previousVault } = vaultsOf(config, authSecret);
-  const tokenSettings = {
-    ...config.tokens,
-    ...tokenNamesOf(config.tokens, publicUrl),
-    mcpAudience: config.mcp.url,
-    twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
-  };
+  const tokenSettings = tokenSettingsOf(config, publicUrl);
   const outside = { ...stores, clock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
   // Applications that register themselves may use the MCP server without another setting.
@@ -101,30 +144,8 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     { ...outside, poll, revocations, views: [access, apiKeys] },
     confirmMs,
   );
-  /** Prepares a database before any token is issued from it: keys, and the retention of revocations. */
-  const prepare = async (): Promise<void> => {
-    await assertHighWaterPlace(outside, config);
-    await keepRevocations(outside, config.tokens);
-    const { audience } = tokenSettings;
-    const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };
-    const { warnings } = await ensureNeededKeys(outside, keySettings, STARTING);
-    for (const warning of warnings) log.warn({ warning }, 'key ring');
-    await retireKeys(outside, STARTING);
-  };
-  /** Waits for PostgreSQL, prepares the database and loads the views; then switches to the deadlines of requests. */
-  const load = async (): Promise<void> => {
-    const work = async (): Promise<void> => {
-      await prepare();
-      await Promise.all([keyRing.load(), access.load(), apiKeys.load()]);
-    };
-    await waitForStore(work, {
-      store: 'PostgreSQL',
-      url: input.databaseUrl,
-      waitSeconds: config.stores.waitSeconds,
-      say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
-    });
-    stores.started();
-  };
+  const load = (): Promise<void> =>
+    openDatabase(input, { outside, stores, tokenSettings, previousVault, reload: [keyRing, access, apiKeys] });
   return {
     input,
     outside,

@@ -24,12 +24,11 @@ import { clientAuthorities } from './client-authorities.ts';
 import { assertSocialProviders, composeIdentity } from './compose-identity.ts';
 import { composeLimits } from './compose-limits.ts';
 import { composeTokens } from './compose-tokens.ts';
-import { type ComposeInput, composeViews } from './compose-views.ts';
+import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
 import { createApiKeyGate } from './requests/api-key-gate.ts';
 import type { Authenticators } from './requests/caller.ts';
 import { createSealingWake } from './sealing-wake.ts';
 
-type Views = ReturnType<typeof composeViews>;
 type Authorities = { readonly certificateAuthorities: ReturnType<typeof clientAuthorities> };
 
 /** The ports of the API's rules. */

@@ -43,18 +43,16 @@ import { socialRoutes } from './routes/social.ts';
 import { startRoutes } from './routes/start.ts';
 import { tokensRoutes } from './routes/tokens.ts';
 
+type About = {
+  readonly publicUrl: string;
+  readonly version: string;
+  /** Settings that production would refuse, for the start page of a development installation. */
+  readonly missingSettings?: readonly ConfigProblem[];
+};
+
 /** The complete API over composed ports, ready to listen. */
-export function createServer(
-  composed: Composed,
-  config: Config,
-  about: {
-    readonly publicUrl: string;
-    readonly version: string;
-    /** Settings that production would refuse, for the start page of a development installation. */
-    readonly missingSettings?: readonly ConfigProblem[];
-  },
-): App {
-  const { ports, authenticators, stores } = composed;
+export function createServer(composed: Composed, config: Config, about: About): App {
+  const { ports, authenticators } = composed;
   const app = createApp({
     log: ports.log,
     trustedProxies: config.server.trustedProxies,
@@ -80,12 +78,23 @@ export function createServer(
     once: ports,
     recordDenial: createDenialLog(ports),
   };
+  addRoutes(routes, app, { composed, config, about });
+  return app;
+}
+
+/** Every route that the installation has. */
+function addRoutes(
+  routes: RouteContext,
+  { isDraining }: Pick<App, 'isDraining'>,
+  { composed, config, about }: { readonly composed: Composed; readonly config: Config; readonly about: About },
+): void {
+  const { ports, authenticators, stores } = composed;
   const readiness = {
     revocations: ports.revocations,
     isKeyRingFresh: () => ports.keyRing.isFresh(),
     isDirectoryFresh: () => ports.access.isFresh(),
     isRedisReady: () => stores.redis.isReady(),
-    isDraining: app.isDraining,
+    isDraining,
   };
   healthRoutes(routes, readiness);
   startRoutes(routes, {
@@ -129,5 +138,4 @@ export function createServer(
   if (has('handoff')) handoffRoutes(routes, ports);
   queuesRoutes(routes, { ...ports, producer: composed.producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
-  return app;
 }

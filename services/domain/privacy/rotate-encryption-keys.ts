@@ -132,7 +132,7 @@ export async function rotateEncryptionKeys(
       // A data key was added under the older key since: re-wrap it too.
       continue;
     }
-    const renewed = older.map((row) => rewrapped(row, keks.get(row.kekVersion) as XaesKey, target));
+    const renewed = older.map((row) => rewrapped(ports, row, keks.get(row.kekVersion) as XaesKey, target));
     const done = await ports.transact(async (tx) => {
       await fence.hold(tx);
       return rewrapDataKeys(tx, running, renewed);
@@ -160,13 +160,6 @@ export async function rotateEncryptionKeys(
     return count;
   }
 
-  function rewrapped({ id, wrapped: before, ...place }: OlderDataKey, from: XaesKey, to: XaesKey) {
-    const key = unwrapDataKey(from, before, place);
-    const wrapped = wrapDataKey(to, key, place, ports.random.bytes(NONCE_BYTES));
-    key.fill(0);
-    return { id, before, wrapped };
-  }
-
   /** False when an older key still wraps a data key. */
   function finish({ id, targetVersion }: RotationRow): Promise<boolean> {
     return ports.transact(async (tx) => {
@@ -183,4 +176,16 @@ export async function rotateEncryptionKeys(
       return true;
     });
   }
+}
+
+function rewrapped(
+  { random }: Pick<Ports, 'random'>,
+  { id, wrapped: before, ...place }: OlderDataKey,
+  from: XaesKey,
+  to: XaesKey,
+) {
+  const key = unwrapDataKey(from, before, place);
+  const wrapped = wrapDataKey(to, key, place, random.bytes(NONCE_BYTES));
+  key.fill(0);
+  return { id, before, wrapped };
 }

@@ -55,15 +55,7 @@ type SinkQueue = {
  */
 export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
   const { sql, clock, log, retryFirstMs = RETRY_FIRST_MS } = ports;
-  const queues: SinkQueue[] = ports.checkpointSinks.map((sink) => ({
-    sink,
-    pending: undefined,
-    reached: undefined,
-    startedAt: Number.NEGATIVE_INFINITY,
-    failures: 0,
-    running: undefined,
-    timer: undefined,
-  }));
+  const queues = ports.checkpointSinks.map(emptyQueue);
   const stopping = new AbortController();
 
   function schedule(queue: SinkQueue): void {
@@ -100,7 +92,7 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
       queue.failures = 0;
       for (const line of lines) await addCosignature(sql, checkpoint, line);
       await storeSinkReached(sql, sink.name, checkpoint);
-      await setSizeGauges();
+      await setSizeGauges(sql, ports.checkpointSinks);
     } catch (err) {
       if (err instanceof SinkAheadError && (await readOpenLog(sql))!.size >= err.size) return;
       queue.pending ??= checkpoint;
@@ -113,16 +105,6 @@ export function createCheckpointOutbox(ports: OutboxPorts): CheckpointOutbox {
       else if (queue.failures === 1)
         log.warn(fields, 'publishing a checkpoint failed; the newest checkpoint will be retried');
       await storeSinkFailed(sql, sink.name, checkpoint).catch(() => {});
-    }
-  }
-
-  /** Sets the gauge to the smallest size of each kind of sink. The table covers all workers. */
-  async function setSizeGauges(): Promise<void> {
-    const known = await readSinks(sql);
-    for (const kind of new Set(queues.map(({ sink }) => sink.kind))) {
-      const names = queues.filter(({ sink }) => sink.kind === kind).map(({ sink }) => sink.name);
-      const sizes = names.map((name) => known.find(({ sink }) => sink === name)?.size ?? 0);
-      auditSinkSize.set(Math.min(...sizes), { sink: kind });
     }
   }
 
@@ -164,4 +146,24 @@ function reasonOf(err: unknown): 'forked' | 'refused' | 'unavailable' {
   // Our log lost leaves, or another installation signs under the same name.
   if (err instanceof CheckpointForkError || err instanceof SinkAheadError) return 'forked';
   return err instanceof SinkRefusedError ? 'refused' : 'unavailable';
+}
+
+const emptyQueue = (sink: CheckpointSink): SinkQueue => ({
+  sink,
+  pending: undefined,
+  reached: undefined,
+  startedAt: Number.NEGATIVE_INFINITY,
+  failures: 0,
+  running: undefined,
+  timer: undefined,
+});
+
+/** Sets the gauge to the smallest size of each kind of sink. The table covers all workers. */
+async function setSizeGauges(sql: OutboxPorts['sql'], sinks: readonly CheckpointSink[]): Promise<void> {
+  const known = await readSinks(sql);
+  for (const kind of new Set(sinks.map((sink) => sink.kind))) {
+    const names = sinks.filter((sink) => sink.kind === kind).map(({ name }) => name);
+    const sizes = names.map((name) => known.find(({ sink }) => sink === name)?.size ?? 0);
+    auditSinkSize.set(Math.min(...sizes), { sink: kind });
+  }
 }
