@@ -148,6 +148,56 @@ type Loaded = {
   readonly applications: ReadonlyMap<string, Application>;
 };
 
+type DirectoryRules = {
+  readonly secondFactorRoles?: readonly string[];
+  readonly unvetted?: UnvettedRules;
+  /** Audiences of the installation: an application that names one gets no tokens with its permissions. */
+  readonly ownAudiences?: readonly string[];
+  /** Without it the directory is never stale: for a program that loads it immediately before it decides. */
+  readonly stalenessBoundMs?: number;
+  /** The error of reading past the bound, where the process knows more of its cause. */
+  readonly whyStale?: () => Error;
+};
+
+const nothingLoaded = (): Loaded => ({
+  version: -1,
+  clients: new Map(),
+  permissions: new Set(),
+  roles: new Set(),
+  byRole: new Map(),
+  applications: new Map(),
+});
+
+/** Reads everything, and the version that it has at least. */
+async function readDirectory(
+  sql: Sql,
+  { unvetted, ownAudiences }: Required<Pick<DirectoryRules, 'unvetted' | 'ownAudiences'>>,
+): Promise<{ readonly state: AccessState; readonly read: Loaded }> {
+  // First: what is read after it may be newer than this version, and never older.
+  const state = await readAccessState(sql);
+  // Sequential, because a transaction has one connection.
+  const clients = await readClients(sql);
+  const permissions = await readPermissions(sql);
+  const roles = await readRoles(sql);
+  const rolePermissions = await readRolePermissions(sql);
+  const applications = await readApplications(sql);
+  const known = new Set(permissions.map(({ name }) => name));
+  const allowed = clients.map((row) => limitUnvetted(clientOf(row), unvetted, known));
+  const byRole = groupByRole(rolePermissions);
+  const declared = applicationsOf({ applications, permissions, byRole });
+  const read = {
+    version: state.version,
+    clients: new Map(allowed.filter((client) => client !== undefined).map((client) => [client.clientId, client])),
+    permissions: new Set(permissions.filter(({ application }) => application === null).map(({ name }) => name)),
+    roles: new Set(roles),
+    byRole: new Map([...byRole].filter(([role]) => !isApplicationRole(role))),
+    applications: new Map(
+      declared.filter(({ audience }) => !ownAudiences.includes(audience)).map((each) => [each.audience, each]),
+    ),
+  };
+  return { state, read };
+}
+
 export function createAccessDirectory(
   ports: Pick<Ports, 'sql' | 'clock'>,
   {
@@ -156,30 +206,14 @@ export function createAccessDirectory(
     ownAudiences = [],
     stalenessBoundMs = Number.POSITIVE_INFINITY,
     whyStale = () => directoryStale({ retryAfterSeconds: 1 }),
-  }: {
-    readonly secondFactorRoles?: readonly string[];
-    readonly unvetted?: UnvettedRules;
-    /** Audiences of the installation: an application that names one gets no tokens with its permissions. */
-    readonly ownAudiences?: readonly string[];
-    /** Without it the directory is never stale: for a program that loads it immediately before it decides. */
-    readonly stalenessBoundMs?: number;
-    /** The error of reading past the bound, where the process knows more of its cause. */
-    readonly whyStale?: () => Error;
-  } = {},
+  }: DirectoryRules = {},
 ): AccessDirectory {
   const { clock } = ports;
   const needSecondFactor = new Set(secondFactorRoles);
   // Compared with the secret of an unknown client; no secret hashes to it.
   const dummy = randomBytes(HASH_BYTES);
   const noPreviousSecret = { hash: dummy, untilMs: 0 };
-  let loaded: Loaded = {
-    version: -1,
-    clients: new Map(),
-    permissions: new Set(),
-    roles: new Set(),
-    byRole: new Map(),
-    applications: new Map(),
-  };
+  let loaded = nothingLoaded();
   let byRoles = new Map<string, ReadonlySet<string>>();
   let loadsBegun = 0;
   let loadShown = 0;
@@ -202,31 +236,11 @@ export function createAccessDirectory(
   async function loadWith(sql: Sql): Promise<AccessState> {
     loadsBegun += 1;
     const thisLoad = loadsBegun;
-    // First: what is read after it may be newer than this version, and never older.
-    const state = await readAccessState(sql);
-    // Sequential, because a transaction has one connection.
-    const clients = await readClients(sql);
-    const permissions = await readPermissions(sql);
-    const roles = await readRoles(sql);
-    const rolePermissions = await readRolePermissions(sql);
-    const applications = await readApplications(sql);
+    const { state, read } = await readDirectory(sql, { unvetted, ownAudiences });
     // A slower load must not overwrite one that began after it.
     if (thisLoad < loadShown) return state;
     loadShown = thisLoad;
-    const known = new Set(permissions.map(({ name }) => name));
-    const allowed = clients.map((row) => limitUnvetted(clientOf(row), unvetted, known));
-    const byRole = groupByRole(rolePermissions);
-    const declared = applicationsOf({ applications, permissions, byRole });
-    loaded = {
-      version: state.version,
-      clients: new Map(allowed.filter((client) => client !== undefined).map((client) => [client.clientId, client])),
-      permissions: new Set(permissions.filter(({ application }) => application === null).map(({ name }) => name)),
-      roles: new Set(roles),
-      byRole: new Map([...byRole].filter(([role]) => !isApplicationRole(role))),
-      applications: new Map(
-        declared.filter(({ audience }) => !ownAudiences.includes(audience)).map((each) => [each.audience, each]),
-      ),
-    };
+    loaded = read;
     byRoles = new Map();
     return state;
   }

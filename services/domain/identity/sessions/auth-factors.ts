@@ -63,6 +63,20 @@ const refusedAs =
 /** The user handle that an authenticator stores and returns with a passkey (WebAuthn §5.4.3): at most 64 bytes. */
 const userHandleOf = (userId: string): string => Buffer.from(userId).toString('base64url');
 
+/** What the plugin made of a request, with the cookie of its challenge. */
+type Made = { headers: Headers | null | undefined; response: unknown };
+
+/**
+ * The plugin keeps its signed challenge in a cookie. Our endpoints have it in the body, so that native apps can send it.
+ */
+function proofOf(cookieName: string, { headers, response }: Made, change: () => object): PasskeyOptions {
+  const begin = `${cookieName}=`;
+  const line = required(headers?.getSetCookie().find((each) => each.startsWith(begin)));
+  const challenge = line.slice(begin.length).replace(/;.*/, '');
+  const options = response as Readonly<Record<string, unknown>>;
+  return { options: { ...options, ...change() }, challenge };
+}
+
 export function createAuthFactors(
   engine: Engine,
   handover: AsyncLocalStorage<Handover>,
@@ -89,20 +103,8 @@ export function createAuthFactors(
     return handover.run({ ...given, afterCommit, as }, () => work(user));
   }
 
-  /**
-   * The plugin keeps its signed challenge in a cookie. Our endpoints have it in the body, so that native apps can send
-   * it.
-   */
-  async function withProof(
-    { headers, response }: { headers: Headers | null | undefined; response: unknown },
-    change: () => object,
-  ): Promise<PasskeyOptions> {
-    const begin = `${await cookieName()}=`;
-    const line = required(headers?.getSetCookie().find((each) => each.startsWith(begin)));
-    const challenge = line.slice(begin.length).replace(/;.*/, '');
-    const options = response as Readonly<Record<string, unknown>>;
-    return { options: { ...options, ...change() }, challenge };
-  }
+  const withProof = async (made: Made, change: () => object): Promise<PasskeyOptions> =>
+    proofOf(await cookieName(), made, change);
 
   async function headersWith(challenge: string, request: RequestContext): Promise<Headers> {
     const headers = engineHeaders(request);

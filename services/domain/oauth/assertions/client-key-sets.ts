@@ -64,6 +64,29 @@ function keep<T>(kept: Map<string, T>, name: string, value: T): T {
   return value;
 }
 
+async function fetchSet(fetchGuarded: GuardedFetch, uri: string, allowsPrivate: boolean): Promise<RemoteSet | null> {
+  try {
+    const rules = { allowsPrivate, answerBytesMax: BYTES_MAX, deadlineMs: DEADLINE_MS };
+    const answer = await fetchGuarded(rules, uri, {
+      headers: { accept: 'application/jwk-set+json, application/json' },
+    });
+    return answer.status === 200 ? remoteSetOf(JSON.parse(await answer.text())) : null;
+  } catch {
+    // The reason would tell an attacker about the internal network.
+    return null;
+  }
+}
+
+/** Whether another fetch fits beside those that run. */
+function mayFetch(readings: readonly Reading[], { isVetted }: Remote, hostname: string): boolean {
+  const unvetted = readings.filter((reading) => !reading.isVetted).length;
+  return (
+    readings.length < CONCURRENT_MAX &&
+    (isVetted || unvetted < UNVETTED_MAX) &&
+    readings.filter((reading) => reading.hostname === hostname && reading.isVetted === isVetted).length < OF_HOST_MAX
+  );
+}
+
 /**
  * The keys and certificates of clients, imported once. Those at a `jwks_uri` are fetched when they are first needed: public addresses
  * only, no redirect, limited in size and time. Requests for one address share a fetch, and failures are remembered for
@@ -79,29 +102,6 @@ export function createClientKeySets(
   const vettedRemotes = new Map<string, Remote>();
   const unvettedRemotes = new Map<string, Remote>();
   const running = new Map<string, Reading>();
-  const rules = { allowsPrivate, answerBytesMax: BYTES_MAX, deadlineMs: DEADLINE_MS };
-
-  async function fetchSet(uri: string): Promise<RemoteSet | null> {
-    try {
-      const answer = await fetchGuarded(rules, uri, {
-        headers: { accept: 'application/jwk-set+json, application/json' },
-      });
-      return answer.status === 200 ? remoteSetOf(JSON.parse(await answer.text())) : null;
-    } catch {
-      // The reason would tell an attacker about the internal network.
-      return null;
-    }
-  }
-
-  function mayFetch({ isVetted }: Remote, hostname: string): boolean {
-    const readings = [...running.values()];
-    const unvetted = readings.filter((reading) => !reading.isVetted).length;
-    return (
-      readings.length < CONCURRENT_MAX &&
-      (isVetted || unvetted < UNVETTED_MAX) &&
-      readings.filter((reading) => reading.hostname === hostname && reading.isVetted === isVetted).length < OF_HOST_MAX
-    );
-  }
 
   function readAgain(remote: Remote): Promise<RemoteSet | 'busy' | null> {
     const { uri, isVetted } = remote;
@@ -110,11 +110,11 @@ export function createClientKeySets(
     if (begun !== undefined) return begun.read;
     if (clock.monotonic() - remote.triedAtMs < COOL_DOWN_MS) return Promise.resolve(null);
     const { hostname } = new URL(uri);
-    if (!mayFetch(remote, hostname)) return Promise.resolve('busy');
+    if (!mayFetch([...running.values()], remote, hostname)) return Promise.resolve('busy');
     remote.triedAtMs = clock.monotonic();
     const abandoned = Promise.withResolvers<null>();
     const timer = setTimeout(() => abandoned.resolve(null), ABANDON_MS);
-    const read = Promise.race([fetchSet(uri), abandoned.promise]).then((set) => {
+    const read = Promise.race([fetchSet(fetchGuarded, uri, allowsPrivate), abandoned.promise]).then((set) => {
       clearTimeout(timer);
       running.delete(name);
       if (set !== null) remote.fetched = { set, readAtMs: clock.monotonic() };
