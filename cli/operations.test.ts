@@ -18,7 +18,8 @@ import {
 import { consentOperations, listConsentsOperation } from '../services/domain/privacy/consent/operations.ts';
 import { phiKeyOperations, phiOperations } from '../services/domain/privacy/operations.ts';
 import { holdOperations, retentionOperations } from '../services/domain/privacy/retention/operations.ts';
-import { incidentOperations, lockOperations } from '../services/domain/security/operations.ts';
+import { lockOperations } from '../services/domain/security/lock-operations.ts';
+import { incidentOperations } from '../services/domain/security/operations.ts';
 import { signOffOperations } from '../services/domain/signoff/operations.ts';
 import type { CommandArgument, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
@@ -267,6 +268,12 @@ describe('on a terminal', () => {
     }
   });
 
+  test('an unlocked account has one line, with its failures', () => {
+    const { lines, asks } = commandOf('users unlock');
+    expect(lines?.({ user_id: 'u1', failed_logins: 3 })).toEqual(['u1  unlocked after 3 failures']);
+    expect(asks?.({}, { email: 'a@x.test' })).toBe('clear the failed sign-ins of a@x.test');
+  });
+
   test('a violation has one line, with the events that it names', () => {
     const violation = { violation_id: 'v1', control_id: 'training', state: 'open', events: null };
     expect(commandOf('violations list').line?.(violation)).toBe('v1  open      training');
@@ -312,7 +319,8 @@ describe('on a terminal', () => {
       '    2  current    created now  destroyed then',
       'rotation r1  running  to key 2  0 of 7 data keys',
     ]);
-    expect(commandOf('phi rotate').lines?.(rotation)).toEqual(['rotation r1  running  to key 2  0 of ? data keys']);
+    for (const verb of ['phi rotate', 'phi rotation <'])
+      expect(commandOf(verb).lines?.(rotation)).toEqual(['rotation r1  running  to key 2  0 of ? data keys']);
     expect(commandOf('phi rotate').asks?.({}, {})).toBe('create the next key and re-wrap every data key');
     expect(commandOf('phi shred').lines?.({ subject_id: 'p', destroyed_keys: 2, shredded_at: 'now' })).toEqual([
       'now  2 data keys of p destroyed',

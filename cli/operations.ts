@@ -141,7 +141,10 @@ function register(group: Command, called: Called, caller: Caller): void {
     const placed = Object.fromEntries(args.map(({ member }, at) => [member, given[at]]));
     for (const [at, [member, value]] of Object.entries(placed).entries())
       if (members[member] instanceof z.ZodUUID)
-        uuidOf(String(value), ['sallyport', ...names.slice(0, -1), 'list', ...given.slice(0, at)].join(' '));
+        uuidOf(
+          String(value),
+          ['sallyport', ...names.slice(0, -1), command.listedBy ?? 'list', ...given.slice(0, at)].join(' '),
+        );
     if (command.checksArguments) checked({ body: endpoint.params as z.ZodType<object> }, placed);
     return onDatabase<Options>(given.at(-1) as Command, async (database, output, options) => {
       if (command.loadsKeys) await database.keyRing.load();

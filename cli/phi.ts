@@ -3,24 +3,22 @@ import { type Command, Option } from 'commander';
 import { decryptPhiEndpoint, encryptPhiEndpoint } from '../services/domain/privacy/contract.ts';
 import { decryptPhi } from '../services/domain/privacy/decrypt-phi.ts';
 import { encryptPhi } from '../services/domain/privacy/encrypt-phi.ts';
-import { phiKeyOperations, phiOperations, rotationLine } from '../services/domain/privacy/operations.ts';
+import { phiKeyOperations, phiOperations } from '../services/domain/privacy/operations.ts';
 import { createPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import { PHI_LEVELS, PHI_PURPOSES } from '../services/domain/privacy/phi-shapes.ts';
-import { readPhiRotation } from '../services/domain/privacy/rotate-encryption-keys.ts';
 import { systemClock } from '../services/platform/crypto/system.ts';
 import { onDatabase, rehearsed, type Verb } from './admin.ts';
-import { checked, uuidOf } from './arguments.ts';
+import { checked } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { registerOperations } from './operations.ts';
 import type { GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport phi');
-const LISTING = 'sallyport phi keys';
 /** For users; the caller of a command is the system. */
 const stepUp = { maxAgeSeconds: 0, needsSecondFactor: true, clock: systemClock };
 
-/** `sallyport phi encrypt|decrypt|keys|rotate|rotation|shred`, directly on the database. */
+/** `sallyport phi …`, directly on the database; `encrypt` and `decrypt` read standard input. */
 export function registerPhi(program: Command): void {
   const phi = program.command('phi');
   phi
@@ -35,13 +33,7 @@ export function registerPhi(program: Command): void {
     .description('decrypt the envelope on standard input, and print the value; the audit log records it')
     .addOption(purposeOption())
     .action((_own, command: Command) => onDatabase(command, decrypt));
-  registerOperations(program, phiKeyOperations);
-  phi
-    .command('rotation')
-    .description('show the progress of a rotation')
-    .argument('<rotation_id>', 'id of the rotation, as `phi rotate` and `phi keys` print it')
-    .action((id: string, _own, command: Command) => onDatabase(command, rotation(uuidOf(id, LISTING))));
-  registerOperations(program, phiOperations);
+  registerOperations(program, [...phiKeyOperations, ...phiOperations]);
 }
 
 const purposeOption = (): Option =>
@@ -76,8 +68,3 @@ const decrypt: Verb<Use> = async (ports, output, options) => {
   const found = await decryptPhi({ ...ports, phiKeys: createPhiKeys(ports.vault), stepUp }, input, caller);
   output.data(found, (shown) => [JSON.stringify(shown.data)]);
 };
-
-const rotation =
-  (id: string): Verb<GlobalOptions> =>
-  async (ports, output) =>
-    output.data(await readPhiRotation(ports, { rotation_id: id }), (row) => [rotationLine(row)]);

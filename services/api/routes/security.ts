@@ -2,13 +2,14 @@ import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { streamSecurityEventsEndpoint } from '#services/domain/security/contract.ts';
 import { type HasEventStreams, seqOfEventId } from '#services/domain/security/event-stream.ts';
-import { incidentOperations, lockOperations } from '#services/domain/security/operations.ts';
+import { lockOperations } from '#services/domain/security/lock-operations.ts';
+import { incidentOperations } from '#services/domain/security/operations.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 import type { CallerRecheck } from '../requests/recheck-caller.ts';
 
-export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact'> &
+export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact' | 'clock'> &
   HasKeyRing &
   HasEventStreams & { readonly recheckCaller: CallerRecheck };
 

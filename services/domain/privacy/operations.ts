@@ -17,7 +17,7 @@ import { shredPhi } from './shred-phi.ts';
 const keyLine = ({ key_version, state, created_at, destroyed_at }: PhiKeyView): string =>
   `${String(key_version).padStart(5)}  ${state.padEnd(9)}  created ${created_at}${destroyed_at === null ? '' : `  destroyed ${destroyed_at}`}`;
 
-export const rotationLine = ({ rotation_id, state, key_version, data_keys, rewrapped }: PhiRotationView): string =>
+const rotationLine = ({ rotation_id, state, key_version, data_keys, rewrapped }: PhiRotationView): string =>
   `rotation ${rotation_id}  ${state}  to key ${key_version}  ${rewrapped} of ${data_keys ?? '?'} data keys`;
 
 /** The key-encryption keys of health data. */
@@ -33,7 +33,18 @@ export const phiKeyOperations = [
     asks: () => 'create the next key and re-wrap every data key',
     lines: (rotation) => [rotationLine(rotation)],
   }),
-  operation(readPhiRotationEndpoint, readPhiRotation),
+  operation(readPhiRotationEndpoint, readPhiRotation, {
+    verb: 'phi rotation <rotation_id>',
+    help: 'show the progress of a rotation',
+    arguments: {
+      rotation_id: {
+        member: 'rotation_id',
+        help: 'id of the rotation, as `phi rotate` and `phi keys` print it',
+      },
+    },
+    listedBy: 'keys',
+    lines: (rotation) => [rotationLine(rotation)],
+  }),
 ];
 
 /** Health data of persons. */

@@ -4,7 +4,6 @@ import {
   closeIncidentEndpoint,
   listIncidentsEndpoint,
   readIncidentEndpoint,
-  unlockUserEndpoint,
 } from './contract.ts';
 import { detections } from './detections.ts';
 import {
@@ -14,7 +13,6 @@ import {
   listIncidents,
   readIncident,
 } from './manage-incidents.ts';
-import { unlockUser } from './unlock-user.ts';
 
 const line = (incident: IncidentView): string =>
   [
@@ -61,6 +59,3 @@ export const incidentOperations = [
     lines: (incident) => [line(incident)],
   }),
 ];
-
-/** Accounts that wrong passwords have locked. */
-export const lockOperations = [operation(unlockUserEndpoint, unlockUser)];

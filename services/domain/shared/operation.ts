@@ -19,6 +19,8 @@ export type OperationCommand<P, I, A, B> = {
   readonly help: string;
   /** Arguments that have a help, are read, or set a member of another name. */
   readonly arguments?: Readonly<Record<string, CommandArgument>>;
+  /** The verb beside this one that shows the ids that it takes; `list` by default. */
+  readonly listedBy?: string;
   /** Whether the arguments, then exactly the parameters of the path, must have the form that the contract says. */
   readonly checksArguments?: boolean;
   /** Options, by the members of the input that they set. */
