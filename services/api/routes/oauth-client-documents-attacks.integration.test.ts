@@ -71,14 +71,6 @@ describe('the host of a document', () => {
         response.writeHead(200, { ...json, 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(20_000_000))),
     ],
     [
-      'sends a byte from time to time',
-      () => (_request, response) => {
-        response.writeHead(200, json);
-        const dripping = setInterval(() => response.write(' '), 100);
-        response.on('close', () => clearInterval(dripping));
-      },
-    ],
-    [
       'sends an error with a valid document',
       (url) => (_request, response) =>
         response.writeHead(404, json).end(JSON.stringify({ ...host.document, client_id: url })),

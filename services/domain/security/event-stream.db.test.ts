@@ -192,11 +192,15 @@ describe('a stream of events', () => {
 
 describe('streams of events', () => {
   test('are limited per caller, without affecting other callers', async () => {
-    start({ maximumPerCaller: 1 });
-    readBy(await streams.open({}, clientCaller('a'), allowed));
-    await expect(streams.open({}, clientCaller('a'), allowed)).rejects.toMatchObject({ code: 'event_streams_spent' });
-    readBy(await streams.open({}, clientCaller('b'), allowed));
-    expect(streams.count()).toBe(2);
+    start({ maximumPerCaller: 2 });
+    const open = (id: string) => streams.open({}, clientCaller(id), allowed);
+    const atOnce = await Promise.allSettled(Array.from({ length: 8 }, () => open('a')));
+    const opened = atOnce.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    expect(opened).toHaveLength(2);
+    for (const stream of opened) readBy(stream);
+    await expect(open('a')).rejects.toMatchObject({ code: 'event_streams_spent' });
+    readBy(await open('b'));
+    expect(streams.count()).toBe(3);
   });
 
   test('are limited per copy', async () => {
