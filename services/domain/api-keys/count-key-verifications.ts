@@ -3,10 +3,10 @@ import type { Ports } from '../ports.ts';
 import { apiKeysVerified } from './audit-events.ts';
 import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 
-export type KeyVerdict = 'active' | (typeof KEY_REFUSALS)[number];
+export type KeyOutcome = 'active' | (typeof KEY_REFUSALS)[number];
 
 /** How many keys this copy has verified for other services since its start, by result. */
-export type KeyVerifications = Record<KeyVerdict, number>;
+export type KeyVerifications = Record<KeyOutcome, number>;
 export type HasKeyVerifications = { readonly keyVerifications: KeyVerifications };
 
 export const createKeyVerifications = (): KeyVerifications =>

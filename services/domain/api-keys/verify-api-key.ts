@@ -4,13 +4,13 @@ import type { Caller } from '../ports.ts';
 import type { HasNewest } from '../revocations/confirm-state.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import type { HasApiKeyUses } from './api-key-uses.ts';
-import type { HasKeyVerifications, KeyVerdict } from './count-key-verifications.ts';
+import type { HasKeyVerifications, KeyOutcome } from './count-key-verifications.ts';
 import { keyPermissionsAt } from './key-permissions.ts';
 import { type LiveKeyPorts, liveKeyOf } from './live-key.ts';
 
 export type VerifyApiKeyPorts = LiveKeyPorts & HasNewest & HasTokenSettings & HasApiKeyUses & HasKeyVerifications;
 
-type Refused = Exclude<KeyVerdict, 'active'>;
+type Refused = Exclude<KeyOutcome, 'active'>;
 
 /** What is known about a live key, in the names of the claims of an access token. */
 type KeyClaims = {

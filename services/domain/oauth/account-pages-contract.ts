@@ -13,7 +13,7 @@ import { passwordRequired } from '../identity/contracts/account-errors.ts';
 import { acceptInvitationEndpoint } from '../identity/contracts/invitation-contract.ts';
 import { NO_CONTROLS, nameShape, passwordShape, signUpEndpoint } from '../identity/contracts/sign-in-contract.ts';
 import { stateRewound } from '../revocations/contract.ts';
-import { formToken, PAGE } from './oauth-shapes.ts';
+import { formTokenShape, PAGE } from './oauth-shapes.ts';
 
 const TAG = 'Accounts';
 const next = z.string().max(8_192);
@@ -59,7 +59,7 @@ export const sendSignUpEndpoint = defineEndpoint({
   path: '/signup',
   operation: 'sendSignUp',
   summary: 'Submit the sign-up page: redirects to `next`, or says that a mail is on its way, or shows the page again',
-  body: z.strictObject({ form_token: formToken, next, name: nameShape, email, password: passwordShape }),
+  body: z.strictObject({ form_token: formTokenShape, next, name: nameShape, email, password: passwordShape }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE, 409: PAGE },
   errors: [...signUpEndpoint.errors, stateRewound],
 });
@@ -84,7 +84,7 @@ export const sendForgotPasswordEndpoint = defineEndpoint({
   path: '/account/forgot-password',
   operation: 'sendForgotPassword',
   summary: 'Submit the page of a forgotten password; the response is the same for every address',
-  body: z.strictObject({ form_token: formToken, next, email }),
+  body: z.strictObject({ form_token: formTokenShape, next, email }),
   errors: requestPasswordResetEndpoint.errors,
 });
 
@@ -100,7 +100,7 @@ export const sendResendVerificationEndpoint = defineEndpoint({
   path: '/account/resend-verification',
   operation: 'sendResendVerification',
   summary: 'Submit the page that sends another verification mail; the response is the same for every address',
-  body: z.strictObject({ form_token: formToken, next, email }),
+  body: z.strictObject({ form_token: formTokenShape, next, email }),
   errors: sendVerificationEmailEndpoint.errors,
 });
 
@@ -110,7 +110,7 @@ export const sendVerifyEmailEndpoint = defineEndpoint({
   operation: 'sendVerifyEmail',
   summary: 'Submit the page of a verification link',
   body: z.strictObject({
-    form_token: formToken,
+    form_token: formTokenShape,
     ...mailedCode,
     password: passwordShape.optional(),
     /** Page of an application to which the browser goes afterwards; any other address is left out. */
@@ -125,7 +125,7 @@ export const sendResetPasswordEndpoint = defineEndpoint({
   path: '/account/reset-password',
   operation: 'sendResetPassword',
   summary: 'Submit the page of a password reset link',
-  body: z.strictObject({ form_token: formToken, ...mailedCode, password: passwordShape.optional() }),
+  body: z.strictObject({ form_token: formTokenShape, ...mailedCode, password: passwordShape.optional() }),
   errors: [...resetPasswordEndpoint.errors, passwordRequired, stateRewound],
 });
 
@@ -134,7 +134,7 @@ export const sendInvitationEndpoint = defineEndpoint({
   path: '/account/accept-invitation',
   operation: 'sendInvitation',
   summary: 'Submit the page of an invitation link',
-  body: z.strictObject({ form_token: formToken, ...mailedCode, password: passwordShape.optional() }),
+  body: z.strictObject({ form_token: formTokenShape, ...mailedCode, password: passwordShape.optional() }),
   errors: [...acceptInvitationEndpoint.errors, passwordRequired, stateRewound],
 });
 
@@ -143,7 +143,7 @@ export const sendUnlockEndpoint = defineEndpoint({
   path: '/account/unlock',
   operation: 'sendUnlock',
   summary: 'Submit the page of an unlock link',
-  body: z.strictObject({ form_token: formToken, ...mailedCode }),
+  body: z.strictObject({ form_token: formTokenShape, ...mailedCode }),
   errors: unlockAccountEndpoint.errors,
 });
 
@@ -152,6 +152,6 @@ export const sendUnlockRequestEndpoint = defineEndpoint({
   path: '/account/request-unlock',
   operation: 'sendUnlockRequest',
   summary: 'Ask for an unlock mail on the page of a locked account; the response is the same for every address',
-  body: z.strictObject({ form_token: formToken, email }),
+  body: z.strictObject({ form_token: formTokenShape, email }),
   errors: requestUnlockEndpoint.errors,
 });

@@ -34,7 +34,7 @@ import {
   responseTypeUnsupported,
   subjectTokenInvalid,
 } from './errors.ts';
-import { decision, formToken, optionalParameter, PAGE } from './oauth-shapes.ts';
+import { decision, formTokenShape, optionalParameter, PAGE } from './oauth-shapes.ts';
 
 const TAG = 'OAuth';
 
@@ -232,7 +232,7 @@ export const decideConsentEndpoint = defineEndpoint({
   limit: 'write',
   bodyType: 'form',
   body: z.strictObject({
-    form_token: formToken,
+    form_token: formTokenShape,
     request: z.string().max(8_192),
     decision,
     scope: several(256, 100),
@@ -270,7 +270,7 @@ export const sendLoginEndpoint = defineEndpoint({
   storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
-    form_token: formToken,
+    form_token: formTokenShape,
     next,
     email: z.string().max(254).regex(NO_CONTROLS),
     password: z.string().max(4_096),
@@ -290,7 +290,7 @@ export const sendLoginCodeEndpoint = defineEndpoint({
   storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
-    form_token: formToken,
+    form_token: formTokenShape,
     next,
     challenge: z.string().max(256),
     code: z.string().max(64),

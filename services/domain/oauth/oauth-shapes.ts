@@ -8,7 +8,7 @@ const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 /** Unknown parameters are ignored (RFC 6749 §3.2); a repeated one is not a string and is refused. */
 export const optionalParameter = (maximum: number) => z.string().max(maximum).regex(PLAIN).optional();
 
-export const formToken = z.string().max(128);
+export const formTokenShape = z.string().max(128);
 
 /** `switch`: the user signs out, and signs in as another user before deciding. */
 export const decision = z.enum(['allow', 'deny', 'switch']);

@@ -15,7 +15,7 @@ import { sessionUnknown } from '../identity/contracts/sign-in-errors.ts';
 import { unlinkAccountEndpoint } from '../identity/contracts/social-contract.ts';
 import { stateRewound } from '../revocations/contract.ts';
 import { consentUnknown } from './client-errors.ts';
-import { formToken, PAGE } from './oauth-shapes.ts';
+import { formTokenShape, PAGE } from './oauth-shapes.ts';
 
 const TAG = 'Accounts';
 
@@ -95,7 +95,7 @@ export const showAccountDataEndpoint = defineEndpoint({
 });
 
 const act = <const A extends string, S extends z.ZodRawShape>(name: A, fields: S) =>
-  z.strictObject({ form_token: formToken, act: z.literal(name), ...fields });
+  z.strictObject({ form_token: formTokenShape, act: z.literal(name), ...fields });
 const id = z.string().max(255).regex(NO_CONTROLS);
 const passkeyId = z.string().regex(/^[\w-]{1,64}$/);
 

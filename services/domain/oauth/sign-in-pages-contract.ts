@@ -4,7 +4,7 @@ import { storeUnavailable } from '#services/platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/contracts/passkeys-contract.ts';
 import { signInSocialEndpoint } from '../identity/contracts/social-contract.ts';
 import { stateRewound } from '../revocations/contract.ts';
-import { formToken, PAGE } from './oauth-shapes.ts';
+import { formTokenShape, PAGE } from './oauth-shapes.ts';
 
 const TAG = 'OAuth';
 const next = z.string().max(8_192);
@@ -32,7 +32,7 @@ export const sendPasskeyEndpoint = defineEndpoint({
   storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
-    form_token: formToken,
+    form_token: formTokenShape,
     next,
     challenge: z.string().max(256),
     /** JSON of the assertion (WebAuthn §5.1). */
@@ -51,7 +51,7 @@ export const sendProviderEndpoint = defineEndpoint({
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',
-  body: z.strictObject({ form_token: formToken, next, provider: z.string().max(32) }),
+  body: z.strictObject({ form_token: formTokenShape, next, provider: z.string().max(32) }),
   responses: { 200: PAGE, 400: PAGE, 403: PAGE },
   errors: signInSocialEndpoint.errors,
 });
@@ -66,7 +66,7 @@ export const sendSignOutEndpoint = defineEndpoint({
   limit: 'write',
   storeMs: PROMPT_MS,
   bodyType: 'form',
-  body: z.strictObject({ form_token: formToken }),
+  body: z.strictObject({ form_token: formTokenShape }),
   responses: { 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],
 });

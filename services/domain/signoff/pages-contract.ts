@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable } from '#services/platform/errors.ts';
-import { formToken, PAGE } from '../oauth/oauth-shapes.ts';
+import { formTokenShape, PAGE } from '../oauth/oauth-shapes.ts';
 import { approveSignOffEndpoint } from './contract.ts';
 import { signOffUnknown } from './errors.ts';
 import { COMMENT_LENGTH_MAX, DECISIONS, SIGNOFF_ROLES } from './signoff-shapes.ts';
@@ -45,7 +45,7 @@ export const sendSignOffEndpoint = defineEndpoint({
   bodyType: 'form',
   params: ofSignOff,
   body: z.strictObject({
-    form_token: formToken,
+    form_token: formTokenShape,
     role: z.enum(SIGNOFF_ROLES),
     decision: z.enum(DECISIONS),
     comment: z

@@ -6,7 +6,7 @@ import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/t
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { openRequestsFull } from '../errors.ts';
-import { decision, formToken, optionalParameter, PAGE } from '../oauth-shapes.ts';
+import { decision, formTokenShape, optionalParameter, PAGE } from '../oauth-shapes.ts';
 
 const TAG = 'OAuth';
 
@@ -71,7 +71,7 @@ export const answerDeviceGrantEndpoint = defineEndpoint({
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',
-  body: z.strictObject({ form_token: formToken, user_code: z.string().max(32), decision }),
+  body: z.strictObject({ form_token: formTokenShape, user_code: z.string().max(32), decision }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable, directoryStale],
 });

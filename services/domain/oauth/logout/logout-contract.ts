@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { stateRewound } from '#services/domain/revocations/contract.ts';
 import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
 import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
-import { formToken, PAGE } from '../oauth-shapes.ts';
+import { formTokenShape, PAGE } from '../oauth-shapes.ts';
 
 const TAG = 'OAuth';
 const parameter = (maximum: number, description: string) => z.string().max(maximum).optional().meta({ description });
@@ -59,7 +59,7 @@ export const confirmSignOutEndpoint = defineEndpoint({
   storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
-    form_token: formToken,
+    form_token: formTokenShape,
     client_id: z.string().max(255),
     post_logout_redirect_uri: z.string().max(2_048),
     state: z.string().max(4_096),
