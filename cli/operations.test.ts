@@ -1,26 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { applicationOperations } from '../services/domain/access/application-operations.ts';
-import { clientOperations } from '../services/domain/access/client-operations.ts';
-import { roleOperations } from '../services/domain/access/role-operations.ts';
-import { agentOperations } from '../services/domain/agents/operations.ts';
-import { apiKeyOperations } from '../services/domain/api-keys/operations.ts';
-import { auditOperations } from '../services/domain/audit/operations.ts';
-import { controlOperations, reportOperations, violationOperations } from '../services/domain/compliance/operations.ts';
-import { sessionOperations } from '../services/domain/identity/session-operations.ts';
-import { userOperations } from '../services/domain/identity/user-operations.ts';
-import {
-  breakGlassOperations,
-  disclosureOperations,
-  policyOperations,
-  privacyRequestOperations,
-  restrictionOperations,
-} from '../services/domain/privacy/access/operations.ts';
-import { consentOperations, listConsentsOperation } from '../services/domain/privacy/consent/operations.ts';
-import { phiKeyOperations, phiOperations } from '../services/domain/privacy/operations.ts';
-import { holdOperations, retentionOperations } from '../services/domain/privacy/retention/operations.ts';
-import { lockOperations } from '../services/domain/security/lock-operations.ts';
-import { incidentOperations } from '../services/domain/security/operations.ts';
-import { signOffOperations } from '../services/domain/signoff/operations.ts';
+import { modules } from '../services/domain/modules.ts';
 import type { CommandArgument, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { membersOf } from './operation-options.ts';
@@ -36,33 +15,7 @@ type Command = {
 };
 type Folded = { readonly endpoint: Endpoint; readonly command: Command };
 
-const all = [
-  ...clientOperations,
-  ...roleOperations,
-  ...applicationOperations,
-  ...agentOperations,
-  ...apiKeyOperations,
-  ...userOperations,
-  ...sessionOperations,
-  ...incidentOperations,
-  ...lockOperations,
-  ...auditOperations,
-  ...controlOperations,
-  ...violationOperations,
-  ...reportOperations,
-  ...signOffOperations,
-  ...phiKeyOperations,
-  ...phiOperations,
-  ...policyOperations,
-  ...breakGlassOperations,
-  ...restrictionOperations,
-  ...disclosureOperations,
-  ...privacyRequestOperations,
-  listConsentsOperation,
-  ...consentOperations,
-  ...retentionOperations,
-  ...holdOperations,
-];
+const all = (await Promise.all(modules.map(async ({ operations }) => (await operations?.()) ?? []))).flat();
 const commands = (all as unknown as Folded[])
   .filter(({ command }) => command !== undefined)
   .map((folded) => [folded.command.verb, folded] as const);

@@ -3,6 +3,7 @@ import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
 import type { Section } from '#services/platform/define/setting.ts';
+import type { Operation } from './shared/operation.ts';
 import type { Purge } from './shared/purge.ts';
 
 /** Expired rows, and the job that removes them. */
@@ -25,6 +26,8 @@ export type Module = {
   readonly purged: readonly Purged[];
   /** Its sections of the configuration. */
   readonly settings: Readonly<Record<string, Section>>;
+  /** Loads the lists of its operations, which only faces need. */
+  readonly operations?: () => Promise<readonly Operation[]>;
   /** Loads the file that defines its metrics. */
   readonly metrics?: () => Promise<unknown>;
 };

@@ -7,5 +7,10 @@ export const accessModule = defineModule({
   tables: ['roles', 'permissions', 'applications', 'role_permissions', 'oauth_clients'],
   permissions: Object.values(permissions),
   events: Object.values(events),
+  operations: async () => [
+    ...(await import('./client-operations.ts')).clientOperations,
+    ...(await import('./role-operations.ts')).roleOperations,
+    ...(await import('./application-operations.ts')).applicationOperations,
+  ],
   metrics: () => import('#observability/metrics/access.ts'),
 });

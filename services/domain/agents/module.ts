@@ -8,4 +8,5 @@ export const agentsModule = defineModule({
   tables: ['agents'],
   permissions: Object.values(permissions),
   events: Object.values(events),
+  operations: async () => (await import('./operations.ts')).agentOperations,
 });

@@ -10,5 +10,6 @@ export const apiKeysModule = defineModule({
   permissions: Object.values(permissions),
   events: Object.values(events),
   purged: [{ by: cleanUpExpiredTokensJob, purges: apiKeyPurges }],
+  operations: async () => (await import('./operations.ts')).apiKeyOperations,
   metrics: () => import('#observability/metrics/api-keys.ts'),
 });

@@ -17,5 +17,6 @@ export const auditModule = defineModule({
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(auditJobs)],
+  operations: async () => (await import('./operations.ts')).auditOperations,
   metrics: () => import('#observability/metrics/audit.ts'),
 });

@@ -22,5 +22,9 @@ export const complianceModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(complianceJobs)],
   purged: [{ by: complianceJobs.cleanUpComplianceRecordsJob, purges: [reportPurge, attestationPurge, violationPurge] }],
+  operations: async () => {
+    const { controlOperations, violationOperations, reportOperations } = await import('./operations.ts');
+    return [...controlOperations, ...violationOperations, ...reportOperations];
+  },
   metrics: () => import('./metrics.ts'),
 });

@@ -11,5 +11,6 @@ export const handoffModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(handoffJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: [handoffDeliveryPurge, handoffEndpointPurge] }],
+  operations: async () => (await import('./operations.ts')).handoffOperations,
   metrics: () => import('#observability/metrics/handoff.ts'),
 });

@@ -26,5 +26,12 @@ export const identityModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(identityJobs), ...Object.values(mailJobs)],
   purged: [{ by: identityJobs.cleanUpExpiredSessionsJob, purges: sessionPurges }],
+  operations: async () => [
+    ...(await import('./account-operations.ts')).accountOperations,
+    ...(await import('./factor-operations.ts')).factorOperations,
+    ...(await import('./session-operations.ts')).sessionOperations,
+    ...(await import('./user-operations.ts')).userOperations,
+    ...(await import('./invitation-operations.ts')).invitationOperations,
+  ],
   metrics: () => Promise.all([import('#observability/metrics/identity.ts'), import('#observability/metrics/mail.ts')]),
 });

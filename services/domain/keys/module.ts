@@ -9,5 +9,6 @@ export const keysModule = defineModule({
   permissions: Object.values(permissions),
   events: Object.values(events),
   jobs: [...Object.values(keysJobs)],
+  operations: async () => (await import('./operations.ts')).keyOperations,
   metrics: () => import('#observability/metrics/keys.ts'),
 });

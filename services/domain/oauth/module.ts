@@ -19,5 +19,6 @@ export const oauthModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(oauthJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: oauthPurges }],
+  operations: async () => (await import('./consents/operations.ts')).consentOperations,
   metrics: () => import('#observability/metrics/oauth.ts'),
 });

@@ -26,5 +26,6 @@ export const privacyModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(privacyJobs)],
   purged: [{ by: cleanUpExpiredTokensJob, purges: phiKeyPurges }],
+  operations: async () => (await import('./all-operations.ts')).privacyOperations,
   metrics: () => import('#observability/metrics/privacy.ts'),
 });

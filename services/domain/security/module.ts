@@ -12,5 +12,9 @@ export const securityModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(securityJobs)],
   purged: [{ by: securityJobs.cleanUpIncidentsJob, purges: [incidentPurge, unevaluatedPurge] }],
+  operations: async () => [
+    ...(await import('./operations.ts')).incidentOperations,
+    ...(await import('./lock-operations.ts')).lockOperations,
+  ],
   metrics: () => import('#observability/metrics/security.ts'),
 });

@@ -11,5 +11,6 @@ export const signoffModule = defineModule({
   permissions: Object.values(permissions),
   events: Object.values(events),
   purged: [{ by: cleanUpIncidentsJob, purges: [signOffPurge] }],
+  operations: async () => (await import('./operations.ts')).signOffOperations,
   metrics: () => import('#observability/metrics/signoff.ts'),
 });

@@ -11,5 +11,6 @@ export const tokensModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(tokensJobs)],
   purged: [{ by: tokensJobs.cleanUpExpiredTokensJob, purges: tokenPurges }],
+  operations: async () => (await import('./operations.ts')).tokenOperations,
   metrics: () => Promise.all([import('#observability/metrics/tokens.ts')]),
 });
