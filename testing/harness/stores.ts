@@ -19,10 +19,14 @@ export async function onServer(work: (admin: pg.Client) => Promise<unknown>): Pr
   }
 }
 
-/** A database of one's own, cloned from the migrated template; one per test file. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/**
+ * A database of one's own, cloned from the migrated template; one per test file.
+ * @param filled another to clone: what each of its tests begins with, filled once and no longer connected to
+ */
+export async function createTestDatabase(filled?: TestDatabase): Promise<TestDatabase> {
   const name = `t_${randomBytes(6).toString('hex')}`;
-  await onServer((admin) => admin.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE_DATABASE}`));
+  const template = filled ? new URL(filled.url).pathname.slice(1) : TEMPLATE_DATABASE;
+  await onServer((admin) => admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`));
   const url = new URL(inject('templateUrl'));
   url.pathname = `/${name}`;
   return {

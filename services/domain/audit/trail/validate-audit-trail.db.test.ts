@@ -78,12 +78,18 @@ describe('an intact log', () => {
 describe('reports what a superuser changed', () => {
   const SIZE = 5_000;
   const signer = noteSigner('sallyport.example/audit', 7);
-  let database: TestDatabase;
+  let sealed: TestDatabase;
   let harness: LogHarness;
+  beforeAll(async () => {
+    sealed = await createTestDatabase();
+    const filling = await createLogHarness(sealed.url);
+    await sealInBulk(filling.sql, { signer, batches: [100, 400, 2_000, 1_500, 1_000] });
+    await filling.end();
+    return () => sealed.drop();
+  });
   beforeEach(async () => {
-    database = await createTestDatabase();
+    const database = await createTestDatabase(sealed);
     harness = await createLogHarness(database.url);
-    await sealInBulk(harness.sql, { signer, batches: [100, 400, 2_000, 1_500, 1_000] });
     return async () => {
       await harness.end();
       await database.drop();
