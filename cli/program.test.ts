@@ -60,11 +60,16 @@ test('the usage of a verb names the options that it requires', () => {
 });
 
 describe('completion', () => {
+  const cwd = `${import.meta.dirname}/..`;
+  const scriptFor = (shell: string): string =>
+    execFileSync(process.execPath, ['cli/main.ts', 'completion', shell], { encoding: 'utf8', cwd });
+  const scripts = { bash: scriptFor('bash'), zsh: scriptFor('zsh'), fish: scriptFor('fish') };
+
   const completed = (...typed: string[]): string[] => {
     const words = ['sallyport', ...typed].map((word) => `'${word}'`).join(' ');
-    const script = `source <(${process.execPath} cli/main.ts completion bash)
+    const input = `${scripts.bash}
       COMP_WORDS=(${words}); COMP_CWORD=${typed.length}; _sallyport sallyport '${typed.at(-1)}' x; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const out = execFileSync('bash', ['-c', script], { encoding: 'utf8', cwd: `${import.meta.dirname}/..` });
+    const out = execFileSync('bash', { input, encoding: 'utf8', cwd });
     return out.split('\n').filter((line) => line !== '');
   };
 
@@ -76,11 +81,7 @@ describe('completion', () => {
     expect(completed('completion', 'f')).toEqual(['fish']);
   });
 
-  test.each(['bash', 'zsh', 'fish'])('the completion script for %s names every verb', (shell) => {
-    const out = execFileSync(process.execPath, ['cli/main.ts', 'completion', shell], {
-      encoding: 'utf8',
-      cwd: `${import.meta.dirname}/..`,
-    });
+  test.each(Object.entries(scripts))('the completion script for %s names every verb', (_shell, out) => {
     for (const { commands } of groups) for (const verb of commands) expect(out).toContain(` ${verb.name()}`);
   });
 });
