@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newAssertionMaker } from '#testing/fakes/assertions.ts';
 import { CERTIFICATE, derOf } from '#testing/fakes/client-certificates.ts';
 import { blackPng, logoOf } from '#testing/fakes/png.ts';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
@@ -89,7 +90,7 @@ describe('how a client authenticates', () => {
     updateClient(harness, { client_id: clientId, reason, ...changes }, testCaller);
   const certificates = { keys: [{ kty: 'EC', x5c: [derOf(CERTIFICATE)] }] };
 
-  test('changes from a secret to certificates or a name of one, which the view shows; the same again changes nothing', async () => {
+  test('changes from a secret to certificates, a name of one or keys, which the view shows; the same again changes nothing', async () => {
     const { client_id: clientId } = await harness.newClient();
     const same = await change(clientId, { auth_method: 'client_secret_basic' });
     expect(same).not.toHaveProperty('certificate_thumbprints');
@@ -102,7 +103,13 @@ describe('how a client authenticates', () => {
     expect(named).toMatchObject({ auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'app.example', jwks: null });
     expect(named).not.toHaveProperty('certificate_thumbprints');
     expect(await readClient(harness, { client_id: clientId })).toEqual(named);
-    // Other keys for the same method.
+    const { kid, kty, crv, x, y } = newAssertionMaker().jwk;
+    const jwks = { keys: [{ kid, kty, crv, x, y }] };
+    const signing = await change(clientId, { auth_method: 'private_key_jwt', jwks });
+    expect(signing).toMatchObject({ auth_method: 'private_key_jwt', jwks });
+    expect(signing).not.toHaveProperty('tls_client_auth_san_dns');
+    await change(clientId, { auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'app.example' });
+    // Another name for the same method.
     const renamed = await change(clientId, { tls_client_auth_san_dns: 'other.example' });
     expect(renamed).toMatchObject({ auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'other.example' });
   });
