@@ -152,7 +152,7 @@ export const flows: readonly Flow[] = [
     name: 'Issue tokens',
     paths: ['/v1/tokens'],
     unit: ['services/domain/tokens/issue/issue-pair.db.test.ts'],
-    integration: [`${ROUTES}/tokens-issue.integration.test.ts`, `${ROUTES}/tokens-issue-once.integration.test.ts`],
+    integration: [`${ROUTES}/tokens-issue.integration.test.ts`],
     fault: [`${ROUTES}/tokens-faults.integration.test.ts`, `${FAULTS}/survives-kill.integration.test.ts`],
     load: [`${LOAD}/issue.js`],
   },
