@@ -42,31 +42,15 @@ export type RedisConnection = Redis & {
   close(): Promise<void>;
 };
 
-/** Connects in the background; commands reject immediately while there is no connection. */
-export function connectRedis(
-  url: string,
-  onError: (err: Error) => void,
-  commandTimeoutMs = COMMAND_TIMEOUT_MS,
-): RedisConnection {
-  const client = connectClient(url, { maxRetriesPerRequest: 1, commandTimeout: commandTimeoutMs });
-  client.on('error', onError);
-  let isAnswering = true;
-  client.on('ready', () => {
-    isAnswering = true;
-  });
-  const beat = setInterval(async () => {
-    isAnswering = await client.ping().then(
-      () => true,
-      () => false,
-    );
-  }, BEAT_MS).unref();
-  const followers = new Set<Client>();
+/** Readers of streams, each with a connection of its own. */
+function createFollowers(url: string, onError: (err: Error) => void): Pick<Redis, 'follow'> & { close(): void } {
+  const readers = new Set<Client>();
 
   const follow: Redis['follow'] = (stream, onEntry) => {
     // A blocking read occupies its connection, so it gets a separate one without the command deadline.
     const reader = new Client(url, { ...common, maxRetriesPerRequest: 0 });
     reader.on('error', onError);
-    followers.add(reader);
+    readers.add(reader);
     let ended = false;
     let last = '$';
     const loop = async (): Promise<void> => {
@@ -87,11 +71,39 @@ export function connectRedis(
     const running = loop();
     return async () => {
       ended = true;
-      followers.delete(reader);
+      readers.delete(reader);
       reader.disconnect();
       await running;
     };
   };
+
+  return {
+    follow,
+    close: () => {
+      for (const reader of readers) reader.disconnect();
+    },
+  };
+}
+
+/** Connects in the background; commands reject immediately while there is no connection. */
+export function connectRedis(
+  url: string,
+  onError: (err: Error) => void,
+  commandTimeoutMs = COMMAND_TIMEOUT_MS,
+): RedisConnection {
+  const client = connectClient(url, { maxRetriesPerRequest: 1, commandTimeout: commandTimeoutMs });
+  client.on('error', onError);
+  let isAnswering = true;
+  client.on('ready', () => {
+    isAnswering = true;
+  });
+  const beat = setInterval(async () => {
+    isAnswering = await client.ping().then(
+      () => true,
+      () => false,
+    );
+  }, BEAT_MS).unref();
+  const followers = createFollowers(url, onError);
 
   return {
     isReady: () => client.status === 'ready' && isAnswering,
@@ -114,13 +126,13 @@ export function connectRedis(
     append: async (stream, fields, maxLength) => {
       await client.xadd(stream, 'MAXLEN', '~', maxLength, '*', ...Object.entries(fields).flat());
     },
-    follow,
+    follow: followers.follow,
     ping: async () => {
       await client.ping();
     },
     close: async () => {
       clearInterval(beat);
-      for (const reader of followers) reader.disconnect();
+      followers.close();
       client.disconnect();
     },
   };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Ports } from '#services/domain/ports.ts';
+import type { Ports, Sql } from '#services/domain/ports.ts';
 import { auditLogDamaged, auditLogEmpty, auditOriginUnknown, auditTileUnknown } from '../errors.ts';
 import { HASH_BYTES } from '../log/merkle.ts';
 import { entryBundle, parseTilePath, TILE_WIDTH, type TileId, tilePath, tilePrefix, tileWidth } from '../log/tiles.ts';
@@ -71,27 +71,9 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
     return widthIn(newest.size);
   }
 
-  /** Reads a tile or bundle from the database. Narrower than requested if the log is damaged. */
-  const stored = (log: LogRow, tile: TileId): Promise<{ bytes: Buffer; width: number }> =>
-    tile.level === 'entries' ? storedLeaves(log, tile) : storedHashes(log, { ...tile, level: tile.level });
-
-  async function storedHashes({ origin }: LogRow, { level, n, width }: TileId & { readonly level: number }) {
-    const hashes = (await readTile(sql, origin, level, n)) ?? Buffer.alloc(0);
-    const storedWidth = Math.min(width, Math.floor(hashes.length / HASH_BYTES));
-    return { bytes: tilePrefix(level, hashes, storedWidth), width: storedWidth };
-  }
-
-  async function storedLeaves({ firstSeq }: LogRow, { n, width }: TileId) {
-    const first = firstSeq + n * TILE_WIDTH;
-    const rows = await readLeaves(sql, first, first + width);
-    const gap = rows.findIndex(({ seq }, i) => seq !== first + i);
-    const leaves = (gap < 0 ? rows : rows.slice(0, gap)).map(({ leaf }) => leaf);
-    return { bytes: entryBundle(leaves), width: leaves.length };
-  }
-
   async function readAndCache(key: string, log: LogRow, tile: TileId): Promise<CachedTile> {
     const readAtMs = clock.monotonic();
-    const { bytes, width } = await stored(log, tile);
+    const { bytes, width } = await stored(sql, log, tile);
     const read = { ...publicTile(ownCopy(bytes), width === TILE_WIDTH), width, readAtMs };
     // A damaged tile is not cached.
     if (width === tile.width) cache.set(key, read, bytes.byteLength + TILE_OVERHEAD_BYTES);
@@ -115,6 +97,24 @@ export function createTileReader({ sql, clock }: Pick<Ports, 'sql' | 'clock'>, m
       return widest.width === tile.width ? widest : publicTile(tilePrefix(tile.level, widest.bytes, tile.width), false);
     },
   };
+}
+
+/** Reads a tile or bundle from the database. Narrower than requested if the log is damaged. */
+const stored = (sql: Sql, log: LogRow, tile: TileId): Promise<{ bytes: Buffer; width: number }> =>
+  tile.level === 'entries' ? storedLeaves(sql, log, tile) : storedHashes(sql, log, { ...tile, level: tile.level });
+
+async function storedHashes(sql: Sql, { origin }: LogRow, { level, n, width }: TileId & { readonly level: number }) {
+  const hashes = (await readTile(sql, origin, level, n)) ?? Buffer.alloc(0);
+  const storedWidth = Math.min(width, Math.floor(hashes.length / HASH_BYTES));
+  return { bytes: tilePrefix(level, hashes, storedWidth), width: storedWidth };
+}
+
+async function storedLeaves(sql: Sql, { firstSeq }: LogRow, { n, width }: TileId) {
+  const first = firstSeq + n * TILE_WIDTH;
+  const rows = await readLeaves(sql, first, first + width);
+  const gap = rows.findIndex(({ seq }, i) => seq !== first + i);
+  const leaves = (gap < 0 ? rows : rows.slice(0, gap)).map(({ leaf }) => leaf);
+  return { bytes: entryBundle(leaves), width: leaves.length };
 }
 
 /** A view would keep the buffer of a whole result page in memory, and `Buffer.from` may use a shared pool. */
