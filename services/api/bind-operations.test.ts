@@ -33,6 +33,32 @@ test('the path names what a request is about, whatever members of that name its 
   expect(body).toEqual({ thing_id: 'mine' });
 });
 
+test('a body or query that the contract does not declare is not validated, and reaches no rule', async () => {
+  const served = serve();
+  const remove = made({
+    operation: 'removeThing',
+    method: 'DELETE',
+    path: '/things/{thing_id}',
+    params: z.strictObject({ thing_id: z.string() }),
+    query: z.strictObject({ reason: z.string().min(1) }),
+    responses: { 200: z.object({}).loose() },
+  });
+  const about = made({
+    operation: 'readAbout',
+    method: 'GET',
+    path: '/about',
+    responses: { 200: z.object({}).loose() },
+  });
+  const seen = (_ports: object, input: object) => ({ ...input });
+  bindOperations(served.routes, [operation(remove, seen), operation(about, seen)], {});
+  const forged = { payload: { reason: { forged: true }, rule: 'role_removed' } };
+  expect((await served.ask('DELETE', '/things/t1?reason=asked', forged)).body).toEqual({
+    thing_id: 't1',
+    reason: 'asked',
+  });
+  expect((await served.ask('GET', '/about?thing_id=t2')).body).toEqual({});
+});
+
 test('a request without any of them gives the rule an empty input', async () => {
   const served = serve();
   const list = made({ operation: 'listThings', method: 'GET', responses: { 200: z.object({}).loose() } });

@@ -137,6 +137,13 @@ const namesRest =
     done();
   };
 
+/** What the contract does not declare nothing has validated: it reaches no rule. */
+const declaredOf = ({ body, query, params }: AnyEndpoint, request: FastifyRequest) => ({
+  body: body && request.body,
+  query: query && request.query,
+  params: params && request.params,
+});
+
 const cacheControlOf = (endpoint: AnyEndpoint): string | null =>
   endpoint.cacheControl === undefined ? 'no-store' : endpoint.cacheControl;
 
@@ -177,7 +184,7 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
       if (cacheControl !== null) reply.header('cache-control', cacheControl);
       if (validate && request.body !== undefined) validateBody(validate, request.body);
       if (isStream && request.method === 'HEAD') return headOfStream(reply);
-      const input = { body: request.body, query: request.query, params: request.params } as EndpointInput<E>;
+      const input = declaredOf(endpoint, request) as EndpointInput<E>;
       const result = await withDenials(request, () => work(input, request.caller as Caller, request));
       return send(reply, result, successStatus);
     },

@@ -1,7 +1,17 @@
 import { globSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { modules } from './modules.ts';
 import type { Operation } from './shared/operation.ts';
+
+/** The members of one part of a request; undefined for a part that accepts others. */
+function membersOf(part: z.ZodType | undefined): readonly string[] | undefined {
+  if (part === undefined) return [];
+  const shape = part instanceof z.ZodOptional ? part.unwrap() : part;
+  return shape instanceof z.ZodObject && shape.def.catchall instanceof z.ZodNever
+    ? Object.keys(shape.shape)
+    : undefined;
+}
 
 const isList = (value: unknown): value is Operation[] => Array.isArray(value) && value[0]?.endpoint !== undefined;
 
@@ -15,4 +25,14 @@ test('every operation that is declared is named by one module, once', async () =
   expect(missing.map(({ endpoint }) => endpoint.operation)).toEqual([]);
   expect(named.length).toBeGreaterThan(100);
   expect(new Set(named.map(({ endpoint }) => endpoint.operation)).size).toBe(named.length);
+});
+
+test('a rule gets only members that its contract names, each from one place of the request', async () => {
+  const named = (await Promise.all(modules.map(async ({ operations }) => (await operations?.()) ?? []))).flat();
+  const wrong = named.filter(({ endpoint: { body, query, params } }) => {
+    const members = [body, query, params].map(membersOf);
+    const all = members.flatMap((some) => some ?? []);
+    return members.includes(undefined) || new Set(all).size !== all.length;
+  });
+  expect(wrong.map(({ endpoint }) => endpoint.operation)).toEqual([]);
 });
