@@ -34,6 +34,8 @@ export const purgeKinds = [
   'handoff_deliveries',
   'handoff_endpoints',
   'compliance_violations',
+  'imports',
+  'ended_legacy_users',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];
 

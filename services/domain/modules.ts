@@ -9,6 +9,7 @@ import { handoffModule } from './handoff/module.ts';
 import { identityModule } from './identity/module.ts';
 import { keysModule } from './keys/module.ts';
 import { limitsModule } from './limits/module.ts';
+import { migrationModule } from './migration/module.ts';
 import type { Module } from './module.ts';
 import { oauthModule } from './oauth/module.ts';
 import { operationsModule } from './operations/module.ts';
@@ -38,6 +39,7 @@ export const modules: readonly Module[] = [
   agentsModule,
   signoffModule,
   handoffModule,
+  migrationModule,
   complianceModule,
   operationsModule,
   tasksModule,
