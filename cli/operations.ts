@@ -139,6 +139,7 @@ function register(group: Command, called: Called, caller: Caller): void {
     verb.usage(['[options]', ...args.map(({ written }) => written), ...asked, '--reason <text>'].join(' '));
   verb.action((...given: unknown[]) => {
     const placed = Object.fromEntries(args.map(({ member }, at) => [member, given[at]]));
+    // The fix of an id that is not valid is the command that lists such ids, with the arguments before it.
     for (const [at, [member, value]] of Object.entries(placed).entries())
       if (members[member] instanceof z.ZodUUID)
         uuidOf(

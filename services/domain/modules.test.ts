@@ -13,15 +13,19 @@ function membersOf(part: z.ZodType | undefined): readonly string[] | undefined {
     : undefined;
 }
 
-const isList = (value: unknown): value is Operation[] => Array.isArray(value) && value[0]?.endpoint !== undefined;
+const isOperation = (value: unknown): value is Operation => (value as Operation | null)?.endpoint !== undefined;
 
 test('every operation that is declared is named by one module, once', async () => {
   const named = (await Promise.all(modules.map(async ({ operations }) => (await operations?.()) ?? []))).flat();
   const files = globSync('**/{operations,*-operations}.ts', { cwd: import.meta.dirname });
   const declared = await Promise.all(
-    files.map(async (file) => Object.values(await import(`./${file}`)).filter(isList)),
+    files.map(async (file) =>
+      Object.values(await import(`./${file}`))
+        .flat()
+        .filter(isOperation),
+    ),
   );
-  const missing = declared.flat(2).filter((operation) => !named.includes(operation));
+  const missing = declared.flat().filter((operation) => !named.includes(operation));
   expect(missing.map(({ endpoint }) => endpoint.operation)).toEqual([]);
   expect(named.length).toBeGreaterThan(100);
   expect(new Set(named.map(({ endpoint }) => endpoint.operation)).size).toBe(named.length);

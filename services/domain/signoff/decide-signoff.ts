@@ -73,9 +73,9 @@ type DecideSignOffInput = {
 
 /**
  * Approves or denies as the calling person, in one role that the person has now, by a recent sign-in with two factors
- * (`stepUp`). An agent with a token of the person cannot. Throws `permission_missing`, `step_up_required`, `signoff_role_missing`, `signoff_self_approval` (403),
- * `signoff_unknown` (404), `signoff_arguments_changed`, `signoff_closed`, `signoff_role_not_required`,
- * `signoff_already_decided` (409).
+ * (`stepUp`). An agent with a token of the person cannot. Throws `permission_missing`, `step_up_required`,
+ * `signoff_role_missing`, `signoff_self_approval` (403), `signoff_unknown` (404), `signoff_arguments_changed`,
+ * `signoff_closed`, `signoff_role_not_required`, `signoff_already_decided` (409).
  */
 export async function decideSignOff(
   ports: DecideSignOffPorts,

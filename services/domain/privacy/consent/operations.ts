@@ -17,6 +17,7 @@ import {
 export const consentLine = (row: ConsentView): string =>
   `${row.recorded_at}  ${row.purpose}  version ${row.version}  ${row.granted ? 'granted' : 'not granted'}  terms ${row.terms}`;
 
+/** Apart from the list, because the help shows `list` before `check` and `record`, which are bound by hand. */
 export const listConsentsOperation = operation(listConsentsEndpoint, listConsents, {
   verb: 'privacy consents list <subject_id>',
   help: 'list every decision of a person, newest first',
