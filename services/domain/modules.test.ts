@@ -40,3 +40,14 @@ test('a rule gets only members that its contract names, each from one place of t
   });
   expect(wrong.map(({ endpoint }) => endpoint.operation)).toEqual([]);
 });
+
+test('every command that changes something asks first, and takes a reason for the audit log', async () => {
+  const named = (await Promise.all(modules.map(async ({ operations }) => (await operations?.()) ?? []))).flat();
+  const acts = named.filter(({ endpoint, command }) => command !== undefined && endpoint.method !== 'GET');
+  const silent = acts.filter(({ endpoint: { body, query }, command }) => {
+    const members = [body, query].flatMap((part) => membersOf(part) ?? []);
+    return command?.asks === undefined || !members.includes('reason');
+  });
+  expect(acts.length).toBeGreaterThan(20);
+  expect(silent.map(({ endpoint }) => endpoint.operation)).toEqual([]);
+});
