@@ -218,10 +218,12 @@ const runFast = async (): Promise<void> => {
 async function runSteps(isWanted: (name: string) => boolean): Promise<void> {
   const beside = async (): Promise<void> => {
     await runChecks(Object.keys(checks).filter(isWanted));
-    // By itself, chaos leaves two thirds of two cores idle.
-    await runSuites(['unit', 'unit-db', 'chaos'].filter(isWanted));
+    await runSuites(['unit', 'unit-db'].filter(isWanted));
   };
-  const lanes = [['k6', 'web'], ['integration']].map((names) => runSuites(names.filter(isWanted)));
+  const lanes = [
+    ['k6', 'web'],
+    ['integration', 'chaos'],
+  ].map((names) => runSuites(names.filter(isWanted)));
   await Promise.all([...lanes, beside()]);
   await again();
   await runSuites(['coverage'].filter(isWanted));

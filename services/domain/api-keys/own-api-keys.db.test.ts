@@ -197,15 +197,17 @@ describe('revoking a key', () => {
     expect((await readApiKey(base.sql, apiKeyId))?.revokedAt).toBeNull();
   });
 
-  test('by an administrator records the reason', async () => {
+  test('by an administrator records the reason, and tells the copies', async () => {
     const ada = await signedIn();
     const apiKeyId = await idOf(ada);
+    const before = changes;
     const { api_key: view } = await revokeAnyApiKey(
       ports,
       { api_key_id: apiKeyId, reason: 'seen in a log' },
       testCaller,
     );
     expect(view).toMatchObject({ state: 'revoked', revoke_reason: 'seen in a log', revoked_at: expect.any(String) });
+    expect(changes).toBe(before + 1);
     await expect(revokeAnyApiKey(ports, { api_key_id: randomUUID(), reason: 'x' }, testCaller)).rejects.toEqual(
       refusal('api_key_unknown'),
     );
