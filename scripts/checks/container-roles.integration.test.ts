@@ -16,6 +16,8 @@ import production from './production-packages.json' with { type: 'json' };
 vi.setConfig({ testTimeout: 300_000 });
 
 const root = resolve(import.meta.dirname, '../..');
+/** What the worker loads with the first report, and the API with the first look at its queues. */
+const LOADED_WHEN_ASKED = ['services/worker/report-pdf.ts', 'services/platform/queue/board.ts'];
 const database = `container_${randomBytes(6).toString('hex')}`;
 let folder: string;
 let settings: Record<string, string>;
@@ -107,6 +109,16 @@ test('the migrate role migrates and ends; the API, worker and MCP roles serve, a
 
   for (const { child } of [api, ...workers, mcp]) child.kill('SIGTERM');
   for (const role of [api, ...workers, mcp]) expect(await exitOf(role)).toBe(0);
+  const loading = spawn(
+    process.execPath,
+    LOADED_WHEN_ASKED.flatMap((file) => ['--import', join(root, file)]),
+    {
+      env: { ...process.env, ...settings },
+      stdio: ['pipe', 'inherit', 'inherit'],
+    },
+  );
+  loading.stdin.end();
+  expect(await once(loading, 'exit')).toEqual([0, null]);
 
   const files = new Set(readFileSync(join(folder, 'loaded-files'), 'utf8').trim().split('\n'));
   const names = new Set(
