@@ -1,7 +1,7 @@
 // A database records the checksum of each migration that it applied, and Sallyport refuses to start on a database whose
 // migrations differ. An edited migration, even in a comment, would therefore lock users out of their data.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -10,7 +10,8 @@ const FOLDER = resolve(import.meta.dirname, '../../prisma');
 test('no migration differs from its line in SHA256SUMS, and each has a line', () => {
   const files = readdirSync(`${FOLDER}/migrations`, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .map(({ name }) => `migrations/${name}/migration.sql`)
+    .flatMap(({ name }) => ['down', 'migration'].map((each) => `migrations/${name}/${each}.sql`))
+    .filter((file) => existsSync(`${FOLDER}/${file}`))
     .sort();
   const sums = files.map(
     (file) =>

@@ -6,6 +6,7 @@ import { makeOutboxPartitions } from '#services/domain/audit/maintain-audit-outb
 import { seedDemo } from '#services/domain/identity/seed/seed-demo.ts';
 import { createKeyRing } from '#services/domain/keys/key-ring.ts';
 import { modules } from '#services/domain/modules.ts';
+import { maintainVersionHistory } from '#services/domain/operations/releases/maintain-version-history.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { claimUnusedDatabase } from '#services/domain/revocations/high-water-keeper.ts';
 import { type Config, loadConfig } from '../platform/config/load.ts';
@@ -18,6 +19,7 @@ import { claimHighWaterPlace } from '../platform/marks/high-water-place.ts';
 import { createMarks } from '../platform/marks/mark-stores.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
+import { deployOf } from './deploy-of.ts';
 
 export type PrepareOptions = {
   databaseUrl: string;
@@ -74,6 +76,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
       vault,
     };
     await makeOutboxPartitions(ports);
+    await maintainVersionHistory(ports, await deployOf(options.databaseUrl, config.server.build, 'start'), CALLER);
     const declared = await reconcilePermissions(
       ports,
       modules.flatMap((module) => module.permissions),

@@ -23,3 +23,19 @@ export const queueChanged = defineAuditEvent({
   meaning:
     'An operator requested a change to the jobs of a queue: `action` is one of retry, drain, clean, promote, pause and resume.',
 });
+
+export const releaseDeployed = defineAuditEvent({
+  type: 'operations.release_deployed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'A deploy brought this `version` of the product, with its `build`, to the database, whose newest migration is `schema_version`.',
+});
+
+export const releaseRolledBack = defineAuditEvent({
+  type: 'operations.release_rolled_back',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An operator rolled the database back to this `version`. `reverted` are the migrations that were taken back, `kept` those that the version runs with.',
+});

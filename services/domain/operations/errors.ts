@@ -66,3 +66,12 @@ export const messageRefused = defineError({
   fix: 'Send flatter messages, or fewer at once; write numbers with many digits as text.',
   retryable: false,
 });
+
+export const rollbackIncompatible = defineError({
+  code: 'rollback_incompatible',
+  status: 409,
+  title: 'Rollback refused',
+  cause: 'The older version cannot run on this database, or a migration in between cannot be taken back.',
+  fix: 'Read the reason. `sallyport releases list` shows the versions that ran; if none of them will do, restore a backup.',
+  retryable: false,
+});

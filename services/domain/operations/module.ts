@@ -4,7 +4,7 @@ import * as events from './audit-events.ts';
 
 export const operationsModule = defineModule({
   name: 'operations',
-  tables: ['progress_state', 'authentication_progress', 'component_progress', 'progress_reports'],
+  tables: ['progress_state', 'authentication_progress', 'component_progress', 'progress_reports', 'releases'],
   events: Object.values(events),
   jobs: [measureProgressJob, recordProgressJob, recordIncidentJob],
 });

@@ -77,6 +77,11 @@ export const serverSettings = defineSettings({
     schema: optionalText(),
     use: 'Set by the supervisor: names of the variables that it generated, which production needs from the operator.',
   },
+  build: {
+    env: 'SALLYPORT_BUILD',
+    schema: optionalText(64),
+    use: 'Commit or build id of this deployment, which `sallyport releases list` shows; unset: the commit of the checkout.',
+  },
   logLevel: {
     env: 'LOG_LEVEL',
     schema: oneOf(['debug', 'info', 'warn', 'error', 'silent'], 'info'),

@@ -1,32 +1,19 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { StartError } from '../local/errors.ts';
+import { type Migration, readMigrations } from './migration-files.ts';
 import { assertPostgresVersion, POSTGRES_VERSION_FIX, postgresVersionWarning } from './server-version.ts';
 
-const MIGRATIONS = fileURLToPath(new URL('../../../prisma/migrations/', import.meta.url));
 const LOCK = 72_707_369;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** While a migration waits for a table, every later statement on that table waits behind it. */
+const LOCK_TIMEOUT_MS = 1_000;
+const LOCK_TRIES = 60;
+const LOCK_PAUSE_MS = 500;
 
 /** `unknown`: applied, but this version has no file of that name. */
 export type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' | 'unknown' };
-
-type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
-
-async function migrationsOnDisk(): Promise<Migration[]> {
-  const entries = await readdir(MIGRATIONS, { withFileTypes: true });
-  const names = entries
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort();
-  return Promise.all(
-    names.map(async (name) => {
-      const sql = await readFile(`${MIGRATIONS}/${name}/migration.sql`, 'utf8');
-      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
-    }),
-  );
-}
 
 async function statesOf(db: pg.Client, migrations: readonly Migration[]): Promise<MigrationState[]> {
   const { rows } = await db.query<{ migration_name: string; checksum: string }>(
@@ -70,7 +57,15 @@ const HISTORY = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
 
 type Say = (text: string) => void;
 
-async function withLock<T>(url: string, say: Say, work: (db: pg.Client) => Promise<T>): Promise<T> {
+/** Makes the table that notes applied migrations, where it is missing. */
+export async function prepareHistory(db: pg.Client): Promise<void> {
+  // A database user that owns no tables may not run CREATE TABLE IF NOT EXISTS, even if the table exists.
+  const { rows } = await db.query(`SELECT to_regclass('_prisma_migrations') IS NULL AS "isNew"`);
+  if (rows[0]?.isNew) await db.query(HISTORY);
+}
+
+/** Connects as migrations do, and works while no other process migrates this database. */
+export async function withMigrationLock<T>(url: string, say: Say, work: (db: pg.Client) => Promise<T>): Promise<T> {
   const db = new pg.Client({
     connectionString: url,
     application_name: 'sallyport-migrate',
@@ -83,9 +78,7 @@ async function withLock<T>(url: string, say: Say, work: (db: pg.Client) => Promi
     await checkVersion(db, say);
     // Session lock: a concurrent start waits here, then finds nothing to do.
     await db.query('SELECT pg_advisory_lock($1)', [LOCK]);
-    // A database user that owns no tables may not run CREATE TABLE IF NOT EXISTS, even if the table exists.
-    const { rows } = await db.query(`SELECT to_regclass('_prisma_migrations') IS NULL AS "isNew"`);
-    if (rows[0]?.isNew) await db.query(HISTORY);
+    await prepareHistory(db);
     return await work(db);
   } finally {
     await db.end();
@@ -100,28 +93,119 @@ async function checkVersion(db: pg.Client, say: Say): Promise<void> {
   if (warning) say(`${warning} (fix: ${POSTGRES_VERSION_FIX})`);
 }
 
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** Repeats a transaction that waited too long for a table, so that the statements behind it pass in between. */
+async function patiently<T>(db: pg.Client, work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (err) {
+      await db.query('ROLLBACK').catch(() => {});
+      if ((err as { code?: string }).code !== LOCK_NOT_AVAILABLE || tries === LOCK_TRIES) throw err;
+      await sleep(LOCK_PAUSE_MS);
+    }
+  }
+}
+
+/** The statements of a migration without a transaction: each ends a line with its semicolon. */
+const statementsOf = (sql: string): string[] =>
+  sql
+    .split(/;\s*$/m)
+    .map((text) => text.replace(/^\s*--.*$/gm, '').trim())
+    .filter((text) => text !== '');
+
+const INDEX_CREATED = /^CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS "?(\w+)"?/i;
+
+/** A process that ended while it built an index left it invalid, which `IF NOT EXISTS` takes for a good one. */
+async function dropInvalidIndex(db: pg.Client, statement: string): Promise<void> {
+  const name = INDEX_CREATED.exec(statement)?.[1];
+  if (name === undefined) return;
+  const { rows } = await db.query('SELECT 1 FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid', [
+    `"${name}"`,
+  ]);
+  if (rows.length > 0) await db.query(`DROP INDEX CONCURRENTLY "${name}"`);
+}
+
+/** Looks at a transaction of a migration before it commits. */
+type Look = (db: pg.Client) => Promise<void>;
+
+/** Applies one migration and notes it in the history; whole or not at all, except without a transaction. */
+export async function applyMigration(db: pg.Client, migration: Migration, look: Look = async () => {}): Promise<void> {
+  const note = (): Promise<unknown> =>
+    db.query(
+      `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, applied_steps_count) VALUES ($1, $2, now(), $3, 1)`,
+      [randomUUID(), migration.checksum, migration.name],
+    );
+  if (!migration.isTransactional) {
+    for (const statement of statementsOf(migration.sql)) {
+      await dropInvalidIndex(db, statement);
+      await db.query(statement);
+    }
+    await look(db);
+    await note();
+    return;
+  }
+  await patiently(db, async () => {
+    await db.query('BEGIN');
+    await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    await db.query(migration.sql);
+    await look(db);
+    await note();
+    await db.query('COMMIT');
+  });
+}
+
+/** Takes one migration back in one transaction; `migrate` applies it again. */
+export async function revertMigration(
+  db: pg.Client,
+  { name, down }: Pick<Migration, 'name' | 'down'>,
+  look: Look = async () => {},
+): Promise<void> {
+  if (!down || !('sql' in down)) throw new Error(`migration ${name} has no down.sql`);
+  await patiently(db, async () => {
+    await db.query('BEGIN');
+    await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    await db.query(down.sql);
+    await look(db);
+    await db.query(
+      `UPDATE _prisma_migrations SET rolled_back_at = now()
+       WHERE migration_name = $1 AND finished_at IS NOT NULL AND rolled_back_at IS NULL`,
+      [name],
+    );
+    await db.query('COMMIT');
+  });
+}
+
+/** The names of the migrations that this database holds, in order. */
+export async function appliedMigrations(db: pg.Client): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`,
+  );
+  return rows.map(({ name }) => name).sort();
+}
+
 /**
  * Applies pending SQL migrations, one transaction each, under one lock. Needs no Prisma engine.
  * @returns names of the migrations that this call applied
  * @param say takes a warning about the version of the server
+ * @param folders of migrations, in place of this version's
  * @throws StartError of `migrationRefusal`, or `postgres_too_old`
  */
-export async function migrate(url: string, say: Say = () => {}): Promise<string[]> {
-  const migrations = await migrationsOnDisk();
-  return withLock(url, say, async (db) => {
+export async function migrate(
+  url: string,
+  say: Say = () => {},
+  folders: readonly string[] | undefined = undefined,
+): Promise<string[]> {
+  const migrations = await readMigrations(folders);
+  return withMigrationLock(url, say, async (db) => {
     const states = await statesOf(db, migrations);
     const refusal = migrationRefusal(states);
     if (refusal) throw refusal;
     const applied: string[] = [];
     for (const [index, migration] of migrations.entries()) {
       if (states[index]?.state === 'applied') continue;
-      await db.query('BEGIN');
-      await db.query(migration.sql);
-      await db.query(
-        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, applied_steps_count) VALUES ($1, $2, now(), $3, 1)`,
-        [randomUUID(), migration.checksum, migration.name],
-      );
-      await db.query('COMMIT');
+      await applyMigration(db, migration);
       applied.push(migration.name);
     }
     return applied;
@@ -130,8 +214,8 @@ export async function migrate(url: string, say: Say = () => {}): Promise<string[
 
 /** State of each migration (applied, pending, changed, unknown); applies nothing. */
 export async function migrationStates(url: string): Promise<MigrationState[]> {
-  const migrations = await migrationsOnDisk();
-  return withLock(
+  const migrations = await readMigrations();
+  return withMigrationLock(
     url,
     () => {},
     (db) => statesOf(db, migrations),

@@ -164,6 +164,7 @@ export type ProblemCode =
   | "role_protected"
   | "role_self_grant"
   | "role_unknown"
+  | "rollback_incompatible"
   | "route_unknown"
   | "run_superseded"
   | "scope_exceeded"

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+
+const PRISMA = new URL('../../../prisma/', import.meta.url);
+/** The folder of this version's migrations. */
+export const MIGRATIONS = fileURLToPath(new URL('migrations/', PRISMA));
+
+export type Migration = {
+  readonly name: string;
+  readonly sql: string;
+  readonly checksum: string;
+  /** Undefined: it was written before migrations declared a phase. */
+  readonly phase: 'expand' | 'contract' | undefined;
+  /** The SQL that takes it back, or why there is none. */
+  readonly down: { readonly sql: string } | { readonly because: string } | undefined;
+  /** False: its statements run one by one, outside a transaction, as `CREATE INDEX CONCURRENTLY` must. */
+  readonly isTransactional: boolean;
+};
+
+const BECAUSE = /^none, because (.{3,300})$/;
+
+/** What `phase.json` beside a migration declares. */
+const declaration = z.strictObject({
+  phase: z.enum(['expand', 'contract']),
+  down: z.union([z.literal('down.sql'), z.string().regex(BECAUSE)]),
+  transaction: z.boolean().default(true),
+});
+
+async function readOrNothing(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw err;
+  }
+}
+
+async function readMigration(folder: string, name: string): Promise<Migration> {
+  const sql = await readFile(`${folder}/${name}/migration.sql`, 'utf8');
+  const read = { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+  const text = await readOrNothing(`${folder}/${name}/phase.json`);
+  if (text === undefined) return { ...read, phase: undefined, down: undefined, isTransactional: true };
+  const { phase, down, transaction } = declaration.parse(JSON.parse(text));
+  const because = BECAUSE.exec(down)?.[1];
+  return {
+    ...read,
+    phase,
+    down: because === undefined ? { sql: await readFile(`${folder}/${name}/down.sql`, 'utf8') } : { because },
+    isTransactional: transaction,
+  };
+}
+
+/** The migrations of these folders, by name. */
+export async function readMigrations(folders: readonly string[] = [MIGRATIONS]): Promise<Migration[]> {
+  const found = await Promise.all(
+    folders.map(async (folder) => {
+      const entries = await readdir(folder, { withFileTypes: true });
+      return Promise.all(entries.filter((each) => each.isDirectory()).map(({ name }) => readMigration(folder, name)));
+    }),
+  );
+  return found.flat().sort((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+const releaseList = z.array(z.strictObject({ version: z.string(), migration: z.string() }));
+
+/** Every version of the product with its last migration, the oldest first (`prisma/releases.json`). */
+export async function readReleases(): Promise<z.output<typeof releaseList>> {
+  return releaseList.parse(JSON.parse(await readFile(new URL('releases.json', PRISMA), 'utf8')));
+}
