@@ -54,6 +54,7 @@ const READS = [
   'privacy holds list',
   'privacy retention show',
   'queue list',
+  'releases list',
   'report list',
   'report show',
   'report verify',
@@ -63,12 +64,13 @@ const READS = [
   'status',
   'token inspect',
   'token validate',
+  'upgrade check',
   'users list',
   'users show',
   'users why',
   'violations list',
 ];
-/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`, `violations.integration.test.ts`. */
+/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`, `releases.integration.test.ts`, `violations.integration.test.ts`. */
 const ELSEWHERE = [
   'start',
   'audit continue',
@@ -82,6 +84,7 @@ const ELSEWHERE = [
   'queue drain',
   'queue retry',
   'restore',
+  'rollback',
   'violations acknowledge',
 ];
 

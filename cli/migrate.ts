@@ -3,6 +3,7 @@ import { migrate, migrationStates } from '../services/platform/postgres/migrate.
 import { openContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
+import { recordDeploy } from './releases.ts';
 
 async function status(options: GlobalOptions): Promise<void> {
   const { databaseUrl } = await openContext(['databaseUrl']);
@@ -17,6 +18,7 @@ async function up(options: GlobalOptions): Promise<void> {
   if (options.dryRun) return status(options);
   const { databaseUrl } = await openContext(['databaseUrl']);
   const applied = await migrate(databaseUrl, createOutput(options).say);
+  await recordDeploy(databaseUrl, 'sallyport migrate up');
   createOutput(options).data({ applied }, () => (applied.length > 0 ? applied : ['nothing to do']));
 }
 

@@ -131,6 +131,18 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'manage the database schema: status, up',
     load: async () => (await import('./migrate.ts')).registerMigrate,
   },
+  releases: {
+    summary: 'list the versions that were deployed and rolled back: list',
+    load: async () => (await import('./releases.ts')).registerReleases,
+  },
+  upgrade: {
+    summary: 'try an upgrade of the database in a copy of it: check',
+    load: async () => (await import('./upgrade.ts')).registerUpgrade,
+  },
+  rollback: {
+    summary: 'take the database back to an older version, or say why that is refused',
+    load: async () => (await import('./releases.ts')).registerRollback,
+  },
   config: {
     summary: 'show the settings of this environment: print, explain',
     load: async () => (await import('./config.ts')).registerConfig,

@@ -1,0 +1,138 @@
+import type { Command } from 'commander';
+import { version } from '../observability/version.ts';
+import { executeRollback, type LockedSchema } from '../services/domain/operations/releases/execute-rollback.ts';
+import {
+  listReleases,
+  maintainVersionHistory,
+  type ReleaseRow,
+} from '../services/domain/operations/releases/maintain-version-history.ts';
+import { validateRollbackCompatibility } from '../services/domain/operations/releases/validate-rollback-compatibility.ts';
+import type { Ports } from '../services/domain/ports.ts';
+import { deployOf, startedBy } from '../services/migrate/deploy-of.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import {
+  appliedMigrations,
+  migrationStates,
+  revertMigration,
+  withMigrationLock,
+} from '../services/platform/postgres/migrate.ts';
+import { readMigrations, readReleases } from '../services/platform/postgres/migration-files.ts';
+import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { asCommandError } from './as-command-error.ts';
+import { confirm } from './confirm.ts';
+import { openContext } from './context.ts';
+import { systemCaller } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions } from './output.ts';
+
+type SqlPorts = Pick<Ports, 'sql' | 'transact'>;
+
+const UNDEFINED_TABLE = '42P01';
+
+/** Works on the releases of the running or named database, which needs no keys. */
+async function withReleases<T>(databaseUrl: string, work: (ports: SqlPorts) => Promise<T>): Promise<T> {
+  const pool = createPool({
+    url: databaseUrl,
+    connections: 2,
+    applicationName: 'sallyport-cli',
+    statementTimeoutMs: 10_000,
+    lockTimeoutMs: 5_000,
+  });
+  try {
+    return await work({ sql: createSql(pool), transact: createTransact(pool, () => {}) });
+  } catch (err) {
+    if ((err as { code?: string }).code !== UNDEFINED_TABLE) throw asCommandError(err);
+    throw new CommandError(exitCodes.checkFailed, 'the database is older than 0.2.0', 'npx sallyport migrate up');
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Notes that this version migrated the database. */
+export const recordDeploy = (databaseUrl: string, command: string): Promise<boolean> =>
+  withReleases(databaseUrl, async (ports) => {
+    const deploy = await deployOf(databaseUrl, loadConfig(process.env).server.build, command);
+    return maintainVersionHistory(ports, deploy, systemCaller(command));
+  });
+
+const line = (row: ReleaseRow): string =>
+  [
+    row.started_at.toISOString(),
+    row.kind.padEnd(8),
+    row.version.padEnd(8),
+    (row.build ?? '-').slice(0, 12).padEnd(12),
+    row.schema_version,
+    row.started_by,
+  ].join('  ');
+
+async function list(options: GlobalOptions & { limit: string }): Promise<void> {
+  const limit = Number(options.limit);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
+    throw new CommandError(exitCodes.usage, '--limit takes a number from 1 to 1000');
+  const { databaseUrl } = await openContext(['databaseUrl']);
+  const releases = await withReleases(databaseUrl, (ports) => listReleases(ports, { limit }));
+  createOutput(options).data({ version, releases }, () => releases.map(line));
+}
+
+/** `sallyport releases list`. */
+export function registerReleases(program: Command): void {
+  program
+    .command('releases')
+    .command('list')
+    .description('list deploys and rollbacks of this database, newest first: version, build, schema, time and who')
+    .option('--limit <n>', 'at most this many', '50')
+    .action((_own, own: Command) => list(own.optsWithGlobals()));
+}
+
+async function rollback(target: string, options: GlobalOptions): Promise<void> {
+  const { databaseUrl } = await openContext(['databaseUrl']);
+  const output = createOutput(options);
+  const [migrations, releases] = await Promise.all([readMigrations(), readReleases()]);
+  const states = await migrationStates(databaseUrl);
+  const applied = states.filter(({ state }) => state !== 'pending').map(({ name }) => name);
+  const plan = validateRollbackCompatibility({ version: target, releases, migrations, applied });
+  if (!plan.compatible)
+    throw new CommandError(
+      exitCodes.refused,
+      `rollback to ${target} refused: ${plan.reason}`,
+      'choose a version of: npx sallyport releases list',
+    );
+  const { reason, reverts, keeps } = plan;
+  if (options.dryRun)
+    return output.data({ version: target, reason, would_revert: reverts, kept: keeps }, () => [
+      reason,
+      ...reverts.map((name) => `would take back  ${name}`),
+      ...keeps.map((name) => `would keep       ${name}`),
+    ]);
+  if (!options.yes)
+    await confirm(
+      `Take back ${reverts.length} migrations, so that ${target} runs? No process of a later version may be running.`,
+    );
+  const result = await withMigrationLock(databaseUrl, output.say, (db) => {
+    const schema: LockedSchema = {
+      applied: () => appliedMigrations(db),
+      revert: async (name) => {
+        output.say(`taking back ${name}`);
+        await revertMigration(db, migrations.find((each) => each.name === name)!);
+      },
+    };
+    const input = { version: target, releases, migrations, started_by: startedBy('sallyport rollback') };
+    return withReleases(databaseUrl, (ports) =>
+      executeRollback({ ...ports, schema }, input, systemCaller('sallyport rollback')),
+    );
+  });
+  output.say(`start ${target} now: a start of ${version} migrates the database again`);
+  output.data(result, () => [
+    `version  ${result.version}`,
+    ...result.reverted.map((name) => `reverted ${name}`),
+    ...result.kept.map((name) => `kept     ${name}`),
+  ]);
+}
+
+/** `sallyport rollback VERSION`. */
+export function registerRollback(program: Command): void {
+  program
+    .command('rollback')
+    .argument('<version>', 'the version to go back to')
+    .action((target: string, _own, own: Command) => rollback(target, own.optsWithGlobals()));
+}
