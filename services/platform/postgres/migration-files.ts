@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 const PRISMA = new URL('../../../prisma/', import.meta.url);
 /** The folder of this version's migrations. */
-export const MIGRATIONS = fileURLToPath(new URL('migrations/', PRISMA));
+const MIGRATIONS = fileURLToPath(new URL('migrations/', PRISMA));
 
 export type Migration = {
   readonly name: string;

@@ -84,7 +84,7 @@ async function connected<T>(url: string, work: (db: pg.Client) => Promise<T>): P
 const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Works in an empty database beside this one, which is dropped afterwards. Drops those that a crash left, too. */
-export async function withScratchDatabase<T>(url: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
+async function withScratchDatabase<T>(url: string, work: (db: pg.Client) => Promise<T>): Promise<T> {
   const name = `${NAMES}${randomBytes(6).toString('hex')}`;
   return connected(url, async (admin) => {
     const { rows } = await admin.query<{ name: string }>(

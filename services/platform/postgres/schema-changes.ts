@@ -114,7 +114,7 @@ const RULES = {
 export type RuleName = keyof typeof RULES;
 
 /** Tables that stay small whatever the product does: an index of theirs is built at once. */
-export const BOUNDED_TABLES: readonly string[] = [
+const BOUNDED_TABLES: readonly string[] = [
   'feed_state',
   'audit_log',
   'progress_state',

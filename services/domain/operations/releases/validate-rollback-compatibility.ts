@@ -1,5 +1,5 @@
 /** A version of the product, and the last migration that it has. */
-export type KnownRelease = { readonly version: string; readonly migration: string };
+type KnownRelease = { readonly version: string; readonly migration: string };
 
 /** What a migration declares about going back. */
 export type MigrationFacts = {
