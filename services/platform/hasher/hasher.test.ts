@@ -1,15 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createFakeClock, createFakeWorkers, type FakeClock, type FakeWorker } from './fake-workers.ts';
-import { createHasher, type Hasher, HasherFailedError, UnhashablePasswordError, UnknownDigestError } from './hasher.ts';
+import {
+  createHasher,
+  type Hasher,
+  HasherFailedError,
+  type HasherOptions,
+  UnhashablePasswordError,
+  UnknownDigestError,
+} from './hasher.ts';
 
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
 const digest = `$2b$12$${'a'.repeat(53)}`;
 
-function fakeHasher(children = 1): { hasher: Hasher; workers: FakeWorker[]; clock: FakeClock } {
+function fakeHasher({ children = 1, importedKey }: Pick<HasherOptions, 'children' | 'importedKey'> = {}): {
+  hasher: Hasher;
+  workers: FakeWorker[];
+  clock: FakeClock;
+} {
   const { workers, startWorker } = createFakeWorkers();
   const clock = createFakeClock();
-  const hasher = createHasher({ pepper: randomBytes(32), children, startWorker, clock });
+  const hasher = createHasher({ pepper: randomBytes(32), children, startWorker, clock, importedKey });
   return { hasher, workers, clock };
 }
 
@@ -25,7 +36,7 @@ describe('createHasher', () => {
   });
 
   it('queues eight jobs per child, a quarter of them for known devices only', async () => {
-    const { hasher } = fakeHasher(2);
+    const { hasher } = fakeHasher({ children: 2 });
     expect(hasher.stats()).toEqual({ queued: 0, running: 0, capacity: 16 });
     for (let index = 0; index < 20; index += 1) {
       hasher.hash('password', { clientPrefix: `${index}`, knownDevice: false }).catch(() => {});
@@ -45,8 +56,37 @@ describe('createHasher', () => {
     expect(await verified).toBe(true);
     expect(workers[0]?.requests).toEqual([
       { kind: 'hash', password: 'p\u00e4ss' },
-      { kind: 'verify', password: 'p\u00e4ss', digest },
+      { kind: 'verify', password: 'p\u00e4ss', typed: 'pa\u0308ss', digest },
     ]);
+  });
+
+  it('sends no typed text that is longer than a password may be', async () => {
+    const { hasher, workers } = fakeHasher();
+    workers[0]?.ready();
+    const verified = hasher.verify('a\u0308'.repeat(500), digest, admission);
+    workers[0]?.reply({ kind: 'verified', matches: false });
+    expect(await verified).toBe(false);
+    expect(workers[0]?.requests).toEqual([{ kind: 'verify', password: '\u00e4'.repeat(500), digest }]);
+  });
+
+  it('sends the key that an imported digest names, and queues nothing without it', async () => {
+    const named = `$fbscrypt$k=${'k'.repeat(22)},m=14,r=8,ss=Bw==$c2FsdA==$${'A'.repeat(86)}==`;
+    const asked: string[] = [];
+    const importedKey = async (id: string): Promise<Uint8Array | undefined> => {
+      asked.push(id);
+      return asked.length === 1 ? Buffer.from('signer key') : undefined;
+    };
+    const { hasher, workers } = fakeHasher({ importedKey });
+    workers[0]?.ready();
+    const verified = hasher.verify('x', named, admission);
+    await new Promise(setImmediate);
+    workers[0]?.reply({ kind: 'verified', matches: true });
+    expect(await verified).toBe(true);
+    const keyBase64 = Buffer.from('signer key').toString('base64');
+    expect(workers[0]?.requests).toEqual([{ kind: 'verify', password: 'x', digest: named, keyBase64 }]);
+    await expect(hasher.verify('x', named, admission)).rejects.toBeInstanceOf(UnknownDigestError);
+    await expect(fakeHasher().hasher.verify('x', named, admission)).rejects.toBeInstanceOf(UnknownDigestError);
+    expect(asked).toEqual(['k'.repeat(22), 'k'.repeat(22)]);
   });
 
   it('does not queue what cannot be hashed or verified', async () => {
@@ -80,7 +120,7 @@ describe('createHasher', () => {
   });
 
   it('provides the dummy digest once a child is ready', async () => {
-    const { hasher, workers } = fakeHasher(2);
+    const { hasher, workers } = fakeHasher({ children: 2 });
     workers[1]?.ready();
     workers[0]?.ready();
     expect(await hasher.dummyDigest()).toBe('dummy of 2');

@@ -7,8 +7,8 @@ import {
   type HashOutcome,
   systemHasherClock,
 } from './dispatcher.ts';
-import { type HasherBusyError, HasherFailedError } from './errors.ts';
-import { normalisePassword } from './normalise-password.ts';
+import { type HasherBusyError, HasherFailedError, UnknownDigestError } from './errors.ts';
+import { normalisePassword, PASSWORD_BYTES_MAX } from './normalise-password.ts';
 import { findScheme, type HashAlgorithm } from './schemes.ts';
 import { hashingWorkers, type StartWorker } from './worker-process.ts';
 
@@ -28,6 +28,8 @@ export type HasherOptions = {
   readonly stuckAfterSeconds?: number | undefined;
   /** Algorithm of new digests; bcrypt by default. */
   readonly algorithm?: HashAlgorithm | undefined;
+  /** Reads the key that an imported digest names, such as Firebase's signer key; undefined for an unknown id. */
+  readonly importedKey?: ((id: string) => Promise<Uint8Array | undefined>) | undefined;
   readonly clock?: HasherClock | undefined;
   readonly startWorker?: StartWorker | undefined;
   /** Called when a job leaves the queue for a child. */
@@ -105,8 +107,15 @@ export function createHasher(options: HasherOptions): Hasher {
       return reply.digest;
     },
     async verify(password, digest, admission) {
-      findScheme(digest);
-      const request = { kind: 'verify', password: normalisePassword(password), digest } as const;
+      const keyId = findScheme(digest).keyIdOf(digest);
+      const normal = normalisePassword(password);
+      const request = {
+        kind: 'verify',
+        password: normal,
+        ...(isTypedDifferently(password, normal) ? { typed: password } : {}),
+        digest,
+        ...(keyId === undefined ? {} : { keyBase64: await importedKeyOf(options, keyId) }),
+      } as const;
       const reply = await dispatcher.submit(request, admission);
       if (reply.kind !== 'verified') throw new HasherFailedError('a child sent an answer of the wrong kind');
       return reply.matches;
@@ -117,6 +126,16 @@ export function createHasher(options: HasherOptions): Hasher {
     stats: () => ({ ...dispatcher.counts(), capacity }),
     close: () => dispatcher.close(),
   };
+}
+
+/** Other systems hashed the text as it was typed; one that is longer than ours may be is not worth a hash. */
+const isTypedDifferently = (typed: string, normal: string): boolean =>
+  typed !== normal && Buffer.byteLength(typed) <= PASSWORD_BYTES_MAX;
+
+async function importedKeyOf({ importedKey }: HasherOptions, id: string): Promise<string> {
+  const key = await importedKey?.(id);
+  if (key === undefined) throw new UnknownDigestError();
+  return Buffer.from(key).toString('base64');
 }
 
 function atLeastOne(name: string, count: number): number {

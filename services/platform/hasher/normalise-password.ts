@@ -1,6 +1,6 @@
 import { UnhashablePasswordError } from './errors.ts';
 
-const PASSWORD_BYTES_MAX = 1024;
+export const PASSWORD_BYTES_MAX = 1024;
 
 // After NFKC two UTF-16 units take at least one byte, so a longer text is refused without normalising it.
 const passwordUnitsMax = 2 * PASSWORD_BYTES_MAX;

@@ -11,7 +11,15 @@ type InitMessage = {
 
 export type HashRequest =
   | { readonly kind: 'hash'; readonly password: string }
-  | { readonly kind: 'verify'; readonly password: string; readonly digest: string };
+  | {
+      readonly kind: 'verify';
+      readonly password: string;
+      /** The password as it was typed, if that is another text: other systems do not normalise. */
+      readonly typed?: string;
+      readonly digest: string;
+      /** The key that the digest names. */
+      readonly keyBase64?: string;
+    };
 
 /** Sent once: the digest of a random password and the time it took. It also shows that the child can hash. */
 export type ReadyMessage = {

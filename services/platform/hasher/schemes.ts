@@ -1,80 +1,109 @@
 import { createHmac } from 'node:crypto';
-import { hashSync, verifySync } from '@node-rs/bcrypt';
+import { hashSync } from '@node-rs/bcrypt';
 import { UnknownDigestError } from './errors.ts';
-import {
-  argon2id,
-  argon2idCurrentPrefix,
-  argon2idHash,
-  betterAuthScrypt,
-  type DigestKind,
-  pbkdf2,
-  scrypt,
-} from './imported.ts';
+import { argon2i, argon2id, ARGON2ID_CURRENT_PREFIX, argon2idHash } from './formats/argon2.ts';
+import { bcrypt, fitsBcrypt } from './formats/bcrypt.ts';
+import type { DigestKind } from './formats/define-kind.ts';
+import { djangoKinds } from './formats/django.ts';
+import { firebaseScrypt } from './formats/firebase-scrypt.ts';
+import { pbkdf2 } from './formats/pbkdf2.ts';
+import { phpass } from './formats/phpass.ts';
+import { saltedKinds } from './formats/salted.ts';
+import { betterAuthScrypt, djangoScrypt, scrypt } from './formats/scrypt.ts';
+import { sha256Crypt, sha512Crypt } from './formats/sha-crypt.ts';
 
 /** Algorithm of new digests; digests of every known kind are verified with either setting. */
 export type HashAlgorithm = 'bcrypt' | 'argon2id';
 
 export const BCRYPT_COST = 12;
-const BCRYPT_BYTES_MAX = 72;
-
-// Costs above 15 would block a child for seconds; such a digest is rejected as unknown.
-const bcryptDigest = /^\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}$/;
 const currentBcryptPrefix = `$2b$${BCRYPT_COST}$`;
 
 /** bcrypt over the peppered, base64 HMAC-SHA-256 of the password: `$sp1$` followed by the bcrypt string. */
 const PREHASH_PREFIX = '$sp1$';
 
 type Scheme = {
-  isWellFormed(digest: string): boolean;
+  /** Name of the format in reports. */
+  readonly format: string;
+  readonly isWeak: boolean;
+  inspect: DigestKind['inspect'];
   /** False when the digest should be replaced after a successful verification. */
   isCurrent(digest: string, algorithm?: HashAlgorithm): boolean;
-  verify(password: string, digest: string, pepper: Uint8Array): boolean;
-};
-
-const bcrypt = {
-  isWellFormed: (digest: string): boolean => bcryptDigest.test(digest),
-  isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
-    algorithm === 'bcrypt' && digest.startsWith(currentBcryptPrefix),
-  // A password that plain bcrypt would truncate never matches, but takes as long as any other.
-  verify: (password: string, digest: string, pepper: Uint8Array): boolean => {
-    if (fitsBcrypt(password)) return verifySync(password, digest);
-    verifySync(prehash(password, pepper), digest);
-    return false;
-  },
-};
-
-const prehashedBcrypt = {
-  isWellFormed: (digest: string): boolean =>
-    digest.startsWith(PREHASH_PREFIX) && bcryptDigest.test(withoutPrehashPrefix(digest)),
-  isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
-    algorithm === 'bcrypt' && withoutPrehashPrefix(digest).startsWith(currentBcryptPrefix),
-  verify: (password: string, digest: string, pepper: Uint8Array): boolean =>
-    verifySync(prehash(password, pepper), withoutPrehashPrefix(digest)),
-};
-
-const argon2 = {
-  ...argon2id,
-  isCurrent: (digest: string, algorithm: HashAlgorithm = 'bcrypt'): boolean =>
-    algorithm === 'argon2id' && digest.startsWith(argon2idCurrentPrefix),
+  keyIdOf: DigestKind['keyIdOf'];
+  verify(password: string, digest: string, pepper: Uint8Array, importedKey?: Uint8Array): boolean;
 };
 
 /** A scheme of imported digests, which are replaced at the first successful sign-in. */
-const imported = (kind: DigestKind): Scheme => ({ ...kind, isCurrent: () => false });
+const imported = (kind: DigestKind): Scheme => ({
+  ...kind,
+  isCurrent: () => false,
+  verify: (password, digest, _pepper, importedKey) => kind.verify(password, digest, importedKey),
+});
+
+const plainBcrypt: Scheme = {
+  ...imported(bcrypt),
+  isCurrent: (digest, algorithm = 'bcrypt') => algorithm === 'bcrypt' && digest.startsWith(currentBcryptPrefix),
+};
+
+const prehashedBcrypt: Scheme = {
+  ...imported(bcrypt),
+  format: 'bcrypt-prehashed',
+  inspect: (digest) => (digest.startsWith(PREHASH_PREFIX) ? bcrypt.inspect(withoutPrehashPrefix(digest)) : undefined),
+  isCurrent: (digest, algorithm = 'bcrypt') =>
+    algorithm === 'bcrypt' && withoutPrehashPrefix(digest).startsWith(currentBcryptPrefix),
+  verify: (password, digest, pepper) =>
+    bcrypt.verify(prehash(password, pepper), withoutPrehashPrefix(digest), undefined),
+};
+
+const currentArgon2: Scheme = {
+  ...imported(argon2id),
+  isCurrent: (digest, algorithm = 'bcrypt') => algorithm === 'argon2id' && digest.startsWith(ARGON2ID_CURRENT_PREFIX),
+};
 
 const schemes: readonly Scheme[] = [
-  bcrypt,
+  plainBcrypt,
   prehashedBcrypt,
-  argon2,
-  imported(scrypt),
-  imported(betterAuthScrypt),
-  imported(pbkdf2),
+  currentArgon2,
+  ...[argon2i, scrypt, betterAuthScrypt, djangoScrypt, firebaseScrypt, pbkdf2, phpass, sha256Crypt, sha512Crypt].map(
+    imported,
+  ),
+  ...djangoKinds.map(imported),
+  ...saltedKinds.map(imported),
 ];
 
 /** @throws UnknownDigestError if no scheme has this form, or if its parameters are too costly */
 export function findScheme(digest: string): Scheme {
-  const scheme = schemes.find((each) => each.isWellFormed(digest));
+  const scheme = schemes.find((each) => each.inspect(digest) === 'verifiable');
   if (!scheme) throw new UnknownDigestError();
   return scheme;
+}
+
+/** Formats that are imported only if the operator names them. */
+export const weakFormats: readonly string[] = saltedKinds.map(({ format }) => format);
+
+export type ImportedDigest =
+  | { readonly isAccepted: true; readonly format: string }
+  | {
+      readonly isAccepted: false;
+      readonly reason: 'hash_unknown' | 'hash_out_of_bounds' | 'hash_not_allowed';
+      /** Undefined for an unknown digest. */
+      readonly format: string | undefined;
+    };
+
+/**
+ * Whether a digest of another system may be stored: of a known format, within its bounds and, if the format is weak,
+ * named in `allowed`.
+ */
+export function inspectDigest(digest: string, allowed: readonly string[] = []): ImportedDigest {
+  const found = schemes.find((each) => each.inspect(digest) !== undefined);
+  const refuse = (reason: 'hash_unknown' | 'hash_out_of_bounds' | 'hash_not_allowed'): ImportedDigest => ({
+    isAccepted: false,
+    reason,
+    format: found?.format,
+  });
+  if (!found) return refuse('hash_unknown');
+  if (found.inspect(digest) !== 'verifiable') return refuse('hash_out_of_bounds');
+  if (found.isWeak && !allowed.includes(found.format)) return refuse('hash_not_allowed');
+  return { isAccepted: true, format: found.format };
 }
 
 /** A new digest of a normalised password. Blocks its thread for the whole hash: only children call it. */
@@ -86,19 +115,20 @@ export function hashPassword(password: string, pepper: Uint8Array, algorithm: Ha
 
 /**
  * Blocks its thread for the whole verification: only children call it.
+ * @param importedKey the key that the digest names, if it names one
  * @throws UnknownDigestError
  */
-export function verifyPassword(password: string, digest: string, pepper: Uint8Array): boolean {
-  return findScheme(digest).verify(password, digest, pepper);
+export function verifyPassword(
+  password: string,
+  digest: string,
+  pepper: Uint8Array,
+  importedKey?: Uint8Array,
+): boolean {
+  return findScheme(digest).verify(password, digest, pepper, importedKey);
 }
 
 function bcryptHash(key: string): string {
   return hashSync(key, { cost: BCRYPT_COST, version: '2b', rejectLongPasswords: true });
-}
-
-// bcrypt repeats its key after a closing NUL, so "a" and "a\0a" are the same key even without truncation.
-function fitsBcrypt(password: string): boolean {
-  return Buffer.byteLength(password) <= BCRYPT_BYTES_MAX && !password.includes('\0');
 }
 
 function prehash(password: string, pepper: Uint8Array): string {

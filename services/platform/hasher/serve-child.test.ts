@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hashSync } from '@node-rs/bcrypt';
 import { describe, expect, it } from 'vitest';
 import type { FromChild } from './protocol.ts';
 import { hashPassword, verifyPassword } from './schemes.ts';
@@ -38,6 +39,22 @@ describe('serveChild', () => {
       { kind: 'verified', matches: false },
       { kind: 'hashed', digest: expect.stringMatching(/^\$argon2id\$v=19\$m=65536,t=3,p=1\$/) },
     ]);
+  });
+
+  it('verifies the text as it was typed too, and with the key that a digest names', () => {
+    const sent: FromChild[] = [];
+    const serve = serveChild((message) => sent.push(message));
+    serve({ kind: 'init', pepperBase64: randomBytes(32).toString('base64') });
+    const halves = hashSync('½', { cost: 4 });
+    const [normal, typed] = ['½'.normalize('NFKC'), '½'];
+    serve({ kind: 'verify', password: normal, typed, digest: halves });
+    serve({ kind: 'verify', password: normal, digest: halves });
+    const signerKey = 'jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==';
+    const hash = 'lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==';
+    const digest = `$fbscrypt$k=${'k'.repeat(22)},m=14,r=8,ss=Bw==$42xEC+ixf3L2lw==$${hash}`;
+    serve({ kind: 'verify', password: 'user1password', digest, keyBase64: signerKey });
+    serve({ kind: 'verify', password: 'user2password', digest, keyBase64: signerKey });
+    expect(sent.slice(1)).toMatchObject([true, false, true, false].map((matches) => ({ kind: 'verified', matches })));
   });
 
   it('fails a request that comes before its pepper', () => {

@@ -32,9 +32,15 @@ function answer(request: HashRequest, child: Child | undefined): HashResult {
     const { pepper, algorithm, equalCost } = child;
     const { password } = request;
     if (request.kind === 'hash') return { kind: 'hashed', digest: hashPassword(password, pepper, algorithm) };
-    const verify = (): boolean => verifyPassword(password, request.digest, pepper);
-    const isUsualCost = algorithm === 'bcrypt' && findScheme(request.digest).isCurrent(request.digest, algorithm);
-    return { kind: 'verified', matches: isUsualCost ? verify() : equalCost(verify) };
+    const { digest, typed, keyBase64 } = request;
+    const key = keyBase64 === undefined ? undefined : Buffer.from(keyBase64, 'base64');
+    const isUsualCost = algorithm === 'bcrypt' && findScheme(digest).isCurrent(digest, algorithm);
+    // Each text costs the same whatever the digest, so that a second one reveals nothing of the account.
+    const matches = [password, ...(typed === undefined ? [] : [typed])].some((text) => {
+      const verify = (): boolean => verifyPassword(text, digest, pepper, key);
+      return isUsualCost ? verify() : equalCost(verify);
+    });
+    return { kind: 'verified', matches };
   } catch {
     return { kind: 'failed' }; // Without the cause, which could contain the password or the digest.
   }
