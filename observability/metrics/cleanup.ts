@@ -23,6 +23,7 @@ export const purgeKinds = [
   'one_time_codes',
   'mails',
   'invitations',
+  'imported_hash_keys',
   'social_sign_ins',
   'api_keys',
   'api_key_nonces',

@@ -1,5 +1,6 @@
 import { deliverMailJob } from '#jobs/contracts/mail.ts';
 import { createIdentifierHashes } from '../domain/audit/audit-context.ts';
+import { createImportedKeys } from '../domain/identity/passwords/imported-keys.ts';
 import type { PasswordPolicy } from '../domain/identity/passwords/password-policy.ts';
 import { createAuth } from '../domain/identity/sessions/auth.ts';
 import { createSocialProviders, socialProviderProblems } from '../domain/identity/social/providers.ts';
@@ -20,7 +21,7 @@ export function composeIdentity(
   const { config } = input;
   return {
     hashIdentifier: createIdentifierHashes(() => keyRing.secret('identifier')),
-    hasher: createHasherOf(config, keyRing.secret('pepper').key),
+    hasher: createHasherOf(config, { pepper: keyRing.secret('pepper').key, importedKey: createImportedKeys(outside) }),
     passwordPolicy: passwordPolicyOf(config),
     mailer: {
       publicUrl: input.publicUrl,

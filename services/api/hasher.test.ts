@@ -23,7 +23,7 @@ test('every job is counted by how it ended, refusals by their cause, with the pr
     HASHER_CHILDREN: '1',
     HASH_QUEUE: '4',
   });
-  const hasher = createHasherOf(config, randomBytes(32));
+  const hasher = createHasherOf(config, { pepper: randomBytes(32) });
   onTestFinished(() => hasher.close());
   await hasher.dummyDigest();
   const admission = { clientPrefix: '192.0.2.1', knownDevice: false };

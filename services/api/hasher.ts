@@ -7,16 +7,18 @@ import {
 } from '#observability/metrics/identity.ts';
 import type { Config } from '../platform/config/load.ts';
 import { HasherBusyError, type HasherBusyReason } from '../platform/hasher/errors.ts';
-import { createHasher, type Hasher } from '../platform/hasher/hasher.ts';
+import { createHasher, type Hasher, type HasherOptions } from '../platform/hasher/hasher.ts';
+
+type HasherKeys = Pick<HasherOptions, 'pepper' | 'importedKey'>;
 
 /** The password hashing worker of this process, with its metrics. Its child processes start on first use. */
 export function createHasherOf(
   config: Config,
-  pepper: Buffer,
+  keys: HasherKeys,
 ): Pick<Hasher, 'hash' | 'verify' | 'refusalOf' | 'needsUpgrade' | 'dummyDigest' | 'close'> {
   let started: Hasher | undefined;
   const get = (): Hasher => {
-    started ??= start(config, pepper);
+    started ??= start(config, keys);
     return started;
   };
   return {
@@ -45,11 +47,11 @@ function countRefusal(err: unknown): never {
   throw err;
 }
 
-function start(config: Config, pepper: Buffer): Hasher {
+function start(config: Config, keys: HasherKeys): Hasher {
   const { hasherChildren, hashQueue, passwordHash } = config.identity;
   const wait = hashQueueWait.at();
   const hasher = createHasher({
-    pepper,
+    ...keys,
     algorithm: passwordHash,
     ...(hasherChildren > 0 ? { children: hasherChildren } : {}),
     ...(hashQueue > 0 ? { capacity: hashQueue } : {}),

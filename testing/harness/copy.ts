@@ -1,9 +1,11 @@
 // For tests only: what an API copy is made of, by the product's own compose, on patient stores; no HTTP and no queue.
+
 import { composeIdentity } from '#services/api/compose-identity.ts';
 import { composeTokens } from '#services/api/compose-tokens.ts';
 import { composeViews } from '#services/api/compose-views.ts';
 import type { Stores } from '#services/api/stores.ts';
 import { createCertificateAuthorities } from '#services/domain/access/certificates/certificate-authorities.ts';
+import { createImportedKeys } from '#services/domain/identity/passwords/imported-keys.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock, Log, MarkStore, PasswordHasher, Redis } from '#services/domain/ports.ts';
 import { createPolledGuard } from '#services/domain/revocations/database-guard.ts';
@@ -127,6 +129,7 @@ export async function openCopy(options: CopyOptions) {
     createHasher({
       pepper: keyRing.secret('pepper').key,
       children: 1,
+      importedKey: createImportedKeys(outside),
       ...(options.hashQueue ?? { capacity: 256, maxWaitSeconds: 60 }),
     }),
   );

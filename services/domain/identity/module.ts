@@ -12,6 +12,7 @@ export const identityModule = defineModule({
     'user_roles',
     'sessions',
     'accounts',
+    'imported_hash_keys',
     'verifications',
     'two_factors',
     'passkeys',

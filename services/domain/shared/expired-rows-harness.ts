@@ -72,6 +72,12 @@ export const expiredKinds = {
     staysSeconds: 0,
     insert: `(id, user_id, expires_at) SELECT gen_random_uuid(), 'u' || n % 1000, ${END} - interval '30 days'`,
   },
+  imported_hash_keys: {
+    table: 'imported_hash_keys',
+    staysSeconds: 0,
+    insert: `(id, sealed, created_at)
+      SELECT left(translate(encode(sha256(n::text::bytea), 'base64'), '+/', '-_'), 22), 'x', ${END} - interval '7 days'`,
+  },
   social_sign_ins: {
     table: 'social_sign_ins',
     staysSeconds: 300,

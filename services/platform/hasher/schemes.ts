@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { hashSync } from '@node-rs/bcrypt';
 import { UnknownDigestError } from './errors.ts';
-import { argon2i, argon2id, ARGON2ID_CURRENT_PREFIX, argon2idHash } from './formats/argon2.ts';
+import { ARGON2ID_CURRENT_PREFIX, argon2i, argon2id, argon2idHash } from './formats/argon2.ts';
 import { bcrypt, fitsBcrypt } from './formats/bcrypt.ts';
 import type { DigestKind } from './formats/define-kind.ts';
 import { djangoKinds } from './formats/django.ts';

@@ -1,6 +1,7 @@
 import { invitationPurge } from '../mail/invitations.store.ts';
 import { mailPurge } from '../mail/mail.store.ts';
 import { codePurge } from '../mail/one-time-codes.store.ts';
+import { importedKeyPurge } from '../passwords/imported-keys.store.ts';
 import { sessionPurge } from '../sessions/sessions.store.ts';
 import { loginChallengePurge } from '../sign-in/login-challenge.store.ts';
 import { socialAttemptPurge } from '../social/social.store.ts';
@@ -16,5 +17,6 @@ export const sessionPurges = [
   codePurge,
   mailPurge,
   invitationPurge,
+  importedKeyPurge,
   socialAttemptPurge,
 ] as const;

@@ -3,7 +3,7 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import { assertHolds } from '#services/domain/authority/permissions.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
-import { findScheme } from '#services/platform/hasher/schemes.ts';
+import { inspectDigest } from '#services/platform/hasher/schemes.ts';
 import { userInvited } from '../audit-events.ts';
 import { invitationOver, passwordHashUnknown } from '../contracts/account-errors.ts';
 import type { AccountDetailView } from '../contracts/admin-contract.ts';
@@ -121,11 +121,7 @@ async function invite(
   });
 }
 
-/** Rejects a digest of an unknown format, or one so expensive that verifying it would occupy a hashing process. */
+/** Rejects a digest that is unknown, weak, or so expensive that verifying it would occupy a hashing process. */
 function assertVerifiable(digest: string): void {
-  try {
-    findScheme(digest);
-  } catch (err) {
-    throw passwordHashUnknown({ cause: err });
-  }
+  if (!inspectDigest(digest).isAccepted) throw passwordHashUnknown();
 }

@@ -54,7 +54,7 @@ export const passwordHashUnknown = defineError({
   status: 400,
   title: 'Password hash not supported',
   cause:
-    'The hash is not a bcrypt, scrypt, argon2id or PBKDF2 hash in a common format, or it is too expensive to verify.',
+    'The hash has no format that is verified here, protects the password too little, or is too expensive to verify.',
   fix: 'Leave it out: the owner chooses a password when accepting the invitation.',
   retryable: false,
 });

@@ -11,6 +11,7 @@ import { retireKeys } from '../retire-keys.ts';
 import { rotateSigningKeys } from '../rotate-signing-keys.ts';
 import { rewrapSealedValues } from './rewrap-sealed-values.ts';
 import { rotateServerSecret } from './rotate-server-secret.ts';
+import { importedHashKeyContext } from './sealed-contexts.ts';
 
 const [OLD, NEW, STRANGE] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer, Buffer];
 const AUDIENCE = 'https://api.example.test';
@@ -45,7 +46,7 @@ const keysChanged = (): void => {};
 
 /** Keys of every kind: signing, waiting, past their range, shared; secrets of two versions, one destroyed. */
 beforeEach(async () => {
-  await old.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox, revocations');
+  await old.raw('TRUNCATE jwks, server_secrets, key_policy, imported_hash_keys, audit_outbox, revocations');
   await ensureKeys(old, settings, testCaller);
   await rotateSigningKeys({ ...old, keysChanged }, {}, testCaller);
   await rotateServerSecret({ ...old, keysChanged }, { purpose: 'refresh' }, testCaller);
@@ -58,6 +59,9 @@ beforeEach(async () => {
     { ...settings, keys: { ...settings.keys, jwtSecret: `${settings.keys.jwtSecret}!` } },
     testCaller,
   );
+  const id = 'k'.repeat(22);
+  const sealed = old.vault.seal(Buffer.from('signer key'), importedHashKeyContext(id));
+  await old.raw('INSERT INTO imported_hash_keys (id, sealed) VALUES ($1, $2)', [id, sealed]);
 });
 
 /** Every sealed text in the database, in any table. */

@@ -1,4 +1,5 @@
 /** The context a sealed value of another module's row is bound to: it opens in that row only. */
 export const codeContext = (id: string): string => `one-time code ${id}`;
 export const mailContext = (id: string): string => `mail ${id}`;
+export const importedHashKeyContext = (id: string): string => `imported hash key ${id}`;
 export const phiKeyContext = (version: number): string => `phi key ${version}`;

@@ -1,11 +1,11 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { fingerprintContext, sealContext } from '../key-material.ts';
-import { codeContext, mailContext, phiKeyContext } from './sealed-contexts.ts';
+import { codeContext, importedHashKeyContext, mailContext, phiKeyContext } from './sealed-contexts.ts';
 import { serverSecretContext } from './server-secrets.ts';
 
 /** Every column with sealed values. A column missing here does not survive a change of the key-encryption key. */
-const places = ['privateKey', 'fingerprint', 'secret', 'code', 'mail', 'phiKey'] as const;
+const places = ['privateKey', 'fingerprint', 'secret', 'code', 'mail', 'phiKey', 'importedHashKey'] as const;
 type Place = (typeof places)[number];
 
 /** One sealed value, its place, and the context it was sealed for. */
@@ -30,7 +30,8 @@ const sealedValuesRead = defineStatement(
    UNION ALL SELECT 'secret', purpose, version, purpose, secret FROM server_secrets WHERE secret <> ''
    UNION ALL SELECT 'code', id::text, 0, purpose, sealed FROM one_time_codes WHERE sealed IS NOT NULL
    UNION ALL SELECT 'mail', id::text, 0, template, sealed FROM mail_outbox
-   UNION ALL SELECT 'phiKey', '', version, 'phi', sealed FROM phi_keys WHERE sealed <> ''`,
+   UNION ALL SELECT 'phiKey', '', version, 'phi', sealed FROM phi_keys WHERE sealed <> ''
+   UNION ALL SELECT 'importedHashKey', id, 0, 'imported', sealed FROM imported_hash_keys`,
 );
 const writes = {
   privateKey: defineStatement(
@@ -63,6 +64,11 @@ const writes = {
     `UPDATE phi_keys k SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
      WHERE k.version = v.version`,
   ),
+  importedHashKey: defineStatement(
+    'sealedImportedHashKeysWrite',
+    `UPDATE imported_hash_keys k SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
+     WHERE k.id = v.id`,
+  ),
 } as const satisfies Record<Place, unknown>;
 
 const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
@@ -73,6 +79,7 @@ const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
     code: () => codeContext(id),
     mail: () => mailContext(id),
     phiKey: () => phiKeyContext(version),
+    importedHashKey: () => importedHashKeyContext(id),
   };
   return contexts[place]();
 };

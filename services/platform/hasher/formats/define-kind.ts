@@ -1,5 +1,5 @@
 /** What a digest says about itself before anything is computed. */
-export type Inspection = 'verifiable' | 'out_of_bounds';
+type Inspection = 'verifiable' | 'out_of_bounds';
 
 /** A kind of digest: its form, its permitted cost, and its verification. */
 export type DigestKind = {
