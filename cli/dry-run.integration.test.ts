@@ -25,6 +25,7 @@ const READS = [
   'audit key',
   'audit tail',
   'audit verify',
+  'backup verify',
   'clients list',
   'clients show',
   'completion',
@@ -70,7 +71,7 @@ const READS = [
   'users why',
   'violations list',
 ];
-/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`, `releases.integration.test.ts`, `violations.integration.test.ts`. */
+/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `backup.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`, `releases.integration.test.ts`, `violations.integration.test.ts`. */
 const ELSEWHERE = [
   'start',
   'audit continue',

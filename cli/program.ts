@@ -122,9 +122,13 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'list, approve and deny acts that wait for sign-off',
     load: async () => (await import('./signoff.ts')).registerSignOff,
   },
+  backup: {
+    summary: 'write an encrypted backup of the database, or read one and name its damage (verify)',
+    load: async () => (await import('./backup.ts')).registerBackup,
+  },
   restore: {
     summary:
-      'show whether the database has lost commits; with --accept-loss, accept the loss and end every session and token',
+      'show whether the database has lost commits; with --accept-loss, accept the loss and end every session and token; with --from, fill an empty database from a backup',
     load: async () => (await import('./restore.ts')).registerRestore,
   },
   migrate: {

@@ -9,14 +9,13 @@ import { createLogMark, createMarks } from '../services/platform/marks/mark-stor
 import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import { createOutput, type GlobalOptions, type Output } from './output.ts';
+import { createOutput, type Output } from './output.ts';
+import type { RestoreOptions } from './restore-from.ts';
 
 const caller = systemCaller('sallyport restore');
 
 /** One hour: revoking every token family of a large installation is one long transaction. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;
-
-type RestoreOptions = GlobalOptions & { acceptLoss?: boolean; force?: boolean };
 
 const STATE_TEXT = {
   new: 'there are no high-water marks for it: a loss cannot be detected',
@@ -25,7 +24,7 @@ const STATE_TEXT = {
   rewound: 'it is older than its high-water marks, or has another history: nothing is issued or validated',
 } as const satisfies Record<RestorePlan['standing'], string>;
 
-/** `sallyport restore [--accept-loss]`, directly on the database. */
+/** `sallyport restore [--accept-loss]` and `sallyport restore --from FILE`, directly on the database. */
 export function registerRestore(program: Command): void {
   program
     .command('restore')
@@ -34,9 +33,20 @@ export function registerRestore(program: Command): void {
       'accept the loss: end every session, revoke every token and replace all keys, so that the API serves again',
     )
     .option('--force', 'with --accept-loss: do it even if the database shows no loss')
+    .option('--from <file>', 'fill an empty database from this backup')
+    .option('--key-file <file>', 'with --from: key of the backup')
+    .option('--into <url>', 'with --from: URL of the empty database, as its owner')
+    .option('--verify', 'with --from: read every table back, open every sealed value and check the integrity')
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<RestoreOptions>();
       try {
+        if (options.from !== undefined) {
+          const [{ restoreFrom }, { asCommand }] = await Promise.all([
+            import('./restore-from.ts'),
+            import('./backup.ts'),
+          ]);
+          return await asCommand(restoreFrom(options));
+        }
         const { marks } = loadConfig(process.env);
         const outside = {
           marks: createMarks(marks, resolveDataDir()),

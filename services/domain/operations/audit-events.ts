@@ -8,6 +8,14 @@ export const restoreAccepted = defineAuditEvent({
     'An operator accepted the data loss of a restored database. The database got a new id (its incarnation), and every earlier session, token family and token ended.',
 });
 
+export const backupRestored = defineAuditEvent({
+  type: 'operations.backup_restored',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An operator restored a backup into this database. `backup_of` is when the backup was made, `missing` what the high-water marks know that it does not have.',
+});
+
 export const mcpCalled = defineAuditEvent({
   type: 'operations.mcp_called',
   durability: 'durable',

@@ -51,6 +51,9 @@ const incarnationBegin = defineStatement(
 // Stored responses could come from the lost period.
 const idempotencyForget = defineStatement('restoreIdempotencyForget', `DELETE FROM idempotency_keys`);
 
+// Another machine may keep the marks of a restored database; the next preparation claims its folder.
+const markPlaceForget = defineStatement('restoreMarkPlaceForget', `UPDATE feed_state SET mark_place = NULL`);
+
 const countsRead = defineStatement(
   'restoreCountsRead',
   `SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families WHERE revoked_at IS NULL) AS families,
@@ -89,4 +92,8 @@ export async function endEverything(tx: Sql, reason: string): Promise<LiveCounts
 /** Begins a new incarnation, which names the ones it replaces. */
 export async function beginIncarnation(tx: Sql, marks: Marks | null): Promise<void> {
   await tx.query(incarnationBegin, [marks ? [marks.incarnation] : [], marks?.revocationEpoch ?? 0, marks?.beat ?? 0]);
+}
+
+export async function forgetMarkPlace(tx: Sql): Promise<void> {
+  await tx.query(markPlaceForget);
 }

@@ -1,7 +1,7 @@
 import type { Caller, LogHead, Ports, Sql, Tx } from '#services/domain/ports.ts';
 import { auditLogContinued } from '../audit-events.ts';
 import { emptyEdge } from '../log/grow-tree.ts';
-import { closeLog, lockLog, type OpenLog, openLog, readOpenLog } from '../log.store.ts';
+import { closeLog, lockLog, type OpenLog, openLog, readOpenLog, storeStop } from '../log.store.ts';
 import { type Continuation, readLogChain } from '../log-continuations.ts';
 import { nothingToContinue } from '../log-errors.ts';
 import { recordEvent } from '../record-event.ts';
@@ -79,6 +79,23 @@ export async function continueLog(
   // After a crash here, and on hosts with their own high-water mark, the same command moves the mark later.
   await ports.logMark.follow(mark, next);
   return { origin, firstSeq: log.firstSeq + log.size, held, lost };
+}
+
+/**
+ * Continues the log of a database that was restored where no high-water mark is known. The log may have grown elsewhere
+ * since, so to go on under its name could sign a second history.
+ * @throws storeUnavailable
+ */
+export async function continueRestoredLog(
+  ports: ContinuePorts,
+  input: { readonly reason: string },
+  caller: Caller,
+): Promise<ContinuedLog> {
+  await ports.transact(async (tx) => {
+    const log = (await readOpenLog(tx)) as OpenLog;
+    await storeStop(tx, log.origin, 'database_behind');
+  });
+  return continueLog(ports, input, caller);
 }
 
 async function beginLog(

@@ -1,0 +1,92 @@
+import { defineError } from '#services/platform/define/error.ts';
+
+export const backupDamaged = defineError({
+  code: 'backup_damaged',
+  status: 422,
+  title: 'Backup damaged',
+  cause: 'Bytes of the backup were changed, exchanged or added after it was written; `detail` names where.',
+  fix: 'Use another copy of this backup, or an older backup.',
+  retryable: false,
+});
+
+export const backupTruncated = defineError({
+  code: 'backup_truncated',
+  status: 422,
+  title: 'Backup truncated',
+  cause: 'The end of the backup is missing: it was cut while it was copied, or is still being copied.',
+  fix: 'Copy the backup again, or use another copy of it.',
+  retryable: false,
+});
+
+export const backupUnknownFormat = defineError({
+  code: 'backup_unknown_format',
+  status: 422,
+  title: 'Not a backup of this product',
+  cause: 'The file does not begin as `sallyport backup` writes it, or a later version wrote it.',
+  fix: 'Name a file that `sallyport backup` wrote, or use the version that wrote it.',
+  retryable: false,
+});
+
+export const backupKeyWrong = defineError({
+  code: 'backup_key_wrong',
+  status: 422,
+  title: 'Backup encrypted with another key',
+  cause: 'The key file is not the one that the backup was made with.',
+  fix: 'Pass the --key-file of that backup.',
+  retryable: false,
+});
+
+export const backupSchemaOlder = defineError({
+  code: 'backup_schema_older',
+  status: 409,
+  title: 'Backup of an older schema',
+  cause: 'The backup was made before some of the migrations of this version; `detail` names its version.',
+  fix: 'Restore it with the version that made it, then upgrade and run: sallyport migrate up',
+  retryable: false,
+});
+
+export const backupSchemaUnknown = defineError({
+  code: 'backup_schema_unknown',
+  status: 409,
+  title: 'Backup of a schema that this version does not know',
+  cause: 'The backup was made by a later version, or by one whose migrations differ; `detail` names its version.',
+  fix: 'Restore it with the version that made it.',
+  retryable: false,
+});
+
+export const backupOtherInstallation = defineError({
+  code: 'backup_other_installation',
+  status: 409,
+  title: 'Backup of another installation',
+  cause:
+    'The backup was made under another key-encryption key, or the high-water marks of this machine belong to another installation; `detail` says which.',
+  fix: 'Set KEY_ENCRYPTION_KEY and SALLYPORT_DATA_DIR (or MARK_S3_URL) to those of the installation that made the backup.',
+  retryable: false,
+});
+
+export const restoreTargetUsed = defineError({
+  code: 'restore_target_used',
+  status: 409,
+  title: 'Database to restore into not empty',
+  cause: 'A backup is restored only into a database without tables, or one that was migrated and never used.',
+  fix: 'Create an empty database, and name it in --into.',
+  retryable: false,
+});
+
+export const restoreInProgress = defineError({
+  code: 'restore_in_progress',
+  status: 409,
+  title: 'Another restore is filling this database',
+  cause: 'Another session holds the lock of restores in this database.',
+  fix: 'Wait for the other restore, or name another database in --into.',
+  retryable: false,
+});
+
+export const restoreMismatch = defineError({
+  code: 'restore_mismatch',
+  status: 422,
+  title: 'Restored rows differ from the backup',
+  cause: 'A table was read back and is not what the backup holds; `detail` names it. Nothing was kept.',
+  fix: 'Check the disk and the memory of the database server, and restore again.',
+  retryable: false,
+});

@@ -1,0 +1,66 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+const READ_BYTES = 262_144;
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (err) {
+    return (err as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
+
+/** Removes what writers that were killed left beside a file. */
+async function removeAbandoned(path: string): Promise<void> {
+  const start = `${basename(path)}.partial-`;
+  for (const name of await readdir(dirname(path))) {
+    const pid = name.startsWith(start) ? Number(name.slice(start.length)) : 0;
+    if (pid > 0 && pid !== process.pid && !isAlive(pid)) await rm(join(dirname(path), name), { force: true });
+  }
+}
+
+async function writeAll(file: FileHandle, source: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.byteLength; ) at += (await file.write(chunk, at)).bytesWritten;
+    bytes += chunk.byteLength;
+  }
+  await file.sync();
+  return bytes;
+}
+
+/**
+ * Writes a file that appears under its name only when it is complete and on the disk; a file of that name is replaced
+ * then. If the process is killed or the disk is full, the name is as it was.
+ * @returns bytes written
+ * @throws EISDIR if the name is that of a device, link or folder, which must not be replaced
+ */
+export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+  const before = await lstat(path).catch(() => null);
+  if (before !== null && !before.isFile())
+    throw Object.assign(new Error(`${path} is not a regular file`), { code: 'EISDIR', path });
+  await removeAbandoned(path);
+  const partial = `${path}.partial-${process.pid}`;
+  const file = await open(partial, 'w', 0o600);
+  let bytes: number;
+  try {
+    try {
+      bytes = await writeAll(file, source);
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (err) {
+    await rm(partial, { force: true });
+    throw err;
+  }
+  const folder = await open(dirname(path), 'r');
+  await folder.sync().finally(() => folder.close());
+  return bytes;
+}
+
+export const readFileInParts = (path: string): AsyncIterable<Buffer> =>
+  createReadStream(path, { highWaterMark: READ_BYTES });
