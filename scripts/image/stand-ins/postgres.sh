@@ -1,0 +1,18 @@
+#!/bin/sh
+# Entry point of the stand-in for `postgres`: makes a cluster at the first start, then is the server.
+set -eu
+data=/var/lib/postgresql/18/docker
+as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
+mkdir -p "$data"
+chown -R postgres:postgres /var/lib/postgresql
+chmod 700 "$data"
+if [ ! -s "$data/PG_VERSION" ]; then
+  as_postgres initdb -D "$data" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-host=scram-sha-256 \
+    --auth-local=trust --encoding=UTF8 --locale=C.UTF-8
+  echo 'host all all all scram-sha-256' >> "$data/pg_hba.conf"
+  as_postgres pg_ctl -D "$data" -w -o "-c listen_addresses='' -c unix_socket_directories=/tmp" start
+  [ "$POSTGRES_DB" = postgres ] || as_postgres createdb -h /tmp -U "$POSTGRES_USER" "$POSTGRES_DB"
+  as_postgres pg_ctl -D "$data" -m fast -w stop
+fi
+exec setpriv --reuid=postgres --regid=postgres --init-groups postgres -D "$data" -c listen_addresses='*' \
+  -c unix_socket_directories=/var/run/postgresql,/tmp "$@"
