@@ -10,7 +10,7 @@ import { type Bom, billOfMaterials, type DebianPackage, provenance } from './sta
 
 type Say = (text: string) => void;
 export const TAG = 'sallyport:local';
-export const MAXIMUM_MEGABYTES = 300;
+const MAXIMUM_MEGABYTES = 300;
 
 const git = (...args: string[]): string => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
 const megabytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
@@ -20,7 +20,7 @@ const sha256Of = (path: string): string => createHash('sha256').update(readFileS
 const sourceDateEpoch = (): number => Number(process.env.SOURCE_DATE_EPOCH ?? git('log', '-1', '--format=%ct'));
 
 /** Builds the Dockerfile. */
-export function buildImage(engine: Engine, tag: string, say: Say, options: readonly string[] = []): void {
+function buildImage(engine: Engine, tag: string, say: Say, options: readonly string[] = []): void {
   const missing = ensureImages(engine, basesOf('Dockerfile'), say);
   if (missing.length > 0) throw new Error(`base images cannot be had: ${missing.join(', ')}`);
   const epoch = String(sourceDateEpoch());
@@ -119,7 +119,7 @@ export const npmBom = (): Bom =>
 const architectures: Readonly<Record<string, string>> = { amd64: 'x64', arm64: 'arm64' };
 
 /** The npm packages that an image must hold and those that it holds, by their places. */
-export function comparePackages(
+function comparePackages(
   files: readonly ImageFile[],
   architecture: string,
 ): {

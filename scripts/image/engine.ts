@@ -7,7 +7,7 @@ export const root = resolve(import.meta.dirname, '../..');
 /** Where images, root file systems and the files about images are kept. */
 export const imageFolder = join(root, '.sallyport/image');
 
-export type Ran = { readonly status: number; readonly stdout: string; readonly stderr: string };
+type Ran = { readonly status: number; readonly stdout: string; readonly stderr: string };
 
 export type Engine = {
   readonly name: 'docker' | 'podman';

@@ -12,7 +12,7 @@ import { collector } from '../stack/programs.ts';
 import { type Engine, imageFolder, root } from './engine.ts';
 
 type Say = (text: string) => void;
-export const LABEL = 'sallyport.stand-in';
+const LABEL = 'sallyport.stand-in';
 const MIRROR = 'http://deb.debian.org/debian';
 const roots = join(imageFolder, 'roots');
 
