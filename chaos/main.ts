@@ -11,6 +11,7 @@ import { footprintOf, processesThatLeak, quietFootprint } from './footprint.ts';
 import { type Finding, type Gate, isFailed } from './gates.ts';
 import { floods, hangs, type Period, recoveries } from './gates-service.ts';
 import { createAsk } from './http.ts';
+import { impactOf } from './impact.ts';
 import { type CopyName, createLedger } from './ledger.ts';
 import { type Credentials, createClients } from './load/clients.ts';
 import { createLoad } from './load/load.ts';
@@ -127,22 +128,35 @@ async function runFaults(scene: Scene, options: Options): Promise<FaultRuns> {
     const atSeconds = elapsed();
     say(`${name} (${copy})`);
     const { done, period: was } = await period(scene, { name, hangs, frozen: freezesApi ? [copy] : [] }, () =>
-      fault.run({ system: scene.system, random, copy }).catch((err: unknown) => {
+      fault.run({ system: scene.system, clients: scene.clients, random, copy }).catch((err: unknown) => {
         if (!(err instanceof GuaranteeViolated)) throw err;
         findings.push({ text: `${name} at ${atSeconds} s: ${err.message}`, subject: err });
         return err.message;
       }),
     );
     const [lastedMs, backMs] = [was.endedAtMs - was.startedAtMs, was.servedAtMs - was.endedAtMs];
-    faults.push({ name, atSeconds, detail: done, lastedMs, backMs, stretch: was.stretch });
+    faults.push({
+      name,
+      atSeconds,
+      detail: done,
+      lastedMs,
+      backMs,
+      stretch: was.stretch,
+      impact: impactOf(scene.clients.ledger, was),
+    });
     periods.push(was);
     await sleep(Math.max(0, Math.min(next, until) - performance.now()));
   }
   for (const kind of rewindsOf(options)) {
     say(kind);
-    periods.push(
-      (await period(scene, { name: kind, hangs: HANGS_OF_REWIND }, () => rewindDatabase(scene, kind))).period,
+    const atSeconds = elapsed();
+    const { period: was } = await period(scene, { name: kind, hangs: HANGS_OF_REWIND }, () =>
+      rewindDatabase(scene, kind),
     );
+    periods.push(was);
+    const [lastedMs, backMs] = [was.endedAtMs - was.startedAtMs, was.servedAtMs - was.endedAtMs];
+    const impact = impactOf(scene.clients.ledger, was);
+    faults.push({ name: kind, atSeconds, detail: '', lastedMs, backMs, stretch: was.stretch, impact });
     await sleep(2_000);
   }
   return { faults, periods, findings };

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
 import { jsonOf, markdownOf, type Report } from './report.ts';
 
+const impact = {
+  ...{ answered: 90, unavailable: 7, failed: 0, unanswered: 3, validateMsP99: 4.2 },
+  ...{ acknowledged: 12, lost: 0, tokenGapMs: 2_300 },
+};
 const report: Report = {
   seed: 42,
   seconds: 10,
@@ -13,7 +17,7 @@ const report: Report = {
     { name: 'forks', checked: 0, findings: [] },
     { name: 'answers of an older database', checked: 0, findings: [], excludedBy: '--faults' },
   ],
-  faults: [{ name: 'kill-api', atSeconds: 3, detail: 'api of A', lastedMs: 900, backMs: 5_600, stretch: 3 }],
+  faults: [{ name: 'kill-api', atSeconds: 3, detail: 'api of A', lastedMs: 900, backMs: 5_600, stretch: 3, impact }],
   counts: { refresh: 9 },
   footprints: {
     begin: { processes: { 'api of A': { rssMb: 181, descriptors: 61 } }, postgresConnections: 23 },
@@ -46,5 +50,6 @@ test('a gate that checked nothing says so, and who left it without facts', () =>
 
 test('a report says how busy the machine was, and how long a recovery could take for it', () => {
   const text = markdownOf(report);
-  for (const words of ['1.4 times', '| 5.6 s | 15 s | 3.0 |']) expect(text).toContain(words);
+  for (const words of ['1.4 times', '| 5.6 s | 15 s | 3.0 | 90, 7, 0, 3 | 4.2 ms | 12, 0 | 2.3 s |'])
+    expect(text).toContain(words);
 });

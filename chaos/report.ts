@@ -1,6 +1,7 @@
 import type { Footprint, Footprints } from './footprint.ts';
 import { type Finding, type Gate, isFailed } from './gates.ts';
 import { recoveryBoundMs } from './gates-service.ts';
+import type { Impact } from './impact.ts';
 
 export type FaultRun = {
   readonly name: string;
@@ -10,6 +11,7 @@ export type FaultRun = {
   readonly backMs: number;
   /** How many times its processor time work took then. */
   readonly stretch: number;
+  readonly impact: Impact;
 };
 
 export type Report = {
@@ -65,6 +67,14 @@ function footprintTable({ begin, end }: Footprints): string[] {
   ];
 }
 
+const impactCells = ({ validateMsP99, tokenGapMs, ...of }: Impact): string =>
+  [
+    `${of.answered}, ${of.unavailable}, ${of.failed}, ${of.unanswered}`,
+    validateMsP99 === null ? '–' : `${validateMsP99.toFixed(1)} ms`,
+    `${of.acknowledged}, ${of.lost}`,
+    `${(tokenGapMs / 1_000).toFixed(1)} s`,
+  ].join(' | ');
+
 const slowest = (faults: readonly FaultRun[]): number => Math.max(0, ...faults.map(({ backMs }) => backMs));
 
 /** The report as Markdown: gates, figures, faults; of each violated gate the findings, with the family's history. */
@@ -90,12 +100,12 @@ export function markdownOf(report: Report): string {
     ...(faults.length === 0
       ? []
       : [
-          '| at | fault | where | lasted | both copies served again after | allowed | stretch |',
-          '| --- | --- | --- | --- | --- | --- | --- |',
+          '| at | fault | where | lasted | both copies served again after | allowed | stretch | answers, 503, other 5xx, none | validate p99 | acknowledged, lost | longest without a token |',
+          '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
         ]),
     ...faults.map(
       (run) =>
-        `| ${run.atSeconds} s | ${run.name} | ${run.detail} | ${(run.lastedMs / 1_000).toFixed(1)} s | ${(run.backMs / 1_000).toFixed(1)} s | ${(recoveryBoundMs(run.stretch) / 1_000).toFixed(0)} s | ${run.stretch.toFixed(1)} |`,
+        `| ${run.atSeconds} s | ${run.name} | ${run.detail} | ${(run.lastedMs / 1_000).toFixed(1)} s | ${(run.backMs / 1_000).toFixed(1)} s | ${(recoveryBoundMs(run.stretch) / 1_000).toFixed(0)} s | ${run.stretch.toFixed(1)} | ${impactCells(run.impact)} |`,
     ),
     ...(faults.length === 0 ? [] : ['', `Slowest return: ${(slowest(faults) / 1_000).toFixed(1)} s.`, '']),
   ].join('\n');

@@ -4,6 +4,7 @@ import type { Fault } from './fault.ts';
 import { jobFaults } from './jobs.ts';
 import { linkFaults } from './links.ts';
 import { processFaults } from './processes.ts';
+import { releaseFaults } from './releases.ts';
 import { storeFaults } from './stores.ts';
 
 export const allFaults: readonly Fault[] = [
@@ -13,4 +14,5 @@ export const allFaults: readonly Fault[] = [
   ...clockFaults,
   ...diskFaults,
   ...jobFaults,
+  ...releaseFaults,
 ];

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '#testing/eventually.ts';
@@ -22,11 +22,20 @@ const unfinishedIn = (dataDir: string): string[] =>
 
 async function promised(what: string, isSo: () => boolean): Promise<void> {
   await eventually(what, isSo).catch((err: Error) => {
-    throw new GuaranteeViolated(`after the data directory was full, ${err.message}`);
+    throw new GuaranteeViolated(`after the marks could not be written or were lost, ${err.message}`);
   });
 }
 
 export const diskFaults: readonly Fault[] = [
+  fault('lost-marks', async ({ system: { dataDir } }) => {
+    const { beat } = heightsOf(dataDir);
+    rmSync(join(dataDir, 'marks.json'));
+    await promised(
+      'the lost high-water mark of the database back',
+      () => existsSync(join(dataDir, 'marks.json')) && heightsOf(dataDir).beat >= beat,
+    );
+    return `marks.json at beat ${beat}`;
+  }),
   fault(
     'full-data-directory',
     async ({ system: { disk, dataDir } }) => {

@@ -1,4 +1,5 @@
 import type { CopyName } from '../ledger.ts';
+import type { Clients } from '../load/clients.ts';
 import type { Random } from '../random.ts';
 import type { System } from '../system.ts';
 
@@ -17,6 +18,7 @@ export type Fault = {
 
 export type FaultSite = {
   readonly system: System;
+  readonly clients: Clients;
   readonly random: Random;
   /** The copy that the schedule chose. */
   readonly copy: CopyName;

@@ -3,6 +3,8 @@ import type { TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import type { StoreName } from '../stores.ts';
 import { type Fault, fault } from './fault.ts';
 
+const BROWN_OUT_MS = 15_000;
+
 const bends: Readonly<Record<string, (link: TcpProxy, ms: number) => Promise<void>>> = {
   cut: async (link, ms) => {
     await link.cut();
@@ -21,7 +23,16 @@ const bends: Readonly<Record<string, (link: TcpProxy, ms: number) => Promise<voi
   },
 };
 
-export const linkFaults: readonly Fault[] = (['postgres', 'redis'] as StoreName[]).flatMap((store) =>
+/** PostgreSQL is there and answers every statement two seconds late, at both copies. */
+const brownOut = fault('brown-out', async ({ system: { copies } }) => {
+  const links = [copies.A.links.postgres, copies.B.links.postgres];
+  for (const link of links) link.delay(1_000);
+  await sleep(BROWN_OUT_MS);
+  for (const link of links) link.delay(0);
+  return `both copies for ${BROWN_OUT_MS} ms`;
+});
+
+const bentLinks: readonly Fault[] = (['postgres', 'redis'] as StoreName[]).flatMap((store) =>
   Object.entries(bends).map(([name, bend]) =>
     fault(`${name}-link-to-${store}`, async ({ system, copy, random }) => {
       const ms = random.pick([3_000, 6_000, 9_000])!;
@@ -30,3 +41,5 @@ export const linkFaults: readonly Fault[] = (['postgres', 'redis'] as StoreName[
     }),
   ),
 );
+
+export const linkFaults: readonly Fault[] = [...bentLinks, brownOut];

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandOf, recordProcess, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
+import { eventually } from '#testing/eventually.ts';
 import { descendantsOf } from '#testing/processes/alive.ts';
 import { type Fault, type FaultSite, fault } from './fault.ts';
 
@@ -59,6 +60,22 @@ export const processFaults: readonly Fault[] = [
       freezeProcess({ ...at, copy: 'A' }, 'worker', 8_000),
       freezeProcess({ ...at, copy: 'B' }, 'worker', 8_000),
     ]);
+  }),
+  fault('kill-mcp', async ({ system }) => {
+    const servers = (): number[] =>
+      descendantsOf(system.copies.A.product().supervisorPid).filter((pid) => /services\/mcp\//.test(commandOf(pid)));
+    const [pid] = servers();
+    if (pid === undefined) return 'no MCP server at A to end';
+    const record = recordProcess(pid);
+    sendSignal(pid, 'SIGKILL');
+    await waitForExit(record, EXIT_MS);
+    await eventually('another MCP server', async () => {
+      const answer = await fetch(system.mcpUrl, { method: 'POST', signal: AbortSignal.timeout(1_000) }).catch(
+        () => null,
+      );
+      return answer !== null;
+    });
+    return 'the MCP server of A';
   }),
   fault('kill-hashers', async (at) => {
     const pids = hashers(at);

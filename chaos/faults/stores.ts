@@ -21,6 +21,8 @@ async function freezeStore(system: System, store: 'postgres' | 'redis', ms: numb
   }
 }
 
+const HELD_LONG_MS = 30_000;
+
 const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`;
 
@@ -98,6 +100,16 @@ export const storeFaults: readonly Fault[] = [
         LOCK TABLE refresh_families, revocations IN ACCESS EXCLUSIVE MODE`);
       await sleep(4_000);
     }).catch(() => undefined),
+  ),
+  fault(
+    'table-locks-half-a-minute',
+    ({ system }) =>
+      withSessions(system, 1, async ([client]) => {
+        await client?.query(`BEGIN; SET LOCAL lock_timeout = '10s';
+          LOCK TABLE refresh_families, sessions, users, audit_outbox IN ACCESS EXCLUSIVE MODE`);
+        await sleep(HELD_LONG_MS);
+      }).catch(() => undefined),
+    { hangs: 30 },
   ),
   fault('idle-snapshot', ({ system }) =>
     withSessions(system, 1, async ([client]) => {

@@ -189,15 +189,11 @@ export async function appliedMigrations(db: pg.Client): Promise<string[]> {
  * Applies pending SQL migrations, one transaction each, under one lock. Needs no Prisma engine.
  * @returns names of the migrations that this call applied
  * @param say takes a warning about the version of the server
- * @param folders of migrations, in place of this version's
+ * @param others folders of migrations besides this version's
  * @throws StartError of `migrationRefusal`, or `postgres_too_old`
  */
-export async function migrate(
-  url: string,
-  say: Say = () => {},
-  folders: readonly string[] | undefined = undefined,
-): Promise<string[]> {
-  const migrations = await readMigrations(folders);
+export async function migrate(url: string, say: Say = () => {}, others: readonly string[] = []): Promise<string[]> {
+  const migrations = await readMigrations(others);
   return withMigrationLock(url, say, async (db) => {
     const states = await statesOf(db, migrations);
     const refusal = migrationRefusal(states);

@@ -52,10 +52,10 @@ async function readMigration(folder: string, name: string): Promise<Migration> {
   };
 }
 
-/** The migrations of these folders, by name. */
-export async function readMigrations(folders: readonly string[] = [MIGRATIONS]): Promise<Migration[]> {
+/** The migrations of this version and of other folders, by name. */
+export async function readMigrations(others: readonly string[] = []): Promise<Migration[]> {
   const found = await Promise.all(
-    folders.map(async (folder) => {
+    [MIGRATIONS, ...others].map(async (folder) => {
       const entries = await readdir(folder, { withFileTypes: true });
       return Promise.all(entries.filter((each) => each.isDirectory()).map(({ name }) => readMigration(folder, name)));
     }),
