@@ -1,23 +1,16 @@
 import type { Command } from 'commander';
 import { version } from '../observability/version.ts';
-import { executeRollback, type LockedSchema } from '../services/domain/operations/releases/execute-rollback.ts';
 import {
   listReleases,
   maintainVersionHistory,
   type ReleaseRow,
 } from '../services/domain/operations/releases/maintain-version-history.ts';
 import { validateRollbackCompatibility } from '../services/domain/operations/releases/validate-rollback-compatibility.ts';
-import type { Ports } from '../services/domain/ports.ts';
-import { deployOf, startedBy } from '../services/migrate/deploy-of.ts';
+import { deployOf } from '../services/migrate/deploy-of.ts';
+import { rollBack, withReleases } from '../services/migrate/roll-back.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import {
-  appliedMigrations,
-  migrationStates,
-  revertMigration,
-  withMigrationLock,
-} from '../services/platform/postgres/migrate.ts';
+import { migrationStates } from '../services/platform/postgres/migrate.ts';
 import { readMigrations, readReleases } from '../services/platform/postgres/migration-files.ts';
-import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
 import { openContext } from './context.ts';
@@ -25,32 +18,21 @@ import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
-type SqlPorts = Pick<Ports, 'sql' | 'transact'>;
-
 const UNDEFINED_TABLE = '42P01';
 
-/** Works on the releases of the running or named database, which needs no keys. */
-async function withReleases<T>(databaseUrl: string, work: (ports: SqlPorts) => Promise<T>): Promise<T> {
-  const pool = createPool({
-    url: databaseUrl,
-    connections: 2,
-    applicationName: 'sallyport-cli',
-    statementTimeoutMs: 10_000,
-    lockTimeoutMs: 5_000,
-  });
+/** Works on the releases of the running or named database, which a version without them may have made. */
+async function onReleases<T>(databaseUrl: string, work: Parameters<typeof withReleases<T>>[1]): Promise<T> {
   try {
-    return await work({ sql: createSql(pool), transact: createTransact(pool, () => {}) });
+    return await withReleases(databaseUrl, work);
   } catch (err) {
-    if ((err as { code?: string }).code !== UNDEFINED_TABLE) throw asCommandError(err);
+    if ((err as { code?: string }).code !== UNDEFINED_TABLE) throw err;
     throw new CommandError(exitCodes.checkFailed, 'the database is older than 0.2.0', 'npx sallyport migrate up');
-  } finally {
-    await pool.end();
   }
 }
 
 /** Notes that this version migrated the database. */
 export const recordDeploy = (databaseUrl: string, command: string): Promise<boolean> =>
-  withReleases(databaseUrl, async (ports) => {
+  onReleases(databaseUrl, async (ports) => {
     const deploy = await deployOf(databaseUrl, loadConfig(process.env).server.build, command);
     return maintainVersionHistory(ports, deploy, systemCaller(command));
   });
@@ -70,7 +52,7 @@ async function list(options: GlobalOptions & { limit: string }): Promise<void> {
   if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
     throw new CommandError(exitCodes.usage, '--limit takes a number from 1 to 1000');
   const { databaseUrl } = await openContext(['databaseUrl']);
-  const releases = await withReleases(databaseUrl, (ports) => listReleases(ports, { limit }));
+  const releases = await onReleases(databaseUrl, (ports) => listReleases(ports, { limit }));
   createOutput(options).data({ version, releases }, () => releases.map(line));
 }
 
@@ -108,18 +90,10 @@ async function rollback(target: string, options: GlobalOptions): Promise<void> {
     await confirm(
       `Take back ${reverts.length} migrations, so that ${target} runs? No process of a later version may be running.`,
     );
-  const result = await withMigrationLock(databaseUrl, output.say, (db) => {
-    const schema: LockedSchema = {
-      applied: () => appliedMigrations(db),
-      revert: async (name) => {
-        output.say(`taking back ${name}`);
-        await revertMigration(db, migrations.find((each) => each.name === name)!);
-      },
-    };
-    const input = { version: target, releases, migrations, started_by: startedBy('sallyport rollback') };
-    return withReleases(databaseUrl, (ports) =>
-      executeRollback({ ...ports, schema }, input, systemCaller('sallyport rollback')),
-    );
+  const command = 'sallyport rollback';
+  const how = { databaseUrl, version: target, releases, migrations, command, say: output.say };
+  const result = await rollBack(how, systemCaller(command)).catch((err: unknown) => {
+    throw asCommandError(err);
   });
   output.say(`start ${target} now: a start of ${version} migrates the database again`);
   output.data(result, () => [
