@@ -17,7 +17,9 @@ const PRISMA = resolve(import.meta.dirname, '../../prisma');
 const BASELINE = '20261125000200_client_uri';
 
 /** Refused by the lint, and there all the same: why that does no harm. */
-const ACCEPTED: Readonly<Record<string, string>> = {};
+const ACCEPTED: Readonly<Record<string, string>> = {
+  '20261125101000_imported_hash_keys': 'it builds an index on accounts; no release before 0.2.0 is in use',
+};
 
 const migrations = await readMigrations();
 const added = migrations.filter(({ name }) => name > BASELINE);
