@@ -35,6 +35,8 @@ export const purgeKinds = [
   'handoff_deliveries',
   'handoff_endpoints',
   'compliance_violations',
+  'legacy_sessions',
+  'legacy_events',
   'imports',
   'ended_legacy_users',
 ] as const;

@@ -5,7 +5,7 @@ export const logins = defineCounter({
   help: 'Sign-in attempts, by outcome and factor.',
   labels: {
     outcome: ['ok', 'refused', 'second_factor_asked', 'locked', 'limited', 'unavailable'],
-    factor: ['password', 'passkey', 'totp', 'recovery_code', 'email_code', 'social'],
+    factor: ['password', 'passkey', 'totp', 'recovery_code', 'email_code', 'social', 'legacy_session'],
   },
 });
 

@@ -12,6 +12,7 @@ import { handoffProblems, handoffSettings } from './handoff.ts';
 import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
 import { keySettings } from './keys.ts';
+import { legacyProblems, legacySettings } from './legacy.ts';
 import { limitSettings } from './limits.ts';
 import { mailProblems, mailSettings } from './mail.ts';
 import { markProblems, markSettings } from './marks.ts';
@@ -44,6 +45,7 @@ export const sections = {
   marks: markSettings,
   compliance: complianceSettings,
   handoff: handoffSettings,
+  legacy: legacySettings,
   telemetry: telemetrySettings,
   wings: wingSettings,
 } as const satisfies Record<string, Section>;
@@ -124,6 +126,11 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     ...markProblems(config.marks, config.server.profile === 'production'),
     ...socialProblems(config.social, config.server.profile === 'development'),
     ...clientProblems(config.clients, config.server.profile === 'development'),
+    ...legacyProblems(config.legacy, {
+      isDevelopment: config.server.profile === 'development',
+      ownIssuers: [config.tokens.issuer, config.server.publicUrl],
+      ownSecrets: [config.identity.authSecret, config.keys.jwtSecret, config.keys.keyEncryptionKey],
+    }),
     ...wrappedKeyProblems(config.wrappedKeys, {
       clearKeyIsSet: (config.keys.keyEncryptionKey ?? config.keys.keyEncryptionKeyFile) !== undefined,
       isProduction: config.server.profile === 'production',

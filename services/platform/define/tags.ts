@@ -25,6 +25,7 @@ export const TAGS = {
   Users: { audience: ADMINISTRATORS, description: 'Administer accounts and the roles of users' },
   Roles: { audience: ADMINISTRATORS, description: 'Define roles' },
   Clients: { audience: ADMINISTRATORS, description: 'Register OAuth clients and change them' },
+  Migration: { audience: ADMINISTRATORS, description: 'Move users and their sessions here from another provider' },
   Applications: { audience: ADMINISTRATORS, description: 'Declare applications with their permissions and roles' },
   Incidents: { audience: ADMINISTRATORS, description: 'Follow up security incidents' },
   Privacy: { audience: OFFICERS, description: 'Encrypt health data, and account for its use' },

@@ -107,6 +107,10 @@ export function createAuthEngine(
     hooks: {
       before: createAuthMiddleware(async (ctx) => {
         const open = handover.getStore();
+        if (open?.resumes) {
+          const { resumes } = open;
+          return { context: { context: { internalAdapter: { createSession: async () => resumes } } } };
+        }
         if (open?.renews) {
           const createSession = renewInstead({ clock, random, authDatabase }, settings, open, ctx);
           return { context: { context: { internalAdapter: { createSession } } } };

@@ -10,7 +10,7 @@ import { type Assurance, PASSWORD_ALONE } from '../users/assurance.ts';
 import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
 import { type AuthFactors, createAuthFactors } from './auth-factors.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
-import type { LiveSession, OpenedSession, RenewedSession } from './live-session.ts';
+import type { AuthSession, LiveSession, OpenedSession, RenewedSession } from './live-session.ts';
 import { relyingParty } from './passkey-plugin.ts';
 import { cookieHashOf } from './renew-session.store.ts';
 import { createSessionCache } from './session.cache.ts';
@@ -44,6 +44,8 @@ export type Auth = {
     },
     request: RequestContext,
   ): Promise<OpenedSession>;
+  /** Sets the cookie of a live session that the caller has locked again. Call inside `transact`. */
+  resumeSession(session: AuthSession, request: RequestContext): Promise<OpenedSession>;
   /**
    * Returns the live session of a signed cookie, from Redis or else from Postgres; null if there is none. `isUse`
    * resets its idle time. Throws `clock_wrong` (503).
@@ -91,7 +93,7 @@ export function createAuth(
   };
 
   async function open(
-    given: Pick<Handover, 'digest' | 'verifiedDigest' | 'assurance' | 'expiresAt' | 'createdAt' | 'renews'>,
+    given: Pick<Handover, 'digest' | 'verifiedDigest' | 'assurance' | 'expiresAt' | 'createdAt' | 'renews' | 'resumes'>,
     call: () => Promise<{ headers: Headers | null | undefined }>,
   ): Promise<OpenedSession> {
     const store: Handover = { ...given, afterCommit: required(handover.getStore()?.afterCommit) };
@@ -115,6 +117,14 @@ export function createAuth(
     openSession: ({ userId, ...given }, request) =>
       open(given, () =>
         engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
+      ),
+    resumeSession: (session, request) =>
+      open({ resumes: session }, () =>
+        engine.api.openSession({
+          body: { userId: session.userId },
+          headers: engineHeaders(request),
+          returnHeaders: true,
+        }),
       ),
     async findSession(cookie, isUse) {
       assertMayIssue(revocations);

@@ -1,6 +1,6 @@
 import type { RequestContext } from '#services/domain/ports.ts';
 import type { Assurance } from '../users/assurance.ts';
-import type { LiveSession, RenewedSession } from './live-session.ts';
+import type { AuthSession, LiveSession, RenewedSession } from './live-session.ts';
 
 /** Values that one call passes through Better Auth, which has no parameters for them. */
 export type Handover = {
@@ -15,6 +15,8 @@ export type Handover = {
   readonly createdAt?: Date;
   /** The session that goes on instead of a new one. */
   readonly renews?: RenewedSession | null;
+  /** The session whose cookie is set again instead of opening one. */
+  readonly resumes?: AuthSession;
   /**
    * The session that a call acts for if the plugin requires one; a use-case has authenticated the user by
    * cookie or token.

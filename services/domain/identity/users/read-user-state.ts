@@ -1,0 +1,14 @@
+import type { Ports } from '#services/domain/ports.ts';
+import { findAccount } from './accounts.store.ts';
+
+export type UserState = {
+  readonly isDisabled: boolean;
+  /** Rises when all sessions and tokens of the user end. */
+  readonly tokenEpoch: number;
+};
+
+/** Whether an account is in use; null if there is none. */
+export async function readUserState({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<UserState | null> {
+  const account = await findAccount(sql, userId);
+  return account === undefined ? null : { isDisabled: account.isDisabled, tokenEpoch: account.tokenEpoch };
+}
