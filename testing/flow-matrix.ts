@@ -247,9 +247,20 @@ export const flows: readonly Flow[] = [
     fault: ['services/api/attacks/killed-agents.integration.test.ts', `${FAULTS}/stale-directory.integration.test.ts`],
     load: BY_PEOPLE,
   },
+  {
+    name: 'Carry a session over from another provider',
+    paths: ['/v1/legacy/sessions'],
+    unit: [
+      'services/domain/migration/bridge/legacy-token.test.ts',
+      'services/domain/migration/bridge/exchange-legacy-session.db.test.ts',
+    ],
+    integration: [`${ROUTES}/legacy.integration.test.ts`],
+    fault: ['services/domain/migration/bridge/validate-legacy-session.db.test.ts'],
+    load: { none: 'Once for each session of the other provider; it costs a signature and the rows of a sign-in.' },
+  },
 ];
 
 /** What belongs to a flow: a new path below these needs one. */
-export const FLOW_PATHS = /^\/(api\/auth|oauth2|v1\/(tokens|api-keys|agents))(\/|$)/;
+export const FLOW_PATHS = /^\/(api\/auth|oauth2|v1\/(tokens|api-keys|agents|legacy\/sessions))(\/|$)/;
 /** Published keys: no flow. */
 export const NO_FLOW: readonly string[] = ['/api/auth/jwks'];

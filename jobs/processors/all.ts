@@ -7,6 +7,7 @@ import { advanceReports } from '#services/domain/compliance/reports/advance-repo
 import { pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
+import { applyLegacyEvents } from '#services/domain/migration/bridge/apply-legacy-events.ts';
 import { modulesOf, purgesOf } from '#services/domain/modules.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
@@ -30,6 +31,7 @@ import {
 import { pushHandoffsJob } from '../contracts/handoff.ts';
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
+import { applyLegacyEventsJob } from '../contracts/legacy.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
 import { advanceTasksJob, measureProgressJob, recordIncidentJob, recordProgressJob } from '../contracts/operations.ts';
@@ -92,6 +94,9 @@ export const processors: readonly Processor[] = [
   runUnfenced(recordIncidentJob, (ports, report, { caller }) => recordIncident(ports, report, caller)),
   run(sendLogoutTokensJob, (ports, _payload, { fence, signal, caller }) =>
     sendLogoutTokens(ports, { fence, signal }, caller),
+  ),
+  run(applyLegacyEventsJob, (ports, _payload, { fence, signal, caller }) =>
+    applyLegacyEvents({ ...ports, legacyProvider: ports.config.legacy.provider ?? null }, { fence, signal }, caller),
   ),
   run(pushHandoffsJob, (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller)),
 ];

@@ -179,7 +179,7 @@ function readBodies(fastify: FastifyInstance): void {
     // RFC 8259 §8.1: JSON is UTF-8; decoding would replace invalid bytes by U+FFFD.
     else if (!isUtf8(bytes)) done(bodyMalformed());
     else {
-      keepRawBody(request, bytes);
+      keepRawBody(request, bytes, endpoint?.keepsBytes === true);
       const text = bytes.toString('utf8');
       parseJson(request, text, (err, value) => done(err ?? inexactness(endpoint, text), value));
     }

@@ -1,3 +1,4 @@
+import { applyLegacyEventsJob } from '#jobs/contracts/legacy.ts';
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
 import { countEnqueued } from '#jobs/metrics.ts';
 import { clientCaller } from '../domain/access/client-caller.ts';
@@ -8,6 +9,8 @@ import { csrfPasses } from '../domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '../domain/identity/sessions/read-session.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { readRotationNotes } from '../domain/keys/log/rotation-notes.ts';
+import { createLegacyBridge } from '../domain/migration/bridge/legacy-bridge.ts';
+import { createLegacyIssuer } from '../domain/migration/bridge/legacy-issuer.ts';
 import { authenticateAssertion } from '../domain/oauth/assertions/authenticate-assertion.ts';
 import { createClientKeySets } from '../domain/oauth/assertions/client-key-sets.ts';
 import { authenticateCertificate } from '../domain/oauth/certificates/authenticate-certificate.ts';
@@ -17,6 +20,7 @@ import { createPhiKeys } from '../domain/privacy/phi-keys.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
+import { webhookKeyOf } from '../platform/config/legacy.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
@@ -52,6 +56,7 @@ function composePorts(
     poll,
   } = views;
   const identity = composeIdentity(views, producer.enqueue);
+  const legacyIssuer = createLegacyIssuer(config.legacy, outside, guardedFetch);
   return {
     ...outside,
     ...identity,
@@ -74,6 +79,13 @@ function composePorts(
       { clock: outside.clock, allowsPrivate: config.clients.documentsPrivate },
       guardedFetch,
     ),
+    legacyIssuer,
+    legacyWebhook: {
+      key: config.legacy.webhookSecret === undefined ? null : webhookKeyOf(config.legacy.webhookSecret),
+      // Never waits or fails: without Redis the timetable runs the job.
+      wake: () => void producer.enqueue(applyLegacyEventsJob, {}, { dedupe: 'wake' }).catch(() => {}),
+    },
+    legacyBridge: createLegacyBridge({ ...outside, keyRing, revocations, tokenSettings, legacyIssuer }),
     openRequests: createOpenRequests(outside),
     announceRevocations,
     confirmState,

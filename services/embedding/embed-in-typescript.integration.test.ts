@@ -10,6 +10,7 @@ import { createAuthenticationMiddleware } from 'sallyport/embedding/authenticati
 import { BetterAuthIntegrationService } from 'sallyport/embedding/better-auth-integration-service';
 import { HIPAAComplianceService } from 'sallyport/embedding/hipaa-compliance-service';
 import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
+import { LegacySessionService } from 'sallyport/embedding/legacy-session-service';
 import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
 import { Phase6IntegrationService } from 'sallyport/embedding/phase6-integration-service';
 import { PrivacyControlService } from 'sallyport/embedding/privacy-control-service';
@@ -193,6 +194,16 @@ test('count work that does not arrive over HTTP', async () => {
   expect([Number.isInteger(resetAt), Number.isInteger(again.resetAt)]).toEqual([true, true]);
 });
 
+test('a session of another provider is refused where none is configured', async () => {
+  const token = 'x';
+  // example: legacy sessions
+  const legacySessions = new LegacySessionService(sallyport.ports);
+  const isLive = await legacySessions.validateLegacySession({ token });
+  if (isLive) await legacySessions.migrateSessions(token, clientInfo);
+  // end
+  expect(isLive).toBe(false);
+});
+
 test('the page shows these examples', async () => {
   const root = resolve(import.meta.dirname, '../..');
   const lines = (text: string) => text.split('\n').map((line) => line.trim());
@@ -200,12 +211,12 @@ test('the page shows these examples', async () => {
   const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
   const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
   const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  expect(examples).toHaveLength(10);
+  expect(examples).toHaveLength(11);
   const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
   const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
-  expect(imports).toHaveLength(13);
+  expect(imports).toHaveLength(14);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
 });
 

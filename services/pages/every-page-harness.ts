@@ -8,6 +8,7 @@ import {
   resendVerificationPage,
   signUpPage,
 } from './account-pages.ts';
+import { bridgePage, bridgeRefusedPage } from './bridge-page.ts';
 import type { FormPage } from './form-page.ts';
 import { accountPage } from './own-account/account-page.ts';
 import type { SectionView } from './own-account/account-view.ts';
@@ -192,6 +193,8 @@ export function pagesWith(
     consent: consentPage({ ...named, query: text, clientHost: text, logoPath: text, clientUri: text, unvetted }),
     device: deviceConfirmPage({ ...named, userCode: text, logoPath: text, unvetted }),
     error: errorPage(() => ({ title: ours, why: ours, advice: ours, link: { path: text, text: ours } })),
+    bridge: bridgePage({ formToken: text, returnTo: text, signInPath: text }),
+    bridgeRefused: bridgeRefusedPage(text),
     signUp: signUpPage({ ...asking, name: text, asker: { name: text, host: text, logoPath: text } }),
     forgotPassword: forgotPasswordPage(asking),
     resendVerification: resendVerificationPage(asking),

@@ -103,7 +103,7 @@ function asked({ token = secret.text, headers = {}, bytes }: Sent = {}) {
     identified: null,
     admission: { held: { counted: [], isClientCounted: false }, rateClass: 'write', reply },
   } as unknown as FastifyRequest;
-  if (bytes !== undefined) keepRawBody(request, bytes);
+  if (bytes !== undefined) keepRawBody(request, bytes, false);
   return { request, answered };
 }
 

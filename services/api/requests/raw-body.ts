@@ -2,9 +2,9 @@ import type { FastifyRequest } from 'fastify';
 
 const kept = new WeakMap<object, Buffer>();
 
-/** Keeps the bytes of a body sent with a digest, because a signature covers bytes, not parsed values. */
-export function keepRawBody(request: FastifyRequest, bytes: Buffer): void {
-  if (request.headers['content-digest'] !== undefined) kept.set(request, bytes);
+/** Keeps the bytes of a body sent with a digest, or to an endpoint that needs them: a signature covers bytes, not parsed values. */
+export function keepRawBody(request: FastifyRequest, bytes: Buffer, isNeeded: boolean): void {
+  if (isNeeded || request.headers['content-digest'] !== undefined) kept.set(request, bytes);
 }
 
 const NOT_KEPT = Buffer.alloc(0);

@@ -1,3 +1,4 @@
+import type { HasLegacyBridge } from '#services/domain/migration/bridge/legacy-bridge.ts';
 import {
   issueTokensEndpoint,
   refreshTokensEndpoint,
@@ -23,7 +24,7 @@ import { bind, bindText, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';
 
-export type TokenRoutesPorts = IssuePorts & RefreshTokenPorts & ValidateAnswerPorts & RevokePorts;
+export type TokenRoutesPorts = IssuePorts & RefreshTokenPorts & ValidateAnswerPorts & RevokePorts & HasLegacyBridge;
 
 /** Anonymous refresh: the token itself is the credential. */
 const BY_NOBODY = { clientId: null, isAuthenticated: false } as const;
@@ -39,6 +40,7 @@ function revokeInput(body: Readonly<Record<string, string>>): RevokeInput {
 
 export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): void {
   const endOfTick = createEndOfTick();
+  const { legacyBridge } = ports;
   bind(routes, issueTokensEndpoint, ({ body }, caller, { headers }) => {
     const idempotencyKey = headers['idempotency-key'] as string | undefined;
     const device = typeof body?.device === 'string' ? { name: body.device } : body?.device;
@@ -49,15 +51,20 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
   );
   bindText(routes, validateTokenEndpoint, (text, parsed, request) => {
     const token = plainTokenOf(text);
-    if (token === null) return answerRequest(ports, parsed() ?? { token: extractTokenFromRequest(request) ?? '' });
+    if (token === null) {
+      const asked = parsed() ?? { token: extractTokenFromRequest(request) ?? '' };
+      return legacyBridge?.isFor(asked.token) ? legacyBridge.answer(asked) : answerRequest(ports, asked);
+    }
     const answer = (): string => {
       const decision = answerToken(ports, token);
       // Only a token of three well-formed parts shows that the text around it was JSON.
       if (decision === MALFORMED) parsed();
       return decision;
     };
+    if (ports.verifiedTokens.get(token) !== undefined) return answer();
+    if (legacyBridge?.isFor(token)) return legacyBridge.answer({ token });
     // Signatures verified in a row cost half the CPU time of signatures verified between other work.
-    return ports.verifiedTokens.get(token) === undefined ? endOfTick().then(answer) : answer();
+    return endOfTick().then(answer);
   });
   bind(
     routes,

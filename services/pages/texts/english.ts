@@ -89,6 +89,10 @@ export const english = {
   asksToConfirm: '{client} ({host}) asks you to confirm that it is you. You are signed in as {email}.',
   backToSignIn: 'Back to sign-in',
   beginAgain: 'Go back to the application and begin again.',
+  bridgeAdvice:
+    'You were signed in with our former sign-in service. Continue only if you have just come from our application.',
+  bridgeRefused: 'Your former sign-in has expired or was ended. Please sign in again.',
+  bridgeTitle: 'Stay signed in',
   changePassword: 'Change password',
   checkMail: 'Check your mail',
   chooseNewPassword: 'Choose a new password',

@@ -93,6 +93,10 @@ export const german: Texts = {
   asksToConfirm: '{client} ({host}) bittet Sie zu bestätigen, dass Sie es sind. Sie sind als {email} angemeldet.',
   backToSignIn: 'Zurück zur Anmeldung',
   beginAgain: 'Gehen Sie zur Anwendung zurück und beginnen Sie von vorn.',
+  bridgeAdvice:
+    'Sie waren bei unserem früheren Anmeldedienst angemeldet. Fahren Sie nur fort, wenn Sie gerade von unserer Anwendung kommen.',
+  bridgeRefused: 'Ihre frühere Anmeldung ist abgelaufen oder wurde beendet. Bitte melden Sie sich erneut an.',
+  bridgeTitle: 'Angemeldet bleiben',
   changePassword: 'Passwort ändern',
   checkMail: 'Sehen Sie in Ihr Postfach',
   chooseNewPassword: 'Neues Passwort wählen',

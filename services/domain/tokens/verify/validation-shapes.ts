@@ -7,7 +7,14 @@ export type InactiveReason = (typeof inactiveReasons)[number];
 
 export const tokenValidation = z
   .union([
-    z.object({ active: z.literal(true), claims: z.record(z.string(), z.unknown()) }),
+    z.object({
+      active: z.literal(true),
+      claims: z.record(z.string(), z.unknown()),
+      /** The token is one of the old provider; absent for tokens of this installation. */
+      issuer_kind: z.literal('legacy').optional(),
+      /** The user here whom the old provider's token is of. */
+      user_id: z.string().optional(),
+    }),
     z.object({ active: z.literal(false), reason: z.enum(inactiveReasons) }),
   ])
   .register(componentNames, { id: 'TokenValidation' });

@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+export const applyLegacyEventsJob = defineJob({
+  name: 'apply-legacy-events',
+  queue: 'legacy',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 30 },
+  staleAfterSeconds: 600,
+  timeoutSeconds: 120,
+  meaning:
+    'Apply events that webhooks of the old provider brought: names, deleted users and ended sessions, in order for each user; an event of a user who was not imported yet waits for a day',
+});

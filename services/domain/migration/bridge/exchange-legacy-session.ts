@@ -1,0 +1,142 @@
+import { hash } from 'node:crypto';
+import { logins } from '#observability/metrics/identity.ts';
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import { loginRefused } from '#services/domain/identity/contracts/sign-in-errors.ts';
+import { draftSignIn, type SignInAnswer, type SignInDraft } from '#services/domain/identity/sessions/open-session.ts';
+import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
+import { carryOverSession } from '#services/domain/identity/sign-in/carry-over-session.ts';
+import { signOrEnd, userCaller } from '#services/domain/identity/sign-in/finish-sign-in.ts';
+import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import type { Assurance } from '#services/domain/identity/users/assurance.ts';
+import { findVerifiedUser } from '#services/domain/identity/users/find-verified-user.ts';
+import type { Caller, Tx } from '#services/domain/ports.ts';
+import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
+import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { legacySessionExchanged } from './audit-events.ts';
+import { legacySessionEnded, legacyUserUnknown } from './legacy-errors.ts';
+import type { HasLegacyIssuer } from './legacy-issuer.ts';
+import { findLegacyUser, keepLegacySession, linkLegacyUser, readLegacySession } from './legacy-sessions.store.ts';
+import type { LegacyStrength } from './legacy-token.ts';
+import {
+  isOlderThanEnd,
+  type LegacySession,
+  type VerifiedLegacySession,
+  verifyLegacySession,
+} from './validate-legacy-session.ts';
+
+export type ExchangePorts = SignInPorts & HasLegacyIssuer;
+export type ExchangeInput = LegacySession & {
+  /** The Cookie header of the browser. */
+  readonly cookie?: string | undefined;
+};
+
+/** Within this time a repeated request is a retry, and gets the same tokens; later it gets new ones. */
+const RETRY_SECONDS = 60;
+/** A session whose sign-in has no known time is as old as this: too old for every act that asks for a recent sign-in. */
+const UNKNOWN_AGE_SECONDS = 30 * 86_400;
+
+const assuranceOf = ({ amr, isTwoFactors }: LegacyStrength): Assurance => ({
+  amr,
+  acr: isTwoFactors ? 'aal2' : 'aal1',
+});
+
+type Recognised = { readonly userId: string; readonly linkedBy: 'import' | 'address' };
+
+/** By the import; otherwise by an address that both sides have verified. Throws `legacy_user_unknown` (401). */
+async function recognise(tx: Tx, ports: ExchangePorts, session: VerifiedLegacySession): Promise<Recognised> {
+  const provider = ports.legacyIssuer?.provider ?? null;
+  const found = await findLegacyUser(tx, session.subject, provider);
+  if (found !== undefined) {
+    if (found.userId === null) throw legacyUserUnknown();
+    if (isOlderThanEnd(session, found.endedAt)) throw legacySessionEnded();
+    return { userId: found.userId, linkedBy: 'import' };
+  }
+  const userId = session.verifiedEmail === null ? null : await findVerifiedUser({ sql: tx }, session.verifiedEmail);
+  if (userId === null || !(await linkLegacyUser(tx, session.subject, provider, userId))) throw legacyUserUnknown();
+  return { userId, linkedBy: 'address' };
+}
+
+async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, caller: Caller): Promise<SignInAnswer> {
+  const session = await verifyLegacySession(ports, { token });
+  const former = await findByCookie(ports, cookie);
+  const key = hash('sha256', token, 'base64url');
+  const request = idempotentRequest(ports, caller, key, 'exchangeLegacySession', {});
+  const { authTime } = session.strength;
+  const signedInSeconds = authTime ?? Math.floor(ports.clock.now() / 1_000) - UNKNOWN_AGE_SECONDS;
+  let isReplay = true;
+
+  async function open(tx: Tx): Promise<SignInDraft> {
+    isReplay = false;
+    const { userId, linkedBy } = await recognise(tx, ports, session);
+    const { signedIn, isNew } = await carryOverSession(
+      tx,
+      ports,
+      {
+        userId,
+        assurance: assuranceOf(session.strength),
+        signedInAt: new Date(signedInSeconds * 1_000),
+        former,
+        cookie,
+        sessionOf: async () => (await readLegacySession(tx, session.id))?.sessionId ?? null,
+        detail: { factor: 'legacy_session' },
+      },
+      caller,
+    );
+    if (!(await keepLegacySession(tx, session.id, userId, signedIn.session.id))) throw legacySessionEnded();
+    await recordEvent(tx, userCaller(userId, caller), legacySessionExchanged, {
+      outcome: 'ok',
+      target: { kind: 'user', id: userId },
+      detail: { session_id: signedIn.session.id, repeated: !isNew, linked_by: linkedBy },
+    });
+    return draftSignIn(ports, signedIn);
+  }
+
+  const draft = await ports.auth.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'legacy_session');
+    const known = await readLegacySession(tx, session.id);
+    if (known?.isEnded) throw legacySessionEnded();
+    const renew = async (kept: SignInDraft): Promise<SignInDraft> => {
+      // A concurrent first request has committed since.
+      if ((await readLegacySession(tx, session.id))?.isEnded) throw legacySessionEnded();
+      const ageSeconds = ports.clock.now() / 1_000 - kept.claims.iat;
+      return Math.abs(ageSeconds) <= RETRY_SECONDS ? kept : open(tx);
+    };
+    return workOnce(tx, ports.random, { request, status: 200, renew }, () => open(tx));
+  });
+  const person = userCaller(draft.body.user.id, caller);
+  return signOrEnd(ports, draft, { cookie, isKept: true, isReplay }, person);
+}
+
+/**
+ * Exchanges a live session of the old provider for a session and token pair here, without a sign-in. The same session of
+ * the old provider is always the same session here, however many requests there are; its factors and the time of its
+ * sign-in are kept, and never raised.
+ * @throws the `legacy_token_…` errors, legacyUserUnknown, legacySessionEnded, legacyBridgeEnded (401), emailUnverified
+ *   (403), legacyNotConfigured (404), legacyKeysUnavailable, signingUnavailable, storeUnavailable (503)
+ */
+export async function exchangeLegacySession(
+  ports: ExchangePorts,
+  input: ExchangeInput,
+  caller: Caller,
+): Promise<SignInAnswer> {
+  assertMayIssue(ports.revocations);
+  try {
+    const answer = await exchange(ports, input, caller);
+    logins.add(1, { outcome: 'ok', factor: 'legacy_session' });
+    return answer;
+  } catch (err) {
+    // A disabled account is answered as an unknown one.
+    const refusal =
+      isAppError(err) && err.code === loginRefused.definition.code ? legacyUserUnknown({ cause: err }) : err;
+    const isRefused = isAppError(refusal) && refusal.definition.status < 500;
+    logins.add(1, { outcome: isRefused ? 'refused' : 'unavailable', factor: 'legacy_session' });
+    if (isRefused && refusal.definition.status < 404)
+      await recordEvent(ports.sql, caller, legacySessionExchanged, {
+        outcome: 'refused',
+        detail: { code: refusal.code },
+      });
+    throw refusal;
+  }
+}

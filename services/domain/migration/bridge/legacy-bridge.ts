@@ -1,0 +1,165 @@
+import { legacyValidations } from '#observability/metrics/migration-bridge.ts';
+import { readUserState } from '#services/domain/identity/users/read-user-state.ts';
+import { canonicalBase64url } from '#services/domain/jws/canonical-base64url.ts';
+import type { Ports } from '#services/domain/ports.ts';
+import type { HasRevocations } from '#services/domain/revocations/revocation-set.ts';
+import { assertVerifiable } from '#services/domain/tokens/verify/assert-verifiable.ts';
+import { inactiveAnswer } from '#services/domain/tokens/verify/inactive-answer.ts';
+import type { ValidateRequest } from '#services/domain/tokens/verify/validate-answer.ts';
+import type { InactiveReason } from '#services/domain/tokens/verify/validation-shapes.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
+import {
+  legacyBridgeEnded,
+  legacySessionEnded,
+  legacyTokenAlgorithmRefused,
+  legacyTokenAudienceRefused,
+  legacyTokenExpired,
+  legacyTokenIssuerRefused,
+  legacyTokenKeyRefused,
+  legacyTokenMalformed,
+  legacyTokenNotYetValid,
+  legacyTokenSignatureInvalid,
+  legacyUserUnknown,
+} from './legacy-errors.ts';
+import { findLegacyUser, readLegacySession } from './legacy-sessions.store.ts';
+import {
+  isOlderThanEnd,
+  type LegacyTokenPorts,
+  type VerifiedLegacySession,
+  verifyLegacySession,
+} from './validate-legacy-session.ts';
+
+/** Answers for access tokens of the old provider until the bridge ends. */
+export type LegacyBridge = {
+  /** Whether a token says that the old provider issued it, while the bridge lasts; verifies nothing. */
+  isFor(token: string): boolean;
+  /** The validate response as JSON text, with `issuer_kind`. Throws 503 if nothing can be decided. */
+  answer(request: Pick<ValidateRequest, 'token' | 'audience' | 'required_scope'>): Promise<string>;
+};
+
+export type HasLegacyBridge = { readonly legacyBridge: LegacyBridge | null };
+
+export type LegacyBridgePorts = LegacyTokenPorts & Pick<Ports, 'sql'> & HasRevocations;
+
+/** A verified token and its user. Time and revocations are checked on every use. */
+type Known = {
+  readonly session: VerifiedLegacySession;
+  readonly userId: string;
+  readonly tokenEpoch: number;
+  /** Name of its session in the revocation feed. */
+  readonly revocationId: string;
+  readonly readAtMs: number;
+  readonly answer: string;
+};
+
+/** Tokens that are remembered, at most 8 kB each; most have one. */
+const KNOWN_MAX = 4_096;
+/** The feed keeps an end for longer, so no end is missed between two look-ups. */
+const KNOWN_MS = 600_000;
+const LONGEST_TOKEN = 8_192;
+
+const REASONS = new Map<string, InactiveReason>([
+  [legacyTokenMalformed.definition.code, 'malformed'],
+  [legacyTokenAlgorithmRefused.definition.code, 'bad_signature'],
+  [legacyTokenKeyRefused.definition.code, 'unknown_key'],
+  [legacyTokenSignatureInvalid.definition.code, 'bad_signature'],
+  [legacyTokenIssuerRefused.definition.code, 'wrong_issuer'],
+  [legacyTokenAudienceRefused.definition.code, 'wrong_audience'],
+  [legacyTokenExpired.definition.code, 'expired'],
+  [legacyTokenNotYetValid.definition.code, 'not_yet_valid'],
+  [legacyUserUnknown.definition.code, 'revoked'],
+  [legacySessionEnded.definition.code, 'session_ended'],
+  [legacyBridgeEnded.definition.code, 'wrong_issuer'],
+]);
+const reasonOf = ({ code }: AppError): InactiveReason | undefined => REASONS.get(code);
+
+/** `iss` of a token, unverified. */
+function issuerIn(token: string): unknown {
+  if (token.length > LONGEST_TOKEN) return undefined;
+  const first = token.indexOf('.');
+  const second = token.indexOf('.', first + 1);
+  const bytes = second < 0 ? null : canonicalBase64url(token.slice(first + 1, second));
+  try {
+    return bytes === null ? undefined : (JSON.parse(bytes.toString('utf8')) as { readonly iss?: unknown } | null)?.iss;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Looks the user up, and whether the session has ended. Throws `legacy_user_unknown`, `legacy_session_ended`. */
+async function lookUp(ports: LegacyBridgePorts, session: VerifiedLegacySession): Promise<Known> {
+  const found = await findLegacyUser(ports.sql, session.subject, ports.legacyIssuer?.provider ?? null);
+  const userId = found?.userId ?? null;
+  const state = userId === null ? null : await readUserState(ports, userId);
+  if (userId === null || found === undefined || state === null || state.isDisabled) throw legacyUserUnknown();
+  const kept = await readLegacySession(ports.sql, session.id);
+  if (kept?.isEnded || isOlderThanEnd(session, found.endedAt)) throw legacySessionEnded();
+  const claims = JSON.stringify(session.claims);
+  return {
+    session,
+    userId,
+    tokenEpoch: state.tokenEpoch,
+    revocationId: `legacy:${session.id.toString('hex')}`,
+    readAtMs: ports.clock.monotonic(),
+    answer: `{"active":true,"issuer_kind":"legacy","user_id":${JSON.stringify(userId)},"claims":${claims}}`,
+  };
+}
+
+const holdsScope = (granted: unknown, required: string): boolean => {
+  const scopes = typeof granted === 'string' ? granted.split(' ') : [];
+  return required.split(' ').every((scope) => scope === '' || scopes.includes(scope));
+};
+
+/** Creates the bridge, which remembers so many tokens; null unless LEGACY_BRIDGE_UNTIL is set. */
+export function createLegacyBridge(ports: LegacyBridgePorts, knownMax = KNOWN_MAX): LegacyBridge | null {
+  const { legacyIssuer, clock, revocations, tokenSettings } = ports;
+  if (legacyIssuer === null || legacyIssuer.untilMs === null) return null;
+  const { issuer, untilMs } = legacyIssuer;
+  const known = new Map<string, Known>();
+
+  /** A remembered token, unless its user was ended since, or it was read too long ago. */
+  function remembered(token: string): Known | undefined {
+    const found = known.get(token);
+    if (found === undefined) return undefined;
+    const isCurrent =
+      clock.monotonic() - found.readAtMs < KNOWN_MS && (revocations.userEpoch(found.userId) ?? 0) <= found.tokenEpoch;
+    if (!isCurrent) known.delete(token);
+    return isCurrent ? found : undefined;
+  }
+
+  async function decide(token: string): Promise<Known> {
+    const found = remembered(token);
+    if (found !== undefined) return found;
+    const read = await lookUp(ports, await verifyLegacySession(ports, { token }));
+    if (known.size >= knownMax) known.delete(known.keys().next().value as string);
+    known.set(token, read);
+    return read;
+  }
+
+  function recheck({ session, revocationId }: Known, audience?: string, requiredScope?: string): InactiveReason | null {
+    const now = clock.now();
+    if (now >= untilMs) return 'wrong_issuer';
+    if (now / 1_000 >= session.expiresAt + tokenSettings.leewaySeconds) return 'expired';
+    if (revocations.isSessionEnded(revocationId)) return 'session_ended';
+    if (audience !== undefined && ![session.claims.aud].flat().includes(audience)) return 'wrong_audience';
+    return requiredScope === undefined || holdsScope(session.claims.scope, requiredScope) ? null : 'insufficient_scope';
+  }
+
+  return {
+    isFor: (token) => clock.now() < untilMs && issuerIn(token) === issuer,
+    async answer({ token, audience, required_scope: requiredScope }) {
+      try {
+        assertVerifiable(ports);
+        const found = await decide(token);
+        const reason = recheck(found, audience, requiredScope);
+        legacyValidations.add(1, { outcome: reason === null ? 'active' : 'inactive' });
+        return reason === null ? found.answer : inactiveAnswer(reason);
+      } catch (err) {
+        const reason = isAppError(err) ? reasonOf(err) : undefined;
+        legacyValidations.add(1, { outcome: reason === undefined ? 'unavailable' : 'inactive' });
+        if (reason === undefined) throw err;
+        return inactiveAnswer(reason);
+      }
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { readLegacyEvent } from './legacy-event.ts';
+import { legacySessionId } from './legacy-token.ts';
+
+const NOW = 1_800_000_000_000;
+const read = (event: object) => readLegacyEvent(event as never, { issuer: 'https://old.example', nowMs: NOW });
+
+describe('an event is read', () => {
+  test('in its own form and that of Clerk', () => {
+    expect(
+      read({ type: 'user.updated', data: { user_id: 'u1', name: 'Ada', image: null }, at: '2026-01-01T00:00:00Z' }),
+    ).toEqual({
+      kind: 'user_updated',
+      subject: 'u1',
+      changes: { name: 'Ada', image: null },
+      occurredAt: new Date('2026-01-01T00:00:00Z'),
+    });
+    expect(
+      read({
+        type: 'user.created',
+        timestamp: 1_700_000_000_000,
+        data: { id: 'user_1', first_name: 'Ada', last_name: 'Lovelace', image_url: 'https://img.example/a' },
+      }),
+    ).toEqual({
+      kind: 'user_created',
+      subject: 'user_1',
+      changes: { name: 'Ada Lovelace', image: 'https://img.example/a' },
+      occurredAt: new Date(1_700_000_000_000),
+    });
+  });
+
+  test('without changes for a deleted user, and by the id of a session that ended', () => {
+    expect(read({ type: 'user.deleted', data: { id: 'u1', name: 'x', updated_at: 5 } })).toEqual({
+      kind: 'user_deleted',
+      subject: 'u1',
+      changes: {},
+      occurredAt: new Date(5),
+    });
+    const session = legacySessionId('https://old.example', 's1');
+    for (const [type, data] of [
+      ['session.ended', { id: 's1', user_id: 'u1' }],
+      ['session.removed', { session_id: 's1' }],
+      ['session.revoked', { session_id: 's1', id: 'other' }],
+    ] as const)
+      expect(read({ type, data })).toEqual({ kind: 'session_ended', session, occurredAt: new Date(NOW) });
+  });
+
+  test('with what it says and can be stored, and never of the future', () => {
+    const changes = (data: object) => read({ type: 'user.updated', data: { id: 'u', ...data } });
+    expect(changes({})).toMatchObject({ changes: {} });
+    expect(changes({ first_name: '', last_name: null })).toMatchObject({ changes: { name: null } });
+    expect(changes({ name: 'x'.repeat(129), picture: 'a\0b' })).toMatchObject({ changes: { name: null, image: null } });
+    for (const at of [NOW + 1, -5, 'soon', {}])
+      expect(read({ type: 'user.updated', data: { id: 'u' }, at })).toMatchObject({ occurredAt: new Date(NOW) });
+  });
+});
+
+test('an event of another type is ignored, and one without a usable id is none', () => {
+  expect(read({ type: 'email.created', data: { id: 'x' } })).toBe('ignored');
+  for (const id of [undefined, '', 7, 'x'.repeat(256), 'a\u0000'])
+    for (const type of ['user.updated', 'session.ended']) expect(read({ type, data: { id } })).toBeNull();
+});

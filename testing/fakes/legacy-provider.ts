@@ -1,0 +1,53 @@
+// For tests only: another issuer with its own keys, and the tokens of its sessions.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+
+type SigningKey = { readonly kid: string; readonly privateKey: Parameters<SignJWT['sign']>[0]; readonly jwk: JWK };
+
+async function newKey(): Promise<SigningKey> {
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const jwk = await exportJWK(publicKey);
+  const kid = await calculateJwkThumbprint(jwk);
+  return { kid, privateKey, jwk: { ...jwk, kid, alg: 'ES256', use: 'sig' } };
+}
+
+export type LegacyProvider = Awaited<ReturnType<typeof startLegacyProvider>>;
+
+export const LEGACY_AUDIENCE = 'https://app.example.com';
+
+/** Serves its key set on this machine. */
+export async function startLegacyProvider() {
+  let keys = [await newKey()];
+  let reads = 0;
+  const server = createServer((_request, response) => {
+    reads += 1;
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }));
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    issuer,
+    jwksUri: `${issuer}/jwks`,
+    /** How often the key set was read. */
+    reads: () => reads,
+    /** A token of five minutes, signed by its newest key. */
+    token(claims: Readonly<Record<string, unknown>>, header: Readonly<Record<string, unknown>> = {}): Promise<string> {
+      const { kid, privateKey } = keys.at(-1) as SigningKey;
+      const now = Math.floor(Date.now() / 1_000);
+      return new SignJWT({ iss: issuer, aud: LEGACY_AUDIENCE, iat: now, exp: now + 300, ...claims })
+        .setProtectedHeader({ alg: 'ES256', kid, typ: 'JWT', ...header })
+        .sign(privateKey);
+    },
+    /** Signs with a new key from now on, and no longer publishes the former ones. */
+    async rotate(): Promise<void> {
+      keys = [await newKey()];
+    },
+    close: () =>
+      new Promise<void>((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+}
