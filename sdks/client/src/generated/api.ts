@@ -99,6 +99,20 @@ export type ProblemCode =
   | "key_unknown"
   | "last_admin"
   | "last_way_in"
+  | "legacy_bridge_ended"
+  | "legacy_keys_unavailable"
+  | "legacy_not_configured"
+  | "legacy_session_ended"
+  | "legacy_token_algorithm_refused"
+  | "legacy_token_audience_refused"
+  | "legacy_token_expired"
+  | "legacy_token_issuer_refused"
+  | "legacy_token_key_refused"
+  | "legacy_token_malformed"
+  | "legacy_token_not_yet_valid"
+  | "legacy_token_signature_invalid"
+  | "legacy_user_unknown"
+  | "legacy_webhook_forged"
   | "legal_hold_unknown"
   | "linked_account_unknown"
   | "login_locked"
@@ -370,6 +384,8 @@ export type EnrolTotpRequest = { readonly password: string; readonly method?: "t
 
 export type EnrolTotpResponse = { readonly method: "totp"; readonly totpURI: string; readonly backupCodes: readonly string[]; readonly totp_uri: string; readonly recovery_codes: readonly string[] };
 
+export type ExchangeLegacySessionRequest = { readonly token: string };
+
 export type ExplainEndRequest = { readonly token: string };
 
 export type Factors = { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly required: boolean };
@@ -530,6 +546,10 @@ export type Readiness = { readonly status: "ready" | "not_ready"; readonly compo
 
 export type Reason = { readonly reason: string };
 
+export type ReceiveLegacyWebhookRequest = { readonly type: string; readonly data: Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>>;
+
+export type ReceiveLegacyWebhookResponse = { readonly status: "accepted" | "duplicate" | "ignored" };
+
 export type ReceiveSocialCallbackRequest = { readonly state: string; readonly code?: string; readonly error?: string; readonly iss?: string } & Readonly<Record<string, unknown>>;
 
 export type RecordDisclosureRequest = { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string; readonly description: string };
@@ -636,6 +656,8 @@ export type SendAccountRequest = { readonly form_token: string; readonly act: "p
 
 export type SendAuthorizationRequest = Readonly<Record<string, unknown>>;
 
+export type SendBridgeRequest = { readonly token: string; readonly return_to?: string; readonly form_token?: string };
+
 export type SendForgotPasswordRequest = { readonly form_token: string; readonly next: string; readonly email: string };
 
 export type SendInvitationRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string };
@@ -736,7 +758,7 @@ export type TokenPair = { readonly access_token: string; readonly refresh_token:
 
 export type TokenStatistics = { readonly issued: number; readonly active: number; readonly refreshed: number; readonly revoked: number; readonly expired: number; readonly replays: number };
 
-export type TokenValidation = { readonly active: true; readonly claims: Readonly<Record<string, unknown>> } | { readonly active: false; readonly reason: "malformed" | "unknown_key" | "bad_signature" | "wrong_type" | "wrong_issuer" | "wrong_audience" | "expired" | "not_yet_valid" | "revoked" | "session_ended" | "family_reused" | "key_compromised" | "binding_mismatch" | "insufficient_scope" | "unknown_id" };
+export type TokenValidation = { readonly active: true; readonly claims: Readonly<Record<string, unknown>>; readonly issuer_kind?: "legacy"; readonly user_id?: string } | { readonly active: false; readonly reason: "malformed" | "unknown_key" | "bad_signature" | "wrong_type" | "wrong_issuer" | "wrong_audience" | "expired" | "not_yet_valid" | "revoked" | "session_ended" | "family_reused" | "key_compromised" | "binding_mismatch" | "insufficient_scope" | "unknown_id" };
 
 export type TwoFactorRedirect = { readonly twoFactorRedirect: true; readonly twoFactorMethods: readonly string[]; readonly challenge: string; readonly factors: readonly string[] };
 
@@ -1126,6 +1148,10 @@ export type Operations = {
   "POST /v1/keys/{kid}/compromise": { readonly input: { readonly path: { readonly kid: string | number }; readonly body: CompromiseKeyRequest }; readonly answer: CompromiseKeyResponse };
   /** Publish the next signing key now; it signs after the hold period */
   "POST /v1/keys/rotate": { readonly input: { readonly body?: RotateSigningKeysRequest }; readonly answer: RotateSigningKeysResponse };
+  /** Exchange a live session of the old provider for a session and a token pair here */
+  "POST /v1/legacy/sessions": { readonly input: { readonly body: ExchangeLegacySessionRequest }; readonly answer: SignIn };
+  /** Receive an event of the old provider, signed with LEGACY_WEBHOOK_SECRET */
+  "POST /v1/legacy/webhook": { readonly input: { readonly body: ReceiveLegacyWebhookRequest }; readonly answer: ReceiveLegacyWebhookResponse };
   /** Check whether you may use health data of a person for a purpose, and which fields of it */
   "POST /v1/privacy/access/validate": { readonly input: { readonly body: ValidateDataAccessRequest }; readonly answer: ValidateDataAccessResponse };
   /** List emergency accesses, newest first */
