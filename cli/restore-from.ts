@@ -17,6 +17,7 @@ export type RestoreOptions = GlobalOptions & {
   acceptLoss?: boolean;
   force?: boolean;
   from?: string;
+  fromFeed?: string;
   keyFile?: string;
   into?: string;
   verify?: boolean;

@@ -37,9 +37,17 @@ export function registerRestore(program: Command): void {
     .option('--key-file <file>', 'with --from: key of the backup')
     .option('--into <url>', 'with --from: URL of the empty database, as its owner')
     .option('--verify', 'with --from: read every table back, open every sealed value and check the integrity')
+    .option(
+      '--from-feed <folder or url>',
+      'restore lost revocations from kept responses of GET /v1/revocations, without accepting a loss',
+    )
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<RestoreOptions>();
       try {
+        if (options.fromFeed !== undefined) {
+          const { restoreFeed } = await import('./restore-feed.ts');
+          return await restoreFeed(options.fromFeed, options);
+        }
         if (options.from !== undefined) {
           const [{ restoreFrom }, { asCommand }] = await Promise.all([
             import('./restore-from.ts'),

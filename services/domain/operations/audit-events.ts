@@ -16,6 +16,14 @@ export const backupRestored = defineAuditEvent({
     'An operator restored a backup into this database. `backup_of` is when the backup was made, `missing` what the high-water marks know that it does not have.',
 });
 
+export const feedRestored = defineAuditEvent({
+  type: 'operations.feed_restored',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An operator restored revocations that the database had lost, from signed segments of its feed: those above epoch `from`, up to `to`.',
+});
+
 export const mcpCalled = defineAuditEvent({
   type: 'operations.mcp_called',
   durability: 'durable',

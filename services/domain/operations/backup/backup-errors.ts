@@ -90,3 +90,33 @@ export const restoreMismatch = defineError({
   fix: 'Check the disk and the memory of the database server, and restore again.',
   retryable: false,
 });
+
+export const feedInvalid = defineError({
+  code: 'feed_invalid',
+  status: 422,
+  title: 'Feed segment not authentic',
+  cause:
+    'A segment is no answer of GET /v1/revocations, or is not signed by a key of this database that is still trusted; `detail` names it.',
+  fix: 'Leave that segment out, or fetch it again from where it was kept.',
+  retryable: false,
+});
+
+export const feedOfAnother = defineError({
+  code: 'feed_of_another',
+  status: 409,
+  title: 'Feed of another incarnation',
+  cause:
+    'The segments, or the high-water marks, are of another incarnation than the database: their epochs cannot be compared.',
+  fix: 'Use the segments of this database. If the loss was accepted elsewhere, run: sallyport restore --accept-loss',
+  retryable: false,
+});
+
+export const feedIncomplete = defineError({
+  code: 'feed_incomplete',
+  status: 409,
+  title: 'Feed does not prove all that is missing',
+  cause:
+    'Between the database and the newest epoch that is known, some revocations are in no segment; `detail` names them.',
+  fix: 'Add the segments of these epochs. If nobody has them, run: sallyport restore --accept-loss',
+  retryable: false,
+});

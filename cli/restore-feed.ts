@@ -1,0 +1,110 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { KeptSegment } from '../services/domain/operations/backup/feed-segments.ts';
+import { planFeedRestore, restoreFromFeed } from '../services/domain/operations/backup/restore-from-feed.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createMarks } from '../services/platform/marks/mark-stores.ts';
+import { systemCaller, withDatabase } from './database-ports.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { createOutput, type GlobalOptions } from './output.ts';
+
+const STATEMENT_TIMEOUT_MS = 600_000;
+const FETCH_TIMEOUT_MS = 10_000;
+const SEGMENT_BYTES_MAX = 64_000_000;
+const PAGES_MAX = 1_000;
+
+const linesOf = (place: string, text: string): KeptSegment[] =>
+  text.split(/\s+/).flatMap((jws) => (jws === '' ? [] : [{ place, jws }]));
+
+/** Every file of a folder; a file holds one response, or one a line. */
+async function readFolder(folder: string): Promise<KeptSegment[]> {
+  const names = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isFile());
+  const kept: KeptSegment[] = [];
+  for (const { name } of names) {
+    const path = join(folder, name);
+    if ((await stat(path)).size > SEGMENT_BYTES_MAX)
+      throw new CommandError(exitCodes.usage, `${path} is too large for a segment`, 'remove it from the folder');
+    kept.push(...linesOf(path, await readFile(path, 'utf8')));
+  }
+  return kept;
+}
+
+/** The answers of a relay, page by page. The signature is checked later; here only the next page is looked up. */
+async function fetchPages(url: string): Promise<KeptSegment[]> {
+  const kept: KeptSegment[] = [];
+  const next = new URL(url);
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    let text: string;
+    try {
+      const answer = await fetch(next, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS), redirect: 'error' });
+      if (!answer.ok) throw new Error(`it answered ${answer.status}`);
+      text = (await answer.text()).trim();
+    } catch (cause) {
+      throw new CommandError(
+        exitCodes.unreachable,
+        `no feed at ${next.origin}${next.pathname} (${(cause as Error).message})`,
+        'check the URL, or name a folder of kept responses',
+        { cause },
+      );
+    }
+    kept.push({ place: next.href, jws: text });
+    const claims = claimsOf(text);
+    if (claims.complete !== false || typeof claims.epoch !== 'number') return kept;
+    next.searchParams.set('since', String(claims.epoch));
+  }
+  return kept;
+}
+
+function claimsOf(jws: string): { readonly complete?: unknown; readonly epoch?: unknown } {
+  try {
+    return JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString());
+  } catch {
+    return {};
+  }
+}
+
+/** `sallyport restore --from-feed DIR|URL`, directly on the database. */
+export async function restoreFeed(place: string, options: GlobalOptions): Promise<void> {
+  const output = createOutput(options);
+  const isUrl = /^https?:\/\//.test(place);
+  const kept = isUrl
+    ? await fetchPages(place)
+    : await readFolder(place).catch((cause: NodeJS.ErrnoException) => {
+        if (cause instanceof CommandError) throw cause;
+        throw new CommandError(exitCodes.usage, `${place} cannot be read (${cause.code})`, 'name a folder or a URL', {
+          cause,
+        });
+      });
+  if (kept.length === 0)
+    throw new CommandError(exitCodes.usage, `no segment in ${place}`, 'keep responses of GET /v1/revocations in it');
+  const marks = createMarks(loadConfig(process.env).marks, resolveDataDir());
+  await withDatabase(
+    async (database) => {
+      const ports = { ...database, marks, keysChanged: () => {} };
+      const { entries, ...plan } = await planFeedRestore(ports, kept);
+      if (options.dryRun) {
+        output.data({ ...plan, revocations: entries.length }, () => [
+          `would restore ${entries.length} revocations, epochs ${plan.from + 1} to ${plan.to}`,
+        ]);
+        return;
+      }
+      const startedAt = performance.now();
+      const done = await restoreFromFeed(ports, kept, systemCaller('sallyport restore'));
+      const seconds = (performance.now() - startedAt) / 1_000;
+      const { keysCompromised, ...rest } = done;
+      output.data({ ...rest, keys_compromised: keysCompromised, seconds }, () => [
+        `restored      ${done.revocations} revocations, epochs ${done.from + 1} to ${done.to}, from ${done.segments} segments`,
+        `ended         ${done.sessions} sessions, ${done.families} token families`,
+        `cut-offs      of ${done.users.length} users, ${done.clients.length} clients; ${keysCompromised.length} keys compromised`,
+        `incarnation   ${done.incarnation}, as before: tokens stay valid`,
+      ]);
+      output.say('running copies continue by themselves within a second');
+      output.say(
+        'not in the feed, and still lost: sign-ins, refreshes, and changes of accounts, passwords and roles of the missing time',
+      );
+    },
+    process.env,
+    { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isHeldToMarks: false },
+  );
+}
