@@ -1,0 +1,98 @@
+/** helm and kubeconform, from PATH or built once from their Go modules, and the schemas of Kubernetes. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { onPath } from '../checks/debian-package.ts';
+import { ensureGo } from '../checks/go-program.ts';
+
+type Say = (text: string) => void;
+const KUBERNETES = 'v1.34.3';
+const [, MAJOR, MINOR] = /^v(\d+)\.(\d+)\./.exec(KUBERNETES) as RegExpExecArray;
+const cache = resolve(import.meta.dirname, '../../node_modules/.cache/sallyport');
+
+const helmVersion = ['pkg/lint/rules', 'pkg/chartutil'].flatMap((part) => [
+  `-X helm.sh/helm/v3/${part}.k8sVersionMajor=${MAJOR}`,
+  `-X helm.sh/helm/v3/${part}.k8sVersionMinor=${MINOR}`,
+]);
+
+function goTool(name: string, module: string, version: string, flags: readonly string[], say: Say): string {
+  const found = onPath(name);
+  if (found !== undefined) return found;
+  const folder = join(cache, `${name}-${version}`);
+  const path = join(folder, name);
+  if (existsSync(path)) return path;
+  say(`building ${name} ${version} once from its Go module, some minutes …`);
+  const unfinished = `${folder}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { recursive: true });
+  const go = ensureGo();
+  const env = {
+    ...process.env,
+    PATH: `${dirname(go)}:${process.env.PATH}`,
+    GOBIN: unfinished,
+    GOFLAGS: '-buildvcs=false',
+    CGO_ENABLED: '0',
+  };
+  const args = ['install', '-ldflags', ['-s', '-w', ...flags].join(' '), `${module}@${version}`];
+  if (spawnSync(go, args, { cwd: unfinished, env, stdio: ['ignore', 2, 2] }).status !== 0)
+    throw new Error(`${name} could not be built: Go must reach its module proxy (GOPROXY) once`);
+  renameSync(unfinished, folder);
+  return path;
+}
+
+export const helm = (say: Say): string => goTool('helm', 'helm.sh/helm/v3/cmd/helm', 'v3.19.5', helmVersion, say);
+
+export const kubeconform = (say: Say): string =>
+  goTool('kubeconform', 'github.com/yannh/kubeconform/cmd/kubeconform', 'v0.7.0', [], say);
+
+type Schema = {
+  properties?: Record<string, Schema>;
+  additionalProperties?: boolean | Schema;
+  format?: string;
+  type?: string | string[];
+  oneOf?: Schema[];
+  'x-kubernetes-group-version-kind'?: { group: string; version: string; kind: string }[];
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
+};
+
+/** Makes a definition of Kubernetes strict: an unknown member is an error, a quantity or port a number or text. */
+function tighten(schema: Schema): void {
+  if (schema.format === 'int-or-string') {
+    delete schema.type;
+    schema.oneOf = [{ type: 'string' }, { type: 'integer' }];
+  }
+  if (schema.properties && !schema['x-kubernetes-preserve-unknown-fields']) schema.additionalProperties ??= false;
+  for (const part of Object.values(schema.properties ?? {})) tighten(part);
+  if (typeof schema.additionalProperties === 'object') tighten(schema.additionalProperties);
+}
+
+/** Schemas in the layout that kubeconform reads, from the OpenAPI description in the Go module of Kubernetes. */
+export function kubernetesSchemas(say: Say): string {
+  const folder = join(cache, `kubernetes-schemas-${KUBERNETES}`);
+  const location = join(folder, '{{.ResourceKind}}{{.KindSuffix}}.json');
+  if (existsSync(folder)) return location;
+  say(`fetching the schemas of Kubernetes ${KUBERNETES} once from its Go module …`);
+  mkdirSync(cache, { recursive: true });
+  const args = ['mod', 'download', '-json', `k8s.io/kubernetes@${KUBERNETES}`];
+  const { status, stdout, stderr } = spawnSync(ensureGo(), args, { cwd: cache, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the module of Kubernetes could not be fetched:\n${stdout}${stderr}`);
+  const { Dir } = JSON.parse(stdout) as { Dir: string };
+  const text = readFileSync(join(Dir, 'api/openapi-spec/swagger.json'), 'utf8');
+  const { definitions } = JSON.parse(text) as { definitions: Record<string, Schema> };
+  // The description calls a quantity text, and an API server reads a number as well.
+  const quantity = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
+  for (const schema of Object.values(definitions)) tighten(schema);
+  definitions[quantity] = { oneOf: [{ type: 'string' }, { type: 'number' } as Schema] };
+  const unfinished = `${folder}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { recursive: true });
+  writeFileSync(join(unfinished, 'definitions.json'), JSON.stringify({ definitions }));
+  for (const [name, schema] of Object.entries(definitions))
+    for (const { group, version, kind } of schema['x-kubernetes-group-version-kind'] ?? []) {
+      const suffix = [...(group === '' ? [] : [group.split('.')[0]]), version].join('-');
+      const file = join(unfinished, `${kind}-${suffix}.json`.toLowerCase());
+      writeFileSync(file, JSON.stringify({ $ref: `definitions.json#/definitions/${name}` }));
+    }
+  renameSync(unfinished, folder);
+  return location;
+}
