@@ -1,5 +1,13 @@
-import { owners, readRoutines, tables } from './database.ts';
+import { owners, readRelations, readRoutines, tables } from './database.ts';
 import { page, table } from './pages.ts';
+
+/** The foreign keys as a Mermaid drawing. */
+function dataModel(): string {
+  const lines = readRelations().map(
+    ({ from, to, columns, many }) => `  ${to} ||--${many ? 'o{' : 'o|'} ${from} : "${columns}"`,
+  );
+  return `\`\`\`mermaid\nerDiagram\n${lines.join('\n')}\n\`\`\``;
+}
 
 /** Every table with its owner and triggers, and the current text of every function and trigger. */
 export function databasePage(): string {
@@ -23,6 +31,12 @@ export function databasePage(): string {
     '## Tables',
     '',
     table(['table', 'owner', 'rules of its columns', 'triggers'], rows),
+    '## Data model',
+    '',
+    'Foreign keys: a line leads from the table that is referred to, by the column on it. Tables that are not drawn refer to none. Many rows outlive what they name (audit events, revocations, token families), so these name it without a foreign key, and triggers end what must end with it.',
+    '',
+    dataModel(),
+    '',
     '## Functions',
     '',
     texts.join('\n'),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { owners, readRoutines, tables } from './database.ts';
+import { owners, readRelations, readRoutines, tables } from './database.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -50,4 +50,15 @@ test('the conditions of triggers name columns that their tables have', async () 
   );
   expect(named.length).toBeGreaterThan(20);
   expect([...new Set(named)].filter((each) => !columns.includes(each))).toEqual([]);
+});
+
+test('the data model has the foreign keys of the database', async () => {
+  const rows = await ports.raw<{ row: string }>(
+    `SELECT concat_ws(' ', conrelid::regclass, confrelid::regclass, (SELECT string_agg(attname, ', ' ORDER BY at)
+       FROM unnest(conkey) WITH ORDINALITY k(num, at) JOIN pg_attribute ON attrelid = conrelid AND attnum = num)) AS row
+     FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace = current_schema()::regnamespace`,
+  );
+  const drawn = readRelations().map(({ from, to, columns }) => `${from} ${to} ${columns}`);
+  expect(drawn.length).toBeGreaterThan(20);
+  expect(drawn.sort()).toEqual(rows.map(({ row }) => row).sort());
 });

@@ -22,6 +22,27 @@ export const tables: readonly Table[] = globSync('prisma/schema/*.prisma', { cwd
     ),
   );
 
+export type Relation = { readonly from: string; readonly to: string; readonly columns: string; readonly many: boolean };
+
+/** Foreign keys of the models, as `from` refers to `to`. */
+export function readRelations(): readonly Relation[] {
+  const models = globSync('prisma/schema/*.prisma', { cwd: ROOT })
+    .sort()
+    .flatMap((file) => [...readFileSync(resolve(ROOT, file), 'utf8').matchAll(/^model (\w+) \{([\s\S]*?)^\}/gm)])
+    .map(([, model = '', body = '']) => ({ model, body, table: /@@map\("(\w+)"\)/.exec(body)?.[1] ?? '' }));
+  const tableOf = new Map(models.map(({ model, table }) => [model, table]));
+  return models.flatMap(({ body, table }) =>
+    [...body.matchAll(/^ +\w+ +(\w+)\??.*@relation\([^\n]*fields: \[([^\]]+)\]/gm)].map(
+      ([, model = '', columns = '']) => ({
+        from: table,
+        to: tableOf.get(model) ?? '',
+        columns,
+        many: !new RegExp(`^ +${columns} .*@(?:id|unique)\\b`, 'm').test(body),
+      }),
+    ),
+  );
+}
+
 /** Who owns each table: a module, or the part of the platform that is named. */
 export const owners: ReadonlyMap<string, string> = new Map([
   ...modules.flatMap(({ name, tables: owned }) => owned.map((table) => [table, name] as const)),
