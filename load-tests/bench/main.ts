@@ -24,6 +24,7 @@ import { rateLimits } from './rate-limits.ts';
 import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
 import { sessions } from './sessions.ts';
+import { storage } from './storage.ts';
 import { tracing } from './tracing.ts';
 import { validateAlgorithms } from './validate-algorithms.ts';
 import { validateFresh, validateRepeated } from './validate-http.ts';
@@ -61,6 +62,7 @@ const benches: readonly Bench[] = [
   openTasks,
   complianceReport,
   phi,
+  storage,
   verifierTypescript,
   verifierPython,
   verifierGo,

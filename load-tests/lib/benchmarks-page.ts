@@ -43,6 +43,7 @@ const BOTTLENECKS: Readonly<Record<string, string>> = {
   'open-tasks': 'nothing at this load',
   'compliance-report': 'reading every audit event in one worker process',
   phi: 'encryption in one process, and writes in PostgreSQL',
+  storage: 'nothing: bytes, whatever the load',
   'verifier-typescript': 'RSA verification in one process',
   'verifier-python': 'the interpreter; PyJWT 2.15 also checks each character of a token in Python',
   'verifier-go': 'RSA verification in one process',
@@ -113,6 +114,15 @@ function runLine({ date, commit, command, machine, versions, loadAverage, errors
   const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   const missing = errors.map(({ bench, error }) => ` Not measured: ${bench} (${error.split('\n', 1)[0]}).`);
   return `${at + 1}. ${date}, commit \`${commit}\`: \`${command}\`. ${machine.cores} × ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}; ${load}. ${packages.join(', ')}.${missing.join('')}`;
+}
+
+/** A figure of the newest run that has it. @throws if no run has */
+export function newestFigure(folder: string, bench: string, name: string): BenchReport['figures'][number] {
+  const found = readReports(folder)
+    .flatMap(({ report }) => report.figures)
+    .find((figure) => figure.bench === bench && figure.name === name);
+  if (found === undefined) throw new Error(`no run has the figure "${name}" of the bench ${bench}: npm run bench`);
+  return found;
 }
 
 /** `docs/benchmarks.md`: each bench from the newest raw file that has it. */

@@ -18,6 +18,7 @@ import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.t
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
 import { databasePage } from './database-page.ts';
 import { flowsPage } from './flows-page.ts';
+import { licencesPage, shippedPackages } from './licences-page.ts';
 import {
   auditEventsPage,
   configurationPage,
@@ -30,6 +31,7 @@ import {
   openApiText,
 } from './pages.ts';
 import { permissionsPage } from './permissions-page.ts';
+import { sizingPage } from './sizing.ts';
 import {
   verifierConstantsGo,
   verifierConstantsPy,
@@ -89,6 +91,8 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/permissions.md': permissionsPage(modules, endpoints),
+    'docs/reference/licences.md': licencesPage(shippedPackages()),
+    'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
     'sdks/go/contract.go': verifierConstantsGo(),

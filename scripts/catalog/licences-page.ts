@@ -1,0 +1,40 @@
+import { type ImagePackage, imagePackages, readLock } from '../image/packages.ts';
+import { page, table } from './pages.ts';
+
+/** Of the image for x64; on arm64 only the native packages have other names. */
+export const shippedPackages = (): readonly ImagePackage[] => imagePackages(readLock(), 'x64');
+
+/** Licences under which what ships may be passed on in a product of another licence. */
+export const ACCEPTED_LICENCES: ReadonlySet<string> = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'BlueOak-1.0.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'ISC',
+  'MIT',
+  'MIT-0',
+  'MIT and ISC',
+  'Unlicense',
+]);
+
+/** `docs/reference/licences.md`: every npm package that ships. */
+export function licencesPage(packages: readonly ImagePackage[]): string {
+  const byLicence = [...Map.groupBy(packages, ({ license }) => license)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const rows = packages.map(({ name, version, license, reason = '' }) => [`\`${name}\``, version, license, reason]);
+  const body = [
+    table(
+      ['licence', 'packages'],
+      byLicence.map(([licence, all]) => [licence, String(all.length)]),
+    ),
+    '',
+    '## Packages',
+    '',
+    table(['package', 'version', 'licence', 'why it ships'], rows),
+  ].join('\n');
+  return page(
+    'Licences of what ships',
+    'Sallyport itself is under Apache-2.0 (`LICENSE`). These npm packages are in its image and in a production install, from `package-lock.json`. Debian packages of the base image are in the bill of materials of an image.',
+    body,
+  );
+}
