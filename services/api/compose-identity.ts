@@ -4,10 +4,12 @@ import { createImportedKeys } from '../domain/identity/passwords/imported-keys.t
 import type { PasswordPolicy } from '../domain/identity/passwords/password-policy.ts';
 import { createAuth } from '../domain/identity/sessions/auth.ts';
 import { createSocialProviders, socialProviderProblems } from '../domain/identity/social/providers.ts';
+import { createFormerPasswords } from '../domain/migration/bridge/former-passwords.ts';
 import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../platform/config/identity.ts';
 import { type Config, ConfigError } from '../platform/config/load.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
 import type { Enqueue } from '../platform/define/job.ts';
+import { guardedFetch } from '../platform/http/outbound.ts';
 import { createBreachRanges } from '../platform/passwords/breach-ranges.ts';
 import { createCommonPasswords } from '../platform/passwords/common-passwords.ts';
 import type { Views } from './compose-views.ts';
@@ -29,6 +31,7 @@ export function composeIdentity(
       wake: () => void enqueue(deliverMailJob, {}, { dedupe: 'wake' }).catch(() => {}),
     },
     invitationSeconds: config.identity.invitationSeconds,
+    formerPasswords: createFormerPasswords(config.legacy, outside, guardedFetch),
     verificationRequired: isVerificationRequired(config),
     secondFactorRoles: secondFactorRolesOf(config),
     sessionsPerAccount: config.identity.sessionsPerAccount,

@@ -88,6 +88,14 @@ export const accountUnlinked = defineAuditEvent({
   meaning: 'A sign-in method was removed from an account.',
 });
 
+export const accountPasswordTaken = defineAuditEvent({
+  type: 'account.password_taken_over',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'A user who was imported without a password signed in with the one at the old provider; it is stored here from now on.',
+});
+
 export const accountPasswordRehashed = defineAuditEvent({
   type: 'account.password_rehashed',
   durability: 'durable',

@@ -67,6 +67,17 @@ describe('a start is refused, with the variable and the fix,', () => {
       { BETTER_AUTH_SECRET: secret, LEGACY_WEBHOOK_SECRET: secret },
       /LEGACY_WEBHOOK_SECRET: is a secret of this installation/,
     ],
+    [
+      'for passwords by http',
+      { LEGACY_PASSWORD_URL: 'http://old.example/password', LEGACY_PASSWORD_SECRET: secret },
+      /LEGACY_PASSWORD_URL: is not https/,
+    ],
+    [
+      'for passwords without a secret',
+      { LEGACY_PASSWORD_URL: 'http://127.0.0.1:1/' },
+      /LEGACY_PASSWORD_SECRET: is not set/,
+    ],
+    ['for a secret without passwords', { LEGACY_PASSWORD_SECRET: secret }, /LEGACY_PASSWORD_SECRET: is set without/],
     ['for a time that is none', { ...GOOD, LEGACY_BRIDGE_UNTIL: 'tomorrow' }, /LEGACY_BRIDGE_UNTIL: must be a time/],
     ['for a day that is none', { ...GOOD, LEGACY_BRIDGE_UNTIL: '2027-13-41T00:00:00Z' }, /LEGACY_BRIDGE_UNTIL/],
     ['for a kind that is none', { ...GOOD, LEGACY_PROVIDER: 'Our Clerk' }, /LEGACY_PROVIDER: must be the kind/],

@@ -77,6 +77,18 @@ export const legacySettings = defineSettings({
     secret: true,
     example: '',
   },
+  passwordUrl: {
+    env: 'LEGACY_PASSWORD_URL',
+    schema: optionalIssuer(),
+    use: 'URL at the old provider, or in front of it, that says whether a password is right: it gets a POST of `{id, email, password}` for users who were imported without a password, at their first sign-in, and answers `{valid}`. In development it may be an http URL of this machine.',
+  },
+  passwordSecret: {
+    env: 'LEGACY_PASSWORD_SECRET',
+    schema: optionalText(1_024),
+    use: 'Bearer token with which LEGACY_PASSWORD_URL is asked.',
+    secret: true,
+    example: '',
+  },
 });
 
 export type LegacySettings = SettingsOf<typeof legacySettings>;
@@ -100,7 +112,16 @@ export const webhookKeyOf = (secret: string): Buffer =>
 
 /** Combinations of the settings that prevent a start. */
 export function legacyProblems(given: LegacySettings, surroundings: LegacySurroundings): Problem[] {
-  const { issuer, jwksUri, sharedSecret, audiences: accepted, bridgeUntil, webhookSecret } = given;
+  const {
+    issuer,
+    jwksUri,
+    sharedSecret,
+    audiences: accepted,
+    bridgeUntil,
+    webhookSecret,
+    passwordUrl,
+    passwordSecret,
+  } = given;
   const { isDevelopment, ownIssuers, ownSecrets } = surroundings;
   const problems: Problem[] = [];
   const refuse = (env: string, problem: string, fix: string): void => void problems.push({ env, problem, fix });
@@ -140,6 +161,16 @@ export function legacyProblems(given: LegacySettings, surroundings: LegacySurrou
   }
   if (jwksUri?.startsWith('http:') && !(isDevelopment && isLoopbackUrl(jwksUri)))
     refuse('LEGACY_JWKS_URI', 'is not https: keys could be replaced on the way', 'use the https URL');
+  if (passwordUrl?.startsWith('http:') && !(isDevelopment && isLoopbackUrl(passwordUrl)))
+    refuse('LEGACY_PASSWORD_URL', 'is not https: passwords could be read on the way', 'use the https URL');
+  if (passwordUrl !== undefined && passwordSecret === undefined)
+    refuse(
+      'LEGACY_PASSWORD_SECRET',
+      'is not set, but LEGACY_PASSWORD_URL is: every client could try passwords at it',
+      'generate one: openssl rand -base64 32',
+    );
+  if (passwordUrl === undefined && passwordSecret !== undefined)
+    refuse('LEGACY_PASSWORD_SECRET', 'is set without LEGACY_PASSWORD_URL', 'set LEGACY_PASSWORD_URL, or unset it');
   if (sharedSecret !== undefined && Buffer.byteLength(sharedSecret) < SECRET_BYTES_MIN && !isDevelopment)
     refuse(
       'LEGACY_SHARED_SECRET',
@@ -155,6 +186,7 @@ export function legacyProblems(given: LegacySettings, surroundings: LegacySurrou
   for (const [env, secret] of [
     ['LEGACY_SHARED_SECRET', sharedSecret],
     ['LEGACY_WEBHOOK_SECRET', webhookSecret],
+    ['LEGACY_PASSWORD_SECRET', passwordSecret],
   ] as const)
     if (secret !== undefined && ownSecrets.includes(secret))
       refuse(env, 'is a secret of this installation, which the old provider must not know', 'use another secret');

@@ -105,6 +105,7 @@ export type ProblemCode =
   | "legacy_bridge_ended"
   | "legacy_keys_unavailable"
   | "legacy_not_configured"
+  | "legacy_provider_unavailable"
   | "legacy_session_ended"
   | "legacy_token_algorithm_refused"
   | "legacy_token_audience_refused"

@@ -10,6 +10,7 @@ import { loginLocked, loginRefused } from '../contracts/sign-in-errors.ts';
 import type { HasVerificationRule } from '../mail/queue-mail.ts';
 import { admissionOf, assertQueueHasPlace, inQueue, isHashable } from '../passwords/hash-password.ts';
 import type { HasPasswordPolicy } from '../passwords/password-policy.ts';
+import { type HasFormerPasswords, takeFormerPassword } from '../passwords/take-former-password.ts';
 import { isUpgradedSince, upgradeDigest } from '../passwords/upgrade-digest.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';
@@ -39,6 +40,7 @@ export type SignInPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
   HasSignInGuard &
   HasVerificationRule &
   HasSessionLimit &
+  HasFormerPasswords &
   HasRevocationPush;
 
 export type SignInInput = {
@@ -86,6 +88,12 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
   const credential = await findCredential(ports.sql, email);
   const devicesSince = credential?.devicesSince;
   const admitted = await admitSignIn(ports, { email, cookie: input.cookie, devicesSince }, caller);
+  if (credential?.digest === null && !credential.isDisabled) {
+    const admission = admissionOf(caller, input.signal, admitted.isKnownDevice);
+    const asked = { userId: credential.userId, email, password: input.password };
+    // Now the password is stored here, and is verified as every other one.
+    if (await takeFormerPassword(ports, asked, { admission, caller })) return attempt(ports, input, caller);
+  }
   // Before the password is hashed: if the form was sent twice, the cookie is replaced meanwhile.
   const former = await findByCookie(ports, input.cookie);
   const verified = await verifyPassword(

@@ -3,6 +3,7 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SignInAnswer } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
+import { disablePasswordSignIn } from '#services/domain/identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
@@ -96,10 +97,12 @@ describe('a live session of the old provider', () => {
   test('asked for again is the same session here, by the same token, by another of its tokens, and from elsewhere', async () => {
     const { id, sub } = await imported();
     const sid = randomUUID();
-    const token = await provider.token({ sub, sid, iat: Math.floor(Date.now() / 1_000) - 90 });
+    const nowMs = Date.now();
+    const token = await provider.token({ sub, sid, iat: Math.floor(nowMs / 1_000) - 90 });
     const caller = newcomer();
-    const first = await exchange(token, {}, undefined, caller);
-    const again = await exchange(token, {}, undefined, caller);
+    const at = (ms: number) => ({ clock: { now: () => ms, monotonic: ports.clock.monotonic } });
+    const first = await exchange(token, at(nowMs), undefined, caller);
+    const again = await exchange(token, at(nowMs), undefined, caller);
     expect(again.body.tokens.refresh_token).toBe(first.body.tokens.refresh_token);
     const elsewhere = await exchange(token);
     const renewed = await exchange(await provider.token({ sub, sid, jti: randomUUID() }), {}, cookieOf(first));
@@ -109,9 +112,8 @@ describe('a live session of the old provider', () => {
     }
     expect(await harness.sessionsOf(id)).toBe(1);
     expect((await exchangesOf(id)).map(({ detail }) => detail.repeated)).toEqual([false, true, true]);
-    // A minute later, or on a copy whose clock is a minute behind.
-    const later = { now: () => Date.now() - 70_000, monotonic: ports.clock.monotonic };
-    const fresh = await exchange(token, { clock: later }, undefined, caller);
+    // More than a minute apart: not a retry.
+    const fresh = await exchange(token, at(nowMs - 70_000), undefined, caller);
     expect(fresh.body.session.id).toBe(first.body.session.id);
     expect(fresh.body.tokens.refresh_token).not.toBe(first.body.tokens.refresh_token);
   });
@@ -146,13 +148,25 @@ describe('a live session of the old provider', () => {
     expect(await sessionRow(fourth.body.session.id)).toBeDefined();
   });
 
+  test('whose session here was idle for too long opens another', async () => {
+    const { id, sub } = await imported();
+    const sid = randomUUID();
+    const tokenSettings = { ...ports.tokenSettings, twoFactorIdleSeconds: 60 };
+    const first = await exchange(await provider.token({ sub, sid, amr: ['mfa'] }), { tokenSettings });
+    await harness.rows(`UPDATE sessions SET "updatedAt" = now() - interval '1 hour' WHERE "userId" = $1`, [id]);
+    await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() WHERE user_id = $1`, [id]);
+    const second = await exchange(await provider.token({ sub, sid, jti: 'next' }), { tokenSettings });
+    expect(second.body.session.id).not.toBe(first.body.session.id);
+  });
+
   test('whose session here expired opens another', async () => {
     const { id, sub } = await imported();
     const sid = randomUUID();
     const first = await exchange(await provider.token({ sub, sid }));
     await harness.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 minute' WHERE "userId" = $1`, [id]);
-    const second = await exchange(await provider.token({ sub, sid, jti: 'next' }));
-    expect(second.body.session.id).not.toBe(first.body.session.id);
+    const own = await exchange(await provider.token({ sub, sid: randomUUID() }));
+    const second = await exchange(await provider.token({ sub, sid, jti: 'next' }), {}, cookieOf(own));
+    expect([first, own].map(({ body }) => body.session.id)).not.toContain(second.body.session.id);
   });
 });
 
@@ -239,6 +253,16 @@ describe('the user', () => {
     await expect(
       exchange(await provider.token({ sub: deleted.sub, email: deleted.email, email_verified: true })),
     ).rejects.toMatchObject(unknown);
+  });
+
+  test('whose account an incident locked is refused on an unknown device', async () => {
+    const { id, sub, email } = await imported();
+    await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId: id, email }));
+    await expect(exchange(await provider.token({ sub }))).rejects.toMatchObject(unknown);
+    const ended = await harness.newUser();
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [ended.id]);
+    const claims = { sub: randomUUID(), email: ended.email, email_verified: true };
+    await expect(exchange(await provider.token(claims))).rejects.toMatchObject(unknown);
   });
 
   test('without a verified address opens no session where sign-in requires one', async () => {

@@ -128,3 +128,12 @@ export const legacyWebhookForged = defineError({
   fix: 'Copy the secret of this endpoint at the old provider into LEGACY_WEBHOOK_SECRET, and compare the clocks.',
   retryable: false,
 });
+
+export const legacyProviderUnavailable = defineError({
+  code: 'legacy_provider_unavailable',
+  status: 503,
+  title: 'The former sign-in service does not answer',
+  cause: 'The password of this user is still at the old provider, which did not answer within five seconds, or failed.',
+  fix: 'Try again in half a minute, or set a new password by mail. Operators check LEGACY_PASSWORD_URL.',
+  retryable: true,
+});

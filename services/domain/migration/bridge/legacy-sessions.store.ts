@@ -19,6 +19,15 @@ const legacyUserLink = defineStatement(
    SELECT provider, $1, $3 FROM (SELECT ${PROVIDER} AS provider) named WHERE provider IS NOT NULL
    ON CONFLICT DO NOTHING RETURNING user_id`,
 );
+/** Index: legacy_users_user_id. */
+const lazyUserFind = defineStatement(
+  'lazyUserFind',
+  'SELECT legacy_id AS "legacyId" FROM legacy_users WHERE user_id = $1 AND lazy LIMIT 1',
+);
+const lazyUserTaken = defineStatement(
+  'lazyUserTaken',
+  'UPDATE legacy_users SET lazy = false WHERE user_id = $1 AND lazy',
+);
 /** Index: the primary key. */
 const legacySessionRead = defineStatement(
   'legacySessionRead',
@@ -71,3 +80,8 @@ export const readLegacySession = async (sql: Sql, id: Buffer): Promise<LegacySes
 /** False if it has ended, or is another user's. */
 export const keepLegacySession = async (tx: Tx, id: Buffer, userId: string, sessionId: string): Promise<boolean> =>
   (await tx.query(legacySessionKeep, [id, userId, sessionId])).length > 0;
+
+/** The id at the old provider of a user whose password is still there. */
+export const findLazyUser = async (sql: Sql, userId: string): Promise<string | undefined> =>
+  (await sql.query<{ legacyId: string }>(lazyUserFind, [userId]))[0]?.legacyId;
+export const markTaken = (tx: Tx, userId: string): Promise<unknown> => tx.query(lazyUserTaken, [userId]);

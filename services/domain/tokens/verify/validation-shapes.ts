@@ -12,7 +12,7 @@ export const tokenValidation = z
       claims: z.record(z.string(), z.unknown()),
       /** The token is one of the old provider; absent for tokens of this installation. */
       issuer_kind: z.literal('legacy').optional(),
-      /** The user here whom the old provider's token is of. */
+      /** Id of the user here; only with `issuer_kind`. */
       user_id: z.string().optional(),
     }),
     z.object({ active: z.literal(false), reason: z.enum(inactiveReasons) }),

@@ -1,0 +1,45 @@
+import { setAuditContext } from '#services/domain/audit/audit-context.ts';
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, HashAdmission, Ports, Tx } from '#services/domain/ports.ts';
+import { accountPasswordTaken } from '../audit-events.ts';
+import { findAccount, insertPassword, lockUser } from '../users/accounts.store.ts';
+import { inQueue, isHashable } from './hash-password.ts';
+
+/** Where a user signed in before: who has no password here yet is asked for there. */
+export type FormerPasswords = {
+  /** False for a wrong password, and for a user who is not known there. Throws 503 if it does not answer. */
+  isRight(user: { readonly userId: string; readonly email: string }, password: string): Promise<boolean>;
+  /** The password is stored here, in this transaction: it is asked for there no more. */
+  taken(tx: Tx, userId: string): Promise<unknown>;
+};
+
+/** Null: users have their passwords here. */
+export type HasFormerPasswords = { readonly formerPasswords: FormerPasswords | null };
+
+type Asked = { readonly userId: string; readonly email: string; readonly password: string };
+
+/**
+ * Stores the password of a user who has none here, if it is right where the user signed in before. Returns whether the
+ * user has a password now. The password is in no log, metric or error.
+ * @throws hashingBusy (503), and the error of a former provider that does not answer (503)
+ */
+export async function takeFormerPassword(
+  ports: Pick<Ports, 'transact' | 'hasher' | 'random'> & HasFormerPasswords,
+  { userId, email, password }: Asked,
+  { admission, caller }: { readonly admission: HashAdmission; readonly caller: Caller },
+): Promise<boolean> {
+  const { formerPasswords, hasher, random } = ports;
+  if (formerPasswords === null || !isHashable(password)) return false;
+  if (!(await formerPasswords.isRight({ userId, email }, password))) return false;
+  const digest = await inQueue(hasher.hash(password, admission));
+  await ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, 'password_taken_over');
+    await lockUser(tx, userId);
+    // Another sign-in was faster, or the account is gone.
+    if ((await findAccount(tx, userId))?.digest !== null) return;
+    await insertPassword(tx, random.uuid(), userId, digest);
+    await formerPasswords.taken(tx, userId);
+    await recordEvent(tx, caller, accountPasswordTaken, { outcome: 'ok', target: { kind: 'user', id: userId } });
+  });
+  return true;
+}
