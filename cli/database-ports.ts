@@ -51,7 +51,7 @@ export const systemCaller = (name: string): Caller => ({
 });
 
 /** The development secret that the API of this data directory uses; never created here. */
-function authSecretOf(dataDir: string, given: string | undefined): string {
+export function authSecretOf(dataDir: string, given: string | undefined): string {
   const file = join(dataDir, 'auth-secret');
   return given ?? (existsSync(file) ? readFileSync(file, 'utf8').trim() : '');
 }

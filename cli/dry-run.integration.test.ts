@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registerAgent } from '../services/domain/agents/register-agent.ts';
 import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
+import { adapters } from '../services/domain/migration/adapters/adapters.ts';
 import { modules } from '../services/domain/modules.ts';
 import { requestSignOff } from '../services/domain/signoff/request-signoff.ts';
 import { newPerson } from '../testing/flows/people.ts';
@@ -33,6 +34,8 @@ const READS = [
   'config print',
   'demo env',
   'doctor',
+  'import status',
+  'import verify',
   'incidents list',
   'incidents show',
   'incidents unjudged',
@@ -127,6 +130,8 @@ beforeAll(async () => {
     { ...agentInput, ...none, heartbeat_seconds: 60, expires_in_days: 1 },
     testCaller,
   );
+  const users = join(dataDir, 'users');
+  await writeFile(users, '');
   const permissionFile = join(dataDir, 'permissions.yaml');
   await writeFile(permissionFile, 'application: notes\naudience: notes\npermissions: [notes:read]\n');
   ({ bearer: approver } = await newPerson(copy, ['qa']));
@@ -178,6 +183,9 @@ beforeAll(async () => {
     'signoff deny': [signOffId, '--role', 'qa'],
     'token issue': ['--user', id],
     'token revoke': ['-'],
+    'import certificate': [randomUUID(), `${out}-certificate`],
+    ...Object.fromEntries(adapters.map(({ kind }) => [`import ${kind}`, [users, ...reason]])),
+    ...Object.fromEntries(adapters.map(({ kind }) => [`export ${kind}`, [`${out}-${kind}`]])),
     'users invite': ['new@people.test', ...reason],
     'users invite-again': [id, ...reason],
     'users disable': [id, ...reason],

@@ -89,6 +89,15 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'accounts: list, show, why, invite, invite-again, disable, enable, reset-factors, delete, roles, unlock',
     load: async () => (await import('./users/users.ts')).registerUsers,
   },
+  import: {
+    summary:
+      'import users of another system from its export (clerk, csv, …), show imports (status), certify and verify them',
+    load: async () => (await import('./import/import.ts')).registerImport,
+  },
+  export: {
+    summary: 'write every user, with password hashes and factors, in the format of another system',
+    load: async () => (await import('./import/export.ts')).registerExport,
+  },
   sessions: {
     summary: 'manage browser sessions and their token families: list, revoke',
     load: async () => (await import('./sessions.ts')).registerSessions,

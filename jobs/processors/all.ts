@@ -8,6 +8,7 @@ import { pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import { applyLegacyEvents } from '#services/domain/migration/bridge/apply-legacy-events.ts';
+import { advanceImports } from '#services/domain/migration/run/advance-imports.ts';
 import { modulesOf, purgesOf } from '#services/domain/modules.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
@@ -33,6 +34,7 @@ import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { applyLegacyEventsJob } from '../contracts/legacy.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
+import { runImportsJob } from '../contracts/migration.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
 import { advanceTasksJob, measureProgressJob, recordIncidentJob, recordProgressJob } from '../contracts/operations.ts';
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
@@ -98,6 +100,7 @@ export const processors: readonly Processor[] = [
   run(applyLegacyEventsJob, (ports, _payload, { fence, signal, caller }) =>
     applyLegacyEvents({ ...ports, legacyProvider: ports.config.legacy.provider ?? null }, { fence, signal }, caller),
   ),
+  run(runImportsJob, (ports, _payload, { fence, signal, caller }) => advanceImports(ports, { fence, signal }, caller)),
   run(pushHandoffsJob, (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller)),
 ];
 

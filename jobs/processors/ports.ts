@@ -9,6 +9,7 @@ import type { HasReportRenderer } from '#services/domain/compliance/reports/adva
 import type { HasHandoff } from '#services/domain/handoff/deliver-handoff.ts';
 import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import type { HasFactorSeal, HasRelyingParty } from '#services/domain/migration/run/write-batch.ts';
 import type { HasLogoutTransport } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import type { MailTransport, Ports } from '#services/domain/ports.ts';
 import type { Config } from '#services/platform/config/load.ts';
@@ -27,6 +28,8 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   HasLogSigner &
   HasLogoutTransport &
   HasHandoff &
+  HasFactorSeal &
+  HasRelyingParty &
   HasLogGauges &
   HasCheckpointOutbox & {
     /** The database as the role that may write the sealed log. */

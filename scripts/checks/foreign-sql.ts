@@ -119,10 +119,16 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
   },
   {
     of: 'keys',
-    tables: ['imported_hash_keys', 'mail_outbox', 'one_time_codes', 'phi_keys'],
+    tables: ['import_chunks', 'imported_hash_keys', 'mail_outbox', 'one_time_codes', 'phi_keys'],
     reason: 'a change of the key-encryption key seals every value again, whoever owns it',
   },
   { of: 'keys', tables: ['feed_state'], reason: 'its row is the lock under which the key ring changes' },
+  {
+    of: 'migration',
+    tables: ['accounts', 'audit_events', 'oauth_clients', 'passkeys', 'two_factors', 'user_roles', 'users'],
+    reason:
+      'a batch of a thousand imported users is a few statements, in one transaction with the place in the file; an export reads them as they are, and a certificate has the bytes of its sealed event',
+  },
   {
     of: 'oauth',
     tables: ['users'],

@@ -28,6 +28,7 @@ import { factorsRoutes } from './routes/factors.ts';
 import { handoffRoutes } from './routes/handoff.ts';
 import { healthRoutes } from './routes/health.ts';
 import { identityRoutes } from './routes/identity.ts';
+import { importsRoutes } from './routes/imports.ts';
 import { keysRoutes } from './routes/keys.ts';
 import { legacyRoutes } from './routes/legacy.ts';
 import { metadataRoutes } from './routes/metadata.ts';
@@ -137,6 +138,7 @@ function addRoutes(
   }
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
+  importsRoutes(routes, ports);
   if (has('agents')) agentsRoutes(routes, ports);
   if (has('signoff')) signOffRoutes(routes, ports);
   if (has('handoff')) handoffRoutes(routes, ports);

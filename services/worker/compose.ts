@@ -12,6 +12,8 @@ import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
 import { showControls } from '../domain/compliance/show-controls.ts';
 import { pushedByDefault } from '../domain/handoff/pushed-events.ts';
+import { createFactorSeal } from '../domain/identity/sessions/factor-seal.ts';
+import { relyingParty } from '../domain/identity/sessions/relying-party.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { modulesOf, purgesOf } from '../domain/modules.ts';
@@ -145,6 +147,8 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
     keyRing: createKeyRing(outside, config.keys),
     enqueue: producer.enqueue,
     // The timetable enqueues within seconds what a job requests.
+    factorSeal: createFactorSeal(input.authSecret),
+    relyingPartyId: relyingParty(publicUrlOf(config)).rpID,
     mailer: { publicUrl: publicUrlOf(config), wake: () => {} },
     mailTransport: createMailTransport(config, input.dataDir, log),
     brand: config.brand,

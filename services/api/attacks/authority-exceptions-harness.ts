@@ -163,6 +163,7 @@ export const OF_NOBODY: ReadonlySet<string> = new Set([
   'hold_id',
   'run_id',
   'report_id',
+  'import_id',
   'control_id',
   'violation_id',
   'delivery_id',

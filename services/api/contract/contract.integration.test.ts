@@ -73,6 +73,8 @@ const CONTRACT = [
   'POST /v1/admin/applications',
   'DELETE /v1/admin/applications/{application}',
   'POST /v1/api-keys/verify',
+  'POST /v1/admin/imports',
+  'GET /v1/admin/imports/{import_id}',
   'POST /v1/admin/agents',
   'GET /v1/admin/agents',
   'GET /v1/admin/agents/{agent_id}',

@@ -20,7 +20,8 @@ type AuditTarget = {
     | 'application'
     | 'signoff'
     | 'subject'
-    | 'report';
+    | 'report'
+    | 'import';
   readonly id: string;
 };
 

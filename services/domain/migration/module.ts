@@ -1,10 +1,13 @@
 import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import * as legacyJobs from '#jobs/contracts/legacy.ts';
+import * as migrationJobs from '#jobs/contracts/migration.ts';
 import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
 import * as bridgeEvents from './bridge/audit-events.ts';
 import { legacyEventPurge } from './bridge/legacy-events.store.ts';
 import { legacySessionPurge } from './bridge/legacy-sessions.store.ts';
-import { endedLegacyUserPurge, importPurge } from './migration.store.ts';
+import * as permissions from './permissions.ts';
+import { endedLegacyUserPurge, importPurge } from './run/imports.store.ts';
 
 export const migrationModule = defineModule({
   name: 'migration',
@@ -18,9 +21,11 @@ export const migrationModule = defineModule({
     'legacy_user_ends',
     'legacy_events',
   ],
-  events: Object.values(bridgeEvents),
-  jobs: Object.values(legacyJobs),
+  permissions: Object.values(permissions),
+  events: [...Object.values(events), ...Object.values(bridgeEvents)],
+  jobs: [...Object.values(migrationJobs), ...Object.values(legacyJobs)],
   metrics: () => import('#observability/metrics/migration-bridge.ts'),
+  operations: async () => (await import('./operations.ts')).importOperations,
   purged: [
     {
       by: cleanUpExpiredSessionsJob,

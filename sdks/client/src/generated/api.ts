@@ -92,6 +92,12 @@ export type ProblemCode =
   | "headers_too_large"
   | "host_refused"
   | "idempotency_key_reused"
+  | "import_kind_unknown"
+  | "import_not_sealed"
+  | "import_overtaken"
+  | "import_role_unknown"
+  | "import_unknown"
+  | "imports_busy"
   | "incident_closed"
   | "incident_unknown"
   | "insufficient_scope"
@@ -528,6 +534,8 @@ export type ReadExportResponse = { readonly subject_id: string; readonly export:
 
 export type ReadHealthResponse = { readonly status: "ok" };
 
+export type ReadImportResponse = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number }; readonly reject_reasons: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null; readonly rejects: readonly { readonly line: number; readonly reason: string; readonly value: string }[] };
+
 export type ReadJwksAliasResponse = { readonly keys: readonly PublicJwk[] };
 
 export type ReadJwksResponse = { readonly keys: readonly PublicJwk[] };
@@ -597,6 +605,10 @@ export type RenewRecoveryCodesRequest = Readonly<Record<string, never>>;
 export type RenewRecoveryCodesResponse = { readonly recovery_codes: readonly string[] };
 
 export type ReplayHandoffResponse = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number };
+
+export type RequestImportRequest = { readonly kind: string; readonly data: string; readonly map?: { readonly columns?: Readonly<Record<string, string>>; readonly roles?: Readonly<Record<string, string | null>>; readonly parameters?: Readonly<Record<string, string>>; readonly allow_hashes?: readonly string[]; readonly ids?: "keep" | "new"; readonly lazy?: boolean }; readonly reason: string };
+
+export type RequestImportResponse = { readonly import_id: string };
 
 export type RequestPasswordResetRequest = { readonly email: string; readonly redirectTo?: string };
 
@@ -1008,6 +1020,10 @@ export type Operations = {
   "POST /v1/admin/clients/{client_id}/enable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: Reason }; readonly answer: Client };
   /** Rotate the secret of a client; the previous one is accepted for a while, and tokens stay valid */
   "POST /v1/admin/clients/{client_id}/rotate-secret": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: RotateClientSecretRequest }; readonly answer: ClientWithSecret };
+  /** Import users of another system, which a worker does */
+  "POST /v1/admin/imports": { readonly input: { readonly body: RequestImportRequest }; readonly answer: RequestImportResponse };
+  /** Get an import with its progress and counts */
+  "GET /v1/admin/imports/{import_id}": { readonly input: { readonly path: { readonly import_id: string | number } }; readonly answer: ReadImportResponse };
   /** List security incidents, most recently seen first */
   "GET /v1/admin/incidents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "open" | "acknowledged" | "closed"; readonly severity?: "low" | "medium" | "high" | "critical"; readonly detection?: string; readonly subject?: string } }; readonly answer: ListIncidentsResponse };
   /** Get an incident */

@@ -1,6 +1,7 @@
 import { canonicalJson, type Json } from '../../audit/log/canonical-json.ts';
 import { parseCheckpoint } from '../../audit/log/checkpoint.ts';
-import { hashLeaf, hashNode } from '../../audit/log/merkle.ts';
+import { inclusionRoot } from '../../audit/log/inclusion-root.ts';
+import { hashLeaf } from '../../audit/log/merkle.ts';
 import { type NoteKey, openNote, parseVkey } from '../../audit/log/note.ts';
 import { parseProof } from '../../audit/log/proof.ts';
 import { digestOf, noteTextOf } from './report-note.ts';
@@ -112,7 +113,7 @@ function faultOfItem(
     const { index, hashes, checkpoint } = parseProof(proof.proof);
     const head = parseCheckpoint(openNote(checkpoint, keys).text);
     if (head.origin !== report.origin) return 'the proof is of another log';
-    const root = rootOf(hashLeaf(leaf), index, head.size, hashes);
+    const root = inclusionRoot(hashLeaf(leaf), index, head.size, hashes);
     return root?.equals(head.root) ? null : 'the leaf is not in the log that was signed';
   } catch {
     return 'the inclusion proof or the signature of its checkpoint is wrong';
@@ -135,28 +136,6 @@ function leafOf(bytes: Buffer): SealedEvidence | null {
   } catch {
     return null;
   }
-}
-
-/** RFC 9162 §2.1.3.2. Null if the path has the wrong length. */
-function rootOf(leaf: Buffer, index: number, size: number, path: readonly Uint8Array[]): Buffer | null {
-  if (index >= size) return null;
-  // Sizes can exceed 2^32, so no bit operators.
-  let node = index;
-  let last = size - 1;
-  let hash = leaf;
-  for (const sibling of path) {
-    if (last === 0) return null;
-    if (node % 2 === 1 || node === last) {
-      hash = hashNode(sibling, hash);
-      while (node % 2 === 0 && node !== 0) {
-        node /= 2;
-        last = Math.floor(last / 2);
-      }
-    } else hash = hashNode(hash, sibling);
-    node = Math.floor(node / 2);
-    last = Math.floor(last / 2);
-  }
-  return last === 0 ? hash : null;
 }
 
 function summaryFault({ summary, controls }: ReportDocument): string | null {

@@ -1,9 +1,9 @@
-import { base32 } from '@better-auth/utils/base32';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { ownSession } from '../sessions/own-session.ts';
 import type { TotpEnrolment } from './enrol-totp.ts';
 import { readTwoFactor } from './factors.store.ts';
+import { shownSecret } from './totp.ts';
 
 /**
  * Whether the caller's authenticator app that waits for its first code has this secret and these recovery codes. A page
@@ -18,7 +18,7 @@ export async function isPendingTotp(
   const { userId } = await ownSession(ports, caller);
   const row = await readTwoFactor(ports.sql, userId);
   if (!row || row.isVerified) return false;
-  const secret = base32.encode(await ports.auth.factors.open(row.secret), { padding: false });
+  const secret = shownSecret(await ports.auth.factors.open(row.secret));
   if (new URL(totpUri).searchParams.get('secret') !== secret) return false;
   return (await ports.auth.factors.open(row.backupCodes)) === JSON.stringify(recoveryCodes);
 }

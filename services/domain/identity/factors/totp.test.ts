@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { matchingStep } from './totp.ts';
+import { importedSecret, matchingStep, shownSecret } from './totp.ts';
 
 /** RFC 6238 appendix B: the secret of its SHA-1 rows, and the last six of its eight digits. */
 const SECRET = '12345678901234567890';
@@ -26,4 +26,13 @@ test('rejects codes of the last used step and of earlier steps', async () => {
 test('rejects anything but six digits', async () => {
   for (const code of ['', '28708', '2870822', ' 287082', '２８７０８２', '28708x'])
     expect(await at(code, AT_59)).toBeNull();
+});
+
+test('reads the secret of another system from its base32, and shows either secret in base32', async () => {
+  const imported = importedSecret('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
+  expect(await matchingStep(imported, '287082', { nowMs: AT_59, lastUsedStep: 0 })).toBe(1);
+  // Bytes that are no text: computed by Python's hmac module.
+  expect(await matchingStep(importedSecret('JBSWY3DPEHPK3PXP'), '996554', { nowMs: AT_59, lastUsedStep: 0 })).toBe(1);
+  expect(shownSecret(imported)).toBe('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
+  expect(shownSecret(SECRET)).toBe('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
 });

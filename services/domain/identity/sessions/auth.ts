@@ -11,7 +11,7 @@ import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSet
 import { type AuthFactors, createAuthFactors } from './auth-factors.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
 import type { AuthSession, LiveSession, OpenedSession, RenewedSession } from './live-session.ts';
-import { relyingParty } from './passkey-plugin.ts';
+import { relyingParty } from './relying-party.ts';
 import { cookieHashOf } from './renew-session.store.ts';
 import { createSessionCache } from './session.cache.ts';
 import { usedSession } from './session-life.ts';

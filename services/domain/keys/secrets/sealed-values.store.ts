@@ -1,11 +1,26 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { fingerprintContext, sealContext } from '../key-material.ts';
-import { codeContext, importedHashKeyContext, mailContext, phiKeyContext } from './sealed-contexts.ts';
+import {
+  codeContext,
+  importChunkContext,
+  importedHashKeyContext,
+  mailContext,
+  phiKeyContext,
+} from './sealed-contexts.ts';
 import { serverSecretContext } from './server-secrets.ts';
 
 /** Every column with sealed values. A column missing here does not survive a change of the key-encryption key. */
-const places = ['privateKey', 'fingerprint', 'secret', 'code', 'mail', 'phiKey', 'importedHashKey'] as const;
+const places = [
+  'privateKey',
+  'fingerprint',
+  'secret',
+  'code',
+  'mail',
+  'phiKey',
+  'importedHashKey',
+  'importChunk',
+] as const;
 type Place = (typeof places)[number];
 
 /** One sealed value, its place, and the context it was sealed for. */
@@ -31,7 +46,8 @@ const sealedValuesRead = defineStatement(
    UNION ALL SELECT 'code', id::text, 0, purpose, sealed FROM one_time_codes WHERE sealed IS NOT NULL
    UNION ALL SELECT 'mail', id::text, 0, template, sealed FROM mail_outbox
    UNION ALL SELECT 'phiKey', '', version, 'phi', sealed FROM phi_keys WHERE sealed <> ''
-   UNION ALL SELECT 'importedHashKey', id, 0, 'imported', sealed FROM imported_hash_keys`,
+   UNION ALL SELECT 'importedHashKey', id, 0, 'imported', sealed FROM imported_hash_keys
+   UNION ALL SELECT 'importChunk', import_id::text, chunk, 'import', sealed FROM import_chunks`,
 );
 const writes = {
   privateKey: defineStatement(
@@ -69,6 +85,11 @@ const writes = {
     `UPDATE imported_hash_keys k SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
      WHERE k.id = v.id`,
   ),
+  importChunk: defineStatement(
+    'sealedImportChunksWrite',
+    `UPDATE import_chunks c SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
+     WHERE c.import_id = v.id::uuid AND c.chunk = v.version`,
+  ),
 } as const satisfies Record<Place, unknown>;
 
 const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
@@ -80,6 +101,7 @@ const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
     mail: () => mailContext(id),
     phiKey: () => phiKeyContext(version),
     importedHashKey: () => importedHashKeyContext(id),
+    importChunk: () => importChunkContext(id, version),
   };
   return contexts[place]();
 };

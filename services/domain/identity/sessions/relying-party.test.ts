@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { relyingParty } from './passkey-plugin.ts';
+import { relyingParty } from './relying-party.ts';
 
 test('the relying party is the host of the API; on a loopback address it is localhost, and pages of localhost are accepted', () => {
   expect(relyingParty('https://auth.example.org')).toEqual({

@@ -1,0 +1,114 @@
+import { access, type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import type { Command } from 'commander';
+import type { LegacySystemAdapter } from '../../services/domain/migration/adapters/adapter.ts';
+import { adapters } from '../../services/domain/migration/adapters/adapters.ts';
+import { type Exported, exportUsers } from '../../services/domain/migration/run/export-users.ts';
+import { onDatabase, rehearsed } from '../admin.ts';
+import { requireReason } from '../arguments.ts';
+import { confirm } from '../confirm.ts';
+import { systemCaller } from '../database-ports.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
+import type { GlobalOptions } from '../output.ts';
+import { importPorts } from './import-ports.ts';
+import { readMap } from './source.ts';
+
+const caller = systemCaller('sallyport export');
+/** Text that is written at once. */
+const WRITE_CHARACTERS = 262_144;
+
+type ExportOptions = GlobalOptions & { readonly reason: string; readonly map?: string };
+
+/** `sallyport export KIND FILE`, directly on the database. */
+export function registerExport(program: Command): void {
+  const command = program.command('export');
+  for (const adapter of adapters) registerKind(command, adapter);
+}
+
+function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
+  parent
+    .command(adapter.kind)
+    .description(`write every user, with password hashes and factors, as ${adapter.kind} has them`)
+    .argument('<file>', 'a new file; only its owner may read it')
+    .option('--map <file>', 'the mapping of the import: roles get their names there again')
+    .option('--reason <text>', 'reason, for the audit log', 'export')
+    .action((path: string, _own, own: Command) =>
+      onDatabase<ExportOptions>(own, async (database, output, options) => {
+        requireReason(options.reason);
+        const map = await readMap(options.map, []);
+        await assertNew(path);
+        if (rehearsed(output, options, `write every user to ${path}`)) return;
+        if (!options.yes) await confirm(`Write every user, with password hashes and factors, to ${path}?`);
+        const ports = importPorts(database);
+        const written = await inFile(path, (write) =>
+          exportUsers(ports, { adapter, map, reason: options.reason }, write, caller),
+        );
+        if (written.withoutHash > 0)
+          output.say(
+            `${written.withoutHash} users need a new password there: only this installation verifies their hash`,
+          );
+        output.data({ file: path, users: written.users, without_hash: written.withoutHash }, ({ users }) => [
+          `wrote ${users} users to ${path}`,
+        ]);
+      }),
+    );
+}
+
+async function assertNew(path: string): Promise<void> {
+  const exists = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (exists) throw new CommandError(exitCodes.usage, `${path} exists`, 'name a new file');
+}
+
+/**
+ * Writes beside the file, and gives it its name when all is on disk: an export that fails leaves no half file.
+ * @throws CommandError (1) if it cannot be written, as when the disk is full
+ */
+async function inFile(
+  path: string,
+  write: (put: (text: string) => Promise<void>) => Promise<Exported>,
+): Promise<Exported> {
+  const part = `${path}.part`;
+  let file: FileHandle | undefined;
+  try {
+    file = await open(part, 'wx', 0o600);
+    const result = await written(file, write);
+    await file.sync();
+    await file.close();
+    await rename(part, path);
+    return result;
+  } catch (err) {
+    if (file === undefined) throw unwritable(part, err);
+    await file.close().catch(() => {});
+    await unlink(part).catch(() => {});
+    throw isOfFile(err) ? unwritable(path, err) : err;
+  }
+}
+
+async function written(
+  file: FileHandle,
+  write: (put: (text: string) => Promise<void>) => Promise<Exported>,
+): Promise<Exported> {
+  let waiting = '';
+  const flush = async (): Promise<void> => {
+    await file.writeFile(waiting);
+    waiting = '';
+  };
+  const result = await write(async (text) => {
+    waiting += text;
+    if (waiting.length >= WRITE_CHARACTERS) await flush();
+  });
+  await flush();
+  return result;
+}
+
+const isOfFile = (err: unknown): boolean => typeof (err as { readonly syscall?: unknown }).syscall === 'string';
+
+function unwritable(path: string, cause: unknown): CommandError {
+  const code = String((cause as { readonly code?: unknown }).code);
+  const why = code === 'ENOSPC' ? 'the disk is full' : `it cannot be written (${code})`;
+  return new CommandError(exitCodes.checkFailed, `${path}: ${why}; no file was left`, 'name a file on another disk', {
+    cause,
+  });
+}

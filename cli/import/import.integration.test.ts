@@ -1,0 +1,152 @@
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hashSync } from '@node-rs/bcrypt';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startCli } from '../../testing/processes/run-cli.ts';
+import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
+
+let harness: CliHarness;
+let folder: string;
+const AUTH_SECRET = 'an-auth-secret-of-more-than-thirty-two-characters';
+beforeAll(async () => {
+  harness = await openCliHarness({ BETTER_AUTH_SECRET: AUTH_SECRET });
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-import-'));
+});
+afterAll(async () => {
+  await harness?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
+const REASON = ['--reason', 'we move'];
+const HEADER =
+  'id,first_name,last_name,username,primary_email_address,primary_phone_number,verified_email_addresses,unverified_email_addresses,verified_phone_numbers,unverified_phone_numbers,totp_secret,password_digest,password_hasher';
+const row = (id: string, email: string, totp = ''): string =>
+  `${id},Ada,Lovelace,,${email},,${email},,,,${totp},${HASH},bcrypt`;
+const file = async (name: string, text: string): Promise<string> => {
+  const path = join(folder, name);
+  await writeFile(path, text);
+  return path;
+};
+const lastLine = (out: string) => JSON.parse(out.trim().split('\n').at(-1) ?? '');
+
+test('a dry run shows what would change, and writes nothing; the import writes it; again it changes nothing', async () => {
+  const path = await file(
+    'users.csv',
+    `${HEADER}\n${row('user_1', 'ada@example.com', 'JBSWY3DPEHPK3PXP')}\n${row('user_2', 'no address')}\n`,
+  );
+  const rejects = [{ line: 3, reason: 'email_invalid', value: 'no address' }];
+  const tried = await harness.sallyport(['import', 'clerk', path, '--dry-run', ...REASON, '--json']);
+  expect(tried.code, tried.err).toBe(1);
+  expect(lastLine(tried.out)).toMatchObject({
+    dry_run: true,
+    ...{ new: 1, changed: 0, same: 0, rejected: 1, rejects },
+    differences: [{ legacy_id: 'user_1', email: 'ada@example.com', change: 'new' }],
+  });
+  expect((await harness.json(['import', 'status'])).imports).toEqual([]);
+
+  const asked = await harness.sallyport(['import', 'clerk', path, ...REASON]);
+  expect(asked.code).toBe(4);
+  const run = await harness.sallyport(['import', 'clerk', path, '--yes', ...REASON, '--json']);
+  expect(run.code, run.err).toBe(1);
+  expect(lastLine(run.out)).toMatchObject({ new: 1, changed: 0, same: 0, rejected: 1, rejects });
+  const again = await harness.sallyport(['import', 'clerk', path, '--yes', ...REASON, '--json']);
+  expect(lastLine(again.out)).toMatchObject({ new: 0, changed: 0, same: 1, rejected: 1 });
+  expect(again.err).toContain('1 records were rejected');
+
+  const status = await harness.json(['import', 'status']);
+  expect(status.imports).toHaveLength(2);
+  expect(status.imports[1]).toMatchObject({
+    kind: 'clerk',
+    status: 'done',
+    progress: 100,
+    reason: 'we move',
+    hash_formats: { bcrypt: 1 },
+  });
+  expect(status.systems).toEqual([{ kind: 'clerk', users: 1, lazy: 0, deleted: 0 }]);
+  const shown = await harness.sallyport(['import', 'status']);
+  expect(shown.out).toContain('1 users here');
+});
+
+test('an export is a new file that only its owner reads, and imports as the same users', async () => {
+  const path = join(folder, 'back.csv');
+  const written = await harness.json(['export', 'clerk', path, '--yes']);
+  expect(written).toEqual({ file: path, users: 1, without_hash: 0 });
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  expect(await readFile(path, 'utf8')).toBe(
+    `${HEADER.replaceAll(',', ',')}\r\n${row('user_1', 'ada@example.com', 'JBSWY3DPEHPK3PXP')}\r\n`,
+  );
+  expect(await harness.json(['import', 'clerk', path, '--yes', ...REASON])).toMatchObject({ same: 1, rejected: 0 });
+  const twice = await harness.sallyport(['export', 'clerk', path, '--yes']);
+  expect([twice.code, twice.err]).toEqual([2, expect.stringContaining('exists')]);
+});
+
+test('an export that cannot be written says so and leaves no file', async () => {
+  const gone = await harness.sallyport(['export', 'csv', join(folder, 'absent', 'x.csv'), '--yes']);
+  expect([gone.code, gone.err]).toEqual([1, expect.stringContaining('ENOENT')]);
+  expect(await readdir(folder)).not.toContain('x.csv.part');
+});
+
+test('a mapping that is none, a file that is absent and a factor without the secret are refused with a fix', async () => {
+  const path = await file(
+    'more.ndjson',
+    `${JSON.stringify({ legacy_id: 'm1', email: 'm1@example.com', totp_secret: 'JBSWY3DPEHPK3PXP' })}\n`,
+  );
+  const refused = async (args: readonly string[], env?: Record<string, string>) => {
+    const { code, err } = await harness.sallyport(['import', 'ndjson', ...args, '--yes', ...REASON], env);
+    return `${code} ${err}`;
+  };
+  expect(await refused([join(folder, 'no-such-file')])).toMatch(/^2 .*cannot be read/s);
+  expect(await refused([path, '--map', await file('a.json', '{')])).toMatch(/^2 .*not JSON/s);
+  expect(await refused([path, '--map', await file('b.json', '{"colour":1}')])).toMatch(/^2 .*no mapping/s);
+  expect(await refused([path, '--map', await file('c.json', '{"parameters":{"x":{"file":"absent"}}}')])).toMatch(
+    /^2 .*cannot be read/s,
+  );
+  expect(await refused([path, '--map', await file('d.json', '{"roles":{"a":"no-such-role"}}')])).toMatch(/role/);
+  expect(await refused([path], { BETTER_AUTH_SECRET: '' })).toMatch(/^5 .*auth secret/s);
+  expect(
+    await refused([path, '--map', await file('e.json', '{"parameters":{"x":{"file":"e.json"},"y":"z"}}')]),
+  ).toMatch(/^0/);
+});
+
+test('killed while it imports, it goes on where it was, and ends as one that was not killed', async () => {
+  const count = 6_000;
+  const lines = Array.from({ length: count }, (_, at) =>
+    JSON.stringify({ legacy_id: `k${at}`, email: `k${at}@killed.example` }),
+  );
+  const path = await file('killed.ndjson', `${lines.join('\n')}\n`);
+  const args = ['import', 'ndjson', path, '--yes', ...REASON, '--json'];
+  const env = {
+    DATABASE_URL: harness.ports.databaseUrl,
+    SALLYPORT_DATA_DIR: harness.dataDir,
+    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
+    BETTER_AUTH_SECRET: AUTH_SECRET,
+  };
+  const positions = new Set<number>();
+  const position = async (): Promise<number> =>
+    (await harness.json(['import', 'status'])).imports.find(
+      (each: { kind: string; status: string }) => each.kind === 'ndjson' && each.status === 'running',
+    )?.counts.new ?? 0;
+  for (let kills = 0; kills < 2; kills += 1) {
+    const before = await position();
+    const child = startCli(args, env);
+    const exited = once(child, 'exit');
+    while ((await position()) === before && child.exitCode === null)
+      await new Promise((resume) => setTimeout(resume, 20));
+    child.kill('SIGKILL');
+    await exited;
+    positions.add(await position());
+  }
+  const ended = await harness.json(args.slice(0, -1));
+  expect(ended).toMatchObject({ new: count, rejected: 0 });
+  for (const at of positions) expect(at % 1_000).toBe(0);
+  const [stored] = await harness.ports.sql.query<{ users: number }>({
+    name: 'killed',
+    text: `SELECT count(*)::int AS users FROM users WHERE email LIKE '%@killed.example'`,
+    writes: false,
+  });
+  expect(stored?.users).toBe(count);
+  expect(await harness.json(args.slice(0, -1))).toMatchObject({ new: 0, same: count });
+});

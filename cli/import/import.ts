@@ -1,0 +1,150 @@
+import type { Command } from 'commander';
+import type { LegacySystemAdapter } from '../../services/domain/migration/adapters/adapter.ts';
+import { adapters } from '../../services/domain/migration/adapters/adapters.ts';
+import { type ImportRow, readRejects } from '../../services/domain/migration/run/imports.store.ts';
+import { readImports } from '../../services/domain/migration/run/read-imports.ts';
+import { REJECTS_KEPT, rehearseImport, runImport } from '../../services/domain/migration/run/run-import.ts';
+import { startImport } from '../../services/domain/migration/run/start-import.ts';
+import { addReason, onDatabase } from '../admin.ts';
+import { requireReason } from '../arguments.ts';
+import { confirm } from '../confirm.ts';
+import { type DatabasePorts, systemCaller } from '../database-ports.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
+import type { GlobalOptions, Output } from '../output.ts';
+import { registerCertificate } from './certificate.ts';
+import { importPorts } from './import-ports.ts';
+import { createProgress } from './progress.ts';
+import { readMap, type SourceFile, sourceFile } from './source.ts';
+
+const caller = systemCaller('sallyport import');
+/** Rejected records that are printed without --json. */
+const REJECTS_SHOWN = 20;
+
+type ImportOptions = GlobalOptions & {
+  readonly reason: string;
+  readonly map?: string;
+  readonly allowHash?: readonly string[];
+};
+
+type Result = {
+  readonly new: number;
+  readonly changed: number;
+  readonly same: number;
+  readonly linked: number;
+  readonly rejected: number;
+  readonly rejects: readonly { readonly line: number; readonly reason: string; readonly value: string }[];
+};
+
+/** `sallyport import KIND FILE|status|certificate`, directly on the database, and `import verify`. */
+export function registerImport(program: Command): void {
+  const command = program.command('import');
+  for (const adapter of adapters) registerKind(command, adapter);
+  registerCertificate(command);
+  command
+    .command('status')
+    .description('show the imports, newest first, and how many users of each system are here')
+    .action((_own, status: Command) =>
+      onDatabase<GlobalOptions>(status, async (ports, output) => {
+        const shown = await readImports(ports);
+        output.data(shown, ({ imports, systems }) => [
+          ...imports.map(
+            ({ import_id: id, kind, status: state, progress, counts }) =>
+              `${id}  ${kind.padEnd(12)} ${state.padEnd(8)} ${String(progress).padStart(3)} %  new ${counts.new}  changed ${counts.changed}  same ${counts.same}  rejected ${counts.rejected}`,
+          ),
+          ...systems.map(
+            ({ kind, users, lazy, deleted }) =>
+              `${kind.padEnd(12)} ${users} users here, ${lazy} with their password still there, ${deleted} deleted here`,
+          ),
+        ]);
+      }),
+    );
+}
+
+function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
+  addReason(
+    parent
+      .command(adapter.kind)
+      .description(`import users from an export of ${adapter.kind}`)
+      .argument('<file>', 'the export')
+      .option('--map <file>', 'a mapping (JSON): columns, roles, parameters')
+      .option('--allow-hash <format...>', 'accept hashes of this weak format'),
+  ).action((path: string, _own, own: Command) =>
+    onDatabase<ImportOptions>(own, async (database, output, options) => {
+      requireReason(options.reason);
+      const map = await readMap(options.map, options.allowHash ?? []);
+      const source = await sourceFile(path);
+      const input = { adapter, map, source };
+      const result = options.dryRun
+        ? await rehearse(database, output, input)
+        : await run(database, output, { ...input, options });
+      if (result.rejected > 0)
+        throw new CommandError(
+          exitCodes.checkFailed,
+          `${result.rejected} records were rejected; the rest is ${options.dryRun ? 'acceptable' : 'imported'}`,
+          'correct them and import the file again: users that are here and did not change stay as they are',
+        );
+    }),
+  );
+}
+
+type Input = {
+  readonly adapter: LegacySystemAdapter;
+  readonly map: Awaited<ReturnType<typeof readMap>>;
+  readonly source: SourceFile;
+};
+
+async function rehearse(database: DatabasePorts, output: Output, { adapter, map, source }: Input): Promise<Result> {
+  const onProgress = createProgress(output, { bytes: source.bytes, from: 0 });
+  const found = await rehearseImport(database, { adapter, map, stream: source.open(), onProgress });
+  output.say(`would import users of ${adapter.kind}; nothing was done`);
+  output.data({ dry_run: true, ...withCounts(found), differences: found.differences }, () => [
+    ...found.differences.map(({ change, legacy_id: id, email }) => `${change.padEnd(8)} ${id}  ${email}`),
+    ...linesOf(found),
+  ]);
+  return found;
+}
+
+async function run(
+  database: DatabasePorts,
+  output: Output,
+  { adapter, map, source, options }: Input & { readonly options: ImportOptions },
+): Promise<Result> {
+  if (!options.yes) await confirm(`Import users of ${adapter.kind} from ${source.path}?`);
+  const { kind } = adapter;
+  const row = await startImport(
+    database,
+    { kind, map, sourceSha256: source.sha256, sourceBytes: source.bytes, reason: options.reason },
+    caller,
+  );
+  output.say(`import ${row.id}${row.position > 0 ? ` goes on after record ${row.position}` : ''}`);
+  const onProgress = createProgress(output, { bytes: source.bytes, from: row.position });
+  const ended = (await runImport(
+    importPorts(database),
+    { row, adapter, map, stream: source.open(), onProgress },
+    caller,
+  )) as ImportRow;
+  const result: Result = {
+    new: ended.new_count,
+    changed: ended.changed_count,
+    same: ended.same_count,
+    linked: ended.linked_count,
+    rejected: ended.rejected_count,
+    rejects: await readRejects(database.sql, ended.id, REJECTS_KEPT),
+  };
+  output.data({ import_id: ended.id, ...withCounts(result) }, () => linesOf(result));
+  return result;
+}
+
+const withCounts = ({ rejects, ...result }: Result): object => {
+  const { new: created, changed, same, linked, rejected } = result;
+  const counts = { new: created, changed, same, linked, rejected };
+  return { ...counts, counts, rejects };
+};
+
+const linesOf = (result: Result): string[] => [
+  ...result.rejects.slice(0, REJECTS_SHOWN).map(({ line, reason, value }) => `line ${line}: ${reason}  ${value}`),
+  ...(result.rejects.length > REJECTS_SHOWN
+    ? [`… and ${result.rejected - REJECTS_SHOWN} more (--json lists them)`]
+    : []),
+  `new ${result.new}  changed ${result.changed} (${result.linked} linked)  same ${result.same}  rejected ${result.rejected}`,
+];

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { type ImportMap, importMap } from '../../services/domain/migration/import-shapes.ts';
+import { CommandError, exitCodes } from '../exit-codes.ts';
+
+export type SourceFile = {
+  readonly path: string;
+  readonly bytes: number;
+  /** SHA-256, hex. */
+  readonly sha256: string;
+  open(): AsyncIterable<Uint8Array>;
+};
+
+const CHUNK_BYTES = 262_144;
+const MAP_BYTES_MAX = 4_194_304;
+
+const unreadable = (file: string, cause: unknown): CommandError =>
+  new CommandError(exitCodes.usage, `${file} cannot be read`, 'check its path and its permissions', { cause });
+
+/** @throws CommandError (2) if it cannot be read */
+export async function sourceFile(path: string): Promise<SourceFile> {
+  const open = (): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  try {
+    const { size } = await stat(path);
+    const digest = createHash('sha256');
+    for await (const chunk of open()) digest.update(chunk);
+    return { path, bytes: size, sha256: digest.digest('hex'), open };
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** A parameter of the mapping that is the text of another file, by its path beside the mapping. */
+async function withFiles(value: unknown, folder: string): Promise<unknown> {
+  const { parameters } = (value ?? {}) as { readonly parameters?: unknown };
+  if (typeof parameters !== 'object' || parameters === null) return value;
+  const read: Record<string, unknown> = {};
+  for (const [name, parameter] of Object.entries(parameters)) {
+    const file = (parameter as { readonly file?: unknown } | null)?.file;
+    read[name] = typeof file === 'string' ? await textOf(resolve(folder, file)) : parameter;
+  }
+  return { ...(value as object), parameters: read };
+}
+
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** @throws CommandError (2) if the file is no mapping */
+export async function readMap(path: string | undefined, allowed: readonly string[]): Promise<ImportMap> {
+  const text = path === undefined ? '{}' : await textOf(path);
+  const malformed = (why: string): CommandError =>
+    new CommandError(exitCodes.usage, `${path} is no mapping: ${why}`, 'docs/how-to/import-users.md shows one');
+  if (text.length > MAP_BYTES_MAX) throw malformed('it has more than 4 MiB');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw malformed('it is not JSON');
+  }
+  const read = importMap.safeParse(await withFiles(value, dirname(path ?? '.')));
+  if (!read.success) {
+    const [issue] = read.error.issues;
+    throw malformed(`${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'wrong'}`);
+  }
+  return { ...read.data, allow_hashes: [...new Set([...read.data.allow_hashes, ...allowed])].sort() };
+}

@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+export const runImportsJob = defineJob({
+  name: 'run-imports',
+  queue: 'imports',
+  payload: z.strictObject({}),
+  attempts: 3,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 5 },
+  staleAfterSeconds: 7_200,
+  timeoutSeconds: 3_600,
+  meaning: 'Import the users of uploaded files, a thousand in a transaction, and go on where a stopped run was',
+});

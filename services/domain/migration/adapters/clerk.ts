@@ -1,0 +1,180 @@
+import { csvRow, readCsv } from '../reading/read-csv.ts';
+import { readJsonArray } from '../reading/read-json-array.ts';
+import { readNdjson } from '../reading/read-ndjson.ts';
+import { sniff } from '../reading/sniff.ts';
+import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
+import {
+  dateOf,
+  formatOf,
+  isTrue,
+  legacyUser,
+  listOf,
+  type Members,
+  memberOf,
+  present,
+  type Refused,
+  textOf,
+  usersOf,
+} from './members.ts';
+
+/** Clerk: the CSV of the dashboard, which has password digests, and users as its Backend API and its CLI write them. */
+
+/** In the order of the dashboard's export. */
+const COLUMNS = [
+  'id',
+  'first_name',
+  'last_name',
+  'username',
+  'primary_email_address',
+  'primary_phone_number',
+  'verified_email_addresses',
+  'unverified_email_addresses',
+  'verified_phone_numbers',
+  'unverified_phone_numbers',
+  'totp_secret',
+  'password_digest',
+  'password_hasher',
+] as const;
+
+const listed = (value: unknown): string[] =>
+  typeof value === 'string' ? value.split(/[\s,;|]+/).filter((item) => item !== '') : [];
+const nameOf = (first: unknown, last: unknown): string | null =>
+  [textOf(first), textOf(last)].filter((part) => part !== null).join(' ') || null;
+
+function ofRow(row: Members): LegacyUser | Refused {
+  const verified = listed(row.verified_email_addresses);
+  const unverified = listed(row.unverified_email_addresses);
+  const email = textOf(row.primary_email_address) ?? verified[0] ?? unverified[0] ?? null;
+  const id = textOf(row.id);
+  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  if (email === null) return { reason: 'email_missing', value: id };
+  const hash = textOf(row.password_digest);
+  const { first_name, last_name, username, primary_phone_number } = row;
+  return legacyUser({
+    legacy_id: id,
+    email,
+    email_verified: verified.some((each) => each.toLowerCase() === email.toLowerCase()),
+    name: nameOf(first_name, last_name),
+    password_hash: hash,
+    password_format: hash === null ? null : (textOf(row.password_hasher) ?? formatOf(hash)),
+    totp_secret: textOf(row.totp_secret),
+    metadata: present({
+      first_name,
+      last_name,
+      username,
+      primary_phone_number,
+      verified_email_addresses: verified.join('|'),
+      unverified_email_addresses: unverified.join('|'),
+      verified_phone_numbers: row.verified_phone_numbers,
+      unverified_phone_numbers: row.unverified_phone_numbers,
+    }),
+  });
+}
+
+type Address = { readonly id: string | null; readonly text: string; readonly isVerified: boolean };
+
+const addressesOf = (value: unknown, member: string): Address[] =>
+  listOf(value).flatMap((each) => {
+    const text = textOf(memberOf(each, member));
+    if (text === null) return [];
+    return [
+      { id: textOf(memberOf(each, 'id')), text, isVerified: memberOf(each, 'verification.status') === 'verified' },
+    ];
+  });
+
+const KEPT = ['public_metadata', 'private_metadata', 'unsafe_metadata', 'external_id', 'phone_numbers'] as const;
+
+function ofObject(user: Members): LegacyUser | Refused {
+  const id = textOf(user.id);
+  const addresses = addressesOf(user.email_addresses, 'email_address');
+  const primary =
+    addresses.find((each) => each.id !== null && each.id === user.primary_email_address_id) ?? addresses[0];
+  if (id === null) return { reason: 'id_missing', value: primary?.text ?? '' };
+  if (primary === undefined) return { reason: 'email_missing', value: id };
+  const hash = textOf(user.password_digest);
+  const { first_name, last_name, username } = user;
+  const others = addresses.filter((each) => each !== primary);
+  return legacyUser({
+    legacy_id: id,
+    email: primary.text,
+    email_verified: primary.isVerified,
+    name: nameOf(first_name, last_name),
+    image: user.has_image === false ? null : textOf(user.image_url),
+    created_at: dateOf(user.created_at),
+    disabled: isTrue(user.banned),
+    password_hash: hash,
+    password_format: hash === null ? null : (textOf(user.password_hasher) ?? formatOf(hash)),
+    totp_secret: textOf(user.totp_secret),
+    accounts: listOf(user.external_accounts).flatMap((account) => {
+      const provider = textOf(memberOf(account, 'provider'))?.replace(/^oauth_/, '') ?? null;
+      const subject = textOf(memberOf(account, 'provider_user_id'));
+      return provider === null || subject === null ? [] : [{ provider, subject }];
+    }),
+    metadata: present({
+      first_name,
+      last_name,
+      username,
+      ...Object.fromEntries(KEPT.map((name) => [name, isEmpty(user[name]) ? null : user[name]])),
+      verified_email_addresses: others.flatMap(({ text, isVerified }) => (isVerified ? text : [])).join('|'),
+      unverified_email_addresses: others.flatMap(({ text, isVerified }) => (isVerified ? [] : text)).join('|'),
+    }),
+  });
+}
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+
+const textIn = (metadata: Members, name: string): string => {
+  const value = metadata[name];
+  return typeof value === 'string' ? value : '';
+};
+
+/** The names apart, as they came; for a user of ours the first word and the rest. */
+function namesOf({ name, metadata }: LegacyUser): readonly [string, string] {
+  const names = [textIn(metadata, 'first_name'), textIn(metadata, 'last_name')] as const;
+  if (nameOf(...names) === name) return names;
+  const [first = '', ...rest] = (name ?? '').split(' ');
+  return [first, rest.join(' ')];
+}
+
+const withAddress = (list: string, email: string, isIn: boolean): string => {
+  const others = listed(list).filter((each) => each.toLowerCase() !== email.toLowerCase());
+  const place = listed(list).findIndex((each) => each.toLowerCase() === email.toLowerCase());
+  if (!isIn) return others.join('|');
+  return place === -1 ? [email, ...others].join('|') : listed(list).join('|');
+};
+
+const rowOf = (user: LegacyUser): readonly string[] => {
+  const { metadata, email, email_verified: isVerified } = user;
+  const [first, last] = namesOf(user);
+  return [
+    user.legacy_id,
+    first,
+    last,
+    textIn(metadata, 'username'),
+    email,
+    textIn(metadata, 'primary_phone_number'),
+    withAddress(textIn(metadata, 'verified_email_addresses'), email, isVerified),
+    withAddress(textIn(metadata, 'unverified_email_addresses'), email, !isVerified),
+    textIn(metadata, 'verified_phone_numbers'),
+    textIn(metadata, 'unverified_phone_numbers'),
+    user.totp_secret ?? '',
+    user.password_hash ?? '',
+    user.password_format ?? '',
+  ];
+};
+
+export const clerkAdapter: LegacySystemAdapter = {
+  kind: 'clerk',
+  async *read(stream) {
+    const { first, stream: whole } = await sniff(stream);
+    if (first === '[') yield* usersOf(readJsonArray(whole), ofObject);
+    else if (first === '{') yield* usersOf(readNdjson(whole), ofObject);
+    else yield* usersOf(readCsv(whole), ofRow);
+  },
+  /** The CSV that `clerk migrate import --source clerk` reads. */
+  async *write(users) {
+    yield csvRow(COLUMNS);
+    for await (const user of users) yield csvRow(rowOf(user));
+  },
+};

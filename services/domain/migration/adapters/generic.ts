@@ -1,0 +1,147 @@
+import { csvRow, isFormula, readCsv } from '../reading/read-csv.ts';
+import { readJsonArray } from '../reading/read-json-array.ts';
+import { readNdjson } from '../reading/read-ndjson.ts';
+import { sniff } from '../reading/sniff.ts';
+import type { LegacyAccount, LegacyPasskey, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
+import {
+  dateOf,
+  formatOf,
+  isMembers,
+  isTrue,
+  legacyUser,
+  listOf,
+  type Members,
+  memberOf,
+  type Refused,
+  textOf,
+  usersOf,
+} from './members.ts';
+
+/** Files of any origin: a mapping says which column or member holds what; without one they have our names. */
+
+const COLUMNS = [
+  'legacy_id',
+  'email',
+  'email_verified',
+  'name',
+  'image',
+  'created_at',
+  'disabled',
+  'password_hash',
+  'password_format',
+  'roles',
+  'metadata',
+  'accounts',
+  'totp_secret',
+  'recovery_codes',
+  'passkeys',
+] as const satisfies readonly (keyof LegacyUser)[];
+type Column = (typeof COLUMNS)[number];
+
+/** A cell of a CSV file holds lists and objects as JSON. */
+function parsed(value: unknown): unknown {
+  if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+/** A list, or text whose items are separated by white space, commas, semicolons or bars. */
+function textsOf(value: unknown): readonly string[] {
+  const list = parsed(value);
+  if (typeof list === 'string') return list.split(/[\s,;|]+/).filter((item) => item !== '');
+  return listOf(list).flatMap((item) => textOf(item) ?? []);
+}
+
+const accountsOf = (value: unknown): readonly LegacyAccount[] =>
+  listOf(parsed(value)).flatMap((account) => {
+    const provider = textOf(memberOf(account, 'provider'));
+    const subject = textOf(memberOf(account, 'subject'));
+    return provider === null || subject === null ? [] : [{ provider, subject }];
+  });
+
+const passkeysOf = (value: unknown): readonly LegacyPasskey[] =>
+  listOf(parsed(value)).flatMap((passkey): LegacyPasskey[] => {
+    const [rpId, id, key] = ['rp_id', 'credential_id', 'public_key'].map((name) => textOf(memberOf(passkey, name)));
+    if (!rpId || !id || !key) return [];
+    return [
+      {
+        rp_id: rpId,
+        credential_id: id,
+        public_key: key,
+        counter: Number(memberOf(passkey, 'counter') ?? 0),
+        transports: textsOf(memberOf(passkey, 'transports')),
+        device_type: memberOf(passkey, 'device_type') === 'multiDevice' ? 'multiDevice' : 'singleDevice',
+        backed_up: isTrue(memberOf(passkey, 'backed_up')),
+        aaguid: textOf(memberOf(passkey, 'aaguid')),
+        name: textOf(memberOf(passkey, 'name')),
+      },
+    ];
+  });
+
+/** One user by the mapping; `metadata.<name>` in the mapping adds a member of the metadata. */
+export function genericUser(value: Members, { columns }: Pick<ReadOptions, 'columns'>): LegacyUser | Refused {
+  const read = (column: Column): unknown => memberOf(value, columns[column] ?? column);
+  const email = textOf(read('email'));
+  const id = textOf(read('legacy_id')) ?? (columns.legacy_id === undefined ? textOf(value.id) : null);
+  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  if (email === null) return { reason: 'email_missing', value: id };
+  const hash = textOf(read('password_hash'));
+  const metadata = parsed(read('metadata'));
+  const more = Object.entries(columns).flatMap(([name, path]) => {
+    const member = name.startsWith('metadata.') ? memberOf(value, path) : undefined;
+    return member === undefined || member === '' ? [] : [[name.slice('metadata.'.length), member] as const];
+  });
+  return legacyUser({
+    legacy_id: id,
+    email,
+    email_verified: isTrue(read('email_verified')),
+    name: textOf(read('name')),
+    image: textOf(read('image')),
+    created_at: dateOf(read('created_at')),
+    disabled: isTrue(read('disabled')),
+    password_hash: hash,
+    password_format: textOf(read('password_format')) ?? formatOf(hash),
+    roles: textsOf(read('roles')),
+    metadata: { ...(isMembers(metadata) ? metadata : {}), ...Object.fromEntries(more) },
+    accounts: accountsOf(read('accounts')),
+    totp_secret: textOf(read('totp_secret')),
+    recovery_codes: textsOf(read('recovery_codes')),
+    passkeys: passkeysOf(read('passkeys')),
+  });
+}
+
+const columnOf = (options: ReadOptions, column: Column): string => options.columns[column] ?? column;
+
+/** One JSON object a line, or a JSON array of objects. */
+export const ndjsonAdapter: LegacySystemAdapter = {
+  kind: 'ndjson',
+  async *read(stream, options) {
+    const { first, stream: whole } = await sniff(stream);
+    yield* usersOf(first === '[' ? readJsonArray(whole) : readNdjson(whole), (value) => genericUser(value, options));
+  },
+  async *write(users, options) {
+    for await (const user of users)
+      yield `${JSON.stringify(Object.fromEntries(COLUMNS.map((column) => [columnOf(options, column), user[column]])))}\n`;
+  },
+};
+
+/** A cell that a spreadsheet would run is shown as text. */
+const cellOf = (value: LegacyUser[Column]): string => {
+  if (value === null) return '';
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value === 'object') return JSON.stringify(value);
+  const text = String(value);
+  return isFormula(text) ? `'${text}` : text;
+};
+
+export const csvAdapter: LegacySystemAdapter = {
+  kind: 'csv',
+  read: (stream, options) => usersOf(readCsv(stream), (value) => genericUser(value, options)),
+  async *write(users, options) {
+    yield csvRow(COLUMNS.map((column) => columnOf(options, column)));
+    for await (const user of users) yield csvRow(COLUMNS.map((column) => cellOf(user[column])));
+  },
+};

@@ -1,0 +1,96 @@
+import type { SourceRecord } from '../reading/record.ts';
+import type { LegacyRecord, LegacyUser } from './adapter.ts';
+
+/** Reads members of records, whose types nothing guarantees. */
+
+export type Members = Readonly<Record<string, unknown>>;
+
+export const isMembers = (value: unknown): value is Members =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A member by its dotted path; undefined where there is none. */
+export function memberOf(value: unknown, path: string): unknown {
+  let found = value;
+  for (const name of path.split('.')) {
+    if (!isMembers(found) || !Object.hasOwn(found, name)) return undefined;
+    found = found[name];
+  }
+  return found;
+}
+
+/** Text that is not empty; numbers as text. */
+export function textOf(value: unknown): string | null {
+  if (typeof value === 'number' && Number.isFinite(value)) return String(value);
+  return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
+}
+
+const TRUE = new Set(['true', 't', '1', 'yes']);
+
+export const isTrue = (value: unknown): boolean =>
+  value === true || value === 1 || (typeof value === 'string' && TRUE.has(value.trim().toLowerCase()));
+
+export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+/** Below this a number of time is seconds: as milliseconds it would be in the first weeks of 1970. */
+const SECONDS_BELOW = 100_000_000_000;
+
+/** A time as text (RFC 3339), or as seconds or milliseconds since 1970; an invalid date for anything else, null for nothing. */
+export function dateOf(value: unknown): Date | null {
+  if (value === null || value === undefined || value === '') return null;
+  const number = typeof value === 'number' ? value : Number(value);
+  if (Number.isFinite(number)) return new Date(number < SECONDS_BELOW ? number * 1_000 : number);
+  return new Date(typeof value === 'string' ? value : Number.NaN);
+}
+
+/** Members that have a value, for `metadata`. */
+export const present = (members: Members): Members =>
+  Object.fromEntries(
+    Object.entries(members).filter(([, value]) => value !== null && value !== undefined && value !== ''),
+  );
+
+/** A user with what its source has of it. */
+export const legacyUser = (known: Pick<LegacyUser, 'legacy_id' | 'email'> & Partial<LegacyUser>): LegacyUser => ({
+  email_verified: false,
+  name: null,
+  image: null,
+  created_at: null,
+  disabled: false,
+  password_hash: null,
+  password_format: null,
+  roles: [],
+  metadata: {},
+  accounts: [],
+  totp_secret: null,
+  recovery_codes: [],
+  passkeys: [],
+  ...known,
+});
+
+const FORMATS: readonly (readonly [RegExp, string])[] = [
+  [/^\$2[abxy]\$/, 'bcrypt'],
+  [/^\$argon2/, 'argon2'],
+  [/^\$scrypt\$|^[0-9a-f]{32}:[0-9a-f]{128}$/, 'scrypt'],
+  [/^\$?pbkdf2/, 'pbkdf2'],
+];
+
+/** The name of a hash's format for reports; `other` for one that only its adapter knows. */
+export const formatOf = (hash: string | null): string | null =>
+  hash === null ? null : (FORMATS.find(([form]) => form.test(hash))?.[1] ?? 'other');
+
+/** Why a record is no user, and the id or address that shows which record it was. */
+export type Refused = { readonly reason: string; readonly value: string };
+
+/** Makes users of what a reader found; what it rejected stays rejected. */
+export async function* usersOf(
+  found: AsyncIterable<SourceRecord>,
+  make: (value: Members) => LegacyUser | Refused,
+): AsyncGenerator<LegacyRecord> {
+  for await (const record of found) {
+    if ('reason' in record) {
+      yield record;
+      continue;
+    }
+    const made = make(record.value);
+    yield 'reason' in made ? { line: record.line, ...made } : { line: record.line, user: made };
+  }
+}

@@ -1,0 +1,33 @@
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+
+export const importStarted = defineAuditEvent({
+  type: 'import.started',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An import of users of another system began, or a stopped one went on. `kind` is the system, `source_sha256` and `map_sha256` are the digests of file and mapping, `position` is the record after which it goes on.',
+});
+
+export const importBatch = defineAuditEvent({
+  type: 'import.batch',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'A batch of records was imported, up to `position`. The counts say how many users were created (`new`), changed, left as they were (`same`), and how many records were rejected. Events `user.*` and `account.*` are about each user.',
+});
+
+export const importFinished = defineAuditEvent({
+  type: 'import.finished',
+  durability: 'durable',
+  outcomes: ['ok', 'failed'],
+  meaning:
+    'An import ended. `statement_sha256` is the digest of its certificate’s statement: counts, rejected records by reason, hash formats, and digests of file, mapping and users.',
+});
+
+export const usersExported = defineAuditEvent({
+  type: 'import.users_exported',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An operator wrote all users with their password hashes and factors to a file, in the format of the system `kind`. `users` is their number.',
+});

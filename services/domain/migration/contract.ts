@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { stepUpRequired } from '#services/platform/errors.ts';
+import { manages, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
+import { rightsExceeded } from '../authority/errors.ts';
+import { importKindUnknown, importOvertaken, importRoleUnknown, importsBusy, importUnknown } from './errors.ts';
+import { importMap } from './import-shapes.ts';
+import { importsRead, importsWrite } from './permissions.ts';
+
+const TAG = 'Users';
+/** Longer files are imported by the command line, which reads them as a stream. */
+const DATA_CHARACTERS_MAX = 12_000_000;
+const BODY_BYTES_MAX = 16_777_216;
+
+const kind = z
+  .string()
+  .max(32)
+  .regex(/^[a-z][a-z0-9-]*$/);
+const count = z.int().nonnegative();
+
+export const importView = z
+  .object({
+    import_id: z.string(),
+    kind: z.string(),
+    status: z.enum(['waiting', 'running', 'done', 'failed']),
+    /** Percent of the bytes of the source. */
+    progress: z.int().min(0).max(100),
+    counts: z.object({ new: count, changed: count, same: count, linked: count, rejected: count }),
+    /** Rejected records by reason. */
+    reject_reasons: z.record(z.string(), count),
+    /** Users by the format of their password hash. */
+    hash_formats: z.record(z.string(), count),
+    /** Why it failed; a code. */
+    failure: z.string().nullable(),
+    reason: z.string(),
+    created_at: z.iso.datetime(),
+    finished_at: z.iso.datetime().nullable(),
+  })
+  .register(componentNames, { id: 'UserImport' });
+
+const requested = z.strictObject({
+  /** The system that wrote the file: `clerk`, `csv`, `ndjson`, … */
+  kind,
+  /** The file as text. */
+  data: z.string().min(1).max(DATA_CHARACTERS_MAX),
+  map: importMap,
+  reason,
+});
+export type RequestedImport = z.output<typeof requested>;
+
+export const requestImportEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/imports',
+  operation: 'requestImport',
+  summary: 'Import users of another system, which a worker does',
+  tag: TAG,
+  auth: manages(importsWrite),
+  body: requested,
+  bodyLimit: BODY_BYTES_MAX,
+  responses: { 202: z.object({ import_id: z.string() }) },
+  errors: [
+    ...REFUSALS,
+    stepUpRequired,
+    importKindUnknown,
+    importRoleUnknown,
+    rightsExceeded,
+    importOvertaken,
+    importsBusy,
+  ],
+});
+
+export const readImportEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/imports/{import_id}',
+  operation: 'readImport',
+  summary: 'Get an import with its progress and counts',
+  tag: TAG,
+  auth: reads(importsRead),
+  params: z.strictObject({ import_id: z.uuid() }),
+  responses: {
+    200: importView.extend({
+      /** The first of them, in the order of the file. */
+      rejects: z.array(z.object({ line: count, reason: z.string(), value: z.string() })),
+    }),
+  },
+  errors: [...REFUSALS, importUnknown],
+});

@@ -1,0 +1,57 @@
+import { defineError } from '#services/platform/define/error.ts';
+
+export const importUnknown = defineError({
+  code: 'import_unknown',
+  status: 404,
+  title: 'Import not found',
+  cause: 'No import has this id, or it was removed 90 days after it ended.',
+  fix: 'sallyport import status lists the imports.',
+  retryable: false,
+});
+
+export const importOvertaken = defineError({
+  code: 'import_overtaken',
+  status: 409,
+  title: 'Another process imports this file',
+  cause: 'Two processes import the same file with the same mapping, and the other one has written a batch meanwhile.',
+  fix: 'Let the other process finish; sallyport import status shows how far it is.',
+  retryable: false,
+});
+
+/** `detail` names the role. */
+export const importRoleUnknown = defineError({
+  code: 'import_role_unknown',
+  status: 400,
+  title: 'The mapping names a role that does not exist',
+  cause: 'Roles are granted only if the mapping names them and they exist here.',
+  fix: 'Create the role with sallyport roles create, or map it to null to leave it out.',
+  retryable: false,
+});
+
+/** `detail` names the kinds. */
+export const importKindUnknown = defineError({
+  code: 'import_kind_unknown',
+  status: 400,
+  title: 'Users of this kind of system cannot be imported',
+  cause: 'No adapter reads exports of this kind.',
+  fix: 'Use a kind that `detail` names; csv and ndjson with a mapping read files of any origin.',
+  retryable: false,
+});
+
+export const importsBusy = defineError({
+  code: 'imports_busy',
+  status: 409,
+  title: 'Too many imports are waiting',
+  cause: 'Ten uploaded files are not imported yet.',
+  fix: 'Wait until one has ended, or import the file with sallyport import.',
+  retryable: true,
+});
+
+export const importNotSealed = defineError({
+  code: 'import_not_sealed',
+  status: 409,
+  title: 'The import has no certificate yet',
+  cause: 'The import has not ended, or its last event is not in the sealed audit log yet.',
+  fix: 'Wait until it has ended and a worker has sealed its event, then ask again.',
+  retryable: true,
+});

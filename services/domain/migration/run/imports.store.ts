@@ -1,0 +1,196 @@
+import type { Sql } from '#services/domain/ports.ts';
+import { placeTime } from '#services/domain/shared/pagination.ts';
+import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Reject } from './plan-batch.ts';
+
+/** Runs, with the records they rejected, are kept for this time after their last batch. Index: imports_touched_at. */
+export const importPurge = definePurge({
+  kind: 'imports',
+  table: 'imports',
+  id: 'id',
+  ends: 'touched_at',
+  stays: `interval '90 days'`,
+});
+
+/** For this time a user who was deleted here is not imported again. Index: legacy_users_ended_at. */
+export const endedLegacyUserPurge = definePurge({
+  kind: 'ended_legacy_users',
+  table: 'legacy_users',
+  id: 'id',
+  ends: 'ended_at',
+  stays: `interval '400 days'`,
+  where: 'ended_at IS NOT NULL',
+});
+
+export type ImportState = 'waiting' | 'running' | 'done' | 'failed';
+export type ImportRow = {
+  readonly id: string;
+  readonly kind: string;
+  readonly source_sha256: string;
+  readonly map_sha256: string;
+  readonly source_bytes: number;
+  readonly state: ImportState;
+  readonly position: number;
+  readonly position_bytes: number;
+  readonly new_count: number;
+  readonly changed_count: number;
+  readonly same_count: number;
+  readonly linked_count: number;
+  readonly rejected_count: number;
+  readonly hash_formats: Readonly<Record<string, number>>;
+  readonly reject_reasons: Readonly<Record<string, number>>;
+  readonly users_sha256: string | null;
+  readonly actor_kind: string;
+  readonly actor_id: string | null;
+  readonly reason: string;
+  readonly failure: string | null;
+  readonly event_id: string | null;
+  readonly created_at: string;
+  readonly touched_at: string;
+  readonly finished_at: string | null;
+};
+
+const COLUMNS = `id, kind, source_sha256, map_sha256, source_bytes, state, position, position_bytes, new_count, changed_count,
+  same_count, linked_count, rejected_count, hash_formats, reject_reasons, users_sha256, actor_kind, actor_id, reason, failure,
+  event_id, ${placeTime('created_at')} AS created_at, ${placeTime('touched_at')} AS touched_at,
+  ${placeTime('finished_at')} AS finished_at`;
+
+/** Index: imports_open. */
+const openRead = defineStatement(
+  'importOpenRead',
+  `SELECT ${COLUMNS} FROM imports WHERE kind = $1 AND source_sha256 = $2 AND map_sha256 = $3 AND finished_at IS NULL`,
+);
+const importRead = defineStatement('importRead', `SELECT ${COLUMNS} FROM imports WHERE id = $1::uuid`);
+/** Index: imports_created_at. */
+const importsRead = defineStatement(
+  'importsRead',
+  `SELECT ${COLUMNS} FROM imports ORDER BY created_at DESC, id DESC LIMIT $1`,
+);
+/** Of two starts of one file one inserts; the other goes on with that run. */
+const importInsert = defineStatement(
+  'importInsert',
+  `INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, map, state, actor_kind, actor_id, reason)
+   VALUES ($1::uuid, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10)
+   ON CONFLICT (kind, source_sha256, map_sha256) WHERE finished_at IS NULL DO NOTHING RETURNING ${COLUMNS}`,
+);
+/** Two processes that import one file meet here: the second finds another position. */
+const importLock = defineStatement(
+  'importLock',
+  `SELECT ${COLUMNS} FROM imports WHERE id = $1::uuid FOR NO KEY UPDATE`,
+);
+const importAdvance = defineStatement(
+  'importAdvance',
+  `UPDATE imports SET state = 'running', position = $2, position_bytes = $3, new_count = new_count + $4,
+     changed_count = changed_count + $5, same_count = same_count + $6, linked_count = linked_count + $7,
+     rejected_count = rejected_count + $8, hash_formats = $9::jsonb, reject_reasons = $10::jsonb, touched_at = clock_timestamp()
+   WHERE id = $1::uuid`,
+);
+const importFinish = defineStatement(
+  'importFinish',
+  `UPDATE imports SET state = $2, users_sha256 = $3, failure = $4, event_id = $5::uuid, touched_at = clock_timestamp(),
+     finished_at = clock_timestamp() WHERE id = $1::uuid AND finished_at IS NULL RETURNING ${COLUMNS}`,
+);
+const rejectsInsert = defineStatement(
+  'importRejectsInsert',
+  `INSERT INTO import_rejects (import_id, record, line, reason, value)
+   SELECT $1::uuid, record, line, reason, value
+   FROM jsonb_to_recordset($2::jsonb) AS n (record bigint, line bigint, reason text, value text)
+   ON CONFLICT DO NOTHING`,
+);
+/** Index: the primary key. */
+const rejectsRead = defineStatement(
+  'importRejectsRead',
+  `SELECT line, reason, value FROM import_rejects WHERE import_id = $1::uuid ORDER BY record LIMIT $2`,
+);
+/** Index: legacy_users_legacy_id. */
+const legacyCount = defineStatement(
+  'importLegacyCount',
+  `SELECT provider, count(user_id)::int AS users, count(*) FILTER (WHERE lazy)::int AS lazy,
+     count(*) FILTER (WHERE user_id IS NULL)::int AS deleted
+   FROM legacy_users GROUP BY provider ORDER BY provider`,
+);
+
+const first = async (rows: Promise<ImportRow[]>): Promise<ImportRow | undefined> => (await rows)[0];
+
+export const readOpenImport = (sql: Sql, kind: string, source: string, map: string): Promise<ImportRow | undefined> =>
+  first(sql.query<ImportRow>(openRead, [kind, source, map]));
+export const readImportRow = (sql: Sql, id: string): Promise<ImportRow | undefined> =>
+  first(sql.query<ImportRow>(importRead, [id]));
+export const readImportRows = (sql: Sql, limit: number): Promise<ImportRow[]> =>
+  sql.query<ImportRow>(importsRead, [limit]);
+export const lockImport = (tx: Sql, id: string): Promise<ImportRow | undefined> =>
+  first(tx.query<ImportRow>(importLock, [id]));
+
+export type NewImport = Pick<ImportRow, 'id' | 'kind' | 'source_sha256' | 'map_sha256' | 'source_bytes' | 'state'> &
+  Pick<ImportRow, 'actor_kind' | 'actor_id' | 'reason'> & { readonly map: object };
+
+/** Undefined if a run of this file is open. */
+export const insertImport = (tx: Sql, row: NewImport): Promise<ImportRow | undefined> =>
+  first(
+    tx.query<ImportRow>(importInsert, [
+      row.id,
+      row.kind,
+      row.source_sha256,
+      row.map_sha256,
+      row.source_bytes,
+      JSON.stringify(row.map),
+      row.state,
+      row.actor_kind,
+      row.actor_id,
+      row.reason,
+    ]),
+  );
+
+export type ImportStep = {
+  readonly position: number;
+  readonly bytes: number;
+  readonly created: number;
+  readonly changed: number;
+  readonly same: number;
+  readonly linked: number;
+  readonly rejected: number;
+  readonly hashFormats: Readonly<Record<string, number>>;
+  readonly rejectReasons: Readonly<Record<string, number>>;
+};
+
+export const advanceImport = async (tx: Sql, id: string, step: ImportStep): Promise<void> => {
+  await tx.query(importAdvance, [
+    id,
+    step.position,
+    step.bytes,
+    step.created,
+    step.changed,
+    step.same,
+    step.linked,
+    step.rejected,
+    JSON.stringify(step.hashFormats),
+    JSON.stringify(step.rejectReasons),
+  ]);
+};
+
+export type ImportEnd = {
+  readonly state: 'done' | 'failed';
+  readonly usersSha256: string | null;
+  readonly failure: string | null;
+  readonly eventId: string;
+};
+
+export const finishImport = (tx: Sql, id: string, end: ImportEnd): Promise<ImportRow | undefined> =>
+  first(tx.query<ImportRow>(importFinish, [id, end.state, end.usersSha256, end.failure, end.eventId]));
+
+export const insertRejects = async (tx: Sql, id: string, rejects: readonly Reject[]): Promise<void> => {
+  if (rejects.length > 0) await tx.query(rejectsInsert, [id, JSON.stringify(rejects)]);
+};
+
+export type RejectView = { readonly line: number; readonly reason: string; readonly value: string };
+export const readRejects = (sql: Sql, id: string, limit: number): Promise<RejectView[]> =>
+  sql.query<RejectView>(rejectsRead, [id, limit]);
+
+export type LegacyCount = {
+  readonly provider: string;
+  readonly users: number;
+  readonly lazy: number;
+  readonly deleted: number;
+};
+export const countLegacyUsers = (sql: Sql): Promise<LegacyCount[]> => sql.query<LegacyCount>(legacyCount);

@@ -1,0 +1,147 @@
+import type { ImportMap } from '../import-shapes.ts';
+import { type CheckedUser, sha256Of } from './check-user.ts';
+
+/** A record of a batch: its place among all records, its line, and the user or why there is none. */
+export type BatchRecord = { readonly record: number; readonly line: number } & (
+  | { readonly user: CheckedUser }
+  | { readonly reason: string; readonly value: string }
+);
+
+/** What is known here of a user of the source. */
+export type KnownUser = {
+  readonly legacy_id: string;
+  /** Null: deleted here. */
+  readonly user_id: string | null;
+  readonly content_sha256: string | null;
+  readonly email_sha256: string | null;
+  readonly password_sha256: string | null;
+  /** Whether the password here is the imported one: neither the user nor an administrator has changed it since. */
+  readonly is_password_imported: boolean;
+  readonly has_password: boolean;
+  readonly email: string | null;
+  readonly is_disabled: boolean;
+};
+
+/** An account that has an address of the batch. */
+export type AddressOwner = {
+  readonly user_id: string;
+  readonly email: string;
+  readonly is_verified: boolean;
+  /** Whether it already is a user of the same source. */
+  readonly is_known: boolean;
+};
+
+export type Found = {
+  readonly known: ReadonlyMap<string, KnownUser>;
+  readonly owners: ReadonlyMap<string, AddressOwner>;
+  /** Ids of the batch that a user, or a client, has. */
+  readonly takenIds: ReadonlySet<string>;
+  /** Who has a social account, by `accountKey`. */
+  readonly accounts: ReadonlyMap<string, string>;
+};
+
+export type NewUser = { readonly id: string; readonly user: CheckedUser; readonly record: BatchRecord };
+export type ChangedUser = {
+  readonly id: string;
+  readonly user: CheckedUser;
+  readonly setsEmail: boolean;
+  readonly setsPassword: boolean;
+  readonly disables: boolean;
+};
+export type LinkedUser = { readonly id: string; readonly user: CheckedUser };
+export type Reject = {
+  readonly record: number;
+  readonly line: number;
+  readonly reason: string;
+  readonly value: string;
+};
+
+export type BatchPlan = {
+  readonly created: readonly NewUser[];
+  readonly changed: readonly ChangedUser[];
+  readonly linked: readonly LinkedUser[];
+  readonly same: number;
+  readonly rejects: readonly Reject[];
+};
+
+/** As our ids are: the `sub` of tokens, and a segment of paths. */
+const OWN_ID = /^[\w-]{1,64}$/;
+
+export const accountKey = ({ provider, subject }: { readonly provider: string; readonly subject: string }): string =>
+  `${provider}\0${subject}`;
+
+/** Decides what becomes of each record of a batch; writes nothing. */
+export function planBatch(
+  records: readonly BatchRecord[],
+  found: Found,
+  { ids }: Pick<ImportMap, 'ids'>,
+  newId: () => string,
+): BatchPlan {
+  const created: NewUser[] = [];
+  const changed: ChangedUser[] = [];
+  const linked: LinkedUser[] = [];
+  const rejects: Reject[] = [];
+  const accounts = new Map(found.accounts);
+  const owned = new Set<string>();
+  let same = 0;
+
+  const decide = (record: BatchRecord, user: CheckedUser): string | null => {
+    const known = found.known.get(user.legacy_id);
+    if (known !== undefined) {
+      if (known.user_id === null) return 'deleted_here';
+      if (known.content_sha256 === user.contentSha256) {
+        same += 1;
+        return null;
+      }
+    }
+    const id = known?.user_id ?? null;
+    if (user.accounts.some((account) => (accounts.get(accountKey(account)) ?? id) !== id)) return 'account_conflict';
+    return id === null ? add(record, user) : change(id, user, known as KnownUser);
+  };
+
+  const add = (record: BatchRecord, user: CheckedUser): string | null => {
+    const owner = found.owners.get(user.email);
+    if (owner !== undefined) return link(owner, user);
+    const isFree = ids === 'keep' && OWN_ID.test(user.legacy_id) && !found.takenIds.has(user.legacy_id);
+    const id = isFree ? user.legacy_id : newId();
+    for (const account of user.accounts) accounts.set(accountKey(account), id);
+    created.push({ id, user, record });
+    return null;
+  };
+
+  /** An address that only one side has verified proves nothing about who has the other account. */
+  const link = (owner: AddressOwner, user: CheckedUser): string | null => {
+    if (owner.is_known || owned.has(owner.user_id)) return 'email_conflict';
+    if (!user.email_verified) return 'email_unverified_conflict';
+    if (!owner.is_verified) return 'email_unverified_here';
+    owned.add(owner.user_id);
+    linked.push({ id: owner.user_id, user });
+    return null;
+  };
+
+  const change = (id: string, user: CheckedUser, known: KnownUser): string | null => {
+    // An address that was changed here since the import stays, and so does that of an account that was only linked.
+    const isOwnEmail = known.email !== null && known.email_sha256 === sha256Of(known.email);
+    const setsEmail = isOwnEmail && user.email !== known.email;
+    if (setsEmail && !user.email_verified) return 'email_unverified_conflict';
+    if (setsEmail && found.owners.has(user.email)) return 'email_conflict';
+    for (const account of user.accounts) accounts.set(accountKey(account), id);
+    const setsPassword =
+      user.passwordSha256 !== null &&
+      user.passwordSha256 !== known.password_sha256 &&
+      (known.is_password_imported || (!known.has_password && known.email_sha256 !== null));
+    changed.push({ id, user, setsEmail, setsPassword, disables: user.disabled && !known.is_disabled });
+    return null;
+  };
+
+  for (const record of records) {
+    const { record: place, line } = record;
+    if ('reason' in record) {
+      rejects.push({ record: place, line, reason: record.reason, value: record.value });
+      continue;
+    }
+    const reason = decide(record, record.user);
+    if (reason !== null) rejects.push({ record: place, line, reason, value: record.user.email });
+  }
+  return { created, changed, linked, same, rejects };
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import type { LegacySystemAdapter } from '../adapters/adapter.ts';
+import type { ImportMap } from '../import-shapes.ts';
+import { checkUser, foldedEmail, shownValue } from './check-user.ts';
+import type { BatchRecord } from './plan-batch.ts';
+import { createSeen } from './seen.ts';
+
+/** Records that are written in one transaction. */
+export const BATCH_RECORDS = 1_000;
+
+export type Batch = {
+  readonly records: readonly BatchRecord[];
+  /** Place of its last record among all records, from 1. */
+  readonly position: number;
+  /** Bytes of the source read by then. */
+  readonly bytes: number;
+};
+
+export type Source = {
+  readonly adapter: LegacySystemAdapter;
+  readonly map: ImportMap;
+  readonly stream: AsyncIterable<Uint8Array>;
+  /** Records up to this place are read and not returned: an earlier run has imported them. */
+  readonly after: number;
+};
+
+export type BatchReader = {
+  readonly batches: AsyncIterable<Batch>;
+  /** SHA-256, hex, over the digests of the users that were read, in their order. */
+  usersSha256(): string;
+};
+
+/** Reads, checks and numbers the records of a source. An id or address that an earlier record had is rejected. */
+export function readBatches({ adapter, map, stream, after }: Source, now: number): BatchReader {
+  const users = createHash('sha256');
+  const seen = createSeen();
+  let bytes = 0;
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of stream) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+  }
+
+  async function* numbered(): AsyncGenerator<BatchRecord> {
+    const { columns, parameters, allow_hashes: allowedHashes } = map;
+    let record = 0;
+    for await (const read of adapter.read(counted(), { columns, parameters, allowedHashes })) {
+      record += 1;
+      const { line } = read;
+      if ('reason' in read) {
+        yield { record, line, reason: read.reason, value: shownValue(read.value) };
+        continue;
+      }
+      const { legacy_id: id, email } = read.user;
+      const value = shownValue(email);
+      const isNewId = seen.add(`id\0${id}`);
+      const isNewEmail = seen.add(`email\0${foldedEmail(email)}`);
+      if (!isNewId || !isNewEmail) {
+        yield { record, line, reason: isNewId ? 'email_duplicate' : 'id_duplicate', value };
+        continue;
+      }
+      const checked = checkUser(read.user, map, now);
+      if ('user' in checked) users.update(checked.user.contentSha256);
+      yield { record, line, ...checked };
+    }
+  }
+
+  async function* batches(): AsyncGenerator<Batch> {
+    let records: BatchRecord[] = [];
+    for await (const each of numbered()) {
+      if (each.record <= after) continue;
+      records.push(each);
+      if (records.length < BATCH_RECORDS) continue;
+      yield { records, position: each.record, bytes };
+      records = [];
+    }
+    const last = records.at(-1);
+    if (last !== undefined) yield { records, position: last.record, bytes };
+  }
+
+  let digest: string | null = null;
+  return {
+    batches: batches(),
+    usersSha256: () => {
+      digest ??= users.digest('hex');
+      return digest;
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import type { Ports } from '#services/domain/ports.ts';
+import { importUnknown } from '../errors.ts';
+import {
+  countLegacyUsers,
+  type ImportRow,
+  type RejectView,
+  readImportRow,
+  readImportRows,
+  readRejects,
+} from './imports.store.ts';
+
+const IMPORTS_SHOWN = 50;
+const REJECTS_SHOWN = 100;
+
+/** An import as operators and clients see it. */
+export const importView = (row: ImportRow) => ({
+  import_id: row.id,
+  kind: row.kind,
+  status: row.state,
+  /** Percent of the bytes of the source. */
+  progress: row.state === 'done' ? 100 : percentOf(row),
+  counts: {
+    new: row.new_count,
+    changed: row.changed_count,
+    same: row.same_count,
+    linked: row.linked_count,
+    rejected: row.rejected_count,
+  },
+  reject_reasons: { ...row.reject_reasons },
+  hash_formats: { ...row.hash_formats },
+  failure: row.failure,
+  reason: row.reason,
+  created_at: row.created_at,
+  finished_at: row.finished_at,
+});
+export type ImportView = ReturnType<typeof importView>;
+
+const percentOf = ({ position_bytes: read, source_bytes: all }: ImportRow): number =>
+  all === 0 ? 0 : Math.min(99, Math.floor((read / all) * 100));
+
+/** The newest imports, and how many users of each system are here. */
+export async function readImports({ sql }: Pick<Ports, 'sql'>): Promise<{
+  readonly imports: readonly ImportView[];
+  readonly systems: readonly {
+    readonly kind: string;
+    readonly users: number;
+    readonly lazy: number;
+    readonly deleted: number;
+  }[];
+}> {
+  const [rows, counts] = [await readImportRows(sql, IMPORTS_SHOWN), await countLegacyUsers(sql)];
+  return {
+    imports: rows.map(importView),
+    systems: counts.map(({ provider, ...count }) => ({ kind: provider, ...count })),
+  };
+}
+
+/** @throws importUnknown (404) */
+export async function readImport(
+  { sql }: Pick<Ports, 'sql'>,
+  { import_id: id }: { readonly import_id: string },
+): Promise<ImportView> {
+  const row = await readImportRow(sql, id);
+  if (row === undefined) throw importUnknown();
+  return importView(row);
+}
+
+/** The same with the first records that it rejected. */
+export async function readImportWithRejects(
+  ports: Pick<Ports, 'sql'>,
+  input: { readonly import_id: string },
+): Promise<ImportView & { readonly rejects: RejectView[] }> {
+  const view = await readImport(ports, input);
+  return { ...view, rejects: await readRejects(ports.sql, input.import_id, REJECTS_SHOWN) };
+}

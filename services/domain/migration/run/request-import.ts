@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import { importChunkContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
+import { adapters, findAdapter } from '../adapters/adapters.ts';
+import type { RequestedImport } from '../contract.ts';
+import { importKindUnknown, importsBusy } from '../errors.ts';
+import { insertChunks, readUploads } from './chunks.store.ts';
+import { beginImport } from './start-import.ts';
+
+const CHUNK_BYTES = 1_048_576;
+const UPLOADS_MAX = 10;
+
+/**
+ * Keeps an uploaded file, encrypted, for a worker. The same file with the same mapping is the same run until it ends.
+ * @throws importKindUnknown (400), importRoleUnknown (400), rightsExceeded (403), importsBusy (409)
+ */
+export async function requestImport(
+  { transact, random, vault }: Pick<Ports, 'transact' | 'random' | 'vault'>,
+  { kind, data, map, reason }: RequestedImport,
+  caller: Caller,
+): Promise<{ readonly import_id: string }> {
+  if (findAdapter(kind) === undefined)
+    throw importKindUnknown({ detail: `The kinds are ${adapters.map((each) => each.kind).join(', ')}.` });
+  const bytes = Buffer.from(data);
+  const sourceSha256 = createHash('sha256').update(bytes).digest('hex');
+  const source = { kind, map, sourceSha256, sourceBytes: bytes.length, reason, state: 'waiting' } as const;
+  return transact(async (tx) => {
+    if ((await readUploads(tx)).length >= UPLOADS_MAX) throw importsBusy({ retryAfterSeconds: 60 });
+    const { row, isNew } = await beginImport(tx, { random }, source, caller);
+    if (isNew) {
+      // The first chunk is the mapping, whose parameters may be secret.
+      const parts = [Buffer.from(JSON.stringify(map))];
+      for (let from = 0; from < bytes.length; from += CHUNK_BYTES) parts.push(bytes.subarray(from, from + CHUNK_BYTES));
+      await insertChunks(
+        tx,
+        row.id,
+        parts.map((part, chunk) => vault.seal(part, importChunkContext(row.id, chunk))),
+      );
+    }
+    return { import_id: row.id };
+  });
+}

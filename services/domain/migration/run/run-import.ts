@@ -1,0 +1,242 @@
+import { recordEvent } from '#services/domain/audit/record-event.ts';
+import type { Caller, Fence, Ports } from '#services/domain/ports.ts';
+import { setAuditContext } from '../../audit/audit-context.ts';
+import type { LegacySystemAdapter } from '../adapters/adapter.ts';
+import { importBatch, importFinished } from '../audit-events.ts';
+import { importOvertaken } from '../errors.ts';
+import type { ImportMap } from '../import-shapes.ts';
+import { deleteChunks } from './chunks.store.ts';
+import { advanceImport, finishImport, type ImportRow, insertRejects, lockImport } from './imports.store.ts';
+import type { BatchPlan, BatchRecord, Reject } from './plan-batch.ts';
+import { type Batch, readBatches } from './read-batches.ts';
+import { statementDigest } from './statement.ts';
+import { type BatchPorts, rehearseBatch, sealFactors, writeBatch } from './write-batch.ts';
+
+export type ImportPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> & BatchPorts;
+
+export type ImportProgress = { readonly records: number; readonly bytes: number };
+
+export type ImportInput = {
+  readonly row: ImportRow;
+  readonly adapter: LegacySystemAdapter;
+  readonly map: ImportMap;
+  readonly stream: AsyncIterable<Uint8Array>;
+  readonly signal?: AbortSignal;
+  readonly fence?: Fence;
+  onProgress?(progress: ImportProgress): void | Promise<void>;
+};
+
+/** Rejected records that are kept one by one; all are counted. */
+export const REJECTS_KEPT = 10_000;
+
+/**
+ * Imports what a run has not imported yet. How far it is commits with each batch, so it goes on there after any end.
+ * @returns the run as it ended; undefined if `signal` stopped it before
+ * @throws importOvertaken (409) if another process imports the same file
+ */
+export async function runImport(
+  ports: ImportPorts,
+  input: ImportInput,
+  caller: Caller,
+): Promise<ImportRow | undefined> {
+  const { row, signal } = input;
+  const reader = readBatches({ ...input, after: row.position }, ports.clock.now());
+  let from = row.position;
+  // While a batch is written, the next is read and checked.
+  let writing: Promise<void> = Promise.resolve();
+  for await (const batch of reader.batches) {
+    await writing;
+    if (signal?.aborted) return undefined;
+    const at = from;
+    writing = writeAll(ports, input, batch, at, caller).then(() =>
+      input.onProgress?.({ records: batch.position, bytes: batch.bytes }),
+    );
+    writing.catch(() => {});
+    from = batch.position;
+  }
+  await writing;
+  if (signal?.aborted) return undefined;
+  return ports.transact(async (tx) => {
+    await input.fence?.hold(tx);
+    return endImport(
+      tx,
+      ports,
+      { id: row.id, state: 'done', usersSha256: reader.usersSha256(), failure: null },
+      caller,
+    );
+  });
+}
+
+/** Ends a run: its counts, digests and reasons become an event of the sealed log. */
+export async function endImport(
+  tx: Parameters<Parameters<Ports['transact']>[0]>[0],
+  { random }: Pick<Ports, 'random'>,
+  end: {
+    readonly id: string;
+    readonly state: 'done' | 'failed';
+    readonly usersSha256: string | null;
+    readonly failure: string | null;
+  },
+  caller: Caller,
+): Promise<ImportRow | undefined> {
+  const eventId = random.uuid();
+  const ended = await finishImport(tx, end.id, { ...end, eventId });
+  if (ended === undefined) return undefined;
+  await deleteChunks(tx, end.id);
+  await recordEvent(tx, caller, importFinished, {
+    outcome: end.state === 'done' ? 'ok' : 'failed',
+    target: { kind: 'import', id: end.id },
+    eventId,
+    detail: {
+      kind: ended.kind,
+      new: ended.new_count,
+      changed: ended.changed_count,
+      same: ended.same_count,
+      rejected: ended.rejected_count,
+      statement_sha256: statementDigest(ended),
+    },
+  });
+  return ended;
+}
+
+/** Errors of a value that Postgres refuses: one record, not the run, is at fault. */
+const isRefusedValue = (err: unknown): boolean =>
+  /^2[23]/.test(String((err as { readonly code?: unknown }).code ?? ''));
+
+/** Writes a batch. If a value in it cannot be stored, halves find the record that is to blame, and it is rejected. */
+async function writeAll(
+  ports: ImportPorts,
+  input: ImportInput,
+  batch: Batch,
+  after: number,
+  caller: Caller,
+): Promise<void> {
+  try {
+    await writeOne(ports, input, batch, after, caller);
+  } catch (err) {
+    if (!isRefusedValue(err)) throw err;
+    const { records, bytes } = batch;
+    const half = Math.ceil(records.length / 2);
+    if (records.length === 1)
+      return writeOne(ports, input, { ...batch, records: records.map(asRejected) }, after, caller);
+    const [former, latter] = [records.slice(0, half), records.slice(half)];
+    const middle = (former.at(-1) as BatchRecord).record;
+    await writeAll(ports, input, { records: former, position: middle, bytes }, after, caller);
+    await writeAll(ports, input, { ...batch, records: latter }, middle, caller);
+  }
+}
+
+const asRejected = ({ record, line, ...read }: BatchRecord): BatchRecord => ({
+  record,
+  line,
+  reason: 'not_stored',
+  value: 'user' in read ? read.user.email : read.value,
+});
+
+async function writeOne(
+  ports: ImportPorts,
+  { row, map, fence }: ImportInput,
+  { records, position, bytes }: Batch,
+  after: number,
+  caller: Caller,
+): Promise<void> {
+  const sealed = await sealFactors(ports, records);
+  await ports.transact(async (tx) => {
+    await fence?.hold(tx);
+    await setAuditContext(tx, caller, row.reason);
+    const run = await lockImport(tx, row.id);
+    if (run === undefined || run.finished_at !== null || run.position !== after) throw importOvertaken();
+    const plan = await writeBatch(tx, ports, { provider: row.kind, map, records, sealed });
+    if (run.rejected_count < REJECTS_KEPT) await insertRejects(tx, row.id, plan.rejects);
+    const counts = countsOf(plan);
+    await advanceImport(tx, row.id, {
+      position,
+      bytes,
+      ...counts,
+      hashFormats: added(
+        run.hash_formats,
+        plan.created.flatMap(({ user }) => user.password_format ?? 'none'),
+      ),
+      rejectReasons: added(
+        run.reject_reasons,
+        plan.rejects.map(({ reason }) => reason),
+      ),
+    });
+    await recordEvent(tx, caller, importBatch, {
+      outcome: 'ok',
+      target: { kind: 'import', id: row.id },
+      detail: { position, new: counts.created, changed: counts.changed, same: counts.same, rejected: counts.rejected },
+    });
+  });
+}
+
+/** A linked account is one that changed: it has the user of the source from now on. */
+const countsOf = ({ created, changed, linked, same, rejects }: BatchPlan) => ({
+  created: created.length,
+  changed: changed.length + linked.length,
+  same,
+  linked: linked.length,
+  rejected: rejects.length,
+});
+
+const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
+const NAMES_MAX = 32;
+
+/** Counts by names of a closed form, of which there are at most 32 in a row. */
+function added(counts: Readonly<Record<string, number>>, names: readonly string[]): Readonly<Record<string, number>> {
+  const sums: Record<string, number> = { ...counts };
+  for (const given of names) {
+    const name =
+      NAME.test(given) && (Object.hasOwn(sums, given) || Object.keys(sums).length < NAMES_MAX) ? given : 'other';
+    sums[name] = (sums[name] ?? 0) + 1;
+  }
+  return sums;
+}
+
+export type Rehearsal = {
+  readonly new: number;
+  readonly changed: number;
+  readonly same: number;
+  readonly linked: number;
+  readonly rejected: number;
+  readonly rejects: readonly Omit<Reject, 'record'>[];
+  /** The first of them. */
+  readonly differences: readonly {
+    readonly legacy_id: string;
+    readonly email: string;
+    readonly change: 'new' | 'changed' | 'linked';
+  }[];
+};
+
+const DIFFERENCES_SHOWN = 100;
+
+/** What an import would do, without doing it. */
+export async function rehearseImport(
+  ports: Pick<Ports, 'sql' | 'clock' | 'random'>,
+  input: Pick<ImportInput, 'adapter' | 'map' | 'stream' | 'onProgress'>,
+): Promise<Rehearsal> {
+  const sums = { new: 0, changed: 0, same: 0, linked: 0, rejected: 0 };
+  const rejects: Omit<Reject, 'record'>[] = [];
+  const differences: Rehearsal['differences'][number][] = [];
+  for await (const { records, position, bytes } of readBatches({ ...input, after: 0 }, ports.clock.now()).batches) {
+    const plan = await rehearseBatch(ports, { provider: input.adapter.kind, map: input.map, records });
+    const counts = countsOf(plan);
+    sums.new += counts.created;
+    sums.changed += counts.changed;
+    sums.same += counts.same;
+    sums.linked += counts.linked;
+    sums.rejected += counts.rejected;
+    for (const { line, reason, value } of plan.rejects)
+      if (rejects.length < REJECTS_KEPT) rejects.push({ line, reason, value });
+    for (const change of ['created', 'changed', 'linked'] as const)
+      for (const { user } of plan[change])
+        if (differences.length < DIFFERENCES_SHOWN)
+          differences.push({
+            legacy_id: user.legacy_id,
+            email: user.email,
+            change: change === 'created' ? 'new' : change,
+          });
+    await input.onProgress?.({ records: position, bytes });
+  }
+  return { ...sums, rejects, differences };
+}
