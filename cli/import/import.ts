@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import type { LegacySystemAdapter } from '../../services/domain/migration/adapters/adapter.ts';
 import { adapters } from '../../services/domain/migration/adapters/adapters.ts';
-import { type ImportRow, readRejects } from '../../services/domain/migration/run/imports.store.ts';
-import { readImports } from '../../services/domain/migration/run/read-imports.ts';
-import { REJECTS_KEPT, rehearseImport, runImport } from '../../services/domain/migration/run/run-import.ts';
+import { readImports, readRejected } from '../../services/domain/migration/run/read-imports.ts';
+import { rehearseImport, runImport } from '../../services/domain/migration/run/run-import.ts';
 import { startImport } from '../../services/domain/migration/run/start-import.ts';
 import { addReason, onDatabase } from '../admin.ts';
 import { requireReason } from '../arguments.ts';
@@ -122,14 +121,14 @@ async function run(
     importPorts(database),
     { row, adapter, map, stream: source.open(), onProgress },
     caller,
-  )) as ImportRow;
+  )) as Exclude<Awaited<ReturnType<typeof runImport>>, undefined>;
   const result: Result = {
     new: ended.new_count,
     changed: ended.changed_count,
     same: ended.same_count,
     linked: ended.linked_count,
     rejected: ended.rejected_count,
-    rejects: await readRejects(database.sql, ended.id, REJECTS_KEPT),
+    rejects: await readRejected(database, ended.id),
   };
   output.data({ import_id: ended.id, ...withCounts(result) }, () => linesOf(result));
   return result;

@@ -1,4 +1,5 @@
-import type { Sql, Tx } from '../ports.ts';
+import { assertHolds } from '../authority/permissions.ts';
+import type { Caller, Sql, Tx } from '../ports.ts';
 import { heldToGrant, isApplicationRole } from './application-rights.ts';
 import { roleUnknown } from './errors.ts';
 import { rightsOfRoles, shareRole } from './roles.store.ts';
@@ -16,6 +17,11 @@ export const rightsOf = (sql: Sql, roles: readonly string[]): Promise<string[]> 
 /** What a caller must hold to grant these roles. */
 export const rightsToGrant = async (sql: Sql, roles: readonly string[]): Promise<string[]> =>
   heldToGrant(roles, await rightsOf(sql, roles));
+
+/** Throws `rights_exceeded` (403) unless the caller holds every right that granting these roles needs. */
+export async function assertMayGrant(sql: Sql, roles: readonly string[], caller: Caller): Promise<void> {
+  assertHolds(caller, await rightsToGrant(sql, roles));
+}
 
 /** Locks a role until commit, so that it is neither deleted nor changed meanwhile. Throws `role_unknown` (404). */
 export async function lockRoleForGrant(tx: Tx, role: string): Promise<void> {

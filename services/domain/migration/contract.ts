@@ -2,8 +2,7 @@ import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { stepUpRequired } from '#services/platform/errors.ts';
-import { manages, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
-import { rightsExceeded } from '../authority/errors.ts';
+import { GRANT_REFUSALS, manages, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
 import { importKindUnknown, importOvertaken, importRoleUnknown, importsBusy, importUnknown } from './errors.ts';
 import { importMap } from './import-shapes.ts';
 import { importsRead, importsWrite } from './permissions.ts';
@@ -19,7 +18,7 @@ const kind = z
   .regex(/^[a-z][a-z0-9-]*$/);
 const count = z.int().nonnegative();
 
-export const importView = z
+const importView = z
   .object({
     import_id: z.string(),
     kind: z.string(),
@@ -64,7 +63,7 @@ export const requestImportEndpoint = defineEndpoint({
     stepUpRequired,
     importKindUnknown,
     importRoleUnknown,
-    rightsExceeded,
+    ...GRANT_REFUSALS,
     importOvertaken,
     importsBusy,
   ],

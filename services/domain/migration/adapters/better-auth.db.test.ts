@@ -1,10 +1,8 @@
-import { betterAuth } from 'better-auth';
-import { memoryAdapter } from 'better-auth/adapters/memory';
-import { twoFactor } from 'better-auth/plugins';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verifyPassword } from '#services/platform/hasher/schemes.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { matchingStep } from '../../identity/factors/totp.ts';
+import { type BetterAuthRows, betterAuthRows } from '../../identity/sessions/better-auth-rows-harness.ts';
 import { importMap } from '../import-shapes.ts';
 import { exportUsers } from '../run/export-users.ts';
 import { type ImportHarness, openImportHarness } from '../run/import-harness.ts';
@@ -13,46 +11,20 @@ import { betterAuthAdapter } from './better-auth.ts';
 /** Rows of the real library, which writes them to memory. */
 const SECRET = 'the secret of the other installation';
 const PASSWORD = 'correct horse battery staple';
-const tables: Record<string, Record<string, unknown>[]> = {
-  user: [],
-  account: [],
-  session: [],
-  verification: [],
-  twoFactor: [],
-};
 let harness: ImportHarness;
-let totp: string;
-let codes: readonly string[];
+let rows: BetterAuthRows;
 
 beforeAll(async () => {
   harness = await openImportHarness();
-  const auth = betterAuth({
-    secret: SECRET,
-    baseURL: 'http://localhost:4000',
-    database: memoryAdapter(tables),
-    emailAndPassword: { enabled: true },
-    plugins: [twoFactor()],
-  });
-  const signUp = (email: string, name: string) =>
-    auth.api.signUpEmail({ body: { email, name, password: PASSWORD }, returnHeaders: true });
-  const { headers } = await signUp('ada@example.com', 'Ada');
-  await signUp('bob@example.com', 'Bob');
-  const cookie = headers
-    .getSetCookie()
-    .map((line) => line.split(';', 1)[0])
-    .join('; ');
-  const enabled = await auth.api.enableTwoFactor({ body: { password: PASSWORD }, headers: new Headers({ cookie }) });
-  ({ backupCodes: codes } = enabled as { backupCodes: string[] });
-  totp = new URL((enabled as { totpURI: string }).totpURI).searchParams.get('secret') ?? '';
-  for (const row of tables.twoFactor as Record<string, unknown>[]) row.verified = true;
+  rows = await betterAuthRows(SECRET, PASSWORD, ['ada@example.com', 'bob@example.com']);
 });
 afterAll(() => harness?.close());
 
-const dump = (): string => JSON.stringify(tables);
+const dump = (): string => JSON.stringify(rows.tables);
 const lines = (): string =>
-  (tables.user as Record<string, unknown>[])
+  (rows.tables.user ?? [])
     .map((user) => {
-      const own = (table: string) => tables[table]?.filter(({ userId }) => userId === user.id) ?? [];
+      const own = (table: string) => rows.tables[table]?.filter(({ userId }) => userId === user.id) ?? [];
       return `${JSON.stringify({ user, account: own('account'), twoFactor: own('twoFactor') })}\n`;
     })
     .join('');
@@ -64,12 +36,12 @@ test('tables of the real library import with passwords, authenticator apps and r
     `SELECT u.id, u.name, a.password, t.secret, t."backupCodes" FROM users u
      JOIN accounts a ON a."userId" = u.id JOIN two_factors t ON t."userId" = u.id WHERE u.email = 'ada@example.com'`,
   );
-  expect(ada?.id).toBe(tables.user?.[0]?.id);
+  expect(ada?.id).toBe(rows.tables.user?.[0]?.id);
   expect(verifyPassword(PASSWORD, ada?.password as string, Buffer.alloc(32))).toBe(true);
   const secret = await harness.ports.factorSeal.open(ada?.secret as string);
-  expect(secret).toBe(`base32:${totp}`);
+  expect(secret).toBe(`base32:${rows.totp}`);
   expect(await matchingStep(secret, '000000', { nowMs: 0, lastUsedStep: 9 })).toBeNull();
-  expect(JSON.parse(await harness.ports.factorSeal.open(ada?.backupCodes as string))).toEqual(codes);
+  expect(JSON.parse(await harness.ports.factorSeal.open(ada?.backupCodes as string))).toEqual(rows.codes);
 });
 
 test('one line for each user is the same users', async () => {

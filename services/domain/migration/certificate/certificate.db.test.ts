@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { canonicalJson } from '#services/domain/audit/log/canonical-json.ts';
 import { vkeyOf } from '#services/domain/audit/log/note.ts';
+import type { HasAuditLogKeys } from '#services/domain/audit/read/read-log.ts';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
 import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
@@ -14,12 +16,13 @@ import { startImport } from '../run/start-import.ts';
 import { issueCertificate } from './issue-certificate.ts';
 import { verifyCertificate } from './verify-certificate.ts';
 
-let harness: OwnLogHarness;
+let harness: OwnLogHarness & HasAuditLogKeys;
 let id: string;
 let text: string;
 let vkeys: string[];
 beforeAll(async () => {
-  harness = await openLogHarness();
+  const log = await openLogHarness();
+  harness = { ...log, auditLogKeys: (origin) => readLogKeys(log, origin) };
   const data = Buffer.from(
     '{"legacy_id":"a","email":"a@example.com"}\n{"legacy_id":"b","email":"b@example.com"}\n{"legacy_id":"c","email":"none"}\n',
   );

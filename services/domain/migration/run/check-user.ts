@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { findScheme } from '#services/platform/hasher/schemes.ts';
 import { canonicalJson, type Json } from '../../audit/log/canonical-json.ts';
+import { inspectImported } from '../../identity/passwords/inspect-imported.ts';
 import { isAddress, normaliseEmail } from '../../identity/users/email.ts';
 import type { LegacyUser } from '../adapters/adapter.ts';
 import type { ImportMap } from '../import-shapes.ts';
@@ -40,15 +40,6 @@ const isText = (text: string, most: number): boolean => text.length <= most && !
 /** What can be shown of a record: never more than this of its id or address, and no control character. */
 export const shownValue = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cs}]/gu, '').slice(0, 128);
 
-function isVerifiable(hash: string): boolean {
-  try {
-    findScheme(hash);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** The roles here, or null if the mapping does not name one of them. */
 function mappedRoles(roles: readonly string[], map: ImportMap): readonly string[] | null {
   const found: string[] = [];
@@ -63,7 +54,7 @@ function mappedRoles(roles: readonly string[], map: ImportMap): readonly string[
 }
 
 /** In the order in which they are found; the first is the reason. */
-function faultOf(user: LegacyUser, email: string, now: number): string | null {
+function faultOf(user: LegacyUser, email: string, now: number, allowed: readonly string[]): string | null {
   const { legacy_id: id, name, created_at: createdAt, password_hash: hash, accounts, passkeys } = user;
   if (id === '' || !isText(id, ID_MAX)) return 'id_invalid';
   // Another alphabet has letters that fold into ASCII: such an address would look like another user's.
@@ -74,7 +65,8 @@ function faultOf(user: LegacyUser, email: string, now: number): string | null {
   if (isFormula(email) || isFormula(id) || (name !== null && isFormula(name))) return 'formula_cell';
   if (createdAt !== null && !(createdAt.getTime() >= 0 && createdAt.getTime() <= now + 86_400_000))
     return 'created_at_invalid';
-  if (hash !== null && !isVerifiable(hash)) return 'hash_unknown';
+  const inspected = hash === null ? null : inspectImported(hash, allowed);
+  if (inspected?.isAccepted === false) return inspected.reason;
   if (accounts.length > ACCOUNTS_MAX) return 'account_invalid';
   if (
     accounts.some(
@@ -118,7 +110,7 @@ export function checkUser(given: LegacyUser, map: ImportMap, now: number): Check
     name: given.name === '' ? null : given.name,
     totp_secret: totpOf(given.totp_secret),
   };
-  const fault = faultOf(read, email, now);
+  const fault = faultOf(read, email, now, map.allow_hashes);
   if (fault !== null) return rejected(fault);
   const roles = mappedRoles(read.roles, map);
   if (roles === null) return rejected('role_not_mapped');

@@ -10,9 +10,9 @@ import { type ImportInput, type ImportPorts, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
 export const RP_ID = 'auth.example.com';
-export const AUTH_SECRET = 'a secret of the tests, 32 characters long';
+const AUTH_SECRET = 'a secret of the tests, 32 characters long';
 
-export type Imported = ImportRow & { readonly rejects: readonly RejectView[] };
+type Imported = ImportRow & { readonly rejects: readonly RejectView[] };
 
 export type ImportHarness = {
   readonly ports: OwnPorts & ImportPorts;

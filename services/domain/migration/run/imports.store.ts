@@ -23,7 +23,7 @@ export const endedLegacyUserPurge = definePurge({
   where: 'ended_at IS NOT NULL',
 });
 
-export type ImportState = 'waiting' | 'running' | 'done' | 'failed';
+type ImportState = 'waiting' | 'running' | 'done' | 'failed';
 export type ImportRow = {
   readonly id: string;
   readonly kind: string;

@@ -48,7 +48,7 @@ export type ChangedUser = {
   readonly setsPassword: boolean;
   readonly disables: boolean;
 };
-export type LinkedUser = { readonly id: string; readonly user: CheckedUser };
+type LinkedUser = { readonly id: string; readonly user: CheckedUser };
 export type Reject = {
   readonly record: number;
   readonly line: number;

@@ -6,7 +6,7 @@ import type { BatchRecord } from './plan-batch.ts';
 import { createSeen } from './seen.ts';
 
 /** Records that are written in one transaction. */
-export const BATCH_RECORDS = 1_000;
+const BATCH_RECORDS = 1_000;
 
 export type Batch = {
   readonly records: readonly BatchRecord[];

@@ -8,12 +8,13 @@ import {
   readImportRows,
   readRejects,
 } from './imports.store.ts';
+import { REJECTS_KEPT } from './run-import.ts';
 
 const IMPORTS_SHOWN = 50;
 const REJECTS_SHOWN = 100;
 
 /** An import as operators and clients see it. */
-export const importView = (row: ImportRow) => ({
+const importView = (row: ImportRow) => ({
   import_id: row.id,
   kind: row.kind,
   status: row.state,
@@ -73,3 +74,7 @@ export async function readImportWithRejects(
   const view = await readImport(ports, input);
   return { ...view, rejects: await readRejects(ports.sql, input.import_id, REJECTS_SHOWN) };
 }
+
+/** Every record that a run rejected, as far as they are kept. */
+export const readRejected = ({ sql }: Pick<Ports, 'sql'>, importId: string): Promise<RejectView[]> =>
+  readRejects(sql, importId, REJECTS_KEPT);

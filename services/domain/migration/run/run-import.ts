@@ -14,7 +14,7 @@ import { type BatchPorts, rehearseBatch, sealFactors, writeBatch } from './write
 
 export type ImportPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> & BatchPorts;
 
-export type ImportProgress = { readonly records: number; readonly bytes: number };
+type ImportProgress = { readonly records: number; readonly bytes: number };
 
 export type ImportInput = {
   readonly row: ImportRow;

@@ -1,7 +1,6 @@
-import { lockKnownRoles, rightsToGrant } from '#services/domain/access/role-rights.ts';
+import { assertMayGrant, lockKnownRoles } from '#services/domain/access/role-rights.ts';
 import { auditActor } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
-import { assertHolds } from '#services/domain/authority/permissions.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { importStarted } from '../audit-events.ts';
 import { importOvertaken, importRoleUnknown } from '../errors.ts';
@@ -19,12 +18,12 @@ export type ImportSource = {
 };
 
 /** The roles that the mapping grants; all exist, and the caller has every right of them. */
-export async function assertMappedRoles(tx: Tx, { roles }: ImportMap, caller: Caller): Promise<void> {
+async function assertMappedRoles(tx: Tx, { roles }: ImportMap, caller: Caller): Promise<void> {
   const wanted = [...new Set(Object.values(roles).filter((role) => role !== null))].filter((role) => role !== 'user');
   const known = await lockKnownRoles(tx, wanted);
   const missing = wanted.find((role) => !known.includes(role));
   if (missing !== undefined) throw importRoleUnknown({ detail: `The role ${missing} does not exist.` });
-  assertHolds(caller, await rightsToGrant(tx, wanted));
+  await assertMayGrant(tx, wanted, caller);
 }
 
 /**

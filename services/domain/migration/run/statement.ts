@@ -25,7 +25,6 @@ export const statementOf = (row: ImportRow) => ({
   reason: row.reason,
   started_at: row.created_at,
 });
-export type ImportStatement = ReturnType<typeof statementOf>;
 
 export const digestOfStatement = (statement: unknown): string =>
   createHash('sha256')

@@ -1,0 +1,5 @@
+import { type ImportedDigest, inspectDigest } from '#services/platform/hasher/schemes.ts';
+
+/** Whether a digest of another system may be stored for a user, and why not. @param allowed weak formats, by name */
+export const inspectImported = (digest: string, allowed: readonly string[] = []): ImportedDigest =>
+  inspectDigest(digest, allowed);
