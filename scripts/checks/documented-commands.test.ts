@@ -36,7 +36,7 @@ describe('commands in runbooks and guides', () => {
 
   test.each([...commands])('npx sallyport %s', (command) => {
     const words = command.split(/\s+/);
-    const verbs = words.slice(0, words.findIndex((word) => !/^[a-z]+(-[a-z]+)*$/.test(word)) >>> 0).slice(0, 3);
+    const verbs = words.slice(0, words.findIndex((word) => !/^[a-z]+\d*(-[a-z]+)*$/.test(word)) >>> 0).slice(0, 3);
     const help = helpOf(verbs);
     // If an argument stands in place of a second or third verb, the help is that of the verbs before it.
     const usages = verbs.map((_, at) => `Usage: sallyport ${verbs.slice(0, at + 1).join(' ')} `);

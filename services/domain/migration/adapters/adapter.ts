@@ -69,6 +69,8 @@ export type ReadOptions = {
 export type LegacySystemAdapter = {
   /** The name in `sallyport import <kind>`, and the provider in `legacy_users`. */
   readonly kind: string;
+  /** Secret keys without which the hashes of the source cannot be verified: stored sealed before the users. */
+  hashKeys?(options: ReadOptions): readonly Uint8Array[];
   /** Never throws for one bad record: it is rejected, and the rest is read. Holds one record at a time. */
   read(stream: AsyncIterable<Uint8Array>, options: ReadOptions): AsyncIterable<LegacyRecord>;
   /** The way back: a file that `read` reads as the same users. */

@@ -1,6 +1,7 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Fence, Ports } from '#services/domain/ports.ts';
 import { setAuditContext } from '../../audit/audit-context.ts';
+import { storeImportedKey } from '../../identity/passwords/imported-keys.ts';
 import type { LegacySystemAdapter } from '../adapters/adapter.ts';
 import { importBatch, importFinished } from '../audit-events.ts';
 import { importOvertaken } from '../errors.ts';
@@ -12,7 +13,7 @@ import { type Batch, readBatches } from './read-batches.ts';
 import { statementDigest } from './statement.ts';
 import { type BatchPorts, rehearseBatch, sealFactors, writeBatch } from './write-batch.ts';
 
-export type ImportPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> & BatchPorts;
+export type ImportPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault'> & BatchPorts;
 
 type ImportProgress = { readonly records: number; readonly bytes: number };
 
@@ -40,6 +41,7 @@ export async function runImport(
   caller: Caller,
 ): Promise<ImportRow | undefined> {
   const { row, signal } = input;
+  await storeHashKeys(ports, input);
   const reader = readBatches({ ...input, after: row.position }, ports.clock.now());
   let from = row.position;
   // While a batch is written, the next is read and checked.
@@ -64,6 +66,16 @@ export async function runImport(
       { id: row.id, state: 'done', usersSha256: reader.usersSha256(), failure: null },
       caller,
     );
+  });
+}
+
+/** Keys that the hashes of the source name are here before the first user who needs one. */
+async function storeHashKeys(ports: Pick<Ports, 'transact' | 'vault'>, { adapter, map }: ImportInput): Promise<void> {
+  const { columns, parameters, allow_hashes: allowedHashes } = map;
+  const keys = adapter.hashKeys?.({ columns, parameters, allowedHashes }) ?? [];
+  if (keys.length === 0) return;
+  await ports.transact(async (tx) => {
+    for (const key of keys) await storeImportedKey(tx, ports, key);
   });
 }
 

@@ -12,16 +12,19 @@ export const ARGON2ID_CURRENT_PREFIX = '$argon2id$v=19$m=65536,t=3,p=1$';
 /** A new Argon2id digest in the PHC form. */
 export const argon2idHash = (password: string): string => hashSync(password, { ...CURRENT });
 
+const isCanonical = (text = ''): boolean => Buffer.from(text, 'base64').toString('base64').replaceAll('=', '') === text;
+
 function argon2(variant: 'argon2id' | 'argon2i'): DigestKind {
   // The number of digits is bounded, so that no parameter exceeds a safe integer.
   const form = new RegExp(
-    `^\\$${variant}\\$v=19\\$m=(\\d{1,11}),t=(\\d{1,3}),p=(\\d{1,2})\\$[A-Za-z0-9+/]{11,86}\\$[A-Za-z0-9+/]{16,86}$`,
+    `^\\$${variant}\\$v=19\\$m=(\\d{1,11}),t=(\\d{1,3}),p=(\\d{1,2})\\$([A-Za-z0-9+/]{11,86})\\$([A-Za-z0-9+/]{16,86})$`,
   );
   return defineKind({
     format: variant,
     read: (digest) => {
       const found = form.exec(digest);
-      return found
+      // The library throws for bits that belong to no byte.
+      return found && isCanonical(found[4]) && isCanonical(found[5])
         ? { digest, memory: Number(found[1]), passes: Number(found[2]), lanes: Number(found[3]) }
         : undefined;
     },

@@ -67,6 +67,8 @@ describe('digests of other systems', () => {
     ['4 GB of memory', `$argon2id$v=19$m=4194304,t=1,p=1$${salt}$${key}`],
     ['more memory than a number can hold', `$argon2id$v=19$m=99999999999,t=1,p=1$${salt}$${key}`],
     ['a thousand passes', `$argon2id$v=19$m=65536,t=999,p=1$${salt}$${key}`],
+    ['a salt that is no whole number of bytes', `$argon2id$v=19$m=65536,t=3,p=1$${'b'.repeat(13)}$${key}`],
+    ['a key that is no whole number of bytes', `$argon2id$v=19$m=65536,t=3,p=1$${salt}$${'b'.repeat(43)}`],
     ['no pass', `$argon2id$v=19$m=65536,t=0,p=1$${salt}$${key}`],
     ['no lane', `$argon2id$v=19$m=65536,t=1,p=0$${salt}$${key}`],
     ['less memory than its parallelism needs', `$argon2id$v=19$m=64,t=1,p=16$${salt}$${key}`],

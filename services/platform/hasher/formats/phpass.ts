@@ -3,7 +3,7 @@ import { CRYPT_ALPHABET, toCrypt64 } from './crypt64.ts';
 import { defineKind } from './define-kind.ts';
 
 const LOG_ROUNDS_MIN = 7;
-const LOG_ROUNDS_MAX = 20;
+const LOG_ROUNDS_MAX = 18;
 const form = /^\$[PH]\$([./0-9A-Za-z])([./0-9A-Za-z]{8})([./0-9A-Za-z]{22})$/;
 
 type Phpass = { readonly logRounds: number; readonly salt: string; readonly key: string };

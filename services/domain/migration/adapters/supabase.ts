@@ -1,0 +1,157 @@
+import { readCsv } from '../reading/read-csv.ts';
+import { readJsonArray } from '../reading/read-json-array.ts';
+import { readNdjson } from '../reading/read-ndjson.ts';
+import { sniff } from '../reading/sniff.ts';
+import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
+import { withFormat } from './digests.ts';
+import {
+  dateOf,
+  isMembers,
+  isTrue,
+  legacyUser,
+  listOf,
+  type Members,
+  memberOf,
+  present,
+  type Refused,
+  textOf,
+  usersOf,
+} from './members.ts';
+
+/**
+ * Supabase: rows of `auth.users` as CSV, JSON array or NDJSON. The members `identities` and `mfa_factors` are the rows of
+ * those tables that belong to the user, as JSON; a query for both is in the guide.
+ */
+
+/** Values of type jsonb are text in CSV. */
+function jsonOf(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+const membersOf = (value: unknown): Members => {
+  const read = jsonOf(value);
+  return isMembers(read) ? read : {};
+};
+
+/** Postgres writes `2026-01-02 03:04:05.678+00`; RFC 3339 has a T, and minutes in the offset. */
+const timeOf = (value: unknown): Date | null =>
+  dateOf(
+    textOf(value)
+      ?.replace(' ', 'T')
+      .replace(/([+-]\d{2})$/, '$1:00') ?? null,
+  );
+
+const isSet = (value: unknown): boolean => textOf(value) !== null;
+
+const rolesOf = (app: Members): readonly string[] =>
+  [...listOf(app.roles), app.role].flatMap((role) => textOf(role) ?? []);
+
+/** A ban counts until the row has changed after its end. */
+const isBanned = (row: Members): boolean => {
+  const until = timeOf(row.banned_until);
+  return until !== null && until.getTime() > (timeOf(row.updated_at)?.getTime() ?? 0);
+};
+
+/** The end of a ban that has none. */
+const NEVER_ENDS = '9999-12-31T00:00:00Z';
+/** When an address was verified, where only that it was is known. */
+const LONG_AGO = '1970-01-01T00:00:00Z';
+
+const IDENTITY_OF_ADDRESS = new Set(['email', 'phone']);
+
+function userOf(row: Members): LegacyUser | Refused {
+  const id = textOf(row.id);
+  const email = textOf(row.email);
+  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  if (isSet(row.deleted_at)) return { reason: 'deleted_there', value: id };
+  if (email === null) return { reason: 'email_missing', value: id };
+  const app = membersOf(row.raw_app_meta_data);
+  const user = membersOf(row.raw_user_meta_data);
+  const factors = listOf(jsonOf(row.mfa_factors)).filter(
+    (factor) => memberOf(factor, 'factor_type') === 'totp' && memberOf(factor, 'status') === 'verified',
+  );
+  const { banned_until: bannedUntil, updated_at: updatedAt } = row;
+  const hasEnd = isBanned(row) && bannedUntil !== NEVER_ENDS;
+  return legacyUser({
+    legacy_id: id,
+    email,
+    email_verified: isSet(row.email_confirmed_at),
+    name: textOf(user.full_name) ?? textOf(user.name),
+    image: textOf(user.avatar_url) ?? textOf(user.picture),
+    created_at: timeOf(row.created_at),
+    disabled: isBanned(row),
+    ...withFormat(textOf(row.encrypted_password)),
+    roles: rolesOf(app),
+    accounts: listOf(jsonOf(row.identities)).flatMap((identity) => {
+      const provider = textOf(memberOf(identity, 'provider'));
+      const subject = textOf(memberOf(identity, 'provider_id')) ?? textOf(memberOf(identity, 'identity_data.sub'));
+      return provider === null || subject === null || IDENTITY_OF_ADDRESS.has(provider) ? [] : [{ provider, subject }];
+    }),
+    totp_secret: textOf(memberOf(factors[0], 'secret')),
+    metadata: present({
+      raw_app_meta_data: Object.keys(app).length > 0 ? app : null,
+      raw_user_meta_data: Object.keys(user).length > 0 ? user : null,
+      phone: row.phone,
+      banned_until: hasEnd ? textOf(bannedUntil) : null,
+      updated_at: hasEnd ? textOf(updatedAt) : null,
+      is_super_admin: isTrue(row.is_super_admin) ? true : null,
+    }),
+  });
+}
+
+function rowOf(user: LegacyUser): Members {
+  const { metadata, accounts, roles } = user;
+  const app = membersOf(metadata.raw_app_meta_data);
+  const own = membersOf(metadata.raw_user_meta_data);
+  const named = (textOf(own.full_name) ?? textOf(own.name)) === user.name;
+  const pictured = (textOf(own.avatar_url) ?? textOf(own.picture)) === user.image;
+  const { role: _, roles: __, ...withoutRoles } = app;
+  return present({
+    id: user.legacy_id,
+    aud: 'authenticated',
+    role: 'authenticated',
+    email: user.email,
+    encrypted_password: user.password_hash,
+    email_confirmed_at: user.email_verified ? (user.created_at?.toISOString() ?? LONG_AGO) : null,
+    banned_until: user.disabled ? (metadata.banned_until ?? NEVER_ENDS) : null,
+    updated_at: metadata.updated_at,
+    created_at: user.created_at?.toISOString(),
+    phone: metadata.phone,
+    is_super_admin: metadata.is_super_admin,
+    raw_app_meta_data: rolesOf(app).join('\0') === roles.join('\0') ? app : { ...withoutRoles, roles },
+    raw_user_meta_data: {
+      ...own,
+      ...(named || user.name === null ? {} : { full_name: user.name }),
+      ...(pictured || user.image === null ? {} : { avatar_url: user.image }),
+    },
+    identities: accounts.map(({ provider, subject }) => ({
+      provider,
+      provider_id: subject,
+      user_id: user.legacy_id,
+      identity_data: { sub: subject, email: user.email },
+    })),
+    mfa_factors:
+      user.totp_secret === null
+        ? []
+        : [{ factor_type: 'totp', status: 'verified', user_id: user.legacy_id, secret: user.totp_secret }],
+  });
+}
+
+export const supabaseAdapter: LegacySystemAdapter = {
+  kind: 'supabase',
+  async *read(stream) {
+    const { first, stream: whole } = await sniff(stream);
+    if (first === '[') yield* usersOf(readJsonArray(whole), userOf);
+    else if (first === '{') yield* usersOf(readNdjson(whole), userOf);
+    else yield* usersOf(readCsv(whole), userOf);
+  },
+  /** One row a line, for `jsonb_populate_record`. */
+  async *write(users) {
+    for await (const user of users) yield `${JSON.stringify(rowOf(user))}\n`;
+  },
+};

@@ -1,0 +1,86 @@
+import { readJsonArray } from '../reading/read-json-array.ts';
+import { readNamedArrays } from '../reading/read-named-arrays.ts';
+import { sniff } from '../reading/sniff.ts';
+import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
+import { withFormat } from './digests.ts';
+import {
+  isTrue,
+  legacyUser,
+  listOf,
+  type Members,
+  memberOf,
+  present,
+  type Refused,
+  textOf,
+  usersOf,
+} from './members.ts';
+
+/** ZITADEL: the answer of `POST /admin/v1/export` with passwords and one-time passwords; every organisation in it. */
+
+/** A user of an export has them under `user`, as a user of an import. */
+function userOf(entry: Members): LegacyUser | Refused {
+  const id = textOf(entry.userId);
+  const email = textOf(memberOf(entry, 'user.email.email'));
+  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  if (email === null) return { reason: 'email_missing', value: id };
+  const read = (path: string): unknown => memberOf(entry, `user.${path}`);
+  const names = [read('profile.firstName'), read('profile.lastName')].flatMap((part) => textOf(part) ?? []);
+  // ZITADEL requires names: the way back writes the address for a user without one.
+  const joined = names.some((part) => part !== email) ? names.join(' ') : null;
+  return legacyUser({
+    legacy_id: id,
+    email,
+    email_verified: isTrue(read('email.isEmailVerified')),
+    name: textOf(read('profile.displayName')) ?? joined,
+    disabled: entry.state === 'USER_STATE_INACTIVE' || entry.state === 'USER_STATE_LOCKED',
+    ...withFormat(textOf(read('hashedPassword.value'))),
+    totp_secret: textOf(read('otpCode')),
+    accounts: listOf(read('idps')).flatMap((link) => {
+      const provider = textOf(memberOf(link, 'configId'));
+      const subject = textOf(memberOf(link, 'externalUserId'));
+      return provider === null || subject === null ? [] : [{ provider, subject }];
+    }),
+    metadata: present({ userName: read('userName'), profile: read('profile'), phone: read('phone') }),
+  });
+}
+
+function rowOf(user: LegacyUser): Members {
+  const { metadata } = user;
+  const [firstName = '', ...rest] = (user.name ?? user.email).split(' ');
+  const profile = metadata.profile ?? { firstName, lastName: rest.join(' ') || firstName, displayName: user.name };
+  return present({
+    userId: user.legacy_id,
+    state: user.disabled ? 'USER_STATE_INACTIVE' : null,
+    user: present({
+      userName: metadata.userName ?? user.email,
+      profile,
+      email: { email: user.email, isEmailVerified: user.email_verified },
+      phone: metadata.phone,
+      hashedPassword: user.password_hash === null ? null : { value: user.password_hash },
+      otpCode: user.totp_secret,
+      idps: user.accounts.map(({ provider, subject }) => ({
+        configId: provider,
+        externalUserId: subject,
+        displayName: user.email,
+      })),
+    }),
+  });
+}
+
+export const zitadelAdapter: LegacySystemAdapter = {
+  kind: 'zitadel',
+  async *read(stream) {
+    const { first, stream: whole } = await sniff(stream);
+    yield* usersOf(first === '[' ? readJsonArray(whole) : readNamedArrays(whole, 'humanUsers'), userOf);
+  },
+  /** The organisation of `POST /admin/v1/import`; the parameter `org_id` names it. */
+  async *write(users, { parameters }) {
+    const start = `{"orgs": [{"orgId": ${JSON.stringify(parameters.org_id ?? '')}, "humanUsers": [\n`;
+    let before = start;
+    for await (const user of users) {
+      yield `${before}${JSON.stringify(rowOf(user))}`;
+      before = ',\n';
+    }
+    yield before === start ? `${start}]}]}\n` : '\n]}]}\n';
+  },
+};
