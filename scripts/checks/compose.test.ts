@@ -177,7 +177,7 @@ describe('docker-compose.yml', () => {
     const locations = readFileSync(join(root, 'deploy/nginx/nginx.conf'), 'utf8')
       .split(/^ {4}location /m)
       .slice(1);
-    expect(locations).toHaveLength(3);
+    expect(locations).toHaveLength(4);
     for (const location of locations) {
       expect(location).toContain('proxy_set_header X-Forwarded-For $remote_addr;');
       expect(location).toContain('proxy_set_header Client-Cert "";');

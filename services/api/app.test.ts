@@ -100,6 +100,18 @@ test('during a drain, only liveness and readiness are answered', async () => {
   await served.drain(1_000);
 });
 
+test('after its notice a copy is leaving, and answers every request on a connection that it then closes', async () => {
+  const served = serve();
+  bind(served.routes, made({ operation: 'work', path: '/work' }), () => ({}));
+  expect(served.isLeaving()).toBe(false);
+  served.giveNotice();
+  expect([served.isLeaving(), served.isDraining()]).toEqual([true, false]);
+  expect(await served.ask('POST', '/work')).toMatchObject({ status: 201, headers: { connection: 'close' } });
+  served.startDraining();
+  expect(await served.ask('POST', '/work')).toMatchObject({ status: 503, body: { code: 'shutting_down' } });
+  await served.drain(1_000);
+});
+
 test('a keep-alive connection does not delay the stop once its request in flight is answered', async () => {
   const served = serve();
   const work = bindWaiting(served.routes);

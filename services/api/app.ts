@@ -85,13 +85,17 @@ export type App = {
   /** Responses to requests received and not yet answered. */
   readonly inFlight: ReadonlySet<FastifyReply>;
   readonly isDraining: () => boolean;
+  /** Whether it is not ready any more, because it will stop: from the notice on. */
+  readonly isLeaving: () => boolean;
+  /** Stops being ready, so that load balancers send nothing more; every request is still answered. */
+  giveNotice(): void;
   /** Stops being ready and refuses new requests with 503; running ones continue. */
   startDraining(): void;
   /** Waits for running requests up to this long, then closes every connection. */
   drain(longestMs: number): Promise<void>;
 };
 
-type Served = Pick<App, 'fastify' | 'isDraining'> & { readonly inFlight: Set<FastifyReply> };
+type Served = Pick<App, 'fastify' | 'isDraining' | 'isLeaving'> & { readonly inFlight: Set<FastifyReply> };
 
 /** The HTTP server without routes: limits, spans, error answers, 404 and 405. */
 export function createApp(options: AppOptions): App {
@@ -103,8 +107,10 @@ export function createApp(options: AppOptions): App {
   fastify.addHook('onRoute', ({ method, url, config }) => {
     for (const each of [method].flat()) routes.push({ method: each, url, endpoint: config?.endpoint });
   });
+  let hasGivenNotice = false;
   let draining = false;
   const isDraining = (): boolean => draining;
+  const isLeaving = (): boolean => hasGivenNotice || draining;
   const inFlight = new Set<FastifyReply>();
   activeRequests.at().observe(() => inFlight.size);
   readBodies(fastify);
@@ -112,7 +118,7 @@ export function createApp(options: AppOptions): App {
   fastify.decorate('hashIdentifier', options.hashIdentifier);
   fastify.decorate('brand', options.brand ?? DEFAULT_BRAND);
   fastify.decorateRequest('caller', null);
-  admitRequests({ fastify, inFlight, isDraining }, options, browsers);
+  admitRequests({ fastify, inFlight, isDraining, isLeaving }, options, browsers);
   answerErrors(fastify, options.log, errors);
 
   return {
@@ -121,6 +127,10 @@ export function createApp(options: AppOptions): App {
     routes,
     inFlight,
     isDraining,
+    isLeaving,
+    giveNotice: () => {
+      hasGivenNotice = true;
+    },
     startDraining: () => {
       draining = true;
       // A connection kept open after its answer would delay the stop up to its limit. This is not done in an onSend
@@ -194,7 +204,8 @@ function readBodies(fastify: FastifyInstance): void {
 }
 
 /** Gives each request its span, its place among the running ones and its accounting, and refuses what is not admitted. */
-function admitRequests({ fastify, inFlight, isDraining }: Served, options: AppOptions, browsers: BrowserRules): void {
+function admitRequests(served: Served, options: AppOptions, browsers: BrowserRules): void {
+  const { fastify, inFlight, isDraining, isLeaving } = served;
   const admitFresh = refuseAbandoned(fastify, systemClock);
   const account = createAccounting(options.onAuditWritten);
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
@@ -208,7 +219,7 @@ function admitRequests({ fastify, inFlight, isDraining }: Served, options: AppOp
       inFlight.delete(reply);
       account(request, reply, reply.raw.headersSent ? reply.raw.statusCode : CALLER_LEFT);
     });
-    if (isDraining()) reply.header('connection', 'close');
+    if (isLeaving()) reply.header('connection', 'close');
     const { host } = request.headers;
     if (host === undefined ? request.raw.httpVersion === '1.1' : host.includes(','))
       done(requestUnreadable({ detail: 'The request names no Host, or several.', headers: { connection: 'close' } }));

@@ -1,5 +1,6 @@
 import './telemetry.ts';
 // Telemetry first, so that it measures everything imported after it.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { httpMetrics } from '#observability/metrics/http.ts';
 import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
@@ -25,15 +26,17 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
   observeGauges(composed, config);
   const stopWatching = watchProcess();
-  const { host, port, drainSeconds } = config.server;
+  const { host, port, drainSeconds, drainNoticeSeconds } = config.server;
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'api'), exemplars: true });
   poll.start();
   await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
   const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
   await listen(app.fastify, { addresses: loopbackOf(host), port, reusePort });
   return {
-    stopSeconds: drainSeconds + 2,
+    stopSeconds: drainNoticeSeconds + drainSeconds + 2,
     stop: async () => {
+      app.giveNotice();
+      await sleep(drainNoticeSeconds * 1_000);
       app.startDraining();
       ports.revocationStreams.close();
       ports.eventStreams.close();

@@ -88,7 +88,7 @@ export function createServer(composed: Composed, config: Config, about: About): 
 /** Every route that the installation has. */
 function addRoutes(
   routes: RouteContext,
-  { isDraining }: Pick<App, 'isDraining'>,
+  { isLeaving }: Pick<App, 'isLeaving'>,
   { composed, config, about }: { readonly composed: Composed; readonly config: Config; readonly about: About },
 ): void {
   const { ports, authenticators, stores } = composed;
@@ -97,7 +97,7 @@ function addRoutes(
     isKeyRingFresh: () => ports.keyRing.isFresh(),
     isDirectoryFresh: () => ports.access.isFresh(),
     isRedisReady: () => stores.redis.isReady(),
-    isDraining,
+    isDraining: isLeaving,
   };
   healthRoutes(routes, readiness);
   startRoutes(routes, {

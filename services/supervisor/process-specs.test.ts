@@ -37,6 +37,8 @@ test('a start without any process ends with an error that names all settings', (
 test('a child is killed only after its own drain time', () => {
   const specs = processSpecs(settings({ DRAIN_SECONDS: '25', WORKER_DRAIN_SECONDS: '25' }));
   expect(specs.every((spec) => spec.drainSeconds > 25 && spec.drainSeconds <= 28)).toBe(true);
+  const [api] = processSpecs(settings({ DRAIN_SECONDS: '10', DRAIN_NOTICE_SECONDS: '5' }));
+  expect(api).toMatchObject({ name: 'api', drainSeconds: 18 });
 });
 
 test('every entry in the table is a file', () => {

@@ -19,7 +19,11 @@ export type ChildSpec = {
 
 /** The settings that the table uses. */
 export type ChildSettings = {
-  readonly server: { readonly apiCopies: number; readonly drainSeconds: number };
+  readonly server: {
+    readonly apiCopies: number;
+    readonly drainSeconds: number;
+    readonly drainNoticeSeconds?: number;
+  };
   readonly stores: { readonly waitSeconds: number };
   readonly mcp: { readonly copies: number };
   readonly wings: WingSettings;
@@ -37,7 +41,7 @@ export function processSpecs(settings: ChildSettings): readonly ChildSpec[] {
       entry: entryOf('api/main.ts'),
       copies: server.apiCopies,
       readyTimeoutSeconds: stores.waitSeconds + 60,
-      drainSeconds: server.drainSeconds + 3,
+      drainSeconds: (server.drainNoticeSeconds ?? 0) + server.drainSeconds + 3,
     },
     {
       name: 'worker',

@@ -92,4 +92,9 @@ export const serverSettings = defineSettings({
     schema: wholeNumber(10, 0, 25),
     use: 'How long a stopping API process waits for requests in progress, seconds.',
   },
+  drainNoticeSeconds: {
+    env: 'DRAIN_NOTICE_SECONDS',
+    schema: wholeNumber(0, 0, 25),
+    use: 'How long a stopping API process still answers every request while `/readyz` is 503, so that load balancers stop sending first, seconds.',
+  },
 });
