@@ -163,6 +163,11 @@ func (k *keyStore) renewForUnknownKid(ctx context.Context, kid string) {
 		}
 	}
 	k.mutex.Lock()
+	// Another request may have fetched it before this one had the lock: the cooldown is for the next key.
+	if _, isPublished := k.find(kid); isPublished {
+		k.mutex.Unlock()
+		return
+	}
 	// Under the lock, as in renewWhenDue.
 	now := k.settings.nowSeconds()
 	passed := now - k.unknownKidAt
