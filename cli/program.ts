@@ -153,7 +153,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./upgrade.ts')).registerUpgrade,
   },
   rollback: {
-    summary: 'take the database back to an older version, or say why that is refused',
+    summary: 'return the database to an older version, or say why that is refused',
     load: async () => (await import('./releases.ts')).registerRollback,
   },
   config: {

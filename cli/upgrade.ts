@@ -135,7 +135,7 @@ export function registerUpgrade(program: Command): void {
     .command('upgrade')
     .command('check')
     .description(
-      'try the migrations up to a version in a copy of the database: apply them, take them back, apply them again; print rows touched, locks held and times; exit with code 5 if it is refused',
+      'check the migrations up to a version in a copy of the database: apply them, take them back, apply them again; print rows touched, locks held and times; exit with code 5 if it is refused',
     )
     .argument('<version>', 'the version to upgrade to')
     .option('--rows <n>', 'rows of each table to copy: a number, or all', '1000')

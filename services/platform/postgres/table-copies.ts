@@ -106,7 +106,7 @@ export async function openBackupSource(url: string) {
   };
 }
 
-/** Empty in a database that never served: nobody signed in, and no key was created. */
+/** Empty in a database that never served: no user signed in, and no key was created. */
 const TABLES_OF_USE = ['jwks', 'users', 'sessions', 'refresh_families', 'audit_log'];
 const APPLIED = `SELECT migration_name AS name, checksum FROM _prisma_migrations
   WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY migration_name`;

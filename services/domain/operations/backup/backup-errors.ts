@@ -117,6 +117,6 @@ export const feedIncomplete = defineError({
   title: 'Feed does not prove all that is missing',
   cause:
     'Between the database and the newest epoch that is known, some revocations are in no segment; `detail` names them.',
-  fix: 'Add the segments of these epochs. If nobody has them, run: sallyport restore --accept-loss',
+  fix: 'Add the segments of these epochs. If they are lost, run: sallyport restore --accept-loss',
   retryable: false,
 });

@@ -75,7 +75,7 @@ export function proofOf(segments: readonly FeedSegment[], incarnation: string, f
     to = segment.epoch;
   }
   const compromised = new Set([...entries.values()].flatMap(({ kind, value }) => (kind === 'key' ? [value] : [])));
-  // Whoever has the private key could have left revocations out.
+  // An owner of the private key could have left revocations out.
   if (segments.some(({ kid }) => compromised.has(kid)))
     throw feedInvalid({ detail: 'a segment is signed by a key that the feed says is compromised' });
   return { to, entries: [...entries.values()].sort((one, other) => one.epoch - other.epoch) };

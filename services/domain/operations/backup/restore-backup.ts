@@ -64,7 +64,7 @@ export type RestoredBackup = BackupContent & {
  * the foreign keys are checked over all rows at the end.
  *
  * What was revoked after the backup must not be accepted again. With high-water marks the processes refuse a database
- * that is behind them, until an operator accepts the loss. Without marks nobody can know what is missing, so everything
+ * that is behind them, until an operator accepts the loss. Without marks what is missing is unknown, so everything
  * issued before ends here and now, and the audit log continues under another name.
  *
  * @throws restoreInProgress, restoreTargetUsed, backupOtherInstallation, backupSchemaOlder, backupSchemaUnknown (409);
