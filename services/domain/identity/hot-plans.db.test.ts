@@ -44,6 +44,7 @@ beforeAll(async () => {
     `INSERT INTO users (id, email) SELECT 'u' || i, i || '@example.test' FROM generate_series(1, ${ROWS}) i`,
     `INSERT INTO accounts (id, "accountId", "providerId", "userId", "updatedAt") SELECT 'a' || i, 'u' || i, 'credential', 'u' || i, now() FROM generate_series(1, ${ROWS}) i`,
     `INSERT INTO sessions (id, "userId", "expiresAt", token) SELECT 's' || i, 'u' || i, now() + interval '1 day', 't' || i FROM generate_series(1, ${ROWS}) i`,
+    `INSERT INTO legacy_sessions (id, user_id, session_id) SELECT sha256(i::text::bytea), 'u' || i, 's' || i FROM generate_series(1, ${ROWS}) i`,
     `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, sid, user_id,
        user_epoch, client_epoch, scope, audience, auth_time, device)
      SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, now() + interval '7 days', now() + interval '30 days',
