@@ -3,8 +3,8 @@
 set -eu
 data=/var/lib/postgresql/18/docker
 as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
-mkdir -p "$data"
-chown -R postgres:postgres /var/lib/postgresql
+mkdir -p "$data" /var/run/postgresql
+chown -R postgres:postgres /var/lib/postgresql /var/run/postgresql
 chmod 700 "$data"
 if [ ! -s "$data/PG_VERSION" ]; then
   as_postgres initdb -D "$data" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-host=scram-sha-256 \
