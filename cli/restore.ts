@@ -36,7 +36,7 @@ export function registerRestore(program: Command): void {
     .option('--from <file>', 'fill an empty database from this backup')
     .option('--key-file <file>', 'with --from: key of the backup')
     .option('--into <url>', 'with --from: URL of the empty database, as its owner')
-    .option('--verify', 'with --from: read every table back, open every sealed value and check the integrity')
+    .option('--verify', 'with --from: read every table back before the commit, and open every sealed value')
     .option(
       '--from-feed <folder or url>',
       'restore lost revocations from kept responses of GET /v1/revocations, without accepting a loss',
