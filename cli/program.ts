@@ -91,11 +91,12 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   import: {
     summary:
-      'import users of another system from its export (clerk, csv, …), show imports (status), certify and verify them',
+      'import users from an export of auth0, better-auth, clerk, cognito, csv, firebase, keycloak, mongo, ndjson, supabase or zitadel; status, certificate, verify',
     load: async () => (await import('./import/import.ts')).registerImport,
   },
   export: {
-    summary: 'write every user, with password hashes and factors, in the format of another system',
+    summary:
+      'write every user, with password hashes and factors, as auth0, better-auth, clerk, cognito, csv, firebase, keycloak, mongo, ndjson, supabase or zitadel',
     load: async () => (await import('./import/export.ts')).registerExport,
   },
   sessions: {

@@ -209,8 +209,8 @@ describe('hostile text', () => {
   });
 
   test('100 KB in one member is refused as too large, whatever it contains', async () => {
-    // Batches and encrypted values may be larger.
-    const isLarger = /batch$|\/phi\/decrypt$/;
+    // Batches, encrypted values and files of users may be larger.
+    const isLarger = /batch$|\/phi\/decrypt$|\/admin\/imports$/;
     for (const operation of jsonOperations(harness).filter(({ path }) => !isLarger.test(path))) {
       const [place] = textPlaces(operation);
       const answer = await sendTo(harness, operation, {
