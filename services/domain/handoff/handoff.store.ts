@@ -39,9 +39,11 @@ const endpointAdvance = defineStatement(
   `UPDATE handoff_endpoints SET reached_seq = $2, followed_at = clock_timestamp()
    WHERE name = $1 AND (reached_seq < $2 OR followed_at < clock_timestamp() - interval '1 hour')`,
 );
+/** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
 const endpointFail = defineStatement(
   'handoffEndpointFail',
-  `UPDATE handoff_endpoints SET failures = failures + 1, open_until = clock_timestamp() + make_interval(secs => $2)
+  `UPDATE handoff_endpoints SET failures = failures + 1,
+     open_until = date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => $2)
    WHERE name = $1`,
 );
 const endpointRecover = defineStatement(
@@ -125,7 +127,7 @@ const deliveriesTake = defineStatement(
 /** The endpoint is up again: what failed while it was down does not wait any longer. Leased rows stay leased. Index: handoff_deliveries_waiting. */
 const deliveriesHasten = defineStatement(
   'handoffDeliveriesHasten',
-  `UPDATE handoff_deliveries SET next_attempt_at = clock_timestamp()
+  `UPDATE handoff_deliveries SET next_attempt_at = date_trunc('milliseconds', clock_timestamp())
    WHERE endpoint = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
 );
 
