@@ -1,6 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#testing/fakes/legacy-provider.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { insertPerson } from '#testing/flows/signed-in.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { launchChromium, visit } from '#testing/harness/browser.ts';
 import { send } from '#testing/http-client.ts';
@@ -9,6 +11,8 @@ import { type ExampleSite, serveExamples } from './serve.ts';
 let harness: ApiHarness;
 let api: ApiCopy;
 let browser: Browser;
+/** The provider from which an application moves here. */
+let provider: LegacyProvider;
 let site: ExampleSite;
 /** A site that the operator has not listed. */
 let stranger: ExampleSite;
@@ -19,13 +23,15 @@ beforeAll(async () => {
   harness = await openApiHarness();
   const settings = { port: 0, apiOf: () => url, host: '127.0.0.1' };
   [site, stranger] = await Promise.all([serveExamples(settings), serveExamples(settings)]);
-  api = await harness.startCopy({ env: { CORS_ORIGINS: site.origin } });
+  provider = await startLegacyProvider();
+  const legacy = { LEGACY_ISSUER: provider.issuer, LEGACY_JWKS_URI: provider.jwksUri, LEGACY_AUDIENCE };
+  api = await harness.startCopy({ env: { CORS_ORIGINS: site.origin, ...legacy } });
   url = api.url;
   browser = await launchChromium();
 });
 afterAll(async () => {
   await browser?.close();
-  await Promise.all([site?.close(), stranger?.close()]);
+  await Promise.all([site?.close(), stranger?.close(), provider?.close()]);
   await harness?.close();
 });
 
@@ -75,6 +81,25 @@ describe.each(['browser', 'react'])('the quickstart %s', (example) => {
     expect(complaints).toEqual([]);
     await context.close();
   });
+});
+
+test('a user who is signed in at the old provider stays signed in here, without a password', async () => {
+  const { page, context } = await visit(browser, { baseURL: site.origin });
+  const email = newEmail();
+  const userId = await insertPerson(api, email);
+  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', 'old-1', $1)`, [
+    userId,
+  ]);
+  await page.goto('/browser/');
+  const goOn = (token: string) =>
+    page.evaluate(
+      `import('/sallyport.js').then(({ createSallyport }) => createSallyport('${api.url}').continueSession('${token}'))`,
+    );
+  expect(await goOn(await provider.token({ sub: 'old-2', sid: 'x' }))).toBeNull();
+  expect(await goOn(await provider.token({ sub: 'old-1', sid: 's' }))).toMatchObject({ id: userId, email });
+  await page.reload();
+  await page.getByText(email).waitFor();
+  await context.close();
 });
 
 test('CORS and CSRF: a site that is not listed can neither read the account nor end the session, although the browser sends the cookie', async () => {

@@ -33,6 +33,20 @@ export function createSallyport(api) {
       tokens = undefined;
       return (await send('POST', '/api/auth/signin', { email, password })).user;
     },
+    /**
+     * While you move here from another provider: its users stay signed in. Call it if `user()` is null.
+     * @param {string} token of the session there
+     * @returns the user, or null if that session cannot go on: the user then signs in
+     */
+    async continueSession(token) {
+      tokens = undefined;
+      try {
+        return (await send('POST', '/v1/legacy/sessions', { token })).user;
+      } catch (error) {
+        if (error.status === 401) return null;
+        throw error;
+      }
+    },
     rename: async (name) => (await send('PATCH', '/api/auth/user', { name })).user,
 
     /** The signed-in user, or null. */
