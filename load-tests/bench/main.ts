@@ -11,6 +11,7 @@ import { caches } from './caches.ts';
 import { cleanup } from './cleanup.ts';
 import { clientAssertions, clientCredentials, clientGroupCommit, clientPeer } from './client-credentials.ts';
 import { complianceReport } from './compliance-report.ts';
+import { importUsers } from './import-users.ts';
 import { introspect } from './introspect.ts';
 import { latency } from './latency.ts';
 import { login } from './login.ts';
@@ -61,6 +62,7 @@ const benches: readonly Bench[] = [
   mcpReads,
   openTasks,
   complianceReport,
+  importUsers,
   phi,
   storage,
   verifierTypescript,
