@@ -9,6 +9,7 @@ import { createImportedKeys } from '#services/domain/identity/passwords/imported
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Clock, Log, MarkStore, PasswordHasher, Redis } from '#services/domain/ports.ts';
 import { createPolledGuard } from '#services/domain/revocations/database-guard.ts';
+import type { LegacyBridge } from '#services/domain/tokens/verify/legacy-bridge-port.ts';
 import { type Config, loadConfig, registrationOf } from '#services/platform/config/load.ts';
 import { createHasher, type Hasher } from '#services/platform/hasher/hasher.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
@@ -149,6 +150,7 @@ export async function openCopy(options: CopyOptions) {
     apiKeys,
     revocations,
     tokenSettings,
+    legacyBridge: null as LegacyBridge | null,
     announceRevocations,
     confirmState,
     confirmNewest,

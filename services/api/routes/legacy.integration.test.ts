@@ -1,9 +1,11 @@
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createClient } from '#services/domain/access/create-client.ts';
 import { startBetterAuth } from '#services/domain/identity/better-auth-client/better-auth-server-harness.ts';
 import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
 import { insertPerson } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { cookieOf, send } from '#testing/http-client.ts';
 
 const RETURN = 'https://app.example.com/callback';
@@ -139,6 +141,22 @@ test('an access token of the old provider is validated until the bridge ends, ma
   const ours = await validate(bridged, { token: own.body.tokens.access_token });
   expect(ours.body).toMatchObject({ active: true, claims: { sub: userId } });
   expect(ours.body.issuer_kind).toBeUndefined();
+  const batch = await send(bridged.url, 'POST', '/v1/tokens/validate-batch', {
+    json: { tokens: [own.body.tokens.access_token, token] },
+  });
+  expect(batch.body.results).toMatchObject([{ active: true, claims: { sub: userId } }, active]);
+  const client = await createClient(
+    bridged.ports,
+    { name: 'resource', grant_types: ['client_credentials'], credential_scopes: ['tokens:introspect'] },
+    testCaller,
+  );
+  await bridged.ports.access.load();
+  const introspect = () =>
+    send(bridged.url, 'POST', '/oauth2/introspect', {
+      form: { token },
+      basic: { client_id: client.clientId, client_secret: client.clientSecret as string },
+    });
+  expect((await introspect()).body).toMatchObject({ active: true, issuer_kind: 'legacy', user_id: userId, sub: id });
   await send(bridged.url, 'POST', '/api/auth/signout', {
     cookie: cookieOf(own),
     headers: { origin: API_URL },
@@ -146,6 +164,7 @@ test('an access token of the old provider is validated until the bridge ends, ma
   });
   await bridged.ports.confirmNewest();
   expect((await validate(bridged, { token })).body).toEqual({ active: false, reason: 'session_ended' });
+  expect((await introspect()).body).toEqual({ active: false });
 });
 
 describe('the page /bridge', () => {

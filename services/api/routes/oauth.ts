@@ -24,6 +24,7 @@ import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
 import { revokeOAuthToken } from '#services/domain/tokens/revoke/revoke-oauth-token.ts';
 import type { RevokePorts } from '#services/domain/tokens/revoke/revoke-token.ts';
 import { introspectToken } from '#services/domain/tokens/verify/introspect-token.ts';
+import type { HasLegacyBridge } from '#services/domain/tokens/verify/legacy-bridge-port.ts';
 import type { ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { type Answer, answer, JsonText } from '../answer.ts';
@@ -36,6 +37,7 @@ export type OAuthRoutesPorts = TokenRequestPorts &
   ValidatePorts &
   VerifyApiKeyPorts &
   HasPublicAddress &
+  HasLegacyBridge &
   Pick<Ports, 'sql'>;
 
 /** A parameter without a value is treated as absent (RFC 6749 §3.2). */

@@ -1,4 +1,3 @@
-import type { HasLegacyBridge } from '#services/domain/migration/bridge/legacy-bridge.ts';
 import {
   issueTokensEndpoint,
   refreshTokensEndpoint,
@@ -12,6 +11,7 @@ import { type RefreshTokenPorts, refreshToken } from '#services/domain/tokens/re
 import { type RevokeInput, type RevokePorts, revokeToken } from '#services/domain/tokens/revoke/revoke-token.ts';
 import { createEndOfTick } from '#services/domain/tokens/verify/end-of-tick.ts';
 import { inactiveAnswer } from '#services/domain/tokens/verify/inactive-answer.ts';
+import type { HasLegacyBridge } from '#services/domain/tokens/verify/legacy-bridge-port.ts';
 import {
   answerRequest,
   answerToken,

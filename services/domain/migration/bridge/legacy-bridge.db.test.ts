@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LegacyBridge } from '#services/domain/tokens/verify/legacy-bridge-port.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
 import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#testing/fakes/legacy-provider.ts';
 import { openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
-import { createLegacyBridge, type LegacyBridge, type LegacyBridgePorts } from './legacy-bridge.ts';
+import { createLegacyBridge, type LegacyBridgePorts } from './legacy-bridge.ts';
 import { createLegacyIssuer } from './legacy-issuer.ts';
 import { legacySessionId } from './legacy-token.ts';
 
@@ -98,6 +99,30 @@ describe('an access token of the old provider', () => {
     aheadMs = 700_000;
     expect(await ask(token)).toEqual(inactive('expired'));
     aheadMs = 0;
+  });
+
+  test('that is bound to a key is inactive, and its key is left to the caller of introspection', async () => {
+    const { sub } = await imported();
+    const token = await provider.token({ sub, cnf: { jkt: 'x'.repeat(43) } });
+    expect(await ask(token)).toEqual(inactive('binding_mismatch'));
+    expect(JSON.parse(await bridge.introspect(token))).toMatchObject({ active: true, cnf: { jkt: 'x'.repeat(43) } });
+  });
+
+  test('is introspected with its claims, which cannot replace what is said of it', async () => {
+    const { id, sub } = await imported();
+    const forged = { active: false, issuer_kind: 'own', user_id: 'someone' };
+    const token = await provider.token({ sub, scope: 'read', ...forged });
+    expect(JSON.parse(await bridge.introspect(token))).toMatchObject({
+      active: true,
+      issuer_kind: 'legacy',
+      user_id: id,
+      iss: provider.issuer,
+      aud: LEGACY_AUDIENCE,
+      scope: 'read',
+      sub,
+    });
+    const unknown = await provider.token({ sub: randomUUID() });
+    expect(await bridge.introspect(unknown)).toBe('{"active":false}');
   });
 
   test('is inactive for a reason of the closed list', async () => {

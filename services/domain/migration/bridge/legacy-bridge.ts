@@ -1,11 +1,12 @@
 import { legacyValidations } from '#observability/metrics/migration-bridge.ts';
 import { readUserState } from '#services/domain/identity/users/read-user-state.ts';
 import { canonicalBase64url } from '#services/domain/jws/canonical-base64url.ts';
+import type { JsonObject } from '#services/domain/jws/strict-json.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import type { HasRevocations } from '#services/domain/revocations/revocation-set.ts';
 import { assertVerifiable } from '#services/domain/tokens/verify/assert-verifiable.ts';
 import { inactiveAnswer } from '#services/domain/tokens/verify/inactive-answer.ts';
-import type { ValidateRequest } from '#services/domain/tokens/verify/validate-answer.ts';
+import type { LegacyBridge } from '#services/domain/tokens/verify/legacy-bridge-port.ts';
 import type { InactiveReason } from '#services/domain/tokens/verify/validation-shapes.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import {
@@ -28,16 +29,6 @@ import {
   type VerifiedLegacySession,
   verifyLegacySession,
 } from './validate-legacy-session.ts';
-
-/** Answers for access tokens of the old provider until the bridge ends. */
-export type LegacyBridge = {
-  /** Whether a token says that the old provider issued it, while the bridge lasts; verifies nothing. */
-  isFor(token: string): boolean;
-  /** The validate response as JSON text, with `issuer_kind`. Throws 503 if nothing can be decided. */
-  answer(request: Pick<ValidateRequest, 'token' | 'audience' | 'required_scope'>): Promise<string>;
-};
-
-export type HasLegacyBridge = { readonly legacyBridge: LegacyBridge | null };
 
 export type LegacyBridgePorts = LegacyTokenPorts & Pick<Ports, 'sql'> & HasRevocations;
 
@@ -110,6 +101,13 @@ const holdsScope = (granted: unknown, required: string): boolean => {
   return required.split(' ').every((scope) => scope === '' || scopes.includes(scope));
 };
 
+/** What a request asks for that the claims do not have. A proof of the key of a bound token cannot be sent with it. */
+function objectionTo(claims: JsonObject, audience?: string, requiredScope?: string): InactiveReason | null {
+  if (claims.cnf !== undefined) return 'binding_mismatch';
+  if (audience !== undefined && ![claims.aud].flat().includes(audience)) return 'wrong_audience';
+  return requiredScope === undefined || holdsScope(claims.scope, requiredScope) ? null : 'insufficient_scope';
+}
+
 /** Creates the bridge, which remembers so many tokens; null unless LEGACY_BRIDGE_UNTIL is set. */
 export function createLegacyBridge(ports: LegacyBridgePorts, knownMax = KNOWN_MAX): LegacyBridge | null {
   const { legacyIssuer, clock, revocations, tokenSettings } = ports;
@@ -136,30 +134,40 @@ export function createLegacyBridge(ports: LegacyBridgePorts, knownMax = KNOWN_MA
     return read;
   }
 
-  function recheck({ session, revocationId }: Known, audience?: string, requiredScope?: string): InactiveReason | null {
+  function recheck({ session, revocationId }: Known): InactiveReason | null {
     const now = clock.now();
     if (now >= untilMs) return 'wrong_issuer';
     if (now / 1_000 >= session.expiresAt + tokenSettings.leewaySeconds) return 'expired';
-    if (revocations.isSessionEnded(revocationId)) return 'session_ended';
-    if (audience !== undefined && ![session.claims.aud].flat().includes(audience)) return 'wrong_audience';
-    return requiredScope === undefined || holdsScope(session.claims.scope, requiredScope) ? null : 'insufficient_scope';
+    return revocations.isSessionEnded(revocationId) ? 'session_ended' : null;
+  }
+
+  /** A verified token that is active, or why it is not. Throws 503 if nothing can be decided. */
+  async function read(token: string, objection: (known: Known) => InactiveReason | null = () => null) {
+    try {
+      assertVerifiable(ports);
+      const found = await decide(token);
+      const reason = recheck(found) ?? objection(found);
+      legacyValidations.add(1, { outcome: reason === null ? 'active' : 'inactive' });
+      return reason ?? found;
+    } catch (err) {
+      const reason = isAppError(err) ? reasonOf(err) : undefined;
+      legacyValidations.add(1, { outcome: reason === undefined ? 'unavailable' : 'inactive' });
+      if (reason === undefined) throw err;
+      return reason;
+    }
   }
 
   return {
     isFor: (token) => clock.now() < untilMs && issuerIn(token) === issuer,
     async answer({ token, audience, required_scope: requiredScope }) {
-      try {
-        assertVerifiable(ports);
-        const found = await decide(token);
-        const reason = recheck(found, audience, requiredScope);
-        legacyValidations.add(1, { outcome: reason === null ? 'active' : 'inactive' });
-        return reason === null ? found.answer : inactiveAnswer(reason);
-      } catch (err) {
-        const reason = isAppError(err) ? reasonOf(err) : undefined;
-        legacyValidations.add(1, { outcome: reason === undefined ? 'unavailable' : 'inactive' });
-        if (reason === undefined) throw err;
-        return inactiveAnswer(reason);
-      }
+      const found = await read(token, ({ session: { claims } }) => objectionTo(claims, audience, requiredScope));
+      return typeof found === 'string' ? inactiveAnswer(found) : found.answer;
+    },
+    async introspect(token) {
+      const found = await read(token);
+      if (typeof found === 'string') return '{"active":false}';
+      const { userId, session } = found;
+      return JSON.stringify({ ...session.claims, active: true, issuer_kind: 'legacy', user_id: userId });
     },
   };
 }

@@ -11,6 +11,7 @@ import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../is
 import { refreshToken } from '../refresh/refresh-token.ts';
 import { revokeToken } from '../revoke/revoke-token.ts';
 import { introspectToken } from './introspect-token.ts';
+import type { LegacyBridge } from './legacy-bridge-port.ts';
 
 type Client = Caller & { kind: 'client' };
 
@@ -99,4 +100,23 @@ test('a refresh token is inactive if the settings allow none of its scope, becau
   expect(await introspect(email.refresh_token, unvetted)).toMatchObject({ active: true, scope: 'email' });
   expect(await introspect(both.refresh_token, unvetted, strict)).toMatchObject({ active: true, scope: 'openid' });
   expect(await introspect(email.refresh_token, unvetted, strict)).toEqual(inactive);
+});
+
+test('a token of the old provider is the bridge’s to answer, ours never', async () => {
+  const { access_token: token } = await issueClientToken(harness.ports, {}, client);
+  const asked: string[] = [];
+  const legacyBridge: LegacyBridge = {
+    isFor: (text) => text === 'old',
+    answer: () => Promise.reject(new Error('not asked for')),
+    async introspect(text) {
+      asked.push(text);
+      return '{"active":true,"issuer_kind":"legacy"}';
+    },
+  };
+  const bridged = { ports: { ...harness.ports, legacyBridge } };
+  expect(await introspect('old', client, bridged)).toEqual({ active: true, issuer_kind: 'legacy' });
+  for (const text of [token, token])
+    expect(await introspect(text, client, bridged)).toMatchObject({ sub: client.clientId });
+  expect(await introspect('rubbish', client, bridged)).toEqual(inactive);
+  expect(asked).toEqual(['old']);
 });

@@ -6,6 +6,7 @@ import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { tokenTypeOf } from '../access-token.ts';
 import { scopeNow } from '../refresh/family-token.ts';
 import { readRefreshToken } from '../refresh/read-refresh-token.ts';
+import type { HasLegacyBridge } from './legacy-bridge-port.ts';
 import { ANSWER_START, decideTokenConfirmed, type ValidatePorts } from './validate-token.ts';
 import type { InactiveReason } from './validation-shapes.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
@@ -30,23 +31,27 @@ const INACTIVE: Introspection = { active: false };
 const INACTIVE_TEXT = JSON.stringify(INACTIVE);
 const REFRESH_PREFIX = 'sp_rt_';
 
-export type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation & Pick<Ports, 'sql'>;
+export type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation & HasLegacyBridge & Pick<Ports, 'sql'>;
 
 /**
  * Returns the answer as JSON text (RFC 7662) for an authenticated client with tokens:introspect. A token is inactive for the
  * client unless its audience is the default one or is registered for the client by name (§4). An audience of `*` lets the
  * client request tokens for any audience, but does not count here. A refresh token is not used up; only its current
- * generation is active. Throws `client_unauthenticated` (401), `revocation_state_stale`, `state_rewound`, `clock_wrong`,
- * `key_ring_behind`, `store_unavailable` (503).
+ * generation is active. A token of the old provider is active for every such client if its audience is LEGACY_AUDIENCE.
+ * Throws `client_unauthenticated` (401), `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`,
+ * `legacy_keys_unavailable`, `store_unavailable` (503).
  */
 export function introspectToken(ports: IntrospectPorts, token: string, caller: Caller): string | Promise<string> {
   const client = ports.access.client(clientOf(caller)?.clientId ?? '');
   // The client may have been disabled or deleted while its body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const audiences = client.audiences.filter((each) => each !== '*');
-  return token.startsWith(REFRESH_PREFIX)
-    ? introspectRefreshToken(ports, token, client.clientId, audiences).then((answer) => JSON.stringify(answer))
-    : introspectAccessToken(ports, token, audiences);
+  if (token.startsWith(REFRESH_PREFIX))
+    return introspectRefreshToken(ports, token, client.clientId, audiences).then((answer) => JSON.stringify(answer));
+  const { legacyBridge, verifiedTokens } = ports;
+  if (legacyBridge !== null && verifiedTokens.get(token) === undefined && legacyBridge.isFor(token))
+    return legacyBridge.introspect(token);
+  return introspectAccessToken(ports, token, audiences);
 }
 
 function introspectAccessToken(

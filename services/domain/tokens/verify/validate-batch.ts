@@ -9,6 +9,7 @@ import { readTokenMetadata, type TokenMetadata } from '../metadata/token-metadat
 import { tokensRead } from '../permissions.ts';
 import { assertVerifiable } from './assert-verifiable.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
+import type { HasLegacyBridge } from './legacy-bridge-port.ts';
 import { decideToken, type ValidatePorts } from './validate-token.ts';
 import type { InactiveReason } from './validation-shapes.ts';
 
@@ -25,13 +26,27 @@ export type IdValidation =
 /** Signatures verified in one tick of the event loop, so that a batch of forged tokens does not block other requests. */
 const TOKENS_A_TICK = 50;
 
+/** Tokens of the old provider looked up at once, so that a batch leaves connections for other requests. */
+const LOOK_UPS_AT_ONCE = 4;
+
 /** Evaluates tokens against the default audience; the answers are JSON texts, in order. */
-async function validateTokens(ports: ValidatePorts, tokens: readonly string[]): Promise<string[]> {
+async function validateTokens(ports: BatchPorts, tokens: readonly string[]): Promise<string[]> {
+  const { legacyBridge, verifiedTokens } = ports;
   const answers: string[] = [];
+  const foreign: number[] = [];
   for (const [index, token] of tokens.entries()) {
     if (index > 0 && index % TOKENS_A_TICK === 0) await setImmediate();
+    if (legacyBridge !== null && verifiedTokens.get(token) === undefined && legacyBridge.isFor(token)) {
+      foreign.push(index);
+      continue;
+    }
     const evaluated = decideToken(ports, token);
-    answers.push(typeof evaluated === 'string' ? inactiveAnswer(evaluated) : evaluated.answer);
+    answers[index] = typeof evaluated === 'string' ? inactiveAnswer(evaluated) : evaluated.answer;
+  }
+  for (let start = 0; legacyBridge !== null && start < foreign.length; start += LOOK_UPS_AT_ONCE) {
+    const some = foreign.slice(start, start + LOOK_UPS_AT_ONCE);
+    const made = await Promise.all(some.map((index) => legacyBridge.answer({ token: tokens[index] as string })));
+    for (const [place, index] of some.entries()) answers[index] = made[place] as string;
   }
   return answers;
 }
@@ -86,18 +101,16 @@ export async function batchValidateTokens(
   return tokenIds.map((tokenId, index) => decideId(ports, tokenId, known[index] ?? null));
 }
 
+export type BatchPorts = ValidatePorts & HasLegacyBridge & Pick<Ports, 'redis'>;
+
 export type ValidateBatchInput = { readonly tokens: readonly string[] } | { readonly token_ids: readonly string[] };
 
 /**
  * Returns the batch response as JSON text. Any caller may validate a token; validating token ids requires tokens:read.
  * Throws `unauthenticated` (401), `permission_missing` (403), `token_metadata_unavailable`, `revocation_state_stale`,
- * `state_rewound`, `clock_wrong`, `key_ring_behind` (503).
+ * `state_rewound`, `clock_wrong`, `key_ring_behind`, `legacy_keys_unavailable` (503).
  */
-export async function validateBatch(
-  ports: ValidatePorts & Pick<Ports, 'redis'>,
-  input: ValidateBatchInput,
-  caller: Caller,
-): Promise<string> {
+export async function validateBatch(ports: BatchPorts, input: ValidateBatchInput, caller: Caller): Promise<string> {
   if ('tokens' in input) return `{"results":[${(await validateTokens(ports, input.tokens)).join(',')}]}`;
   if (isAnonymous(caller)) throw unauthenticated();
   if (!permissionsOf(caller).has(tokensRead.name))
