@@ -54,7 +54,8 @@ export async function openContext<const N extends Url>(
       const error = cause as Error;
       const trouble = troubleOf(names[url], value, error, PROBE_TIMEOUT_SECONDS);
       const message = trouble?.sentence ?? `${names[url]} refuses (${codeOf(error) ?? error.name})`;
-      throw new CommandError(exitCodes.unreachable, message, trouble?.fix ?? meaningOf(error) ?? fix, { cause });
+      const code = trouble?.isTls ? exitCodes.storeTls : exitCodes.unreachable;
+      throw new CommandError(code, message, trouble?.fix ?? meaningOf(error) ?? fix, { cause });
     }
     context[url] = value;
   }

@@ -1,3 +1,5 @@
+import { STORE_TLS_EXIT } from '#services/platform/process/exit-codes.ts';
+
 /** Exit codes of every verb. */
 export const exitCodes = {
   ok: 0,
@@ -8,6 +10,8 @@ export const exitCodes = {
   refused: 5,
   /** Of the offline verifier: no fault was found, but it had no key to trust. */
   notAuthenticated: 6,
+  /** TLS to PostgreSQL or Redis failed: the store offers none, or its certificate is not to be trusted. */
+  storeTls: STORE_TLS_EXIT,
 } as const satisfies Record<string, number>;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -172,7 +172,7 @@ const verbs: Readonly<Record<string, Verb>> = {
 };
 
 const EXIT_CODES =
-  'Exit codes: 0 done, 1 a check failed, 2 wrong arguments, 3 a store or the API is unreachable, 4 waits for a person, 5 refused, 6 no key to trust.';
+  'Exit codes: 0 done, 1 a check failed, 2 wrong arguments, 3 a store or the API is unreachable, 4 waits for a person, 5 refused, 6 no key to trust, 7 TLS to a store failed.';
 
 const LEFT_OUT =
   'Commands work also for what SALLYPORT_LEAVE_OUT leaves out: agents that live there must be killed, and requests closed.';

@@ -37,7 +37,8 @@ function tell(err: unknown): ExitCode {
   }
   if (err instanceof CommandError || err instanceof StartError) {
     say(`${err.message}${err.fix ? `\n  fix: ${err.fix}` : ''}`);
-    return err instanceof CommandError ? err.exitCode : exitCodes.checkFailed;
+    if (err instanceof CommandError) return err.exitCode;
+    return err.code === 'store_tls' ? exitCodes.storeTls : exitCodes.checkFailed;
   }
   say(err instanceof Error ? (err.stack ?? err.message) : String(err));
   return exitCodes.checkFailed;

@@ -121,6 +121,7 @@ function describeStart(output: Output, options: StartOptions): void {
 
 function startError(err: unknown): unknown {
   if (!(err instanceof StartError)) return asCommandError(err);
-  const exitCode = err.code.startsWith('store_') ? exitCodes.unreachable : exitCodes.checkFailed;
+  const ofStore = err.code === 'store_tls' ? exitCodes.storeTls : exitCodes.unreachable;
+  const exitCode = err.code.startsWith('store_') ? ofStore : exitCodes.checkFailed;
   return new CommandError(exitCode, err.message, err.fix, { cause: err });
 }

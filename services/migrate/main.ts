@@ -1,7 +1,7 @@
 // PROCESS: brings the database to where the API and the worker can start, and ends: migrations, first keys, demo users.
 import { loadProcessConfig } from '../platform/config/load.ts';
 import { ensureDataDir } from '../platform/local/data-dir.ts';
-import { fatalOf } from '../platform/process/fatal.ts';
+import { exitCodeOf, fatalOf } from '../platform/process/fatal.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { probePostgres } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
@@ -26,7 +26,7 @@ try {
   for (const warning of warnings) say(warning);
   say('the database is ready');
 } catch (err) {
-  const { message, fix } = fatalOf(err);
-  say(`${message}\n  fix: ${fix}`);
-  process.exitCode = 1;
+  const fatal = fatalOf(err);
+  say(`${fatal.message}\n  fix: ${fatal.fix}`);
+  process.exitCode = exitCodeOf(fatal);
 }

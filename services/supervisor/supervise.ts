@@ -222,8 +222,9 @@ async function reachStores(options: SuperviseOptions, { stores: settings }: Conf
   const redis = probeRedis(redisUrl).catch((err: unknown) => {
     const trouble = troubleOf('Redis', redisUrl, err, PROBE_TIMEOUT_SECONDS);
     if (!trouble) throw err;
-    if (!trouble.mayPass) throw new StartError('store_refused', trouble.sentence, trouble.fix, { cause: err });
-    say(`${trouble.sentence}; starting without it: jobs wait until it is there (fix: ${trouble.fix})`);
+    const { sentence, fix, mayPass, isTls } = trouble;
+    if (!mayPass) throw new StartError(isTls ? 'store_tls' : 'store_refused', sentence, fix, { cause: err });
+    say(`${sentence}; starting without it: jobs wait until it is there (fix: ${fix})`);
   });
   await awaitStep(`Redis at ${placeOf('Redis', redisUrl)}`, redis, options);
 }

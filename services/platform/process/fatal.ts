@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/load.ts';
+import { STORE_TLS_EXIT } from './exit-codes.ts';
 
 export type FatalMessage = {
   readonly type: 'fatal';
@@ -47,6 +48,9 @@ export function fatalOf(err: unknown): FatalMessage {
     fix: known?.fix ?? 'run npx sallyport doctor; if it finds nothing, report this message',
   };
 }
+
+/** With which code a process ends for which a start failed. */
+export const exitCodeOf = ({ code }: FatalMessage): number => (code === 'store_tls' ? STORE_TLS_EXIT : 1);
 
 /** True if a restart could help; the supervisor then restarts with back-off. */
 const isWorthAnotherTry = (fatal: FatalMessage): boolean => fatal.code === 'start_failed';

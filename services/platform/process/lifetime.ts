@@ -4,7 +4,8 @@ import { profileInUse } from '#observability/metrics/process.ts';
 import type { Telemetry } from '#observability/otel.ts';
 import { type Config, loadProcessConfig } from '../config/load.ts';
 import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
-import { fatalOf, tellSupervisor } from './fatal.ts';
+import { exitCodeOf, fatalOf, tellSupervisor } from './fatal.ts';
+import { refuseUntrustedRedis } from './probe-store.ts';
 
 /** The telemetry that `telemetry.ts` of a process started first. */
 export type Instruments = {
@@ -35,6 +36,7 @@ export async function runProcess(
     for (const warning of [...telemetry.warnings, ...errorReports.warnings])
       log.warn({ warning }, 'telemetry setting ignored');
     profileInUse.set(1, { profile: config.server.profile });
+    await refuseUntrustedRedis(config.stores.redisUrl);
     const running = await start(config, log);
     tellSupervisor({ type: 'ready' });
     stopOnSignals(log, running, () => Promise.all([telemetry.shutdown(), errorReports.close()]));
@@ -42,7 +44,7 @@ export async function runProcess(
     const fatal = fatalOf(err);
     tellSupervisor(fatal);
     process.stderr.write(`${service}: ${fatal.message}\n  fix: ${fatal.fix}\n`);
-    process.exit(1);
+    process.exit(exitCodeOf(fatal));
   }
 }
 

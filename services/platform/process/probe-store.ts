@@ -1,10 +1,29 @@
+import { connect } from 'node:net';
+import { StartError } from '../local/errors.ts';
 import { assertOwnSessions } from '../postgres/own-session.ts';
+import { troubleOf } from './store-trouble.ts';
 
 export const PROBE_TIMEOUT_SECONDS = 3;
 const timeoutMs = PROBE_TIMEOUT_SECONDS * 1_000;
 
 /** Probes a PostgreSQL. Rejects with the error of the server or the network, or `PoolerError`. */
 export const probePostgres = (url: string): Promise<void> => assertOwnSessions(url, 'sallyport-probe', timeoutMs);
+
+/** A Redis without TLS waits for the end of what it takes for a command, and so answers no handshake. */
+function speaksPlainRedis(url: string): Promise<boolean> {
+  if (!url.startsWith('rediss:')) return Promise.resolve(false);
+  const { hostname, port } = new URL(url);
+  return new Promise((answer) => {
+    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6_379), timeout: timeoutMs });
+    const end = (isPlain: boolean) => (): void => {
+      socket.destroy();
+      answer(isPlain);
+    };
+    socket.once('connect', () => socket.write('PING\r\n'));
+    socket.once('data', (text) => end(/^[-+][A-Z]/.test(text.toString('latin1')))());
+    socket.once('error', end(false)).once('timeout', end(false)).once('close', end(false));
+  });
+}
 
 /** Probes a Redis likewise. */
 export async function probeRedis(url: string): Promise<void> {
@@ -26,8 +45,22 @@ export async function probeRedis(url: string): Promise<void> {
     await client.connect();
     await client.ping();
   } catch (err) {
+    const isSilent = (why as { code?: unknown } | undefined)?.code === 'ETIMEDOUT';
+    if (isSilent && (await speaksPlainRedis(url))) throw new Error('The server does not support SSL');
     throw why ?? err;
   } finally {
     client.disconnect();
   }
+}
+
+/**
+ * A process works without Redis, and so would start, and connect in vain for ever, where TLS to it fails.
+ * @throws StartError `store_tls`
+ */
+export async function refuseUntrustedRedis(url: string | undefined): Promise<void> {
+  if (!url?.startsWith('rediss:')) return;
+  await probeRedis(url).catch((err: unknown) => {
+    const trouble = troubleOf('Redis', url, err);
+    if (trouble?.isTls) throw new StartError('store_tls', trouble.sentence, trouble.fix, { cause: err });
+  });
 }

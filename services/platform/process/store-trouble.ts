@@ -9,6 +9,8 @@ export type StoreTrouble = {
   readonly fix: string;
   /** True if waiting may help: the store is unreachable, starting or slow. False if it refuses us. */
   readonly mayPass: boolean;
+  /** Set if TLS failed: the store offers none, or its certificate is not to be trusted. */
+  readonly isTls?: true;
 };
 
 const variables = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' } as const satisfies Record<StoreName, string>;
@@ -56,7 +58,23 @@ const connectionLost = /^Connection (terminated|is closed)|not queryable|max ret
 /** PostgreSQL is unreachable, starting, stopping, full, too slow or read-only, or has a temporary conflict. */
 const passingState = /^(08...|53...|57P0.|57014|55P03|25006|40...)$/;
 const passingReply = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN']);
-const certificate = /CERT|ERR_TLS|ERR_SSL|does not support SSL/;
+const certificate = /CERT|UNABLE_TO_|ERR_TLS|ERR_SSL|does not support SSL|before secure TLS connection/;
+const withoutTls = /WRONG_VERSION_NUMBER|does not support SSL|before secure TLS connection|PACKET_LENGTH_TOO_LONG/;
+
+/** What is wrong with the TLS of a store, and its fix. */
+function tlsWords(code: string, message: string, variable: string): { cause: string; fix: string } {
+  if (withoutTls.test(code) || withoutTls.test(message))
+    return { cause: 'does not offer TLS', fix: `turn TLS on there, or correct host and port in ${variable}` };
+  if (code === 'CERT_HAS_EXPIRED') return { cause: 'has a certificate that has expired', fix: 'renew it there' };
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return { cause: 'has a certificate for another name', fix: `name the host in ${variable} as its certificate does` };
+  if (/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code))
+    return {
+      cause: 'has a certificate of an authority that is not known here',
+      fix: 'name the file of that authority in NODE_EXTRA_CA_CERTS',
+    };
+  return { cause: 'failed the TLS handshake', fix: `correct the TLS options in ${variable}, or the certificate` };
+}
 
 /** Describes an error of the store or of the network to it; undefined for any other error. */
 export function troubleOf(
@@ -105,11 +123,10 @@ export function troubleOf(
       'give that user the rights it needs (ACL SETUSER)',
     );
   if (root.name === 'ParserError') return refused('speaks another protocol', `correct host and port in ${variable}`);
-  if (certificate.test(code) || certificate.test(root.message))
-    return refused(
-      `failed the TLS handshake (${code || 'no TLS'})`,
-      `correct the TLS options in ${variable}, or the certificate`,
-    );
+  if (certificate.test(code) || certificate.test(root.message)) {
+    const { cause, fix } = tlsWords(code, root.message, variable);
+    return { ...refused(`${cause} (${code || 'no TLS'})`, fix), isTls: true };
+  }
   const network = networkWords[code];
   if (network) return away(`${network.cause} (${code})`, `${network.fix} in ${variable}`);
   if (code === 'ETIMEDOUT' || (timedOut.test(root.message) && !passingState.test(code)))

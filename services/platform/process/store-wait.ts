@@ -22,7 +22,7 @@ const retry = { firstMs: 100, capMs: 2_000 };
  * Runs work of a start on a store, and retries with back-off while the store is unreachable or slow. `work` must be safe to run
  * twice; an error that the store did not cause is thrown unchanged.
  *
- * @throws StartError `store_refused` immediately if waiting would not help, `store_unreachable` at the deadline
+ * @throws StartError `store_refused` or `store_tls` immediately if waiting would not help, `store_unreachable` at the deadline
  */
 export async function waitForStore<T>(work: () => Promise<T>, wait: StoreWait): Promise<T> {
   const deadline = performance.now() + wait.waitSeconds * 1_000;
@@ -33,8 +33,8 @@ export async function waitForStore<T>(work: () => Promise<T>, wait: StoreWait): 
     } catch (err) {
       const trouble = troubleOf(wait.store, wait.url, err, wait.timeoutSeconds);
       if (!trouble) throw err;
-      const { sentence, fix, mayPass } = trouble;
-      if (!mayPass) throw new StartError('store_refused', sentence, fix, { cause: err });
+      const { sentence, fix, mayPass, isTls } = trouble;
+      if (!mayPass) throw new StartError(isTls ? 'store_tls' : 'store_refused', sentence, fix, { cause: err });
       const leftMs = deadline - performance.now();
       if (leftMs <= 0 || wait.isWanted?.() === false)
         throw new StartError('store_unreachable', `${sentence}; given up after ${wait.waitSeconds} s`, fix, {
