@@ -5,6 +5,7 @@ import { postgresRefusals } from '#observability/metrics/postgres.ts';
 import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '#services/domain/ports.ts';
 import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
+import { nameMissingRight } from './missing-right.ts';
 import { recordStatements } from './record-statements.ts';
 import { boundStatements, connectInTime, inTime } from './request-time.ts';
 
@@ -64,11 +65,14 @@ export function createPool(settings: PoolSettings): pg.Pool {
     types,
     ...(settings.role === undefined ? {} : { onConnect: (client: pg.ClientBase) => takeRole(client, settings.role) }),
   });
+  const name = settings.role ?? (URL.canParse(settings.url) ? decodeURIComponent(new URL(settings.url).username) : '');
+  roleNames.set(pool, name);
   // The loss of an idle connection affects no request; the next request opens another.
   pool.on('error', () => {});
   // Without a listener, a connection lost between two statements of a transaction would end the process; the
   // next statement reports it.
   pool.on('connect', (client) => {
+    roleNames.set(client, name);
     client.on('error', () => settings.onLost?.());
     recordStatements(client);
     if (settings.limitsRequests) boundStatements(client);
@@ -166,9 +170,17 @@ export function translate(err: unknown): unknown {
   return storeUnavailable({ retryAfterSeconds: 1, cause: err });
 }
 
+/** As whom the connections of a pool run, for the message about a right that is missing. */
+const roleNames = new WeakMap<object, string>();
+
 async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[]): Promise<R[]> {
-  const { rows } = await target.query({ name: statement.name, text: statement.text, values: [...values] });
-  return rows as R[];
+  const { name, text } = statement;
+  try {
+    const { rows } = await target.query({ name, text, values: [...values] });
+    return rows as R[];
+  } catch (err) {
+    throw nameMissingRight(err, roleNames.get(target) ?? '', text);
+  }
 }
 
 /**

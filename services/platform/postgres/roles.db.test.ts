@@ -5,7 +5,7 @@ import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
 import { queryRows, testCaller } from '#testing/harness/ports.ts';
 import { startOwnStores } from '#testing/processes/own-stores.ts';
 import { migrate } from './migrate.ts';
-import { createPool, type DatabaseRole } from './pool.ts';
+import { createPool, createSql, createTransact, type DatabaseRole } from './pool.ts';
 
 let harness: OwnLogHarness;
 let pools: Record<DatabaseRole, ReturnType<typeof createPool>>;
@@ -83,6 +83,17 @@ describe('rights that a process does not have', () => {
     ...APPLICATION_MAY_NOT.map((statement) => ['sallyport_app', statement] as const),
   ])('%s is refused: %s', async (role, statement) => {
     await expect(pools[role].query(statement)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test('a refused statement names the role and the grant', async () => {
+    const forbidden = { name: 'forbidden', text: 'DELETE FROM audit_events', writes: false };
+    await expect(createSql(pools.sallyport_app).query(forbidden)).rejects.toMatchObject({
+      code: '42501',
+      message: expect.stringMatching(/^PostgreSQL refuses sallyport_app the right DELETE on audit_events:/),
+    });
+    await expect(createTransact(pools.sallyport_sealer, () => {})((tx) => tx.query(forbidden))).rejects.toMatchObject({
+      message: expect.stringContaining('GRANT DELETE ON audit_events TO sallyport_sealer'),
+    });
   });
 
   test('a database without the roles works: processes run as the database user', async () => {
