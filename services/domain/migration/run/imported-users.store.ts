@@ -5,12 +5,16 @@ import { type AddressOwner, accountKey, type KnownUser } from './plan-batch.ts';
 // A batch is a few statements on a thousand rows each, passed as JSON. Rows are written in the order of their ids. The
 // row triggers write the audit events of each user.
 
-/** Indexes: legacy_users_legacy_id, users' primary key, accounts_user_id. */
+/**
+ * A password is the imported one if the transaction that imported it was the last that set one. A later time would not
+ * do: a change that waited for that transaction may have begun before it. Indexes: legacy_users_legacy_id, users'
+ * primary key, accounts_user_id.
+ */
 const knownRead = defineStatement(
   'importKnownUsersRead',
   `SELECT l.legacy_id, l.user_id, l.content_sha256, l.email_sha256, l.password_sha256,
      a.password IS NOT NULL AS has_password, u.email, u."disabledAt" IS NOT NULL AS is_disabled,
-     coalesce(l.password_set_at >= u."passwordChangedAt", false) AS is_password_imported
+     coalesce(l.password_set_at = u."passwordChangedAt", false) AS is_password_imported
    FROM legacy_users l LEFT JOIN users u ON u.id = l.user_id
      LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential'
    WHERE l.provider = $1 AND l.legacy_id = ANY ($2::text[])`,

@@ -22,6 +22,7 @@ export type Source = {
   readonly stream: AsyncIterable<Uint8Array>;
   /** Records up to this place are read and not returned: an earlier run has imported them. */
   readonly after: number;
+  readonly batchRecords?: number;
 };
 
 export type BatchReader = {
@@ -31,7 +32,10 @@ export type BatchReader = {
 };
 
 /** Reads, checks and numbers the records of a source. An id or address that an earlier record had is rejected. */
-export function readBatches({ adapter, map, stream, after }: Source, now: number): BatchReader {
+export function readBatches(
+  { adapter, map, stream, after, batchRecords = BATCH_RECORDS }: Source,
+  now: number,
+): BatchReader {
   const users = createHash('sha256');
   const seen = createSeen();
   let bytes = 0;
@@ -71,7 +75,7 @@ export function readBatches({ adapter, map, stream, after }: Source, now: number
     for await (const each of numbered()) {
       if (each.record <= after) continue;
       records.push(each);
-      if (records.length < BATCH_RECORDS) continue;
+      if (records.length < batchRecords) continue;
       yield { records, position: each.record, bytes };
       records = [];
     }

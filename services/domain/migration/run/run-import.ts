@@ -24,6 +24,7 @@ export type ImportInput = {
   readonly stream: AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
   readonly fence?: Fence;
+  readonly batchRecords?: number;
   onProgress?(progress: ImportProgress): void | Promise<void>;
 };
 
