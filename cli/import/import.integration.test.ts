@@ -1,9 +1,12 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { childEnv, preloaded } from '../../testing/processes/child-env.ts';
 import { startCli } from '../../testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
 
@@ -25,11 +28,18 @@ const HEADER =
   'id,first_name,last_name,username,primary_email_address,primary_phone_number,verified_email_addresses,unverified_email_addresses,verified_phone_numbers,unverified_phone_numbers,totp_secret,password_digest,password_hasher';
 const row = (id: string, email: string, totp = ''): string =>
   `${id},Ada,Lovelace,,${email},,${email},,,,${totp},${HASH},bcrypt`;
-const file = async (name: string, text: string): Promise<string> => {
+const file = async (name: string, content: string): Promise<string> => {
   const path = join(folder, name);
-  await writeFile(path, text);
+  await writeFile(path, content);
   return path;
 };
+/** Settings of a process of its own. */
+const ENV = (): Record<string, string> => ({
+  DATABASE_URL: harness.ports.databaseUrl,
+  SALLYPORT_DATA_DIR: harness.dataDir,
+  KEY_ENCRYPTION_KEY: KEK.toString('base64'),
+  BETTER_AUTH_SECRET: AUTH_SECRET,
+});
 const lastLine = (out: string) => JSON.parse(out.trim().split('\n').at(-1) ?? '');
 
 test('a dry run shows what would change, and writes nothing; the import writes it; again it changes nothing', async () => {
@@ -65,9 +75,55 @@ test('a dry run shows what would change, and writes nothing; the import writes i
     reason: 'we move',
     hash_formats: { bcrypt: 1 },
   });
-  expect(status.systems).toEqual([{ kind: 'clerk', users: 1, lazy: 0, deleted: 0 }]);
-  const shown = await harness.sallyport(['import', 'status']);
-  expect(shown.out).toContain('1 users here');
+  expect(status.systems).toEqual([expect.objectContaining({ kind: 'clerk', users: 1, lazy: 0, deleted: 0 })]);
+});
+
+test('the status is the checklist of the move: what is left, what would break on the last day, what to delete there', async () => {
+  const path = await file(
+    'lazy.csv',
+    'legacy_id,email\nlazy-1,lazy-1@example.com\nlazy-2,lazy-2@example.com\nsocial-1,social-1@example.com\n',
+  );
+  const map = await file('lazy.json', JSON.stringify({ lazy: true }));
+  await harness.json(['import', 'csv', path, '--map', map, '--yes', ...REASON]);
+  const rows = (sql: string) => harness.ports.raw(sql);
+  await rows(`UPDATE legacy_users SET lazy = false WHERE legacy_id = 'social-1'`);
+  // One session of the last days, one that was exchanged long ago, and one of long ago that ended now.
+  await rows(`INSERT INTO legacy_sessions (id, user_id, session_id, created_at, touched_at, ended_at)
+    SELECT sha256(at::text::bytea), 'lazy-1', 's-' || at, now() - age, now() - touched, ended
+    FROM (VALUES (1, interval '9 days', interval '1 hour', NULL), (2, '9 days', '8 days', NULL), (3, '9 days', '1 day', now()))
+      AS n (at, age, touched, ended)`);
+  const env = {
+    LEGACY_ISSUER: 'https://old.example.com',
+    LEGACY_JWKS_URI: 'https://old.example.com/jwks',
+    LEGACY_AUDIENCE: 'api',
+    LEGACY_PROVIDER: 'csv',
+    LEGACY_BRIDGE_UNTIL: '2099-01-31T00:00:00Z',
+  };
+  const status = await harness.json(['import', 'status'], env);
+  expect(status.bridge).toEqual({
+    issuer: 'https://old.example.com',
+    until: '2099-01-31T00:00:00.000Z',
+    checks_passwords: false,
+    provider: 'csv',
+  });
+  const [clerk, csv] = status.systems;
+  expect(clerk).toMatchObject({ kind: 'clerk', ready: true, last_import: { rejected: 1 }, without_credential: 0 });
+  expect(clerk.delete_there[0]).toContain(`sallyport import certificate ${clerk.last_import.import_id} FILE`);
+  expect(csv).toMatchObject({
+    ...{ kind: 'csv', users: 3, lazy: 2, without_credential: 1, open_imports: 0, ready: false, delete_there: [] },
+    bridge: { sessions: 1, last_at: expect.stringMatching(/^20.*Z$/) },
+    breaks: [expect.stringContaining('LEGACY_PASSWORD_URL'), expect.stringContaining('after 2099-01-31')],
+  });
+  const shown = await harness.sallyport(['import', 'status'], env);
+  expect(shown.out).toContain('csv: 3 users here, 0 deleted here');
+  expect(shown.out).toContain('[ ] 2 users have their password still there');
+  expect(shown.out).toContain('[x] no import is open');
+  expect(shown.out).toContain('would break: 2 users cannot sign in now');
+  expect(shown.out).toContain('delete nothing there yet');
+  expect(shown.out).toContain('delete there: the 1 users of clerk');
+  expect(shown.out).toContain('until 2099-01-31T00:00:00.000Z');
+  expect((await harness.sallyport(['import', 'status'])).out).toContain('no tokens of another issuer are accepted');
+  await rows(`DELETE FROM users WHERE email LIKE 'lazy-%' OR email LIKE 'social-%'`);
 });
 
 test('an export is a new file that only its owner reads, and imports as the same users', async () => {
@@ -87,6 +143,31 @@ test('an export that cannot be written says so and leaves no file', async () => 
   const gone = await harness.sallyport(['export', 'csv', join(folder, 'absent', 'x.csv'), '--yes']);
   expect([gone.code, gone.err]).toEqual([1, expect.stringContaining('ENOENT')]);
   expect(await readdir(folder)).not.toContain('x.csv.part');
+});
+
+const inNamespace = ['--map-root-user', '--mount', '--fork'];
+const canMount = spawnSync('unshare', [...inNamespace, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
+
+test.runIf(canMount)('an export onto a disk that fills up says so, leaves no file, and goes elsewhere', async () => {
+  const people = Array.from({ length: 600 }, (_, at) =>
+    JSON.stringify({ legacy_id: `d${at}`, email: `d${at}@disk.example`, name: 'x'.repeat(100) }),
+  );
+  await harness.json(['import', 'ndjson', await file('disk.ndjson', people.join('\n')), '--yes', ...REASON]);
+  const disk = join(folder, 'disk');
+  await mkdir(disk);
+  // A file system of 64 kB that only this shell and its children see.
+  const script =
+    'mount -t tmpfs -o size=64k tmpfs "$1" && "$2" cli/main.ts export ndjson "$1/users.ndjson" --yes; echo "$? $(ls -A "$1")"';
+  const child = spawn('unshare', [...inNamespace, 'sh', '-c', script, 'sh', disk, process.execPath], {
+    cwd: join(import.meta.dirname, '../..'),
+    env: { ...childEnv(), ...preloaded(), ...ENV() },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  expect(err).toContain(`${disk}/users.ndjson: the disk is full; no file was left`);
+  expect(out).toBe('1 \n');
+  const whole = join(folder, 'whole.ndjson');
+  expect((await harness.json(['export', 'ndjson', whole, '--yes'])).users).toBeGreaterThanOrEqual(600);
 });
 
 test('a mapping that is none, a file that is absent and a factor without the secret are refused with a fix', async () => {
@@ -118,12 +199,7 @@ test('killed while it imports, it goes on where it was, and ends as one that was
   );
   const path = await file('killed.ndjson', `${lines.join('\n')}\n`);
   const args = ['import', 'ndjson', path, '--yes', ...REASON, '--json'];
-  const env = {
-    DATABASE_URL: harness.ports.databaseUrl,
-    SALLYPORT_DATA_DIR: harness.dataDir,
-    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
-    BETTER_AUTH_SECRET: AUTH_SECRET,
-  };
+  const env = ENV();
   const positions = new Set<number>();
   const position = async (): Promise<number> =>
     (await harness.json(['import', 'status'])).imports.find(

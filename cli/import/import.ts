@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { LegacySystemAdapter } from '../../services/domain/migration/adapters/adapter.ts';
 import { adapters } from '../../services/domain/migration/adapters/adapters.ts';
-import { readImports, readRejected } from '../../services/domain/migration/run/read-imports.ts';
+import { readRejected } from '../../services/domain/migration/run/read-imports.ts';
 import { rehearseImport, runImport } from '../../services/domain/migration/run/run-import.ts';
 import { startImport } from '../../services/domain/migration/run/start-import.ts';
 import { addReason, onDatabase } from '../admin.ts';
@@ -14,6 +14,7 @@ import { registerCertificate } from './certificate.ts';
 import { importPorts } from './import-ports.ts';
 import { createProgress } from './progress.ts';
 import { readMap, type SourceFile, sourceFile } from './source.ts';
+import { registerStatus } from './status.ts';
 
 const caller = systemCaller('sallyport import');
 /** Rejected records that are printed without --json. */
@@ -39,24 +40,7 @@ export function registerImport(program: Command): void {
   const command = program.command('import');
   for (const adapter of adapters) registerKind(command, adapter);
   registerCertificate(command);
-  command
-    .command('status')
-    .description('show the imports, newest first, and how many users of each system are here')
-    .action((_own, status: Command) =>
-      onDatabase<GlobalOptions>(status, async (ports, output) => {
-        const shown = await readImports(ports);
-        output.data(shown, ({ imports, systems }) => [
-          ...imports.map(
-            ({ import_id: id, kind, status: state, progress, counts }) =>
-              `${id}  ${kind.padEnd(12)} ${state.padEnd(8)} ${String(progress).padStart(3)} %  new ${counts.new}  changed ${counts.changed}  same ${counts.same}  rejected ${counts.rejected}`,
-          ),
-          ...systems.map(
-            ({ kind, users, lazy, deleted }) =>
-              `${kind.padEnd(12)} ${users} users here, ${lazy} with their password still there, ${deleted} deleted here`,
-          ),
-        ]);
-      }),
-    );
+  registerStatus(command);
 }
 
 function registerKind(parent: Command, adapter: LegacySystemAdapter): void {

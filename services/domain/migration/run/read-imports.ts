@@ -1,13 +1,6 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { importUnknown } from '../errors.ts';
-import {
-  countLegacyUsers,
-  type ImportRow,
-  type RejectView,
-  readImportRow,
-  readImportRows,
-  readRejects,
-} from './imports.store.ts';
+import { type ImportRow, type RejectView, readImportRow, readImportRows, readRejects } from './imports.store.ts';
 import { REJECTS_KEPT } from './run-import.ts';
 
 const IMPORTS_SHOWN = 50;
@@ -39,22 +32,9 @@ export type ImportView = ReturnType<typeof importView>;
 const percentOf = ({ position_bytes: read, source_bytes: all }: ImportRow): number =>
   all === 0 ? 0 : Math.min(99, Math.floor((read / all) * 100));
 
-/** The newest imports, and how many users of each system are here. */
-export async function readImports({ sql }: Pick<Ports, 'sql'>): Promise<{
-  readonly imports: readonly ImportView[];
-  readonly systems: readonly {
-    readonly kind: string;
-    readonly users: number;
-    readonly lazy: number;
-    readonly deleted: number;
-  }[];
-}> {
-  const [rows, counts] = [await readImportRows(sql, IMPORTS_SHOWN), await countLegacyUsers(sql)];
-  return {
-    imports: rows.map(importView),
-    systems: counts.map(({ provider, ...count }) => ({ kind: provider, ...count })),
-  };
-}
+/** The newest imports. */
+export const readImports = async ({ sql }: Pick<Ports, 'sql'>): Promise<readonly ImportView[]> =>
+  (await readImportRows(sql, IMPORTS_SHOWN)).map(importView);
 
 /** @throws importUnknown (404) */
 export async function readImport(

@@ -5,7 +5,8 @@ import { outcomeOf } from '#testing/outcome.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
 import { type ImportHarness, openImportHarness, RP_ID } from './import-harness.ts';
-import { readImport, readImports } from './read-imports.ts';
+import { readImport } from './read-imports.ts';
+import { readMoves } from './read-move.ts';
 import { rehearseImport, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
@@ -183,9 +184,8 @@ describe('again', () => {
     expect(run.rejects).toEqual([{ line: 1, reason: 'deleted_here', value: one.email }]);
     const [left] = await harness.rows('SELECT * FROM legacy_users WHERE legacy_id = $1', [one.legacy_id]);
     expect(left).toMatchObject({ user_id: null, content_sha256: null, email_sha256: null, password_sha256: null });
-    expect((await readImports(harness.ports)).systems).toEqual([
-      expect.objectContaining({ kind: 'ndjson', deleted: 1 }),
-    ]);
+    const noBridge = { issuer: null, until: null, checks_passwords: false, provider: null };
+    expect(await readMoves(harness.ports, noBridge)).toEqual([expect.objectContaining({ kind: 'ndjson', deleted: 1 })]);
   });
 });
 
