@@ -2,6 +2,7 @@ import { capacity } from './capacity.ts';
 import { compliance } from './compliance.ts';
 import { buildDashboard, type DashboardDefinition } from './define.ts';
 import { keysAndRevocation } from './keys-and-revocation.ts';
+import { moving } from './moving.ts';
 import { queues } from './queues.ts';
 import { security } from './security.ts';
 import { serviceSlo } from './service-slo.ts';
@@ -13,6 +14,7 @@ export const dashboards: readonly DashboardDefinition[] = [
   keysAndRevocation,
   queues,
   compliance,
+  moving,
 ];
 
 /** File name to its text, as committed beside the definitions. */

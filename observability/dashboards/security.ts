@@ -295,37 +295,5 @@ export const security: DashboardDefinition = {
         },
       ],
     },
-    {
-      title: 'Moving from another provider',
-      panels: [
-        {
-          title: 'Tokens of the old provider',
-          description:
-            'Share of accepted access tokens that the old provider issued. It falls to zero before LEGACY_BRIDGE_UNTIL; a level share means that an application still uses the old provider.',
-          unit: 'percentunit',
-          width: 12,
-          min: 0,
-          queries: [
-            {
-              expr: 'sum(rate(sallyport_legacy_validations_total{outcome="active"}[$__rate_interval])) / (sum(rate(sallyport_legacy_validations_total{outcome="active"}[$__rate_interval])) + sum(rate(sallyport_token_validations_total{result="active"}[$__rate_interval])))',
-              legend: 'share',
-            },
-          ],
-        },
-        {
-          title: 'Sessions carried over',
-          description:
-            'Exchanges of live sessions of the old provider per second, by outcome. Refusals have their code in the audit log.',
-          unit: 'ops',
-          width: 12,
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_logins_total{factor="legacy_session"}[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
-        },
-      ],
-    },
   ],
 };

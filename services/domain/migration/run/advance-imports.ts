@@ -6,6 +6,7 @@ import { importMap } from '../import-shapes.ts';
 import { readChunk, readUploads } from './chunks.store.ts';
 import { type ImportRow, readImportRow } from './imports.store.ts';
 import { endImport, type ImportPorts, runImport } from './run-import.ts';
+import { showImports } from './show-imports.ts';
 
 type AdvancePorts = ImportPorts & Pick<Ports, 'vault' | 'log'>;
 type AdvanceInput = { readonly fence: Fence; readonly signal: AbortSignal };
@@ -24,6 +25,7 @@ export async function advanceImports(ports: AdvancePorts, input: AdvanceInput, c
     if (input.signal.aborted) break;
     if (row !== undefined && (await advanceOne(ports, row, input, caller))) ended += 1;
   }
+  await showImports(ports);
   return ended;
 }
 
@@ -38,7 +40,9 @@ async function advanceOne(
     const head = await chunkOf(ports, row.id, 0);
     if (adapter === undefined || head === undefined) throw new Error('the upload has no adapter or no mapping');
     const map = importMap.parse(JSON.parse(head.toString('utf8')));
-    const ended = await runImport(ports, { row, adapter, map, stream: chunksOf(ports, row.id), signal, fence }, caller);
+    const stream = chunksOf(ports, row.id);
+    const onProgress = () => showImports(ports);
+    const ended = await runImport(ports, { row, adapter, map, stream, signal, fence, onProgress }, caller);
     return ended !== undefined;
   } catch (err) {
     // One run does not hold up the others; the next run of the job tries it again.

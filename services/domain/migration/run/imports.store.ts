@@ -103,6 +103,15 @@ const rejectsRead = defineStatement(
   'importRejectsRead',
   `SELECT line, reason, value FROM import_rejects WHERE import_id = $1::uuid ORDER BY record LIMIT $2`,
 );
+/** Reads every run that is kept: a few hundred. A failed run counts what it has read. */
+const totalsRead = defineStatement(
+  'importTotalsRead',
+  `SELECT coalesce(sum(new_count), 0)::float8 AS new, coalesce(sum(changed_count), 0)::float8 AS changed,
+     coalesce(sum(same_count), 0)::float8 AS same, coalesce(sum(rejected_count), 0)::float8 AS rejected,
+     coalesce(sum(CASE WHEN state = 'done' THEN source_bytes ELSE position_bytes END), 0)::float8 AS bytes_read,
+     coalesce(sum(CASE WHEN state = 'failed' THEN position_bytes ELSE source_bytes END), 0)::float8 AS bytes_all
+   FROM imports`,
+);
 /** Index: legacy_users_legacy_id. */
 const legacyCount = defineStatement(
   'importLegacyCount',
@@ -186,6 +195,10 @@ export const insertRejects = async (tx: Sql, id: string, rejects: readonly Rejec
 export type RejectView = { readonly line: number; readonly reason: string; readonly value: string };
 export const readRejects = (sql: Sql, id: string, limit: number): Promise<RejectView[]> =>
   sql.query<RejectView>(rejectsRead, [id, limit]);
+
+type ImportTotals = Readonly<Record<'new' | 'changed' | 'same' | 'rejected' | 'bytes_read' | 'bytes_all', number>>;
+export const readImportTotals = async (sql: Sql): Promise<ImportTotals> =>
+  (await sql.query<ImportTotals>(totalsRead))[0] as ImportTotals;
 
 export type LegacyCount = {
   readonly provider: string;

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { registry } from '#observability/metrics/instruments.ts';
+import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import type { Fence } from '#services/domain/ports.ts';
 import { testCaller, userCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
@@ -53,6 +55,37 @@ test('an uploaded file waits encrypted, a worker imports it, and nothing of it s
   });
   expect(await harness.rows('SELECT 1 AS one FROM import_chunks')).toEqual([]);
   expect(await advance()).toBe(0);
+});
+
+test('the metrics show all imports by outcome, those of the command too, and how much of an interrupted one is read', async () => {
+  await harness.importText('ndjson', `${people(2, 'shown')}{"legacy_id":"bad","email":"no address"}\n`);
+  const interrupted = new AbortController();
+  const onProgress = () => interrupted.abort();
+  await harness.importText(
+    'ndjson',
+    people(1_500, 'interrupted'),
+    {},
+    {
+      signal: interrupted.signal,
+      onProgress,
+      chunkBytes: 1_000,
+    },
+  );
+  await advance();
+  const shown = (metric: string, labels: string) =>
+    renderPrometheus(registry.collect())
+      .split('\n')
+      .find((line) => line.startsWith(`${metric}{${labels}}`))
+      ?.split(' ')[1];
+  const [totals] = await harness.rows(
+    `SELECT sum(new_count)::int AS new, sum(rejected_count)::int AS rejected, sum(source_bytes)::int AS bytes FROM imports`,
+  );
+  expect(Number(shown('sallyport_import_records', 'outcome="new"'))).toBe(totals?.new);
+  expect(Number(shown('sallyport_import_records', 'outcome="rejected"'))).toBe(totals?.rejected);
+  expect(Number(shown('sallyport_import_bytes', 'state="all"'))).toBe(totals?.bytes);
+  const read = Number(shown('sallyport_import_bytes', 'state="read"'));
+  expect(read).toBeGreaterThan(0);
+  expect(read).toBeLessThan(totals?.bytes as number);
 });
 
 test('a kind that no adapter reads, and a role that the caller may not grant, are refused', async () => {
