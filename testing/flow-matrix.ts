@@ -258,9 +258,30 @@ export const flows: readonly Flow[] = [
     fault: ['services/domain/migration/bridge/validate-legacy-session.db.test.ts'],
     load: { none: 'Once for each session of the other provider; it costs a signature and the rows of a sign-in.' },
   },
+  {
+    name: 'Follow the webhooks of another provider',
+    paths: ['/v1/legacy/webhook'],
+    unit: [
+      'services/domain/migration/bridge/legacy-event.test.ts',
+      'services/domain/migration/bridge/webhook-signature.test.ts',
+    ],
+    integration: [`${ROUTES}/legacy.integration.test.ts`],
+    fault: ['services/domain/migration/bridge/apply-legacy-events.db.test.ts'],
+    load: {
+      none: 'The other provider sends one for each change of a user; a request is one row, which a job applies.',
+    },
+  },
+  {
+    name: 'Import users of another system',
+    paths: ['/v1/admin/imports', '/v1/admin/imports/{import_id}'],
+    unit: ['services/domain/migration/run/run-import.db.test.ts', 'services/domain/migration/reading/reading.test.ts'],
+    integration: [`${ROUTES}/imports.integration.test.ts`, 'cli/import/import.integration.test.ts'],
+    fault: ['services/domain/migration/run/import-survives.db.test.ts'],
+    load: { none: 'A worker imports at low priority, one file at a time; requests only store and read a row.' },
+  },
 ];
 
 /** What belongs to a flow: a new path below these needs one. */
-export const FLOW_PATHS = /^\/(api\/auth|oauth2|v1\/(tokens|api-keys|agents|legacy\/sessions))(\/|$)/;
+export const FLOW_PATHS = /^\/(api\/auth|oauth2|v1\/(tokens|api-keys|agents|legacy|admin\/imports))(\/|$)/;
 /** Published keys: no flow. */
 export const NO_FLOW: readonly string[] = ['/api/auth/jwks'];
