@@ -21,8 +21,21 @@ export const backedUpTables: readonly string[] = [...modules.flatMap(({ tables }
 const KEY_BYTES = 32;
 const PROGRESS_EVERY_MS = 2_000;
 
-/** The bytes of a backup, from where it is kept. */
-export const openBackupFile = (place: string): AsyncIterable<Buffer> => readFileInParts(place);
+/** @throws CommandError (2) for a place that is no file of this machine */
+function assertFile(place: string): void {
+  if (/^\w+:\/\//.test(place))
+    throw new CommandError(
+      exitCodes.usage,
+      `${place} is not a file of this machine`,
+      'back up to a file and copy it there with the tools of the store; check the copy with: sallyport backup verify',
+    );
+}
+
+/** The bytes of a backup, from where it is kept. @throws CommandError (2) like `assertFile` */
+export function openBackupFile(place: string): AsyncIterable<Buffer> {
+  assertFile(place);
+  return readFileInParts(place);
+}
 
 /** @throws CommandError (2) if the file does not hold 32 bytes, as they are or in hex or base64 */
 export function readKeyFile(path: string): Buffer {
@@ -85,6 +98,7 @@ const contentLines = (json: ReturnType<typeof contentJson>): string[] => [
 
 async function backup({ out = '', keyFile = '', ...options }: BackupOptions): Promise<void> {
   const output = createOutput(options);
+  assertFile(out);
   const key = readKeyFile(keyFile);
   const { databaseUrl } = await openContext(['databaseUrl']);
   await withDatabase(
@@ -103,12 +117,13 @@ async function backup({ out = '', keyFile = '', ...options }: BackupOptions): Pr
           { ...ports, source },
           { tables: backedUpTables, key, productVersion: version, onProgress: progressOf(output) },
         );
-        const bytes = await writeFileAtOnce(out, stream);
+        const { bytes, sha256 } = await writeFileAtOnce(out, stream);
         const { head, foot, rows, tableBytes } = await result;
         const seconds = (performance.now() - startedAt) / 1_000;
-        const json = { out, bytes, table_bytes: tableBytes, seconds, rows_per_second: rows / seconds };
+        const json = { out, bytes, sha256, table_bytes: tableBytes, seconds, rows_per_second: rows / seconds };
         output.data({ ...json, ...contentJson({ head, foot }) }, ({ out: to, ...content }) => [
           `written       ${to}, ${megabytes(bytes)} of ${megabytes(tableBytes)}`,
+          `sha-256       ${sha256}`,
           ...contentLines(content),
           `took          ${seconds.toFixed(1)} s, ${grouped(rows / seconds)} rows/s`,
         ]);

@@ -39,6 +39,7 @@ const READS = [
   'incidents list',
   'incidents show',
   'incidents unjudged',
+  'integrity check',
   'keys list',
   'keys timeline',
   'keys wrap',

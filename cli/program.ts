@@ -141,6 +141,10 @@ const verbs: Readonly<Record<string, Verb>> = {
       'show whether the database has lost commits; with --accept-loss, accept the loss and end every session and token; with --from, fill an empty database from a backup',
     load: async () => (await import('./restore.ts')).registerRestore,
   },
+  integrity: {
+    summary: 'find orphans, guards that are not in force, and faults of the audit log in the whole database: check',
+    load: async () => (await import('./integrity.ts')).registerIntegrity,
+  },
   migrate: {
     summary: 'manage the database schema: status, up',
     load: async () => (await import('./migrate.ts')).registerMigrate,

@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { defineStatement } from '../services/platform/define/statement.ts';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
 import { newPerson } from '../testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, newClient, openApiHarness } from '../testing/harness/api.ts';
@@ -94,15 +93,10 @@ beforeAll(async () => {
   const client = await newClient(copy, ['tokens:issue', 'tokens:revoke']);
   basic = client.basic;
   // Several pieces, so that damage shows in the midst of the restore.
-  await copy.ports.sql.query(
-    defineStatement(
-      '',
-      `INSERT INTO users (id, email) SELECT 'u' || n, sha512(n::text::bytea)::text || '@example.test' FROM generate_series(1, 5000) n`,
-    ),
+  await harness.rows(
+    `INSERT INTO users (id, email) SELECT 'u' || n, sha512(n::text::bytea)::text || '@example.test' FROM generate_series(1, 5000) n`,
   );
-  await copy.ports.sql.query(
-    defineStatement('', `INSERT INTO users (id, email) VALUES ('alice', 'alice@example.test')`),
-  );
+  await harness.rows(`INSERT INTO users (id, email) VALUES ('alice', 'alice@example.test')`);
   const tokens = await issue();
   const revoked = await issue();
   expect((await call(copy, '/v1/tokens/revoke', { token: revoked.access_token, reason: 'stolen' }, basic)).status).toBe(

@@ -3,6 +3,7 @@ import {
   type RestoredBackup,
   restoreBackup,
 } from '../services/domain/operations/backup/restore-backup.ts';
+import type { IntegrityResult } from '../services/domain/operations/backup/validate-data-integrity.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
@@ -11,6 +12,7 @@ import { openRestoreTarget } from '../services/platform/postgres/table-copies.ts
 import { openBackupFile, progressOf, readKeyFile } from './backup.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { checkIntegrity, integrityLines } from './integrity.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 export type RestoreOptions = GlobalOptions & {
@@ -29,6 +31,9 @@ const STANDING_TEXT = {
   replaced: 'it is newer than the loss that its high-water marks know of, and serves as it is',
   rewound: 'it is older than its high-water marks: nothing is issued or validated until the loss is accepted',
 } as const satisfies Record<RestoredBackup['standing'], string>;
+
+/** One hour: the integrity check reads whole tables. */
+const STATEMENT_TIMEOUT_MS = 3_600_000;
 
 /** `sallyport restore --from FILE --key-file F --into DATABASE_URL [--verify]`. */
 export async function restoreFrom(options: RestoreOptions): Promise<void> {
@@ -70,17 +75,24 @@ export async function restoreFrom(options: RestoreOptions): Promise<void> {
           },
           systemCaller('sallyport restore'),
         );
-        report(output, done, (performance.now() - startedAt) / 1_000, options.verify ?? false);
+        const seconds = (performance.now() - startedAt) / 1_000;
+        const integrity = options.verify ? await checkIntegrity(ports, outside.marks) : null;
+        report(output, done, { seconds, integrity });
+        if (integrity && !isSound(integrity)) process.exitCode = exitCodes.checkFailed;
       } finally {
         await target.close();
       }
     },
     env,
-    { isHeldToMarks: false },
+    { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isHeldToMarks: false },
   );
 }
 
-function report(output: Output, done: RestoredBackup, seconds: number, isVerified: boolean): void {
+function report(
+  output: Output,
+  done: RestoredBackup,
+  { seconds, integrity }: { readonly seconds: number; readonly integrity: IntegrityResult | null },
+): void {
   const { head, foot, standing, missing, cutOff } = done;
   const rows = foot.tables.reduce((all, table) => all + table.rows, 0);
   const json = {
@@ -88,7 +100,8 @@ function report(output: Output, done: RestoredBackup, seconds: number, isVerifie
     rows,
     tables: foot.tables.length,
     seconds,
-    verified: isVerified,
+    verified: integrity !== null,
+    integrity,
     standing,
     missing,
     cut_off: cutOff && {
@@ -101,7 +114,9 @@ function report(output: Output, done: RestoredBackup, seconds: number, isVerifie
   };
   output.data(json, () => [
     `restored      ${rows.toLocaleString('en')} rows in ${foot.tables.length} tables, ${seconds.toFixed(1)} s`,
-    ...(isVerified ? ['verified      every table was read back and is what the backup holds'] : []),
+    ...(integrity
+      ? ['verified      every table was read back and is what the backup holds', ...integrityLines(integrity)]
+      : []),
     `backup of     ${head.created_at}, revocation epoch ${head.state.revocation_epoch}`,
     `database      ${STANDING_TEXT[standing]}`,
     ...missingLines(missing),
@@ -128,3 +143,6 @@ function missingLines(missing: MissingState | null): string[] {
     ...(isReplaced ? ['replaced      a loss was accepted after the backup'] : []),
   ];
 }
+
+/** A restored database that is only behind its marks is as the backup was. */
+const isSound = ({ findings }: IntegrityResult): boolean => findings.every(({ kind }) => kind === 'database_rewound');

@@ -7,6 +7,7 @@ import Fastify from 'fastify';
 import { AgentService } from 'sallyport/embedding/agent-service';
 import { AuditService } from 'sallyport/embedding/audit-service';
 import { createAuthenticationMiddleware } from 'sallyport/embedding/authentication-middleware';
+import { BackupService } from 'sallyport/embedding/backup-service';
 import { BetterAuthIntegrationService } from 'sallyport/embedding/better-auth-integration-service';
 import { HIPAAComplianceService } from 'sallyport/embedding/hipaa-compliance-service';
 import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
@@ -27,10 +28,11 @@ import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/ha
 let database: TestDatabase;
 let dataDir: string;
 let sallyport: Sallyport;
+let settings: Record<string, string>;
 beforeAll(async () => {
   database = await createTestDatabase();
   dataDir = await mkdtemp(join(tmpdir(), 'sallyport-embedding-'));
-  sallyport = await openSallyport({
+  settings = {
     DATABASE_URL: database.url,
     REDIS_URL: testRedisUrl(),
     BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
@@ -38,7 +40,8 @@ beforeAll(async () => {
     LOG_LEVEL: 'silent',
     HASHER_CHILDREN: '1',
     HASH_QUEUE: '16',
-  });
+  };
+  sallyport = await openSallyport(settings);
 });
 afterAll(async () => {
   await sallyport?.close();
@@ -204,6 +207,19 @@ test('a session of another provider is refused where none is configured', async 
   expect(isLive).toBe(false);
 });
 
+test('back up, and check the integrity of the database', async () => {
+  const file = join(dataDir, 'one.backup');
+  const key = randomBytes(32);
+  // example: backups
+  const backups = new BackupService(sallyport.ports, settings);
+  const { checksum, rows } = await backups.backupAuthenticationData({ file, key });
+  const integrity = await backups.validateDataIntegrity();
+  // end
+  expect(checksum).toMatch(/^[0-9a-f]{64}$/);
+  expect(rows).toBeGreaterThan(10);
+  expect(integrity).toMatchObject({ findings: [], valid: true });
+});
+
 test('the page shows these examples', async () => {
   const root = resolve(import.meta.dirname, '../..');
   const lines = (text: string) => text.split('\n').map((line) => line.trim());
@@ -211,12 +227,12 @@ test('the page shows these examples', async () => {
   const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
   const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
   const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  expect(examples).toHaveLength(11);
+  expect(examples).toHaveLength(12);
   const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
   const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
-  expect(imports).toHaveLength(14);
+  expect(imports).toHaveLength(15);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
 });
 

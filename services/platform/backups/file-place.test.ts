@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +30,10 @@ test('a source that fails leaves the earlier file, and nothing beside it', async
 
 test('a file appears complete, readable by its owner alone', async () => {
   const path = join(folder, 'one');
-  expect(await writeFileAtOnce(path, parts('abc', 'de'))).toBe(5);
+  expect(await writeFileAtOnce(path, parts('abc', 'de'))).toEqual({
+    bytes: 5,
+    sha256: createHash('sha256').update('abcde').digest('hex'),
+  });
   expect(await readFile(path, 'utf8')).toBe('abcde');
   expect((await stat(path)).mode & 0o777).toBe(0o600);
 });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -22,33 +23,37 @@ async function removeAbandoned(path: string): Promise<void> {
   }
 }
 
-async function writeAll(file: FileHandle, source: AsyncIterable<Uint8Array>): Promise<number> {
+/** What was written. */
+type Written = { readonly bytes: number; readonly sha256: string };
+
+async function writeAll(file: FileHandle, source: AsyncIterable<Uint8Array>): Promise<Written> {
+  const digest = createHash('sha256');
   let bytes = 0;
   for await (const chunk of source) {
     for (let at = 0; at < chunk.byteLength; ) at += (await file.write(chunk, at)).bytesWritten;
+    digest.update(chunk);
     bytes += chunk.byteLength;
   }
   await file.sync();
-  return bytes;
+  return { bytes, sha256: digest.digest('hex') };
 }
 
 /**
  * Writes a file that appears under its name only when it is complete and on the disk; a file of that name is replaced
  * then. If the process is killed or the disk is full, the name is as it was.
- * @returns bytes written
  * @throws EISDIR if the name is that of a device, link or folder, which must not be replaced
  */
-export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8Array>): Promise<Written> {
   const before = await lstat(path).catch(() => null);
   if (before !== null && !before.isFile())
     throw Object.assign(new Error(`${path} is not a regular file`), { code: 'EISDIR', path });
   await removeAbandoned(path);
   const partial = `${path}.partial-${process.pid}`;
   const file = await open(partial, 'w', 0o600);
-  let bytes: number;
+  let written: Written;
   try {
     try {
-      bytes = await writeAll(file, source);
+      written = await writeAll(file, source);
     } finally {
       await file.close();
     }
@@ -59,7 +64,7 @@ export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8A
   }
   const folder = await open(dirname(path), 'r');
   await folder.sync().finally(() => folder.close());
-  return bytes;
+  return written;
 }
 
 export const readFileInParts = (path: string): AsyncIterable<Buffer> =>

@@ -1,0 +1,93 @@
+import { version } from '#observability/version.ts';
+import type { HasAuditLogKeys } from '../domain/audit/read/read-log.ts';
+import { modules } from '../domain/modules.ts';
+import { backUp } from '../domain/operations/backup/back-up.ts';
+import { type RestoredBackup, restoreBackup } from '../domain/operations/backup/restore-backup.ts';
+import { type IntegrityResult, validateDataIntegrity } from '../domain/operations/backup/validate-data-integrity.ts';
+import type { Ports } from '../domain/ports.ts';
+import { readFileInParts, writeFileAtOnce } from '../platform/backups/file-place.ts';
+import { loadConfig } from '../platform/config/load.ts';
+import { resolveDataDir } from '../platform/local/data-dir.ts';
+import { createLogMark } from '../platform/marks/mark-stores.ts';
+import { readMigrations } from '../platform/postgres/migration-files.ts';
+import { openBackupSource, openRestoreTarget } from '../platform/postgres/table-copies.ts';
+import { queueTables } from '../platform/queue/tables.ts';
+
+export type BackupServicePorts = Pick<Ports, 'sql' | 'clock' | 'random' | 'vault' | 'marks'> & HasAuditLogKeys;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where a backup is, and the key that encrypts it. */
+export type BackupPlace = {
+  readonly file: string;
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+};
+
+/** A backup that was written. */
+export type BackupResult = BackupPlace & {
+  /** SHA-256 of the file, hexadecimal. */
+  readonly checksum: string;
+  readonly bytes: number;
+  readonly rows: number;
+  readonly createdAt: string;
+};
+
+const caller = {
+  kind: 'system',
+  name: 'backup-service',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+} as const;
+
+/** Backups for TypeScript code in the same process. */
+export class BackupService {
+  readonly #ports: BackupServicePorts;
+  readonly #env: Environment;
+
+  /** @param env settings of the ports by name, as `openSallyport` takes them; the login of DATABASE_URL reads every table */
+  constructor(ports: BackupServicePorts, env: Environment) {
+    this.#ports = ports;
+    this.#env = env;
+  }
+
+  /** Writes an encrypted backup of every table in one consistent view. The file appears when it is complete. */
+  async backupAuthenticationData({ file, key }: BackupPlace): Promise<BackupResult> {
+    const source = await openBackupSource(this.#env.DATABASE_URL ?? '');
+    try {
+      const tables = [...modules.flatMap((module) => module.tables), ...queueTables];
+      const { stream, result } = backUp({ ...this.#ports, source }, { tables, key, productVersion: version });
+      const { bytes, sha256 } = await writeFileAtOnce(file, stream);
+      const { head, rows } = await result;
+      return { file, key, checksum: sha256, bytes, rows, createdAt: head.created_at };
+    } finally {
+      await source.close();
+    }
+  }
+
+  /**
+   * Fills the empty database `into` from a backup, in one transaction, and reads it back. No token that was revoked is
+   * accepted afterwards: where the high-water marks know more than the backup, the database is refused until an operator
+   * accepts the loss (`standing: 'rewound'`); without marks every earlier session and token ends.
+   * Throws `backup_damaged`, `backup_truncated`, `backup_key_wrong` and others (docs/reference/errors.md).
+   */
+  async restoreAuthenticationData({
+    file,
+    key,
+    into,
+  }: BackupPlace & { readonly into: string }): Promise<RestoredBackup> {
+    const target = await openRestoreTarget(into);
+    try {
+      const migrations = await readMigrations();
+      const logMark = createLogMark(loadConfig(this.#env).marks, resolveDataDir(this.#env));
+      const input = { key, sealed: readFileInParts(file), migrations, isVerified: true };
+      return await restoreBackup({ ...this.#ports, logMark, target }, input, caller);
+    } finally {
+      await target.close();
+    }
+  }
+
+  /** Finds rows without their counterpart, guards that are not in force, and faults of the feed and the audit log. */
+  validateDataIntegrity(): Promise<IntegrityResult> {
+    return validateDataIntegrity(this.#ports);
+  }
+}
