@@ -5,18 +5,18 @@ import { bindingVectors } from './cases/bindings.ts';
 import { claimVectors } from './cases/claims.ts';
 import { feeds } from './cases/feeds.ts';
 import { forms } from './cases/forms.ts';
+import { legacyFile } from './cases/legacy.ts';
 import { revocationVectors } from './cases/revocations.ts';
 import { signatures } from './cases/signatures.ts';
 import { AUDIENCE, ISSUER, keys, type Vector } from './cases/world.ts';
 import { keyNamed, SECRET } from './signing.ts';
 
-const HELP = `Writes conformance/vectors.json.
+const HELP = `Writes conformance/vectors.json and conformance/legacy-vectors.json.
 
   node conformance/make-vectors.ts          write
-  node conformance/make-vectors.ts --check  exit 1 if the file does not match the cases
+  node conformance/make-vectors.ts --check  exit 1 if a file does not match the cases
 `;
 
-const file = new URL('./vectors.json', import.meta.url);
 const jwk = (name: string, changes: object = {}): object => ({ ...keyNamed(name).jwk, ...changes });
 const without = (object: object, name: string): object =>
   Object.fromEntries(Object.entries(object).filter(([member]) => member !== name));
@@ -47,32 +47,33 @@ function assertSound(): void {
   }
 }
 
-const text = (): string =>
-  `${JSON.stringify(
-    {
-      about: 'Tokens and the code that a verifier must answer. Format and use: README.md. Made by make-vectors.ts.',
-      version: 1,
-      issuer: ISSUER,
-      audience: AUDIENCE,
-      secret: SECRET,
-      keySets: Object.fromEntries(Object.entries(keySets).map(([name, set]) => [name, { keys: set }])),
-      feeds,
-      vectors,
-    },
-    null,
-    1,
-  )}\n`;
+const jsonOf = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`;
+
+const own = (): object => ({
+  about: 'Tokens and the code that a verifier must answer. Format and use: README.md. Made by make-vectors.ts.',
+  version: 1,
+  issuer: ISSUER,
+  audience: AUDIENCE,
+  secret: SECRET,
+  keySets: Object.fromEntries(Object.entries(keySets).map(([name, set]) => [name, { keys: set }])),
+  feeds,
+  vectors,
+});
 
 const wanted = process.argv.slice(2);
 if (wanted.includes('--help')) process.stdout.write(HELP);
 else {
   assertSound();
-  const made = text();
-  if (!wanted.includes('--check')) {
-    writeFileSync(file, made);
-    process.stderr.write(`${vectors.length} vectors\n`);
-  } else if (readFileSync(file, 'utf8') !== made) {
-    process.stderr.write('conformance/vectors.json does not match its cases. Run: node conformance/make-vectors.ts\n');
-    process.exitCode = 1;
+  for (const [name, made] of Object.entries({
+    'vectors.json': jsonOf(own()),
+    'legacy-vectors.json': jsonOf(legacyFile(keySets.stable)),
+  })) {
+    const file = new URL(name, import.meta.url);
+    if (!wanted.includes('--check')) writeFileSync(file, made);
+    else if (readFileSync(file, 'utf8') !== made) {
+      process.stderr.write(`conformance/${name} does not match its cases. Run: node conformance/make-vectors.ts\n`);
+      process.exitCode = 1;
+    }
   }
+  if (!wanted.includes('--check')) process.stderr.write(`${vectors.length} vectors\n`);
 }

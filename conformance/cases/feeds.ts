@@ -40,6 +40,9 @@ const step = (text: string, accepted = true, at = 0): FeedStep => ({ at: NOW + a
 const whole = (entries: readonly Entry[], changes: Changes = {}): FeedStep =>
   step(signed(payload(0, entries, changes)));
 
+/** An answer that ends this session. */
+export const sessionEndFeed = (name: string): FeedStep => whole([{ kind: 'sid', value: name }]);
+
 const jti: Entry = { kind: 'jti', value: JTI };
 const entry = (kind: string, value: string, more: Partial<Entry> = {}): Entry => ({ kind, value, ...more });
 

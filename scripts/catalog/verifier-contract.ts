@@ -99,6 +99,11 @@ const options = {
     maximum: 1_000_000,
     meaning: 'Verified tokens kept in memory; 0 for none.',
   },
+  legacy: {
+    type: '{ issuer, jwksUri, audience, until }',
+    meaning:
+      'The old provider, whose access tokens are accepted until the time `until`, marked in the result. None unless given.',
+  },
 } as const satisfies Record<string, VerifierOption>;
 
 /** What no option changes. */

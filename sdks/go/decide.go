@@ -140,6 +140,9 @@ func (v *Verifier) decide(ctx context.Context, token string, requirements Requir
 			verified = nil
 		}
 	}
+	if verified == nil && v.legacy != nil && v.legacy.isFor(token) {
+		return v.decideLegacy(ctx, token, requirements, isStale)
+	}
 	isCached := verified != nil
 	if !isCached {
 		var code Code
@@ -150,6 +153,27 @@ func (v *Verifier) decide(ctx context.Context, token string, requirements Requir
 	if code := v.objection(verified); code != "" {
 		return nil, code
 	}
+	accepted, code := v.accept(verified, requirements, isStale)
+	if code == CodeActive && !isCached {
+		v.cache.set(verified)
+	}
+	return accepted, code
+}
+
+func (v *Verifier) decideLegacy(ctx context.Context, token string, requirements Requirements, isStale bool) (*Accepted, Code) {
+	verified, code := v.legacy.verify(ctx, token)
+	if code != CodeActive {
+		return nil, code
+	}
+	accepted, code := v.accept(verified, requirements, isStale)
+	if code == CodeActive {
+		accepted.IssuerKind = IssuerKindLegacy
+	}
+	return accepted, code
+}
+
+// accept checks what the request requires of a verified token.
+func (v *Verifier) accept(verified *verifiedToken, requirements Requirements, isStale bool) (*Accepted, Code) {
 	claims := verified.claims
 	proof, isProved := v.bindingOf(verified, requirements)
 	if !isProved {
@@ -164,8 +188,5 @@ func (v *Verifier) decide(ctx context.Context, token string, requirements Requir
 	if !holdsAll(claims.Permissions, requirements.Permissions) {
 		return nil, CodePermissionMissing
 	}
-	if !isCached {
-		v.cache.set(verified)
-	}
-	return &Accepted{Claims: claims, Token: token, Stale: isStale, Proof: proof}, CodeActive
+	return &Accepted{Claims: claims, Token: verified.token, Stale: isStale, Proof: proof}, CodeActive
 }

@@ -33,9 +33,12 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// open sends a request. It fails unless the answer is 200; redirects are not followed. The caller closes the body.
+// open sends a request to a path of the API, or to a URL. It fails unless the answer is 200; redirects are not followed. The caller closes the body.
 func (s *settings) open(ctx context.Context, method, path, query string, header http.Header, body string) (*http.Response, error) {
-	address := s.api + path
+	address := path
+	if strings.HasPrefix(path, "/") {
+		address = s.api + path
+	}
 	if query != "" {
 		address += "?" + query
 	}

@@ -27,6 +27,8 @@ type loadedKeys struct {
 // keyStore has the published keys in memory.
 type keyStore struct {
 	settings *settings
+	// address of the key set: a path of the API, or a URL.
+	address  string
 	loaded   atomic.Pointer[loadedKeys]
 	fetching flight
 
@@ -41,7 +43,7 @@ type keyStore struct {
 
 func newKeyStore(s *settings) *keyStore {
 	never := math.Inf(-1)
-	return &keyStore{settings: s, triedAt: never, dueAt: never, unknownKidAt: never}
+	return &keyStore{settings: s, address: "/.well-known/jwks.json", triedAt: never, dueAt: never, unknownKidAt: never}
 }
 
 // find gives the key of a kid; nil for a published key that is not for us, false for an unknown kid. No I/O.
@@ -119,7 +121,7 @@ func (k *keyStore) fetchSet() bool {
 	k.triedAt = s.nowSeconds()
 	k.mutex.Unlock()
 	header := http.Header{"Accept": {"application/json"}}
-	text, answered, err := s.fetch(context.Background(), http.MethodGet, "/.well-known/jwks.json", "", header, "", limitKeySetBytes)
+	text, answered, err := s.fetch(context.Background(), http.MethodGet, k.address, "", header, "", limitKeySetBytes)
 	if err == nil {
 		err = k.load(text, 0, math.Min(s.JWKSTTL.Seconds(), maxAgeOf(answered)))
 	}

@@ -78,6 +78,8 @@ type Options struct {
 	Timeout time.Duration
 	// CacheSize is the number of verified tokens kept in memory, at most 1,000,000. Default: 10,000.
 	CacheSize int
+	// Legacy accepts access tokens of the old provider too, until a day, with IssuerKind in the result.
+	Legacy *LegacyIssuer
 	// OnEvent is called when keys or revocations were read, or could not be. It must return quickly.
 	OnEvent func(Event)
 	// Logger takes the lines of the log: one when the API refuses the client, one when revocations are stale, and one when
@@ -226,6 +228,11 @@ func settingsOf(options Options) (*settings, error) {
 	}
 	if err := choicesOf(options); err != nil {
 		return nil, err
+	}
+	if options.Legacy != nil {
+		if err := options.Legacy.check(options); err != nil {
+			return nil, err
+		}
 	}
 	api, err := apiOf(options)
 	if err != nil {

@@ -56,6 +56,12 @@ func (r *revocations) check(claims *Claims) Code {
 	return r.memory.check(claims)
 }
 
+func (r *revocations) isSessionEnded(name string) bool {
+	r.mutex.RLock()
+	defer r.mutex.RUnlock()
+	return r.memory.has("sid", name)
+}
+
 func (r *revocations) isKeyRevoked(kid string) bool {
 	r.mutex.RLock()
 	defer r.mutex.RUnlock()

@@ -7,6 +7,7 @@ type parsedToken struct {
 	alg, kid string
 	// typ is nil when it is absent or no text.
 	typ       *string
+	hasTyp    bool
 	payload   []byte
 	signature []byte
 	// signed is header and payload as they were sent (RFC 7515 §5.2).
@@ -15,6 +16,15 @@ type parsedToken struct {
 
 // parseToken splits a compact JWS; false for any other text, whatever its size or nesting. It verifies nothing.
 func parseToken(token string, maximumLength int) (*parsedToken, bool) {
+	return split(token, maximumLength, false)
+}
+
+// parseForeignToken splits a compact JWS of another issuer.
+func parseForeignToken(token string, maximumLength int) (*parsedToken, bool) {
+	return split(token, maximumLength, true)
+}
+
+func split(token string, maximumLength int, isForeign bool) (*parsedToken, bool) {
 	if len(token) > maximumLength {
 		return nil, false
 	}
@@ -23,7 +33,7 @@ func parseToken(token string, maximumLength int) (*parsedToken, bool) {
 	if first <= 0 || second == first || strings.IndexByte(token[first+1:second], '.') >= 0 {
 		return nil, false
 	}
-	parsed, ok := parseHeader(token[:first])
+	parsed, ok := parseHeader(token[:first], isForeign)
 	if !ok {
 		return nil, false
 	}
@@ -37,7 +47,7 @@ func parseToken(token string, maximumLength int) (*parsedToken, bool) {
 	return parsed, true
 }
 
-func parseHeader(segment string) (*parsedToken, bool) {
+func parseHeader(segment string, isForeign bool) (*parsedToken, bool) {
 	if len(segment) > limitHeaderCharacters {
 		return nil, false
 	}
@@ -58,11 +68,16 @@ func parseHeader(segment string) (*parsedToken, bool) {
 		case "kid":
 			parsed.kid = text
 		case "typ":
+			parsed.hasTyp = true
 			if isText {
 				parsed.typ = &text
 			}
 			continue
 		default:
+			// Those of another issuer are ignored, unless they must be understood (RFC 7515 §4.1.11).
+			if isForeign && name != "crit" {
+				continue
+			}
 			// Any other member (crit, jku, jwk, x5u, zip …) means another issuer or an attack.
 			return nil, false
 		}

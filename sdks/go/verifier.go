@@ -27,6 +27,9 @@ type Accepted struct {
 	Stale bool
 	// Proof came with a token bound by DPoP; else nil.
 	Proof *Proof
+	// IssuerKind is IssuerKindLegacy for a token of the old provider (Legacy), and empty for one of Sallyport. Of its
+	// claims, only Issuer, Audience, Subject and Expires are sure; it has no Roles and Permissions.
+	IssuerKind string
 }
 
 // State says how fresh a verifier is.
@@ -46,12 +49,14 @@ type State struct {
 
 // Verifier verifies access tokens from memory. One serves a whole process, and any number of goroutines.
 type Verifier struct {
-	settings       *settings
-	keys           *keyStore
-	revocations    *revocations
-	status         *feedStatus
-	reader         *feedReader
-	cache          *tokenCache
+	settings    *settings
+	keys        *keyStore
+	revocations *revocations
+	status      *feedStatus
+	reader      *feedReader
+	cache       *tokenCache
+	// legacy is nil without the option.
+	legacy         *legacyTokens
 	proofKeys      proofKeys
 	usedProofs     usedProofs
 	introspections introspections
@@ -79,6 +84,9 @@ func New(options Options) (*Verifier, error) {
 		v.usesKeys = v.usesKeys || isAsymmetric(name)
 	}
 	v.revocations = newRevocations(s, v.keys)
+	if s.Legacy != nil {
+		v.legacy = newLegacyTokens(s, v.keys, v.revocations)
+	}
 	v.status = newFeedStatus(s, v.keys)
 	v.reader = newFeedReader(s, v.keys, v.revocations, v.status, nil)
 	v.introspections = introspections{settings: s, asked: map[string]*introspection{}}

@@ -13,7 +13,7 @@ export { type Refusal, type VerifierCode, VerifierError } from './codes.ts';
 export type { Proof } from './dpop.ts';
 export { type FeedWriter, writeFeedFile } from './feed-writer.ts';
 export { CODES, DEFAULTS } from './generated/contract.ts';
-export type { Algorithm, VerifierEvent, VerifierOptions } from './options.ts';
+export type { Algorithm, LegacyIssuer, VerifierEvent, VerifierOptions } from './options.ts';
 export {
   type Authenticated,
   authenticate,

@@ -35,7 +35,8 @@ const maxAgeOf = (headers: Headers): number => {
   return seconds === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Number(seconds));
 };
 
-export function createKeyStore(settings: Settings): KeyStore {
+/** @param url of the key set; that of Sallyport unless given */
+export function createKeyStore(settings: Settings, url = `${settings.api}/.well-known/jwks.json`): KeyStore {
   const { now, jwksTtl, jwksCooldown, maxStale, timeout, onEvent } = settings;
   const importKeys = createKeyImporter();
   let keys: KeySet = new Map();
@@ -66,7 +67,7 @@ export function createKeyStore(settings: Settings): KeyStore {
     try {
       const { text: body, headers } = await fetchText({
         fetch: settings.fetch,
-        url: `${settings.api}/.well-known/jwks.json`,
+        url,
         init: { headers: { accept: 'application/json' }, cache: 'no-store' },
         timeoutMs: timeout * 1_000,
         maximumBytes: LIMITS.keySetBytes,

@@ -11,6 +11,20 @@ export type VerifierEvent =
   | { readonly type: 'feed_failed'; readonly error: Error }
   | { readonly type: 'introspection_failed'; readonly error: Error };
 
+/** The provider that Sallyport replaces (LEGACY_ISSUER and what belongs to it). */
+export type LegacyIssuer = {
+  /** Its `iss`. */
+  readonly issuer: string;
+  /** Its key set. It must be https, except on loopback. */
+  readonly jwksUri: string;
+  /** The `aud` of its tokens for this service. */
+  readonly audience: string;
+  /** Until when its tokens are accepted, RFC 3339, as LEGACY_BRIDGE_UNTIL. */
+  readonly until: string;
+};
+
+export type LegacySettings = Omit<LegacyIssuer, 'until'> & { readonly untilMs: number };
+
 /** Times are in seconds. */
 export type VerifierOptions = {
   /** The `iss` of tokens, exactly: JWT_ISSUER, or the public URL of the API. */
@@ -56,6 +70,8 @@ export type VerifierOptions = {
   readonly timeout?: number;
   /** Verified tokens kept in memory; 0 for none. Default: 10,000. */
   readonly cacheSize?: number;
+  /** Accepts access tokens of the old provider too, until a day, with `issuerKind` in the result. Default: none. */
+  readonly legacy?: LegacyIssuer;
   /** Called when keys or revocations were read, or could not be. */
   readonly onEvent?: (event: VerifierEvent) => void;
   /**
@@ -69,12 +85,15 @@ export type VerifierOptions = {
   readonly now?: () => number;
 };
 
-export type Settings = Required<Omit<VerifierOptions, 'secret' | 'clientId' | 'clientSecret' | 'feedFile' | 'url'>> & {
+export type Settings = Required<
+  Omit<VerifierOptions, 'secret' | 'clientId' | 'clientSecret' | 'feedFile' | 'url' | 'legacy'>
+> & {
   readonly api: string;
   readonly secrets: readonly Uint8Array<ArrayBuffer>[];
   /** The Authorization header of requests to the API; undefined without a client. */
   readonly authorization: string | undefined;
   readonly feedFile: string | undefined;
+  readonly legacy: LegacySettings | undefined;
 };
 
 const ASYMMETRIC: readonly string[] = ['RS256', 'ES256', 'EdDSA'];
@@ -94,6 +113,7 @@ const WITHOUT_DEFAULT = [
   'feedFile',
   'clientId',
   'clientSecret',
+  'legacy',
   'onEvent',
   'log',
   'fetch',
@@ -125,6 +145,26 @@ function apiOf({
   if (parsed.username !== '' || parsed.password !== '') throw wrong('url must not contain credentials');
   if (parsed.search !== '' || parsed.hash !== '') throw wrong('url must not contain a query or a fragment');
   return url.replace(/\/+$/, '');
+}
+
+const LEGACY_NAMES: readonly string[] = ['issuer', 'jwksUri', 'audience', 'until'] satisfies (keyof LegacyIssuer)[];
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+
+function legacyOf({ legacy, issuer, allowHttp }: VerifierOptions): LegacySettings | undefined {
+  if (legacy === undefined) return undefined;
+  for (const name of LEGACY_NAMES)
+    if (typeof legacy[name as keyof LegacyIssuer] !== 'string' || legacy[name as keyof LegacyIssuer] === '')
+      throw wrong(`legacy.${name} is required`);
+  const unknown = Object.keys(legacy).filter((name) => !LEGACY_NAMES.includes(name));
+  if (unknown.length > 0) throw wrong(`there is no option legacy.${unknown.join(', ')}`);
+  const { jwksUri, audience, until } = legacy;
+  if (legacy.issuer === issuer) throw wrong('legacy.issuer must be another issuer');
+  const url = URL.canParse(jwksUri) ? new URL(jwksUri) : undefined;
+  const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && (allowHttp === true || isLoopback(url)));
+  if (!isSafe || url?.username !== '' || url.password !== '') throw wrong('legacy.jwksUri must be an https URL');
+  const untilMs = RFC_3339.test(until) ? Date.parse(until) : Number.NaN;
+  if (Number.isNaN(untilMs)) throw wrong('legacy.until must be a time, as 2027-01-31T00:00:00Z');
+  return { issuer: legacy.issuer, jwksUri, audience, untilMs };
 }
 
 function secretsOf({ secret = [] }: VerifierOptions, algorithms: readonly Algorithm[]): Settings['secrets'] {
@@ -196,6 +236,7 @@ export function settingsOf(options: VerifierOptions): Settings {
     secrets: secretsOf(options, algorithms),
     authorization,
     feedFile: options.feedFile,
+    legacy: legacyOf(options),
     onEvent: guarded(options.onEvent ?? (() => {})),
     log: guarded(options.log ?? ((line) => console.warn(line))),
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),

@@ -32,21 +32,38 @@ function headerOf(segment: string): JsonObject | null {
   return header;
 }
 
-function parseHeader(segment: string): JsonObject | null {
+function readHeader(segment: string): JsonObject | null {
   const bytes = segment.length > LIMITS.headerCharacters ? null : decodeBase64url(segment);
-  const header = bytes && parseStrictObject(lenient.decode(bytes));
+  return bytes && parseStrictObject(lenient.decode(bytes));
+}
+
+function parseHeader(segment: string): JsonObject | null {
+  const header = readHeader(segment);
   if (header === null) return null;
   for (const name of Object.keys(header)) if (!HEADER_MEMBERS.has(name)) return null;
   return header;
 }
 
+/** Other members of another issuer are ignored; `crit` names those that must be understood (RFC 7515 §4.1.11). */
+function foreignHeaderOf(segment: string): JsonObject | null {
+  const header = readHeader(segment);
+  return header === null || 'crit' in header ? null : header;
+}
+
 /** Splits a compact JWS of our own form; null for any other text, whatever its size or nesting. Verifies nothing. */
-export function parseToken(token: string, maximumLength: number): ParsedToken | null {
+export const parseToken = (token: string, maximumLength: number): ParsedToken | null =>
+  split(token, maximumLength, headerOf);
+
+/** Splits a compact JWS of another issuer. */
+export const parseForeignToken = (token: string, maximumLength: number): ParsedToken | null =>
+  split(token, maximumLength, foreignHeaderOf);
+
+function split(token: string, maximumLength: number, readFirst: typeof headerOf): ParsedToken | null {
   if (token.length > maximumLength) return null;
   const first = token.indexOf('.');
   const second = token.indexOf('.', first + 1);
   if (first <= 0 || second < 0 || token.indexOf('.', second + 1) >= 0) return null;
-  const header = headerOf(token.slice(0, first));
+  const header = readFirst(token.slice(0, first));
   if (header === null) return null;
   const { alg, kid, typ } = header;
   if (typeof kid !== 'string' || typeof alg !== 'string') return null;

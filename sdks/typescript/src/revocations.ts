@@ -67,6 +67,7 @@ const emptyMemory = (): Memory => ({
 export type Revocations = {
   /** Null when the token is not revoked. No I/O. */
   check(claims: AccessTokenClaims): 'revoked' | 'session_ended' | 'family_reused' | null;
+  isSessionEnded(name: string): boolean;
   isKeyRevoked(kid: string): boolean;
   /** Whether what is known is complete, and not older than the feed's own bound and `maxStale` together. */
   isFresh(): boolean;
@@ -252,6 +253,7 @@ export function createRevocations(settings: Settings, keys: KeyStore): Revocatio
       }
       return claims.sid !== undefined && memory.sid.has(claims.sid) ? 'session_ended' : null;
     },
+    isSessionEnded: (name) => memory.sid.has(name),
     isKeyRevoked: (kid) => memory.key.has(kid),
     isFresh: () => nowSeconds() <= freshUntil && performance.now() <= freshUntilMonotonicMs,
     async read(jws, isHistory = false) {

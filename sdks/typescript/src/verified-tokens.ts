@@ -10,9 +10,9 @@ export type VerifiedToken = {
   readonly key: KnownKey | undefined;
 };
 
-export type VerifiedTokens = {
-  get(token: string): VerifiedToken | undefined;
-  set(verified: VerifiedToken): void;
+export type VerifiedTokens<T extends VerifiedToken = VerifiedToken> = {
+  get(token: string): T | undefined;
+  set(verified: T): void;
   readonly size: number;
 };
 
@@ -20,12 +20,12 @@ export type VerifiedTokens = {
  * Keeps verified tokens by their whole text, in two generations: a token that was not used since the last turn of
  * generations is dropped with the next. Only tokens that were accepted are kept, so no attacker can fill it.
  */
-export function createVerifiedTokens(maximum: number): VerifiedTokens {
+export function createVerifiedTokens<T extends VerifiedToken = VerifiedToken>(maximum: number): VerifiedTokens<T> {
   const half = Math.ceil(maximum / 2);
-  let young = new Map<string, VerifiedToken>();
-  let old = new Map<string, VerifiedToken>();
+  let young = new Map<string, T>();
+  let old = new Map<string, T>();
 
-  function keep(verified: VerifiedToken): void {
+  function keep(verified: T): void {
     if (young.size >= half) {
       old = young;
       young = new Map();

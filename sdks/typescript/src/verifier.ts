@@ -9,6 +9,7 @@ import { createFeedStatus } from './feed-status.ts';
 import { LIMITS } from './generated/contract.ts';
 import type { KnownKey } from './key-set.ts';
 import { createKeyStore } from './key-store.ts';
+import { createLegacyTokens } from './legacy-tokens.ts';
 import { type Settings, settingsOf, type VerifierOptions } from './options.ts';
 import { type ParsedToken, parseToken } from './parse-token.ts';
 import { createRevocations } from './revocations.ts';
@@ -35,6 +36,11 @@ export type Accepted = {
   readonly token: string;
   /** True when the token was accepted by keys or revocations older than allowed (`onStale`). */
   readonly stale: boolean;
+  /**
+   * The token is one of the old provider (`legacy`); absent for tokens of Sallyport. Its claims are those of that
+   * provider, without roles and permissions; only `aud`, `sub` and `exp` are sure.
+   */
+  readonly issuerKind?: 'legacy';
   /** The proof that came with a bound token. */
   readonly proof?: Proof;
 };
@@ -116,6 +122,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const status = createFeedStatus(settings, keys);
   const reader = createFeedReader({ settings, keys, revocations, status });
   const verifiedTokens = createVerifiedTokens(settings.cacheSize);
+  const legacy = settings.legacy && createLegacyTokens(settings, settings.legacy, { ours: keys, revocations });
   const proofKeys: ProofKeys = new Map();
   const introspections = new Map<string, Promise<boolean>>();
   /** A verifier of shared secrets without a feed needs no published key. */
@@ -232,11 +239,32 @@ export function createVerifier(options: VerifierOptions): Verifier {
   async function decide(token: string, requirements: Requirements, stale: boolean): Promise<VerifyResult> {
     const cached = verifiedTokens.get(token);
     const known = isRecallable(cached) ? cached : undefined;
+    if (known === undefined && legacy?.isFor(token))
+      return decideLegacy(await legacy.verify(token), requirements, stale);
     const verified = known ?? (await verifyToken(token));
     if (typeof verified === 'string') return refuse(verified);
     const reason = objection(verified);
     if (reason !== null) return refuse(reason);
-    const { claims } = verified;
+    const result = await accept(verified, requirements, stale);
+    if (result.ok && known === undefined) verifiedTokens.set(verified);
+    return result;
+  }
+
+  /** The permissions in a token are those of Sallyport; a token of the old provider has none. */
+  async function decideLegacy(
+    verified: VerifiedToken | VerifierCode,
+    { permissions, ...requirements }: Requirements,
+    stale: boolean,
+  ): Promise<VerifyResult> {
+    if (typeof verified === 'string') return refuse(verified);
+    const result = await accept(verified, requirements, stale);
+    if (!result.ok) return result;
+    return permissions?.length ? refuse('permission_missing') : { ...result, issuerKind: 'legacy' };
+  }
+
+  /** Checks what the request requires of a verified token. */
+  async function accept(verified: VerifiedToken, requirements: Requirements, stale: boolean): Promise<VerifyResult> {
+    const { claims, token } = verified;
     const isBound = claims.cnf !== undefined || requirements.dpop !== undefined;
     const binding = isBound ? await bindingOf(verified, requirements) : {};
     if (binding === null) return refuse('binding_mismatch');
@@ -245,7 +273,6 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const permissions = claims.permissions ?? [];
     if (requirements.permissions?.some((permission) => !permissions.includes(permission)))
       return refuse('permission_missing');
-    if (known === undefined) verifiedTokens.set(verified);
     return { ok: true, code: 'active', claims, token, stale, ...binding };
   }
 

@@ -6,7 +6,7 @@ from ._contract import CODES, DEFAULTS, VerifierCode
 from ._decision import Accepted, Requirements, Result
 from ._dpop import Dpop, Proof, certificate_thumbprint
 from ._feed_writer import FeedWriter
-from ._options import VerifierEvent, VerifierOptions
+from ._options import LegacyIssuer, VerifierEvent, VerifierOptions
 from ._verifier import AsyncVerifier, Verifier, VerifierState
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "AsyncVerifier",
     "Dpop",
     "FeedWriter",
+    "LegacyIssuer",
     "Proof",
     "Refusal",
     "Requirements",

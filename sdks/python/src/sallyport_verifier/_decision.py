@@ -31,6 +31,9 @@ class Accepted:
     stale: bool
     #: The proof that came with a bound token.
     proof: Proof | None = None
+    #: The token is one of the old provider (``legacy``), and None for tokens of Sallyport. Its claims are those of that
+    #: provider, without roles and permissions; only ``aud``, ``sub`` and ``exp`` are sure.
+    issuer_kind: Literal["legacy"] | None = None
     ok: Literal[True] = True
     code: Literal["active"] = "active"
 
@@ -41,8 +44,8 @@ class Accepted:
 
     @property
     def client_id(self) -> str:
-        """The client that the token was issued to."""
-        return str(self.claims["client_id"])
+        """The client that the token was issued to; empty if a token of the old provider names none."""
+        return str(self.claims.get("client_id", ""))
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -75,7 +78,7 @@ NO_REQUIREMENTS = Requirements()
 
 
 @dataclass(frozen=True, slots=True)
-class _Verified:
+class Verified:
     """A token whose signature, type and claim types are verified. What depends on time is checked on every use."""
 
     token: str
@@ -85,7 +88,7 @@ class _Verified:
     key: KnownKey | None
 
 
-class _VerifiedTokens:
+class VerifiedTokens:
     """Keeps verified tokens by their whole text, in two generations, so that tokens in use stay.
 
     Only tokens that were accepted are kept, so no attacker can fill it.
@@ -93,10 +96,10 @@ class _VerifiedTokens:
 
     def __init__(self, maximum: int) -> None:
         self._half = (maximum + 1) // 2
-        self._young: dict[str, _Verified] = {}
-        self._old: dict[str, _Verified] = {}
+        self._young: dict[str, Verified] = {}
+        self._old: dict[str, Verified] = {}
 
-    def get(self, token: str) -> _Verified | None:
+    def get(self, token: str) -> Verified | None:
         found = self._young.get(token)
         if found is None:
             found = self._old.pop(token, None)
@@ -104,7 +107,7 @@ class _VerifiedTokens:
                 self.keep(found)
         return found
 
-    def keep(self, verified: _Verified) -> None:
+    def keep(self, verified: Verified) -> None:
         if self._half == 0:
             return
         if len(self._young) >= self._half:
@@ -131,7 +134,7 @@ class Decider:
         self._keys = keys
         self._revocations = revocations
         self._proofs = ProofChecker(settings.clock_skew)
-        self.verified_tokens = _VerifiedTokens(settings.cache_size)
+        self.verified_tokens = VerifiedTokens(settings.cache_size)
         #: A verifier of shared secrets without a feed needs no published key.
         self.uses_keys = settings.feed != "off" or not settings.algorithms.isdisjoint(ASYMMETRIC)
 
@@ -162,7 +165,7 @@ class Decider:
             return "bad_signature"
         return key
 
-    def _verify_token(self, token: str, has_asked: bool) -> _Verified | VerifierCode | UnknownKid:
+    def _verify_token(self, token: str, has_asked: bool) -> Verified | VerifierCode | UnknownKid:
         """Verifies what time does not change: form, signature, type and claim types."""
         parsed = parse_token(token, TOKEN_CHARACTERS) if isinstance(token, str) else None
         if parsed is None:
@@ -176,9 +179,9 @@ class Decider:
         claims = None if text is None else parse_strict_object(text)
         if claims is None or not has_valid_claims(claims):
             return "malformed"
-        return _Verified(token, MappingProxyType(claims), parsed.kid, signer)
+        return Verified(token, MappingProxyType(claims), parsed.kid, signer)
 
-    def _objection_to(self, verified: _Verified) -> VerifierCode | None:
+    def _objection_to(self, verified: Verified) -> VerifierCode | None:
         """What may change while the token lives: time and revocations."""
         claims, settings = verified.claims, self._settings
         if self._revocations.is_key_revoked(verified.kid):
@@ -196,7 +199,7 @@ class Decider:
             return "not_yet_valid"
         return self._revocations.objection_to(claims)
 
-    def _binding_of(self, verified: _Verified, requirements: Requirements) -> Proof | VerifierCode | None:
+    def _binding_of(self, verified: Verified, requirements: Requirements) -> Proof | VerifierCode | None:
         """The proof, when every key that the token is bound to was proved. None when no proof is needed."""
         confirmation = verified.claims.get("cnf")
         if confirmation is None:
@@ -230,6 +233,23 @@ class Decider:
         objection = self._objection_to(verified)
         if objection is not None:
             return refuse(objection)
+        result = self.accept(verified, requirements, is_stale)
+        if known is None and isinstance(result, Accepted):
+            self.verified_tokens.keep(verified)
+        return result
+
+    def is_remembered(self, token: str) -> bool:
+        """Whether the token was accepted before, as one of Sallyport."""
+        return isinstance(token, str) and self.verified_tokens.get(token) is not None
+
+    def accept(
+        self,
+        verified: Verified,
+        requirements: Requirements,
+        is_stale: bool,
+        issuer_kind: Literal["legacy"] | None = None,
+    ) -> Result:
+        """Checks what the request requires of a verified token."""
         binding = self._binding_of(verified, requirements)
         if isinstance(binding, str):
             return refuse(binding)
@@ -239,6 +259,4 @@ class Decider:
             return refuse("insufficient_scope")
         if requirements.permissions and not set(claims.get("permissions", ())).issuperset(requirements.permissions):
             return refuse("permission_missing")
-        if known is None:
-            self.verified_tokens.keep(verified)
-        return Accepted(token, claims, is_stale, binding)
+        return Accepted(verified.token, claims, is_stale, binding, issuer_kind)

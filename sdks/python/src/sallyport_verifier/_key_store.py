@@ -28,8 +28,14 @@ def _max_age_of(headers: httpx.Headers) -> float:
 class KeyStore:
     """Coroutines run in the background thread; everything else may be called from any thread and makes no I/O."""
 
-    def __init__(self, settings: Settings, background: Background) -> None:
-        """A store that has loaded nothing."""
+    def __init__(self, settings: Settings, background: Background, url: str | None = None) -> None:
+        """A store that has loaded nothing.
+
+        :param url: of the key set; that of Sallyport unless given
+        """
+        self._url = f"{settings.api}/.well-known/jwks.json" if url is None else url
+        #: Fetches of one name are shared.
+        self._name = f"keys of {self._url}"
         self._settings = settings
         self._background = background
         self._importer = KeyImporter()
@@ -97,7 +103,7 @@ class KeyStore:
             body, headers = await fetch_text(
                 self._background.client,
                 "GET",
-                f"{settings.api}/.well-known/jwks.json",
+                self._url,
                 headers={"accept": "application/json"},
                 timeout=settings.timeout,
                 maximum_bytes=KEY_SET_BYTES,
@@ -114,10 +120,10 @@ class KeyStore:
 
     async def renew(self) -> bool:
         """Fetches the set; calls during a fetch share it. Never raises. Returns whether the set was read."""
-        return await self._background.share("keys", self._fetch)
+        return await self._background.share(self._name, self._fetch)
 
     def _is_fetching(self) -> bool:
-        return self._background.is_sharing("keys")
+        return self._background.is_sharing(self._name)
 
     def is_due(self) -> bool:
         """Whether the set should be fetched again. A clock that was set back must not put off what is due."""
@@ -144,7 +150,7 @@ class KeyStore:
         if self._is_fetching() and (not await self.renew() or self.is_published(kid)):
             return
         if self.may_ask_for_unknown_kid():
-            fetch = self._background.start("keys", self._fetch)
+            fetch = self._background.start(self._name, self._fetch)
             # Other threads see the fetch before its cool-down.
             self._unknown_kid_at = self._settings.now()
             await asyncio.shield(fetch)

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypedDict
 from urllib.parse import quote_plus, urlsplit
 
@@ -27,6 +28,20 @@ class VerifierEvent:
     epoch: int | None = None
     entries: int | None = None
     error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyIssuer:
+    """The provider that Sallyport replaces (LEGACY_ISSUER and what belongs to it)."""
+
+    #: Its ``iss``.
+    issuer: str
+    #: Its key set. It must be https, except on loopback.
+    jwks_uri: str
+    #: The ``aud`` of its tokens for this service.
+    audience: str
+    #: Until when its tokens are accepted, with a time zone, as LEGACY_BRIDGE_UNTIL.
+    until: datetime
 
 
 class _Required(TypedDict):
@@ -54,6 +69,8 @@ class VerifierOptions(_Required, total=False):
     required_scopes: Sequence[str]
     timeout: float
     cache_size: int
+    #: Accepts access tokens of the old provider too, until a day, with ``issuer_kind`` in the result.
+    legacy: LegacyIssuer | None
     #: Called when keys or revocations were read, or could not be.
     on_event: Callable[[VerifierEvent], None] | None
     #: Replaces the network, for proxies and tests.
@@ -85,6 +102,7 @@ class Settings:
     required_scopes: tuple[str, ...]
     timeout: float
     cache_size: int
+    legacy: LegacyIssuer | None
     on_event: Callable[[VerifierEvent], None]
     #: Takes a line of the log.
     log: Callable[[str], None]
@@ -127,6 +145,30 @@ def _api_of(options: Mapping[str, Any]) -> str:
     if "?" in url or "#" in url:
         raise _wrong("url must not contain a query or a fragment")
     return str(url).rstrip("/")
+
+
+def _legacy_of(options: Mapping[str, Any]) -> LegacyIssuer | None:
+    legacy = options.get("legacy")
+    if legacy is None:
+        return None
+    if not isinstance(legacy, LegacyIssuer):
+        raise _wrong("legacy must be a LegacyIssuer")
+    if not _is_texts([legacy.issuer, legacy.jwks_uri, legacy.audience]):
+        raise _wrong("legacy needs issuer, jwks_uri and audience")
+    if legacy.issuer == options["issuer"]:
+        raise _wrong("legacy.issuer must be another issuer")
+    try:
+        parsed = urlsplit(legacy.jwks_uri)
+        host = parsed.hostname or ""
+        _ = parsed.port
+    except ValueError:
+        raise _wrong("legacy.jwks_uri must be an https URL") from None
+    is_safe = parsed.scheme == "https" or (parsed.scheme == "http" and (options["allow_http"] or _is_loopback(host)))
+    if not host or not is_safe or "@" in parsed.netloc:
+        raise _wrong("legacy.jwks_uri must be an https URL")
+    if not isinstance(legacy.until, datetime) or legacy.until.tzinfo is None:
+        raise _wrong("legacy.until must be a datetime with a time zone")
+    return legacy
 
 
 def _secrets_of(secret: str | Sequence[str], algorithms: Sequence[str]) -> tuple[bytes, ...]:
@@ -225,6 +267,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         required_scopes=tuple(every["required_scopes"]),
         timeout=every["timeout"],
         cache_size=int(every["cache_size"]),
+        legacy=_legacy_of(every),
         on_event=_reporter_of(every.get("on_event")),
         log=logging.getLogger("sallyport_verifier").warning,
         transport=every.get("transport"),

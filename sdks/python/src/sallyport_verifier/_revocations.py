@@ -126,6 +126,10 @@ class Revocations:
         session = claims.get("sid")
         return "session_ended" if session is not None and session in memory.sid else None
 
+    def is_session_ended(self, name: str) -> bool:
+        """Whether the session ended."""
+        return name in self._memory.sid
+
     def is_key_revoked(self, kid: str) -> bool:
         """Whether an operator marked the key as compromised."""
         return kid in self._memory.key

@@ -27,9 +27,13 @@ class ParsedToken:
     signing_input: bytes
 
 
-def _parse_header(segment: str) -> dict[str, Any] | None:
+def _read_header(segment: str) -> dict[str, Any] | None:
     data = decode_base64url(segment) if len(segment) <= HEADER_CHARACTERS else None
-    header = None if data is None else parse_strict_object(data.decode(errors="replace"))
+    return None if data is None else parse_strict_object(data.decode(errors="replace"))
+
+
+def _parse_header(segment: str) -> dict[str, Any] | None:
+    header = _read_header(segment)
     return header if header is not None and _HEADER_MEMBERS.issuperset(header) else None
 
 
@@ -44,14 +48,31 @@ def _header_of(segment: str) -> dict[str, Any] | None:
     return header
 
 
+def _foreign_header_of(segment: str) -> dict[str, Any] | None:
+    """Other members of another issuer are ignored; `crit` names those that must be understood (RFC 7515 §4.1.11)."""
+    header = _read_header(segment)
+    return None if header is None or "crit" in header else header
+
+
 def parse_token(token: str, maximum_characters: int) -> ParsedToken | None:
     """Splits a compact JWS of our own form; None for any other text, whatever its size or nesting."""
+    return _split(token, maximum_characters, _header_of)
+
+
+def parse_foreign_token(token: str, maximum_characters: int) -> ParsedToken | None:
+    """Splits a compact JWS of another issuer."""
+    return _split(token, maximum_characters, _foreign_header_of)
+
+
+def _split(
+    token: str, maximum_characters: int, read_header: Callable[[str], dict[str, Any] | None]
+) -> ParsedToken | None:
     if len(token) > maximum_characters:
         return None
     parts = token.split(".", 3)
     if len(parts) != 3 or parts[0] == "":
         return None
-    header = _header_of(parts[0])
+    header = read_header(parts[0])
     if header is None:
         return None
     alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")

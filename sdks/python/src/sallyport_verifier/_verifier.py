@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Generator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from ._feed import FeedReader
 from ._feed_status import FeedStatus
 from ._http import fetch_text
 from ._key_store import KeyStore
+from ._legacy import LegacyTokens
 from ._options import Settings, VerifierEvent, VerifierOptions, settings_of
 from ._revocations import Revocations
 
@@ -57,6 +58,12 @@ class _Core:
         self._status = FeedStatus(self.settings, self._keys)
         self._reader = FeedReader(self.settings, self._background, self._keys, self._revocations, self._status)
         self._decider = Decider(self.settings, self._keys, self._revocations)
+        legacy = self.settings.legacy
+        self._legacy = (
+            None
+            if legacy is None
+            else LegacyTokens(self.settings, legacy, self._background, self._keys, self._revocations)
+        )
         self._renewal_ended_at = float("-inf")
 
     def _are_keys_fresh(self) -> bool:
@@ -150,7 +157,28 @@ class _Core:
             return refuse(code)
         return accepted if is_active else refuse("revoked")
 
+    def _decide_legacy(self, legacy: LegacyTokens, token: str, requirements: Requirements, is_stale: bool) -> _Steps:
+        parsed = legacy.parse(token)
+        if isinstance(parsed, str):
+            return refuse(parsed)
+        if legacy.may_read_keys() and not self._background.is_closed:
+            yield legacy.read_keys
+        verified = legacy.verify(token, parsed, has_asked=False)
+        if isinstance(verified, UnknownKid):
+            if legacy.keys.may_ask_for_unknown_kid() and not self._background.is_closed:
+                yield partial(legacy.keys.renew_for_unknown_kid, verified.kid)
+            verified = legacy.verify(token, parsed, has_asked=True)
+        assert not isinstance(verified, UnknownKid)
+        if isinstance(verified, str):
+            return refuse(verified)
+        # The permissions in a token are those of Sallyport; a token of the old provider has none.
+        result = self._decider.accept(verified, replace(requirements, permissions=()), is_stale, "legacy")
+        return refuse("permission_missing") if result.ok and requirements.permissions else result
+
     def _decide(self, token: str, requirements: Requirements, is_stale: bool) -> _Steps:
+        legacy = self._legacy
+        if legacy is not None and not self._decider.is_remembered(token) and legacy.is_for(token):
+            return (yield from self._decide_legacy(legacy, token, requirements, is_stale))
         result = self._decider.decide(token, requirements, is_stale, has_asked=False)
         if isinstance(result, UnknownKid):
             if self._keys.may_ask_for_unknown_kid() and not self._background.is_closed:
