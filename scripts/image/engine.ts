@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ensureProgram, onPath } from '../checks/debian-package.ts';
@@ -17,6 +17,8 @@ export type Engine = {
   readonly initOptions: readonly string[];
   /** Runs the engine and keeps its output. */
   ask(...args: readonly string[]): Ran;
+  /** As `ask`, beside others. */
+  askBeside(...args: readonly string[]): Promise<Ran>;
   /** Runs the engine. @returns its standard output @throws its output if it fails */
   run(...args: readonly string[]): string;
   /** Runs the engine and shows its output on stderr. @throws if it fails */
@@ -45,7 +47,8 @@ function settingsWithoutSystemd(): Record<string, string> {
   mkdirSync(imageFolder, { recursive: true });
   const path = join(imageFolder, 'containers.conf');
   writeFileSync(path, lines.join('\n'));
-  return { CONTAINERS_CONF: path };
+  // Its timers of health checks are systemd's; without them, whoever starts a container asks for its health.
+  return { CONTAINERS_CONF: path, DISABLE_HC_SYSTEMD: 'true' };
 }
 
 const answers = (command: string, ...args: readonly string[]): boolean =>
@@ -62,6 +65,12 @@ function engineOf(name: Engine['name'], env: Record<string, string>, buildOption
     buildOptions,
     initOptions: ['--init'],
     ask,
+    askBeside: (...args) =>
+      new Promise((done) => {
+        const child = execFile(name, args, options, (_err, stdout, stderr) =>
+          done({ status: child.exitCode ?? 1, stdout: String(stdout), stderr: String(stderr) }),
+        );
+      }),
     run(...args) {
       const { status, stdout, stderr } = ask(...args);
       if (status !== 0) throw new Error(`${name} ${args.join(' ')} failed:\n${stdout}${stderr}`);

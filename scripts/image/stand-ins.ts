@@ -35,8 +35,8 @@ function made(name: string, make: (folder: string) => void): string {
   return folder;
 }
 
-function debian(suite: string, packages: readonly string[], say: Say): string {
-  return made(suite, (folder) => {
+function debian(suite: string, packages: readonly string[], say: Say, name = suite): string {
+  return made(name, (folder) => {
     if (process.getuid?.() !== 0 || !onPath('debootstrap'))
       throw new Error(
         'stand-ins need root and debootstrap\n  fix: sudo apt-get install debootstrap, and run this as root',
@@ -109,6 +109,17 @@ function runtimeRoot(): string {
   });
 }
 
+/** Debian's Python under the name of the official image, with the machine's certificates, which its registry may need. */
+function pythonRoot(say: Say): string {
+  const base = debian('bookworm', ['ca-certificates', 'python3-venv'], say, 'bookworm-python');
+  return made('python', (folder) => {
+    run('cp', ['-a', `${base}/.`, folder]);
+    run('ln', ['-s', 'python3', join(folder, 'usr/bin/python')]);
+    const certificates = '/etc/ssl/certs/ca-certificates.crt';
+    if (existsSync(certificates)) cpSync(certificates, join(folder, certificates), { dereference: true });
+  });
+}
+
 /** Debian sid has the versions nearest to those that docker-compose.yml names. */
 const STORES = ['ca-certificates', 'nginx', 'postgresql-18', 'prometheus', 'python3', 'redis-server'];
 
@@ -145,6 +156,11 @@ const STAND_INS: Readonly<Record<string, StandIn>> = {
     base: (say) => ['node', nodeRoot(say)],
     lines: ['ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt', 'CMD ["node"]'],
   },
+  python: {
+    of: 'Python 3.11 of Debian bookworm, not the version of the tag',
+    base: (say) => ['python', pythonRoot(say)],
+    lines: ['ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt', 'CMD ["python"]'],
+  },
   'gcr.io/distroless/cc-debian12': {
     of: `unpacked packages of Debian bookworm: ${RUNTIME.join(', ')}`,
     base: () => ['distroless', runtimeRoot()],
@@ -172,14 +188,15 @@ const STAND_INS: Readonly<Record<string, StandIn>> = {
     files: entry('nginx'),
   },
   'prom/prometheus': {
-    of: 'Prometheus of Debian sid',
+    of: 'Prometheus 2 of Debian sid; its entry point knows --web.enable-otlp-receiver of version 3 by its older name',
     base: stores,
     lines: [
       'RUN ["/bin/sh", "-c", "mkdir -p /prometheus && chown 65534:65534 /prometheus"]',
       'WORKDIR /prometheus',
+      ...ENTRY,
       'USER 65534:65534',
-      'ENTRYPOINT ["/usr/bin/prometheus"]',
     ],
+    files: entry('prometheus'),
   },
   'otel/opentelemetry-collector-contrib': {
     of: 'the collector of observability/collector/builder.yaml, built from its Go modules: only the components in use',
