@@ -49,7 +49,7 @@ describe('docker-compose.yml, as podman runs it', () => {
   });
 
   test('variables are replaced as compose does', () => {
-    expect(interpolate('${A:-one} ${B} $${C} $$(cat)', { B: 'two' })).toBe('one two ${C} $(cat)');
-    expect(interpolate('${A:-one}', { A: 'set' })).toBe('set');
+    expect(interpolate(`\${A:-one} \${B} $\${C} $$(cat)`, { B: 'two' })).toBe(`one two \${C} $(cat)`);
+    expect(interpolate(`\${A:-one}`, { A: 'set' })).toBe('set');
   });
 });

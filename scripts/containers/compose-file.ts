@@ -9,8 +9,6 @@ import { root } from '../image/engine.ts';
 
 type Condition = 'service_started' | 'service_healthy' | 'service_completed_successfully';
 
-export type Healthcheck = { readonly test: readonly string[]; readonly intervalSeconds: number };
-
 export type Service = {
   readonly name: string;
   readonly image: string;
@@ -26,7 +24,7 @@ export type Service = {
   readonly command: readonly string[];
 };
 
-export type Network = { readonly isInternal: boolean; readonly subnet: string | undefined };
+type Network = { readonly isInternal: boolean; readonly subnet: string | undefined };
 
 export type ComposeFile = {
   readonly project: string;

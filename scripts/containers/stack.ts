@@ -7,7 +7,7 @@ type Say = (text: string) => void;
 const PATIENCE_MS = 300_000;
 const ROUND_MS = 1_000;
 
-export type State = {
+type State = {
   readonly id: string;
   readonly isRunning: boolean;
   readonly exitCode: number;
