@@ -77,6 +77,20 @@ export const measureProgressJob = defineJob({
   meaning: 'Count authentication events of the sealed log and measure the security metrics',
 });
 
+/** In the queue of the reports: both read whole tables, one after the other. */
+export const rehearseRestoreJob = defineJob({
+  name: 'rehearse-restore',
+  queue: 'compliance-reports',
+  payload: z.strictObject({}),
+  attempts: 2,
+  backoffSeconds: 3_600,
+  schedule: { everySeconds: 604_800 },
+  staleAfterSeconds: 1_296_000,
+  timeoutSeconds: 3_600,
+  meaning:
+    'Restore a fresh backup into a database beside the installation, check it and drop it; does nothing without RESTORE_DRILL_URL',
+});
+
 export const advanceTasksJob = defineJob({
   name: 'advance-tasks',
   queue: 'mcp-progress',

@@ -11,6 +11,7 @@ import { applyLegacyEvents } from '#services/domain/migration/bridge/apply-legac
 import { advanceImports } from '#services/domain/migration/run/advance-imports.ts';
 import { modulesOf, purgesOf } from '#services/domain/modules.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
+import { rehearseRestore } from '#services/domain/operations/backup/rehearse-restore.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
 import { recordIncident, recordProgress } from '#services/domain/operations/progress/record-progress.ts';
 import { advanceTasks } from '#services/domain/operations/tasks/manage-tasks.ts';
@@ -36,7 +37,13 @@ import { applyLegacyEventsJob } from '../contracts/legacy.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { runImportsJob } from '../contracts/migration.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
-import { advanceTasksJob, measureProgressJob, recordIncidentJob, recordProgressJob } from '../contracts/operations.ts';
+import {
+  advanceTasksJob,
+  measureProgressJob,
+  recordIncidentJob,
+  recordProgressJob,
+  rehearseRestoreJob,
+} from '../contracts/operations.ts';
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
@@ -88,6 +95,9 @@ export const processors: readonly Processor[] = [
     advanceReports(fenced(ports, fence), { signal }, caller),
   ),
   purgedBy(cleanUpComplianceRecordsJob),
+  run(rehearseRestoreJob, (ports, _payload, { fence, signal, caller }) =>
+    rehearseRestore(ports, { fence, signal }, caller),
+  ),
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
   run(advanceTasksJob, (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller)),
   run(measureProgressJob, (ports, _payload, { fence, signal }) => measureProgress(fenced(ports, fence), { signal })),

@@ -11,6 +11,7 @@ import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { HasFactorSeal, HasRelyingParty } from '#services/domain/migration/run/write-batch.ts';
 import type { HasLogoutTransport } from '#services/domain/oauth/logout/send-logout-tokens.ts';
+import type { HasRestoreDrill } from '#services/domain/operations/backup/rehearse-restore.ts';
 import type { MailTransport, Ports } from '#services/domain/ports.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import type { Enqueue } from '#services/platform/define/job.ts';
@@ -26,6 +27,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   HasKeyRing &
   Pick<MailPorts, 'mailer'> &
   HasLogSigner &
+  HasRestoreDrill &
   HasLogoutTransport &
   HasHandoff &
   HasFactorSeal &

@@ -57,6 +57,25 @@ export const compliance: DashboardDefinition = {
           queries: [{ expr: 'min by (control) (sallyport_compliance_control_pass)', legend: '{{control}}' }],
           logs: WORKER_LOGS,
         },
+        {
+          title: 'Restore rehearsals',
+          description:
+            'Rehearsals of a restore in the last 30 days by outcome: the installation is backed up, restored beside itself and checked, once a week.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            { expr: 'sum by (outcome) (increase(sallyport_restore_drills_total[30d]))', legend: '{{outcome}}' },
+          ],
+          logs: WORKER_LOGS,
+        },
+        {
+          title: 'Duration of a restore rehearsal',
+          description: 'Time of the last rehearsal, from the backup to the checked database.',
+          unit: 's',
+          width: 12,
+          queries: [{ expr: 'max(sallyport_restore_drill_duration_seconds)', legend: 'duration' }],
+          logs: WORKER_LOGS,
+        },
       ],
     },
     {

@@ -43,6 +43,7 @@ import { createHealth } from './health.ts';
 import { installationOf, ownAddressesOf } from './installation.ts';
 import { createLogoutTransport } from './logout.ts';
 import { createMailTransport } from './mail.ts';
+import { createRestoreDrill } from './restore-drill.ts';
 import { showSchedules } from './schedule-gauges.ts';
 
 export type ComposeInput = {
@@ -139,6 +140,7 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
       ownAddresses: ownAddressesOf(config),
       purges,
     }),
+    restoreDrill: createRestoreDrill(input.databaseUrl, config.compliance.restoreDrillUrl),
     ...composeAuditLog({ ...outside, ...sealing }, config, input.dataDir),
     sealing,
     config,

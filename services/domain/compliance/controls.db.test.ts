@@ -244,6 +244,24 @@ const scenes: OtherScenes = {
     },
     names: 'backup',
   },
+  'restore-drill': {
+    healthy: async () => {
+      await harness.emit(1, { type: 'operations.restore_rehearsed', detail: { seconds: 4.2, rows: 900, orphans: 0 } });
+      await harness.seal();
+    },
+    breakIt: async () => {
+      await run(
+        `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail)
+         VALUES ('operations.restore_rehearsed', 'failed', 'system', 'rehearse-restore', '{"code":"restore_mismatch"}')`,
+      );
+      await harness.seal();
+    },
+    names: 'restore-drill',
+    repair: async () => {
+      await harness.emit(1, { type: 'operations.restore_rehearsed', detail: { seconds: 4.2, rows: 900, orphans: 0 } });
+      await harness.seal();
+    },
+  },
   'scheduled-work-runs': {
     healthy: () =>
       run(

@@ -16,6 +16,14 @@ export const backupRestored = defineAuditEvent({
     'An operator restored a backup into this database. `backup_of` is when the backup was made, `missing` what the high-water marks know that it does not have.',
 });
 
+export const restoreRehearsed = defineAuditEvent({
+  type: 'operations.restore_rehearsed',
+  durability: 'durable',
+  outcomes: ['ok', 'failed'],
+  meaning:
+    'The installation was backed up and restored into a database beside it, which was checked and dropped: `seconds` it took, `rows` and `tables` restored, `orphans` found, sealed `events` verified; the error `code` of a rehearsal that failed.',
+});
+
 export const feedRestored = defineAuditEvent({
   type: 'operations.feed_restored',
   durability: 'durable',

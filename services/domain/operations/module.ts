@@ -1,4 +1,9 @@
-import { measureProgressJob, recordIncidentJob, recordProgressJob } from '#jobs/contracts/operations.ts';
+import {
+  measureProgressJob,
+  recordIncidentJob,
+  recordProgressJob,
+  rehearseRestoreJob,
+} from '#jobs/contracts/operations.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
 
@@ -6,5 +11,6 @@ export const operationsModule = defineModule({
   name: 'operations',
   tables: ['progress_state', 'authentication_progress', 'component_progress', 'progress_reports', 'releases'],
   events: Object.values(events),
-  jobs: [measureProgressJob, recordProgressJob, recordIncidentJob],
+  jobs: [measureProgressJob, recordProgressJob, recordIncidentJob, rehearseRestoreJob],
+  metrics: () => import('#observability/metrics/restore-drills.ts'),
 });

@@ -1,13 +1,31 @@
 import { publicUrlOf } from '#services/platform/config/load.ts';
 import { checked, type Observation } from '../control.ts';
-import { FORBIDDEN, readArchiver, readConnection, readFeed, refusalOf } from '../probes/custody.store.ts';
+import {
+  FORBIDDEN,
+  readArchiver,
+  readConnection,
+  readFeed,
+  readNewestDrill,
+  refusalOf,
+} from '../probes/custody.store.ts';
 import { inRollback } from '../probes/in-rollback.ts';
 import { tallied } from '../probes/tally.ts';
 import { schedulesTally } from '../probes/trail.store.ts';
 
 const AGE_MAX_HOURS = 24;
+/** Two rehearsals may fail before a control does. */
+const DRILL_AGE_MAX_DAYS = 22;
 
 const INSUFFICIENT_PRIVILEGE = '42501';
+
+function drillFault(newest: Awaited<ReturnType<typeof readNewestDrill>>, isConfigured: boolean): string | null {
+  if (newest === null)
+    return isConfigured ? 'no rehearsal has ended yet' : 'RESTORE_DRILL_URL is not set: no restore is rehearsed';
+  if (newest.outcome !== 'ok') return 'the newest rehearsal failed';
+  return newest.secondsAgo > DRILL_AGE_MAX_DAYS * 86_400
+    ? `the newest rehearsal is more than ${DRILL_AGE_MAX_DAYS} days old`
+    : null;
+}
 
 /** Operations: scheduled work, backups, the state of the database, and encrypted connections. */
 export const operationsControls = [
@@ -61,6 +79,38 @@ export const operationsControls = [
           folder_configured: newest !== undefined,
           newest_file_hours_ago: fileHours,
           newest_file_bytes: newest?.bytes ?? null,
+        },
+      };
+    },
+  }),
+  checked({
+    name: 'restore-drill',
+    title: 'Restoring a backup is rehearsed',
+    clause: '164.308(a)(7)(ii)(D)',
+    profile: 'current',
+    requirement: 'addressable',
+    population: 'the newest rehearsal',
+    probe:
+      'Reads the newest event of a rehearsal: the installation is backed up and restored into a database beside it, every table is read back, references and the audit log are checked',
+    probeVersion: 1,
+    evidence:
+      'Days since the rehearsal, seconds it took, rows and tables restored, orphans found, sealed events verified',
+    pace: 'frequent',
+    threat: 'A backup turns out to be useless on the day it is needed',
+    humanDuty: 'Set RESTORE_DRILL_URL, and restore a kept backup on other machines once in half a year.',
+    check: async ({ sql, config }): Promise<Observation> => {
+      const newest = await readNewestDrill(sql);
+      const isConfigured = config.compliance.restoreDrillUrl !== undefined;
+      const daysAgo = newest && Math.floor(newest.secondsAgo / 86_400);
+      const why = drillFault(newest, isConfigured);
+      return {
+        population: 1,
+        exceptions: why === null ? [] : [{ resource: 'restore-drill', why }],
+        observed: {
+          configured: isConfigured,
+          days_ago: daysAgo,
+          outcome: newest?.outcome ?? null,
+          rehearsal: newest?.detail ?? null,
         },
       };
     },

@@ -1,5 +1,6 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Json } from '../../audit/log/canonical-json.ts';
 import { type Tally, tallySql } from './tally.ts';
 
 /** The form of a value that the vault sealed: a version, then at least nonce and tag in base64url. */
@@ -80,6 +81,12 @@ const connectionRead = defineStatement(
   'complianceConnectionRead',
   `SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()`,
 );
+// The index audit_events_type, from its end.
+const newestDrillRead = defineStatement(
+  'complianceNewestDrillRead',
+  `SELECT outcome, detail, extract(epoch FROM clock_timestamp() - occurred_at)::float8 AS "secondsAgo" FROM audit_events
+   WHERE type = 'operations.restore_rehearsed' ORDER BY seq DESC LIMIT 1`,
+);
 const archiverRead = defineStatement(
   'complianceArchiverRead',
   `SELECT current_setting('archive_mode') AS mode,
@@ -153,3 +160,7 @@ export const readArchiver = (
   sql: Sql,
 ): Promise<{ readonly mode: string; readonly secondsAgo: number | null; readonly failed: number }> =>
   one(sql.query(archiverRead));
+export const readNewestDrill = async (
+  sql: Sql,
+): Promise<{ readonly outcome: string; readonly detail: Json; readonly secondsAgo: number } | null> =>
+  (await sql.query<{ outcome: string; detail: Json; secondsAgo: number }>(newestDrillRead))[0] ?? null;
