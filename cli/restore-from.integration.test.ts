@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -250,6 +252,33 @@ describe('sallyport restore --from', { timeout: 240_000 }, () => {
     expect([dry.code, JSON.parse(dry.out)]).toEqual([0, { from: backup, is_target_empty: true }]);
     const unnamed = await runCli(['restore', '--from', backup], envOf(foreign, harness.databaseUrl));
     expect(unnamed.code).toBe(2);
+  });
+
+  test('kill -9 in the midst of the rows leaves an empty database, and the restore can be repeated', async () => {
+    const into = await emptyDatabase();
+    const bytes = await readFile(backup);
+    // A pipe that ends at two thirds holds the restore in its midst.
+    const pipe = join(folder, 'pipe');
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+    const child = startCli(restoreArgs(into, pipe), envOf(await newDataDir(), harness.databaseUrl));
+    const writer = createWriteStream(pipe);
+    writer.on('error', () => {});
+    writer.write(bytes.subarray(0, Math.floor((bytes.length * 2) / 3)));
+    await rowsOf(into, async ({ raw }) => {
+      const filling = () =>
+        raw(
+          `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-restore' AND datname = current_database() AND query LIKE 'COPY %users%'`,
+        );
+      await expect.poll(filling, { timeout: 120_000, interval: 20 }).toHaveLength(1);
+      child.kill('SIGKILL');
+      await new Promise((done) => child.once('close', done));
+      writer.destroy();
+      await expect.poll(filling, { timeout: 60_000 }).toHaveLength(0);
+      expect(await raw('SELECT 1 FROM users')).toEqual([]);
+    });
+    const again = await restore(into, { args: ['--verify'] });
+    expect(again.code, again.err).toBe(0);
+    expect(JSON.parse(again.out)).toMatchObject({ integrity: { valid: true, orphans: 0 } });
   });
 
   test('of two operators who restore at once, one wins; kill -9 in the midst leaves a database that can be restored into', async () => {

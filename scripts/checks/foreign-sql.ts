@@ -156,6 +156,11 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     tables: ['audit_personal'],
     reason: 'the integrity check looks for rows whose sealed event is missing',
   },
+  {
+    of: 'operations',
+    tables: ['phi_data_keys'],
+    reason: 'a backup holds no key that was shredded before it was written',
+  },
   { of: 'operations', tables: ['revocations'], reason: 'lost revocations are written from kept segments of the feed' },
   {
     of: 'privacy',

@@ -27,6 +27,7 @@ export type ProblemCode =
   | "backup_damaged"
   | "backup_key_wrong"
   | "backup_other_installation"
+  | "backup_overtaken"
   | "backup_schema_older"
   | "backup_schema_unknown"
   | "backup_truncated"

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Clock, Random, Vault } from '../../ports.ts';
+import type { Clock, Random, Sql, Vault } from '../../ports.ts';
 import { readFeedState } from '../restore.store.ts';
-import { readMigrations, readOpenLogHead, readOutboxDays } from './backup.store.ts';
+import { hasDestroyedData, readMigrations, readOpenLogHead, readOutboxDays } from './backup.store.ts';
+import { backupOvertaken } from './backup-errors.ts';
 import type { BackupSource } from './backup-ports.ts';
 import { type BackupRecord, packRecords } from './backup-records.ts';
 import type { BackupFoot, BackupHead } from './backup-shapes.ts';
@@ -10,6 +11,8 @@ import { createTableDigest } from './table-digest.ts';
 
 type BackupPorts = {
   readonly source: BackupSource;
+  /** The database as it is now, beside the view of the source. */
+  readonly sql: Sql;
   readonly clock: Clock;
   readonly random: Random;
   readonly vault: Vault;
@@ -46,6 +49,8 @@ export const schemaDigest = (migrations: BackupHead['migrations']): string =>
 /**
  * Reads every table in one view of the database and returns the encrypted backup as a stream; `result` resolves when the
  * stream has ended. Keys stay sealed under the key-encryption key, which the backup does not contain.
+ *
+ * The stream throws backupOvertaken (409) if a person was erased or shredded since it began.
  */
 export function backUp(
   ports: BackupPorts,
@@ -116,6 +121,7 @@ async function* recordsOf(
     yield { kind: 'tableEnd' };
     sums.push({ table: table.table, ...digest.sum() });
   }
+  if (await hasDestroyedData(source.sql, ports.sql)) throw backupOvertaken();
   const foot = { tables: sums, sequences: await source.sequences() };
   yield { kind: 'foot', foot };
   onResult({ head, foot, rows: sums.reduce((all, { rows }) => all + rows, 0), tableBytes });

@@ -36,6 +36,16 @@ export const backupKeyWrong = defineError({
   retryable: false,
 });
 
+export const backupOvertaken = defineError({
+  code: 'backup_overtaken',
+  status: 409,
+  title: 'Data destroyed while the backup was written',
+  cause:
+    'A person was erased, or keys of health data were shredded, after the backup began: it would still hold what was destroyed. No file was written.',
+  fix: 'Back up again.',
+  retryable: true,
+});
+
 export const backupSchemaOlder = defineError({
   code: 'backup_schema_older',
   status: 409,

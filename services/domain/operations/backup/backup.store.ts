@@ -17,6 +17,29 @@ const backupOutboxDaysRead = defineStatement(
   'SELECT day::text FROM audit_outbox_days() WHERE attached ORDER BY day',
 );
 
+// Two days: longer than any backup and any transaction. Reads the whole table, as the backup itself does.
+const backupShreddedRead = defineStatement(
+  'backupShreddedRead',
+  `SELECT coalesce(array_agg(id), '{}') AS ids FROM phi_data_keys WHERE shredded_at > clock_timestamp() - interval '2 days'`,
+);
+const backupUnshreddedCount = defineStatement(
+  'backupUnshreddedCount',
+  'SELECT count(*) AS count FROM phi_data_keys WHERE id = ANY ($1::uuid[]) AND shredded_at IS NULL',
+);
+const backupErasuresRead = defineStatement(
+  'backupErasuresRead',
+  'SELECT coalesce(sum(erasures), 0)::bigint AS erasures FROM audit_log',
+);
+
+/** Whether the view of a backup still has what was destroyed since: keys of health data, or persons in the log. */
+export async function hasDestroyedData(view: Sql, now: Sql): Promise<boolean> {
+  const [shredded] = await now.query<{ ids: string[] }>(backupShreddedRead);
+  const [live] = await view.query<{ count: number }>(backupUnshreddedCount, [shredded?.ids ?? []]);
+  const [before] = await view.query<{ erasures: number }>(backupErasuresRead);
+  const [after] = await now.query<{ erasures: number }>(backupErasuresRead);
+  return live?.count !== 0 || before?.erasures !== after?.erasures;
+}
+
 export async function readOpenLogHead(sql: Sql): Promise<LogHead | null> {
   const [log] = await sql.query<LogHead>(backupLogRead);
   return log ?? null;

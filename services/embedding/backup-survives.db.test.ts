@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openPhiHarness, type PhiHarness, phiCopyOf } from '#services/domain/privacy/phi-harness.ts';
+import { shredPhi } from '#services/domain/privacy/shred-phi.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { giveKeys } from '#testing/harness/log.ts';
+import { createEmptyDatabase, createTestPorts, testCaller } from '#testing/harness/ports.ts';
+import { type BackupResult, BackupService } from './backup-service.ts';
+
+let harness: PhiHarness;
+let folder: string;
+const databases: Awaited<ReturnType<typeof createEmptyDatabase>>[] = [];
+beforeAll(async () => {
+  harness = await openPhiHarness();
+  await giveKeys(harness.ports);
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-backup-survives-'));
+});
+afterAll(async () => {
+  for (const database of databases) await database.drop();
+  await harness?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const key = randomBytes(32);
+const serviceOf = (dataDir: string) =>
+  new BackupService(
+    { ...harness.ports, marks: createFileMarks(dataDir), auditLogKeys: async () => [] },
+    { DATABASE_URL: harness.ports.databaseUrl, SALLYPORT_DATA_DIR: dataDir },
+  );
+const backUp = (name: string): Promise<BackupResult> =>
+  serviceOf(folder).backupAuthenticationData({ file: join(folder, name), key });
+async function restore(name: string): Promise<string> {
+  const database = await createEmptyDatabase(harness.ports.databaseUrl);
+  databases.push(database);
+  const dataDir = await mkdtemp(join(folder, 'data-'));
+  await serviceOf(dataDir).restoreAuthenticationData({ file: join(folder, name), key, into: database.url });
+  return database.url;
+}
+
+/** Runs work while a backup waits in its midst, behind a lock on the last table. */
+async function inTheMidst<T>(backup: () => Promise<T>, work: () => Promise<unknown>): Promise<T> {
+  const locked = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const held = harness.ports.transact(async (tx) => {
+    await tx.query(defineStatement('', `LOCK TABLE job_schedules IN ACCESS EXCLUSIVE MODE`));
+    locked.resolve();
+    await released.promise;
+  });
+  await locked.promise;
+  const running = backup();
+  running.catch(() => {});
+  const waiting = () =>
+    harness.ports.raw(
+      `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-backup' AND datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+  await expect.poll(waiting, { timeout: 60_000, interval: 20 }).toHaveLength(1);
+  await work().finally(released.resolve);
+  await held;
+  return running;
+}
+
+const decryptThere = async (url: string, envelope: Awaited<ReturnType<PhiHarness['encrypt']>>): Promise<unknown> => {
+  const there = createTestPorts(url);
+  return phiCopyOf(there)
+    .decrypt(envelope)
+    .finally(() => there.end());
+};
+
+test('a person who is shredded while a backup is written is in no backup: what was shredded stays unreadable after a restore', async () => {
+  const shredded = await harness.encrypt('secret', { subject_id: 'gone' });
+  const kept = await harness.encrypt('kept', { subject_id: 'stays' });
+  const overtaken = inTheMidst(
+    () => backUp('overtaken'),
+    () => shredPhi(harness.ports, { subject_id: 'gone', reason: 'asked' }, testCaller),
+  );
+  await expect(overtaken).rejects.toMatchObject({ code: 'backup_overtaken' });
+  expect((await readdir(folder)).filter((name) => name.startsWith('overtaken'))).toEqual([]);
+  await backUp('after');
+  const url = await restore('after');
+  await expect(decryptThere(url, shredded)).rejects.toMatchObject({ code: 'phi_shredded' });
+  expect(await decryptThere(url, kept)).toBe('kept');
+}, 240_000);
+
+test('keys that rotate while a backup is written: every value is readable in the restored database, and here', async () => {
+  const value = await harness.encrypt('rotated', { subject_id: 'rotates' });
+  await inTheMidst(
+    () => backUp('rotating'),
+    async () => {
+      await harness.startRotation();
+      await harness.rotate();
+    },
+  );
+  expect(await harness.decrypt(value)).toBe('rotated');
+  expect(await decryptThere(await restore('rotating'), value)).toBe('rotated');
+}, 240_000);
+
+test('a backup of an older schema, and of one that this version does not know, are refused by name', async () => {
+  const [last] = await harness.ports.raw<{ name: string; checksum: string }>(
+    'SELECT migration_name AS name, checksum FROM _prisma_migrations ORDER BY migration_name DESC LIMIT 1',
+  );
+  const set = (checksum: string, isDone: boolean) =>
+    harness.ports.raw(
+      `UPDATE _prisma_migrations SET checksum = $2, finished_at = CASE WHEN $3 THEN now() END WHERE migration_name = $1`,
+      [last?.name, checksum, isDone],
+    );
+  await set(last?.checksum as string, false);
+  await backUp('older');
+  await set('0'.repeat(64), true);
+  await backUp('unknown');
+  await set(last?.checksum as string, true);
+  await expect(restore('older')).rejects.toMatchObject({ code: 'backup_schema_older' });
+  await expect(restore('unknown')).rejects.toMatchObject({ code: 'backup_schema_unknown' });
+}, 120_000);
