@@ -177,6 +177,53 @@ describe('a database user that is not a superuser, as on hosted databases', () =
   });
 });
 
+describe('a login for reports', () => {
+  const login = `t_${randomBytes(6).toString('hex')}`;
+  const ask = (statement: string): Promise<unknown[]> => {
+    const url = new URL(harness.databaseUrl);
+    Object.assign(url, { username: login, password: 'own' });
+    return queryRows(url.href, statement);
+  };
+  beforeAll(() => queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_report`));
+  afterAll(() => queryRows(harness.databaseUrl, `DROP ROLE ${login}`));
+
+  test('reads the sealed log and the evidence of compliance, and no other table', async () => {
+    expect((await ask('SELECT seq FROM audit_events')).length).toBeGreaterThanOrEqual(3);
+    const readable = (await ask(
+      `SELECT relname AS name FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
+         AND has_table_privilege(oid, 'SELECT') ORDER BY relname`,
+    )) as { name: string }[];
+    expect(readable.map(({ name }) => name)).toEqual([
+      'audit_checkpoints',
+      'audit_events',
+      'audit_log',
+      'audit_tiles',
+      'compliance_attestations',
+      'compliance_controls',
+      'compliance_evidence',
+      'compliance_findings',
+      'compliance_log_reads',
+      'compliance_reports',
+      'compliance_violations',
+    ]);
+  });
+
+  test.each([
+    ...NEITHER_MAY,
+    ...APPLICATION_MAY_NOT,
+    'SELECT * FROM audit_personal',
+    'SELECT * FROM audit_outbox',
+    'SELECT * FROM users',
+    'SELECT * FROM key_policy',
+    'UPDATE compliance_reports SET id = id',
+    'DELETE FROM compliance_evidence',
+    `SELECT audit_outbox_partition('2020-01-01')`,
+    'SET ROLE sallyport_app',
+  ])('may not: %s', async (statement) => {
+    await expect(ask(statement)).rejects.toMatchObject({ code: '42501' });
+  });
+});
+
 describe('rights that a process has', () => {
   test('each connection runs as its role', async () => {
     for (const [role, pool] of Object.entries(pools))

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { ConfigError } from '../config/load.ts';
+import { StartError } from '../local/errors.ts';
 import { MarksUnreadableError } from '../marks/mark-texts.ts';
 import { MarkStoreUnfitError } from '../marks/s3-cell.ts';
-import { fatalOf } from './fatal.ts';
+import { STORE_TLS_EXIT } from './exit-codes.ts';
+import { exitCodeOf, fatalOf } from './fatal.ts';
 
 test('a start failure that a retry cannot fix has its cause and fix', () => {
   const config = new ConfigError([
@@ -18,6 +20,12 @@ test('a start failure that a retry cannot fix has its cause and fix', () => {
   expect(fatalOf(new MarksUnreadableError('/x/marks.json', null))).toMatchObject({ code: 'marks_unreadable' });
   expect(fatalOf(new MarkStoreUnfitError('https://bucket.example'))).toMatchObject({ code: 'mark_store_unfit' });
   expect(fatalOf(Object.assign(new Error('taken'), { code: 'EADDRINUSE' }))).toMatchObject({ code: 'port_taken' });
+});
+
+test('only TLS that fails has an exit code of its own', () => {
+  expect(exitCodeOf(fatalOf(new StartError('store_tls', 'expired', 'renew it')))).toBe(STORE_TLS_EXIT);
+  expect(exitCodeOf(fatalOf(new StartError('store_refused', 'wrong password', 'correct it')))).toBe(1);
+  expect(exitCodeOf(fatalOf(new Error('no answer')))).toBe(1);
 });
 
 test('every other start failure is retried', () => {
