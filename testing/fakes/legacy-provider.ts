@@ -1,6 +1,7 @@
 // For tests only: another issuer with its own keys, and the tokens of its sessions.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 
 type SigningKey = { readonly kid: string; readonly privateKey: Parameters<SignJWT['sign']>[0]; readonly jwk: JWK };
@@ -20,8 +21,11 @@ export const LEGACY_AUDIENCE = 'https://app.example.com';
 export async function startLegacyProvider() {
   let keys = [await newKey()];
   let reads = 0;
-  const server = createServer((_request, response) => {
+  let [delayMs, isAway] = [0, false];
+  const server = createServer(async (request, response) => {
     reads += 1;
+    if (isAway) return void request.socket.destroy();
+    await setTimeout(delayMs, undefined, { ref: false });
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }));
   });
@@ -43,6 +47,14 @@ export async function startLegacyProvider() {
     /** Signs with a new key from now on, and no longer publishes the former ones. */
     async rotate(): Promise<void> {
       keys = [await newKey()];
+    },
+    /** Answers so much later from now on. */
+    slow(ms: number): void {
+      delayMs = ms;
+    },
+    /** Breaks every connection off from now on. */
+    goAway(): void {
+      isAway = true;
     },
     close: () =>
       new Promise<void>((done) => {
