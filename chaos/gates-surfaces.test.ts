@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Gate, isFailed } from './gates.ts';
 import { arrived, arrivedInOrder } from './gates-handoffs.ts';
 import { closedByKill, finished, type SignOffRow, startedOnceAndApproved } from './gates-signoffs.ts';
-import { acceptedAfterEnd, keptOnce, refusedWithoutEnd } from './gates-surfaces.ts';
+import { acceptedAfterEnd, importedOnce, keptOnce, refusedWithoutEnd } from './gates-surfaces.ts';
 import { createLedger, type Ledger, type Revocation } from './ledger.ts';
 import { SURFACES, type SurfaceName, type Usable, type Use } from './surface-facts.ts';
 
@@ -202,6 +202,33 @@ describe('hand-offs', () => {
   });
 });
 
+describe('imports', () => {
+  const done = { id: 'i-1', state: 'done', users: 30, rejected: 1, batches: 1 };
+  test.each([
+    ['done once', {}, 0],
+    ['that no worker finished', { state: 'running', users: 0, rejected: 0, batches: 0 }, 1],
+    ['that failed', { state: 'failed' }, 1],
+    ['without some of its users', { users: 29 }, 1],
+    ['whose batch was counted twice', { users: 60, rejected: 2 }, 1],
+    ['whose batch is twice in the log', { batches: 2 }, 1],
+    ['whose batch is not in the log', { batches: 0 }, 1],
+  ])('%s', (_, row, findings) => {
+    expect(findingsOf(importedOnce(createLedger(), [{ ...done, ...row }], 30))).toBe(findings);
+  });
+  test('that a loss of the database took are not looked for', () => {
+    const ledger = createLedger();
+    ledger.rewinds.push(rewind);
+    ledger.entries.push({
+      surface: 'imports',
+      kind: 'request of an import',
+      key: 'i-1',
+      sentAtMs: 5_500,
+      ackedAtMs: 5_600,
+    });
+    expect(importedOnce(ledger, [{ ...done, state: 'running' }], 30)).toMatchObject({ checked: 0, findings: [] });
+  });
+});
+
 const perSurface = SURFACES.flatMap(
   (surface): [string, (ledger: Ledger, surface: SurfaceName) => Gate, SurfaceName][] => [
     ['ends', acceptedAfterEnd, surface],
@@ -214,6 +241,7 @@ test.each([
   ['starts', (ledger) => startedOnceAndApproved(ledger, []), 'sign-offs'],
   ['kills', () => closedByKill([]), 'sign-offs'],
   ['work', (ledger) => finished('reports', ledger, []), 'reports'],
+  ['imports', (ledger) => importedOnce(ledger, [], 30), 'imports'],
   ['arrivals', (ledger) => arrived(ledger, []), 'agents'],
   ['order', arrivedInOrder, 'agents'],
 ] as [string, (ledger: Ledger, surface: SurfaceName) => Gate, SurfaceName][])(

@@ -64,3 +64,28 @@ export function keptOnce(ledger: Ledger, surface: SurfaceName, rows: Rows): Gate
   }
   return { name: `${surface}: what was acknowledged is there once`, checked, findings };
 }
+
+/** An import as the database has it, and how many of its batches are in the sealed log. */
+export type ImportRow = {
+  readonly id: string;
+  readonly state: string;
+  readonly users: number;
+  readonly rejected: number;
+  readonly batches: number;
+};
+
+/** What each file of the run comes to: its one batch is written once, however often its worker died. */
+export const isImportedOnce = ({ state, users, rejected, batches }: ImportRow, usersOfFile: number): boolean =>
+  state === 'done' && users === usersOfFile && rejected === 1 && batches === 1;
+
+/** Every import ends, and nothing in it was done twice or left out. */
+export function importedOnce(ledger: Ledger, rows: readonly ImportRow[], usersOfFile: number): Gate {
+  const acked = new Map(ledger.entries.map(({ key, ackedAtMs }) => [key, ackedAtMs]));
+  const kept = rows.filter(({ id }) => !isLost(ledger, acked.get(id) ?? Number.NEGATIVE_INFINITY));
+  const findings = kept
+    .filter((row) => !isImportedOnce(row, usersOfFile))
+    .map(({ id, state, users, rejected, batches }) => ({
+      text: `${id} is ${state} with ${users} users, ${rejected} rejected and ${batches} batches in the log`,
+    }));
+  return { name: 'imports: every import ends, and was done once', checked: kept.length, findings };
+}

@@ -65,6 +65,7 @@ const SURFACE_OF: readonly (readonly [string, SurfaceName])[] = [
   ['/v1/api-keys', 'API keys'],
   ['/v1/admin/applications', 'applications'],
   ['/v1/admin/clients', 'applications'],
+  ['/v1/admin/imports', 'imports'],
   ['/mcp', 'MCP tasks'],
   ['/', 'accounts'],
 ];

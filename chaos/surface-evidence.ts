@@ -9,9 +9,18 @@ import {
   type SignOffRow,
   startedOnceAndApproved,
 } from './gates-signoffs.ts';
-import { acceptedAfterEnd, keptOnce, type Rows, refusedWithoutEnd } from './gates-surfaces.ts';
+import {
+  acceptedAfterEnd,
+  type ImportRow,
+  importedOnce,
+  isImportedOnce,
+  keptOnce,
+  type Rows,
+  refusedWithoutEnd,
+} from './gates-surfaces.ts';
 import { type Ledger, now } from './ledger.ts';
 import { surfaceRows, surfacesOfUsables } from './load/surfaces/all.ts';
+import { USERS_OF_IMPORT } from './load/surfaces/imports.ts';
 import type { RowStatements } from './load/surfaces/surface.ts';
 import { HANDOFF_TYPES } from './settings.ts';
 import type { ChaosStores } from './stores.ts';
@@ -81,6 +90,15 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     `SELECT id, state || ': ' || message || ' Next look at ' || next_look_at AS state,
        state NOT IN ('working', 'input_required') AS "isEnded" FROM mcp_tasks`,
   );
+  const imports = await untilEnded(
+    () =>
+      stores.query<ImportRow>(
+        `SELECT id::text, state, new_count::int AS users, rejected_count::int AS rejected,
+           (SELECT count(*)::int FROM audit_events e WHERE e.type = 'import.batch' AND e.target_id = i.id::text) AS batches
+         FROM imports i`,
+      ),
+    (row) => isImportedOnce(row, USERS_OF_IMPORT),
+  );
   const due = await untilEnded(
     () =>
       stores.query<DueEvent>(
@@ -95,6 +113,7 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     closedByKill(await readKilled(stores)),
     finished('retention: every run ends', ledger, runs),
     finished('reports: every report is built', ledger, reports),
+    importedOnce(ledger, imports, USERS_OF_IMPORT),
     finished('MCP tasks: every task ends', ledger, tasks),
     arrived(ledger, due),
     arrivedInOrder(ledger),

@@ -17,6 +17,7 @@ export const SURFACES = [
   'reports',
   'API keys',
   'applications',
+  'imports',
   'MCP tasks',
 ] as const;
 export type SurfaceName = (typeof SURFACES)[number];

@@ -4,6 +4,7 @@ import { apiKeyRows, createApiKeys } from './api-keys.ts';
 import { applicationRows, createApplications } from './applications.ts';
 import { consentRows, createConsents } from './consents.ts';
 import { createHealthData, healthDataRows } from './health-data.ts';
+import { createImports, importRows } from './imports.ts';
 import { createMcpTasks, mcpTaskRows } from './mcp-tasks.ts';
 import { createReports, reportRows } from './reports.ts';
 import { createRetention, retentionRows } from './retention.ts';
@@ -20,6 +21,7 @@ export const surfaceRows: Readonly<Partial<Record<SurfaceName, RowStatements>>> 
   reports: reportRows,
   'API keys': apiKeyRows,
   applications: applicationRows,
+  imports: importRows,
   'MCP tasks': mcpTaskRows,
 };
 
@@ -38,6 +40,7 @@ export function createSurfaces(tools: Tools, mcpUrl: string): readonly Surface[]
     createReports(tools),
     createApiKeys(tools),
     createApplications(tools),
+    createImports(tools),
     createMcpTasks(tools, mcpUrl),
   ];
 }

@@ -11,6 +11,7 @@ import { REASON, type Tools } from './surface.ts';
 const PERMISSIONS = [
   ...['agents:manage', 'signoffs:read', 'signoffs:request', 'phi:read', 'phi:write', 'phi:manage'],
   ...['compliance:read', 'compliance:manage', 'applications:manage', 'clients:manage'],
+  ...['imports:read', 'imports:write'],
 ];
 /** Copies learn of a client that the command line made. */
 const LEARNING_MS = 2_000;
