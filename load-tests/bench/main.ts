@@ -7,6 +7,7 @@ import { type Bench, BenchContext } from '../lib/bench.ts';
 import { type Figure, isMet } from '../lib/figure.ts';
 import { stopRunningProducts } from '../lib/product.ts';
 import { circumstances, saveReport, shown, startReport, textTable } from '../lib/report.ts';
+import { bridge } from './bridge.ts';
 import { caches } from './caches.ts';
 import { cleanup } from './cleanup.ts';
 import { clientAssertions, clientCredentials, clientGroupCommit, clientPeer } from './client-credentials.ts';
@@ -63,6 +64,7 @@ const benches: readonly Bench[] = [
   openTasks,
   complianceReport,
   importUsers,
+  bridge,
   phi,
   storage,
   verifierTypescript,
