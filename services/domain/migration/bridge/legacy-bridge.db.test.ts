@@ -101,6 +101,16 @@ describe('an access token of the old provider', () => {
     aheadMs = 0;
   });
 
+  test('of a session that is known is verified, and its user is not looked up again', async () => {
+    const [ada, bob] = [await imported(), await imported()];
+    await ask(await provider.token({ sub: ada.sub, sid: ada.sid }));
+    statements = 0;
+    expect(await ask(await provider.token({ sub: ada.sub, sid: ada.sid, n: 2 }))).toMatchObject({ user_id: ada.id });
+    expect(statements).toBe(0);
+    expect(await ask(await provider.token({ sub: bob.sub, sid: ada.sid }))).toMatchObject({ user_id: bob.id });
+    expect(statements).toBeGreaterThan(0);
+  });
+
   test('that is bound to a key is inactive, and its key is left to the caller of introspection', async () => {
     const { sub } = await imported();
     const token = await provider.token({ sub, cnf: { jkt: 'x'.repeat(43) } });

@@ -32,18 +32,20 @@ import {
 
 export type LegacyBridgePorts = LegacyTokenPorts & Pick<Ports, 'sql'> & HasRevocations;
 
-/** A verified token and its user. Time and revocations are checked on every use. */
-type Known = {
-  readonly session: VerifiedLegacySession;
+/** A session of the old provider that has not ended, and its user. Revocations are checked on every use. */
+type KnownSession = {
   readonly userId: string;
   readonly tokenEpoch: number;
+  readonly endedAt: Date | null;
   /** Name of its session in the revocation feed. */
   readonly revocationId: string;
   readonly readAtMs: number;
-  readonly answer: string;
 };
 
-/** Tokens that are remembered, at most 8 kB each; most have one. */
+/** A verified token of such a session. Its times are checked on every use. */
+type Known = { readonly session: VerifiedLegacySession; readonly of: KnownSession; readonly answer: string };
+
+/** Tokens that are remembered, at most 8 kB each, and as many sessions: most issue a new token every few minutes. */
 const KNOWN_MAX = 4_096;
 /** The feed keeps an end for longer, so no end is missed between two look-ups. */
 const KNOWN_MS = 600_000;
@@ -78,21 +80,18 @@ function issuerIn(token: string): unknown {
 }
 
 /** Looks the user up, and whether the session has ended. Throws `legacy_user_unknown`, `legacy_session_ended`. */
-async function lookUp(ports: LegacyBridgePorts, session: VerifiedLegacySession): Promise<Known> {
+async function lookUp(ports: LegacyBridgePorts, session: VerifiedLegacySession): Promise<KnownSession> {
   const found = await findLegacyUser(ports.sql, session.subject, ports.legacyIssuer?.provider ?? null);
   const userId = found?.userId ?? null;
   const state = userId === null ? null : await readUserState(ports, userId);
   if (userId === null || found === undefined || state === null || state.isDisabled) throw legacyUserUnknown();
-  const kept = await readLegacySession(ports.sql, session.id);
-  if (kept?.isEnded || isOlderThanEnd(session, found.endedAt)) throw legacySessionEnded();
-  const claims = JSON.stringify(session.claims);
+  if ((await readLegacySession(ports.sql, session.id))?.isEnded) throw legacySessionEnded();
   return {
-    session,
     userId,
     tokenEpoch: state.tokenEpoch,
+    endedAt: found.endedAt,
     revocationId: `legacy:${session.id.toString('hex')}`,
     readAtMs: ports.clock.monotonic(),
-    answer: `{"active":true,"issuer_kind":"legacy","user_id":${JSON.stringify(userId)},"claims":${claims}}`,
   };
 }
 
@@ -113,32 +112,47 @@ export function createLegacyBridge(ports: LegacyBridgePorts, knownMax = KNOWN_MA
   const { legacyIssuer, clock, revocations, tokenSettings } = ports;
   if (legacyIssuer === null || legacyIssuer.untilMs === null) return null;
   const { issuer, untilMs } = legacyIssuer;
-  const known = new Map<string, Known>();
+  const tokens = new Map<string, Known>();
+  const sessions = new Map<string, KnownSession>();
 
-  /** A remembered token, unless its user was ended since, or it was read too long ago. */
-  function remembered(token: string): Known | undefined {
-    const found = known.get(token);
-    if (found === undefined) return undefined;
-    const isCurrent =
-      clock.monotonic() - found.readAtMs < KNOWN_MS && (revocations.userEpoch(found.userId) ?? 0) <= found.tokenEpoch;
-    if (!isCurrent) known.delete(token);
-    return isCurrent ? found : undefined;
+  /** Not if its user was ended since, or it was read too long ago. */
+  const isCurrent = ({ userId, tokenEpoch, readAtMs }: KnownSession): boolean =>
+    clock.monotonic() - readAtMs < KNOWN_MS && (revocations.userEpoch(userId) ?? 0) <= tokenEpoch;
+
+  function keep<T>(kept: Map<string, T>, key: string, value: T): void {
+    if (kept.size >= knownMax) kept.delete(kept.keys().next().value as string);
+    kept.set(key, value);
   }
 
-  async function decide(token: string): Promise<Known> {
-    const found = remembered(token);
-    if (found !== undefined) return found;
-    const read = await lookUp(ports, await verifyLegacySession(ports, { token }));
-    if (known.size >= knownMax) known.delete(known.keys().next().value as string);
-    known.set(token, read);
+  async function sessionOf(session: VerifiedLegacySession): Promise<KnownSession> {
+    const key = `${session.id.toString('hex')} ${session.subject}`;
+    const found = sessions.get(key);
+    if (found !== undefined && isCurrent(found)) return found;
+    sessions.delete(key);
+    const read = await lookUp(ports, session);
+    keep(sessions, key, read);
     return read;
   }
 
-  function recheck({ session, revocationId }: Known): InactiveReason | null {
+  async function decide(token: string): Promise<Known> {
+    const found = tokens.get(token);
+    if (found !== undefined && isCurrent(found.of)) return found;
+    tokens.delete(token);
+    const session = await verifyLegacySession(ports, { token });
+    const of = await sessionOf(session);
+    if (isOlderThanEnd(session, of.endedAt)) throw legacySessionEnded();
+    const [userId, claims] = [JSON.stringify(of.userId), JSON.stringify(session.claims)];
+    const answer = `{"active":true,"issuer_kind":"legacy","user_id":${userId},"claims":${claims}}`;
+    const read = { session, of, answer };
+    keep(tokens, token, read);
+    return read;
+  }
+
+  function recheck({ session, of }: Known): InactiveReason | null {
     const now = clock.now();
     if (now >= untilMs) return 'wrong_issuer';
     if (now / 1_000 >= session.expiresAt + tokenSettings.leewaySeconds) return 'expired';
-    return revocations.isSessionEnded(revocationId) ? 'session_ended' : null;
+    return revocations.isSessionEnded(of.revocationId) ? 'session_ended' : null;
   }
 
   /** A verified token that is active, or why it is not. Throws 503 if nothing can be decided. */
@@ -166,8 +180,8 @@ export function createLegacyBridge(ports: LegacyBridgePorts, knownMax = KNOWN_MA
     async introspect(token) {
       const found = await read(token);
       if (typeof found === 'string') return '{"active":false}';
-      const { userId, session } = found;
-      return JSON.stringify({ ...session.claims, active: true, issuer_kind: 'legacy', user_id: userId });
+      const { session, of } = found;
+      return JSON.stringify({ ...session.claims, active: true, issuer_kind: 'legacy', user_id: of.userId });
     },
   };
 }
