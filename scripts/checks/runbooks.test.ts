@@ -66,7 +66,7 @@ const settings = new Set([
 ]);
 /** Database roles, by the migration or the page that creates them: no metrics. */
 const rolesIn = (text: string) => [...text.matchAll(/CREATE ROLE (\w+)/g)].map(([, name]) => name as string);
-const migratedRoles = globSync('prisma/migrations/*_roles/migration.sql', { cwd: root }).flatMap((file) =>
+const migratedRoles = globSync('prisma/migrations/*/migration.sql', { cwd: root }).flatMap((file) =>
   rolesIn(textOf(file)),
 );
 const metricNames = catalogue().flatMap(({ name }) => name);
