@@ -283,4 +283,7 @@ test('the image runs without root, a shell or development packages', () => {
   );
   const ignored = readFileSync(join(root, '.dockerignore'), 'utf8').split('\n');
   for (const path of ['.git', '.env', '.sallyport', 'node_modules']) expect(ignored).toContain(path);
+  // The package that the image of the tasks API installs names its readme, and does not build without it.
+  const [, readme] = /^readme = "(.+)"$/m.exec(readFileSync(join(root, 'sdks/python/pyproject.toml'), 'utf8')) ?? [];
+  expect(ignored.lastIndexOf(`!sdks/python/${readme}`)).toBeGreaterThan(ignored.indexOf('**/*.md'));
 });
