@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { erasePersonal } from '#services/domain/audit/erase-personal.ts';
 import { openPhiHarness, type PhiHarness, phiCopyOf } from '#services/domain/privacy/phi-harness.ts';
 import { shredPhi } from '#services/domain/privacy/shred-phi.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
@@ -114,4 +115,14 @@ test('a backup of an older schema, and of one that this version does not know, a
   await set(last?.checksum as string, true);
   await expect(restore('older')).rejects.toMatchObject({ code: 'backup_schema_older' });
   await expect(restore('unknown')).rejects.toMatchObject({ code: 'backup_schema_unknown' });
+}, 120_000);
+
+test('a person who is erased from the audit log while a backup is written is in no backup', async () => {
+  await harness.ports.raw(`INSERT INTO audit_log (origin, first_seq, root) VALUES ('test/log', 0, sha256(''))`);
+  const overtaken = inTheMidst(
+    () => backUp('erased'),
+    () => erasePersonal(harness.ports, { subject: 'gone' }, testCaller),
+  );
+  await expect(overtaken).rejects.toMatchObject({ code: 'backup_overtaken' });
+  expect((await backUp('erased')).rows).toBeGreaterThan(0);
 }, 120_000);

@@ -286,3 +286,17 @@ test('a private key that the key-encryption key does not open turns keys-encrypt
   const vault = createVault(Buffer.alloc(32, 9));
   expect(await harness.check(controlOf('keys-encrypted'), { vault })).toMatchObject({ status: 'fail' });
 });
+
+test('restore-drill is red before the first rehearsal, and when the newest is older than 22 days', async () => {
+  const why = async (env: Readonly<Record<string, string>> = {}) =>
+    (await harness.check(controlOf('restore-drill'), { env })).exceptions.map((exception) => exception.why);
+  await past(`UPDATE audit_events SET type = 'test.done' WHERE type = 'operations.restore_rehearsed'`);
+  expect(await why()).toEqual(['RESTORE_DRILL_URL is not set: no restore is rehearsed']);
+  expect(await why({ RESTORE_DRILL_URL: 'postgresql://drill:secret@localhost/postgres' })).toEqual([
+    'no rehearsal has ended yet',
+  ]);
+  await past(
+    `UPDATE audit_events SET type = 'operations.restore_rehearsed', occurred_at = now() - interval '23 days' WHERE seq = 0`,
+  );
+  expect(await why()).toEqual(['the newest rehearsal is more than 22 days old']);
+});
