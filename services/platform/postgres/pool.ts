@@ -170,7 +170,7 @@ export function translate(err: unknown): unknown {
   return storeUnavailable({ retryAfterSeconds: 1, cause: err });
 }
 
-/** As whom the connections of a pool run, for the message about a right that is missing. */
+/** The role or the login of the connections of a pool, for the message about a right that is missing. */
 const roleNames = new WeakMap<object, string>();
 
 async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[]): Promise<R[]> {
