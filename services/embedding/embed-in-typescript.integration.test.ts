@@ -1,5 +1,5 @@
 // Runs the examples of docs/how-to/embed-in-typescript.md. The page and this file must contain the same lines.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -12,6 +12,7 @@ import { BetterAuthIntegrationService } from 'sallyport/embedding/better-auth-in
 import { HIPAAComplianceService } from 'sallyport/embedding/hipaa-compliance-service';
 import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
 import { LegacySessionService } from 'sallyport/embedding/legacy-session-service';
+import { LegacySystemService } from 'sallyport/embedding/legacy-system-service';
 import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
 import { Phase6IntegrationService } from 'sallyport/embedding/phase6-integration-service';
 import { PrivacyControlService } from 'sallyport/embedding/privacy-control-service';
@@ -207,6 +208,30 @@ test('a session of another provider is refused where none is configured', async 
   expect(isLive).toBe(false);
 });
 
+test('import a user of another system', async () => {
+  const legacyUserId = randomUUID();
+  const readUser = async (id: string): Promise<object | undefined> => ({
+    id,
+    email: 'moved@people.test',
+    email_verified: true,
+  });
+  // example: legacy users
+  const legacy = new LegacySystemService(sallyport.ports, settings, {
+    kind: 'ndjson',
+    exportUser: async (id) => {
+      const record = await readUser(id);
+      return record && JSON.stringify(record);
+    },
+  });
+  const user = await legacy.migrateFromLegacyProvider(legacyUserId);
+  await legacy.syncLegacyProviderData(user.id);
+  // end
+  expect(user).toMatchObject({ id: legacyUserId, email: 'moved@people.test' });
+  expect(
+    () => new LegacySystemService(sallyport.ports, settings, { kind: 'x', exportUser: readUser as never }),
+  ).toThrow();
+});
+
 test('back up, and check the integrity of the database', async () => {
   const file = join(dataDir, 'one.backup');
   const key = randomBytes(32);
@@ -227,12 +252,12 @@ test('the page shows these examples', async () => {
   const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
   const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
   const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  expect(examples).toHaveLength(12);
+  expect(examples).toHaveLength(13);
   const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
   const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
-  expect(imports).toHaveLength(15);
+  expect(imports).toHaveLength(16);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
 });
 

@@ -55,3 +55,22 @@ export const importNotSealed = defineError({
   fix: 'Wait until it has ended and a worker has sealed its event, then ask again.',
   retryable: true,
 });
+
+export const importedUserUnknown = defineError({
+  code: 'imported_user_unknown',
+  status: 404,
+  title: 'The other system has no such user',
+  cause: 'The other system has no user with this id, the user was not imported from it, or was deleted here.',
+  fix: 'sallyport import status counts the users of each system.',
+  retryable: false,
+});
+
+/** `detail` names the reason. */
+export const recordRejected = defineError({
+  code: 'record_rejected',
+  status: 422,
+  title: 'The user cannot be imported',
+  cause: 'The record of the other system is not one of a user here, as without an address or with one that is taken.',
+  fix: 'Correct the record there, or accept that the user stays there.',
+  retryable: false,
+});

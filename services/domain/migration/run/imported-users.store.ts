@@ -20,6 +20,12 @@ const knownRead = defineStatement(
    WHERE l.provider = $1 AND l.legacy_id = ANY ($2::text[])`,
 );
 
+/** Index: legacy_users_user_id. */
+const legacyIdRead = defineStatement(
+  'importLegacyIdRead',
+  'SELECT legacy_id FROM legacy_users WHERE provider = $1 AND user_id = $2',
+);
+
 /** As every writer of several users: in the order of their ids. Index: the primary key. */
 const usersLock = defineStatement(
   'importUsersLock',
@@ -143,6 +149,9 @@ const list = (rows: readonly object[]): string => JSON.stringify(rows);
 
 export const readKnownUsers = (sql: Sql, provider: string, ids: readonly string[]): Promise<KnownUser[]> =>
   sql.query<KnownUser>(knownRead, [provider, ids]);
+/** The id at the other system. */
+export const readLegacyId = async (sql: Sql, provider: string, userId: string): Promise<string | undefined> =>
+  (await sql.query<{ legacy_id: string }>(legacyIdRead, [provider, userId]))[0]?.legacy_id;
 export const lockUsers = async (tx: Sql, ids: readonly string[]): Promise<void> => {
   await tx.query(usersLock, [ids]);
 };

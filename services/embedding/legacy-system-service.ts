@@ -1,0 +1,68 @@
+import type { AccountDetailView } from '../domain/identity/contracts/admin-contract.ts';
+import { createFactorSeal } from '../domain/identity/sessions/factor-seal.ts';
+import { relyingParty } from '../domain/identity/sessions/relying-party.ts';
+import { findAdapter } from '../domain/migration/adapters/adapters.ts';
+import { importKindUnknown } from '../domain/migration/errors.ts';
+import { importMap } from '../domain/migration/import-shapes.ts';
+import {
+  type ImportOnePorts,
+  type LegacySystem,
+  migrateFromLegacyProvider,
+  syncLegacyProviderData,
+} from '../domain/migration/run/import-one.ts';
+import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
+import { processInputsOf } from '../platform/process/inputs.ts';
+
+export type LegacySystemPorts = Omit<ImportOnePorts, 'factorSeal' | 'relyingPartyId'>;
+
+export type LegacySystemSettings = Pick<LegacySystem, 'exportUser'> & {
+  /** A kind of `sallyport import`. */
+  readonly kind: string;
+  /** As the file of `--map`. */
+  readonly map?: object;
+};
+
+const caller = {
+  kind: 'system',
+  name: 'legacy-system-service',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+} as const;
+
+/** Imports users of another system one by one, for TypeScript code in the same process. */
+export class LegacySystemService {
+  readonly #ports: ImportOnePorts;
+  readonly #system: LegacySystem;
+
+  /**
+   * @param env settings of the ports by name, as `openSallyport` takes them
+   * Throws `import_kind_unknown` (400).
+   */
+  constructor(
+    ports: LegacySystemPorts,
+    env: Readonly<Record<string, string | undefined>>,
+    { kind, map, exportUser }: LegacySystemSettings,
+  ) {
+    const adapter = findAdapter(kind);
+    if (adapter === undefined) throw importKindUnknown();
+    const config = loadConfig(env);
+    this.#ports = {
+      ...ports,
+      factorSeal: createFactorSeal(processInputsOf(config).authSecret),
+      relyingPartyId: relyingParty(publicUrlOf(config)).rpID,
+    };
+    this.#system = { adapter, map: importMap.parse(map), exportUser, reason: 'legacy-system-service' };
+  }
+
+  /**
+   * Imports a user, or what changed there since, and returns the user here; twice is one user. Throws
+   * `imported_user_unknown` (404), `record_rejected` (422).
+   */
+  migrateFromLegacyProvider(legacyUserId: string): Promise<AccountDetailView> {
+    return migrateFromLegacyProvider(this.#ports, this.#system, legacyUserId, caller);
+  }
+
+  /** Asks the other system for a user of ours again, and takes over what changed there. Throws the same errors. */
+  syncLegacyProviderData(userId: string): Promise<AccountDetailView> {
+    return syncLegacyProviderData(this.#ports, this.#system, userId, caller);
+  }
+}
