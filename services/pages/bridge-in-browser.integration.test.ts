@@ -55,6 +55,19 @@ async function visitor(token: string) {
   return { ...visit, sent };
 }
 
+// Both pages have one name, and the picture of the last one is kept.
+test('a session that is refused leads to the sign-in page, and nobody is signed in', async () => {
+  const { page, context, sent } = await visitor(await provider.token({ sub: 'nobody' }));
+  await button(page, 'Continue').click();
+  await page.getByRole('alert').waitFor();
+  await expectReadable(page);
+  await page.getByRole('main').getByRole('link').click();
+  await page.waitForURL(`${PAGES_ORIGIN}/login?*`);
+  expect((await context.cookies(PAGES_ORIGIN)).filter(({ name }) => name.includes('session'))).toEqual([]);
+  expect(sent.length).toBeGreaterThan(2);
+  await context.close();
+});
+
 test('a user of the old application goes on signed in, and the token stays nowhere', async () => {
   const userId = await insertPerson(harness.api, 'ada.old@people.test');
   await harness.harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', 'ada', $1)`, [
@@ -86,18 +99,6 @@ test('a user of the old application goes on signed in, and the token stays nowhe
   for (const line of [...sent, ...received]) expect(line).not.toContain(token.slice(-43));
   expect(sent.some((line) => line.startsWith(`${PAGES_ORIGIN}/bridge`))).toBe(true);
   expect(complaints).toEqual([]);
-  await context.close();
-});
-
-test('a session that is refused leads to the sign-in page, and nobody is signed in', async () => {
-  const { page, context, sent } = await visitor(await provider.token({ sub: 'nobody' }));
-  await button(page, 'Continue').click();
-  await page.getByRole('alert').waitFor();
-  await expectReadable(page);
-  await page.getByRole('main').getByRole('link').click();
-  await page.waitForURL(`${PAGES_ORIGIN}/login?*`);
-  expect((await context.cookies(PAGES_ORIGIN)).filter(({ name }) => name.includes('session'))).toEqual([]);
-  expect(sent.length).toBeGreaterThan(2);
   await context.close();
 });
 
