@@ -38,7 +38,7 @@ export const foldedEmail = (email: string): string => email.normalize('NFKC').to
 const isText = (text: string, most: number): boolean => text.length <= most && !CONTROLS.test(text);
 
 /** What can be shown of a record: never more than this of its id or address, and no control character. */
-export const shownValue = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cs}]/gu, '').slice(0, 128);
+export const shownValue = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '').slice(0, 128);
 
 /** The roles here, or null if the mapping does not name one of them. */
 function mappedRoles(roles: readonly string[], map: ImportMap): readonly string[] | null {

@@ -96,7 +96,11 @@ export function planBatch(
     }
     const id = known?.user_id ?? null;
     if (user.accounts.some((account) => (accounts.get(accountKey(account)) ?? id) !== id)) return 'account_conflict';
-    return id === null ? add(record, user) : change(id, user, known as KnownUser);
+    if (id === null || known === undefined) return add(record, user);
+    if (known.email_sha256 !== null) return change(id, user, known);
+    // An account that was only linked is not the import's to change.
+    linked.push({ id, user });
+    return null;
   };
 
   const add = (record: BatchRecord, user: CheckedUser): string | null => {
@@ -120,7 +124,7 @@ export function planBatch(
   };
 
   const change = (id: string, user: CheckedUser, known: KnownUser): string | null => {
-    // An address that was changed here since the import stays, and so does that of an account that was only linked.
+    // An address that was changed here since the import stays.
     const isOwnEmail = known.email !== null && known.email_sha256 === sha256Of(known.email);
     const setsEmail = isOwnEmail && user.email !== known.email;
     if (setsEmail && !user.email_verified) return 'email_unverified_conflict';

@@ -58,14 +58,19 @@ export function readBatches(
       }
       const { legacy_id: id, email } = read.user;
       const value = shownValue(email);
+      const checked = checkUser(read.user, map, now);
+      // What is rejected takes no address from the one whose it is.
+      if ('reason' in checked) {
+        yield { record, line, ...checked };
+        continue;
+      }
       const isNewId = seen.add(`id\0${id}`);
-      const isNewEmail = seen.add(`email\0${foldedEmail(email)}`);
+      const isNewEmail = seen.add(`email\0${foldedEmail(checked.user.email)}`);
       if (!isNewId || !isNewEmail) {
         yield { record, line, reason: isNewId ? 'email_duplicate' : 'id_duplicate', value };
         continue;
       }
-      const checked = checkUser(read.user, map, now);
-      if ('user' in checked) users.update(checked.user.contentSha256);
+      users.update(checked.user.contentSha256);
       yield { record, line, ...checked };
     }
   }

@@ -127,3 +127,8 @@ test('at most ten uploads wait', async () => {
   expect(await outcomeOf(ask(people(1, 'eleventh')))).toBe('imports_busy');
   expect(await advance()).toBe(10);
 });
+
+test('who imports may do all that an administrator may: a file can name any account', async () => {
+  const helper = userCaller('helper', { permissions: new Set(['imports:write']) });
+  expect(await outcomeOf(ask(people(1, 'taken'), {}, 'ndjson', helper))).toBe('rights_exceeded');
+});

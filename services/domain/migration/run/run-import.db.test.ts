@@ -201,10 +201,22 @@ describe('an address that an account here has', () => {
     expect(await userOf(both.legacy_id)).toMatchObject({ id: 'here-both', name: null, password: null });
     const again = await harness.importText(
       'ndjson',
-      ndjson({ ...both, name: 'Later', password_hash: OTHER_HASH, email: 'x-linked@example.com' }),
+      ndjson({
+        ...both,
+        name: 'Later',
+        password_hash: OTHER_HASH,
+        email: 'x-linked@example.com',
+        disabled: true,
+        accounts: [{ provider: 'github', subject: '78' }],
+      }),
     );
     expect(again).toMatchObject({ changed_count: 1, rejects: [] });
-    expect(await userOf(both.legacy_id)).toMatchObject({ email: both.email, password: null });
+    expect(await userOf(both.legacy_id)).toMatchObject({ email: both.email, name: null, password: null });
+    expect(
+      await harness.rows(
+        `SELECT "disabledAt", (SELECT count(*)::int FROM accounts WHERE "userId" = users.id) AS accounts FROM users WHERE id = 'here-both'`,
+      ),
+    ).toEqual([{ disabledAt: null, accounts: 0 }]);
   });
 
   test('a second user of the source with it is a conflict', async () => {
@@ -256,7 +268,7 @@ test('rejects bad records by line, with a reason and no secret, and imports the 
   expect(run.new_count).toBe(3);
   expect(run.rejects.map(({ line, reason }) => `${line} ${reason}`)).toEqual([
     '2 json_invalid',
-    '4 email_duplicate',
+    '4 email_not_ascii',
     '5 id_duplicate',
     '6 hash_unknown',
     '7 role_not_mapped',
@@ -270,6 +282,19 @@ test('rejects bad records by line, with a reason and no secret, and imports the 
   ]);
   expect(JSON.stringify(run.rejects)).not.toContain('absurd');
   expect(run.reject_reasons).toMatchObject({ json_invalid: 1, record_too_large: 1 });
+});
+
+test('a record that is rejected takes no address from the one whose it is; the same address in capitals is a duplicate', async () => {
+  const [email, victim] = ['victim@example.com', person({ email: 'victim@example.com' })];
+  const run = await harness.importText(
+    'ndjson',
+    ndjson(person({ email: email.replace('v', 'ｖ') }), victim, person({ email: email.toUpperCase() })),
+  );
+  expect(run.rejects.map(({ line, reason }) => `${line} ${reason}`)).toEqual([
+    '1 email_not_ascii',
+    '3 email_duplicate',
+  ]);
+  expect(run.new_count).toBe(1);
 });
 
 test('a record that the database refuses is rejected, and its batch is imported', async () => {
