@@ -10,6 +10,16 @@ export const loginRefused = defineError({
   retryable: false,
 });
 
+/** Of a session that is carried over. */
+export const sessionSteppedUp = defineError({
+  code: 'session_stepped_up',
+  status: 401,
+  title: 'The session has a second factor here since',
+  cause: 'The session was carried over before, and a second factor was added here that the token does not prove.',
+  fix: 'Sign in here.',
+  retryable: false,
+});
+
 /** The same for a locked account, browser and network, and whether or not the account exists. */
 export const loginLocked = defineError({
   code: 'login_locked',

@@ -2,14 +2,14 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { userLogin } from '../audit-events.ts';
 import { emailUnverified } from '../contracts/account-errors.ts';
-import { loginRefused } from '../contracts/sign-in-errors.ts';
+import { loginRefused, sessionSteppedUp } from '../contracts/sign-in-errors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import { makeRoom } from '../sessions/make-room.ts';
 import { createSessionFamily, type SessionWithFamily } from '../sessions/open-session.ts';
 import { readSessionRow } from '../sessions/sessions.store.ts';
 import { findAccount, lockUser } from '../users/accounts.store.ts';
-import type { Assurance } from '../users/assurance.ts';
+import { type Assurance, isTwoFactors } from '../users/assurance.ts';
 import { userCaller } from './finish-sign-in.ts';
 import { isClosedTo } from './refuse-stepped-up.ts';
 import type { SignInPorts } from './sign-in.ts';
@@ -35,7 +35,8 @@ export type CarriedSession = { readonly signedIn: SessionWithFamily; readonly is
  * (`ports.auth.transact`). A session that it became before goes on, with the cookie that it has; so does the session of
  * this browser, if it is the same user's, with its own strength. Otherwise a session opens. The caller has verified the
  * other session, and records nothing of what is refused.
- * @throws loginRefused (401) for a disabled or deleted account, or one locked for this device; emailUnverified (403)
+ * @throws sessionSteppedUp (401) if the session has a second factor here that the other one lacks, unless this browser has
+ *   its cookie; loginRefused (401) for a disabled or deleted account, or one locked for this device; emailUnverified (403)
  */
 export async function carryOverSession(
   tx: Tx,
@@ -52,6 +53,9 @@ export async function carryOverSession(
   const known = (await carried.sessionOf()) ?? (former?.user.id === userId ? former.session.id : null);
   const row = known === null ? undefined : await readSessionRow(tx, known, ports.tokenSettings.twoFactorIdleSeconds);
   if (row?.userId === userId && !row.isIdle && row.expiresAt.getTime() > ports.clock.now()) {
+    // The other system proves less than this session has, and only its cookie proves the rest.
+    if (isTwoFactors(row.acr) && !isTwoFactors(carried.assurance.acr) && former?.session.id !== row.id)
+      throw sessionSteppedUp();
     if (former !== null && former.session.id !== row.id) await endSessionIn(tx, ports, former.session.id);
     const { isDisabled: _disabled, isIdle: _idle, ...session } = row;
     const resumed = await ports.auth.resumeSession(session, caller.request);

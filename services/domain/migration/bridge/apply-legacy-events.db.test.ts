@@ -117,6 +117,9 @@ describe('events', () => {
     await apply();
     expect(await nameOf(id)).toBe('Third');
     expect(await statesOf(sub)).toEqual(['applied', 'applied', 'superseded']);
+    await deliver({ type: 'user.deleted', data: { id: sub }, at: at(0) });
+    await apply();
+    expect((await harness.accountOf(id))?.disabledAt).not.toBeNull();
   });
 
   test('of a user who is not there wait for the import, and for a day at most', async () => {

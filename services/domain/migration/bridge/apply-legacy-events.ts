@@ -37,7 +37,8 @@ async function applyToUser(
   const found = await findLegacyUser(tx, row.subject, provider);
   if (found === undefined) return WAITING;
   if (found.userId === null) return 'user_deleted_here';
-  if (row.isSuperseded) return 'superseded';
+  // A deletion is final, whatever happened after it.
+  if (row.isSuperseded && row.kind !== 'user_deleted') return 'superseded';
   if (row.kind !== 'user_deleted') await followProfile(tx, found.userId, row.changes, caller);
   else if (!(await disableFollowing(tx, found.userId, caller))) return 'last_admin';
   return 'applied';

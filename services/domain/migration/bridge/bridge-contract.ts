@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { emailUnverified } from '#services/domain/identity/contracts/account-errors.ts';
 import { signInShape } from '#services/domain/identity/contracts/sign-in-contract.ts';
+import { sessionSteppedUp } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import { callbackRefused } from '#services/domain/identity/contracts/social-errors.ts';
 import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import { formTokenShape, PAGE } from '#services/domain/oauth/oauth-shapes.ts';
@@ -14,6 +15,7 @@ import {
   legacySessionEnded,
   legacyTokenAlgorithmRefused,
   legacyTokenAudienceRefused,
+  legacyTokenBound,
   legacyTokenExpired,
   legacyTokenIssuerRefused,
   legacyTokenKeyRefused,
@@ -57,6 +59,8 @@ export const exchangeLegacySessionEndpoint = defineEndpoint({
   responses: { 200: signInShape },
   errors: [
     ...LEGACY_REFUSALS,
+    legacyTokenBound,
+    sessionSteppedUp,
     emailUnverified,
     sessionEnded,
     originRefused,

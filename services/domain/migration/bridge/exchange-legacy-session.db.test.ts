@@ -130,6 +130,22 @@ describe('a live session of the old provider', () => {
       expect((await findByCookie(ports, cookieOf(answer)))?.session.id).toBe(answers[0]?.body.session.id);
   });
 
+  test('bound to a key becomes none, for a session here would not be bound', async () => {
+    const { sub } = await imported();
+    const bound = await provider.token({ sub, cnf: { jkt: 'x'.repeat(43) } });
+    await expect(exchange(bound)).rejects.toMatchObject({ code: 'legacy_token_bound' });
+  });
+
+  test('that has a second factor here since is left to the browser that has its cookie', async () => {
+    const { sub } = await imported();
+    const sid = randomUUID();
+    const token = (n: number) => provider.token({ sub, sid, amr: ['pwd'], n });
+    const own = await exchange(await token(1));
+    await harness.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [own.body.session.id]);
+    await expect(exchange(await token(2))).rejects.toMatchObject({ code: 'session_stepped_up' });
+    expect((await exchange(await token(3), {}, cookieOf(own))).body.session.id).toBe(own.body.session.id);
+  });
+
   test('in a browser that is signed in here goes on in that session; another user there is signed out', async () => {
     const { id, sub } = await imported();
     const own = await exchange(await provider.token({ sub, sid: randomUUID(), amr: ['pwd', 'otp'] }));

@@ -15,7 +15,7 @@ import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { legacySessionExchanged } from './audit-events.ts';
-import { legacySessionEnded, legacyUserUnknown } from './legacy-errors.ts';
+import { legacySessionEnded, legacyTokenBound, legacyUserUnknown } from './legacy-errors.ts';
 import type { HasLegacyIssuer } from './legacy-issuer.ts';
 import { findLegacyUser, keepLegacySession, linkLegacyUser, readLegacySession } from './legacy-sessions.store.ts';
 import type { LegacyStrength } from './legacy-token.ts';
@@ -60,6 +60,7 @@ async function recognise(tx: Tx, ports: ExchangePorts, session: VerifiedLegacySe
 
 async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, caller: Caller): Promise<SignInAnswer> {
   const session = await verifyLegacySession(ports, { token });
+  if (session.claims.cnf !== undefined) throw legacyTokenBound();
   const former = await findByCookie(ports, cookie);
   const key = hash('sha256', token, 'base64url');
   const request = idempotentRequest(ports, caller, key, 'exchangeLegacySession', {});

@@ -143,6 +143,8 @@ describe('an access token of the old provider', () => {
     const forged = Buffer.from(JSON.stringify({ iss: provider.issuer, sub })).toString('base64url');
     expect(await ask(`${head}.${forged}.${signature}`)).toEqual(inactive('bad_signature'));
     expect(await ask(await provider.token({ sub, exp: now - 100 }))).toEqual(inactive('expired'));
+    for (const kind of [{ typ: 'ID' }, { token_use: 'id' }])
+      expect(await ask(await provider.token({ sub, ...kind }))).toEqual(inactive('malformed'));
     expect(await ask(await provider.token({ sub, aud: 'x' }))).toEqual(inactive('wrong_audience'));
     expect(await ask(await provider.token({ sub: randomUUID() }))).toEqual(inactive('revoked'));
     expect(await ask(await provider.token({ sub }, { kid: 'x' }))).toEqual(inactive('unknown_key'));

@@ -23,6 +23,7 @@ import {
   legacyUserUnknown,
 } from './legacy-errors.ts';
 import { findLegacyUser, readLegacySession } from './legacy-sessions.store.ts';
+import { isIdToken } from './legacy-token.ts';
 import {
   isOlderThanEnd,
   type LegacyTokenPorts,
@@ -139,6 +140,7 @@ export function createLegacyBridge(ports: LegacyBridgePorts, knownMax = KNOWN_MA
     if (found !== undefined && isCurrent(found.of)) return found;
     tokens.delete(token);
     const session = await verifyLegacySession(ports, { token });
+    if (isIdToken(session.claims)) throw legacyTokenMalformed();
     const of = await sessionOf(session);
     if (isOlderThanEnd(session, of.endedAt)) throw legacySessionEnded();
     const [userId, claims] = [JSON.stringify(of.userId), JSON.stringify(session.claims)];

@@ -18,6 +18,16 @@ export const legacyBridgeEnded = defineError({
   retryable: false,
 });
 
+/** Of an exchange. */
+export const legacyTokenBound = defineError({
+  code: 'legacy_token_bound',
+  status: 401,
+  title: 'The token is bound to a key',
+  cause: 'The token names a key of its holder (RFC 7800), and a session here would not be bound to it.',
+  fix: 'Sign in here.',
+  retryable: false,
+});
+
 export const legacyTokenMalformed = defineError({
   code: 'legacy_token_malformed',
   status: 401,

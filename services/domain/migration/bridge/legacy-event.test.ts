@@ -34,7 +34,7 @@ describe('an event is read', () => {
       kind: 'user_deleted',
       subject: 'u1',
       changes: {},
-      occurredAt: new Date(5),
+      occurredAt: new Date(5_000),
     });
     const session = legacySessionId('https://old.example', 's1');
     for (const [type, data] of [
@@ -50,6 +50,11 @@ describe('an event is read', () => {
     expect(changes({})).toMatchObject({ changes: {} });
     expect(changes({ first_name: '', last_name: null })).toMatchObject({ changes: { name: null } });
     expect(changes({ name: 'x'.repeat(129), picture: 'a\0b' })).toMatchObject({ changes: { name: null, image: null } });
+    for (const image of ['javascript:alert(1)', 'http://tracker.example/1.png', 7])
+      expect(changes({ image })).toEqual(expect.objectContaining({ changes: { image: null } }));
+    expect(changes({ image: 'https://old.example/a.png' })).toMatchObject({
+      changes: { image: 'https://old.example/a.png' },
+    });
     for (const at of [NOW + 1, -5, 'soon', {}])
       expect(read({ type: 'user.updated', data: { id: 'u' }, at })).toMatchObject({ occurredAt: new Date(NOW) });
   });

@@ -5,7 +5,7 @@ export type LegacyProviderWebhookEvent = {
   readonly id?: unknown;
   readonly type: string;
   readonly data: Readonly<Record<string, unknown>>;
-  /** When it happened: RFC 3339, or Unix milliseconds. */
+  /** When it happened: RFC 3339, or Unix milliseconds or seconds. */
   readonly at?: unknown;
   /** The same at Clerk. */
   readonly timestamp?: unknown;
@@ -34,7 +34,10 @@ const KINDS = new Map<string, LegacyEvent['kind']>([
 
 const LONGEST_ID = 255;
 const LONGEST_NAME = 128;
-const LONGEST_IMAGE = 2_048;
+/** As of an import. */
+const IMAGE = /^https:\/\/[!-~]{1,2040}$/;
+/** A smaller number of milliseconds would be before 1973. */
+const SECONDS_BELOW = 100_000_000_000;
 /** PostgreSQL stores neither NUL nor halves of surrogate pairs. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 
@@ -44,29 +47,41 @@ const idOf = (value: unknown): string | null =>
 const plainText = (value: unknown, longest: number): string | null =>
   typeof value === 'string' && value !== '' && value.length <= longest && PLAIN.test(value) ? value : null;
 
-/** The first of these members that the data has, as a text or null; undefined if it has none. */
-function memberOf(data: LegacyProviderWebhookEvent['data'], names: readonly string[], longest: number) {
-  const name = names.find((each) => data[each] !== undefined);
-  return name === undefined ? undefined : plainText(data[name], longest);
-}
+/** The first of these members that the data has; undefined if it has none. */
+const memberOf = (data: LegacyProviderWebhookEvent['data'], names: readonly string[]): unknown =>
+  names.map((name) => data[name]).find((value) => value !== undefined);
 
 function nameIn(data: LegacyProviderWebhookEvent['data']): string | null | undefined {
   const { first_name: first, last_name: last } = data;
-  if (first === undefined && last === undefined) return memberOf(data, ['name'], LONGEST_NAME);
+  if (first === undefined && last === undefined) {
+    const name = memberOf(data, ['name']);
+    return name === undefined ? undefined : plainText(name, LONGEST_NAME);
+  }
   const parts = [first, last].filter((part): part is string => typeof part === 'string' && part !== '');
   return plainText(parts.join(' '), LONGEST_NAME);
 }
 
 function changesIn(data: LegacyProviderWebhookEvent['data']): ProfileChanges {
   const name = nameIn(data);
-  const image = memberOf(data, ['image', 'image_url', 'picture'], LONGEST_IMAGE);
-  return { ...(name === undefined ? {} : { name }), ...(image === undefined ? {} : { image }) };
+  const image = memberOf(data, ['image', 'image_url', 'picture']);
+  const isPicture = typeof image === 'string' && IMAGE.test(image);
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(image === undefined ? {} : { image: isPicture ? image : null }),
+  };
 }
 
 /** When an event happened, never later than now; now if it does not say. */
 function timeOf({ at, timestamp, data }: LegacyProviderWebhookEvent, nowMs: number): Date {
   const given = at ?? timestamp ?? data.updated_at;
-  const ms = typeof given === 'number' ? given : typeof given === 'string' ? Date.parse(given) : Number.NaN;
+  const ms =
+    typeof given === 'number'
+      ? given < SECONDS_BELOW
+        ? given * 1_000
+        : given
+      : typeof given === 'string'
+        ? Date.parse(given)
+        : Number.NaN;
   return new Date(ms >= 0 && ms < nowMs ? ms : nowMs);
 }
 

@@ -10,6 +10,17 @@ const METHODS_MAX = 8;
 /** Without `typ` too; every other type is a token for another purpose, as a logout token (RFC 8725 §3.11). */
 const TYPES: ReadonlySet<string> = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/at+jwt']);
 
+/** The same by members of the claims, as Keycloak (`typ`) and Cognito (`token_use`) have them. */
+const CLAIMED_TYPES: ReadonlySet<unknown> = new Set([undefined, 'bearer', 'id', 'access', 'jwt', 'at+jwt']);
+const lower = (value: unknown): unknown => (typeof value === 'string' ? value.toLowerCase() : value);
+
+/** Whether claims are those of a logout token, of one that is spent elsewhere, or of someone who acts for the user. */
+const isForOther = ({ typ, token_use: use, events, act }: JsonObject): boolean =>
+  !CLAIMED_TYPES.has(lower(typ)) || !CLAIMED_TYPES.has(lower(use)) || events !== undefined || act !== undefined;
+
+/** An ID token proves a session, and is no access token. */
+export const isIdToken = ({ typ, token_use: use }: JsonObject): boolean => [typ, use].map(lower).includes('id');
+
 /** A token in its parts; nothing in it is verified yet. */
 export type ReadLegacyToken = {
   readonly text: string;
@@ -37,6 +48,7 @@ export function readLegacyToken(text: string): ReadLegacyToken | null {
   const { alg, kid, typ, crit } = header;
   if (typeof alg !== 'string' || !isKid(kid) || crit !== undefined) return null;
   if (typ !== undefined && !(typeof typ === 'string' && TYPES.has(typ.toLowerCase()))) return null;
+  if (isForOther(claims)) return null;
   return { text, alg, kid, claims };
 }
 
@@ -100,7 +112,7 @@ function methodOf(entry: unknown): string | null {
 
 const newest = (times: readonly number[]): number | null => (times.length === 0 ? null : Math.max(...times));
 
-/** Minutes since the first and since the second factor when the token was issued, -1: never (Clerk). */
+/** Whole minutes since the first and since the second factor when the token was issued, -1: never (Clerk). */
 function factorAges(fva: unknown): readonly [number, number] | null {
   const [first, second] = Array.isArray(fva) ? (fva as readonly unknown[]) : [];
   return typeof first === 'number' && typeof second === 'number' ? [first, second] : null;
@@ -110,7 +122,7 @@ function authTimeOf(claims: JsonObject): number | null {
   const { auth_time: authTime, iat, amr, fva } = claims;
   if (isTime(authTime)) return authTime;
   const ages = factorAges(fva);
-  if (ages !== null && ages[0] >= 0 && isTime(iat)) return Math.max(0, iat - ages[0] * 60);
+  if (ages !== null && ages[0] >= 0 && isTime(iat)) return Math.max(0, iat - (ages[0] + 1) * 60);
   const entries: readonly unknown[] = Array.isArray(amr) ? amr : [];
   return newest(entries.map((entry) => (entry as { readonly timestamp?: unknown } | null)?.timestamp).filter(isTime));
 }
