@@ -114,6 +114,14 @@ const legacyVectors: readonly LegacyVector[] = [
   vector('without a subject', token({ sub: undefined }), 'malformed'),
   vector('a subject that is too long', token({ sub: 'x'.repeat(256) }), 'malformed'),
   vector('a logout token', token({}, old.rs, { typ: 'logout+jwt' }), 'wrong_type'),
+  vector('an access token of Keycloak', token({ typ: 'Bearer' }), 'active'),
+  vector('an access token of Cognito', token({ token_use: 'access' }), 'active'),
+  ...['ID', 'Refresh', 'Offline', 'Logout', 7].map((typ) =>
+    vector(`claims of another type: ${typ}`, token({ typ }), 'wrong_type'),
+  ),
+  vector('an ID token of Cognito', token({ token_use: 'id' }), 'wrong_type'),
+  vector('the events of a logout token', token({ events: {} }), 'wrong_type'),
+  vector('someone who acts for the user', token({ act: { sub: 'support' } }), 'wrong_type'),
   vector('a critical header', token({}, old.rs, { crit: ['exp'] }), 'malformed'),
   vector('without a kid', jws(old.rs, { alg: 'RS256', typ: 'JWT' }, claims()), 'malformed'),
   ...['none', 'None', 'HS256', 'RS512', 'ES256'].map((alg) =>

@@ -156,6 +156,21 @@ func isLegacyType(parsed *parsedToken) bool {
 	return isIn(strings.TrimPrefix(strings.ToLower(*parsed.typ), "application/"), "jwt", "at+jwt")
 }
 
+// isLegacyAccessToken tells whether claims are of an access token that its user holds, and no one who acts for the user:
+// by typ as Keycloak has it, or token_use as Cognito has it.
+func isLegacyAccessToken(payload object) bool {
+	for _, name := range []string{"typ", "token_use"} {
+		value, isThere := payload[name]
+		kind, isString := value.(string)
+		if isThere && !(isString && isIn(strings.ToLower(kind), "bearer", "access", "jwt", "at+jwt")) {
+			return false
+		}
+	}
+	_, hasEvents := payload["events"]
+	_, hasActor := payload["act"]
+	return !hasEvents && !hasActor
+}
+
 func (l *legacyTokens) verifyNew(token string, parsed *parsedToken, key *knownKey) (*verifiedToken, Code) {
 	if parsed.alg != key.alg || !isSignedBy(key.key, parsed.signed, parsed.signature) {
 		return nil, CodeBadSignature
@@ -170,6 +185,9 @@ func (l *legacyTokens) verifyNew(token string, parsed *parsedToken, key *knownKe
 	claims, ok := legacyClaimsOf(payload)
 	if !ok {
 		return nil, CodeMalformed
+	}
+	if !isLegacyAccessToken(payload) {
+		return nil, CodeWrongType
 	}
 	return &verifiedToken{token: token, claims: claims, kid: parsed.kid, key: key}, CodeActive
 }

@@ -40,6 +40,15 @@ function issuerIn(token: string): unknown {
   return payload === undefined || signature === undefined ? undefined : payloadOf(payload)?.iss;
 }
 
+/** The same by claims, as Keycloak (`typ`) and Cognito (`token_use`) have them. */
+const CLAIMED_TYPE = /^(bearer|access|jwt|at\+jwt)$/i;
+
+/** Whether claims are of an access token that its user holds, and no one who acts for the user. */
+const isAccessToken = ({ typ, token_use: use, events, act }: JsonObject): boolean =>
+  [typ, use].every((type) => type === undefined || (typeof type === 'string' && CLAIMED_TYPE.test(type))) &&
+  events === undefined &&
+  act === undefined;
+
 /** Whether the claims that every provider writes have their types. */
 const hasClaims = ({ aud, sub, exp, iat, nbf, scope, cnf }: JsonObject): boolean =>
   (isText(aud) || (Array.isArray(aud) && aud.every(isText))) &&
@@ -91,6 +100,7 @@ export function createLegacyTokens(
     if (typ !== undefined && !(typeof typ === 'string' && TYPES.test(typ))) return 'wrong_type';
     const claims = payloadOf(parsed.payload);
     if (claims === null || !hasClaims(claims)) return 'malformed';
+    if (!isAccessToken(claims)) return 'wrong_type';
     // Roles and permissions of a token are those of Sallyport.
     const { roles: _roles, permissions: _permissions, ...kept } = claims;
     const session = await sessionOf(issuer, token, claims);

@@ -20,6 +20,8 @@ _PATIENCE = 1
 _LONGEST_ID = 255
 #: Without ``typ`` too; every other type is a token for another purpose, as a logout token (RFC 8725 §3.11).
 _TYPES = re.compile(r"(?:application/)?(?:at\+)?jwt", re.IGNORECASE)
+#: The same by claims, as Keycloak (``typ``) and Cognito (``token_use``) have them.
+_CLAIMED_TYPES = frozenset({"bearer", "access", "jwt", "at+jwt"})
 
 
 def _payload_of(data: bytes | None) -> dict[str, Any] | None:
@@ -41,6 +43,16 @@ def _has_claims(claims: dict[str, Any]) -> bool:
         and all(is_count(claims[name]) for name in ("iat", "nbf") if name in claims)
         and isinstance(claims.get("scope", ""), str)
         and isinstance(claims.get("cnf", {}), dict)
+    )
+
+
+def _is_access_token(claims: dict[str, Any]) -> bool:
+    """Whether claims are of an access token that its user holds, and no one who acts for the user."""
+    types = [claims[name] for name in ("typ", "token_use") if name in claims]
+    return (
+        all(isinstance(kind, str) and kind.lower() in _CLAIMED_TYPES for kind in types)
+        and "events" not in claims
+        and "act" not in claims
     )
 
 
@@ -120,6 +132,8 @@ class LegacyTokens:
         claims = _payload_of(parsed.payload)
         if claims is None or not _has_claims(claims):
             return "malformed"
+        if not _is_access_token(claims):
+            return "wrong_type"
         # Roles and permissions of a token are those of Sallyport.
         kept = {name: value for name, value in claims.items() if name not in ("roles", "permissions")}
         return Verified(token, MappingProxyType(kept), parsed.kid, key)
