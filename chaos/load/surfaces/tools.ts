@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { modules } from '#services/domain/modules.ts';
 import { eventually } from '#testing/eventually.ts';
 import { basicOf } from '../../http.ts';
 import type { Random } from '../../random.ts';
@@ -7,12 +8,11 @@ import { createAttempt } from '../attempt.ts';
 import type { Clients } from '../clients.ts';
 import { REASON, type Tools } from './surface.ts';
 
-/** Of the client that calls in the name of the surfaces. */
-const PERMISSIONS = [
-  ...['agents:manage', 'signoffs:read', 'signoffs:request', 'phi:read', 'phi:write', 'phi:manage'],
-  ...['compliance:read', 'compliance:manage', 'applications:manage', 'clients:manage'],
-  ...['imports:read', 'imports:write'],
-];
+/** Of the client that calls in the name of the surfaces: an import asks for all that an administrator has. */
+const PERMISSIONS = modules
+  .flatMap(({ permissions }) => permissions)
+  .filter(({ roles }) => roles.includes('admin'))
+  .map(({ name }) => name);
 /** Copies learn of a client that the command line made. */
 const LEARNING_MS = 2_000;
 /** A busy machine turns sign-ups away. */
