@@ -1,3 +1,4 @@
+import { PICTURE } from '../run/check-user.ts';
 import { legacySessionId } from './legacy-token.ts';
 
 /** A webhook of the old provider: its own form, or that of Clerk. */
@@ -34,8 +35,6 @@ const KINDS = new Map<string, LegacyEvent['kind']>([
 
 const LONGEST_ID = 255;
 const LONGEST_NAME = 128;
-/** As of an import. */
-const IMAGE = /^https:\/\/[!-~]{1,2040}$/;
 /** A smaller number of milliseconds would be before 1973. */
 const SECONDS_BELOW = 100_000_000_000;
 /** PostgreSQL stores neither NUL nor halves of surrogate pairs. */
@@ -64,7 +63,7 @@ function nameIn(data: LegacyProviderWebhookEvent['data']): string | null | undef
 function changesIn(data: LegacyProviderWebhookEvent['data']): ProfileChanges {
   const name = nameIn(data);
   const image = memberOf(data, ['image', 'image_url', 'picture']);
-  const isPicture = typeof image === 'string' && IMAGE.test(image);
+  const isPicture = typeof image === 'string' && PICTURE.test(image);
   return {
     ...(name === undefined ? {} : { name }),
     ...(image === undefined ? {} : { image: isPicture ? image : null }),

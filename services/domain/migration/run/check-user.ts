@@ -25,7 +25,8 @@ const ID_MAX = 255;
 const ACCOUNTS_MAX = 20;
 const CODES_MAX = 32;
 const PASSKEYS_MAX = 20;
-const IMAGE = /^https:\/\/[!-~]{1,2040}$/;
+/** Address of a picture, of an import or a webhook. */
+export const PICTURE = /^https:\/\/[!-~]{1,2040}$/;
 const PROVIDER = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const BASE32 = /^[A-Z2-7]{16,128}$/;
 const BASE64URL = /^[\w-]{1,2048}$/;
@@ -58,8 +59,7 @@ function faultOf(user: LegacyUser, email: string, now: number, allowed: readonly
   const { legacy_id: id, name, created_at: createdAt, password_hash: hash, accounts, passkeys } = user;
   if (id === '' || !isText(id, ID_MAX)) return 'id_invalid';
   // Another alphabet has letters that fold into ASCII: such an address would look like another user's.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII
-  if (/[^\x00-\x7f]/.test(email)) return 'email_not_ascii';
+  if (/\P{ASCII}/u.test(email)) return 'email_not_ascii';
   if (!isAddress(email)) return 'email_invalid';
   if (name !== null && !isText(name, NAME_MAX)) return 'name_invalid';
   if (isFormula(email) || isFormula(id) || (name !== null && isFormula(name))) return 'formula_cell';
@@ -94,7 +94,7 @@ const totpOf = (secret: string | null): string | null => secret?.replaceAll(/[\s
 
 /** Metadata as it can be stored: an image that no browser may load over HTTPS stays here. Null if it is too large. */
 function metadataOf({ metadata, image }: LegacyUser): LegacyUser['metadata'] | null {
-  const all = image === null || IMAGE.test(image) ? metadata : { ...metadata, image };
+  const all = image === null || PICTURE.test(image) ? metadata : { ...metadata, image };
   // What JSON cannot say is left out by the round trip; jsonb stores no NUL and no lone surrogate.
   const text = JSON.stringify(all);
   if (Buffer.byteLength(text) > METADATA_BYTES_MAX || /\\u(?:0000|d[89a-f])/i.test(text)) return null;
@@ -116,7 +116,7 @@ export function checkUser(given: LegacyUser, map: ImportMap, now: number): Check
   if (roles === null) return rejected('role_not_mapped');
   const metadata = metadataOf(read);
   if (metadata === null) return rejected('metadata_invalid');
-  const image = read.image !== null && IMAGE.test(read.image) ? read.image : null;
+  const image = read.image !== null && PICTURE.test(read.image) ? read.image : null;
   const accounts = [...read.accounts].sort((one, other) =>
     one.provider === other.provider ? (one.subject < other.subject ? -1 : 1) : one.provider < other.provider ? -1 : 1,
   );
