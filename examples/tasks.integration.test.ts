@@ -1,13 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { environmentOf, findPython, PYTHON_PACKAGE, pythonIn } from '#scripts/checks/python-environment.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
+import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#testing/fakes/legacy-provider.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 import { type Received, type Sent, send } from '#testing/http-client.ts';
@@ -19,8 +21,11 @@ const REVOKED_WITHIN_MS = 2_000;
 
 type User = { readonly id: string; readonly bearer: string };
 
+const HOUR_MS = 3_600_000;
+
 let folder: string;
 let product: Product;
+let provider: LegacyProvider;
 let python: string;
 let pythonEnv: NodeJS.ProcessEnv;
 let fastapi: ChildProcess | undefined;
@@ -53,10 +58,17 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-tasks-'));
   const requirements = [join(PYTHON_PACKAGE, 'requirements.txt'), join(FASTAPI, 'requirements.txt')];
   python = pythonIn(environmentOf(findPython(), requirements));
+  provider = await startLegacyProvider();
+  const legacy = {
+    LEGACY_ISSUER: provider.issuer,
+    LEGACY_JWKS_URI: provider.jwksUri,
+    LEGACY_AUDIENCE,
+    LEGACY_BRIDGE_UNTIL: new Date(Date.now() + HOUR_MS).toISOString(),
+  };
   product = await startProduct({
     clusterDir: inject('clusterDir'),
     args: ['--with', 'tasks'],
-    env: { WORKER_COPIES: '0', CORS_ORIGINS: 'https://app.example' },
+    env: { WORKER_COPIES: '0', CORS_ORIGINS: 'https://app.example', ...legacy },
   });
   bases.fastify = product.ready.tasks as string;
 
@@ -79,6 +91,7 @@ beforeAll(async () => {
     DATABASE_URL_FILE: join(secrets, 'database_url'),
     CLIENT_ID_FILE: join(secrets, 'client_id'),
     CLIENT_SECRET_FILE: join(secrets, 'client_secret'),
+    ...legacy,
   };
   const env = { PATH: process.env.PATH, ...pythonEnv, TASKS_PORT: String(port) };
   fastapi = spawn(python, ['-m', 'tasks_api'], { cwd: FASTAPI, env, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -97,6 +110,7 @@ afterAll(async () => {
     await once(fastapi, 'exit');
   }
   await product?.dispose();
+  await provider?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -121,24 +135,36 @@ test('the clients in curl and TypeScript run as they are', async () => {
   expect(output.match(/title: 'call from TypeScript'/g)).toHaveLength(2);
 });
 
-test.each([
-  ['fastify', [process.execPath, 'examples/tasks-fastify/main.ts'], ROOT],
-  ['fastapi', ['python', '-m', 'tasks_api'], FASTAPI],
-] as const)(
+const KINDS = ['fastify', 'fastapi'] as const;
+
+/** Another process of a service, with these settings over those of the others. */
+function spawnService(
+  kind: (typeof KINDS)[number],
+  settings: Readonly<Record<string, string>>,
+): ChildProcessByStdio<null, Readable, Readable> {
+  const [program, args, cwd] =
+    kind === 'fastify'
+      ? [process.execPath, ['examples/tasks-fastify/main.ts'], ROOT]
+      : [python, ['-m', 'tasks_api'], FASTAPI];
+  const secret = (name: string): string => readFileSync(String(pythonEnv[`${name}_FILE`]), 'utf8');
+  return spawn(program, args, {
+    cwd,
+    env: {
+      ...{ PATH: process.env.PATH, ...pythonEnv, DATABASE_URL_FILE: '', CLIENT_ID_FILE: '', CLIENT_SECRET_FILE: '' },
+      DATABASE_URL: secret('DATABASE_URL'),
+      CLIENT_ID: secret('CLIENT_ID'),
+      CLIENT_SECRET: secret('CLIENT_SECRET'),
+      ...settings,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+test.each(KINDS)(
   'on %s a wrong client secret is one line in the log at the start, and 503 client_refused',
-  async (_kind, [program, ...args], cwd) => {
+  async (kind) => {
     const port = await randomFreePort();
-    const service = spawn(program === 'python' ? python : program, args, {
-      cwd,
-      env: {
-        ...{ PATH: process.env.PATH, ...pythonEnv, DATABASE_URL_FILE: '', CLIENT_ID_FILE: '', CLIENT_SECRET_FILE: '' },
-        DATABASE_URL: readFileSync(String(pythonEnv.DATABASE_URL_FILE), 'utf8'),
-        CLIENT_ID: readFileSync(String(pythonEnv.CLIENT_ID_FILE), 'utf8'),
-        CLIENT_SECRET: 'wrong',
-        TASKS_PORT: String(port),
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const service = spawnService(kind, { CLIENT_SECRET: 'wrong', TASKS_PORT: String(port) });
     let output = '';
     for (const stream of [service.stdout, service.stderr]) stream.on('data', (part: Buffer) => (output += part));
     const refusals = (): number => output.split('client_refused: /v1/revocations answered 401').length - 1;
@@ -160,7 +186,23 @@ test.each([
   },
 );
 
-describe.each(['fastify', 'fastapi'] as const)('the tasks API on %s', (kind) => {
+test.each(KINDS)('on %s tokens of the old provider are refused as soon as the bridge has ended', async (kind) => {
+  const port = await randomFreePort();
+  const LEGACY_BRIDGE_UNTIL = new Date(Date.now() - 1_000).toISOString();
+  const service = spawnService(kind, { LEGACY_BRIDGE_UNTIL, TASKS_PORT: String(port) });
+  const list = (bearer: string) => send(`http://127.0.0.1:${port}`, 'GET', `/api/${ada.id}/tasks`, { bearer });
+  try {
+    const own = await eventually('the service', () => list(ada.bearer).catch(() => undefined));
+    expect(own.status).toBe(200);
+    const { status, body } = await list(await provider.token({ sub: ada.id, sid: kind }));
+    expect([status, body.code]).toEqual([401, 'wrong_issuer']);
+  } finally {
+    service.kill();
+    await once(service, 'exit');
+  }
+});
+
+describe.each(KINDS)('the tasks API on %s', (kind) => {
   const call = (method: string, path: string, sent: Sent = {}): Promise<Received> =>
     send(bases[kind], method, path, sent);
   const of = ({ id }: User, taskId?: string): string => `/api/${id}/tasks${taskId === undefined ? '' : `/${taskId}`}`;
@@ -315,6 +357,31 @@ describe.each(['fastify', 'fastapi'] as const)('the tasks API on %s', (kind) => 
     const answers = await Promise.all(Array.from({ length: 20 }, add));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(10);
     expectProblem(answers.find(({ status }) => status !== 201) as Received, [409, 'task_limit_reached']);
+  });
+
+  test('a token of the old provider is accepted until its session ends, and only for the tasks of its user', async () => {
+    const user = await signUp(`moving-${kind}`);
+    const link = `INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $1)`;
+    await queryRows(product.credentials.database_url, link, [user.id]);
+    const token = await provider.token({ sub: user.id, sid: `moving ${kind}` });
+    const list = async (bearer: string, { id } = user) => call('GET', of({ id, bearer }), { bearer });
+    expect((await list(token)).status).toBe(200);
+    expectProblem(await list(token, eve), [403, 'user_mismatch']);
+    const elsewhere = await provider.token({ sub: user.id, sid: `moving ${kind}`, aud: 'https://elsewhere.example' });
+    expectProblem(await list(elsewhere), [401, 'wrong_audience']);
+
+    const { body } = await send(product.api, 'POST', '/v1/legacy/sessions', { json: { token } });
+    const ended = await send(product.api, 'DELETE', `/v1/sessions/${body.session.id}`, {
+      bearer: body.tokens.access_token,
+    });
+    expect(ended.status).toBe(204);
+    const startedMs = performance.now();
+    const refused = await eventually('the refusal', async () => {
+      const answer = await list(token);
+      return answer.status === 401 ? answer : undefined;
+    });
+    expectProblem(refused, [401, 'session_ended']);
+    expect(performance.now() - startedMs).toBeLessThan(REVOKED_WITHIN_MS);
   });
 
   test('a revoked token is refused, and tokens are verified while the API stands still', async () => {

@@ -33,6 +33,16 @@ export function settingsOf(env: NodeJS.ProcessEnv): Settings {
       clientId: required('CLIENT_ID'),
       clientSecret: required('CLIENT_SECRET'),
       maxStale: Number(env.MAX_STALE || 60),
+      ...(env.LEGACY_ISSUER
+        ? {
+            legacy: {
+              issuer: env.LEGACY_ISSUER,
+              jwksUri: required('LEGACY_JWKS_URI'),
+              audience: required('LEGACY_AUDIENCE'),
+              until: required('LEGACY_BRIDGE_UNTIL'),
+            },
+          }
+        : {}),
       ...(env.JWT_SECRET ? { algorithms: ['HS256'], secret: env.JWT_SECRET } : {}),
     },
   };

@@ -87,6 +87,12 @@ type DemoClient = { readonly client_id: string; readonly client_secret: string }
 const demoClient = (dataDir: string): DemoClient =>
   (JSON.parse(readFileSync(join(dataDir, 'dev-credentials.json'), 'utf8')) as { client: DemoClient }).client;
 
+/** The old provider, if its access tokens are accepted, and it publishes its keys. */
+const legacyEnv = ({ LEGACY_ISSUER, LEGACY_JWKS_URI, LEGACY_AUDIENCE, LEGACY_BRIDGE_UNTIL }: NodeJS.ProcessEnv) =>
+  LEGACY_JWKS_URI && LEGACY_BRIDGE_UNTIL
+    ? { LEGACY_ISSUER, LEGACY_JWKS_URI, LEGACY_AUDIENCE: LEGACY_AUDIENCE?.split(/[\s,]+/)[0], LEGACY_BRIDGE_UNTIL }
+    : {};
+
 /** Only what a service elsewhere would have too: none of the product's secrets but that of its client. */
 function tasksEnv(
   product: NodeJS.ProcessEnv,
@@ -113,6 +119,7 @@ function tasksEnv(
     JWT_AUDIENCE: JWT_AUDIENCE ?? BETTER_AUTH_URL,
     ...(JWT_ALGORITHM === 'HS256' ? { JWT_SECRET } : {}),
     ...(CORS_ORIGINS ? { CORS_ORIGINS } : {}),
+    ...legacyEnv(product),
     CLIENT_ID: client_id,
     CLIENT_SECRET: client_secret,
   };

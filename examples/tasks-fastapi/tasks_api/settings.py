@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from sallyport_verifier import VerifierOptions
+from sallyport_verifier import LegacyIssuer, VerifierOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         "client_secret": required("CLIENT_SECRET"),
         "max_stale": float(optional("MAX_STALE", "60")),
     }
+    legacy = optional("LEGACY_ISSUER")
+    if legacy:
+        until = datetime.fromisoformat(required("LEGACY_BRIDGE_UNTIL").replace("Z", "+00:00"))
+        verifier["legacy"] = LegacyIssuer(legacy, required("LEGACY_JWKS_URI"), required("LEGACY_AUDIENCE"), until)
     if secret:
         verifier["algorithms"] = ["HS256"]
         verifier["secret"] = secret
