@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#testing/fakes/legacy-provider.ts';
@@ -81,25 +82,34 @@ describe.each(['browser', 'react'])('the quickstart %s', (example) => {
     expect(complaints).toEqual([]);
     await context.close();
   });
-});
 
-test('a user who is signed in at the old provider stays signed in here, without a password', async () => {
-  const { page, context } = await visit(browser, { baseURL: site.origin });
-  const email = newEmail();
-  const userId = await insertPerson(api, email);
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', 'old-1', $1)`, [
-    userId,
-  ]);
-  await page.goto('/browser/');
-  const goOn = (token: string) =>
-    page.evaluate(
-      `import('/sallyport.js').then(({ createSallyport }) => createSallyport('${api.url}').continueSession('${token}'))`,
-    );
-  expect(await goOn(await provider.token({ sub: 'old-2', sid: 'x' }))).toBeNull();
-  expect(await goOn(await provider.token({ sub: 'old-1', sid: 's' }))).toMatchObject({ id: userId, email });
-  await page.reload();
-  await page.getByText(email).waitFor();
-  await context.close();
+  test('a user with a live session at the old provider needs no sign-in, and after a sign-out needs one', async () => {
+    const { page, context, complaints } = await visit(browser, { baseURL: site.origin });
+    const [email, sub] = [newEmail(), randomUUID()];
+    const userId = await insertPerson(api, email);
+    await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`, [
+      sub,
+      userId,
+    ]);
+    // What the script of the old provider says.
+    const oldSession = (token: string) =>
+      page.addInitScript(`window.Clerk = { session: { getToken: async () => '${token}' } }`);
+    const signInButton = page.getByRole('button', { name: 'Sign in' });
+    await oldSession(await provider.token({ sub: 'nobody', sid: randomUUID() }));
+    await page.goto(`/${example}/`);
+    await signInButton.waitFor();
+    await oldSession(await provider.token({ sub, sid: randomUUID() }));
+    await page.reload();
+    await page.getByText(email).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await signInButton.waitFor();
+    const refused = page.waitForResponse(`${api.url}/v1/legacy/sessions`);
+    await page.reload();
+    expect((await (await refused).json()).code).toBe('legacy_session_ended');
+    await signInButton.waitFor();
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
 });
 
 test('CORS and CSRF: a site that is not listed can neither read the account nor end the session, although the browser sends the cookie', async () => {

@@ -5,8 +5,10 @@
  * - the browser adds the header Origin to each write, and the API refuses writes from origins that are not listed
  *   (CSRF). You need to add nothing. A server that forwards the cookie without Origin sends X-CSRF-Token.
  * @param {string} api
+ * @param {() => Promise<string | null | undefined>} [oldToken] while you move here from another provider: a token of the
+ *   user's live session there, or nothing
  */
-export function createSallyport(api) {
+export function createSallyport(api, oldToken = async () => null) {
   /** Tokens are kept in memory: whatever a page stores, a script that was smuggled into it can read. */
   let tokens;
   let expiresAtMs = 0;
@@ -23,6 +25,19 @@ export function createSallyport(api) {
     throw Object.assign(new Error(content.detail ?? content.title), { code: content.code, status: answer.status });
   }
 
+  /** The user of a live session of the old provider, which becomes one here. Null: the user signs in. */
+  async function carryOver() {
+    const token = await oldToken();
+    if (!token) return null;
+    tokens = undefined;
+    try {
+      return (await send('POST', '/v1/legacy/sessions', { token })).user;
+    } catch (error) {
+      if (error.status) return null;
+      throw error;
+    }
+  }
+
   return {
     /** @returns the user, or null if the address must be verified first: the user then follows the link of a mail */
     async signUp(email, password) {
@@ -33,28 +48,14 @@ export function createSallyport(api) {
       tokens = undefined;
       return (await send('POST', '/api/auth/signin', { email, password })).user;
     },
-    /**
-     * While you move here from another provider: its users stay signed in. Call it if `user()` is null.
-     * @param {string} token of the session there
-     * @returns the user, or null if that session cannot go on: the user then signs in
-     */
-    async continueSession(token) {
-      tokens = undefined;
-      try {
-        return (await send('POST', '/v1/legacy/sessions', { token })).user;
-      } catch (error) {
-        if (error.status === 401) return null;
-        throw error;
-      }
-    },
     rename: async (name) => (await send('PATCH', '/api/auth/user', { name })).user,
 
     /** The signed-in user, or null. */
     async user() {
       try {
-        return (await send('GET', '/api/auth/session'))?.user ?? null;
+        return (await send('GET', '/api/auth/session')).user;
       } catch (error) {
-        if (error.status === 401) return null;
+        if (error.status === 401) return carryOver();
         throw error;
       }
     },

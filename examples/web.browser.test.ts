@@ -1,12 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
+import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#testing/fakes/legacy-provider.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { expectReadable, launchChromium, visit } from '#testing/harness/browser.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
 import { environment } from './web-setup.ts';
@@ -14,7 +17,10 @@ import { environment } from './web-setup.ts';
 const EXAMPLES = ['web-next', 'web-astro'] as const;
 type Example = (typeof EXAMPLES)[number];
 
+const OLD_SESSION_COOKIE = '__session';
+
 let product: Product;
+let provider: LegacyProvider;
 let browser: Browser;
 const origins = {} as Record<Example, string>;
 const sites: ChildProcess[] = [];
@@ -27,6 +33,7 @@ async function start(example: Example, port: number): Promise<void> {
     env: {
       ...environment(),
       SALLYPORT_URL: product.api,
+      OLD_SESSION_COOKIE,
       ...(example === 'web-next'
         ? { TASKS_URL: product.ready.tasks }
         : { HOST: '127.0.0.1', PORT: String(port), CLIENT_ID, CLIENT_SECRET }),
@@ -45,10 +52,12 @@ async function start(example: Example, port: number): Promise<void> {
 beforeAll(async () => {
   const ports = await Promise.all(EXAMPLES.map(() => randomFreePort()));
   for (const [at, example] of EXAMPLES.entries()) origins[example] = `http://127.0.0.1:${ports[at]}`;
+  provider = await startLegacyProvider();
+  const legacy = { LEGACY_ISSUER: provider.issuer, LEGACY_JWKS_URI: provider.jwksUri, LEGACY_AUDIENCE };
   product = await startProduct({
     clusterDir: inject('clusterDir'),
     args: ['--with', 'tasks'],
-    env: { WORKER_COPIES: '0', CORS_ORIGINS: origins['web-next'] },
+    env: { WORKER_COPIES: '0', CORS_ORIGINS: origins['web-next'], ...legacy },
   });
   browser = await launchChromium();
   await Promise.all(EXAMPLES.map((example, at) => start(example, ports[at] as number)));
@@ -62,6 +71,7 @@ afterAll(async () => {
     await once(site, 'exit');
   }
   await product?.dispose();
+  await provider?.close();
 });
 
 type Person = { readonly email: string; readonly password: string };
@@ -117,6 +127,34 @@ describe.each(EXAMPLES)('%s', (example) => {
       await reachesLogin(page);
     }
     expect(await page.evaluate(`fetch('/api/token', { method: 'POST' }).then(({ status }) => status)`)).toBe(401);
+    await context.close();
+  });
+
+  test('a user with a live session at the old provider needs no sign-in, and after a sign-out needs one', async () => {
+    const json = { email: newEmail(), password: newPassword() };
+    const { body } = await send(product.api, 'POST', '/api/auth/signup', { json });
+    const sub = randomUUID();
+    const link = `INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`;
+    await queryRows(product.credentials.database_url, link, [sub, body.user.id]);
+    const { page, context, complaints } = await open();
+    const oldSession = async (claims: object) =>
+      context.addCookies([
+        { name: OLD_SESSION_COOKIE, value: await provider.token({ ...claims }), url: origins[example] },
+      ]);
+    await oldSession({ sub: 'nobody', sid: randomUUID() });
+    await page.goto('/');
+    await reachesLogin(page);
+    await oldSession({ sub, sid: randomUUID() });
+    await page.goto('/');
+    await page.getByText(json.email).waitFor();
+    await page.reload();
+    await page.getByText(json.email).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await reachesLogin(page);
+    // The old cookie is still there, and its session has ended for good.
+    await page.goto('/');
+    await reachesLogin(page);
+    expect(complaints).toEqual([]);
     await context.close();
   });
 

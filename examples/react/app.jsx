@@ -70,8 +70,11 @@ function App() {
   );
 }
 
+/** While you move here from another provider: a token of the session there, as Clerk's script gives it. */
+const oldToken = async () => window.Clerk?.session?.getToken();
+
 createRoot(document.getElementById('root')).render(
-  <SallyportProvider api={API}>
+  <SallyportProvider api={API} oldToken={oldToken}>
     <App />
   </SallyportProvider>,
 );

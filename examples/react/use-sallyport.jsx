@@ -4,8 +4,8 @@ import { createSallyport } from '../sallyport.js';
 const Session = createContext(null);
 
 /** Loads the user once, and gives every component below the user and the acts that change it. */
-export function SallyportProvider({ api, children }) {
-  const sallyport = useMemo(() => createSallyport(api), [api]);
+export function SallyportProvider({ api, oldToken, children }) {
+  const sallyport = useMemo(() => createSallyport(api, oldToken), [api, oldToken]);
   const [state, setState] = useState({ isLoading: true, user: null, problem: null });
 
   useEffect(() => {

@@ -11,6 +11,7 @@ export default defineConfig({
       SALLYPORT_URL: envField.string({ context: 'server', access: 'secret', default: 'http://localhost:3000' }),
       CLIENT_ID: envField.string({ context: 'server', access: 'secret' }),
       CLIENT_SECRET: envField.string({ context: 'server', access: 'secret' }),
+      OLD_SESSION_COOKIE: envField.string({ context: 'server', access: 'secret', optional: true }),
     },
   },
 });

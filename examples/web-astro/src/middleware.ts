@@ -2,7 +2,7 @@ import { CLIENT_ID, CLIENT_SECRET, SALLYPORT_URL } from 'astro:env/server';
 import { defineMiddleware } from 'astro:middleware';
 import { createVerifier } from '@sallyport/verifier';
 import { withAuth } from '@sallyport/verifier/next';
-import { REFRESH_COOKIE } from './lib/tokens.ts';
+import { carrySessionOver, REFRESH_COOKIE } from './lib/tokens.ts';
 
 const verifier = createVerifier({ issuer: SALLYPORT_URL, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET });
 
@@ -10,13 +10,15 @@ const verifier = createVerifier({ issuer: SALLYPORT_URL, clientId: CLIENT_ID, cl
 const PUBLIC = ['/login', '/signup', '/api/sign-in', '/api/sign-up', '/api/token'];
 
 /** Decides by the route, since one route can be written as many paths (`/%61pi/account`). */
-export const onRequest = defineMiddleware(({ request, routePattern, cookies, locals, redirect }, next) => {
+export const onRequest = defineMiddleware(async (context, next) => {
+  const { request, routePattern, cookies, locals, redirect } = context;
   // A page of another site must not sign its visitor in, nor rotate their refresh token.
   if (request.method !== 'GET' && request.headers.get('sec-fetch-site') !== 'same-origin')
     return Response.json({ code: 'cross_site', title: 'The request came from another site' }, { status: 403 });
   if (PUBLIC.includes(routePattern)) return next();
   // Pages are the same for every user. Their data comes from the routes below `/api`.
-  if (!routePattern.startsWith('/api/')) return cookies.has(REFRESH_COOKIE) ? next() : redirect('/login');
+  if (!routePattern.startsWith('/api/'))
+    return cookies.has(REFRESH_COOKIE) || (await carrySessionOver(context)) ? next() : redirect('/login');
   const verified = withAuth(verifier, (_request, { auth }) => {
     locals.claims = auth.claims;
     return next();

@@ -1,4 +1,4 @@
-import { SALLYPORT_URL } from 'astro:env/server';
+import { OLD_SESSION_COOKIE, SALLYPORT_URL } from 'astro:env/server';
 import type { APIContext } from 'astro';
 
 export const REFRESH_COOKIE = 'refresh_token';
@@ -40,6 +40,15 @@ export async function openSession(context: APIContext, path: string): Promise<Re
   if (tokens === undefined) return Response.json({ is_signed_in: false });
   keepRefreshToken(context, tokens);
   return Response.json({ is_signed_in: true });
+}
+
+/** A live session of the old provider becomes one here. False if there is none: the visitor signs in. */
+export async function carrySessionOver(context: APIContext): Promise<boolean> {
+  const token = OLD_SESSION_COOKIE && context.cookies.get(OLD_SESSION_COOKIE)?.value;
+  if (!token) return false;
+  const answer = await post(context, '/v1/legacy/sessions', JSON.stringify({ token }));
+  if (answer.ok) keepRefreshToken(context, ((await answer.json()) as { readonly tokens: Tokens }).tokens);
+  return answer.ok;
 }
 
 /** Exchanges the refresh token of the cookie. */
