@@ -82,12 +82,15 @@ describe('sallyport backup', () => {
       expect([code, err]).toEqual([2, expect.stringMatching(/key|--out/)]);
     }
     expect((await harness.sallyport(['backup', 'verify', pathOf('missing')])).code).toBe(2);
-    const store = 's3://bucket/one.backup';
-    for (const args of [
-      ['backup', '--out', store, '--key-file', keyFile],
-      ['backup', 'verify', store],
-    ])
-      expect(await harness.sallyport(args)).toMatchObject({ code: 2, err: expect.stringContaining('not a file') });
+    for (const [store, why] of [
+      ['s3://bucket/one.backup', 'backup_place_invalid'],
+      ['gs://bucket/one.backup', 'no place for backups'],
+    ] as const)
+      for (const args of [
+        ['backup', '--out', store, '--key-file', keyFile],
+        ['backup', 'verify', store],
+      ])
+        expect(await harness.sallyport(args)).toMatchObject({ code: 2, err: expect.stringContaining(why) });
     expect((await harness.sallyport(['backup', '--out', pathOf('no/folder'), '--key-file', keyFile])).code).toBe(2);
     expect((await readdir(harness.dataDir)).filter((name) => name.startsWith('none'))).toEqual([]);
   });

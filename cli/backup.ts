@@ -6,7 +6,8 @@ import { backUp, type Progress } from '../services/domain/operations/backup/back
 import type { BackupContent } from '../services/domain/operations/backup/read-backup.ts';
 import { verifyBackup } from '../services/domain/operations/backup/read-backup.ts';
 import { assertBackupWhole } from '../services/domain/operations/backup/seal-backup.ts';
-import { readFileInParts, writeFileAtOnce } from '../services/platform/backups/file-place.ts';
+import { readBackupAt, writeBackupAt } from '../services/platform/backups/backup-place.ts';
+import { loadConfig } from '../services/platform/config/load.ts';
 import { openBackupSource } from '../services/platform/postgres/table-copies.ts';
 import { queueTables } from '../services/platform/queue/tables.ts';
 import { asCommandError } from './as-command-error.ts';
@@ -21,20 +22,18 @@ export const backedUpTables: readonly string[] = [...modules.flatMap(({ tables }
 const KEY_BYTES = 32;
 const PROGRESS_EVERY_MS = 2_000;
 
-/** @throws CommandError (2) for a place that is no file of this machine */
-function assertFile(place: string): void {
-  if (/^\w+:\/\//.test(place))
-    throw new CommandError(
-      exitCodes.usage,
-      `${place} is not a file of this machine`,
-      'back up to a file and copy it there with the tools of the store; check the copy with: sallyport backup verify',
-    );
+const backupConfig = () => loadConfig(process.env).backups;
+
+/** @throws CommandError (2) for a place that is neither a file nor in an S3-compatible store */
+function assertPlace(place: string): void {
+  if (/^\w+:\/\//.test(place) && !place.startsWith('s3://'))
+    throw new CommandError(exitCodes.usage, `${place} is no place for backups`, 'name a file, or s3://bucket/key');
 }
 
-/** The bytes of a backup, from where it is kept. @throws CommandError (2) like `assertFile` */
-export function openBackupFile(place: string): AsyncIterable<Buffer> {
-  assertFile(place);
-  return readFileInParts(place);
+/** The bytes of a backup, from where it is kept. @throws CommandError (2) like `assertPlace` */
+export function openBackupAt(place: string): AsyncIterable<Buffer> {
+  assertPlace(place);
+  return readBackupAt(place, backupConfig);
 }
 
 /** @throws CommandError (2) if the file does not hold 32 bytes, as they are or in hex or base64 */
@@ -98,7 +97,7 @@ const contentLines = (json: ReturnType<typeof contentJson>): string[] => [
 
 async function backup({ out = '', keyFile = '', ...options }: BackupOptions): Promise<void> {
   const output = createOutput(options);
-  assertFile(out);
+  assertPlace(out);
   const key = readKeyFile(keyFile);
   const { databaseUrl } = await openContext(['databaseUrl']);
   await withDatabase(
@@ -117,7 +116,7 @@ async function backup({ out = '', keyFile = '', ...options }: BackupOptions): Pr
           { ...ports, source },
           { tables: backedUpTables, key, productVersion: version, onProgress: progressOf(output) },
         );
-        const { bytes, sha256 } = await writeFileAtOnce(out, stream);
+        const { bytes, sha256 } = await writeBackupAt(out, stream, backupConfig);
         const { head, foot, rows, tableBytes } = await result;
         const seconds = (performance.now() - startedAt) / 1_000;
         const json = { out, bytes, sha256, table_bytes: tableBytes, seconds, rows_per_second: rows / seconds };
@@ -138,7 +137,7 @@ async function backup({ out = '', keyFile = '', ...options }: BackupOptions): Pr
 
 async function verify(file: string, options: BackupOptions): Promise<void> {
   const output = createOutput(options);
-  const source = openBackupFile(file);
+  const source = openBackupAt(file);
   if (options.keyFile === undefined) {
     await assertBackupWhole(source);
     output.say('without --key-file only the checksum was compared: it shows accidents, not forgery');
@@ -179,7 +178,7 @@ export async function asCommand(work: Promise<void>): Promise<void> {
 export function registerBackup(program: Command): void {
   const command = program
     .command('backup')
-    .option('--out <file>', 'file to write; it appears when it is complete')
+    .option('--out <file or s3://bucket/key>', 'where to write; it appears there when it is complete')
     .option('--key-file <file>', 'file with the 32 bytes that encrypt the backup')
     .action((_own, own: Command) => {
       const options = own.optsWithGlobals<BackupOptions>();
@@ -195,7 +194,7 @@ export function registerBackup(program: Command): void {
   command
     .command('verify')
     .description('read a whole backup without a database; exit with code 1 and name the damage if there is any')
-    .argument('<file>')
+    .argument('<file or s3://bucket/key>')
     .option('--key-file <file>', 'key of the backup; without it only the checksum is compared')
     .action((file: string, _own, own: Command) => asCommand(verify(file, own.optsWithGlobals<BackupOptions>())));
 }

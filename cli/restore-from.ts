@@ -9,7 +9,7 @@ import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
 import { readMigrations } from '../services/platform/postgres/migration-files.ts';
 import { openRestoreTarget } from '../services/platform/postgres/table-copies.ts';
-import { openBackupFile, progressOf, readKeyFile } from './backup.ts';
+import { openBackupAt, progressOf, readKeyFile } from './backup.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { checkIntegrity, integrityLines } from './integrity.ts';
@@ -68,7 +68,7 @@ export async function restoreFrom(options: RestoreOptions): Promise<void> {
           { ...ports, ...outside, target },
           {
             key,
-            sealed: openBackupFile(from),
+            sealed: openBackupAt(from),
             migrations: await readMigrations(),
             isVerified: options.verify ?? false,
             onProgress: progressOf(output),

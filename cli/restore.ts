@@ -33,7 +33,7 @@ export function registerRestore(program: Command): void {
       'accept the loss: end every session, revoke every token and replace all keys, so that the API serves again',
     )
     .option('--force', 'with --accept-loss: do it even if the database shows no loss')
-    .option('--from <file>', 'fill an empty database from this backup')
+    .option('--from <file or s3://bucket/key>', 'fill an empty database from this backup')
     .option('--key-file <file>', 'with --from: key of the backup')
     .option('--into <url>', 'with --from: URL of the empty database, as its owner')
     .option('--verify', 'with --from: read every table back before the commit, and open every sealed value')

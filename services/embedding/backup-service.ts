@@ -5,7 +5,7 @@ import { backUp } from '../domain/operations/backup/back-up.ts';
 import { type RestoredBackup, restoreBackup } from '../domain/operations/backup/restore-backup.ts';
 import { type IntegrityResult, validateDataIntegrity } from '../domain/operations/backup/validate-data-integrity.ts';
 import type { Ports } from '../domain/ports.ts';
-import { readFileInParts, writeFileAtOnce } from '../platform/backups/file-place.ts';
+import { readBackupAt, writeBackupAt } from '../platform/backups/backup-place.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import { resolveDataDir } from '../platform/local/data-dir.ts';
 import { createLogMark } from '../platform/marks/mark-stores.ts';
@@ -19,6 +19,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where a backup is, and the key that encrypts it. */
 export type BackupPlace = {
+  /** A file, or `s3://bucket/key` with the settings BACKUP_S3_…. */
   readonly file: string;
   /** 32 bytes. */
   readonly key: Uint8Array;
@@ -56,7 +57,7 @@ export class BackupService {
     try {
       const tables = [...modules.flatMap((module) => module.tables), ...queueTables];
       const { stream, result } = backUp({ ...this.#ports, source }, { tables, key, productVersion: version });
-      const { bytes, sha256 } = await writeFileAtOnce(file, stream);
+      const { bytes, sha256 } = await writeBackupAt(file, stream, () => loadConfig(this.#env).backups);
       const { head, rows } = await result;
       return { file, key, checksum: sha256, bytes, rows, createdAt: head.created_at };
     } finally {
@@ -79,7 +80,12 @@ export class BackupService {
     try {
       const migrations = await readMigrations();
       const logMark = createLogMark(loadConfig(this.#env).marks, resolveDataDir(this.#env));
-      const input = { key, sealed: readFileInParts(file), migrations, isVerified: true };
+      const input = {
+        key,
+        sealed: readBackupAt(file, () => loadConfig(this.#env).backups),
+        migrations,
+        isVerified: true,
+      };
       return await restoreBackup({ ...this.#ports, logMark, target }, input, caller);
     } finally {
       await target.close();

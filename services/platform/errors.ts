@@ -301,3 +301,41 @@ export const wingLeftOut = defineError({
   fix: 'Take `wing` out of SALLYPORT_LEAVE_OUT in every process, or do not use the service.',
   retryable: false,
 });
+
+export const backupPlaceInvalid = defineError({
+  code: 'backup_place_invalid',
+  status: 400,
+  title: 'Place of the backup not usable',
+  cause: 'A backup is kept in a file, or as an object s3://bucket/key with BACKUP_S3_ACCESS_KEY_ID and its secret set.',
+  fix: 'Name a file or s3://bucket/key, and set BACKUP_S3_ACCESS_KEY_ID and BACKUP_S3_SECRET_ACCESS_KEY.',
+  retryable: false,
+});
+
+export const backupNotFound = defineError({
+  code: 'backup_not_found',
+  status: 404,
+  title: 'No such backup in the object store',
+  cause: 'The bucket has no object of this key.',
+  fix: 'Check the key, and that the backup command ended without an error.',
+  retryable: false,
+});
+
+export const backupStoreUnavailable = defineError({
+  code: 'backup_store_unavailable',
+  status: 503,
+  title: 'Object store does not answer',
+  cause:
+    'The object store could not be reached, or failed several times in a row. An upload that was begun was not completed: no object of it is visible.',
+  fix: 'Check BACKUP_S3_ENDPOINT and the store, and run the command again.',
+  retryable: true,
+});
+
+export const backupStoreRefused = defineError({
+  code: 'backup_store_refused',
+  status: 409,
+  title: 'Object store refused',
+  cause:
+    'The object store refused a request; `detail` has its status and code. No object is visible of an upload that was begun.',
+  fix: 'Check the bucket, BACKUP_S3_REGION, and that the access key may put, get and list objects and abort uploads.',
+  retryable: false,
+});

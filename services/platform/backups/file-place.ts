@@ -24,7 +24,7 @@ async function removeAbandoned(path: string): Promise<void> {
 }
 
 /** What was written. */
-type Written = { readonly bytes: number; readonly sha256: string };
+export type Written = { readonly bytes: number; readonly sha256: string };
 
 async function writeAll(file: FileHandle, source: AsyncIterable<Uint8Array>): Promise<Written> {
   const digest = createHash('sha256');

@@ -33,11 +33,11 @@ type S3Request = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-const encode = (text: string): string =>
+export const encode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** In the order and spelling in which it is signed. */
-const queryText = (query: Readonly<Record<string, string>>): string =>
+export const queryText = (query: Readonly<Record<string, string>>): string =>
   Object.entries(query)
     .map(([name, value]) => `${encode(name)}=${encode(value)}`)
     .sort()

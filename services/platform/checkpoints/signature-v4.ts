@@ -7,7 +7,7 @@ export type S3Credentials = {
   readonly sessionToken?: string | undefined;
 };
 
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const sha256 = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
 /** Encodes a path: only slashes and the unreserved characters of RFC 3986 stay as they are. */
@@ -33,7 +33,7 @@ export function signV4(
     readonly method: string;
     readonly url: URL;
     readonly headers: Readonly<Record<string, string>>;
-    readonly body: string;
+    readonly body: string | Uint8Array;
   },
   region: string,
   credentials: S3Credentials,

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { whyOf } from '../define/input-problem.ts';
 import type { Section, SettingsOf } from '../define/setting.ts';
 import { auditProblems, auditSettings } from './audit.ts';
+import { backupSettings } from './backups.ts';
 import { brandSettings } from './brand.ts';
 import { clientProblems, clientSettings, type Registration } from './clients.ts';
 import { complianceSettings } from './compliance.ts';
@@ -43,6 +44,7 @@ export const sections = {
   jobs: jobSettings,
   audit: auditSettings,
   marks: markSettings,
+  backups: backupSettings,
   compliance: complianceSettings,
   handoff: handoffSettings,
   legacy: legacySettings,
