@@ -163,13 +163,6 @@ export async function asCommand(work: Promise<void>): Promise<void> {
     const { code, path } = err as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'EACCES' || code === 'EISDIR')
       throw new CommandError(exitCodes.usage, `${path} cannot be opened (${code})`, 'check the path', { cause: err });
-    if (code === 'ENOSPC')
-      throw new CommandError(
-        exitCodes.checkFailed,
-        'the disk is full; nothing was written',
-        'free space, or name another disk',
-        { cause: err },
-      );
     throw asCommandError(err);
   }
 }

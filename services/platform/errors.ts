@@ -339,3 +339,22 @@ export const backupStoreRefused = defineError({
   fix: 'Check the bucket, BACKUP_S3_REGION, and that the access key may put, get and list objects and abort uploads.',
   retryable: false,
 });
+
+export const backupPlaceFull = defineError({
+  code: 'backup_place_full',
+  status: 507,
+  title: 'Disk of the backup full',
+  cause:
+    'The file system of the backup file has no room left. What was written is removed, and an earlier backup of that name is as it was.',
+  fix: 'Free space, or name another disk or an object store, and back up again.',
+  retryable: false,
+});
+
+export const restoreTargetFull = defineError({
+  code: 'restore_target_full',
+  status: 507,
+  title: 'Disk of the database to restore into full',
+  cause: 'PostgreSQL found no room (53100) while it took the rows. All of them are undone.',
+  fix: 'Free space on the disk of that PostgreSQL, and restore again into the same database.',
+  retryable: false,
+});

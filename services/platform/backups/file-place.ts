@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { backupPlaceFull } from '../errors.ts';
 
 const READ_BYTES = 262_144;
 
@@ -41,7 +42,7 @@ async function writeAll(file: FileHandle, source: AsyncIterable<Uint8Array>): Pr
 /**
  * Writes a file that appears under its name only when it is complete and on the disk; a file of that name is replaced
  * then. If the process is killed or the disk is full, the name is as it was.
- * @throws EISDIR if the name is that of a device, link or folder, which must not be replaced
+ * @throws backupPlaceFull (507) if the disk is full; EISDIR if the name is that of a device, link or folder, which must not be replaced
  */
 export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8Array>): Promise<Written> {
   const before = await lstat(path).catch(() => null);
@@ -60,7 +61,7 @@ export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8A
     await rename(partial, path);
   } catch (err) {
     await rm(partial, { force: true });
-    throw err;
+    throw (err as NodeJS.ErrnoException).code === 'ENOSPC' ? backupPlaceFull({ cause: err }) : err;
   }
   const folder = await open(dirname(path), 'r');
   await folder.sync().finally(() => folder.close());

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Row, Sql, Tx } from '#services/domain/ports.ts';
 import type { Statement } from '../define/statement.ts';
+import { restoreTargetFull } from '../errors.ts';
 import { copyIn, copyOut } from './copy.ts';
 import { migrate } from './migrate.ts';
 
@@ -115,6 +116,19 @@ const FOREIGN_KEYS = `SELECT conrelid::regclass::text AS "table", conname AS nam
 
 type ForeignKey = { readonly table: string; readonly name: string; readonly definition: string };
 
+const DISK_FULL = '53100';
+
+/** @throws restoreTargetFull (507) */
+async function namingFullDisk<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (err) {
+    const { code, cause } = err as { code?: string; cause?: { code?: string } };
+    if (code === DISK_FULL || cause?.code === DISK_FULL) throw restoreTargetFull({ cause: err });
+    throw err;
+  }
+}
+
 /** Opens a database to restore into, on a connection of its own. */
 export async function openRestoreTarget(url: string) {
   const client = await connect(url, 'sallyport-restore');
@@ -176,11 +190,11 @@ export async function openRestoreTarget(url: string) {
       return true;
     },
     async migrate(): Promise<Migration[]> {
-      await migrate(url);
+      await namingFullDisk(migrate(url));
       return (await client.query<Migration>(APPLIED)).rows;
     },
     async fill<T>(...given: Parameters<typeof fill<T>>): Promise<T> {
-      const result = await fill<T>(...given);
+      const result = await namingFullDisk(fill<T>(...given));
       // Without statistics, the first statements would be planned for empty tables.
       await client.query(`ANALYZE ${listed(given[0])}`);
       return result;
