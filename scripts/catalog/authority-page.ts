@@ -23,6 +23,12 @@ function subjectText(subject: Subject): string {
   return `with \`${subject.others}\`, else ${subject.else === 'hidden' ? 'as a missing one' : '403'}`;
 }
 
+const permissionText = ({ permission, rightsOf }: Exclude<Endpoint['auth'], 'public'>): string =>
+  [
+    ...(permission === undefined ? [] : [`\`${permission}\``]),
+    ...(rightsOf === undefined ? [] : [`every right of the role \`${rightsOf}\``]),
+  ].join(' and ');
+
 function rowOf({ operation, method, path, auth }: Endpoint): readonly string[] {
   const name = `\`${operation}\` ${method} \`${path}\``;
   if (auth === 'public') return [name, 'public', '', '', '', ''];
@@ -31,7 +37,7 @@ function rowOf({ operation, method, path, auth }: Endpoint): readonly string[] {
     name,
     credentials,
     AUDIENCES[auth.for],
-    auth.permission === undefined ? '' : `\`${auth.permission}\``,
+    permissionText(auth),
     auth.stepUp === undefined ? '' : STEP_UPS[`${auth.stepUp}`],
     subjectText(auth.subject),
   ];
@@ -43,7 +49,7 @@ A request passes these questions in this order; the first that fails decides the
 
 1. **Credential.** \`session\` is the cookie, \`bearer\` an access token or API key, \`client\` a client's or agent's own secret, key or certificate. Another or an invalid credential is answered with 401.
 2. **For whom.** *Anyone*: every caller with such a credential. *A user*: also by a token that another client or an agent holds, but by no API key. *The user in person*: by the session or a token of the first-party client. *The owner*: the user in person, or a client or agent for itself. *An agent*: by its own credentials or token. All others get 403: \`api_key_not_accepted\` for an API key, else \`permission_missing\`.
-3. **Permission.** Without it the answer is 403 \`permission_missing\`.
+3. **Permission.** Without it the answer is 403 \`permission_missing\`. Where every right of a role is asked as well, a caller who lacks one gets 403 \`rights_exceeded\`.
 4. **Step-up.** A user must have signed in recently, otherwise the answer is 403 \`step_up_required\`; a user's API key gets \`api_key_not_accepted\`. An agent is refused with \`agent_not_accepted\` where a permission is required as well. A client that acts for itself has no sign-in and is not asked. *After two factors*: only a session of two factors is asked, because the request itself verifies the other one. *For another's*: only if the resource belongs to another.
 5. **API keys.** A key acts by its permissions. It reads, or uses an operation that requires a permission, and gets \`api_key_not_accepted\` elsewhere.
 6. **Another's resource.** *As a missing one*: the answer is that for a resource that does not exist. *By the permission*: the permission is for everybody's resources.

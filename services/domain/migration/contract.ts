@@ -48,13 +48,16 @@ const requested = z.strictObject({
 });
 export type RequestedImport = z.output<typeof requested>;
 
+/** A file may name anyone by address: who imports may do what the account with the most rights may. */
+export const IMPORTING_ROLE = 'admin';
+
 export const requestImportEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/imports',
   operation: 'requestImport',
   summary: 'Import users of another system, which a worker does',
   tag: TAG,
-  auth: manages(importsWrite),
+  auth: { ...manages(importsWrite), rightsOf: IMPORTING_ROLE },
   body: requested,
   bodyLimit: BODY_BYTES_MAX,
   responses: { 202: z.object({ import_id: z.string() }) },

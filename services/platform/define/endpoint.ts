@@ -32,6 +32,8 @@ export type EndpointAuth =
       readonly optional?: boolean;
       readonly for: Audience;
       readonly permission?: string;
+      /** A role of which the caller must also hold every right, because what the operation does may be anyone's. */
+      readonly rightsOf?: string;
       readonly subject: Subject;
       /**
        * Sensitive: a user must have signed in recently (RFC 9470); clients pass. `two_factors`: a sign-in with one factor

@@ -3,7 +3,7 @@ import { assertMayGrant } from '#services/domain/access/role-rights.ts';
 import { importChunkContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { adapters, findAdapter } from '../adapters/adapters.ts';
-import type { RequestedImport } from '../contract.ts';
+import { IMPORTING_ROLE, type RequestedImport } from '../contract.ts';
 import { importKindUnknown, importsBusy } from '../errors.ts';
 import { insertChunks, readUploads } from './chunks.store.ts';
 import { beginImport } from './start-import.ts';
@@ -26,8 +26,7 @@ export async function requestImport(
   const sourceSha256 = createHash('sha256').update(bytes).digest('hex');
   const source = { kind, map, sourceSha256, sourceBytes: bytes.length, reason, state: 'waiting' } as const;
   return transact(async (tx) => {
-    // A file may name anyone by address: who imports may do what the account with the most rights may.
-    await assertMayGrant(tx, ['admin'], caller);
+    await assertMayGrant(tx, [IMPORTING_ROLE], caller);
     if ((await readUploads(tx)).length >= UPLOADS_MAX) throw importsBusy({ retryAfterSeconds: 60 });
     const { row, isNew } = await beginImport(tx, { random }, source, caller);
     if (isNew) {
