@@ -1,6 +1,6 @@
-import type { Tx } from '#services/domain/ports.ts';
+import type { Sql, Tx } from '#services/domain/ports.ts';
 import { lastAdmin } from '../contracts/sign-in-errors.ts';
-import { hasOtherAdmin } from './users.store.ts';
+import { hasOtherAdmin, lockAdminRole, readActiveAdminIds } from './users.store.ts';
 
 /**
  * Keeps one administrator, because an installation without one cannot get one back. The caller has locked the role
@@ -13,4 +13,13 @@ export async function assertAdminStays(
 ): Promise<void> {
   if (user.isDisabled || !user.roles.includes('admin')) return;
   if (!(await hasOtherAdmin(tx, user.id))) throw lastAdmin();
+}
+
+/**
+ * Ids of the administrators who are not disabled.
+ * @param locks whether no other act removes one before the transaction ends; take this lock before those of users
+ */
+export async function readActiveAdmins(sql: Sql, locks: boolean): Promise<ReadonlySet<string>> {
+  if (locks) await lockAdminRole(sql);
+  return new Set(await readActiveAdminIds(sql));
 }

@@ -102,6 +102,10 @@ const otherAdminRead = defineStatement(
   `SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
    WHERE r.role = 'admin' AND u.id <> $1 AND u."disabledAt" IS NULL LIMIT 1`,
 );
+const activeAdminsRead = defineStatement(
+  'activeAdminsRead',
+  `SELECT u.id FROM user_roles r JOIN users u ON u.id = r.user_id WHERE r.role = 'admin' AND u."disabledAt" IS NULL`,
+);
 /** The row triggers end sessions and token families, and write revocations and audit rows. */
 const userDisable = defineStatement(
   'userDisable',
@@ -160,6 +164,8 @@ export const readSignInFacts = async (
 ): Promise<SignInFactsRow | undefined> =>
   (await sql.query<SignInFactsRow>(userSignInFacts, [userId, wrongCodesMax]))[0];
 
+export const readActiveAdminIds = async (sql: Sql): Promise<string[]> =>
+  (await sql.query<{ id: string }>(activeAdminsRead)).map(({ id }) => id);
 export const lockAdminRole = async (tx: Sql): Promise<void> => {
   await tx.query(adminRoleLock);
 };

@@ -33,6 +33,8 @@ export type AddressOwner = {
 
 export type Found = {
   readonly known: ReadonlyMap<string, KnownUser>;
+  /** Administrators here who are not disabled, if a record of the batch is disabled. */
+  readonly admins: ReadonlySet<string>;
   readonly owners: ReadonlyMap<string, AddressOwner>;
   /** Ids of the batch that a user, or a client, has. */
   readonly takenIds: ReadonlySet<string>;
@@ -83,6 +85,7 @@ export function planBatch(
   const rejects: Reject[] = [];
   const accounts = new Map(found.accounts);
   const owned = new Set<string>();
+  const admins = new Set(found.admins);
   let same = 0;
 
   const decide = (record: BatchRecord, user: CheckedUser): string | null => {
@@ -129,12 +132,15 @@ export function planBatch(
     const setsEmail = isOwnEmail && user.email !== known.email;
     if (setsEmail && !user.email_verified) return 'email_unverified_conflict';
     if (setsEmail && found.owners.has(user.email)) return 'email_conflict';
+    const disables = user.disabled && !known.is_disabled;
+    if (disables && admins.has(id) && admins.size === 1) return 'last_admin';
+    if (disables) admins.delete(id);
     for (const account of user.accounts) accounts.set(accountKey(account), id);
     const setsPassword =
       user.passwordSha256 !== null &&
       user.passwordSha256 !== known.password_sha256 &&
       (known.is_password_imported || (!known.has_password && known.email_sha256 !== null));
-    changed.push({ id, user, setsEmail, setsPassword, disables: user.disabled && !known.is_disabled });
+    changed.push({ id, user, setsEmail, setsPassword, disables });
     return null;
   };
 

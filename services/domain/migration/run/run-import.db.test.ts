@@ -385,3 +385,14 @@ test('the log has the start, each batch and the end of a run, with counts and no
   expect(events[0]?.detail).toEqual({ position: 1, new: 1, changed: 0, same: 0, rejected: 0 });
   expect(JSON.stringify(events)).not.toContain(one.email);
 });
+
+test('an import that disables every administrator leaves one, and says so', async () => {
+  const [first, second] = [person({ roles: ['boss'] }), person({ roles: ['boss'] })];
+  const map = { roles: { boss: 'admin' } };
+  await harness.importText('ndjson', ndjson(first, second), map);
+  const disabled = ndjson({ ...first, disabled: true }, { ...second, disabled: true });
+  const run = await harness.importText('ndjson', disabled, map);
+  expect(run).toMatchObject({ changed_count: 1, rejects: [{ reason: 'last_admin', value: second.email }] });
+  expect((await userOf(first.legacy_id))?.disabledAt).not.toBeNull();
+  expect((await userOf(second.legacy_id))?.disabledAt).toBeNull();
+});

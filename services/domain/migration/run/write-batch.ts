@@ -1,5 +1,6 @@
 import type { Ports, Sql, Tx } from '#services/domain/ports.ts';
 import { importedSecret } from '../../identity/factors/totp.ts';
+import { readActiveAdmins } from '../../identity/users/assert-admin-stays.ts';
 import type { ImportMap } from '../import-shapes.ts';
 import type { CheckedUser } from './check-user.ts';
 import {
@@ -38,6 +39,7 @@ const usersIn = (records: readonly BatchRecord[]): CheckedUser[] =>
 /** What is known here of the users of a batch. @param locks whether those that changed are locked until commit */
 async function readFound(sql: Sql, provider: string, users: readonly CheckedUser[], locks: boolean): Promise<Found> {
   const ids = users.map(({ legacy_id: id }) => id);
+  const admins = users.some(({ disabled }) => disabled) ? await readActiveAdmins(sql, locks) : new Set<string>();
   let known = new Map((await readKnownUsers(sql, provider, ids)).map((row) => [row.legacy_id, row]));
   const changed = users.flatMap(({ legacy_id: id, contentSha256 }) => {
     const row = known.get(id);
@@ -49,7 +51,7 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
     known = new Map((await readKnownUsers(sql, provider, ids)).map((row) => [row.legacy_id, row]));
   }
   const differing = users.filter(({ legacy_id: id, contentSha256 }) => known.get(id)?.content_sha256 !== contentSha256);
-  if (differing.length === 0) return { known, owners: new Map(), takenIds: new Set(), accounts: new Map() };
+  if (differing.length === 0) return { known, admins, owners: new Map(), takenIds: new Set(), accounts: new Map() };
   const owners = await readAddressOwners(
     sql,
     provider,
@@ -57,6 +59,7 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
   );
   return {
     known,
+    admins,
     owners: new Map(owners.map((owner) => [owner.email, owner])),
     takenIds: await readTakenIds(
       sql,
