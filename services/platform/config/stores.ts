@@ -1,4 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
+import { areSentinels } from '../redis/sentinels.ts';
 import { storeUrl, wholeNumber } from './shapes.ts';
 
 export const storeSettings = defineSettings({
@@ -11,8 +12,11 @@ export const storeSettings = defineSettings({
   },
   redisUrl: {
     env: 'REDIS_URL',
-    schema: storeUrl(['redis:', 'rediss:'], 'redis://:password@host:6379', true),
-    use: 'URL of Redis; unset: a private one.',
+    schema: storeUrl(['redis:', 'rediss:'], 'redis://:password@host:6379', true).refine(areSentinels, {
+      message:
+        'must name Sentinels as host:port, with commas between, as in redis://:password@NAME/0?sentinels=one:26379,two:26379',
+    }),
+    use: 'URL of Redis; unset: a private one. With Sentinel: the name of the primary as the host, and `?sentinels=one:26379,two:26379`.',
     secret: true,
     example: 'redis://localhost:6379',
   },

@@ -28,8 +28,8 @@ function speaksPlainRedis(url: string): Promise<boolean> {
 /** Probes a Redis likewise. */
 export async function probeRedis(url: string): Promise<void> {
   // Only here: most verbs of the command line use PostgreSQL alone.
-  const { Redis } = await import('ioredis');
-  const client = new Redis(url, {
+  const { openClient } = await import('../redis/open-client.ts');
+  const client = openClient(url, {
     lazyConnect: true,
     connectTimeout: timeoutMs,
     commandTimeout: timeoutMs,

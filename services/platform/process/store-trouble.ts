@@ -23,8 +23,13 @@ function partsOf(store: StoreName, url: string): { place: string; user: string; 
     return { place: store === 'Redis' ? url.replace(/\?.*/s, '') : 'its socket', user: '', database: '' };
   const { hostname, port, username, pathname, searchParams } = new URL(url);
   const host = searchParams.get('host') || decodeURIComponent(hostname) || 'localhost';
+  const sentinels = searchParams.get('sentinels');
   return {
-    place: host.startsWith('/') ? host : `${host}:${port || usualPorts[store]}`,
+    place: sentinels
+      ? `${host} of Sentinel ${sentinels}`
+      : host.startsWith('/')
+        ? host
+        : `${host}:${port || usualPorts[store]}`,
     user: decodeURIComponent(username),
     database: decodeURIComponent(pathname.slice(1)),
   };
@@ -121,6 +126,11 @@ export function troubleOf(
     return refused(
       `denies user "${user || 'default'}" a command (${code})`,
       'give that user the rights it needs (ACL SETUSER)',
+    );
+  if (/^All sentinels are unreachable/.test(root.message))
+    return away(
+      'no Sentinel answers, or none knows this primary',
+      `start them, or correct name and sentinels in ${variable}`,
     );
   if (root.name === 'ParserError') return refused('speaks another protocol', `correct host and port in ${variable}`);
   if (certificate.test(code) || certificate.test(root.message)) {

@@ -1,4 +1,5 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
+import { openClient } from '../redis/open-client.ts';
 
 /** Hash-tagged, so that the keys of a queue share a slot in a cluster. */
 export const QUEUE_PREFIX = '{sallyport}';
@@ -14,7 +15,7 @@ export type QueueConnection = Redis;
 
 /** Connection for adding jobs and reading queues: every command succeeds or fails within half a second. */
 export function connectProducer(url: string, onError: (err: Error) => void): QueueConnection {
-  const client = new Redis(url, {
+  const client = openClient(url, {
     ...common,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
@@ -26,7 +27,7 @@ export function connectProducer(url: string, onError: (err: Error) => void): Que
 
 /** Connection for taking jobs: waits for Redis without a limit. */
 export function connectConsumer(url: string, onError: (err: Error) => void): QueueConnection {
-  const client = new Redis(url, { ...common, maxRetriesPerRequest: null });
+  const client = openClient(url, { ...common, maxRetriesPerRequest: null });
   client.on('error', onError);
   return client;
 }

@@ -1,4 +1,4 @@
-import { Redis as Client } from 'ioredis';
+import { openClient } from './open-client.ts';
 
 export type RedisFacts = {
   readonly version: string;
@@ -11,7 +11,7 @@ const fieldOf = (info: string, name: string): string => new RegExp(`^${name}:(.*
 
 /** Facts of a Redis by INFO, which needs no more rights than PING. Rejects if Redis is unreachable. */
 export async function readRedisFacts(url: string): Promise<RedisFacts> {
-  const client = new Client(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 1_000 });
+  const client = openClient(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 1_000 });
   client.on('error', () => {});
   try {
     await client.connect();

@@ -1,6 +1,7 @@
-import { Redis as Client, type RedisOptions } from 'ioredis';
+import type { Redis as Client, RedisOptions } from 'ioredis';
 import { endStoreSpanWith, startStoreSpan } from '#observability/store-call-span.ts';
 import type { Redis } from '#services/domain/ports.ts';
+import { openClient } from './open-client.ts';
 
 /** Deadline of a command: a slow Redis is of no use as a cache. */
 const COMMAND_TIMEOUT_MS = 500;
@@ -17,7 +18,7 @@ const common: RedisOptions = {
 
 /** A connection for an adapter with its own commands: it queues none while disconnected, and reconnects by itself. */
 export function connectClient(url: string, options: RedisOptions): Client {
-  const client = new Client(url, { ...common, ...options });
+  const client = openClient(url, { ...common, ...options });
   recordCommands(client);
   return client;
 }
@@ -48,7 +49,7 @@ function createFollowers(url: string, onError: (err: Error) => void): Pick<Redis
 
   const follow: Redis['follow'] = (stream, onEntry) => {
     // A blocking read occupies its connection, so it gets a separate one without the command deadline.
-    const reader = new Client(url, { ...common, maxRetriesPerRequest: 0 });
+    const reader = openClient(url, { ...common, maxRetriesPerRequest: 0 });
     reader.on('error', onError);
     readers.add(reader);
     let ended = false;

@@ -1,0 +1,26 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import { sentinelsOf } from './sentinels.ts';
+
+/** A client of the Redis that a URL names, or of the primary that its Sentinels name, also after a failover. */
+export function openClient(url: string, options: RedisOptions): Redis {
+  const sentinels = sentinelsOf(url);
+  if (sentinels.length === 0) return new Redis(url, options);
+  const { protocol, hostname, username, password, pathname, searchParams } = new URL(url);
+  const sentinelPassword = searchParams.get('sentinelPassword');
+  return new Redis({
+    // READONLY: this server has just become a replica; the next connection reaches the new primary.
+    reconnectOnError: (err) => (err.message.startsWith('READONLY') ? 1 : false),
+    ...options,
+    sentinels: sentinels.map((address) => ({ ...address })),
+    name: decodeURIComponent(hostname),
+    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
+    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+    db: Number(pathname.slice(1) || 0),
+    ...(sentinelPassword === null ? {} : { sentinelPassword }),
+    ...(protocol === 'rediss:' ? { tls: {}, enableTLSForSentinelMode: true } : {}),
+    // A primary that hangs keeps its connections: only the Sentinels tell that it was replaced.
+    failoverDetector: true,
+    sentinelRetryStrategy: options.retryStrategy ?? null,
+    sentinelReconnectStrategy: (attempt) => Math.min(attempt * 100, 2_000),
+  } as RedisOptions);
+}
