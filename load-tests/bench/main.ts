@@ -7,6 +7,7 @@ import { type Bench, BenchContext } from '../lib/bench.ts';
 import { type Figure, isMet } from '../lib/figure.ts';
 import { stopRunningProducts } from '../lib/product.ts';
 import { circumstances, saveReport, shown, startReport, textTable } from '../lib/report.ts';
+import { backup } from './backup.ts';
 import { bridge } from './bridge.ts';
 import { caches } from './caches.ts';
 import { cleanup } from './cleanup.ts';
@@ -64,6 +65,7 @@ const benches: readonly Bench[] = [
   openTasks,
   complianceReport,
   importUsers,
+  backup,
   bridge,
   phi,
   storage,
