@@ -18,6 +18,15 @@ export const importOvertaken = defineError({
   retryable: false,
 });
 
+export const importSourceChanged = defineError({
+  code: 'import_source_changed',
+  status: 409,
+  title: 'The source changed since the import stopped',
+  cause: 'Users before the place where the import stopped were changed, added or removed, so it cannot go on there.',
+  fix: 'Import the source again: users who are here and did not change stay as they are.',
+  retryable: false,
+});
+
 /** `detail` names the role. */
 export const importRoleUnknown = defineError({
   code: 'import_role_unknown',

@@ -20,3 +20,10 @@ export const importMap = z
   })
   .default({ columns: {}, roles: {}, parameters: {}, allow_hashes: [], ids: 'keep', lazy: false });
 export type ImportMap = z.output<typeof importMap>;
+
+/** What was read of a source. */
+export type SourceDigest = {
+  /** SHA-256, hex. */
+  readonly sha256: string;
+  readonly bytes: number;
+};

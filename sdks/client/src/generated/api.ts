@@ -102,6 +102,7 @@ export type ProblemCode =
   | "import_not_sealed"
   | "import_overtaken"
   | "import_role_unknown"
+  | "import_source_changed"
   | "import_unknown"
   | "imported_user_unknown"
   | "imports_busy"

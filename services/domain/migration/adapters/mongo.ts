@@ -42,12 +42,26 @@ const SCALARS: Readonly<Record<string, (value: unknown) => unknown>> = {
   $date: (value) => (isMembers(value) ? new Date(Number(value.$numberLong)).toISOString() : value),
 };
 
+/** A UUID is binary data of subtype 4. */
+function uuidOf({ base64, subType }: Members): string | null {
+  const hex = subType === '04' && typeof base64 === 'string' ? Buffer.from(base64, 'base64').toString('hex') : '';
+  return hex.length === 32 ? hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-') : null;
+}
+
+/** The members of a document that an import reads: a live collection is asked for these alone. */
+export const membersRead = (options: Pick<ReadOptions, 'columns'>): readonly string[] => {
+  const paths = [...Object.values(columnsOf(options)), options.columns.password_format ?? 'password_format'];
+  return [...new Set(paths.map((path) => path.split('.')[0] as string))].sort();
+};
+
 /** A document without the types of MongoDB: ids as text, times as RFC 3339. */
 export function plainDocument(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plainDocument);
   if (!isMembers(value)) return value;
   const entries = Object.entries(value);
   const [only] = entries;
+  const uuid = isMembers(value.$binary) && entries.length === 1 ? uuidOf(value.$binary) : null;
+  if (uuid !== null) return uuid;
   if (entries.length === 1 && only !== undefined && Object.hasOwn(SCALARS, only[0])) {
     const found = value[only[0]];
     const date = isMembers(found) ? Number(found.$numberLong) : 0;

@@ -5,7 +5,7 @@ import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
 import { readChunk, readUploads } from './chunks.store.ts';
 import { type ImportRow, readImportRow } from './imports.store.ts';
-import { endImport, type ImportPorts, runImport } from './run-import.ts';
+import { failImport, type ImportPorts, runImport } from './run-import.ts';
 import { showImports } from './show-imports.ts';
 
 type AdvancePorts = ImportPorts & Pick<Ports, 'vault' | 'log'>;
@@ -50,10 +50,7 @@ async function advanceOne(
     const isFinal = isAppError(err) && !err.definition.retryable;
     const failure = isFinal ? err.code : 'not_finished_in_time';
     if (!isFinal && Date.parse(row.created_at) > ports.clock.now() - GIVEN_UP_MS) return false;
-    await ports.transact(async (tx) => {
-      await fence.hold(tx);
-      await endImport(tx, ports, { id: row.id, state: 'failed', usersSha256: null, failure }, caller);
-    });
+    await failImport(ports, { id: row.id, failure, fence }, caller);
     return true;
   }
 }

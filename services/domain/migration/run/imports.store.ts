@@ -2,6 +2,7 @@ import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { SourceDigest } from '../import-shapes.ts';
 import type { Reject } from './plan-batch.ts';
 
 /** Runs, with the records they rejected, are kept for this time after their last batch. Index: imports_touched_at. */
@@ -83,13 +84,15 @@ const importAdvance = defineStatement(
   'importAdvance',
   `UPDATE imports SET state = 'running', position = $2, position_bytes = $3, new_count = new_count + $4,
      changed_count = changed_count + $5, same_count = same_count + $6, linked_count = linked_count + $7,
-     rejected_count = rejected_count + $8, hash_formats = $9::jsonb, reject_reasons = $10::jsonb, touched_at = clock_timestamp()
+     rejected_count = rejected_count + $8, hash_formats = $9::jsonb, reject_reasons = $10::jsonb, users_sha256 = $11,
+     touched_at = clock_timestamp()
    WHERE id = $1::uuid`,
 );
 const importFinish = defineStatement(
   'importFinish',
   `UPDATE imports SET state = $2, users_sha256 = $3, failure = $4, event_id = $5::uuid, touched_at = clock_timestamp(),
-     finished_at = clock_timestamp() WHERE id = $1::uuid AND finished_at IS NULL RETURNING ${COLUMNS}`,
+     finished_at = clock_timestamp(), source_sha256 = coalesce($6, source_sha256),
+     source_bytes = coalesce($7::bigint, source_bytes) WHERE id = $1::uuid AND finished_at IS NULL RETURNING ${COLUMNS}`,
 );
 const rejectsInsert = defineStatement(
   'importRejectsInsert',
@@ -161,6 +164,8 @@ export type ImportStep = {
   readonly rejected: number;
   readonly hashFormats: Readonly<Record<string, number>>;
   readonly rejectReasons: Readonly<Record<string, number>>;
+  /** Of the users up to this place. */
+  readonly usersSha256: string;
 };
 
 export const advanceImport = async (tx: Sql, id: string, step: ImportStep): Promise<void> => {
@@ -175,6 +180,7 @@ export const advanceImport = async (tx: Sql, id: string, step: ImportStep): Prom
     step.rejected,
     JSON.stringify(step.hashFormats),
     JSON.stringify(step.rejectReasons),
+    step.usersSha256,
   ]);
 };
 
@@ -183,10 +189,22 @@ export type ImportEnd = {
   readonly usersSha256: string | null;
   readonly failure: string | null;
   readonly eventId: string;
+  /** What was read, of a source whose digest was not known before. */
+  readonly source?: SourceDigest | null;
 };
 
 export const finishImport = (tx: Sql, id: string, end: ImportEnd): Promise<ImportRow | undefined> =>
-  first(tx.query<ImportRow>(importFinish, [id, end.state, end.usersSha256, end.failure, end.eventId]));
+  first(
+    tx.query<ImportRow>(importFinish, [
+      id,
+      end.state,
+      end.usersSha256,
+      end.failure,
+      end.eventId,
+      end.source?.sha256 ?? null,
+      end.source?.bytes ?? null,
+    ]),
+  );
 
 export const insertRejects = async (tx: Sql, id: string, rejects: readonly Reject[]): Promise<void> => {
   if (rejects.length > 0) await tx.query(rejectsInsert, [id, JSON.stringify(rejects)]);

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { LegacySystemAdapter } from '../adapters/adapter.ts';
+import { importSourceChanged } from '../errors.ts';
 import type { ImportMap } from '../import-shapes.ts';
 import { checkUser, foldedEmail, shownValue } from './check-user.ts';
 import type { BatchRecord } from './plan-batch.ts';
@@ -14,6 +15,8 @@ export type Batch = {
   readonly position: number;
   /** Bytes of the source read by then. */
   readonly bytes: number;
+  /** The digest of users before its first record. */
+  readonly usersBefore: Hash;
 };
 
 export type Source = {
@@ -22,8 +25,17 @@ export type Source = {
   readonly stream: AsyncIterable<Uint8Array>;
   /** Records up to this place are read and not returned: an earlier run has imported them. */
   readonly after: number;
+  /** The digest of users up to that place as the earlier run had it, if it is known. */
+  readonly usersSha256After?: string | null;
   readonly batchRecords?: number;
 };
+
+/** The digest of users behind these records. */
+export function usersAfter(before: Hash, records: readonly BatchRecord[]): Hash {
+  const users = before.copy();
+  for (const record of records) if ('user' in record) users.update(record.user.contentSha256);
+  return users;
+}
 
 export type BatchReader = {
   readonly batches: AsyncIterable<Batch>;
@@ -33,7 +45,7 @@ export type BatchReader = {
 
 /** Reads, checks and numbers the records of a source. An id or address that an earlier record had is rejected. */
 export function readBatches(
-  { adapter, map, stream, after, batchRecords = BATCH_RECORDS }: Source,
+  { adapter, map, stream, after, usersSha256After = null, batchRecords = BATCH_RECORDS }: Source,
   now: number,
 ): BatchReader {
   const users = createHash('sha256');
@@ -77,15 +89,28 @@ export function readBatches(
 
   async function* batches(): AsyncGenerator<Batch> {
     let records: BatchRecord[] = [];
+    let usersBefore = users.copy();
+    let position = 0;
     for await (const each of numbered()) {
-      if (each.record <= after) continue;
+      position = each.record;
+      if (position === after) {
+        assertSame(users);
+        usersBefore = users.copy();
+      }
+      if (position <= after) continue;
       records.push(each);
       if (records.length < batchRecords) continue;
-      yield { records, position: each.record, bytes };
+      yield { records, position, bytes, usersBefore };
+      usersBefore = users.copy();
       records = [];
     }
-    const last = records.at(-1);
-    if (last !== undefined) yield { records, position: last.record, bytes };
+    if (position < after) throw importSourceChanged();
+    if (records.length > 0) yield { records, position, bytes, usersBefore };
+  }
+
+  /** A source that changed before the place of the earlier run has other users there: some would be left out. */
+  function assertSame(read: Hash): void {
+    if (usersSha256After !== null && read.copy().digest('hex') !== usersSha256After) throw importSourceChanged();
   }
 
   let digest: string | null = null;

@@ -5,11 +5,11 @@ import { storeImportedKey } from '../../identity/passwords/imported-keys.ts';
 import type { LegacySystemAdapter } from '../adapters/adapter.ts';
 import { importBatch, importFinished } from '../audit-events.ts';
 import { importOvertaken } from '../errors.ts';
-import type { ImportMap } from '../import-shapes.ts';
+import type { ImportMap, SourceDigest } from '../import-shapes.ts';
 import { deleteChunks } from './chunks.store.ts';
 import { advanceImport, finishImport, type ImportRow, insertRejects, lockImport } from './imports.store.ts';
 import type { BatchPlan, BatchRecord, Reject } from './plan-batch.ts';
-import { type Batch, readBatches } from './read-batches.ts';
+import { type Batch, readBatches, usersAfter } from './read-batches.ts';
 import { statementDigest } from './statement.ts';
 import { type BatchPorts, rehearseBatch, sealFactors, writeBatch } from './write-batch.ts';
 
@@ -25,6 +25,8 @@ export type ImportInput = {
   readonly signal?: AbortSignal;
   readonly fence?: Fence;
   readonly batchRecords?: number;
+  /** What was read, of a source whose digest is known only at its end. */
+  sourceRead?(): SourceDigest;
   onProgress?(progress: ImportProgress): void | Promise<void>;
 };
 
@@ -34,7 +36,8 @@ export const REJECTS_KEPT = 10_000;
 /**
  * Imports what a run has not imported yet. How far it is commits with each batch, so it goes on there after any end.
  * @returns the run as it ended; undefined if `signal` stopped it before
- * @throws importOvertaken (409) if another process imports the same file
+ * @throws importOvertaken (409) if another process imports the same file, importSourceChanged (409) if the run cannot go
+ *   on where it stopped
  */
 export async function runImport(
   ports: ImportPorts,
@@ -43,7 +46,7 @@ export async function runImport(
 ): Promise<ImportRow | undefined> {
   const { row, signal } = input;
   await storeHashKeys(ports, input);
-  const reader = readBatches({ ...input, after: row.position }, ports.clock.now());
+  const reader = readBatches({ ...input, after: row.position, usersSha256After: row.users_sha256 }, ports.clock.now());
   let from = row.position;
   // While a batch is written, the next is read and checked.
   let writing: Promise<void> = Promise.resolve();
@@ -64,7 +67,13 @@ export async function runImport(
     return endImport(
       tx,
       ports,
-      { id: row.id, state: 'done', usersSha256: reader.usersSha256(), failure: null },
+      {
+        id: row.id,
+        state: 'done',
+        usersSha256: reader.usersSha256(),
+        failure: null,
+        source: input.sourceRead?.() ?? null,
+      },
       caller,
     );
   });
@@ -81,7 +90,7 @@ async function storeHashKeys(ports: Pick<Ports, 'transact' | 'vault'>, { adapter
 }
 
 /** Ends a run: its counts, digests and reasons become an event of the sealed log. */
-export async function endImport(
+async function endImport(
   tx: Parameters<Parameters<Ports['transact']>[0]>[0],
   { random }: Pick<Ports, 'random'>,
   end: {
@@ -89,6 +98,7 @@ export async function endImport(
     readonly state: 'done' | 'failed';
     readonly usersSha256: string | null;
     readonly failure: string | null;
+    readonly source?: SourceDigest | null;
   },
   caller: Caller,
 ): Promise<ImportRow | undefined> {
@@ -112,6 +122,17 @@ export async function endImport(
   return ended;
 }
 
+/** Ends a run that cannot go on. */
+export const failImport = (
+  ports: Pick<Ports, 'transact' | 'random'>,
+  { id, failure, fence }: { readonly id: string; readonly failure: string; readonly fence?: Fence },
+  caller: Caller,
+): Promise<void> =>
+  ports.transact(async (tx) => {
+    await fence?.hold(tx);
+    await endImport(tx, ports, { id, state: 'failed', usersSha256: null, failure }, caller);
+  });
+
 /** Errors of a value that Postgres refuses: one record, not the run, is at fault. */
 const isRefusedValue = (err: unknown): boolean =>
   /^2[23]/.test(String((err as { readonly code?: unknown }).code ?? ''));
@@ -124,18 +145,20 @@ async function writeAll(
   after: number,
   caller: Caller,
 ): Promise<void> {
+  const { records, bytes, usersBefore } = batch;
+  const usersSha256 = usersAfter(usersBefore, records).digest('hex');
   try {
-    await writeOne(ports, input, batch, after, caller);
+    await writeOne(ports, input, { ...batch, usersSha256 }, after, caller);
   } catch (err) {
     if (!isRefusedValue(err)) throw err;
-    const { records, bytes } = batch;
     const half = Math.ceil(records.length / 2);
     if (records.length === 1)
-      return writeOne(ports, input, { ...batch, records: records.map(asRejected) }, after, caller);
+      return writeOne(ports, input, { ...batch, usersSha256, records: records.map(asRejected) }, after, caller);
     const [former, latter] = [records.slice(0, half), records.slice(half)];
     const middle = (former.at(-1) as BatchRecord).record;
-    await writeAll(ports, input, { records: former, position: middle, bytes }, after, caller);
-    await writeAll(ports, input, { ...batch, records: latter }, middle, caller);
+    await writeAll(ports, input, { records: former, position: middle, bytes, usersBefore }, after, caller);
+    const usersBetween = usersAfter(usersBefore, former);
+    await writeAll(ports, input, { ...batch, records: latter, usersBefore: usersBetween }, middle, caller);
   }
 }
 
@@ -149,7 +172,7 @@ const asRejected = ({ record, line, ...read }: BatchRecord): BatchRecord => ({
 async function writeOne(
   ports: ImportPorts,
   { row, map, fence }: ImportInput,
-  { records, position, bytes }: Batch,
+  { records, position, bytes, usersSha256 }: Batch & { readonly usersSha256: string },
   after: number,
   caller: Caller,
 ): Promise<void> {
@@ -165,6 +188,7 @@ async function writeOne(
     await advanceImport(tx, row.id, {
       position,
       bytes,
+      usersSha256,
       ...counts,
       hashFormats: added(
         run.hash_formats,
