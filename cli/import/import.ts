@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import type { LegacySystemAdapter } from '../../services/domain/migration/adapters/adapter.ts';
 import { adapters } from '../../services/domain/migration/adapters/adapters.ts';
+import { importSourceChanged } from '../../services/domain/migration/errors.ts';
 import { readRejected } from '../../services/domain/migration/run/read-imports.ts';
-import { rehearseImport, runImport } from '../../services/domain/migration/run/run-import.ts';
+import { failImport, rehearseImport, runImport } from '../../services/domain/migration/run/run-import.ts';
 import { startImport } from '../../services/domain/migration/run/start-import.ts';
+import { isAppError } from '../../services/platform/define/error.ts';
 import { addReason, onDatabase } from '../admin.ts';
 import { requireReason } from '../arguments.ts';
 import { confirm } from '../confirm.ts';
@@ -12,19 +14,23 @@ import { CommandError, exitCodes } from '../exit-codes.ts';
 import type { GlobalOptions, Output } from '../output.ts';
 import { registerCertificate } from './certificate.ts';
 import { importPorts } from './import-ports.ts';
+import { isMongoUrl, type MongoOptions, mongoSource } from './mongo-source.ts';
 import { createProgress } from './progress.ts';
-import { readMap, type SourceFile, sourceFile } from './source.ts';
+import { type ImportSource, readMap, sourceFile } from './source.ts';
 import { registerStatus } from './status.ts';
 
 const caller = systemCaller('sallyport import');
 /** Rejected records that are printed without --json. */
 const REJECTS_SHOWN = 20;
 
-type ImportOptions = GlobalOptions & {
-  readonly reason: string;
-  readonly map?: string;
-  readonly allowHash?: readonly string[];
-};
+type ImportRow = Awaited<ReturnType<typeof startImport>>;
+
+type ImportOptions = GlobalOptions &
+  MongoOptions & {
+    readonly reason: string;
+    readonly map?: string;
+    readonly allowHash?: readonly string[];
+  };
 
 type Result = {
   readonly new: number;
@@ -44,22 +50,29 @@ export function registerImport(program: Command): void {
 }
 
 function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
+  const isLive = adapter.kind === 'mongo';
+  const command = parent
+    .command(adapter.kind)
+    .description(`import users from an export of ${adapter.kind}${isLive ? ', or from a live collection' : ''}`)
+    .argument('<file>', isLive ? 'the export, or mongodb://host/database' : 'the export');
+  if (isLive)
+    command
+      .option('--collection <name>', 'collection of a live database (default: users)')
+      .option('--password-file <file>', 'password of the user that the URL names');
   addReason(
-    parent
-      .command(adapter.kind)
-      .description(`import users from an export of ${adapter.kind}`)
-      .argument('<file>', 'the export')
+    command
       .option('--map <file>', 'a mapping (JSON): columns, roles, parameters')
       .option('--allow-hash <format...>', 'accept hashes of this weak format'),
   ).action((path: string, _own, own: Command) =>
     onDatabase<ImportOptions>(own, async (database, output, options) => {
       requireReason(options.reason);
       const map = await readMap(options.map, options.allowHash ?? []);
-      const source = await sourceFile(path);
+      const source = isLive && isMongoUrl(path) ? await mongoSource(path, map, options) : await sourceFile(path);
       const input = { adapter, map, source };
-      const result = options.dryRun
-        ? await rehearse(database, output, input)
-        : await run(database, output, { ...input, options });
+      const result = await (options.dryRun
+        ? rehearse(database, output, input)
+        : run(database, output, { ...input, options })
+      ).finally(() => source.close?.());
       if (result.rejected > 0)
         throw new CommandError(
           exitCodes.checkFailed,
@@ -73,7 +86,7 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
 type Input = {
   readonly adapter: LegacySystemAdapter;
   readonly map: Awaited<ReturnType<typeof readMap>>;
-  readonly source: SourceFile;
+  readonly source: ImportSource;
 };
 
 async function rehearse(database: DatabasePorts, output: Output, { adapter, map, source }: Input): Promise<Result> {
@@ -94,18 +107,26 @@ async function run(
 ): Promise<Result> {
   if (!options.yes) await confirm(`Import users of ${adapter.kind} from ${source.path}?`);
   const { kind } = adapter;
-  const row = await startImport(
-    database,
-    { kind, map, sourceSha256: source.sha256, sourceBytes: source.bytes, reason: options.reason },
-    caller,
-  );
-  output.say(`import ${row.id}${row.position > 0 ? ` goes on after record ${row.position}` : ''}`);
-  const onProgress = createProgress(output, { bytes: source.bytes, from: row.position });
-  const ended = (await runImport(
-    importPorts(database),
-    { row, adapter, map, stream: source.open(), onProgress },
-    caller,
-  )) as Exclude<Awaited<ReturnType<typeof runImport>>, undefined>;
+  const start = () =>
+    startImport(
+      database,
+      { kind, map, sourceSha256: source.sha256, sourceBytes: source.bytes, reason: options.reason },
+      caller,
+    );
+  const advance = async (row: ImportRow): Promise<ImportRow> => {
+    output.say(`import ${row.id}${row.position > 0 ? ` goes on after record ${row.position}` : ''}`);
+    const onProgress = createProgress(output, { bytes: source.bytes, from: row.position });
+    const sourceRead = source.read && { sourceRead: source.read };
+    const input = { row, adapter, map, stream: source.open(), onProgress, ...sourceRead };
+    return (await runImport(importPorts(database), input, caller)) as ImportRow;
+  };
+  const row = await start();
+  const ended = await advance(row).catch(async (err: unknown) => {
+    if (!isAppError(err) || err.code !== importSourceChanged.definition.code) throw err;
+    await failImport(database, { id: row.id, failure: err.code }, caller);
+    output.say('the source changed since this import stopped: another begins, and users who are here stay as they are');
+    return advance(await start());
+  });
   const result: Result = {
     new: ended.new_count,
     changed: ended.changed_count,

@@ -2,15 +2,19 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type ImportMap, importMap } from '../../services/domain/migration/import-shapes.ts';
+import { type ImportMap, importMap, type SourceDigest } from '../../services/domain/migration/import-shapes.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 
-export type SourceFile = {
+export type ImportSource = {
+  /** As it is shown, without a password. */
   readonly path: string;
   readonly bytes: number;
-  /** SHA-256, hex. */
+  /** SHA-256, hex: of a file, or of the address of a live source, by which a run that was killed is found again. */
   readonly sha256: string;
   open(): AsyncIterable<Uint8Array>;
+  /** What a live source gave from its beginning to its end. */
+  read?(): SourceDigest;
+  close?(): Promise<void>;
 };
 
 const CHUNK_BYTES = 262_144;
@@ -20,7 +24,14 @@ const unreadable = (file: string, cause: unknown): CommandError =>
   new CommandError(exitCodes.usage, `${file} cannot be read`, 'check its path and its permissions', { cause });
 
 /** @throws CommandError (2) if it cannot be read */
-export async function sourceFile(path: string): Promise<SourceFile> {
+export async function sourceFile(path: string): Promise<ImportSource> {
+  // A URL may hold a password, and is not repeated.
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path))
+    throw new CommandError(
+      exitCodes.usage,
+      'this kind reads a file, not a URL',
+      'only `sallyport import mongo` reads a URL',
+    );
   const open = (): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: CHUNK_BYTES });
   try {
     const { size } = await stat(path);
