@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
 import { makeAuthority } from '#testing/fakes/certificate-maker.ts';
@@ -64,16 +65,18 @@ async function startRedis(kind: Kind): Promise<void> {
   redisPorts[kind] = port;
 }
 
+const environment = (urls: { database: string; redis: string }): Record<string, string> => ({
+  SALLYPORT_DATA_DIR: stores.dataDir,
+  METRICS_PORT: '0',
+  BETTER_AUTH_SECRET: Buffer.alloc(32, 1).toString('base64'),
+  DATABASE_URL: urls.database,
+  REDIS_URL: urls.redis,
+  NODE_EXTRA_CA_CERTS: pathOf('authority.pem'),
+});
+
 /** What a process of the product says, and its exit code. */
 async function run(role: string, urls: { database: string; redis: string }) {
-  const process = startContainerRole(role, {
-    SALLYPORT_DATA_DIR: stores.dataDir,
-    METRICS_PORT: '0',
-    BETTER_AUTH_SECRET: Buffer.alloc(32, 1).toString('base64'),
-    DATABASE_URL: urls.database,
-    REDIS_URL: urls.redis,
-    NODE_EXTRA_CA_CERTS: pathOf('authority.pem'),
-  });
+  const process = startContainerRole(role, environment(urls));
   started.push(process.child);
   return { code: await process.exitCode(), said: process.said() };
 }
@@ -165,6 +168,30 @@ describe('processes', () => {
     const { code, said } = await run('migrate', { database: databaseUrl(), redis: redisUrl('good') });
     expect(said).toContain('the database is ready');
     expect(code).toBe(0);
+  });
+
+  test('every connection of a running worker is encrypted, as the stores see it', async () => {
+    const worker = startContainerRole('worker', environment({ database: databaseUrl(), redis: redisUrl('good') }));
+    started.push(worker.child);
+    const admin = new Redis(redisUrl('good'), { tls: { ca: authority.pem } });
+    admin.on('error', () => {});
+    await eventually('the worker to use Redis', async () => {
+      const clients = ((await admin.client('LIST').catch(() => '')) as string).trim().split('\n');
+      return clients.length > 2 || undefined;
+    });
+    expect(await admin.config('GET', 'port')).toEqual(['port', '0']);
+    admin.disconnect();
+    const connections = await eventually('the worker to use PostgreSQL', async () => {
+      const rows = await queryRows<{ name: string; ssl: boolean; version: string }>(
+        stores.databaseUrl,
+        `SELECT application_name AS name, ssl, version FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
+         WHERE application_name LIKE 'sallyport-%'`,
+      );
+      return rows.length > 0 && rows;
+    });
+    worker.child.kill('SIGKILL');
+    for (const { name, ssl, version } of connections)
+      expect({ name, ssl, version }).toEqual({ name: 'sallyport-worker', ssl: true, version: 'TLSv1.3' });
   });
 
   test('a certificate of PostgreSQL that expired ends a process with one line, its fix, and an exit code of its own', async () => {
