@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { createPool } from '#services/platform/postgres/pool.ts';
 import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
@@ -24,6 +25,15 @@ import { copyOfPostgres, putBack, startStandby } from './older-database-harness.
 
 const REVOKED = 16;
 const shared = { BETTER_AUTH_URL: 'http://auth.sallyport.test', WORKER_COPIES: '0' };
+
+const POOL = {
+  role: 'sallyport_app',
+  connections: 1,
+  applicationName: 'test',
+  statementTimeoutMs: 10_000,
+  lockTimeoutMs: 1_000,
+  connectTimeoutMs: 10_000,
+} as const;
 
 const closing: (() => unknown)[] = [];
 const closed = <T>(thing: T, close: (thing: T) => unknown): T => {
@@ -160,6 +170,10 @@ test('a lagging standby promoted at the same address: no sign-in, token, refresh
   await untilReady(all);
   const [live, ...revoked] = (await signInMany(all)) as [Pair, ...Pair[]];
   await standby.caughtUp();
+  // No pool of the product keeps a connection to it until it is the primary.
+  const pool = closed(createPool({ url: standby.url, ...POOL }), (each) => each.end());
+  await expect(pool.query('SELECT 1')).rejects.toMatchObject({ code: '25006' });
+  expect(pool.totalCount).toBe(0);
 
   // From here on the standby receives nothing: what is acknowledged meanwhile exists only on the primary.
   await link.cut();
@@ -169,6 +183,8 @@ test('a lagging standby promoted at the same address: no sign-in, token, refresh
   await standby.promote();
   address.lead(standby.url);
   expect(await answers).toEqual([]);
+  expect((await pool.query('SELECT 1')).rowCount).toBe(1);
+  expect((await pool.query('SELECT 1')).rowCount).toBe(1);
 
   await acceptLoss(all);
 }, 300_000);

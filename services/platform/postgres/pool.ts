@@ -89,13 +89,22 @@ export function createPool(settings: PoolSettings): pg.Pool {
  * A role of another database of the cluster has no rights in this one. From PostgreSQL 16 on, a database user may be a
  * member that can grant the role but not assume it.
  */
-const ROLE_TAKE = `SELECT set_config('role', rolname, false) FROM pg_roles
+const ROLE_TAKE = `SELECT pg_is_in_recovery() AS "isStandby", (SELECT set_config('role', rolname, false) FROM pg_roles
   WHERE rolname = $1
     AND pg_has_role(session_user, oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)
-    AND has_table_privilege(oid, to_regclass('audit_outbox'), 'INSERT')`;
+    AND has_table_privilege(oid, to_regclass('audit_outbox'), 'INSERT'))`;
+
+/**
+ * A proxy or a name may lead to a standby while the primary changes. A connection to one is not kept: it would fail every
+ * write and every poll for as long as it lives, when a new one may long reach the primary.
+ */
+class StandbyError extends Error {
+  readonly code = '25006';
+}
 
 async function takeRole(client: pg.ClientBase, role: DatabaseRole | undefined): Promise<void> {
-  await client.query(ROLE_TAKE, [role]);
+  const { rows } = await client.query<{ isStandby: boolean }>(ROLE_TAKE, [role]);
+  if (rows[0]?.isStandby) throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
 }
 
 /** How long callers from now on wait for a connection: `pg-pool` reads it at each call. */
@@ -162,6 +171,9 @@ function isUnavailable(err: unknown): boolean {
   if (typeof code === 'string') return UNAVAILABLE_STATE.test(code) || /^E[A-Z]+$/.test(code);
   return /timeout|terminated|Connection|not queryable|Cannot use a pool/i.test(err.message);
 }
+
+/** True if the server refuses writes: another connection may lead to one that takes them. */
+const isReadOnly = (err: unknown): boolean => (err as { code?: unknown }).code === '25006';
 
 /** `storeUnavailable` if the database caused the error, else the error itself. */
 export function translate(err: unknown): unknown {
@@ -255,7 +267,7 @@ export function createConnectionTransact(
         () => true,
         () => false,
       );
-      client.release(!rolledBack);
+      client.release(!rolledBack || isReadOnly(err));
       throw translate(err);
     }
     for (const action of after) {
