@@ -89,6 +89,11 @@ export const FAILURES: readonly FailureRow[] = [
   },
   { failure: 'high-water marks lost', fault: 'lost-marks', users: 'Nothing: running copies write them again.' },
   {
+    failure: 'primary or its machine killed, synchronous standby promoted (Patroni)',
+    fault: 'kill-primary',
+    users: '503 until the standby is primary; then all goes on, and nothing is lost.',
+  },
+  {
     failure: 'older database restored',
     fault: 'older-database',
     users: '503 until an operator accepts the loss; then all sign in again.',
@@ -106,7 +111,9 @@ export const FAILURES: readonly FailureRow[] = [
 ];
 
 /** A report as `--json` prints it, without the families behind findings. */
-export type KeptReport = Pick<Report, 'seed' | 'seconds' | 'pace' | 'startedAt' | 'stretch' | 'faults'> & {
+type KeptReport = Pick<Report, 'seed' | 'seconds' | 'pace' | 'startedAt' | 'stretch' | 'faults'> & {
+  readonly hasCluster?: boolean;
+  readonly times?: number;
   readonly gates: readonly { readonly name: string; readonly checked: number; readonly findings: readonly unknown[] }[];
 };
 
@@ -118,6 +125,12 @@ const LOSSES = [
 ];
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+/** Of several runs the median too: of twenty the worst alone says little. */
+function worstOf(runs: readonly FaultRun[], of: (run: FaultRun) => number): string {
+  const sorted = runs.map(of).sort((one, other) => one - other);
+  const worst = seconds(sorted.at(-1)!);
+  return sorted.length < 3 ? worst : `${worst} (median ${seconds(sorted[Math.floor(sorted.length / 2)]!)})`;
+}
 const most = (runs: readonly FaultRun[], of: (run: FaultRun) => number): number => Math.max(...runs.map(of));
 
 /** The worst of all runs of a fault. */
@@ -128,46 +141,68 @@ function cellsOf(runs: readonly FaultRun[]): string[] {
     `${sum(({ impact }) => impact.answered)} / ${sum(({ impact }) => impact.unavailable)} / ${sum(({ impact }) => impact.unanswered)}`,
     p99.length === 0 ? 'none answered' : `${Math.max(...p99).toFixed(0)} ms`,
     `${sum(({ impact }) => impact.lost)} of ${sum(({ impact }) => impact.acknowledged)}`,
-    seconds(most(runs, ({ impact }) => impact.tokenGapMs)),
+    worstOf(runs, ({ impact }) => impact.tokenGapMs),
     seconds(most(runs, ({ lastedMs }) => lastedMs)),
     seconds(most(runs, ({ backMs }) => backMs)),
     most(runs, ({ stretch }) => stretch).toFixed(1),
   ];
 }
 
-/**
- * The table of failures, each with what a run of the suite measured.
- * @throws when a row has no case in the report, or the report does not hold what the table says
- */
-export function failuresPage(file: string, report: KeptReport, rows: readonly FailureRow[] = FAILURES): string {
+export type KeptFile = { readonly file: string; readonly report: KeptReport };
+
+/** @throws when the report does not hold what the table says of losses */
+function failedGates({ file, report }: KeptFile): string[] {
   const failed = report.gates.filter(({ findings }) => findings.length > 0).map(({ name }) => name);
   for (const name of LOSSES) {
     if (!report.gates.some((gate) => gate.name === name && gate.checked > 0))
       throw new Error(`${file} has no gate "${name}"`);
     if (failed.includes(name)) throw new Error(`${file} violates "${name}"`);
   }
+  return failed;
+}
+
+/** A run, how it is repeated, and what of it did not hold. */
+function runText(kept: KeptFile, faults: readonly string[]): string {
+  const { file, report } = kept;
+  const failed = failedGates(kept);
+  const held =
+    failed.length === 0
+      ? `all ${report.gates.length} gates held`
+      : `${report.gates.length - failed.length} of ${report.gates.length} gates held (not: ${failed.join(', ')})`;
+  const cluster = report.hasCluster ? ` --stores patroni --times ${report.times}` : '';
+  return `- \`npm run chaos -- --seed ${report.seed} --pace ${report.pace} --seconds ${report.seconds}${cluster}\`, ${report.startedAt}, \`chaos/results/${file}\`. Rows: ${faults.length}; ${held}.`;
+}
+
+/**
+ * The table of failures, each with what the newest run of the suite that has its fault measured.
+ * @param kept reports, the newest first
+ * @throws when a row has no case in any report, or a report does not hold what the table says
+ */
+export function failuresPage(kept: readonly KeptFile[], rows: readonly FailureRow[] = FAILURES): string {
+  const used = new Map<KeptFile, string[]>();
   const runsOf = ({ failure, fault }: FailureRow): readonly FaultRun[] => {
-    const runs = report.faults.filter(({ name }) => name === fault);
-    if (runs.length === 0) throw new Error(`"${failure}" has no case: ${file} did not run ${fault}`);
-    return runs;
+    const source = kept.find(({ report }) => report.faults.some(({ name }) => name === fault));
+    if (!source)
+      throw new Error(`"${failure}" has no case: ${kept.map(({ file }) => file).join(', ')} did not run ${fault}`);
+    used.set(source, [...(used.get(source) ?? []), fault]);
+    return source.report.faults.filter(({ name }) => name === fault);
   };
   const table = rows.map((row) => {
     const runs = runsOf(row);
     const name = `\`${row.fault}\`${runs.length > 1 ? ` × ${runs.length}` : ''}`;
     return `| ${[row.failure, name, row.users, ...cellsOf(runs)].join(' | ')} |`;
   });
-  const held =
-    failed.length === 0
-      ? `All ${report.gates.length} gates of that run held`
-      : `${report.gates.length - failed.length} of ${report.gates.length} gates of that run held (not: ${failed.join(', ')})`;
-  return `<!-- Generated by \`npm run catalog\` from the newest report in chaos/results; edit chaos/failures-page.ts, not this page. -->
+  const runs = [...used].map(([source, faults]) => runText(source, faults));
+  return `<!-- Generated by \`npm run catalog\` from the newest reports in chaos/results; edit chaos/failures-page.ts, not this page. -->
 # Failures, and what users see of them
 
-Each row was measured by a case of the [fault suite](../../chaos/README.md): two copies with a PostgreSQL and a Redis of their own, under load, on one machine of two cores that had other work. The run: \`npm run chaos -- --seed ${report.seed} --pace ${report.pace} --seconds ${report.seconds}\` with the cases below, ${report.startedAt}, \`chaos/results/${file}\`. ${held}.
+Each row was measured by a case of the [fault suite](../../chaos/README.md): two copies with a PostgreSQL and a Redis of their own, under load, on one machine of two cores that had other work. Each row is of the newest run that has its case:
+
+${runs.join('\n')}
 
 - _requests_: answered below 500 / answered 503 / without an answer, from the begin of the fault until both copies served again. Attackers and retries are among them; a client that cannot connect tries again at once. No request had another 5xx than 503.
 - _validation_: the 99th percentile of validations with a verdict in that time, client and machine included.
-- _lost_: changes that were acknowledged in that time and lost with a database. In the last three rows all that was acknowledged between the backup, or the cut of the standby, and the acceptance counts as lost. In the others two gates look for every acknowledged change in the database and the sealed log, and this page is not made if they miss one.
+- _lost_: changes that were acknowledged in that time and lost with a database. Where an older database or an asynchronous standby took over, all that was acknowledged between the backup, or the cut of the standby, and the acceptance counts as lost. In the others two gates look for every acknowledged change in the database and the sealed log, and this page is not made if they miss one.
 - _without a token_: the longest time in which no client got a token: the time to the next token.
 - _fault_, _then_: how long the fault lasted, and how long after it both copies issued and validated again.
 - _stretch_: how many times its processor time work took on the machine then; 1 is a quiet machine. Above 10 the machine itself was starved, which may be what was measured.
@@ -178,16 +213,16 @@ ${table.join('\n')}
 
 A loss is possible only where the database itself lost commits; [a synchronous standby](../how-to/run-in-production.md) prevents that. [When a store cannot be reached](store-failures.md) says which answers go on and which stop.
 
-Not measured yet: a synchronous standby under Patroni, a lost object store, a lost zone, a primary on another machine.
+Not measured yet: a lost object store, a lost zone (a copy and a standby at once), a primary on another machine.
 `;
 }
 
-/** The newest kept report that says what clients noticed. */
-export function newestReport(folder: string): { readonly file: string; readonly report: KeptReport } {
-  const [newest] = readdirSync(folder)
+/** The kept reports that say what clients noticed, the newest first. */
+export function keptReports(folder: string): readonly KeptFile[] {
+  const kept = readdirSync(folder)
     .filter((file) => file.endsWith('.json'))
     .map((file) => ({ file, report: JSON.parse(readFileSync(join(folder, file), 'utf8')) as KeptReport }))
     .sort((one, other) => (one.report.startedAt < other.report.startedAt ? 1 : -1));
-  if (!newest) throw new Error(`${folder} has no report as JSON`);
-  return newest;
+  if (kept.length === 0) throw new Error(`${folder} has no report as JSON`);
+  return kept;
 }

@@ -33,13 +33,15 @@ const startedAtMs = performance.now();
 const elapsed = (): number => Math.round((performance.now() - startedAtMs) / 1_000);
 const say = (text: string): void => void process.stderr.write(`chaos ${String(elapsed()).padStart(4)} s: ${text}\n`);
 
-async function start(env: Readonly<Record<string, string>>): Promise<System> {
+async function start(env: Readonly<Record<string, string>>, { hasCluster }: Options): Promise<System> {
+  // Its one fault leaves clocks alone.
+  if (hasCluster) return startSystem({ hasClock: false, hasCluster, env, say });
   try {
-    return await startSystem({ hasClock: true, env, say });
+    return await startSystem({ hasClock: true, hasCluster, env, say });
   } catch (err) {
     if (process.env.CI || !/libfaketime/.test((err as Error).message)) throw err;
     say(`NO CLOCK FAULTS: ${(err as Error).message}`);
-    return startSystem({ hasClock: false, env, say });
+    return startSystem({ hasClock: false, hasCluster, env, say });
   }
 }
 
@@ -115,13 +117,16 @@ type FaultRuns = {
 async function runFaults(scene: Scene, options: Options): Promise<FaultRuns> {
   const random = createRandom(options.seed);
   const wanted = allFaults.filter(
-    ({ name, needs }) => (options.faults?.includes(name) ?? true) && (!needs || scene.system[needs] !== undefined),
+    ({ name, needs }) =>
+      (options.faults?.includes(name) ?? true) &&
+      (options.hasCluster ? needs === 'cluster' : !needs || scene.system[needs] !== undefined),
   );
   const faults: FaultRun[] = [];
   const periods: Period[] = [];
   const findings: Finding[] = [];
-  const until = performance.now() + options.seconds * 1_000;
-  for (const { fault, copy } of planFaults(wanted, random, Math.ceil((options.seconds * 1_000) / FAULT_EVERY_MS))) {
+  const { seconds, times = Math.ceil((seconds * 1_000) / FAULT_EVERY_MS) } = options;
+  const until = options.times ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1_000;
+  for (const { fault, copy } of planFaults(wanted, random, times)) {
     if (performance.now() >= until) break;
     const next = performance.now() + FAULT_EVERY_MS;
     const { name, freezesApi, hangs = HANGS_PER_FAULT } = fault;
@@ -179,7 +184,7 @@ async function run(options: Options): Promise<Report> {
       say(`${signal}: stopping`);
       void (started?.dispose() ?? Promise.resolve()).finally(() => process.exit(1));
     });
-  const system = await start(settingsOf(receiver.endpoint));
+  const system = await start(settingsOf(receiver.endpoint), options);
   started = system;
   const startedAt = new Date().toISOString();
   let stopped: Stopped;

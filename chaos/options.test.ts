@@ -23,10 +23,12 @@ test.each([
 });
 
 test('an older database ends every run, and standbys that lag end a long one', () => {
-  expect(rewindsOf({ faults: undefined, seconds: 10 })).toEqual(['older-database']);
-  expect(rewindsOf({ faults: undefined, seconds: 600 })).toHaveLength(3);
-  expect(rewindsOf({ faults: ['kill-api', 'lagging-standby'], seconds: 600 })).toEqual(['lagging-standby']);
-  expect(rewindsOf({ faults: [], seconds: 600 })).toEqual([]);
+  expect(rewindsOf({ faults: undefined, seconds: 10, hasCluster: false })).toEqual(['older-database']);
+  expect(rewindsOf({ faults: undefined, seconds: 600, hasCluster: false })).toHaveLength(3);
+  expect(rewindsOf({ faults: ['kill-api', 'lagging-standby'], seconds: 600, hasCluster: false })).toEqual([
+    'lagging-standby',
+  ]);
+  expect(rewindsOf({ faults: [], seconds: 600, hasCluster: false })).toEqual([]);
 });
 
 test.each([
@@ -36,5 +38,5 @@ test.each([
   ['recovery after every fault', ['kill-api'], undefined],
   ['wrong accepts', [], undefined],
 ])('only options chosen by name excuse %s without facts', (gate, faults, excludedBy) => {
-  expect(exclusionOf(gate, { faults, seconds: 10 }).excludedBy).toBe(excludedBy);
+  expect(exclusionOf(gate, { faults, seconds: 10, hasCluster: false }).excludedBy).toBe(excludedBy);
 });

@@ -5,6 +5,7 @@ import type { RewindKind } from './rewinds.ts';
 import { SURFACES } from './surface-facts.ts';
 
 export const HELP = `npm run chaos [-- --seconds 120] [--seed N] [--faults a,b] [--cases yes|no] [--report FILE] [--json]
+  [--stores one|patroni] [--times N]
 
 Starts two copies of the product (supervisor, API and worker each) on a PostgreSQL and a Redis of their own, lets clients
 work while things break, and checks everything that was acknowledged. Ends with 1 if a guarantee was violated, or if a
@@ -14,6 +15,9 @@ gate checked nothing that no option excluded.
   --seed N        draws faults and requests (default: drawn, and printed)
   --faults a,b    only these of the faults below, and of the databases older-database, lagging-standby,
                   lagging-standby-and-compromise, which come last; none: no faults
+  --stores S      one PostgreSQL (default), or three under Patroni with etcd and HAProxy, of which only the fault
+                  kill-primary is run; needs Debian's patroni, etcd-server, postgresql and haproxy
+  --times N       this many faults in all, whatever --seconds says
   --cases yes|no  the named cases first (default yes)
   --pace P        the clients' pace (default 1)
   --report FILE   writes the report as Markdown
@@ -32,15 +36,22 @@ const REWINDS: readonly RewindKind[] = ['older-database', 'lagging-standby', 'la
 const ALL_REWINDS_SECONDS = 300;
 
 /** What happens to the database at the end: an older one always, all of it in a long run. */
-export const rewindsOf = ({ faults, seconds }: Pick<Options, 'faults' | 'seconds'>): RewindKind[] =>
-  REWINDS.filter((kind, at) => faults?.includes(kind) ?? (at === 0 || seconds >= ALL_REWINDS_SECONDS));
+export const rewindsOf = ({
+  faults,
+  seconds,
+  hasCluster,
+}: Pick<Options, 'faults' | 'seconds' | 'hasCluster'>): RewindKind[] =>
+  (hasCluster ? [] : REWINDS).filter(
+    (kind, at) => faults?.includes(kind) ?? (at === 0 || seconds >= ALL_REWINDS_SECONDS),
+  );
 
 /** The option that left a gate without anything to check, if one did. */
 export function exclusionOf(
   gate: string,
-  options: Pick<Options, 'faults' | 'seconds'>,
+  options: Pick<Options, 'faults' | 'seconds' | 'hasCluster'>,
 ): { readonly excludedBy?: string } {
-  if (gate === 'answers of an older database' && rewindsOf(options).length === 0) return { excludedBy: '--faults' };
+  if (gate === 'answers of an older database' && rewindsOf(options).length === 0)
+    return { excludedBy: options.hasCluster ? '--stores' : '--faults' };
   if (gate !== 'recovery after every fault') return {};
   if (options.faults?.length === 0) return { excludedBy: '--faults' };
   return options.seconds === 0 && rewindsOf(options).length === 0 ? { excludedBy: '--seconds' } : {};
@@ -51,6 +62,9 @@ export type Options = {
   readonly seed: number;
   /** Undefined: all of them. */
   readonly faults: readonly string[] | undefined;
+  /** How many faults; undefined: as many as the time allows. */
+  readonly times: number | undefined;
+  readonly hasCluster: boolean;
   readonly hasCases: boolean;
   readonly pace: number;
   readonly report: string | undefined;
@@ -79,11 +93,14 @@ export function readOptions(args: readonly string[]): Options | undefined {
   const unknown = names?.find((name) => !known.has(name));
   if (unknown !== undefined) throw new UsageError(`no fault is named ${unknown}: see --help`);
   if (!['yes', 'no'].includes(values.cases)) throw new UsageError('--cases takes yes or no');
+  if (!['one', 'patroni'].includes(values.stores)) throw new UsageError('--stores takes one or patroni');
   return {
+    times: values.times === undefined ? undefined : numberOf('times', values.times, 1),
+    hasCluster: values.stores === 'patroni',
     seconds: numberOf('seconds', values.seconds, 0),
     seed: Math.floor(values.seed === undefined ? Math.random() * 2 ** 31 : numberOf('seed', values.seed, 0)),
     faults: names,
-    hasCases: values.cases === 'yes',
+    hasCases: values.cases === 'yes' && values.stores === 'one',
     pace: numberOf('pace', values.pace, 0.01),
     report: values.report,
     isJson: values.json,
@@ -97,6 +114,8 @@ const parse = (args: readonly string[]) =>
       seconds: { type: 'string', default: '120' },
       seed: { type: 'string' },
       faults: { type: 'string' },
+      stores: { type: 'string', default: 'one' },
+      times: { type: 'string' },
       cases: { type: 'string', default: 'yes' },
       pace: { type: 'string', default: '1' },
       report: { type: 'string' },

@@ -18,6 +18,8 @@ export type Report = {
   readonly seed: number;
   readonly seconds: number;
   readonly pace: number;
+  readonly hasCluster?: boolean;
+  readonly times?: number | undefined;
   readonly startedAt: string;
   /** The stretch of the machine before the load. */
   readonly stretch: number;

@@ -9,6 +9,7 @@ import { readState, recordProcess, sendSignal, waitForExit } from '../services/p
 import { startRedis } from '../services/platform/local/redis.ts';
 import type { LocalService } from '../services/platform/local/shared-service.ts';
 import { descendantsOf } from '../testing/processes/alive.ts';
+import { type PatroniCluster, startPatroniCluster } from './cluster/patroni.ts';
 
 const DATA = 'postgres-18';
 const EXIT_MS = 20_000;
@@ -31,6 +32,8 @@ export type ChaosStores = {
   backup(to: string): Promise<void>;
   /** Ends the cluster and starts the one from that backup in its place. @param onEnded called between the two */
   restoreFrom(backup: string, onEnded: () => void): Promise<void>;
+  /** Three PostgreSQL under Patroni, where the run has them: it then has no other faults of PostgreSQL. */
+  readonly cluster?: PatroniCluster;
   /** Starts a standby that streams from this address of the primary; `promote` lets it take the primary's place. */
   startStandby(primaryUrl: string): Promise<Standby>;
   dispose(): Promise<void>;
@@ -169,6 +172,29 @@ export async function startChaosStores(folder: string): Promise<ChaosStores> {
     },
     dispose: async () => {
       await Promise.all([services.postgres.stop(), services.redis.stop()]);
+    },
+  };
+}
+
+const notOfCluster = (): never => {
+  throw new Error('a cluster has its own faults');
+};
+
+/** The same with a cluster in the place of the one PostgreSQL. */
+export async function startClusterStores(folder: string, say: (text: string) => void): Promise<ChaosStores> {
+  const home = join(folder, 'stores');
+  ensureDataDir(home);
+  chmodSync(home, 0o755);
+  const cluster = await startPatroniCluster(folder, say);
+  const redis = await startRedis({ dataDir: home, say: () => {} });
+  return {
+    url: (store) => (store === 'redis' ? redis.url : cluster.url),
+    cluster,
+    query: cluster.query,
+    ...{ pids: notOfCluster, end: notOfCluster, revive: notOfCluster, freeze: notOfCluster },
+    ...{ backup: notOfCluster, restoreFrom: notOfCluster, startStandby: notOfCluster },
+    dispose: async () => {
+      await Promise.all([cluster.dispose(), redis.stop()]);
     },
   };
 }

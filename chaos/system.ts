@@ -10,7 +10,7 @@ import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts'
 import { createFakeClock, type FakeClock } from './clock.ts';
 import { mountSmallDisk, type SmallDisk } from './disk.ts';
 import type { CopyName } from './ledger.ts';
-import { type ChaosStores, type StoreName, startChaosStores } from './stores.ts';
+import { type ChaosStores, type StoreName, startChaosStores, startClusterStores } from './stores.ts';
 
 /** One supervisor with an API and a worker, which reach their stores over links that faults bend. */
 type Copy = {
@@ -43,6 +43,8 @@ export type System = {
   readonly clock: FakeClock | undefined;
   /** Below the data directory that the copies share; undefined where the suite may not mount. */
   readonly disk: SmallDisk | undefined;
+  /** Undefined where the run has one PostgreSQL. */
+  readonly cluster: ChaosStores['cluster'];
   /** Points every link at where the stores are now. */
   relink(): void;
   /** The command line, as an operator types it. */
@@ -121,6 +123,8 @@ async function stillAlive(records: readonly RecordedProcess[]): Promise<string[]
 type SystemOptions = {
   /** Whether B gets a clock of its own. */
   readonly hasClock: boolean;
+  /** Whether PostgreSQL is a cluster under Patroni. */
+  readonly hasCluster: boolean;
   /** Settings of both copies. */
   readonly env: Readonly<Record<string, string>>;
   readonly say: (text: string) => void;
@@ -136,11 +140,11 @@ function tryToMount(dataDir: string, say: SystemOptions['say']): SmallDisk | und
 }
 
 /** Starts stores, links and both copies. */
-export async function startSystem({ hasClock, env, say }: SystemOptions): Promise<System> {
+export async function startSystem({ hasClock, hasCluster, env, say }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-chaos-'));
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
-  const stores = await startChaosStores(folder);
+  const stores = await (hasCluster ? startClusterStores(folder, say) : startChaosStores(folder));
   const clock = hasClock ? createFakeClock(join(folder, 'clock')) : undefined;
   const disk = tryToMount(dataDir, say);
   const started: Copy[] = [];
@@ -179,6 +183,7 @@ export async function startSystem({ hasClock, env, say }: SystemOptions): Promis
     mcpUrl: A.mcpUrl()!,
     clock,
     disk,
+    cluster: stores.cluster,
     relink: () => {
       for (const { links } of [A, B])
         for (const store of ['postgres', 'redis'] as const) links[store].retarget(stores.url(store));

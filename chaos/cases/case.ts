@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '#testing/eventually.ts';
 import { REVOCATION_BOUND_MS } from '../gates.ts';
 import type { Access, CopyName, TokenFamily } from '../ledger.ts';
+import type { Clients } from '../load/clients.ts';
 import type { Scene } from '../rewinds.ts';
 
 /** A fault and a promise, in a fixed order, before the load begins. */
@@ -61,13 +62,16 @@ export const bothServe = async ({ clients }: Scene, access: Access): Promise<voi
 };
 
 /** An acknowledged end is an end: shown at both copies once the bound is over. */
-export async function expectRevoked(scene: Scene, ended: readonly Access[]): Promise<void> {
+export const expectRevoked = ({ clients }: Scene, ended: readonly Access[]): Promise<void> =>
+  expectRevokedAt(clients, ended);
+
+export async function expectRevokedAt(clients: Clients, ended: readonly Access[]): Promise<void> {
   await sleep(REVOCATION_BOUND_MS);
   for (const access of ended)
     for (const copy of ['A', 'B'] as const) {
       // A copy that is behind says so; it serves again by itself.
       const result = await eventually(`a result of ${copy}`, async () => {
-        const said = await scene.clients.validate(access, copy);
+        const said = await clients.validate(access, copy);
         return !/^\d+$|stale|unavailable|behind/.test(said) && said;
       });
       if (result === 'active')

@@ -1,4 +1,5 @@
 import { clockFaults } from './clocks.ts';
+import { clusterFaults } from './cluster.ts';
 import { diskFaults } from './disks.ts';
 import type { Fault } from './fault.ts';
 import { jobFaults } from './jobs.ts';
@@ -15,4 +16,5 @@ export const allFaults: readonly Fault[] = [
   ...diskFaults,
   ...jobFaults,
   ...releaseFaults,
+  ...clusterFaults,
 ];

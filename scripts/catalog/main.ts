@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { failuresPage, newestReport } from '#chaos/failures-page.ts';
+import { failuresPage, keptReports } from '#chaos/failures-page.ts';
 import { jobs } from '#jobs/schedules.ts';
 import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
@@ -70,7 +70,7 @@ async function pages(): Promise<Record<string, string>> {
   const { version } = JSON.parse(await readFile(resolve(ROOT, 'package.json'), 'utf8')) as { version: string };
   const [endpoints, errors, events] = [await collectEndpoints(), await collectErrors(), await collectAuditEvents()];
   const openApi = openApiOf(endpoints, version);
-  const chaos = newestReport(resolve(ROOT, 'chaos/results'));
+
   const dashboards = [...dashboardFiles()].map(([file, text]) => [`observability/dashboards/${file}`, text]);
   return {
     ...Object.fromEntries(dashboards),
@@ -89,7 +89,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/database.md': databasePage(),
     'docs/reference/endpoints.md': endpointsPage(endpoints),
     'docs/reference/errors.md': errorsPage(errors),
-    'docs/explanation/failures.md': failuresPage(chaos.file, chaos.report),
+    'docs/explanation/failures.md': failuresPage(keptReports(resolve(ROOT, 'chaos/results'))),
     'docs/reference/flows.md': flowsPage(flows),
     'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),
