@@ -1,7 +1,15 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
 import { createEmptyDatabase } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
+import { childEnv } from '#testing/processes/child-env.ts';
 import { migrate, migrationStates } from './migrate.ts';
 
 let database: TestDatabase;
@@ -62,4 +70,31 @@ test('refuses a migration whose file was changed after it was applied', async ()
     message: expect.stringContaining(name),
     fix: expect.stringContaining('an empty database'),
   });
+});
+
+test('a migration killed with -9 leaves nothing; two that start at once afterwards apply it once', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-migrate-'));
+  try {
+    mkdirSync(join(folder, '20990101000000_slow'));
+    const file = join(folder, '20990101000000_slow/migration.sql');
+    writeFileSync(file, 'CREATE TABLE slow (); SELECT pg_sleep(1); INSERT INTO slow DEFAULT VALUES;');
+    writeFileSync(join(folder, '20990101000000_slow/phase.json'), '{"phase":"contract","down":"none, because a test"}');
+    const program = fileURLToPath(new URL('../../../testing/processes/migrate.ts', import.meta.url));
+    const child = spawn(process.execPath, [program, database.url, folder], { env: childEnv(), stdio: 'inherit' });
+    const ended = once(child, 'exit');
+    await eventually('the migration to be within its transaction', async () => {
+      const { rows } = await client.query(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE TABLE slow%' AND wait_event = 'PgSleep'`,
+      );
+      return rows.length > 0;
+    });
+    child.kill('SIGKILL');
+    expect((await ended)[1]).toBe('SIGKILL');
+
+    const both = await Promise.all([1, 2].map(() => migrate(database.url, () => {}, [folder])));
+    expect(both.flat()).toEqual(['20990101000000_slow']);
+    expect((await client.query('SELECT count(*)::int AS n FROM slow')).rows).toEqual([{ n: 1 }]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
