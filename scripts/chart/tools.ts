@@ -1,12 +1,12 @@
 /** helm and kubeconform, from PATH or built once from their Go modules, and the schemas of Kubernetes. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { onPath } from '../checks/debian-package.ts';
 import { ensureGo } from '../checks/go-program.ts';
 
 type Say = (text: string) => void;
-const KUBERNETES = 'v1.34.3';
+export const KUBERNETES = 'v1.34.3';
 const [, MAJOR, MINOR] = /^v(\d+)\.(\d+)\./.exec(KUBERNETES) as RegExpExecArray;
 const cache = resolve(import.meta.dirname, '../../node_modules/.cache/sallyport');
 
@@ -45,6 +45,47 @@ export const helm = (say: Say): string => goTool('helm', 'helm.sh/helm/v3/cmd/he
 export const kubeconform = (say: Say): string =>
   goTool('kubeconform', 'github.com/yannh/kubeconform/cmd/kubeconform', 'v0.7.0', [], say);
 
+/** kwok, which plays the nodes of a cluster and what runs on them. */
+export const kwok = (say: Say): string => goTool('kwok', 'sigs.k8s.io/kwok/cmd/kwok', 'v0.7.0', [], say);
+
+/** The folder of kube-apiserver, kube-controller-manager and kube-scheduler, built once from their Go module. */
+export function kubernetesPrograms(say: Say): string {
+  const folder = join(cache, `kubernetes-${KUBERNETES}`);
+  if (existsSync(folder)) return folder;
+  say(`building the API server, controllers and scheduler of Kubernetes ${KUBERNETES} once, some ten minutes …`);
+  const unfinished = `${folder}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
+  cpSync(join(import.meta.dirname, 'kubernetes'), unfinished, { recursive: true });
+  const version = 'k8s.io/component-base/version';
+  const named = [`gitVersion=${KUBERNETES}`, `gitMajor=${MAJOR}`, `gitMinor=${MINOR}`].map(
+    (is) => `-X ${version}.${is}`,
+  );
+  const programs = ['apiserver', 'controller-manager', 'scheduler'].map((name) => `k8s.io/kubernetes/cmd/kube-${name}`);
+  const args = [
+    'build',
+    '-trimpath',
+    '-ldflags',
+    ['-s', '-w', ...named].join(' '),
+    '-o',
+    `${unfinished}/`,
+    ...programs,
+  ];
+  const env = { ...process.env, GOFLAGS: '-buildvcs=false', CGO_ENABLED: '0' };
+  if (spawnSync(ensureGo(), args, { cwd: unfinished, env, stdio: ['ignore', 2, 2] }).status !== 0)
+    throw new Error('Kubernetes could not be built: Go must reach its module proxy (GOPROXY) once');
+  renameSync(unfinished, folder);
+  return folder;
+}
+
+/** A file of a Go module, read from where Go keeps it. */
+export function goModuleFile(module: string, version: string, path: string): string {
+  mkdirSync(cache, { recursive: true });
+  const args = ['mod', 'download', '-json', `${module}@${version}`];
+  const { status, stdout, stderr } = spawnSync(ensureGo(), args, { cwd: cache, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the Go module ${module} could not be fetched:\n${stdout}${stderr}`);
+  return readFileSync(join((JSON.parse(stdout) as { Dir: string }).Dir, path), 'utf8');
+}
+
 type Schema = {
   properties?: Record<string, Schema>;
   additionalProperties?: boolean | Schema;
@@ -72,12 +113,7 @@ export function kubernetesSchemas(say: Say): string {
   const location = join(folder, '{{.ResourceKind}}{{.KindSuffix}}.json');
   if (existsSync(folder)) return location;
   say(`fetching the schemas of Kubernetes ${KUBERNETES} once from its Go module …`);
-  mkdirSync(cache, { recursive: true });
-  const args = ['mod', 'download', '-json', `k8s.io/kubernetes@${KUBERNETES}`];
-  const { status, stdout, stderr } = spawnSync(ensureGo(), args, { cwd: cache, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the module of Kubernetes could not be fetched:\n${stdout}${stderr}`);
-  const { Dir } = JSON.parse(stdout) as { Dir: string };
-  const text = readFileSync(join(Dir, 'api/openapi-spec/swagger.json'), 'utf8');
+  const text = goModuleFile('k8s.io/kubernetes', KUBERNETES, 'api/openapi-spec/swagger.json');
   const { definitions } = JSON.parse(text) as { definitions: Record<string, Schema> };
   // The description calls a quantity text, and an API server reads a number as well.
   const quantity = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
