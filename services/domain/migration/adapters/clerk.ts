@@ -1,4 +1,4 @@
-import { csvRow, readCsv } from '../reading/read-csv.ts';
+import { csvRow, readCsv, shielded, unshieldedRow } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
@@ -41,7 +41,8 @@ const listed = (value: unknown): string[] =>
 const nameOf = (first: unknown, last: unknown): string | null =>
   [textOf(first), textOf(last)].filter((part) => part !== null).join(' ') || null;
 
-function ofRow(row: Members): LegacyUser | Refused {
+function ofRow(cells: Members): LegacyUser | Refused {
+  const row = unshieldedRow(cells);
   const verified = listed(row.verified_email_addresses);
   const unverified = listed(row.unverified_email_addresses);
   const email = textOf(row.primary_email_address) ?? verified[0] ?? unverified[0] ?? null;
@@ -175,6 +176,6 @@ export const clerkAdapter: LegacySystemAdapter = {
   /** The CSV that `clerk migrate import --source clerk` reads. */
   async *write(users) {
     yield csvRow(COLUMNS);
-    for await (const user of users) yield csvRow(rowOf(user));
+    for await (const user of users) yield csvRow(rowOf(user).map(shielded));
   },
 };

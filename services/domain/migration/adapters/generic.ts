@@ -1,4 +1,4 @@
-import { csvRow, isFormula, readCsv } from '../reading/read-csv.ts';
+import { csvRow, readCsv, shielded, unshieldedRow } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
@@ -128,18 +128,16 @@ export const ndjsonAdapter: LegacySystemAdapter = {
   },
 };
 
-/** A cell that a spreadsheet would run is shown as text. */
 const cellOf = (value: LegacyUser[Column]): string => {
   if (value === null) return '';
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'object') return JSON.stringify(value);
-  const text = String(value);
-  return isFormula(text) ? `'${text}` : text;
+  return shielded(String(value));
 };
 
 export const csvAdapter: LegacySystemAdapter = {
   kind: 'csv',
-  read: (stream, options) => usersOf(readCsv(stream), (value) => genericUser(value, options)),
+  read: (stream, options) => usersOf(readCsv(stream), (row) => genericUser(unshieldedRow(row), options)),
   async *write(users, options) {
     yield csvRow(COLUMNS.map((column) => columnOf(options, column)));
     for await (const user of users) yield csvRow(COLUMNS.map((column) => cellOf(user[column])));

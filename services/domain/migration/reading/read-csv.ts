@@ -104,6 +104,17 @@ const FORMULA = /^[\t\r]|^[=@]|^[+-](?![\d\s().-]*$)/;
 /** Whether a spreadsheet would run this text (CWE-1236). A telephone number is none. */
 export const isFormula = (text: string): boolean => FORMULA.test(text);
 
+/** A cell that a spreadsheet would run is shown as text; `unshieldedRow` is the way back. */
+export const shielded = (text: string): string => (isFormula(text) ? `'${text}` : text);
+
+const unshielded = (text: string): string => (text.startsWith("'") && isFormula(text.slice(1)) ? text.slice(1) : text);
+
+/** The cells of a row as they were before they were shown as text. */
+export const unshieldedRow = (row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(row).map(([name, cell]) => [name, typeof cell === 'string' ? unshielded(cell) : cell]),
+  );
+
 const cellOf = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 /** One row of a CSV file, with its line end. */
