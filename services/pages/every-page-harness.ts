@@ -8,7 +8,7 @@ import {
   resendVerificationPage,
   signUpPage,
 } from './account-pages.ts';
-import { bridgePage, bridgeRefusedPage } from './bridge-page.ts';
+import { bridgeConfirmPage, bridgePage, bridgeRefusedPage } from './bridge-page.ts';
 import type { FormPage } from './form-page.ts';
 import { accountPage } from './own-account/account-page.ts';
 import type { SectionView } from './own-account/account-view.ts';
@@ -194,6 +194,7 @@ export function pagesWith(
     device: deviceConfirmPage({ ...named, userCode: text, logoPath: text, unvetted }),
     error: errorPage(() => ({ title: ours, why: ours, advice: ours, link: { path: text, text: ours } })),
     bridge: bridgePage({ formToken: text, returnTo: text, signInPath: text }),
+    bridgeConfirm: bridgeConfirmPage({ formToken: text, returnTo: text, signInPath: text, token: text, email: text }),
     bridgeRefused: bridgeRefusedPage(text),
     signUp: signUpPage({ ...asking, name: text, asker: { name: text, host: text, logoPath: text } }),
     forgotPassword: forgotPasswordPage(asking),

@@ -11,10 +11,10 @@ box.addEventListener('change',show);box.form.addEventListener('submit',()=>{box.
 const code=location.hash.slice(1),field=document.querySelector('input[name=token]'),typed=document.getElementById('typed');
 if(code&&typed){field.value=code;typed.hidden=typed.disabled=true;history.replaceState(null,'',location.pathname)}`;
 
-/** Moves the token in the fragment to its field, takes it out of the address bar, and lets the form be sent. */
+/** Moves the token in the fragment to its field, takes it out of the address bar, and sends the form, which asks whose it is. */
 export const BRIDGE_SCRIPT = `const token=location.hash.slice(1).replace(/^token=/,'');
 if(token){document.querySelector('input[name=token]').value=token;document.querySelector('button').disabled=false;
-history.replaceState(null,'',location.pathname+location.search)}`;
+history.replaceState(null,'',location.pathname+location.search);document.forms[0].submit()}`;
 
 /** Sends the only form of a page. */
 export const FORM_POST_SCRIPT = 'document.forms[0].submit()';

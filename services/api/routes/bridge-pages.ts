@@ -1,12 +1,15 @@
+import { hash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { returnAddress } from '#services/domain/identity/social/return-address.ts';
 import { sendBridgeEndpoint, showBridgeEndpoint } from '#services/domain/migration/bridge/bridge-contract.ts';
 import {
   type ExchangePorts,
   exchangeLegacySession,
+  type LegacyAccount,
+  showLegacyAccount,
 } from '#services/domain/migration/bridge/exchange-legacy-session.ts';
 import { formNext, pathWithNext } from '#services/domain/oauth/authorize/next-path.ts';
-import { bridgePage, bridgeRefusedPage } from '#services/pages/bridge-page.ts';
+import { bridgeConfirmPage, bridgePage, bridgeRefusedPage } from '#services/pages/bridge-page.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
@@ -22,12 +25,28 @@ const returnOf = ({ auth, publicUrl }: BridgePagesPorts, asked: string | undefin
 const signInPath = ({ auth }: BridgePagesPorts, returnTo: string): string =>
   pathWithNext('/login', formNext(auth.browser, returnTo));
 
-/** Whether a page of ours or of a listed origin sent the form; a page of another site could sign its visitor in as another user. */
-const isAllowed = (ports: BridgePagesPorts, request: FastifyRequest, formToken: string | undefined): boolean => {
-  const { origin } = request.headers;
-  const isListed = origin !== undefined && origin !== new URL(ports.publicUrl).origin;
-  return isListed ? ports.auth.browser.trustedOrigins.has(origin) : isOwnForm(ports, request, formToken ?? '');
+/** The origin of another site that sent the form. */
+const senderOf = ({ publicUrl }: BridgePagesPorts, { headers: { origin } }: FastifyRequest): string | undefined =>
+  origin === new URL(publicUrl).origin ? undefined : origin;
+
+/** What a user agrees to by the button that names the account. */
+const consentTo = (token: string, { userId }: LegacyAccount): string =>
+  `bridge ${userId} ${hash('sha256', token, 'base64url')}`;
+
+type Confirmation = {
+  readonly token: string;
+  readonly returnTo: string;
+  readonly email: string;
+  readonly about: string;
 };
+
+/** Names the account before anybody is signed in: the token of another user could be in the link. */
+function confirm(ports: BridgePagesPorts, request: FastifyRequest, { token, returnTo, email, about }: Confirmation) {
+  const { token: formToken, setCookie } = tieForm(ports, request, about);
+  const page = bridgeConfirmPage({ formToken, returnTo, signInPath: signInPath(ports, returnTo), token, email });
+  const formTargets = returnTo.startsWith('/') ? [] : [new URL(returnTo).origin];
+  return showPage(200, page, { setCookie, formTargets });
+}
 
 /** The page that carries a session of the old provider over, for applications that have only links and forms. */
 export function bridgePagesRoutes(routes: RouteContext, ports: BridgePagesPorts): void {
@@ -36,16 +55,25 @@ export function bridgePagesRoutes(routes: RouteContext, ports: BridgePagesPorts)
       const returnTo = returnOf(ports, query.return_to);
       const { token, setCookie } = tieForm(ports, request);
       const page = bridgePage({ formToken: token, returnTo, signInPath: signInPath(ports, returnTo) });
-      const formTargets = returnTo.startsWith('/') ? [] : [new URL(returnTo).origin];
-      return showPage(200, page, { setCookie, formTargets });
+      return showPage(200, page, { setCookie });
     }),
   );
   bind(routes, sendBridgeEndpoint, ({ body }, caller, request) =>
     asPage(async () => {
-      if (!isAllowed(ports, request, body.form_token)) return expiredForm();
+      const { token, form_token: formToken = '' } = body;
+      const sender = senderOf(ports, request);
+      const isFirst = sender === undefined && isOwnForm(ports, request, formToken);
+      // A listed application knows whom it sends. A link to our page could come from anywhere.
+      if (sender !== undefined && !ports.auth.browser.trustedOrigins.has(sender)) return expiredForm();
       const returnTo = returnOf(ports, body.return_to);
       try {
-        const input = { token: body.token, cookie: request.headers.cookie };
+        if (sender === undefined) {
+          const account = await showLegacyAccount(ports, { token }, caller);
+          const about = consentTo(token, account);
+          if (isFirst) return confirm(ports, request, { token, returnTo, email: account.email, about });
+          if (!isOwnForm(ports, request, formToken, about)) return expiredForm();
+        }
+        const input = { token, cookie: request.headers.cookie };
         return goTo(returnTo, (await exchangeLegacySession(ports, input, caller)).setCookie);
       } catch (err) {
         if (!isAppError(err) || err.definition.status !== 401) throw err;

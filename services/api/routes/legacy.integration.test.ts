@@ -105,7 +105,13 @@ describe('a live session goes on here without a sign-in', () => {
 
 test('a signed webhook is 202, with other bytes 401', async () => {
   const secret = `whsec_${randomBytes(32).toString('base64')}`;
-  const copy = await harness.startCopy({ hashes: false, env: { LEGACY_WEBHOOK_SECRET: secret } });
+  const env = {
+    LEGACY_ISSUER: 'https://old.example',
+    LEGACY_JWKS_URI: 'https://old.example/jwks',
+    LEGACY_AUDIENCE: 'app',
+    LEGACY_WEBHOOK_SECRET: secret,
+  };
+  const copy = await harness.startCopy({ hashes: false, env });
   const key = Buffer.from(secret.slice(6), 'base64');
   const json = { type: 'session.ended', data: { id: randomUUID() } };
   const timestamp = String(Math.floor(Date.now() / 1_000));
@@ -181,13 +187,23 @@ describe('the page /bridge', () => {
 
   test('takes the token from its form, signs the user in and returns to an allowed address only', async () => {
     const { id, token } = await old.liveSession();
-    await importUser(id);
+    const userId = await importUser(id);
+    const [{ email }] = await harness.rows('SELECT email FROM users WHERE id = $1', [userId]);
     const page = await open('?return_to=/account/security');
     expect(page.status).toBe(200);
     expect(page.headers.get('content-security-policy')).toMatch(/script-src 'sha256-[^;]+; form-action 'self'/);
     expect(page.text).toContain('history.replaceState');
     const form = { form_token: fieldOf(page.text, 'form_token'), return_to: fieldOf(page.text, 'return_to'), token };
-    const sent = await submit(form, { origin: API_URL }, cookieOf(page));
+    // Nobody is signed in before the page has named the account.
+    const asked = await submit(form, { origin: API_URL }, cookieOf(page));
+    expect([asked.status, asked.headers.getSetCookie()]).toEqual([200, []]);
+    expect(asked.text).toContain(`<strong>${email}</strong>`);
+    const agreed = { ...form, form_token: fieldOf(asked.text, 'form_token') };
+    const another = await old.liveSession();
+    await importUser(another.id);
+    const swapped = await submit({ ...agreed, token: another.token }, { origin: API_URL }, cookieOf(page));
+    expect([swapped.status, swapped.headers.getSetCookie()]).toEqual([403, []]);
+    const sent = await submit(agreed, { origin: API_URL }, cookieOf(page));
     expect([sent.status, sent.headers.get('location')]).toEqual([303, '/account/security']);
     const session = await send(copies.betterAuth.url, 'GET', '/api/auth/session', { cookie: cookieOf(sent) });
     expect(session.status).toBe(200);
@@ -220,7 +236,12 @@ describe('the page /bridge', () => {
     const page = await send(listed.url, 'GET', '/bridge?return_to=https://app.example.com/home', {
       headers: { accept: 'text/html' },
     });
-    expect(page.headers.get('content-security-policy')).toContain("form-action 'self' https://app.example.com");
+    const asked = await send(listed.url, 'POST', '/bridge', {
+      form: { token, form_token: fieldOf(page.text, 'form_token'), return_to: 'https://app.example.com/home' },
+      headers: { accept: 'text/html', origin: API_URL },
+      cookie: cookieOf(page),
+    });
+    expect(asked.headers.get('content-security-policy')).toContain("form-action 'self' https://app.example.com");
   });
 
   test('leads to the sign-in page if the session is refused', async () => {

@@ -91,6 +91,7 @@ export const english = {
   beginAgain: 'Go back to the application and begin again.',
   bridgeAdvice:
     'You were signed in with our former sign-in service. Continue only if you have just come from our application.',
+  bridgeConfirm: 'You continue as {email}. If that is not your account, do not continue.',
   bridgeRefused: 'Your former sign-in has expired or was ended. Please sign in again.',
   bridgeTitle: 'Stay signed in',
   changePassword: 'Change password',

@@ -95,6 +95,7 @@ export const german: Texts = {
   beginAgain: 'Gehen Sie zur Anwendung zurück und beginnen Sie von vorn.',
   bridgeAdvice:
     'Sie waren bei unserem früheren Anmeldedienst angemeldet. Fahren Sie nur fort, wenn Sie gerade von unserer Anwendung kommen.',
+  bridgeConfirm: 'Sie fahren als {email} fort. Wenn das nicht Ihr Konto ist, fahren Sie nicht fort.',
   bridgeRefused: 'Ihre frühere Anmeldung ist abgelaufen oder wurde beendet. Bitte melden Sie sich erneut an.',
   bridgeTitle: 'Angemeldet bleiben',
   changePassword: 'Passwort ändern',

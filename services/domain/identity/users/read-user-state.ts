@@ -2,6 +2,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import { findAccount } from './accounts.store.ts';
 
 export type UserState = {
+  readonly email: string;
   readonly isDisabled: boolean;
   /** Rises when all sessions and tokens of the user end. */
   readonly tokenEpoch: number;
@@ -10,5 +11,7 @@ export type UserState = {
 /** Whether an account is in use; null if there is none. */
 export async function readUserState({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<UserState | null> {
   const account = await findAccount(sql, userId);
-  return account === undefined ? null : { isDisabled: account.isDisabled, tokenEpoch: account.tokenEpoch };
+  if (account === undefined) return null;
+  const { email, isDisabled, tokenEpoch } = account;
+  return { email, isDisabled, tokenEpoch };
 }

@@ -83,12 +83,12 @@ describe('a webhook', () => {
 
   test('in the plain form is known by the id in its body, or by the body', async () => {
     const timestamp = String(Math.floor(Date.now() / 1_000));
-    const plain = (said: object) => {
+    const plain = (said: object, { legacyIssuer }: Pick<WebhookPorts, 'legacyIssuer'> = ports) => {
       const body = Buffer.from(JSON.stringify(said));
       const mac = createHmac('sha256', KEY).update(`${timestamp}.`).update(body).digest('hex');
       const headers = { 'x-webhook-timestamp': timestamp, 'x-webhook-signature': `sha256=${mac}` };
       return receiveLegacyWebhook(
-        { ...ports, legacyIssuer: null },
+        { ...ports, legacyIssuer },
         { headers, body, event: said as never },
         callerAt('198.51.100.1'),
       );
@@ -99,6 +99,10 @@ describe('a webhook', () => {
       { status: 'duplicate' },
     ]);
     expect([await plain(said), await plain(said)]).toEqual([{ status: 'accepted' }, { status: 'duplicate' }]);
+    // Without LEGACY_ISSUER no session has a name here; users have.
+    const without = { legacyIssuer: null };
+    await expect(plain({ id: 'p2', ...said }, without)).rejects.toMatchObject({ code: 'legacy_not_configured' });
+    expect(await plain({ type: 'user.updated', data: { id: randomUUID() } }, without)).toEqual({ status: 'accepted' });
     await apply();
   });
 });

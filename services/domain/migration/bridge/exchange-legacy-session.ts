@@ -10,7 +10,8 @@ import { signOrEnd, userCaller } from '#services/domain/identity/sign-in/finish-
 import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
 import type { Assurance } from '#services/domain/identity/users/assurance.ts';
 import { findVerifiedUser } from '#services/domain/identity/users/find-verified-user.ts';
-import type { Caller, Tx } from '#services/domain/ports.ts';
+import { readUserState } from '#services/domain/identity/users/read-user-state.ts';
+import type { Caller, Sql, Tx } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
 import { isAppError } from '#services/platform/define/error.ts';
@@ -45,22 +46,42 @@ const assuranceOf = ({ amr, isTwoFactors }: LegacyStrength): Assurance => ({
 type Recognised = { readonly userId: string; readonly linkedBy: 'import' | 'address' };
 
 /** By the import; otherwise by an address that both sides have verified. Throws `legacy_user_unknown` (401). */
-async function recognise(tx: Tx, ports: ExchangePorts, session: VerifiedLegacySession): Promise<Recognised> {
-  const provider = ports.legacyIssuer?.provider ?? null;
-  const found = await findLegacyUser(tx, session.subject, provider);
+async function recognise(
+  sql: Sql,
+  { legacyIssuer }: HasLegacyIssuer,
+  session: VerifiedLegacySession,
+): Promise<Recognised> {
+  const found = await findLegacyUser(sql, session.subject, legacyIssuer?.provider ?? null);
   if (found !== undefined) {
     if (found.userId === null) throw legacyUserUnknown();
     if (isOlderThanEnd(session, found.endedAt)) throw legacySessionEnded();
     return { userId: found.userId, linkedBy: 'import' };
   }
-  const userId = session.verifiedEmail === null ? null : await findVerifiedUser({ sql: tx }, session.verifiedEmail);
-  if (userId === null || !(await linkLegacyUser(tx, session.subject, provider, userId))) throw legacyUserUnknown();
+  const userId = session.verifiedEmail === null ? null : await findVerifiedUser({ sql }, session.verifiedEmail);
+  if (userId === null) throw legacyUserUnknown();
   return { userId, linkedBy: 'address' };
 }
 
-async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, caller: Caller): Promise<SignInAnswer> {
+async function verifyExchangeable(ports: ExchangePorts, token: string): Promise<VerifiedLegacySession> {
   const session = await verifyLegacySession(ports, { token });
   if (session.claims.cnf !== undefined) throw legacyTokenBound();
+  return session;
+}
+
+/** The account that a session of the old provider would be exchanged for. */
+export type LegacyAccount = { readonly userId: string; readonly email: string };
+
+async function readAccount(ports: ExchangePorts, token: string): Promise<LegacyAccount> {
+  const session = await verifyExchangeable(ports, token);
+  if ((await readLegacySession(ports.sql, session.id))?.isEnded) throw legacySessionEnded();
+  const { userId } = await recognise(ports.sql, ports, session);
+  const account = await readUserState(ports, userId);
+  if (account === null || account.isDisabled) throw legacyUserUnknown();
+  return { userId, email: account.email };
+}
+
+async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, caller: Caller): Promise<SignInAnswer> {
+  const session = await verifyExchangeable(ports, token);
   const former = await findByCookie(ports, cookie);
   const key = hash('sha256', token, 'base64url');
   const request = idempotentRequest(ports, caller, key, 'exchangeLegacySession', {});
@@ -71,6 +92,9 @@ async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, 
   async function open(tx: Tx): Promise<SignInDraft> {
     isReplay = false;
     const { userId, linkedBy } = await recognise(tx, ports, session);
+    const provider = ports.legacyIssuer?.provider ?? null;
+    if (linkedBy === 'address' && !(await linkLegacyUser(tx, session.subject, provider, userId)))
+      throw legacyUserUnknown();
     const { signedIn, isNew } = await carryOverSession(
       tx,
       ports,
@@ -110,6 +134,26 @@ async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, 
   return signOrEnd(ports, draft, { cookie, isKept: true, isReplay }, person);
 }
 
+const recordRefusal = (ports: ExchangePorts, caller: Caller, code: string): Promise<void> =>
+  recordEvent(ports.sql, caller, legacySessionExchanged, { outcome: 'refused', detail: { code } });
+
+/**
+ * The account that `exchangeLegacySession` would sign in, so that a page can name it first. Signs nobody in.
+ * @throws what `exchangeLegacySession` throws for a token that it refuses
+ */
+export async function showLegacyAccount(
+  ports: ExchangePorts,
+  { token }: LegacySession,
+  caller: Caller,
+): Promise<LegacyAccount> {
+  try {
+    return await readAccount(ports, token);
+  } catch (err) {
+    if (isAppError(err) && err.definition.status < 404) await recordRefusal(ports, caller, err.code);
+    throw err;
+  }
+}
+
 /**
  * Exchanges a live session of the old provider for a session and token pair here, without a sign-in. The same session of
  * the old provider is always the same session here, however many requests there are; its factors and the time of its
@@ -133,11 +177,7 @@ export async function exchangeLegacySession(
       isAppError(err) && err.code === loginRefused.definition.code ? legacyUserUnknown({ cause: err }) : err;
     const isRefused = isAppError(refusal) && refusal.definition.status < 500;
     logins.add(1, { outcome: isRefused ? 'refused' : 'unavailable', factor: 'legacy_session' });
-    if (isRefused && refusal.definition.status < 404)
-      await recordEvent(ports.sql, caller, legacySessionExchanged, {
-        outcome: 'refused',
-        detail: { code: refusal.code },
-      });
+    if (isRefused && refusal.definition.status < 404) await recordRefusal(ports, caller, refusal.code);
     throw refusal;
   }
 }

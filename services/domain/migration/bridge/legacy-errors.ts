@@ -4,7 +4,7 @@ export const legacyNotConfigured = defineError({
   code: 'legacy_not_configured',
   status: 404,
   title: 'No old provider is configured',
-  cause: 'LEGACY_ISSUER is not set, so no session of another provider can go on here.',
+  cause: 'LEGACY_ISSUER is not set, so no session of another provider can go on or end here.',
   fix: 'Sign in as usual. An operator sets LEGACY_ISSUER, LEGACY_JWKS_URI and LEGACY_AUDIENCE.',
   retryable: false,
 });

@@ -30,7 +30,7 @@ export type WebhookReceipt = { readonly status: 'accepted' | 'duplicate' | 'igno
  * Keeps a signed event of the old provider for the job that applies it. An event that comes again, even ten times at once,
  * is kept once.
  * @throws legacyWebhookForged (401) for a missing or wrong signature, or one that is not of the last five minutes;
- *   requestInvalid (400) for a known type without an id; legacyNotConfigured (404) without a secret
+ *   requestInvalid (400) for a known type without an id; legacyNotConfigured (404) without a secret, and for the end of a session without LEGACY_ISSUER
  */
 export async function receiveLegacyWebhook(
   ports: WebhookPorts,
@@ -47,6 +47,8 @@ export async function receiveLegacyWebhook(
   }
   const read = readLegacyEvent(event, { issuer: legacyIssuer?.issuer ?? '', nowMs });
   if (read === 'ignored') return { status: 'ignored' };
+  // Without the issuer there is no session that the event could name.
+  if (read !== null && read.kind === 'session_ended' && legacyIssuer === null) throw legacyNotConfigured();
   if (read === null)
     throw requestInvalid({ problems: [{ at: 'body/data/id', why: 'must be the id of user or session' }] });
   const name = verified.id ?? (typeof event.id === 'string' ? event.id : body);
