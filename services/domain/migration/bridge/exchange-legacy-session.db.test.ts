@@ -11,7 +11,7 @@ import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#test
 import { openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { callerAt } from '#testing/harness/ports.ts';
 import { whileItWaits } from '#testing/overtaken.ts';
-import { type ExchangePorts, exchangeLegacySession } from './exchange-legacy-session.ts';
+import { type ExchangePorts, exchangeLegacySession, showLegacyAccount } from './exchange-legacy-session.ts';
 import { createLegacyIssuer } from './legacy-issuer.ts';
 import { legacySessionId } from './legacy-token.ts';
 
@@ -269,6 +269,25 @@ describe('the user', () => {
     await expect(
       exchange(await provider.token({ sub: deleted.sub, email: deleted.email, email_verified: true })),
     ).rejects.toMatchObject(unknown);
+  });
+
+  test('is named without a sign-in, and only if the session could be exchanged', async () => {
+    const show = (token: string) => showLegacyAccount(ports, { token }, newcomer());
+    const { id, sub } = await imported();
+    const token = await provider.token({ sub, sid: randomUUID() });
+    expect(await show(token)).toEqual({ userId: id, email: (await harness.accountOf(id))?.email });
+    expect(await harness.sessionsOf(id)).toBe(0);
+    await exchange(token);
+    await endSessions(id);
+    await expect(show(token)).rejects.toMatchObject({ code: 'legacy_session_ended' });
+    const other = await provider.token({ sub, sid: randomUUID(), auth_time: Math.floor(Date.now() / 1_000) });
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await harness.rows(`UPDATE legacy_user_ends SET ended_at = 'epoch' WHERE user_id = $1`, [id]);
+    await expect(show(other)).rejects.toMatchObject({ code: 'legacy_user_unknown' });
+    const off = { ...ports, legacyIssuer: null };
+    await expect(showLegacyAccount(off, { token }, newcomer())).rejects.toMatchObject({
+      code: 'legacy_not_configured',
+    });
   });
 
   test('whose account an incident locked is refused on an unknown device', async () => {
