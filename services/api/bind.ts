@@ -10,6 +10,7 @@ import {
   isEventStream,
   type RateClass,
   rateClassOf,
+  storeMsOf,
 } from '../platform/define/endpoint.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, requestInvalid } from '../platform/errors.ts';
@@ -156,6 +157,7 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
   register(routes, endpoint);
   const successStatus = Number(Object.keys(endpoint.responses)[0]);
   const cacheControl = cacheControlOf(endpoint);
+  const storeMs = storeMsOf(endpoint);
   const resolve = callers.forEndpoint(endpoint);
   const isStream = isEventStream(endpoint);
   const withDenials = async <T>(request: FastifyRequest, judged: () => T | Promise<T>): Promise<T> => {
@@ -174,7 +176,7 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
     preValidation: [
       ...[preValidation].flat(),
       async (request) => {
-        request.trace.storeMsLeft = endpoint.storeMs;
+        request.trace.storeMsLeft = storeMs;
         request.caller = await withDenials(request, () => resolve(request));
       },
     ],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { permissionOf, rateClassOf } from './endpoint.ts';
+import { permissionOf, rateClassOf, storeMsOf } from './endpoint.ts';
 
 test('every endpoint has a rate class: the declared one, else one derived from path and method', () => {
   expect(rateClassOf({ method: 'GET', path: '/v1/keys' })).toBe('read');
@@ -15,4 +15,13 @@ test('the permission of an endpoint is never guessed: one without a permission t
   );
   for (const auth of ['public', { accepts: ['bearer'], for: 'anyone', subject: 'none' }] as const)
     expect(() => permissionOf({ auth })).toThrow();
+});
+
+test.each([
+  ['POST', undefined, 3_000],
+  ['DELETE', undefined, 3_000],
+  ['GET', undefined, undefined],
+  ['POST', 1_500, 1_500],
+] as const)('a %s with a time of %s waits for PostgreSQL for %s milliseconds in all', (method, storeMs, most) => {
+  expect(storeMsOf({ method, ...(storeMs === undefined ? {} : { storeMs }) })).toBe(most);
 });

@@ -66,6 +66,8 @@ export type RateClass = (typeof RATE_CLASSES)[number];
 
 /** `storeMs` of endpoints that sign in or end access. */
 export const PROMPT_MS = 1_500;
+/** Of other endpoints that may write: the limits of their statements alone would add up to many seconds. */
+const WRITE_MS = 3_000;
 
 export type Endpoint<
   Body extends z.ZodType = z.ZodType,
@@ -121,12 +123,17 @@ export type Endpoint<
   readonly limitItems?: readonly string[];
   /**
    * Milliseconds that a request waits for PostgreSQL in all, then 503 `store_unavailable`; work of the process itself and
-   * password hashing are not counted. By default each statement has a limit, and their times add up.
+   * password hashing are not counted. By default 3,000 for all but `GET`,
+   * whose few statements have a limit each.
    */
   readonly storeMs?: number;
   /** `no-store` by default; null leaves the header to the use-case. */
   readonly cacheControl?: string | null;
 };
+
+/** How long requests to an endpoint wait for PostgreSQL in all, milliseconds; undefined: as long as its statements may. */
+export const storeMsOf = ({ storeMs, method }: Pick<Endpoint, 'storeMs' | 'method'>): number | undefined =>
+  storeMs ?? (method === 'GET' ? undefined : WRITE_MS);
 
 /** Declares an endpoint as data: policy, shapes and errors. */
 export function defineEndpoint<

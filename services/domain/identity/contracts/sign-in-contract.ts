@@ -78,6 +78,7 @@ export const signUpEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
+  storeMs: PROMPT_MS,
   body: signUpBody,
   idempotency: 'use_case',
   // 200 if addresses must be verified first; the response is the same for new and known addresses.
