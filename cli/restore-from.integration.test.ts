@@ -267,7 +267,7 @@ describe('sallyport restore --from', { timeout: 240_000 }, () => {
     await rowsOf(into, async ({ raw }) => {
       const filling = () =>
         raw(
-          `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-restore' AND datname = current_database() AND query LIKE 'COPY %users%'`,
+          `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-restore' AND datname = current_database() AND state LIKE 'idle in %' AND query LIKE 'COPY %'`,
         );
       await expect.poll(filling, { timeout: 120_000, interval: 20 }).toHaveLength(1);
       child.kill('SIGKILL');

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { openRestoreTarget } from './table-copies.ts';
+
+let ports: OwnPorts;
+beforeAll(async () => {
+  ports = await openTestPorts();
+});
+afterAll(() => ports?.end());
+
+const USERS = 2_000;
+const users = { table: 'users', columns: ['id', 'email'] };
+
+async function* rows(last = ''): AsyncGenerator<Buffer> {
+  for (let n = 0; n < USERS; n += 1) yield Buffer.from(`u${n}\tu${n}@example.test\n`);
+  if (last !== '') yield Buffer.from(last);
+}
+
+/** Every index and constraint of the table, by name, with what it says. */
+const guards = () =>
+  ports.raw(
+    `SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE tablename = 'users'
+     UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+       WHERE conrelid = 'users'::regclass OR confrelid = 'users'::regclass ORDER BY 1, 2`,
+  );
+
+test.each([
+  ['builds the indexes of a large table once over all rows', 1_000],
+  ['lets those of a small table grow', 10_000_000],
+])('a restore %s, and they are as before', async (_what, largeBytes) => {
+  const before = await guards();
+  const target = await openRestoreTarget(ports.databaseUrl, { largeBytes });
+  const during: number[] = [];
+  await target
+    .fill(
+      ['users', 'accounts', 'sessions'],
+      [],
+      async ({ load, rowsOf }) => {
+        await load(users, rows());
+        for await (const _part of rowsOf(users, () => during.push(1)));
+      },
+      async () => {},
+    )
+    .finally(() => target.close());
+  expect(during).toHaveLength(USERS);
+  expect(await guards()).toEqual(before);
+  expect(await ports.raw('SELECT id FROM users WHERE email = $1', ['u7@example.test'])).toEqual([{ id: 'u7' }]);
+});
+
+test('a duplicate among the rows of a large table fails the restore, which leaves everything as it was', async () => {
+  const before = await guards();
+  const target = await openRestoreTarget(ports.databaseUrl, { largeBytes: 1_000 });
+  const filling = target.fill(
+    ['users', 'accounts', 'sessions'],
+    [],
+    ({ load }) => load(users, rows('u7\tanother@example.test\n')),
+    async () => {},
+  );
+  await expect(filling).rejects.toMatchObject({ code: '23505' });
+  await target.close();
+  expect(await guards()).toEqual(before);
+});
