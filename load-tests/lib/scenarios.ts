@@ -32,6 +32,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'api-keys': { about: 'reads with an API key, and revoked keys' },
   'oauth-code': { about: 'authorization code flow with PKCE' },
   mixed: { about: '90 % validate, 5 % refresh, 4 % issue, 1 % revoke' },
+  rolling: { about: '500 requests a second: validate, introspect, refresh, issue; for `npm run load:rolling`' },
   'rate-limits': {
     about: 'one address exceeds its limit, other addresses are served',
     // Times 1,000 under RATE_LIMIT_PROFILE=load. Addresses come from X-Forwarded-For.
