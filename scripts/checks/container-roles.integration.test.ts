@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
@@ -107,7 +108,11 @@ test('the migrate role migrates and ends; the API, worker and MCP roles serve, a
   expect(await exitOf(demo)).toBe(0);
   expect(demo.said()).toContain(`export API='http://127.0.0.1:${port}'`);
 
-  for (const { child } of [api, ...workers, mcp]) child.kill('SIGTERM');
+  // A second signal, as to a pod that is evicted while it drains, changes nothing.
+  for (const pause of [20, 0]) {
+    for (const { child } of [api, ...workers, mcp]) child.kill('SIGTERM');
+    await sleep(pause);
+  }
   for (const role of [api, ...workers, mcp]) expect(await exitOf(role)).toBe(0);
   const loading = spawn(
     process.execPath,
