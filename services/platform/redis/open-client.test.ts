@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { openClient } from './open-client.ts';
+
+/** Connects nowhere. */
+const optionsOf = (url: string) => openClient(url, { lazyConnect: true }).options;
+
+test('a URL without Sentinels names the server itself', () => {
+  expect(optionsOf('redis://me:word@redis.internal:6380/3')).toMatchObject({
+    host: 'redis.internal',
+    port: 6_380,
+    username: 'me',
+    password: 'word',
+    db: 3,
+    sentinels: null,
+  });
+});
+
+test('with Sentinels, the host is the name of the primary; user and password are those of the servers', () => {
+  expect(optionsOf('redis://me:w%40rd@main/3?sentinels=one,two:7&sentinelPassword=theirs')).toMatchObject({
+    sentinels: [
+      { host: 'one', port: 26_379 },
+      { host: 'two', port: 7 },
+    ],
+    name: 'main',
+    username: 'me',
+    password: 'w@rd',
+    sentinelPassword: 'theirs',
+    db: 3,
+    enableTLSForSentinelMode: false,
+    failoverDetector: true,
+  });
+});
+
+test('with TLS, the Sentinels speak it too; without a password none is sent', () => {
+  const options = optionsOf('rediss://main?sentinels=one');
+  expect(options).toMatchObject({ tls: {}, enableTLSForSentinelMode: true, db: 0, password: null, username: null });
+  expect(options.sentinelPassword ?? null).toBeNull();
+});
+
+test.each([
+  ['READONLY You cannot write against a read only replica.', 1],
+  ['ERR unknown command', false],
+])('after "%s" it reconnects: %s', (message, answer) => {
+  expect(optionsOf('redis://main?sentinels=one').reconnectOnError?.(new Error(message))).toBe(answer);
+});
+
+test('a lost Sentinel is tried again at growing intervals', () => {
+  const { sentinelReconnectStrategy: pause } = optionsOf('redis://main?sentinels=one') as {
+    sentinelReconnectStrategy?: (attempt: number) => number;
+  };
+  expect([pause?.(1), pause?.(5), pause?.(100)]).toEqual([100, 500, 2_000]);
+});
