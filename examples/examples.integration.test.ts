@@ -95,7 +95,7 @@ describe.each(['browser', 'react'])('the quickstart %s', (example) => {
     const oldSession = (token: string) =>
       page.addInitScript(`window.Clerk = { session: { getToken: async () => '${token}' } }`);
     const signInButton = page.getByRole('button', { name: 'Sign in' });
-    await oldSession(await provider.token({ sub: 'nobody', sid: randomUUID() }));
+    await oldSession(await provider.token({ sub: 'unknown', sid: randomUUID() }));
     await page.goto(`/${example}/`);
     await signInButton.waitFor();
     await oldSession(await provider.token({ sub, sid: randomUUID() }));

@@ -141,7 +141,7 @@ describe.each(EXAMPLES)('%s', (example) => {
       context.addCookies([
         { name: OLD_SESSION_COOKIE, value: await provider.token({ ...claims }), url: origins[example] },
       ]);
-    await oldSession({ sub: 'nobody', sid: randomUUID() });
+    await oldSession({ sub: 'unknown', sid: randomUUID() });
     await page.goto('/');
     await reachesLogin(page);
     await oldSession({ sub, sid: randomUUID() });

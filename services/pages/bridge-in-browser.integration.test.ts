@@ -56,8 +56,8 @@ async function visitor(token: string) {
 }
 
 // The pages have one name, and the picture of the last one is kept.
-test('a session that is refused leads to the sign-in page, and nobody is signed in', async () => {
-  const { page, context, sent } = await visitor(await provider.token({ sub: 'nobody' }));
+test('a session that is refused leads to the sign-in page, and opens no session', async () => {
+  const { page, context, sent } = await visitor(await provider.token({ sub: 'unknown' }));
   await page.getByRole('alert').waitFor();
   await expectReadable(page);
   await page.getByRole('main').getByRole('link').click();
@@ -76,7 +76,7 @@ test('a user of the old application goes on signed in, and the token stays nowhe
   const { page, context, complaints, sent } = await visitor(token);
   await page.getByText('You continue as ada.old@people.test.').waitFor();
   await expectReadable(page);
-  // The account is named, and nobody is signed in yet.
+  // The account is named, and the browser has no session yet.
   expect((await context.cookies(PAGES_ORIGIN)).filter(({ name }) => name.includes('session'))).toEqual([]);
   expect(JSON.stringify(await page.evaluate(newestEntries))).not.toContain(token);
   await button(page, 'Continue').click();

@@ -40,7 +40,7 @@ type Confirmation = {
   readonly about: string;
 };
 
-/** Names the account before anybody is signed in: the token of another user could be in the link. */
+/** Names the account before its session opens: the token of another user could be in the link. */
 function confirm(ports: BridgePagesPorts, request: FastifyRequest, { token, returnTo, email, about }: Confirmation) {
   const { token: formToken, setCookie } = tieForm(ports, request, about);
   const page = bridgeConfirmPage({ formToken, returnTo, signInPath: signInPath(ports, returnTo), token, email });
@@ -63,7 +63,7 @@ export function bridgePagesRoutes(routes: RouteContext, ports: BridgePagesPorts)
       const { token, form_token: formToken = '' } = body;
       const sender = senderOf(ports, request);
       const isFirst = sender === undefined && isOwnForm(ports, request, formToken);
-      // A listed application knows whom it sends. A link to our page could come from anywhere.
+      // A listed application knows its user. A link to our page could come from anywhere.
       if (sender !== undefined && !ports.auth.browser.trustedOrigins.has(sender)) return expiredForm();
       const returnTo = returnOf(ports, body.return_to);
       try {

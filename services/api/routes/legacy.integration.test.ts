@@ -194,7 +194,7 @@ describe('the page /bridge', () => {
     expect(page.headers.get('content-security-policy')).toMatch(/script-src 'sha256-[^;]+; form-action 'self'/);
     expect(page.text).toContain('history.replaceState');
     const form = { form_token: fieldOf(page.text, 'form_token'), return_to: fieldOf(page.text, 'return_to'), token };
-    // Nobody is signed in before the page has named the account.
+    // No session opens before the page has named the account.
     const asked = await submit(form, { origin: API_URL }, cookieOf(page));
     expect([asked.status, asked.headers.getSetCookie()]).toEqual([200, []]);
     expect(asked.text).toContain(`<strong>${email}</strong>`);

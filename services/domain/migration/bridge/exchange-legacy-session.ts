@@ -138,7 +138,7 @@ const recordRefusal = (ports: ExchangePorts, caller: Caller, code: string): Prom
   recordEvent(ports.sql, caller, legacySessionExchanged, { outcome: 'refused', detail: { code } });
 
 /**
- * The account that `exchangeLegacySession` would sign in, so that a page can name it first. Signs nobody in.
+ * The account that `exchangeLegacySession` would sign in, so that a page can name it first. Opens no session.
  * @throws what `exchangeLegacySession` throws for a token that it refuses
  */
 export async function showLegacyAccount(
