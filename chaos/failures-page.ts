@@ -94,6 +94,11 @@ export const FAILURES: readonly FailureRow[] = [
     users: '503 until the standby is primary; then all goes on, and nothing is lost.',
   },
   {
+    failure: 'zone lost: a copy with the machine of the primary, then of the synchronous standby (Patroni)',
+    fault: 'lose-zone',
+    users: 'Requests at that copy break off; 503 until there are a primary and a synchronous standby again.',
+  },
+  {
     failure: 'older database restored',
     fault: 'older-database',
     users: '503 until an operator accepts the loss; then all sign in again.',
@@ -213,7 +218,7 @@ ${table.join('\n')}
 
 A loss is possible only where the database itself lost commits; [a synchronous standby](../how-to/run-in-production.md) prevents that. [When a store cannot be reached](store-failures.md) says which answers go on and which stop.
 
-Not measured yet: a lost object store, a lost zone (a copy and a standby at once), a primary on another machine.
+Not measured yet: a lost object store, a primary on another machine.
 `;
 }
 

@@ -15,8 +15,8 @@ gate checked nothing that no option excluded.
   --seed N        draws faults and requests (default: drawn, and printed)
   --faults a,b    only these of the faults below, and of the databases older-database, lagging-standby,
                   lagging-standby-and-compromise, which come last; none: no faults
-  --stores S      one PostgreSQL (default), or three under Patroni with etcd and HAProxy, of which only the fault
-                  kill-primary is run; needs Debian's patroni, etcd-server, postgresql and haproxy
+  --stores S      one PostgreSQL (default), or three under Patroni with etcd and HAProxy, with the faults
+                  kill-primary and lose-zone; needs Debian's patroni, etcd-server, postgresql and haproxy
   --times N       this many faults in all, whatever --seconds says
   --cases yes|no  the named cases first (default yes)
   --pace P        the clients' pace (default 1)

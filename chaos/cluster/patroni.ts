@@ -53,6 +53,8 @@ export type PatroniCluster = {
   readonly url: string;
   /** Who says that it is the primary, by its own database; undefined while none does. */
   primary(): Promise<NodeName | undefined>;
+  /** The synchronous standby, as Patroni has recorded it. */
+  standby(): Promise<NodeName | undefined>;
   /** Kills PostgreSQL with SIGKILL, or the whole machine: Patroni with it. */
   kill(node: NodeName, what: 'postgres' | 'machine'): Promise<void>;
   /** Starts what was killed, and waits until the primary has a synchronous standby and every node streams. */
@@ -113,7 +115,7 @@ const configOf = (node: Omit<Node, 'patroni' | 'logFile'>, folder: string, etcdP
     },
   });
 
-type Member = { readonly role: string; readonly state: string };
+type Member = { readonly name: NodeName; readonly role: string; readonly state: string };
 
 /** The cluster as the Patroni at this port of its REST API sees it. */
 const membersSaidBy = (restPort: number): Promise<readonly Member[]> =>
@@ -216,10 +218,13 @@ export async function startPatroniCluster(folder: string, say: (text: string) =>
       return undefined;
     }
   };
+  const membersNow = async (): Promise<readonly Member[]> => {
+    const answers = await Promise.all(nodes.map(({ restPort }) => membersSaidBy(restPort)));
+    return answers.find((members) => members.length === NODES.length) ?? [];
+  };
   /** As Patroni has recorded it: before that no standby may take the place of the primary. */
   const isWhole = async (): Promise<boolean> => {
-    const answers = await Promise.all(nodes.map(({ restPort }) => membersSaidBy(restPort)));
-    const roles = answers.find((members) => members.length === NODES.length)?.map(({ role }) => role) ?? [];
+    const roles = (await membersNow()).map(({ role }) => role);
     return roles.includes('leader') && roles.includes('sync_standby') && (await standbysOf()) === NODES.length - 1;
   };
   const standbysOf = async (): Promise<number> => {
@@ -276,6 +281,7 @@ export async function startPatroniCluster(folder: string, say: (text: string) =>
   return {
     url: urlAt(publicPort),
     primary,
+    standby: async () => (await membersNow()).find(({ role }) => role === 'sync_standby')?.name,
     kill: async (name, what) => {
       const node = nodes.find((each) => each.name === name)!;
       const postmaster = postmasterOf(node);

@@ -34,6 +34,7 @@ async function expectEnded({ system, clients }: FaultSite, families: readonly To
 }
 
 let kills = 0;
+let zones = 0;
 
 export const clusterFaults: readonly Fault[] = [
   fault(
@@ -58,6 +59,32 @@ export const clusterFaults: readonly Fault[] = [
       const ended = await expectEnded(site, families);
       await cluster.mend();
       return `${what === 'machine' ? 'machine' : 'PostgreSQL'} of ${name}, then ${next}: primary after ${(promotedMs / 1_000).toFixed(1)} s, ${ended} ends of ${families.length} acknowledged and kept`;
+    },
+    { needs: 'cluster', hangs: 60 },
+  ),
+  fault(
+    'lose-zone',
+    async (site) => {
+      const { system, clients, copy } = site;
+      const { cluster } = system;
+      const user = clients.ledger.families.values().next().value;
+      // By turns the zone of the primary, and that of the synchronous standby without which nothing commits.
+      const which = zones % 2 === 0 ? 'primary' : 'standby';
+      zones += 1;
+      const name = await cluster?.[which]();
+      if (!cluster || !name || !user) return 'no zone to lose';
+      const families = await newFamilies(site, user.userId);
+      const before = families.map((family) => clients.revokeFamily(family, copy));
+      await sleep(KILL_AFTER_MS);
+      const [restarted] = await Promise.all([
+        system.copies[copy].restart('SIGKILL').then(now),
+        cluster.kill(name, 'machine'),
+      ]);
+      await eventually('a primary', () => cluster.primary(), FAILOVER_MS);
+      await Promise.all(before);
+      const ended = await expectEnded(site, families);
+      await cluster.mend();
+      return `copy ${copy} and the ${which} ${name}, copy back at ${(restarted / 1_000).toFixed(0)} s, ${ended} ends of ${families.length} acknowledged and kept`;
     },
     { needs: 'cluster', hangs: 60 },
   ),
