@@ -34,7 +34,10 @@ async function* splitLines(
     else parts = [];
   };
   const taken = (): Buffer | null => {
-    const bytes = length > RECORD_BYTES_MAX ? null : Buffer.concat(parts);
+    const [only] = parts;
+    // A line within one chunk is not copied.
+    const whole = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
+    const bytes = length > RECORD_BYTES_MAX ? null : whole;
     parts = [];
     length = 0;
     return bytes?.at(-1) === CARRIAGE_RETURN ? bytes.subarray(0, -1) : bytes;
