@@ -57,7 +57,7 @@ function brokenLinks(page: string): string[] {
 
 /** Variables that are not ours, or that are made of a name the operator chooses. */
 const FOREIGN =
-  /^(NODE_|OTEL_|XDG_|PG|OIDC_|GOOGLE_|GITHUB_|CLIENT_(ID|SECRET)$|SALLYPORT_TOKEN$|ON_ERROR_STOP$|HAPROXY_|SELF_SIGNED_CERT_|UNABLE_TO_VERIFY_)/;
+  /^(NODE_|OTEL_|XDG_|PG|OIDC_|GOOGLE_|GITHUB_|CLIENT_(ID|SECRET)$|SALLYPORT_TOKEN$|ON_ERROR_STOP$|HAPROXY_|POSTGRES_BIND$|OLD_SESSION_COOKIE$|SELF_SIGNED_CERT_|UNABLE_TO_VERIFY_)/;
 /** Secrets that a container reads from files, by the list of its entry point. */
 const fromFiles = [...textOf('deploy/container/entry.mjs').matchAll(/'([A-Z_]+)'/g)].map(([, name]) => `${name}_FILE`);
 const settings = new Set([
