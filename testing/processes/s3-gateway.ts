@@ -33,8 +33,11 @@ export function findS3Gateway(): string | undefined {
   return path;
 }
 
-/** `lose`: the request is done and its answer lost. `break`: the answer ends after its first megabyte. */
-export type S3Fault = { readonly answer: number } | 'lose' | 'break' | 'hang';
+/**
+ * `lose`: the request is done and its answer lost. `break`: the answer ends after its first megabyte. `other-range`:
+ * the answer to a range says that it is another.
+ */
+export type S3Fault = { readonly answer: number } | 'lose' | 'break' | 'hang' | 'other-range';
 
 export type S3Gateway = {
   readonly env: Readonly<Record<string, string>>;
@@ -61,7 +64,8 @@ function passOn(request: IncomingMessage, response: ServerResponse, port: number
   const { method, url: path, headers } = request;
   const upstream = ask({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
     if (fault === 'lose') return void answer.resume().on('end', () => request.socket.destroy());
-    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    const said = fault === 'other-range' ? { 'content-range': 'bytes 0-5/6' } : {};
+    response.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...said });
     let passed = 0;
     answer.on('data', (chunk: Buffer) => {
       passed += chunk.length;

@@ -104,6 +104,9 @@ describe.skipIf(program === undefined)('a backup in an S3 store', { timeout: 60_
     expect(gateway.requests.filter((each) => each === 'GET /backups/read')).toHaveLength(3);
     gateway.fault = first(1, /^GET /, 'hang');
     expect((await readBack('read')).equals(content)).toBe(true);
+    let requests = 0;
+    gateway.fault = () => (++requests === 1 ? 'break' : 'other-range');
+    await expect(readBack('read')).rejects.toMatchObject({ code: 'backup_store_unavailable' });
     const reading = readS3InParts('s3://backups/read', config(), FAST);
     gateway.fault = first(1, /^GET .*\/read$/, 'break');
     await reading.next();
@@ -133,7 +136,13 @@ describe.skipIf(program === undefined)('a backup in an S3 store', { timeout: 60_
   });
 
   test('a place that is no object, and missing credentials, are refused before any request', async () => {
-    for (const place of ['s3://backups', 's3://backups/', 's3://Backups/key', 's3://backups/folder/'])
+    for (const place of [
+      's3://backups',
+      's3://backups/',
+      's3://Backups/key',
+      's3://backups/folder/',
+      's3://backups/a/../../other/key',
+    ])
       await expect(writeS3AtOnce(place, source(), config(), FAST)).rejects.toMatchObject({
         code: 'backup_place_invalid',
       });

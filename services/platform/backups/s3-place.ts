@@ -36,7 +36,9 @@ export const isS3Place = (place: string): boolean => place.startsWith('s3://');
 function objectOf(place: string, config: BackupConfig): S3Object {
   const [, bucket, key] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/([^?#]{1,1024})$/.exec(place) ?? [];
   const { s3Endpoint, s3Region: region, s3AccessKeyId, s3SecretAccessKey } = config;
-  if (bucket === undefined || key === undefined || key.endsWith('/'))
+  // An address with `..` names another place than it seems to.
+  const names = key?.split('/') ?? [''];
+  if (bucket === undefined || key === undefined || names.some((name) => ['', '.', '..'].includes(name)))
     throw backupPlaceInvalid({ detail: `${place} is not s3://bucket/key` });
   if (s3AccessKeyId === undefined || s3SecretAccessKey === undefined)
     throw backupPlaceInvalid({ detail: 'BACKUP_S3_ACCESS_KEY_ID and BACKUP_S3_SECRET_ACCESS_KEY are not set' });
@@ -44,7 +46,7 @@ function objectOf(place: string, config: BackupConfig): S3Object {
     ? `${s3Endpoint.replace(/\/+$/, '')}/${bucket}`
     : `https://${bucket}.s3.${region}.amazonaws.com`;
   const credentials = { accessKeyId: s3AccessKeyId, secretAccessKey: s3SecretAccessKey };
-  return { place, bucketUrl, key: key.split('/').map(encode).join('/'), region, credentials };
+  return { place, bucketUrl, key: names.map(encode).join('/'), region, credentials };
 }
 
 type Request = {
@@ -253,6 +255,8 @@ async function openFrom(
   const headers: Record<string, string> = version ? { range: `bytes=${at}-`, 'if-match': version.etag } : {};
   const response = await silence.within(send(object, { method: 'GET', headers }, silence.signal));
   if (response.statusCode === (version ? 206 : 200)) {
+    const { 'content-range': range = '' } = response.headers;
+    if (version && !range.startsWith(`bytes ${at}-`)) throw new Error(`it answered with ${range.slice(0, 64)}`);
     const { etag = '', 'content-length': bytes } = response.headers;
     return { response, version: version ?? { etag, bytes: Number(bytes) } };
   }
@@ -289,7 +293,7 @@ export async function* readS3InParts(
         failed = 0;
         yield value;
       }
-      if (at >= version.bytes) return;
+      if (at === version.bytes) return;
       throw new Error(`it ended after ${at} of ${version.bytes} bytes`);
     } catch (err) {
       if (isAppError(err)) throw err;
