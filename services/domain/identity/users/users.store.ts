@@ -94,8 +94,11 @@ const userSignInFacts = defineStatement(
      LEFT JOIN LATERAL (SELECT id, expires_at FROM invitations WHERE user_id = u.id LIMIT 1) i ON true
    WHERE u.id = $1`,
 );
-/** The first lock of acts that may remove the last administrator: they run one after another. */
-const adminRoleLock = defineStatement('adminRoleLock', `SELECT name FROM roles WHERE name = 'admin' FOR UPDATE`);
+/**
+ * The first lock of acts that may remove the last administrator: they run one after another. A grant of the role, whose
+ * transaction may hold users already, does not wait for it.
+ */
+const adminRoleLock = defineStatement('adminRoleLock', `SELECT name FROM roles WHERE name = 'admin' FOR NO KEY UPDATE`);
 const userLock = defineStatement('managedUserLock', `SELECT ${COLUMNS} FROM users u WHERE u.id = $1 FOR NO KEY UPDATE`);
 const otherAdminRead = defineStatement(
   'otherAdminRead',

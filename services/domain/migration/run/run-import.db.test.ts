@@ -396,3 +396,50 @@ test('an import that disables every administrator leaves one, and says so', asyn
   expect((await userOf(first.legacy_id))?.disabledAt).not.toBeNull();
   expect((await userOf(second.legacy_id))?.disabledAt).toBeNull();
 });
+
+test('a dry run shows the last administrator, also when another batch disables the others', async () => {
+  const people = Array.from({ length: 1_002 }, () => person());
+  const [first, last] = [people[0] as object, people[1_001] as object];
+  await harness.importText('ndjson', ndjson({ ...first, roles: ['boss'] }, { ...last, roles: ['boss'] }), {
+    roles: { boss: 'admin' },
+  });
+  await harness.rows(`UPDATE users SET "disabledAt" = now() WHERE id NOT IN ($1, $2)`, [
+    (await userOf(people[0]?.legacy_id))?.id,
+    (await userOf(people[1_001]?.legacy_id))?.id,
+  ]);
+  const text = ndjson({ ...first, disabled: true }, ...people.slice(1, 1_001), { ...last, disabled: true });
+  const adapter = findAdapter('ndjson')!;
+  async function* stream() {
+    yield Buffer.from(text);
+  }
+  const found = await rehearseImport(harness.ports, { adapter, map: importMap.parse({}), stream: stream() });
+  expect(found.rejects).toEqual([{ line: 1_002, reason: 'last_admin', value: people[1_001]?.email }]);
+});
+
+test('imports that disable users, and that create administrators, do not block each other', async () => {
+  const map = { roles: { boss: 'admin' } };
+  const shared = person();
+  const leaving = person();
+  await harness.importText('ndjson', ndjson(shared, leaving));
+  for (let round = 0; round < 8; round += 1) {
+    const changed = (by: string) => ({ ...shared, name: `${by} ${round}` });
+    const ends = await Promise.all([
+      harness.importText('ndjson', ndjson(changed('one'), person({ roles: ['boss'] })), map),
+      harness.importText('ndjson', ndjson(changed('two'), { ...leaving, name: `${round}`, disabled: true }), map),
+    ]);
+    expect(ends.map(({ state }) => state)).toEqual(['done', 'done']);
+  }
+});
+
+test('two imports at once that each disable one of two administrators leave one', async () => {
+  const map = { roles: { boss: 'admin' } };
+  for (let round = 0; round < 5; round += 1) {
+    await harness.rows(`UPDATE users SET "disabledAt" = now() WHERE "disabledAt" IS NULL`);
+    const pair = [person({ roles: ['boss'] }), person({ roles: ['boss'] })];
+    await harness.importText('ndjson', ndjson(...pair), map);
+    const ends = await Promise.all(
+      pair.map((each) => harness.importText('ndjson', ndjson({ ...each, disabled: true }), map)),
+    );
+    expect(ends.flatMap(({ rejects }) => rejects).map(({ reason }) => reason)).toEqual(['last_admin']);
+  }
+});

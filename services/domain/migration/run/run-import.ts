@@ -255,8 +255,10 @@ export async function rehearseImport(
   const sums = { new: 0, changed: 0, same: 0, linked: 0, rejected: 0 };
   const rejects: Omit<Reject, 'record'>[] = [];
   const differences: Rehearsal['differences'][number][] = [];
+  const disabled = new Set<string>();
   for await (const { records, position, bytes } of readBatches({ ...input, after: 0 }, ports.clock.now()).batches) {
-    const plan = await rehearseBatch(ports, { provider: input.adapter.kind, map: input.map, records });
+    const plan = await rehearseBatch(ports, { provider: input.adapter.kind, map: input.map, records, disabled });
+    for (const { id, disables } of plan.changed) if (disables) disabled.add(id);
     const counts = countsOf(plan);
     sums.new += counts.created;
     sums.changed += counts.changed;

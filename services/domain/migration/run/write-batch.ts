@@ -72,16 +72,27 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
   };
 }
 
-/** What an import would do with a batch. Reads only. */
+/**
+ * What an import would do with a batch. Reads only.
+ * @param disabled users whom the batches before would have disabled
+ */
 export async function rehearseBatch(
   { sql, random }: Pick<Ports, 'sql' | 'random'>,
   {
     provider,
     map,
     records,
-  }: { readonly provider: string; readonly map: ImportMap; readonly records: readonly BatchRecord[] },
+    disabled,
+  }: {
+    readonly provider: string;
+    readonly map: ImportMap;
+    readonly records: readonly BatchRecord[];
+    readonly disabled: ReadonlySet<string>;
+  },
 ): Promise<BatchPlan> {
-  return planBatch(records, await readFound(sql, provider, usersIn(records), false), map, () => random.uuid());
+  const found = await readFound(sql, provider, usersIn(records), false);
+  const admins = new Set([...found.admins].filter((id) => !disabled.has(id)));
+  return planBatch(records, { ...found, admins }, map, () => random.uuid());
 }
 
 type Sealed = ReadonlyMap<string, { readonly secret: string; readonly codes: string }>;
