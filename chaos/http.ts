@@ -66,6 +66,7 @@ const SURFACE_OF: readonly (readonly [string, SurfaceName])[] = [
   ['/v1/admin/applications', 'applications'],
   ['/v1/admin/clients', 'applications'],
   ['/v1/admin/imports', 'imports'],
+  ['/v1/legacy/', 'old sessions'],
   ['/mcp', 'MCP tasks'],
   ['/', 'accounts'],
 ];

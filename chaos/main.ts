@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
+import { startLegacyProvider } from '../testing/fakes/legacy-provider.ts';
 import { headOf, watchHeads } from './audit-log.ts';
 import { cases } from './cases/all.ts';
 import { GuaranteeViolated } from './cases/case.ts';
@@ -177,6 +178,7 @@ async function run(options: Options): Promise<Report> {
   const stretch = await measureStretch();
   say(`work takes ${stretch.toFixed(1)} times its processor time on this machine now`);
   const receiver = await startReceiver(ledger, random);
+  const provider = await startLegacyProvider();
   let started: System | undefined;
   // A terminal and npm both send it: the second must not cut the first one's work short.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -184,7 +186,7 @@ async function run(options: Options): Promise<Report> {
       say(`${signal}: stopping`);
       void (started?.dispose() ?? Promise.resolve()).finally(() => process.exit(1));
     });
-  const system = await start(settingsOf(receiver.endpoint), options);
+  const system = await start(settingsOf(receiver.endpoint, provider), options);
   started = system;
   const startedAt = new Date().toISOString();
   let stopped: Stopped;
@@ -196,7 +198,7 @@ async function run(options: Options): Promise<Report> {
     const clients = createClients(ledger, createAsk(ledger, urls), credentials, random, () => isStopping);
     const followedFrom = await system.stores.query<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
     const tools = await createTools(system, clients, random, () => isStopping);
-    const load = createLoad(clients, random, options, createSurfaces(tools, system.mcpUrl));
+    const load = createLoad(clients, random, options, createSurfaces(tools, system.mcpUrl, provider));
     const scene: Scene = { system, clients, load, authorization: tools.authorization };
     await load.prepare();
     const stopWatching = watchHeads(ledger, (copy) => headOf(urls[copy]));
@@ -235,6 +237,7 @@ async function run(options: Options): Promise<Report> {
     stopped = await system.dispose();
   }
   await receiver.stop();
+  await provider.close();
   report.gates.push({
     name: 'processes left after the stop',
     checked: stopped.seen,

@@ -1,3 +1,5 @@
+import { LEGACY_AUDIENCE, type LegacyProvider } from '../testing/fakes/legacy-provider.ts';
+
 /** Events that are pushed to the receiver: those of which a run has enough, and not so many that they queue for minutes. */
 export const HANDOFF_TYPES: readonly string[] = [
   'user.login',
@@ -12,8 +14,8 @@ export const HANDOFF_TYPES: readonly string[] = [
   'signoff.finished',
 ];
 
-/** Settings of both copies. @param endpoint of the receiver of hand-offs */
-export const settingsOf = (endpoint: string): Readonly<Record<string, string>> => ({
+/** Settings of both copies. @param endpoint of the receiver of hand-offs @param provider that is being replaced */
+export const settingsOf = (endpoint: string, provider: LegacyProvider): Readonly<Record<string, string>> => ({
   BETTER_AUTH_URL: 'http://auth.chaos.test',
   // Rotations that a run lives to see.
   KEY_PREPUBLISH_SECONDS: '5',
@@ -21,4 +23,8 @@ export const settingsOf = (endpoint: string): Readonly<Record<string, string>> =
   HANDOFF_ENDPOINTS: endpoint,
   HANDOFF_PRIVATE: 'true',
   HANDOFF_TYPES: HANDOFF_TYPES.join(','),
+  LEGACY_ISSUER: provider.issuer,
+  LEGACY_JWKS_URI: provider.jwksUri,
+  LEGACY_AUDIENCE,
+  LEGACY_BRIDGE_UNTIL: new Date(Date.now() + 86_400_000).toISOString(),
 });

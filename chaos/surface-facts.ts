@@ -18,6 +18,7 @@ export const SURFACES = [
   'API keys',
   'applications',
   'imports',
+  'old sessions',
   'MCP tasks',
 ] as const;
 export type SurfaceName = (typeof SURFACES)[number];

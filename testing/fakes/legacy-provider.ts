@@ -52,9 +52,9 @@ export async function startLegacyProvider() {
     slow(ms: number): void {
       delayMs = ms;
     },
-    /** Breaks every connection off from now on. */
-    goAway(): void {
-      isAway = true;
+    /** Breaks every connection off from now on, or no longer. */
+    goAway(isGone = true): void {
+      isAway = isGone;
     },
     close: () =>
       new Promise<void>((done) => {

@@ -1,3 +1,4 @@
+import type { LegacyProvider } from '../../../testing/fakes/legacy-provider.ts';
 import type { SurfaceName } from '../../surface-facts.ts';
 import { agentRows, createAgents } from './agents.ts';
 import { apiKeyRows, createApiKeys } from './api-keys.ts';
@@ -6,6 +7,7 @@ import { consentRows, createConsents } from './consents.ts';
 import { createHealthData, healthDataRows } from './health-data.ts';
 import { createImports, importRows } from './imports.ts';
 import { createMcpTasks, mcpTaskRows } from './mcp-tasks.ts';
+import { createOldSessions, oldSessionRows } from './old-sessions.ts';
 import { createReports, reportRows } from './reports.ts';
 import { createRetention, retentionRows } from './retention.ts';
 import { createSignOffs, signOffRows } from './sign-offs.ts';
@@ -22,14 +24,22 @@ export const surfaceRows: Readonly<Partial<Record<SurfaceName, RowStatements>>> 
   'API keys': apiKeyRows,
   applications: applicationRows,
   imports: importRows,
+  'old sessions': oldSessionRows,
   'MCP tasks': mcpTaskRows,
 };
 
 /** Surfaces whose clients hold something that can be ended. */
-export const surfacesOfUsables = ['agents', 'consents', 'health data', 'API keys', 'applications'] as const;
+export const surfacesOfUsables = [
+  'agents',
+  'consents',
+  'health data',
+  'API keys',
+  'applications',
+  'old sessions',
+] as const;
 
-/** In the order in which they prepare. @param mcpUrl of the copy that serves it */
-export function createSurfaces(tools: Tools, mcpUrl: string): readonly Surface[] {
+/** In the order in which they prepare. @param mcpUrl of the copy that serves it @param provider that is being replaced */
+export function createSurfaces(tools: Tools, mcpUrl: string, provider: LegacyProvider): readonly Surface[] {
   const agents = createAgents(tools);
   return [
     agents,
@@ -41,6 +51,7 @@ export function createSurfaces(tools: Tools, mcpUrl: string): readonly Surface[]
     createApiKeys(tools),
     createApplications(tools),
     createImports(tools),
+    createOldSessions(tools, provider),
     createMcpTasks(tools, mcpUrl),
   ];
 }
