@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { LegacySystemAdapter } from '../adapters/adapter.ts';
 import { importSourceChanged } from '../errors.ts';
 import type { ImportMap } from '../import-shapes.ts';
-import { checkUser, foldedEmail, shownValue } from './check-user.ts';
+import { checkUser, foldedEmail, sha256Of, shownValue } from './check-user.ts';
 import type { BatchRecord } from './plan-batch.ts';
 import { createSeen } from './seen.ts';
 
@@ -15,7 +15,7 @@ export type Batch = {
   readonly position: number;
   /** Bytes of the source read by then. */
   readonly bytes: number;
-  /** The digest of users before its first record. */
+  /** The digest of what was read before its first record. */
   readonly usersBefore: Hash;
 };
 
@@ -25,21 +25,25 @@ export type Source = {
   readonly stream: AsyncIterable<Uint8Array>;
   /** Records up to this place are read and not returned: an earlier run has imported them. */
   readonly after: number;
-  /** The digest of users up to that place as the earlier run had it, if it is known. */
+  /** The digest of what was read up to that place as the earlier run had it, if it is known. */
   readonly usersSha256After?: string | null;
   readonly batchRecords?: number;
 };
 
-/** The digest of users behind these records. */
+/** A record as the digest has it: without those that were rejected, another one could take the place of one unseen. */
+const markOf = (read: BatchRecord): string =>
+  'user' in read ? read.user.contentSha256 : sha256Of(`${read.record}\0${read.reason}\0${read.value}`);
+
+/** The digest of what was read up to the last of these records. */
 export function usersAfter(before: Hash, records: readonly BatchRecord[]): Hash {
   const users = before.copy();
-  for (const record of records) if ('user' in record) users.update(record.user.contentSha256);
+  for (const record of records) users.update(markOf(record));
   return users;
 }
 
 export type BatchReader = {
   readonly batches: AsyncIterable<Batch>;
-  /** SHA-256, hex, over the digests of the users that were read, in their order. */
+  /** SHA-256, hex, over the digests of the users and the rejected records that were read, in their order. */
   usersSha256(): string;
 };
 
@@ -82,7 +86,6 @@ export function readBatches(
         yield { record, line, reason: isNewId ? 'email_duplicate' : 'id_duplicate', value };
         continue;
       }
-      users.update(checked.user.contentSha256);
       yield { record, line, ...checked };
     }
   }
@@ -92,6 +95,7 @@ export function readBatches(
     let usersBefore = users.copy();
     let position = 0;
     for await (const each of numbered()) {
+      users.update(markOf(each));
       position = each.record;
       if (position === after) {
         assertSame(users);
@@ -108,7 +112,7 @@ export function readBatches(
     if (records.length > 0) yield { records, position, bytes, usersBefore };
   }
 
-  /** A source that changed before the place of the earlier run has other users there: some would be left out. */
+  /** A source that changed before the place of the earlier run has other records there: some would be left out. */
   function assertSame(read: Hash): void {
     if (usersSha256After !== null && read.copy().digest('hex') !== usersSha256After) throw importSourceChanged();
   }

@@ -326,6 +326,34 @@ test('a run that stops goes on where it was, and ends as one that did not stop',
   expect(whole.id).not.toBe(ended.id);
 });
 
+test('a run does not go on if a rejected record before its place is gone: one behind it would never be reported', async () => {
+  const [one, other] = [person(), person()];
+  const [gone, kept] = [person({ email: 'no address' }), person({ email: 'none either' })];
+  const map = importMap.parse({});
+  const adapter = findAdapter('ndjson') as NonNullable<ReturnType<typeof findAdapter>>;
+  const source = { kind: 'ndjson', map, sourceSha256: 'c'.repeat(64), sourceBytes: 1, reason: 'a live source' };
+  const row = await startImport(harness.ports, source, testCaller);
+  const advance = async (text: string, signal?: AbortSignal, onProgress?: () => void) => {
+    const stream = (async function* () {
+      yield Buffer.from(text);
+    })();
+    const run = await startImport(harness.ports, source, testCaller);
+    const own = { row: run, adapter, map, stream, batchRecords: 3 };
+    return runImport(
+      harness.ports,
+      { ...own, ...(signal && { signal }), ...(onProgress && { onProgress }) },
+      testCaller,
+    );
+  };
+  const stop = new AbortController();
+  await advance(ndjson(one, gone, other, kept), stop.signal, () => stop.abort());
+  expect(await harness.rows('SELECT state, position FROM imports WHERE id = $1', [row.id])).toEqual([
+    { state: 'running', position: 3 },
+  ]);
+  expect(await outcomeOf(advance(ndjson(one, other, kept)))).toBe('import_source_changed');
+  expect(await advance(ndjson(one, gone, other, kept))).toMatchObject({ state: 'done', rejected_count: 2 });
+});
+
 test('of two processes that import one file, the second stops at a batch that the first has written', async () => {
   const text = ndjson(person());
   const map = importMap.parse({});
