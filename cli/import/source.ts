@@ -23,15 +23,20 @@ const MAP_BYTES_MAX = 4_194_304;
 const unreadable = (file: string, cause: unknown): CommandError =>
   new CommandError(exitCodes.usage, `${file} cannot be read`, 'check its path and its permissions', { cause });
 
+/** A URL, well or badly typed: it may hold a password, and is not repeated. */
+const MAY_HOLD_PASSWORD = /^\s*[a-z][a-z0-9+.-]*:\/\/|mongodb(\+srv)?:|:.*@/is;
+
+const noFile = (path: string, cause: unknown): CommandError =>
+  MAY_HOLD_PASSWORD.test(path)
+    ? new CommandError(
+        exitCodes.usage,
+        'this is no file, and no URL that this kind reads',
+        'give the path of a file; only `sallyport import mongo` reads a URL, of the form mongodb://user@host:27017/database',
+      )
+    : unreadable(path, cause);
+
 /** @throws CommandError (2) if it cannot be read */
 export async function sourceFile(path: string): Promise<ImportSource> {
-  // A URL may hold a password, and is not repeated.
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path))
-    throw new CommandError(
-      exitCodes.usage,
-      'this kind reads a file, not a URL',
-      'only `sallyport import mongo` reads a URL',
-    );
   const open = (): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: CHUNK_BYTES });
   try {
     const { size } = await stat(path);
@@ -39,7 +44,7 @@ export async function sourceFile(path: string): Promise<ImportSource> {
     for await (const chunk of open()) digest.update(chunk);
     return { path, bytes: size, sha256: digest.digest('hex'), open };
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw noFile(path, cause);
   }
 }
 
