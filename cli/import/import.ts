@@ -77,7 +77,11 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
         throw new CommandError(
           exitCodes.checkFailed,
           `${result.rejected} records were rejected; the rest is ${options.dryRun ? 'acceptable' : 'imported'}`,
-          'correct them and import the file again: users that are here and did not change stay as they are',
+          `${
+            source.read
+              ? 'the numbers count documents in the order of _id: correct these documents and import the collection again'
+              : 'correct them and import the file again'
+          }: users that are here and did not change stay as they are`,
         );
     }),
   );
@@ -95,7 +99,7 @@ async function rehearse(database: DatabasePorts, output: Output, { adapter, map,
   output.say(`would import users of ${adapter.kind}; nothing was done`);
   output.data({ dry_run: true, ...withCounts(found), differences: found.differences }, () => [
     ...found.differences.map(({ change, legacy_id: id, email }) => `${change.padEnd(8)} ${id}  ${email}`),
-    ...linesOf(found),
+    ...linesOf(found, source),
   ]);
   return found;
 }
@@ -135,7 +139,7 @@ async function run(
     rejected: ended.rejected_count,
     rejects: await readRejected(database, ended.id),
   };
-  output.data({ import_id: ended.id, ...withCounts(result) }, () => linesOf(result));
+  output.data({ import_id: ended.id, ...withCounts(result) }, () => linesOf(result, source));
   return result;
 }
 
@@ -145,8 +149,10 @@ const withCounts = ({ rejects, ...result }: Result): object => {
   return { ...counts, counts, rejects };
 };
 
-const linesOf = (result: Result): string[] => [
-  ...result.rejects.slice(0, REJECTS_SHOWN).map(({ line, reason, value }) => `line ${line}: ${reason}  ${value}`),
+const linesOf = (result: Result, source: ImportSource): string[] => [
+  ...result.rejects
+    .slice(0, REJECTS_SHOWN)
+    .map(({ line, reason, value }) => `${source.read ? 'document' : 'line'} ${line}: ${reason}  ${value}`),
   ...(result.rejects.length > REJECTS_SHOWN
     ? [`… and ${result.rejected - REJECTS_SHOWN} more (--json lists them)`]
     : []),
