@@ -1,12 +1,15 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Collection, type Document, Long, MongoClient, ObjectId, UUID } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { importMap } from '../../services/domain/migration/import-shapes.ts';
 import { type MongoServer, startMongoServer } from '../../testing/processes/mongo-server.ts';
 import { startCli } from '../../testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
+import { mongoSource } from './mongo-source.ts';
 
 /** A machine that has never built the server builds it now. */
 const BUILD_MS = 600_000;
@@ -97,6 +100,33 @@ test('a collection is imported over TLS with the types of its members, and again
     expect(text).not.toContain(server.password);
 });
 
+test('documents come in the order of _id, with the members that the mapping names and no other', async () => {
+  await users.insertMany([
+    { _id: 3, email: 'three@order.example', secret: 'not for us' },
+    { _id: 1, mail: 'one@order.example', password: 'x', contact: { city: 'Graz' } },
+    { _id: 2, email: 'no address', tags: ['not', 'for', 'us'] },
+  ] as never[]);
+  const map = importMap.parse({ columns: { 'metadata.city': 'contact.city' } });
+  const source = await mongoSource(url(), map, { passwordFile });
+  let text = '';
+  for await (const chunk of source.open()) text += Buffer.from(chunk).toString();
+  await source.close?.();
+  expect(text).toBe(
+    [
+      '{"_id":{"$numberInt":"1"},"password":"x","contact":{"city":"Graz"}}\n',
+      '{"_id":{"$numberInt":"2"},"email":"no address"}\n',
+      '{"_id":{"$numberInt":"3"},"email":"three@order.example"}\n',
+    ].join(''),
+  );
+  expect(source.read?.()).toEqual({ sha256: createHash('sha256').update(text).digest('hex'), bytes: text.length });
+  const run = await harness.sallyport(args());
+  expect([run.code, run.out]).toEqual([
+    1,
+    expect.stringMatching(/document 1: \w+ {2}.*\n.*document 2: email_invalid {2}no address/),
+  ]);
+  expect(run.err).toContain('correct these documents');
+});
+
 test('killed while it imports a live collection, it goes on where it was, and ends as one that was not killed', async () => {
   const count = 6_000;
   await users.insertMany(documents(count));
@@ -158,6 +188,12 @@ test('each reason why a collection cannot be read has its exit code, and no mess
   expect(await end(withPassword(server.host))).toMatch(/^5 .*refused the user or the password/s);
   expect(await end(withPassword('127.0.0.1:1', '&serverSelectionTimeoutMS=300'))).toMatch(/^3 .*cannot be reached/s);
   expect(await end(withPassword(server.host, '&nonsense=1'))).toMatch(/^2 .*no connection string/s);
+  // No second try would end otherwise.
+  const kerberos = `mongodb://${server.user}:hunter2@${server.host}/app?authMechanism=GSSAPI`;
+  for (const given of [kerberos, withPassword(server.host, '&loadBalanced=true')])
+    expect(await end(given), given).toMatch(/^2 .*with these options of the URL/s);
+  const spaced = url().replace(/app\d+/, 'my%20app');
+  expect(await end(spaced, '--password-file', passwordFile)).toMatch(/^2 .*no name of a database and a collection/s);
   const known = ['--password-file', passwordFile];
   expect(await end(url(), ...known, '--collection', 'absent')).toMatch(/^2 .*absent: there is no such collection/s);
   expect(await end(url(), '--password-file', join(folder, 'absent'))).toMatch(/^2 .*cannot be read/s);

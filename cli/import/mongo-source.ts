@@ -18,20 +18,35 @@ export type MongoOptions = { readonly collection?: string; readonly passwordFile
 
 type Driver = typeof import('mongodb');
 
-export const isMongoUrl = (text: string): boolean => /^mongodb(\+srv)?:\/\//.test(text);
+const SCHEME = /^\s*mongodb(\+srv)?(?=:\/\/)/i;
 
+export const isMongoUrl = (text: string): boolean => SCHEME.test(text);
+
+const wrong = (message: string, fix: string): CommandError => new CommandError(exitCodes.usage, message, fix);
 const refused = (message: string, fix: string): CommandError => new CommandError(exitCodes.refused, message, fix);
+
+type Failure = { readonly code?: unknown; readonly syscall?: string; readonly cause?: { readonly code?: unknown } };
 
 /** What happened, in words that hold neither the URL nor a document: messages of the driver may quote both. */
 function failureOf(err: unknown, name: string): unknown {
-  if (err instanceof CommandError || !(err instanceof Error) || !/^(Mongo|BSON)/.test(err.name)) return err;
-  const { code, cause } = err as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } };
+  if (err instanceof CommandError || !(err instanceof Error)) return err;
+  const { code, cause, syscall } = err as Failure;
+  const isNoAnswerOfDns = syscall?.startsWith('query') === true;
+  if (!/^(Mongo|BSON)/.test(err.name) && !isNoAnswerOfDns) return err;
   if (code === 18 || err.name === 'MongoMissingCredentialsError')
     return refused(`${name} refused the user or the password`, 'check both, and authSource of the URL');
   if (code === 13)
     return refused(`the user may not read ${name}`, 'grant it the role "read" on the database of the collection');
-  if (/^Mongo(ServerSelection|Network|Topology|PoolCleared|NotConnected)/.test(err.name)) {
-    const why = /^[A-Z][A-Z0-9_]+$/.test(String(cause?.code)) ? ` (${cause?.code})` : '';
+  if (code === 73)
+    return wrong(`${name}: this is no name of a database and a collection`, 'write both as the database has them');
+  if (/^Mongo(MissingDependency|InvalidArgument|Compatibility|Parse)Error$/.test(err.name))
+    return wrong(
+      `${name} cannot be read with these options of the URL (${err.name})`,
+      'check them: authMechanism is SCRAM-SHA-256, SCRAM-SHA-1, PLAIN or MONGODB-X509; leave out loadBalanced unless a load balancer is between',
+    );
+  if (isNoAnswerOfDns || /^Mongo(ServerSelection|Network|Topology|PoolCleared|NotConnected)/.test(err.name)) {
+    const reason = String(isNoAnswerOfDns ? code : cause?.code);
+    const why = /^[A-Z][A-Z0-9_]+$/.test(reason) ? ` (${reason})` : '';
     return new CommandError(
       exitCodes.unreachable,
       `${name} cannot be reached, or gave no answer in time${why}`,
@@ -45,8 +60,12 @@ function failureOf(err: unknown, name: string): unknown {
   );
 }
 
+const optionsOf = (url: string): URLSearchParams => new URLSearchParams(url.split('?')[1] ?? '');
+
+const EXAMPLE = 'mongodb://user@host:27017/database?tls=true';
+
 function clientOf({ MongoClient: Client }: Driver, url: string, password: string | undefined): MongoClient {
-  const given = new URLSearchParams(url.split('?')[1] ?? '');
+  const given = optionsOf(url);
   const deadlines = {
     serverSelectionTimeoutMS: REACH_MS,
     connectTimeoutMS: REACH_MS,
@@ -57,17 +76,33 @@ function clientOf({ MongoClient: Client }: Driver, url: string, password: string
     maxPoolSize: 1,
     ...Object.fromEntries(Object.entries(deadlines).filter(([name]) => !given.has(name))),
   };
-  try {
-    const client = new Client(url, options);
-    if (password === undefined) return client;
-    const { username } = client.options.credentials ?? {};
-    return new Client(url, { ...options, auth: { username: username ?? '', password } });
-  } catch {
-    throw new CommandError(
-      exitCodes.usage,
-      'this is no connection string of MongoDB, or an option of it is wrong',
-      'it has the form mongodb://user@host:27017/database?tls=true',
-    );
+  const made = (more: MongoClientOptions): MongoClient => {
+    try {
+      return new Client(url, { ...options, ...more });
+    } catch {
+      throw wrong('this is no connection string of MongoDB, or an option of it is wrong', `it has the form ${EXAMPLE}`);
+    }
+  };
+  const client = made({});
+  // The driver would read the database `test`.
+  if (!/^[^/]*\/\/[^/?]*\/[^?]/.test(url))
+    throw wrong('the URL names no database', `write it behind the host: ${EXAMPLE}`);
+  if (password === undefined) return client;
+  const username = client.options.credentials?.username ?? '';
+  if (username === '')
+    throw wrong('--password-file has the password of a user, and the URL names none', `write the user: ${EXAMPLE}`);
+  return made({ auth: { username, password } });
+}
+
+const FILE_OPTIONS: ReadonlySet<string> = new Set(['tlscafile', 'tlscertificatekeyfile', 'tlscrlfile']);
+
+/** The driver would fail with an error of the file system that names no option. */
+async function checkFiles(url: string): Promise<void> {
+  for (const [option, path] of optionsOf(url)) {
+    if (!FILE_OPTIONS.has(option.toLowerCase())) continue;
+    await readFile(path).catch(() => {
+      throw wrong(`the file that ${option} of the URL names cannot be read`, 'check its path and its permissions');
+    });
   }
 }
 
@@ -76,7 +111,7 @@ async function passwordOf(path: string | undefined): Promise<string | undefined>
   try {
     return (await readFile(path, 'utf8')).replace(/\r?\n$/, '');
   } catch {
-    throw new CommandError(exitCodes.usage, `${path} cannot be read`, 'check its path and its permissions');
+    throw wrong(`${path} cannot be read`, 'check its path and its permissions');
   }
 }
 
@@ -98,12 +133,14 @@ function lineOf({ deserialize, EJSON }: typeof BSON, bytes: Uint8Array): Buffer 
  * @throws CommandError: 2 a wrong URL, 3 unreachable, 5 refused
  */
 export async function mongoSource(
-  url: string,
+  given: string,
   { parameters, columns }: ImportMap,
   { collection: named, passwordFile }: MongoOptions,
 ): Promise<ImportSource> {
+  const url = given.trim().replace(SCHEME, (scheme) => scheme.toLowerCase());
   const driver = await import('mongodb');
   const client = clientOf(driver, url, await passwordOf(passwordFile));
+  await checkFiles(url);
   const { hosts, srvHost, dbName } = client.options;
   const at = srvHost ?? [...hosts].map(String).sort().join(',');
   const collectionName = named ?? parameters.collection ?? 'users';
@@ -153,8 +190,7 @@ export async function mongoSource(
     await client.connect();
     const found = await client.db().listCollections({ name: collectionName }, { nameOnly: true }).toArray();
     if (found.length === 0)
-      throw new CommandError(
-        exitCodes.usage,
+      throw wrong(
         `${name}: there is no such collection`,
         'name the database in the URL and the collection by --collection',
       );
