@@ -57,7 +57,7 @@ export type LegacyRecord =
     };
 
 export type ReadOptions = {
-  /** Which column or member holds what, by the members of `LegacyUser`; paths are dotted. For `csv` and `ndjson`. */
+  /** Which column or member holds what, by the members of `LegacyUser`; paths are dotted. For `csv`, `ndjson` and `mongo`. */
   readonly columns: Readonly<Record<string, string>>;
   /** What an adapter needs beside the file: parameters of hashes, or the text of a second file. */
   readonly parameters: Readonly<Record<string, string>>;
