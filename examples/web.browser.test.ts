@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -25,14 +27,15 @@ let browser: Browser;
 const origins = {} as Record<Example, string>;
 const sites: ChildProcess[] = [];
 
-async function start(example: Example, port: number): Promise<void> {
+/** Serves an example at `http://127.0.0.1:<port>`. @param sallyport its address */
+async function start(example: Example, port: number, sallyport: string): Promise<ChildProcess> {
   const { client_id: CLIENT_ID, client_secret: CLIENT_SECRET } = product.credentials.client;
   const next = ['node_modules/next/dist/bin/next', 'start', '--hostname', '127.0.0.1', '--port', String(port)];
   const site = spawn(process.execPath, example === 'web-next' ? next : ['dist/server/entry.mjs'], {
     cwd: join(import.meta.dirname, example),
     env: {
       ...environment(),
-      SALLYPORT_URL: product.api,
+      SALLYPORT_URL: sallyport,
       OLD_SESSION_COOKIE,
       ...(example === 'web-next'
         ? { TASKS_URL: product.ready.tasks }
@@ -42,11 +45,18 @@ async function start(example: Example, port: number): Promise<void> {
   });
   sites.push(site);
   await eventually(example, () =>
-    send(origins[example], 'GET', '/login').then(
+    send(`http://127.0.0.1:${port}`, 'GET', '/login').then(
       ({ status }) => status === 200 || undefined,
       () => undefined,
     ),
   );
+  return site;
+}
+
+async function stop(site: ChildProcess): Promise<void> {
+  if (site.exitCode !== null || site.signalCode !== null) return;
+  site.kill();
+  await once(site, 'exit');
 }
 
 beforeAll(async () => {
@@ -60,16 +70,12 @@ beforeAll(async () => {
     env: { WORKER_COPIES: '0', CORS_ORIGINS: origins['web-next'], ...legacy },
   });
   browser = await launchChromium();
-  await Promise.all(EXAMPLES.map((example, at) => start(example, ports[at] as number)));
+  await Promise.all(EXAMPLES.map((example, at) => start(example, ports[at] as number, product.api)));
 }, 240_000);
 
 afterAll(async () => {
   await browser?.close();
-  for (const site of sites) {
-    if (site.exitCode !== null) continue;
-    site.kill();
-    await once(site, 'exit');
-  }
+  for (const site of sites) await stop(site);
   await product?.dispose();
   await provider?.close();
 });
@@ -145,7 +151,9 @@ describe.each(EXAMPLES)('%s', (example) => {
     await page.goto('/');
     await reachesLogin(page);
     await oldSession({ sub, sid: randomUUID() });
+    const answered = page.waitForResponse(async (response) => (await response.headerValue('set-cookie')) !== null);
     await page.goto('/');
+    expect(await (await answered).headerValue('cache-control')).toMatch(/private.*no-store/);
     await page.getByText(json.email).waitFor();
     await page.reload();
     await page.getByText(json.email).waitFor();
@@ -156,6 +164,26 @@ describe.each(EXAMPLES)('%s', (example) => {
     await reachesLogin(page);
     expect(complaints).toEqual([]);
     await context.close();
+  });
+
+  test('a user with a session at the old provider sees the sign-in while Sallyport does not answer', async () => {
+    const silent = createServer(() => {});
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const port = await randomFreePort();
+    const site = await start(example, port, `http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+    try {
+      const { page, context } = await visit(browser, { baseURL: `http://127.0.0.1:${port}` });
+      const cookie = { name: OLD_SESSION_COOKIE, value: 'token', url: `http://127.0.0.1:${port}` };
+      await context.addCookies([cookie]);
+      await page.goto('/');
+      await reachesLogin(page);
+      await page.getByRole('button', { name: 'Sign in' }).waitFor();
+      await context.close();
+    } finally {
+      await stop(site);
+      silent.closeAllConnections();
+      silent.close();
+    }
   });
 
   test('scripts read no refresh token: it is in an HttpOnly cookie, and nothing is stored', async () => {

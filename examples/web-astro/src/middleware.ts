@@ -17,8 +17,13 @@ export const onRequest = defineMiddleware(async (context, next) => {
     return Response.json({ code: 'cross_site', title: 'The request came from another site' }, { status: 403 });
   if (PUBLIC.includes(routePattern)) return next();
   // Pages are the same for every user. Their data comes from the routes below `/api`.
-  if (!routePattern.startsWith('/api/'))
-    return cookies.has(REFRESH_COOKIE) || (await carrySessionOver(context)) ? next() : redirect('/login');
+  if (!routePattern.startsWith('/api/')) {
+    if (cookies.has(REFRESH_COOKIE)) return next();
+    if (!(await carrySessionOver(context))) return redirect('/login');
+    const page = await next();
+    page.headers.set('cache-control', 'private, no-store');
+    return page;
+  }
   const verified = withAuth(verifier, (_request, { auth }) => {
     locals.claims = auth.claims;
     return next();

@@ -12,11 +12,17 @@ type Tokens = {
 };
 
 /** Sends JSON to Sallyport, with the address of the browser for rate limits (TRUSTED_PROXIES names this server). */
-export const post = ({ clientAddress }: APIContext, path: string, body: string): Promise<Response> =>
+export const post = (
+  { clientAddress }: APIContext,
+  path: string,
+  body: string,
+  signal: AbortSignal | null = null,
+): Promise<Response> =>
   fetch(`${SALLYPORT_URL}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-forwarded-for': clientAddress },
     body,
+    signal,
   });
 
 /** An answer of Sallyport without its headers: a session cookie in it stays here. */
@@ -42,13 +48,18 @@ export async function openSession(context: APIContext, path: string): Promise<Re
   return Response.json({ is_signed_in: true });
 }
 
-/** A live session of the old provider becomes one here. False if there is none: the visitor signs in. */
+/** A live session of the old provider becomes one here. False if there is none, or no answer: the visitor signs in. */
 export async function carrySessionOver(context: APIContext): Promise<boolean> {
   const token = OLD_SESSION_COOKIE && context.cookies.get(OLD_SESSION_COOKIE)?.value;
   if (!token) return false;
-  const answer = await post(context, '/v1/legacy/sessions', JSON.stringify({ token }));
-  if (answer.ok) keepRefreshToken(context, ((await answer.json()) as { readonly tokens: Tokens }).tokens);
-  return answer.ok;
+  try {
+    const body = JSON.stringify({ token });
+    const answer = await post(context, '/v1/legacy/sessions', body, AbortSignal.timeout(3_000));
+    if (answer.ok) keepRefreshToken(context, ((await answer.json()) as { readonly tokens: Tokens }).tokens);
+    return answer.ok;
+  } catch {
+    return false;
+  }
 }
 
 /** Exchanges the refresh token of the cookie. */
