@@ -33,7 +33,8 @@ export function createSallyport(api, oldToken = async () => null) {
     try {
       return (await send('POST', '/v1/legacy/sessions', { token })).user;
     } catch (error) {
-      if (error.status) return null;
+      // Refused, or not set up. After other failures, as 429 and 503, a later call can still carry the session over.
+      if ([401, 403, 404].includes(error.status)) return null;
       throw error;
     }
   }

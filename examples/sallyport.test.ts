@@ -1,11 +1,12 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 type Sallyport = {
   signIn(email: string, password: string): Promise<unknown>;
   accessToken(): Promise<string>;
+  user(): Promise<unknown>;
 };
 const { createSallyport } = (await import(new URL('./sallyport.js', import.meta.url).href)) as {
-  createSallyport(api: string): Sallyport;
+  createSallyport(api: string, oldToken?: () => Promise<string>): Sallyport;
 };
 
 const server = { user: '', issued: 0, refusesRefresh: false };
@@ -49,4 +50,23 @@ test('a refused refresh token is dropped: the next call exchanges the session', 
   server.refusesRefresh = true;
   await expect(sallyport.accessToken()).rejects.toMatchObject({ code: 'refresh_token_invalid' });
   expect(await sallyport.accessToken()).toBe('ada 2');
+});
+
+describe('a session of the old provider', () => {
+  /** An API without a session of this browser, which answers an exchange so. */
+  const answering = (status: number) => {
+    vi.stubGlobal('fetch', async (url: string) => {
+      const isExchange = new URL(url).pathname === '/v1/legacy/sessions';
+      return Response.json({ title: 'Refused', code: 'refused' }, { status: isExchange ? status : 401 });
+    });
+    return createSallyport('http://api.test', async () => 'old').user();
+  };
+
+  test.each([401, 403, 404])('that is refused with %i leaves the user to sign in', async (status) => {
+    expect(await answering(status)).toBe(null);
+  });
+
+  test.each([429, 503])('whose exchange fails with %i is an error: it may go on later', async (status) => {
+    await expect(answering(status)).rejects.toMatchObject({ status });
+  });
 });
