@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import type { LegacyProvider } from '../../../testing/fakes/legacy-provider.ts';
+import { REVOCATION_BOUND_MS } from '../../gates.ts';
 import { now } from '../../ledger.ts';
 import { importUsers, PATIENCE_MS } from './imports.ts';
 import {
@@ -59,19 +60,25 @@ export function createOldSessions(tools: Tools, provider: LegacyProvider): Surfa
     if (!made) return;
     const old = { ...newUsable({ surface: SURFACE, kind: 'old token', id: sid }), token };
     const own = newToken(SURFACE, 'token of a carried session', made.answer.body.tokens.access_token, old.revocations);
-    sessions.push({ madeAtMs: old.madeAtMs, shown: [old, own], cookie: made.answer.cookie });
+    const session = { madeAtMs: old.madeAtMs, shown: [old, own], cookie: made.answer.cookie };
+    sessions.push(session);
+    // Both copies know it when it ends.
+    await atBothCopies(session.shown, show);
   };
 
   const signOut = async (session: OldSession | undefined): Promise<void> => {
     const [old] = session?.shown ?? [];
     if (!session || !old || ended(session)) return;
-    await end(
+    const isEnded = await end(
       tools,
       old,
       { surface: SURFACE, kind: 'end of a carried session', events: ['session.ended'] },
       { path: '/api/auth/signout', json: {}, headers: { cookie: session.cookie, origin: ORIGIN } },
       ({ status }) => status === 200,
     );
+    if (!isEnded) return;
+    await sleep(REVOCATION_BOUND_MS);
+    await atBothCopies(session.shown, show);
   };
 
   /** An old token needs the row of its user, and an end is a row: neither is known after a loss that was accepted. */
