@@ -4,21 +4,17 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
-import { z } from 'zod';
-import { defineJob } from '#services/platform/define/job.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { ensureRedisBinary } from '#services/platform/local/redis-binary.ts';
 import { probeRedis } from '#services/platform/process/probe-store.ts';
 import { troubleOf } from '#services/platform/process/store-trouble.ts';
-import { startConsumer } from '#services/platform/queue/consumer.ts';
-import { createProducer } from '#services/platform/queue/producer.ts';
 import { eventually } from '#testing/eventually.ts';
 import { onServer } from '#testing/harness/stores.ts';
 import { type RoleProcess, startContainerRole } from '#testing/processes/container-role.ts';
 import type { Credentials } from '../stack/smoke.ts';
+import { createTokenLives, startRedisLoad } from './redis-load-harness.ts';
 
 // Processes start one after another: more than the usual time limit allows on a busy machine.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -96,49 +92,7 @@ async function start(role: string, env: Readonly<Record<string, string>> = {}): 
   return child;
 }
 
-const post = (path: string, body: object, authorization?: string): Promise<Response> =>
-  fetch(api + path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...(authorization === undefined ? {} : { authorization }) },
-    body: JSON.stringify(body),
-  });
-
-const basic = (): string =>
-  `Basic ${Buffer.from(`${credentials.client.client_id}:${credentials.client.client_secret}`).toString('base64')}`;
-
-/** An answer that decides. A PostgreSQL that is short of time on a busy machine decides nothing: its 503 is asked again. */
-async function decided(what: string, ask: () => Promise<Response>): Promise<Record<string, unknown>> {
-  for (let tries = 1; ; tries += 1) {
-    const answer = await ask();
-    const text = await answer.text();
-    if (answer.status === 200) return text === '' ? {} : JSON.parse(text);
-    if (answer.status !== 503 || !text.includes('store_unavailable') || tries === 20)
-      throw new Error(`${what} answered ${answer.status}: ${text}`);
-    await sleep(200);
-  }
-}
-
-const isActive = async (token: string): Promise<boolean> =>
-  (await decided('validate', () => post('/v1/tokens/validate', { token }))).active === true;
-
-/** One life of a token: issued, valid, revoked, and refused in time. Rejects if a decision was lost. */
-async function tokenLife(): Promise<void> {
-  const issued = await decided('the token endpoint', () =>
-    fetch(`${api}/oauth2/token`, {
-      method: 'POST',
-      headers: { authorization: basic() },
-      body: new URLSearchParams({ grant_type: 'client_credentials' }),
-    }),
-  );
-  const token = issued.access_token as string;
-  if (!(await isActive(token))) throw new Error('a new token is not active');
-  await decided('revoke', () => post('/v1/tokens/revoke', { token, reason: 'failover' }, basic()));
-  const deadline = performance.now() + REVOKED_WITHIN_MS;
-  while (await isActive(token)) {
-    if (performance.now() > deadline) throw new Error('a revoked token is still active');
-    await sleep(20);
-  }
-}
+const tokens = () => createTokenLives(api, credentials, REVOKED_WITHIN_MS);
 
 /** Resolves when a Sentinel names another primary than the first. */
 async function untilReplaced(): Promise<number> {
@@ -197,67 +151,26 @@ afterAll(async () => {
 
 describe('the product finds Redis by Sentinel', () => {
   test('a killed primary is replaced under load: no decision on a token is lost, and jobs run again', async () => {
-    const errors: unknown[] = [];
-    const [producer, ran] = [createProducer(urlOf(), () => {}), [] as number[]];
-    const job = defineJob({
-      name: 'beat-during-failover',
-      queue: 'failover',
-      payload: z.strictObject({}),
-      attempts: 1,
-      backoffSeconds: 1,
-      staleAfterSeconds: 60,
-      timeoutSeconds: 5,
-      meaning: 'a beat',
-    });
-    const consumer = startConsumer({
-      queue: job.queue,
-      redisUrl: urlOf(),
-      lockMs: 5_000,
-      handle: async () => {
-        ran.push(performance.now());
-        return { kind: 'done' };
-      },
-      onStalled: () => {},
-      onStalledToDeath: () => {},
-      onError: () => {},
-    });
-    const load = { isOn: true, lives: 0 };
-    const clients = Array.from({ length: 2 }, async () => {
-      while (load.isOn) {
-        await tokenLife().then(
-          () => (load.lives += 1),
-          (err: unknown) => errors.push(err),
-        );
-        await sleep(50);
-      }
-    });
-    const beats = (async () => {
-      while (load.isOn) {
-        await producer.enqueue(job, {}).catch(() => {});
-        await sleep(25);
-      }
-    })();
-    await eventually('jobs to run', async () => ran.length > 10 || undefined);
+    const load = startRedisLoad(tokens(), urlOf());
+    await eventually('jobs to run', async () => load.ran() > 10 || undefined);
 
     stores[0]?.kill('SIGKILL');
     const killedAt = performance.now();
     const replacedAt = await untilReplaced();
     await eventually('the API to see the new primary', async () => (await shownRedis()) === 'ok' || undefined);
     const seenAt = performance.now();
-    const count = ran.length;
-    await eventually('jobs to run again', async () => ran.length > count + 10 || undefined);
+    const count = load.ran();
+    await eventually('jobs to run again', async () => load.ran() > count + 10 || undefined);
     const ranAt = performance.now();
-    const livesSoFar = load.lives;
-    await eventually('tokens to live on', async () => load.lives > livesSoFar + 5 || undefined);
-    load.isOn = false;
-    await Promise.all([...clients, beats]);
-    await Promise.all([consumer.close(), producer.close()]);
+    const livesSoFar = load.lives();
+    await eventually('tokens to live on', async () => load.lives() > livesSoFar + 5 || undefined);
+    await load.stop();
 
     const ms = (at: number): number => Math.round(at - killedAt);
     console.log(
-      `after the kill: Sentinels agree at ${ms(replacedAt)} ms, the API sees Redis at ${ms(seenAt)} ms, jobs run at ${ms(ranAt)} ms; ${load.lives} tokens`,
+      `after the kill: Sentinels agree at ${ms(replacedAt)} ms, the API sees Redis at ${ms(seenAt)} ms, jobs run at ${ms(ranAt)} ms; ${load.lives()} tokens`,
     );
-    expect(errors.map(String)).toEqual([]);
+    expect(load.errors).toEqual([]);
     expect(seenAt - replacedAt).toBeLessThanOrEqual(NORMAL_WITHIN_MS);
     expect(ranAt - replacedAt).toBeLessThanOrEqual(NORMAL_WITHIN_MS);
   });
@@ -272,7 +185,7 @@ describe('the product finds Redis by Sentinel', () => {
     );
     client.disconnect();
     expect(await shownRedis()).toBe('ok');
-    await tokenLife();
+    await tokens().live();
   });
 
   test('Sentinels that do not answer are named', async () => {
