@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { redisResult } from './redis.ts';
 
-const facts = { version: '7.0.15', evictionPolicy: 'noeviction', isAppendOnly: true };
+const facts = { version: '7.0.15', evictionPolicy: 'noeviction', isAppendOnly: true, masters: null };
 
 test('fails with the fix on a Redis that evicts keys, and so jobs, when memory is short', () => {
   expect(redisResult({ ...facts, evictionPolicy: 'allkeys-lru' })).toMatchObject({
@@ -16,4 +16,8 @@ test('warns about a Redis that loses its jobs at a restart, and passes one that 
     result: 'pass',
     evidence: 'version 7.0.15, maxmemory-policy noeviction, append-only file on',
   });
+});
+
+test('says of a cluster how many masters it asked', () => {
+  expect(redisResult({ ...facts, masters: 3 }).evidence).toMatch(/^cluster of 3 masters, version 7/);
 });

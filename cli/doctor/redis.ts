@@ -4,8 +4,9 @@ import { openContext } from '../context.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 /** Losing all of Redis is harmless. Losing single keys is not: a missing job would go unnoticed for too long. */
-export function redisResult({ version, evictionPolicy, isAppendOnly }: RedisFacts): Result {
-  const evidence = `version ${version}, maxmemory-policy ${evictionPolicy}, append-only file ${isAppendOnly ? 'on' : 'off'}`;
+export function redisResult({ version, evictionPolicy, isAppendOnly, masters }: RedisFacts): Result {
+  const cluster = masters === null ? '' : `cluster of ${masters} masters, `;
+  const evidence = `${cluster}version ${version}, maxmemory-policy ${evictionPolicy}, append-only file ${isAppendOnly ? 'on' : 'off'}`;
   if (evictionPolicy !== 'noeviction') return fail(evidence, 'set maxmemory-policy noeviction');
   if (!isAppendOnly) return warn(evidence, 'set appendonly yes; without it, a restart loses the waiting jobs');
   return pass(evidence);

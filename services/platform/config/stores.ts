@@ -1,4 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
+import { isClusterOrNone } from '../redis/cluster.ts';
 import { areSentinels } from '../redis/sentinels.ts';
 import { storeUrl, wholeNumber } from './shapes.ts';
 
@@ -12,11 +13,16 @@ export const storeSettings = defineSettings({
   },
   redisUrl: {
     env: 'REDIS_URL',
-    schema: storeUrl(['redis:', 'rediss:'], 'redis://:password@host:6379', true).refine(areSentinels, {
-      message:
-        'must name Sentinels as host:port, with commas between, as in redis://:password@NAME/0?sentinels=one:26379,two:26379',
-    }),
-    use: 'URL of Redis; unset: a private one. With Sentinel: the name of the primary as the host, and `?sentinels=one:26379,two:26379`.',
+    schema: storeUrl(['redis:', 'rediss:'], 'redis://:password@host:6379', true)
+      .refine(areSentinels, {
+        message:
+          'must name Sentinels as host:port, with commas between, as in redis://:password@NAME/0?sentinels=one:26379,two:26379',
+      })
+      .refine(isClusterOrNone, {
+        message:
+          'must name nodes of a cluster as host:port, with no database but 0 and no Sentinels, as in redis://:password@one:6379/?cluster=two:6379,three:6379',
+      }),
+    use: 'URL of Redis; unset: a private one. With Sentinel: the name of the primary as the host, and `?sentinels=one:26379,two:26379`. With Redis Cluster: one node as the host, and `?cluster=two:6379,three:6379` or `?cluster=true`.',
     secret: true,
     example: 'redis://localhost:6379',
   },

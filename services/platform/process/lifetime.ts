@@ -5,7 +5,7 @@ import type { Telemetry } from '#observability/otel.ts';
 import { type Config, loadProcessConfig } from '../config/load.ts';
 import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
 import { exitCodeOf, fatalOf, tellSupervisor } from './fatal.ts';
-import { refuseUntrustedRedis } from './probe-store.ts';
+import { refuseUnfitRedis } from './probe-store.ts';
 
 /** The telemetry that `telemetry.ts` of a process started first. */
 export type Instruments = {
@@ -36,7 +36,7 @@ export async function runProcess(
     for (const warning of [...telemetry.warnings, ...errorReports.warnings])
       log.warn({ warning }, 'telemetry setting ignored');
     profileInUse.set(1, { profile: config.server.profile });
-    await refuseUntrustedRedis(config.stores.redisUrl);
+    await refuseUnfitRedis(config.stores.redisUrl);
     const running = await start(config, log);
     tellSupervisor({ type: 'ready' });
     stopOnSignals(log, running, () => Promise.all([telemetry.shutdown(), errorReports.close()]));

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { StartError } from '../local/errors.ts';
 import { assertOwnSessions } from '../postgres/own-session.ts';
-import { troubleOf } from './store-trouble.ts';
+import { CLUSTER_NODE, troubleOf } from './store-trouble.ts';
 
 export const PROBE_TIMEOUT_SECONDS = 3;
 const timeoutMs = PROBE_TIMEOUT_SECONDS * 1_000;
@@ -44,6 +44,9 @@ export async function probeRedis(url: string): Promise<void> {
   try {
     await client.connect();
     await client.ping();
+    // A node of a cluster answers PING, and then redirects two of three keys.
+    const info = client.isCluster ? '' : await client.info('server').catch(() => '');
+    if (info.includes('redis_mode:cluster')) throw new Error(CLUSTER_NODE);
   } catch (err) {
     const isSilent = (why as { code?: unknown } | undefined)?.code === 'ETIMEDOUT';
     if (isSilent && (await speaksPlainRedis(url))) throw new Error('The server does not support SSL');
@@ -54,13 +57,15 @@ export async function probeRedis(url: string): Promise<void> {
 }
 
 /**
- * A process works without Redis, and so would start, and connect in vain for ever, where TLS to it fails.
- * @throws StartError `store_tls`
+ * A process works without Redis, and so would start, and connect in vain for ever, where TLS to it fails, or where its
+ * URL names a cluster as one server or one server as a cluster.
+ * @throws StartError `store_tls`, `store_refused`
  */
-export async function refuseUntrustedRedis(url: string | undefined): Promise<void> {
-  if (!url?.startsWith('rediss:')) return;
+export async function refuseUnfitRedis(url: string | undefined): Promise<void> {
+  if (url === undefined) return;
   await probeRedis(url).catch((err: unknown) => {
     const trouble = troubleOf('Redis', url, err);
     if (trouble?.isTls) throw new StartError('store_tls', trouble.sentence, trouble.fix, { cause: err });
+    if (trouble?.isOtherKind) throw new StartError('store_refused', trouble.sentence, trouble.fix, { cause: err });
   });
 }

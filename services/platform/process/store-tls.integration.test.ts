@@ -12,7 +12,7 @@ import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts
 import { randomFreePort } from '../local/ports.ts';
 import { ensureRedisBinary } from '../local/redis-binary.ts';
 import { STORE_TLS_EXIT } from './exit-codes.ts';
-import { probePostgres, probeRedis, refuseUntrustedRedis } from './probe-store.ts';
+import { probePostgres, probeRedis, refuseUnfitRedis } from './probe-store.ts';
 import { troubleOf } from './store-trouble.ts';
 
 const authority = makeAuthority('Stores');
@@ -127,7 +127,7 @@ describe('a store whose TLS fails is named with the cause, and not waited for', 
 
   test('Redis likewise', async () => {
     expect(await trouble('Redis', redisUrl('good'))).toMatchObject({ isTls: true, mayPass: false });
-    await expect(refuseUntrustedRedis(redisUrl('good'))).rejects.toMatchObject({ code: 'store_tls' });
+    await expect(refuseUnfitRedis(redisUrl('good'))).rejects.toMatchObject({ code: 'store_tls' });
   });
 
   test('PostgreSQL with a certificate for another host', async () => {
@@ -156,9 +156,9 @@ describe('a store whose TLS fails is named with the cause, and not waited for', 
   });
 
   test('a Redis that is away is no trouble with TLS, and none without TLS is asked', async () => {
-    await refuseUntrustedRedis(`rediss://127.0.0.1:${await randomFreePort()}`);
-    await refuseUntrustedRedis('redis://127.0.0.1:1');
-    await refuseUntrustedRedis(undefined);
+    await refuseUnfitRedis(`rediss://127.0.0.1:${await randomFreePort()}`);
+    await refuseUnfitRedis('redis://127.0.0.1:1');
+    await refuseUnfitRedis(undefined);
   });
 });
 

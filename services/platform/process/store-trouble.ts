@@ -11,7 +11,12 @@ export type StoreTrouble = {
   readonly mayPass: boolean;
   /** Set if TLS failed: the store offers none, or its certificate is not to be trusted. */
   readonly isTls?: true;
+  /** Set if the URL names a cluster as one server, or one server as a cluster. */
+  readonly isOtherKind?: true;
 };
+
+/** Message of the error for a node of a cluster that its URL names as one server. */
+export const CLUSTER_NODE = 'a node of a cluster';
 
 const variables = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' } as const satisfies Record<StoreName, string>;
 const usualPorts = { PostgreSQL: 5_432, Redis: 6_379 } as const satisfies Record<StoreName, number>;
@@ -24,12 +29,16 @@ function partsOf(store: StoreName, url: string): { place: string; user: string; 
   const { hostname, port, username, pathname, searchParams } = new URL(url);
   const host = searchParams.get('host') || decodeURIComponent(hostname) || 'localhost';
   const sentinels = searchParams.get('sentinels');
+  const nodes = searchParams.get('cluster');
+  const others = nodes === null || nodes === 'true' ? '' : `,${nodes}`;
   return {
     place: sentinels
       ? `${host} of Sentinel ${sentinels}`
-      : host.startsWith('/')
-        ? host
-        : `${host}:${port || usualPorts[store]}`,
+      : nodes !== null
+        ? `cluster ${host}:${port || usualPorts[store]}${others}`
+        : host.startsWith('/')
+          ? host
+          : `${host}:${port || usualPorts[store]}`,
     user: decodeURIComponent(username),
     database: decodeURIComponent(pathname.slice(1)),
   };
@@ -38,12 +47,13 @@ function partsOf(store: StoreName, url: string): { place: string; user: string; 
 /** Host and port of a store's URL, for display. */
 export const placeOf = (store: StoreName, url: string): string => partsOf(store, url).place;
 
-/** The innermost cause of an error; of several addresses tried, that of the first. */
+/** The innermost cause of an error; of several addresses tried, that of the first, and of a cluster, its last node's. */
 function rootOf(err: unknown, depth = 5): Error | undefined {
   if (!isError(err)) return undefined;
-  const { cause, errors } = err as { cause?: unknown; errors?: unknown };
+  const { cause, errors, lastNodeError } = err as { cause?: unknown; errors?: unknown; lastNodeError?: unknown };
   if (timedOut.test(err.message)) return err;
-  const inner = isError(cause) ? cause : Array.isArray(errors) ? errors[0] : undefined;
+  const named = [cause, lastNodeError].find(isError);
+  const inner = named ?? (Array.isArray(errors) ? errors[0] : undefined);
   return (depth > 0 && rootOf(inner, depth - 1)) || err;
 }
 
@@ -132,6 +142,13 @@ export function troubleOf(
       'no Sentinel answers, or none knows this primary',
       `start them, or correct name and sentinels in ${variable}`,
     );
+  if (root.message === CLUSTER_NODE)
+    return {
+      ...refused('is a node of a Redis Cluster', `add ?cluster=true to ${variable}, or name other nodes there`),
+      isOtherKind: true,
+    };
+  if (/cluster support disabled/.test(root.message))
+    return { ...refused('is no Redis Cluster', `take ?cluster out of ${variable}`), isOtherKind: true };
   if (root.name === 'ParserError') return refused('speaks another protocol', `correct host and port in ${variable}`);
   if (certificate.test(code) || certificate.test(root.message)) {
     const { cause, fix } = tlsWords(code, root.message, variable);

@@ -1,5 +1,5 @@
-import type { Redis, RedisOptions } from 'ioredis';
-import { openClient } from '../redis/open-client.ts';
+import type { RedisOptions } from 'ioredis';
+import { openClient, type RedisClient } from '../redis/open-client.ts';
 
 /** Hash-tagged, so that the keys of a queue share a slot in a cluster. */
 export const QUEUE_PREFIX = '{sallyport}';
@@ -11,7 +11,7 @@ const common: RedisOptions = {
   reconnectOnError: (err) => (err.message.startsWith('READONLY') ? 1 : false),
 };
 
-export type QueueConnection = Redis;
+export type QueueConnection = RedisClient;
 
 /** Connection for adding jobs and reading queues: every command succeeds or fails within half a second. */
 export function connectProducer(url: string, onError: (err: Error) => void): QueueConnection {

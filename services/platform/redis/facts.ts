@@ -1,10 +1,14 @@
+import type { Cluster } from 'ioredis';
 import { openClient } from './open-client.ts';
 
 export type RedisFacts = {
   readonly version: string;
-  /** `maxmemory-policy`: any value but `noeviction` deletes jobs when memory is short. */
+  /** `maxmemory-policy`: any value but `noeviction` deletes jobs when memory is short. Of a cluster, the worst. */
   readonly evictionPolicy: string;
+  /** Of a cluster, true if it is on at every master. */
   readonly isAppendOnly: boolean;
+  /** Masters of a cluster; null if it is none. */
+  readonly masters: number | null;
 };
 
 const fieldOf = (info: string, name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
@@ -15,11 +19,15 @@ export async function readRedisFacts(url: string): Promise<RedisFacts> {
   client.on('error', () => {});
   try {
     await client.connect();
-    const info = await client.info();
+    const infos = client.isCluster
+      ? await Promise.all((client as Cluster).nodes('master').map((master) => master.info()))
+      : [await client.info()];
+    const all = (name: string): string[] => infos.map((info) => fieldOf(info, name));
     return {
-      version: fieldOf(info, 'redis_version'),
-      evictionPolicy: fieldOf(info, 'maxmemory_policy'),
-      isAppendOnly: fieldOf(info, 'aof_enabled') === '1',
+      version: all('redis_version').sort()[0] ?? '',
+      evictionPolicy: all('maxmemory_policy').find((policy) => policy !== 'noeviction') ?? 'noeviction',
+      isAppendOnly: all('aof_enabled').every((word) => word === '1'),
+      masters: client.isCluster ? infos.length : null,
     };
   } finally {
     client.disconnect();

@@ -1,8 +1,9 @@
+import type { Cluster, RedisOptions } from 'ioredis';
 import { expect, test } from 'vitest';
 import { openClient } from './open-client.ts';
 
 /** Connects nowhere. */
-const optionsOf = (url: string) => openClient(url, { lazyConnect: true }).options;
+const optionsOf = (url: string) => openClient(url, { lazyConnect: true }).options as RedisOptions;
 
 test('a URL without Sentinels names the server itself', () => {
   expect(optionsOf('redis://me:word@redis.internal:6380/3')).toMatchObject({
@@ -49,4 +50,31 @@ test('a lost Sentinel is tried again at growing intervals', () => {
     sentinelReconnectStrategy?: (attempt: number) => number;
   };
   expect([pause?.(1), pause?.(5), pause?.(100)]).toEqual([100, 500, 2_000]);
+});
+
+/** Connects nowhere. */
+const clusterOf = (url: string, options: RedisOptions = {}) =>
+  openClient(url, { lazyConnect: true, ...options }) as Cluster;
+
+test('a URL with nodes names a cluster; user and password are those of its servers', () => {
+  const client = clusterOf('redis://me:w%40rd@one:7001/0?cluster=two:7002,three');
+  expect(client.isCluster).toBe(true);
+  expect(client.options.redisOptions).toMatchObject({ username: 'me', password: 'w@rd' });
+  expect(client.options.dnsLookup?.name).toBe('lookup');
+});
+
+test('with TLS, the nodes of a cluster are asked by the names that their certificates have', () => {
+  const { options } = clusterOf('rediss://one?cluster=true');
+  expect(options.redisOptions).toEqual({ tls: {} });
+  let asked: string | undefined;
+  options.dnsLookup?.('one', (_err, address) => {
+    asked = address;
+  });
+  expect(asked).toBe('one');
+});
+
+test('a command with a deadline is sent again a few times, and one that waits for Redis often', () => {
+  expect(clusterOf('redis://one?cluster=true', { maxRetriesPerRequest: 1 }).options.maxRedirections).toBe(3);
+  expect(clusterOf('redis://one?cluster=true', { maxRetriesPerRequest: null }).options.maxRedirections).toBe(16);
+  expect(clusterOf('redis://one?cluster=true', { enableOfflineQueue: false }).options.enableOfflineQueue).toBe(false);
 });

@@ -1,8 +1,14 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { type Cluster, Redis, type RedisOptions } from 'ioredis';
+import { clusterNodesOf, openCluster } from './cluster.ts';
 import { sentinelsOf } from './sentinels.ts';
 
-/** A client of the Redis that a URL names, or of the primary that its Sentinels name, also after a failover. */
-export function openClient(url: string, options: RedisOptions): Redis {
+/** A client of one server, or of a cluster of them. */
+export type RedisClient = Redis | Cluster;
+
+/** A client of the Redis that a URL names, of the primary that its Sentinels name, or of the whole cluster of its nodes. */
+export function openClient(url: string, options: RedisOptions): RedisClient {
+  const nodes = clusterNodesOf(url);
+  if (nodes.length > 0) return openCluster(nodes, url, options);
   const sentinels = sentinelsOf(url);
   if (sentinels.length === 0) return new Redis(url, options);
   const { protocol, hostname, username, password, pathname, searchParams } = new URL(url);

@@ -1,7 +1,7 @@
-import type { Redis as Client, RedisOptions } from 'ioredis';
+import type { Cluster, Command, RedisOptions } from 'ioredis';
 import { endStoreSpanWith, startStoreSpan } from '#observability/store-call-span.ts';
 import type { Redis } from '#services/domain/ports.ts';
-import { openClient } from './open-client.ts';
+import { type RedisClient as Client, openClient } from './open-client.ts';
 
 /** Deadline of a command: a slow Redis is of no use as a cache. */
 const COMMAND_TIMEOUT_MS = 500;
@@ -26,7 +26,7 @@ export function connectClient(url: string, options: RedisOptions): Client {
 /** Gives each command a span in recorded requests, by its name alone: keys and values are not recorded. */
 function recordCommands(client: Client): void {
   const send = client.sendCommand.bind(client);
-  client.sendCommand = (command, ...rest) => {
+  client.sendCommand = (command: Command, ...rest: []) => {
     const span = startStoreSpan('redis', command.name, command.name);
     if (span !== undefined) endStoreSpanWith(span, command.promise);
     return send(command, ...rest);
@@ -34,6 +34,15 @@ function recordCommands(client: Client): void {
 }
 
 const INCREMENT = `local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n`;
+
+/** Rejects unless Redis answers; of a cluster, every master, and each must see all slots served. */
+async function assertServing(client: Client): Promise<void> {
+  if (!client.isCluster) return void (await client.ping());
+  const masters = (client as Cluster).nodes('master');
+  const states = await Promise.all(masters.map((master) => master.cluster('INFO')));
+  if (states.length === 0 || !states.every((state) => state.includes('cluster_state:ok')))
+    throw new Error('a master of the cluster is missing');
+}
 
 const SET_MANY = `for i, key in ipairs(KEYS) do redis.call('SET', key, ARGV[2 * i - 1], 'EX', ARGV[2 * i]) end`;
 
@@ -99,7 +108,7 @@ export function connectRedis(
     isAnswering = true;
   });
   const beat = setInterval(async () => {
-    isAnswering = await client.ping().then(
+    isAnswering = await assertServing(client).then(
       () => true,
       () => false,
     );
@@ -109,18 +118,26 @@ export function connectRedis(
   return {
     isReady: () => client.status === 'ready' && isAnswering,
     get: (key) => client.get(key),
-    getMany: (keys) => (keys.length === 0 ? Promise.resolve([]) : client.mget([...keys])),
+    getMany: (keys) => {
+      // In a cluster, keys of one command must share a slot, and these have nothing in common.
+      if (client.isCluster) return Promise.all(keys.map((key) => client.get(key)));
+      return keys.length === 0 ? Promise.resolve([]) : client.mget([...keys]);
+    },
     set: async (key, value, ttlSeconds) => {
       await client.set(key, value, 'EX', ttlSeconds);
     },
     setMany: async (entries) => {
+      if (client.isCluster) {
+        await Promise.all(entries.map(({ key, value, ttlSeconds }) => client.set(key, value, 'EX', ttlSeconds)));
+        return;
+      }
       const keys = entries.map(({ key }) => key);
       const values = entries.flatMap(({ value, ttlSeconds }) => [value, ttlSeconds]);
       await client.eval(SET_MANY, keys.length, ...keys, ...values);
     },
     setIfAbsent: async (key, value, ttlSeconds) => (await client.set(key, value, 'EX', ttlSeconds, 'NX')) === 'OK',
     delete: async (...keys) => {
-      await client.del(keys);
+      await (client.isCluster ? Promise.all(keys.map((key) => client.del(key))) : client.del(keys));
     },
     getAndDelete: (key) => client.getdel(key),
     increment: async (key, ttlSeconds) => (await client.eval(INCREMENT, 1, key, ttlSeconds)) as number,
@@ -128,9 +145,7 @@ export function connectRedis(
       await client.xadd(stream, 'MAXLEN', '~', maxLength, '*', ...Object.entries(fields).flat());
     },
     follow: followers.follow,
-    ping: async () => {
-      await client.ping();
-    },
+    ping: () => assertServing(client),
     close: async () => {
       clearInterval(beat);
       followers.close();
