@@ -44,9 +44,9 @@ export async function probeRedis(url: string): Promise<void> {
   try {
     await client.connect();
     await client.ping();
-    // A node of a cluster answers PING, and then redirects two of three keys.
+    // A node of a cluster answers PING, and then redirects two of three keys. Valkey has another name for the field.
     const info = client.isCluster ? '' : await client.info('server').catch(() => '');
-    if (info.includes('redis_mode:cluster')) throw new Error(CLUSTER_NODE);
+    if (/^(redis|server)_mode:cluster/m.test(info)) throw new Error(CLUSTER_NODE);
   } catch (err) {
     const isSilent = (why as { code?: unknown } | undefined)?.code === 'ETIMEDOUT';
     if (isSilent && (await speaksPlainRedis(url))) throw new Error('The server does not support SSL');

@@ -2,6 +2,7 @@ import type { Cluster } from 'ioredis';
 import { openClient } from './open-client.ts';
 
 export type RedisFacts = {
+  /** Of a cluster, that of one master. */
   readonly version: string;
   /** `maxmemory-policy`: any value but `noeviction` deletes jobs when memory is short. Of a cluster, the worst. */
   readonly evictionPolicy: string;
@@ -12,6 +13,12 @@ export type RedisFacts = {
 };
 
 const fieldOf = (info: string, name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+
+/** Valkey names the version of Redis whose commands it has, and its own beside it. */
+function versionOf(info: string): string {
+  const valkey = fieldOf(info, 'valkey_version');
+  return valkey === '' ? fieldOf(info, 'redis_version') : `${valkey} of Valkey`;
+}
 
 /** Facts of a Redis by INFO, which needs no more rights than PING. Rejects if Redis is unreachable. */
 export async function readRedisFacts(url: string): Promise<RedisFacts> {
@@ -24,7 +31,7 @@ export async function readRedisFacts(url: string): Promise<RedisFacts> {
       : [await client.info()];
     const all = (name: string): string[] => infos.map((info) => fieldOf(info, name));
     return {
-      version: all('redis_version').sort()[0] ?? '',
+      version: versionOf(infos[0] ?? ''),
       evictionPolicy: all('maxmemory_policy').find((policy) => policy !== 'noeviction') ?? 'noeviction',
       isAppendOnly: all('aof_enabled').every((word) => word === '1'),
       masters: client.isCluster ? infos.length : null,
