@@ -26,7 +26,7 @@ test('sallyport migrate up adds one row of history for a build, which releases l
       started_by: expect.stringMatching(/^sallyport migrate up as .+@/),
     },
   ]);
-  expect((await sallyport('releases', 'list')).out).toMatch(/deploy +0\.2\.0 +abc123/);
+  expect((await sallyport('releases', 'list')).out).toMatch(new RegExp(`deploy +${version} +abc123`));
   expect((await sallyport('releases', 'list', '--limit', 'x')).code).toBe(2);
 });
 

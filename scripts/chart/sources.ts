@@ -24,7 +24,7 @@ export function hashOfSources(): string {
   for (const path of [...files.map((file) => join(chart, file)), join(import.meta.dirname, 'all-values.yaml')])
     hash
       .update(`${path.slice(root.length)}\0`)
-      .update(readFileSync(path))
+      .update(withoutVersion(readFileSync(path, 'utf8')))
       .update('\0');
   return hash.digest('hex');
 }

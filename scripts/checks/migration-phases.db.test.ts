@@ -1,6 +1,7 @@
 // A new migration runs while the release before still serves. So it declares its phase and its way back (phase.json), and
 // does nothing in that phase that the older release cannot bear or that blocks a running product: the rules are those of
 // squawk, held against what the migration did to a real database.
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import pg from 'pg';
@@ -11,6 +12,7 @@ import { readMigrations, readReleases } from '#services/platform/postgres/migrat
 import { observeMigration, type RehearsedStep } from '#services/platform/postgres/rehearse-migrations.ts';
 import { readCatalog } from '#services/platform/postgres/schema-changes.ts';
 import { createEmptyDatabase } from '#testing/harness/ports.ts';
+import { commitIn } from '../release/release-code.ts';
 
 const PRISMA = resolve(import.meta.dirname, '../../prisma');
 /** The last migration of 0.1.0; those up to it are one baseline. */
@@ -36,6 +38,22 @@ test('the versions in releases.json are in order, exist, and end with this one',
   const names = releases.map(({ migration }) => migration);
   expect(names).toEqual([...names].sort());
   for (const name of names) expect(existsSync(`${PRISMA}/migrations/${name}/migration.sql`), name).toBe(true);
+});
+
+test('a release with a commit is what that commit says: its version, and its last migration', async ({ skip }) => {
+  const released = (await readReleases()).filter(({ commit }) => commit !== undefined);
+  expect(released.length).toBeGreaterThan(0);
+  const root = resolve(PRISMA, '..');
+  for (const { version: name, migration, commit = '' } of released) {
+    await commitIn(root, commit).catch((err: Error) => skip(err.message));
+    const show = (path: string) => execFileSync('git', ['show', `${commit}:${path}`], { cwd: root, encoding: 'utf8' });
+    expect(JSON.parse(show('package.json')).version).toBe(name);
+    const listed = execFileSync('git', ['ls-tree', '--name-only', commit, 'prisma/migrations/'], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    expect(listed.trim().split('\n').at(-1)).toBe(`prisma/migrations/${migration}`);
+  }
 });
 
 test('no migration after the baseline breaks the release before it or blocks a running product, and each comes back', async () => {

@@ -68,7 +68,7 @@ test('the gate lists its steps, and refuses to begin without a staging', () => {
   const settings = { STAGING_CLIENT_SECRET: 'x', STAGING_DATABASE_URL: 'postgres://x' };
   const named = ['--staging', 'http://127.0.0.1:1', '--client', 'x', '--deploy-production', 'true', '--list'];
   expect(gate(named, settings).stdout.trim().split('\n')).toEqual([
-    ...['release', 'tests', 'advisories', 'upgrade', 'validation', 'production'],
+    ...['release', 'tests', 'rehearsal', 'advisories', 'upgrade', 'validation', 'production'],
   ]);
   expect(gate(named)).toMatchObject({ status: 2, stderr: expect.stringContaining('STAGING_CLIENT_SECRET is missing') });
   expect(gate([], settings)).toMatchObject({ status: 2, stderr: expect.stringContaining('--staging is missing') });

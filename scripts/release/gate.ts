@@ -15,7 +15,8 @@ const HELP = `npm run release:gate -- --staging URL --client ID [--deploy-stagin
 
 Steps, in this order; the first that fails blocks all that follow, and the exit code is 1:
   release      the commit is clean, CHANGELOG.md and prisma/releases.json name the version
-  tests        npm test: types, lint, boundaries, unit, integration, attacks, the rehearsal of the upgrade, coverage
+  tests        npm test: types, lint, boundaries, unit, integration, attacks, coverage
+  rehearsal    npm run rehearse: the release before and this one side by side under load, up, down, up
   advisories   npm run audit, with nothing skipped
   upgrade      sallyport upgrade check VERSION --rows all, on the database of staging (STAGING_DATABASE_URL)
   deploy       --deploy-staging
@@ -59,6 +60,7 @@ function stepsOf(asked: Asked): GateStep[] {
   return [
     { name: 'release', run: checkRelease },
     { name: 'tests', run: () => runCommand('npm', ['test']) },
+    { name: 'rehearsal', run: () => runCommand('npm', ['run', 'rehearse']) },
     { name: 'advisories', run: () => runCommand('npm', ['run', 'audit'], { DEPENDENCY_AUDIT: 'required' }) },
     { name: 'upgrade', run: () => runCommand(process.execPath, check, { DATABASE_URL: databaseUrl }) },
     ...deploys('deploy', asked['deploy-staging']),

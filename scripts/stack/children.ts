@@ -13,7 +13,8 @@ export type Child = {
 };
 
 export type Children = {
-  start(name: string, command: string, args: readonly string[], env?: Record<string, string>): Child;
+  /** @param cwd where it runs; unless given, the root of this checkout */
+  start(name: string, command: string, args: readonly string[], env?: Record<string, string>, cwd?: string): Child;
   /** Ends all in the reverse order of their start, each with its own drain. */
   stop(): Promise<void>;
 };
@@ -23,10 +24,10 @@ export function createChildren(onLine: (name: string, line: string) => void): Ch
   const running: Child[] = [];
   let isStopping = false;
   return {
-    start(name, command, args, env = {}) {
+    start(name, command, args, env = {}, cwd = root) {
       if (isStopping) throw new Error(`not started, because the rest is being stopped: ${name}`);
       const child = spawn(command, args, {
-        cwd: root,
+        cwd,
         // Of its own group: a Ctrl-C here is for us, who end them in order.
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -80,14 +81,21 @@ export async function eventually<T>(
   }
 }
 
-/** What one container runs: its role, by the entry point of the image. */
+/**
+ * What one container runs: its role, by the entry point of the image.
+ * @param code the checkout to run; unless given, this one
+ */
 export const startRole = (
   children: Children,
   name: string,
   role: 'api' | 'worker' | 'mcp' | 'migrate',
   env: Record<string, string>,
+  code = root,
 ): Child =>
-  children.start(name, join(root, 'node_modules/.bin/node'), ['deploy/container/entry.mjs', role], {
-    ...env,
-    SALLYPORT_ENV_FILE: '',
-  });
+  children.start(
+    name,
+    join(code, 'node_modules/.bin/node'),
+    ['deploy/container/entry.mjs', role],
+    { ...env, SALLYPORT_ENV_FILE: '' },
+    code,
+  );

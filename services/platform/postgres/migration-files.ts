@@ -63,9 +63,33 @@ export async function readMigrations(others: readonly string[] = []): Promise<Mi
   return found.flat().sort((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-const releaseList = z.array(z.strictObject({ version: z.string(), migration: z.string() }));
+/** Migration and commit are written when the next version begins: until then the last migration is the newest. */
+const releaseList = z
+  .array(
+    z.strictObject({
+      version: z.string(),
+      migration: z.string().optional(),
+      commit: z
+        .string()
+        .regex(/^[0-9a-f]{40}$/)
+        .optional(),
+    }),
+  )
+  .refine((list) => list.slice(0, -1).every(({ migration }) => migration !== undefined), {
+    message: 'every version but the last names its last migration',
+  });
 
-/** Every version of the product with its last migration, the oldest first (`prisma/releases.json`). */
-export async function readReleases(): Promise<z.output<typeof releaseList>> {
-  return releaseList.parse(JSON.parse(await readFile(new URL('releases.json', PRISMA), 'utf8')));
+export type Release = {
+  readonly version: string;
+  /** Its last one. */
+  readonly migration: string;
+  /** Undefined: it is not released yet, or no code of it is kept. */
+  readonly commit: string | undefined;
+};
+
+/** Every version of the product, the oldest first (`prisma/releases.json`); the last is that of this code. */
+export async function readReleases(): Promise<Release[]> {
+  const list = releaseList.parse(JSON.parse(await readFile(new URL('releases.json', PRISMA), 'utf8')));
+  const newest = (await readMigrations()).at(-1)!.name;
+  return list.map(({ version, migration = newest, commit }) => ({ version, migration, commit }));
 }
