@@ -39,6 +39,8 @@ export const purgeKinds = [
   'legacy_events',
   'imports',
   'ended_legacy_users',
+  'copy_samples',
+  'event_hours',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];
 

@@ -98,8 +98,8 @@ export type MetricRegistry = {
   defineHistogram<const L extends LabelLists = Record<never, never>>(definition: HistogramDefinition<L>): Histogram<L>;
   /** Every metric defined so far, by name. */
   list(): MetricInfo[];
-  /** The current state of every metric, by name; reads the observed series. */
-  collect(): CollectedMetric[];
+  /** The current state of every metric, or of those with these names, by name; reads the observed series. */
+  collect(names?: ReadonlySet<string>): CollectedMetric[];
 };
 
 type GivenLabels = Readonly<Record<string, string>>;
@@ -294,7 +294,10 @@ export function createRegistry(): MetricRegistry {
     defineHistogram: <L extends LabelLists>(definition: HistogramDefinition<L>) =>
       keep(new HistogramInstrument(definition)) as unknown as Histogram<L>,
     list: () => byName().map((instrument) => instrument.info()),
-    collect: () => byName().map((instrument) => ({ ...instrument.info(), series: instrument.snapshot() })),
+    collect: (names) =>
+      byName()
+        .filter((instrument) => names?.has(instrument.info().name) ?? true)
+        .map((instrument) => ({ ...instrument.info(), series: instrument.snapshot() })),
   };
 }
 

@@ -73,7 +73,7 @@ export const tokensIssued = defineCounter({
 
 export const tokenIssueDuration = defineHistogram({
   name: 'sallyport_token_issue_duration_seconds',
-  help: 'Time to issue a token, including database and signature.',
+  help: 'Time to issue a token, including database and signature; at a sign-in, the signature alone.',
   unit: 's',
   labels: { grant: grants },
   buckets: milliseconds,

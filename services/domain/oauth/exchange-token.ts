@@ -1,4 +1,4 @@
-import { tokensIssued } from '#observability/metrics/tokens.ts';
+import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
 import { lockAgent } from '../access/lock-agent.ts';
@@ -53,9 +53,11 @@ export async function exchangeToken(
   caller: Caller,
 ): Promise<ExchangedToken> {
   const grant = 'token_exchange';
+  const startedAt = ports.clock.monotonic();
   try {
     const answer = await exchange(ports, input, caller);
     tokensIssued.add(1, { grant, outcome: 'ok' });
+    tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant });
     return answer;
   } catch (err) {
     const isRefused = isAppError(err) && err.definition.status < 500;

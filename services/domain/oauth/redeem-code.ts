@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { tokensIssued } from '#observability/metrics/tokens.ts';
+import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
@@ -68,9 +68,11 @@ export async function redeemAuthorizationCode(
   input: RedeemCodeInput,
   caller: Caller,
 ): Promise<OAuthTokenAnswer> {
+  const startedAt = ports.clock.monotonic();
   try {
     const answer = await exchange(ports, input, caller);
     tokensIssued.add(1, { grant: 'authorization_code', outcome: 'ok' });
+    tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant: 'authorization_code' });
     return answer;
   } catch (err) {
     const outcome = isAppError(err) && err.definition.status < 500 ? 'refused' : 'unavailable';

@@ -1,4 +1,4 @@
-import { tokensIssued } from '#observability/metrics/tokens.ts';
+import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
 import { FIRST_PARTY_CLIENT_ID } from '#services/domain/authority/callers.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
@@ -85,9 +85,11 @@ export async function signDraft(
   caller: Caller,
 ): Promise<SignInAnswer> {
   assertMayIssue(ports.revocations);
+  const startedAt = ports.clock.monotonic();
   const minted = await signAccessToken(ports, claims);
   rememberToken(ports, minted, caller);
   tokensIssued.add(1, { grant: 'session', outcome: 'ok' });
+  tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant: 'session' });
   const tokens = pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
   return { body: { ...body, tokens }, setCookie, hasTotp };
 }

@@ -1,4 +1,4 @@
-import { tokensIssued } from '#observability/metrics/tokens.ts';
+import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import type { ProvenKeys } from '#services/domain/tokens/issue/grant-token.ts';
@@ -36,9 +36,11 @@ export async function redeemDeviceCode(
   input: RedeemDeviceCodeInput,
   caller: Caller,
 ): Promise<OAuthTokenAnswer> {
+  const startedAt = ports.clock.monotonic();
   try {
     const answer = await exchange(ports, input, caller);
     tokensIssued.add(1, { grant: 'device_code', outcome: 'ok' });
+    tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant: 'device_code' });
     return answer;
   } catch (err) {
     const outcome = isAppError(err) && err.definition.status < 500 ? 'refused' : 'unavailable';
