@@ -19,6 +19,7 @@ const modules = [
   'handoff',
   'migration',
   'compliance',
+  'monitoring',
   'operations',
 ];
 

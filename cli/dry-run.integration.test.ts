@@ -36,6 +36,7 @@ const READS = [
   'doctor',
   'import status',
   'import verify',
+  'dashboard',
   'incidents list',
   'incidents show',
   'incidents unjudged',

@@ -175,11 +175,13 @@ export function registerOperations<const O extends readonly Operation[]>(
 ): void {
   for (const operation of operations as unknown as readonly (Called | { readonly command: undefined })[]) {
     if (operation.command === undefined) continue;
-    const [name = '', ...rest] = namesOf(operation.command.verb).slice(0, -1);
-    const group = [name, ...rest].reduce(
-      (parent, child) => parent.commands.find((verb) => verb.name() === child) ?? parent.command(child),
-      program,
-    );
-    register(group, operation as Called, systemCaller(`sallyport ${name}`));
+    const names = namesOf(operation.command.verb);
+    const group = names
+      .slice(0, -1)
+      .reduce(
+        (parent, child) => parent.commands.find((verb) => verb.name() === child) ?? parent.command(child),
+        program,
+      );
+    register(group, operation as Called, systemCaller(`sallyport ${names[0]}`));
   }
 }

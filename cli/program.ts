@@ -63,6 +63,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'read and verify the sealed audit log: tail, verify, key, prove, export, report, continue, erase',
     load: async () => (await import('./audit/audit.ts')).registerAudit,
   },
+  dashboard: {
+    summary: 'show sign-ins, incidents, the speed of tokens, and the use of processors, memory, pools and queues',
+    load: () => folded(async () => (await import('../services/domain/monitoring/operations.ts')).monitoringOperations),
+  },
   incidents: {
     summary:
       'handle security incidents (list, show, acknowledge, close) and events that could not be evaluated (unjudged, retry)',

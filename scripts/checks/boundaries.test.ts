@@ -86,6 +86,7 @@ const order = [
   'handoff',
   'migration',
   'compliance',
+  'monitoring',
   'operations',
 ];
 for (const [index, module] of order.slice(0, -1).entries()) {

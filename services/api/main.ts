@@ -5,6 +5,7 @@ import { httpMetrics } from '#observability/metrics/http.ts';
 import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { version } from '#observability/version.ts';
+import { createCopySampler } from '../domain/monitoring/sample-copy.ts';
 import { publicUrlOf } from '../platform/config/load.ts';
 import { missingForProduction } from '../platform/config/production.ts';
 import { loopbackOf } from '../platform/local/loopback.ts';
@@ -28,6 +29,8 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const stopWatching = watchProcess();
   const { host, port, drainSeconds, drainNoticeSeconds } = config.server;
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'api'), exemplars: true });
+  const sampler = createCopySampler(ports, 'api');
+  sampler.start();
   poll.start();
   await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
   const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
@@ -41,6 +44,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
       ports.revocationStreams.close();
       ports.eventStreams.close();
       await app.drain(drainSeconds * 1_000);
+      await sampler.close();
       await composed.close();
       await metrics.close();
       stopWatching();

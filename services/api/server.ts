@@ -32,6 +32,7 @@ import { importsRoutes } from './routes/imports.ts';
 import { keysRoutes } from './routes/keys.ts';
 import { legacyRoutes } from './routes/legacy.ts';
 import { metadataRoutes } from './routes/metadata.ts';
+import { monitoringRoutes } from './routes/monitoring.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { oauthClientsRoutes } from './routes/oauth-clients.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
@@ -129,6 +130,7 @@ function addRoutes(
   revocationsRoutes(routes, ports);
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
   securityRoutes(routes, { ...ports, recheckCaller: createCallerRecheck(authenticators) });
+  monitoringRoutes(routes, ports);
   const has = (wing: Wing): boolean => hasWing(config.wings, wing);
   if (has('compliance')) complianceRoutes(routes, ports);
   if (has('privacy')) {

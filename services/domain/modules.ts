@@ -11,6 +11,7 @@ import { keysModule } from './keys/module.ts';
 import { limitsModule } from './limits/module.ts';
 import { migrationModule } from './migration/module.ts';
 import type { Module } from './module.ts';
+import { monitoringModule } from './monitoring/module.ts';
 import { oauthModule } from './oauth/module.ts';
 import { operationsModule } from './operations/module.ts';
 import { tasksModule } from './operations/tasks/module.ts';
@@ -41,6 +42,7 @@ export const modules: readonly Module[] = [
   handoffModule,
   migrationModule,
   complianceModule,
+  monitoringModule,
   operationsModule,
   tasksModule,
 ];

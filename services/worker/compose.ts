@@ -17,6 +17,7 @@ import { relyingParty } from '../domain/identity/sessions/relying-party.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { readLogKeys } from '../domain/keys/log/log-keys.ts';
 import { modulesOf, purgesOf } from '../domain/modules.ts';
+import { createCopySampler } from '../domain/monitoring/sample-copy.ts';
 import type { Log, MarkStore } from '../domain/ports.ts';
 import { createMarkedGuard } from '../domain/revocations/database-guard.ts';
 import type { Purge } from '../domain/shared/purge.ts';
@@ -202,6 +203,7 @@ export function compose(input: ComposeInput) {
     checkMs,
   });
   const watches: { close(): void }[] = [];
+  const sampler = createCopySampler(ports, 'worker');
   return {
     health,
     /** Starts even before Postgres and Redis are available; where the place of the marks counts, after Postgres. */
@@ -212,6 +214,7 @@ export function compose(input: ComposeInput) {
       watches.push(showSchedules(timetable, jobs.filter(isScheduled)));
       for (const queue of queues) consumers.push(consume(queue, handle, { input, jobs, onError: pools.onRedisError }));
       health.start();
+      sampler.start();
       watches.push(
         watchCleanup(ports, purges, CLEANUP_SAMPLE_MS),
         watchBacklog(ports, BACKLOG_SAMPLE_MS),
@@ -225,6 +228,7 @@ export function compose(input: ComposeInput) {
       clearTimeout(cut);
       health.close();
       for (const watch of watches) watch.close();
+      await sampler.close();
       await timetable.close();
       await Promise.all([ports.checkpointOutbox.close(), ports.mailTransport.close()]);
       await pools.close();

@@ -97,6 +97,7 @@ const CONTRACT = [
   'POST /v1/compliance/violations/{violation_id}/assign',
   'POST /v1/compliance/violations/{violation_id}/accept',
   'POST /v1/compliance/violations/{violation_id}/acknowledge',
+  'GET /v1/admin/dashboard',
   'POST /v1/compliance/reports',
   'GET /v1/compliance/reports',
   'GET /v1/compliance/reports/{report_id}',

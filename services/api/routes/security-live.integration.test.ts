@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
 import { newClient, signIn } from '#testing/flows/flows.ts';
 import type { Product } from '#testing/harness/product.ts';
 import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { basicHeader, type Json } from '#testing/http-client.ts';
+import { basicHeader, expectProblem, type Json, send } from '#testing/http-client.ts';
 
 let harness: ProductHarness;
 let product: Product;
@@ -55,3 +56,39 @@ test('a running product streams a sign-in that its own workers sealed', async ()
   expect(event.seq).toBeGreaterThanOrEqual(0);
   expect(Date.parse(event.sealed_at)).toBeGreaterThanOrEqual(Date.parse(event.occurred_at));
 }, 120_000);
+
+test('the dashboard of a running product moves with its sign-ins, and shows its copies and queues', async () => {
+  const reader = await newClient(product, { credential_scopes: ['monitoring:read'] });
+  const stranger = await newClient(product, { credential_scopes: ['audit:read'] });
+  const dashboard = async (): Promise<Json> => {
+    const shown = await harness.call('GET', '/v1/admin/dashboard', { basic: reader });
+    expect(shown.status, shown.text).toBe(200);
+    return shown.body;
+  };
+  expectProblem(await send(product.api, 'GET', '/v1/admin/dashboard', { basic: stranger }), 403, 'permission_missing');
+  await eventually('the first count', async () => (await dashboard()).security.state === 'fresh', 120_000);
+  const before = (await dashboard()).security.sign_ins;
+  await signIn(product, product.credentials.user);
+  const wrong = { ...product.credentials.user, password: 'not this one, surely' };
+  await send(product.api, 'POST', '/api/auth/signin', { json: wrong });
+  const moved = await eventually(
+    'the figures to move',
+    async () => {
+      const now = await dashboard();
+      const { succeeded, failed } = now.security.sign_ins;
+      const isComplete = now.performance.token_generation.count > 0 && now.resources.queues.length > 0;
+      return succeeded > before.succeeded && failed > before.failed && isComplete ? now : undefined;
+    },
+    120_000,
+  );
+  expect(moved.security.hours.at(-1).sign_ins_succeeded).toBeGreaterThan(0);
+  expect(moved.performance.token_generation.p99_ms).toBeGreaterThanOrEqual(moved.performance.token_generation.p95_ms);
+  const kinds = moved.resources.copies.map(({ kind }: Json) => kind).sort();
+  expect(kinds).toEqual(['api', 'worker']);
+  for (const copy of moved.resources.copies) {
+    expect(copy.memory_bytes).toBeGreaterThan(10_000_000);
+    expect(copy.cpu_cores).toBeGreaterThan(0);
+    expect(copy.pools.map(({ pool }: Json) => pool)).toContain('main');
+  }
+  expect(moved.resources.queues.map(({ queue }: Json) => queue)).toContain('monitoring');
+}, 300_000);

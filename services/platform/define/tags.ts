@@ -32,6 +32,7 @@ export const TAGS = {
   Compliance: { audience: OFFICERS, description: 'Controls, reports and violations' },
   Audit: { audience: OFFICERS, description: 'Read and verify the audit log' },
   Operations: { audience: OPERATORS, description: 'Health and queues' },
+  Monitoring: { audience: OPERATORS, description: 'Dashboard, security reports and capacity' },
   'Hand-off': { audience: OPERATORS, description: 'Events that an endpoint did not accept' },
   Documentation: { audience: OPERATORS, description: 'This reference' },
 } as const satisfies Readonly<Record<string, TagPlace>>;

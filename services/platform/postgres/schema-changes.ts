@@ -119,6 +119,7 @@ const BOUNDED_TABLES: readonly string[] = [
   'audit_log',
   'progress_state',
   'component_progress',
+  'monitoring_state',
   'roles',
   'permissions',
   'role_permissions',

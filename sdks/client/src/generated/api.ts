@@ -360,11 +360,15 @@ export type Consent = { readonly client_id: string; readonly client_name: string
 
 export type ControlAttestation = { readonly attestation_id: string; readonly control_id: string; readonly attester: string; readonly statement: string; readonly note: string; readonly attested_at: string; readonly expires_at: string };
 
+export type CopyUse = { readonly copy_id: string; readonly kind: "api" | "worker"; readonly state: "fresh" | "stale" | "missing"; readonly as_of: string; readonly cpu_cores: number; readonly hash_cpu_cores: number; readonly memory_bytes: number; readonly heap_used_bytes: number; readonly heap_limit_bytes: number; readonly event_loop_p99_ms: number | null; readonly event_loop_utilization: number | null; readonly hash_queue: number | null; readonly pools: readonly PoolUse[] };
+
 export type CreateApiKeyRequest = { readonly name: string; readonly permissions?: readonly string[]; readonly expires_in_seconds?: number; readonly requests_per_minute?: number; readonly public_key?: ApiKeyPublicKey };
 
 export type CreateClientRequest = { readonly name: string; readonly client_id?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" | "none"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly client_uri?: string | null; readonly grant_types: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly logo?: string | null; readonly reason: string };
 
 export type CreateRoleRequest = { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly reason: string };
+
+export type Dashboard = { readonly as_of: string; readonly security: SecurityPart; readonly performance: PerformancePart; readonly resources: ResourcesPart };
 
 export type DeadLetter = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number; readonly attempts: number; readonly failure: string; readonly failed_at: string };
 
@@ -393,6 +397,8 @@ export type Device = { readonly id?: string; readonly name?: string };
 export type Disclosure = { readonly disclosure_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string | null; readonly description: string | null };
 
 export type Done = { readonly status: true };
+
+export type DurationMetric = { readonly count: number; readonly average_ms: number | null; readonly p95_ms: number | null; readonly p99_ms: number | null };
 
 export type EncryptPhiRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly level?: "standard" | "high"; readonly data: unknown };
 
@@ -518,11 +524,15 @@ export type Passkey = { readonly id: string; readonly name: string | null; reado
 
 export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
 
+export type PerformancePart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly window_seconds: number; readonly token_generation: DurationMetric; readonly token_refresh: DurationMetric; readonly token_validation: DurationMetric; readonly password_hash: DurationMetric; readonly validations: { readonly active: number; readonly inactive: number; readonly unavailable: number }; readonly sign_ins: SuccessRate };
+
 export type PhiEnvelope = { readonly format: "phi1"; readonly level: "standard" | "high"; readonly subject_id: string; readonly key_version: number; readonly iv: string; readonly tag: string; readonly ciphertext: string };
 
 export type PhiKey = { readonly key_version: number; readonly state: "current" | "retiring" | "destroyed"; readonly created_at: string; readonly destroyed_at: string | null };
 
 export type PhiRotation = { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null };
+
+export type PoolUse = { readonly pool: string; readonly used: number; readonly idle: number; readonly waiting: number; readonly wait: DurationMetric; readonly timeouts: number };
 
 export type PrepareClientPasskeyResponse = Readonly<Record<string, unknown>>;
 
@@ -537,6 +547,8 @@ export type PublicJwk = { readonly kty: "RSA" | "EC" | "OKP"; readonly use: "sig
 export type PushAuthorizationRequestRequest = { readonly response_type?: string; readonly redirect_uri?: string; readonly scope?: string; readonly state?: string; readonly nonce?: string; readonly code_challenge?: string; readonly code_challenge_method?: string; readonly response_mode?: string; readonly prompt?: string; readonly max_age?: string; readonly login_hint?: string; readonly id_token_hint?: string; readonly acr_values?: string; readonly resource?: string; readonly dpop_jkt?: string; readonly request?: string; readonly request_uri?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
 
 export type PushAuthorizationRequestResponse = { readonly request_uri: string; readonly expires_in: number };
+
+export type QueueUse = { readonly queue: string; readonly waiting: number; readonly active: number; readonly delayed: number; readonly dead: number; readonly oldest_seconds: number };
 
 export type ReadAuditEventResponse = { readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string; readonly altered?: true; readonly leaf: string; readonly origin: string; readonly index: number; readonly personal: readonly { readonly field: string; readonly salt: string; readonly value: string }[] };
 
@@ -642,6 +654,8 @@ export type ResetFactorsRequest = { readonly reason: string; readonly passkeys?:
 
 export type ResetPasswordRequest = { readonly token: string; readonly new_password: string } | { readonly token: string; readonly newPassword: string };
 
+export type ResourcesPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly copies: readonly CopyUse[]; readonly queues: readonly QueueUse[] };
+
 export type Restriction = { readonly restriction_id: string; readonly subject_id: string; readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly created_at: string; readonly ended_at: string | null };
 
 export type RetentionPolicy = { readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly least_days: number | null; readonly changed_at: string };
@@ -675,6 +689,10 @@ export type RotateClientSecretRequest = { readonly reason: string; readonly over
 export type RotateSigningKeysRequest = { readonly algorithm?: "RS256" | "ES256" | "EdDSA" };
 
 export type RotateSigningKeysResponse = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null; readonly already_pending: boolean };
+
+export type SecurityHour = { readonly hour: string; readonly sign_ins_succeeded: number; readonly sign_ins_failed: number; readonly sign_ups: number; readonly sessions_ended: number; readonly revocations: number; readonly incidents_raised: number; readonly denials: number };
+
+export type SecurityPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly delay_seconds: number | null; readonly sign_ins: SuccessRate; readonly open_incidents: { readonly low: number; readonly medium: number; readonly high: number; readonly critical: number }; readonly locked_accounts: number | null; readonly hours: readonly SecurityHour[] };
 
 export type SelfRegisterClientRequest = { readonly redirect_uris?: unknown; readonly post_logout_redirect_uris?: unknown; readonly backchannel_logout_uri?: unknown; readonly backchannel_logout_session_required?: unknown; readonly token_endpoint_auth_method?: unknown; readonly jwks?: unknown; readonly jwks_uri?: unknown; readonly tls_client_auth_subject_dn?: unknown; readonly tls_client_auth_san_dns?: unknown; readonly tls_client_auth_san_uri?: unknown; readonly tls_client_auth_san_ip?: unknown; readonly tls_client_auth_san_email?: unknown; readonly grant_types?: unknown; readonly response_types?: unknown; readonly client_name?: unknown; readonly scope?: unknown; readonly client_uri?: unknown; readonly dpop_bound_access_tokens?: unknown; readonly tls_client_certificate_bound_access_tokens?: unknown; readonly require_pushed_authorization_requests?: unknown; readonly id_token_signed_response_alg?: unknown; readonly access_token_signed_response_alg?: unknown } & Readonly<Record<string, unknown>>;
 
@@ -779,6 +797,8 @@ export type SigningKey = { readonly kid: string; readonly alg: "RS256" | "ES256"
 export type StartSignOffRequest = { readonly act: string; readonly arguments: unknown };
 
 export type StepUpRequest = { readonly password?: string; readonly totp?: string; readonly recovery_code?: string; readonly passkey?: { readonly challenge: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> } };
+
+export type SuccessRate = { readonly succeeded: number; readonly failed: number; readonly success_percent: number | null };
 
 export type TokenMetadata = { readonly token_id: string; readonly type: "access"; readonly subject: string; readonly user_id: string | null; readonly client_id: string; readonly audience: string; readonly session_id: string | null; readonly family_id: string | null; readonly scope: string; readonly role: string | null; readonly issued_at: string; readonly expires_at: string; readonly key_id: string | null; readonly revoked: boolean };
 
@@ -1032,6 +1052,8 @@ export type Operations = {
   "POST /v1/admin/clients/{client_id}/enable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: Reason }; readonly answer: Client };
   /** Rotate the secret of a client; the previous one is accepted for a while, and tokens stay valid */
   "POST /v1/admin/clients/{client_id}/rotate-secret": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: RotateClientSecretRequest }; readonly answer: ClientWithSecret };
+  /** Get the figures of security, performance and resources, each with the time that it is of */
+  "GET /v1/admin/dashboard": { readonly input: {}; readonly answer: Dashboard };
   /** Import users of another system, which a worker does */
   "POST /v1/admin/imports": { readonly input: { readonly body: RequestImportRequest }; readonly answer: RequestImportResponse };
   /** Get an import with its progress and counts */

@@ -86,6 +86,13 @@ const triedNamesRead = defineStatement(
    WHERE key = $1 AND window_began_at > clock_timestamp() - make_interval(secs => $2)`,
 );
 
+/** Reads login_failures_user_id: the counters of accounts that had failures, a part of all accounts. */
+const loginFailuresCountLocked = defineStatement(
+  'loginFailuresCountLocked',
+  `SELECT count(*)::int AS accounts FROM login_failures
+   WHERE user_id IS NOT NULL AND key LIKE 'account:%' AND (locked_until > clock_timestamp() OR failures >= $1)`,
+);
+
 const COUNTERS = { table: 'login_failures', id: 'key', ends: 'last_failed_at' } as const;
 const IS_NETWORK = `key LIKE 'network:%'`;
 
@@ -165,6 +172,10 @@ export const isSteppedUp = async (sql: Sql, key: string): Promise<boolean> =>
 /** How many accounts had failed sign-ins from a network within the window. */
 export const readTriedNames = async (sql: Sql, key: string, windowSeconds: number): Promise<number> =>
   (await sql.query<{ names: number }>(triedNamesRead, [key, windowSeconds]))[0]?.names ?? 0;
+
+/** Accounts that are locked for some time, or because of so many failures. */
+export const countLocked = async (sql: Sql, failuresEver: number): Promise<number> =>
+  (await sql.query<{ accounts: number }>(loginFailuresCountLocked, [failuresEver]))[0]?.accounts ?? 0;
 
 /** Deletes a counter and returns its number of failures, or undefined if there was none. */
 export async function deleteCounter(tx: Sql, key: string): Promise<number | undefined> {

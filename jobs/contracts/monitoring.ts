@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+export const countEventHoursJob = defineJob({
+  name: 'count-event-hours',
+  queue: 'monitoring',
+  payload: z.strictObject({}),
+  attempts: 3,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 10 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 120,
+  meaning: 'Count the events of the sealed log by hour, for the dashboard, reports and forecasts',
+});
+
+export const cleanUpMonitoringRecordsJob = defineJob({
+  name: 'clean-up-monitoring-records',
+  queue: 'token-cleanup',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 30,
+  schedule: { everySeconds: 86_400 },
+  staleAfterSeconds: 259_200,
+  timeoutSeconds: 280,
+  meaning: 'Remove what copies measured more than two days ago, and hourly counts older than 400 days',
+});

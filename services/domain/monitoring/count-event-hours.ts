@@ -1,0 +1,23 @@
+import { countEvents } from '../audit/read/count-events.ts';
+import { countLockedAccounts } from '../identity/sign-in/count-locked-accounts.ts';
+import type { Ports } from '../ports.ts';
+import { COUNTED_TYPES } from './counted-events.ts';
+import { addEventHours, lockCountedSeq, setCountedSeq, setLockedAccounts } from './event-hours.store.ts';
+
+/**
+ * Counts the events that were sealed since the last run by hour, type and outcome, each once: counts and position commit
+ * together. The first run begins at the end of the log. A request does nothing for this: its audit event exists anyway.
+ */
+export async function countEventHours(
+  ports: Pick<Ports, 'sql' | 'transact'>,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
+  for (let isMore = true; isMore && !signal.aborted; )
+    isMore = await ports.transact(async (tx) => {
+      const counted = await countEvents({ sql: tx }, COUNTED_TYPES, await lockCountedSeq(tx));
+      await addEventHours(tx, counted.counts);
+      await setCountedSeq(tx, counted.reachedSeq, !counted.isMore);
+      return counted.isMore;
+    });
+  await setLockedAccounts(ports.sql, await countLockedAccounts(ports));
+}

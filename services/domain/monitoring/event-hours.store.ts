@@ -1,0 +1,81 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { EventCount } from '../audit/read/count-events.ts';
+import type { Sql } from '../ports.ts';
+import { placeTime } from '../shared/pagination.ts';
+import { definePurge } from '../shared/purge.store.ts';
+
+// One row, by its key. Locked by the job that counts, so that an event counts once.
+const monitoringStateLock = defineStatement(
+  'monitoringStateLock',
+  'SELECT after_seq AS "afterSeq" FROM monitoring_state FOR UPDATE',
+);
+const monitoringStateSet = defineStatement(
+  'monitoringStateSet',
+  'UPDATE monitoring_state SET after_seq = $1, counted_at = CASE WHEN $2 THEN clock_timestamp() ELSE counted_at END',
+);
+const monitoringLockedSet = defineStatement('monitoringLockedSet', 'UPDATE monitoring_state SET locked_accounts = $1');
+const monitoringStateRead = defineStatement(
+  'monitoringStateRead',
+  `SELECT after_seq AS "afterSeq", ${placeTime('counted_at')} AS "countedAt", locked_accounts AS "lockedAccounts",
+     extract(epoch FROM clock_timestamp() - counted_at)::float8 AS "ageSeconds", ${placeTime('clock_timestamp()')} AS now
+   FROM monitoring_state`,
+);
+const eventHoursAdd = defineStatement(
+  'eventHoursAdd',
+  `INSERT INTO event_hours AS known (hour, type, outcome, events, active)
+   SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+   ON CONFLICT (hour, type, outcome) DO UPDATE SET events = known.events + excluded.events, active = known.active + excluded.active`,
+);
+/** A range of the primary key: a few dozen rows for each hour. */
+const eventHoursBetween = defineStatement(
+  'eventHoursBetween',
+  `SELECT ${placeTime('hour')} AS hour, type, outcome, events, active FROM event_hours
+   WHERE hour >= $1::timestamptz AND hour < $2::timestamptz ORDER BY hour, type, outcome`,
+);
+/** Thirteen months, so that a month can be compared with the same month a year before. */
+export const eventHourPurge = definePurge({
+  kind: 'event_hours',
+  table: 'event_hours',
+  id: 'id',
+  ends: 'hour',
+  stays: `interval '400 days'`,
+});
+
+type MonitoringState = {
+  readonly afterSeq: number | null;
+  /** When every event that was sealed until then had been counted; null before the first time. */
+  readonly countedAt: string | null;
+  readonly ageSeconds: number | null;
+  readonly lockedAccounts: number | null;
+  readonly now: string;
+};
+
+export async function lockCountedSeq(tx: Sql): Promise<number | null> {
+  const [row] = await tx.query<{ afterSeq: number | null }>(monitoringStateLock);
+  return row?.afterSeq ?? null;
+}
+
+/** @param isAll whether nothing is left to count */
+export const setCountedSeq = (tx: Sql, seq: number, isAll: boolean): Promise<unknown> =>
+  tx.query(monitoringStateSet, [seq, isAll]);
+
+export const setLockedAccounts = (sql: Sql, accounts: number): Promise<unknown> =>
+  sql.query(monitoringLockedSet, [accounts]);
+
+export async function readMonitoringState(sql: Sql): Promise<MonitoringState> {
+  const [row] = await sql.query<MonitoringState>(monitoringStateRead);
+  return row as MonitoringState;
+}
+
+export const addEventHours = (tx: Sql, counts: readonly EventCount[]): Promise<unknown> =>
+  tx.query(eventHoursAdd, [
+    counts.map(({ hour }) => hour),
+    counts.map(({ type }) => type),
+    counts.map(({ outcome }) => outcome),
+    counts.map(({ events }) => events),
+    counts.map(({ active }) => active),
+  ]);
+
+/** The hours from `from` (inclusive) to `to` (exclusive), oldest first. */
+export const readEventHours = (sql: Sql, from: string, to: string): Promise<EventCount[]> =>
+  sql.query(eventHoursBetween, [from, to]);

@@ -1,0 +1,46 @@
+import { operation } from '../shared/operation.ts';
+import { readDashboardEndpoint } from './contract.ts';
+import type { Dashboard, Duration } from './dashboard-shapes.ts';
+import { readDashboard } from './read-dashboard.ts';
+
+const ofPart = (name: string, { state, as_of: asOf }: Dashboard['security' | 'performance' | 'resources']): string =>
+  `${name}  ${state === 'missing' ? 'no figures yet' : `${state}, as of ${asOf}`}`;
+const percent = (value: number | null): string => (value === null ? 'none ended' : `${value} % succeeded`);
+const duration = (name: string, { count, average_ms: average, p95_ms: p95, p99_ms: p99 }: Duration): string =>
+  `  ${name.padEnd(18)}${count === 0 ? 'none' : `${count}  average ${average} ms  p95 ${p95} ms  p99 ${p99} ms`}`;
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 1_048_576)} MiB`;
+
+function lines({ security, performance, resources }: Dashboard): string[] {
+  const { open_incidents: open, sign_ins: signIns } = security;
+  const [current] = security.hours.slice(-1);
+  return [
+    ofPart('security', security),
+    `  sign-ins in 24 h  ${signIns.succeeded} succeeded, ${signIns.failed} failed (${percent(signIns.success_percent)})`,
+    `  this hour         ${current?.sign_ins_succeeded ?? 0} succeeded, ${current?.sign_ins_failed ?? 0} failed, ${current?.revocations ?? 0} revocations`,
+    `  open incidents    ${open.critical} critical, ${open.high} high, ${open.medium} medium, ${open.low} low`,
+    `  locked accounts   ${security.locked_accounts ?? 'not counted yet'}`,
+    ofPart(`performance of ${performance.window_seconds / 60} min`, performance),
+    duration('tokens generated', performance.token_generation),
+    duration('tokens refreshed', performance.token_refresh),
+    duration('tokens validated', performance.token_validation),
+    duration('passwords hashed', performance.password_hash),
+    ofPart('resources', resources),
+    ...resources.copies.map(
+      (copy) =>
+        `  ${copy.kind.padEnd(8)}${copy.state}  ${copy.cpu_cores + copy.hash_cpu_cores} cores  ${mebibytes(copy.memory_bytes)}  ${copy.copy_id}`,
+    ),
+    ...resources.queues
+      .filter(({ waiting, active, dead }) => waiting + active + dead > 0)
+      .map(
+        ({ queue, waiting, active, dead }) => `  queue ${queue}  ${waiting} waiting, ${active} active, ${dead} dead`,
+      ),
+  ];
+}
+
+export const monitoringOperations = [
+  operation(readDashboardEndpoint, readDashboard, {
+    verb: 'dashboard',
+    help: 'show the figures of security, performance and resources',
+    lines,
+  }),
+];
