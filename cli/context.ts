@@ -10,7 +10,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 
 export type Context = {
   dataDir: string;
-  /** Has owner rights; never print it. */
+  /** Leads to PostgreSQL itself, and has owner rights; never print it. */
   databaseUrl: string;
   redisUrl: string;
 };
@@ -33,7 +33,7 @@ function fromCredentials(dataDir: string, url: Url): string | undefined {
 }
 
 /**
- * The stores a verb works on: `DATABASE_URL` and `REDIS_URL` from the environment, else the running local servers of
+ * The stores a verb works on: `DATABASE_DIRECT_URL` or `DATABASE_URL`, and `REDIS_URL`, from the environment, else the running local servers of
  * the data directory, else those named in its `dev-credentials.json`. Only the stores in `needs` are resolved and probed.
  *
  * @throws CommandError (3) if a needed store is unknown or does not answer
@@ -45,14 +45,21 @@ export async function openContext<const N extends Url>(
   const dataDir = resolveDataDir(env);
   const context: Partial<Context> & { dataDir: string } = { dataDir };
   for (const url of needs) {
-    const value = env[variables[url]] || finders[url](dataDir) || fromCredentials(dataDir, url);
+    const direct = url === 'databaseUrl' ? env.DATABASE_DIRECT_URL : undefined;
+    const value = direct || env[variables[url]] || finders[url](dataDir) || fromCredentials(dataDir, url);
     const fix = `start it with "npm start", or set ${variables[url]}`;
     if (!value) throw new CommandError(exitCodes.unreachable, `no ${names[url]} is running for ${dataDir}`, fix);
     try {
       await probes[url](value);
     } catch (cause) {
       const error = cause as Error;
-      const trouble = troubleOf(names[url], value, error, PROBE_TIMEOUT_SECONDS);
+      const trouble = troubleOf(
+        names[url],
+        value,
+        error,
+        PROBE_TIMEOUT_SECONDS,
+        direct ? 'DATABASE_DIRECT_URL' : variables[url],
+      );
       const message = trouble?.sentence ?? `${names[url]} refuses (${codeOf(error) ?? error.name})`;
       const code = trouble?.isTls ? exitCodes.storeTls : exitCodes.unreachable;
       throw new CommandError(code, message, trouble?.fix ?? meaningOf(error) ?? fix, { cause });

@@ -180,6 +180,7 @@ export const flows: readonly Flow[] = [
     integration: ['services/domain/tokens/refresh/refresh-token.integration.test.ts'],
     fault: [
       `${FAULTS}/survives-postgres.integration.test.ts`,
+      `${FAULTS}/pgbouncer.integration.test.ts`,
       'services/domain/tokens/refresh/family-contention-faults.db.test.ts',
     ],
     load: [`${LOAD}/refresh.js`, `${LOAD}/refresh-race.js`],

@@ -27,6 +27,7 @@ import { jobChecks } from './jobs.ts';
 import { limitsCheck } from './limits.ts';
 import { mailCheck } from './mail.ts';
 import { marksCheck } from './marks.ts';
+import { poolerCheck } from './pooler.ts';
 import { productionCheck } from './production.ts';
 import { redisCheck } from './redis.ts';
 import { rolesCheck } from './roles.ts';
@@ -113,6 +114,7 @@ const checks: readonly Check[] = [
         return pass(evidence);
       }),
   },
+  poolerCheck,
   {
     name: 'clock',
     needs: 'databaseUrl',

@@ -3,7 +3,14 @@
 // memory of this process and its children.
 import { readFileSync } from 'node:fs';
 
-for (const name of ['BETTER_AUTH_SECRET', 'DATABASE_URL', 'KEY_ENCRYPTION_KEY', 'REDIS_URL', 'SENTRY_DSN']) {
+for (const name of [
+  'BETTER_AUTH_SECRET',
+  'DATABASE_DIRECT_URL',
+  'DATABASE_URL',
+  'KEY_ENCRYPTION_KEY',
+  'REDIS_URL',
+  'SENTRY_DSN',
+]) {
   const path = process.env[`${name}_FILE`];
   if (path && !process.env[name]) process.env[name] = readFileSync(path, 'utf8').trim();
   delete process.env[`${name}_FILE`];

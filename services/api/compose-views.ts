@@ -16,9 +16,11 @@ import { createStatePoll } from '../domain/revocations/state-poll.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import { type Config, registrationOf } from '../platform/config/load.ts';
+import type { DatabaseUrls } from '../platform/config/stores.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
 import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
+import { directVariableOf } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { openStores, type Stores } from './stores.ts';
 
@@ -28,9 +30,8 @@ const STARTING: Caller = {
   request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
 };
 
-export type ComposeInput = {
+export type ComposeInput = DatabaseUrls & {
   readonly config: Config;
-  readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly authSecret: string;
   /** Base URL of the API without a trailing slash: the default of issuer, audience and own origin. */
@@ -75,6 +76,7 @@ async function openDatabase(
   await waitForStore(work, {
     store: 'PostgreSQL',
     url: input.databaseUrl,
+    variable: directVariableOf(input.pooledUrl),
     waitSeconds: config.stores.waitSeconds,
     say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
   });
@@ -99,7 +101,7 @@ async function prepareDatabase(
 export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const { config, log, authSecret, publicUrl, marks } = input;
   const { clock = systemClock, confirmMs } = replaced;
-  const stores = replaced.stores ?? openStores(config, log, { database: input.databaseUrl, redis: input.redisUrl });
+  const stores = replaced.stores ?? openStores(config, log, input);
   const { vault, previousVault } = vaultsOf(config, authSecret);
   const tokenSettings = tokenSettingsOf(config, publicUrl);
   const outside = { ...stores, clock, random: systemRandom, vault, marks, log };

@@ -3,6 +3,7 @@ import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import type { Log, Sql, Transact } from '../domain/ports.ts';
 import { createPolledGuard, type PolledGuard } from '../domain/revocations/database-guard.ts';
 import type { Config } from '../platform/config/load.ts';
+import type { DatabaseUrls } from '../platform/config/stores.ts';
 import {
   CONNECT_TIMEOUT_MS,
   createPool,
@@ -40,29 +41,28 @@ const REFRESH_CONNECTIONS = 4;
 /** As many as there may be statements in flight: each request uses one. */
 const REFRESH_CONNECTIONS_SINGLE = 8;
 
-export function openStores(
-  config: Config,
-  log: Log,
-  urls: { readonly database: string; readonly redis: string },
-): Stores {
+export function openStores(config: Config, log: Log, urls: DatabaseUrls & { readonly redisUrl: string }): Stores {
   const databaseGuard = createPolledGuard();
   const open = (
     pool: keyof Stores['pools'],
     connections: number,
     statementTimeoutMs: number,
     lockTimeoutMs: number,
-    genericPlans = false,
+    needs: 'session' | 'transaction',
   ): pg.Pool => {
     const wait = poolWait.at({ pool });
     const timeouts = poolTimeouts.at({ pool });
+    const { databaseUrl, pooledUrl } = urls;
+    const where =
+      needs === 'transaction' && pooledUrl !== undefined ? { url: pooledUrl, isPooled: true } : { url: databaseUrl };
     return createPool({
-      url: urls.database,
+      ...where,
       role: 'sallyport_app',
       connections,
       applicationName: `sallyport-${pool}`,
       statementTimeoutMs,
       lockTimeoutMs,
-      genericPlans,
+      genericPlans: pool === 'refresh',
       limitsRequests: pool === 'main' || pool === 'identity',
       connectTimeoutMs: START_CONNECT_TIMEOUT_MS,
       onWait: (waitMs, isGivenUp) => {
@@ -73,20 +73,20 @@ export function openStores(
     });
   };
   const pools = {
-    main: open('main', config.stores.poolConnections, 2_000, 1_000),
+    main: open('main', config.stores.poolConnections, 2_000, 1_000, 'transaction'),
     refresh: open(
       'refresh',
       config.tokens.groupCommit ? REFRESH_CONNECTIONS : REFRESH_CONNECTIONS_SINGLE,
       1_000,
       200,
-      true,
+      'session',
     ),
-    revocations: open('revocations', 1, 1_000, 200),
-    identity: open('identity', config.stores.poolConnections, 2_000, 1_000),
+    revocations: open('revocations', 1, 1_000, 200, 'session'),
+    identity: open('identity', config.stores.poolConnections, 2_000, 1_000, 'transaction'),
   };
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; continuing without it'));
-  const redis = connectRedis(urls.redis, onRedisError);
+  const redis = connectRedis(urls.redisUrl, onRedisError);
   return {
     sql: createSql(pools.main, databaseGuard),
     transact: createTransact(pools.main, onAfterCommitError, databaseGuard),

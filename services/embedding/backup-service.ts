@@ -53,7 +53,7 @@ export class BackupService {
 
   /** Writes an encrypted backup of every table in one consistent view. The file appears when it is complete. */
   async backupAuthenticationData({ file, key }: BackupPlace): Promise<BackupResult> {
-    const source = await openBackupSource(this.#env.DATABASE_URL ?? '');
+    const source = await openBackupSource(this.#env.DATABASE_DIRECT_URL || (this.#env.DATABASE_URL ?? ''));
     try {
       const tables = [...modules.flatMap((module) => module.tables), ...queueTables];
       const { stream, result } = backUp({ ...this.#ports, source }, { tables, key, productVersion: version });

@@ -3,7 +3,7 @@ import { loadProcessConfig } from '../platform/config/load.ts';
 import { ensureDataDir } from '../platform/local/data-dir.ts';
 import { exitCodeOf, fatalOf } from '../platform/process/fatal.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
-import { probePostgres } from '../platform/process/probe-store.ts';
+import { directVariableOf, reachPostgres } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { prepare } from './prepare.ts';
 
@@ -11,17 +11,15 @@ const say = (text: string): void => void process.stderr.write(`sallyport-migrate
 
 try {
   const config = loadProcessConfig(process.env);
-  const { dataDir, databaseUrl, redisUrl, authSecret } = processInputsOf(config);
+  const { dataDir, databaseUrl, pooledUrl, redisUrl, authSecret } = processInputsOf(config);
   ensureDataDir(dataDir);
-  const work = async (): ReturnType<typeof prepare> => {
-    await probePostgres(databaseUrl);
-    return prepare({ databaseUrl, redisUrl, dataDir, authSecret, log: say });
-  };
-  const { warnings } = await waitForStore(work, {
+  const wait = { waitSeconds: config.stores.waitSeconds, say };
+  await reachPostgres({ databaseUrl, pooledUrl }, wait);
+  const { warnings } = await waitForStore(() => prepare({ databaseUrl, redisUrl, dataDir, authSecret, log: say }), {
+    ...wait,
     store: 'PostgreSQL',
     url: databaseUrl,
-    waitSeconds: config.stores.waitSeconds,
-    say,
+    variable: directVariableOf(pooledUrl),
   });
   for (const warning of warnings) say(warning);
   say('the database is ready');

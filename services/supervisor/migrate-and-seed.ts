@@ -1,9 +1,12 @@
 import { prepare } from '../migrate/prepare.ts';
+import { directVariableOf } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 
 /** The input of a preparation step; `log` takes progress messages for operators. */
 export type PrepareInput = {
   databaseUrl: string;
+  /** Of the pooler in front of it, if there is one. */
+  pooledUrl?: string | undefined;
   redisUrl: string;
   dataDir: string;
   log: (text: string) => void;
@@ -28,6 +31,13 @@ export function runStep(
   waitSeconds: number,
   isWanted: () => boolean,
 ): Promise<unknown> {
-  const wait = { store: 'PostgreSQL', url: input.databaseUrl, waitSeconds, say: input.log, isWanted } as const;
+  const wait = {
+    store: 'PostgreSQL',
+    url: input.databaseUrl,
+    variable: directVariableOf(input.pooledUrl),
+    waitSeconds,
+    say: input.log,
+    isWanted,
+  } as const;
   return waitForStore(() => step.run(input), wait);
 }

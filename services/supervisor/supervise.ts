@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadProcessConfig } from '../platform/config/load.ts';
 import { mcpCopiesOf } from '../platform/config/mcp.ts';
+import { databaseUrlsOf } from '../platform/config/stores.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
 import { loopbackNameOf } from '../platform/local/loopback.ts';
-import { PROBE_TIMEOUT_SECONDS, probePostgres, probeRedis } from '../platform/process/probe-store.ts';
+import { PROBE_TIMEOUT_SECONDS, probeRedis, reachPostgres } from '../platform/process/probe-store.ts';
 import { placeOf, troubleOf } from '../platform/process/store-trouble.ts';
-import { waitForStore } from '../platform/process/store-wait.ts';
 import { httpUrl, tellMove } from './addresses.ts';
 import { type BackoffPolicy, defaultBackoff } from './backoff.ts';
 import { childEnv } from './child-env.ts';
@@ -210,15 +210,10 @@ const tasksOf = (tasks: TasksExample | undefined): { tasks?: string } => (tasks 
 /** PostgreSQL is waited for. The API works without Redis, so an unreachable Redis is only named. */
 async function reachStores(options: SuperviseOptions, { stores: settings }: Config, stores: Stores): Promise<void> {
   const { say, requests } = options;
-  const { databaseUrl, redisUrl } = stores;
-  const wait = { say, isWanted: () => !requests.isStopping(), timeoutSeconds: PROBE_TIMEOUT_SECONDS };
-  const postgres = waitForStore(() => probePostgres(databaseUrl), {
-    ...wait,
-    store: 'PostgreSQL',
-    url: databaseUrl,
-    waitSeconds: settings.waitSeconds,
-  });
-  await awaitStep(`PostgreSQL at ${placeOf('PostgreSQL', databaseUrl)}`, postgres, options);
+  const { redisUrl } = stores;
+  const urls = databaseUrlsOf(stores.databaseUrl, settings);
+  const wait = { say, isWanted: () => !requests.isStopping(), waitSeconds: settings.waitSeconds };
+  await awaitStep(`PostgreSQL at ${placeOf('PostgreSQL', urls.databaseUrl)}`, reachPostgres(urls, wait), options);
   const redis = probeRedis(redisUrl).catch((err: unknown) => {
     const trouble = troubleOf('Redis', redisUrl, err, PROBE_TIMEOUT_SECONDS);
     if (!trouble) throw err;
@@ -234,8 +229,8 @@ async function prepareAll(options: SuperviseOptions, config: Config, stores: Sto
   const { steps, requests, say } = options;
   const isWanted = (): boolean => !requests.isStopping();
   for (const step of steps) {
-    const { databaseUrl, redisUrl } = stores;
-    const input = { databaseUrl, redisUrl, dataDir, log: say };
+    const { redisUrl } = stores;
+    const input = { ...databaseUrlsOf(stores.databaseUrl, config.stores), redisUrl, dataDir, log: say };
     await awaitStep(step.name, runStep(step, input, config.stores.waitSeconds, isWanted), options);
   }
 }

@@ -23,6 +23,7 @@ import { createMarkedGuard } from '../domain/revocations/database-guard.ts';
 import type { Purge } from '../domain/shared/purge.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
+import type { DatabaseUrls } from '../platform/config/stores.ts';
 import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
@@ -31,6 +32,7 @@ import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { observePool } from '../platform/postgres/pool-gauges.ts';
 import { oncePerMinute } from '../platform/process/once-per-minute.ts';
+import { directVariableOf } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { type Consumer, type ConsumerOptions, startConsumer } from '../platform/queue/consumer.ts';
 import { createProducer } from '../platform/queue/producer.ts';
@@ -47,9 +49,8 @@ import { createMailTransport } from './mail.ts';
 import { createRestoreDrill } from './restore-drill.ts';
 import { showSchedules } from './schedule-gauges.ts';
 
-export type ComposeInput = {
+export type ComposeInput = DatabaseUrls & {
   readonly config: Config;
-  readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly authSecret: string;
   readonly marks: MarkStore;
@@ -77,16 +78,18 @@ function openPools(input: ComposeInput) {
   const { config, log } = input;
   const databaseGuard = createMarkedGuard(input.marks);
   const settings = {
-    url: input.databaseUrl,
     applicationName: 'sallyport-worker',
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     lockTimeoutMs: 5_000,
     connectTimeoutMs: 5_000,
     onLost: databaseGuard.doubt,
   };
-  const sealPool = createPool({ ...settings, role: 'sallyport_sealer', connections: SEAL_CONNECTIONS });
+  const direct = { url: input.databaseUrl };
+  // Sealing has few connections, and one of its transactions per second is long: a pooler would gain nothing.
+  const sealPool = createPool({ ...settings, ...direct, role: 'sallyport_sealer', connections: SEAL_CONNECTIONS });
   const pool = createPool({
     ...settings,
+    ...(input.pooledUrl === undefined ? direct : { url: input.pooledUrl, isPooled: true }),
     role: 'sallyport_app',
     connections: config.stores.poolConnections,
     onWait: (waitMs, isGivenUp) => {
@@ -237,10 +240,11 @@ export function compose(input: ComposeInput) {
 }
 
 /** Waits for Postgres where the place of the high-water marks counts. */
-const waitForMarks = ({ config, databaseUrl: url, log }: ComposeInput, timing: Pools['timing']): Promise<void> =>
+const waitForMarks = ({ config, databaseUrl, pooledUrl, log }: ComposeInput, timing: Pools['timing']): Promise<void> =>
   waitForStore(() => assertHighWaterPlace(timing, config), {
     store: 'PostgreSQL',
-    url,
+    url: databaseUrl,
+    variable: directVariableOf(pooledUrl),
     waitSeconds: config.stores.waitSeconds,
     say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
   });

@@ -1,10 +1,8 @@
-// For tests only: a connection pooler in transaction mode, with one session of PostgreSQL for all its clients.
+// For tests only: a connection pooler in transaction mode that, unlike PgBouncer, passes on startup options. It has one
+// session of PostgreSQL for all its clients.
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import pg from 'pg';
-
-/** What it does with the startup parameter `options`: PgBouncer refuses it, drops it if told to, and others pass it on. */
-export type PoolerKind = 'refuses_options' | 'drops_options' | 'passes_options';
 
 const PROTOCOL_3 = 196_608;
 
@@ -22,8 +20,6 @@ const int32 = (value: number): Buffer => {
 };
 const text = (value: string): Buffer => Buffer.from(`${value}\0`);
 const READY = message('Z', Buffer.from('I'));
-const refusal = (code: string, why: string): Buffer =>
-  message('E', Buffer.concat([text('SFATAL'), text(`C${code}`), text(`M${why}`), Buffer.from([0])]));
 
 function rowsOf({ fields, rows }: pg.QueryArrayResult): Buffer {
   const columns = fields.map(({ name }) =>
@@ -42,13 +38,10 @@ function rowsOf({ fields, rows }: pg.QueryArrayResult): Buffer {
 }
 
 /** Starts a pooler in front of the server of a URL. It understands simple queries. */
-export async function startPooler(
-  targetUrl: string,
-  kind: PoolerKind,
-): Promise<{ readonly url: string; close(): Promise<void> }> {
+export async function startPooler(targetUrl: string): Promise<{ readonly url: string; dispose(): Promise<void> }> {
   let session: Promise<pg.Client> | undefined;
   const open = async (options: string): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: targetUrl, ...(kind === 'passes_options' ? { options } : {}) });
+    const client = new pg.Client({ connectionString: targetUrl, options });
     await client.connect();
     return client;
   };
@@ -58,8 +51,6 @@ export async function startPooler(
     if (isStartup) {
       const parameters = bytes.toString('utf8', 8).split('\0');
       const options = parameters[parameters.indexOf('options') + 1] ?? '';
-      if (kind === 'refuses_options')
-        return void socket.end(refusal('08P01', 'unsupported startup parameter: options'));
       session ??= open(options);
       await session;
       socket.write(Buffer.concat([message('R', int32(0)), READY]));
@@ -89,7 +80,7 @@ export async function startPooler(
   url.port = String((server.address() as AddressInfo).port);
   return {
     url: url.href,
-    close: async () => {
+    dispose: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
       await (await session)?.end();

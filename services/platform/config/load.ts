@@ -20,7 +20,7 @@ import { markProblems, markSettings } from './marks.ts';
 import { mcpCopiesOf, mcpSettings } from './mcp.ts';
 import { serverSettings } from './server.ts';
 import { socialProblems, socialSettings } from './social.ts';
-import { storeSettings } from './stores.ts';
+import { storeProblems, storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
 import { unknownNames } from './unknown-names.ts';
@@ -121,6 +121,7 @@ export function profileWarning(env: Environment): string | undefined {
 /** Combinations that prevent a start. `development` allows some of them. */
 function unsafeSettings(config: Config): ConfigProblem[] {
   return [
+    ...storeProblems(config.stores),
     ...auditProblems(config.audit, config.server.profile === 'production'),
     ...mailProblems(config.mail),
     ...handoffProblems(config.handoff),

@@ -1,13 +1,21 @@
-import { defineSettings } from '../define/setting.ts';
+import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { isClusterOrNone } from '../redis/cluster.ts';
 import { areSentinels } from '../redis/sentinels.ts';
+import type { ConfigProblem } from './config-error.ts';
 import { storeUrl, wholeNumber } from './shapes.ts';
 
 export const storeSettings = defineSettings({
   databaseUrl: {
     env: 'DATABASE_URL',
     schema: storeUrl(['postgresql:', 'postgres:'], 'postgresql://user:password@host:5432/database'),
-    use: 'URL of PostgreSQL; unset: the embedded one.',
+    use: 'URL of PostgreSQL; unset: the embedded one. With DATABASE_DIRECT_URL it may lead to a pooler in transaction mode.',
+    secret: true,
+    example: 'postgresql://username:password@localhost:5432/dbname',
+  },
+  databaseDirectUrl: {
+    env: 'DATABASE_DIRECT_URL',
+    schema: storeUrl(['postgresql:', 'postgres:'], 'postgresql://user:password@host:5432/database'),
+    use: 'URL of PostgreSQL itself, if DATABASE_URL leads to a pooler in transaction mode, such as PgBouncer: for refreshing tokens, reading revocations, sealing the audit log, migrations, backups and the command line.',
     secret: true,
     example: 'postgresql://username:password@localhost:5432/dbname',
   },
@@ -52,3 +60,26 @@ export const storeSettings = defineSettings({
     use: 'Maximum number of single revocations in memory. Beyond it they are collapsed into epochs: one entry that rejects all earlier tokens of a user, a client or the installation.',
   },
 });
+
+type StoreSettings = SettingsOf<typeof storeSettings>;
+
+/** What prevents a start. */
+export const storeProblems = ({ databaseUrl, databaseDirectUrl }: StoreSettings): ConfigProblem[] =>
+  databaseDirectUrl !== undefined && databaseUrl === undefined
+    ? [{ env: 'DATABASE_DIRECT_URL', problem: 'is set without DATABASE_URL', fix: 'set DATABASE_URL, or unset it' }]
+    : [];
+
+/** Where PostgreSQL is reached: by itself, and by a pooler if there is one. */
+export type DatabaseUrls = {
+  /** Leads to PostgreSQL itself: each connection is a session. */
+  readonly databaseUrl: string;
+  /** Leads to a pooler in transaction mode in front of it. */
+  readonly pooledUrl?: string | undefined;
+};
+
+/** The one meaning of DATABASE_URL and DATABASE_DIRECT_URL. */
+export const databaseUrlsOf = (
+  databaseUrl: string,
+  { databaseDirectUrl }: Pick<StoreSettings, 'databaseDirectUrl'>,
+): DatabaseUrls =>
+  databaseDirectUrl === undefined ? { databaseUrl } : { databaseUrl: databaseDirectUrl, pooledUrl: databaseUrl };

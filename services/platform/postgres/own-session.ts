@@ -44,3 +44,42 @@ export async function assertOwnSessions(url: string, applicationName: string, ti
     for (const client of clients) client.end().catch(() => {});
   }
 }
+
+/** Two URLs that should lead to one database lead to two. */
+class OtherDatabaseError extends Error {
+  readonly code = 'OTHER_DATABASE';
+}
+
+const IDENTITY = `SELECT (SELECT system_identifier FROM pg_control_system())::text AS cluster, oid::text AS database
+  FROM pg_database WHERE datname = current_database()`;
+
+async function identityOf(url: string, applicationName: string, timeoutMs: number): Promise<string> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: applicationName,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+  });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return JSON.stringify((await client.query(IDENTITY)).rows);
+  } finally {
+    client.end().catch(() => {});
+  }
+}
+
+/**
+ * Connects through a pooler, and shows that it leads to the database that the direct URL leads to.
+ * @throws OtherDatabaseError if it leads to another; any other error is that of the pooler, the server or the network
+ */
+export async function assertSameDatabase(
+  pooledUrl: string,
+  directUrl: string,
+  applicationName: string,
+  timeoutMs: number,
+): Promise<void> {
+  const direct = await identityOf(directUrl, applicationName, timeoutMs);
+  const pooled = await identityOf(pooledUrl, applicationName, timeoutMs);
+  if (pooled !== direct) throw new OtherDatabaseError('the pooler leads to another database');
+}

@@ -8,6 +8,14 @@ import { storeUnavailable } from '../errors.ts';
 import { nameMissingRight } from './missing-right.ts';
 import { recordStatements } from './record-statements.ts';
 import { boundStatements, connectInTime, inTime } from './request-time.ts';
+import {
+  type DatabaseRole,
+  dropStatementNames,
+  roleTaken,
+  StandbyError,
+  type TransactionSettings,
+  transactionSettings,
+} from './transaction-settings.ts';
 
 // Parses int8 as a number: epochs, counts and sizes stay far below 2^53.
 const types: pg.CustomTypesConfig = {
@@ -17,11 +25,10 @@ const types: pg.CustomTypesConfig = {
       : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
 };
 
-/** Group roles of the database; they limit the rights of a process, whatever its database user may do. */
-export type DatabaseRole = 'sallyport_app' | 'sallyport_sealer';
-
 export type PoolSettings = {
   readonly url: string;
+  /** True if the URL leads to a pooler in transaction mode: role and limits then come with each transaction. */
+  readonly isPooled?: boolean;
   /** Role of the connections, if it exists and the database user may assume it; by default the database user itself. */
   readonly role?: DatabaseRole;
   readonly connections: number;
@@ -47,12 +54,14 @@ export const CONNECT_TIMEOUT_MS = 900;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 
 export function createPool(settings: PoolSettings): pg.Pool {
-  const options = [
-    `-c statement_timeout=${settings.statementTimeoutMs}`,
-    `-c lock_timeout=${settings.lockTimeoutMs}`,
-    `-c idle_in_transaction_session_timeout=${settings.idleInTransactionTimeoutMs ?? IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
-    ...(settings.genericPlans ? ['-c plan_cache_mode=force_generic_plan', '-c enable_seqscan=off'] : []),
-  ].join(' ');
+  const limitsMs = {
+    statement_timeout: settings.statementTimeoutMs,
+    lock_timeout: settings.lockTimeoutMs,
+    idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs ?? IDLE_IN_TRANSACTION_TIMEOUT_MS,
+  };
+  const opening = settings.isPooled ? transactionSettings(limitsMs, settings.role, settings.onLost) : undefined;
+  // The loss of a connection to a pooler says nothing of the database: its transactions notice another server themselves.
+  const onLost = opening ? undefined : settings.onLost;
   const pool = new pg.Pool({
     connectionString: settings.url,
     max: settings.connections,
@@ -61,10 +70,10 @@ export function createPool(settings: PoolSettings): pg.Pool {
     // A server that stops answering mid-statement must not hold a request past its deadline.
     query_timeout: settings.statementTimeoutMs + 500,
     keepAlive: true,
-    options,
     types,
-    ...(settings.role === undefined ? {} : { onConnect: (client: pg.ClientBase) => takeRole(client, settings.role) }),
+    ...(opening ? {} : ownSession(settings, limitsMs)),
   });
+  if (opening) openings.set(pool, opening);
   const name = settings.role ?? (URL.canParse(settings.url) ? decodeURIComponent(new URL(settings.url).username) : '');
   roleNames.set(pool, name);
   // The loss of an idle connection affects no request; the next request opens another.
@@ -73,36 +82,37 @@ export function createPool(settings: PoolSettings): pg.Pool {
   // next statement reports it.
   pool.on('connect', (client) => {
     roleNames.set(client, name);
-    client.on('error', () => settings.onLost?.());
+    client.on('error', () => onLost?.());
+    if (opening) dropStatementNames(client);
     recordStatements(client);
     if (settings.limitsRequests) boundStatements(client);
   });
   // A server that stops answering, or ends the session, is reported to the caller before the connection's error.
   pool.on('release', (err: unknown) => {
-    if (isConnectionLost(err)) settings.onLost?.();
+    if (isConnectionLost(err)) onLost?.();
   });
-  watchConnects(pool, settings);
+  watchConnects(pool, { ...settings, onLost });
   return pool;
 }
 
-/**
- * A role of another database of the cluster has no rights in this one. From PostgreSQL 16 on, a database user may be a
- * member that can grant the role but not assume it.
- */
-const ROLE_TAKE = `SELECT pg_is_in_recovery() AS "isStandby", (SELECT set_config('role', rolname, false) FROM pg_roles
-  WHERE rolname = $1
-    AND pg_has_role(session_user, oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)
-    AND has_table_privilege(oid, to_regclass('audit_outbox'), 'INSERT'))`;
+/** What a pool that leads to a pooler sends with each transaction. */
+const openings = new WeakMap<pg.Pool, TransactionSettings>();
 
-/**
- * A proxy or a name may lead to a standby while the primary changes. A connection to one is not kept: it would fail every
- * write and every poll for as long as it lives, when a new one may long reach the primary.
- */
-class StandbyError extends Error {
-  readonly code = '25006';
+/** True if each statement needs a transaction, because a session is not its pool's own. */
+export const isPooled = (pool: pg.Pool): boolean => openings.has(pool);
+
+/** What each session begins with where it is the pool's own. */
+function ownSession({ role, genericPlans }: PoolSettings, limitsMs: Readonly<Record<string, number>>): pg.PoolConfig {
+  const options = [
+    ...Object.entries(limitsMs).map(([name, ms]) => `-c ${name}=${ms}`),
+    ...(genericPlans ? ['-c plan_cache_mode=force_generic_plan', '-c enable_seqscan=off'] : []),
+  ].join(' ');
+  return role === undefined ? { options } : { options, onConnect: (client) => takeRole(client, role) };
 }
 
-async function takeRole(client: pg.ClientBase, role: DatabaseRole | undefined): Promise<void> {
+const ROLE_TAKE = `SELECT pg_is_in_recovery() AS "isStandby", ${roleTaken('$1', 'session')}`;
+
+async function takeRole(client: pg.ClientBase, role: DatabaseRole): Promise<void> {
   const { rows } = await client.query<{ isStandby: boolean }>(ROLE_TAKE, [role]);
   if (rows[0]?.isStandby) throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
 }
@@ -122,7 +132,13 @@ function isConnectionLost(err: unknown): boolean {
 /** `pool.query` takes its connection through `connect` with a callback, transactions through the promise. */
 function watchConnects(
   pool: pg.Pool,
-  { onWait, onLost, limitsRequests }: Pick<PoolSettings, 'onWait' | 'onLost' | 'limitsRequests'>,
+  {
+    onWait,
+    onLost,
+    limitsRequests,
+  }: Pick<PoolSettings, 'onWait' | 'limitsRequests'> & {
+    readonly onLost: PoolSettings['onLost'] | undefined;
+  },
 ): void {
   type Callback = NonNullable<Parameters<pg.Pool['connect']>[0]>;
   const connectAtAll = pool.connect.bind(pool);
@@ -201,9 +217,11 @@ async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, val
  */
 export function createSql(pool: pg.Pool, guard?: DatabaseGuard): Sql {
   const transact = guard && createTransact(pool, () => {}, guard);
+  const readAlone = isPooled(pool) ? createTransact(pool, () => {}) : undefined;
   return {
     query: async <R = Row>(statement: Statement, values: readonly unknown[] = []) => {
-      if (transact && statement.writes) return transact((tx) => tx.query<R>(statement, values));
+      const alone = (statement.writes && transact) || readAlone;
+      if (alone) return alone((tx) => tx.query<R>(statement, values));
       try {
         return await run<R>(pool, statement, values);
       } catch (err) {
@@ -224,19 +242,20 @@ export function createTransact(
   return createConnectionTransact(pool, onAfterCommitError, guard);
 }
 
-// One message, so that the comparison needs no extra round trip.
-const BEGIN_SHOWING_STATE =
-  'BEGIN; SELECT incarnation, revocation_epoch AS "revocationEpoch", beat, replaced FROM feed_state';
+const STATE_SHOWN = 'SELECT incarnation, revocation_epoch AS "revocationEpoch", beat, replaced FROM feed_state';
 
 /** Begins a transaction; with a guard, only if the database is not behind the state that the process has seen. */
-async function begin(client: pg.PoolClient, guard: DatabaseGuard | undefined): Promise<void> {
-  if (guard === undefined) {
-    await client.query('BEGIN');
-    return;
-  }
-  const expected = await inTime(guard.expected());
-  const results = (await client.query(BEGIN_SHOWING_STATE)) as unknown as readonly pg.QueryResult<ShownState>[];
-  guard.check(results[1]?.rows[0], expected);
+async function begin(
+  client: pg.PoolClient,
+  opening: TransactionSettings | undefined,
+  guard: DatabaseGuard | undefined,
+): Promise<void> {
+  const expected = guard ? await inTime(guard.expected()) : null;
+  // One message, so that settings and comparison need no extra round trip.
+  const texts = ['BEGIN', ...(opening ? [opening.text] : []), ...(guard ? [STATE_SHOWN] : [])];
+  const results = [(await client.query(texts.join('; '))) as unknown as pg.QueryResult | pg.QueryResult[]].flat();
+  opening?.check(results[1]?.rows[0]);
+  guard?.check(results.at(-1)?.rows[0] as ShownState | undefined, expected);
 }
 
 /** Like `createTransact`, for an adapter that needs the transaction's connection. */
@@ -245,6 +264,7 @@ export function createConnectionTransact(
   onAfterCommitError: (err: unknown) => void,
   guard?: DatabaseGuard,
 ): ConnectionTransact {
+  const opening = openings.get(pool);
   return async (work) => {
     const client = await pool.connect().catch((err: unknown) => {
       throw translate(err);
@@ -256,7 +276,7 @@ export function createConnectionTransact(
     };
     let result: Awaited<ReturnType<typeof work>>;
     try {
-      await begin(client, guard);
+      await begin(client, opening, guard);
       result = await work(tx, client);
       // If the caller swallowed a failure, COMMIT rolls back; only its command tag shows it.
       if ((await client.query('COMMIT')).command === 'ROLLBACK') throw new Error('the transaction was rolled back');

@@ -3,7 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import type { DatabaseGuard, Transact, Tx } from '#services/domain/ports.ts';
 import { PrismaClient } from './generated/client.ts';
-import { type ConnectionTransact, createConnectionTransact, translate } from './pool.ts';
+import { type ConnectionTransact, createConnectionTransact, isPooled, translate } from './pool.ts';
 
 /** A Prisma client for a library, and the functions by which its queries join our transactions. */
 export type PrismaDatabase = {
@@ -34,7 +34,11 @@ export function createPrismaDatabase(
 ): PrismaDatabase {
   const scopes = new AsyncLocalStorage<Scope>();
   const openTransaction = createConnectionTransact(pool, onAfterCommitError, guard);
-  const adapter = new PrismaPg(poolInScope(pool, scopes, guard && openTransaction));
+  const alone = {
+    write: guard && openTransaction,
+    read: isPooled(pool) ? createConnectionTransact(pool, onAfterCommitError) : undefined,
+  };
+  const adapter = new PrismaPg(poolInScope(pool, scopes, alone));
   const prisma = new PrismaClient({ adapter }).$extends({
     query: {
       $allModels: {
@@ -91,14 +95,18 @@ const isWrite = (query: unknown): boolean =>
 
 /**
  * The pool for Prisma: queries go to the scope's connection, and the scope records their failures.
- * @param writeAlone runs a write outside a transaction in a separate one
+ * @param alone runs a query outside a transaction in a separate one; undefined: without one
  */
-function poolInScope(pool: pg.Pool, scopes: AsyncLocalStorage<Scope>, writeAlone?: ConnectionTransact): pg.Pool {
+function poolInScope(
+  pool: pg.Pool,
+  scopes: AsyncLocalStorage<Scope>,
+  alone: Readonly<Record<'read' | 'write', ConnectionTransact | undefined>>,
+): pg.Pool {
   const query = async (...args: Parameters<pg.Pool['query']>): Promise<unknown> => {
     const scope = scopes.getStore();
     try {
-      if (writeAlone && !scope?.connection && isWrite(args[0]))
-        return await writeAlone(async (_tx, connection): Promise<unknown> => connection.query(...args));
+      const runAlone = scope?.connection ? undefined : (isWrite(args[0]) && alone.write) || alone.read;
+      if (runAlone) return await runAlone(async (_tx, connection): Promise<unknown> => connection.query(...args));
       return await (scope?.connection ?? pool).query(...args);
     } catch (err) {
       if (scope) scope.failure ??= err;

@@ -5,7 +5,8 @@ import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
 import { queryRows, testCaller } from '#testing/harness/ports.ts';
 import { startOwnStores } from '#testing/processes/own-stores.ts';
 import { migrate } from './migrate.ts';
-import { createPool, createSql, createTransact, type DatabaseRole } from './pool.ts';
+import { createPool, createSql, createTransact } from './pool.ts';
+import type { DatabaseRole } from './transaction-settings.ts';
 
 let harness: OwnLogHarness;
 let pools: Record<DatabaseRole, ReturnType<typeof createPool>>;

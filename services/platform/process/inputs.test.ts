@@ -21,6 +21,18 @@ test.each([
   expect(() => inputsOf(env as Record<string, string>)).toThrow(new RegExp(`^${name}: is not set \\(start with`));
 });
 
+test('DATABASE_DIRECT_URL leads to PostgreSQL itself, and DATABASE_URL then to the pooler', () => {
+  const direct = 'postgres://db.test/direct';
+  expect(inputsOf(given).pooledUrl).toBeUndefined();
+  expect(inputsOf({ ...given, DATABASE_DIRECT_URL: direct })).toMatchObject({
+    databaseUrl: direct,
+    pooledUrl: given.DATABASE_URL,
+  });
+  expect(() => inputsOf({ REDIS_URL: given.REDIS_URL, DATABASE_DIRECT_URL: direct })).toThrow(
+    /^DATABASE_DIRECT_URL: is set without DATABASE_URL/,
+  );
+});
+
 test('a generated secret is kept for the next start, and a configured secret is used unchanged', () => {
   const first = inputsOf(given);
   expect(first).toMatchObject({ dataDir: folder, databaseUrl: given.DATABASE_URL, redisUrl: given.REDIS_URL });

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type Config, ConfigError } from '../config/load.ts';
+import { databaseUrlsOf } from '../config/stores.ts';
 import { ensureAuthSecret } from '../local/data-dir.ts';
 import { createMarks } from '../marks/mark-stores.ts';
 
@@ -15,7 +16,7 @@ export function processInputsOf(config: Config) {
   const dataDir = resolve(config.server.dataDir);
   return {
     dataDir,
-    databaseUrl: required(config.stores.databaseUrl, 'DATABASE_URL'),
+    ...databaseUrlsOf(required(config.stores.databaseUrl, 'DATABASE_URL'), config.stores),
     redisUrl: required(config.stores.redisUrl, 'REDIS_URL'),
     authSecret: config.identity.authSecret ?? ensureAuthSecret(dataDir),
     marks: createMarks(config.marks, dataDir),

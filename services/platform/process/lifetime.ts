@@ -3,9 +3,10 @@ import { createLogger, type Logger } from '#observability/logger.ts';
 import { profileInUse } from '#observability/metrics/process.ts';
 import type { Telemetry } from '#observability/otel.ts';
 import { type Config, loadProcessConfig } from '../config/load.ts';
+import { databaseUrlsOf } from '../config/stores.ts';
 import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
 import { exitCodeOf, fatalOf, tellSupervisor } from './fatal.ts';
-import { refuseUnfitRedis } from './probe-store.ts';
+import { refuseMixedSessions, refuseUnfitRedis } from './probe-store.ts';
 
 /** The telemetry that `telemetry.ts` of a process started first. */
 export type Instruments = {
@@ -36,7 +37,9 @@ export async function runProcess(
     for (const warning of [...telemetry.warnings, ...errorReports.warnings])
       log.warn({ warning }, 'telemetry setting ignored');
     profileInUse.set(1, { profile: config.server.profile });
-    await refuseUnfitRedis(config.stores.redisUrl);
+    const { databaseUrl, redisUrl } = config.stores;
+    if (databaseUrl !== undefined) await refuseMixedSessions(databaseUrlsOf(databaseUrl, config.stores));
+    await refuseUnfitRedis(redisUrl);
     const running = await start(config, log);
     tellSupervisor({ type: 'ready' });
     stopOnSignals(log, running, () => Promise.all([telemetry.shutdown(), errorReports.close()]));

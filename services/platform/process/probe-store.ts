@@ -1,13 +1,53 @@
 import { connect } from 'node:net';
+import type { DatabaseUrls } from '../config/stores.ts';
 import { StartError } from '../local/errors.ts';
-import { assertOwnSessions } from '../postgres/own-session.ts';
+import { assertOwnSessions, assertSameDatabase } from '../postgres/own-session.ts';
 import { CLUSTER_NODE, troubleOf } from './store-trouble.ts';
+import { type StoreWait, waitForStore } from './store-wait.ts';
 
 export const PROBE_TIMEOUT_SECONDS = 3;
 const timeoutMs = PROBE_TIMEOUT_SECONDS * 1_000;
 
 /** Probes a PostgreSQL. Rejects with the error of the server or the network, or `PoolerError`. */
 export const probePostgres = (url: string): Promise<void> => assertOwnSessions(url, 'sallyport-probe', timeoutMs);
+
+/** Probes a pooler. Rejects with its error or that of the network, or with `OtherDatabaseError`. */
+export const probePooler = (urls: { readonly pooledUrl: string; readonly databaseUrl: string }): Promise<void> =>
+  assertSameDatabase(urls.pooledUrl, urls.databaseUrl, 'sallyport-probe', timeoutMs);
+
+const isAbout = (err: unknown, ...codes: readonly string[]): boolean =>
+  codes.includes(String((err as { code?: unknown }).code));
+
+/**
+ * Waits until PostgreSQL answers, by itself and through the pooler if there is one.
+ * @throws StartError `store_refused` also where DATABASE_DIRECT_URL is missing, or leads elsewhere than DATABASE_URL
+ */
+export async function reachPostgres(
+  { databaseUrl, pooledUrl }: DatabaseUrls,
+  wait: Omit<StoreWait, 'store' | 'url' | 'variable'>,
+): Promise<void> {
+  const how = { ...wait, store: 'PostgreSQL', timeoutSeconds: PROBE_TIMEOUT_SECONDS } as const;
+  const variable = directVariableOf(pooledUrl);
+  await waitForStore(() => probePostgres(databaseUrl), { ...how, url: databaseUrl, variable });
+  if (pooledUrl !== undefined)
+    await waitForStore(() => probePooler({ pooledUrl, databaseUrl }), { ...how, url: pooledUrl });
+}
+
+/** The setting that holds the URL of PostgreSQL itself. */
+export const directVariableOf = (pooledUrl: string | undefined): 'DATABASE_URL' | 'DATABASE_DIRECT_URL' =>
+  pooledUrl === undefined ? 'DATABASE_URL' : 'DATABASE_DIRECT_URL';
+
+/**
+ * A process whose sessions a pooler mixes would start, and lose its role and its limits later. An unreachable PostgreSQL
+ * is no matter here: the start waits for it, or works without it.
+ * @throws StartError `store_refused`
+ */
+export async function refuseMixedSessions({ databaseUrl, pooledUrl }: DatabaseUrls): Promise<void> {
+  const say = (): void => {};
+  await reachPostgres({ databaseUrl, pooledUrl }, { waitSeconds: 0, say }).catch((err: StartError) => {
+    if (err.code === 'store_refused' && isAbout(err.cause, 'POOLER', 'OTHER_DATABASE', '08P01')) throw err;
+  });
+}
 
 /** A Redis without TLS waits for the end of what it takes for a command, and so answers no handshake. */
 function speaksPlainRedis(url: string): Promise<boolean> {

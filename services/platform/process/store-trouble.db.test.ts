@@ -1,11 +1,12 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { startPooler } from '#testing/fakes/pooler.ts';
+import { startPgBouncer } from '#testing/processes/pgbouncer.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { storeUnavailable } from '../errors.ts';
 import { randomFreePort } from '../local/ports.ts';
 import { createPool, createSql } from '../postgres/pool.ts';
-import { probePostgres, probeRedis } from './probe-store.ts';
+import { probePostgres, probeRedis, refuseMixedSessions } from './probe-store.ts';
 import { placeOf, type StoreName, troubleOf } from './store-trouble.ts';
 
 const databaseUrl = inject('templateUrl').replace('sallyport_template', 'postgres');
@@ -53,23 +54,50 @@ describe('a store that refuses us is reported with host, port and cause, and not
   });
 
   test.each([
-    ['refuses_options', 'unsupported startup parameter: options'],
-    ['drops_options', 'the settings of the session were dropped'],
-    ['passes_options', 'two connections share a session'],
-  ] as const)('a pooler in transaction mode that %s, with the fix', async (kind, why) => {
-    const pooler = await startPooler(databaseUrl, kind);
-    onTestFinished(pooler.close);
+    ['PgBouncer', [], 'unsupported startup parameter: options'],
+    [
+      'PgBouncer that drops options',
+      ['ignore_startup_parameters = options'],
+      'the settings of the session were dropped',
+    ],
+    ['another that passes them on', undefined, 'two connections share a session'],
+  ] as const)('a pooler in transaction mode, with the fix: %s', async (_name, settings, why) => {
+    const pooler = settings ? await startPgBouncer(databaseUrl, { settings }) : await startPooler(databaseUrl);
+    onTestFinished(pooler.dispose);
     expect(await trouble('PostgreSQL', pooler.url)).toEqual({
       sentence: `PostgreSQL at ${new URL(pooler.url).host} is a connection pooler in transaction mode, or one that drops the settings of a session (${why})`,
-      fix: 'let DATABASE_URL lead to PostgreSQL itself, or to a pooler in session mode that passes on startup options',
+      fix: 'set DATABASE_DIRECT_URL to the URL of PostgreSQL itself; DATABASE_URL may then stay with the pooler',
       mayPass: false,
     });
+    await expect(refuseMixedSessions({ databaseUrl: pooler.url })).rejects.toMatchObject({ code: 'store_refused' });
+    const itself = refuseMixedSessions({ databaseUrl: pooler.url, pooledUrl: pooler.url });
+    await expect(itself).rejects.toMatchObject({
+      code: 'store_refused',
+      fix: 'let DATABASE_DIRECT_URL lead to PostgreSQL itself, or to a pooler in session mode that passes on startup options',
+    });
+  });
+
+  test('a pooler that leads to another database than the direct address; one that leads to the same is accepted', async () => {
+    const pooler = await startPgBouncer(databaseUrl);
+    onTestFinished(pooler.dispose);
+    await refuseMixedSessions({ databaseUrl, pooledUrl: pooler.url });
+    const elsewhere = changed(pooler.url, (parts) => {
+      parts.pathname = '/sallyport_template';
+    });
+    await expect(refuseMixedSessions({ databaseUrl, pooledUrl: elsewhere })).rejects.toMatchObject({
+      code: 'store_refused',
+      message: `PostgreSQL at ${new URL(pooler.url).host} leads to another database than DATABASE_DIRECT_URL`,
+      fix: 'let DATABASE_URL and DATABASE_DIRECT_URL lead to one database',
+    });
+    // A PostgreSQL that does not answer is the matter of the start, which waits for it.
+    await pooler.kill();
+    await refuseMixedSessions({ databaseUrl, pooledUrl: pooler.url });
   });
 
   test('PostgreSQL itself is none, and a pool that a pooler refuses names it too', async () => {
     await probePostgres(databaseUrl);
-    const pooler = await startPooler(databaseUrl, 'refuses_options');
-    onTestFinished(pooler.close);
+    const pooler = await startPgBouncer(databaseUrl);
+    onTestFinished(pooler.dispose);
     const pool = createPool({ url: pooler.url, connections: 1, applicationName: 'test', ...LIMITS });
     onTestFinished(() => pool.end());
     const err = await createSql(pool)

@@ -18,7 +18,13 @@ export type StoreTrouble = {
 /** Message of the error for a node of a cluster that its URL names as one server. */
 export const CLUSTER_NODE = 'a node of a cluster';
 
-const variables = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' } as const satisfies Record<StoreName, string>;
+/** Settings that hold the URL of a store. */
+export type StoreVariable = 'DATABASE_URL' | 'DATABASE_DIRECT_URL' | 'REDIS_URL';
+
+const variables = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' } as const satisfies Record<
+  StoreName,
+  StoreVariable
+>;
 const usualPorts = { PostgreSQL: 5_432, Redis: 6_379 } as const satisfies Record<StoreName, number>;
 
 /** The parts of a store's URL that may be shown. */
@@ -91,18 +97,21 @@ function tlsWords(code: string, message: string, variable: string): { cause: str
   return { cause: 'failed the TLS handshake', fix: `correct the TLS options in ${variable}, or the certificate` };
 }
 
-/** Describes an error of the store or of the network to it; undefined for any other error. */
+/**
+ * Describes an error of the store or of the network to it; undefined for any other error.
+ * @param variable the setting that holds the URL
+ */
 export function troubleOf(
   store: StoreName,
   url: string,
   err: unknown,
   timeoutSeconds?: number,
+  variable: StoreVariable = variables[store],
 ): StoreTrouble | undefined {
   const root = rootOf(err);
   if (root === undefined) return undefined;
   const { place, user, database } = partsOf(store, url);
   const at = `${store} at ${place}`;
-  const variable = variables[store];
   const code = String(codeOf(root) ?? '');
   const refused = (sentence: string, fix: string): StoreTrouble => ({
     sentence: `${at} ${sentence}`,
@@ -118,7 +127,14 @@ export function troubleOf(
   if (code === 'POOLER' || (code === '08P01' && /startup parameter/.test(root.message)))
     return refused(
       `is a connection pooler in transaction mode, or one that drops the settings of a session (${root.message})`,
-      `let ${variable} lead to PostgreSQL itself, or to a pooler in session mode that passes on startup options`,
+      variable === 'DATABASE_URL'
+        ? 'set DATABASE_DIRECT_URL to the URL of PostgreSQL itself; DATABASE_URL may then stay with the pooler'
+        : `let ${variable} lead to PostgreSQL itself, or to a pooler in session mode that passes on startup options`,
+    );
+  if (code === 'OTHER_DATABASE')
+    return refused(
+      'leads to another database than DATABASE_DIRECT_URL',
+      'let DATABASE_URL and DATABASE_DIRECT_URL lead to one database',
     );
   if (code === '28P01')
     return refused(`refuses the password of user "${user}" (${code})`, `correct user and password in ${variable}`);

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StartError } from '../local/errors.ts';
 import { backoffMs } from './backoff.ts';
-import { type StoreName, troubleOf } from './store-trouble.ts';
+import { type StoreName, type StoreVariable, troubleOf } from './store-trouble.ts';
 
 export type StoreWait = {
   readonly store: StoreName;
   readonly url: string;
+  /** The setting that holds the URL; DATABASE_URL or REDIS_URL by default. */
+  readonly variable?: StoreVariable | undefined;
   /** Time from the first attempt to giving up. */
   readonly waitSeconds: number;
   /** Called with the reason for waiting whenever it changes. */
@@ -31,7 +33,7 @@ export async function waitForStore<T>(work: () => Promise<T>, wait: StoreWait): 
     try {
       return await work();
     } catch (err) {
-      const trouble = troubleOf(wait.store, wait.url, err, wait.timeoutSeconds);
+      const trouble = troubleOf(wait.store, wait.url, err, wait.timeoutSeconds, wait.variable);
       if (!trouble) throw err;
       const { sentence, fix, mayPass, isTls } = trouble;
       if (!mayPass) throw new StartError(isTls ? 'store_tls' : 'store_refused', sentence, fix, { cause: err });

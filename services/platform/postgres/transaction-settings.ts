@@ -1,0 +1,74 @@
+import type pg from 'pg';
+
+/** Group roles of the database; they limit the rights of a process, whatever its database user may do. */
+export type DatabaseRole = 'sallyport_app' | 'sallyport_sealer';
+
+/**
+ * SQL that takes a role, for the session or for the transaction, and returns its name. A role of another database of the
+ * cluster has no rights in this one. From PostgreSQL 16 on, a database user may be a member that can grant the role but
+ * not assume it.
+ */
+export const roleTaken = (role: string, lasts: 'session' | 'transaction'): string =>
+  `(SELECT set_config('role', rolname, ${lasts === 'transaction'}) FROM pg_roles
+  WHERE rolname = ${role}
+    AND pg_has_role(session_user, oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)
+    AND has_table_privilege(oid, to_regclass('audit_outbox'), 'INSERT'))`;
+
+/**
+ * A proxy or a name may lead to a standby while the primary changes. A connection to one is not kept: it would fail every
+ * write and every poll for as long as it lives, when a new one may long reach the primary.
+ */
+export class StandbyError extends Error {
+  readonly code = '25006';
+}
+
+/** The pooler leads to another server than before: what this process has seen may be missing there. */
+class MovedError extends Error {
+  readonly code = '08006';
+}
+
+export type TransactionSettings = {
+  /** Follows BEGIN, and ends with the transaction. */
+  readonly text: string;
+  /** Call it with the row that the text returns. Throws if the server is a standby, or another than before. */
+  check(row: unknown): void;
+};
+
+type Facts = { readonly isStandby: boolean; readonly startedAt: string };
+
+/**
+ * A pooler in transaction mode gives each transaction another session, which others use before and after. So the role and
+ * the limits are set for the transaction alone.
+ * @param onMoved called when the pooler leads to another server than before; its clients do not lose a connection
+ */
+export function transactionSettings(
+  limitsMs: Readonly<Record<string, number>>,
+  role: DatabaseRole | undefined,
+  onMoved: (() => void) | undefined,
+): TransactionSettings {
+  let startedAt: string | undefined;
+  const settings = [
+    ...Object.entries(limitsMs).map(([name, ms]) => `set_config('${name}', '${ms}', true)`),
+    ...(role === undefined ? [] : [roleTaken(`'${role}'`, 'transaction')]),
+  ];
+  return {
+    text: `SELECT pg_is_in_recovery() AS "isStandby", extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt", ${settings.join(', ')}`,
+    check(row) {
+      const facts = row as Facts;
+      if (facts.isStandby) throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
+      const hasMoved = startedAt !== undefined && startedAt !== facts.startedAt;
+      startedAt = facts.startedAt;
+      if (!hasMoved) return;
+      onMoved?.();
+      throw new MovedError('the pooler leads to another server than before');
+    },
+  };
+}
+
+/** Sends the statements of a connection without their names: the next session would not know them. */
+export function dropStatementNames(client: pg.ClientBase): void {
+  const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+  const nameless = (asked: string | object, ...rest: unknown[]): unknown =>
+    query(typeof asked === 'string' ? asked : { ...asked, name: undefined }, ...rest);
+  client.query = nameless as typeof client.query;
+}
