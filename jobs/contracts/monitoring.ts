@@ -13,6 +13,18 @@ export const countEventHoursJob = defineJob({
   meaning: 'Count the events of the sealed log by hour, for the dashboard, reports and forecasts',
 });
 
+export const makeSecurityReportsJob = defineJob({
+  name: 'make-security-reports',
+  queue: 'monitoring',
+  payload: z.strictObject({}),
+  attempts: 3,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 10 },
+  staleAfterSeconds: 600,
+  timeoutSeconds: 120,
+  meaning: 'Request the security report of each week when it is due, and make requested reports',
+});
+
 export const cleanUpMonitoringRecordsJob = defineJob({
   name: 'clean-up-monitoring-records',
   queue: 'token-cleanup',
@@ -22,5 +34,6 @@ export const cleanUpMonitoringRecordsJob = defineJob({
   schedule: { everySeconds: 86_400 },
   staleAfterSeconds: 259_200,
   timeoutSeconds: 280,
-  meaning: 'Remove what copies measured more than two days ago, and hourly counts older than 400 days',
+  meaning:
+    'Remove what copies measured more than two days ago, hourly counts older than 400 days, and security reports older than six years',
 });

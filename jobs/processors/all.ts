@@ -11,6 +11,7 @@ import { applyLegacyEvents } from '#services/domain/migration/bridge/apply-legac
 import { advanceImports } from '#services/domain/migration/run/advance-imports.ts';
 import { modulesOf, purgesOf } from '#services/domain/modules.ts';
 import { countEventHours } from '#services/domain/monitoring/count-event-hours.ts';
+import { makeSecurityReports } from '#services/domain/monitoring/reports/make-security-reports.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { rehearseRestore } from '#services/domain/operations/backup/rehearse-restore.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
@@ -37,7 +38,7 @@ import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { applyLegacyEventsJob } from '../contracts/legacy.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { runImportsJob } from '../contracts/migration.ts';
-import { cleanUpMonitoringRecordsJob, countEventHoursJob } from '../contracts/monitoring.ts';
+import { cleanUpMonitoringRecordsJob, countEventHoursJob, makeSecurityReportsJob } from '../contracts/monitoring.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
 import {
   advanceTasksJob,
@@ -103,6 +104,9 @@ export const processors: readonly Processor[] = [
   run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
   run(advanceTasksJob, (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller)),
   run(countEventHoursJob, (ports, _payload, { fence, signal }) => countEventHours(fenced(ports, fence), { signal })),
+  run(makeSecurityReportsJob, (ports, _payload, { fence, signal, caller }) =>
+    makeSecurityReports(fenced(ports, fence), { signal }, caller),
+  ),
   purgedBy(cleanUpMonitoringRecordsJob),
   run(measureProgressJob, (ports, _payload, { fence, signal }) => measureProgress(fenced(ports, fence), { signal })),
   // Their rows make a repeated run harmless, and a report is not lost to a newer one's fence.

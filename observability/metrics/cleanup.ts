@@ -41,6 +41,7 @@ export const purgeKinds = [
   'ended_legacy_users',
   'copy_samples',
   'event_hours',
+  'security_reports',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];
 

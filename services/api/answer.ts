@@ -24,3 +24,9 @@ export class JsonText {
     this.text = text;
   }
 }
+
+/** The headers of a file that a browser saves. */
+export const download = (name: string, contentType: string): Record<string, string> => ({
+  'content-type': contentType,
+  'content-disposition': `attachment; filename="${name}"`,
+});

@@ -140,6 +140,7 @@ export const NO_REASON: ReadonlySet<string> = new Set([
   'recordDisclosure',
   'recordUserConsent',
   'requestReport',
+  'requestSecurityReport',
   'requestSignOff',
   'approveSignOff',
   'denySignOff',

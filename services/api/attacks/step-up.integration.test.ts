@@ -50,6 +50,7 @@ const HARMLESS = [
   'recordUserConsent',
   'withdrawUserConsent',
   'requestReport',
+  'requestSecurityReport',
   'requestSignOff',
   'startSignOff',
   'finishSignOff',

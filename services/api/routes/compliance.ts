@@ -11,14 +11,9 @@ import {
   readReportPdf,
 } from '#services/domain/compliance/reports/read-report.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import { answer } from '../answer.ts';
+import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
-
-const download = (name: string, contentType: string): Record<string, string> => ({
-  'content-type': contentType,
-  'content-disposition': `attachment; filename="${name}"`,
-});
 
 /** Compliance controls, their evidence, and reports. */
 export function complianceRoutes(routes: RouteContext, deps: Pick<Ports, 'sql' | 'transact' | 'random'>): void {

@@ -1,9 +1,35 @@
-import { monitoringOperations } from '#services/domain/monitoring/operations.ts';
+import {
+  readSecurityReportDaysEndpoint,
+  readSecurityReportFileEndpoint,
+} from '#services/domain/monitoring/contract.ts';
+import { monitoringOperations, securityReportOperations } from '#services/domain/monitoring/operations.ts';
+import {
+  readSecurityReportCsv,
+  readSecurityReportFile,
+} from '#services/domain/monitoring/reports/read-security-report.ts';
 import type { Ports } from '#services/domain/ports.ts';
-import type { RouteContext } from '../bind.ts';
+import { answer, download } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 
-/** The dashboard. */
-export function monitoringRoutes(routes: RouteContext, deps: Pick<Ports, 'sql'>): void {
-  bindOperations(routes, monitoringOperations, deps);
+/** The dashboard and security reports. */
+export function monitoringRoutes(
+  routes: RouteContext,
+  deps: Pick<Ports, 'sql' | 'transact' | 'random' | 'clock'>,
+): void {
+  bindOperations(routes, [...monitoringOperations, ...securityReportOperations], deps);
+  bind(routes, readSecurityReportFileEndpoint, async ({ params }) =>
+    answer(
+      200,
+      Buffer.from(await readSecurityReportFile(deps, params)),
+      download(`security-${params.report_id}.json`, 'application/json'),
+    ),
+  );
+  bind(routes, readSecurityReportDaysEndpoint, async ({ params }) =>
+    answer(
+      200,
+      await readSecurityReportCsv(deps, params),
+      download(`security-${params.report_id}.csv`, 'text/csv; charset=utf-8; header=present'),
+    ),
+  );
 }

@@ -52,7 +52,7 @@ const bySeverity = z.object(
   >,
 );
 
-const hourCounts = {
+export const securityFigures = {
   sign_ins_succeeded: amount,
   /** Refused, or refused because of a lock. */
   sign_ins_failed: amount,
@@ -66,7 +66,7 @@ const hourCounts = {
 };
 
 const securityHourView = z
-  .object({ /** Its beginning. */ hour: instant, ...hourCounts })
+  .object({ /** Its beginning. */ hour: instant, ...securityFigures })
   .register(componentNames, { id: 'SecurityHour' });
 
 const securityPartView = z
@@ -167,6 +167,7 @@ export const dashboardView = z
   })
   .register(componentNames, { id: 'Dashboard' });
 
+export type SecurityFigures = { readonly [K in keyof typeof securityFigures]: number };
 export type Rate = z.output<typeof rateView>;
 export type Duration = z.output<typeof durationView>;
 export type SecurityHour = z.output<typeof securityHourView>;

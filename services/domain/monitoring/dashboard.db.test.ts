@@ -7,31 +7,20 @@ import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { credentialStuffing } from '../security/detections.ts';
 import { raiseIncident } from '../security/raise-incident.ts';
 import { countEventHours } from './count-event-hours.ts';
+import { createSealedEvents } from './monitoring-harness.ts';
 import { readDashboard } from './read-dashboard.ts';
 import { createCopySampler } from './sample-copy.ts';
 
 let ports: OwnPorts;
+let sealed: ReturnType<typeof createSealedEvents>;
 beforeAll(async () => {
   ports = await openTestPorts();
+  sealed = createSealedEvents(ports);
 });
 afterAll(() => ports?.end());
 
 const signal = new AbortController().signal;
 const count = () => countEventHours(ports, { signal });
-let seq = 0;
-
-/** Sealed events, as the sealer writes them. */
-async function sealed(type: string, outcome: string, times = 1, ago = '0 hours'): Promise<void> {
-  for (let nth = 0; nth < times; nth += 1) {
-    await ports.raw(
-      `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
-       VALUES ($1, gen_random_uuid(), $2, $3, 'system', '{}', clock_timestamp() - $4::interval, clock_timestamp(), '\\x00')`,
-      [seq, type, outcome, ago],
-    );
-    seq += 1;
-  }
-}
-
 test('an installation that measured nothing yet says so', async () => {
   const dashboard = await readDashboard(ports);
   expect(dashboard.security).toMatchObject({

@@ -1,6 +1,6 @@
 import type { EventCount } from '../audit/read/count-events.ts';
 import { type CountedType, LOGIN_FAILURES, REVOCATION_TYPES } from './counted-events.ts';
-import type { Duration, Rate, SecurityHour } from './dashboard-shapes.ts';
+import type { Duration, Rate, SecurityFigures, SecurityHour } from './dashboard-shapes.ts';
 import { countOf, type Histogram, quantileOf } from './histogram.ts';
 
 const HOUR_MS = 3_600_000;
@@ -37,22 +37,23 @@ export const signInRateOf = (counts: readonly EventCount[]): Rate =>
     eventsOf(counts, { types: ['user.login'], outcomes: LOGIN_FAILURES }),
   );
 
+/** The figures of these events. */
+export function figuresOf(counts: readonly EventCount[]): SecurityFigures {
+  const { succeeded, failed } = signInRateOf(counts);
+  return {
+    sign_ins_succeeded: succeeded,
+    sign_ins_failed: failed,
+    sign_ups: eventsOf(counts, { types: ['user.created'] }),
+    sessions_ended: eventsOf(counts, { types: ['session.ended'] }),
+    revocations: eventsOf(counts, { types: REVOCATION_TYPES, outcomes: ['ok'] }),
+    incidents_raised: eventsOf(counts, { types: ['incident.raised'] }),
+    denials: eventsOf(counts, { types: ['access.denied'] }),
+  };
+}
+
 /** The figures of each of these hours, also of one without an event. */
 export const securityHoursOf = (counts: readonly EventCount[], hours: readonly string[]): SecurityHour[] =>
-  hours.map((hour) => {
-    const own = counts.filter((count) => count.hour === hour);
-    const { succeeded, failed } = signInRateOf(own);
-    return {
-      hour,
-      sign_ins_succeeded: succeeded,
-      sign_ins_failed: failed,
-      sign_ups: eventsOf(own, { types: ['user.created'] }),
-      sessions_ended: eventsOf(own, { types: ['session.ended'] }),
-      revocations: eventsOf(own, { types: REVOCATION_TYPES, outcomes: ['ok'] }),
-      incidents_raised: eventsOf(own, { types: ['incident.raised'] }),
-      denials: eventsOf(own, { types: ['access.denied'] }),
-    };
-  });
+  hours.map((hour) => ({ hour, ...figuresOf(counts.filter((count) => count.hour === hour)) }));
 
 /** The beginnings of the hour of `now` and of those before it, oldest first. */
 export function hoursUntil(now: string, hours: number): string[] {

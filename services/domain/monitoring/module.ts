@@ -1,14 +1,22 @@
 import * as monitoringJobs from '#jobs/contracts/monitoring.ts';
 import { defineModule } from '../module.ts';
+import * as events from './audit-events.ts';
 import { copySamplePurge } from './copy-samples.store.ts';
 import { eventHourPurge } from './event-hours.store.ts';
 import * as permissions from './permissions.ts';
+import { securityReportPurge } from './reports/security-reports.store.ts';
 
 export const monitoringModule = defineModule({
   name: 'monitoring',
-  tables: ['monitoring_state', 'event_hours', 'copy_samples'],
+  tables: ['monitoring_state', 'event_hours', 'copy_samples', 'security_reports'],
   permissions: Object.values(permissions),
+  events: Object.values(events),
   jobs: Object.values(monitoringJobs),
-  purged: [{ by: monitoringJobs.cleanUpMonitoringRecordsJob, purges: [copySamplePurge, eventHourPurge] }],
-  operations: async () => (await import('./operations.ts')).monitoringOperations,
+  purged: [
+    { by: monitoringJobs.cleanUpMonitoringRecordsJob, purges: [copySamplePurge, eventHourPurge, securityReportPurge] },
+  ],
+  operations: async () => {
+    const { monitoringOperations, securityReportOperations } = await import('./operations.ts');
+    return [...monitoringOperations, ...securityReportOperations];
+  },
 });

@@ -1,7 +1,15 @@
 import { operation } from '../shared/operation.ts';
-import { readDashboardEndpoint } from './contract.ts';
+import {
+  listSecurityReportsEndpoint,
+  readDashboardEndpoint,
+  readSecurityReportEndpoint,
+  requestSecurityReportEndpoint,
+} from './contract.ts';
 import type { Dashboard, Duration } from './dashboard-shapes.ts';
 import { readDashboard } from './read-dashboard.ts';
+import { listSecurityReports, readSecurityReport } from './reports/read-security-report.ts';
+import { reportLine } from './reports/report-line.ts';
+import { requestSecurityReport } from './reports/request-security-report.ts';
 
 const ofPart = (name: string, { state, as_of: asOf }: Dashboard['security' | 'performance' | 'resources']): string =>
   `${name}  ${state === 'missing' ? 'no figures yet' : `${state}, as of ${asOf}`}`;
@@ -43,4 +51,14 @@ export const monitoringOperations = [
     help: 'show the figures of security, performance and resources',
     lines,
   }),
+];
+
+export const securityReportOperations = [
+  operation(requestSecurityReportEndpoint, requestSecurityReport),
+  operation(listSecurityReportsEndpoint, listSecurityReports, {
+    verb: 'reports list',
+    help: 'list security reports, newest first',
+    line: reportLine,
+  }),
+  operation(readSecurityReportEndpoint, readSecurityReport),
 ];

@@ -70,6 +70,15 @@ const incidentsOpenCount = defineStatement(
   `SELECT severity, count(*)::int AS incidents FROM incidents WHERE state <> 'closed' GROUP BY severity`,
 );
 
+/** Of few rows, as above. */
+const incidentsBetweenCount = defineStatement(
+  'incidentsBetweenCount',
+  `SELECT detection, severity, count(*)::int AS raised, sum(count)::bigint AS sightings,
+     count(*) FILTER (WHERE state <> 'closed')::int AS open
+   FROM incidents WHERE first_seen_at >= $1::timestamptz AND first_seen_at < $2::timestamptz
+   GROUP BY detection, severity ORDER BY detection, severity`,
+);
+
 const incidentLock = defineStatement('incidentLock', `SELECT state FROM incidents WHERE id = $1 FOR UPDATE`);
 
 const incidentChange = defineStatement(
@@ -174,3 +183,15 @@ export async function changeIncidentRow(
 
 export const countOpenBySeverity = (sql: Sql): Promise<{ readonly severity: Severity; readonly incidents: number }[]> =>
   sql.query(incidentsOpenCount);
+
+export type IncidentCount = {
+  readonly detection: string;
+  readonly severity: Severity;
+  readonly raised: number;
+  readonly sightings: number;
+  /** Of those raised, not closed now. */
+  readonly open: number;
+};
+
+export const countRaisedBetween = (sql: Sql, from: string, to: string): Promise<IncidentCount[]> =>
+  sql.query(incidentsBetweenCount, [from, to]);

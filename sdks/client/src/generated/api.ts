@@ -218,6 +218,9 @@ export type ProblemCode =
   | "second_factor_locked"
   | "second_factor_refused"
   | "second_factor_required"
+  | "security_report_not_ready"
+  | "security_report_unknown"
+  | "security_reports_busy"
   | "session_ended"
   | "session_stepped_up"
   | "session_unknown"
@@ -498,6 +501,8 @@ export type ListRestrictionsResponse = { readonly restrictions: readonly Restric
 
 export type ListRolesResponse = { readonly roles: readonly Role[]; readonly next: string | null };
 
+export type ListSecurityReportsResponse = { readonly reports: readonly SecurityReport[]; readonly next: string | null };
+
 export type ListSessionsResponse = { readonly sessions: readonly LiveSession[]; readonly next: string | null };
 
 export type ListSignOffsResponse = { readonly signoffs: readonly SignOff[]; readonly next: string | null };
@@ -644,6 +649,10 @@ export type RequestReportResponse = { readonly report_id: string };
 
 export type RequestRetentionRunRequest = { readonly dry_run: boolean; readonly reason: string };
 
+export type RequestSecurityReportRequest = { readonly from?: string; readonly to?: string };
+
+export type RequestSecurityReportResponse = { readonly report_id: string };
+
 export type RequestSignOffRequest = { readonly act: string; readonly title: string; readonly arguments: unknown; readonly required_roles?: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum?: number; readonly conditions?: { readonly min_security_score?: number; readonly no_open_incident?: boolean }; readonly expires_in_minutes?: number };
 
 export type RequestUnlockRequest = { readonly email: string };
@@ -693,6 +702,8 @@ export type RotateSigningKeysResponse = { readonly kid: string; readonly alg: "R
 export type SecurityHour = { readonly hour: string; readonly sign_ins_succeeded: number; readonly sign_ins_failed: number; readonly sign_ups: number; readonly sessions_ended: number; readonly revocations: number; readonly incidents_raised: number; readonly denials: number };
 
 export type SecurityPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly delay_seconds: number | null; readonly sign_ins: SuccessRate; readonly open_incidents: { readonly low: number; readonly medium: number; readonly high: number; readonly critical: number }; readonly locked_accounts: number | null; readonly hours: readonly SecurityHour[] };
+
+export type SecurityReport = { readonly report_id: string; readonly kind: "weekly" | "demand"; readonly from: string; readonly to: string; readonly status: "queued" | "done" | "failed"; readonly requested_by: string; readonly requested_at: string; readonly ended_at: string | null; readonly sha256: string | null };
 
 export type SelfRegisterClientRequest = { readonly redirect_uris?: unknown; readonly post_logout_redirect_uris?: unknown; readonly backchannel_logout_uri?: unknown; readonly backchannel_logout_session_required?: unknown; readonly token_endpoint_auth_method?: unknown; readonly jwks?: unknown; readonly jwks_uri?: unknown; readonly tls_client_auth_subject_dn?: unknown; readonly tls_client_auth_san_dns?: unknown; readonly tls_client_auth_san_uri?: unknown; readonly tls_client_auth_san_ip?: unknown; readonly tls_client_auth_san_email?: unknown; readonly grant_types?: unknown; readonly response_types?: unknown; readonly client_name?: unknown; readonly scope?: unknown; readonly client_uri?: unknown; readonly dpop_bound_access_tokens?: unknown; readonly tls_client_certificate_bound_access_tokens?: unknown; readonly require_pushed_authorization_requests?: unknown; readonly id_token_signed_response_alg?: unknown; readonly access_token_signed_response_alg?: unknown } & Readonly<Record<string, unknown>>;
 
@@ -1070,6 +1081,16 @@ export type Operations = {
   "GET /v1/admin/queues/{part}": { readonly input: { readonly path: { readonly part: string | number } }; readonly answer: string };
   /** Change a queue or job from the queue board: retry, clean, promote, pause or resume; recorded in the audit log first */
   "PUT /v1/admin/queues/{part}": { readonly input: { readonly path: { readonly part: string | number }; readonly body?: ChangeQueueRequest }; readonly answer: ChangeQueueResponse | undefined };
+  /** List security reports, newest first; one is made of every week */
+  "GET /v1/admin/reports": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListSecurityReportsResponse };
+  /** Request a security report, which a worker makes */
+  "POST /v1/admin/reports": { readonly input: { readonly body?: RequestSecurityReportRequest }; readonly answer: RequestSecurityReportResponse };
+  /** Get the status of a security report */
+  "GET /v1/admin/reports/{report_id}": { readonly input: { readonly path: { readonly report_id: string | number } }; readonly answer: SecurityReport };
+  /** Download the days of a security report as CSV */
+  "GET /v1/admin/reports/{report_id}/days": { readonly input: { readonly path: { readonly report_id: string | number } }; readonly answer: string };
+  /** Download a security report as JSON, whose hash the audit log has */
+  "GET /v1/admin/reports/{report_id}/file": { readonly input: { readonly path: { readonly report_id: string | number } }; readonly answer: string };
   /** List roles with their permissions */
   "GET /v1/admin/roles": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly permission?: string } }; readonly answer: ListRolesResponse };
   /** Create a role limited to the caller's own permissions */
