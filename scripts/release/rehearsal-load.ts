@@ -29,7 +29,7 @@ export type Person = {
 
 /** A token is refused everywhere this long after its revocation. */
 const REVOCATION_BOUND_MS = 2_000;
-const PAUSE_MS = 10;
+const PAUSE_MS = 50;
 const NEWCOMER_PAUSE_MS = 250;
 
 /** Requests to copies that come and go, with a count of those that are under way at each. */
@@ -131,8 +131,15 @@ export function startLoad(asking: Asking, live: readonly LiveCopy[], client: Cli
     turn += 1;
     return live[turn % live.length]!;
   };
+  let arriving: Promise<unknown> = Promise.resolve();
+  /** One after the other: a crowd that signs up in the same second is told to come again, by any version. */
+  const arrive = (): Promise<Person> => {
+    const person = arriving.then(() => asking.signUp(next()));
+    arriving = person.catch(() => {});
+    return person;
+  };
   async function signedIn(): Promise<void> {
-    const person = await asking.signUp(next());
+    const person = await arrive();
     while (!isStopping) {
       await asking.validate(next(), person.access);
       await asking.session(next(), person);
@@ -142,7 +149,7 @@ export function startLoad(asking: Asking, live: readonly LiveCopy[], client: Cli
   }
   async function newcomers(): Promise<void> {
     while (!isStopping) {
-      const person = await asking.signUp(next());
+      const person = await arrive();
       await asking.signIn(next(), person);
       await sleep(NEWCOMER_PAUSE_MS);
     }
