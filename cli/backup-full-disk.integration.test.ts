@@ -127,7 +127,7 @@ describe.skipIf(!canMount)('a full disk', { timeout: 240_000 }, () => {
       disk.fill();
       const marks = createFileMarks(join(harness.dataDir, 'drill'));
       const rehearsal = rehearseRestore(
-        { ...log, marks, restoreDrill: createRestoreDrill(log.databaseUrl, url.href) },
+        { ...log, marks, restoreDrill: createRestoreDrill(log.databaseUrl, { restoreDrillUrl: url.href }) },
         { fence: await takeFence(log.sql, 'rehearse-restore'), signal: new AbortController().signal },
         testCaller as Caller & { readonly kind: 'system' },
       );

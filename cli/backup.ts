@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { version } from '../observability/version.ts';
 import { modules } from '../services/domain/modules.ts';
@@ -7,6 +6,7 @@ import type { BackupContent } from '../services/domain/operations/backup/read-ba
 import { verifyBackup } from '../services/domain/operations/backup/read-backup.ts';
 import { assertBackupWhole } from '../services/domain/operations/backup/seal-backup.ts';
 import { readBackupAt, writeBackupAt } from '../services/platform/backups/backup-place.ts';
+import { KEY_BYTES, keyInFile } from '../services/platform/backups/key-file.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { openBackupSource } from '../services/platform/postgres/table-copies.ts';
 import { queueTables } from '../services/platform/queue/tables.ts';
@@ -19,7 +19,6 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 /** Every table of the product: a module that owns a new one brings it into the backup. */
 export const backedUpTables: readonly string[] = [...modules.flatMap(({ tables }) => tables), ...queueTables];
 
-const KEY_BYTES = 32;
 const PROGRESS_EVERY_MS = 2_000;
 
 const backupConfig = () => loadConfig(process.env).backups;
@@ -38,17 +37,14 @@ export function openBackupAt(place: string): AsyncIterable<Buffer> {
 
 /** @throws CommandError (2) if the file does not hold 32 bytes, as they are or in hex or base64 */
 export function readKeyFile(path: string): Buffer {
-  let bytes: Buffer;
+  let key: Buffer | undefined;
   try {
-    bytes = readFileSync(path);
+    key = keyInFile(path);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new CommandError(exitCodes.usage, `${path} is not readable (${code})`, newKeyFix(path), { cause });
   }
-  const text = bytes.toString('latin1').trim();
-  if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, 'hex');
-  if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return Buffer.from(text, 'base64');
-  if (bytes.length === KEY_BYTES) return bytes;
+  if (key) return key;
   throw new CommandError(exitCodes.usage, `${path} does not hold a key of ${KEY_BYTES} bytes`, newKeyFix(path));
 }
 

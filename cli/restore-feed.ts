@@ -2,17 +2,21 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KeptSegment } from '../services/domain/operations/backup/feed-segments.ts';
 import { planFeedRestore, restoreFromFeed } from '../services/domain/operations/backup/restore-from-feed.ts';
+import { listS3Folder } from '../services/platform/backups/s3-folder.ts';
+import { isS3Folder, isS3Place } from '../services/platform/backups/s3-object.ts';
+import { readS3InParts } from '../services/platform/backups/s3-place.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import { createOutput, type GlobalOptions } from './output.ts';
+import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const STATEMENT_TIMEOUT_MS = 600_000;
 const FETCH_TIMEOUT_MS = 10_000;
 const SEGMENT_BYTES_MAX = 64_000_000;
 const PAGES_MAX = 1_000;
+const OBJECTS_MAX = 100_000;
 
 const linesOf = (place: string, text: string): KeptSegment[] =>
   text.split(/\s+/).flatMap((jws) => (jws === '' ? [] : [{ place, jws }]));
@@ -26,6 +30,30 @@ async function readFolder(folder: string): Promise<KeptSegment[]> {
     if ((await stat(path)).size > SEGMENT_BYTES_MAX)
       throw new CommandError(exitCodes.usage, `${path} is too large for a segment`, 'remove it from the folder');
     kept.push(...linesOf(path, await readFile(path, 'utf8')));
+  }
+  return kept;
+}
+
+/** Every object of a folder of an object store, or one object; each holds one response, or one a line. */
+async function readObjects(place: string, say: Output['say']): Promise<KeptSegment[]> {
+  const { backups } = loadConfig(process.env);
+  const objects = isS3Folder(place) ? await listS3Folder(place, backups, { max: OBJECTS_MAX }) : [{ place, bytes: 0 }];
+  if (objects.length > 1) say(`reading ${objects.length.toLocaleString('en')} objects …`);
+  const kept: KeptSegment[] = [];
+  for (const object of objects) {
+    const parts: Buffer[] = [];
+    let bytes = object.bytes;
+    if (bytes <= SEGMENT_BYTES_MAX) {
+      bytes = 0;
+      for await (const part of readS3InParts(object.place, backups)) {
+        bytes += part.length;
+        if (bytes > SEGMENT_BYTES_MAX) break;
+        parts.push(part);
+      }
+    }
+    if (bytes > SEGMENT_BYTES_MAX)
+      throw new CommandError(exitCodes.usage, `${object.place} is too large for a segment`, 'keep segments apart');
+    kept.push(...linesOf(object.place, Buffer.concat(parts).toString()));
   }
   return kept;
 }
@@ -64,18 +92,23 @@ function claimsOf(jws: string): { readonly complete?: unknown; readonly epoch?: 
   }
 }
 
-/** `sallyport restore --from-feed DIR|URL`, directly on the database. */
+async function readKept(place: string, say: Output['say']): Promise<KeptSegment[]> {
+  if (/^https?:\/\//.test(place)) return fetchPages(place);
+  if (isS3Place(place)) return readObjects(place, say);
+  try {
+    return await readFolder(place);
+  } catch (cause) {
+    if (cause instanceof CommandError) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    const fix = 'name a folder, s3://bucket/folder/ or a URL';
+    throw new CommandError(exitCodes.usage, `${place} cannot be read (${code})`, fix, { cause });
+  }
+}
+
+/** `sallyport restore --from-feed DIR|s3://…|URL`, directly on the database. */
 export async function restoreFeed(place: string, options: GlobalOptions): Promise<void> {
   const output = createOutput(options);
-  const isUrl = /^https?:\/\//.test(place);
-  const kept = isUrl
-    ? await fetchPages(place)
-    : await readFolder(place).catch((cause: NodeJS.ErrnoException) => {
-        if (cause instanceof CommandError) throw cause;
-        throw new CommandError(exitCodes.usage, `${place} cannot be read (${cause.code})`, 'name a folder or a URL', {
-          cause,
-        });
-      });
+  const kept = await readKept(place, output.say);
   if (kept.length === 0)
     throw new CommandError(exitCodes.usage, `no segment in ${place}`, 'keep responses of GET /v1/revocations in it');
   const marks = createMarks(loadConfig(process.env).marks, resolveDataDir());

@@ -38,7 +38,7 @@ export function registerRestore(program: Command): void {
     .option('--into <url>', 'with --from: URL of the empty database, as its owner')
     .option('--verify', 'with --from: read every table back before the commit, and open every sealed value')
     .option(
-      '--from-feed <folder or url>',
+      '--from-feed <folder, s3://bucket/folder/ or url>',
       'restore lost revocations from kept responses of GET /v1/revocations, without accepting a loss',
     )
     .action(async (_own, command: Command) => {

@@ -48,7 +48,7 @@ export async function collectEndpoints(): Promise<Endpoint[]> {
 /** The error registry: every `defineError` that a file exports, alone or in a list, by code. */
 export async function collectErrors(): Promise<ErrorDefinition[]> {
   const found = [
-    ...(await exportsOf('services/platform/errors.ts')),
+    ...(await exportsOf('services/platform/{,backups/}errors.ts')),
     ...(await exportsOf('services/domain/**/*errors.ts')),
     ...(await exportsOf('services/domain/**/*contract.ts')),
   ];

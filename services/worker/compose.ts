@@ -144,7 +144,7 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
       ownAddresses: ownAddressesOf(config),
       purges,
     }),
-    restoreDrill: createRestoreDrill(input.databaseUrl, config.compliance.restoreDrillUrl),
+    restoreDrill: createRestoreDrill(input.databaseUrl, { ...config.compliance, backups: config.backups }),
     ...composeAuditLog({ ...outside, ...sealing }, config, input.dataDir),
     sealing,
     config,

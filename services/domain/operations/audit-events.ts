@@ -21,7 +21,7 @@ export const restoreRehearsed = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok', 'failed'],
   meaning:
-    'The installation was backed up and restored into a database beside it, which was checked and dropped: `seconds` it took, `rows` and `tables` restored, `orphans` found, sealed `events` verified; the error `code` of a rehearsal that failed.',
+    'A `backup`, `kept` or `fresh`, that was made at `backup_of` was restored into a database beside the installation, which was checked and dropped: `seconds` it took, `rows` and `tables` restored, `orphans` found, sealed `events` verified; the error `code` of a rehearsal that failed.',
 });
 
 export const feedRestored = defineAuditEvent({

@@ -26,8 +26,8 @@ export type RestoreHarness = {
   restoreBackup(): Promise<void>;
   /** Waits until the marks include every acknowledged write, that is, until a poll after the last commit has raised them. */
   marksReach(copy: ApiCopy, beats: number): Promise<void>;
-  /** The command line, as an operator types it. */
-  sallyport(args: readonly string[]): Promise<CliRun>;
+  /** The command line, as an operator types it. @param env more settings */
+  sallyport(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<CliRun>;
   close(): Promise<void>;
 };
 
@@ -114,12 +114,13 @@ export async function openRestoreHarness(): Promise<RestoreHarness> {
         .toBeGreaterThanOrEqual(from + beats);
       await expect.poll(async () => (await marks.read())?.revocationEpoch).toBeGreaterThanOrEqual(epoch);
     },
-    sallyport: (args) =>
+    sallyport: (args, env = {}) =>
       runCli(args, {
         DATABASE_URL: database.url,
         BETTER_AUTH_SECRET: authSecret,
         SALLYPORT_DATA_DIR: marksDir,
         NO_COLOR: '1',
+        ...env,
       }),
     async close() {
       await Promise.all(copies.map((copy) => copy.stop()));

@@ -1,6 +1,7 @@
 import type { BackupConfig } from '../config/backups.ts';
 import { readFileInParts, type Written, writeFileAtOnce } from './file-place.ts';
-import { isS3Place, readS3InParts, writeS3AtOnce } from './s3-place.ts';
+import { isS3Place } from './s3-object.ts';
+import { readS3InParts, writeS3AtOnce } from './s3-place.ts';
 
 /** Writes a backup to a file or to `s3://bucket/key`; it appears when it is complete. */
 export const writeBackupAt = (

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { backupPlaceFull } from '../errors.ts';
+import { backupPlaceFull } from './errors.ts';
 
 const READ_BYTES = 262_144;
 

@@ -48,3 +48,14 @@ test('the s3 sink needs address and credentials, and production needs a sink', (
   ]);
   expect(refused({ SALLYPORT_PROFILE: 'production', AUDIT_CHECKPOINT_SINKS: ' ' })).toContain('AUDIT_CHECKPOINT_SINKS');
 });
+
+test('production sends heads to a bucket over TLS only', () => {
+  const s3 = {
+    ...{ AUDIT_CHECKPOINT_SINKS: 's3', AUDIT_S3_URL: 'http://127.0.0.1:9/audit' },
+    ...{ AUDIT_S3_ACCESS_KEY_ID: 'x', AUDIT_S3_SECRET_ACCESS_KEY: 'x' },
+  };
+  expect(refused(s3)).toEqual([]);
+  expect(refused({ ...s3, SALLYPORT_PROFILE: 'production' })).toContain('AUDIT_S3_URL');
+  const overTls = { ...s3, AUDIT_S3_URL: 'https://bucket.example', SALLYPORT_PROFILE: 'production' };
+  expect(refused(overTls)).not.toContain('AUDIT_S3_URL');
+});

@@ -71,5 +71,7 @@ export function auditProblems(
     ['AUDIT_S3_SECRET_ACCESS_KEY', audit.s3SecretAccessKey],
   ] as const)
     if (value === undefined) refuse(env, 'is not set while AUDIT_CHECKPOINT_SINKS names s3', 'set it, or leave s3 out');
+  if (isProduction && audit.s3Url?.startsWith('http:'))
+    refuse('AUDIT_S3_URL', 'is not https under production', 'use the https URL of the bucket');
   return problems;
 }

@@ -23,3 +23,18 @@ export const backupSettings = defineSettings({
 });
 
 export type BackupConfig = SettingsOf<typeof backupSettings>;
+
+/** Problems that make settings of backups unsafe. */
+export const backupProblems = (
+  { s3Endpoint }: BackupConfig,
+  isProduction: boolean,
+): { readonly env: string; readonly problem: string; readonly fix: string }[] =>
+  isProduction && s3Endpoint?.startsWith('http:')
+    ? [
+        {
+          env: 'BACKUP_S3_ENDPOINT',
+          problem: 'is not https under production',
+          fix: 'use the https URL of the store',
+        },
+      ]
+    : [];

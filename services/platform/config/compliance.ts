@@ -1,4 +1,4 @@
-import { defineSettings } from '../define/setting.ts';
+import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { optionalText, storeUrl } from './shapes.ts';
 
 export const complianceSettings = defineSettings({
@@ -13,4 +13,44 @@ export const complianceSettings = defineSettings({
     use: 'PostgreSQL server on which a restore is rehearsed once a week: a login that may create databases and roles, and any database of the server. The databases of a rehearsal are named sallyport_drill_… and dropped afterwards. Unset: no rehearsal, and the compliance control restore-drill fails.',
     secret: true,
   },
+  restoreDrillBackup: {
+    env: 'RESTORE_DRILL_BACKUP',
+    schema: optionalText(1_200),
+    use: 'Backup that is restored in a rehearsal: a file, or s3://bucket/key with the settings BACKUP_S3_…. Unset: a rehearsal makes a backup of its own, which shows that today can be restored, and nothing of what is kept.',
+    example: 's3://backups/daily.backup',
+  },
+  restoreDrillKeyFile: {
+    env: 'RESTORE_DRILL_KEY_FILE',
+    schema: optionalText(1_024),
+    use: 'File with the key of RESTORE_DRILL_BACKUP.',
+  },
 });
+
+/** Problems that make a rehearsal of a kept backup impossible. */
+export function complianceProblems({
+  restoreDrillUrl,
+  restoreDrillBackup,
+  restoreDrillKeyFile,
+}: SettingsOf<typeof complianceSettings>): {
+  readonly env: string;
+  readonly problem: string;
+  readonly fix: string;
+}[] {
+  if (restoreDrillBackup === undefined && restoreDrillKeyFile === undefined) return [];
+  const needed = [
+    ['RESTORE_DRILL_URL', restoreDrillUrl],
+    ['RESTORE_DRILL_BACKUP', restoreDrillBackup],
+    ['RESTORE_DRILL_KEY_FILE', restoreDrillKeyFile],
+  ] as const;
+  return needed.flatMap(([env, value]) =>
+    value === undefined
+      ? [
+          {
+            env,
+            problem: 'is not set while a kept backup is to be rehearsed',
+            fix: 'set all three RESTORE_DRILL_…, or the URL alone',
+          },
+        ]
+      : [],
+  );
+}

@@ -4,10 +4,10 @@ import type { z } from 'zod';
 import { whyOf } from '../define/input-problem.ts';
 import type { Section, SettingsOf } from '../define/setting.ts';
 import { auditProblems, auditSettings } from './audit.ts';
-import { backupSettings } from './backups.ts';
+import { backupProblems, backupSettings } from './backups.ts';
 import { brandSettings } from './brand.ts';
 import { clientProblems, clientSettings, type Registration } from './clients.ts';
-import { complianceSettings } from './compliance.ts';
+import { complianceProblems, complianceSettings } from './compliance.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
 import { handoffProblems, handoffSettings } from './handoff.ts';
 import { identitySettings } from './identity.ts';
@@ -126,6 +126,8 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     ...mailProblems(config.mail),
     ...handoffProblems(config.handoff),
     ...wingProblems(config.wings, { hasEndpoints: config.handoff.endpoints.length > 0 }),
+    ...complianceProblems(config.compliance),
+    ...backupProblems(config.backups, config.server.profile === 'production'),
     ...markProblems(config.marks, config.server.profile === 'production'),
     ...socialProblems(config.social, config.server.profile === 'development'),
     ...clientProblems(config.clients, config.server.profile === 'development'),

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Row, Sql, Tx } from '#services/domain/ports.ts';
+import { restoreTargetFull } from '../backups/errors.ts';
 import type { Statement } from '../define/statement.ts';
-import { restoreTargetFull } from '../errors.ts';
 import { copyIn, copyOut } from './copy.ts';
 import { migrate } from './migrate.ts';
 

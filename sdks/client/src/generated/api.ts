@@ -25,6 +25,7 @@ export type ProblemCode =
   | "audit_tile_unknown"
   | "authorization_code_invalid"
   | "backup_damaged"
+  | "backup_key_file_invalid"
   | "backup_key_wrong"
   | "backup_not_found"
   | "backup_other_installation"

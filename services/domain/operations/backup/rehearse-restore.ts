@@ -17,6 +17,8 @@ import { validateDataIntegrity } from './validate-data-integrity.ts';
 type RestoreDrill = {
   /** Opens a view of the database of the installation. */
   openSource(): Promise<BackupSource & { close(): Promise<unknown> }>;
+  /** A backup that is kept somewhere, and its key; null where each rehearsal makes its own. */
+  readonly kept: { key(): Uint8Array; read(): AsyncIterable<Buffer> } | null;
   /** Works in an empty database that is dropped afterwards. @param mark tells installations on one server apart */
   inScratch<T>(
     mark: string,
@@ -38,6 +40,10 @@ type RehearsePorts = Pick<Ports, 'sql' | 'transact' | 'clock' | 'random' | 'vaul
   HasRestoreDrill;
 
 export type Rehearsal = {
+  /** Whether the backup was one that is kept, or made for the rehearsal. */
+  readonly backup: 'kept' | 'fresh';
+  /** When it was made. */
+  readonly backup_of: string;
   readonly seconds: number;
   readonly rows: number;
   readonly tables: number;
@@ -49,9 +55,9 @@ export type Rehearsal = {
 const KEY_BYTES = 32;
 
 /**
- * Backs up the installation, restores the backup into a database beside it, reads every table back, checks its integrity
- * and drops it. The event with duration and counts is the evidence of the control `restore-drill`. The backup passes
- * from one database to the other as a stream, under a key of its own that is then forgotten.
+ * Restores a backup into a database beside the installation, reads every table back, checks its integrity and drops it.
+ * The event with duration and counts is the evidence of the control `restore-drill`. The backup is one that is kept, or
+ * made for this: that passes from one database to the other as a stream, under a key of its own that is then forgotten.
  *
  * @returns null where no place for rehearsals is configured
  * @throws what the backup or the restore threw; `restoreMismatch` for findings of the integrity check
@@ -119,21 +125,18 @@ async function rehearse(
   caller: Caller,
 ): Promise<Rehearsal> {
   const { restoreDrill, clock } = ports;
-  const { tables, productVersion } = restoreDrill;
   const outside = { ...ports, ...readOnly(ports) };
   const startedAtMs = clock.now();
-  const source = await restoreDrill.openSource();
+  const backup = await openBackup(outside);
   try {
     return await restoreDrill.inScratch(incarnation.slice(0, 8), async ({ target, sql }) => {
-      const key = ports.random.bytes(KEY_BYTES);
-      const { stream } = backUp({ ...outside, source }, { tables, key, productVersion });
       const input = {
-        key,
-        sealed: untilAborted(stream, signal),
+        key: backup.key,
+        sealed: untilAborted(backup.stream, signal),
         migrations: await restoreDrill.migrations(),
         isVerified: true,
       };
-      const { foot } = await restoreBackup({ ...outside, target }, input, caller);
+      const { head, foot } = await restoreBackup({ ...outside, target }, input, caller);
       const { findings, orphans, events } = await validateDataIntegrity({
         sql,
         // A rehearsal is older than the marks of the installation, which goes on meanwhile.
@@ -143,6 +146,8 @@ async function rehearse(
       if (findings.length > 0)
         throw restoreMismatch({ detail: findings.map(({ kind, at, rows }) => `${kind} ${at}: ${rows}`).join('; ') });
       return {
+        backup: restoreDrill.kept ? 'kept' : 'fresh',
+        backup_of: head.created_at,
         seconds: Math.round((clock.now() - startedAtMs) / 100) / 10,
         rows: foot.tables.reduce((all, { rows }) => all + rows, 0),
         tables: foot.tables.length,
@@ -151,6 +156,17 @@ async function rehearse(
       };
     });
   } finally {
-    await source.close();
+    await backup.close();
   }
+}
+
+type OpenBackup = { readonly key: Uint8Array; readonly stream: AsyncIterable<Buffer>; close(): Promise<unknown> };
+
+async function openBackup(ports: RehearsePorts & { readonly restoreDrill: RestoreDrill }): Promise<OpenBackup> {
+  const { kept, tables, productVersion, openSource } = ports.restoreDrill;
+  if (kept) return { key: kept.key(), stream: kept.read(), close: async () => {} };
+  const source = await openSource();
+  const key = ports.random.bytes(KEY_BYTES);
+  const { stream } = backUp({ ...ports, source }, { tables, key, productVersion });
+  return { key, stream, close: () => source.close() };
 }

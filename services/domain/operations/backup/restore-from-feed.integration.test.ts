@@ -3,9 +3,15 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { writeS3AtOnce } from '#services/platform/backups/s3-place.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { type ApiCopy, newClient, type TestClient } from '#testing/harness/api.ts';
+import { findS3Gateway, startS3Gateway } from '#testing/processes/s3-gateway.ts';
 import { call, issued, openRestoreHarness, type Pair, type RestoreHarness } from '../restore-harness.ts';
+
+const s3Gateway = findS3Gateway();
+if (s3Gateway === undefined) console.warn('SKIPPED: a feed in an S3 store: no Go here to build its server with');
 
 let harness: RestoreHarness;
 beforeEach(async () => {
@@ -155,4 +161,65 @@ describe('restoring from the feed', { timeout: 240_000 }, () => {
     expect(silent.code).toBe(3);
     expect((await harness.sallyport(['restore', '--from-feed', join(harness.marksDir, 'none')])).code).toBe(2);
   });
+
+  test.skipIf(s3Gateway === undefined)(
+    'segments come from an object store too, in order or not, and one object alone is read as well',
+    async () => {
+      const gateway = await startS3Gateway(s3Gateway as string);
+      try {
+        const copy = await harness.startCopy();
+        const client = await newClient(copy, ['tokens:issue', 'tokens:revoke', 'revocations:read']);
+        await copy.ports.sql.query(userMade, ['alice']);
+        const [first, second] = [await issued(copy, client), await issued(copy, client)];
+        await harness.takeBackup();
+        await isBack(copy);
+        await expect
+          .poll(async () => (await call(copy, '/v1/tokens', { user_id: 'alice' }, client)).status, { timeout: 60_000 })
+          .toBe(201);
+        const from = copy.ports.revocations.state().epoch;
+        await revoke(copy, first, client);
+        const early = await segment(copy, client, from);
+        const between = copy.ports.revocations.state().epoch;
+        await revoke(copy, second, client);
+        await expect.poll(() => copy.ports.revocations.state().epoch).toBeGreaterThan(between);
+        const late = await segment(copy, client, between);
+        await harness.marksReach(copy, 2);
+        await harness.restoreBackup();
+        await isRewound(copy);
+        const { backups } = loadConfig(gateway.env);
+        const put = (key: string, text: string) =>
+          writeS3AtOnce(
+            `s3://backups/${key}`,
+            (async function* () {
+              yield Buffer.from(text);
+            })(),
+            backups,
+          );
+        const restore = (place: string) => harness.sallyport(['--json', 'restore', '--from-feed', place], gateway.env);
+
+        const none = await restore('s3://backups/segments/');
+        expect([none.code, none.err]).toEqual([2, expect.stringContaining('no segment in')]);
+        const missing = await restore('s3://backups/segments/one.jws');
+        expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('backup_not_found')]);
+        await put('segments/a.jws', late);
+        const short = await restore('s3://backups/segments/');
+        expect([short.code, short.err]).toEqual([5, expect.stringContaining('feed_incomplete')]);
+        expect((await harness.sallyport(['restore', '--from-feed', 's3://backups/segments/'])).err).toContain(
+          'backup_place_invalid',
+        );
+        await put('segments/b.jws', early);
+        const done = await restore('s3://backups/segments/');
+        expect(done.code, done.err).toBe(0);
+        await isBack(copy);
+        for (const pair of [first, second]) {
+          expect(await validate(copy, pair)).toMatchObject({ active: false });
+          expect(await refresh(copy, pair)).toBe(401);
+        }
+        const again = await restore('s3://backups/segments/b.jws');
+        expect([again.code, again.err]).toEqual([5, expect.stringContaining('nothing_to_accept')]);
+      } finally {
+        await gateway.close();
+      }
+    },
+  );
 });
