@@ -12,7 +12,7 @@ import { readReleases } from '#services/platform/postgres/migration-files.ts';
 import { rehearse } from './rehearsal.ts';
 import { NoReleaseCode, releaseBefore, releaseCode, releaseNamed } from './release-code.ts';
 
-const HELP = `npm run rehearse [-- --from VERSION] [-- --users 8] [-- --refreshes 400] [-- --keep FILE]
+const HELP = `npm run rehearse [-- --from VERSION] [-- --users 4] [-- --refreshes 100] [-- --keep FILE]
 
 Takes the code of the newest earlier release out of git (prisma/releases.json names its commit), and runs it and this
 version on one PostgreSQL and one Redis, with workers, while users sign up, sign in, validate and refresh: the release
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({
     options: {
-      ...{ from: text, users: { ...text, default: '8' }, refreshes: { ...text, default: '400' }, keep: text },
+      ...{ from: text, users: { ...text, default: '4' }, refreshes: { ...text, default: '100' }, keep: text },
       help: { type: 'boolean', short: 'h' },
     },
   });
