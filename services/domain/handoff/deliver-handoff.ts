@@ -3,7 +3,14 @@ import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { readEvent } from '../audit/read/read-event.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { retryPauseSeconds } from '../shared/retry-pause.ts';
+import {
+  DELIVERY_PACE,
+  type DeliveryOutcome,
+  type DeliveryPace,
+  isLastAttempt,
+  messagePauseSeconds,
+  outcomeOfStatus,
+} from '../shared/delivery-circuit.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { handoffGivenUp } from './audit-events.ts';
 import { type DeliveryRow, deleteDelivery, postponeDelivery } from './handoff.store.ts';
@@ -20,21 +27,12 @@ export type HandoffTransport = {
   ): Promise<number>;
 };
 
-export type HandoffPace = {
-  readonly firstPauseSeconds: number;
-  /** Of one event. */
-  readonly longestPauseSeconds: number;
-  /** Of an endpoint that is down: it gets one request in this time. */
-  readonly longestOpenSeconds: number;
-  readonly leaseSeconds: number;
-};
-
 export type HasHandoff = {
   readonly handoff: {
     readonly endpoints: readonly HandoffEndpoint[];
     readonly types: readonly string[];
     readonly transport: HandoffTransport;
-    readonly pace?: HandoffPace;
+    readonly pace?: DeliveryPace;
   };
   readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer' | 'accessTokenSeconds'>;
 };
@@ -42,22 +40,6 @@ export type HasHandoff = {
 export type PushHandoffPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'log'> &
   SignHandoffPorts &
   HasHandoff;
-
-/** The last two are failures: of this event only, and of the endpoint. */
-export type DeliveryOutcome = 'accepted' | 'rejected' | 'unreachable';
-
-export const PACE: HandoffPace = {
-  firstPauseSeconds: 2,
-  longestPauseSeconds: 300,
-  longestOpenSeconds: 60,
-  // Longer than any attempt: if the worker dies, the event is sent again after this time.
-  leaseSeconds: 30,
-};
-/** An endpoint that is down for longer loses at most the events that wait as rows; the rest waits in the sealed log. */
-const GIVEN_UP_SECONDS = 3 * 86_400;
-const REJECTED_ATTEMPTS_MAX = 6;
-/** Answers that are about this event. All others, such as 401 or 404, are about the endpoint and its settings. */
-const REJECTIONS: ReadonlySet<number> = new Set([400, 409, 410, 413, 415, 422]);
 
 /** The event as a CloudEvent (CloudEvents 1.0, JSON). Without its detail, which may hold personal data. */
 async function bodyOf(
@@ -89,8 +71,7 @@ async function send(
     const { eventId, body } = await bodyOf(ports, seq);
     const headers = await signHandoff(ports, { url, eventId, body });
     const status = await ports.handoff.transport.post({ url, headers, body }, signal);
-    const outcome = status >= 200 && status < 300 ? 'accepted' : REJECTIONS.has(status) ? 'rejected' : 'unreachable';
-    return { outcome, code: `http_${status}` };
+    return { outcome: outcomeOfStatus(status), code: `http_${status}` };
   } catch (err) {
     return { outcome: 'unreachable', code: errorCodeOf(err) };
   }
@@ -111,10 +92,9 @@ export async function deliverHandoff(
     return outcome;
   }
   const fields = { endpoint: name, seq, failure: code, attempt: attempts };
-  const isLast = row.ageSeconds > GIVEN_UP_SECONDS || (outcome === 'rejected' && attempts >= REJECTED_ATTEMPTS_MAX);
-  if (!isLast) {
-    const { firstPauseSeconds: firstSeconds, longestPauseSeconds: longestSeconds } = ports.handoff.pace ?? PACE;
-    await postponeDelivery(ports.sql, row, code, retryPauseSeconds(ports, attempts, { firstSeconds, longestSeconds }));
+  if (!isLastAttempt(outcome, row)) {
+    const pause = messagePauseSeconds(ports, attempts, ports.handoff.pace ?? DELIVERY_PACE);
+    await postponeDelivery(ports.sql, row, code, pause);
     handoffDeliveries.add(1, { outcome: 'retried' });
     ports.log.warn(fields, 'an event could not be handed off; retrying');
     return outcome;

@@ -1,7 +1,7 @@
 import { handoffCircuits } from '#observability/metrics/handoff.ts';
 import type { Caller, Fence } from '../ports.ts';
-import { retryPauseSeconds } from '../shared/retry-pause.ts';
-import { deliverHandoff, type HandoffEndpoint, PACE, type PushHandoffPorts } from './deliver-handoff.ts';
+import { DELIVERY_PACE, OPENS_AFTER, openPauseSeconds } from '../shared/delivery-circuit.ts';
+import { deliverHandoff, type HandoffEndpoint, type PushHandoffPorts } from './deliver-handoff.ts';
 import { failEndpoint, hastenDeliveries, recoverEndpoint, takeDeliveries } from './handoff.store.ts';
 import { planDeliveries } from './plan-deliveries.ts';
 
@@ -9,8 +9,6 @@ import { planDeliveries } from './plan-deliveries.ts';
 const RUN_MS = 60_000;
 /** Events sent concurrently to an endpoint, each of another subject. */
 const BATCH = 32;
-/** Failed batches in a row after which an endpoint counts as down. */
-const OPENS_AFTER = 3;
 
 /**
  * Pushes the sealed events of the configured types to each endpoint, until none is due, `signal` aborts or the time of a
@@ -50,7 +48,7 @@ async function pushBatch(
   caller: Caller,
 ): Promise<number> {
   const { name } = endpoint;
-  const { types, pace = PACE } = ports.handoff;
+  const { types, pace = DELIVERY_PACE } = ports.handoff;
   const { rows, failures } = await ports.transact(async (tx) => {
     await fence.hold(tx);
     const { isOpen, failures: before } = await planDeliveries(tx, ports, { name, types });
@@ -66,11 +64,8 @@ async function pushBatch(
 }
 
 async function fail(ports: PushHandoffPorts, name: string, failures: number): Promise<void> {
-  const { firstPauseSeconds: firstSeconds, longestOpenSeconds: longestSeconds } = ports.handoff.pace ?? PACE;
-  const opens = failures - OPENS_AFTER + 1;
-  const pause = opens > 0 ? retryPauseSeconds(ports, opens, { firstSeconds, longestSeconds }) : 0;
-  await failEndpoint(ports.sql, name, pause);
-  if (opens !== 1) return;
+  await failEndpoint(ports.sql, name, openPauseSeconds(ports, failures, ports.handoff.pace ?? DELIVERY_PACE));
+  if (failures !== OPENS_AFTER) return;
   handoffCircuits.add(1, { event: 'opened' });
   ports.log.error({ endpoint: name }, 'an endpoint of hand-offs is down; its events wait');
 }
