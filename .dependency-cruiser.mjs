@@ -20,6 +20,7 @@ const modules = [
   'migration',
   'compliance',
   'monitoring',
+  'alerts',
   'operations',
 ];
 

@@ -21,6 +21,10 @@ import { createProgram } from './program.ts';
 const READS = [
   'agents list',
   'agents show',
+  'alert-targets deliveries',
+  'alert-targets list',
+  'alerts list',
+  'silences list',
   'api-keys list',
   'applications list',
   'audit key',
@@ -118,6 +122,20 @@ beforeAll(async () => {
     [incident, id],
   );
   await harness.rows(`INSERT INTO roles (name, description) VALUES ('desk', 'x')`);
+  const [alert, target, silence] = [randomUUID(), randomUUID(), randomUUID()];
+  await harness.rows(
+    `INSERT INTO alerts (id, source, cause, name, severity, summary, labels) VALUES ($1, 'control', 'c', 'c', 'high', '', '{}')`,
+    [alert],
+  );
+  await harness.rows(
+    `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
+     VALUES ($1, 'x', 'mail', '', '', '{}', '{high}', 'UTC', false)`,
+    [target],
+  );
+  await harness.rows(
+    `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, '{}', now() + interval '1 hour', '', '')`,
+    [silence],
+  );
   const [key] = await harness.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
   const reason = ['--reason', 'x'];
   const out = join(dataDir, 'out');
@@ -146,6 +164,13 @@ beforeAll(async () => {
   const asked = { act: 'keys.rotate', title: 'Rotate', arguments: {}, required_roles: ['qa'] } as const;
   const { signoff_id: signOffId } = await requestSignOff(copy.ports, asked, testCaller);
   acts = {
+    'alert-targets add': ['mail', '--to', 'on-call@people.test', ...reason],
+    'alert-targets remove': [target, ...reason],
+    'alert-targets test': [target, ...reason],
+    'alerts acknowledge': [alert, ...reason],
+    'alerts resolve': [alert, ...reason],
+    'silences add': ['--match', 'name=c', '--until', new Date(Date.now() + 3_600_000).toISOString(), ...reason],
+    'silences end': [silence, ...reason],
     'agents register': ['y', '--owner', id, ...reason],
     'agents kill': [agent.agent_id, ...reason],
     'api-keys create': ['--name', 'y', '--user', id, ...reason],

@@ -56,6 +56,8 @@ export const optionReaders: Readonly<Record<CommandReader, Reads>> = {
   'certificates-file': (file) => ({ jwks: fileWith('PEM file with certificates', file, jwksOfCertificates) }),
   'certificate-name': certificateNameOf,
   'png-file': (file, member) => ({ [member]: pngOf(file) }),
+  /** For what is secret: arguments are in the history of a shell and in the list of processes. */
+  'text-file': (file, member) => ({ [member]: fileWith('text file', file, (text) => text.trim()) }),
   /** A day, or a time; the day counts from its first moment, or to its last. */
   'from-day': (text, member) => ({ [member]: instantOf(text, optionOf([member]), 'first') }),
   'to-day': (text, member) => ({ [member]: instantOf(text, optionOf([member]), 'last') }),

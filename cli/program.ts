@@ -85,6 +85,18 @@ const verbs: Readonly<Record<string, Verb>> = {
       };
     },
   },
+  alerts: {
+    summary: 'see, acknowledge and resolve alerts: list, acknowledge, resolve',
+    load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).alertOperations),
+  },
+  'alert-targets': {
+    summary: 'say where alerts are sent: add, list, remove, test, deliveries',
+    load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).alertTargetOperations),
+  },
+  silences: {
+    summary: 'do not send some alerts for a while: add, list, end',
+    load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).silenceOperations),
+  },
   violations: {
     summary: 'list violations of compliance controls, and acknowledge the events that they name',
     load: () => folded(async () => (await import('../services/domain/compliance/operations.ts')).violationOperations),

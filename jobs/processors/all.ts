@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { sendAlerts } from '#services/domain/alerts/send-alerts.ts';
 import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
@@ -25,6 +26,7 @@ import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { Job } from '#services/platform/define/job.ts';
+import { sendAlertsJob } from '../contracts/alerts.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
 import {
   advanceComplianceReportsJob,
@@ -119,6 +121,7 @@ export const processors: readonly Processor[] = [
     applyLegacyEvents({ ...ports, legacyProvider: ports.config.legacy.provider ?? null }, { fence, signal }, caller),
   ),
   run(runImportsJob, (ports, _payload, { fence, signal, caller }) => advanceImports(ports, { fence, signal }, caller)),
+  run(sendAlertsJob, (ports, _payload, { fence, signal, caller }) => sendAlerts(ports, { fence, signal }, caller)),
   run(pushHandoffsJob, (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller)),
 ];
 

@@ -1,4 +1,5 @@
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import type { HasAlerts } from '#services/domain/alerts/deliver-alert.ts';
 import type { HasAuditLogKeys } from '#services/domain/audit/read/read-log.ts';
 import type { HasCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
 import type { HasLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
@@ -30,6 +31,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   HasRestoreDrill &
   HasLogoutTransport &
   HasHandoff &
+  HasAlerts &
   HasFactorSeal &
   HasRelyingParty &
   HasLogGauges &

@@ -268,5 +268,35 @@ export const queues: DashboardDefinition = {
         },
       ],
     },
+    {
+      title: 'Alerts',
+      panels: [
+        {
+          title: 'Messages about alerts, 1 h',
+          description:
+            'Attempts to send a message to a target of alerts, by outcome. Given up: the target did not accept it six times, or was down for three days; `sallyport alert-targets deliveries` shows it.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            { expr: 'sum by (outcome) (increase(sallyport_alert_deliveries_total[1h]))', legend: '{{outcome}}' },
+          ],
+          traces: JOB_TRACES,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
+        },
+        {
+          title: 'Alerts told, and targets down and up, 1 h',
+          description:
+            'How many alerts targets were told of, before grouping. Opened: a target failed repeatedly and gets one message in a minute. Closed: it accepts messages again.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            { expr: 'sum(increase(sallyport_alert_notices_total[1h]))', legend: 'alerts' },
+            { expr: 'sum by (event) (increase(sallyport_alert_circuits_total[1h]))', legend: '{{event}}' },
+          ],
+          traces: JOB_TRACES,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
+        },
+      ],
+    },
   ],
 };

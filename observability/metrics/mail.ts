@@ -14,6 +14,7 @@ const mailTemplates = [
   'invitation',
   'account_linked',
   'account_unlinked',
+  'alert',
 ] as const;
 
 export const mailsSent = defineCounter({

@@ -87,6 +87,7 @@ const order = [
   'migration',
   'compliance',
   'monitoring',
+  'alerts',
   'operations',
 ];
 for (const [index, module] of order.slice(0, -1).entries()) {

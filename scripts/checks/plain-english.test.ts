@@ -19,7 +19,7 @@ const VERBS = new Set(
   download drain drop enable end encrypt enqueue enrol erase evaluate exchange explain export fetch finish generate get give grant import
   inspect introspect invite issue kill link list load lock log mail make mark migrate obtain open pause print process promote prove
   provide publish purge push read receive redeem redirect refresh register reissue remove rename render renew replace report
-  request resend reset restart restore resume retry return review revoke rewrap rotate run seal search seed send serve set show sign
+  request resend reset resolve restart restore resume retry return review revoke rewrap rotate run seal search seed send serve set show sign
   start step stop store stream submit switch tail test thin trim undo unlink unlock update upload validate verify view watch
   withdraw write`.split(/\s+/),
 );

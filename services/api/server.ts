@@ -16,6 +16,7 @@ import { accountsRoutes } from './routes/accounts.ts';
 import { adminAccessRoutes } from './routes/admin-access.ts';
 import { adminPeopleRoutes } from './routes/admin-people.ts';
 import { agentsRoutes } from './routes/agents.ts';
+import { alertsRoutes } from './routes/alerts.ts';
 import { apiKeysRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { clientRoutes } from './routes/better-auth-client.ts';
@@ -141,6 +142,7 @@ function addRoutes(
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
   importsRoutes(routes, ports);
+  alertsRoutes(routes, ports);
   if (has('agents')) agentsRoutes(routes, ports);
   if (has('signoff')) signOffRoutes(routes, ports);
   if (has('handoff')) handoffRoutes(routes, ports);

@@ -2,6 +2,7 @@ import { hasWing, type WingSettings } from '#services/platform/config/wings.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import { accessModule } from './access/module.ts';
 import { agentsModule } from './agents/module.ts';
+import { alertsModule } from './alerts/module.ts';
 import { apiKeysModule } from './api-keys/module.ts';
 import { auditModule } from './audit/module.ts';
 import { complianceModule } from './compliance/module.ts';
@@ -43,6 +44,7 @@ export const modules: readonly Module[] = [
   migrationModule,
   complianceModule,
   monitoringModule,
+  alertsModule,
   operationsModule,
   tasksModule,
 ];

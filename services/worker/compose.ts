@@ -3,6 +3,7 @@ import { processorsOf } from '#jobs/processors/all.ts';
 import type { WorkerPorts } from '#jobs/processors/ports.ts';
 import type { Processor } from '#jobs/processors/run.ts';
 import { leftOutJobs } from '#jobs/schedules.ts';
+import { showAlertsGivenUp } from '#observability/metrics/alerts.ts';
 import { showHandoffsGivenUp } from '#observability/metrics/handoff.ts';
 import { showMailsGivenUp } from '#observability/metrics/mail.ts';
 import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
@@ -165,6 +166,7 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
       types: config.handoff.types ?? pushedByDefault,
       transport: createHandoffTransport(config.handoff),
     },
+    alerts: { transport: createHandoffTransport(config.alerts) },
     keysChanged: () => {},
   };
 }
@@ -179,6 +181,7 @@ export function compose(input: ComposeInput) {
   const { producer, timing } = pools;
   showMailsGivenUp();
   showLogoutTokensGivenUp();
+  showAlertsGivenUp();
   if (hasWing(config.wings, 'handoff')) showHandoffsGivenUp();
   const purges = [...purgesOf(modulesOf(config.wings)), ...outboxPurges(config.audit.outboxDays)];
   const ports = composePorts(input, pools, purges);

@@ -146,6 +146,8 @@ export const NO_REASON: ReadonlySet<string> = new Set([
   'denySignOff',
   'startSignOff',
   'finishSignOff',
+  'receiveAlertmanager',
+  'testAlertTarget',
 ]);
 
 /** Ids in paths that no user owns: of the audit log, providers, the installation's keys, compliance and hand-offs. */

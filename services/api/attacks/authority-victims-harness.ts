@@ -51,6 +51,20 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
     `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
     [incidentId, userId],
   );
+  const [alertId, targetId, silenceId] = [randomUUID(), randomUUID(), randomUUID()];
+  await rows(
+    `INSERT INTO alerts (id, source, cause, name, severity, summary, labels) VALUES ($1, 'control', $2, 'c', 'high', '', '{}')`,
+    [alertId, alertId],
+  );
+  await rows(
+    `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
+     VALUES ($1, $2, 'mail', '', '', '{}', '{high}', 'UTC', false)`,
+    [targetId, targetId],
+  );
+  await rows(
+    `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, '{}', now() + interval '1 hour', '', '')`,
+    [silenceId],
+  );
   await encryptPhi(ports, { subject_id: subjectId, purpose: 'treatment', level: 'standard', data: 'x' }, testCaller);
   const { agent_id } = await registerAgent(
     ports,
@@ -78,6 +92,9 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
     subject_id: subjectId,
     agent_id,
     signoff_id,
+    alert_id: alertId,
+    target_id: targetId,
+    silence_id: silenceId,
   };
 }
 

@@ -10,6 +10,7 @@ const TEXTS = [
   'x',
   'a:b',
   'a.b',
+  'a=b',
   '1',
   '000000',
   'https://example.test/x',

@@ -37,7 +37,8 @@ const OF_ONES_OWN = [
 const OF_OTHERS = ['issueTokens', 'revokeToken'];
 /**
  * Needs a permission and is not dangerous: it changes no permissions, sessions or keys, and hides nothing. At level
- * `high` the use-case of decryptPhi itself requires a recent sign-in. A sign-off changes nothing until people approve it.
+ * `high` the use-case of decryptPhi itself requires a recent sign-in. A sign-off changes nothing until people approve it. A
+ * report of a monitoring system is sent to people.
  */
 const HARMLESS = [
   'introspectToken',
@@ -54,6 +55,7 @@ const HARMLESS = [
   'requestSignOff',
   'startSignOff',
   'finishSignOff',
+  'receiveAlertmanager',
 ];
 
 const HOUR = 3_600;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { whyOf } from '../define/input-problem.ts';
 import type { Section, SettingsOf } from '../define/setting.ts';
+import { alertSettings } from './alerts.ts';
 import { auditProblems, auditSettings } from './audit.ts';
 import { backupProblems, backupSettings } from './backups.ts';
 import { brandSettings } from './brand.ts';
@@ -47,6 +48,7 @@ export const sections = {
   backups: backupSettings,
   compliance: complianceSettings,
   handoff: handoffSettings,
+  alerts: alertSettings,
   legacy: legacySettings,
   telemetry: telemetrySettings,
   wings: wingSettings,

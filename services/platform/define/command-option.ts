@@ -28,6 +28,7 @@ export type CommandReader =
   | 'certificates-file'
   | 'certificate-name'
   | 'png-file'
+  | 'text-file'
   | 'user'
   | 'from-day'
   | 'to-day';

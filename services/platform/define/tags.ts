@@ -33,6 +33,7 @@ export const TAGS = {
   Audit: { audience: OFFICERS, description: 'Read and verify the audit log' },
   Operations: { audience: OPERATORS, description: 'Health and queues' },
   Monitoring: { audience: OPERATORS, description: 'Dashboard, security reports and capacity' },
+  Alerts: { audience: OPERATORS, description: 'Send alerts to people and systems, and silence them' },
   'Hand-off': { audience: OPERATORS, description: 'Events that an endpoint did not accept' },
   Documentation: { audience: OPERATORS, description: 'This reference' },
 } as const satisfies Readonly<Record<string, TagPlace>>;

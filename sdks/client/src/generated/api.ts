@@ -5,6 +5,11 @@ export type ProblemCode =
   | "agent_exceeds_owner"
   | "agent_not_accepted"
   | "agent_unknown"
+  | "alert_resolved"
+  | "alert_target_exists"
+  | "alert_target_invalid"
+  | "alert_target_unknown"
+  | "alert_unknown"
   | "api_key_not_accepted"
   | "api_key_over"
   | "api_key_public_key_invalid"
@@ -247,6 +252,8 @@ export type ProblemCode =
   | "signoff_too_many"
   | "signoff_unfinished"
   | "signoff_unknown"
+  | "silence_invalid"
+  | "silence_unknown"
   | "social_account_taken"
   | "social_email_unproven"
   | "social_provider_unavailable"
@@ -289,6 +296,14 @@ export type AcknowledgeViolationRequest = { readonly reason: string; readonly th
 export type AddRestrictionRequest = { readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string };
 
 export type Agent = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null };
+
+export type Alert = { readonly alert_id: string; readonly source: "incident" | "control" | "alertmanager"; readonly name: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly summary: string; readonly labels: Readonly<Record<string, string>>; readonly state: "firing" | "acknowledged" | "resolved"; readonly count: number; readonly raised_at: string; readonly acknowledged_at: string | null; readonly acknowledged_by: string | null; readonly resolved_at: string | null };
+
+export type AlertDelivery = { readonly delivery_id: string; readonly kind: "alerts" | "test"; readonly group: string; readonly firing: number; readonly resolved: number; readonly status: "waiting" | "sent" | "given_up"; readonly attempts: number; readonly failure: string | null; readonly created_at: string; readonly sent_at: string | null };
+
+export type AlertSilence = { readonly silence_id: string; readonly matchers: readonly string[]; readonly until: string; readonly reason: string; readonly created_by: string; readonly created_at: string; readonly is_active: boolean };
+
+export type AlertTarget = { readonly target_id: string; readonly name: string; readonly kind: "webhook" | "mail" | "slack"; readonly destination: string; readonly sources: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity: "low" | "medium" | "high" | "critical"; readonly quiet_from: string | null; readonly quiet_until: string | null; readonly time_zone: string; readonly escalates_to: string | null; readonly escalates_after_minutes: number | null; readonly only_escalated: boolean; readonly is_down: boolean; readonly waiting: number; readonly created_at: string };
 
 export type AnswerDeviceGrantRequest = { readonly form_token: string; readonly user_code: string; readonly decision: "allow" | "deny" | "switch" };
 
@@ -366,11 +381,15 @@ export type ControlAttestation = { readonly attestation_id: string; readonly con
 
 export type CopyUse = { readonly copy_id: string; readonly kind: "api" | "worker"; readonly state: "fresh" | "stale" | "missing"; readonly as_of: string; readonly cpu_cores: number; readonly hash_cpu_cores: number; readonly memory_bytes: number; readonly heap_used_bytes: number; readonly heap_limit_bytes: number; readonly event_loop_p99_ms: number | null; readonly event_loop_utilization: number | null; readonly hash_queue: number | null; readonly pools: readonly PoolUse[] };
 
+export type CreateAlertTargetRequest = { readonly kind: "webhook" | "mail" | "slack"; readonly name?: string; readonly url?: string; readonly to?: string; readonly sources?: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity?: "low" | "medium" | "high" | "critical"; readonly quiet_from?: string; readonly quiet_until?: string; readonly time_zone?: string; readonly escalates_to?: string; readonly escalates_after_minutes?: number; readonly only_escalated?: boolean; readonly reason: string };
+
 export type CreateApiKeyRequest = { readonly name: string; readonly permissions?: readonly string[]; readonly expires_in_seconds?: number; readonly requests_per_minute?: number; readonly public_key?: ApiKeyPublicKey };
 
 export type CreateClientRequest = { readonly name: string; readonly client_id?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" | "none"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly client_uri?: string | null; readonly grant_types: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly logo?: string | null; readonly reason: string };
 
 export type CreateRoleRequest = { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly reason: string };
+
+export type CreateSilenceRequest = { readonly matchers: readonly string[]; readonly until: string; readonly reason: string };
 
 export type Dashboard = { readonly as_of: string; readonly security: SecurityPart; readonly performance: PerformancePart; readonly resources: ResourcesPart };
 
@@ -456,6 +475,12 @@ export type LinkSocialResponse = { readonly url: string; readonly redirect: bool
 
 export type ListAgentsResponse = { readonly agents: readonly Agent[]; readonly next: string | null };
 
+export type ListAlertDeliveriesResponse = { readonly deliveries: readonly AlertDelivery[]; readonly next: string | null };
+
+export type ListAlertTargetsResponse = { readonly targets: readonly AlertTarget[] };
+
+export type ListAlertsResponse = { readonly alerts: readonly Alert[]; readonly next: string | null };
+
 export type ListApplicationsResponse = { readonly applications: readonly Application[]; readonly next: string | null };
 
 export type ListAuditEventsResponse = { readonly events: readonly AuditEvent[]; readonly next: string | null };
@@ -507,6 +532,8 @@ export type ListSecurityReportsResponse = { readonly reports: readonly SecurityR
 export type ListSessionsResponse = { readonly sessions: readonly LiveSession[]; readonly next: string | null };
 
 export type ListSignOffsResponse = { readonly signoffs: readonly SignOff[]; readonly next: string | null };
+
+export type ListSilencesResponse = { readonly silences: readonly AlertSilence[]; readonly next: string | null };
 
 export type ListSocialProvidersResponse = { readonly providers: readonly string[] };
 
@@ -587,6 +614,10 @@ export type ReadSessionResponse = { readonly user: User; readonly session: Sessi
 export type Readiness = { readonly status: "ready" | "not_ready"; readonly components: { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded" }; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded" };
 
 export type Reason = { readonly reason: string };
+
+export type ReceiveAlertmanagerRequest = { readonly version: "4"; readonly alerts: readonly ({ readonly status: "firing" | "resolved"; readonly labels: Readonly<Record<string, string>>; readonly annotations?: Readonly<Record<string, string>>; readonly fingerprint: string })[]; readonly groupKey?: string; readonly truncatedAlerts?: number; readonly status?: string; readonly receiver?: string; readonly groupLabels?: Readonly<Record<string, string>>; readonly commonLabels?: Readonly<Record<string, string>>; readonly commonAnnotations?: Readonly<Record<string, string>>; readonly externalURL?: string; readonly notification_reason?: string };
+
+export type ReceiveAlertmanagerResponse = { readonly raised: number; readonly repeated: number; readonly resolved: number };
 
 export type ReceiveLegacyWebhookRequest = { readonly type: string; readonly data: Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>>;
 
@@ -811,6 +842,8 @@ export type StartSignOffRequest = { readonly act: string; readonly arguments: un
 export type StepUpRequest = { readonly password?: string; readonly totp?: string; readonly recovery_code?: string; readonly passkey?: { readonly challenge: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> } };
 
 export type SuccessRate = { readonly succeeded: number; readonly failed: number; readonly success_percent: number | null };
+
+export type TestAlertTargetRequest = { readonly reason?: string };
 
 export type TokenMetadata = { readonly token_id: string; readonly type: "access"; readonly subject: string; readonly user_id: string | null; readonly client_id: string; readonly audience: string; readonly session_id: string | null; readonly family_id: string | null; readonly scope: string; readonly role: string | null; readonly issued_at: string; readonly expires_at: string; readonly key_id: string | null; readonly revoked: boolean };
 
@@ -1038,6 +1071,22 @@ export type Operations = {
   "GET /v1/admin/agents/{agent_id}": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: Agent };
   /** Kill an agent for good, and revoke its tokens and those it exchanged */
   "POST /v1/admin/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
+  /** List the targets of alerts */
+  "GET /v1/admin/alert-targets": { readonly input: {}; readonly answer: ListAlertTargetsResponse };
+  /** Create a target of alerts: a signed webhook, a mail address or a Slack channel */
+  "POST /v1/admin/alert-targets": { readonly input: { readonly body: CreateAlertTargetRequest }; readonly answer: AlertTarget };
+  /** List the messages to a target, newest first */
+  "GET /v1/admin/alert-targets/{target_id}/deliveries": { readonly input: { readonly path: { readonly target_id: string | number }; readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListAlertDeliveriesResponse };
+  /** Remove a target of alerts, with what waits for it */
+  "POST /v1/admin/alert-targets/{target_id}/remove": { readonly input: { readonly path: { readonly target_id: string | number }; readonly body: Reason }; readonly answer: AlertTarget };
+  /** Send a test message to a target; its deliveries show what became of it */
+  "POST /v1/admin/alert-targets/{target_id}/test": { readonly input: { readonly path: { readonly target_id: string | number }; readonly body?: TestAlertTargetRequest }; readonly answer: AlertDelivery };
+  /** List alerts, newest first */
+  "GET /v1/admin/alerts": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "firing" | "acknowledged" | "resolved"; readonly source?: "incident" | "control" | "alertmanager" } }; readonly answer: ListAlertsResponse };
+  /** Acknowledge an alert, so that it is not escalated */
+  "POST /v1/admin/alerts/{alert_id}/acknowledge": { readonly input: { readonly path: { readonly alert_id: string | number }; readonly body: Reason }; readonly answer: Alert };
+  /** Resolve an alert that its source does not resolve */
+  "POST /v1/admin/alerts/{alert_id}/resolve": { readonly input: { readonly path: { readonly alert_id: string | number }; readonly body: Reason }; readonly answer: Alert };
   /** List the API keys of all users and clients, newest first */
   "GET /v1/admin/api-keys": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: ApiKeyList };
   /** Revoke any API key */
@@ -1104,6 +1153,12 @@ export type Operations = {
   "GET /v1/admin/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: ListSessionsResponse };
   /** End a session with its token families and tokens */
   "DELETE /v1/admin/sessions/{session_id}": { readonly input: { readonly path: { readonly session_id: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
+  /** List silences, those that end last first */
+  "GET /v1/admin/silences": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListSilencesResponse };
+  /** Create a silence: alerts with all these labels are not sent until a time */
+  "POST /v1/admin/silences": { readonly input: { readonly body: CreateSilenceRequest }; readonly answer: AlertSilence };
+  /** End a silence early */
+  "POST /v1/admin/silences/{silence_id}/end": { readonly input: { readonly path: { readonly silence_id: string | number }; readonly body: Reason }; readonly answer: AlertSilence };
   /** List accounts, newest first */
   "GET /v1/admin/users": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly email_prefix?: string; readonly role?: string; readonly disabled?: "true" | "false"; readonly created_from?: string; readonly created_to?: string } }; readonly answer: ListUsersResponse };
   /** Create an account and mail an invitation; with `password_hash` the account has a password already */
@@ -1136,6 +1191,8 @@ export type Operations = {
   "POST /v1/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
   /** Report that the calling agent runs, and what it can do */
   "POST /v1/agents/heartbeat": { readonly input: { readonly body: RecordHeartbeatRequest }; readonly answer: Agent };
+  /** Report alerts as the webhook receiver of Alertmanager does */
+  "POST /v1/alerts/alertmanager": { readonly input: { readonly body: ReceiveAlertmanagerRequest }; readonly answer: ReceiveAlertmanagerResponse };
   /** List your API keys, newest first */
   "GET /v1/api-keys": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ApiKeyList };
   /** Create an API key for yourself; its secret is shown only once */

@@ -50,6 +50,11 @@ const mailBacklogRead = defineStatement(
    FROM mail_outbox`,
 );
 
+const mailStateRead = defineStatement(
+  'mailStateRead',
+  'SELECT failure, next_attempt_at IS NULL AS "isGivenUp" FROM mail_outbox WHERE id = $1',
+);
+
 /** Mails given up are kept for this time; mails that are still retried are younger. Index: mail_outbox_created_at. */
 export const mailPurge = definePurge({
   kind: 'mails',
@@ -79,6 +84,12 @@ export type MailBacklog = {
   /** Age of the oldest waiting mail; 0 if none waits. */
   readonly oldestSeconds: number;
 };
+
+export type MailState = { readonly failure: string | null; readonly isGivenUp: boolean };
+
+/** Undefined once it was sent. */
+export const readMailStateRow = async (sql: Sql, id: string): Promise<MailState | undefined> =>
+  (await sql.query<MailState>(mailStateRead, [id]))[0];
 
 export async function readMailBacklogRow(sql: Sql): Promise<MailBacklog> {
   const [row] = await sql.query<MailBacklog>(mailBacklogRead);

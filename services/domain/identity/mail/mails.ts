@@ -50,7 +50,14 @@ export type MailRequest =
   | { readonly template: 'email_changed'; readonly to: string }
   | { readonly template: 'account_deleted'; readonly to: string }
   /** `provider`: name in the configuration. */
-  | { readonly template: 'account_linked' | 'account_unlinked'; readonly to: string; readonly provider: string };
+  | { readonly template: 'account_linked' | 'account_unlinked'; readonly to: string; readonly provider: string }
+  /** To an operator, in plain text; what others wrote was made visible before. */
+  | {
+      readonly template: 'alert';
+      readonly to: string;
+      readonly subject: string;
+      readonly paragraphs: readonly string[];
+    };
 
 type MailTemplate = MailRequest['template'];
 
@@ -178,6 +185,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     lettersFor({ language }).accountLinkedLetter(provider, publicUrl),
   account_unlinked: async (_tx, _ports, { provider, publicUrl, language }) =>
     lettersFor({ language }).accountUnlinkedLetter(provider, publicUrl),
+  alert: async (_tx, _ports, { subject, paragraphs }) => ({ subject, paragraphs }),
 };
 
 export const writeMail = (tx: Tx, ports: WritePorts, mail: StoredMail): Promise<Letter | null> =>

@@ -2,6 +2,7 @@ import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { fingerprintContext, sealContext } from '../key-material.ts';
 import {
+  alertTargetContext,
   codeContext,
   importChunkContext,
   importedHashKeyContext,
@@ -20,6 +21,7 @@ const places = [
   'phiKey',
   'importedHashKey',
   'importChunk',
+  'alertTarget',
 ] as const;
 type Place = (typeof places)[number];
 
@@ -47,7 +49,8 @@ const sealedValuesRead = defineStatement(
    UNION ALL SELECT 'mail', id::text, 0, template, sealed FROM mail_outbox
    UNION ALL SELECT 'phiKey', '', version, 'phi', sealed FROM phi_keys WHERE sealed <> ''
    UNION ALL SELECT 'importedHashKey', id, 0, 'imported', sealed FROM imported_hash_keys
-   UNION ALL SELECT 'importChunk', import_id::text, chunk, 'import', sealed FROM import_chunks`,
+   UNION ALL SELECT 'importChunk', import_id::text, chunk, 'import', sealed FROM import_chunks
+   UNION ALL SELECT 'alertTarget', id::text, 0, kind, sealed FROM alert_targets`,
 );
 const writes = {
   privateKey: defineStatement(
@@ -90,6 +93,11 @@ const writes = {
     `UPDATE import_chunks c SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
      WHERE c.import_id = v.id::uuid AND c.chunk = v.version`,
   ),
+  alertTarget: defineStatement(
+    'sealedAlertTargetsWrite',
+    `UPDATE alert_targets t SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
+     WHERE t.id = v.id::uuid`,
+  ),
 } as const satisfies Record<Place, unknown>;
 
 const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
@@ -102,6 +110,7 @@ const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
     phiKey: () => phiKeyContext(version),
     importedHashKey: () => importedHashKeyContext(id),
     importChunk: () => importChunkContext(id, version),
+    alertTarget: () => alertTargetContext(id),
   };
   return contexts[place]();
 };

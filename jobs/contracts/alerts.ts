@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+export const sendAlertsJob = defineJob({
+  name: 'send-alerts',
+  queue: 'alerts',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 2 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 120,
+  meaning:
+    'Make alerts of new incidents and of controls that turned red, and send them to the targets of alerts, grouped and in order',
+});

@@ -1,0 +1,19 @@
+/** Closed lists that contracts, rules and the database share. */
+
+export const TARGET_KINDS = ['webhook', 'mail', 'slack'] as const;
+export type TargetKind = (typeof TARGET_KINDS)[number];
+
+/** Where an alert comes from. */
+export const ALERT_SOURCES = ['incident', 'control', 'alertmanager'] as const;
+export type AlertSource = (typeof ALERT_SOURCES)[number];
+
+export const ALERT_STATES = ['firing', 'acknowledged', 'resolved'] as const;
+export type AlertState = (typeof ALERT_STATES)[number];
+
+/** `escalated`: another target was told, and the alert was not acknowledged in time. */
+export type NoticeKind = 'firing' | 'escalated' | 'resolved';
+
+export const DELIVERY_STATES = ['waiting', 'sent', 'given_up'] as const;
+
+/** The group of a message that says what did not fit into messages of their own. */
+export const ALL_GROUPS = '*';

@@ -1,0 +1,137 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import type { Severity } from '../security/incident-shapes.ts';
+import { placeTime } from '../shared/pagination.ts';
+import { definePurge } from '../shared/purge.store.ts';
+import type { AlertSource, AlertState } from './alert-shapes.ts';
+import type { AlertView } from './contract.ts';
+
+/** What a source reports: a cause that begins or still lasts. */
+export type NewAlert = {
+  readonly id: string;
+  readonly source: AlertSource;
+  /** Identifies the cause within its source. */
+  readonly cause: string;
+  readonly name: string;
+  readonly severity: Severity;
+  readonly summary: string;
+  readonly labels: Readonly<Record<string, string>>;
+};
+
+const ALERT = `id AS alert_id, source, name, severity, summary, labels, state, count, ${placeTime('raised_at')} AS raised_at,
+  ${placeTime('acknowledged_at')} AS acknowledged_at, acknowledged_by, ${placeTime('resolved_at')} AS resolved_at`;
+
+/** alerts_one_open allows one alert of a cause until it is resolved: later reports are counted. In the order of causes, so that two do not lock each other out. */
+const alertsRaise = defineStatement(
+  'alertsRaise',
+  `WITH given AS MATERIALIZED (
+     SELECT DISTINCT ON (source, cause) * FROM
+       unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+         AS v(id, source, cause, name, severity, summary, labels)
+     ORDER BY source, cause
+   )
+   INSERT INTO alerts AS known (id, source, cause, name, severity, summary, labels) SELECT * FROM given
+   ON CONFLICT (source, cause) WHERE state <> 'resolved'
+   DO UPDATE SET count = known.count + 1
+   RETURNING count = 1 AS "isNew"`,
+);
+/** Index: alerts_one_open. */
+const alertsResolve = defineStatement(
+  'alertsResolve',
+  `UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp(), is_closing = true
+   WHERE source = $1 AND cause = ANY ($2) AND state <> 'resolved' RETURNING 1`,
+);
+/** Index: alerts_one_open. */
+const alertsAcknowledge = defineStatement(
+  'alertsAcknowledge',
+  `UPDATE alerts SET state = 'acknowledged', acknowledged_at = clock_timestamp(), acknowledged_by = $3
+   WHERE source = $1 AND cause = ANY ($2) AND state = 'firing'`,
+);
+const alertLock = defineStatement('alertLock', 'SELECT state FROM alerts WHERE id = $1 FOR UPDATE');
+const alertChange = defineStatement(
+  'alertChange',
+  `UPDATE alerts SET state = $2, is_closing = $2 = 'resolved',
+     acknowledged_at = CASE $2 WHEN 'acknowledged' THEN clock_timestamp() ELSE acknowledged_at END,
+     acknowledged_by = CASE $2 WHEN 'acknowledged' THEN $3 ELSE acknowledged_by END,
+     resolved_at = CASE $2 WHEN 'resolved' THEN clock_timestamp() END
+   WHERE id = $1 RETURNING ${ALERT}`,
+);
+/** Index: alerts_raised_at. */
+const alertsPage = defineStatement(
+  'alertsPage',
+  `SELECT ${ALERT} FROM alerts
+   WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR source = $2)
+     AND ($3::timestamptz IS NULL OR (raised_at, id) < ($3, $4::uuid))
+   ORDER BY raised_at DESC, id DESC LIMIT $5`,
+);
+/** Locked: two runs read the log one after the other. */
+const progressLock = defineStatement('alertProgressLock', 'SELECT seq::float8 AS seq FROM alert_progress FOR UPDATE');
+const progressInsert = defineStatement(
+  'alertProgressInsert',
+  'INSERT INTO alert_progress (seq) VALUES ($1) ON CONFLICT DO NOTHING',
+);
+const progressAdvance = defineStatement('alertProgressAdvance', 'UPDATE alert_progress SET seq = $1');
+
+/** Resolved ones go after half a year, with what was told of them. Index: alerts_resolved_at. */
+export const alertPurge = definePurge({
+  kind: 'alerts',
+  table: 'alerts',
+  id: 'id',
+  ends: 'resolved_at',
+  stays: `interval '180 days'`,
+  where: `state = 'resolved'`,
+});
+
+/** How many are new; the others lasted already. */
+export async function raiseAlertRows(tx: Sql, alerts: readonly NewAlert[]): Promise<number> {
+  const rows = await tx.query<{ isNew: boolean }>(alertsRaise, [
+    alerts.map(({ id }) => id),
+    alerts.map(({ source }) => source),
+    alerts.map(({ cause }) => cause),
+    alerts.map(({ name }) => name),
+    alerts.map(({ severity }) => severity),
+    alerts.map(({ summary }) => summary),
+    alerts.map(({ labels }) => JSON.stringify(labels)),
+  ]);
+  return rows.filter(({ isNew }) => isNew).length;
+}
+/** How many were resolved. */
+export const resolveAlertRows = async (tx: Sql, source: AlertSource, causes: readonly string[]): Promise<number> =>
+  (await tx.query(alertsResolve, [source, causes])).length;
+export const acknowledgeAlertRows = async (
+  tx: Sql,
+  source: AlertSource,
+  causes: readonly string[],
+  by: string | null,
+): Promise<void> => void (await tx.query(alertsAcknowledge, [source, causes, by]));
+
+export const lockAlert = async (tx: Sql, id: string): Promise<AlertState | undefined> =>
+  (await tx.query<{ state: AlertState }>(alertLock, [id]))[0]?.state;
+export const changeAlertRow = async (
+  tx: Sql,
+  id: string,
+  state: Exclude<AlertState, 'firing'>,
+  by: string,
+): Promise<AlertView> => (await tx.query<AlertView>(alertChange, [id, state, by]))[0] as AlertView;
+
+export const readAlertsPage = (
+  sql: Sql,
+  filter: { readonly state?: string | undefined; readonly source?: string | undefined },
+  after: readonly string[] | undefined,
+  limit: number,
+): Promise<AlertView[]> =>
+  sql.query<AlertView>(alertsPage, [
+    filter.state ?? null,
+    filter.source ?? null,
+    after?.[0] ?? null,
+    after?.[1] ?? null,
+    limit,
+  ]);
+
+/** Undefined before the first run. */
+export const lockProgress = async (tx: Sql): Promise<number | undefined> =>
+  (await tx.query<{ seq: number }>(progressLock))[0]?.seq;
+export const beginProgress = async (tx: Sql, seq: number): Promise<void> =>
+  void (await tx.query(progressInsert, [seq]));
+export const advanceProgress = async (tx: Sql, seq: number): Promise<void> =>
+  void (await tx.query(progressAdvance, [seq]));

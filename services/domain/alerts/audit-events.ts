@@ -1,0 +1,38 @@
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+
+export const alertTargetChanged = defineAuditEvent({
+  type: 'alert.target_changed',
+  durability: 'durable',
+  outcomes: ['created', 'removed'],
+  meaning: 'A target of alerts was created or removed; `kind` and `name` say which, `reason` says why.',
+});
+
+export const alertTargetTested = defineAuditEvent({
+  type: 'alert.target_tested',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A test message to a target of alerts was requested; `name` says to which, `reason` why.',
+});
+
+export const alertChanged = defineAuditEvent({
+  type: 'alert.changed',
+  durability: 'durable',
+  outcomes: ['acknowledged', 'resolved'],
+  meaning: 'A person acknowledged or resolved an alert; `source` and `name` say which, `reason` says why.',
+});
+
+export const alertSilenced = defineAuditEvent({
+  type: 'alert.silenced',
+  durability: 'durable',
+  outcomes: ['begun', 'ended'],
+  meaning:
+    'A person silenced the alerts that have the labels `matchers`, until `until`, or ended that early; `reason` says why.',
+});
+
+export const alertGivenUp = defineAuditEvent({
+  type: 'alert.given_up',
+  durability: 'durable',
+  outcomes: ['given_up'],
+  meaning:
+    'A target did not accept a message about alerts, and is not sent it again: `name` of the target, `code` of the last failure, `attempts`, and how many alerts it was about.',
+});

@@ -1,0 +1,109 @@
+import type { AuditEventView } from '../audit/read/event-view.ts';
+import { followEventsOf, newestEventSeq } from '../audit/read/list-events.ts';
+import { controlChanged } from '../compliance/audit-events.ts';
+import { CONTROL_STATUSES, isRed } from '../compliance/control-shapes.ts';
+import type { Fence, Ports, Tx } from '../ports.ts';
+import { incidentChanged, incidentRaised } from '../security/audit-events.ts';
+import { SEVERITIES } from '../security/incident-shapes.ts';
+import {
+  acknowledgeAlertRows,
+  advanceProgress,
+  beginProgress,
+  lockProgress,
+  type NewAlert,
+  raiseAlertRows,
+  resolveAlertRows,
+} from './alerts.store.ts';
+
+const TYPES = [incidentRaised.type, incidentChanged.type, controlChanged.type];
+const PAGE = 500;
+
+const severityOf = (given: unknown): NewAlert['severity'] => SEVERITIES.find((known) => known === given) ?? 'high';
+
+/** Without the subject: a message says which incident it is, and who may read incidents reads the rest there. */
+function ofIncident({ random }: Pick<Ports, 'random'>, { target, detail }: AuditEventView): NewAlert {
+  const name = String(detail.detection).slice(0, 128);
+  const severity = severityOf(detail.severity);
+  const incidentId = String(target?.id);
+  return {
+    id: random.uuid(),
+    source: 'incident',
+    cause: incidentId,
+    name,
+    severity,
+    summary: `incident ${incidentId} about a ${String(detail.subject)}`.slice(0, 1_024),
+    labels: { source: 'incident', name, severity, incident_id: incidentId },
+  };
+}
+
+function ofControl({ random }: Pick<Ports, 'random'>, { target, detail, outcome }: AuditEventView): NewAlert {
+  const name = String(target?.id).slice(0, 128);
+  return {
+    id: random.uuid(),
+    source: 'control',
+    cause: name,
+    name,
+    severity: 'high',
+    summary: `the control is ${outcome}, ${String(detail.clause)}`.slice(0, 1_024),
+    labels: { source: 'control', name, severity: 'high' },
+  };
+}
+
+/** A control that is red at its first check has not turned red; one that is not known to be green stays as it was. */
+async function followControl(tx: Tx, ports: Pick<Ports, 'random'>, event: AuditEventView): Promise<void> {
+  const status = CONTROL_STATUSES.find((known) => known === event.outcome);
+  if (status === undefined || status === 'unknown') return;
+  if (!isRed(status)) await resolveAlertRows(tx, 'control', [String(event.target?.id).slice(0, 128)]);
+  else if (event.detail.before !== undefined) await raiseAlertRows(tx, [ofControl(ports, event)]);
+}
+
+async function followIncident(tx: Tx, { target, outcome, actor }: AuditEventView): Promise<void> {
+  const causes = [String(target?.id)];
+  const by = actor.id === null ? actor.kind : `${actor.kind}:${actor.id}`;
+  if (outcome === 'closed') await resolveAlertRows(tx, 'incident', causes);
+  else await acknowledgeAlertRows(tx, 'incident', causes, by);
+}
+
+/**
+ * Makes alerts of what was sealed since the last run: incidents and controls that turned red, and their ends. Each event
+ * counts once, even with several workers and crashes: its effect commits with the new place in the log. The first run
+ * begins at the end of the log.
+ */
+export async function collectAlerts(
+  ports: Pick<Ports, 'transact' | 'random'>,
+  { fence, signal }: { readonly fence: Fence; readonly signal: AbortSignal },
+): Promise<number> {
+  let read = 0;
+  for (let isMore = true; isMore && !signal.aborted; ) {
+    const taken = await ports.transact(async (tx) => {
+      await fence.hold(tx);
+      return collectPage(tx, ports);
+    });
+    read += taken;
+    isMore = taken === PAGE;
+  }
+  return read;
+}
+
+async function collectPage(tx: Tx, ports: Pick<Ports, 'random'>): Promise<number> {
+  const after = await lockProgress(tx);
+  if (after === undefined) {
+    await beginProgress(tx, await newestEventSeq({ sql: tx }));
+    return 0;
+  }
+  const { events, reachedSeq } = await followEventsOf({ sql: tx }, TYPES, after, PAGE);
+  if (reachedSeq === after) return 0;
+  const raised = events.filter(({ type }) => type === incidentRaised.type);
+  // An incident is raised before it changes, and only once: all at once first.
+  if (raised.length > 0)
+    await raiseAlertRows(
+      tx,
+      raised.map((event) => ofIncident(ports, event)),
+    );
+  for (const event of events) {
+    if (event.type === incidentChanged.type) await followIncident(tx, event);
+    if (event.type === controlChanged.type) await followControl(tx, ports, event);
+  }
+  await advanceProgress(tx, reachedSeq);
+  return events.length;
+}

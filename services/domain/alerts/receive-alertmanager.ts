@@ -1,0 +1,67 @@
+import type { Ports } from '../ports.ts';
+import type { Severity } from '../security/incident-shapes.ts';
+import { visibleText } from '../shared/visible-text.ts';
+import { type NewAlert, raiseAlertRows, resolveAlertRows } from './alerts.store.ts';
+import type { ReportedAlert } from './contract.ts';
+
+/** What rules of monitoring systems call the severity; any other is `medium`. */
+const SEVERITY: Readonly<Record<string, Severity>> = {
+  critical: 'critical',
+  page: 'critical',
+  error: 'high',
+  high: 'high',
+  warning: 'medium',
+  ticket: 'medium',
+  info: 'low',
+  low: 'low',
+};
+const LABELS_MAX = 40;
+const LABEL_CHARACTERS_MAX = 256;
+
+/** Postgres stores neither NUL nor lone surrogates. */
+const storable = (text: string, most: number): string =>
+  visibleText(text.toWellFormed().replaceAll('\0', '')).slice(0, most);
+
+function alertOf({ random }: Pick<Ports, 'random'>, { labels, annotations, fingerprint }: ReportedAlert): NewAlert {
+  const name = storable(labels.alertname ?? '', 128) || 'alert';
+  const severity = SEVERITY[(labels.severity ?? '').toLowerCase()] ?? 'medium';
+  const kept = Object.entries(labels)
+    .slice(0, LABELS_MAX)
+    .map(([label, value]) => [storable(label, 64), storable(value, LABEL_CHARACTERS_MAX)]);
+  return {
+    id: random.uuid(),
+    source: 'alertmanager',
+    cause: fingerprint,
+    name,
+    severity,
+    summary: storable(annotations.summary ?? annotations.description ?? name, 1_024),
+    // Ours last: a rule cannot name itself an incident.
+    labels: { ...Object.fromEntries(kept), source: 'alertmanager', name, severity },
+  };
+}
+
+export type Received = { readonly raised: number; readonly repeated: number; readonly resolved: number };
+
+/**
+ * Takes alerts of Alertmanager. It repeats those that last: the same fingerprint is the same alert until it is resolved.
+ */
+export function receiveAlertmanager(
+  { transact, random }: Pick<Ports, 'transact' | 'random'>,
+  { alerts }: { readonly alerts: readonly ReportedAlert[] },
+): Promise<Received> {
+  const firing = [
+    ...new Map(alerts.filter(({ status }) => status === 'firing').map((each) => [each.fingerprint, each])),
+  ];
+  const ended = alerts.filter(({ status }) => status === 'resolved').map(({ fingerprint }) => fingerprint);
+  return transact(async (tx) => {
+    const raised =
+      firing.length === 0
+        ? 0
+        : await raiseAlertRows(
+            tx,
+            firing.map(([, each]) => alertOf({ random }, each)),
+          );
+    const resolved = ended.length === 0 ? 0 : await resolveAlertRows(tx, 'alertmanager', ended);
+    return { raised, repeated: firing.length - raised, resolved };
+  });
+}

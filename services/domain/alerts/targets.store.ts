@@ -1,0 +1,98 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+import type { Severity } from '../security/incident-shapes.ts';
+import { placeTime } from '../shared/pagination.ts';
+import type { AlertSource, TargetKind } from './alert-shapes.ts';
+
+/** What a message needs to know of its target. */
+export type TargetRow = {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: TargetKind;
+  readonly sealed: string;
+  readonly shown: string;
+  readonly sources: readonly AlertSource[];
+  readonly severities: readonly Severity[];
+  /** Local times; null without quiet hours. */
+  readonly quietFrom: string | null;
+  readonly quietUntil: string | null;
+  readonly timeZone: string;
+  readonly escalatesTo: string | null;
+  readonly escalatesAfterMinutes: number | null;
+  readonly onlyEscalated: boolean;
+  /** Failed batches in a row. */
+  readonly failures: number;
+  /** Whether nothing may be sent now, because the target failed repeatedly. */
+  readonly isOpen: boolean;
+  readonly createdAt: string;
+};
+export type ListedTarget = TargetRow & { readonly waiting: number };
+
+const COLUMNS = `id, name, kind, sealed, shown, sources, severities, quiet_from AS "quietFrom", quiet_until AS "quietUntil",
+  time_zone AS "timeZone", escalates_to AS "escalatesTo", escalates_after_minutes AS "escalatesAfterMinutes",
+  only_escalated AS "onlyEscalated", failures, coalesce(open_until > clock_timestamp(), false) AS "isOpen",
+  ${placeTime('created_at')} AS "createdAt"`;
+
+/** Targets are few: at most TARGETS_MAX. */
+const targetsRead = defineStatement('alertTargetsRead', `SELECT ${COLUMNS} FROM alert_targets ORDER BY created_at, id`);
+/** Indexes: alert_notices_waiting, alert_deliveries_open. */
+const targetsList = defineStatement(
+  'alertTargetsList',
+  `SELECT ${COLUMNS},
+     (SELECT count(*) FROM alert_notices WHERE target_id = t.id AND delivery_id IS NULL)::int
+     + (SELECT count(*) FROM alert_deliveries WHERE target_id = t.id AND next_attempt_at IS NOT NULL)::int AS waiting
+   FROM alert_targets t WHERE $1::uuid IS NULL OR id = $1 ORDER BY created_at, id`,
+);
+const targetInsert = defineStatement(
+  'alertTargetInsert',
+  `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, quiet_from, quiet_until, time_zone,
+     escalates_to, escalates_after_minutes, only_escalated)
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 WHERE (SELECT count(*) FROM alert_targets) < $14
+   ON CONFLICT (name) DO NOTHING RETURNING 1`,
+);
+const targetDelete = defineStatement('alertTargetDelete', 'DELETE FROM alert_targets WHERE id = $1');
+/** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
+const targetFail = defineStatement(
+  'alertTargetFail',
+  `UPDATE alert_targets SET failures = failures + 1,
+     open_until = date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => $2)
+   WHERE id = $1`,
+);
+const targetRecover = defineStatement(
+  'alertTargetRecover',
+  'UPDATE alert_targets SET failures = 0, open_until = NULL WHERE id = $1 AND failures > 0 RETURNING 1',
+);
+
+export const readTargets = (sql: Sql): Promise<TargetRow[]> => sql.query<TargetRow>(targetsRead);
+export const listTargetRows = (sql: Sql, id?: string): Promise<ListedTarget[]> =>
+  sql.query<ListedTarget>(targetsList, [id ?? null]);
+
+export type NewTargetRow = Omit<TargetRow, 'failures' | 'isOpen' | 'createdAt'>;
+
+/** False if the name is taken, or if there are `most` targets. */
+export async function insertTarget(tx: Sql, row: NewTargetRow, most: number): Promise<boolean> {
+  const inserted = await tx.query(targetInsert, [
+    row.id,
+    row.name,
+    row.kind,
+    row.sealed,
+    row.shown,
+    row.sources,
+    row.severities,
+    row.quietFrom,
+    row.quietUntil,
+    row.timeZone,
+    row.escalatesTo,
+    row.escalatesAfterMinutes,
+    row.onlyEscalated,
+    most,
+  ]);
+  return inserted.length > 0;
+}
+export const deleteTarget = async (tx: Sql, id: string): Promise<void> => void (await tx.query(targetDelete, [id]));
+/** @param pauseSeconds nothing is sent for this time */
+export const failTarget = async (sql: Sql, id: string, pauseSeconds: number): Promise<void> =>
+  void (await sql.query(targetFail, [id, pauseSeconds]));
+/** False if it had not failed. */
+export const recoverTarget = async (sql: Sql, id: string): Promise<boolean> =>
+  (await sql.query(targetRecover, [id])).length > 0;
