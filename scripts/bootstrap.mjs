@@ -1,5 +1,5 @@
-// Makes a bare clone runnable: installs dependencies and generates the Prisma client. Runs on any Node >= 20, needs no
-// package, and takes a few milliseconds when there is nothing to do. All messages go to stderr.
+// Makes a bare clone runnable: installs dependencies, generates the Prisma client and builds the console. Runs on any
+// Node >= 20, needs no package, and takes a few milliseconds when there is nothing to do. All messages go to stderr.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -25,6 +25,12 @@ const depsStamp = join(root, 'node_modules/.sallyport-stamp');
 const schemaFolder = join(root, 'prisma/schema');
 const clientFolder = join(root, 'services/platform/postgres/generated');
 const clientStamp = join(clientFolder, '.stamp');
+
+const consoleFolder = join(root, 'console');
+const consoleStamp = join(consoleFolder, 'dist/.stamp');
+const viteProgram = join(root, 'node_modules/vite/bin/vite.js');
+/** What the console is built from, besides the packages that it names. */
+const consoleSources = [consoleFolder, join(root, 'sdks/client/src')];
 
 const wordsKept = 4_000;
 
@@ -164,7 +170,31 @@ async function generateClient(hash) {
   await run(node24, [prismaProgram, 'generate', '--schema', schemaFolder], { ...process.env, ...noSchemaEngine });
   mkdirSync(clientFolder, { recursive: true });
   writeFileSync(clientStamp, hash);
-  if (isProduction()) (await import('./production-modules.mjs')).keepProductionModules(root);
+}
+
+/** Undefined without sources: an installation that has only the built files keeps them. */
+function consoleHash() {
+  if (![join(consoleFolder, 'vite.config.ts'), ...consoleSources].every((place) => existsSync(place))) return undefined;
+  const files = consoleSources.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(ts|tsx|css|svg|html)$/.test(file) && !/^(dist|node_modules)[/\\]/.test(file))
+      .sort()
+      .map((file) => join(folder, file)),
+  );
+  return sha256([lockHash(), ...files.flatMap((file) => [file.slice(root.length), readFileSync(file, 'utf8')])]);
+}
+
+/** @param {string} hash */
+async function buildConsole(hash) {
+  say('building the console …');
+  rmSync(consoleStamp, { force: true });
+  // The bundler and the libraries of the console are development packages: what runs is the bundle.
+  if (!existsSync(viteProgram)) await installDependencies(withDevelopment);
+  await run(node24, [viteProgram, 'build', consoleFolder, '--logLevel', 'error'], {
+    ...process.env,
+    NODE_ENV: 'production',
+  });
+  writeFileSync(consoleStamp, hash);
 }
 
 /** Ensures dependencies and generated code; idempotent and safe to run concurrently. Throws an error with a fix. */
@@ -174,7 +204,11 @@ export async function ensureReady() {
     const hash = schemaHash();
     return hash === undefined || readText(clientStamp) === hash;
   };
-  if (isInstalled() && isGenerated()) return assertComplete();
+  const isBuilt = () => {
+    const hash = consoleHash();
+    return hash === undefined || readText(consoleStamp) === hash;
+  };
+  if (isInstalled() && isGenerated() && isBuilt()) return assertComplete();
 
   try {
     mkdirSync(join(root, '.sallyport'), { recursive: true, mode: 0o711 });
@@ -187,12 +221,14 @@ export async function ensureReady() {
     join(root, '.sallyport/install.lock'),
     async () => {
       if (!isInstalled()) {
-        if (!installedMatchesLock()) await installDependencies(isGenerated() ? [] : withDevelopment);
+        if (!installedMatchesLock()) await installDependencies(isGenerated() && isBuilt() ? [] : withDevelopment);
         linkOwnBin();
         writeFileSync(depsStamp, lockHash());
       }
-      const hash = schemaHash();
-      if (hash !== undefined && readText(clientStamp) !== hash) await generateClient(hash);
+      const makesAnything = !isGenerated() || !isBuilt();
+      if (!isGenerated()) await generateClient(/** @type {string} */ (schemaHash()));
+      if (!isBuilt()) await buildConsole(/** @type {string} */ (consoleHash()));
+      if (makesAnything && isProduction()) (await import('./production-modules.mjs')).keepProductionModules(root);
     },
     (pid) => say(`waiting for another start (pid ${pid}) to finish installing …`),
   );

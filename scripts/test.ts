@@ -13,7 +13,7 @@ const FEW_FILES = 8;
 const HELP = `Runs every check and every test, and prints the counts at the end. Offline, once python and web have installed their packages.
 
   npm test                    every step
-  npm test -- unit            some steps, by name: types lint boundaries callers catalogue vectors dead-code dependencies alerts compose go k6 python unit unit-db web integration chaos coverage
+  npm test -- unit            some steps, by name: types console lint boundaries callers catalogue vectors dead-code dependencies alerts compose go k6 python unit unit-db web integration chaos coverage
   npm test -- --fast          types, lint, boundaries and the unit tests, without coverage
   npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
   npm test -- --changed main  the same for all changes since this branch left main
@@ -162,6 +162,7 @@ async function reached(ref: string): Promise<Ran> {
 /** Steps that need no store, and run concurrently. They verify their `CACHE` against each file. */
 const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   types: ['tsc', ['--noEmit', '--incremental', '--tsBuildInfoFile', `${CACHE}/types.tsbuildinfo`]],
+  console: ['tsc', ['-p', 'console', '--noEmit', '--incremental', '--tsBuildInfoFile', `${CACHE}/console.tsbuildinfo`]],
   lint: ['biome', ['check', '--error-on-warnings', '--max-diagnostics=50']],
   boundaries: ['node', ['scripts/checks/boundaries.ts']],
   callers: ['node', ['scripts/checks/callers.ts']],
@@ -211,7 +212,7 @@ async function runSuites(names: readonly string[]): Promise<void> {
 /** What is known soonest: no store, no coverage. */
 const runFast = async (): Promise<void> => {
   const unit = () => suite('unit', resolve(OUT, 'fast'), { workers: 2, isMeasured: false });
-  await Promise.all([runChecks(['types', 'lint', 'boundaries']), step('unit', unit)]);
+  await Promise.all([runChecks(['types', 'console', 'lint', 'boundaries']), step('unit', unit)]);
 };
 
 /** Three lanes of steps side by side: much of a lane's time is waiting. */

@@ -3,6 +3,7 @@ import { ensureNeededKeys } from '../domain/access/ensure-needed-keys.ts';
 import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
 import { retireKeys } from '../domain/keys/retire-keys.ts';
+import { callbackOf } from '../domain/oauth/console/console-client.ts';
 import type { Caller, Clock, Log, MarkStore, Ports } from '../domain/ports.ts';
 import { collapseRevocations } from '../domain/revocations/collapse-revocations.ts';
 import {
@@ -17,6 +18,7 @@ import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import { type Config, registrationOf } from '../platform/config/load.ts';
 import type { DatabaseUrls } from '../platform/config/stores.ts';
+import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
 import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
@@ -118,6 +120,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     secondFactorRoles: secondFactorRolesOf(config),
     unvetted: clientSettings,
     ownAudiences,
+    consoleRedirectUri: hasWing(config.wings, 'console') ? callbackOf({ publicUrl }) : undefined,
     stalenessBoundMs: config.stores.stalenessBoundMs,
     whyStale: () => whyUnconfirmed({ revocations }),
   });

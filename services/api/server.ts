@@ -24,6 +24,7 @@ import { clientPasskeyRoutes } from './routes/better-auth-passkeys.ts';
 import { bridgePagesRoutes } from './routes/bridge-pages.ts';
 import { complianceRoutes } from './routes/compliance.ts';
 import { consentsRoutes } from './routes/consents.ts';
+import { consoleRoutes } from './routes/console.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { factorsRoutes } from './routes/factors.ts';
 import { handoffRoutes } from './routes/handoff.ts';
@@ -146,6 +147,7 @@ function addRoutes(
   if (has('agents')) agentsRoutes(routes, ports);
   if (has('signoff')) signOffRoutes(routes, ports);
   if (has('handoff')) handoffRoutes(routes, ports);
+  if (has('console')) consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version });
   queuesRoutes(routes, { ...ports, producer: composed.producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
 }

@@ -296,6 +296,14 @@ export const errorPage =
     };
   };
 
+/** A sign-in to the console that ended elsewhere: refused, or begun in no browser that we know. */
+export const consoleProblemPage = (why: 'refused' | null): FormPage =>
+  errorPage(({ language: { texts } }) => ({
+    title: texts.consoleStopped,
+    why: why === null ? texts.consoleNoCookie : texts.consoleStoppedWhy,
+    link: { path: '/console', text: texts.consoleOpen },
+  }));
+
 /** An OAuth request that is refused on our page. */
 export const requestErrorPage = (why: (texts: Texts) => string): FormPage =>
   errorPage(({ language: { texts } }) => ({ title: texts.requestRefused, why: why(texts) }));

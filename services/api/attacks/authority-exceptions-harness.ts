@@ -44,10 +44,29 @@ const forApprovers = ['showSignOffs', 'showSignOff'].map(
   }),
 );
 
+/** Public, because they find their user by the cookie of the console. */
+const ofConsole = [
+  'readAsConsole',
+  'postAsConsole',
+  'putAsConsole',
+  'patchAsConsole',
+  'deleteAsConsole',
+  'readConsoleSession',
+  'leaveConsole',
+].map(
+  (operation): Exception => ({
+    operation,
+    status: 403,
+    code: 'origin_refused',
+    why: 'only the script of the console may send it, whoever the caller is',
+  }),
+);
+
 /** Refusals of operations that their declarations do not promise. */
 const EXCEPTIONS: readonly Exception[] = [
   ...unnamed,
   ...forApprovers,
+  ...ofConsole,
   {
     operation: 'readSession',
     applies: ({ kind }) => kind !== 'userBySession',
@@ -157,6 +176,9 @@ export const OF_NOBODY: ReadonlySet<string> = new Set([
   'seq',
   'tile',
   'part',
+  'page',
+  'file',
+  'path',
   'provider',
   'rotation_id',
   'purpose',

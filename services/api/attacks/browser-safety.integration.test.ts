@@ -78,7 +78,7 @@ test('on every route, a listed origin reads with credentials and another origin 
   expect(open).toContain('/.well-known/jwks.json');
   for (const path of open)
     expect(path).toMatch(
-      /^\/(\.well-known\/|api\/auth\/jwks$|openapi\.json$|docs|v1\/audit\/log\/|oauth2\/clients\/\{client_id\}\/logo$)/,
+      /^\/(\.well-known\/|api\/auth\/jwks$|openapi\.json$|docs|v1\/audit\/log\/|oauth2\/clients\/\{client_id\}\/logo$|console\/assets\/)/,
     );
 });
 

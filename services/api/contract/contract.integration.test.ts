@@ -235,6 +235,8 @@ describe('the route table is the contract', () => {
       const target = path.replaceAll(/\{\w+\}/g, 'unknown');
       // `stats` and similar paths also match the templates of their neighbours.
       const other = ['DELETE', 'PUT', 'PATCH'].find((method) => !served(target, method));
+      // The console passes every method on to the operation that it names.
+      if (other === undefined && path === '/console/api/{path}') continue;
       if (other === undefined) throw new Error(`${path} takes every method`);
       const answer = await send(product.api, other, target);
       expectProblem(answer, 405, 'method_not_allowed');

@@ -1,7 +1,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { directoryStale } from '#services/platform/errors.ts';
-import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
+import { CONSOLE_CLIENT_ID, FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import { OWN_SCOPES } from '../authority/own-scopes.ts';
 import type { Ports, Sql } from '../ports.ts';
 import {
@@ -139,6 +139,16 @@ function limitUnvetted(client: Client, rules: UnvettedRules, permissions: Readon
   };
 }
 
+/**
+ * The console's client as this installation has it: its address, and every permission as a scope; disabled without a
+ * console. What the row in the database cannot know.
+ */
+function consoleAs(client: Client, redirectUri: string | undefined, permissions: ReadonlySet<string>): Client {
+  return redirectUri === undefined
+    ? { ...client, disabled: true }
+    : { ...client, redirect_uris: [redirectUri], scopes: [...client.scopes, ...permissions] };
+}
+
 type Loaded = {
   readonly version: number;
   readonly clients: Map<string, Client>;
@@ -153,6 +163,8 @@ type DirectoryRules = {
   readonly unvetted?: UnvettedRules;
   /** Audiences of the installation: an application that names one gets no tokens with its permissions. */
   readonly ownAudiences?: readonly string[];
+  /** Where the console's users return to after the sign-in; undefined where no console is served. */
+  readonly consoleRedirectUri?: string | undefined;
   /** Without it the directory is never stale: for a program that loads it immediately before it decides. */
   readonly stalenessBoundMs?: number;
   /** The error of reading past the bound, where the process knows more of its cause. */
@@ -171,7 +183,11 @@ const nothingLoaded = (): Loaded => ({
 /** Reads everything, and the version that it has at least. */
 async function readDirectory(
   sql: Sql,
-  { unvetted, ownAudiences }: Required<Pick<DirectoryRules, 'unvetted' | 'ownAudiences'>>,
+  {
+    unvetted,
+    ownAudiences,
+    consoleRedirectUri,
+  }: Required<Pick<DirectoryRules, 'unvetted' | 'ownAudiences'>> & Pick<DirectoryRules, 'consoleRedirectUri'>,
 ): Promise<{ readonly state: AccessState; readonly read: Loaded }> {
   // First: what is read after it may be newer than this version, and never older.
   const state = await readAccessState(sql);
@@ -183,12 +199,18 @@ async function readDirectory(
   const applications = await readApplications(sql);
   const known = new Set(permissions.map(({ name }) => name));
   const allowed = clients.map((row) => limitUnvetted(clientOf(row), unvetted, known));
+  const ofInstallation = new Set(permissions.filter(({ application }) => application === null).map(({ name }) => name));
+  const clientsAllowed = allowed
+    .filter((client) => client !== undefined)
+    .map((client) =>
+      client.clientId === CONSOLE_CLIENT_ID ? consoleAs(client, consoleRedirectUri, ofInstallation) : client,
+    );
   const byRole = groupByRole(rolePermissions);
   const declared = applicationsOf({ applications, permissions, byRole });
   const read = {
     version: state.version,
-    clients: new Map(allowed.filter((client) => client !== undefined).map((client) => [client.clientId, client])),
-    permissions: new Set(permissions.filter(({ application }) => application === null).map(({ name }) => name)),
+    clients: new Map(clientsAllowed.map((client) => [client.clientId, client])),
+    permissions: ofInstallation,
     roles: new Set(roles),
     byRole: new Map([...byRole].filter(([role]) => !isApplicationRole(role))),
     applications: new Map(
@@ -204,6 +226,7 @@ export function createAccessDirectory(
     secondFactorRoles = [],
     unvetted = { readsDocuments: false, scopes: [], audiences: [] },
     ownAudiences = [],
+    consoleRedirectUri,
     stalenessBoundMs = Number.POSITIVE_INFINITY,
     whyStale = () => directoryStale({ retryAfterSeconds: 1 }),
   }: DirectoryRules = {},
@@ -236,7 +259,7 @@ export function createAccessDirectory(
   async function loadWith(sql: Sql): Promise<AccessState> {
     loadsBegun += 1;
     const thisLoad = loadsBegun;
-    const { state, read } = await readDirectory(sql, { unvetted, ownAudiences });
+    const { state, read } = await readDirectory(sql, { unvetted, ownAudiences, consoleRedirectUri });
     // A slower load must not overwrite one that began after it.
     if (thisLoad < loadShown) return state;
     loadShown = thisLoad;

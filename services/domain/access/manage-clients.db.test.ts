@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
-import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
+import { CONSOLE_CLIENT_ID, FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Caller } from '../ports.ts';
 import type { ClientChanges } from './client-record.ts';
 import {
@@ -301,6 +301,7 @@ describe('the list of clients', () => {
     const all = await listClients(harness, { limit: 100 });
     expect(all.clients.filter((client) => client.built_in).map(({ client_id }) => client_id)).toEqual([
       FIRST_PARTY_CLIENT_ID,
+      CONSOLE_CLIENT_ID,
     ]);
     await expect(listClients(harness, { limit: 1, cursor: 'x' })).rejects.toMatchObject({ code: 'cursor_invalid' });
   });

@@ -1,6 +1,6 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { EndRule } from '../audit/end-rule-shapes.ts';
-import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
+import { isBuiltInClient } from '../authority/callers.ts';
 import { assertHolds } from '../authority/permissions.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
@@ -57,7 +57,7 @@ function clientView({ certificate_identity: identity, skip_consent: _, jwks, ...
     ...shown,
     ...identityView(identity),
     jwks: keys,
-    built_in: shown.client_id === FIRST_PARTY_CLIENT_ID,
+    built_in: isBuiltInClient(shown.client_id),
   } as ClientView;
 }
 
@@ -126,7 +126,7 @@ async function act<T>(
   caller: Caller,
   work: (tx: Tx, client: ClientDetailRow) => Promise<T>,
 ): Promise<T> {
-  if (clientId === FIRST_PARTY_CLIENT_ID) throw clientProtected();
+  if (isBuiltInClient(clientId)) throw clientProtected();
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason, rule);
     const client = await lockClient(tx, clientId);

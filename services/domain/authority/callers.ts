@@ -6,6 +6,14 @@ export type AgentCaller = Caller & { readonly kind: 'agent' };
 
 /** The first-party client (our own pages and apps): public, allowed only the refresh grant. A migration inserts its row. */
 export const FIRST_PARTY_CLIENT_ID = 'sallyport';
+/**
+ * The client of the admin console. A migration inserts its row, without a secret: only the API itself, which signs users of
+ * the console in, acts as it.
+ */
+export const CONSOLE_CLIENT_ID = 'sallyport-console';
+/** These clients belong to the product: no administrator changes them, and users gave them no consent. */
+export const isBuiltInClient = (clientId: string): boolean =>
+  clientId === FIRST_PARTY_CLIENT_ID || clientId === CONSOLE_CLIENT_ID;
 
 /**
  * The user whose rights the caller uses: in person, or by a token that the user or another party delegated. Null for a

@@ -159,6 +159,10 @@ export const english = {
   forgotPasswordAdvice:
     'Enter the e-mail address of your account. You get a mail with a link to choose a new password.',
   forgotPasswordTitle: 'Forgot your password?',
+  consoleStopped: 'The sign-in to the console did not finish',
+  consoleStoppedWhy: 'It was cancelled or refused.',
+  consoleNoCookie: 'This browser began no sign-in to the console in the last hour, or it keeps no cookies.',
+  consoleOpen: 'Open the console again',
   formExpired: 'This form has expired',
   formExpiredWhy: 'It was opened in another browser, or someone signed in or out since.',
   goOnWithoutMail: 'Continue without the code',

@@ -164,6 +164,11 @@ export const german: Texts = {
   forgotPasswordAdvice:
     'Geben Sie die E-Mail-Adresse Ihres Kontos ein. Sie erhalten eine E-Mail mit einem Link, um ein neues Passwort zu wählen.',
   forgotPasswordTitle: 'Haben Sie Ihr Passwort vergessen?',
+  consoleStopped: 'Die Anmeldung an der Konsole wurde nicht beendet',
+  consoleStoppedWhy: 'Sie wurde abgebrochen oder abgelehnt.',
+  consoleNoCookie:
+    'Dieser Browser hat in der letzten Stunde keine Anmeldung an der Konsole begonnen, oder er speichert keine Cookies.',
+  consoleOpen: 'Konsole neu öffnen',
   formExpired: 'Dieses Formular ist abgelaufen',
   formExpiredWhy: 'Es wurde in einem anderen Browser geöffnet, oder jemand hat sich seitdem an- oder abgemeldet.',
   goOnWithoutMail: 'Ohne den Code fortfahren',

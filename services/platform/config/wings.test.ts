@@ -24,7 +24,7 @@ test('what cannot be left out is refused, with what can', () => {
   expect(problemsOf({ SALLYPORT_LEAVE_OUT: 'mcp,tokens' })).toMatchObject([
     {
       env: 'SALLYPORT_LEAVE_OUT',
-      problem: '"tokens" cannot be left out; these can: privacy, compliance, agents, signoff, handoff, mcp',
+      problem: '"tokens" cannot be left out; these can: privacy, compliance, agents, signoff, handoff, mcp, console',
     },
   ]);
 });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 
 /** Parts of the product that an installation can leave out. Everything else works without them. */
-export const WINGS = ['privacy', 'compliance', 'agents', 'signoff', 'handoff', 'mcp'] as const;
+export const WINGS = ['privacy', 'compliance', 'agents', 'signoff', 'handoff', 'mcp', 'console'] as const;
 export type Wing = (typeof WINGS)[number];
 
 const isWing = (name: string): name is Wing => (WINGS as readonly string[]).includes(name);

@@ -31,6 +31,7 @@ export const TAGS = {
   Privacy: { audience: OFFICERS, description: 'Encrypt health data, and account for its use' },
   Compliance: { audience: OFFICERS, description: 'Controls, reports and violations' },
   Audit: { audience: OFFICERS, description: 'Read and verify the audit log' },
+  Console: { audience: OPERATORS, description: 'The admin console and its backend; not a stable interface' },
   Operations: { audience: OPERATORS, description: 'Health and queues' },
   Monitoring: { audience: OPERATORS, description: 'Dashboard, security reports and capacity' },
   Alerts: { audience: OPERATORS, description: 'Send alerts to people and systems, and silence them' },

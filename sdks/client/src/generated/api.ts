@@ -69,6 +69,8 @@ export type ProblemCode =
   | "clock_wrong"
   | "code_invalid"
   | "consent_unknown"
+  | "console_file_unknown"
+  | "console_not_built"
   | "content_type_unsupported"
   | "control_unknown"
   | "current_password_wrong"
@@ -377,6 +379,8 @@ export type ConfirmTotpRequest = { readonly code: string };
 
 export type Consent = { readonly client_id: string; readonly client_name: string; readonly client_origin: "admin" | "registration" | "document"; readonly scopes: readonly string[]; readonly audiences: readonly string[]; readonly granted_at: string; readonly logins: number };
 
+export type ConsoleSession = { readonly user_id: string; readonly email: string | null; readonly session_id: string | null; readonly roles: readonly string[]; readonly permissions: readonly string[]; readonly auth_time: number; readonly has_two_factors: boolean; readonly step_up_seconds: number; readonly step_up_needs_second_factor: boolean; readonly left_out: readonly string[]; readonly brand: string; readonly version: string; readonly public_url: string };
+
 export type ControlAttestation = { readonly attestation_id: string; readonly control_id: string; readonly attester: string; readonly statement: string; readonly note: string; readonly attested_at: string; readonly expires_at: string };
 
 export type CopyUse = { readonly copy_id: string; readonly kind: "api" | "worker"; readonly state: "fresh" | "stale" | "missing"; readonly as_of: string; readonly cpu_cores: number; readonly hash_cpu_cores: number; readonly memory_bytes: number; readonly heap_used_bytes: number; readonly heap_limit_bytes: number; readonly event_loop_p99_ms: number | null; readonly event_loop_utilization: number | null; readonly hash_queue: number | null; readonly pools: readonly PoolUse[] };
@@ -404,6 +408,8 @@ export type DeclareApplicationResponse = { readonly application: Application; re
 export type DecryptPhiRequest = { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly encrypted: PhiEnvelope };
 
 export type DecryptPhiResponse = { readonly data: unknown };
+
+export type DeleteAsConsoleRequest = unknown;
 
 export type DeleteOwnUserRequest = Readonly<Record<string, never>>;
 
@@ -466,6 +472,8 @@ export type IntrospectTokenResponse = { readonly active: boolean } & Readonly<Re
 export type InviteUserRequest = { readonly email: string; readonly name?: string; readonly roles?: readonly string[]; readonly password_hash?: string; readonly reason: string };
 
 export type IssueTokensRequest = { readonly user_id?: string; readonly audience?: string; readonly scope?: string; readonly device?: Device | string };
+
+export type LeaveConsoleRequest = Readonly<Record<string, never>>;
 
 export type LegalHold = { readonly hold_id: string; readonly subject_id: string; readonly created_at: string; readonly ended_at: string | null };
 
@@ -557,6 +565,8 @@ export type Passkey = { readonly id: string; readonly name: string | null; reado
 
 export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
 
+export type PatchAsConsoleRequest = unknown;
+
 export type PerformancePart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly window_seconds: number; readonly token_generation: DurationMetric; readonly token_refresh: DurationMetric; readonly token_validation: DurationMetric; readonly password_hash: DurationMetric; readonly validations: { readonly active: number; readonly inactive: number; readonly unavailable: number }; readonly sign_ins: SuccessRate };
 
 export type PhiEnvelope = { readonly format: "phi1"; readonly level: "standard" | "high"; readonly subject_id: string; readonly key_version: number; readonly iv: string; readonly tag: string; readonly ciphertext: string };
@@ -566,6 +576,8 @@ export type PhiKey = { readonly key_version: number; readonly state: "current" |
 export type PhiRotation = { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null };
 
 export type PoolUse = { readonly pool: string; readonly used: number; readonly idle: number; readonly waiting: number; readonly wait: DurationMetric; readonly timeouts: number };
+
+export type PostAsConsoleRequest = unknown;
 
 export type PrepareClientPasskeyResponse = Readonly<Record<string, unknown>>;
 
@@ -580,6 +592,8 @@ export type PublicJwk = { readonly kty: "RSA" | "EC" | "OKP"; readonly use: "sig
 export type PushAuthorizationRequestRequest = { readonly response_type?: string; readonly redirect_uri?: string; readonly scope?: string; readonly state?: string; readonly nonce?: string; readonly code_challenge?: string; readonly code_challenge_method?: string; readonly response_mode?: string; readonly prompt?: string; readonly max_age?: string; readonly login_hint?: string; readonly id_token_hint?: string; readonly acr_values?: string; readonly resource?: string; readonly dpop_jkt?: string; readonly request?: string; readonly request_uri?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
 
 export type PushAuthorizationRequestResponse = { readonly request_uri: string; readonly expires_in: number };
+
+export type PutAsConsoleRequest = unknown;
 
 export type QueueUse = { readonly queue: string; readonly waiting: number; readonly active: number; readonly delayed: number; readonly dead: number; readonly oldest_seconds: number };
 
@@ -1037,6 +1051,22 @@ export type Operations = {
   "PATCH /api/auth/user": { readonly input: { readonly body: UpdateUserRequest }; readonly answer: UpdateUserResponse };
   /** Verify an e-mail address by its mailed code and a session, the account’s password, or a new password */
   "POST /api/auth/verify-email": { readonly input: { readonly body: VerifyEmailRequest }; readonly answer: VerifyEmailResponse };
+  /** Send a DELETE to this API as the user of the admin console; not a stable interface */
+  "DELETE /console/api/{path}": { readonly input: { readonly path: { readonly path: string | number }; readonly body?: DeleteAsConsoleRequest }; readonly answer: string };
+  /** Read from this API as the user of the admin console; not a stable interface */
+  "GET /console/api/{path}": { readonly input: { readonly path: { readonly path: string | number } }; readonly answer: string };
+  /** Send a PATCH to this API as the user of the admin console; not a stable interface */
+  "PATCH /console/api/{path}": { readonly input: { readonly path: { readonly path: string | number }; readonly body?: PatchAsConsoleRequest }; readonly answer: string };
+  /** Send a POST to this API as the user of the admin console; not a stable interface */
+  "POST /console/api/{path}": { readonly input: { readonly path: { readonly path: string | number }; readonly body?: PostAsConsoleRequest }; readonly answer: string };
+  /** Send a PUT to this API as the user of the admin console; not a stable interface */
+  "PUT /console/api/{path}": { readonly input: { readonly path: { readonly path: string | number }; readonly body?: PutAsConsoleRequest }; readonly answer: string };
+  /** Load a script or style of the admin console */
+  "GET /console/assets/{file}": { readonly input: { readonly path: { readonly file: string | number } }; readonly answer: string };
+  /** Read who is signed in at the admin console, with which permissions */
+  "GET /console/session": { readonly input: {}; readonly answer: ConsoleSession };
+  /** Sign out of the admin console, and end the session of this browser */
+  "POST /console/sign-out": { readonly input: { readonly body?: LeaveConsoleRequest }; readonly answer: undefined };
   /** Liveness probe */
   "GET /healthz": { readonly input: {}; readonly answer: ReadHealthResponse };
   /** Load the script of the sign-in page that signs in with passkeys */

@@ -1,0 +1,155 @@
+import { QueryClientProvider } from '@tanstack/preact-query';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { LocationProvider, lazy, Route, Router } from 'preact-iso';
+import { type ConsoleSession, queries } from './data/api.ts';
+import { announceSignIn, SessionContext, signInHere, useCan, useSession, useSessionQuery } from './data/session.tsx';
+import { type Page, pages } from './pages.ts';
+import { Empty, Failed, Loading } from './parts/states.tsx';
+import { Shell } from './shell/shell.tsx';
+import { common } from './texts/common.ts';
+import { fill, firstLanguage, keepLanguage, LanguageContext, type LanguageTag, useTexts } from './texts/languages.ts';
+
+/** The page in the middle of the window, for a user who is not signed in. */
+function Alone({ title, lead, action }: { readonly title: string; readonly lead: string; readonly action: boolean }) {
+  const texts = useTexts(common);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+  return (
+    <main class="alone">
+      <div class="card">
+        <span class="mark" aria-hidden="true" />
+        <h1>{title}</h1>
+        <p class="dim">{lead}</p>
+        {action ? (
+          <button type="button" class="primary" onClick={signInHere}>
+            {texts.signIn}
+          </button>
+        ) : null}
+      </div>
+    </main>
+  );
+}
+
+/** Where the sign-in of another window ends. */
+function SignedIn() {
+  const texts = useTexts(common);
+  useEffect(() => {
+    announceSignIn();
+    window.close();
+  }, []);
+  return <Alone title={texts.signedInDone} lead={texts.signedInClose} action={false} />;
+}
+
+function NotAllowed({ permission }: { readonly permission: string }) {
+  const texts = useTexts(common);
+  return (
+    <Empty title={texts.notAllowed}>
+      <p>{fill(texts.notAllowedWhy, { permission })}</p>
+    </Empty>
+  );
+}
+
+function Unknown() {
+  const texts = useTexts(common);
+  return (
+    <Empty title={texts.unknownPage}>
+      <p>{texts.unknownPageWhy}</p>
+      <p>
+        <a href="/console">{texts.toOverview}</a>
+      </p>
+    </Empty>
+  );
+}
+
+type Routed = { readonly params?: Readonly<Record<string, string>> };
+
+/** The component of each page, made once: a page that the user may not see is not even loaded. */
+const routed = pages.map((page) => {
+  const Loaded = lazy(() => page.load().then(({ Page: Body }) => Body));
+  function Guarded({ params = {} }: Routed) {
+    const can = useCan();
+    const { left_out: leftOut } = useSession();
+    if (page.wing !== undefined && leftOut.includes(page.wing)) return <Unknown />;
+    return can(page.permission) ? <Loaded params={params} /> : <NotAllowed permission={page.permission ?? ''} />;
+  }
+  return [page, Guarded] as const satisfies readonly [Page, (props: Routed) => unknown];
+});
+
+function SignedInConsole({
+  session,
+  isEnded,
+  onLanguage,
+}: {
+  readonly session: ConsoleSession;
+  readonly isEnded: boolean;
+  readonly onLanguage: (tag: LanguageTag) => void;
+}) {
+  const texts = useTexts(common);
+  return (
+    <SessionContext.Provider value={session}>
+      <Shell isEnded={isEnded} onLanguage={onLanguage}>
+        {session.permissions.length === 0 ? (
+          <Empty title={texts.noPermissions}>
+            <p>{fill(texts.noPermissionsWhy, { id: session.user_id })}</p>
+          </Empty>
+        ) : (
+          <Router>
+            {[
+              ...routed.map(([{ name, path }, Body]) => (
+                <Route key={name} path={`/console${path === '/' ? '' : path}`} component={Body} />
+              )),
+              <Route key="unknown" default component={Unknown} />,
+            ]}
+          </Router>
+        )}
+      </Shell>
+    </SessionContext.Provider>
+  );
+}
+
+function Gate({ onLanguage }: { readonly onLanguage: (tag: LanguageTag) => void }) {
+  const texts = useTexts(common);
+  const { data, error, refetch } = useSessionQuery();
+  // What was on the page stays when the session ends.
+  const last = useRef<ConsoleSession | null>(null);
+  if (data) last.current = data;
+  if (location.pathname === '/console/signed-in') return <SignedIn />;
+  if (last.current !== null)
+    return <SignedInConsole session={last.current} isEnded={data === null} onLanguage={onLanguage} />;
+  if (error)
+    return (
+      <main class="alone">
+        <Failed error={error} onRetry={() => void refetch()} />
+      </main>
+    );
+  if (data === undefined)
+    return (
+      <main class="alone">
+        <Loading lines={1} />
+      </main>
+    );
+  const isOut = location.pathname === '/console/signed-out';
+  return <Alone title={isOut ? texts.signedOut : texts.console} lead={texts.signInLead} action />;
+}
+
+export function App() {
+  const [language, setLanguage] = useState<LanguageTag>(firstLanguage);
+  useEffect(() => {
+    document.documentElement.lang = language;
+  }, [language]);
+  return (
+    <LanguageContext.Provider value={language}>
+      <QueryClientProvider client={queries}>
+        <LocationProvider scope="/console">
+          <Gate
+            onLanguage={(tag) => {
+              keepLanguage(tag);
+              setLanguage(tag);
+            }}
+          />
+        </LocationProvider>
+      </QueryClientProvider>
+    </LanguageContext.Provider>
+  );
+}

@@ -1,0 +1,116 @@
+import { QueryClient, useInfiniteQuery, useQuery } from '@tanstack/preact-query';
+import {
+  createClient,
+  type OperationName,
+  type Operations,
+  type Problem,
+  type Result,
+  TransportError,
+} from '../../../sdks/client/src/index.ts';
+
+type Input<N extends OperationName> = Operations[N]['input'];
+export type Answer<N extends OperationName> = Operations[N]['answer'];
+
+/** A refusal of the API, as its registry of errors describes it. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly fix: string;
+  readonly traceId: string | undefined;
+  constructor(status: number, problem: Partial<Problem> & { readonly code: string }) {
+    super(problem.title ?? problem.code);
+    this.name = 'Refusal';
+    this.status = status;
+    this.code = problem.code;
+    this.detail = problem.detail ?? '';
+    this.fix = problem.fix ?? '';
+    this.traceId = problem.trace_id;
+  }
+}
+
+/** Sent with every request: pages of other origins may not send it. */
+const HEADERS = { 'x-sallyport-console': '1' };
+
+const client = createClient({ url: `${location.origin}/console/api`, headers: HEADERS, retries: 1, maxWait: 2 });
+
+/** Without the rule that an empty input may be left out, which a caller that passes it on cannot show. */
+const send = client as unknown as <N extends OperationName>(name: N, input?: Input<N>) => Promise<Result<Answer<N>>>;
+
+type Listener = () => void;
+const onEnded = new Set<Listener>();
+/** Called when the server says that the session has ended. */
+export function whenSessionEnds(listener: Listener): () => void {
+  onEnded.add(listener);
+  return () => onEnded.delete(listener);
+}
+
+/** Calls an operation of the API as the signed-in user. @throws Refusal, TransportError */
+export async function call<N extends OperationName>(name: N, input?: Input<N>): Promise<Answer<N>> {
+  const result = await send(name, input);
+  if (result.ok) return result.data;
+  if (result.status === 401) for (const listener of onEnded) listener();
+  throw new Refusal(result.status, result.problem as Partial<Problem> & { readonly code: string });
+}
+
+export type ConsoleSession = {
+  readonly user_id: string;
+  readonly email: string | null;
+  readonly session_id: string | null;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+  readonly auth_time: number;
+  readonly has_two_factors: boolean;
+  readonly step_up_seconds: number;
+  readonly step_up_needs_second_factor: boolean;
+  readonly left_out: readonly string[];
+  readonly brand: string;
+  readonly version: string;
+  readonly public_url: string;
+};
+
+/** Who is signed in; null if nobody is. */
+export async function readSession(): Promise<ConsoleSession | null> {
+  const answer = await fetch('/console/session', { headers: HEADERS }).catch((cause: unknown) => {
+    throw new TransportError('no answer', undefined, { cause });
+  });
+  if (answer.status === 401) return null;
+  const body = await answer.json().catch(() => ({ code: 'unreadable' }));
+  if (!answer.ok) throw new Refusal(answer.status, body);
+  return body;
+}
+
+export const signOut = (): Promise<Response> => fetch('/console/sign-out', { method: 'POST', headers: HEADERS });
+
+const isFinal = (error: unknown): boolean => error instanceof Refusal && error.status < 500 && error.status !== 429;
+
+export const queries = new QueryClient({
+  defaultOptions: {
+    queries: { staleTime: 10_000, retry: (count, error) => count < 1 && !isFinal(error) },
+    mutations: { retry: false },
+  },
+});
+
+/** Reads with an operation; the answer is kept under its name and input. */
+export function useRead<N extends OperationName>(
+  name: N,
+  input: Input<N>,
+  options: { readonly enabled?: boolean; readonly refetchInterval?: number } = {},
+) {
+  return useQuery<Answer<N>>({ queryKey: [name, input], queryFn: () => call(name, input), ...options });
+}
+
+type Paged = { readonly next: string | null };
+type PagedName = { [N in OperationName]: Answer<N> extends Paged ? N : never }[OperationName];
+
+/** Reads a list page by page, by its cursor. */
+export function usePages<N extends PagedName>(name: N, query: object, options: { readonly enabled?: boolean } = {}) {
+  return useInfiniteQuery({
+    queryKey: [name, 'pages', query],
+    queryFn: ({ pageParam }) =>
+      call(name, { query: { ...query, ...(pageParam === null ? {} : { cursor: pageParam }) } } as unknown as Input<N>),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => (last as Paged).next,
+    ...options,
+  });
+}

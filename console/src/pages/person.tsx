@@ -1,0 +1,373 @@
+import { useState } from 'preact/hooks';
+import { type Answer, call, usePages, useRead } from '../data/api.ts';
+import { useCan } from '../data/session.tsx';
+import type { PageProps } from '../pages.ts';
+import { type Act, ActButton } from '../parts/act.tsx';
+import { CopyButton, commandLine } from '../parts/copy.tsx';
+import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
+import { Facts, PagedList, PageHead, Row, Section } from '../parts/page.tsx';
+import { Empty, Shown } from '../parts/states.tsx';
+import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+
+const texts = inLanguages({
+  en: {
+    people: 'People',
+    account: 'Account',
+    id: 'Id',
+    name: 'Name',
+    roles: 'Roles',
+    created: 'Created',
+    lastSignIn: 'Last sign-in',
+    password: 'Password changed',
+    noPassword: 'has none',
+    verified: 'Address verified',
+    disabled: 'Disabled',
+    locked: 'Passwords locked until',
+    closed: 'Passwords from unknown devices are refused',
+    failed: 'Wrong passwords in a row',
+    factors: 'Second factors',
+    totp: 'Authenticator app',
+    passkeys: 'Passkeys',
+    codes: 'Recovery codes left',
+    why: 'Can this person sign in?',
+    canSignIn: 'Nothing stops a sign-in',
+    alsoTrue: 'Also true',
+    help: 'What helps',
+    sessions: 'Sessions',
+    noSessions: 'No live session',
+    noSessionsWhy: 'The person is signed in nowhere.',
+    unknownAgent: 'unknown browser',
+    started: 'began',
+    families: 'applications: {names}',
+    noFamilies: 'no application',
+    endOne: 'End',
+    endOneTitle: 'End this session',
+    endOneLead: 'The session ends everywhere within a second, with the tokens that applications got through it.',
+    endAll: 'End all sessions',
+    endAllTitle: 'End every session of {email}',
+    endAllLead: 'The person is signed out everywhere within a second. They can sign in again.',
+    disable: 'Disable',
+    disableTitle: 'Disable {email}',
+    disableLead:
+      'Every session and token ends within a second, and no sign-in is accepted until the account is enabled.',
+    enable: 'Enable',
+    enableTitle: 'Enable {email}',
+    enableLead: 'The person can sign in again. Ended sessions stay ended.',
+    reset: 'Reset factors',
+    resetTitle: 'Remove the second factors of {email}',
+    resetLead:
+      'The authenticator app is removed and every session ends. The person signs in with the password and adds a factor again.',
+    resetPasskeys: 'Remove the passkeys too',
+    unlock: 'Unlock',
+    unlockTitle: 'Unlock the passwords of {email}',
+    unlockLead: 'Passwords are accepted again, also from devices that the person has not used before.',
+    affects: 'Sessions: {sessions} · sign-ins at applications: {logins}',
+  },
+  de: {
+    people: 'Personen',
+    account: 'Konto',
+    id: 'ID',
+    name: 'Name',
+    roles: 'Rollen',
+    created: 'Angelegt',
+    lastSignIn: 'Letzte Anmeldung',
+    password: 'Passwort geändert',
+    noPassword: 'hat keines',
+    verified: 'Adresse bestätigt',
+    disabled: 'Gesperrt',
+    locked: 'Passwörter gesperrt bis',
+    closed: 'Passwörter von unbekannten Geräten werden abgelehnt',
+    failed: 'Falsche Passwörter in Folge',
+    factors: 'Zweite Faktoren',
+    totp: 'Authenticator-App',
+    passkeys: 'Passkeys',
+    codes: 'Übrige Wiederherstellungscodes',
+    why: 'Kann sich diese Person anmelden?',
+    canSignIn: 'Nichts hindert eine Anmeldung',
+    alsoTrue: 'Außerdem gilt',
+    help: 'Was hilft',
+    sessions: 'Sitzungen',
+    noSessions: 'Keine laufende Sitzung',
+    noSessionsWhy: 'Die Person ist nirgends angemeldet.',
+    unknownAgent: 'unbekannter Browser',
+    started: 'begann',
+    families: 'Anwendungen: {names}',
+    noFamilies: 'keine Anwendung',
+    endOne: 'Beenden',
+    endOneTitle: 'Diese Sitzung beenden',
+    endOneLead: 'Die Sitzung endet überall binnen einer Sekunde, samt den Tokens, die Anwendungen durch sie bekamen.',
+    endAll: 'Alle Sitzungen beenden',
+    endAllTitle: 'Jede Sitzung von {email} beenden',
+    endAllLead: 'Die Person ist binnen einer Sekunde überall abgemeldet. Sie kann sich wieder anmelden.',
+    disable: 'Sperren',
+    disableTitle: '{email} sperren',
+    disableLead:
+      'Jede Sitzung und jedes Token endet binnen einer Sekunde, und keine Anmeldung gelingt, bis das Konto entsperrt ist.',
+    enable: 'Entsperren',
+    enableTitle: '{email} entsperren',
+    enableLead: 'Die Person kann sich wieder anmelden. Beendete Sitzungen bleiben beendet.',
+    reset: 'Faktoren zurücksetzen',
+    resetTitle: 'Die zweiten Faktoren von {email} entfernen',
+    resetLead:
+      'Die Authenticator-App wird entfernt, und jede Sitzung endet. Die Person meldet sich mit dem Passwort an und fügt wieder einen Faktor hinzu.',
+    resetPasskeys: 'Auch die Passkeys entfernen',
+    unlock: 'Passwörter freigeben',
+    unlockTitle: 'Die Passwörter von {email} freigeben',
+    unlockLead: 'Passwörter werden wieder angenommen, auch von Geräten, die die Person noch nicht benutzt hat.',
+    affects: 'Sitzungen: {sessions} · Anmeldungen bei Anwendungen: {logins}',
+  },
+});
+
+type Detail = Answer<'GET /v1/admin/users/{user_id}'>;
+type Session = Answer<'GET /v1/admin/sessions'>['sessions'][number];
+
+function Acts({ user }: { readonly user: Detail }) {
+  const own = useTexts(texts);
+  const can = useCan();
+  const [withPasskeys, setWithPasskeys] = useState(false);
+  const { id, email } = user;
+  const path = { user_id: id };
+  const blast = fill(own.affects, { sessions: user.sessions, logins: user.logins });
+  const acts: readonly (readonly [string, Act, boolean])[] = [
+    [
+      own.unlock,
+      {
+        title: fill(own.unlockTitle, { email }),
+        lead: own.unlockLead,
+        verb: own.unlock,
+        command: (reason) => commandLine('users', 'unlock', id, '--reason', reason),
+        run: (reason) => call('POST /v1/admin/users/{user_id}/unlock', { path, body: { reason } }),
+      },
+      can('users:unlock') && (user.password_closed || user.locked_until !== null),
+    ],
+    [
+      own.endAll,
+      {
+        title: fill(own.endAllTitle, { email }),
+        lead: own.endAllLead,
+        verb: own.endAll,
+        isHarmful: true,
+        blast,
+        command: (reason) => commandLine('sessions', 'revoke', '--user', id, '--reason', reason),
+        run: (reason) => call('POST /v1/admin/users/{user_id}/sessions/end', { path, body: { reason } }),
+      },
+      can('sessions:manage'),
+    ],
+    [
+      own.reset,
+      {
+        title: fill(own.resetTitle, { email }),
+        lead: own.resetLead,
+        verb: own.reset,
+        isHarmful: true,
+        blast,
+        fields: (
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={withPasskeys}
+              onChange={(event) => setWithPasskeys(event.currentTarget.checked)}
+            />
+            {own.resetPasskeys}
+          </label>
+        ),
+        command: (reason) =>
+          commandLine('users', 'reset-factors', id, ...(withPasskeys ? ['--passkeys'] : []), '--reason', reason),
+        run: (reason) =>
+          call('POST /v1/admin/users/{user_id}/factors/reset', { path, body: { reason, passkeys: withPasskeys } }),
+      },
+      can('users:manage') && (user.factors.totp || user.factors.passkeys > 0),
+    ],
+    user.disabled_at === null
+      ? [
+          own.disable,
+          {
+            title: fill(own.disableTitle, { email }),
+            lead: own.disableLead,
+            verb: own.disable,
+            isHarmful: true,
+            blast,
+            command: (reason) => commandLine('users', 'disable', id, '--reason', reason),
+            run: (reason) => call('POST /v1/admin/users/{user_id}/disable', { path, body: { reason } }),
+          },
+          can('users:manage'),
+        ]
+      : [
+          own.enable,
+          {
+            title: fill(own.enableTitle, { email }),
+            lead: own.enableLead,
+            verb: own.enable,
+            command: (reason) => commandLine('users', 'enable', id, '--reason', reason),
+            run: (reason) => call('POST /v1/admin/users/{user_id}/enable', { path, body: { reason } }),
+          },
+          can('users:manage'),
+        ],
+  ];
+  return (
+    <>
+      {acts.map(([text, act, isShown]) =>
+        isShown ? (
+          <ActButton key={text} act={act}>
+            {text}
+          </ActButton>
+        ) : null,
+      )}
+    </>
+  );
+}
+
+function Why({ id }: { readonly id: string }) {
+  const own = useTexts(texts);
+  const query = useRead('GET /v1/admin/users/{user_id}/why', { path: { user_id: id } });
+  return (
+    <Section title={own.why}>
+      <Shown query={query} lines={2}>
+        {(why) => (
+          <div class={why.refuses ? 'note warn' : 'note good'}>
+            <strong>{why.cause === 'nothing' ? own.canSignIn : why.sentence}</strong>
+            {why.cause === 'nothing' ? null : (
+              <p>
+                {own.help}: <Foreign>{why.fix}</Foreign>
+              </p>
+            )}
+            {why.also.length === 0 ? null : (
+              <>
+                <p>{own.alsoTrue}</p>
+                <ul>
+                  {why.also.map(({ cause, sentence }) => (
+                    <li key={cause}>{sentence}</li>
+                  ))}
+                </ul>
+              </>
+            )}
+          </div>
+        )}
+      </Shown>
+    </Section>
+  );
+}
+
+function Sessions({ id }: { readonly id: string }) {
+  const own = useTexts(texts);
+  const can = useCan();
+  const pages = usePages('GET /v1/admin/sessions', { user_id: id, limit: 20 });
+  return (
+    <Section title={own.sessions}>
+      <PagedList
+        label={own.sessions}
+        pages={pages}
+        itemsOf={(page) => page.sessions}
+        empty={
+          <Empty title={own.noSessions}>
+            <p>{own.noSessionsWhy}</p>
+          </Empty>
+        }
+      >
+        {(session: Session) => (
+          <Row
+            key={session.id}
+            title={<Foreign>{session.user_agent ?? own.unknownAgent}</Foreign>}
+            meta={
+              <>
+                <Foreign>{session.ip_address ?? ''}</Foreign>
+                <span>
+                  {own.started} <Time at={session.created_at} />
+                </span>
+                <span>
+                  {session.logins.length === 0
+                    ? own.noFamilies
+                    : fill(own.families, { names: session.logins.map(({ client_id }) => client_id).join(', ') })}
+                </span>
+              </>
+            }
+            side={
+              can('sessions:manage') ? (
+                <ActButton
+                  act={{
+                    title: own.endOneTitle,
+                    lead: own.endOneLead,
+                    verb: own.endOne,
+                    isHarmful: true,
+                    blast: fill(own.affects, { sessions: 1, logins: session.logins.length }),
+                    command: (reason) => commandLine('sessions', 'revoke', session.id, '--reason', reason),
+                    run: (reason) =>
+                      call('DELETE /v1/admin/sessions/{session_id}', {
+                        path: { session_id: session.id },
+                        query: { reason },
+                      }),
+                  }}
+                >
+                  {own.endOne}
+                </ActButton>
+              ) : null
+            }
+          />
+        )}
+      </PagedList>
+    </Section>
+  );
+}
+
+export function Page({ params }: PageProps) {
+  const id = params.id ?? '';
+  const own = useTexts(texts);
+  const can = useCan();
+  const query = useRead('GET /v1/admin/users/{user_id}', { path: { user_id: id } });
+  return (
+    <div class="page">
+      <p class="crumb">
+        <a href="/console/people">{own.people}</a>
+      </p>
+      <Shown query={query} lines={5}>
+        {(user) => (
+          <>
+            <PageHead
+              title={user.email}
+              badges={user.disabled_at === null ? null : <Badge tone="bad">{own.disabled}</Badge>}
+            >
+              <Acts user={user} />
+            </PageHead>
+            <Why id={id} />
+            <div class="grid">
+              <Section title={own.account}>
+                <Facts
+                  items={[
+                    [
+                      own.id,
+                      <>
+                        <Id>{user.id}</Id> <CopyButton text={user.id} />
+                      </>,
+                    ],
+                    [own.name, <Foreign>{user.name ?? ''}</Foreign>],
+                    [own.roles, <Foreign>{user.roles.join(', ')}</Foreign>],
+                    [own.verified, <Time at={user.email_verified_at} />],
+                    [own.created, <Time at={user.created_at} />],
+                    [own.lastSignIn, <Time at={user.last_login_at} />],
+                  ]}
+                />
+              </Section>
+              <Section title={own.factors}>
+                <Facts
+                  items={[
+                    [
+                      own.password,
+                      user.password_changed_at === null ? own.noPassword : <Time at={user.password_changed_at} />,
+                    ],
+                    [own.totp, user.factors.totp ? '✓' : '–'],
+                    [own.passkeys, String(user.factors.passkeys)],
+                    [own.codes, String(user.factors.recovery_codes_left)],
+                    [own.failed, String(user.failed_logins)],
+                    ...(user.locked_until === null ? [] : [[own.locked, <Time at={user.locked_until} />] as const]),
+                    ...(user.password_closed ? [[own.closed, '✓'] as const] : []),
+                  ]}
+                />
+              </Section>
+            </div>
+            {can('sessions:read') ? <Sessions id={id} /> : null}
+          </>
+        )}
+      </Shown>
+    </div>
+  );
+}

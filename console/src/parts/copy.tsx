@@ -1,0 +1,41 @@
+import { useState } from 'preact/hooks';
+import { common } from '../texts/common.ts';
+import { useTexts } from '../texts/languages.ts';
+import { Icon } from './icons.tsx';
+
+/** A button that copies a text, and says so. */
+export function CopyButton({ text, label }: { readonly text: string; readonly label?: string }) {
+  const texts = useTexts(common);
+  const [isCopied, setCopied] = useState(false);
+  const copy = async (): Promise<void> => {
+    await navigator.clipboard.writeText(text);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 2_000);
+  };
+  return (
+    <button type="button" class="quiet small" onClick={() => void copy()}>
+      <Icon name={isCopied ? 'check' : 'copy'} />
+      <span>{isCopied ? texts.copied : (label ?? texts.copy)}</span>
+    </button>
+  );
+}
+
+/** A command line, ready to paste. */
+export function Command({ text }: { readonly text: string }) {
+  const texts = useTexts(common);
+  return (
+    <details class="command">
+      <summary>{texts.command}</summary>
+      <div>
+        <code>{text}</code>
+        <CopyButton text={text} />
+      </div>
+    </details>
+  );
+}
+
+const SAFE = /^[\w@%+=:,./-]+$/;
+/** One word of a POSIX shell, quoted where it needs to be. */
+const shellWord = (word: string): string => (SAFE.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+/** `sallyport users disable u-1 --reason 'left the company'` */
+export const commandLine = (...words: readonly string[]): string => ['sallyport', ...words.map(shellWord)].join(' ');

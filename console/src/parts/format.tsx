@@ -1,0 +1,53 @@
+import { common } from '../texts/common.ts';
+import { type LanguageTag, useLanguage, useTexts } from '../texts/languages.ts';
+
+const STEPS = [
+  ['second', 60],
+  ['minute', 60],
+  ['hour', 24],
+  ['day', 30],
+  ['month', 12],
+  ['year', Number.POSITIVE_INFINITY],
+] as const;
+
+/** `3 minutes ago`, in the language of the page. */
+function ago(at: string, language: LanguageTag, nowMs = Date.now()): string {
+  let value = (Date.parse(at) - nowMs) / 1_000;
+  const words = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
+  for (const [unit, size] of STEPS) {
+    if (Math.abs(value) < size) return words.format(Math.round(value), unit);
+    value /= size;
+  }
+  return at;
+}
+
+const exactTime = (at: string, language: LanguageTag): string =>
+  new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at));
+
+/** How long ago, with the exact time on hover and for screen readers. */
+export function Time({ at }: { readonly at: string | null | undefined }) {
+  const language = useLanguage();
+  const texts = useTexts(common);
+  if (at == null) return <span class="dim">{texts.never}</span>;
+  return (
+    <time dateTime={at} title={exactTime(at, language)}>
+      {ago(at, language)}
+    </time>
+  );
+}
+
+export const useNumber = (): ((value: number) => string) => {
+  const language = useLanguage();
+  return (value) => new Intl.NumberFormat(language).format(value);
+};
+
+export type Tone = 'plain' | 'good' | 'warn' | 'bad' | 'accent';
+export const Badge = ({ tone = 'plain', children }: { readonly tone?: Tone; readonly children: string }) => (
+  <span class={`badge ${tone}`}>{children}</span>
+);
+
+/** Text of users, clients and requests: its direction does not change the text around it. */
+export const Foreign = ({ children }: { readonly children: string }) => <bdi>{children}</bdi>;
+
+/** An id, whole for the clipboard. */
+export const Id = ({ children }: { readonly children: string }) => <code class="id">{children}</code>;

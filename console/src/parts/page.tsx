@@ -1,0 +1,149 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { common } from '../texts/common.ts';
+import { fill, useTexts } from '../texts/languages.ts';
+import { useNumber } from './format.tsx';
+import { Shown } from './states.tsx';
+
+/** The head of a page: its title, one line about it, and its acts. */
+export function PageHead({
+  title,
+  lead,
+  badges,
+  children,
+}: {
+  readonly title: string;
+  readonly lead?: ComponentChildren;
+  readonly badges?: ComponentChildren;
+  readonly children?: ComponentChildren;
+}) {
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+  return (
+    <header class="page-head">
+      <div>
+        <h1 tabIndex={-1}>
+          <bdi>{title}</bdi> {badges}
+        </h1>
+        {lead === undefined ? null : <p class="dim">{lead}</p>}
+      </div>
+      {children === undefined ? null : <div class="acts">{children}</div>}
+    </header>
+  );
+}
+
+export const Section = ({
+  title,
+  acts,
+  children,
+}: {
+  readonly title: string;
+  readonly acts?: ComponentChildren;
+  readonly children: ComponentChildren;
+}) => (
+  <section class="card">
+    <div class="section-head">
+      <h2>{title}</h2>
+      {acts}
+    </div>
+    {children}
+  </section>
+);
+
+/** Names and values, one above the other where it is narrow. */
+export const Facts = ({ items }: { readonly items: readonly (readonly [string, ComponentChildren])[] }) => (
+  <dl class="facts">
+    {items.map(([name, value]) => (
+      <div key={name}>
+        <dt>{name}</dt>
+        <dd>{value}</dd>
+      </div>
+    ))}
+  </dl>
+);
+
+/** One item of a list. With an address the whole row leads there; `j` and `k` move from row to row. */
+export function Row({
+  href,
+  title,
+  meta,
+  side,
+}: {
+  readonly href?: string;
+  readonly title: ComponentChildren;
+  readonly meta?: ComponentChildren;
+  readonly side?: ComponentChildren;
+}) {
+  return (
+    <li class="row">
+      <div class="row-main">
+        {href === undefined ? (
+          <span class="row-title" data-row tabIndex={-1}>
+            {title}
+          </span>
+        ) : (
+          <a class="row-title" href={href} data-row>
+            {title}
+          </a>
+        )}
+        {meta === undefined ? null : <div class="row-meta">{meta}</div>}
+      </div>
+      {side === undefined ? null : <div class="row-side">{side}</div>}
+    </li>
+  );
+}
+
+type Pages<T> = {
+  readonly data: { readonly pages: readonly T[] } | undefined;
+  readonly error: unknown;
+  readonly isPending: boolean;
+  readonly dataUpdatedAt: number;
+  readonly refetch: () => unknown;
+  readonly hasNextPage: boolean;
+  readonly isFetchingNextPage: boolean;
+  readonly fetchNextPage: () => unknown;
+};
+
+/** A list that is read page by page. It says how many rows are shown, never how many there are. */
+export function PagedList<P, T>({
+  label,
+  pages,
+  itemsOf,
+  empty,
+  children,
+}: {
+  readonly label: string;
+  readonly pages: Pages<P>;
+  readonly itemsOf: (page: P) => readonly T[];
+  readonly empty: ComponentChildren;
+  readonly children: (item: T) => ComponentChildren;
+}) {
+  const texts = useTexts(common);
+  const number = useNumber();
+  return (
+    <Shown query={pages} lines={5}>
+      {(data) => {
+        const items = data.pages.flatMap(itemsOf);
+        if (items.length === 0) return empty;
+        return (
+          <>
+            <ul class="rows" aria-label={label}>
+              {items.map(children)}
+            </ul>
+            <div class="list-foot">
+              <span class="dim small" role="status">
+                {fill(pages.hasNextPage ? texts.shownMore : texts.shown, { count: number(items.length) })}
+              </span>
+              {pages.hasNextPage ? (
+                <button type="button" disabled={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
+                  {texts.loadMore}
+                </button>
+              ) : null}
+            </div>
+          </>
+        );
+      }}
+    </Shown>
+  );
+}

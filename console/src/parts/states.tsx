@@ -1,0 +1,96 @@
+import type { ComponentChildren } from 'preact';
+import { Refusal } from '../data/api.ts';
+import { common } from '../texts/common.ts';
+import { fill, useLanguage, useTexts } from '../texts/languages.ts';
+
+/** What went wrong, in the words of the registry of errors. */
+export function useWhy(): (error: unknown) => string {
+  const texts = useTexts(common);
+  return (error) =>
+    error instanceof Refusal
+      ? [error.message, error.detail].filter((text) => text !== '').join('. ')
+      : texts.unreachable;
+}
+
+/** Nothing is there yet, or nothing matches. */
+export const Empty = ({ title, children }: { readonly title: string; readonly children?: ComponentChildren }) => (
+  <div class="state">
+    <p class="state-title">{title}</p>
+    {children}
+  </div>
+);
+
+const LINES = [1, 2, 3, 4, 5] as const;
+
+/** Grey lines in the place of the content, so that nothing jumps when it comes. */
+export function Loading({ lines = 3 }: { readonly lines?: 1 | 2 | 3 | 4 | 5 }) {
+  const texts = useTexts(common);
+  return (
+    <div class="loading" role="status" aria-label={texts.loading}>
+      {LINES.slice(0, lines).map((line) => (
+        <div key={line} class="bone" />
+      ))}
+    </div>
+  );
+}
+
+export function Failed({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
+  const texts = useTexts(common);
+  const why = useWhy();
+  return (
+    <div class="state bad" role="alert">
+      <p class="state-title">{texts.failed}</p>
+      <p>{why(error)}</p>
+      {error instanceof Refusal && error.fix !== '' ? <p class="dim">{error.fix}</p> : null}
+      {error instanceof Refusal && error.traceId !== undefined ? (
+        <p class="dim small">{fill(texts.traceId, { id: error.traceId })}</p>
+      ) : null}
+      {onRetry === undefined ? null : (
+        <button type="button" onClick={onRetry}>
+          {texts.tryAgain}
+        </button>
+      )}
+    </div>
+  );
+}
+
+type Query<T> = {
+  readonly data: T | undefined;
+  readonly error: unknown;
+  readonly isPending: boolean;
+  readonly dataUpdatedAt: number;
+  readonly refetch: () => unknown;
+};
+
+/** The four states of what is read: it loads, it failed, it is old because a refresh failed, it is there. */
+export function Shown<T>({
+  query,
+  lines,
+  children,
+}: {
+  readonly query: Query<T>;
+  readonly lines?: 1 | 2 | 3 | 4 | 5;
+  readonly children: (data: T) => ComponentChildren;
+}) {
+  const texts = useTexts(common);
+  const language = useLanguage();
+  const why = useWhy();
+  const { data, error } = query;
+  const retry = (): void => void query.refetch();
+  if (data === undefined)
+    return error ? <Failed error={error} onRetry={retry} /> : <Loading {...(lines === undefined ? {} : { lines })} />;
+  const time = new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(query.dataUpdatedAt);
+  return (
+    <>
+      {error ? (
+        <div class="note warn" role="status">
+          <span>{fill(texts.stale, { time, why: why(error) })}</span>{' '}
+          <button type="button" class="quiet small" onClick={retry}>
+            {texts.tryAgain}
+          </button>
+        </div>
+      ) : null}
+      {children(data)}
+    </>
+  );
+}

@@ -1,0 +1,223 @@
+import { fileURLToPath } from 'node:url';
+import type { FastifyRequest } from 'fastify';
+import { traceparentOf } from '#observability/http-span.ts';
+import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
+import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import {
+  type ConsoleAccess,
+  type ConsoleAccessPorts,
+  type ConsoleRenewals,
+  consoleAccess,
+  consoleCredential,
+  consoleUser,
+  leaveConsole,
+} from '#services/domain/oauth/console/console-access.ts';
+import {
+  beginConsoleSignInEndpoint,
+  consoleFileUnknown,
+  consoleNotBuilt,
+  deleteAsConsoleEndpoint,
+  finishConsoleSignInEndpoint,
+  leaveConsoleEndpoint,
+  openConsoleEndpoint,
+  openConsolePageEndpoint,
+  patchAsConsoleEndpoint,
+  postAsConsoleEndpoint,
+  putAsConsoleEndpoint,
+  readAsConsoleEndpoint,
+  readConsoleFileEndpoint,
+  readConsoleSessionEndpoint,
+} from '#services/domain/oauth/console/console-contract.ts';
+import { clearedConsoleCookie } from '#services/domain/oauth/console/console-session.ts';
+import {
+  beginConsoleSignIn,
+  consolePlace,
+  finishConsoleSignIn,
+} from '#services/domain/oauth/console/console-sign-in.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { consoleProblemPage } from '#services/pages/pages.ts';
+import type { WingSettings } from '#services/platform/config/wings.ts';
+import { originRefused, routeUnknown, unauthenticated } from '#services/platform/errors.ts';
+import { type Answer, answer } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
+import { asPage, goTo, showPage } from '../requests/browser-form.ts';
+import { type ConsoleFile, type ConsoleFiles, readConsoleFiles } from '../requests/console-files.ts';
+import { rawBodyOf } from '../requests/raw-body.ts';
+import { signOutHere } from '../requests/sign-out-here.ts';
+
+export type ConsoleRoutesPorts = ConsoleAccessPorts &
+  SignInPorts &
+  HasStepUp & { readonly wings: WingSettings; readonly brandName: string; readonly version: string };
+
+const BUILT = fileURLToPath(new URL('../../../console/dist', import.meta.url));
+const API = '/console/api';
+
+/** No inline script or style, no other origin, no string becomes markup or code (Trusted Types). */
+const PAGE_HEADERS = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "form-action 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join('; '),
+  'cross-origin-opener-policy': 'same-origin',
+};
+const FILE_HEADERS = { 'cache-control': 'public, max-age=31536000, immutable', vary: 'Origin, Accept-Encoding' };
+
+/** What the operation gets of the request; no credential and no address of a proxy is among it. */
+const PASSED_ON = [
+  'accept',
+  'accept-language',
+  'content-type',
+  'idempotency-key',
+  'if-none-match',
+  'last-event-id',
+  'user-agent',
+];
+/** What the browser gets of the answer. */
+const PASSED_BACK = [
+  'cache-control',
+  'content-disposition',
+  'content-type',
+  'etag',
+  'location',
+  'ratelimit',
+  'ratelimit-policy',
+  'retry-after',
+];
+
+const served = (
+  { type, plain, gzip }: ConsoleFile,
+  headers: Record<string, string>,
+  request: FastifyRequest,
+): Answer =>
+  /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
+    ? answer(200, gzip, { ...headers, 'content-type': type, 'content-encoding': 'gzip' })
+    : answer(200, plain, { ...headers, 'content-type': type });
+
+/** The admin console: its files, its sign-in, and the API as the user who is signed in there. */
+export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): void {
+  const renewals: ConsoleRenewals = new Map();
+  const ownOrigin = new URL(ports.publicUrl).origin;
+  let files: ConsoleFiles | undefined;
+  const built = (): ConsoleFiles => {
+    files = files?.page === undefined ? readConsoleFiles(BUILT) : files;
+    return files;
+  };
+
+  const open = async (_input: unknown, _caller: unknown, request: FastifyRequest): Promise<Answer> => {
+    const { page } = built();
+    if (page === undefined) throw consoleNotBuilt();
+    return served(page, PAGE_HEADERS, request);
+  };
+  bind(routes, openConsoleEndpoint, open);
+  bind(routes, openConsolePageEndpoint, (input, caller, request) => {
+    const [path = ''] = (request.raw.url as string).split('?', 1);
+    // Another spelling of a page, or of an operation of the console.
+    if (consolePlace(path) !== path) throw routeUnknown();
+    return open(input, caller, request);
+  });
+  bind(routes, readConsoleFileEndpoint, ({ params }, _caller, request) => {
+    const file = built().assets.get(params.file);
+    if (file === undefined) throw consoleFileUnknown();
+    return served(file, FILE_HEADERS, request);
+  });
+
+  bind(routes, beginConsoleSignInEndpoint, ({ query }) =>
+    asPage(async () => {
+      const step = beginConsoleSignIn(ports, { returnTo: query.return, isFresh: query.fresh === '1' });
+      return goTo(step.location, step.setCookie);
+    }),
+  );
+  bind(routes, finishConsoleSignInEndpoint, ({ query }, caller, request) =>
+    asPage(async () => {
+      const step = await finishConsoleSignIn(ports, query, request.headers.cookie, caller);
+      if (step === null || step === 'refused') return showPage(400, consoleProblemPage(step));
+      return goTo(step.location, step.setCookie);
+    }),
+  );
+
+  /**
+   * The console's own script alone sends this header: a page of another origin would need our permission for it (Fetch
+   * §4.8), and browsers say where a request comes from. Throws `origin_refused` (403).
+   */
+  function assertOwnScript({ headers }: FastifyRequest): void {
+    const { origin, 'sec-fetch-site': site = 'same-origin' } = headers;
+    const isOwn = headers['x-sallyport-console'] === '1' && site === 'same-origin';
+    if (!isOwn || (origin !== undefined && origin !== ownOrigin)) throw originRefused();
+  }
+
+  /** Throws `unauthenticated` (401) once the session has ended, and clears its cookie. */
+  async function accessOf(request: FastifyRequest, caller: Caller): Promise<ConsoleAccess> {
+    assertOwnScript(request);
+    const access = await consoleAccess(ports, renewals, request.headers.cookie, caller);
+    if (access !== null) return access;
+    throw unauthenticated({
+      detail: 'No user is signed in at the console, or the session has ended.',
+      headers: { 'set-cookie': clearedConsoleCookie(ports) },
+    });
+  }
+
+  bind(routes, readConsoleSessionEndpoint, async (_input, caller, request) => {
+    const { session, setCookie } = await accessOf(request, caller);
+    const { stepUp, wings, brandName, version, publicUrl } = ports;
+    const shown = {
+      ...consoleUser(session),
+      step_up_seconds: stepUp.maxAgeSeconds,
+      step_up_needs_second_factor: stepUp.needsSecondFactor,
+      left_out: [...wings.leftOut],
+      brand: brandName,
+      version,
+      public_url: publicUrl,
+    };
+    return answer(200, shown, setCookie.length === 0 ? {} : { 'set-cookie': setCookie });
+  });
+  bind(routes, leaveConsoleEndpoint, async (_input, caller, request) => {
+    assertOwnScript(request);
+    const cleared = await leaveConsole(ports, request.headers.cookie, caller);
+    return answer(204, null, { 'set-cookie': [...cleared, ...(await signOutHere(ports, request, caller))] });
+  });
+
+  async function call(_input: unknown, caller: Caller, request: FastifyRequest): Promise<Answer> {
+    const { session, setCookie } = await accessOf(request, caller);
+    const url = (request.raw.url as string).slice(API.length);
+    if (!url.startsWith('/v1/')) throw routeUnknown();
+    const method = request.method as 'GET';
+    const path = url.split('?', 1)[0] as string;
+    const passed = PASSED_ON.flatMap((name) =>
+      request.headers[name] === undefined ? [] : [[name, request.headers[name]]],
+    );
+    const body = request.body == null ? undefined : rawBodyOf(request);
+    const response = await routes.app.inject({
+      method,
+      url,
+      remoteAddress: request.ip,
+      headers: {
+        ...Object.fromEntries(passed),
+        ...(await consoleCredential(ports, session, { method, path })),
+        host: new URL(ports.publicUrl).host,
+        traceparent: traceparentOf(request.trace),
+      },
+      ...(body === undefined ? {} : { payload: body }),
+      payloadAsStream: true,
+    });
+    const back = PASSED_BACK.flatMap((name) =>
+      response.headers[name] === undefined ? [] : [[name, String(response.headers[name])]],
+    );
+    return answer(response.statusCode, response.stream(), {
+      ...Object.fromEntries(back),
+      ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
+    });
+  }
+  bind(routes, readAsConsoleEndpoint, call);
+  bind(routes, postAsConsoleEndpoint, call);
+  bind(routes, putAsConsoleEndpoint, call);
+  bind(routes, patchAsConsoleEndpoint, call);
+  bind(routes, deleteAsConsoleEndpoint, call);
+}
