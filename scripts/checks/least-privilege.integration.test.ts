@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { rehearseRestoreJob } from '#jobs/contracts/operations.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { ensureRedisBinary } from '#services/platform/local/redis-binary.ts';
+import { createProducer } from '#services/platform/queue/producer.ts';
 import { eventually } from '#testing/eventually.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { onServer } from '#testing/harness/stores.ts';
@@ -26,6 +28,8 @@ const processes = {
   worker: { login: `worker_${suffix}`, group: 'sallyport_sealer', redisUser: 'sallyport_worker' },
 } as const;
 type Role = keyof typeof processes;
+/** The login that a rehearsal of a restore has at another server. */
+const drill = `drill_${suffix}`;
 
 let folder: string;
 let redis: ChildProcess;
@@ -108,7 +112,10 @@ beforeAll(async () => {
   for (const { login, group } of Object.values(processes))
     await queryRows(owner, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${group}`);
   const one = await start('api', { PORT: port, METRICS_PORT: apiMetrics });
-  const two = await start('worker', { METRICS_PORT: workerMetrics });
+  await queryRows(owner, `CREATE ROLE ${drill} LOGIN PASSWORD 'own'`);
+  const drillUrl = new URL(owner);
+  Object.assign(drillUrl, { pathname: '/postgres', username: drill, password: 'own' });
+  const two = await start('worker', { METRICS_PORT: workerMetrics, RESTORE_DRILL_URL: drillUrl.href });
   const three = await start('mcp', {
     MCP_PORT: mcpPort,
     MCP_URL: `http://127.0.0.1:${mcpPort}/mcp`,
@@ -123,7 +130,14 @@ afterAll(async () => {
   operator?.disconnect();
   redis?.kill('SIGKILL');
   await onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`));
-  for (const { login } of Object.values(processes))
+  // A worker that was killed in the midst of a rehearsal leaves its database to the next one.
+  await onServer(async (admin) => {
+    const { rows } = await admin.query(
+      `SELECT datname AS name FROM pg_database JOIN pg_roles r ON r.oid = datdba WHERE rolname = '${drill}'`,
+    );
+    for (const { name } of rows) await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+  });
+  for (const login of [...Object.values(processes).map((each) => each.login), drill])
     await onServer((admin) => admin.query(`DROP ROLE IF EXISTS ${login}`));
   rmSync(folder, { recursive: true, force: true });
 });
@@ -186,5 +200,34 @@ describe('the product with the least privileges', () => {
     client.on('error', () => {});
     await expect(client.connect().then(() => client.ping())).rejects.toThrow(/NOAUTH|closed/);
     client.disconnect();
+  });
+
+  test('rehearses a restore with a login that may only create databases, and names the right that it lacks before', async () => {
+    const producer = createProducer(`redis://operator:operator-word@127.0.0.1:${redisPort}/0`, () => {});
+    const rehearsed = async (jobId: string, outcome: 'ok' | 'failed') => {
+      await producer.enqueue(rehearseRestoreJob, {}, { jobId });
+      // The timetable has the job run too, soon after the first start.
+      return eventually('the rehearsal to be recorded', async () => {
+        const [event] = await queryRows<{ detail: Record<string, unknown> }>(
+          owner,
+          `SELECT detail FROM audit_events WHERE type = 'operations.restore_rehearsed' AND outcome = $1 ORDER BY seq`,
+          [outcome],
+        );
+        return event?.detail;
+      });
+    };
+    try {
+      await producer.ready(30_000);
+      expect(await rehearsed('refused', 'failed')).toEqual({ code: 'restore_drill_not_allowed' });
+      await queryRows(owner, `ALTER ROLE ${drill} CREATEDB`);
+      const done = await rehearsed('allowed', 'ok');
+      expect(done).toMatchObject({ backup: 'fresh', orphans: 0 });
+      expect(done.events).toBeGreaterThanOrEqual(10);
+      expect(await queryRows(owner, `SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = '${drill}'`)).toEqual(
+        [{ rolsuper: false, rolcreaterole: false }],
+      );
+    } finally {
+      await producer.close();
+    }
   });
 });

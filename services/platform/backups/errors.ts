@@ -65,3 +65,13 @@ export const backupKeyFileInvalid = defineError({
   fix: 'Give the worker the key of the backup, as a file with 32 bytes, or the same in hex or base64.',
   retryable: false,
 });
+
+export const restoreDrillNotAllowed = defineError({
+  code: 'restore_drill_not_allowed',
+  status: 500,
+  title: 'The login of RESTORE_DRILL_URL may not create databases',
+  cause:
+    'A rehearsal restores into a database of its own, which it creates and drops. PostgreSQL refused to create it.',
+  fix: 'As a superuser of that server: ALTER ROLE <login> CREATEDB. It needs no other right, and none on the installation.',
+  retryable: false,
+});

@@ -10,7 +10,7 @@ export const complianceSettings = defineSettings({
   restoreDrillUrl: {
     env: 'RESTORE_DRILL_URL',
     schema: storeUrl(['postgresql:', 'postgres:'], 'postgresql://drill:password@host:5432/postgres'),
-    use: 'PostgreSQL server on which a restore is rehearsed once a week: a login that may create databases and roles, and any database of the server. The databases of a rehearsal are named sallyport_drill_… and dropped afterwards. Unset: no rehearsal, and the compliance control restore-drill fails.',
+    use: 'PostgreSQL server on which a restore is rehearsed once a week: a login with CREATEDB and no other right, and any database of the server. The databases of a rehearsal are named sallyport_drill_… and dropped afterwards. Unset: no rehearsal, and the compliance control restore-drill fails.',
     secret: true,
   },
   restoreDrillBackup: {

@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { restoreDrillNotAllowed } from '../backups/errors.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
+const INSUFFICIENT_PRIVILEGE = '42501';
 const named = pg.escapeIdentifier;
 
 /**
  * Works in an empty database that is dropped afterwards, and first drops those that a killed process left under the same
  * prefix. The login of the URL must be allowed to create databases; the URL names any database of the server.
+ *
+ * @throws restoreDrillNotAllowed
  */
 export async function inScratchDatabase<T>(
   serverUrl: string,
@@ -30,7 +34,9 @@ export async function inScratchDatabase<T>(
     );
     for (const { name } of rows) await drop(name);
     const name = `${prefix}${randomBytes(6).toString('hex')}`;
-    await admin.query(`CREATE DATABASE ${named(name)} TEMPLATE template0`);
+    await admin.query(`CREATE DATABASE ${named(name)} TEMPLATE template0`).catch((err: { code?: string }) => {
+      throw err.code === INSUFFICIENT_PRIVILEGE ? restoreDrillNotAllowed({ cause: err }) : err;
+    });
     const url = new URL(serverUrl);
     url.pathname = `/${name}`;
     try {

@@ -198,6 +198,7 @@ export type ProblemCode =
   | "resource_foreign"
   | "resource_not_granted"
   | "response_type_unsupported"
+  | "restore_drill_not_allowed"
   | "restore_in_progress"
   | "restore_mismatch"
   | "restore_target_full"

@@ -13,6 +13,7 @@ import { takeFence } from '#services/platform/queue/fences.ts';
 import { createRestoreDrill } from '#services/worker/restore-drill.ts';
 import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
 import { queryRows, runPastTriggers, testCaller } from '#testing/harness/ports.ts';
+import { startOwnStores } from '#testing/processes/own-stores.ts';
 import { findS3Gateway, startS3Gateway } from '#testing/processes/s3-gateway.ts';
 import type { Caller, Marks } from '../../ports.ts';
 import { backUp } from './back-up.ts';
@@ -171,4 +172,26 @@ describe('a rehearsal of a kept backup', () => {
       await gateway.close();
     }
   });
+});
+
+test('a server without the roles of the product serves too, with a login that may only create databases', async () => {
+  const stores = await startOwnStores();
+  try {
+    const url = new URL(stores.databaseUrl);
+    await queryRows(stores.databaseUrl, `CREATE ROLE drill LOGIN CREATEDB PASSWORD 'drill'`);
+    Object.assign(url, { username: 'drill', password: 'drill', pathname: '/postgres' });
+    expect(await rehearse(never, { restoreDrillUrl: url.href })).toMatchObject({ backup: 'fresh', orphans: 0 });
+    const left = await queryRows(
+      stores.databaseUrl,
+      `SELECT datname AS name FROM pg_database WHERE datname LIKE 'sallyport_drill%'
+       UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'sallyport\\_%'`,
+    );
+    expect(left).toEqual([]);
+    await queryRows(stores.databaseUrl, 'ALTER ROLE drill NOCREATEDB');
+    await expect(rehearse(never, { restoreDrillUrl: url.href })).rejects.toMatchObject({
+      code: 'restore_drill_not_allowed',
+    });
+  } finally {
+    await stores.dispose();
+  }
 });
