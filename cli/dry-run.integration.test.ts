@@ -40,6 +40,7 @@ const READS = [
   'doctor',
   'import status',
   'import verify',
+  'capacity',
   'dashboard',
   'incidents list',
   'incidents show',

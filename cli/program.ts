@@ -67,6 +67,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'show sign-ins, incidents, the speed of tokens, and the use of processors, memory, pools and queues',
     load: () => folded(async () => (await import('../services/domain/monitoring/operations.ts')).monitoringOperations),
   },
+  capacity: {
+    summary: 'predict when limits are reached, and advise on settings',
+    load: () => folded(async () => (await import('../services/domain/monitoring/operations.ts')).capacityOperations),
+  },
   reports: {
     summary: 'make, list and show security reports (run, list, show)',
     load: async () => (await import('./reports.ts')).registerReports,

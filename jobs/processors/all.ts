@@ -11,6 +11,7 @@ import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import { applyLegacyEvents } from '#services/domain/migration/bridge/apply-legacy-events.ts';
 import { advanceImports } from '#services/domain/migration/run/advance-imports.ts';
 import { modulesOf, purgesOf } from '#services/domain/modules.ts';
+import { sampleCapacity } from '#services/domain/monitoring/capacity/sample-capacity.ts';
 import { countEventHours } from '#services/domain/monitoring/count-event-hours.ts';
 import { makeSecurityReports } from '#services/domain/monitoring/reports/make-security-reports.ts';
 import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
@@ -40,7 +41,12 @@ import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { applyLegacyEventsJob } from '../contracts/legacy.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { runImportsJob } from '../contracts/migration.ts';
-import { cleanUpMonitoringRecordsJob, countEventHoursJob, makeSecurityReportsJob } from '../contracts/monitoring.ts';
+import {
+  cleanUpMonitoringRecordsJob,
+  countEventHoursJob,
+  makeSecurityReportsJob,
+  sampleCapacityJob,
+} from '../contracts/monitoring.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
 import {
   advanceTasksJob,
@@ -108,6 +114,13 @@ export const processors: readonly Processor[] = [
   run(countEventHoursJob, (ports, _payload, { fence, signal }) => countEventHours(fenced(ports, fence), { signal })),
   run(makeSecurityReportsJob, (ports, _payload, { fence, signal, caller }) =>
     makeSecurityReports(fenced(ports, fence), { signal }, caller),
+  ),
+  run(sampleCapacityJob, (ports, _payload, { fence, signal }) =>
+    sampleCapacity(fenced(ports, fence), {
+      signal,
+      poolConnections: ports.config.stores.poolConnections,
+      databaseGb: ports.config.capacity.databaseGb,
+    }),
   ),
   purgedBy(cleanUpMonitoringRecordsJob),
   run(measureProgressJob, (ports, _payload, { fence, signal }) => measureProgress(fenced(ports, fence), { signal })),

@@ -45,6 +45,7 @@ export const purgeKinds = [
   'copy_samples',
   'event_hours',
   'security_reports',
+  'capacity_samples',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];
 

@@ -110,6 +110,7 @@ const CONTRACT = [
   'POST /v1/compliance/violations/{violation_id}/accept',
   'POST /v1/compliance/violations/{violation_id}/acknowledge',
   'GET /v1/admin/dashboard',
+  'GET /v1/admin/capacity',
   'POST /v1/admin/reports',
   'GET /v1/admin/reports',
   'GET /v1/admin/reports/{report_id}',

@@ -2,7 +2,11 @@ import {
   readSecurityReportDaysEndpoint,
   readSecurityReportFileEndpoint,
 } from '#services/domain/monitoring/contract.ts';
-import { monitoringOperations, securityReportOperations } from '#services/domain/monitoring/operations.ts';
+import {
+  capacityOperations,
+  monitoringOperations,
+  securityReportOperations,
+} from '#services/domain/monitoring/operations.ts';
 import {
   readSecurityReportCsv,
   readSecurityReportFile,
@@ -12,12 +16,12 @@ import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 
-/** The dashboard and security reports. */
+/** The dashboard, security reports and the capacity forecast. */
 export function monitoringRoutes(
   routes: RouteContext,
   deps: Pick<Ports, 'sql' | 'transact' | 'random' | 'clock'>,
 ): void {
-  bindOperations(routes, [...monitoringOperations, ...securityReportOperations], deps);
+  bindOperations(routes, [...monitoringOperations, ...securityReportOperations, ...capacityOperations], deps);
   bind(routes, readSecurityReportFileEndpoint, async ({ params }) =>
     answer(
       200,

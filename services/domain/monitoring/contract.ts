@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid } from '#services/platform/errors.ts';
 import { pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { capacityView } from './capacity/capacity-shapes.ts';
 import { dashboardView } from './dashboard-shapes.ts';
 import { securityReportNotReady, securityReportsBusy, securityReportUnknown } from './errors.ts';
 import { monitoringRead, monitoringReport } from './permissions.ts';
@@ -17,6 +18,17 @@ export const readDashboardEndpoint = defineEndpoint({
   tag: TAG,
   auth: reads(monitoringRead),
   responses: { 200: dashboardView },
+  errors: [...REFUSALS],
+});
+
+export const readCapacityEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/capacity',
+  operation: 'readCapacity',
+  summary: 'Predict when limits are reached, and advise on settings with the figures that speak for it',
+  tag: TAG,
+  auth: reads(monitoringRead),
+  responses: { 200: capacityView },
   errors: [...REFUSALS],
 });
 

@@ -18,6 +18,13 @@ const copySamplesSince = defineStatement(
    FROM copy_samples WHERE at > clock_timestamp() - make_interval(secs => $1) ORDER BY at`,
 );
 
+/** Index: copy_samples_at. Oldest first. */
+const copySamplesBetween = defineStatement(
+  'copySamplesBetween',
+  `SELECT copy_id AS "copyId", kind, ${placeTime('at')} AS at, seconds, sample, 0 AS "ageSeconds"
+   FROM copy_samples WHERE at >= $1::timestamptz AND at < $2::timestamptz ORDER BY at`,
+);
+
 /** Two days: the hours are kept in `capacity_samples`. */
 export const copySamplePurge = definePurge({
   kind: 'copy_samples',
@@ -46,3 +53,7 @@ export const insertCopySample = (
 
 export const readCopySamples = (sql: Sql, seconds: number): Promise<CopySampleRow[]> =>
   sql.query(copySamplesSince, [seconds]);
+
+/** Samples whose span ended from `from` (inclusive) to `to` (exclusive). */
+export const readCopySamplesBetween = (sql: Sql, from: string, to: string): Promise<CopySampleRow[]> =>
+  sql.query(copySamplesBetween, [from, to]);

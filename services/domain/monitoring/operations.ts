@@ -1,6 +1,9 @@
 import { operation } from '../shared/operation.ts';
+import type { Capacity, CapacitySeries } from './capacity/capacity-shapes.ts';
+import { readCapacity } from './capacity/read-capacity.ts';
 import {
   listSecurityReportsEndpoint,
+  readCapacityEndpoint,
   readDashboardEndpoint,
   readSecurityReportEndpoint,
   requestSecurityReportEndpoint,
@@ -50,6 +53,36 @@ export const monitoringOperations = [
     verb: 'dashboard',
     help: 'show the figures of security, performance and resources',
     lines,
+  }),
+];
+
+const reach = ({ state, days, reaches_limit: reaches, limit }: CapacitySeries, needed: number): string => {
+  if (state === 'too_little_data') return `too little data: ${days} of ${needed} days`;
+  if (state === 'steady') return 'no growth';
+  if (limit === null) return 'grows, no limit known';
+  if (reaches?.day == null) return 'grows, and does not reach its limit within two years';
+  return `reaches ${limit} on ${reaches.day} (90 %: ${reaches.earliest ?? 'later'} to ${reaches.latest ?? 'later'})`;
+};
+
+const capacityLines = ({ predictions, advice, days_needed: needed, sampled_hour: hour }: Capacity): string[] => [
+  hour === null ? 'no hour was sampled yet' : `sampled until ${hour}`,
+  ...predictions.map(
+    (each) => `${each.series.padEnd(24)}${String(each.latest ?? '-').padEnd(14)}${reach(each, needed)}`,
+  ),
+  ...(advice.length === 0 ? [hour === null ? 'no advice yet' : 'no advice: every rule was checked'] : []),
+  ...advice.map(
+    ({ setting, advice: text, evidence, link }) =>
+      `${setting}  ${text} ${Object.entries(evidence)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', ')} (${link})`,
+  ),
+];
+
+export const capacityOperations = [
+  operation(readCapacityEndpoint, readCapacity, {
+    verb: 'capacity',
+    help: 'predict when limits are reached, and advise on settings; it changes nothing',
+    lines: capacityLines,
   }),
 ];
 

@@ -7,6 +7,7 @@ import { alertSettings } from './alerts.ts';
 import { auditProblems, auditSettings } from './audit.ts';
 import { backupProblems, backupSettings } from './backups.ts';
 import { brandSettings } from './brand.ts';
+import { capacitySettings } from './capacity.ts';
 import { clientProblems, clientSettings, type Registration } from './clients.ts';
 import { complianceProblems, complianceSettings } from './compliance.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
@@ -47,6 +48,7 @@ export const sections = {
   marks: markSettings,
   backups: backupSettings,
   compliance: complianceSettings,
+  capacity: capacitySettings,
   handoff: handoffSettings,
   alerts: alertSettings,
   legacy: legacySettings,

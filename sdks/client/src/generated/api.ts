@@ -350,6 +350,10 @@ export type BetterAuthUser = { readonly id: string; readonly email: string; read
 
 export type BreakGlass = { readonly break_glass_id: string; readonly user_id: string; readonly subject_id: string; readonly opened_at: string; readonly expires_at: string; readonly outcome: "justified" | "unjustified" | null; readonly reviewed_at: string | null; readonly reviewed_by: string | null };
 
+export type Capacity = { readonly as_of: string; readonly sampled_hour: string | null; readonly days_needed: number; readonly predictions: readonly CapacitySeries[]; readonly advice: readonly PerformanceAdvice[]; readonly rules_checked: number };
+
+export type CapacitySeries = { readonly series: string; readonly unit: "bytes" | "rows" | "share" | "count"; readonly meaning: string; readonly days: number; readonly state: "too_little_data" | "steady" | "growing"; readonly latest: number | null; readonly limit: number | null; readonly limit_of: string; readonly growth_per_day: number | null; readonly forecasts: readonly { readonly day: string; readonly value: number; readonly low: number; readonly high: number }[]; readonly reaches_limit: { readonly day: string | null; readonly earliest: string | null; readonly latest: string | null } | null };
+
 export type ChangeEmailRequest = { readonly new_email: string } | { readonly newEmail: string; readonly callbackURL?: string };
 
 export type ChangePasswordRequest = { readonly current_password: string; readonly new_password: string } | { readonly currentPassword: string; readonly newPassword: string; readonly revokeOtherSessions?: boolean };
@@ -567,6 +571,8 @@ export type Passkey = { readonly id: string; readonly name: string | null; reado
 export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
 
 export type PatchAsConsoleRequest = unknown;
+
+export type PerformanceAdvice = { readonly rule: string; readonly advice: string; readonly setting: string; readonly evidence: Readonly<Record<string, number>>; readonly link: string };
 
 export type PerformancePart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly window_seconds: number; readonly token_generation: DurationMetric; readonly token_refresh: DurationMetric; readonly token_validation: DurationMetric; readonly password_hash: DurationMetric; readonly validations: { readonly active: number; readonly inactive: number; readonly unavailable: number }; readonly sign_ins: SuccessRate };
 
@@ -1128,6 +1134,8 @@ export type Operations = {
   "POST /v1/admin/applications": { readonly input: { readonly body: DeclareApplicationRequest }; readonly answer: DeclareApplicationResponse };
   /** Delete an application whose roles no user has; tokens with its permissions are revoked */
   "DELETE /v1/admin/applications/{application}": { readonly input: { readonly path: { readonly application: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
+  /** Predict when limits are reached, and advise on settings with the figures that speak for it */
+  "GET /v1/admin/capacity": { readonly input: {}; readonly answer: Capacity };
   /** List OAuth clients, without secrets */
   "GET /v1/admin/clients": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly origin?: "admin" | "registration" | "document"; readonly disabled?: "true" | "false"; readonly name_prefix?: string } }; readonly answer: ListClientsResponse };
   /** Register an OAuth client; only this response shows its secret */

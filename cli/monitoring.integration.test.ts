@@ -1,0 +1,98 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { countEventHours } from '../services/domain/monitoring/count-event-hours.ts';
+import { makeSecurityReports } from '../services/domain/monitoring/reports/make-security-reports.ts';
+import { testCaller } from '../testing/harness/ports.ts';
+import { type CliHarness, openCliHarness } from './cli-harness.ts';
+
+let harness: CliHarness;
+let ports: CliHarness['ports'];
+beforeAll(async () => {
+  harness = await openCliHarness();
+  ({ ports } = harness);
+});
+afterAll(() => harness?.close());
+
+const sallyport = (...args: readonly string[]) => harness.sallyport(args);
+const { signal } = new AbortController();
+const make = () => makeSecurityReports(ports, { signal }, { ...testCaller, kind: 'system', name: 'worker' });
+
+test('sallyport dashboard shows what was measured, and says what was not', async () => {
+  const empty = await sallyport('dashboard');
+  expect([empty.code, empty.out]).toEqual([
+    0,
+    expect.stringMatching(/security {2}no figures yet[\s\S]*not counted yet/),
+  ]);
+  await countEventHours(ports, { signal });
+  await ports.raw(
+    `INSERT INTO event_hours (hour, type, outcome, events, active)
+     VALUES (date_trunc('hour', now()), 'user.login', 'ok', 3, 0), (date_trunc('hour', now()), 'user.login', 'refused', 1, 0)`,
+  );
+  const gauges = { memory_bytes: 104_857_600, 'queue.mail.waiting': 2 };
+  const token_generation = { sum: 0.04, counts: { 0.01: 4 } };
+  await ports.raw(`INSERT INTO copy_samples (id, copy_id, kind, seconds, sample) VALUES ($1, $1, 'api', 15, $2)`, [
+    randomUUID(),
+    JSON.stringify({ counters: { cpu_seconds: 3 }, gauges, histograms: { token_generation } }),
+  ]);
+  const { out } = await sallyport('dashboard');
+  expect(out).toMatch(/security {2}fresh, as of/);
+  expect(out).toContain('3 succeeded, 1 failed (75 % succeeded)');
+  expect(out).toMatch(/tokens generated {2}4 {2}average 10 ms {2}p95 9.5 ms {2}p99 9.9 ms/);
+  expect(out).toMatch(/api {5}fresh {2}0.2 cores {2}100 MiB/);
+  expect(out).toContain('queue mail  2 waiting');
+  expect((await harness.json(['dashboard'])).security.sign_ins).toEqual({
+    succeeded: 3,
+    failed: 1,
+    success_percent: 75,
+  });
+});
+
+test('sallyport reports requests a report, waits for it, lists it and writes its files', async () => {
+  const requested = await sallyport('reports', 'run', '--days', '2', '--wait', '0');
+  expect([requested.code, requested.out]).toEqual([0, expect.stringContaining('queued')]);
+  const waited = await sallyport('reports', 'run', '--wait', '1');
+  expect([waited.code, waited.err]).toEqual([1, expect.stringContaining('the report is queued')]);
+  expect(await make()).toBe(2);
+  const { reports } = await harness.json(['reports', 'list']);
+  expect(reports).toMatchObject([{ status: 'done' }, { status: 'done', requested_by: 'system:sallyport reports' }]);
+  const [{ report_id: id, sha256 }] = reports;
+  const [file, csv] = [join(harness.dataDir, 'report.json'), join(harness.dataDir, 'report.csv')];
+  expect((await sallyport('reports', 'show', id, '--file', file, '--csv', csv)).out).toContain(sha256);
+  expect(
+    createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex'),
+  ).toBe(sha256);
+  expect(await readFile(csv, 'utf8')).toMatch(/^day,/);
+  expect((await sallyport('reports', 'list')).out).toContain(id);
+  expect((await sallyport('reports', 'show', 'x')).code).toBe(2);
+  expect((await sallyport('reports', 'show', randomUUID())).code).not.toBe(0);
+  expect((await sallyport('reports', 'run', '--days', '401')).code).toBe(2);
+});
+
+test('sallyport capacity says what is missing, then when a limit is reached and what to change', async () => {
+  const { out: empty } = await sallyport('capacity');
+  expect(empty).toContain('no hour was sampled yet');
+  expect(empty).toMatch(/database_bytes .*too little data: 0 of 7 days/);
+  expect(empty).toContain('no advice yet');
+  await ports.raw(
+    `INSERT INTO capacity_samples (id, hour, measured, sums)
+     SELECT gen_random_uuid(), date_trunc('hour', now()) - make_interval(days => day) - interval '1 hour',
+       jsonb_build_object(
+         'database_bytes', jsonb_build_object('value', 1000 - day, 'limit', 1200),
+         'users', jsonb_build_object('value', 1000 - day, 'limit', NULL),
+         'revocations', jsonb_build_object('value', 5, 'limit', 100),
+         'pool_connections', jsonb_build_object('value', 100 - day, 'limit', 10000000)),
+       '{"counters": {"pool_timeouts.main": 2}, "histograms": {}, "queueAges": {}}'
+     FROM generate_series(0, 12) day`,
+  );
+  const { out } = await sallyport('capacity');
+  expect(out).toMatch(/database_bytes .*reaches 1200 on 20/);
+  expect(out).toMatch(/users .*grows, no limit known/);
+  expect(out).toMatch(/revocations .*no growth/);
+  expect(out).toMatch(/pool_connections .*does not reach its limit within two years/);
+  expect(out).toMatch(/DATABASE_POOL {2}Statements were given up.* timeouts 2 \(docs/);
+  expect((await harness.json(['capacity'])).advice).toHaveLength(1);
+});
