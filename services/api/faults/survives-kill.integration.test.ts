@@ -217,6 +217,67 @@ test('repeated kill -9 during many refreshes: no token family is lost, duplicate
   }
 }, 180_000);
 
+test('kill -9 of a copy that drains after SIGTERM, as of an evicted pod: what was acknowledged stays, what was not is done once by a retry', async () => {
+  const made = (device: string): Promise<Family[]> =>
+    rows<Family>(`SELECT id, generation, revoked_at FROM refresh_families WHERE device->>'id' = $1`, [device]);
+  const issue = (copy: Product, device: string, key: string): Promise<Received> =>
+    send(copy.api, 'POST', '/v1/tokens', {
+      basic: copy.credentials.client,
+      json: { user_id: user.id, device: { id: device } },
+      headers: { 'idempotency-key': key },
+    });
+  const endOf = (pair: Pair): Promise<Received> =>
+    send(victim.api, 'POST', '/v1/tokens/revoke', {
+      basic: victim.credentials.client,
+      json: { family_id: claimsIn(pair.access_token).fid, reason: 'test' },
+    });
+  const [kept, ended, ...pairs] = (await Promise.all(Array.from({ length: 6 }, () => issueFor(witness, user.id)))) as [
+    Pair,
+    Pair,
+    ...Pair[],
+  ];
+  const [acknowledged, unacknowledged] = [randomUUID(), randomUUID()];
+  const key = randomUUID();
+  const refreshed = await patiently(() => refresh(victim, kept.refresh_token));
+  expect([refreshed.status, (await endOf(ended)).status]).toEqual([200, 200]);
+  expect((await issue(victim, acknowledged, randomUUID())).status).toBe(201);
+
+  // Refreshes that are committed and not answered, and an issue that has not reached the database.
+  proxy.holdAnswersTo(refreshFamilyRotateBatch.name);
+  const lost = [...pairs.map((pair) => refresh(victim, pair.refresh_token))];
+  await eventually('rotations to be committed', async () =>
+    (await Promise.all(pairs.map(familyOf))).some(({ generation }) => generation === 1),
+  );
+  proxy.freeze();
+  lost.push(issue(victim, unacknowledged, key));
+  const settled = Promise.allSettled(lost);
+  const api = recordProcess(victim.apiPid()!);
+  process.kill(api.pid, 'SIGTERM');
+  await eventually('the copy to drain', async () => !(await isReady()));
+  expect(isAlive(api.pid)).toBe(true);
+  await kill();
+  for (const answer of await settled) if (answer.status === 'fulfilled') expect(answer.value.status).toBe(503);
+  await eventually('the copy to be back', isReady);
+
+  const [next] = await made(acknowledged);
+  expect(next).toMatchObject({ generation: 0, revoked_at: null });
+  expectProblem(await patiently(() => refresh(victim, ended.refresh_token)), 401, 'session_ended');
+  expect((await patiently(() => refresh(victim, refreshed.body.refresh_token))).status).toBe(200);
+  expect(await made(unacknowledged)).toEqual([]);
+  const retried = await patiently(() => issue(witness, unacknowledged, key));
+  const again = await patiently(() => issue(victim, unacknowledged, key));
+  expect([retried.status, again.body.refresh_token]).toEqual([201, retried.body.refresh_token]);
+  expect(await made(unacknowledged)).toHaveLength(1);
+  for (const pair of pairs) {
+    const retries = await Promise.all(
+      [witness, victim].map((copy) => patiently(() => refresh(copy, pair.refresh_token))),
+    );
+    expect(retries.map(({ status }) => status)).toEqual([200, 200]);
+    expect(new Set(retries.map(({ body }) => body.refresh_token)).size).toBe(1);
+    expect(await familyOf(pair)).toMatchObject({ generation: 1, revoked_at: null });
+  }
+}, 120_000);
+
 describe('SIGTERM', () => {
   /** Sign-ins that the product has begun, by its own count, and not yet answered: hashing takes a while. */
   async function inFlight(product: Product, count: number): Promise<Promise<Received>[]> {
