@@ -83,7 +83,7 @@ export const directoryCases: readonly Case[] = [
     name: 'a copy that may not read a table of its directory refuses an agent killed at the other',
     run: (scene) =>
       killWhileUnreadable(scene, async ({ system }) => {
-        await system.stores.query(`REVOKE SELECT ON ${DIRECTORY_TABLE} FROM sallyport_app`);
+        await system.stores.query(`REVOKE SELECT ON ${DIRECTORY_TABLE} FROM sallyport_api`);
         system.copies.B.links.postgres.thaw();
         return () => system.stores.query('SELECT grant_roles()');
       }),

@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
 import { type RoleFacts, rolesResult } from './roles.ts';
 
-const owner: RoleFacts = { login: 'sally"port', roles: 2, isMember: true, isOwner: true };
+const all = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'];
+const owner: RoleFacts = { login: 'sally"port', roles: all, assumes: all, isOwner: true };
+const worker: RoleFacts = { ...owner, assumes: ['sallyport_worker', 'sallyport_log_sealer'], isOwner: false };
 
-test('a separate database user passes; one that owns the tables passes in development and is a warning in production', () => {
-  expect(rolesResult({ ...owner, isOwner: false }, true)).toMatchObject({ result: 'pass' });
+test('a database user in the role of its process passes; one that owns the tables passes in development and is a warning in production', () => {
+  expect(rolesResult(worker, true)).toMatchObject({
+    result: 'pass',
+    evidence: expect.stringContaining('sallyport_worker, sallyport_log_sealer'),
+  });
   expect(rolesResult(owner, false)).toMatchObject({ result: 'pass' });
   expect(rolesResult(owner, true)).toMatchObject({
     result: 'warn',
@@ -14,21 +19,40 @@ test('a separate database user passes; one that owns the tables passes in develo
 });
 
 test.each([
-  ['are missing', { roles: 0, isMember: false }],
-  ['have no rights in this database', { roles: 1 }],
-])('shows the statements that fix it if the roles %s', (_, facts) => {
-  expect(rolesResult({ ...owner, ...facts }, false)).toMatchObject({
+  ['sallyport_app', ['sallyport_app']],
+  ['sallyport_app, sallyport_sealer', ['sallyport_app', 'sallyport_sealer']],
+  ['sallyport_app', ['sallyport_api', 'sallyport_app']],
+])('a database user with the rights of %s is a warning: its process needs fewer', (named, assumes) => {
+  expect(rolesResult({ ...worker, assumes }, true)).toMatchObject({
     result: 'warn',
-    fix: expect.stringMatching(
-      /unless another database .* has them: CREATE ROLE sallyport_app; .*GRANT sallyport_sealer TO "sally""port"; .*SELECT grant_roles\(\);/,
-    ),
+    evidence: expect.stringContaining(`the rights of ${named}, which`),
+    fix: expect.stringContaining('the role of its process'),
   });
 });
 
-test('shows no statement that creates the roles if another database of the cluster has them', () => {
-  expect(rolesResult({ ...owner, isMember: false }, false)).toMatchObject({
+test('a database user in no role is a warning', () => {
+  expect(rolesResult({ ...worker, assumes: [] }, false)).toMatchObject({
     result: 'warn',
-    evidence: expect.stringContaining('is not a member of sallyport_sealer'),
-    fix: 'as a superuser: GRANT sallyport_sealer TO "sally""port";',
+    evidence: expect.stringContaining('in no role'),
+  });
+});
+
+test('shows the statements that create the roles that are missing, or have no rights in this database', () => {
+  const fix = (roles: readonly string[]): string => {
+    const result = rolesResult({ ...owner, roles }, false);
+    expect(result.result).toBe('warn');
+    return 'fix' in result ? String(result.fix) : '';
+  };
+  expect(fix([])).toMatch(
+    /unless another database .* has them: CREATE ROLE sallyport_api; .*CREATE ROLE sallyport_log_sealer; .*GRANT sallyport_api, .* TO "sally""port"; .*SELECT grant_roles\(\);/,
+  );
+  expect(fix(['sallyport_api', 'sallyport_mcp', 'sallyport_worker'])).not.toContain('CREATE ROLE sallyport_api');
+});
+
+test('shows no statement that creates the roles if another database of the cluster has them', () => {
+  expect(rolesResult({ ...owner, assumes: ['sallyport_api'] }, false)).toMatchObject({
+    result: 'warn',
+    evidence: expect.stringContaining('is not a member of every role'),
+    fix: 'as a superuser: GRANT sallyport_mcp, sallyport_worker, sallyport_log_sealer TO "sally""port";',
   });
 });

@@ -3,57 +3,76 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, type Result, warn } from './check.ts';
 
+/** The role of each process; a worker has a second one for the connections that seal. */
+const ROLES = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'] as const;
+/** Roles of the release before: processes whose login is in none of the others run as them. */
+const FORMER = ['sallyport_app', 'sallyport_sealer'] as const;
+
 /** A role created for another database of the cluster has rights only there. */
 const roleFacts = defineStatement(
   'doctorRoleFacts',
   `SELECT session_user::text AS login,
-     (SELECT count(*) FROM pg_roles WHERE rolname IN ('sallyport_app', 'sallyport_sealer')
-        AND has_table_privilege(oid, 'audit_outbox', 'INSERT'))::int AS roles,
-     coalesce(pg_has_role(session_user, to_regrole('sallyport_sealer'),
-       CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END), false) AS "isMember",
+     ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND has_table_privilege(oid, 'audit_outbox', 'INSERT')) AS roles,
+     ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(session_user, oid,
+       CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)) AS assumes,
      (SELECT pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class WHERE oid = 'audit_events'::regclass) AS "isOwner"`,
 );
 
 export type RoleFacts = {
   readonly login: string;
-  /** Number of the two roles that have rights in this database. */
-  readonly roles: number;
-  readonly isMember: boolean;
+  /** Roles that have rights in this database. */
+  readonly roles: readonly string[];
+  /** Roles that the login may assume. */
+  readonly assumes: readonly string[];
   /** Also true for a superuser. */
   readonly isOwner: boolean;
 };
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+const GUIDE = 'docs/how-to/run-in-production.md, "Database logins"';
 
 /** @param isProduction then the database user should be one that cannot regain its rights */
-export function rolesResult({ login, roles, isMember, isOwner }: RoleFacts, isProduction: boolean): Result {
-  if (roles === 2 && isOwner && !isMember)
+export function rolesResult({ login, roles, assumes, isOwner }: RoleFacts, isProduction: boolean): Result {
+  const missing = ROLES.filter((role) => !roles.includes(role));
+  if (missing.length > 0)
     return warn(
-      `processes run as ${login}, which may change sealed events: it is not a member of sallyport_sealer`,
-      `as a superuser: GRANT sallyport_sealer TO ${quoted(login)};`,
+      `processes run with more rights than they need: the database has no ${missing.join(', ')}`,
+      `as a superuser, unless another database of the server has them: ${missing.map((role) => `CREATE ROLE ${role};`).join(' ')} then: GRANT ${missing.join(', ')} TO ${quoted(login)}; as the owner of the tables: SELECT grant_roles();`,
     );
-  if (roles < 2)
+  const own = ROLES.filter((role) => assumes.includes(role));
+  if (isOwner && own.length < ROLES.length)
     return warn(
-      `processes run as ${login}, which may change sealed events: the database has no roles for them`,
-      `as a superuser, unless another database of the server has them: CREATE ROLE sallyport_app; CREATE ROLE sallyport_sealer IN ROLE sallyport_app; then: GRANT sallyport_sealer TO ${quoted(login)}; as the owner of the tables: SELECT grant_roles();`,
+      `processes run as ${login}, which may change sealed events: it is not a member of every role of the processes`,
+      `as a superuser: GRANT ${ROLES.filter((role) => !own.includes(role)).join(', ')} TO ${quoted(login)};`,
     );
-  const evidence = 'the API runs as sallyport_app, the sealer as sallyport_sealer';
-  if (isProduction && isOwner)
-    return warn(
-      `${evidence}; the database user ${login} owns the tables, and could regain its rights`,
-      'give each process a separate database user: docs/how-to/run-in-production.md, "Logins of the database"',
-    );
-  return pass(evidence);
+  if (isOwner) {
+    const evidence = `each process runs as its role: ${ROLES.join(', ')}`;
+    return isProduction
+      ? warn(
+          `${evidence}; the database user ${login} owns the tables, and could regain its rights`,
+          `give each process a separate database user: ${GUIDE}`,
+        )
+      : pass(evidence);
+  }
+  const former = FORMER.filter((role) => assumes.includes(role));
+  if (own.length > 0 && former.length === 0)
+    return pass(`the database user ${login} has the rights of ${own.join(', ')}`);
+  return warn(
+    former.length > 0
+      ? `the database user ${login} has the rights of ${former.join(', ')}, which may write tables that its process does not`
+      : `the database user ${login} is in no role of a process`,
+    `give it the role of its process, and no other: ${GUIDE}`,
+  );
 }
 
-/** Checks the rights of the processes on the audit log. */
+/** Checks with which rights the processes run. */
 export const rolesCheck: Check = {
   name: 'database roles',
   needs: 'databaseUrl',
   run: () =>
     withDatabase(
       async ({ sql }) => {
-        const [facts] = await sql.query<RoleFacts>(roleFacts);
+        const [facts] = await sql.query<RoleFacts>(roleFacts, [[...ROLES, ...FORMER]]);
         return rolesResult(facts as RoleFacts, loadConfig(process.env).server.profile === 'production');
       },
       process.env,

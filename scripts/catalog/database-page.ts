@@ -1,4 +1,4 @@
-import { owners, readRelations, readRoutines, tables } from './database.ts';
+import { owners, readRelations, readRights, readRoutines, tables } from './database.ts';
 import { page, table } from './pages.ts';
 
 /** The foreign keys as a Mermaid drawing. */
@@ -8,6 +8,17 @@ function dataModel(): string {
   );
   return `\`\`\`mermaid\nerDiagram\n${lines.join('\n')}\n\`\`\``;
 }
+
+const PROCESSES = ['api', 'mcp', 'worker', 'log_sealer'];
+
+/** What the role of each process may do on each table. */
+const rightsTable = (): string =>
+  table(
+    ['table', ...PROCESSES.map((process) => `\`sallyport_${process}\``)],
+    [...readRights()]
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .map(([name, rights]) => [`\`${name}\``, ...PROCESSES.map((process) => rights.get(process) ?? '')]),
+  );
 
 /** Every table with its owner and triggers, and the current text of every function and trigger. */
 export function databasePage(): string {
@@ -31,6 +42,11 @@ export function databasePage(): string {
     '## Tables',
     '',
     table(['table', 'owner', 'rules of its columns', 'triggers'], rows),
+    '## Rights of the processes',
+    '',
+    'What the statements of each process need, and no more: `scripts/checks/role-matrix.db.test.ts` tries every verb on every table. Another statement is refused with SQLSTATE 42501, and the log line names the right that is missing.',
+    '',
+    rightsTable(),
     '## Data model',
     '',
     'Foreign keys: a line leads from the table that is referred to, by the column on it. Tables that are not drawn refer to none. Many rows outlive what they name (audit events, revocations, token families), so these name it without a foreign key, and triggers end what must end with it.',

@@ -49,6 +49,21 @@ export const owners: ReadonlyMap<string, string> = new Map([
   ...queueTables.map((table) => [table, 'platform/queue'] as const),
 ]);
 
+/** What each process may do on each table, as the newest migration that names the table declares it: `api: SELECT; …`. */
+export function readRights(): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const declared = globSync('prisma/migrations/*/migration.sql', { cwd: ROOT })
+    .sort()
+    .flatMap((file) => [
+      ...readFileSync(resolve(ROOT, file), 'utf8').matchAll(/^COMMENT ON TABLE (\w+) IS '([^']+)';/gm),
+    ]);
+  return new Map(
+    declared.map(([, table = '', rights = '']) => [
+      table,
+      new Map(rights.split('; ').map((each) => each.split(': ') as [string, string])),
+    ]),
+  );
+}
+
 export type DatabaseFunction = { readonly name: string; readonly sql: string; readonly migration: string };
 export type Trigger = { readonly name: string; readonly table: string; readonly sql: string; readonly calls: string };
 

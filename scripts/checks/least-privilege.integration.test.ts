@@ -22,10 +22,15 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 const root = resolve(import.meta.dirname, '../..');
 const suffix = randomBytes(5).toString('hex');
 const database = `least_${suffix}`;
-/** By process: its login of PostgreSQL, the group role that gives it rights, and its user of Redis. */
+/** By process: its login of PostgreSQL, the group roles that give it rights, and its user of Redis. */
 const processes = {
-  api: { login: `api_${suffix}`, group: 'sallyport_app', redisUser: 'sallyport_api' },
-  worker: { login: `worker_${suffix}`, group: 'sallyport_sealer', redisUser: 'sallyport_worker' },
+  api: { login: `api_${suffix}`, groups: 'sallyport_api', redisUser: 'sallyport_api' },
+  mcp: { login: `mcp_${suffix}`, groups: 'sallyport_mcp', redisUser: 'sallyport_api' },
+  worker: {
+    login: `worker_${suffix}`,
+    groups: 'sallyport_worker, sallyport_log_sealer',
+    redisUser: 'sallyport_worker',
+  },
 } as const;
 type Role = keyof typeof processes;
 /** The login that a rehearsal of a restore has at another server. */
@@ -44,16 +49,15 @@ const loginUrl = (role: Role): string => {
   Object.assign(url, { username: processes[role].login, password: 'own' });
   return url.href;
 };
-const redisUrl = (role: Role): string => `redis://${processes[role].redisUser}:${role}-word@127.0.0.1:${redisPort}/0`;
+const redisUrl = (role: Exclude<Role, 'mcp'>): string =>
+  `redis://${processes[role].redisUser}:${role}-word@127.0.0.1:${redisPort}/0`;
 
 /** The file of the repository with a password for each user, and an operator who looks at it from outside. */
 function usersFile(): string {
   const digest = (word: string): string => `#${hash('sha256', word)}`;
   const lines = readFileSync(join(root, 'deploy/redis/users.acl'), 'utf8').trim().split('\n');
   const named = lines.map((line) => {
-    const role = (Object.keys(processes) as Role[]).find((each) =>
-      line.startsWith(`user ${processes[each].redisUser} `),
-    );
+    const role = (['api', 'worker'] as const).find((each) => line.startsWith(`user ${processes[each].redisUser} `));
     return role === undefined ? line : `${line} ${digest(`${role}-word`)}`;
   });
   const path = join(folder, 'users.acl');
@@ -61,17 +65,16 @@ function usersFile(): string {
   return path;
 }
 
-/** An MCP server has the login and the user of an API. */
+/** An MCP server has the user of an API in Redis. */
 async function start(role: Role | 'mcp' | 'migrate', env: Record<string, string>): Promise<RoleProcess> {
-  const as = role === 'worker' ? 'worker' : 'api';
   const child = startContainerRole(role, {
     SALLYPORT_DATA_DIR: join(folder, 'data'),
     BETTER_AUTH_SECRET: Buffer.alloc(32, 7).toString('base64'),
     BETTER_AUTH_URL: api,
     RATE_LIMIT_CREDENTIAL_PER_MINUTE: '100',
     HOST: '127.0.0.1',
-    DATABASE_URL: role === 'migrate' ? owner : loginUrl(as),
-    REDIS_URL: redisUrl(as),
+    DATABASE_URL: role === 'migrate' ? owner : loginUrl(role),
+    REDIS_URL: redisUrl(role === 'worker' ? 'worker' : 'api'),
     ...env,
   });
   started.push(child);
@@ -109,8 +112,8 @@ beforeAll(async () => {
   api = `http://127.0.0.1:${port}`;
   const migrated = await start('migrate', {});
   expect(await migrated.exitCode(), migrated.said()).toBe(0);
-  for (const { login, group } of Object.values(processes))
-    await queryRows(owner, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${group}`);
+  for (const { login, groups } of Object.values(processes))
+    await queryRows(owner, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${groups}`);
   const one = await start('api', { PORT: port, METRICS_PORT: apiMetrics });
   await queryRows(owner, `CREATE ROLE ${drill} LOGIN PASSWORD 'own'`);
   const drillUrl = new URL(owner);
@@ -154,7 +157,11 @@ describe('the product with the least privileges', () => {
       `SELECT DISTINCT usename::text AS login FROM pg_stat_activity
        WHERE datname = current_database() AND application_name LIKE 'sallyport-%' ORDER BY 1`,
     );
-    expect(logins.map(({ login }) => login)).toEqual([processes.api.login, processes.worker.login]);
+    expect(logins.map(({ login }) => login)).toEqual([
+      processes.api.login,
+      processes.mcp.login,
+      processes.worker.login,
+    ]);
     const denied = (await operator.call('ACL', 'LOG')) as string[][];
     expect(denied.map((entry) => entry.slice(0, 10).join(' '))).toEqual([]);
     expect(started.map((each) => each.said()).join('\n')).not.toMatch(/permission denied|NOPERM/);
@@ -168,7 +175,14 @@ describe('the product with the least privileges', () => {
       `INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ('x', 0, sha256(''), '')`,
       'audit_checkpoints',
     ],
-    ['api', 'SET ROLE sallyport_sealer', 'sallyport_sealer'],
+    ['api', 'SET ROLE sallyport_log_sealer', 'sallyport_log_sealer'],
+    ['api', 'SET ROLE sallyport_app', 'sallyport_app'],
+    ['api', 'UPDATE job_schedules SET next_run_at = now()', 'job_schedules'],
+    ['mcp', 'INSERT INTO refresh_families SELECT * FROM refresh_families', 'refresh_families'],
+    ['worker', 'INSERT INTO refresh_families SELECT * FROM refresh_families', 'refresh_families'],
+    ['worker', 'INSERT INTO api_keys SELECT * FROM api_keys', 'api_keys'],
+    ['worker', 'UPDATE key_policy SET algorithm = algorithm', 'key_policy'],
+    ['worker', 'SET ROLE sallyport_app', 'sallyport_app'],
     ['worker', 'UPDATE audit_events SET outcome = outcome', 'audit_events'],
     ['worker', 'ALTER TABLE users ADD mine text', 'users'],
     ['worker', 'TRUNCATE audit_tiles', 'audit_tiles'],

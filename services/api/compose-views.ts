@@ -22,6 +22,7 @@ import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
 import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
+import type { DatabaseRole } from '../platform/postgres/transaction-settings.ts';
 import { directVariableOf } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -34,6 +35,8 @@ const STARTING: Caller = {
 
 export type ComposeInput = DatabaseUrls & {
   readonly config: Config;
+  /** Role of its connections; the API's by default. */
+  readonly databaseRole?: DatabaseRole | undefined;
   readonly redisUrl: string;
   readonly authSecret: string;
   /** Base URL of the API without a trailing slash: the default of issuer, audience and own origin. */

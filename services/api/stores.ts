@@ -12,6 +12,7 @@ import {
   setConnectTimeout,
 } from '../platform/postgres/pool.ts';
 import { createPrismaDatabase, type PrismaDatabase } from '../platform/postgres/prisma.ts';
+import type { DatabaseRole } from '../platform/postgres/transaction-settings.ts';
 import { oncePerMinute } from '../platform/process/once-per-minute.ts';
 import { connectRedis, type RedisConnection } from '../platform/redis/redis.ts';
 
@@ -33,6 +34,8 @@ export type Stores = {
   close(): Promise<void>;
 };
 
+type StoreUrls = DatabaseUrls & { readonly redisUrl: string; readonly databaseRole?: DatabaseRole | undefined };
+
 /** While a copy starts, no request waits, so connecting may take longer on a busy machine. */
 const START_CONNECT_TIMEOUT_MS = 10_000;
 
@@ -41,7 +44,7 @@ const REFRESH_CONNECTIONS = 4;
 /** As many as there may be statements in flight: each request uses one. */
 const REFRESH_CONNECTIONS_SINGLE = 8;
 
-export function openStores(config: Config, log: Log, urls: DatabaseUrls & { readonly redisUrl: string }): Stores {
+export function openStores(config: Config, log: Log, { databaseRole = 'sallyport_api', ...urls }: StoreUrls): Stores {
   const databaseGuard = createPolledGuard();
   const open = (
     pool: keyof Stores['pools'],
@@ -57,7 +60,7 @@ export function openStores(config: Config, log: Log, urls: DatabaseUrls & { read
       needs === 'transaction' && pooledUrl !== undefined ? { url: pooledUrl, isPooled: true } : { url: databaseUrl };
     return createPool({
       ...where,
-      role: 'sallyport_app',
+      role: databaseRole,
       connections,
       applicationName: `sallyport-${pool}`,
       statementTimeoutMs,

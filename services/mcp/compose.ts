@@ -31,7 +31,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
         fix: 'do not start it, or do not leave out mcp',
       },
     ]);
-  const views = composeViews(input, replaced);
+  const views = composeViews({ ...input, databaseRole: 'sallyport_mcp' }, replaced);
   await views.load();
   const { outside, keyRing, access, revocations, poll, stores } = views;
   const resource = mcpUrlOf(input.config);

@@ -64,7 +64,7 @@ const kill = ({ id }: Agent) =>
 
 /** One run of the job that runs what people approved. */
 function run(): Promise<void> {
-  const { keyRing, access, vault, sql, transact, random } = harness.api.ports;
+  const { keyRing, access, vault, sql, transact, random } = harness.api.workerPorts;
   const ports = { keyRing, access, vault, sql, transact, random, log: harness.owner.log, keysChanged: () => {} };
   return advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
 }

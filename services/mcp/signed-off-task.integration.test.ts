@@ -44,7 +44,7 @@ const begin = async (input: object = {}): Promise<Json> =>
   (await ask('tools/call', { name: 'rotate_signing_keys', arguments: input })).result;
 const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { taskId })).result;
 const workerPorts = () => {
-  const { keyRing, access, vault, sql, transact, random } = harness.api.ports;
+  const { keyRing, access, vault, sql, transact, random } = harness.api.workerPorts;
   const { log } = harness.owner;
   return { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {} };
 };
@@ -78,7 +78,7 @@ const approve = async (taskId: string): Promise<void> => {
 };
 /** A task that this caller began, by an MCP copy. */
 const beginAs = async (caller: Caller): Promise<string> => {
-  const ports = { ...workerPorts(), openSignOffsMax: 50, wakeTasks: () => {} };
+  const ports = { ...workerPorts(), ...harness.owner, openSignOffsMax: 50, wakeTasks: () => {} };
   await ports.access.load();
   return (await beginTask(ports, { kind: 'rotate_signing_keys', input: {} }, caller)).id;
 };

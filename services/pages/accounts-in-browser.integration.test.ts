@@ -23,7 +23,7 @@ describe('a user without an account or a password', () => {
   let mails: MailFolder;
   beforeAll(async () => {
     harness = await openBrowserHarness();
-    mails = await openMailFolder(harness.api.ports);
+    mails = await openMailFolder(harness.api.workerPorts);
   });
   afterAll(async () => {
     await mails?.close();
@@ -234,7 +234,7 @@ describe('where addresses must be confirmed first', () => {
   let mails: MailFolder;
   beforeAll(async () => {
     harness = await openBrowserHarness({ REQUIRE_EMAIL_VERIFICATION: 'true' });
-    mails = await openMailFolder(harness.api.ports);
+    mails = await openMailFolder(harness.api.workerPorts);
   });
   afterAll(async () => {
     await mails?.close();

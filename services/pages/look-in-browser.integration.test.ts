@@ -72,7 +72,7 @@ test('a German browser gets German pages, errors included, and German mails', as
   expect(await textOf(page.getByRole('alert').first())).toMatch(/^E-Mail oder Passwort ist falsch\. Prüfen Sie/);
   await page.goto(`/device?user_code=${'B'.repeat(33)}`);
   expect(await heading(page)).toBe('Der Server konnte diese Anfrage nicht lesen');
-  const mails = await openMailFolder(harness.api.ports);
+  const mails = await openMailFolder(harness.api.workerPorts);
   onTestFinished(() => mails.close());
   const { email } = await signUp({ api: harness.api.url });
   await page.goto('/account/forgot-password');
@@ -104,7 +104,7 @@ test('a mail can be read in light and dark, wide and narrow, whatever the colour
 
 test('after a click on a mailed link the code is in no visible field, and the page leads on to the sign-in', async () => {
   const { page, complaints, context } = await harness.visit();
-  const mails = await openMailFolder(harness.api.ports);
+  const mails = await openMailFolder(harness.api.workerPorts);
   onTestFinished(() => mails.close());
   const user = await signUp({ api: harness.api.url });
   await send(harness.api.url, 'POST', '/api/auth/request-password-reset', { json: { email: user.email } });

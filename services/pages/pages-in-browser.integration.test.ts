@@ -346,7 +346,7 @@ test('a refusal before a page handler runs is also a page that says what to do n
 
 test('a locked account is unlocked on the page of its mail, which can send a new mail', async () => {
   const { page, context, complaints } = await harness.visit();
-  const mails = await openMailFolder(harness.api.ports);
+  const mails = await openMailFolder(harness.api.workerPorts);
   const owner = await signUp({ api: harness.api.url });
   const { id: userId, email } = owner;
   await harness.api.ports.transact((tx) => disablePasswordSignIn(tx, harness.api.ports, { userId, email }));

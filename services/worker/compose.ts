@@ -87,11 +87,11 @@ function openPools(input: ComposeInput) {
   };
   const direct = { url: input.databaseUrl };
   // Sealing has few connections, and one of its transactions per second is long: a pooler would gain nothing.
-  const sealPool = createPool({ ...settings, ...direct, role: 'sallyport_sealer', connections: SEAL_CONNECTIONS });
+  const sealPool = createPool({ ...settings, ...direct, role: 'sallyport_log_sealer', connections: SEAL_CONNECTIONS });
   const pool = createPool({
     ...settings,
     ...(input.pooledUrl === undefined ? direct : { url: input.pooledUrl, isPooled: true }),
-    role: 'sallyport_app',
+    role: 'sallyport_worker',
     connections: config.stores.poolConnections,
     onWait: (waitMs, isGivenUp) => {
       poolWait.record(waitMs / 1_000, { pool: 'main' });

@@ -90,6 +90,8 @@ export type ApiCopy = Composed & {
   readonly bound: readonly Endpoint[];
   /** What Fastify serves. */
   readonly routes: App['routes'];
+  /** Its ports with the database rights of a worker: for one run of a job. */
+  readonly workerPorts: Composed['ports'];
   stop(): Promise<void>;
 };
 
@@ -123,14 +125,22 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   await Promise.all([copy.poll.ready(), options.hashes === false || copy.ports.hasher.dummyDigest()]);
   await app.fastify.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.fastify.server.address() as AddressInfo;
+  const workerPool = {
+    url: databaseUrl,
+    connections: 4,
+    applicationName: 'test-worker',
+    role: 'sallyport_worker',
+  } as const;
+  const worker = createTestPorts(databaseUrl, { pool: createPatientPool(workerPool) });
   return {
     ...copy,
+    workerPorts: { ...copy.ports, sql: worker.sql, transact: worker.transact },
     url: `http://127.0.0.1:${port}`,
     bound: app.bound,
     routes: app.routes,
     stop: async () => {
       await app.fastify.close();
-      await copy.close();
+      await Promise.all([copy.close(), worker.end()]);
       if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
     },
   };

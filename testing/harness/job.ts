@@ -49,7 +49,7 @@ const createEffectTables = (databaseUrl: string): Promise<unknown> =>
      CREATE TABLE begun (effect text, pid int, fence bigint);
      CREATE TABLE ended (effect text, pid int, outcome text);
      CREATE TABLE gates (effect text);
-     GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates TO sallyport_app`,
+     GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates TO sallyport_app, sallyport_worker`,
   );
 
 /** Releases a blocked job. */

@@ -65,7 +65,7 @@ export async function openSocialHarness(env: Readonly<Record<string, string>> = 
   const leaving = await startOidcProvider([callbackOf('leaving')]);
   const harness = await openApiHarness();
   const copy = await harness.startCopy({ env: { ...settingsOf(oidc, leaving), ...env }, hashes: false });
-  const mails = await openMailFolder(copy.ports);
+  const mails = await openMailFolder(copy.workerPorts);
   const ask: SocialHarness['ask'] = (method, path, sent = {}) => send(copy.url, method, path, sent);
 
   const begin: SocialHarness['begin'] = async (

@@ -27,7 +27,7 @@ const REVOKED = 16;
 const shared = { BETTER_AUTH_URL: 'http://auth.sallyport.test', WORKER_COPIES: '0' };
 
 const POOL = {
-  role: 'sallyport_app',
+  role: 'sallyport_api',
   connections: 1,
   applicationName: 'test',
   statementTimeoutMs: 10_000,

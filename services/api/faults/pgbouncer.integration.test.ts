@@ -134,7 +134,7 @@ describe('through PgBouncer in transaction mode', () => {
 
   test.each([
     ['a setting without LOCAL', `SET lock_timeout = '7s'`, ['setting lock_timeout']],
-    ['a role without LOCAL', 'SET ROLE sallyport_app', ['role sallyport_app']],
+    ['a role without LOCAL', 'SET ROLE sallyport_api', ['role sallyport_api']],
     ['a lock of the session', 'SELECT pg_advisory_lock(7)', ['advisory lock']],
     ['a channel', 'LISTEN news', ['channel news']],
     ['a temporary table', 'CREATE TEMP TABLE kept (n int)', ['table kept']],

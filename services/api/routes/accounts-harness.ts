@@ -51,7 +51,7 @@ export async function openAccountHarness(): Promise<AccountHarness> {
   const strict = await harness.startCopy({
     env: { ...env, REQUIRE_EMAIL_VERIFICATION: 'true', INVITATION_SECONDS: '7200' },
   });
-  const mails = await openMailFolder(open.ports);
+  const mails = await openMailFolder(open.workerPorts);
   const password = newPassword();
   const digest = open.ports.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
   const post: AccountHarness['post'] = (path, json, sent = {}, copy = open) =>

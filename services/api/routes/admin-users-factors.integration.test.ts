@@ -17,7 +17,7 @@ beforeAll(async () => {
   harness = await openApiHarness();
   copy = await harness.startCopy();
   admin = await newPerson(copy, ['admin']);
-  mails = await openMailFolder(copy.ports);
+  mails = await openMailFolder(copy.workerPorts);
 });
 afterAll(async () => {
   await mails?.close();

@@ -101,7 +101,7 @@ describe('an account created by an administrator', () => {
   /** Runs the clean-up as if it were that much later. */
   const purgeAfter = async (id: string, age: string): Promise<void> => {
     await harness.rows('UPDATE invitations SET expires_at = expires_at - $2::interval WHERE user_id = $1', [id, age]);
-    await purge(harness.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
+    await purge(harness.open.workerPorts, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
   };
   const resetOf = async (email: string): Promise<Received> => {
     await harness.post('request-password-reset', { email });
@@ -200,7 +200,7 @@ describe('an account created by an administrator', () => {
     );
     const over = `UPDATE invitations SET expires_at = now() - $2::interval WHERE user_id = $1`;
     for (const id of ids) await harness.rows(over, [id, id === ids[3] ? '29 days' : '31 days']);
-    await purge(harness.open.ports, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
+    await purge(harness.open.workerPorts, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
     const left = await harness.rows('SELECT email FROM users WHERE id = ANY ($1)', [ids]);
     expect((left as { email: string }[]).map(({ email }) => email).sort()).toEqual([disabled, known, late].sort());
   });

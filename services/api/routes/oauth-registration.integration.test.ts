@@ -222,7 +222,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     ]);
     const ids = [unused, used, disabled, vetted.client_id];
     const left = () => harness.rows('SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" = ANY ($1)', [ids]);
-    const clean = () => purge(harness.open.ports, oauthPurges, { pace: { factor: 0, leastMs: 0 } });
+    const clean = () => purge(harness.open.workerPorts, oauthPurges, { pace: { factor: 0, leastMs: 0 } });
     await clean();
     expect(await left()).toHaveLength(4);
     await harness.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '8 days' WHERE "clientId" = ANY ($1)`, [

@@ -35,7 +35,7 @@ beforeAll(async () => {
     HASH_QUEUE: '64',
   };
   api = await harness.startCopy({ env });
-  mails = await openMailFolder(api.ports);
+  mails = await openMailFolder(api.workerPorts);
   digest = await api.ports.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
 });
 afterAll(async () => {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   harness = await openSecurityHarness();
   ({ api } = harness);
   auditor = await harness.newClient(['incidents:read']);
-  mails = await openMailFolder(api.ports);
+  mails = await openMailFolder(api.workerPorts);
 });
 afterAll(async () => {
   await mails?.close();

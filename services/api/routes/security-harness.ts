@@ -70,7 +70,9 @@ export async function openSecurityHarness(env: ApiCopyOptions['env'] = {}): Prom
     seal,
     detect: async () => {
       await seal();
-      const runs = await Promise.all([api, other].map(({ ports }) => detectIncidents(ports, never, testCaller)));
+      const runs = await Promise.all(
+        [api, other].map(({ workerPorts }) => detectIncidents(workerPorts, never, testCaller)),
+      );
       return runs.reduce((total, { sightings }) => total + sightings, 0);
     },
     get,

@@ -43,7 +43,7 @@ export type TheftHarness = SecurityHarness & {
 export async function openTheftHarness(): Promise<TheftHarness> {
   const harness = await openSecurityHarness();
   const { api, rows } = harness;
-  const mails = await openMailFolder(api.ports);
+  const mails = await openMailFolder(api.workerPorts);
   const tv = await newOAuthClient([api, harness.other], 'none', [DEVICE, 'refresh_token']);
   let places = 0;
 

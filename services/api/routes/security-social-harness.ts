@@ -29,7 +29,7 @@ export async function openSecuritySocialHarness(): Promise<SecuritySocialHarness
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
   const harness = await openSecurityHarness({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
   const { url, ports } = harness.api;
-  const mails = await openMailFolder(ports);
+  const mails = await openMailFolder(harness.api.workerPorts);
   return {
     ...harness,
     mails,

@@ -37,7 +37,7 @@ export async function openComplianceHarness(): Promise<ComplianceHarness> {
   const pool = createPool({
     ...patient,
     url: log.databaseUrl,
-    role: 'sallyport_app',
+    role: 'sallyport_worker',
     connections: 4,
     applicationName: 'test-app',
   });

@@ -9,9 +9,9 @@ const incident = (state: string, ago: string): string =>
 
 const scenes: AuditScenes = {
   'forbidden-sql-refused': {
-    breakIt: () => run('GRANT DELETE ON audit_outbox TO sallyport_app'),
+    breakIt: () => run('GRANT DELETE ON audit_outbox TO sallyport_worker'),
     names: 'delete unsealed events',
-    repair: () => run('REVOKE DELETE ON audit_outbox FROM sallyport_app'),
+    repair: () => run('REVOKE DELETE ON audit_outbox FROM sallyport_worker'),
   },
   'audit-append-only': {
     breakIt: () => run('ALTER TABLE audit_events DISABLE TRIGGER audit_events_only_grow'),

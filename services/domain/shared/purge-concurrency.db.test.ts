@@ -72,7 +72,7 @@ describe('beside other transactions', () => {
       url: ports.databaseUrl,
       connections: 2,
       applicationName: 'test',
-      role: 'sallyport_app',
+      role: 'sallyport_worker',
     });
     const worker = { ...ports, transact: createTransact(workers, () => {}) };
     const pauses = (): number => totalOf('sallyport_cleanup_pauses');

@@ -71,17 +71,17 @@ export function createPool(settings: PoolSettings): pg.Pool {
     query_timeout: settings.statementTimeoutMs + 500,
     keepAlive: true,
     types,
-    ...(opening ? {} : ownSession(settings, limitsMs)),
+    ...(opening ? {} : ownSession(settings, limitsMs, (client, taken) => nameRole([pool, client], taken))),
   });
   if (opening) openings.set(pool, opening);
   const name = settings.role ?? (URL.canParse(settings.url) ? decodeURIComponent(new URL(settings.url).username) : '');
-  roleNames.set(pool, name);
+  nameRole([pool], name);
   // The loss of an idle connection affects no request; the next request opens another.
   pool.on('error', () => {});
   // Without a listener, a connection lost between two statements of a transaction would end the process; the
   // next statement reports it.
   pool.on('connect', (client) => {
-    roleNames.set(client, name);
+    if (!roleNames.has(client)) nameRole([client], name);
     client.on('error', () => onLost?.());
     if (opening) dropStatementNames(client);
     recordStatements(client);
@@ -102,19 +102,26 @@ const openings = new WeakMap<pg.Pool, TransactionSettings>();
 export const isPooled = (pool: pg.Pool): boolean => openings.has(pool);
 
 /** What each session begins with where it is the pool's own. */
-function ownSession({ role, genericPlans }: PoolSettings, limitsMs: Readonly<Record<string, number>>): pg.PoolConfig {
+function ownSession(
+  { role, genericPlans }: PoolSettings,
+  limitsMs: Readonly<Record<string, number>>,
+  onRole: (client: pg.ClientBase, taken: string) => void,
+): pg.PoolConfig {
   const options = [
     ...Object.entries(limitsMs).map(([name, ms]) => `-c ${name}=${ms}`),
     ...(genericPlans ? ['-c plan_cache_mode=force_generic_plan', '-c enable_seqscan=off'] : []),
   ].join(' ');
-  return role === undefined ? { options } : { options, onConnect: (client) => takeRole(client, role) };
+  if (role === undefined) return { options };
+  return { options, onConnect: async (client) => onRole(client, await takeRole(client, role)) };
 }
 
-const ROLE_TAKE = `SELECT pg_is_in_recovery() AS "isStandby", ${roleTaken('$1', 'session')}`;
-
-async function takeRole(client: pg.ClientBase, role: DatabaseRole): Promise<void> {
-  const { rows } = await client.query<{ isStandby: boolean }>(ROLE_TAKE, [role]);
+/** @returns the role of the connection from now on */
+async function takeRole(client: pg.ClientBase, role: DatabaseRole): Promise<string> {
+  const { rows } = await client.query<{ isStandby: boolean; role: string }>(
+    `SELECT pg_is_in_recovery() AS "isStandby", ${roleTaken(role, 'session')} AS role`,
+  );
   if (rows[0]?.isStandby) throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
+  return rows[0]?.role ?? '';
 }
 
 /** How long callers from now on wait for a connection: `pg-pool` reads it at each call. */
@@ -200,6 +207,13 @@ export function translate(err: unknown): unknown {
 
 /** The role or the login of the connections of a pool, for the message about a right that is missing. */
 const roleNames = new WeakMap<object, string>();
+const nameRole = (connections: readonly object[], role: string): void => {
+  for (const each of connections) roleNames.set(each, role);
+};
+
+/** The error of a statement; a refusal of a right with role and right by name. */
+export const nameRefusal = (err: unknown, target: pg.Pool | pg.PoolClient, text: string): unknown =>
+  nameMissingRight(err, roleNames.get(target) ?? '', text);
 
 async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[]): Promise<R[]> {
   const { name, text } = statement;
@@ -207,7 +221,7 @@ async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, val
     const { rows } = await target.query({ name, text, values: [...values] });
     return rows as R[];
   } catch (err) {
-    throw nameMissingRight(err, roleNames.get(target) ?? '', text);
+    throw nameRefusal(err, target, text);
   }
 }
 

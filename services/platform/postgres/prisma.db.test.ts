@@ -113,6 +113,22 @@ test('a query failure that the library hides still fails the transaction, and no
   await expect(masked).rejects.toMatchObject({ constraint: 'users_email_key' });
 });
 
+test('a query outside the rights of the role names role and right, alone and in a transaction', async () => {
+  const mcp = createPatientPool({ url: database.url, connections: 2, applicationName: 'test', role: 'sallyport_mcp' });
+  const other = createPrismaDatabase(mcp, (err) => {
+    throw err;
+  });
+  const read = () => (other.client as PrismaClient).verification.findMany();
+  const named = {
+    code: '42501',
+    message: expect.stringContaining('PostgreSQL refuses sallyport_mcp the right SELECT on verifications:'),
+  };
+  await expect(other.unmask(read)).rejects.toMatchObject(named);
+  await expect(other.transact(read)).rejects.toMatchObject(named);
+  await other.close();
+  await mcp.end();
+});
+
 test('an unreachable Postgres is store_unavailable, inside and outside a transaction', async () => {
   await proxy.cut();
   const hidden = () =>

@@ -3,7 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import type { DatabaseGuard, Transact, Tx } from '#services/domain/ports.ts';
 import { PrismaClient } from './generated/client.ts';
-import { type ConnectionTransact, createConnectionTransact, isPooled, translate } from './pool.ts';
+import { type ConnectionTransact, createConnectionTransact, isPooled, nameRefusal, translate } from './pool.ts';
 
 /** A Prisma client for a library, and the functions by which its queries join our transactions. */
 export type PrismaDatabase = {
@@ -90,8 +90,9 @@ export function createPrismaDatabase(
   };
 }
 
-const isWrite = (query: unknown): boolean =>
-  /^\s*(insert|update|delete)\b/i.test(typeof query === 'string' ? query : String((query as { text?: unknown }).text));
+const textOf = (query: unknown): string =>
+  typeof query === 'string' ? query : String((query as { text?: unknown }).text);
+const isWrite = (query: unknown): boolean => /^\s*(insert|update|delete)\b/i.test(textOf(query));
 
 /**
  * The pool for Prisma: queries go to the scope's connection, and the scope records their failures.
@@ -109,7 +110,7 @@ function poolInScope(
       if (runAlone) return await runAlone(async (_tx, connection): Promise<unknown> => connection.query(...args));
       return await (scope?.connection ?? pool).query(...args);
     } catch (err) {
-      if (scope) scope.failure ??= err;
+      if (scope) scope.failure ??= nameRefusal(err, scope.connection ?? pool, textOf(args[0]));
       throw err;
     }
   };

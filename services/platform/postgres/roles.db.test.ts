@@ -25,8 +25,10 @@ beforeAll(async () => {
   await harness.emit(3);
   await sealEvents(harness, {}, testCaller);
   pools = {
-    sallyport_app: open('sallyport_app', harness.databaseUrl),
-    sallyport_sealer: open('sallyport_sealer', harness.databaseUrl),
+    sallyport_api: open('sallyport_api', harness.databaseUrl),
+    sallyport_mcp: open('sallyport_mcp', harness.databaseUrl),
+    sallyport_worker: open('sallyport_worker', harness.databaseUrl),
+    sallyport_log_sealer: open('sallyport_log_sealer', harness.databaseUrl),
   };
 });
 afterAll(async () => {
@@ -34,7 +36,7 @@ afterAll(async () => {
   await harness?.end();
 });
 
-const NEITHER_MAY = [
+const NONE_MAY = [
   `UPDATE audit_events SET outcome = 'x'`,
   'DELETE FROM audit_events',
   'TRUNCATE audit_events',
@@ -75,26 +77,57 @@ const APPLICATION_MAY_NOT = [
   `SELECT audit_outbox_drop('2020-01-01')`,
 ];
 
+/** What one process never does, whatever the others do. */
+const ONE_MAY_NOT = [
+  ['sallyport_api', `UPDATE job_schedules SET next_run_at = now()`],
+  ['sallyport_api', 'DELETE FROM job_fences'],
+  ['sallyport_api', 'UPDATE detection_progress SET seq = 0'],
+  ['sallyport_api', 'DELETE FROM progress_reports'],
+  ['sallyport_api', 'SELECT FROM compliance_evidence'],
+  ['sallyport_api', 'DELETE FROM compliance_evidence'],
+  ['sallyport_api', 'UPDATE compliance_controls SET status = status'],
+  ['sallyport_api', 'UPDATE _prisma_migrations SET checksum = checksum'],
+  ['sallyport_worker', 'INSERT INTO refresh_families SELECT * FROM refresh_families'],
+  ['sallyport_worker', 'INSERT INTO oauth_codes SELECT * FROM oauth_codes'],
+  ['sallyport_worker', 'INSERT INTO api_keys SELECT * FROM api_keys'],
+  ['sallyport_worker', 'INSERT INTO roles SELECT * FROM roles'],
+  ['sallyport_worker', 'DELETE FROM role_permissions'],
+  ['sallyport_worker', 'INSERT INTO oauth_clients SELECT * FROM oauth_clients'],
+  ['sallyport_worker', 'INSERT INTO key_policy SELECT * FROM key_policy'],
+  ['sallyport_worker', 'UPDATE key_policy SET algorithm = algorithm'],
+  ['sallyport_worker', 'INSERT INTO audit_events SELECT * FROM audit_events'],
+  ['sallyport_mcp', 'INSERT INTO refresh_families SELECT * FROM refresh_families'],
+  ['sallyport_mcp', 'INSERT INTO oauth_codes SELECT * FROM oauth_codes'],
+  ['sallyport_mcp', 'SELECT FROM login_challenges'],
+  ['sallyport_mcp', 'DELETE FROM job_schedules'],
+  ['sallyport_log_sealer', 'SELECT FROM users'],
+  ['sallyport_log_sealer', 'UPDATE sessions SET id = id'],
+  ['sallyport_log_sealer', 'SELECT FROM refresh_families'],
+] as const;
+const roles = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'] as const;
+
 describe('rights that a process does not have', () => {
   test.each([
-    ...NEITHER_MAY.flatMap((statement) => [
-      ['sallyport_app', statement] as const,
-      ['sallyport_sealer', statement] as const,
-    ]),
-    ...APPLICATION_MAY_NOT.map((statement) => ['sallyport_app', statement] as const),
+    ...roles.flatMap((role) => NONE_MAY.map((statement) => [role, statement] as const)),
+    ...roles
+      .filter((role) => role !== 'sallyport_log_sealer')
+      .flatMap((role) => APPLICATION_MAY_NOT.map((statement) => [role, statement] as const)),
+    ...ONE_MAY_NOT,
   ])('%s is refused: %s', async (role, statement) => {
     await expect(pools[role].query(statement)).rejects.toMatchObject({ code: '42501' });
   });
 
   test('a refused statement names the role and the grant', async () => {
     const forbidden = { name: 'forbidden', text: 'DELETE FROM audit_events', writes: false };
-    await expect(createSql(pools.sallyport_app).query(forbidden)).rejects.toMatchObject({
-      code: '42501',
-      message: expect.stringMatching(/^PostgreSQL refuses sallyport_app the right DELETE on audit_events:/),
-    });
-    await expect(createTransact(pools.sallyport_sealer, () => {})((tx) => tx.query(forbidden))).rejects.toMatchObject({
-      message: expect.stringContaining('GRANT DELETE ON audit_events TO sallyport_sealer'),
-    });
+    for (const role of roles) {
+      await expect(createSql(pools[role]).query(forbidden)).rejects.toMatchObject({
+        code: '42501',
+        message: expect.stringContaining(`PostgreSQL refuses ${role} the right DELETE on audit_events:`),
+      });
+      await expect(createTransact(pools[role], () => {})((tx) => tx.query(forbidden))).rejects.toMatchObject({
+        message: expect.stringContaining(`GRANT DELETE ON audit_events TO ${role}`),
+      });
+    }
   });
 
   test('a database without the roles works: processes run as the database user', async () => {
@@ -112,33 +145,59 @@ describe('a separate database user', () => {
     Object.assign(url, { username: login, password: 'own' });
     return url.href;
   };
-  beforeAll(() => queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_app`));
+  beforeAll(() => queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_api`));
   afterAll(() => queryRows(harness.databaseUrl, `DROP ROLE ${login}`));
 
   test('starts on a database without pending migrations, and writes the tables of the application', async () => {
     expect(await migrate(address())).toEqual([]);
-    const pool = open('sallyport_app', address());
+    const pool = open('sallyport_api', address());
     expect((await pool.query('SELECT current_user AS role, session_user AS login')).rows).toEqual([
-      { role: 'sallyport_app', login },
+      { role: 'sallyport_api', login },
     ]);
     await pool.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
     await pool.end();
   });
 
   test('cannot gain more rights than its role has, whichever role it assumes', async () => {
-    const pool = open('sallyport_sealer', address());
+    const pool = open('sallyport_log_sealer', address());
     expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: login }]);
-    for (const statement of ['SET ROLE sallyport_sealer', ...NEITHER_MAY, ...APPLICATION_MAY_NOT])
+    const others = ['sallyport_log_sealer', 'sallyport_worker', 'sallyport_app', 'sallyport_sealer'];
+    for (const statement of [...others.map((role) => `SET ROLE ${role}`), ...NONE_MAY, ...APPLICATION_MAY_NOT])
       await expect(pool.query(statement)).rejects.toMatchObject({ code: '42501' });
     await pool.end();
   });
+});
+
+describe('a database user that is a member of the roles of the release before', () => {
+  test.each([
+    ['sallyport_app', 'sallyport_api', 'sallyport_app'],
+    ['sallyport_app', 'sallyport_mcp', 'sallyport_app'],
+    ['sallyport_sealer', 'sallyport_worker', 'sallyport_app'],
+    ['sallyport_sealer', 'sallyport_log_sealer', 'sallyport_sealer'],
+  ] as const)(
+    'a member of %s that would run as %s runs as %s, and the message names it',
+    async (group, role, taken) => {
+      const login = `t_${randomBytes(6).toString('hex')}`;
+      await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${group}`);
+      const url = new URL(harness.databaseUrl);
+      Object.assign(url, { username: login, password: 'own' });
+      const pool = open(role, url.href);
+      expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: taken }]);
+      const forbidden = { name: 'forbidden', text: 'DELETE FROM audit_events', writes: false };
+      await expect(createSql(pool).query(forbidden)).rejects.toMatchObject({
+        message: expect.stringContaining(`GRANT DELETE ON audit_events TO ${taken}`),
+      });
+      await pool.end();
+      await queryRows(harness.databaseUrl, `DROP ROLE ${login}`);
+    },
+  );
 });
 
 describe('a database user that is not a superuser, as on hosted databases', () => {
   test('migrates an empty database; its processes run as the roles if it can create them, else as itself', async () => {
     const stores = await startOwnStores();
     try {
-      for (const role of ['sallyport_sealer', 'sallyport_app'])
+      for (const role of [...roles, 'sallyport_sealer', 'sallyport_app'])
         await queryRows(stores.databaseUrl, `DROP ROLE IF EXISTS ${role}`);
       for (const [login, right] of [
         ['tenant', 'NOCREATEROLE'],
@@ -149,7 +208,7 @@ describe('a database user that is not a superuser, as on hosted databases', () =
         const url = new URL(stores.databaseUrl);
         Object.assign(url, { username: login, password: 'own', pathname: `/${login}` });
         await migrate(url.href);
-        for (const role of ['sallyport_app', 'sallyport_sealer'] as const) {
+        for (const role of roles) {
           const pool = open(role, url.href);
           const expected = right === 'CREATEROLE' ? role : login;
           expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: expected }]);
@@ -167,11 +226,11 @@ describe('a database user that is not a superuser, as on hosted databases', () =
     await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own'`);
     await queryRows(
       harness.databaseUrl,
-      `GRANT sallyport_sealer TO ${login} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
+      `GRANT sallyport_log_sealer TO ${login} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
     );
     const url = new URL(harness.databaseUrl);
     Object.assign(url, { username: login, password: 'own' });
-    const pool = open('sallyport_sealer', url.href);
+    const pool = open('sallyport_log_sealer', url.href);
     expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: login }]);
     await pool.end();
     await queryRows(harness.databaseUrl, `DROP ROLE ${login}`);
@@ -210,7 +269,7 @@ describe('a login for reports', () => {
   });
 
   test.each([
-    ...NEITHER_MAY,
+    ...NONE_MAY,
     ...APPLICATION_MAY_NOT,
     'SELECT * FROM audit_personal',
     'SELECT * FROM audit_outbox',
@@ -231,7 +290,7 @@ describe('rights that a process has', () => {
       expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
   });
 
-  test('the application reads and writes every other table, and records an event', async () => {
+  test('sallyport_app still reads and writes every table that was not sealed, for the release before', async () => {
     const tables = await queryRows<{ name: string; may: boolean }>(
       harness.databaseUrl,
       `SELECT relname AS name, has_table_privilege('sallyport_app', oid, 'SELECT')
@@ -242,11 +301,11 @@ describe('rights that a process has', () => {
     );
     expect(tables.length).toBeGreaterThan(20);
     expect(tables.filter(({ may }) => !may)).toEqual([]);
-    await pools.sallyport_app.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
+    await pools.sallyport_api.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
   });
 
-  test('neither role can change a daily partition, also when partitions are created and dropped', async () => {
-    const { sallyport_sealer: sealer } = pools;
+  test('the sealer cannot change a daily partition, also when partitions are created and dropped', async () => {
+    const { sallyport_log_sealer: sealer } = pools;
     expect((await sealer.query(`SELECT audit_outbox_partition('2020-01-01') AS done`)).rows).toEqual([{ done: true }]);
     await expect(sealer.query('DELETE FROM audit_outbox_20200101')).rejects.toMatchObject({ code: '42501' });
     // A table that the caller created cannot replace a partition of the log.

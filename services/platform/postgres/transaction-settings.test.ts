@@ -16,14 +16,14 @@ test('a pooler that leads to another server than before is noticed with the firs
 });
 
 test('a standby is refused, and is no server that was seen', () => {
-  const { check } = transactionSettings({}, 'sallyport_app', undefined);
+  const { check } = transactionSettings({}, 'sallyport_api', undefined);
   expect(() => check(row('1', true))).toThrow('the server is a standby');
   check(row('2'));
   expect(() => check(row('3'))).toThrow('another server');
 });
 
 test('every setting ends with the transaction', () => {
-  const { text } = transactionSettings({ lock_timeout: 1, statement_timeout: 2 }, 'sallyport_app', undefined);
+  const { text } = transactionSettings({ lock_timeout: 1, statement_timeout: 2 }, 'sallyport_api', undefined);
   expect(text.match(/set_config\([^)]*\)/g)).toEqual([
     `set_config('lock_timeout', '1', true)`,
     `set_config('statement_timeout', '2', true)`,

@@ -1,18 +1,28 @@
 import type pg from 'pg';
 
 /** Group roles of the database; they limit the rights of a process, whatever its database user may do. */
-export type DatabaseRole = 'sallyport_app' | 'sallyport_sealer';
+export type DatabaseRole = 'sallyport_api' | 'sallyport_mcp' | 'sallyport_worker' | 'sallyport_log_sealer';
+
+/** The role that has the rights of each in the release before, for a database user that is not a member of the new one yet. */
+const FORMER_ROLES = {
+  sallyport_api: 'sallyport_app',
+  sallyport_mcp: 'sallyport_app',
+  sallyport_worker: 'sallyport_app',
+  sallyport_log_sealer: 'sallyport_sealer',
+} as const satisfies Record<DatabaseRole, string>;
 
 /**
- * SQL that takes a role, for the session or for the transaction, and returns its name. A role of another database of the
+ * SQL that takes a role, or its former one, for the session or for the transaction, and returns the name of the role from
+ * then on: the database user itself if it may assume neither. A role of another database of the
  * cluster has no rights in this one. From PostgreSQL 16 on, a database user may be a member that can grant the role but
  * not assume it.
  */
-export const roleTaken = (role: string, lasts: 'session' | 'transaction'): string =>
-  `(SELECT set_config('role', rolname, ${lasts === 'transaction'}) FROM pg_roles
-  WHERE rolname = ${role}
+export const roleTaken = (role: DatabaseRole, lasts: 'session' | 'transaction'): string =>
+  `coalesce((SELECT set_config('role', rolname, ${lasts === 'transaction'}) FROM (SELECT rolname FROM pg_roles
+  WHERE rolname IN ('${role}', '${FORMER_ROLES[role]}')
     AND pg_has_role(session_user, oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)
-    AND has_table_privilege(oid, to_regclass('audit_outbox'), 'INSERT'))`;
+    AND has_table_privilege(oid, to_regclass('audit_outbox'), 'INSERT')
+  ORDER BY rolname = '${role}' DESC LIMIT 1) AS first), session_user)`;
 
 /**
  * A proxy or a name may lead to a standby while the primary changes. A connection to one is not kept: it would fail every
@@ -49,7 +59,7 @@ export function transactionSettings(
   let startedAt: string | undefined;
   const settings = [
     ...Object.entries(limitsMs).map(([name, ms]) => `set_config('${name}', '${ms}', true)`),
-    ...(role === undefined ? [] : [roleTaken(`'${role}'`, 'transaction')]),
+    ...(role === undefined ? [] : [roleTaken(role, 'transaction')]),
   ];
   return {
     text: `SELECT pg_is_in_recovery() AS "isStandby", extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt", ${settings.join(', ')}`,

@@ -53,11 +53,13 @@ const audiencesRead = defineStatement(
   'complianceAudiencesRead',
   `SELECT audience FROM applications UNION SELECT unnest(audiences) FROM oauth_clients`,
 );
+/** Roles as which processes run, of this release and of the one before. */
+const PROCESS_ROLES = `'sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer', 'sallyport_app', 'sallyport_sealer'`;
 /** Triggers that refuse changes of sealed events, and the roles that may try. `resource` names what is missing. */
 export const appendOnlyTally = defineStatement(
   'complianceAppendOnlyTally',
   tallySql(
-    `SELECT 9`,
+    `SELECT 21`,
     `SELECT 'no enabled trigger refuses ' || verb.name AS resource
        FROM (VALUES ('UPDATE', 16), ('DELETE', 8), ('TRUNCATE', 32)) verb(name, bit)
        WHERE NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
@@ -66,7 +68,7 @@ export const appendOnlyTally = defineStatement(
      UNION ALL
      SELECT r.rolname || ' may ' || verb.name || ' audit_events'
        FROM pg_roles r, (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE')) verb(name)
-       WHERE r.rolname IN ('sallyport_app', 'sallyport_sealer') AND has_table_privilege(r.oid, 'audit_events', verb.name)`,
+       WHERE r.rolname IN (${PROCESS_ROLES}) AND has_table_privilege(r.oid, 'audit_events', verb.name)`,
   ),
 );
 const KEPT = `(VALUES ('audit_events'), ('audit_tiles'), ('audit_log')) kept(name)`;
@@ -76,7 +78,7 @@ const removableTally = defineStatement(
   tallySql(
     `SELECT count(*) FROM ${KEPT}`,
     `SELECT DISTINCT kept.name AS resource FROM ${KEPT}, pg_roles r, (VALUES ('DELETE'), ('TRUNCATE')) verb(name)
-     WHERE r.rolname IN ('sallyport_app', 'sallyport_sealer') AND has_table_privilege(r.oid, kept.name, verb.name)`,
+     WHERE r.rolname IN (${PROCESS_ROLES}) AND has_table_privilege(r.oid, kept.name, verb.name)`,
   ),
 );
 const oldestEventRead = defineStatement(

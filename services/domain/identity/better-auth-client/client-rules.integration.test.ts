@@ -15,7 +15,7 @@ let mails: MailFolder;
 beforeAll(async () => {
   harness = await openApiHarness();
   copy = await harness.startCopy({ env: { CORS_ORIGINS: APP } });
-  mails = await openMailFolder(copy.ports);
+  mails = await openMailFolder(copy.workerPorts);
 });
 afterAll(async () => {
   await mails?.close();

@@ -66,7 +66,7 @@ function browserOf(origin: string, send: Send): Browser {
 
 /** This product. Pages are on its own origin. */
 export async function ourServer(copy: ApiCopy): Promise<Server> {
-  const mails: MailFolder = await openMailFolder(copy.ports);
+  const mails: MailFolder = await openMailFolder(copy.workerPorts);
   return {
     origin: API_URL,
     newBrowser: () => browserOf(API_URL, (url, init) => fetch(url.replace(API_URL, copy.url), init)),
