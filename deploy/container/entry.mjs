@@ -3,14 +3,19 @@
 // memory of this process and its children.
 import { readFileSync } from 'node:fs';
 
-for (const name of [
+const names = [
   'BETTER_AUTH_SECRET',
   'DATABASE_DIRECT_URL',
   'DATABASE_URL',
   'KEY_ENCRYPTION_KEY',
   'REDIS_URL',
   'SENTRY_DSN',
-]) {
+  // For `migrate`, which makes the logins of the processes.
+  'DATABASE_URL_API',
+  'DATABASE_URL_MCP',
+  'DATABASE_URL_WORKER',
+];
+for (const name of names) {
   const path = process.env[`${name}_FILE`];
   if (path && !process.env[name]) process.env[name] = readFileSync(path, 'utf8').trim();
   delete process.env[`${name}_FILE`];

@@ -1,12 +1,12 @@
 // PROCESS: generates the secrets of a stack at its first start, one file each, in the given folder. Existing files stay. Each
 // kind of service has its own folder, so that none gets a secret it does not use (least privilege).
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const [folder = '/run/sallyport-secrets'] = process.argv.slice(2);
 
-/** @param {'product' | 'postgres' | 'redis' | 'grafana'} service  @param {string} name  @param {() => string} make */
+/** @param {'product' | 'owner' | 'api' | 'mcp' | 'worker' | 'postgres' | 'redis' | 'grafana'} service  @param {string} name  @param {() => string} make */
 function secret(service, name, make) {
   mkdirSync(join(folder, service), { recursive: true });
   const path = join(folder, service, name);
@@ -23,5 +23,12 @@ secret('product', 'key_encryption_key', random);
 secret('grafana', 'grafana_password', urlSafe);
 const postgres = secret('postgres', 'postgres_password', urlSafe);
 const redis = secret('redis', 'redis_password', urlSafe);
-secret('product', 'database_url', () => `postgresql://sallyport:${postgres}@postgres:5432/sallyport`);
+/** @param {string} login  @param {string} password */
+const database = (login, password) => `postgresql://${login}:${password}@postgres:5432/sallyport`;
+secret('owner', 'database_url', () => database('sallyport', postgres));
+// One login for each process; `migrate` makes them.
+for (const process of /** @type {const} */ (['api', 'mcp', 'worker']))
+  secret(process, 'database_url', () => database(`sallyport_${process}_login`, urlSafe()));
+// Stacks of before gave every process the owner's.
+rmSync(join(folder, 'product', 'database_url'), { force: true });
 secret('product', 'redis_url', () => `redis://:${redis}@redis:6379`);

@@ -110,20 +110,29 @@ describe('the Helm chart', () => {
     // Under a quota, hashing would delay every request of its copy.
     expect(Object.keys(container.resources.limits)).toEqual(['memory']);
     const keys = pod.volumes.flatMap(({ secret }) => secret?.items.map(({ key }) => key) ?? []);
-    const login = role === 'migrate' ? 'owner' : role;
-    expect(keys).toEqual(['auth_secret', 'key_encryption_key', 'redis_url', `database_url.${login}`]);
+    // The migration makes the logins of the others.
+    const logins = role === 'migrate' ? ['owner', 'api', 'mcp', 'worker'] : [role];
+    expect(keys).toEqual([
+      'auth_secret',
+      'key_encryption_key',
+      'redis_url',
+      ...logins.map((login) => `database_url.${login}`),
+    ]);
   });
 
   test.each([...roles, 'migrate'])('every setting of %s exists, and none is a secret', (role) => {
     for (const from of [manifests, all]) {
       const settings = settingsOf(role, from);
       const files = Object.keys(settings).filter((name) => name.endsWith('_FILE'));
-      expect(files.sort()).toEqual([
-        'BETTER_AUTH_SECRET_FILE',
-        'DATABASE_URL_FILE',
-        'KEY_ENCRYPTION_KEY_FILE',
-        'REDIS_URL_FILE',
-      ]);
+      expect(files.sort()).toEqual(
+        [
+          'BETTER_AUTH_SECRET_FILE',
+          ...(role === 'migrate' ? ['API', 'MCP', 'WORKER'].map((process) => `DATABASE_URL_${process}_FILE`) : []),
+          'DATABASE_URL_FILE',
+          'KEY_ENCRYPTION_KEY_FILE',
+          'REDIS_URL_FILE',
+        ].sort(),
+      );
       const secrets = {
         BETTER_AUTH_SECRET: 'kq3yU0cC1n9Zx7vB5mQ2wE8rT6aS4dF0gH1jK3lP5oI=',
         KEY_ENCRYPTION_KEY: 'x8Lq2c0v7sK1f9Zr4tY6uB3nM5wE8aQdH0jGpVhTiRk=',

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -133,19 +133,23 @@ describe('docker-compose.yml', () => {
     expect(mounted.filter((line) => !line.startsWith('secrets '))).toEqual([
       'postgres postgres-secrets',
       'redis redis-secrets',
-      'migrate product-secrets',
-      'api product-secrets',
-      'mcp product-secrets',
-      'worker product-secrets',
+      // It makes the database logins of the others.
+      ...['product', 'owner', 'api', 'mcp', 'worker'].map((of) => `migrate ${of}-secrets`),
+      ...['api', 'mcp', 'worker'].flatMap((of) => [`${of} product-secrets`, `${of} ${of}-secrets`]),
       'tasks-setup product-secrets',
+      'tasks-setup owner-secrets',
       'tasks-setup tasks-secrets',
       'tasks tasks-secrets',
       'grafana grafana-secrets',
     ]);
     // A new volume takes the owner of the image's folder at its mount point.
     const image = readFileSync(join(root, 'Dockerfile'), 'utf8');
-    for (const volume of [...(compose.services.secrets?.volumes ?? []), 'tasks-secrets:/run/tasks-secrets'])
-      expect(image).toContain(`COPY --from=build --chown=nonroot:nonroot /empty ${volume.split(':')[1]}\n`);
+    expect(image).toContain('COPY --from=build --chown=nonroot:nonroot /secrets /run/sallyport-secrets\n');
+    for (const volume of compose.services.secrets?.volumes ?? [])
+      expect(image).toMatch(
+        new RegExp(`mkdir -p.* ${volume.split(':')[1]?.replace('/run/sallyport-secrets', '/secrets')}\\b`, 's'),
+      );
+    expect(image).toContain('COPY --from=build --chown=nonroot:nonroot /empty /run/tasks-secrets\n');
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const make = () => execFileSync(process.execPath, [join(root, 'deploy/container/make-secrets.mjs'), folder]);
@@ -156,18 +160,28 @@ describe('docker-compose.yml', () => {
           .sort()
           .map((path) => [path, readFileSync(join(folder, path), 'utf8')]),
       );
+    // Of a stack of before, in which every process had the owner's login.
+    mkdirSync(join(folder, 'product'));
+    writeFileSync(join(folder, 'product/database_url'), 'postgresql://sallyport:old@postgres:5432/sallyport');
     make();
     const made = read();
     expect(Object.keys(made)).toEqual([
+      'api/database_url',
       'grafana/grafana_password',
+      'mcp/database_url',
+      'owner/database_url',
       'postgres/postgres_password',
       'product/auth_secret',
-      'product/database_url',
       'product/key_encryption_key',
       'product/redis_url',
       'redis/redis_password',
+      'worker/database_url',
     ]);
-    expect(made['product/database_url']).toContain(`:${made['postgres/postgres_password']}@`);
+    for (const process of ['api', 'mcp', 'worker'])
+      expect(made[`${process}/database_url`]).toMatch(
+        new RegExp(`^postgresql://sallyport_${process}_login:[\\w-]{43}@postgres:5432/sallyport$`),
+      );
+    expect(made['owner/database_url']).toContain(`:${made['postgres/postgres_password']}@`);
     expect(made['product/redis_url']).toContain(`:${made['redis/redis_password']}@`);
     make();
     expect(read()).toEqual(made);

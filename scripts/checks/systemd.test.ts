@@ -58,7 +58,9 @@ describe('units of systemd', () => {
       const unit = unitOf(role);
       const given = [...(common.get('LoadCredential') ?? []), ...(unit.get('LoadCredential') ?? [])];
       const names = given.map((each) => each.split(':')[0]);
-      expect(names.sort()).toEqual(['auth_secret', 'database_url', 'key_encryption_key', 'redis_url']);
+      // The migration makes the logins of the others.
+      const logins = role === 'migrate' ? ['database_url_api', 'database_url_mcp', 'database_url_worker'] : [];
+      expect(names.sort()).toEqual(['auth_secret', 'database_url', ...logins, 'key_encryption_key', 'redis_url']);
       const variables = [...(common.get('Environment') ?? []), ...(unit.get('Environment') ?? [])];
       for (const name of names) expect(variables.filter((each) => each.endsWith(`_FILE=%d/${name}`))).toHaveLength(1);
       for (const each of variables) expect(each).toMatch(/^(\w+_FILE=%d\/|METRICS_PORT=|SALLYPORT_DATA_DIR=%S\/)/);

@@ -6,6 +6,7 @@ import { processInputsOf } from '../platform/process/inputs.ts';
 import { directVariableOf, reachPostgres } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { prepare } from './prepare.ts';
+import { ensureProcessLogins } from './process-logins.ts';
 
 const say = (text: string): void => void process.stderr.write(`sallyport-migrate: ${text}\n`);
 
@@ -21,7 +22,9 @@ try {
     url: databaseUrl,
     variable: directVariableOf(pooledUrl),
   });
-  for (const warning of warnings) say(warning);
+  const { apiDatabaseUrl: api, mcpDatabaseUrl: mcp, workerDatabaseUrl: worker } = config.stores;
+  const refused = await ensureProcessLogins(databaseUrl, { api, mcp, worker }, say);
+  for (const warning of [...warnings, ...refused]) say(warning);
   say('the database is ready');
 } catch (err) {
   const fatal = fatalOf(err);

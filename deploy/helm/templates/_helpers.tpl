@@ -73,6 +73,12 @@ volumes:
         - { key: key_encryption_key, path: key_encryption_key }
         - { key: redis_url, path: redis_url }
         - { key: database_url.{{ .login }}, path: database_url }
+        {{- if eq .role "migrate" }}
+        # It makes these logins, if the owner's may make any.
+        - { key: database_url.api, path: database_url.api }
+        - { key: database_url.mcp, path: database_url.mcp }
+        - { key: database_url.worker, path: database_url.worker }
+        {{- end }}
 containers:
   - name: {{ .role }}
     image: "{{ $values.image.repository }}:{{ $values.image.tag | default .root.Chart.AppVersion }}"
@@ -103,6 +109,11 @@ containers:
         "DRAIN_SECONDS" (toString $values.api.drainSeconds)
         "WORKER_DRAIN_SECONDS" (toString $values.worker.drainSeconds)
       }}
+      {{- if eq .role "migrate" }}
+      {{- range $process := list "api" "mcp" "worker" }}
+      {{- $_ := set $env (printf "DATABASE_URL_%s_FILE" (upper $process)) (printf "/run/sallyport-secrets/database_url.%s" $process) }}
+      {{- end }}
+      {{- end }}
       {{- if eq .role "mcp" }}{{ $_ := set $env "DRAIN_SECONDS" (toString $values.mcp.drainSeconds) }}{{ end }}
       {{- range $name, $value := merge (dict) $values.settings $env }}
       {{- if ne (toString $value) "" }}

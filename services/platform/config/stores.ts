@@ -4,6 +4,14 @@ import { areSentinels } from '../redis/sentinels.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { storeUrl, wholeNumber } from './shapes.ts';
 
+/** For `migrate` only: it makes the login. */
+const processUrl = (env: string, processes: string) => ({
+  env,
+  schema: storeUrl(['postgresql:', 'postgres:'], 'postgresql://user:password@host:5432/database'),
+  use: `URL with which ${processes} connect. \`migrate\` makes its login, with the least rights. Unset: you make it.`,
+  secret: true,
+});
+
 export const storeSettings = defineSettings({
   databaseUrl: {
     env: 'DATABASE_URL',
@@ -19,6 +27,9 @@ export const storeSettings = defineSettings({
     secret: true,
     example: 'postgresql://username:password@localhost:5432/dbname',
   },
+  apiDatabaseUrl: processUrl('DATABASE_URL_API', 'API copies'),
+  mcpDatabaseUrl: processUrl('DATABASE_URL_MCP', 'MCP servers'),
+  workerDatabaseUrl: processUrl('DATABASE_URL_WORKER', 'workers'),
   redisUrl: {
     env: 'REDIS_URL',
     schema: storeUrl(['redis:', 'rediss:'], 'redis://:password@host:6379', true)
