@@ -46,6 +46,7 @@ COMMENT ON TABLE audit_personal IS 'api: SELECT; mcp: SELECT; worker: SELECT; lo
 COMMENT ON TABLE audit_sinks IS 'api: SELECT; mcp: SELECT; worker: SELECT; log_sealer: SELECT, INSERT, UPDATE';
 COMMENT ON TABLE audit_tiles IS 'api: SELECT; mcp: SELECT; worker: SELECT; log_sealer: SELECT, INSERT, UPDATE (hashes)';
 COMMENT ON TABLE authentication_progress IS 'mcp: SELECT; worker: SELECT, INSERT, UPDATE, DELETE';
+COMMENT ON TABLE capacity_samples IS 'api: SELECT; mcp: SELECT; worker: SELECT, INSERT, UPDATE, DELETE';
 COMMENT ON TABLE client_assertions IS 'api: SELECT, INSERT; worker: SELECT, UPDATE, DELETE';
 COMMENT ON TABLE compliance_attestations IS 'api: SELECT, INSERT; mcp: SELECT, INSERT; worker: SELECT, UPDATE, DELETE';
 COMMENT ON TABLE compliance_controls IS 'api: SELECT; mcp: SELECT; worker: SELECT, INSERT, UPDATE';
