@@ -6,13 +6,13 @@ import type { Process } from './statements.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-export const verbs = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
-export type Verb = (typeof verbs)[number];
+const verbs = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
+type Verb = (typeof verbs)[number];
 /** By table: the verbs. */
 export type Rights = Map<string, Set<Verb>>;
 
 /** The SQL statements that each process can reach, by name. */
-export const readStatements = (): Readonly<Record<Process, Readonly<Record<string, string>>>> =>
+const readStatements = (): Readonly<Record<Process, Readonly<Record<string, string>>>> =>
   JSON.parse(
     execFileSync(process.execPath, [join(ROOT, 'scripts/process-rights/statements.ts')], {
       cwd: ROOT,
