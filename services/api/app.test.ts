@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import '#scripts/catalog/metrics.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
+import { eventually } from '#testing/eventually.ts';
 import { defineError } from '../platform/define/error.ts';
 import { bind } from './bind.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
@@ -108,8 +111,35 @@ test('after its notice a copy is leaving, and answers every request on a connect
   expect([served.isLeaving(), served.isDraining()]).toEqual([true, false]);
   expect(await served.ask('POST', '/work')).toMatchObject({ status: 201, headers: { connection: 'close' } });
   served.startDraining();
-  expect(await served.ask('POST', '/work')).toMatchObject({ status: 503, body: { code: 'shutting_down' } });
+  await eventually(
+    'the refusal of later ones',
+    async () => (await served.ask('POST', '/work')).body?.code === 'shutting_down',
+  );
   await served.drain(1_000);
+});
+
+test('after a notice, a request that a load balancer sends while the copy begins to drain is answered', async () => {
+  const served = serve();
+  bind(served.routes, made({ operation: 'work', path: '/work' }), () => ({}));
+  await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = served.fastify.server.address() as AddressInfo;
+  const opened = Array.from({ length: 8 }, () => connect(port, '127.0.0.1'));
+  await Promise.all(opened.map((socket) => once(socket, 'connect')));
+  served.giveNotice();
+  served.startDraining();
+  const drained = served.drain(5_000);
+  const answers = opened.map(async (socket) => {
+    socket.write('POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n');
+    let text = '';
+    for await (const part of socket) text += part;
+    return text;
+  });
+  for (const answer of await Promise.all(answers)) {
+    expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+    expect(answer.toLowerCase()).toContain('connection: close');
+  }
+  await drained;
+  await expect(fetch(`http://127.0.0.1:${port}/work`)).rejects.toThrow();
 });
 
 test('a keep-alive connection does not delay the stop once its request in flight is answered', async () => {

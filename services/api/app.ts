@@ -89,13 +89,24 @@ export type App = {
   readonly isLeaving: () => boolean;
   /** Stops being ready, so that load balancers send nothing more; every request is still answered. */
   giveNotice(): void;
-  /** Stops being ready and refuses new requests with 503; running ones continue. */
+  /**
+   * Stops being ready and refuses new requests with 503; running ones continue. After a notice, those that a load balancer
+   * is just sending are answered too.
+   */
   startDraining(): void;
   /** Waits for running requests up to this long, then closes every connection. */
   drain(longestMs: number): Promise<void>;
 };
 
-type Served = Pick<App, 'fastify' | 'isDraining' | 'isLeaving'> & { readonly inFlight: Set<FastifyReply> };
+type Served = Pick<App, 'fastify' | 'isLeaving'> & {
+  readonly inFlight: Set<FastifyReply>;
+  readonly isRefusing: () => boolean;
+};
+
+/** After a notice, a request on a connection that was open before the drain is answered this long. */
+const LATE_MS = 250;
+/** Under a load that never pauses, the listening socket closes all the same. */
+const MOST_TURNS = 1_000;
 
 /** The HTTP server without routes: limits, spans, error answers, 404 and 405. */
 export function createApp(options: AppOptions): App {
@@ -109,6 +120,7 @@ export function createApp(options: AppOptions): App {
   });
   let hasGivenNotice = false;
   let draining = false;
+  let isRefusing = false;
   const isDraining = (): boolean => draining;
   const isLeaving = (): boolean => hasGivenNotice || draining;
   const inFlight = new Set<FastifyReply>();
@@ -118,7 +130,7 @@ export function createApp(options: AppOptions): App {
   fastify.decorate('hashIdentifier', options.hashIdentifier);
   fastify.decorate('brand', options.brand ?? DEFAULT_BRAND);
   fastify.decorateRequest('caller', null);
-  admitRequests({ fastify, inFlight, isDraining, isLeaving }, options, browsers);
+  admitRequests({ fastify, inFlight, isRefusing: () => isRefusing, isLeaving }, options, browsers);
   answerErrors(fastify, options.log, errors);
 
   return {
@@ -133,6 +145,8 @@ export function createApp(options: AppOptions): App {
     },
     startDraining: () => {
       draining = true;
+      if (hasGivenNotice) setTimeout(() => (isRefusing = true), LATE_MS).unref();
+      else isRefusing = true;
       // A connection kept open after its answer would delay the stop up to its limit. This is not done in an onSend
       // hook, which costs every validation a seventh of its time.
       for (const reply of inFlight) if (!reply.raw.headersSent) reply.header('connection', 'close');
@@ -174,8 +188,32 @@ function createFastify(options: AppOptions, browsers: BrowserRules, errors: Erro
     },
     clientErrorHandler: (error, socket) => answerUnreadable(error, socket, browsers.headers),
   });
+  closeAfterAccepting(fastify.server);
   fastify.server.on('checkExpectation', (_request, response) => answerExpectation(response, browsers.headers));
   return fastify;
+}
+
+/**
+ * Closes the listening socket just after its connections were accepted. Closing resets those that still wait in its queue,
+ * with the request that a load balancer has sent on them and will not repeat.
+ */
+function closeAfterAccepting(server: FastifyInstance['server']): void {
+  let accepted = 0;
+  server.on('connection', () => {
+    accepted += 1;
+  });
+  const close = server.close.bind(server);
+  // Each turn of the event loop accepts a connection.
+  const closeWhenNoneCame = (before: number, turns: number, done: Parameters<typeof close>[0]): void => {
+    setImmediate(() => {
+      if (accepted === before || turns === MOST_TURNS) close(done);
+      else closeWhenNoneCame(accepted, turns + 1, done);
+    });
+  };
+  server.close = (done) => {
+    closeWhenNoneCame(-1, 0, done);
+    return server;
+  };
 }
 
 /** Reads JSON and forms, and keeps the bytes that a signature covers. */
@@ -205,7 +243,7 @@ function readBodies(fastify: FastifyInstance): void {
 
 /** Gives each request its span, its place among the running ones and its accounting, and refuses what is not admitted. */
 function admitRequests(served: Served, options: AppOptions, browsers: BrowserRules): void {
-  const { fastify, inFlight, isDraining, isLeaving } = served;
+  const { fastify, inFlight, isRefusing, isLeaving } = served;
   const admitFresh = refuseAbandoned(fastify, systemClock);
   const account = createAccounting(options.onAuditWritten);
   fastify.decorateRequest('trace', undefined as unknown as RequestTrace);
@@ -223,7 +261,7 @@ function admitRequests(served: Served, options: AppOptions, browsers: BrowserRul
     const { host } = request.headers;
     if (host === undefined ? request.raw.httpVersion === '1.1' : host.includes(','))
       done(requestUnreadable({ detail: 'The request names no Host, or several.', headers: { connection: 'close' } }));
-    else if (isDraining() && !request.routeOptions.config.endpoint?.answersWhileDraining)
+    else if (isRefusing() && !request.routeOptions.config.endpoint?.answersWhileDraining)
       done(shuttingDown({ retryAfterSeconds: 1, headers: { connection: 'close' } }));
     else admitFresh(request, done);
   });

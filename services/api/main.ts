@@ -38,7 +38,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   return {
     stopSeconds: drainNoticeSeconds + drainSeconds + 2,
     stop: async () => {
-      app.giveNotice();
+      if (drainNoticeSeconds > 0) app.giveNotice();
       await sleep(drainNoticeSeconds * 1_000);
       app.startDraining();
       ports.revocationStreams.close();
