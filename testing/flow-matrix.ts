@@ -190,7 +190,11 @@ export const flows: readonly Flow[] = [
     paths: ['/v1/tokens/revoke', '/oauth2/revoke'],
     unit: ['services/domain/tokens/revoke/revoke-token.db.test.ts'],
     integration: [`${ROUTES}/tokens-revoke.integration.test.ts`],
-    fault: [`${FAULTS}/older-database.integration.test.ts`, `${FAULTS}/answers-in-time.integration.test.ts`],
+    fault: [
+      `${FAULTS}/older-database.integration.test.ts`,
+      `${FAULTS}/answers-in-time.integration.test.ts`,
+      `${FAULTS}/replica.integration.test.ts`,
+    ],
     load: [`${LOAD}/revoke.js`],
   },
   {

@@ -29,7 +29,7 @@ export function registerAuditExport(audit: Command): void {
     .option('--no-personal', 'omit the values behind the commitments')
     .action((_own, command: Command) => {
       const options = command.optsWithGlobals<ExportOptions>();
-      return withAuditLog((ports) => exportLog(ports, createOutput(options), options));
+      return withAuditLog((ports) => exportLog(ports, createOutput(options), options), { reads: 'replica' });
     });
   audit
     .command('report')
@@ -40,11 +40,16 @@ export function registerAuditExport(audit: Command): void {
     .option('--out <file>', 'a file instead of standard output')
     .action((_own, command: Command) => {
       const options = command.optsWithGlobals<ReportOptions>();
-      return withAuditLog((ports) => report(ports, createOutput(options), options));
+      return withAuditLog((ports) => report(ports, createOutput(options), options), { reads: 'replica' });
     });
 }
 
+const sayAge = ({ asOf }: AuditPorts, output: Output): void => {
+  if (asOf !== null) output.say(`read from the read replica, as of ${asOf}`);
+};
+
 async function exportLog(ports: AuditPorts, output: Output, options: ExportOptions): Promise<void> {
+  sayAge(ports, output);
   const range = await rangeOf(ports, options);
   if (rehearsed(output, options, `write events ${range.fromSeq} to ${range.toSeq} to ${options.out}`)) return;
   await mkdir(options.out, { recursive: true, mode: 0o700 });
@@ -94,6 +99,7 @@ async function rangeOf(
 const formats = { json: auditReportJson, csv: auditReportCsv } as const;
 
 async function report(ports: AuditPorts, output: Output, options: ReportOptions): Promise<void> {
+  sayAge(ports, output);
   const format = options.format as keyof typeof formats;
   if (!Object.hasOwn(formats, format)) throw new CommandError(exitCodes.usage, '--format takes json or csv');
   if (options.out !== undefined && rehearsed(output, options, `write the report to ${options.out}`)) return;

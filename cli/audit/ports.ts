@@ -5,7 +5,7 @@ import type { HasAuditLogKeys, HasKeyRotations } from '#services/domain/audit/re
 import type { OutsideHead } from '#services/domain/audit/trail/validate-audit-trail.ts';
 import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
 import { readRotationNotes } from '#services/domain/keys/log/rotation-notes.ts';
-import type { LogHighWaterStore, Ports } from '#services/domain/ports.ts';
+import type { LogHighWaterStore, Ports, Sql } from '#services/domain/ports.ts';
 import { createMarkedGuard } from '#services/domain/revocations/database-guard.ts';
 import { type PublishedNote, readFileNotes, readS3Notes } from '#services/platform/checkpoints/published-notes.ts';
 import { s3SettingsOf } from '#services/platform/checkpoints/s3-requests.ts';
@@ -13,6 +13,7 @@ import { type Config, loadConfig } from '#services/platform/config/load.ts';
 import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { createLogMark, createMarks } from '#services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import { openReplica, type Replica, readReplicaFacts } from '#services/platform/postgres/replica.ts';
 import { asCommandError } from '../as-command-error.ts';
 import { openContext } from '../context.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
@@ -22,6 +23,8 @@ export type AuditPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &
   HasAuditLogKeys &
   HasKeyRotations & {
     readonly logMark: LogHighWaterStore;
+    /** Time of what a read replica reads; null: the primary reads. */
+    readonly asOf: string | null;
     /** Every head of every log that is stored outside the database. */
     outsideHeads(): Promise<OutsideHead[]>;
   };
@@ -31,11 +34,12 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 /**
  * Runs `work` on the running or named database.
  * @param isHeldToMarks true: writes nothing to a database that is behind its high-water marks
+ * @param reads `replica`: only reads, from DATABASE_REPLICA_URL if it is set and not too far behind
  * @throws CommandError (3) when it does not answer
  */
 export async function withAuditLog<T>(
   work: (ports: AuditPorts) => Promise<T>,
-  { isHeldToMarks = false } = {},
+  { isHeldToMarks = false, reads }: { readonly isHeldToMarks?: boolean; readonly reads?: 'replica' } = {},
 ): Promise<T> {
   const config = loadConfig(process.env);
   const { databaseUrl, dataDir } = await openContext(['databaseUrl']);
@@ -47,12 +51,15 @@ export async function withAuditLog<T>(
     lockTimeoutMs: 5_000,
   });
   const guard = isHeldToMarks ? createMarkedGuard(createMarks(config.marks, dataDir)) : undefined;
-  const sql = createSql(pool, guard);
+  const primary = createSql(pool, guard);
+  const replica = reads && (await replicaOf(config.stores, primary));
+  const { sql, asOf } = (await replica?.read()) ?? { sql: primary, asOf: null };
   const logMark = createLogMark(config.marks, dataDir);
   const auditLogKeys = (origin: string): ReturnType<typeof readLogKeys> => readLogKeys({ sql }, origin);
   try {
     return await work({
       sql,
+      asOf,
       transact: createTransact(pool, () => {}, guard),
       clock: systemClock,
       random: systemRandom,
@@ -67,8 +74,26 @@ export async function withAuditLog<T>(
   } catch (err) {
     throw asCommandError(err);
   } finally {
-    await pool.end();
+    await Promise.all([pool.end(), replica?.close()]);
   }
+}
+
+async function replicaOf(
+  { databaseReplicaUrl: url, replicaMaxAgeSeconds: maxAgeSeconds }: Config['stores'],
+  primary: Sql,
+): Promise<Replica | undefined> {
+  if (url === undefined) return undefined;
+  // A primary that does not answer is reported by what comes next.
+  const known = await readReplicaFacts(primary).catch(() => undefined);
+  const silent = { info: () => {}, warn: () => {} };
+  return openReplica({
+    url,
+    maxAgeSeconds,
+    primary,
+    incarnation: () => known?.incarnation ?? null,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    log: silent,
+  });
 }
 
 async function markedHeads(logMark: LogHighWaterStore): Promise<OutsideHead[]> {

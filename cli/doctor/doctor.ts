@@ -30,6 +30,7 @@ import { marksCheck } from './marks.ts';
 import { poolerCheck } from './pooler.ts';
 import { productionCheck } from './production.ts';
 import { redisCheck } from './redis.ts';
+import { replicaCheck } from './replica.ts';
 import { rolesCheck } from './roles.ts';
 import { roomResult, writeRefusal } from './room.ts';
 import { runChecks } from './run-checks.ts';
@@ -115,6 +116,7 @@ const checks: readonly Check[] = [
       }),
   },
   poolerCheck,
+  replicaCheck,
   {
     name: 'clock',
     needs: 'databaseUrl',

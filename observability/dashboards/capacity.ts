@@ -198,6 +198,24 @@ export const capacity: DashboardDefinition = {
           ],
         },
         {
+          title: 'Reads of the replica',
+          description:
+            'Reads that the read replica may answer, by who answered and the state of the replica. None without a replica.',
+          unit: 'ops',
+          queries: [
+            {
+              expr: 'sum by (by, state) (rate(sallyport_replica_reads_total[$__rate_interval]))',
+              legend: '{{by}}, {{state}}',
+            },
+          ],
+        },
+        {
+          title: 'Age of the replica',
+          description: 'How far the read replica was behind when it was last asked.',
+          unit: 's',
+          queries: [{ expr: 'max by (process) (sallyport_replica_age_seconds)', legend: '{{process}}' }],
+        },
+        {
           title: 'Refresh batch size',
           description:
             'Refresh tokens in one statement: 1 when idle, more under load. Larger batches cost the database less per token.',

@@ -24,6 +24,18 @@ export const poolTimeouts = defineCounter({
   labels: { pool: poolNames },
 });
 
+export const replicaReads = defineCounter({
+  name: 'sallyport_replica_reads',
+  help: 'Reads that may go to the read replica, by who answered, and the state of the replica: stale (older than the limit), away (it does not answer), other (no standby, or one of another installation).',
+  labels: { by: ['replica', 'primary'], state: ['ok', 'stale', 'away', 'other'] },
+});
+
+export const replicaAge = defineGauge({
+  name: 'sallyport_replica_age_seconds',
+  help: 'Age of the last commit on the read replica, when it was last asked.',
+  unit: 's',
+});
+
 export const postgresRefusals = defineCounter({
   name: 'sallyport_postgres_refusals',
   help: 'Statements that PostgreSQL rejected because its disk is full, it is read-only, or its connections are used up. An operator must correct this.',

@@ -195,6 +195,12 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     reason: 'the place of the high-water marks is claimed for the incarnation of the database',
   },
   {
+    of: 'services/platform/postgres',
+    tables: ['feed_state'],
+    reason:
+      'a read replica must be of the incarnation of the primary, and is asked in the statement that tells its age',
+  },
+  {
     of: 'signoff',
     tables: ['agents', 'oauth_clients', 'refresh_families', 'user_roles', 'users'],
     reason: `${ONE_STATEMENT}: who decides has the role and is not who requested; and names for the pages`,

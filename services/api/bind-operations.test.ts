@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { operation } from '../domain/shared/operation.ts';
+import { clientCaller } from '#testing/harness/ports.ts';
+import type { Sql } from '../domain/ports.ts';
+import { type Operation, operation } from '../domain/shared/operation.ts';
+import { cursorInvalid } from '../platform/errors.ts';
 import { bindOperations } from './bind-operations.ts';
-import { made, serve } from './route-harness.ts';
+import { createCallerResolver } from './requests/caller.ts';
+import { made, rejectsAll, serve } from './route-harness.ts';
 
 const thing = made({
   operation: 'changeThing',
@@ -88,4 +92,79 @@ test('what honours Idempotency-Key runs in the transaction of the stored answer,
   expect((await served.ask('POST', '/things', { payload: { size: 2 } })).body).toEqual({ size: 2 });
   expect(notices).toEqual(['changed']);
   expect((await served.ask('POST', '/quiet', { payload: { size: 2 } })).body).toEqual({ notices: false });
+});
+
+const admins = { accepts: ['bearer'], for: 'anyone', permission: 'things:read', subject: 'any' } as const;
+const listed = made({
+  operation: 'listThings',
+  method: 'GET',
+  auth: admins,
+  reads: 'replica',
+  responses: { 200: z.object({}).loose() },
+});
+const bearer = { headers: { authorization: 'Bearer x' } };
+const named = (name: string): Sql => ({ query: async () => [{ name }] as never });
+const primary = { sql: named('primary'), transact: () => Promise.resolve('written') };
+const nameOf = async ({ sql }: { readonly sql: Sql }): Promise<object> =>
+  (await sql.query({ name: 'x', text: '', writes: false }))[0] as object;
+
+/** Binds one operation beside a replica that answers as of this time; null: it may not be asked. */
+function withReplica(asOf: string | null, ...operations: readonly Operation[]) {
+  const served = serve();
+  let reads = 0;
+  const callers = createCallerResolver({ ...rejectsAll, bearer: () => clientCaller('c', ['things:read']) });
+  const replica = {
+    read: async () => {
+      reads += 1;
+      return asOf === null ? { sql: primary.sql, asOf } : { sql: named('replica'), asOf };
+    },
+  };
+  bindOperations({ ...served.routes, callers, replica }, operations, primary as never);
+  return { ...served, reads: () => reads };
+}
+
+test('a declared read is answered by the replica, with its time; while that may not be asked, by the primary', async () => {
+  const late = await withReplica('2026-11-25T10:00:00.000Z', operation(listed, nameOf)).ask('GET', '/things', bearer);
+  expect([late.body, late.headers['as-of']]).toEqual([{ name: 'replica' }, '2026-11-25T10:00:00.000Z']);
+  const now = await withReplica(null, operation(listed, nameOf)).ask('GET', '/things', bearer);
+  expect([now.body, now.headers['as-of']]).toEqual([{ name: 'primary' }, undefined]);
+});
+
+test('an operation that does not declare it never asks the replica', async () => {
+  const { reads: _undeclared, ...fresh } = listed;
+  const served = withReplica('2026-11-25T10:00:00.000Z', operation(fresh as typeof listed, nameOf));
+  expect(await served.ask('GET', '/things', bearer)).toMatchObject({ status: 200, body: { name: 'primary' } });
+  expect(served.reads()).toBe(0);
+});
+
+test('what the replica does not know is asked of the primary, and a defect is none of that', async () => {
+  const missing = async (ports: { readonly sql: Sql }): Promise<object> => {
+    const found = (await nameOf(ports)) as { readonly name: string };
+    if (found.name === 'replica') throw cursorInvalid();
+    return found;
+  };
+  const served = withReplica('2026-11-25T10:00:00.000Z', operation(listed, missing));
+  const answer = await served.ask('GET', '/things', bearer);
+  expect([answer.body, answer.headers['as-of']]).toEqual([{ name: 'primary' }, undefined]);
+  const broken = withReplica(
+    '2026-11-25T10:00:00.000Z',
+    operation(listed, () => Promise.reject(new Error('a defect'))),
+  );
+  expect((await broken.ask('GET', '/things', bearer)).status).toBe(500);
+});
+
+test('a declared read that opens a transaction fails', async () => {
+  const writes = ({ transact }: { readonly transact: () => Promise<string> }) => transact();
+  const served = withReplica('2026-11-25T10:00:00.000Z', operation(listed, writes));
+  expect((await served.ask('GET', '/things', bearer)).status).toBe(500);
+});
+
+test.each([
+  ['it may write', { method: 'POST' }],
+  ['it is not for administrators', { auth: 'public' }],
+  ['it is not for administrators', { auth: { ...admins, subject: 'own' } }],
+  ['it is not for administrators', { auth: { ...admins, permission: undefined } }],
+] as const)('an operation that may not be read late fails the start: %s', (why, changes) => {
+  const endpoint = { ...listed, ...changes } as typeof listed;
+  expect(() => withReplica(null, operation(endpoint, nameOf))).toThrow(`listThings is no read for a replica: ${why}`);
 });

@@ -1,4 +1,4 @@
-import type { Caller } from '../domain/ports.ts';
+import type { Caller, Sql } from '../domain/ports.ts';
 import type { Operation, PortsOf } from '../domain/shared/operation.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { bind, bindOnce, type RouteContext } from './bind.ts';
@@ -20,6 +20,15 @@ function portsWith(ports: object, once: Once): object {
   return { ...ports, ...once, ...notices };
 }
 
+/** Ports of a read of the replica: no other reaches a database. */
+const readPorts = (ports: object, sql: Sql): object => ({
+  ...ports,
+  sql,
+  hotSql: sql,
+  pollSql: sql,
+  transact: () => Promise.reject(new Error('a read of the replica opens no transaction')),
+});
+
 /**
  * Binds each operation to its route: the rule gets body, query and parameters in one.
  * @example bindOperations(routes, clientOperations, ports)
@@ -35,6 +44,9 @@ export function bindOperations<const O extends readonly Operation[]>(
       bindOnce(routes, endpoint, (input, caller, once) =>
         run(portsWith(ports as object, once), inputOf(input as Input), caller),
       );
-    else bind(routes, endpoint, (input, caller) => run(ports as object, inputOf(input as Input), caller));
+    else
+      bind(routes, endpoint, (input, caller, _request, replica) =>
+        run(replica ? readPorts(ports as object, replica) : (ports as object), inputOf(input as Input), caller),
+      );
   }
 }

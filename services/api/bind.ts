@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHandler, RouteOptions } from 'fastify';
 import { z } from 'zod';
 import type { RecordDenial } from '../domain/access/record-denial.ts';
-import type { Caller } from '../domain/ports.ts';
+import type { Caller, Sql } from '../domain/ports.ts';
 import {
   type Endpoint,
   type EndpointInput,
@@ -11,10 +11,12 @@ import {
   type RateClass,
   rateClassOf,
   storeMsOf,
+  whyNotReplica,
 } from '../platform/define/endpoint.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, requestInvalid } from '../platform/errors.ts';
 import { compileValidator, compileWhenUsed, jsonSchemaOf, type Validator } from '../platform/http/schema.ts';
+import type { Replica } from '../platform/postgres/replica.ts';
 import { Answer, JsonText } from './answer.ts';
 import type { CallerResolver } from './requests/caller.ts';
 import { namesCredential } from './requests/credentials-in-address.ts';
@@ -38,12 +40,15 @@ export type RouteContext = {
   readonly bound: Endpoint[];
   /** Stores responses by `Idempotency-Key`; if absent, no endpoint that needs it can be bound. */
   readonly once?: OncePorts;
+  /** Answers endpoints that declare it; if absent, the primary does. */
+  readonly replica?: Pick<Replica, 'read'> | undefined;
   /** Writes refusals to the audit log before the response is sent. */
   readonly recordDenial?: RecordDenial;
 };
 
 type AnyEndpoint = Endpoint;
-type Work<E> = (input: EndpointInput<E>, caller: Caller, request: FastifyRequest) => unknown;
+/** `replica` is given where the endpoint declares it, and replaces every access to the database. */
+type Work<E> = (input: EndpointInput<E>, caller: Caller, request: FastifyRequest, replica?: Sql) => unknown;
 /** `once` replaces the ports of the same names. */
 type WorkOnce<E> = (input: EndpointInput<E>, caller: Caller, once: Once, request: FastifyRequest) => unknown;
 
@@ -96,6 +101,8 @@ function register({ bound }: RouteContext, endpoint: AnyEndpoint): void {
   if (!endpoint.auth) throw new Error(`${endpoint.operation} declares neither its auth nor 'public'`);
   if (bound.some(({ operation }) => operation === endpoint.operation))
     throw new Error(`${endpoint.operation} is bound twice`);
+  const why = whyNotReplica(endpoint);
+  if (why !== undefined) throw new Error(`${endpoint.operation} is no read for a replica: ${why}`);
   bound.push(endpoint);
 }
 
@@ -187,10 +194,31 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
       if (validate && request.body !== undefined) validateBody(validate, request.body);
       if (isStream && request.method === 'HEAD') return headOfStream(reply);
       const input = declaredOf(endpoint, request) as EndpointInput<E>;
-      const result = await withDenials(request, () => work(input, request.caller as Caller, request));
+      const caller = request.caller as Caller;
+      const late = endpoint.reads && (await replicaAnswer(routes, (sql) => work(input, caller, request, sql)));
+      if (late) reply.header('as-of', late.asOf);
+      const result = late ? late.result : await withDenials(request, () => work(input, caller, request));
       return send(reply, result, successStatus);
     },
   });
+}
+
+/**
+ * The answer of the replica; undefined where the primary is to answer. An error is never answered from the replica: what
+ * it does not know may be there by now.
+ */
+async function replicaAnswer(
+  { replica }: Pick<RouteContext, 'replica'>,
+  work: (sql: Sql) => unknown,
+): Promise<{ readonly asOf: string; readonly result: unknown } | undefined> {
+  const read = await replica?.read();
+  if (read === undefined || read.asOf === null) return undefined;
+  try {
+    return { asOf: read.asOf, result: await work(read.sql) };
+  } catch (err) {
+    if (isAppError(err)) return undefined;
+    throw err;
+  }
 }
 
 /**

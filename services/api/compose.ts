@@ -23,6 +23,7 @@ import { createValidationSummary } from '../domain/tokens/verify/summarise-valid
 import { webhookKeyOf } from '../platform/config/legacy.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
+import { openReplica, type Replica } from '../platform/postgres/replica.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { clientAuthorities } from './client-authorities.ts';
 import { assertSocialProviders, composeIdentity } from './compose-identity.ts';
@@ -109,6 +110,20 @@ function composePorts(
   };
 }
 
+/** The read replica, if there is one. */
+function replicaOf({ config, log }: ComposeInput, { stores, revocations }: Views): Replica | undefined {
+  const { databaseReplicaUrl: url, replicaMaxAgeSeconds: maxAgeSeconds } = config.stores;
+  if (url === undefined) return undefined;
+  return openReplica({
+    url,
+    role: 'sallyport_api',
+    maxAgeSeconds,
+    primary: stores.sql,
+    incarnation: () => revocations.state().incarnation,
+    log,
+  });
+}
+
 /** How requests authenticate. */
 const composeAuthenticators = (
   ports: ReturnType<typeof composePorts>,
@@ -131,6 +146,7 @@ export async function compose(input: ComposeInput) {
   const views = composeViews(input);
   const { poll, stores } = views;
   await views.load();
+  const replica = replicaOf(input, views);
   const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
   const ports = composePorts({ ...input, certificateAuthorities }, views, producer);
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
@@ -146,6 +162,7 @@ export async function compose(input: ComposeInput) {
     apiKeyGate,
     poll,
     stores,
+    replica,
     producer,
     wakeSealing: sealing.wake,
     close: async () => {
@@ -162,6 +179,7 @@ export async function compose(input: ComposeInput) {
       await ports.rateCounters.close();
       await ports.hasher.close();
       await producer.close();
+      await replica?.close();
       await stores.close();
     },
   };

@@ -82,6 +82,7 @@ export function createServer(composed: Composed, config: Config, about: About): 
     ),
     bound: app.bound,
     once: ports,
+    replica: composed.replica,
     recordDenial: createDenialLog(ports),
   };
   addRoutes(routes, app, { composed, config, about });
@@ -100,6 +101,7 @@ function addRoutes(
     isKeyRingFresh: () => ports.keyRing.isFresh(),
     isDirectoryFresh: () => ports.access.isFresh(),
     isRedisReady: () => stores.redis.isReady(),
+    replicaState: composed.replica?.state,
     isDraining: isLeaving,
   };
   healthRoutes(routes, readiness);

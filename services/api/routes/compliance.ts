@@ -18,17 +18,21 @@ import { bindOperations } from '../bind-operations.ts';
 /** Compliance controls, their evidence, and reports. */
 export function complianceRoutes(routes: RouteContext, deps: Pick<Ports, 'sql' | 'transact' | 'random'>): void {
   bindOperations(routes, [...controlOperations, ...violationOperations, ...reportOperations], deps);
-  bind(routes, readReportEndpoint, async ({ params: { report_id: id } }, _caller, request) => {
-    if (!request.headers.accept?.startsWith('application/pdf')) return readReport(deps, id);
-    return answer(200, await readReportPdf(deps, id), download(`compliance-${id}.pdf`, 'application/pdf'));
+  bind(routes, readReportEndpoint, async ({ params: { report_id: id } }, _caller, request, sql = deps.sql) => {
+    if (!request.headers.accept?.startsWith('application/pdf')) return readReport({ sql }, id);
+    return answer(200, await readReportPdf({ sql }, id), download(`compliance-${id}.pdf`, 'application/pdf'));
   });
-  bind(routes, readReportBundleEndpoint, async ({ params: { report_id: id } }) =>
-    answer(200, Buffer.from(await readReportBundle(deps, id)), download(`compliance-${id}.json`, 'application/json')),
-  );
-  bind(routes, readReportEvidenceEndpoint, async ({ params: { report_id: id } }) =>
+  bind(routes, readReportBundleEndpoint, async ({ params: { report_id: id } }, _caller, _request, sql = deps.sql) =>
     answer(
       200,
-      await readReportCsv(deps, id),
+      Buffer.from(await readReportBundle({ sql }, id)),
+      download(`compliance-${id}.json`, 'application/json'),
+    ),
+  );
+  bind(routes, readReportEvidenceEndpoint, async ({ params: { report_id: id } }, _caller, _request, sql = deps.sql) =>
+    answer(
+      200,
+      await readReportCsv({ sql }, id),
       download(`compliance-${id}.csv`, 'text/csv; charset=utf-8; header=present'),
     ),
   );

@@ -68,6 +68,7 @@ export const listAuditEventsEndpoint = defineEndpoint({
   summary:
     'List sealed security events, newest first, by seq; by occurred_at if `from` or `to` (inclusive) is given without `actor`, `target`, `client` or `trace`',
   tag: TAG,
+  reads: 'replica',
   auth: READER,
   query: z.strictObject({
     limit: z.int().min(1).max(1_000).default(50),
@@ -102,6 +103,7 @@ export const readAuditEventEndpoint = defineEndpoint({
   operation: 'readAuditEvent',
   summary: 'Read one event with its sealed bytes, its place in its log, and the stored values of its commitments',
   tag: TAG,
+  reads: 'replica',
   auth: READER,
   params: bySeq,
   responses: {

@@ -16,6 +16,7 @@ export const readDashboardEndpoint = defineEndpoint({
   operation: 'readDashboard',
   summary: 'Get the figures of security, performance and resources, each with the time that it is of',
   tag: TAG,
+  reads: 'replica',
   auth: reads(monitoringRead),
   responses: { 200: dashboardView },
   errors: [...REFUSALS],

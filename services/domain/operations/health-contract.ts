@@ -22,6 +22,7 @@ const components = z.object({
   revocations: z.enum(['ok', 'stale', 'rewound']),
   directory: z.enum(['ok', 'stale']),
   redis: z.enum(['ok', 'degraded']),
+  replica: z.enum(['ok', 'stale', 'away', 'other']).optional(),
 });
 /** Each component both at the top level and in `components`. */
 const readiness = z

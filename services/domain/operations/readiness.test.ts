@@ -9,14 +9,24 @@ const sources = (changes: {
   readonly directory?: boolean;
   readonly redis?: boolean;
   readonly draining?: boolean;
+  readonly replica?: 'ok' | 'stale' | 'away' | 'other';
 }): ReadinessSources => {
-  const { fresh = true, rewound = false, keys = true, directory = true, redis = true, draining = false } = changes;
+  const {
+    fresh = true,
+    rewound = false,
+    keys = true,
+    directory = true,
+    redis = true,
+    draining = false,
+    replica,
+  } = changes;
   return {
     revocations: { state: () => ({ fresh, rewound }) } as RevocationSet,
     isKeyRingFresh: () => keys,
     isDirectoryFresh: () => directory,
     isRedisReady: () => redis,
     isDraining: () => draining,
+    replicaState: replica && (() => replica),
   };
 };
 const allOk = { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', directory: 'ok', redis: 'ok' };
@@ -24,6 +34,7 @@ const allOk = { api: 'ok', postgres: 'ok', keys: 'ok', revocations: 'ok', direct
 test.each([
   ['every component is ok', {}, 'ready', {}],
   ['Redis is down: no decision depends on it', { redis: false }, 'ready', { redis: 'degraded' }],
+  ['the read replica is behind: no decision depends on it', { replica: 'stale' }, 'ready', { replica: 'stale' }],
   ['the process is draining', { draining: true }, 'not_ready', { api: 'draining' }],
   ['its clients and permissions are stale', { directory: false }, 'not_ready', { directory: 'stale' }],
   ['its key ring is stale: it may not sign', { keys: false }, 'not_ready', { keys: 'stale' }],

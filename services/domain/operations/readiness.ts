@@ -6,6 +6,8 @@ export type ReadinessSources = HasRevocations & {
   readonly isDirectoryFresh: () => boolean;
   readonly isRedisReady: () => boolean;
   readonly isDraining: () => boolean;
+  /** Absent without a read replica. */
+  readonly replicaState?: (() => 'ok' | 'stale' | 'away' | 'other') | undefined;
 };
 
 export type Readiness = {
@@ -18,12 +20,14 @@ export type Readiness = {
     /** Clients, roles, permissions and applications. */
     readonly directory: 'ok' | 'stale';
     readonly redis: 'ok' | 'degraded';
+    /** Only with a read replica. */
+    readonly replica?: 'ok' | 'stale' | 'away' | 'other';
   };
 };
 
 /**
  * Whether this copy is ready for requests, decided from memory without a query to any store. No decision depends on
- * Redis, so without it the copy is still ready.
+ * Redis or on a read replica, so without them the copy is still ready.
  */
 export function readReadiness(sources: ReadinessSources): Readiness {
   const { fresh, rewound } = sources.revocations.state();
@@ -35,7 +39,8 @@ export function readReadiness(sources: ReadinessSources): Readiness {
     revocations: rewound ? 'rewound' : fresh ? 'ok' : 'stale',
     directory: sources.isDirectoryFresh() ? 'ok' : 'stale',
     redis: sources.isRedisReady() ? 'ok' : 'degraded',
+    ...(sources.replicaState && { replica: sources.replicaState() }),
   } as const;
-  const { redis: _, ...needed } = components;
+  const { redis: _, replica: __, ...needed } = components;
   return { status: Object.values(needed).every((state) => state === 'ok') ? 'ready' : 'not_ready', components };
 }

@@ -30,6 +30,18 @@ export const storeSettings = defineSettings({
   apiDatabaseUrl: processUrl('DATABASE_URL_API', 'API copies'),
   mcpDatabaseUrl: processUrl('DATABASE_URL_MCP', 'MCP servers'),
   workerDatabaseUrl: processUrl('DATABASE_URL_WORKER', 'workers'),
+  databaseReplicaUrl: {
+    env: 'DATABASE_REPLICA_URL',
+    schema: storeUrl(['postgresql:', 'postgres:'], 'postgresql://user:password@host:5432/database'),
+    use: 'URL of a standby that streams from PostgreSQL: for lists of administrators, reports, the dashboard and exports of the audit log. Nothing decides by it. Unset: the primary answers everything.',
+    secret: true,
+    example: 'postgresql://username:password@localhost:5433/dbname',
+  },
+  replicaMaxAgeSeconds: {
+    env: 'DATABASE_REPLICA_MAX_AGE_SECONDS',
+    schema: wholeNumber(60, 1, 3_600),
+    use: 'How far the standby may be behind, seconds. Beyond it the primary answers.',
+  },
   redisUrl: {
     env: 'REDIS_URL',
     schema: storeUrl(['redis:', 'rediss:'], 'redis://:password@host:6379', true)

@@ -127,6 +127,11 @@ export type Endpoint<
    * whose few statements have a limit each.
    */
   readonly storeMs?: number;
+  /**
+   * `replica`: a read that a standby may answer, seconds late; the answer then has the time in `As-Of`. Only for reads by
+   * which nothing decides: the rule gets a port `sql` that reads, and no other access to the database.
+   */
+  readonly reads?: 'replica';
   /** `no-store` by default; null leaves the header to the use-case. */
   readonly cacheControl?: string | null;
 };
@@ -142,6 +147,19 @@ export function defineEndpoint<
   Params extends z.ZodType = z.ZodType<undefined>,
 >(endpoint: Endpoint<Body, Query, Params>): Endpoint<Body, Query, Params> {
   return endpoint;
+}
+
+/** Why an endpoint may not be answered by a standby; undefined if it may, or does not ask for it. */
+export function whyNotReplica({
+  reads,
+  method,
+  auth,
+}: Pick<Endpoint, 'reads' | 'method' | 'auth'>): string | undefined {
+  if (reads === undefined) return undefined;
+  if (method !== 'GET') return 'it may write';
+  return auth === 'public' || auth.subject !== 'any' || auth.permission === undefined
+    ? 'it is not for administrators'
+    : undefined;
 }
 
 const answersAs = ({ responses }: Pick<Endpoint, 'responses'>, type: string): boolean =>

@@ -308,6 +308,9 @@ function securityOf(endpoint: Endpoint): unknown[] {
   return endpoint.auth.optional ? [{}, ...ways] : ways;
 }
 
+const LATE =
+  ' A read replica may answer, seconds late; the response then has the header `As-Of`: everything committed before that time is in it.';
+
 function operationOf(endpoint: Endpoint, components: Components, repeated: Repeated): Record<string, unknown> {
   const permission = endpoint.auth !== 'public' && endpoint.auth.permission;
   const parameters = parametersOf(endpoint, components, repeated);
@@ -315,7 +318,7 @@ function operationOf(endpoint: Endpoint, components: Components, repeated: Repea
   return {
     operationId: endpoint.operation,
     summary: endpoint.summary,
-    ...(permission ? { description: `Needs the permission \`${permission}\`.` } : {}),
+    ...(permission ? { description: `Needs the permission \`${permission}\`.${endpoint.reads ? LATE : ''}` } : {}),
     tags: [endpoint.tag],
     security: securityOf(endpoint),
     ...(parameters.length > 0 ? { parameters } : {}),

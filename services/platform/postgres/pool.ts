@@ -29,6 +29,8 @@ export type PoolSettings = {
   readonly url: string;
   /** True if the URL leads to a pooler in transaction mode: role and limits then come with each transaction. */
   readonly isPooled?: boolean;
+  /** True if the URL leads to a standby, which is read only; by default a connection to one is not kept. */
+  readonly isReplica?: boolean;
   /** Role of the connections, if it exists and the database user may assume it; by default the database user itself. */
   readonly role?: DatabaseRole;
   readonly connections: number;
@@ -103,7 +105,7 @@ export const isPooled = (pool: pg.Pool): boolean => openings.has(pool);
 
 /** What each session begins with where it is the pool's own. */
 function ownSession(
-  { role, genericPlans }: PoolSettings,
+  { role, genericPlans, isReplica = false }: PoolSettings,
   limitsMs: Readonly<Record<string, number>>,
   onRole: (client: pg.ClientBase, taken: string) => void,
 ): pg.PoolConfig {
@@ -112,15 +114,16 @@ function ownSession(
     ...(genericPlans ? ['-c plan_cache_mode=force_generic_plan', '-c enable_seqscan=off'] : []),
   ].join(' ');
   if (role === undefined) return { options };
-  return { options, onConnect: async (client) => onRole(client, await takeRole(client, role)) };
+  return { options, onConnect: async (client) => onRole(client, await takeRole(client, role, isReplica)) };
 }
 
 /** @returns the role of the connection from now on */
-async function takeRole(client: pg.ClientBase, role: DatabaseRole): Promise<string> {
+async function takeRole(client: pg.ClientBase, role: DatabaseRole, isReplica: boolean): Promise<string> {
   const { rows } = await client.query<{ isStandby: boolean; role: string }>(
     `SELECT pg_is_in_recovery() AS "isStandby", ${roleTaken(role, 'session')} AS role`,
   );
-  if (rows[0]?.isStandby) throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
+  if (rows[0]?.isStandby && !isReplica)
+    throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
   return rows[0]?.role ?? '';
 }
 

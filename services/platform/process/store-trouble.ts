@@ -19,7 +19,7 @@ export type StoreTrouble = {
 export const CLUSTER_NODE = 'a node of a cluster';
 
 /** Settings that hold the URL of a store. */
-export type StoreVariable = 'DATABASE_URL' | 'DATABASE_DIRECT_URL' | 'REDIS_URL';
+export type StoreVariable = 'DATABASE_URL' | 'DATABASE_DIRECT_URL' | 'DATABASE_REPLICA_URL' | 'REDIS_URL';
 
 const variables = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' } as const satisfies Record<
   StoreName,

@@ -75,6 +75,7 @@ export const listUsersEndpoint = defineEndpoint({
   operation: 'listUsers',
   summary: 'List accounts, newest first',
   tag: USERS,
+  reads: 'replica',
   auth: reads(usersRead),
   query: z.strictObject({
     ...pageQuery,
@@ -269,6 +270,7 @@ export const listSessionsEndpoint = defineEndpoint({
   operation: 'listSessions',
   summary: 'List live sessions with their token families, newest first',
   tag: SESSIONS,
+  reads: 'replica',
   auth: reads(sessionsRead),
   query: z.strictObject({ ...pageQuery, user_id: identifier.optional(), client_id: identifier.optional() }),
   responses: { 200: z.object({ sessions: z.array(liveSessionShape), next: z.string().nullable() }) },
