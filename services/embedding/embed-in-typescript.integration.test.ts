@@ -14,8 +14,10 @@ import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
 import { LegacySessionService } from 'sallyport/embedding/legacy-session-service';
 import { LegacySystemService } from 'sallyport/embedding/legacy-system-service';
 import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
+import { PerformanceMonitoringService } from 'sallyport/embedding/performance-monitoring-service';
 import { Phase6IntegrationService } from 'sallyport/embedding/phase6-integration-service';
 import { PrivacyControlService } from 'sallyport/embedding/privacy-control-service';
+import { SecurityMonitoringService } from 'sallyport/embedding/security-monitoring-service';
 import { SignOffService } from 'sallyport/embedding/sign-off-service';
 import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
@@ -245,6 +247,29 @@ test('back up, and check the integrity of the database', async () => {
   expect(integrity).toMatchObject({ findings: [], valid: true });
 });
 
+test('watch security and performance', async () => {
+  // example: monitoring
+  const security = new SecurityMonitoringService(sallyport.ports);
+  const stream = security.monitorAuthenticationEvents();
+  const { threats } = await security.detectSecurityThreats();
+  const alerts = await security.generateSecurityAlerts();
+  const { sign_ins: signIns } = await security.generateSecurityMetrics();
+  const dashboard = await security.createSecurityDashboard();
+  const reports = await security.exportSecurityReports({ waitSeconds: 0 });
+  stream.close();
+  const performance = new PerformanceMonitoringService(sallyport.ports);
+  const { average_ms: averageMs, p99_ms: p99Ms } = await performance.trackTokenGenerationTime();
+  const { success_percent: percent } = await performance.trackAuthenticationSuccessRate();
+  const { copies, queues } = await performance.monitorResourceUsage();
+  const { predictions } = await performance.predictCapacityNeeds();
+  const { advice } = await performance.optimizePerformance();
+  // end
+  expect([threats, alerts, reports, copies, queues, advice]).toEqual([[], [], [], [], [], []]);
+  expect([averageMs, p99Ms, percent]).toEqual([null, null, null]);
+  expect(signIns).toEqual(dashboard.security.sign_ins);
+  expect(new Set(predictions.map(({ state }) => state))).toEqual(new Set(['too_little_data']));
+});
+
 test('the page shows these examples', async () => {
   const root = resolve(import.meta.dirname, '../..');
   const lines = (text: string) => text.split('\n').map((line) => line.trim());
@@ -252,12 +277,12 @@ test('the page shows these examples', async () => {
   const examples = [...source.matchAll(/ {2}\/\/ example: .+\n([\s\S]*?) {2}\/\/ end\n/g)].map(([, code = '']) => code);
   const page = await readFile(join(root, 'docs/how-to/embed-in-typescript.md'), 'utf8');
   const shown = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  expect(examples).toHaveLength(13);
+  expect(examples).toHaveLength(14);
   const isImport = (line: string): boolean => line.startsWith('import ') || line === '';
   const code = shown.map((block) => lines(block).filter((line) => !isImport(line)));
   for (const example of examples) expect(code).toContainEqual(lines(example).filter((line) => line !== ''));
   const imports = shown.flatMap(lines).filter((line) => line.startsWith('import '));
-  expect(imports).toHaveLength(16);
+  expect(imports).toHaveLength(18);
   for (const line of imports) expect(source.replace(', type Sallyport', '')).toContain(line);
 });
 

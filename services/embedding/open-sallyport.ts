@@ -1,6 +1,9 @@
 import { createLogger } from '#observability/logger.ts';
+import { watchProcess } from '#observability/metrics/process.ts';
+import { createCopySampler } from '#services/domain/monitoring/sample-copy.ts';
 import { type TokenSecurityConfig, tokenSecurityConfigOf } from '#services/domain/tokens/token-types.ts';
 import { type Composed, compose } from '../api/compose.ts';
+import { observeGauges } from '../api/gauges.ts';
 import { type CallerResolver, createCallerResolver } from '../api/requests/caller.ts';
 import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
 import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
@@ -28,12 +31,13 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
   const config = await withUnwrappedKeys(loadConfig(env));
   const log = createLogger({ service: 'sallyport-embedded', level: config.server.logLevel });
   const publicUrl = publicUrlOf(config);
-  const { ports, authenticators, poll, close } = await compose({
-    ...processInputsOf(config),
-    config,
-    publicUrl,
-    log,
-  });
+  const composed = await compose({ ...processInputsOf(config), config, publicUrl, log });
+  const { ports, authenticators, poll, close } = composed;
+  observeGauges(composed, config);
+  const stopWatching = watchProcess();
+  // The dashboard shows this process as a copy of the API.
+  const sampler = createCopySampler(ports, 'api');
+  sampler.start();
   poll.start();
   await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
   return {
@@ -41,6 +45,10 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
     authenticators,
     callers: useProofsOnce(ports, createCallerResolver(authenticators)),
     tokenSecurity: tokenSecurityConfigOf(config, publicUrl),
-    close,
+    close: async () => {
+      await sampler.close();
+      await close();
+      stopWatching();
+    },
   };
 }
