@@ -21,6 +21,7 @@ const modules = [
   'compliance',
   'monitoring',
   'alerts',
+  'signals',
   'operations',
 ];
 

@@ -25,6 +25,8 @@ const READS = [
   'alert-targets list',
   'alerts list',
   'silences list',
+  'transmitters list',
+  'transmitters received',
   'api-keys list',
   'applications list',
   'audit key',
@@ -137,6 +139,11 @@ beforeAll(async () => {
     `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, '{}', now() + interval '1 hour', '', '')`,
     [silence],
   );
+  const transmitter = randomUUID();
+  await harness.rows(
+    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email) VALUES ($1, 'https://a.test', '', 'x', true)`,
+    [transmitter],
+  );
   const [key] = await harness.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
   const reason = ['--reason', 'x'];
   const out = join(dataDir, 'out');
@@ -170,6 +177,8 @@ beforeAll(async () => {
     'alert-targets test': [target, ...reason],
     'alerts acknowledge': [alert, ...reason],
     'alerts resolve': [alert, ...reason],
+    'transmitters add': ['https://idp.test', '--jwks-uri', 'https://idp.test/jwks', '--provider', 'okta', ...reason],
+    'transmitters remove': [transmitter, ...reason],
     'silences add': ['--match', 'name=c', '--until', new Date(Date.now() + 3_600_000).toISOString(), ...reason],
     'silences end': [silence, ...reason],
     'agents register': ['y', '--owner', id, ...reason],

@@ -4,6 +4,7 @@ import { createAccessDirectory, type HasAccess } from '../services/domain/access
 import type { Caller } from '../services/domain/ports.ts';
 import { createPhiKeys, type HasPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import type { Operation, OperationCommand, PortsOfCommands } from '../services/domain/shared/operation.ts';
+import { tokenNamesOf } from '../services/domain/tokens/token-types.ts';
 import { isVerificationRequired, secondFactorRolesOf } from '../services/platform/config/identity.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import type { CommandArgument } from '../services/platform/define/command-option.ts';
@@ -36,7 +37,10 @@ export type CommandPorts = DatabasePorts &
   HasAccess &
   HasPhiKeys &
   ReturnType<typeof settingsOf> &
-  ReturnType<typeof mailer>;
+  ReturnType<typeof mailer> & {
+    /** Our issuer: what events of transmitters name as audience by default. */
+    readonly signalAudience: string;
+  };
 
 type Options = GlobalOptions & Partial<ActOptions> & { readonly limit?: string; readonly cursor?: string };
 type Input = Readonly<Record<string, unknown>>;
@@ -59,6 +63,9 @@ async function portsOf(endpoint: Endpoint, ports: DatabasePorts): Promise<Comman
     // Only what sends a mail needs the address of its links.
     get mailer() {
       return mailer().mailer;
+    },
+    get signalAudience() {
+      return tokenNamesOf(loadConfig(process.env).tokens, mailer().mailer.publicUrl).issuer;
     },
   };
 }

@@ -89,6 +89,10 @@ const verbs: Readonly<Record<string, Verb>> = {
       };
     },
   },
+  transmitters: {
+    summary: 'say which systems may end sessions here by shared signals: add, list, remove, received',
+    load: () => folded(async () => (await import('../services/domain/signals/operations.ts')).transmitterOperations),
+  },
   alerts: {
     summary: 'see, acknowledge and resolve alerts: list, acknowledge, resolve',
     load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).alertOperations),

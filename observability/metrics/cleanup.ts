@@ -29,6 +29,7 @@ export const purgeKinds = [
   'alert_deliveries',
   'alert_silences',
   'alerts',
+  'signals',
   'api_key_nonces',
   'phi_rotations',
   'outbox',

@@ -88,6 +88,7 @@ const order = [
   'compliance',
   'monitoring',
   'alerts',
+  'signals',
   'operations',
 ];
 for (const [index, module] of order.slice(0, -1).entries()) {

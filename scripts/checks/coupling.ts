@@ -13,7 +13,7 @@ export type Coupling = {
 };
 
 /** A change that needs more says why in its commit, and raises the bound. */
-const MOST: Pick<Coupling, 'pairs' | 'importsPerFile'> = { pairs: 133, importsPerFile: 1.3 };
+const MOST: Pick<Coupling, 'pairs' | 'importsPerFile'> = { pairs: 145, importsPerFile: 1.3 };
 
 const moduleOf = (path: string): string | undefined => /^services\/domain\/([^/]+)\//.exec(path)?.[1];
 

@@ -201,6 +201,11 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
       'a read replica must be of the incarnation of the primary, and is asked in the statement that tells its age',
   },
   {
+    of: 'signals',
+    tables: ['accounts', 'users'],
+    reason: 'the user of an outside subject is found by a linked account or a verified address',
+  },
+  {
     of: 'signoff',
     tables: ['agents', 'oauth_clients', 'refresh_families', 'user_roles', 'users'],
     reason: `${ONE_STATEMENT}: who decides has the role and is not who requested; and names for the pages`,

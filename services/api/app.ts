@@ -232,6 +232,9 @@ function readBodies(fastify: FastifyInstance): void {
       parseJson(request, text, (err, value) => done(err ?? inexactness(endpoint, text), value));
     }
   });
+  fastify.addContentTypeParser('application/secevent+jwt', { parseAs: 'string' }, (_request, body, done) =>
+    done(null, body),
+  );
   fastify.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
       done(null, parseForm(body as Buffer));

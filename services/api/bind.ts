@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { RecordDenial } from '../domain/access/record-denial.ts';
 import type { Caller, Sql } from '../domain/ports.ts';
 import {
+  BODY_TYPES,
   type Endpoint,
   type EndpointInput,
   isEventStream,
@@ -52,7 +53,6 @@ type Work<E> = (input: EndpointInput<E>, caller: Caller, request: FastifyRequest
 /** `once` replaces the ports of the same names. */
 type WorkOnce<E> = (input: EndpointInput<E>, caller: Caller, once: Once, request: FastifyRequest) => unknown;
 
-const BODY_TYPES = { json: 'application/json', form: 'application/x-www-form-urlencoded' } as const;
 const DEFAULT_BODY_LIMIT = 65_536;
 /** An endpoint without a declared query accepts none: an ignored parameter could get a meaning later. */
 const NO_QUERY = z.strictObject({});

@@ -80,6 +80,11 @@ function composePorts(
       { clock: outside.clock, allowsPrivate: config.clients.documentsPrivate },
       guardedFetch,
     ),
+    signalKeys: createClientKeySets(
+      { clock: outside.clock, allowsPrivate: config.signals.allowsPrivate },
+      guardedFetch,
+    ),
+    signalAudience: tokenSettings.issuer,
     legacyIssuer,
     legacyWebhook: {
       key: config.legacy.webhookSecret === undefined ? null : webhookKeyOf(config.legacy.webhookSecret),

@@ -44,6 +44,7 @@ import { privacyRecordsRoutes } from './routes/privacy-records.ts';
 import { queuesRoutes } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
+import { signalsRoutes } from './routes/signals.ts';
 import { signOffRoutes } from './routes/signoff.ts';
 import { socialRoutes } from './routes/social.ts';
 import { startRoutes } from './routes/start.ts';
@@ -146,6 +147,7 @@ function addRoutes(
   adminPeopleRoutes(routes, ports);
   importsRoutes(routes, ports);
   alertsRoutes(routes, ports);
+  signalsRoutes(routes, ports);
   if (has('agents')) agentsRoutes(routes, ports);
   if (has('signoff')) signOffRoutes(routes, ports);
   if (has('handoff')) handoffRoutes(routes, ports);

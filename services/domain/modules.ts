@@ -21,6 +21,7 @@ import { revocationsModule } from './revocations/module.ts';
 import { securityModule } from './security/module.ts';
 import { sharedModule } from './shared/module.ts';
 import type { Purge } from './shared/purge.ts';
+import { signalsModule } from './signals/module.ts';
 import { signoffModule } from './signoff/module.ts';
 import { tokensModule } from './tokens/module.ts';
 
@@ -45,6 +46,7 @@ export const modules: readonly Module[] = [
   complianceModule,
   monitoringModule,
   alertsModule,
+  signalsModule,
   operationsModule,
   tasksModule,
 ];

@@ -65,6 +65,11 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
     `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, '{}', now() + interval '1 hour', '', '')`,
     [silenceId],
   );
+  const transmitterId = randomUUID();
+  await rows(
+    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email) VALUES ($1, $2, '', 'x', true)`,
+    [transmitterId, transmitterId],
+  );
   await encryptPhi(ports, { subject_id: subjectId, purpose: 'treatment', level: 'standard', data: 'x' }, testCaller);
   const { agent_id } = await registerAgent(
     ports,
@@ -95,6 +100,7 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
     alert_id: alertId,
     target_id: targetId,
     silence_id: silenceId,
+    transmitter_id: transmitterId,
   };
 }
 

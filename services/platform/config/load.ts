@@ -21,6 +21,7 @@ import { mailProblems, mailSettings } from './mail.ts';
 import { markProblems, markSettings } from './marks.ts';
 import { mcpCopiesOf, mcpSettings } from './mcp.ts';
 import { serverSettings } from './server.ts';
+import { signalSettings } from './signals.ts';
 import { socialProblems, socialSettings } from './social.ts';
 import { storeProblems, storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
@@ -51,6 +52,7 @@ export const sections = {
   capacity: capacitySettings,
   handoff: handoffSettings,
   alerts: alertSettings,
+  signals: signalSettings,
   legacy: legacySettings,
   telemetry: telemetrySettings,
   wings: wingSettings,

@@ -69,6 +69,13 @@ export const PROMPT_MS = 1_500;
 /** Of other endpoints that may write: the limits of their statements alone would add up to many seconds. */
 const WRITE_MS = 3_000;
 
+/** Content types of bodies. */
+export const BODY_TYPES = {
+  json: 'application/json',
+  form: 'application/x-www-form-urlencoded',
+  secevent: 'application/secevent+jwt',
+} as const;
+
 export type Endpoint<
   Body extends z.ZodType = z.ZodType,
   Query extends z.ZodType = z.ZodType,
@@ -85,8 +92,11 @@ export type Endpoint<
   readonly tag: Tag;
   readonly auth: EndpointAuth;
   readonly body?: Body;
-  /** Body format; JSON by default. `form` is application/x-www-form-urlencoded (OAuth). */
-  readonly bodyType?: 'json' | 'form';
+  /**
+   * Body format; JSON by default. `form` is application/x-www-form-urlencoded (OAuth); `secevent` is a signed event as text
+   * (application/secevent+jwt, RFC 8935).
+   */
+  readonly bodyType?: keyof typeof BODY_TYPES;
   /**
    * The error for a JSON body with a number that a double does not keep, or a name that an object has twice; its detail
    * says where. For endpoints that bind people to what they read.

@@ -34,6 +34,7 @@ export const TAGS = {
   Console: { audience: OPERATORS, description: 'The admin console and its backend; not a stable interface' },
   Operations: { audience: OPERATORS, description: 'Health and queues' },
   Monitoring: { audience: OPERATORS, description: 'Dashboard, security reports and capacity' },
+  'Shared signals': { audience: OPERATORS, description: 'Exchange security events with other systems (SSF, CAEP)' },
   Alerts: { audience: OPERATORS, description: 'Send alerts to people and systems, and silence them' },
   'Hand-off': { audience: OPERATORS, description: 'Events that an endpoint did not accept' },
   Documentation: { audience: OPERATORS, description: 'This reference' },

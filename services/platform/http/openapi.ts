@@ -1,4 +1,5 @@
 import {
+  BODY_TYPES,
   type Credential,
   type Endpoint,
   isEventStream,
@@ -314,7 +315,7 @@ const LATE =
 function operationOf(endpoint: Endpoint, components: Components, repeated: Repeated): Record<string, unknown> {
   const permission = endpoint.auth !== 'public' && endpoint.auth.permission;
   const parameters = parametersOf(endpoint, components, repeated);
-  const contentType = endpoint.bodyType === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';
+  const contentType = BODY_TYPES[endpoint.bodyType ?? 'json'];
   return {
     operationId: endpoint.operation,
     summary: endpoint.summary,

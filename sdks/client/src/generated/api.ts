@@ -234,6 +234,7 @@ export type ProblemCode =
   | "session_stepped_up"
   | "session_unknown"
   | "shutting_down"
+  | "signal_keys_unavailable"
   | "signing_algorithm_refused"
   | "signing_unavailable"
   | "signoff_already_decided"
@@ -274,6 +275,9 @@ export type ProblemCode =
   | "token_unknown"
   | "too_many_proofs"
   | "transfer_coding_unsupported"
+  | "transmitter_exists"
+  | "transmitter_invalid"
+  | "transmitter_unknown"
   | "unauthenticated"
   | "unknown_key"
   | "user_unknown"
@@ -399,6 +403,8 @@ export type CreateClientRequest = { readonly name: string; readonly client_id?: 
 export type CreateRoleRequest = { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly reason: string };
 
 export type CreateSilenceRequest = { readonly matchers: readonly string[]; readonly until: string; readonly reason: string };
+
+export type CreateTransmitterRequest = { readonly issuer: string; readonly jwks_uri: string; readonly audience?: string; readonly provider?: string; readonly match_email?: boolean; readonly reason: string };
 
 export type Dashboard = { readonly as_of: string; readonly security: SecurityPart; readonly performance: PerformancePart; readonly resources: ResourcesPart };
 
@@ -534,6 +540,8 @@ export type ListPasskeysResponse = { readonly passkeys: readonly Passkey[] };
 
 export type ListPhiKeysResponse = { readonly keys: readonly PhiKey[]; readonly rotation: PhiRotation | null };
 
+export type ListReceivedSignalsResponse = { readonly signals: readonly ReceivedSignal[]; readonly next: string | null };
+
 export type ListReportsResponse = { readonly reports: readonly ComplianceReport[]; readonly next: string | null };
 
 export type ListRestrictionsResponse = { readonly restrictions: readonly Restriction[] };
@@ -549,6 +557,8 @@ export type ListSignOffsResponse = { readonly signoffs: readonly SignOff[]; read
 export type ListSilencesResponse = { readonly silences: readonly AlertSilence[]; readonly next: string | null };
 
 export type ListSocialProvidersResponse = { readonly providers: readonly string[] };
+
+export type ListTransmittersResponse = { readonly transmitters: readonly SignalTransmitter[] };
 
 export type ListUserConsentsResponse = { readonly consents: readonly UserConsent[] };
 
@@ -644,7 +654,13 @@ export type ReceiveLegacyWebhookRequest = { readonly type: string; readonly data
 
 export type ReceiveLegacyWebhookResponse = { readonly status: "accepted" | "duplicate" | "ignored" };
 
+export type ReceiveSignalRequest = string;
+
+export type ReceiveSignalResponse = { readonly err: "invalid_request" | "invalid_key" | "invalid_issuer" | "invalid_audience" | "authentication_failed"; readonly description: string };
+
 export type ReceiveSocialCallbackRequest = { readonly state: string; readonly code?: string; readonly error?: string; readonly iss?: string } & Readonly<Record<string, unknown>>;
+
+export type ReceivedSignal = { readonly signal_id: string; readonly transmitter_id: string; readonly event: string; readonly outcome: "applied" | "no_user" | "ignored"; readonly received_at: string };
 
 export type RecordDisclosureRequest = { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string; readonly description: string };
 
@@ -855,6 +871,8 @@ export type SignUpEmailRequest = { readonly email: string; readonly password: st
 export type SignUpEmailResponse = { readonly status: "verification_required"; readonly token: null; readonly user: null };
 
 export type SignUpRequest = { readonly email: string; readonly password: string; readonly name?: string };
+
+export type SignalTransmitter = { readonly transmitter_id: string; readonly issuer: string; readonly jwks_uri: string; readonly audience: string; readonly provider: string | null; readonly match_email: boolean; readonly created_at: string; readonly received: number; readonly last_received_at: string | null };
 
 export type SigningKey = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null };
 
@@ -1100,6 +1118,8 @@ export type Operations = {
   "GET /openapi.json": { readonly input: {}; readonly answer: ReadOpenApiResponse };
   /** Read whether this copy is ready, with the state of each component */
   "GET /readyz": { readonly input: {}; readonly answer: Readiness };
+  /** Push a Security Event Token here (RFC 8935), as a transmitter that an administrator accepted */
+  "POST /ssf/events": { readonly input: { readonly form: ReceiveSignalRequest }; readonly answer: undefined };
   /** List agents */
   "GET /v1/admin/agents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly owner?: string; readonly status?: "active" | "silent" | "disabled" | "expired" | "killed" } }; readonly answer: ListAgentsResponse };
   /** Register an agent for a user; only this response shows its secret */
@@ -1192,6 +1212,14 @@ export type Operations = {
   "GET /v1/admin/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: ListSessionsResponse };
   /** End a session with its token families and tokens */
   "DELETE /v1/admin/sessions/{session_id}": { readonly input: { readonly path: { readonly session_id: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
+  /** List the transmitters of shared signals */
+  "GET /v1/admin/signal-transmitters": { readonly input: {}; readonly answer: ListTransmittersResponse };
+  /** Accept shared signals of a transmitter: its session-revoked and credential-change end access here */
+  "POST /v1/admin/signal-transmitters": { readonly input: { readonly body: CreateTransmitterRequest }; readonly answer: SignalTransmitter };
+  /** Remove a transmitter: its signals are refused from now on */
+  "POST /v1/admin/signal-transmitters/{transmitter_id}/remove": { readonly input: { readonly path: { readonly transmitter_id: string | number }; readonly body: Reason }; readonly answer: SignalTransmitter };
+  /** List shared signals that arrived, newest first */
+  "GET /v1/admin/signals": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListReceivedSignalsResponse };
   /** List silences, those that end last first */
   "GET /v1/admin/silences": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListSilencesResponse };
   /** Create a silence: alerts with all these labels are not sent until a time */

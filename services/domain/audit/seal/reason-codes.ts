@@ -48,6 +48,8 @@ export const REASON_CODES: ReadonlySet<string> = new Set([
   'sign_in',
   'sign_out',
   'sign_up',
+  'signal_credential_change',
+  'signal_session_revoked',
   'social_sign_in',
   'state_rewound',
   'step_up',

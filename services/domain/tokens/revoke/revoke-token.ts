@@ -136,7 +136,7 @@ function isOwn(target: RevokeTarget, caller: Caller): boolean {
 }
 
 /** Ends the target in the transaction, with its audit row. Throws `user_unknown` or `client_unknown` (404). */
-async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: Caller): Promise<void> {
+export async function endTarget(tx: Tx, target: RevokeTarget, reason: string, caller: Caller): Promise<void> {
   await setAuditContext(tx, caller, reason);
   switch (target.kind) {
     case 'jti': {

@@ -1,0 +1,90 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createVerifier, type Verifier } from '#sdks/typescript/src/index.ts';
+import { CAEP_EVENTS } from '#services/domain/signals/signal-shapes.ts';
+import { issueFor, signUp, type TestUser } from '#testing/flows/flows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
+import { send } from '#testing/http-client.ts';
+
+/** A revocation must be refused everywhere within this time. */
+const REACH_MS = 1_000;
+
+type Pushed = { readonly status: number; readonly body: string; readonly token: string };
+
+let harness: ProductHarness;
+let verifier: Verifier;
+let python: ChildProcessWithoutNullStreams;
+let lines: AsyncIterator<string>;
+let transmitter: { readonly issuer: string; readonly jwks_uri: string };
+let user: TestUser;
+
+const nextLine = async () => JSON.parse((await lines.next()).value as string);
+
+beforeAll(async () => {
+  harness = await startProductHarness({ SIGNALS_PRIVATE: 'true' });
+  const { api, credentials } = harness.product;
+  user = await signUp(harness.product);
+  const { client_id, client_secret } = credentials.client;
+  verifier = createVerifier({ issuer: api, clientId: client_id, clientSecret: client_secret, feed: 'sse' });
+  await verifier.ready();
+  python = spawn('python3', [resolve('conformance/ssf/transmitter.py')]);
+  lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
+  transmitter = await nextLine();
+});
+afterAll(async () => {
+  verifier?.close();
+  python?.kill();
+  await harness?.close();
+});
+
+/** Has the Python transmitter push an event about the user. */
+async function push(event: keyof typeof CAEP_EVENTS, more: object = {}): Promise<Pushed> {
+  const { api } = harness.product;
+  const sub_id = { format: 'iss_sub', iss: api, sub: user.id };
+  const asked = { url: `${api}/ssf/events`, aud: api, event: CAEP_EVENTS[event], sub_id, ...more };
+  python.stdin.write(`${JSON.stringify(asked)}\n`);
+  return nextLine();
+}
+const errorOf = ({ status, body }: Pushed) => [status, JSON.parse(body).err];
+
+test('an outside session-revoked or credential-change is refused at an offline verifier within a second', async () => {
+  const { api } = harness.product;
+  expect(errorOf(await push('session-revoked'))).toEqual([400, 'invalid_issuer']);
+  await queryRows(
+    harness.databaseUrl,
+    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email) VALUES (gen_random_uuid(), $1, $2, $3, true)`,
+    [transmitter.issuer, transmitter.jwks_uri, api],
+  );
+  const reached: number[] = [];
+  for (const event of ['session-revoked', 'credential-change'] as const) {
+    user = await signUp(harness.product);
+    const token = (await issueFor(harness.product, user.id)).access_token;
+    expect((await verifier.verify(token)).code).toBe('active');
+    const answer = await push(event);
+    expect([answer.status, answer.body]).toEqual([202, '']);
+    const answeredMs = performance.now();
+    await expect.poll(async () => (await verifier.verify(token)).code, { interval: 5 }).not.toBe('active');
+    reached.push(performance.now() - answeredMs);
+    const session = await send(api, 'GET', '/api/auth/session', { cookie: user.cookie });
+    expect(session.body?.session ?? null).toBeNull();
+    // The same token again is accepted and ends nothing: a new sign-in stays.
+    const fresh = (await issueFor(harness.product, user.id)).access_token;
+    expect((await push(event, { token: answer.token })).status).toBe(202);
+    expect((await verifier.verify(fresh)).code).toBe('active');
+  }
+  for (const ms of reached) expect(ms).toBeLessThan(REACH_MS);
+  console.info(`refused at the verifier after ${reached.map((ms) => Math.round(ms)).join(' and ')} ms`);
+});
+
+test('what is not for this receiver, or not from the transmitter, gets the codes of RFC 8935', async () => {
+  expect(errorOf(await push('session-revoked', { aud: 'https://other.test' }))).toEqual([400, 'invalid_audience']);
+  expect(errorOf(await push('session-revoked', { other_key: true }))).toEqual([400, 'authentication_failed']);
+  expect(errorOf(await push('session-revoked', { header: { kid: 'gone' } }))).toEqual([400, 'invalid_key']);
+  expect(errorOf(await push('session-revoked', { header: { typ: 'JWT' } }))).toEqual([400, 'invalid_request']);
+  const { api } = harness.product;
+  const asJson = await send(api, 'POST', '/ssf/events', { json: {} });
+  expect(asJson.status).toBe(415);
+});

@@ -1,0 +1,16 @@
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+
+export const transmitterChanged = defineAuditEvent({
+  type: 'signal.transmitter_changed',
+  durability: 'durable',
+  outcomes: ['created', 'removed'],
+  meaning: 'A transmitter of shared signals was accepted or removed; `issuer` says which, `reason` says why.',
+});
+
+export const signalReceived = defineAuditEvent({
+  type: 'signal.received',
+  durability: 'durable',
+  outcomes: ['applied', 'no_user', 'ignored'],
+  meaning:
+    'A transmitter sent the shared signal `event`, as `signal_id`. `applied`: every session and token of its user ended. `no_user`: no account here belongs to its subject. `ignored`: it asks for nothing.',
+});

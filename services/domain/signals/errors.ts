@@ -1,0 +1,38 @@
+import { defineError } from '#services/platform/define/error.ts';
+
+export const transmitterUnknown = defineError({
+  code: 'transmitter_unknown',
+  status: 404,
+  title: 'Transmitter not found',
+  cause: 'No transmitter of shared signals has this id.',
+  fix: 'GET /v1/admin/signal-transmitters lists them.',
+  retryable: false,
+});
+
+export const transmitterExists = defineError({
+  code: 'transmitter_exists',
+  status: 409,
+  title: 'Transmitter exists',
+  cause: 'Another transmitter has this issuer, or there are as many as an installation may have.',
+  fix: 'Remove the other one first.',
+  retryable: false,
+});
+
+export const transmitterInvalid = defineError({
+  code: 'transmitter_invalid',
+  status: 400,
+  title: 'Transmitter invalid',
+  cause:
+    'The issuer and the address of its keys must be https URLs without credentials and fragment, and its events must be able to name a user.',
+  fix: 'Correct what `detail` names.',
+  retryable: false,
+});
+
+export const signalKeysUnavailable = defineError({
+  code: 'signal_keys_unavailable',
+  status: 503,
+  title: 'Keys of the transmitter not available',
+  cause: 'The key set of the transmitter could not be read, so its signature could not be verified.',
+  fix: 'Send the event again later; operators of the transmitter: check that its `jwks_uri` answers.',
+  retryable: true,
+});

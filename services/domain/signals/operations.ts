@@ -1,0 +1,62 @@
+import { operation } from '../shared/operation.ts';
+import {
+  createTransmitterEndpoint,
+  listReceivedSignalsEndpoint,
+  listTransmittersEndpoint,
+  type ReceivedSignalView,
+  removeTransmitterEndpoint,
+  type TransmitterView,
+} from './contract.ts';
+import {
+  createTransmitter,
+  listReceivedSignals,
+  listTransmitters,
+  readTransmitterView,
+  removeTransmitter,
+} from './manage-transmitters.ts';
+
+const line = (transmitter: TransmitterView): string =>
+  [
+    transmitter.transmitter_id,
+    transmitter.issuer,
+    `accounts of ${transmitter.provider ?? 'none'}`,
+    transmitter.match_email ? 'and addresses' : 'no addresses',
+    `${transmitter.received} received, last ${transmitter.last_received_at ?? 'never'}`,
+  ].join('  ');
+const signalLine = (signal: ReceivedSignalView): string =>
+  [signal.received_at, signal.outcome.padEnd(8), signal.event.padEnd(22), signal.transmitter_id, signal.signal_id].join(
+    '  ',
+  );
+
+/** Who may send shared signals here, and what they sent. */
+export const transmitterOperations = [
+  operation(createTransmitterEndpoint, createTransmitter, {
+    verb: 'transmitters add <issuer>',
+    help: 'accept shared signals of a transmitter: its session-revoked and credential-change end access here',
+    options: {
+      jwks_uri: { flags: '--jwks-uri <url>', help: 'where its public keys are fetched' },
+      audience: { flags: '--audience <audience>', help: 'what its events name as audience; our issuer by default' },
+      provider: { flags: '--provider <name>', help: 'the provider of linked accounts whose ids are its subjects' },
+      match_email: { flags: '--match-email', help: 'a subject may be a verified address' },
+    },
+    asks: ({ issuer }) => `let ${issuer} end sessions here`,
+    lines: (transmitter) => [line(transmitter)],
+  }),
+  operation(listTransmittersEndpoint, listTransmitters, {
+    verb: 'transmitters list',
+    help: 'list the transmitters of shared signals',
+    line,
+  }),
+  operation(removeTransmitterEndpoint, removeTransmitter, {
+    verb: 'transmitters remove <transmitter_id>',
+    help: 'remove a transmitter: its signals are refused from now on',
+    about: readTransmitterView,
+    asks: (_input, { issuer }: TransmitterView) => `refuse the signals of ${issuer}`,
+    lines: (transmitter) => [line(transmitter)],
+  }),
+  operation(listReceivedSignalsEndpoint, listReceivedSignals, {
+    verb: 'transmitters received',
+    help: 'list shared signals that arrived, newest first',
+    line: signalLine,
+  }),
+];

@@ -1,0 +1,110 @@
+import { compactVerify, errors } from 'jose';
+import { canonicalBase64url } from '../jws/canonical-base64url.ts';
+import { type JsonObject, parseStrictObject } from '../jws/strict-json.ts';
+import type { ClientKeySet, ClientKeySets } from '../oauth/assertions/client-key-sets.ts';
+import { signalKeysUnavailable } from './errors.ts';
+import type { SetErrorCode } from './signal-shapes.ts';
+import type { TransmitterRow } from './signals.store.ts';
+
+export type HasSignalKeys = { readonly signalKeys: Pick<ClientKeySets, 'keysOf' | 'newerKeysOf'> };
+
+/** Signatures with keys that only their owner has; the CAEP interoperability profile requires RS256. */
+const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'];
+/** Clocks may differ by this. */
+const SKEW_SECONDS = 300;
+/** As long as the ids of earlier ones are kept. */
+const OLDEST_SECONDS = 90 * 86_400;
+
+/** A Security Event Token (RFC 8417) whose signature is verified. */
+export type VerifiedSet = { readonly transmitter: TransmitterRow; readonly claims: JsonObject; readonly jti: string };
+
+/** Why a token is refused. */
+export class SetRefused extends Error {
+  readonly code: SetErrorCode;
+  constructor(code: SetErrorCode, description: string) {
+    super(description);
+    this.name = 'SetRefused';
+    this.code = code;
+  }
+}
+
+const refuse = (code: SetErrorCode, description: string): never => {
+  throw new SetRefused(code, description);
+};
+
+function objectOf(segment: string): JsonObject | null {
+  const bytes = canonicalBase64url(segment);
+  return bytes === null ? null : parseStrictObject(bytes.toString('utf8'));
+}
+
+function parsed(text: string): { readonly header: JsonObject; readonly claims: JsonObject } {
+  const [first = '', second = '', third, ...more] = text.trim().split('.');
+  const header = third === undefined || more.length > 0 ? null : objectOf(first);
+  const claims = header && objectOf(second);
+  if (header === null || claims === null) return refuse('invalid_request', 'The body is no signed JWT.');
+  // Explicit typing (RFC 8417 §2.3): an ID or access token of the same issuer is no event.
+  const { typ } = header;
+  if (typeof typ !== 'string' || typ.toLowerCase().replace(/^application\//, '') !== 'secevent+jwt')
+    return refuse('invalid_request', 'The header does not have the type secevent+jwt.');
+  return { header, claims };
+}
+
+async function isSigned(text: string, keys: ClientKeySet): Promise<boolean | 'unknown_key'> {
+  try {
+    await compactVerify(text.trim(), keys, { algorithms: ALGORITHMS });
+    return true;
+  } catch (err) {
+    return err instanceof errors.JWKSNoMatchingKey || err instanceof errors.JWKSMultipleMatchingKeys
+      ? 'unknown_key'
+      : false;
+  }
+}
+
+async function assertSigned({ signalKeys }: HasSignalKeys, text: string, { jwksUri }: TransmitterRow): Promise<void> {
+  const remote = { jwks: null, jwks_uri: jwksUri, origin: 'admin' as const };
+  const keys = await signalKeys.keysOf(remote);
+  if (keys === null || keys === 'busy') throw signalKeysUnavailable();
+  let found = await isSigned(text, keys);
+  if (found === 'unknown_key') {
+    const newer = await signalKeys.newerKeysOf(remote);
+    if (newer !== null) found = await isSigned(text, newer);
+  }
+  if (found === 'unknown_key') refuse('invalid_key', 'No key of the issuer has made this signature.');
+  if (found !== true) refuse('authentication_failed', 'The signature is not valid.');
+}
+
+const namesAudience = (aud: unknown, audience: string): boolean =>
+  Array.isArray(aud) ? aud.includes(audience) : aud === audience;
+
+function assertTimes({ iat }: JsonObject, nowSeconds: number): void {
+  if (typeof iat !== 'number' || iat > nowSeconds + SKEW_SECONDS || iat < nowSeconds - OLDEST_SECONDS)
+    refuse('invalid_request', 'The time iat is missing, in the future, or more than 90 days ago.');
+}
+
+/**
+ * Verifies a Security Event Token: its form, issuer, signature, audience and time, in this order.
+ * Throws `SetRefused`; `signal_keys_unavailable` (503) if the keys of its issuer cannot be read.
+ */
+export async function verifySet(
+  ports: HasSignalKeys,
+  text: string,
+  {
+    findTransmitter,
+    nowSeconds,
+  }: { readonly findTransmitter: (issuer: string) => Promise<TransmitterRow | undefined>; readonly nowSeconds: number },
+): Promise<VerifiedSet> {
+  const { header, claims } = parsed(text);
+  const { iss, aud, jti } = claims;
+  const transmitter =
+    typeof iss === 'string' && iss.length <= 512 && !iss.includes('\0') ? await findTransmitter(iss) : undefined;
+  if (transmitter === undefined) return refuse('invalid_issuer', 'No transmitter of this issuer is accepted here.');
+  if (typeof header.alg !== 'string' || !ALGORITHMS.includes(header.alg))
+    return refuse('invalid_key', `The algorithm must be one of ${ALGORITHMS.join(', ')}.`);
+  await assertSigned(ports, text, transmitter);
+  if (!namesAudience(aud, transmitter.audience))
+    return refuse('invalid_audience', 'The event is for another audience.');
+  assertTimes(claims, nowSeconds);
+  if (typeof jti !== 'string' || jti === '' || jti.length > 255)
+    return refuse('invalid_request', 'The event has no jti.');
+  return { transmitter, claims, jti };
+}

@@ -1,0 +1,11 @@
+import { defineSettings } from '../define/setting.ts';
+import { flag } from './shapes.ts';
+
+/** Transmitters and streams of shared signals are rows; these settings are about the network. */
+export const signalSettings = defineSettings({
+  allowsPrivate: {
+    env: 'SIGNALS_PRIVATE',
+    schema: flag(false),
+    use: 'Read keys of transmitters, and push shared signals, on private networks and over plain http too.',
+  },
+});
