@@ -9,9 +9,9 @@ import {
   type Endpoint,
   type EndpointInput,
   isEventStream,
+  mayWrite,
   type RateClass,
   rateClassOf,
-  storeMsOf,
   whyNotReplica,
 } from '../platform/define/endpoint.ts';
 import { isAppError } from '../platform/define/error.ts';
@@ -45,6 +45,8 @@ export type RouteContext = {
   readonly replica?: Pick<Replica, 'read'> | undefined;
   /** Writes refusals to the audit log before the response is sent. */
   readonly recordDenial?: RecordDenial;
+  /** How long a request that may write waits for PostgreSQL in all; if absent, as long as its statements may. */
+  readonly writeMs?: number;
 };
 
 type AnyEndpoint = Endpoint;
@@ -164,7 +166,7 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
   register(routes, endpoint);
   const successStatus = Number(Object.keys(endpoint.responses)[0]);
   const cacheControl = cacheControlOf(endpoint);
-  const storeMs = storeMsOf(endpoint);
+  const storeMs = mayWrite(endpoint) ? routes.writeMs : undefined;
   const resolve = callers.forEndpoint(endpoint);
   const isStream = isEventStream(endpoint);
   const withDenials = async <T>(request: FastifyRequest, judged: () => T | Promise<T>): Promise<T> => {

@@ -12,12 +12,12 @@ import type { Views } from './compose-views.ts';
 
 /**
  * What issues, refreshes, revokes and validates tokens and publishes revocations, beside the loaded views.
- * @param deadlineMs how long a batched statement waits for its turn and its answer; the product's own time unless given
+ * @param deadlineMs how long a batched statement waits for its turn and its answer; that of every write unless given
  */
 export function composeTokens(
   { input, outside, keyRing, access, revocations, poll, tokenSettings, announceRevocations }: Views,
   { hashIdentifier }: Pick<RequestContext, 'hashIdentifier'>,
-  deadlineMs?: number,
+  deadlineMs = input.config.stores.writeMs,
 ) {
   const { config } = input;
   const { stalenessBoundMs } = config.stores;

@@ -85,6 +85,7 @@ export function createServer(composed: Composed, config: Config, about: About): 
     once: ports,
     replica: composed.replica,
     recordDenial: createDenialLog(ports),
+    writeMs: config.stores.writeMs,
   };
   addRoutes(routes, app, { composed, config, about });
   return app;

@@ -9,6 +9,7 @@ import {
   createPool,
   createSql,
   createTransact,
+  type PoolSettings,
   setConnectTimeout,
 } from '../platform/postgres/pool.ts';
 import { createPrismaDatabase, type PrismaDatabase } from '../platform/postgres/prisma.ts';
@@ -44,14 +45,22 @@ const REFRESH_CONNECTIONS = 4;
 /** As many as there may be statements in flight: each request uses one. */
 const REFRESH_CONNECTIONS_SINGLE = 8;
 
+/** How many connections to PostgreSQL one process opens at most, by pool. */
+const connectionsOf = ({ stores, tokens }: Config): Readonly<Record<keyof Stores['pools'], number>> => ({
+  main: stores.poolConnections,
+  identity: stores.poolConnections,
+  refresh: tokens.groupCommit ? REFRESH_CONNECTIONS : REFRESH_CONNECTIONS_SINGLE,
+  revocations: 1,
+});
+
 export function openStores(config: Config, log: Log, { databaseRole = 'sallyport_api', ...urls }: StoreUrls): Stores {
   const databaseGuard = createPolledGuard();
+  const connections = connectionsOf(config);
+  const { writeMs } = config.stores;
   const open = (
     pool: keyof Stores['pools'],
-    connections: number,
-    statementTimeoutMs: number,
-    lockTimeoutMs: number,
     needs: 'session' | 'transaction',
+    limits: Pick<PoolSettings, 'statementTimeoutMs' | 'lockTimeoutMs'> & Partial<PoolSettings>,
   ): pg.Pool => {
     const wait = poolWait.at({ pool });
     const timeouts = poolTimeouts.at({ pool });
@@ -61,12 +70,9 @@ export function openStores(config: Config, log: Log, { databaseRole = 'sallyport
     return createPool({
       ...where,
       role: databaseRole,
-      connections,
       applicationName: `sallyport-${pool}`,
-      statementTimeoutMs,
-      lockTimeoutMs,
-      genericPlans: pool === 'refresh',
-      limitsRequests: pool === 'main' || pool === 'identity',
+      connections: connections[pool],
+      ...limits,
       connectTimeoutMs: START_CONNECT_TIMEOUT_MS,
       onWait: (waitMs, isGivenUp) => {
         wait.record(waitMs / 1_000);
@@ -75,17 +81,18 @@ export function openStores(config: Config, log: Log, { databaseRole = 'sallyport
       onLost: databaseGuard.doubt,
     });
   };
+  const ofRequests = { statementTimeoutMs: 2_000, lockTimeoutMs: 1_000, limitsRequests: true };
   const pools = {
-    main: open('main', config.stores.poolConnections, 2_000, 1_000, 'transaction'),
-    refresh: open(
-      'refresh',
-      config.tokens.groupCommit ? REFRESH_CONNECTIONS : REFRESH_CONNECTIONS_SINGLE,
-      1_000,
-      200,
-      'session',
-    ),
-    revocations: open('revocations', 1, 1_000, 200, 'session'),
-    identity: open('identity', config.stores.poolConnections, 2_000, 1_000, 'transaction'),
+    main: open('main', 'transaction', ofRequests),
+    // What may not be repeated waits for both: together they are the time of a write.
+    refresh: open('refresh', 'session', {
+      statementTimeoutMs: Math.round(writeMs * 0.75),
+      answerMarginMs: Math.round(writeMs * 0.25),
+      lockTimeoutMs: 200,
+      genericPlans: true,
+    }),
+    revocations: open('revocations', 'session', { statementTimeoutMs: 1_000, lockTimeoutMs: 200 }),
+    identity: open('identity', 'transaction', ofRequests),
   };
   const onAfterCommitError = (err: unknown): void => log.error({ err }, 'an action after a commit failed');
   const onRedisError = oncePerMinute((err) => log.warn({ err }, 'redis is unreachable; continuing without it'));

@@ -97,12 +97,20 @@ export type ApiCopy = Composed & {
 
 export const newAuthSecret = (): string => randomBytes(32).toString('base64url');
 
+/** What is tested without its deadline has the time of a busy machine. */
+const patient = { WRITE_TIMEOUT_MS: '5000' };
 /** Each hashing process computes one hash at start (a quarter of a second): few tests need two. */
 const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
 
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const { databaseUrl, redisUrl, authSecret, publicUrl = API_URL } = options;
-  const own = { BETTER_AUTH_SECRET: authSecret, BETTER_AUTH_URL: publicUrl, RATE_LIMIT_PROFILE: 'load', ...oneHasher };
+  const own = {
+    BETTER_AUTH_SECRET: authSecret,
+    BETTER_AUTH_URL: publicUrl,
+    RATE_LIMIT_PROFILE: 'load',
+    ...patient,
+    ...oneHasher,
+  };
   const config = loadConfig({ ...own, ...options.env });
   await prepareKeys(options, config);
   const marksDir = options.marksDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-api-copy-')));

@@ -39,7 +39,7 @@ export async function startProductHarness(env: Readonly<Record<string, string>> 
   const database = await createTestDatabase();
   try {
     const stores = { databaseUrl: database.url, redisUrl: testRedisUrl() };
-    const product = await startProduct({ stores, env: { WORKER_COPIES: '0', ...env } });
+    const product = await startProduct({ stores, env: { WORKER_COPIES: '0', WRITE_TIMEOUT_MS: '5000', ...env } });
     const pid = product.apiPid();
     const openApi = (await send(product.api, 'GET', '/openapi.json')).body;
     const check = createAnswerCheck(openApi);

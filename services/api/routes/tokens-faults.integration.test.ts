@@ -115,7 +115,7 @@ describe('stores', () => {
     // The interception itself works.
     await byId(harness, access_token);
     await send(api.url, 'GET', '/v1/tokens/stats', { basic: client });
-    expect(commands).toEqual(expect.arrayContaining(['redis.getMany', 'postgres.query']));
+    expect(commands).toEqual(expect.arrayContaining(['redis.getMany', 'postgres.connect']));
     for (const undo of restore) undo();
   });
 

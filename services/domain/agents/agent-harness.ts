@@ -1,7 +1,7 @@
 // For tests only: agents and their owners on a database of their own.
 import { randomUUID } from 'node:crypto';
 import { newAssertionMaker } from '#testing/fakes/assertions.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { PATIENCE_MS, testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { ISSUER, tokenHarness } from '#testing/harness/token.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
@@ -35,7 +35,7 @@ export async function openAgentHarness(): Promise<AgentHarness> {
     access,
     accessChanged: () => access.load(),
     confirmNewest: () => access.load(),
-    usedAssertions: createUsedAssertions({ hotSql: ports.sql, clock: ports.clock }, true),
+    usedAssertions: createUsedAssertions({ hotSql: ports.sql, clock: ports.clock }, true, PATIENCE_MS),
     clientKeySets: createClientKeySets({ clock: ports.clock, allowsPrivate: false }, () => Promise.reject(new Error())),
     tokenSettings: tokenHarness().ports.tokenSettings,
     newUser: async (roles = []) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, directoryStale, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy } from '../access/errors.ts';
@@ -267,7 +267,6 @@ export const sendLoginEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,
@@ -287,7 +286,6 @@ export const sendLoginCodeEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,

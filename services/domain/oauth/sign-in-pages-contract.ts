@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/contracts/passkeys-contract.ts';
 import { signInSocialEndpoint } from '../identity/contracts/social-contract.ts';
@@ -29,7 +29,6 @@ export const sendPasskeyEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,
@@ -64,7 +63,6 @@ export const sendSignOutEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'write',
-  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({ form_token: formTokenShape }),
   responses: { 303: null, 400: PAGE, 403: PAGE },

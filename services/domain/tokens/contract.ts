@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   clientUnauthenticated,
   directoryStale,
@@ -179,7 +179,6 @@ export const revokeTokenEndpoint = defineEndpoint({
     stepUp: 'of_others',
   },
   limit: 'token',
-  storeMs: PROMPT_MS,
   body: z.union([
     one('token', tokenText),
     one('token_id', identifier),
@@ -315,7 +314,6 @@ export const revokeOAuthTokenEndpoint = defineEndpoint({
   tag: OAUTH,
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'token',
-  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.looseObject({
     token: tokenText,

@@ -67,6 +67,11 @@ export const storeSettings = defineSettings({
     schema: wholeNumber(10, 2, 200),
     use: 'Connections per process for ordinary statements.',
   },
+  writeMs: {
+    env: 'WRITE_TIMEOUT_MS',
+    schema: wholeNumber(800, 100, 30_000),
+    use: 'How long a request that may write waits for PostgreSQL in all before it answers 503, milliseconds.',
+  },
   stalenessBoundMs: {
     env: 'REVOCATION_STALENESS_MS',
     schema: wholeNumber(2_000, 500, 60_000),

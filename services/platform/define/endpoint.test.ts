@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { permissionOf, rateClassOf, storeMsOf } from './endpoint.ts';
+import { mayWrite, permissionOf, rateClassOf } from './endpoint.ts';
 
 test('every endpoint has a rate class: the declared one, else one derived from path and method', () => {
   expect(rateClassOf({ method: 'GET', path: '/v1/keys' })).toBe('read');
@@ -18,10 +18,12 @@ test('the permission of an endpoint is never guessed: one without a permission t
 });
 
 test.each([
-  ['POST', undefined, 3_000],
-  ['DELETE', undefined, 3_000],
-  ['GET', undefined, undefined],
-  ['POST', 1_500, 1_500],
-] as const)('a %s with a time of %s waits for PostgreSQL for %s milliseconds in all', (method, storeMs, most) => {
-  expect(storeMsOf({ method, ...(storeMs === undefined ? {} : { storeMs }) })).toBe(most);
+  ['POST', undefined, true],
+  ['DELETE', undefined, true],
+  ['GET', undefined, false],
+  ['GET', 'write', true],
+  ['GET', 'token', true],
+  ['GET', 'log', false],
+] as const)('the time of a %s that counts as %s for PostgreSQL in all is limited: %s', (method, limit, is) => {
+  expect(mayWrite({ method, ...(limit === undefined ? {} : { limit }) })).toBe(is);
 });

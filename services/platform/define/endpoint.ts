@@ -64,11 +64,6 @@ export const takesApiKeys = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>
 export const RATE_CLASSES = ['validate', 'token', 'credential', 'log', 'read', 'write', 'admin'] as const;
 export type RateClass = (typeof RATE_CLASSES)[number];
 
-/** `storeMs` of endpoints that sign in or end access. */
-export const PROMPT_MS = 1_500;
-/** Of other endpoints that may write: the limits of their statements alone would add up to many seconds. */
-const WRITE_MS = 3_000;
-
 /** Content types of bodies. */
 export const BODY_TYPES = {
   json: 'application/json',
@@ -132,12 +127,6 @@ export type Endpoint<
   /** Lists of the body of which each item counts as a request, so that a batch does not bypass a limit. */
   readonly limitItems?: readonly string[];
   /**
-   * Milliseconds that a request waits for PostgreSQL in all, then 503 `store_unavailable`; work of the process itself and
-   * password hashing are not counted. By default 3,000 for all but `GET`,
-   * whose few statements have a limit each.
-   */
-  readonly storeMs?: number;
-  /**
    * `replica`: a read that a standby may answer, seconds late; the answer then has the time in `As-Of`. Only for reads by
    * which nothing decides: the rule gets a port `sql` that reads, and no other access to the database.
    */
@@ -146,9 +135,12 @@ export type Endpoint<
   readonly cacheControl?: string | null;
 };
 
-/** How long requests to an endpoint wait for PostgreSQL in all, milliseconds; undefined: as long as its statements may. */
-export const storeMsOf = ({ storeMs, method }: Pick<Endpoint, 'storeMs' | 'method'>): number | undefined =>
-  storeMs ?? (method === 'GET' ? undefined : WRITE_MS);
+/** A GET that declares one of these may write. */
+const WRITING: ReadonlySet<RateClass | undefined> = new Set(['token', 'credential', 'write']);
+
+/** Whether requests to an endpoint may write, and so have a limited time for PostgreSQL in all: `WRITE_TIMEOUT_MS`. */
+export const mayWrite = ({ limit, method }: Pick<Endpoint, 'limit' | 'method'>): boolean =>
+  method !== 'GET' || WRITING.has(limit);
 
 /** Declares an endpoint as data: policy, shapes and errors. */
 export function defineEndpoint<

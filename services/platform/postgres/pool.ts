@@ -7,7 +7,7 @@ import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
 import { nameMissingRight } from './missing-right.ts';
 import { recordStatements } from './record-statements.ts';
-import { boundStatements, connectInTime, inTime } from './request-time.ts';
+import { connectInTime, inTime, queryInTime, sendInTime } from './request-time.ts';
 import {
   type DatabaseRole,
   dropStatementNames,
@@ -37,6 +37,8 @@ export type PoolSettings = {
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
+  /** How much longer than a statement its caller waits for the answer, before the connection is given up; 500 by default. */
+  readonly answerMarginMs?: number;
   /** How long a caller waits for a connection; 900 by default. */
   readonly connectTimeoutMs?: number;
   /** How long a transaction may be idle before the server ends it; 5,000 by default. */
@@ -53,6 +55,7 @@ export type PoolSettings = {
 
 /** Milliseconds a caller waits for a connection before the answer is 503. */
 export const CONNECT_TIMEOUT_MS = 900;
+const ANSWER_MARGIN_MS = 500;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 
 export function createPool(settings: PoolSettings): pg.Pool {
@@ -70,7 +73,7 @@ export function createPool(settings: PoolSettings): pg.Pool {
     application_name: settings.applicationName,
     connectionTimeoutMillis: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     // A server that stops answering mid-statement must not hold a request past its deadline.
-    query_timeout: settings.statementTimeoutMs + 500,
+    query_timeout: settings.statementTimeoutMs + (settings.answerMarginMs ?? ANSWER_MARGIN_MS),
     keepAlive: true,
     types,
     ...(opening ? {} : ownSession(settings, limitsMs, (client, taken) => nameRole([pool, client], taken))),
@@ -87,7 +90,6 @@ export function createPool(settings: PoolSettings): pg.Pool {
     client.on('error', () => onLost?.());
     if (opening) dropStatementNames(client);
     recordStatements(client);
-    if (settings.limitsRequests) boundStatements(client);
   });
   // A server that stops answering, or ends the session, is reported to the caller before the connection's error.
   pool.on('release', (err: unknown) => {
@@ -139,7 +141,7 @@ function isConnectionLost(err: unknown): boolean {
   return err.message === 'Query read timeout' || /^(08|57P0)/.test(String((err as { code?: unknown }).code));
 }
 
-/** `pool.query` takes its connection through `connect` with a callback, transactions through the promise. */
+/** `pool.query` takes its connection through `connect` with a callback, everything else through the promise. */
 function watchConnects(
   pool: pg.Pool,
   {
@@ -218,13 +220,13 @@ const nameRole = (connections: readonly object[], role: string): void => {
 export const nameRefusal = (err: unknown, target: pg.Pool | pg.PoolClient, text: string): unknown =>
   nameMissingRight(err, roleNames.get(target) ?? '', text);
 
-async function run<R>(target: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[]): Promise<R[]> {
+async function run<R>(client: pg.PoolClient, statement: Statement, values: readonly unknown[]): Promise<R[]> {
   const { name, text } = statement;
   try {
-    const { rows } = await target.query({ name, text, values: [...values] });
+    const { rows } = await client.query({ name, text, values: [...values] });
     return rows as R[];
   } catch (err) {
-    throw nameRefusal(err, target, text);
+    throw nameRefusal(err, client, text);
   }
 }
 
@@ -240,7 +242,7 @@ export function createSql(pool: pg.Pool, guard?: DatabaseGuard): Sql {
       const alone = (statement.writes && transact) || readAlone;
       if (alone) return alone((tx) => tx.query<R>(statement, values));
       try {
-        return await run<R>(pool, statement, values);
+        return await queryInTime(pool, (client) => run<R>(client, statement, values));
       } catch (err) {
         throw translate(err);
       }
@@ -270,9 +272,19 @@ async function begin(
   const expected = guard ? await inTime(guard.expected()) : null;
   // One message, so that settings and comparison need no extra round trip.
   const texts = ['BEGIN', ...(opening ? [opening.text] : []), ...(guard ? [STATE_SHOWN] : [])];
-  const results = [(await client.query(texts.join('; '))) as unknown as pg.QueryResult | pg.QueryResult[]].flat();
+  const answer: unknown = await sendInTime(client, () => client.query(texts.join('; ')));
+  const results = [answer as pg.QueryResult | pg.QueryResult[]].flat();
   opening?.check(results[1]?.rows[0]);
   guard?.check(results.at(-1)?.rows[0] as ShownState | undefined, expected);
+}
+
+/** A connection in an unknown state is destroyed, not returned, so that the server rolls back. */
+async function rollBack(client: pg.PoolClient, isUnwanted: boolean): Promise<void> {
+  const isRolledBack = await client.query('ROLLBACK').then(
+    () => true,
+    () => false,
+  );
+  client.release(!isRolledBack || isUnwanted);
 }
 
 /** Like `createTransact`, for an adapter that needs the transaction's connection. */
@@ -288,7 +300,8 @@ export function createConnectionTransact(
     });
     const after: (() => void | Promise<void>)[] = [];
     const tx: Tx = {
-      query: <R = Row>(statement: Statement, values: readonly unknown[] = []) => run<R>(client, statement, values),
+      query: <R = Row>(statement: Statement, values: readonly unknown[] = []) =>
+        sendInTime(client, () => run<R>(client, statement, values)),
       afterCommit: (action) => after.push(action),
     };
     let result: Awaited<ReturnType<typeof work>>;
@@ -296,15 +309,12 @@ export function createConnectionTransact(
       await begin(client, opening, guard);
       result = await work(tx, client);
       // If the caller swallowed a failure, COMMIT rolls back; only its command tag shows it.
-      if ((await client.query('COMMIT')).command === 'ROLLBACK') throw new Error('the transaction was rolled back');
+      const { command } = await sendInTime(client, () => client.query('COMMIT'));
+      if (command === 'ROLLBACK') throw new Error('the transaction was rolled back');
       client.release();
     } catch (err) {
-      // A connection in an unknown state is destroyed, not returned, so that the server rolls back.
-      const rolledBack = await client.query('ROLLBACK').then(
-        () => true,
-        () => false,
-      );
-      client.release(!rolledBack || isReadOnly(err));
+      // A request whose time is up does not wait; the message waits for the statement that was given up.
+      await inTime(rollBack(client, isReadOnly(err))).catch(() => {});
       throw translate(err);
     }
     for (const action of after) {

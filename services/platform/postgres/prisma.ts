@@ -4,6 +4,7 @@ import type pg from 'pg';
 import type { DatabaseGuard, Transact, Tx } from '#services/domain/ports.ts';
 import { PrismaClient } from './generated/client.ts';
 import { type ConnectionTransact, createConnectionTransact, isPooled, nameRefusal, translate } from './pool.ts';
+import { queryInTime, sendInTime } from './request-time.ts';
 
 /** A Prisma client for a library, and the functions by which its queries join our transactions. */
 export type PrismaDatabase = {
@@ -106,9 +107,13 @@ function poolInScope(
   const query = async (...args: Parameters<pg.Pool['query']>): Promise<unknown> => {
     const scope = scopes.getStore();
     try {
-      const runAlone = scope?.connection ? undefined : (isWrite(args[0]) && alone.write) || alone.read;
-      if (runAlone) return await runAlone(async (_tx, connection): Promise<unknown> => connection.query(...args));
-      return await (scope?.connection ?? pool).query(...args);
+      const send = async (connection: pg.PoolClient): Promise<unknown> => connection.query(...args);
+      const sendWithin = (connection: pg.PoolClient): Promise<unknown> =>
+        sendInTime(connection, () => send(connection));
+      if (scope?.connection) return await sendWithin(scope.connection);
+      const runAlone = (isWrite(args[0]) && alone.write) || alone.read;
+      if (runAlone) return await runAlone((_tx, connection) => sendWithin(connection));
+      return await queryInTime(pool, send);
     } catch (err) {
       if (scope) scope.failure ??= nameRefusal(err, scope.connection ?? pool, textOf(args[0]));
       throw err;

@@ -7,7 +7,8 @@ import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.t
 import { defineStatement } from '../define/statement.ts';
 import { createPool, createSql, createTransact } from './pool.ts';
 
-const LIMIT_MS = 10_000;
+/** After it the server ends a statement that was given up, and its connection serves others again. */
+const LIMIT_MS = 2_000;
 const FAR_MS = 60_000;
 const pid = defineStatement('testPid', 'SELECT pg_backend_pid() AS pid');
 const nap = defineStatement('testNap', 'SELECT pg_sleep(8)');
@@ -24,11 +25,11 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-function openPool(connections: number): pg.Pool {
+function openPool(connections: number, applicationName = 'test'): pg.Pool {
   const pool = createPool({
     url: database.url,
     connections,
-    applicationName: 'test',
+    applicationName,
     statementTimeoutMs: LIMIT_MS,
     lockTimeoutMs: LIMIT_MS,
     connectTimeoutMs: LIMIT_MS,
@@ -51,6 +52,38 @@ test('a statement is given up when the time of its request is up, long before it
   await expect(inRequest(300, () => sql.query(nap))).rejects.toMatchObject(UNAVAILABLE);
   expect(performance.now() - startedAt).toBeLessThan(LIMIT_MS / 2);
   expect(await sql.query(pid)).toHaveLength(1);
+});
+
+test('the server never runs more statements than the pool has connections, also of those that were given up', async () => {
+  const pool = openPool(2, 'test-given-up');
+  const sql = createSql(pool);
+  const transact = createTransact(pool, () => {});
+  await Promise.all([sql.query(pid), sql.query(pid)]);
+  const watched = createTestPorts(database.url);
+  onTestFinished(() => watched.end());
+  const sessions = (): Promise<{ pid: number }[]> =>
+    watched.raw(`SELECT pid FROM pg_stat_activity WHERE application_name = 'test-given-up' ORDER BY pid`);
+  const before = await sessions();
+  expect(before).toHaveLength(2);
+  const given = Promise.allSettled([
+    inRequest(200, () => sql.query(nap)),
+    inRequest(200, () => transact((tx) => tx.query(nap))),
+    ...Array.from({ length: 4 }, () => inRequest(600, () => sql.query(pid))),
+  ]);
+  for (const { status } of await given) expect(status).toBe('rejected');
+  // Nothing was opened anew, neither then nor when they have ended.
+  expect(await sessions()).toEqual(before);
+  await Promise.all([sql.query(pid), sql.query(pid)]);
+  expect(await sessions()).toEqual(before);
+});
+
+test('a request whose time is up when its connection comes sends nothing, and the connection serves others', async () => {
+  const pool = openPool(1);
+  const sql = createSql(pool);
+  await sql.query(pid);
+  await expect(inRequest(0, () => sql.query(insert))).rejects.toMatchObject(UNAVAILABLE);
+  expect(await sql.query(count)).toEqual([{ count: 0 }]);
+  expect([pool.totalCount, pool.idleCount]).toEqual([1, 1]);
 });
 
 test('a wait for a connection ends when the time is up, and the connection that comes later serves others', async () => {
@@ -94,10 +127,10 @@ test('an answer does not wait for actions after the commit past its time, and th
   const transact = createTransact(openPool(1), () => {});
   const ran = Promise.withResolvers<void>();
   let isDone = false;
-  await inRequest(200, () =>
+  await inRequest(1_000, () =>
     transact(async (tx) => {
       tx.afterCommit(async () => {
-        await sleep(600);
+        await sleep(1_500);
         isDone = true;
         ran.resolve();
       });
@@ -123,7 +156,7 @@ test('only time spent on the database counts, and the times of all statements ad
 
 test('work outside a request has no such limit', async () => {
   const sql = createSql(openPool(1));
-  await inRequest(200, () => sql.query(pid));
-  await sleep(300);
+  await inRequest(1_000, () => sql.query(pid));
+  await sleep(1_100);
   expect(await sql.query(pid)).toHaveLength(1);
 });

@@ -46,50 +46,55 @@ export function connectInTime(connect: (callback: Callback) => void, callback: C
   });
 }
 
+/** Waits for work for as long as the request may; the work continues. */
+async function within<T>(request: RequestTrace, work: Promise<T>): Promise<T> {
+  const startedAt = performance.now();
+  const { promise: tooLate, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(timeIsUp()), Math.max(0, request.storeMsLeft as number));
+  try {
+    return await Promise.race([work, tooLate]);
+  } finally {
+    clearTimeout(timer);
+    spendSince(request, startedAt);
+  }
+}
+
 /**
- * Gives each statement of a connection the time that its request has left, and sends none after that. A statement that
- * is abandoned ends on the server by the pool's own limits; it cannot commit without the next message.
+ * Sends a statement, and waits for as long as the request of its connection may; sends none after that. A statement that
+ * is given up keeps its connection until it ends by the pool's own limits, so that the server never runs more of them
+ * than the pool has connections. It cannot commit without the next message.
  */
-export function boundStatements(client: pg.ClientBase): void {
-  const query = client.query.bind(client) as (...args: unknown[]) => unknown;
-  const bounded = (statement: string | object, ...rest: unknown[]): unknown => {
-    const request = served.get(client);
-    const leftMs = request?.storeMsLeft;
-    if (request === undefined || leftMs === undefined) return query(statement, ...rest);
-    const callback = rest.at(-1);
-    if (leftMs <= 0) {
-      if (typeof callback !== 'function') return Promise.reject(timeIsUp());
-      process.nextTick(callback, timeIsUp());
-      return undefined;
-    }
-    const limited = {
-      ...(typeof statement === 'string' ? { text: statement } : statement),
-      query_timeout: leftMs,
-    };
-    const startedAt = performance.now();
-    const spend = (): void => spendSince(request, startedAt);
-    if (typeof callback === 'function')
-      return query(limited, ...rest.slice(0, -1), (...answer: unknown[]) => {
-        spend();
-        callback(...answer);
-      });
-    const answer = query(limited, ...rest) as Promise<unknown>;
-    answer.then(spend, spend);
-    return answer;
-  };
-  client.query = bounded as typeof client.query;
+export async function sendInTime<T>(client: pg.ClientBase, send: () => Promise<T>): Promise<T> {
+  const request = served.get(client);
+  if (request?.storeMsLeft === undefined) return send();
+  if (request.storeMsLeft <= 0) throw timeIsUp();
+  return within(request, send());
+}
+
+/** Errors of a statement after which its session goes on: a value, a constraint, a conflict, or a limit of time. */
+const HARMLESS = /^(22|23|40)|^(55P03|57014)$/;
+
+/** Runs one statement on a connection of a pool, which gets the connection back when the statement has ended. */
+export async function queryInTime<T>(pool: pg.Pool, send: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let sent: Promise<T> | undefined;
+  try {
+    return await sendInTime(client, () => {
+      sent = send(client);
+      return sent;
+    });
+  } finally {
+    if (sent === undefined) client.release();
+    else
+      sent.then(
+        () => client.release(),
+        (err: Error) => client.release(HARMLESS.test(String((err as { code?: unknown }).code)) ? undefined : err),
+      );
+  }
 }
 
 /** Rejects when the time of the current request for PostgreSQL is up; the work continues. */
-export function inTime<T>(work: Promise<T>): Promise<T> {
+export async function inTime<T>(work: Promise<T>): Promise<T> {
   const request = currentRequestTrace();
-  const leftMs = request?.storeMsLeft;
-  if (request === undefined || leftMs === undefined) return work;
-  const startedAt = performance.now();
-  const { promise: tooLate, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(timeIsUp()), Math.max(0, leftMs));
-  return Promise.race([work, tooLate]).finally(() => {
-    clearTimeout(timer);
-    spendSince(request, startedAt);
-  });
+  return request?.storeMsLeft === undefined ? work : within(request, work);
 }

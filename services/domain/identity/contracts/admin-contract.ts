@@ -13,7 +13,7 @@ import { roleSelfGrant, roleUnknown } from '#services/domain/access/errors.ts';
 import { rightsExceeded } from '#services/domain/authority/errors.ts';
 import { userUnknown } from '#services/domain/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { sessionsManage, sessionsRead, usersManage, usersRead } from '../permissions.ts';
 import { factorsAbsent } from './factors-errors.ts';
@@ -230,7 +230,6 @@ export const endUserSessionsEndpoint = defineEndpoint({
   operation: 'endUserSessions',
   summary: 'End every session, token family and token of a user',
   tag: SESSIONS,
-  storeMs: PROMPT_MS,
   auth: manages(sessionsManage),
   params: byUser,
   body: bodyReason,
@@ -283,7 +282,6 @@ export const endSessionEndpoint = defineEndpoint({
   operation: 'endSession',
   summary: 'End a session with its token families and tokens',
   tag: SESSIONS,
-  storeMs: PROMPT_MS,
   auth: manages(sessionsManage),
   params: bySession,
   query: z.strictObject({ reason }),
@@ -317,7 +315,6 @@ export const endOwnSessionEndpoint = defineEndpoint({
   summary: 'End one of the caller’s sessions with its token families and tokens',
   tag: SESSIONS,
   auth: OWN,
-  storeMs: PROMPT_MS,
   params: bySession,
   responses: { 204: null },
   errors: [...REFUSALS, sessionUnknown],

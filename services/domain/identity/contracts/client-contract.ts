@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from './account-errors.ts';
 import { clientSessionShape, clientSignInShape, done } from './client-shapes.ts';
@@ -31,7 +31,6 @@ export const revokeClientSessionEndpoint = defineEndpoint({
   summary: 'End one of the caller’s sessions with its token families and tokens',
   tag: SESSIONS,
   auth: own,
-  storeMs: PROMPT_MS,
   // As listed: the id of the session.
   body: z.strictObject({ token: z.string().regex(/^[\w-]{1,128}$/) }),
   // The same if there is no such session, or if it is another user's.
@@ -46,7 +45,6 @@ export const revokeClientSessionsEndpoint = defineEndpoint({
   summary: 'End every session of the caller with its token families and tokens',
   tag: SESSIONS,
   auth: own,
-  storeMs: PROMPT_MS,
   ...emptyBody,
   responses: { 200: done },
   errors: ownErrors,
@@ -57,7 +55,6 @@ export const revokeOtherClientSessionsEndpoint = defineEndpoint({
   path: '/api/auth/revoke-other-sessions',
   operation: 'revokeOtherClientSessions',
   summary: 'End every other session of the caller with its token families and tokens',
-  storeMs: PROMPT_MS,
 });
 
 /** Without a session: the second step of a sign-in. With one: the first code of an enrolment, or a step-up. */
@@ -72,7 +69,6 @@ export const verifyClientTotpEndpoint = defineEndpoint({
   tag: TAG,
   auth: ofCookieOrChallenge,
   limit: 'credential',
-  storeMs: PROMPT_MS,
   body: z.strictObject({ code: totp, trustDevice }),
   responses: { 200: clientSignInShape },
   errors: [...new Set([...answerSecondFactorEndpoint.errors, ...confirmTotpEndpoint.errors, ...stepUpEndpoint.errors])],
@@ -86,7 +82,6 @@ export const verifyClientBackupCodeEndpoint = defineEndpoint({
   tag: TAG,
   auth: ofCookieOrChallenge,
   limit: 'credential',
-  storeMs: PROMPT_MS,
   body: z.strictObject({ code: recovery_code, trustDevice, disableSession: z.literal(false).optional() }),
   responses: { 200: clientSignInShape },
   errors: [...new Set([...answerSecondFactorEndpoint.errors, ...stepUpEndpoint.errors])],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { clientPasskeyShape, clientSignInShape, done } from './client-shapes.ts';
 import { assertion, own, ownFresh, TAG } from './factors-shapes.ts';
@@ -79,7 +79,6 @@ export const signInWithClientPasskeyEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   body: z.strictObject({ response: assertion.extend(unextended) }),
   responses: { 200: clientSignInShape },
   errors: signInWithPasskeyEndpoint.errors,

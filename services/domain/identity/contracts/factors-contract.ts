@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
   originRefused,
@@ -56,7 +56,6 @@ export const answerSecondFactorEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   body: z.strictObject({ challenge, totp: totp.optional(), recovery_code: recovery_code.optional() }),
   responses: { 200: signInShape },
   errors: [

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
   originRefused,
@@ -99,7 +99,6 @@ export const signInWithPasskeyEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   body: z.strictObject({ challenge, response: assertion }),
   responses: { 200: signInShape },
   errors: [requestInvalid, passkeyRefused, originRefused, storeUnavailable, directoryStale],

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { tokenPair } from '#services/domain/tokens/contract.ts';
 import { sessionEnded } from '#services/domain/tokens/refresh/refresh-errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
   idempotencyKeyReused,
@@ -78,7 +78,6 @@ export const signUpEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   body: signUpBody,
   idempotency: 'use_case',
   // 200 if addresses must be verified first; the response is the same for new and known addresses.
@@ -104,7 +103,6 @@ export const signInEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   body: signInBody,
   responses: { 200: signInShape },
   errors: [
@@ -127,7 +125,6 @@ export const signOutEndpoint = defineEndpoint({
   summary: 'End the session with its token families and access tokens',
   tag: TAG,
   auth: { accepts: ['session'], for: 'person', subject: 'own' },
-  storeMs: PROMPT_MS,
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.object({ success: z.literal(true) }) },

@@ -6,7 +6,7 @@ import { callbackRefused } from '#services/domain/identity/contracts/social-erro
 import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import { formTokenShape, PAGE } from '#services/domain/oauth/oauth-shapes.ts';
 import { sessionEnded } from '#services/domain/tokens/refresh/refresh-errors.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { directoryStale, originRefused, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import {
   legacyBridgeEnded,
@@ -53,7 +53,6 @@ export const exchangeLegacySessionEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'credential',
-  storeMs: PROMPT_MS,
   /** A session or access token of LEGACY_ISSUER. */
   body: z.strictObject({ token: z.string().min(1).max(8_192) }),
   responses: { 200: signInShape },

@@ -3,7 +3,7 @@ import type { Client } from '#services/domain/access/access-directory.ts';
 import { ASSERTION_TYPE } from '#services/domain/access/assertion-shapes.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { type AssertionChanges, newAssertionMaker } from '#testing/fakes/assertions.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { PATIENCE_MS, testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { ISSUER, tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOf } from '#testing/outcome.ts';
@@ -49,7 +49,7 @@ beforeEach(() => {
   monotonicMs = 0;
   ports = {
     clock: stores.clock,
-    usedAssertions: createUsedAssertions({ hotSql: stores.sql, clock: stores.clock }, true),
+    usedAssertions: createUsedAssertions({ hotSql: stores.sql, clock: stores.clock }, true, PATIENCE_MS),
     tokenSettings: tokenHarness().ports.tokenSettings,
     confirmNewest: async () => {},
     access: { client: (id: string) => clients.get(id), permissions: () => new Set(['tokens:read']) } as never,
@@ -88,7 +88,7 @@ describe('an assertion works once', () => {
   ])('replay: of many concurrent uses %s one is accepted, and none afterwards', async (_how, groupCommit) => {
     ports = {
       ...ports,
-      usedAssertions: createUsedAssertions({ hotSql: stores.sql, clock: stores.clock }, groupCommit),
+      usedAssertions: createUsedAssertions({ hotSql: stores.sql, clock: stores.clock }, groupCommit, PATIENCE_MS),
     };
     const assertion = await signed();
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => outcomeOf(send(assertion))));
@@ -130,7 +130,10 @@ describe('an assertion works once', () => {
 
   test('without Postgres it is refused with 503', async () => {
     const failing = { query: () => Promise.reject(Object.assign(new Error('down'), { code: 'store_unavailable' })) };
-    ports = { ...ports, usedAssertions: createUsedAssertions({ hotSql: failing, clock: stores.clock }, true) };
+    ports = {
+      ...ports,
+      usedAssertions: createUsedAssertions({ hotSql: failing, clock: stores.clock }, true, PATIENCE_MS),
+    };
     expect(await outcomeOf(send(await signed()))).toBe('store_unavailable');
   });
 });

@@ -13,13 +13,11 @@ type UsedAssertion = {
 export type UsedAssertions = Batcher<UsedAssertion, boolean>;
 export type HasUsedAssertions = { readonly usedAssertions: UsedAssertions };
 
-const DEADLINE_MS = 1_500;
-
 /** @param groupCommit false: one statement for each assertion, to measure what group commit saves */
 export function createUsedAssertions(
   { hotSql, clock }: Pick<Ports, 'hotSql'> & { readonly clock: Clock },
   groupCommit: boolean,
-  deadlineMs = DEADLINE_MS,
+  deadlineMs: number,
 ): UsedAssertions {
   return createBatcher<UsedAssertion, boolean>({
     name: 'use client assertions',

@@ -3,7 +3,7 @@ import { clockWrong, keyRingBehind, signingUnavailable } from '#services/domain/
 import { revocationStateStale, stateRewound } from '#services/domain/revocations/contract.ts';
 
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { defineError } from '#services/platform/define/error.ts';
 import {
   directoryStale,
@@ -110,7 +110,6 @@ export const finishConsoleSignInEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'token',
-  storeMs: PROMPT_MS,
   query: z.looseObject({ code: parameter, state: parameter, error: parameter }),
   responses: { 303: null, 400: PAGE, 503: PAGE },
   errors: CANNOT_DECIDE,
@@ -123,7 +122,6 @@ export const leaveConsoleEndpoint = defineEndpoint({
   summary: 'Sign out of the admin console, and end the session of this browser',
   tag: TAG,
   auth: 'public',
-  storeMs: PROMPT_MS,
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 204: null },

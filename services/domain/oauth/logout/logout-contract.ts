@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { stateRewound } from '#services/domain/revocations/contract.ts';
-import { defineEndpoint, PROMPT_MS } from '#services/platform/define/endpoint.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { formTokenShape, PAGE } from '../oauth-shapes.ts';
 
@@ -26,7 +26,6 @@ export const signOutForClientEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'write',
-  storeMs: PROMPT_MS,
   query: z.looseObject(request),
   responses: { 200: PAGE, 303: null, 400: PAGE },
   errors: [stateRewound, storeUnavailable, directoryStale],
@@ -40,7 +39,6 @@ export const sendSignOutForClientEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'write',
-  storeMs: PROMPT_MS,
   bodyType: 'form',
   bodyLimit: 32_768,
   body: z.looseObject(request),
@@ -56,7 +54,6 @@ export const confirmSignOutEndpoint = defineEndpoint({
   tag: TAG,
   auth: 'public',
   limit: 'write',
-  storeMs: PROMPT_MS,
   bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,

@@ -4,7 +4,7 @@ import { auditRow } from '#services/domain/audit/record-event.ts';
 import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import type { Caller, Sql } from '#services/domain/ports.ts';
 import { newPerson } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { PATIENCE_MS, testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
@@ -99,7 +99,7 @@ describe('a client-credentials token', () => {
   test('a row that Postgres refuses fails alone; the other rows of its batch are recorded', async () => {
     const own = await harness.newClient(['reports']);
     const odd = { ...own, clientId: `${own.clientId}\0` };
-    const clientTokenLog = createClientTokenLog(harness.ports, true);
+    const clientTokenLog = createClientTokenLog(harness.ports, true, PATIENCE_MS);
     const rowOf = (caller: Caller) =>
       clientTokenLog.submit(
         auditRow(caller, tokenIssued, {
@@ -123,7 +123,7 @@ describe('a client-credentials token', () => {
       },
     };
     const own = await harness.newClient(['reports']);
-    const clientTokenLog = createClientTokenLog({ ...harness.ports, hotSql }, false);
+    const clientTokenLog = createClientTokenLog({ ...harness.ports, hotSql }, false, PATIENCE_MS);
     await Promise.all(Array.from({ length: 5 }, () => issue({}, own, { clientTokenLog })));
     await clientTokenLog.close();
     expect(statements).toBe(5);

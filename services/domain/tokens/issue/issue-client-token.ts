@@ -22,13 +22,11 @@ import { recordClientTokens } from './client-credentials.store.ts';
 export type ClientTokenLog = Batcher<AuditRow, void>;
 type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
 
-const DEADLINE_MS = 1_500;
-
 /** @param groupCommit false: one statement for each token, to measure what group commit saves */
 export function createClientTokenLog(
   ports: Pick<Ports, 'hotSql' | 'clock'> & HasDatabaseGuard,
   groupCommit: boolean,
-  deadlineMs = DEADLINE_MS,
+  deadlineMs: number,
 ): ClientTokenLog {
   let batch = 0;
   return createBatcher<AuditRow, void>({

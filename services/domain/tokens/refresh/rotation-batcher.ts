@@ -30,7 +30,6 @@ const BATCHES_IN_FLIGHT = 2;
 /** Concurrent statements without group commit: as many as the pool has connections. */
 const SINGLES_IN_FLIGHT = 8;
 const WAITING_MAX = 8_192;
-const DEADLINE_MS = 1_500;
 /** A repeated statement arrives at most this much later: a new connection and a slow event loop. */
 const REPEAT_MARGIN_MS = 2_000;
 
@@ -61,7 +60,7 @@ export function createRotationBatcher(
     HasRevocationPush &
     HasDatabaseGuard,
   settings: RefreshFamilySettings,
-  deadlineMs = DEADLINE_MS,
+  deadlineMs: number,
 ): RefreshFamilies {
   const graceMs = policyOf(settings, 1).graceSeconds * 1_000;
   const databaseNowMs = (): number => ports.clock.now() - ports.keyRing.state().clockOffsetMs;
