@@ -156,6 +156,10 @@ const verbs: Readonly<Record<string, Verb>> = {
       'manage access to health data of persons: accesses, policies, break-glass, restrictions, disclosures, consents, export, delete, request, holds, retention',
     load: async () => (await import('./privacy/privacy.ts')).registerPrivacy,
   },
+  siem: {
+    summary: 'list the targets of the SIEM export, and send one the events from a position on again (replay)',
+    load: () => folded(async () => (await import('../services/domain/handoff/operations.ts')).handoffOperations),
+  },
   signoff: {
     summary: 'list, approve and deny acts that wait for sign-off',
     load: async () => (await import('./signoff.ts')).registerSignOff,

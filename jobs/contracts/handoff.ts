@@ -13,3 +13,16 @@ export const pushHandoffsJob = defineJob({
   meaning:
     'Push security events to the endpoints of HANDOFF_ENDPOINTS, signed and in order for each subject; an endpoint that is down gets them when it is up again',
 });
+
+export const exportEventsJob = defineJob({
+  name: 'export-events',
+  queue: 'siem',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 2 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 120,
+  meaning:
+    'Export the sealed log to the targets of SIEM_TARGETS, in OCSF or ECS and in order; a target that is down gets all of it when it is up again',
+});

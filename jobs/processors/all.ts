@@ -6,6 +6,7 @@ import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts
 import { checkControls } from '#services/domain/compliance/check-controls.ts';
 import { advanceReports } from '#services/domain/compliance/reports/advance-reports.ts';
 import { pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
+import { exportEvents } from '#services/domain/handoff/siem/export-events.ts';
 import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
 import { applyLegacyEvents } from '#services/domain/migration/bridge/apply-legacy-events.ts';
@@ -35,7 +36,7 @@ import {
   checkControlsThoroughlyJob,
   cleanUpComplianceRecordsJob,
 } from '../contracts/compliance.ts';
-import { pushHandoffsJob } from '../contracts/handoff.ts';
+import { exportEventsJob, pushHandoffsJob } from '../contracts/handoff.ts';
 import { cleanUpExpiredSessionsJob } from '../contracts/identity.ts';
 import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { applyLegacyEventsJob } from '../contracts/legacy.ts';
@@ -136,6 +137,7 @@ export const processors: readonly Processor[] = [
   run(runImportsJob, (ports, _payload, { fence, signal, caller }) => advanceImports(ports, { fence, signal }, caller)),
   run(sendAlertsJob, (ports, _payload, { fence, signal, caller }) => sendAlerts(ports, { fence, signal }, caller)),
   run(pushHandoffsJob, (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller)),
+  run(exportEventsJob, (ports, _payload, { fence, signal, caller }) => exportEvents(ports, { fence, signal }, caller)),
 ];
 
 /** The jobs that the workers of an installation run. */

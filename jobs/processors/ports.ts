@@ -8,6 +8,7 @@ import type { HasLogMark } from '#services/domain/audit/seal/settle-log.ts';
 import type { HasInstallation } from '#services/domain/compliance/control.ts';
 import type { HasReportRenderer } from '#services/domain/compliance/reports/advance-reports.ts';
 import type { HasHandoff } from '#services/domain/handoff/deliver-handoff.ts';
+import type { HasSiem } from '#services/domain/handoff/siem/export-events.ts';
 import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { HasFactorSeal, HasRelyingParty } from '#services/domain/migration/run/write-batch.ts';
@@ -32,6 +33,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   HasLogoutTransport &
   HasHandoff &
   HasAlerts &
+  HasSiem &
   HasFactorSeal &
   HasRelyingParty &
   HasLogGauges &

@@ -266,6 +266,30 @@ export const queues: DashboardDefinition = {
           traces: JOB_TRACES,
           logs: `${JOB_LOGS} | json | level=~"warn|error"`,
         },
+        {
+          title: 'SIEM export: events behind',
+          description: 'Sealed events that the slowest target does not have yet, and targets that fail.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            { expr: 'max(sallyport_siem_behind_events)', legend: 'behind' },
+            { expr: 'max(sallyport_siem_failing_targets)', legend: 'failing targets' },
+          ],
+          traces: JOB_TRACES,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
+        },
+        {
+          title: 'SIEM export: batches and events, 1 h',
+          description: 'Batches by outcome, and events that were sent or skipped because a target refused them.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            { expr: 'sum by (outcome) (increase(sallyport_siem_batches_total[1h]))', legend: 'batches {{outcome}}' },
+            { expr: 'sum by (outcome) (increase(sallyport_siem_events_total[1h]))', legend: 'events {{outcome}}' },
+          ],
+          traces: JOB_TRACES,
+          logs: `${JOB_LOGS} | json | level=~"warn|error"`,
+        },
       ],
     },
     {

@@ -38,6 +38,7 @@ export const purgeKinds = [
   'signoffs',
   'handoff_deliveries',
   'handoff_endpoints',
+  'siem_targets',
   'compliance_violations',
   'legacy_sessions',
   'legacy_events',

@@ -32,6 +32,7 @@ import {
   openApiText,
 } from './pages.ts';
 import { permissionsPage } from './permissions-page.ts';
+import { siemEventsPage } from './siem-events-page.ts';
 import { sizingPage } from './sizing.ts';
 import {
   verifierConstantsGo,
@@ -95,6 +96,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/permissions.md': permissionsPage(modules, endpoints),
     'docs/reference/licences.md': licencesPage(shippedPackages()),
+    'docs/reference/siem-events.md': siemEventsPage(events),
     'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),

@@ -8,11 +8,13 @@ import { showHandoffsGivenUp } from '#observability/metrics/handoff.ts';
 import { showMailsGivenUp } from '#observability/metrics/mail.ts';
 import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
+import { version } from '#observability/version.ts';
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
 import { showControls } from '../domain/compliance/show-controls.ts';
 import { pushedByDefault } from '../domain/handoff/pushed-events.ts';
+import { showSiem } from '../domain/handoff/siem/show-siem.ts';
 import { createFactorSeal } from '../domain/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../domain/identity/sessions/relying-party.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
@@ -49,6 +51,7 @@ import { createLogoutTransport } from './logout.ts';
 import { createMailTransport } from './mail.ts';
 import { createRestoreDrill } from './restore-drill.ts';
 import { showSchedules } from './schedule-gauges.ts';
+import { createSiemTransport } from './siem.ts';
 
 export type ComposeInput = DatabaseUrls & {
   readonly config: Config;
@@ -71,6 +74,7 @@ const SAMPLE_MS = 5_000;
 const CLEANUP_SAMPLE_MS = 30_000;
 const BACKLOG_SAMPLE_MS = 10_000;
 const CONTROLS_SAMPLE_MS = 10_000;
+const SIEM_SAMPLE_MS = 10_000;
 
 type Pools = ReturnType<typeof openPools>;
 
@@ -167,6 +171,7 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
       transport: createHandoffTransport(config.handoff),
     },
     alerts: { transport: createHandoffTransport(config.alerts) },
+    siem: { targets: config.siem.targets, version, transport: createSiemTransport(config.siem) },
     keysChanged: () => {},
   };
 }
@@ -224,6 +229,7 @@ export function compose(input: ComposeInput) {
       watches.push(
         watchCleanup(ports, purges, CLEANUP_SAMPLE_MS),
         watchBacklog(ports, BACKLOG_SAMPLE_MS),
+        ...(config.siem.targets.length > 0 ? [showSiem(ports, SIEM_SAMPLE_MS)] : []),
         ...(hasWing(config.wings, 'compliance') ? [showControls(ports, CONTROLS_SAMPLE_MS)] : []),
       );
     },

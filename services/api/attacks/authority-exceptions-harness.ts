@@ -192,4 +192,5 @@ export const OF_NOBODY: ReadonlySet<string> = new Set([
   'control_id',
   'violation_id',
   'delivery_id',
+  'siem_target',
 ]);

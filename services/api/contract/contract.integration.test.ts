@@ -109,6 +109,8 @@ const CONTRACT = [
   'GET /v1/handoff/signoffs/{signoff_id}/receipt',
   'GET /v1/handoff/dead-letters',
   'POST /v1/handoff/dead-letters/{delivery_id}/replay',
+  'GET /v1/siem/targets',
+  'POST /v1/siem/targets/{siem_target}/replay',
   'POST /v1/compliance/controls/{control_id}/attest',
   'GET /v1/compliance/violations',
   'POST /v1/compliance/violations/{violation_id}/assign',

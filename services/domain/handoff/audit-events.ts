@@ -14,3 +14,19 @@ export const handoffReplayed = defineAuditEvent({
   outcomes: ['ok'],
   meaning: 'An operator had an event sent again that was given up: `endpoint`, `seq` of the event, `reason`.',
 });
+
+export const siemReplayed = defineAuditEvent({
+  type: 'siem.replayed',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'An operator had a target of the SIEM export (`siem_target`) get all events from `seq` on again; it had them up to `reached_seq`. `reason` says why.',
+});
+
+export const siemEventSkipped = defineAuditEvent({
+  type: 'siem.event_skipped',
+  durability: 'durable',
+  outcomes: ['skipped'],
+  meaning:
+    'A target of the SIEM export (`siem_target`) refused the event `seq` six times, with the `code` of the last answer, and goes on without it.',
+});

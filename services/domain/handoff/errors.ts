@@ -8,3 +8,21 @@ export const handoffUnknown = defineError({
   fix: 'GET /v1/handoff/dead-letters lists the events that were given up.',
   retryable: false,
 });
+
+export const siemTargetUnknown = defineError({
+  code: 'siem_target_unknown',
+  status: 404,
+  title: 'SIEM target not found',
+  cause: 'SIEM_TARGETS names no target with this name, or it has received nothing yet.',
+  fix: 'GET /v1/siem/targets lists the targets. A new one appears after the next run of the export.',
+  retryable: false,
+});
+
+export const siemPositionAhead = defineError({
+  code: 'siem_position_ahead',
+  status: 409,
+  title: 'Position not reached yet',
+  cause: 'The target does not have the events before this position yet, so nothing of it can be sent again.',
+  fix: 'Name a position up to `reached_seq` of the target (GET /v1/siem/targets).',
+  retryable: false,
+});

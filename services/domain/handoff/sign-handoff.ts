@@ -18,15 +18,20 @@ export type SignHandoffPorts = Pick<Ports, 'clock'> &
   HasKeyRing & { readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'accessTokenSeconds'> };
 
 /**
- * The headers of a request that pushes an event: digest of the body (RFC 9530), the id of the event as idempotency key,
+ * The headers of a request that pushes events: digest of the body (RFC 9530), the id of the event as idempotency key,
  * and a signature (RFC 9421) over both, the method and the URL, by the key that signs tokens.
  */
 export async function signHandoff(
   { clock, keyRing, tokenSettings }: SignHandoffPorts,
-  { url, eventId, body }: { readonly url: string; readonly eventId: string; readonly body: string },
+  {
+    url,
+    eventId,
+    body,
+    contentType = 'application/cloudevents+json',
+  }: { readonly url: string; readonly eventId: string; readonly body: string; readonly contentType?: string },
 ): Promise<Readonly<Record<string, string>>> {
   const signed = {
-    'content-type': 'application/cloudevents+json',
+    'content-type': contentType,
     'content-digest': `sha-256=:${hash('sha256', body, 'base64')}:`,
     'idempotency-key': `"${eventId}"`,
   };

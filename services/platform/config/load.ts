@@ -21,6 +21,7 @@ import { mailProblems, mailSettings } from './mail.ts';
 import { markProblems, markSettings } from './marks.ts';
 import { mcpCopiesOf, mcpSettings } from './mcp.ts';
 import { serverSettings } from './server.ts';
+import { siemProblems, siemSettings } from './siem.ts';
 import { signalSettings } from './signals.ts';
 import { socialProblems, socialSettings } from './social.ts';
 import { storeProblems, storeSettings } from './stores.ts';
@@ -53,6 +54,7 @@ export const sections = {
   handoff: handoffSettings,
   alerts: alertSettings,
   signals: signalSettings,
+  siem: siemSettings,
   legacy: legacySettings,
   telemetry: telemetrySettings,
   wings: wingSettings,
@@ -131,9 +133,10 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     ...auditProblems(config.audit, config.server.profile === 'production'),
     ...mailProblems(config.mail),
     ...handoffProblems(config.handoff),
-    ...wingProblems(config.wings, { hasEndpoints: config.handoff.endpoints.length > 0 }),
     ...complianceProblems(config.compliance),
     ...backupProblems(config.backups, config.server.profile === 'production'),
+    ...siemProblems(config.siem),
+    ...wingProblems(config.wings, { hasEndpoints: config.handoff.endpoints.length + config.siem.targets.length > 0 }),
     ...markProblems(config.marks, config.server.profile === 'production'),
     ...socialProblems(config.social, config.server.profile === 'development'),
     ...clientProblems(config.clients, config.server.profile === 'development'),

@@ -56,8 +56,8 @@ export function wingProblems(
       ? [
           {
             env,
-            problem: 'leaves out handoff, and HANDOFF_ENDPOINTS names endpoints',
-            fix: 'unset HANDOFF_ENDPOINTS, or do not leave out handoff',
+            problem: 'leaves out handoff, and HANDOFF_ENDPOINTS or SIEM_TARGETS is set',
+            fix: 'unset HANDOFF_ENDPOINTS and SIEM_TARGETS, or do not leave out handoff',
           },
         ]
       : []),

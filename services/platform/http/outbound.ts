@@ -102,6 +102,21 @@ export const pinnedLookup =
     else done(null, first.address, first.family);
   };
 
+/** The lookup of a connection to this host; undefined where the usual one is allowed. Rejects with `OutboundRefused`. */
+export async function guardedLookup(
+  { allowsPrivate, nameServers }: Pick<OutboundRules, 'allowsPrivate' | 'nameServers'>,
+  hostname: string,
+  signal: AbortSignal,
+): Promise<LookupFunction | undefined> {
+  if (allowsPrivate) return undefined;
+  // The lookup is not called for literal addresses, so they are checked here.
+  const literal = hostname.replace(/^\[|\]$/g, '');
+  // localhost is also checked here: it must not be sent to a name server (RFC 6761 §6.3).
+  const isInside = isIP(literal) === 0 ? /(^|\.)localhost\.?$/.test(literal) : !isPublicAddress(literal);
+  if (isInside) throw new OutboundRefused('it names a private address');
+  return isIP(literal) === 0 ? pinnedLookup(await publicAddresses(hostname, signal, nameServers)) : undefined;
+}
+
 const rulesHere = new AsyncLocalStorage<OutboundRules>();
 let isInstalled = false;
 
@@ -131,18 +146,10 @@ export async function guardedFetch(
   const url = new URL(asked.url);
   if (url.protocol !== 'https:' && !(allowsPrivate && url.protocol === 'http:'))
     throw new OutboundRefused('it is not https');
-  // The lookup is not called for literal addresses, so they are checked here.
-  const literal = url.hostname.replace(/^\[|\]$/g, '');
-  // localhost is also checked here: it must not be sent to a name server (RFC 6761 §6.3).
-  const isInside = isIP(literal) === 0 ? /(^|\.)localhost\.?$/.test(literal) : !isPublicAddress(literal);
-  if (!allowsPrivate && isInside) throw new OutboundRefused('it names a private address');
   const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
   const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(deadlineMs)]);
   signal.throwIfAborted();
-  const lookup =
-    allowsPrivate || isIP(literal) !== 0
-      ? undefined
-      : pinnedLookup(await publicAddresses(url.hostname, signal, nameServers));
+  const lookup = await guardedLookup({ allowsPrivate, ...(nameServers && { nameServers }) }, url.hostname, signal);
   const answer = await send(url, { asked, body, signal, lookup });
   const status = answer.statusCode as number;
   const headers = new Headers();

@@ -234,6 +234,8 @@ export type ProblemCode =
   | "session_stepped_up"
   | "session_unknown"
   | "shutting_down"
+  | "siem_position_ahead"
+  | "siem_target_unknown"
   | "signal_keys_unavailable"
   | "signing_algorithm_refused"
   | "signing_unavailable"
@@ -552,6 +554,8 @@ export type ListSecurityReportsResponse = { readonly reports: readonly SecurityR
 
 export type ListSessionsResponse = { readonly sessions: readonly LiveSession[]; readonly next: string | null };
 
+export type ListSiemTargetsResponse = { readonly newest_seq: number; readonly siem_targets: readonly SiemTarget[] };
+
 export type ListSignOffsResponse = { readonly signoffs: readonly SignOff[]; readonly next: string | null };
 
 export type ListSilencesResponse = { readonly silences: readonly AlertSilence[]; readonly next: string | null };
@@ -704,6 +708,8 @@ export type RenewRecoveryCodesResponse = { readonly recovery_codes: readonly str
 
 export type ReplayHandoffResponse = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number };
 
+export type ReplaySiemRequest = { readonly from_seq: number; readonly reason: string };
+
 export type RequestImportRequest = { readonly kind: string; readonly data: string; readonly map?: { readonly columns?: Readonly<Record<string, string>>; readonly roles?: Readonly<Record<string, string | null>>; readonly parameters?: Readonly<Record<string, string>>; readonly allow_hashes?: readonly string[]; readonly ids?: "keep" | "new"; readonly lazy?: boolean }; readonly reason: string };
 
 export type RequestImportResponse = { readonly import_id: string };
@@ -829,6 +835,8 @@ export type SetRetentionPolicyRequest = { readonly kind: "users" | "phi" | "expo
 export type SetRolePermissionsRequest = { readonly permissions: readonly string[]; readonly reason: string };
 
 export type ShredPhiResponse = { readonly subject_id: string; readonly destroyed_keys: number; readonly shredded_at: string };
+
+export type SiemTarget = { readonly siem_target: string; readonly reached_seq: number; readonly behind: number; readonly failure: string | null; readonly failing_since: string | null; readonly accepted_at: string | null };
 
 export type SignIn = { readonly user: User; readonly session: Session; readonly tokens: TokenPair };
 
@@ -1426,6 +1434,10 @@ export type Operations = {
   "GET /v1/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListOwnSessionsResponse };
   /** End one of the caller’s sessions with its token families and tokens */
   "DELETE /v1/sessions/{session_id}": { readonly input: { readonly path: { readonly session_id: string | number } }; readonly answer: undefined };
+  /** List the targets of the SIEM export, and how far each is in the sealed log */
+  "GET /v1/siem/targets": { readonly input: {}; readonly answer: ListSiemTargetsResponse };
+  /** Send a target of the SIEM export all events from a position on again */
+  "POST /v1/siem/targets/{siem_target}/replay": { readonly input: { readonly path: { readonly siem_target: string | number }; readonly body: ReplaySiemRequest }; readonly answer: SiemTarget };
   /** Issue a token pair for the session of the cookie, or with tokens:issue for any user (an agent: its owner) */
   "POST /v1/tokens": { readonly input: { readonly body?: IssueTokensRequest }; readonly answer: TokenPair };
   /** Read the metadata of an unexpired access token */

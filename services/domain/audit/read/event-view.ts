@@ -17,6 +17,10 @@ export function eventViewOf(row: ViewRow): AuditEventView {
   return { ...shown(row.isInTree ? sealedContent(row) : unknownContent(row)), altered: true };
 }
 
+/** An event as its leaf has it: without the personal values behind its commitments. */
+export const sealedViewOf = (row: ViewRow): AuditEventView =>
+  row.isInTree ? shown(sealedContent(row)) : { ...shown(unknownContent(row)), altered: true };
+
 const isAsSealed = (row: ViewRow): boolean =>
   row.isInTree &&
   rowMatchesLeaf(

@@ -11,7 +11,7 @@ import {
   readEventsPage,
   readNewestSeq,
 } from '../events.store.ts';
-import { type AuditEventView, eventViewOf } from './event-view.ts';
+import { type AuditEventView, eventViewOf, sealedViewOf } from './event-view.ts';
 
 export type ListEventsInput = {
   /** From 1 to 1,000. */
@@ -105,6 +105,13 @@ export const followEvents = async (
   afterSeq: number,
   limit: number,
 ): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(eventViewOf);
+
+/** The same as their leaves have them, without personal values. */
+export const followSealedEvents = async (
+  { sql }: Pick<Ports, 'sql'>,
+  afterSeq: number,
+  limit: number,
+): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(sealedViewOf);
 
 /** `seq` of the newest sealed event; -1 before the first. */
 export const newestEventSeq = ({ sql }: Pick<Ports, 'sql'>): Promise<number> => readNewestSeq(sql);

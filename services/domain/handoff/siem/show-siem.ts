@@ -1,0 +1,20 @@
+import { siemBehind, siemFailing } from '#observability/metrics/handoff.ts';
+import { newestEventSeq } from '../../audit/read/list-events.ts';
+import type { Ports } from '../../ports.ts';
+import type { HasSiem } from './export-events.ts';
+import { readTargets } from './siem.store.ts';
+
+/** Shows how far configured targets are behind and how many fail, in the metrics of this process, until it is closed. */
+export function showSiem(ports: Pick<Ports, 'sql'> & HasSiem, everyMs: number): { close(): void } {
+  const names = new Set(ports.siem.targets.map(({ name }) => name));
+  const look = async (): Promise<void> => {
+    const newest = await newestEventSeq(ports);
+    const rows = (await readTargets(ports.sql)).filter(({ name }) => names.has(name));
+    siemBehind.set(Math.max(0, ...rows.map(({ reachedSeq }) => newest - reachedSeq)));
+    siemFailing.set(rows.filter(({ failure }) => failure !== null).length);
+  };
+  const next = (): void => void look().catch(() => {});
+  next();
+  const timer = setInterval(next, everyMs).unref();
+  return { close: () => clearInterval(timer) };
+}

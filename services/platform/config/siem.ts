@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { flag, optionalText } from './shapes.ts';
+
+const TARGETS_MAX = 8;
+const TARGET = /^([a-z][a-z0-9-]{0,31})=(ocsf|ecs)\+((https?|syslogs?):\/\/[\x21-\x7e]{1,2048})$/;
+const AUTHORIZATION = /^([a-z][a-z0-9-]{0,31})=([\x21-\x7e]+ [\x20-\x7e]{1,2048})$/;
+
+type Target = { readonly name: string; readonly format: 'ocsf' | 'ecs'; readonly url: string };
+
+function targetOf(item: string): Target | undefined {
+  const [, name, format, url = ''] = TARGET.exec(item) ?? [];
+  if (name === undefined || !URL.canParse(url)) return undefined;
+  const { username, password, hash, href, hostname, pathname, search, protocol } = new URL(url);
+  const isSyslog = protocol.startsWith('syslog');
+  const isPlace = !isSyslog || (search === '' && pathname.length <= 1);
+  if (hostname === '' || username !== '' || password !== '' || hash !== '' || !isPlace) return undefined;
+  return { name, format: format as Target['format'], url: href };
+}
+
+const targets = z
+  .string()
+  .max(16_384)
+  .default('')
+  .transform((text, context) => {
+    const items = [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))];
+    const read = items.flatMap((item) => targetOf(item) ?? []);
+    const names = new Set(read.map(({ name }) => name));
+    if (read.length === items.length && names.size === read.length && read.length <= TARGETS_MAX) return read;
+    const message = `needs up to ${TARGETS_MAX} targets as name=ocsf+https://host/path or name=ecs+syslogs://host:6514, with different names, without credentials and fragment`;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+
+const authorization = z
+  .string()
+  .max(16_384)
+  .default('')
+  .transform((text, context) => {
+    const items = text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '');
+    const read = items.map((item) => AUTHORIZATION.exec(item));
+    if (read.every((each) => each !== null)) return new Map(read.map((each) => [each[1] as string, each[2] as string]));
+    context.addIssue({ code: 'custom', message: 'must be pairs as name=Scheme credential, with commas between' });
+    return z.NEVER;
+  });
+
+/** Targets to which workers export the whole sealed log. */
+export const siemSettings = defineSettings({
+  targets: {
+    env: 'SIEM_TARGETS',
+    schema: targets,
+    use: `Where workers export the sealed audit log, as name=FORMAT+URL, comma separated, at most ${TARGETS_MAX}. FORMAT is ocsf or ecs; the URL is https://host/path, or syslogs://host:6514 for syslog over TLS. The name identifies the target: under another name it starts with new events.`,
+  },
+  authorization: {
+    env: 'SIEM_AUTHORIZATION',
+    schema: authorization,
+    use: 'Authorization headers of https targets, as name=Scheme credential, comma separated.',
+    secret: true,
+  },
+  allowsPrivate: {
+    env: 'SIEM_PRIVATE',
+    schema: flag(false),
+    use: 'Export to addresses on private networks too, and over http:// and syslog:// without TLS.',
+  },
+  caFile: {
+    env: 'SIEM_TLS_CA_FILE',
+    schema: optionalText(),
+    use: 'File of the authority whose certificates syslogs targets have; unset: those that Node.js knows.',
+  },
+  certificateFile: {
+    env: 'SIEM_TLS_CERT_FILE',
+    schema: optionalText(),
+    use: 'File of the certificate, with its chain, that workers show to syslogs targets.',
+  },
+  keyFile: {
+    env: 'SIEM_TLS_KEY_FILE',
+    schema: optionalText(),
+    use: 'File of its private key.',
+  },
+});
+
+export type SiemSettings = SettingsOf<typeof siemSettings>;
+
+/** Refuses a start with a target that can never be reached, or a credential for none. */
+export function siemProblems({ targets: configured, authorization: headers, ...settings }: SiemSettings): {
+  readonly env: string;
+  readonly problem: string;
+  readonly fix: string;
+}[] {
+  const isPlain = ({ url }: Target): boolean => /^(http|syslog):/.test(url);
+  const nameless = [...headers.keys()].find(
+    (name) => !configured.some((target) => target.name === name && target.url.startsWith('http')),
+  );
+  return [
+    ...(!settings.allowsPrivate && configured.some(isPlain)
+      ? [{ env: 'SIEM_TARGETS', problem: 'has a target without TLS', fix: 'use https or syslogs, or set SIEM_PRIVATE' }]
+      : []),
+    ...(nameless === undefined
+      ? []
+      : [
+          {
+            env: 'SIEM_AUTHORIZATION',
+            problem: `names "${nameless}", which is no https target`,
+            fix: 'name targets of SIEM_TARGETS',
+          },
+        ]),
+    ...((settings.certificateFile === undefined) === (settings.keyFile === undefined)
+      ? []
+      : [
+          {
+            env: 'SIEM_TLS_CERT_FILE',
+            problem: 'is set without SIEM_TLS_KEY_FILE, or that without it',
+            fix: 'set both or neither',
+          },
+        ]),
+  ];
+}
