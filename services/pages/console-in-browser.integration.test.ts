@@ -1,7 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
+import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
+import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
+import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
+import { testCaller } from '#testing/harness/ports.ts';
 import { textOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -16,6 +25,18 @@ const PAGES: readonly {
   { path: '/console', en: 'Overview', de: 'Übersicht' },
   { path: '/console/people', en: 'People', de: 'Personen', permission: 'users:read' },
   { path: '/console/people/{person}', en: '{email}', de: '{email}', permission: 'users:read' },
+  { path: '/console/stream', en: 'Live events', de: 'Ereignisse live', permission: 'audit:read' },
+  { path: '/console/incidents', en: 'Incidents', de: 'Vorfälle', permission: 'incidents:read' },
+  {
+    path: '/console/incidents/{incident}',
+    en: 'Credential stuffing',
+    de: 'Credential stuffing',
+    permission: 'incidents:read',
+  },
+  { path: '/console/keys', en: 'Signing keys', de: 'Signaturschlüssel', permission: 'keys:read' },
+  { path: '/console/audit', en: 'Audit log', de: 'Audit-Protokoll', permission: 'audit:read' },
+  { path: '/console/audit/{event}', en: '{event_type}', de: '{event_type}', permission: 'audit:read' },
+  { path: '/console/compliance', en: 'Compliance', de: 'Compliance', permission: 'compliance:read' },
 ];
 
 /** What a hostile user could call itself. */
@@ -24,15 +45,49 @@ const HOSTILE = `<img src=x onerror=alert(1)>"'</script><script>alert(2)</script
 let harness: BrowserHarness;
 let person: { readonly id: string; readonly email: string };
 let administrator: Visit;
+let places: Readonly<Record<string, string>>;
+let seal: () => Promise<unknown>;
+const logDir = mkdtempSync(join(tmpdir(), 'sallyport-console-'));
 beforeAll(async () => {
   harness = await openBrowserHarness();
   person = await newSignedIn(harness.api);
   const agent = HOSTILE.slice(0, 100);
   await harness.harness.rows(`UPDATE users SET name = $2 WHERE id = $1`, [person.id, HOSTILE.slice(0, 100)]);
   await harness.harness.rows(`UPDATE sessions SET "userAgent" = $2 WHERE "userId" = $1`, [person.id, agent]);
+  seal = createSeal();
+  await seal();
+  const incident = '0190a5e2-0000-7000-8000-00000000c0de';
+  await harness.harness.rows(
+    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail, actions)
+       VALUES ($1, 'credential_stuffing', 'high', 'network', $2, $3, '{block_network}')`,
+    [incident, HOSTILE.slice(0, 100), JSON.stringify({ names: HOSTILE })],
+  );
+  const [event] = await harness.harness.rows('SELECT seq, type FROM audit_events ORDER BY seq LIMIT 1');
+  const { seq, type } = event as { readonly seq: string; readonly type: string };
+  places = { person: person.id, email: person.email, incident, event: seq, event_type: type };
   administrator = await atConsole('admin');
 });
-afterAll(() => harness?.close());
+afterAll(async () => {
+  await harness?.close();
+  rmSync(logDir, { recursive: true, force: true });
+});
+
+/** Seals what the outbox holds, as the worker does. */
+function createSeal(): () => Promise<unknown> {
+  const { ports } = harness.api;
+  const { sql, transact } = harness.harness.owner;
+  const log = {
+    ...ports,
+    sql,
+    transact,
+    logMark: createFileLogMark(logDir),
+    logSigner: createLogSigner(ports),
+    logGauges: createLogGauges(ports),
+    checkpointOutbox: createCheckpointOutbox({ ...ports, sql, checkpointSinks: [] }),
+    auditOrigin: 'sallyport.test/audit',
+  };
+  return () => sealEvents(log, {}, testCaller);
+}
 
 async function atConsole(role: string, options = {}): Promise<Visit> {
   const user = await newSignedIn(harness.api);
@@ -43,7 +98,7 @@ async function atConsole(role: string, options = {}): Promise<Visit> {
   return visit;
 }
 
-const filled = (text: string): string => text.replace('{person}', person.id).replace('{email}', person.email);
+const filled = (text: string): string => text.replace(/\{(\w+)\}/, (_, name: string) => places[name] ?? '');
 
 /** Opens a page of the console, and waits until it has loaded what it shows. */
 async function open(page: Page, path: string, title: string): Promise<void> {
@@ -92,20 +147,84 @@ test('names and user agents of a hostile user are shown as they are, and nothing
   expect(complaints).toEqual([]);
 });
 
-test('a user without the permission of a page gets a refusal and no data, and the navigation leaves the page out', async () => {
-  const { page, complaints, context } = await atConsole('auditor');
-  const asked: string[] = [];
-  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
-  const links = await page.getByRole('navigation').getByRole('link').allInnerTexts();
-  for (const { path, en, permission } of PAGES) {
-    if (permission === undefined) continue;
-    expect(links).not.toContain(en);
-    await page.goto(filled(path));
-    await page.getByText(`It needs the permission ${permission}.`).waitFor();
-    expect(await page.content()).not.toContain(person.email);
-  }
-  expect(asked.filter((path) => path.startsWith('/console/api/v1/admin'))).toEqual([]);
+test.each(['auditor', 'operator'])(
+  'a user of role %s sees the pages of its permissions alone, and no data of others',
+  async (role) => {
+    const { page, complaints, context } = await atConsole(role);
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    const links = await page.getByRole('navigation').getByRole('link').allInnerTexts();
+    const permissions: string[] = await page.evaluate(
+      `fetch('/console/session', { headers: { 'x-sallyport-console': '1' } }).then((r) => r.json()).then((s) => s.permissions)`,
+    );
+    const refused = PAGES.filter(({ permission }) => permission !== undefined && !permissions.includes(permission));
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { path, en, permission } of refused) {
+      expect(links).not.toContain(en);
+      asked.length = 0;
+      await page.goto(filled(path));
+      await page.getByText(`It needs the permission ${permission}.`).waitFor();
+      expect(await page.content()).not.toContain(person.email);
+      expect([path, asked.filter((at) => at.startsWith('/console/api/'))]).toEqual([path, []]);
+    }
+    expect(complaints).toEqual([]);
+    await context.close();
+  },
+);
+
+test('a proof is verified by the browser itself, and fails for bytes that were not sealed', async () => {
+  const { page, complaints } = administrator;
+  await open(page, '/console/audit/{event}', '{event_type}');
+  await page.getByRole('button', { name: 'Verify inclusion' }).click();
+  await page.getByText('Verified in this browser').waitFor();
+  await page.getByText('This browser saw that key for the first time.').waitFor();
+  await page.getByRole('button', { name: 'Verify again' }).click();
+  await page.getByText('The same key as before').waitFor();
+
+  const event = await page.evaluate<{ readonly leaf: string }>(
+    `fetch('/console/api/v1/audit/events/${places.event}', { headers: { 'x-sallyport-console': '1' } }).then((r) => r.json())`,
+  );
+  const forged = Buffer.from(event.leaf, 'base64').toString().replace('"v":1', '"v":2');
+  const address = /\/v1\/audit\/events\/\d+$/;
+  await page.route(address, (route) =>
+    route.fulfill({ json: { ...event, leaf: Buffer.from(forged).toString('base64') } }),
+  );
+  await open(page, '/console/audit/{event}', '{event_type}');
+  await page.getByRole('button', { name: 'Verify inclusion' }).click();
+  await page.getByText('the event or the log was changed').waitFor();
+  await page.unroute(address);
   expect(complaints).toEqual([]);
+});
+
+test('live events go on after a break without a loss or a repetition', async () => {
+  const { page, context } = await atConsole('auditor');
+  const list = page.getByRole('list', { name: 'Live events' });
+  const happen = async (count: number): Promise<void> => {
+    for (let at = 0; at < count; at += 1) await newSignedIn(harness.api);
+    await seal();
+  };
+  const newest = async (): Promise<number> =>
+    Number((await harness.harness.rows('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
+  await seal();
+  const before = await newest();
+  // As a network does that breaks in the middle of an answer.
+  await page.addInitScript(`const ask = fetch; fetch = (address, options = {}) => {
+    if (!String(address).endsWith('/v1/admin/events')) return ask(address, options);
+    const broken = new AbortController();
+    globalThis.breakStream = () => broken.abort();
+    return ask(address, { ...options, signal: AbortSignal.any([options.signal, broken.signal]) });
+  }`);
+  await page.goto('/console/stream');
+  await page.locator('.badge', { hasText: 'live' }).waitFor();
+  await happen(2);
+  await expect.poll(() => list.getByRole('listitem').count()).toBe((await newest()) - before);
+  await page.evaluate('breakStream()');
+  await page.locator('.badge', { hasText: 'reconnecting' }).waitFor();
+  await happen(3);
+  const expected = Array.from({ length: (await newest()) - before }, (_, at) => `/console/audit/${before + 1 + at}`);
+  await expect
+    .poll(() => list.getByRole('link').evaluateAll((links) => links.map((link) => link.getAttribute('href'))))
+    .toEqual(expected.reverse());
   await context.close();
 });
 

@@ -30,7 +30,7 @@ export class Refusal extends Error {
 }
 
 /** Sent with every request: pages of other origins may not send it. */
-const HEADERS = { 'x-sallyport-console': '1' };
+export const HEADERS = { 'x-sallyport-console': '1' };
 
 const client = createClient({ url: `${location.origin}/console/api`, headers: HEADERS, retries: 1, maxWait: 2 });
 
@@ -78,6 +78,21 @@ export async function readSession(): Promise<ConsoleSession | null> {
   const body = await answer.json().catch(() => ({ code: 'unreadable' }));
   if (!answer.ok) throw new Refusal(answer.status, body);
   return body;
+}
+
+/** Loads a file as the signed-in user and saves it under a name. @throws Refusal, TransportError */
+export async function download(path: `/v1/${string}`, name: string): Promise<void> {
+  const answer = await fetch(`/console/api${path}`, { headers: HEADERS }).catch((cause: unknown) => {
+    throw new TransportError('no answer', undefined, { cause });
+  });
+  if (answer.status === 401) for (const listener of onEnded) listener();
+  if (!answer.ok) throw new Refusal(answer.status, await answer.json().catch(() => ({ code: 'unreadable' })));
+  const url = URL.createObjectURL(await answer.blob());
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(url);
 }
 
 export const signOut = (): Promise<Response> => fetch('/console/sign-out', { method: 'POST', headers: HEADERS });

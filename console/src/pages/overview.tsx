@@ -5,6 +5,7 @@ import { Badge, Foreign, Time, type Tone, useNumber } from '../parts/format.tsx'
 import { PageHead, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+import { detectionName, severityTone } from './incidents.tsx';
 
 const texts = inLanguages({
   en: {
@@ -43,10 +44,6 @@ const texts = inLanguages({
   },
 });
 
-export const severityTone = { low: 'plain', medium: 'warn', high: 'bad', critical: 'bad' } as const satisfies Record<
-  string,
-  Tone
->;
 const keyTone = {
   pending: 'accent',
   active: 'good',
@@ -99,7 +96,8 @@ function Incidents() {
               {incidents.map((incident) => (
                 <Row
                   key={incident.incident_id}
-                  title={incident.detection.replaceAll('_', ' ')}
+                  href={`/console/incidents/${incident.incident_id}`}
+                  title={detectionName(incident.detection)}
                   meta={
                     <>
                       <Foreign>{`${incident.subject.kind} ${incident.subject.id}`}</Foreign>

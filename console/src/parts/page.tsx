@@ -23,9 +23,12 @@ export function PageHead({
   return (
     <header class="page-head">
       <div>
-        <h1 tabIndex={-1}>
-          <bdi>{title}</bdi> {badges}
-        </h1>
+        <div class="page-title">
+          <h1 tabIndex={-1}>
+            <bdi>{title}</bdi>
+          </h1>
+          {badges}
+        </div>
         {lead === undefined ? null : <p class="dim">{lead}</p>}
       </div>
       {children === undefined ? null : <div class="acts">{children}</div>}

@@ -1,0 +1,129 @@
+import { useLocation } from 'preact-iso';
+import { type Answer, usePages } from '../data/api.ts';
+import { titles } from '../pages.ts';
+import { Badge, Foreign, Time } from '../parts/format.tsx';
+import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { Empty } from '../parts/states.tsx';
+import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+
+const texts = inLanguages({
+  en: {
+    lead: 'Every security event, sealed: what is here cannot be changed unnoticed',
+    type: 'Type of event',
+    typeHint: 'Type, such as user.login',
+    target: 'Id of an actor or target',
+    targetHint: 'Id of the target',
+    search: 'Search',
+    none: 'No event matches',
+    noneWhy: 'A type is written as in the reference, such as user.login; an id is compared as a whole.',
+    number: 'number {seq}',
+    altered: 'altered',
+  },
+  de: {
+    lead: 'Jedes Sicherheitsereignis, versiegelt: was hier steht, lässt sich nicht unbemerkt ändern',
+    type: 'Art des Ereignisses',
+    typeHint: 'Art, etwa user.login',
+    target: 'ID eines Ziels',
+    targetHint: 'ID des Ziels',
+    search: 'Suchen',
+    none: 'Kein Ereignis passt',
+    noneWhy: 'Eine Art schreibt man wie in der Referenz, etwa user.login; eine ID wird als Ganzes verglichen.',
+    number: 'Nummer {seq}',
+    altered: 'verändert',
+  },
+});
+
+export type AuditEvent = Answer<'GET /v1/audit/events'>['events'][number];
+
+/** One event as a row; the live stream shows the same. */
+export function EventRow({ event }: { readonly event: AuditEvent }) {
+  const own = useTexts(texts);
+  return (
+    <Row
+      href={`/console/audit/${event.seq}`}
+      title={event.type}
+      meta={
+        <>
+          <span>
+            {event.actor.kind} {event.actor.id === null ? null : <Foreign>{event.actor.id}</Foreign>}
+          </span>
+          {event.target === null ? null : (
+            <span>
+              → {event.target.kind} <Foreign>{event.target.id ?? ''}</Foreign>
+            </span>
+          )}
+          <Time at={event.occurred_at} />
+          <span>{fill(own.number, { seq: event.seq })}</span>
+        </>
+      }
+      side={
+        <>
+          {event.altered === true ? <Badge tone="bad">{own.altered}</Badge> : null}
+          <Badge tone={event.outcome === 'ok' ? 'plain' : 'warn'}>{event.outcome}</Badge>
+        </>
+      }
+    />
+  );
+}
+
+export function Page() {
+  const own = useTexts(texts);
+  const names = useTexts(titles);
+  const { query, route } = useLocation();
+  const { type = '', target = '' } = query;
+  const submit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const members = ['type', 'target']
+      .map((name) => [name, String(form.get(name) ?? '').trim()] as [string, string])
+      .filter(([, value]) => value !== '');
+    route(`/console/audit${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
+  };
+  const pages = usePages('GET /v1/audit/events', {
+    limit: 50,
+    ...(type === '' ? {} : { type }),
+    ...(target === '' ? {} : { target }),
+  });
+  return (
+    <div class="page">
+      <PageHead title={names.audit} lead={own.lead} />
+      <search>
+        <form class="toolbar" onSubmit={submit} key={`${type} ${target}`}>
+          <input
+            type="search"
+            name="type"
+            aria-label={own.type}
+            placeholder={own.typeHint}
+            defaultValue={type}
+            maxLength={64}
+            spellcheck={false}
+          />
+          <input
+            type="search"
+            name="target"
+            aria-label={own.target}
+            placeholder={own.targetHint}
+            defaultValue={target}
+            maxLength={255}
+            spellcheck={false}
+          />
+          <button type="submit">{own.search}</button>
+        </form>
+      </search>
+      <div>
+        <PagedList
+          label={names.audit}
+          pages={pages}
+          itemsOf={(page) => page.events}
+          empty={
+            <Empty title={own.none}>
+              <p>{own.noneWhy}</p>
+            </Empty>
+          }
+        >
+          {(event: AuditEvent) => <EventRow key={event.seq} event={event} />}
+        </PagedList>
+      </div>
+    </div>
+  );
+}

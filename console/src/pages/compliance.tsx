@@ -1,0 +1,239 @@
+import { useLocation } from 'preact-iso';
+import { type Answer, call, usePages, useRead } from '../data/api.ts';
+import { useCan } from '../data/session.tsx';
+import { titles } from '../pages.ts';
+import { ActButton } from '../parts/act.tsx';
+import { commandLine } from '../parts/copy.tsx';
+import { DownloadButton } from '../parts/download.tsx';
+import { Badge, Foreign, Time, type Tone, useNumber } from '../parts/format.tsx';
+import { PagedList, PageHead, Row, Section } from '../parts/page.tsx';
+import { Empty, Shown } from '../parts/states.tsx';
+import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+
+const texts = inLanguages({
+  en: {
+    lead: 'Each control with its newest evidence, and the reports that are made of it',
+    controls: 'Controls',
+    status: 'Status',
+    every: 'Every status',
+    pass: 'Passes',
+    fail: 'Fails',
+    error: 'Could not be checked',
+    not_applicable: 'Not applicable',
+    unknown: 'Not checked yet',
+    none: 'No control has this status',
+    checked: 'checked',
+    exceptions: 'exceptions: {count}',
+    sampled: '{sampled} of {population} looked at',
+    attested: 'attested until',
+    reports: 'Reports',
+    noReports: 'No report yet',
+    noReportsWhy: 'One is made each day and month. You can ask for one now.',
+    run: 'Make a report',
+    runTitle: 'Make a compliance report now',
+    runLead: 'A worker collects the evidence and seals it. It appears here in a moment.',
+    demand: 'on demand',
+    daily: 'daily',
+    monthly: 'monthly',
+    bundle: 'Bundle',
+    bundleOf: 'Download the bundle of the report of {period}',
+    counts: 'passes {pass}, fails {fail}',
+  },
+  de: {
+    lead: 'Jede Kontrolle mit ihrem neuesten Nachweis, und die Berichte daraus',
+    controls: 'Kontrollen',
+    status: 'Status',
+    every: 'Jeder Status',
+    pass: 'Bestanden',
+    fail: 'Nicht bestanden',
+    error: 'Nicht prüfbar',
+    not_applicable: 'Nicht anwendbar',
+    unknown: 'Noch nicht geprüft',
+    none: 'Keine Kontrolle hat diesen Status',
+    checked: 'geprüft',
+    exceptions: 'Ausnahmen: {count}',
+    sampled: '{sampled} von {population} betrachtet',
+    attested: 'bestätigt bis',
+    reports: 'Berichte',
+    noReports: 'Noch kein Bericht',
+    noReportsWhy: 'Jeden Tag und jeden Monat entsteht einer. Sie können jetzt einen anfordern.',
+    run: 'Bericht erstellen',
+    runTitle: 'Jetzt einen Compliance-Bericht erstellen',
+    runLead: 'Ein Worker sammelt die Nachweise und versiegelt sie. Er erscheint gleich hier.',
+    demand: 'auf Anforderung',
+    daily: 'täglich',
+    monthly: 'monatlich',
+    bundle: 'Paket',
+    bundleOf: 'Das Paket des Berichts von {period} herunterladen',
+    counts: 'bestanden {pass}, nicht bestanden {fail}',
+  },
+});
+
+type Control = Answer<'GET /v1/compliance/controls'>['controls'][number];
+type Report = Answer<'GET /v1/compliance/reports'>['reports'][number];
+const statusTone = {
+  pass: 'good',
+  fail: 'bad',
+  error: 'warn',
+  not_applicable: 'plain',
+  unknown: 'plain',
+} as const satisfies Record<Control['status'], Tone>;
+const STATUSES = ['fail', 'error', 'pass', 'not_applicable', 'unknown'] as const;
+
+function ControlRow({ control }: { readonly control: Control }) {
+  const own = useTexts(texts);
+  const number = useNumber();
+  const { check } = control;
+  return (
+    <Row
+      title={control.title}
+      meta={
+        <>
+          <span>{control.clause}</span>
+          {check === null ? null : (
+            <>
+              <span>
+                {own.checked} <Time at={check.ended_at} />
+              </span>
+              <span>{fill(own.sampled, { sampled: number(check.sampled), population: number(check.population) })}</span>
+              {check.exception_count === 0 ? null : (
+                <span>{fill(own.exceptions, { count: number(check.exception_count) })}</span>
+              )}
+            </>
+          )}
+          {control.attestation === null ? null : (
+            <span>
+              {own.attested} <Time at={control.attestation.expires_at} />
+            </span>
+          )}
+          {control.reason === null ? null : <Foreign>{control.reason}</Foreign>}
+        </>
+      }
+      side={<Badge tone={statusTone[control.status]}>{own[control.status]}</Badge>}
+    />
+  );
+}
+
+function Controls() {
+  const own = useTexts(texts);
+  const { query: asked, route } = useLocation();
+  const status = STATUSES.find((name) => name === asked.status);
+  const query = useRead('GET /v1/compliance/controls', { query: status === undefined ? {} : { status } });
+  return (
+    <Section
+      title={own.controls}
+      acts={
+        <select
+          aria-label={own.status}
+          value={status ?? ''}
+          onChange={({ currentTarget: { value } }) =>
+            route(`/console/compliance${value === '' ? '' : `?status=${value}`}`, true)
+          }
+        >
+          <option value="">{own.every}</option>
+          {STATUSES.map((name) => (
+            <option key={name} value={name}>
+              {own[name]}
+            </option>
+          ))}
+        </select>
+      }
+    >
+      <Shown query={query} lines={5}>
+        {({ controls }) =>
+          controls.length === 0 ? (
+            <Empty title={own.none} />
+          ) : (
+            <ul class="rows" aria-label={own.controls}>
+              {controls.map((control) => (
+                <ControlRow key={control.control_id} control={control} />
+              ))}
+            </ul>
+          )
+        }
+      </Shown>
+    </Section>
+  );
+}
+
+function Reports() {
+  const own = useTexts(texts);
+  const can = useCan();
+  const pages = usePages('GET /v1/compliance/reports', { limit: 5 });
+  return (
+    <Section
+      title={own.reports}
+      acts={
+        can('compliance:manage') ? (
+          <ActButton
+            act={{
+              title: own.runTitle,
+              lead: own.runLead,
+              verb: own.run,
+              needsReason: false,
+              command: () => commandLine('report', 'run'),
+              run: () => call('POST /v1/compliance/reports', {}),
+            }}
+          >
+            {own.run}
+          </ActButton>
+        ) : undefined
+      }
+    >
+      <PagedList
+        label={own.reports}
+        pages={pages}
+        itemsOf={(page) => page.reports}
+        empty={
+          <Empty title={own.noReports}>
+            <p>{own.noReportsWhy}</p>
+          </Empty>
+        }
+      >
+        {(report: Report) => (
+          <Row
+            key={report.report_id}
+            title={report.period ?? own[report.kind]}
+            meta={
+              <>
+                <span>{own[report.kind]}</span>
+                <Time at={report.requested_at} />
+                {report.summary === null ? null : (
+                  <span>{fill(own.counts, { pass: report.summary.pass, fail: report.summary.fail })}</span>
+                )}
+              </>
+            }
+            side={
+              <>
+                <Badge tone={report.status === 'done' ? 'good' : report.status === 'failed' ? 'bad' : 'accent'}>
+                  {report.status}
+                </Badge>
+                {report.status === 'done' ? (
+                  <DownloadButton
+                    path={`/v1/compliance/reports/${report.report_id}/bundle`}
+                    name={`compliance-${report.period ?? report.report_id}.tar`}
+                    label={fill(own.bundleOf, { period: report.period ?? report.requested_at })}
+                  >
+                    {own.bundle}
+                  </DownloadButton>
+                ) : null}
+              </>
+            }
+          />
+        )}
+      </PagedList>
+    </Section>
+  );
+}
+
+export function Page() {
+  const own = useTexts(texts);
+  const names = useTexts(titles);
+  return (
+    <div class="page">
+      <PageHead title={names.compliance} lead={own.lead} />
+      <Reports />
+      <Controls />
+    </div>
+  );
+}

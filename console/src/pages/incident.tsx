@@ -1,0 +1,194 @@
+import { call, useRead } from '../data/api.ts';
+import { useCan } from '../data/session.tsx';
+import { type PageProps, titles } from '../pages.ts';
+import { ActButton } from '../parts/act.tsx';
+import { commandLine } from '../parts/copy.tsx';
+import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
+import { Json } from '../parts/json.tsx';
+import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Empty, Shown } from '../parts/states.tsx';
+import { inLanguages, useTexts } from '../texts/languages.ts';
+import { detectionName, type Incident, severityTone, stateTone } from './incidents.tsx';
+
+const texts = inLanguages({
+  en: {
+    what: 'What was seen',
+    subject: 'Subject',
+    count: 'Sightings',
+    first: 'First seen',
+    last: 'Last seen',
+    done: 'What was done at once',
+    nothing: 'Nothing was done automatically',
+    nothingWhy: 'The policy of this detection only reports.',
+    undo: 'To undo it, open the account: an administrator unlocks it there, and its owner got a code by mail.',
+    openPerson: 'Open the person',
+    detail: 'Detail',
+    changed: 'Changed by',
+    reason: 'Reason',
+    open: 'open',
+    acknowledged: 'acknowledged',
+    closed: 'closed',
+    acknowledge: 'Acknowledge',
+    acknowledgeTitle: 'Acknowledge this incident',
+    acknowledgeLead: 'Says that somebody looks into it. Further sightings are added to it.',
+    close: 'Close',
+    closeTitle: 'Close this incident',
+    closeLead: 'The next sighting raises a new incident.',
+    all: 'Incidents',
+  },
+  de: {
+    what: 'Was gesehen wurde',
+    subject: 'Betrifft',
+    count: 'Sichtungen',
+    first: 'Zuerst gesehen',
+    last: 'Zuletzt gesehen',
+    done: 'Was sofort geschah',
+    nothing: 'Nichts geschah automatisch',
+    nothingWhy: 'Die Regel dieser Erkennung meldet nur.',
+    undo: 'Um es rückgängig zu machen, öffnen Sie das Konto: dort gibt ein Administrator es frei; der Inhaber bekam einen Code per Mail.',
+    openPerson: 'Person öffnen',
+    detail: 'Einzelheiten',
+    changed: 'Geändert von',
+    reason: 'Grund',
+    open: 'offen',
+    acknowledged: 'in Bearbeitung',
+    closed: 'geschlossen',
+    acknowledge: 'Bearbeiten',
+    acknowledgeTitle: 'Diesen Vorfall bearbeiten',
+    acknowledgeLead: 'Sagt, dass jemand ihn untersucht. Weitere Sichtungen kommen hinzu.',
+    close: 'Schließen',
+    closeTitle: 'Diesen Vorfall schließen',
+    closeLead: 'Die nächste Sichtung meldet einen neuen Vorfall.',
+    all: 'Vorfälle',
+  },
+});
+
+function Acts({ incident }: { readonly incident: Incident }) {
+  const own = useTexts(texts);
+  const can = useCan();
+  if (!can('incidents:manage') || incident.state === 'closed') return null;
+  const path = { incident_id: incident.incident_id };
+  return (
+    <>
+      {incident.state === 'open' ? (
+        <ActButton
+          act={{
+            title: own.acknowledgeTitle,
+            lead: own.acknowledgeLead,
+            verb: own.acknowledge,
+            command: (reason) => commandLine('incidents', 'acknowledge', incident.incident_id, '--reason', reason),
+            run: (reason) => call('POST /v1/admin/incidents/{incident_id}/acknowledge', { path, body: { reason } }),
+          }}
+        >
+          {own.acknowledge}
+        </ActButton>
+      ) : null}
+      <ActButton
+        act={{
+          title: own.closeTitle,
+          lead: own.closeLead,
+          verb: own.close,
+          command: (reason) => commandLine('incidents', 'close', incident.incident_id, '--reason', reason),
+          run: (reason) => call('POST /v1/admin/incidents/{incident_id}/close', { path, body: { reason } }),
+        }}
+      >
+        {own.close}
+      </ActButton>
+    </>
+  );
+}
+
+function Actions({ incident }: { readonly incident: Incident }) {
+  const own = useTexts(texts);
+  const can = useCan();
+  if (incident.actions.length === 0)
+    return (
+      <Empty title={own.nothing}>
+        <p>{own.nothingWhy}</p>
+      </Empty>
+    );
+  return (
+    <>
+      <p class="badges">
+        {incident.actions.map((action) => (
+          <Badge key={action} tone="accent">
+            {action.replaceAll('_', ' ')}
+          </Badge>
+        ))}
+      </p>
+      {incident.subject.kind === 'user' ? (
+        <p class="dim">
+          {own.undo}{' '}
+          {can('users:read') ? (
+            <a href={`/console/people/${encodeURIComponent(incident.subject.id)}`}>{own.openPerson}</a>
+          ) : null}
+        </p>
+      ) : null}
+    </>
+  );
+}
+
+export function Page({ params }: PageProps) {
+  const own = useTexts(texts);
+  const names = useTexts(titles);
+  const query = useRead('GET /v1/admin/incidents/{incident_id}', { path: { incident_id: params.id ?? '' } });
+  const found = query.data;
+  return (
+    <div class="page">
+      <p class="crumb">
+        <a href="/console/incidents">{own.all}</a>
+      </p>
+      <PageHead
+        title={found === undefined ? names.incident : detectionName(found.detection)}
+        badges={
+          found === undefined ? undefined : (
+            <>
+              <Badge tone={severityTone[found.severity]}>{found.severity}</Badge>{' '}
+              <Badge tone={stateTone[found.state]}>{own[found.state]}</Badge>
+            </>
+          )
+        }
+      >
+        {found === undefined ? undefined : <Acts incident={found} />}
+      </PageHead>
+      <Shown query={query} lines={5}>
+        {(incident) => (
+          <>
+            <Section title={own.what}>
+              <Facts
+                items={[
+                  [
+                    own.subject,
+                    <>
+                      {incident.subject.kind} <Foreign>{incident.subject.id}</Foreign>
+                    </>,
+                  ],
+                  [own.count, String(incident.count)],
+                  [own.first, <Time at={incident.first_seen_at} />],
+                  [own.last, <Time at={incident.last_seen_at} />],
+                  ...(incident.changed_by === null
+                    ? []
+                    : ([
+                        [
+                          own.changed,
+                          <>
+                            <Id>{incident.changed_by}</Id> <Time at={incident.changed_at} />
+                          </>,
+                        ],
+                        [own.reason, <Foreign>{incident.reason ?? ''}</Foreign>],
+                      ] as const)),
+                ]}
+              />
+            </Section>
+            <Section title={own.done}>
+              <Actions incident={incident} />
+            </Section>
+            <Section title={own.detail}>
+              <Json value={incident.detail} />
+            </Section>
+          </>
+        )}
+      </Shown>
+    </div>
+  );
+}

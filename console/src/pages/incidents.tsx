@@ -1,0 +1,130 @@
+import { useLocation } from 'preact-iso';
+import { type Answer, usePages } from '../data/api.ts';
+import { titles } from '../pages.ts';
+import { Badge, Foreign, Time, type Tone } from '../parts/format.tsx';
+import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { Empty } from '../parts/states.tsx';
+import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+
+const texts = inLanguages({
+  en: {
+    lead: 'Signs of an attack, and what was done at once',
+    state: 'State',
+    every: 'Every state',
+    open: 'Open',
+    acknowledged: 'Acknowledged',
+    closed: 'Closed',
+    severity: 'Severity',
+    everySeverity: 'Every severity',
+    none: 'No incident matches',
+    noneWhy: 'Detections run on every sealed event. A new incident appears here by itself.',
+    times: 'seen {count} times',
+  },
+  de: {
+    lead: 'Anzeichen eines Angriffs, und was sofort geschah',
+    state: 'Zustand',
+    every: 'Jeder Zustand',
+    open: 'Offen',
+    acknowledged: 'In Bearbeitung',
+    closed: 'Geschlossen',
+    severity: 'Schwere',
+    everySeverity: 'Jede Schwere',
+    none: 'Kein Vorfall passt',
+    noneWhy: 'Erkennungen prüfen jedes versiegelte Ereignis. Ein neuer Vorfall erscheint hier von selbst.',
+    times: '{count}-mal gesehen',
+  },
+});
+
+export type Incident = Answer<'GET /v1/admin/incidents'>['incidents'][number];
+export const severityTone = { low: 'plain', medium: 'warn', high: 'bad', critical: 'bad' } as const satisfies Record<
+  Incident['severity'],
+  Tone
+>;
+export const stateTone = { open: 'bad', acknowledged: 'accent', closed: 'good' } as const satisfies Record<
+  Incident['state'],
+  Tone
+>;
+/** `password_spraying` → `Password spraying` */
+export const detectionName = (name: string): string =>
+  name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
+
+const STATES = ['open', 'acknowledged', 'closed'] as const;
+const SEVERITIES = ['critical', 'high', 'medium', 'low'] as const;
+
+export function Page() {
+  const own = useTexts(texts);
+  const names = useTexts(titles);
+  const { query, route } = useLocation();
+  const { state = '', severity = '' } = query;
+  const go = (chosen: Record<string, string>): void => {
+    const members = Object.entries({ state, severity, ...chosen }).filter(([, value]) => value !== '');
+    route(`/console/incidents${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
+  };
+  const pages = usePages('GET /v1/admin/incidents', {
+    limit: 50,
+    ...(state === '' ? {} : { state }),
+    ...(severity === '' ? {} : { severity }),
+  });
+  return (
+    <div class="page">
+      <PageHead title={names.incidents} lead={own.lead} />
+      <search class="toolbar">
+        <select aria-label={own.state} value={state} onChange={(event) => go({ state: event.currentTarget.value })}>
+          <option value="">{own.every}</option>
+          {STATES.map((name) => (
+            <option key={name} value={name}>
+              {own[name]}
+            </option>
+          ))}
+        </select>
+        <select
+          aria-label={own.severity}
+          value={severity}
+          onChange={(event) => go({ severity: event.currentTarget.value })}
+        >
+          <option value="">{own.everySeverity}</option>
+          {SEVERITIES.map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </search>
+      <div>
+        <PagedList
+          label={names.incidents}
+          pages={pages}
+          itemsOf={(page) => page.incidents}
+          empty={
+            <Empty title={own.none}>
+              <p>{own.noneWhy}</p>
+            </Empty>
+          }
+        >
+          {(incident: Incident) => (
+            <Row
+              key={incident.incident_id}
+              href={`/console/incidents/${incident.incident_id}`}
+              title={detectionName(incident.detection)}
+              meta={
+                <>
+                  <span>
+                    {incident.subject.kind} <Foreign>{incident.subject.id}</Foreign>
+                  </span>
+                  <span>{fill(own.times, { count: incident.count })}</span>
+                  <Time at={incident.last_seen_at} />
+                </>
+              }
+              side={
+                <>
+                  <Badge tone={severityTone[incident.severity]}>{incident.severity}</Badge>
+                  <Badge tone={stateTone[incident.state]}>{own[incident.state]}</Badge>
+                </>
+              }
+            />
+          )}
+        </PagedList>
+      </div>
+    </div>
+  );
+}

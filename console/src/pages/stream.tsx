@@ -1,0 +1,115 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { followEvents, type StreamState } from '../data/event-stream.ts';
+import { titles } from '../pages.ts';
+import { Badge, type Tone } from '../parts/format.tsx';
+import { PageHead } from '../parts/page.tsx';
+import { Empty, useWhy } from '../parts/states.tsx';
+import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+import { type AuditEvent, EventRow } from './audit.tsx';
+
+const texts = inLanguages({
+  en: {
+    lead: 'Events as they are sealed. After a break the stream goes on where it stopped.',
+    connecting: 'connecting',
+    open: 'live',
+    waiting: 'reconnecting',
+    pause: 'Pause',
+    resume: 'Resume ({count} new)',
+    clear: 'Clear',
+    filter: 'Show only types that begin with',
+    none: 'Waiting for the next event',
+    noneWhy: 'Each sign-in, token, act and change appears here about a second after it happens.',
+    broken: 'The stream broke off and is being opened again: {why}',
+  },
+  de: {
+    lead: 'Ereignisse, sobald sie versiegelt sind. Nach einer Unterbrechung geht es weiter, wo es aufhörte.',
+    connecting: 'verbindet',
+    open: 'live',
+    waiting: 'verbindet erneut',
+    pause: 'Anhalten',
+    resume: 'Fortsetzen ({count} neue)',
+    clear: 'Leeren',
+    filter: 'Nur Arten, die beginnen mit',
+    none: 'Wartet auf das nächste Ereignis',
+    noneWhy: 'Jede Anmeldung, jedes Token, jede Handlung und Änderung erscheint hier etwa eine Sekunde danach.',
+    broken: 'Die Verbindung brach ab und wird neu geöffnet: {why}',
+  },
+});
+
+const tones = { connecting: 'plain', open: 'good', waiting: 'warn' } as const satisfies Record<StreamState, Tone>;
+/** Older ones are in the audit log. */
+const KEPT = 200;
+
+export function Page() {
+  const own = useTexts(texts);
+  const names = useTexts(titles);
+  const why = useWhy();
+  const [state, setState] = useState<StreamState>('connecting');
+  const [error, setError] = useState<unknown>(undefined);
+  const [events, setEvents] = useState<readonly AuditEvent[]>([]);
+  const [held, setHeld] = useState<readonly AuditEvent[]>([]);
+  const [isPaused, setPaused] = useState(false);
+  const [prefix, setPrefix] = useState('');
+  const paused = useRef(false);
+  useEffect(() => {
+    const ending = new AbortController();
+    void followEvents(
+      {
+        onEvent: (event) => (paused.current ? setHeld : setEvents)((before) => [event, ...before].slice(0, KEPT)),
+        onState: (next, cause) => {
+          setState(next);
+          if (next !== 'connecting') setError(cause);
+        },
+      },
+      ending.signal,
+    );
+    return () => ending.abort();
+  }, []);
+  const toggle = (): void => {
+    paused.current = !isPaused;
+    setPaused(!isPaused);
+    if (!isPaused) return;
+    setEvents((before) => [...held, ...before].slice(0, KEPT));
+    setHeld([]);
+  };
+  const shown = events.filter(({ type }) => type.startsWith(prefix));
+  return (
+    <div class="page">
+      <PageHead title={names.stream} lead={own.lead} badges={<Badge tone={tones[state]}>{own[state]}</Badge>}>
+        <button type="button" onClick={toggle}>
+          {isPaused ? fill(own.resume, { count: held.length }) : own.pause}
+        </button>
+        <button type="button" onClick={() => setEvents([])}>
+          {own.clear}
+        </button>
+      </PageHead>
+      <search class="toolbar">
+        <input
+          type="search"
+          aria-label={own.filter}
+          placeholder={own.filter}
+          value={prefix}
+          maxLength={64}
+          spellcheck={false}
+          onInput={(event) => setPrefix(event.currentTarget.value)}
+        />
+      </search>
+      {error === undefined ? null : (
+        <p class="note warn" role="status">
+          {fill(own.broken, { why: why(error) })}
+        </p>
+      )}
+      {shown.length === 0 ? (
+        <Empty title={own.none}>
+          <p>{own.noneWhy}</p>
+        </Empty>
+      ) : (
+        <ul class="rows" aria-label={names.stream}>
+          {shown.map((event) => (
+            <EventRow key={event.seq} event={event} />
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,127 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { followRotations, NotIncluded, verifyInclusion } from '#console/src/data/inclusion.ts';
+import { checkpointText } from '#services/domain/audit/log/checkpoint.ts';
+import {
+  foldHashes,
+  hashLeaf,
+  hashNode,
+  inclusionSpans,
+  rootSpan,
+  type Span,
+} from '#services/domain/audit/log/merkle.ts';
+import { type NoteSigner, noteKey, signNote, vkeyOf } from '#services/domain/audit/log/note.ts';
+import { formatProof } from '#services/domain/audit/log/proof.ts';
+import { joinNotes, rotationText } from '#services/domain/audit/log/rotation.ts';
+
+const ORIGIN = 'console.test/audit';
+const LEAVES = Array.from({ length: 40 }, (_, at) => Buffer.from(`leaf ${at}`));
+
+function newSigner(name = ORIGIN): NoteSigner {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const point = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
+  return { key: noteKey(name, point), sign: (message) => sign(null, message, privateKey) };
+}
+
+const subtree = (level: number, index: number): Buffer =>
+  level === 0
+    ? hashLeaf(LEAVES[index] as Buffer)
+    : hashNode(subtree(level - 1, index * 2), subtree(level - 1, index * 2 + 1));
+const hashOf = (span: Span): Buffer => foldHashes(span.map(({ level, index }) => subtree(level, index)));
+
+const signer = newSigner();
+const vkey = vkeyOf(signer.key);
+
+/** What the server sends for one leaf of a log of this size. */
+function proofOf(index: number, size: number, by = signer, root = hashOf(rootSpan(size))): string {
+  const checkpoint = signNote(checkpointText({ origin: by.key.name, size, root }), [by]);
+  return formatProof({ index, hashes: inclusionSpans(index, size).map(hashOf), checkpoint });
+}
+
+const faultOf = async (run: Promise<unknown>): Promise<string> => {
+  const error = await run.then(
+    () => undefined,
+    (err: unknown) => err,
+  );
+  return error instanceof NotIncluded ? error.fault : `no fault: ${String(error)}`;
+};
+
+describe('the proof that the browser verifies', () => {
+  test('holds for every leaf of logs of every size up to 40', async () => {
+    for (let size = 1; size <= LEAVES.length; size += 1)
+      for (let index = 0; index < size; index += 1) {
+        const leaf = LEAVES[index] as Buffer;
+        const found = await verifyInclusion(leaf, { origin: ORIGIN, index }, proofOf(index, size), vkey);
+        expect(found).toMatchObject({ origin: ORIGIN, index, size, vkey });
+      }
+  });
+
+  test('fails with the reason for each thing that was changed', async () => {
+    const place = { origin: ORIGIN, index: 5 };
+    const leaf = LEAVES[5] as Buffer;
+    const good = proofOf(5, 23);
+    const lines = good.split('\n');
+    const withLine = (at: number, line: string): string => lines.with(at, line).join('\n');
+    const verify = (proof: string, own = leaf, at = place, key = vkey) => faultOf(verifyInclusion(own, at, proof, key));
+    expect({
+      leaf: await verify(good, Buffer.from('leaf 6')),
+      sibling: await verify(withLine(3, Buffer.alloc(32, 7).toString('base64'))),
+      shortPath: await verify(lines.toSpliced(3, 1).join('\n')),
+      longPath: await verify(lines.toSpliced(3, 0, lines[3] as string).join('\n')),
+      index: await verify(withLine(1, 'index 4')),
+      beyond: await verify(proofOf(5, 23).replace(/^23$/m, '3')),
+      place: await verify(good, leaf, { origin: ORIGIN, index: 6 }),
+      origin: await verify(good, leaf, { origin: 'another.test/audit', index: 5 }),
+      root: await verify(proofOf(5, 23, signer, Buffer.alloc(32, 1))),
+      otherKey: await verify(proofOf(5, 23, newSigner())),
+      unsigned: await verify(good.replace(/\u2014 .*/, '')),
+      notAProof: await verify('<html>'),
+      notBase64: await verify(withLine(3, '???')),
+      notAKey: await verify(good, leaf, place, 'console.test+00000000+AAAA'),
+    }).toEqual({
+      leaf: 'wrong_root',
+      sibling: 'wrong_root',
+      shortPath: 'wrong_root',
+      longPath: 'wrong_root',
+      index: 'wrong_place',
+      beyond: 'not_signed',
+      place: 'wrong_place',
+      origin: 'wrong_log',
+      root: 'wrong_root',
+      otherKey: 'not_signed',
+      unsigned: 'not_signed',
+      notAProof: 'proof_malformed',
+      notBase64: 'proof_malformed',
+      notAKey: 'proof_malformed',
+    });
+  });
+
+  test('is of a place that the signed head has', async () => {
+    const note = signNote(checkpointText({ origin: ORIGIN, size: 5, root: hashOf(rootSpan(5)) }), [signer]);
+    const proof = formatProof({ index: 5, hashes: [], checkpoint: note });
+    expect(await faultOf(verifyInclusion(LEAVES[5] as Buffer, { origin: ORIGIN, index: 5 }, proof, vkey))).toBe(
+      'wrong_place',
+    );
+  });
+});
+
+describe('the key that the browser trusts', () => {
+  const [first, second, third, stranger] = [newSigner(), newSigner(), newSigner(), newSigner()];
+  const rotation = (from: NoteSigner, to: NoteSigner, by = from): string =>
+    signNote(rotationText(from.key, to.key), [by]);
+  const [one, three] = [vkeyOf(first.key), vkeyOf(third.key)];
+
+  test('is followed through each note that a trusted key signed', async () => {
+    const notes = joinNotes([rotation(first, second), rotation(stranger, stranger), rotation(second, third)]);
+    expect(await followRotations(one, three, notes)).toBe(three);
+    expect(await followRotations(one, one, '')).toBe(one);
+  });
+
+  test('is not replaced by a key that no trusted key names', async () => {
+    expect(await faultOf(followRotations(one, three, ''))).toBe('key_replaced');
+    expect(await faultOf(followRotations(one, three, joinNotes([rotation(second, third)])))).toBe('key_replaced');
+    expect(await faultOf(followRotations(one, three, joinNotes([rotation(first, third, stranger)])))).toBe(
+      'not_signed',
+    );
+  });
+});
