@@ -30,6 +30,7 @@ export type Done = {
   readonly rotated?: true;
   readonly processed?: true;
   readonly reported?: number;
+  readonly monitored?: true;
 };
 export type WorkAnswer = Done & { readonly statements: number };
 
@@ -65,6 +66,17 @@ export const works = {
       const keyRing = createKeyRing(ports, loadConfig({}).keys);
       const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
       return { detected: await detectIncidents({ ...ports, keyRing, mailer }, { signal: never }, testCaller) };
+    };
+  },
+  async monitor() {
+    const { countEventHours } = await import('#services/domain/monitoring/count-event-hours.ts');
+    const { sampleCapacity } = await import('#services/domain/monitoring/capacity/sample-capacity.ts');
+    const { makeSecurityReports } = await import('#services/domain/monitoring/reports/make-security-reports.ts');
+    return async (ports: TestPorts): Promise<Done> => {
+      await countEventHours(ports, { signal: never });
+      await sampleCapacity(ports, { signal: never, poolConnections: 10, databaseGb: 0 });
+      await makeSecurityReports(ports, { signal: never }, { ...testCaller, kind: 'system', name: 'worker' });
+      return { monitored: true };
     };
   },
   async report() {
