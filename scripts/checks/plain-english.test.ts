@@ -14,14 +14,15 @@ const DIALECT = /\b(nobody|whoever|somebody|whom)\b/i;
 const DIALECT_LINES_MAX = 15;
 /** Imperative verbs that a summary may begin with. Add a verb here; do not begin with a noun. */
 const VERBS = new Set(
-  `accept acknowledge activate add allow answer append apply approve ask assign authenticate authorize begin cancel change check
-  choose clean close complete confirm continue convert count create decrypt delete deliver deny describe destroy detect disable discover
-  download drain drop enable end encrypt enqueue enrol erase evaluate exchange explain export fetch finish generate get give grant import
-  inspect introspect invite issue kill link list load lock log mail make mark migrate obtain open pause print process promote prove
-  provide publish purge push read receive redeem redirect refresh register reissue remove rename render renew replace report
-  request resend reset resolve restart restore resume retry return review revoke rewrap rotate run seal search seed send serve set show sign
-  start step stop store stream submit switch tail test thin trim undo unlink unlock update upload validate verify view watch
-  withdraw write`.split(/\s+/),
+  `accept acknowledge activate add allow answer append apply approve ask assign authenticate authorize begin cancel
+    change check choose clean close complete confirm continue convert count create decrypt delete deliver deny describe
+    destroy detect disable discover download drain drop enable encrypt end enqueue enrol erase evaluate exchange explain
+    export fetch finish generate get give grant import inspect introspect invite issue keep kill link list load lock log
+    mail make mark migrate obtain open pause predict print process promote prove provide publish purge push read receive
+    redeem redirect refresh register reissue remove rename render renew replace report request resend reset resolve
+    restart restore resume retry return review revoke rewrap rotate run seal search seed send serve set show sign start
+    step stop store stream submit switch tail test thin trim undo unlink unlock update upload validate verify view watch
+    withdraw write`.split(/\s+/),
 );
 
 /** Summaries that are nouns because operators search for exactly these words. */

@@ -64,8 +64,11 @@ const settings = new Set([
   ...Object.values(sections).flatMap((section) => Object.values(section).map(({ env }: { env: string }) => env)),
   ...fromFiles,
 ]);
-/** Database roles, by the migration or the page that creates them: no metrics. */
-const rolesIn = (text: string) => [...text.matchAll(/CREATE ROLE (\w+)/g)].map(([, name]) => name as string);
+/** Database roles, by the migration or the page that creates them, and example logins: no metrics. */
+const rolesIn = (text: string) =>
+  [...text.matchAll(/CREATE ROLE (\w+)|'(sallyport_\w+)'|\b(sallyport_\w+_login)\b/g)].map(
+    ([, created, listed, login]) => (created ?? listed ?? login) as string,
+  );
 const migratedRoles = globSync('prisma/migrations/*/migration.sql', { cwd: root }).flatMap((file) =>
   rolesIn(textOf(file)),
 );

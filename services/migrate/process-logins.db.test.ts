@@ -15,7 +15,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** A URL with a login that nobody has, and a password that needs escaping. */
+/** A URL with a login that does not exist, and a password that needs escaping. */
 function newUrl(word = randomBytes(12).toString('base64')): string {
   const url = new URL(database.url);
   const login = `t'"${randomBytes(6).toString('hex')}`;

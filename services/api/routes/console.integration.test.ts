@@ -98,7 +98,7 @@ test('an operation answers the console as it answers its user, and errors keep t
   const put = await browser.ask('PUT', '/console/api/v1/admin/roles/desk/permissions', { json: replaced });
   expect([put.status, put.body.permissions]).toEqual([200, ['keys:read']]);
   expect((await browser.ask('DELETE', '/console/api/v1/admin/roles/desk?reason=test')).status).toBe(204);
-  const missing = await browser.ask('GET', '/console/api/v1/admin/users/nobody');
+  const missing = await browser.ask('GET', '/console/api/v1/admin/users/unknown');
   expect([missing.status, missing.body.code]).toEqual([404, 'user_unknown']);
   const invalid = await browser.ask('PATCH', '/console/api/v1/admin/clients/x', { json: { nonsense: 1 } });
   expect(invalid.body.code).toBe('request_invalid');

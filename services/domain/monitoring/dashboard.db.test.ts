@@ -90,7 +90,7 @@ describe('the figures of security', () => {
     await counter('account:locked', 'u1', '5 minutes', 5);
     await counter('account:spent', 'u1', '-5 minutes', 100);
     await counter('account:over', 'u1', '-5 minutes', 99);
-    await counter('account:nobody', null, '5 minutes', 5);
+    await counter('account:unknown', null, '5 minutes', 5);
     await counter('device:locked', 'u1', '5 minutes', 5);
     await count();
     expect((await readDashboard(ports)).security).toMatchObject({
