@@ -12,6 +12,7 @@ const period = (over: Partial<Period> = {}): Period => ({
   stretch: 1,
   frozen: [],
   hangs: 1,
+  isOfStores: false,
   ...over,
 });
 const exchange = (over: Partial<Exchange> = {}): Exchange => ({

@@ -16,6 +16,8 @@ export type Period = {
   readonly frozen: readonly CopyName[];
   /** More requests than these may not hang because of it. */
   readonly hangs: number;
+  /** PostgreSQL, Redis or a link to one of them fails. */
+  readonly isOfStores: boolean;
 };
 
 /** On a quiet machine both copies serve again this soon after a fault. */
@@ -26,7 +28,7 @@ const QUIET_STRETCH = 2;
 const RECOVERY_MOST_MS = 60_000;
 
 /** How many times more than on a quiet machine is allowed on one this busy. */
-const scaleOf = (stretch: number): number => Math.max(1, stretch / QUIET_STRETCH);
+export const scaleOf = (stretch: number): number => Math.max(1, stretch / QUIET_STRETCH);
 
 /** How long a recovery may take on a machine this busy, milliseconds. */
 export const recoveryBoundMs = (stretch: number): number => Math.min(RECOVERY_MOST_MS, RECOVERY_MS * scaleOf(stretch));

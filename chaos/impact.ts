@@ -9,6 +9,8 @@ export type Impact = {
   readonly unanswered: number;
   /** Validations that gave a verdict: the 99th percentile of their time; null without any. */
   readonly validateMsP99: number | null;
+  /** The same of answers 503. */
+  readonly refusalMsP99?: number | null;
   /** Changes that were acknowledged meanwhile, and those of them that the database then no longer had. */
   readonly acknowledged: number;
   readonly lost: number;
@@ -18,7 +20,7 @@ export type Impact = {
 
 type Span = { readonly startedAtMs: number; readonly servedAtMs: number };
 
-function percentile(values: readonly number[], share: number): number | null {
+export function percentile(values: readonly number[], share: number): number | null {
   const sorted = [...values].sort((one, other) => one - other);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
 }
@@ -51,6 +53,10 @@ export function impactOf(ledger: Ledger, span: Span): Impact {
     unanswered: those((status) => status === 0),
     validateMsP99: percentile(
       validations.map(({ sentAtMs, endedAtMs }) => endedAtMs - sentAtMs),
+      0.99,
+    ),
+    refusalMsP99: percentile(
+      exchanges.filter(({ status }) => status === 503).map(({ sentAtMs, endedAtMs }) => endedAtMs - sentAtMs),
       0.99,
     ),
     acknowledged: acknowledged.length,

@@ -7,10 +7,11 @@ import { headOf, watchHeads } from './audit-log.ts';
 import { cases } from './cases/all.ts';
 import { GuaranteeViolated } from './cases/case.ts';
 import { checkGates } from './evidence.ts';
-import { allFaults } from './faults/all.ts';
+import { allFaults, isOfStores } from './faults/all.ts';
 import { footprintOf, processesThatLeak, quietFootprint } from './footprint.ts';
 import { type Finding, type Gate, isFailed } from './gates.ts';
 import { floods, hangs, type Period, recoveries } from './gates-service.ts';
+import { lateRefusals, retryStorms, sessionsAboveSetting, storeUse } from './gates-stores.ts';
 import { createAsk } from './http.ts';
 import { impactOf } from './impact.ts';
 import { type CopyName, createLedger } from './ledger.ts';
@@ -25,6 +26,7 @@ import { type FaultRun, jsonOf, markdownOf, type Report } from './report.ts';
 import { rewindDatabase, type Scene } from './rewinds.ts';
 import { planFaults } from './schedule.ts';
 import { settingsOf } from './settings.ts';
+import { type StoreSample, sessionLimits, watchStores } from './store-watch.ts';
 import { measureStretch } from './stretch.ts';
 import { type Stopped, type System, startSystem } from './system.ts';
 
@@ -74,7 +76,12 @@ const HANGS_PER_FAULT = 3;
 /** Does the work of a fault, waits until both copies serve, and measures how busy the machine is then. */
 async function period<T>(
   scene: Scene,
-  { name, hangs = HANGS_PER_FAULT, frozen = [] }: Pick<Period, 'name'> & Partial<Pick<Period, 'hangs' | 'frozen'>>,
+  {
+    name,
+    hangs = HANGS_PER_FAULT,
+    frozen = [],
+    isOfStores: isTheirs = true,
+  }: Pick<Period, 'name'> & Partial<Pick<Period, 'hangs' | 'frozen' | 'isOfStores'>>,
   work: () => Promise<T>,
 ): Promise<{ readonly done: T; readonly period: Period }> {
   const startedAtMs = performance.now();
@@ -84,7 +91,7 @@ async function period<T>(
   await untilServed(scene);
   const servedAtMs = performance.now();
   const stretch = Math.max(before, await measureStretch());
-  return { done, period: { name, hangs, frozen, startedAtMs, endedAtMs, servedAtMs, stretch } };
+  return { done, period: { name, hangs, frozen, isOfStores: isTheirs, startedAtMs, endedAtMs, servedAtMs, stretch } };
 }
 
 async function runCases(scene: Scene): Promise<Gate[]> {
@@ -133,7 +140,8 @@ async function runFaults(scene: Scene, options: Options): Promise<FaultRuns> {
     const { name, freezesApi, hangs = HANGS_PER_FAULT } = fault;
     const atSeconds = elapsed();
     say(`${name} (${copy})`);
-    const { done, period: was } = await period(scene, { name, hangs, frozen: freezesApi ? [copy] : [] }, () =>
+    const about = { name, hangs, frozen: freezesApi ? [copy] : [], isOfStores: isOfStores(fault) };
+    const { done, period: was } = await period(scene, about, () =>
       fault.run({ system: scene.system, clients: scene.clients, random, copy }).catch((err: unknown) => {
         if (!(err instanceof GuaranteeViolated)) throw err;
         findings.push({ text: `${name} at ${atSeconds} s: ${err.message}`, subject: err });
@@ -186,7 +194,8 @@ async function run(options: Options): Promise<Report> {
       say(`${signal}: stopping`);
       void (started?.dispose() ?? Promise.resolve()).finally(() => process.exit(1));
     });
-  const system = await start(settingsOf(receiver.endpoint, provider), options);
+  const env = settingsOf(receiver.endpoint, provider);
+  const system = await start(env, options);
   started = system;
   const startedAt = new Date().toISOString();
   let stopped: Stopped;
@@ -205,6 +214,8 @@ async function run(options: Options): Promise<Report> {
     say('both copies serve');
 
     const caseGates = options.hasCases ? await runCases(scene) : [];
+    const samples: StoreSample[] = [];
+    const stopWatchingStores = watchStores(system, samples);
     const loadedAtMs = performance.now();
     load.start();
     await sleep(SETTLE_MS);
@@ -214,6 +225,7 @@ async function run(options: Options): Promise<Report> {
     isStopping = true;
     await load.stop();
     const endedAtMs = performance.now();
+    await stopWatchingStores();
     receiver.heal();
     await untilServed(scene);
     await load.refreshAllLive();
@@ -229,9 +241,24 @@ async function run(options: Options): Promise<Report> {
       recoveries(periods, findings),
       hangs(ledger, periods, [loadedAtMs, endedAtMs]),
       floods(ledger, periods, [loadedAtMs, endedAtMs]),
+      lateRefusals(ledger, periods),
+      sessionsAboveSetting(samples, periods, sessionLimits(env)),
+      retryStorms(samples, periods, [loadedAtMs, endedAtMs], sessionLimits(env)),
     ];
+    const used = faults.map((fault, at) => ({
+      ...fault,
+      stores: storeUse(samples, periods, at, [loadedAtMs, endedAtMs]),
+    }));
     const gates = [...caseGates, ...evidence, ...service, processesThatLeak(footprints)];
-    report = { ...options, startedAt, stretch, gates, faults, counts: Object.fromEntries(ledger.counts), footprints };
+    report = {
+      ...options,
+      startedAt,
+      stretch,
+      gates,
+      faults: used,
+      counts: Object.fromEntries(ledger.counts),
+      footprints,
+    };
   } finally {
     say('stopping');
     stopped = await system.dispose();

@@ -45,6 +45,13 @@ export const rewindsOf = ({
     (kind, at) => faults?.includes(kind) ?? (at === 0 || seconds >= ALL_REWINDS_SECONDS),
   );
 
+/** Gates that look at the product while a store fails. */
+const STORE_GATES: ReadonlySet<string> = new Set([
+  'late refusals',
+  'sessions above the setting',
+  'retry storms at stores',
+]);
+
 /** The option that left a gate without anything to check, if one did. */
 export function exclusionOf(
   gate: string,
@@ -52,7 +59,8 @@ export function exclusionOf(
 ): { readonly excludedBy?: string } {
   if (gate === 'answers of an older database' && rewindsOf(options).length === 0)
     return { excludedBy: options.hasCluster ? '--stores' : '--faults' };
-  if (gate !== 'recovery after every fault') return {};
+  if (STORE_GATES.has(gate) && options.faults !== undefined) return { excludedBy: '--faults' };
+  if (gate !== 'recovery after every fault' && !STORE_GATES.has(gate)) return {};
   if (options.faults?.length === 0) return { excludedBy: '--faults' };
   return options.seconds === 0 && rewindsOf(options).length === 0 ? { excludedBy: '--seconds' } : {};
 }

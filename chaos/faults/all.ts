@@ -4,6 +4,7 @@ import { diskFaults } from './disks.ts';
 import type { Fault } from './fault.ts';
 import { jobFaults } from './jobs.ts';
 import { linkFaults } from './links.ts';
+import { objectStoreFaults } from './object-stores.ts';
 import { processFaults } from './processes.ts';
 import { releaseFaults } from './releases.ts';
 import { storeFaults } from './stores.ts';
@@ -16,5 +17,13 @@ export const allFaults: readonly Fault[] = [
   ...diskFaults,
   ...jobFaults,
   ...releaseFaults,
+  ...objectStoreFaults,
   ...clusterFaults,
 ];
+
+const ofStores: ReadonlySet<string> = new Set(
+  [...storeFaults, ...linkFaults, ...clusterFaults].map(({ name }) => name),
+);
+
+/** Whether a fault is of PostgreSQL, of Redis or of a link to one of them. */
+export const isOfStores = ({ name }: Pick<Fault, 'name'>): boolean => ofStores.has(name);

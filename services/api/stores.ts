@@ -46,7 +46,7 @@ const REFRESH_CONNECTIONS = 4;
 const REFRESH_CONNECTIONS_SINGLE = 8;
 
 /** How many connections to PostgreSQL one process opens at most, by pool. */
-const connectionsOf = ({ stores, tokens }: Config): Readonly<Record<keyof Stores['pools'], number>> => ({
+export const connectionsOf = ({ stores, tokens }: Config): Readonly<Record<keyof Stores['pools'], number>> => ({
   main: stores.poolConnections,
   identity: stores.poolConnections,
   refresh: tokens.groupCommit ? REFRESH_CONNECTIONS : REFRESH_CONNECTIONS_SINGLE,

@@ -76,6 +76,9 @@ const BACKLOG_SAMPLE_MS = 10_000;
 const CONTROLS_SAMPLE_MS = 10_000;
 const SIEM_SAMPLE_MS = 10_000;
 
+/** How many connections to PostgreSQL one worker opens at most. */
+export const workerConnectionsOf = ({ stores }: Config): number => stores.poolConnections + SEAL_CONNECTIONS;
+
 type Pools = ReturnType<typeof openPools>;
 
 /** Opens the worker's connections; none is made before the first use. */

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findS3Gateway, startS3Gateway } from '#testing/processes/s3-gateway.ts';
+import { GuaranteeViolated } from '../cases/case.ts';
+import type { System } from '../system.ts';
+import { type Fault, fault } from './fault.ts';
+
+let backups = 0;
+
+/** What a backup says of itself must be true of the object: it ends with 0 and is whole, or with a code and is not there. */
+async function backUp(system: System, env: Readonly<Record<string, string>>): Promise<boolean> {
+  backups += 1;
+  const keyFile = join(system.folder, 'backup.key');
+  writeFileSync(keyFile, Buffer.alloc(32, 7), { mode: 0o600 });
+  const place = `s3://backups/chaos/${backups}-${randomBytes(4).toString('hex')}`;
+  const run = (args: readonly string[]) => system.sallyport([...args, '--key-file', keyFile, '--json'], env);
+  const made = await run(['backup', '--out', place]);
+  const verified = await run(['backup', 'verify', place]);
+  const isWhole = verified.code === 0 && JSON.parse(verified.out).whole === true;
+  if (isWhole !== (made.code === 0))
+    throw new GuaranteeViolated(`backup ended with ${made.code}, its verification with ${verified.code}`);
+  return isWhole;
+}
+
+/** The object store of backups answers 503 to every request, while both copies serve. */
+export const objectStoreFaults: readonly Fault[] = [
+  fault('lost-object-store', async ({ system }) => {
+    const program = findS3Gateway();
+    if (program === undefined) return 'not run: no Go to build an S3 server with';
+    const gateway = await startS3Gateway(program);
+    try {
+      gateway.fault = () => ({ answer: 503 });
+      if (await backUp(system, gateway.env)) throw new GuaranteeViolated('a backup says that a lost store has it');
+      const { objects, uploads } = gateway.keys();
+      if (objects.length + uploads.length > 0) throw new GuaranteeViolated(`the store has ${[...objects, ...uploads]}`);
+      gateway.fault = () => undefined;
+      if (!(await backUp(system, gateway.env))) throw new GuaranteeViolated('no backup after the store was back');
+      return 'refused while lost, whole and verified after';
+    } finally {
+      await gateway.close();
+    }
+  }),
+];

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { isFailed } from './gates.ts';
+import type { Period } from './gates-service.ts';
+import { lateRefusals, retryStorms, sessionsAboveSetting, storeUse } from './gates-stores.ts';
+import { createLedger } from './ledger.ts';
+import { type StoreSample, sessionLimits } from './store-watch.ts';
+
+const RUN = [0, 60_000] as const;
+const period: Period = {
+  ...{ name: 'brown-out', startedAtMs: 20_000, endedAtMs: 25_000, servedAtMs: 27_000 },
+  ...{ stretch: 1, frozen: [], hangs: 1, isOfStores: true },
+};
+const limits = new Map([['sallyport-main', 20]]);
+
+/** Samples of a minute, four a second: usually 100 messages a second, and what a period changes. */
+function samples(changed: { sessions?: number; perSecond?: number; opened?: number; from?: number; to?: number } = {}) {
+  const { sessions = 20, perSecond = 100, opened = 0, from = 20_000, to = 27_000 } = changed;
+  let [sent, all] = [0, 0];
+  return Array.from({ length: 240 }, (_, at): StoreSample => {
+    const atMs = at * 250;
+    const isWithin = atMs >= from && atMs <= to;
+    sent += (isWithin ? perSecond : 100) / 4;
+    all += isWithin ? opened / 4 : 0;
+    return {
+      atMs,
+      sessions: { 'sallyport-main': isWithin ? sessions : 20 },
+      sent: { postgres: sent, redis: sent },
+      opened: { postgres: all, redis: 0 },
+    };
+  });
+}
+
+describe('sessions above the setting', () => {
+  test.each([
+    ['as many as are set', samples(), 0],
+    ['one more for seconds', samples({ sessions: 21 }), 1],
+    ['one more in one sample, when a session has just ended', samples({ sessions: 21, to: 20_100 }), 0],
+    ['more while no store fails', samples({ sessions: 30, from: 40_000, to: 50_000 }), 0],
+  ])('%s', (_, seen, findings) => {
+    expect(sessionsAboveSetting(seen, [period], limits).findings).toHaveLength(findings);
+  });
+
+  test('a database that never answered leaves the gate without facts, which fails', () => {
+    const silent = samples().map(({ sessions, ...rest }) => ({ ...rest, seen: sessions }));
+    expect(isFailed(sessionsAboveSetting(silent, [period], limits))).toBe(true);
+  });
+
+  test('the settings are those of the product: two copies of the API, the MCP server, and two workers', () => {
+    const seen = sessionLimits({ DATABASE_POOL: '7' });
+    expect(seen.get('sallyport-main')).toBe(21);
+    expect(seen.get('sallyport-worker')).toBe(20);
+  });
+});
+
+describe('retry storms', () => {
+  test.each([
+    ['as much as usually', samples(), 0],
+    ['twice as much', samples({ perSecond: 195 }), 0],
+    ['three times as much at both stores', samples({ perSecond: 300 }), 2],
+    ['the same after the store is back', samples({ perSecond: 300, from: 28_000, to: 34_000 }), 2],
+    ['each connection once a second', samples({ opened: 20 }), 0],
+    ['each connection three times a second', samples({ opened: 60 }), 1],
+  ])('%s', (_, seen, findings) => {
+    expect(retryStorms(seen, [period], RUN, limits).findings).toHaveLength(findings);
+  });
+
+  test('faults of other parts are not looked at, and no fault of a store leaves no facts', () => {
+    const other = { ...period, isOfStores: false };
+    expect(retryStorms(samples({ perSecond: 900 }), [other], RUN, limits)).toMatchObject({ checked: 0, findings: [] });
+  });
+});
+
+test('the use of stores in a fault stands beside what is usual', () => {
+  const { sentPerSecond, usuallySentPerSecond, sessionsMost } = storeUse(samples({ perSecond: 50 }), [period], 0, RUN);
+  expect([Math.round(sentPerSecond), usuallySentPerSecond, sessionsMost]).toEqual([200, 200, 20]);
+});
+
+describe('late refusals', () => {
+  const gateOf = (ms: number, changed: Partial<Period> = {}) => {
+    const ledger = createLedger();
+    const about = { surface: 'accounts', copy: 'A', path: '/api/auth/signin', status: 503 } as const;
+    ledger.exchanges.push({ ...about, sentAtMs: 22_000, endedAtMs: 22_000 + ms });
+    return lateRefusals(ledger, [{ ...period, ...changed }]);
+  };
+  test.each([
+    ['within a second', 900, {}, 0],
+    ['later', 1_100, {}, 1],
+    ['later, on a machine that is three times as busy', 1_100, { stretch: 3 }, 0],
+    ['later, while no store fails', 1_100, { isOfStores: false }, 0],
+  ])('%s', (_, ms, changed, findings) => {
+    expect(gateOf(ms, changed).findings).toHaveLength(findings);
+  });
+});
