@@ -1,23 +1,35 @@
 import { type Finding, type Gate, secondsOf } from './gates.ts';
 import type { Ledger } from './ledger.ts';
+import type { Arrival } from './surface-facts.ts';
 
 /** An event of the sealed log that the receiver is due. */
 export type DueEvent = { readonly seq: number; readonly id: string; readonly type: string };
 
-/** Every event that is due arrives. */
-export function arrived(ledger: Ledger, due: readonly DueEvent[]): Gate {
-  const ids = new Set(ledger.arrivals.map(({ id }) => id));
+const everyArrived = (name: string, arrivals: readonly Arrival[], due: readonly DueEvent[]): Gate => {
+  const ids = new Set(arrivals.map(({ id }) => id));
   return {
-    name: 'hand-offs: every event arrives',
+    name,
     checked: due.length,
     findings: due
       .filter(({ id }) => !ids.has(id))
       .map(({ seq, id, type }) => ({ text: `${type} ${id} (${seq}) never arrived` })),
   };
-}
+};
+
+/** Every event that is due arrives. */
+export const arrived = ({ arrivals }: Ledger, due: readonly DueEvent[]): Gate =>
+  everyArrived('hand-offs: every event arrives', arrivals, due);
+export const exported = (ledger: Ledger, due: readonly DueEvent[]): Gate =>
+  everyArrived('SIEM export: every sealed event arrives', ledger.exported, due);
 
 /** Events of one subject arrive in order: each for the first time after those before it. A lost database begins anew. */
-export function arrivedInOrder({ arrivals, rewinds }: Ledger): Gate {
+export const arrivedInOrder = ({ arrivals, rewinds }: Ledger): Gate =>
+  inOrder('hand-offs: events of a subject arrive in order', arrivals, rewinds);
+/** Of the whole log here. */
+export const exportedInOrder = (ledger: Ledger): Gate =>
+  inOrder('SIEM export: events arrive in the order of the log', ledger.exported, ledger.rewinds);
+
+function inOrder(name: string, arrivals: readonly Arrival[], rewinds: Ledger['rewinds']): Gate {
   const findings: Finding[] = [];
   const seen = new Set<string>();
   const last = new Map<string, number>();
@@ -37,5 +49,5 @@ export function arrivedInOrder({ arrivals, rewinds }: Ledger): Gate {
       findings.push({ text: `event ${id} (${seq}) of ${subject} arrived after ${before}, at ${secondsOf(atMs)}` });
     last.set(subject, Math.max(seq, before));
   }
-  return { name: 'hand-offs: events of a subject arrive in order', checked, findings };
+  return { name, checked, findings };
 }

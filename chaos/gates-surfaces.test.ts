@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Gate, isFailed } from './gates.ts';
-import { arrived, arrivedInOrder } from './gates-handoffs.ts';
+import { arrived, arrivedInOrder, exported, exportedInOrder } from './gates-handoffs.ts';
 import { closedByKill, finished, type SignOffRow, startedOnceAndApproved } from './gates-signoffs.ts';
 import { acceptedAfterEnd, importedOnce, keptOnce, refusedWithoutEnd } from './gates-surfaces.ts';
 import { createLedger, type Ledger, type Revocation } from './ledger.ts';
@@ -202,6 +202,32 @@ describe('hand-offs', () => {
   });
 });
 
+describe('the SIEM export', () => {
+  const arrival = (seq: number, over = {}) => ({ seq, id: `e-${seq}`, subject: 'log', atMs: 1_000, ...over });
+  const due = [1, 2].map((seq) => ({ seq, id: `e-${seq}`, type: 'user.login' }));
+
+  test('a sealed event that never arrived is a finding, and hand-offs do not count for it', () => {
+    const ledger = createLedger();
+    ledger.arrivals.push(arrival(1), arrival(2));
+    ledger.exported.push(arrival(2));
+    expect(exported(ledger, due).findings).toEqual([{ text: 'user.login e-1 (1) never arrived' }]);
+    ledger.exported.push(arrival(1));
+    expect(exported(ledger, due)).toMatchObject({ checked: 2, findings: [] });
+  });
+
+  test.each([
+    ['in the order of the log', [arrival(1), arrival(2)], 0],
+    ['out of order', [arrival(2), arrival(1)], 1],
+    ['again from an earlier one', [arrival(1), arrival(2), arrival(1), arrival(2)], 0],
+    ['of an older database, which counts anew', [arrival(2), arrival(1, { atMs: 6_500 })], 0],
+  ])('events %s', (_, arrivals, findings) => {
+    const ledger = createLedger();
+    ledger.rewinds.push(rewind);
+    ledger.exported.push(...arrivals);
+    expect(findingsOf(exportedInOrder(ledger))).toBe(findings);
+  });
+});
+
 describe('imports', () => {
   const done = { id: 'i-1', state: 'done', users: 30, rejected: 1, batches: 1 };
   test.each([
@@ -244,6 +270,8 @@ test.each([
   ['imports', (ledger) => importedOnce(ledger, [], 30), 'imports'],
   ['arrivals', (ledger) => arrived(ledger, []), 'agents'],
   ['order', arrivedInOrder, 'agents'],
+  ['export', (ledger) => exported(ledger, []), 'agents'],
+  ['order of the export', exportedInOrder, 'agents'],
 ] as [string, (ledger: Ledger, surface: SurfaceName) => Gate, SurfaceName][])(
   '%s: a ledger without facts fails',
   (_, gate, surface) => {

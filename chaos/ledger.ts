@@ -84,6 +84,8 @@ export type Ledger = {
   readonly signOffs: Map<string, SignOffFacts>;
   readonly exchanges: Exchange[];
   readonly arrivals: Arrival[];
+  /** The same at the target of the SIEM export. */
+  readonly exported: Arrival[];
   /** Of signing keys, by key id. */
   readonly keyRevocations: Map<string, Revocation[]>;
   /** Of everything given before them. */
@@ -107,6 +109,7 @@ export const createLedger = (): Ledger => ({
   signOffs: new Map(),
   exchanges: [],
   arrivals: [],
+  exported: [],
   keyRevocations: new Map(),
   globalRevocations: [],
   exposedUsers: new Set(),

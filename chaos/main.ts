@@ -194,7 +194,7 @@ async function run(options: Options): Promise<Report> {
       say(`${signal}: stopping`);
       void (started?.dispose() ?? Promise.resolve()).finally(() => process.exit(1));
     });
-  const env = settingsOf(receiver.endpoint, provider);
+  const env = settingsOf(receiver, provider);
   const system = await start(env, options);
   started = system;
   const startedAt = new Date().toISOString();

@@ -14,13 +14,18 @@ export const HANDOFF_TYPES: readonly string[] = [
   'signoff.finished',
 ];
 
-/** Settings of both copies. @param endpoint of the receiver of hand-offs @param provider that is being replaced */
-export const settingsOf = (endpoint: string, provider: LegacyProvider): Readonly<Record<string, string>> => ({
+/** Settings of both copies. @param receiver of hand-offs and the SIEM export @param provider that is being replaced */
+export const settingsOf = (
+  receiver: { readonly endpoint: string; readonly siemTarget: string },
+  provider: LegacyProvider,
+): Readonly<Record<string, string>> => ({
   BETTER_AUTH_URL: 'http://auth.chaos.test',
   // Rotations that a run lives to see.
   KEY_PREPUBLISH_SECONDS: '5',
   JWKS_MAX_AGE_SECONDS: '5',
-  HANDOFF_ENDPOINTS: endpoint,
+  HANDOFF_ENDPOINTS: receiver.endpoint,
+  SIEM_TARGETS: receiver.siemTarget,
+  SIEM_PRIVATE: 'true',
   HANDOFF_PRIVATE: 'true',
   HANDOFF_TYPES: HANDOFF_TYPES.join(','),
   LEGACY_ISSUER: provider.issuer,

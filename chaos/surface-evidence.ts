@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Gate } from './gates.ts';
-import { arrived, arrivedInOrder, type DueEvent } from './gates-handoffs.ts';
+import { arrived, arrivedInOrder, type DueEvent, exported, exportedInOrder } from './gates-handoffs.ts';
 import {
   type Begun,
   closedByKill,
@@ -107,6 +107,18 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
       ),
     ({ id }) => ledger.arrivals.some((arrival) => arrival.id === id),
   );
+  const [{ newest }] = (await stores.query<{ newest: number }>('SELECT max(seq)::int AS newest FROM audit_events')) as [
+    { newest: number },
+  ];
+  const sealed = await untilEnded(
+    () =>
+      stores.query<DueEvent>(
+        'SELECT seq::int, event_id::text AS id, type FROM audit_events WHERE seq > $1 AND seq <= $2 ORDER BY seq',
+        [followedFrom, newest],
+      ),
+    // In the order of the log: when it has the newest, it has all.
+    ({ seq, id }) => seq < newest || ledger.exported.some((each) => each.id === id),
+  );
   return [
     ...perSurface,
     startedOnceAndApproved(ledger, await readSignOffs(stores)),
@@ -117,5 +129,7 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     finished('MCP tasks: every task ends', ledger, tasks),
     arrived(ledger, due),
     arrivedInOrder(ledger),
+    exported(ledger, sealed),
+    exportedInOrder(ledger),
   ];
 }
