@@ -58,7 +58,7 @@ const ofConsole = [
     operation,
     status: 403,
     code: 'origin_refused',
-    why: 'only the script of the console may send it, whoever the caller is',
+    why: 'only the script of the console may send it, whatever the credential of the caller',
   }),
 );
 
