@@ -84,6 +84,7 @@ const READS = [
   'users list',
   'users show',
   'users why',
+  'sessions reach',
   'violations list',
 ];
 /** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `backup.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`, `releases.integration.test.ts`, `violations.integration.test.ts`. */

@@ -11,6 +11,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     manifest: true,
+    // The notices that the licences of the libraries ask for.
+    license: true,
     reportCompressedSize: false,
   },
 });

@@ -284,9 +284,28 @@ export const flows: readonly Flow[] = [
     fault: ['services/domain/migration/run/import-survives.db.test.ts'],
     load: { none: 'A worker imports at low priority, one file at a time; requests only store and read a row.' },
   },
+  {
+    name: 'Sign in at the admin console and act there',
+    paths: [
+      '/console',
+      '/console/{page}',
+      '/console/assets/{file}',
+      '/console/sign-in',
+      '/console/callback',
+      '/console/sign-out',
+      '/console/session',
+      '/console/api/{path}',
+    ],
+    unit: ['services/domain/oauth/console/console-session.test.ts', 'services/pages/console-build.test.ts'],
+    integration: [`${ROUTES}/console.integration.test.ts`, 'services/pages/console-in-browser.integration.test.ts'],
+    fault: [`${FAULTS}/console-away.integration.test.ts`],
+    load: {
+      none: 'A few administrators use it. Its requests are those of the operations behind it, which are measured there.',
+    },
+  },
 ];
 
 /** What belongs to a flow: a new path below these needs one. */
-export const FLOW_PATHS = /^\/(api\/auth|oauth2|v1\/(tokens|api-keys|agents|legacy|admin\/imports))(\/|$)/;
+export const FLOW_PATHS = /^\/(console|api\/auth|oauth2|v1\/(tokens|api-keys|agents|legacy|admin\/imports))(\/|$)/;
 /** Published keys: no flow. */
 export const NO_FLOW: readonly string[] = ['/api/auth/jwks'];

@@ -2,7 +2,24 @@ import { type ImagePackage, imagePackages, readLock } from '../image/packages.ts
 import { page, table } from './pages.ts';
 
 /** Of the image for x64; on arm64 only the native packages have other names. */
-export const shippedPackages = (): readonly ImagePackage[] => imagePackages(readLock(), 'x64');
+export const shippedPackages = (): readonly ImagePackage[] => [
+  ...imagePackages(readLock(), 'x64'),
+  ...consolePackages(readLock()),
+];
+
+/** Bundled into the files of the console. Their peers are each other, or for a server that the console has not. */
+const CONSOLE_LIBRARIES = ['preact', 'preact-iso', '@tanstack/preact-query'];
+
+function consolePackages(packages: ReturnType<typeof readLock>): readonly ImagePackage[] {
+  const names = new Set(CONSOLE_LIBRARIES);
+  for (const name of names)
+    for (const needed of Object.keys(packages[`node_modules/${name}`]?.dependencies ?? {})) names.add(needed);
+  return [...names].sort().map((name) => {
+    const place = `node_modules/${name}`;
+    const { version = '', license = 'unknown' } = packages[place] ?? {};
+    return { place, name, version, license, reason: 'bundled into the console' };
+  });
+}
 
 /** Licences under which what ships may be passed on in a product of another licence. */
 export const ACCEPTED_LICENCES: ReadonlySet<string> = new Set([
@@ -34,7 +51,7 @@ export function licencesPage(packages: readonly ImagePackage[]): string {
   ].join('\n');
   return page(
     'Licences of what ships',
-    'Sallyport itself is under Apache-2.0 (`LICENSE`). These npm packages are in its image and in a production install, from `package-lock.json`. Debian packages of the base image are in the bill of materials of an image.',
+    'Sallyport itself is under Apache-2.0 (`LICENSE`). These npm packages are in its image and in a production install, or in the built console, from `package-lock.json`. Debian packages of the base image are in the bill of materials of an image.',
     body,
   );
 }

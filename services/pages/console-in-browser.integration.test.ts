@@ -11,7 +11,7 @@ import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
 import { testCaller } from '#testing/harness/ports.ts';
-import { textOf } from './pages-harness.ts';
+import { newPagesClient, textOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -24,6 +24,13 @@ const PAGES: readonly {
 }[] = [
   { path: '/console', en: 'Overview', de: 'Übersicht' },
   { path: '/console/people', en: 'People', de: 'Personen', permission: 'users:read' },
+  { path: '/console/sessions', en: 'Sessions', de: 'Sitzungen', permission: 'sessions:read' },
+  { path: '/console/inspector', en: 'Token inspector', de: 'Token-Prüfung' },
+  { path: '/console/roles', en: 'Roles', de: 'Rollen', permission: 'roles:read' },
+  { path: '/console/clients', en: 'Clients', de: 'Clients', permission: 'clients:read' },
+  { path: '/console/clients/{client}', en: '{application}', de: '{application}', permission: 'clients:read' },
+  { path: '/console/api-keys', en: 'API keys', de: 'API-Schlüssel', permission: 'api_keys:read' },
+  { path: '/console/applications', en: 'Applications', de: 'Anwendungen', permission: 'applications:read' },
   { path: '/console/people/{person}', en: '{email}', de: '{email}', permission: 'users:read' },
   { path: '/console/stream', en: 'Live events', de: 'Ereignisse live', permission: 'audit:read' },
   { path: '/console/incidents', en: 'Incidents', de: 'Vorfälle', permission: 'incidents:read' },
@@ -40,7 +47,7 @@ const PAGES: readonly {
 ];
 
 /** What a hostile user could call itself. */
-const HOSTILE = `<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>‮javascript:alert(3)`;
+const HOSTILE = `<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>javascript:alert(3)`;
 
 let harness: BrowserHarness;
 let person: { readonly id: string; readonly email: string };
@@ -54,6 +61,7 @@ beforeAll(async () => {
   const agent = HOSTILE.slice(0, 100);
   await harness.harness.rows(`UPDATE users SET name = $2 WHERE id = $1`, [person.id, HOSTILE.slice(0, 100)]);
   await harness.harness.rows(`UPDATE sessions SET "userAgent" = $2 WHERE "userId" = $1`, [person.id, agent]);
+  const application = await newPagesClient(harness.api, HOSTILE, 'https://app.example.test/back', ['openid']);
   seal = createSeal();
   await seal();
   const incident = '0190a5e2-0000-7000-8000-00000000c0de';
@@ -64,7 +72,7 @@ beforeAll(async () => {
   );
   const [event] = await harness.harness.rows('SELECT seq, type FROM audit_events ORDER BY seq LIMIT 1');
   const { seq, type } = event as { readonly seq: string; readonly type: string };
-  places = { person: person.id, email: person.email, incident, event: seq, event_type: type };
+  places = { person: person.id, email: person.email, incident, event: seq, event_type: type, client: application.client_id, application: HOSTILE };
   administrator = await atConsole('admin');
 });
 afterAll(async () => {

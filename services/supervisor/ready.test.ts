@@ -85,6 +85,7 @@ test('the banner has at most thirty lines and names every address, the key ring,
   expect(lines.length).toBeLessThanOrEqual(30);
   const text = lines.join('\n');
   for (const part of [
+    `the console is ${api}/console)`,
     '/docs',
     '/openapi.json',
     '/.well-known/jwks.json',
@@ -99,6 +100,11 @@ test('the banner has at most thirty lines and names every address, the key ring,
   ]) {
     expect(text).toContain(part);
   }
+});
+
+test('a start without the console names none', () => {
+  vi.stubEnv('SALLYPORT_LEAVE_OUT', 'mcp,console');
+  expect(banner(state(), '', '').join('\n')).not.toContain('/console');
 });
 
 test('with SMTP configured no mails are shown', () => {

@@ -1,10 +1,10 @@
-import { useRead } from '../data/api.ts';
+import { type Answer, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
-import { Badge, Foreign, Time, type Tone, useNumber } from '../parts/format.tsx';
+import { Badge, exactTime, Foreign, Time, type Tone, useNumber } from '../parts/format.tsx';
 import { PageHead, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
-import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+import { fill, inLanguages, useLanguage, useTexts } from '../texts/languages.ts';
 import { detectionName, severityTone } from './incidents.tsx';
 
 const texts = inLanguages({
@@ -20,6 +20,21 @@ const texts = inLanguages({
     noIncidents: 'No incident is open',
     noIncidentsWhy: 'Detections run on every event. A new incident appears here.',
     times: 'seen {count} times',
+    queues: 'Queues',
+    noQueues: 'No queue has reported yet',
+    waiting: '{count} waiting',
+    oldest: 'oldest {seconds} s',
+    dead: '{count} dead',
+    signIns: 'Sign-ins of the last 24 hours',
+    succeeded: 'succeeded',
+    failed: 'failed',
+    signInsAt: '{hour}: {succeeded} succeeded, {failed} failed',
+    locked: 'Locked accounts',
+    openIncidents: 'Open incidents',
+    revocations: 'Revocations',
+    rate: 'Sign-in success',
+    stalePart: 'These figures are of {time}; newer ones are overdue.',
+    missingPart: 'No worker has reported these figures yet.',
     keys: 'Signing keys',
     noKeys: 'No key is in the ring',
     until: 'signs until',
@@ -37,6 +52,21 @@ const texts = inLanguages({
     noIncidents: 'Kein Vorfall ist offen',
     noIncidentsWhy: 'Erkennungen prüfen jedes Ereignis. Ein neuer Vorfall erscheint hier.',
     times: '{count}-mal gesehen',
+    queues: 'Warteschlangen',
+    noQueues: 'Noch keine Warteschlange hat sich gemeldet',
+    waiting: '{count} warten',
+    oldest: 'älteste {seconds} s',
+    dead: '{count} gescheitert',
+    signIns: 'Anmeldungen der letzten 24 Stunden',
+    succeeded: 'gelungen',
+    failed: 'gescheitert',
+    signInsAt: '{hour}: {succeeded} gelungen, {failed} gescheitert',
+    locked: 'Gesperrte Konten',
+    openIncidents: 'Offene Vorfälle',
+    revocations: 'Widerrufe',
+    rate: 'Erfolg der Anmeldungen',
+    stalePart: 'Diese Zahlen sind von {time}; neuere sind überfällig.',
+    missingPart: 'Noch hat kein Worker diese Zahlen gemeldet.',
     keys: 'Signaturschlüssel',
     noKeys: 'Kein Schlüssel ist im Ring',
     until: 'signiert bis',
@@ -151,6 +181,145 @@ function Keys() {
   );
 }
 
+type Dashboard = Answer<'GET /v1/admin/dashboard'>;
+type Hour = Dashboard['security']['hours'][number];
+
+/** Says how old the figures of a part are, if they are not fresh. */
+function Freshness({ part }: { readonly part: { readonly state: string; readonly as_of: string | null } }) {
+  const own = useTexts(texts);
+  const language = useLanguage();
+  if (part.state === 'fresh') return null;
+  return (
+    <p class="note warn" role="status">
+      {part.as_of === null ? own.missingPart : fill(own.stalePart, { time: exactTime(part.as_of, language) })}
+    </p>
+  );
+}
+
+const BAR = 10;
+const HEIGHT = 100;
+
+/** A bar for each hour; the table of the same figures is its text for screen readers. */
+function SignIns({ hours }: { readonly hours: readonly Hour[] }) {
+  const own = useTexts(texts);
+  const language = useLanguage();
+  const most = Math.max(1, ...hours.map((hour) => hour.sign_ins_succeeded + hour.sign_ins_failed));
+  const hourOf = (at: string): string => new Intl.DateTimeFormat(language, { timeStyle: 'short' }).format(new Date(at));
+  const said = hours.map((hour) =>
+    fill(own.signInsAt, {
+      hour: hourOf(hour.hour),
+      succeeded: hour.sign_ins_succeeded,
+      failed: hour.sign_ins_failed,
+    }),
+  );
+  return (
+    <>
+      <div class="bars">
+        <svg
+          viewBox={`0 0 ${hours.length * BAR} ${HEIGHT}`}
+          preserveAspectRatio="none"
+          role="img"
+          aria-label={own.signIns}
+        >
+          {hours.map((hour, at) => {
+            const good = (hour.sign_ins_succeeded / most) * HEIGHT;
+            const bad = (hour.sign_ins_failed / most) * HEIGHT;
+            return (
+              <g key={hour.hour}>
+                <title>{said[at]}</title>
+                <rect x={at * BAR + 1} width={BAR - 2} y={HEIGHT - 1} height={1} class="base" />
+                <rect x={at * BAR + 1} width={BAR - 2} y={HEIGHT - good} height={good} class="good" />
+                <rect x={at * BAR + 1} width={BAR - 2} y={HEIGHT - good - bad} height={bad} class="bad" />
+              </g>
+            );
+          })}
+        </svg>
+      </div>
+      <ul class="hidden">
+        {said.map((line) => (
+          <li key={line}>{line}</li>
+        ))}
+      </ul>
+      <p class="legend dim small">
+        <span class="good-dot" aria-hidden="true" /> {own.succeeded}
+        <span class="bad-dot" aria-hidden="true" /> {own.failed}
+      </p>
+    </>
+  );
+}
+
+function Figures({ dashboard }: { readonly dashboard: Dashboard }) {
+  const own = useTexts(texts);
+  const number = useNumber();
+  const { security } = dashboard;
+  const open = Object.values(security.open_incidents).reduce((sum, count) => sum + count, 0);
+  const revoked = security.hours.reduce((sum, hour) => sum + hour.revocations, 0);
+  const { success_percent: rate } = security.sign_ins;
+  const figures = [
+    [own.openIncidents, number(open)],
+    [own.rate, rate === null ? '–' : `${number(rate)} %`],
+    [own.revocations, number(revoked)],
+    [own.locked, security.locked_accounts === null ? '–' : number(security.locked_accounts)],
+  ] as const;
+  return (
+    <>
+      <div class="card figures">
+        {figures.map(([name, value]) => (
+          <div key={name} class="figure">
+            <span class="dim">{name}</span>
+            <strong>{value}</strong>
+          </div>
+        ))}
+      </div>
+      <Freshness part={security} />
+      <div class="grid">
+        <Section title={own.signIns}>
+          <SignIns hours={security.hours} />
+        </Section>
+        <Queues dashboard={dashboard} />
+      </div>
+    </>
+  );
+}
+
+function Queues({ dashboard }: { readonly dashboard: Dashboard }) {
+  const own = useTexts(texts);
+  const number = useNumber();
+  const { resources } = dashboard;
+  return (
+    <Section title={own.queues}>
+      {resources.queues.length === 0 ? (
+        <Empty title={own.noQueues} />
+      ) : (
+        <ul class="rows" aria-label={own.queues}>
+          {resources.queues.map((queue) => (
+            <Row
+              key={queue.queue}
+              title={queue.queue}
+              meta={
+                <>
+                  <span>{fill(own.waiting, { count: number(queue.waiting) })}</span>
+                  <span>{fill(own.oldest, { seconds: number(Math.round(queue.oldest_seconds)) })}</span>
+                </>
+              }
+              side={queue.dead === 0 ? null : <Badge tone="bad">{fill(own.dead, { count: number(queue.dead) })}</Badge>}
+            />
+          ))}
+        </ul>
+      )}
+    </Section>
+  );
+}
+
+function Dashboard() {
+  const query = useRead('GET /v1/admin/dashboard', {}, { refetchInterval: REFRESH_MS });
+  return (
+    <Shown query={query} lines={5}>
+      {(dashboard) => <Figures dashboard={dashboard} />}
+    </Shown>
+  );
+}
+
 export function Page() {
   const own = useTexts(texts);
   const names = useTexts(titles);
@@ -158,6 +327,7 @@ export function Page() {
   return (
     <div class="page">
       <PageHead title={names.overview} lead={own.lead} />
+      {can('monitoring:read') ? <Dashboard /> : null}
       {can('tokens:read') ? <Tokens /> : null}
       <div class="grid">
         {can('incidents:read') ? <Incidents /> : null}

@@ -5,11 +5,12 @@ import { titles } from '../pages.ts';
 import { Badge, Foreign, Time } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
-import { inLanguages, useTexts } from '../texts/languages.ts';
+import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
 const texts = inLanguages({
   en: {
     lead: 'Accounts, newest first',
+    withRole: 'Accounts with the role {role}, newest first',
     search: 'Search by the beginning of the address',
     short: 'Type at least three characters',
     status: 'Status',
@@ -23,6 +24,7 @@ const texts = inLanguages({
   },
   de: {
     lead: 'Konten, die neuesten zuerst',
+    withRole: 'Konten mit der Rolle {role}, die neuesten zuerst',
     search: 'Suche nach dem Anfang der Adresse',
     short: 'Mindestens drei Zeichen eingeben',
     status: 'Status',
@@ -49,6 +51,7 @@ export function Page() {
   const [typed, setTyped] = useState(query.q ?? '');
   const search = query.q ?? '';
   const status = query.status ?? '';
+  const role = query.role ?? '';
   useEffect(() => setTyped(query.q ?? ''), [query.q]);
   useEffect(() => {
     if (typed === search) return;
@@ -57,19 +60,20 @@ export function Page() {
   }, [typed]);
 
   function go(q: string, chosen: string): void {
-    const members = Object.entries({ q, status: chosen }).filter(([, value]) => value !== '');
+    const members = Object.entries({ q, status: chosen, role }).filter(([, value]) => value !== '');
     route(`/console/people${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
   }
 
   const pages = usePages('GET /v1/admin/users', {
     limit: 50,
     ...(search.length >= SHORTEST ? { email_prefix: search } : {}),
+    ...(role === '' ? {} : { role }),
     ...(status === '' ? {} : { disabled: status === 'disabled' ? 'true' : 'false' }),
   });
 
   return (
     <div class="page">
-      <PageHead title={names.people} lead={own.lead} />
+      <PageHead title={names.people} lead={role === '' ? own.lead : fill(own.withRole, { role })} />
       <search class="toolbar">
         <input
           type="search"

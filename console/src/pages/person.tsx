@@ -6,6 +6,7 @@ import { type Act, ActButton } from '../parts/act.tsx';
 import { CopyButton, commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { Facts, PagedList, PageHead, Row, Section } from '../parts/page.tsx';
+import { Reach } from '../parts/reach.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -61,7 +62,6 @@ const texts = inLanguages({
     unlock: 'Unlock',
     unlockTitle: 'Unlock the passwords of {email}',
     unlockLead: 'Passwords are accepted again, also from devices that the person has not used before.',
-    affects: 'Sessions: {sessions} · sign-ins at applications: {logins}',
   },
   de: {
     people: 'Personen',
@@ -114,7 +114,6 @@ const texts = inLanguages({
     unlock: 'Passwörter freigeben',
     unlockTitle: 'Die Passwörter von {email} freigeben',
     unlockLead: 'Passwörter werden wieder angenommen, auch von Geräten, die die Person noch nicht benutzt hat.',
-    affects: 'Sitzungen: {sessions} · Anmeldungen bei Anwendungen: {logins}',
   },
 });
 
@@ -127,7 +126,7 @@ function Acts({ user }: { readonly user: Detail }) {
   const [withPasskeys, setWithPasskeys] = useState(false);
   const { id, email } = user;
   const path = { user_id: id };
-  const blast = fill(own.affects, { sessions: user.sessions, logins: user.logins });
+  const blast = <Reach of={{ user_id: id }} />;
   const acts: readonly (readonly [string, Act, boolean])[] = [
     [
       own.unlock,
@@ -289,7 +288,7 @@ function Sessions({ id }: { readonly id: string }) {
                     lead: own.endOneLead,
                     verb: own.endOne,
                     isHarmful: true,
-                    blast: fill(own.affects, { sessions: 1, logins: session.logins.length }),
+                    blast: <Reach of={{ session_id: session.id }} />,
                     command: (reason) => commandLine('sessions', 'revoke', session.id, '--reason', reason),
                     run: (reason) =>
                       call('DELETE /v1/admin/sessions/{session_id}', {

@@ -21,7 +21,7 @@ function ago(at: string, language: LanguageTag, nowMs = Date.now()): string {
   return at;
 }
 
-const exactTime = (at: string, language: LanguageTag): string =>
+export const exactTime = (at: string, language: LanguageTag): string =>
   new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at));
 
 /** How long ago, with the exact time on hover and for screen readers. */

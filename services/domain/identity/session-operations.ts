@@ -5,8 +5,10 @@ import {
   type LiveSessionView,
   listOwnSessionsEndpoint,
   listSessionsEndpoint,
+  type ReachView,
+  readReachEndpoint,
 } from './contracts/admin-contract.ts';
-import { endAnySession, endOwnSession, listOwnSessions, listSessions } from './sessions/manage-sessions.ts';
+import { endAnySession, endOwnSession, listOwnSessions, listSessions, readReach } from './sessions/manage-sessions.ts';
 
 const line = (session: LiveSessionView): string =>
   [
@@ -34,6 +36,18 @@ export const sessionOperations = [
       },
     },
     line,
+  }),
+  operation(readReachEndpoint, readReach, {
+    verb: 'sessions reach',
+    help: 'count what ends with a user, a client or a session, before it is ended',
+    options: {
+      user_id: { flags: '--user <user>', help: 'this user, by id or e-mail address', reads: 'user' },
+      client_id: { flags: '--client <client_id>', help: 'this client' },
+      session_id: { flags: '--session <session_id>', help: 'this session' },
+    },
+    lines: ({ logins, sessions, applications, users, is_more: isMore }: ReachView) => [
+      `${isMore ? 'over ' : ''}${logins} sign-ins at ${applications} applications, in ${sessions} sessions of ${users} users`,
+    ],
   }),
   operation(endSessionEndpoint, endAnySession),
   operation(listOwnSessionsEndpoint, listOwnSessions),

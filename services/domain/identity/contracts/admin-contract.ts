@@ -276,6 +276,38 @@ export const listSessionsEndpoint = defineEndpoint({
   errors: [...REFUSALS, cursorInvalid],
 });
 
+/** Live token families that are counted; beyond it the answer says that there are more. */
+export const REACH_MAX = 10_000;
+const reachShape = z
+  .object({
+    /** Live token families: sign-ins at applications. */
+    logins: z.int(),
+    sessions: z.int(),
+    applications: z.int(),
+    users: z.int(),
+    /** There are more than were counted. */
+    is_more: z.boolean(),
+  })
+  .register(componentNames, { id: 'Reach' });
+export type ReachView = z.output<typeof reachShape>;
+
+export const readReachEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/sessions/reach',
+  operation: 'readReach',
+  summary:
+    'Count what ends with a user, a client or a session: up to 10,000 token families, and then that there are more',
+  tag: SESSIONS,
+  auth: reads(sessionsRead),
+  query: z.strictObject({
+    user_id: identifier.optional(),
+    client_id: identifier.optional(),
+    session_id: identifier.optional(),
+  }),
+  responses: { 200: reachShape },
+  errors: [...REFUSALS],
+});
+
 export const endSessionEndpoint = defineEndpoint({
   method: 'DELETE',
   path: '/v1/admin/sessions/{session_id}',

@@ -4,8 +4,8 @@ import { ownerAsking, ownOrUnknown } from '#services/domain/authority/own-accoun
 import { accountRead } from '#services/domain/authority/own-scopes.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
-import { familiesOfSessions, type LiveFamily } from '#services/domain/tokens/refresh/list-families.ts';
-import type { LiveSessionView } from '../contracts/admin-contract.ts';
+import { countReach, familiesOfSessions, type LiveFamily } from '#services/domain/tokens/refresh/list-families.ts';
+import { type LiveSessionView, REACH_MAX, type ReachView } from '../contracts/admin-contract.ts';
 import { sessionUnknown } from '../contracts/sign-in-errors.ts';
 import { lockUser } from '../users/accounts.store.ts';
 import { type EndSessionPorts, endSession } from './end-session.ts';
@@ -68,6 +68,33 @@ export async function listSessions(
     items.map(({ id }) => id),
   );
   return { sessions: items.map((row) => sessionView(row, families.get(row.id) ?? [])), next };
+}
+
+/**
+ * Counts what ends with a user, a client or a session; of the whole installation, if none is named. Never more than
+ * `REACH_MAX`, however large the client.
+ */
+export async function readReach(
+  { sql }: Pick<Ports, 'sql'>,
+  {
+    user_id: userId,
+    client_id: clientId,
+    session_id: sessionId,
+  }: {
+    readonly user_id?: string | undefined;
+    readonly client_id?: string | undefined;
+    readonly session_id?: string | undefined;
+  },
+): Promise<ReachView> {
+  const reach = await countReach({ sql }, { userId, clientId, sessionId }, REACH_MAX + 1);
+  const atMost = (count: number): number => Math.min(count, REACH_MAX);
+  return {
+    logins: atMost(reach.logins),
+    sessions: atMost(reach.sessions),
+    applications: reach.applications,
+    users: atMost(reach.users),
+    is_more: reach.logins > REACH_MAX,
+  };
 }
 
 /**

@@ -79,3 +79,36 @@ export const readLiveFamilies = (sql: Sql, sessionIds: readonly string[]): Promi
 
 export const readFamilyCount = async (sql: Sql, userId: string): Promise<number> =>
   (await sql.query<{ count: number }>(loginCountRead, [userId]))[0]?.count ?? 0;
+
+/** What a live family belongs to. */
+export type FamilyFilter = {
+  readonly userId?: string | undefined;
+  readonly clientId?: string | undefined;
+  readonly sessionId?: string | undefined;
+};
+export type FamilyReach = {
+  readonly logins: number;
+  readonly sessions: number;
+  readonly applications: number;
+  readonly users: number;
+};
+
+// One of refresh_families_user_id, refresh_families_client_id and refresh_families_one_live. Stops at the limit: an exact
+// count of a large client would read millions of rows.
+const familyReachRead = defineStatement(
+  'familyReachRead',
+  `SELECT count(*)::int AS logins, count(DISTINCT sid)::int AS sessions, count(DISTINCT client_id)::int AS applications,
+     count(DISTINCT user_id)::int AS users
+   FROM (SELECT sid, client_id, user_id FROM refresh_families
+     WHERE ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR client_id = $2) AND ($3::text IS NULL OR sid = $3)
+       AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
+     LIMIT $4) AS live`,
+);
+
+/** @param limit families that are counted at most */
+export const readFamilyReach = async (
+  sql: Sql,
+  { userId, clientId, sessionId }: FamilyFilter,
+  limit: number,
+): Promise<FamilyReach> =>
+  (await sql.query<FamilyReach>(familyReachRead, [userId ?? null, clientId ?? null, sessionId ?? null, limit]))[0]!;

@@ -1,5 +1,12 @@
 import type { Ports } from '#services/domain/ports.ts';
-import { type LiveFamilyRow, readFamilyCount, readLiveFamilies } from './family-status.store.ts';
+import {
+  type FamilyFilter,
+  type FamilyReach,
+  type LiveFamilyRow,
+  readFamilyCount,
+  readFamilyReach,
+  readLiveFamilies,
+} from './family-status.store.ts';
 
 export type LiveFamily = LiveFamilyRow;
 
@@ -15,3 +22,7 @@ export async function familiesOfSessions(
 /** Counts the live families of a user, with or without a session. */
 export const countFamilies = ({ sql }: Pick<Ports, 'sql'>, userId: string): Promise<number> =>
   readFamilyCount(sql, userId);
+
+/** Counts the live families of a user, a client or a session, and what they belong to, up to a limit. */
+export const countReach = ({ sql }: Pick<Ports, 'sql'>, filter: FamilyFilter, limit: number): Promise<FamilyReach> =>
+  readFamilyReach(sql, filter, limit);

@@ -1,0 +1,68 @@
+import { type Answer, usePages } from '../data/api.ts';
+import { titles } from '../pages.ts';
+import { Command, commandLine } from '../parts/copy.tsx';
+import { Badge, Foreign } from '../parts/format.tsx';
+import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { Empty } from '../parts/states.tsx';
+import { inLanguages, useTexts } from '../texts/languages.ts';
+
+const texts = inLanguages({
+  en: {
+    lead: 'Permissions and roles that your applications declare',
+    none: 'No application has declared its permissions',
+    noneWhy: 'Declare them in a file, and apply it.',
+    roles: 'Roles',
+  },
+  de: {
+    lead: 'Berechtigungen und Rollen, die Ihre Anwendungen erklären',
+    none: 'Keine Anwendung hat ihre Berechtigungen erklärt',
+    noneWhy: 'Erklären Sie sie in einer Datei, und wenden Sie diese an.',
+    roles: 'Rollen',
+  },
+});
+
+type Application = Answer<'GET /v1/admin/applications'>['applications'][number];
+
+export function Page() {
+  const own = useTexts(texts);
+  const names = useTexts(titles);
+  const pages = usePages('GET /v1/admin/applications', { limit: 50 });
+  return (
+    <div class="page">
+      <PageHead title={names.applications} lead={own.lead} />
+      <div>
+        <PagedList
+          label={names.applications}
+          pages={pages}
+          itemsOf={(page) => page.applications}
+          empty={
+            <Empty title={own.none}>
+              <p>{own.noneWhy}</p>
+              <Command text={commandLine('apply', 'permissions.yaml')} />
+            </Empty>
+          }
+        >
+          {(application: Application) => (
+            <Row
+              key={application.application}
+              title={<Foreign>{application.application}</Foreign>}
+              meta={
+                <>
+                  <Foreign>{application.audience}</Foreign>
+                  <span class="badges">
+                    {application.permissions.map((permission) => (
+                      <Badge key={permission}>{permission}</Badge>
+                    ))}
+                  </span>
+                  <span>
+                    {own.roles}: <Foreign>{Object.keys(application.roles).join(', ')}</Foreign>
+                  </span>
+                </>
+              }
+            />
+          )}
+        </PagedList>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,217 @@
+import { useState } from 'preact/hooks';
+import { type Answer, call, useRead } from '../data/api.ts';
+import { useCan } from '../data/session.tsx';
+import type { PageProps } from '../pages.ts';
+import { ActButton } from '../parts/act.tsx';
+import { CopyButton, commandLine } from '../parts/copy.tsx';
+import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
+import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Reach } from '../parts/reach.tsx';
+import { Shown } from '../parts/states.tsx';
+import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+
+const texts = inLanguages({
+  en: {
+    clients: 'Clients',
+    about: 'About',
+    security: 'Security',
+    id: 'Client id',
+    origin: 'Origin',
+    page: 'Its page',
+    created: 'Created',
+    grants: 'Grants',
+    scopes: 'Scopes for users',
+    credentialScopes: 'Scopes of its own tokens',
+    redirects: 'Redirect URIs',
+    audiences: 'Audiences',
+    method: 'Authentication',
+    dpop: 'Tokens bound to a key (DPoP)',
+    pkce: 'PKCE',
+    rotation: 'Refresh rotation',
+    profile: 'Profile',
+    disabled: 'Disabled',
+    builtIn: 'built in',
+    disable: 'Disable',
+    disableTitle: 'Disable {name}',
+    disableLead: 'Its tokens and those of its users end within a second, and it gets no new ones until it is enabled.',
+    enable: 'Enable',
+    enableTitle: 'Enable {name}',
+    enableLead: 'The client gets tokens again. Ended tokens stay ended.',
+    rotate: 'Rotate secret',
+    rotateTitle: 'Give {name} a new secret',
+    rotateLead: 'The new secret is shown once. The previous one works for ten more minutes.',
+    secret: 'The new secret, shown this once',
+  },
+  de: {
+    clients: 'Clients',
+    about: 'Über',
+    security: 'Sicherheit',
+    id: 'Client-ID',
+    origin: 'Herkunft',
+    page: 'Seine Seite',
+    created: 'Angelegt',
+    grants: 'Grants',
+    scopes: 'Scopes für Benutzer',
+    credentialScopes: 'Scopes eigener Tokens',
+    redirects: 'Redirect-URIs',
+    audiences: 'Audiences',
+    method: 'Authentifizierung',
+    dpop: 'Tokens an Schlüssel gebunden (DPoP)',
+    pkce: 'PKCE',
+    rotation: 'Refresh-Rotation',
+    profile: 'Profil',
+    disabled: 'Gesperrt',
+    builtIn: 'eingebaut',
+    disable: 'Sperren',
+    disableTitle: '{name} sperren',
+    disableLead:
+      'Seine Tokens und die seiner Benutzer enden binnen einer Sekunde, und er bekommt keine neuen, bis er entsperrt ist.',
+    enable: 'Entsperren',
+    enableTitle: '{name} entsperren',
+    enableLead: 'Der Client bekommt wieder Tokens. Beendete Tokens bleiben beendet.',
+    rotate: 'Geheimnis wechseln',
+    rotateTitle: '{name} ein neues Geheimnis geben',
+    rotateLead: 'Das neue Geheimnis wird einmal gezeigt. Das vorige gilt noch zehn Minuten.',
+    secret: 'Das neue Geheimnis, nur dieses eine Mal gezeigt',
+  },
+});
+
+type Client = Answer<'GET /v1/admin/clients/{client_id}'>;
+
+const OVERLAP_SECONDS = 600;
+const listed = (items: readonly string[]) =>
+  items.length === 0 ? (
+    '–'
+  ) : (
+    <ul>
+      {items.map((item) => (
+        <li key={item}>
+          <Foreign>{item}</Foreign>
+        </li>
+      ))}
+    </ul>
+  );
+
+function Acts({ client, onSecret }: { readonly client: Client; readonly onSecret: (secret: string) => void }) {
+  const own = useTexts(texts);
+  const { client_id: id, name } = client;
+  const path = { client_id: id };
+  const blast = <Reach of={{ client_id: id }} />;
+  return (
+    <>
+      {client.auth_method.startsWith('client_secret') ? (
+        <ActButton
+          act={{
+            title: fill(own.rotateTitle, { name }),
+            lead: own.rotateLead,
+            verb: own.rotate,
+            command: (reason) => commandLine('clients', 'rotate-secret', id, '--reason', reason),
+            run: async (reason) => {
+              const body = { reason, overlap_seconds: OVERLAP_SECONDS };
+              const changed = await call('POST /v1/admin/clients/{client_id}/rotate-secret', { path, body });
+              onSecret(changed.client_secret ?? '');
+            },
+          }}
+        >
+          {own.rotate}
+        </ActButton>
+      ) : null}
+      {client.disabled ? (
+        <ActButton
+          act={{
+            title: fill(own.enableTitle, { name }),
+            lead: own.enableLead,
+            verb: own.enable,
+            command: (reason) => commandLine('clients', 'enable', id, '--reason', reason),
+            run: (reason) => call('POST /v1/admin/clients/{client_id}/enable', { path, body: { reason } }),
+          }}
+        >
+          {own.enable}
+        </ActButton>
+      ) : (
+        <ActButton
+          act={{
+            title: fill(own.disableTitle, { name }),
+            lead: own.disableLead,
+            verb: own.disable,
+            isHarmful: true,
+            blast,
+            command: (reason) => commandLine('clients', 'disable', id, '--reason', reason),
+            run: (reason) => call('POST /v1/admin/clients/{client_id}/disable', { path, body: { reason } }),
+          }}
+        >
+          {own.disable}
+        </ActButton>
+      )}
+    </>
+  );
+}
+
+export function Page({ params }: PageProps) {
+  const id = params.id ?? '';
+  const own = useTexts(texts);
+  const can = useCan();
+  const [secret, setSecret] = useState('');
+  const query = useRead('GET /v1/admin/clients/{client_id}', { path: { client_id: id } });
+  return (
+    <div class="page">
+      <p class="crumb">
+        <a href="/console/clients">{own.clients}</a>
+      </p>
+      <Shown query={query} lines={5}>
+        {(client) => (
+          <>
+            <PageHead
+              title={client.name}
+              badges={
+                <>
+                  {client.built_in ? <Badge>{own.builtIn}</Badge> : null}
+                  {client.disabled ? <Badge tone="bad">{own.disabled}</Badge> : null}
+                </>
+              }
+            >
+              {can('clients:manage') && !client.built_in ? <Acts client={client} onSecret={setSecret} /> : null}
+            </PageHead>
+            {secret === '' ? null : (
+              <div class="note good" role="status">
+                <strong>{own.secret}</strong>
+                <p>
+                  <code>{secret}</code>
+                </p>
+                <CopyButton text={secret} />
+              </div>
+            )}
+            <div class="grid">
+              <Section title={own.about}>
+                <Facts
+                  items={[
+                    [own.id, <Id>{client.client_id}</Id>],
+                    [own.origin, client.origin],
+                    [own.page, <Foreign>{client.client_uri ?? '–'}</Foreign>],
+                    [own.created, <Time at={client.created_at} />],
+                    [own.redirects, listed(client.redirect_uris)],
+                    [own.audiences, listed(client.audiences)],
+                  ]}
+                />
+              </Section>
+              <Section title={own.security}>
+                <Facts
+                  items={[
+                    [own.method, client.auth_method],
+                    [own.grants, listed(client.grant_types)],
+                    [own.scopes, listed(client.scopes)],
+                    [own.credentialScopes, listed(client.credential_scopes)],
+                    [own.pkce, client.pkce],
+                    [own.dpop, client.dpop_bound_access_tokens ? '✓' : '–'],
+                    [own.rotation, client.refresh_rotation],
+                    [own.profile, client.profile],
+                  ]}
+                />
+              </Section>
+            </div>
+          </>
+        )}
+      </Shown>
+    </div>
+  );
+}

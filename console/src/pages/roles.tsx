@@ -1,0 +1,58 @@
+import { type Answer, usePages } from '../data/api.ts';
+import { useCan } from '../data/session.tsx';
+import { titles } from '../pages.ts';
+import { Badge, Foreign } from '../parts/format.tsx';
+import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { Empty } from '../parts/states.tsx';
+import { inLanguages, useTexts } from '../texts/languages.ts';
+
+const texts = inLanguages({
+  en: {
+    lead: 'What each role may do; choose a role to see who has it',
+    none: 'There is no role',
+    builtIn: 'built in',
+    noPermissions: 'no permission of this installation',
+  },
+  de: {
+    lead: 'Was jede Rolle darf; wählen Sie eine Rolle, um zu sehen, wer sie hat',
+    none: 'Es gibt keine Rolle',
+    builtIn: 'eingebaut',
+    noPermissions: 'keine Berechtigung dieser Installation',
+  },
+});
+
+type Role = Answer<'GET /v1/admin/roles'>['roles'][number];
+
+export function Page() {
+  const own = useTexts(texts);
+  const names = useTexts(titles);
+  const can = useCan();
+  const pages = usePages('GET /v1/admin/roles', { limit: 50 });
+  return (
+    <div class="page">
+      <PageHead title={names.roles} lead={own.lead} />
+      <div>
+        <PagedList label={names.roles} pages={pages} itemsOf={(page) => page.roles} empty={<Empty title={own.none} />}>
+          {(role: Role) => (
+            <Row
+              key={role.name}
+              {...(can('users:read') ? { href: `/console/people?${new URLSearchParams({ role: role.name })}` } : {})}
+              title={<Foreign>{role.name}</Foreign>}
+              meta={
+                <>
+                  <Foreign>{role.description}</Foreign>
+                  <span class="badges">
+                    {role.permissions.length === 0
+                      ? own.noPermissions
+                      : role.permissions.map((permission) => <Badge key={permission}>{permission}</Badge>)}
+                  </span>
+                </>
+              }
+              side={role.built_in ? <Badge tone="accent">{own.builtIn}</Badge> : null}
+            />
+          )}
+        </PagedList>
+      </div>
+    </div>
+  );
+}
