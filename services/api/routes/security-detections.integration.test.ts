@@ -271,7 +271,9 @@ describe('incidents', () => {
   test('are acknowledged and closed with a reason, with permission; a closed one stays closed, and the next detection opens another', async () => {
     const id = randomUUID();
     const raise = () =>
-      raiseIncident(api.workerPorts.sql, api.workerPorts, testCaller, refreshTokenReuse, { target: { kind: 'user', id } });
+      raiseIncident(api.workerPorts.sql, api.workerPorts, testCaller, refreshTokenReuse, {
+        target: { kind: 'user', id },
+      });
     const { id: incident } = await raise();
     const path = `/v1/admin/incidents/${incident}`;
     expectProblem(await post(`${path}/close`, { reason: 'no' }, auditor), 403, 'permission_missing');
