@@ -12,7 +12,11 @@ import { readPromQuery } from './promql.ts';
 /** Metrics of dashboards and alerts without a series after a run without failures, each with the reason. */
 const silentWhenWell: Readonly<Record<string, string>> = {
   sallyport_rate_limit_refusals_total: 'no client exceeds a limit',
+  sallyport_replica_age_seconds: 'no replica is configured',
+  sallyport_replica_reads_total: 'no replica is configured',
   sallyport_restore_drill_duration_seconds: 'a restore is rehearsed once a week',
+  sallyport_siem_behind_events: 'no SIEM is configured',
+  sallyport_siem_failing_targets: 'no SIEM is configured',
 };
 
 type RuleFile = { readonly groups: readonly { readonly rules: readonly { record?: string; expr: string }[] }[] };
