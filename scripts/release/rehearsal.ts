@@ -47,6 +47,8 @@ export type Rehearsal = {
 };
 
 const OUTPUT_MAX = 64_000_000;
+/** Of the log of each copy, if something was refused. */
+const LOG_KEPT = 4_000;
 
 const run = promisify(execFile);
 
@@ -232,6 +234,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
     if (!(err instanceof Refused) && seen.failures.length === 0) throw err;
     if (!(err instanceof Refused) && !seen.failures.includes((err as Error).message))
       seen.failures.push((err as Error).message);
+    for (const { version, child } of system.live) say(`${version} wrote:\n${child.output().slice(-LOG_KEPT)}`);
   } finally {
     await load?.stop();
     await system.stop();
