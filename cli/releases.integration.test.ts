@@ -1,7 +1,12 @@
+import { once } from 'node:events';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { version } from '../observability/version.ts';
-import { queryRows } from '../testing/harness/ports.ts';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { applyMigration, prepareHistory } from '../services/platform/postgres/migrate.ts';
+import { readMigrations } from '../services/platform/postgres/migration-files.ts';
+import { createEmptyDatabase, queryRows } from '../testing/harness/ports.ts';
+import { startCli } from '../testing/processes/run-cli.ts';
+import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;
 beforeAll(async () => {
@@ -11,6 +16,8 @@ afterAll(() => harness?.close());
 
 const sallyport = (...args: readonly string[]) => harness.sallyport(args);
 const BEFORE = '0.1.0';
+/** Its last migration. */
+const BASELINE = '20261125000200_client_uri';
 
 test('sallyport migrate up adds one row of history for a build, which releases list shows', async () => {
   await harness.json(['migrate', 'up']);
@@ -40,6 +47,35 @@ test('sallyport upgrade check prints what the migrations of a version did in a c
   expect(await harness.ports.raw(`SELECT 1 FROM pg_database WHERE datname LIKE 'sallyport\\_check%'`)).toEqual([]);
 });
 
+test('kill -9 in the midst of an upgrade check changes nothing, and the next one drops the copy that it left', async () => {
+  const { raw, transact } = harness.ports;
+  const copies = () => raw(`SELECT 1 FROM pg_database WHERE datname LIKE 'sallyport\\_check%'`);
+  const stateOf = () => raw('SELECT * FROM _prisma_migrations ORDER BY migration_name');
+  const before = await stateOf();
+  const child = startCli(['upgrade', 'check', version], {
+    ...{ DATABASE_URL: harness.ports.databaseUrl, SALLYPORT_DATA_DIR: harness.dataDir },
+    KEY_ENCRYPTION_KEY: KEK.toString('base64'),
+  });
+  const ended = once(child, 'close');
+  await transact(async (tx) => {
+    // It waits for the rows of a table.
+    await tx.query({ name: 'lockUsers', text: 'LOCK TABLE users IN ACCESS EXCLUSIVE MODE', writes: true });
+    const waits = () =>
+      raw(
+        `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-upgrade-check' AND datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+    await expect.poll(waits, { timeout: 60_000, interval: 20 }).toHaveLength(1);
+    expect(await copies()).toHaveLength(1);
+    child.kill('SIGKILL');
+    await ended;
+  });
+  await expect.poll(() => raw(`SELECT FROM pg_stat_activity WHERE datname LIKE 'sallyport\\_check%'`)).toEqual([]);
+  expect(await copies()).toHaveLength(1);
+  expect(await stateOf()).toEqual(before);
+  await harness.json(['upgrade', 'check', version]);
+  expect(await copies()).toEqual([]);
+});
+
 test('sallyport upgrade check refuses an unknown version, an older one, and a schema that was changed by hand', async () => {
   const unknown = await sallyport('upgrade', 'check', '9.9.9');
   expect([unknown.code, unknown.err]).toEqual([5, expect.stringContaining('no version 9.9.9 is known')]);
@@ -57,9 +93,11 @@ test('sallyport rollback refuses with the reason, asks first, and records what i
   expect([refused.code, refused.err]).toEqual([5, expect.stringContaining('no version 9.9.9 is known')]);
   expect((await sallyport('rollback', BEFORE)).code).toBe(4);
   const planned = await harness.json(['rollback', BEFORE, '--dry-run']);
-  expect(planned).toMatchObject({ version: BEFORE, would_revert: [], kept: expect.any(Array) });
+  const back = (await readMigrations()).filter(({ name, down }) => name > BASELINE && down && 'sql' in down);
+  const reverted = back.map(({ name }) => name).reverse();
+  expect(planned).toMatchObject({ version: BEFORE, would_revert: reverted, kept: expect.any(Array) });
   expect((await harness.json(['releases', 'list'])).releases).toHaveLength(1);
-  expect(await harness.json(['rollback', BEFORE, '--yes'])).toMatchObject({ version: BEFORE, reverted: [] });
+  expect(await harness.json(['rollback', BEFORE, '--yes'])).toMatchObject({ version: BEFORE, reverted });
   expect((await harness.json(['releases', 'list'])).releases[0]).toMatchObject({ kind: 'rollback', version: BEFORE });
   const events = await harness.ports.raw(
     `SELECT target_id FROM audit_outbox WHERE type = 'operations.release_rolled_back'`,
@@ -68,18 +106,25 @@ test('sallyport rollback refuses with the reason, asks first, and records what i
 });
 
 test('a migration that is pending is tried upwards with the rows of the database, and says whether it comes back', async () => {
-  // It, and what came after it.
-  const undone = (await harness.ports.raw(
-    `UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name >= '20261125130000' RETURNING migration_name AS name`,
-  )) as { name: string }[];
-  const names = undone.map(({ name }) => name).sort();
-  expect(names[0]).toBe('20261125130000_releases');
-  await queryRows(harness.ports.databaseUrl, 'ALTER TABLE releases RENAME TO releases_kept');
-  await queryRows(harness.ports.databaseUrl, 'DROP TABLE releases_kept');
-  const checked = await harness.json(['upgrade', 'check', version]);
-  expect(checked.pending).toEqual(names);
-  expect(checked.steps).toMatchObject(names.map((migration) => ({ migration, direction: 'up', refusals: [] })));
-  expect(checked.rollback).toMatchObject({ version: BEFORE, compatible: true });
-  const missing = await sallyport('releases', 'list');
-  expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('older than 0.2.0')]);
+  const older = await createEmptyDatabase(harness.ports.databaseUrl);
+  const env = { DATABASE_URL: older.url };
+  try {
+    const migrations = await readMigrations();
+    const before = migrations.filter(({ name }) => name < '20261125130000');
+    const names = migrations.slice(before.length).map(({ name }) => name);
+    const db = new pg.Client({ connectionString: older.url });
+    await db.connect();
+    await prepareHistory(db);
+    for (const migration of before) await applyMigration(db, migration);
+    await db.end();
+    const checked = await harness.json(['upgrade', 'check', version], env);
+    expect(checked.pending).toEqual(names);
+    const up = checked.steps.filter(({ direction }: { direction: string }) => direction === 'up');
+    expect(up).toMatchObject(names.map((migration) => ({ migration, refusals: [] })).concat(up.slice(names.length)));
+    expect(checked.rollback).toMatchObject({ version: BEFORE, compatible: true });
+    const missing = await harness.sallyport(['releases', 'list'], env);
+    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('older than 0.2.0')]);
+  } finally {
+    await older.drop();
+  }
 });

@@ -114,3 +114,25 @@ test('a rollback waits for a lock in short tries, and lets the statements behind
   await rolled;
   expect(await tables()).toEqual([]);
 });
+
+test('a row that another process commits while the rollback waits for its table is not lost: the rollback refuses', async () => {
+  await migrate(ports.databaseUrl, () => {}, [folder]);
+  let rolled: Promise<unknown> | undefined;
+  await ports.transact(async (tx) => {
+    await tx.query({ name: 'insertThree', text: 'INSERT INTO three VALUES (7)', writes: true });
+    rolled = back();
+    rolled.catch(() => {});
+    const waits = () =>
+      ports.raw(
+        `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-migrate' AND datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+    await expect.poll(waits, { interval: 10 }).toHaveLength(1);
+  });
+  await expect(rolled).rejects.toMatchObject({
+    code: 'rollback_incompatible',
+    options: { detail: expect.stringContaining('rows of three would be lost') },
+  });
+  expect(await ports.raw('SELECT id FROM three')).toEqual([{ id: 7 }]);
+  await ports.raw('DELETE FROM three');
+  expect(await back()).toMatchObject({ reverted: expect.arrayContaining(['20990101000200_three']) });
+});

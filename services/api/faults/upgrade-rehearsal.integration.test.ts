@@ -2,6 +2,7 @@
 // there again, with rows that the next release wrote. Users notice nothing.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rollBack } from '#services/migrate/roll-back.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
@@ -88,6 +89,24 @@ const ofNextRelease = async (): Promise<number> =>
     )
   ).length;
 
+/** A process of the next release that nobody ended writes on until its columns are gone. */
+async function writeUntilTaken(sessionId: string): Promise<{ written: number; code: unknown }> {
+  const db = new pg.Client({ connectionString: harness.databaseUrl });
+  await db.connect();
+  let written = 0;
+  try {
+    for (; !isOver; written += 1) {
+      await db.query(`UPDATE sessions SET device = 'phone' WHERE id = $1`, [sessionId]);
+      await db.query('INSERT INTO devices (session_id) VALUES ($1)', [`next-${written}`]);
+    }
+    return { written, code: undefined };
+  } catch (err) {
+    return { written, code: (err as { code?: string }).code };
+  } finally {
+    await db.end();
+  }
+}
+
 test('up, down and up again under load: no valid token is refused, no session ends, no request fails', async () => {
   const url = harness.databaseUrl;
   const migrations = await readMigrations([NEXT]);
@@ -106,6 +125,8 @@ test('up, down and up again under load: no valid token is refused, no session en
   await load.more(20);
   expect(await ofNextRelease()).toBeGreaterThan(2);
   expect(await queryRows(url, 'SELECT 1 FROM devices LIMIT 1')).toHaveLength(1);
+  const writing = writeUntilTaken(before.sessionId);
+  await load.more(10);
   const rolled = await rollBack(
     {
       databaseUrl: url,
@@ -119,6 +140,10 @@ test('up, down and up again under load: no valid token is refused, no session en
   );
   expect(rolled.reverted).toEqual(['20990101000100_devices_index', '20990101000000_devices']);
   expect(await ofNextRelease()).toBe(0);
+  // Undefined column or table: what the next release writes is taken or refused, and never half there.
+  const { written, code } = await writing;
+  expect(written).toBeGreaterThan(5);
+  expect(['42703', '42P01']).toContain(code);
   await load.more(20);
   await up();
   await writtenByNext();

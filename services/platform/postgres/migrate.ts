@@ -127,11 +127,30 @@ async function dropInvalidIndex(db: pg.Client, statement: string): Promise<void>
   if (rows.length > 0) await db.query(`DROP INDEX CONCURRENTLY "${name}"`);
 }
 
+const DISK_FULL = '53100';
+
+/** @param where what found no room, and what that left @throws StartError (`database_full`) */
+export async function namingFullDisk<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (err) {
+    if ((err as { code?: string }).code !== DISK_FULL) throw err;
+    const fix = 'free space there, then run the same command again';
+    throw new StartError('database_full', `the disk of PostgreSQL is full (53100): ${where}`, fix, { cause: err });
+  }
+}
+
+const undone = (name: string): string => `migration ${name} found no room; those before it stay`;
+
 /** Looks at a transaction of a migration before it commits. */
 type Look = (db: pg.Client) => Promise<void>;
 
 /** Applies one migration and notes it in the history; whole or not at all, except without a transaction. */
-export async function applyMigration(db: pg.Client, migration: Migration, look: Look = async () => {}): Promise<void> {
+export function applyMigration(db: pg.Client, migration: Migration, look: Look = async () => {}): Promise<void> {
+  return namingFullDisk(undone(migration.name), () => apply(db, migration, look));
+}
+
+async function apply(db: pg.Client, migration: Migration, look: Look): Promise<void> {
   const note = (): Promise<unknown> =>
     db.query(
       `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, applied_steps_count) VALUES ($1, $2, now(), $3, 1)`,
@@ -156,6 +175,26 @@ export async function applyMigration(db: pg.Client, migration: Migration, look: 
   });
 }
 
+const TABLES = `SELECT oid::int8 AS oid, oid::regclass::text AS name FROM pg_class
+  WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace`;
+const LOCKED = `SELECT relation::int8 AS oid FROM pg_locks
+  WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode = 'AccessExclusiveLock'`;
+
+/** The tables that a way back takes for itself, by a trial that is undone. */
+async function tablesTakenBy(db: pg.Client, sql: string): Promise<string[]> {
+  await db.query('BEGIN');
+  await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  const { rows: tables } = await db.query<{ oid: string; name: string }>(TABLES);
+  await db.query(sql);
+  const { rows: locked } = await db.query<{ oid: string }>(LOCKED);
+  await db.query('ROLLBACK');
+  const oids = new Set(locked.map(({ oid }) => oid));
+  return tables.filter(({ oid }) => oids.has(oid)).map(({ name }) => name);
+}
+
+/** It looks whether rows would be lost: one that another process commits after it looked must not be. */
+const mayRefuse = (sql: string): boolean => /\bRAISE\b/i.test(sql);
+
 /** Takes one migration back in one transaction; `migrate` applies it again. */
 export async function revertMigration(
   db: pg.Client,
@@ -163,10 +202,16 @@ export async function revertMigration(
   look: Look = async () => {},
 ): Promise<void> {
   if (!down || !('sql' in down)) throw new Error(`migration ${name} has no down.sql`);
+  await namingFullDisk(undone(name), () => revert(db, name, down.sql, look));
+}
+
+async function revert(db: pg.Client, name: string, sql: string, look: Look): Promise<void> {
   await patiently(db, async () => {
+    const taken = mayRefuse(sql) ? await tablesTakenBy(db, sql) : [];
     await db.query('BEGIN');
     await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
-    await db.query(down.sql);
+    if (taken.length > 0) await db.query(`LOCK TABLE ${taken.join(', ')} IN ACCESS EXCLUSIVE MODE`);
+    await db.query(sql);
     await look(db);
     await db.query(
       `UPDATE _prisma_migrations SET rolled_back_at = now()

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { StartError } from '../local/errors.ts';
-import { applyMigration, prepareHistory, revertMigration } from './migrate.ts';
+import { applyMigration, namingFullDisk, prepareHistory, revertMigration } from './migrate.ts';
 import type { Migration } from './migration-files.ts';
 import { type Catalog, changesBetween, type Refusal, readCatalog, refusalsOf } from './schema-changes.ts';
 
@@ -104,7 +104,8 @@ async function withScratchDatabase<T>(url: string, work: (db: pg.Client) => Prom
       );
     }
     try {
-      return await connected(onDatabase(url, name), work);
+      const trial = () => connected(onDatabase(url, name), work);
+      return await namingFullDisk('the copy for the trial found no room, and is dropped', trial);
     } finally {
       await admin.query(`DROP DATABASE IF EXISTS ${quoted(name)} WITH (FORCE)`);
     }
