@@ -2,6 +2,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { commitOf } from '#observability/build.ts';
 import { version } from '#observability/version.ts';
@@ -26,6 +27,8 @@ or the log or the data have a fault; 2 if the code of the release cannot be had 
   --keep       writes the result to a file
 `;
 
+/** A program that only sends requests is never this late on free cores. */
+const BUSY_MS = 500;
 const ROOT = resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`rehearse: ${text}\n`);
 
@@ -41,6 +44,8 @@ async function main(): Promise<void> {
   const releases = await readReleases();
   const before = values.from === undefined ? releaseBefore(releases, version) : releaseNamed(releases, values.from);
   const code = await releaseCode(before.commit, say);
+  const lag = monitorEventLoopDelay();
+  lag.enable();
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-rehearsal-'));
   // As root, Postgres runs as another user, who must be able to pass through.
   chmodSync(folder, 0o755);
@@ -56,8 +61,10 @@ async function main(): Promise<void> {
     });
     const passed = result.seen.failures.length === 0;
     const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`;
+    const lagMs = Math.round(lag.max / 1e6);
     const kept = {
       passed,
+      lagMs,
       commits: [before.commit, commitOf() ?? null],
       machine,
       users: Number(values.users),
@@ -67,6 +74,8 @@ async function main(): Promise<void> {
     if (values.keep !== undefined) writeFileSync(values.keep, `${JSON.stringify(kept, undefined, 2)}\n`);
     for (const failure of result.seen.failures.slice(0, 20)) say(`REFUSED ${failure}`);
     say(passed ? 'nothing was refused' : `${result.seen.failures.length} failures`);
+    if (!passed && lagMs > BUSY_MS)
+      say(`this machine stood still for ${lagMs} ms, so copies may have shed load: repeat on two cores that are free`);
     if (!passed) process.exitCode = 1;
   } finally {
     await Promise.all(stores.map((store) => store.stop()));
