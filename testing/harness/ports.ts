@@ -109,7 +109,8 @@ export const patient = {
 };
 
 export const createPatientPool = (
-  settings: Pick<PoolSettings, 'url' | 'role' | 'connections' | 'applicationName' | 'genericPlans' | 'onLost'>,
+  settings: Pick<PoolSettings, 'url' | 'role' | 'connections' | 'applicationName' | 'genericPlans' | 'onLost'> &
+    Partial<Pick<PoolSettings, 'idleInTransactionTimeoutMs'>>,
 ): pg.Pool => createPool({ ...patient, ...settings });
 
 export const quietLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

@@ -73,6 +73,33 @@ test('a read-only database or a full disk is 503, and counted under that reason'
   await own.drop();
 });
 
+test('a transaction that PostgreSQL ended, since the process stood still in it, is 503', async () => {
+  const short = createPatientPool({
+    ...{ url: database.url, connections: 1, applicationName: 'test' },
+    idleInTransactionTimeoutMs: 50,
+  });
+  const still = createTransact(short, () => {})(async (tx) => {
+    await tx.query(write);
+    // As without processor time: PostgreSQL's last word is read when the next statement is sent.
+    const until = performance.now() + 400;
+    while (performance.now() < until);
+    await tx.query(write);
+  });
+  await expect(still).rejects.toMatchObject({ code: 'store_unavailable' });
+  await short.end();
+  const pool = createPatientPool({ url: database.url, connections: 1, applicationName: 'test' });
+  for (const code of ['25P03', '25P04']) {
+    const ended = defineStatement(
+      `testEnded${code}`,
+      `DO $$ BEGIN RAISE EXCEPTION 'ended' USING ERRCODE = '${code}'; END $$`,
+    );
+    await expect(createTransact(pool, () => {})((tx) => tx.query(ended))).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+  }
+  await pool.end();
+});
+
 test('onLost is called before the statement fails for an idle, busy or refused connection, and not for an SQL error', async () => {
   const proxy = await startTcpProxy(database.url);
   let lost = 0;

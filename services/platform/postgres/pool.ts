@@ -182,8 +182,9 @@ function watchConnects(
   pool.connect = connectWatched as pg.Pool['connect'];
 }
 
-// Class 08 connection, 53 resources, 57P0x shutdown, 55P03 lock timeout, 57014 cancelled, 25006 read-only, 40xxx retryable.
-const UNAVAILABLE_STATE = /^(08|53|57P0|40)|^(55P03|57014|25006)$/;
+// Class 08 connection, 53 resources, 57P0x shutdown, 55P03 lock timeout, 57014 cancelled, 25006 read-only, 25P03 and 25P04
+// a transaction that stood idle or open for too long, as in a process without processor time, 40xxx retryable.
+const UNAVAILABLE_STATE = /^(08|53|57P0|40)|^(55P03|57014|25006|25P03|25P04)$/;
 
 /** Conditions that only an operator can end, by SQLSTATE. */
 const refusals = new Map<unknown, CounterSeries>([
