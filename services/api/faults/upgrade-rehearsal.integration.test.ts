@@ -89,7 +89,7 @@ const ofNextRelease = async (): Promise<number> =>
     )
   ).length;
 
-/** A process of the next release that nobody ended writes on until its columns are gone. */
+/** A process of the next release that was left running writes until its columns are gone. */
 async function writeUntilTaken(sessionId: string): Promise<{ written: number; code: unknown }> {
   const db = new pg.Client({ connectionString: harness.databaseUrl });
   await db.connect();
