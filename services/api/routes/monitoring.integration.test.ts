@@ -41,8 +41,8 @@ test('a report is requested with 202, and downloaded as JSON and CSV once it is 
   const { report_id: id } = requested.body;
   expectProblem(await ask('GET', `/${id}/file`), 409, 'security_report_not_ready');
   const { signal } = new AbortController();
-  await countEventHours(api.ports, { signal });
-  await makeSecurityReports(api.ports, { signal }, { ...testCaller, kind: 'system', name: 'worker' });
+  await countEventHours(api.workerPorts, { signal });
+  await makeSecurityReports(api.workerPorts, { signal }, { ...testCaller, kind: 'system', name: 'worker' });
   expect((await ask('GET', '')).body.reports).toMatchObject([{ report_id: id, status: 'done' }]);
   const file = await ask('GET', `/${id}/file`);
   expect(file.body).toMatchObject({ report_id: id, sign_ins: { succeeded: 0 } });

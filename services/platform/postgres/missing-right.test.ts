@@ -7,6 +7,10 @@ const refusal = (message: string): Error => Object.assign(new Error(message), { 
 test.each([
   ['table audit_events', 'DELETE FROM audit_events WHERE seq = $1', 'DELETE on audit_events'],
   ['table users', 'WITH one AS MATERIALIZED (VALUES (1)) UPDATE users SET name = $1', 'UPDATE on users'],
+  ['table signoffs', 'SELECT id FROM signoffs WHERE id = $1 FOR NO KEY UPDATE', 'SELECT, UPDATE on signoffs'],
+  ['table "Odd"', 'WITH a AS (DELETE FROM users) INSERT INTO "Odd" SELECT * FROM a', 'INSERT on "Odd"'],
+  ['table users', 'UPDATE "public"."users" SET name = $1', 'UPDATE on users'],
+  ['table users', 'TRUNCATE TABLE users', 'TRUNCATE on users'],
   ['view open_findings', 'TABLE open_findings', 'SELECT on open_findings'],
   ['sequence users_seq', 'SELECT nextval($1)', 'USAGE on SEQUENCE users_seq'],
   ['schema public', 'SELECT 1 FROM users', 'USAGE on SCHEMA public'],

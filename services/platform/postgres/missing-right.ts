@@ -1,7 +1,18 @@
 import { safeMessage } from '#observability/log-errors.ts';
 
 const DENIED = /^permission denied for (table|view|sequence|schema|function) ("?[\w$.]+"?)/;
-const VERB = /\b(SELECT|INSERT|UPDATE|DELETE|TRUNCATE)\b/i;
+const WRITES = { INSERT: 'INSERT INTO', UPDATE: 'UPDATE', DELETE: 'DELETE FROM', TRUNCATE: 'TRUNCATE' } as const;
+/** A lock of rows needs the right to change them. */
+const LOCK = /\bFOR (?:NO KEY UPDATE|UPDATE|SHARE|KEY SHARE)\b/i;
+
+/** What a statement does to a table, of which PostgreSQL names only the table. */
+function verbsOn(table: string, text: string): string {
+  const written = Object.entries(WRITES).filter(([, words]) =>
+    new RegExp(`\\b${words}\\s+(?:ONLY\\s+|TABLE\\s+)?(?:"?\\w+"?\\.)?"?${table.replaceAll(/\W/g, '')}\\b`, 'i').test(text),
+  );
+  if (written.length > 0) return written.map(([verb]) => verb).join(', ');
+  return LOCK.test(text) ? 'SELECT, UPDATE' : 'SELECT';
+}
 
 /** The right that a statement lacks, in the words of GRANT; undefined if the refusal is about no object of ours. */
 function grantOf(text: string, message: string): { right: string; object: string } | undefined {
@@ -10,7 +21,7 @@ function grantOf(text: string, message: string): { right: string; object: string
   if (kind === 'schema') return { right: 'USAGE', object: `SCHEMA ${name}` };
   if (kind === 'function') return { right: 'EXECUTE', object: `FUNCTION ${name}` };
   if (kind === 'sequence') return { right: 'USAGE', object: `SEQUENCE ${name}` };
-  return { right: VERB.exec(text)?.[1]?.toUpperCase() ?? 'SELECT', object: name };
+  return { right: verbsOn(name, text), object: name };
 }
 
 /** PostgreSQL refuses the role of a connection a statement of ours (42501): its rights and the product's do not fit. */
