@@ -8,7 +8,9 @@ const LOCK = /\bFOR (?:NO KEY UPDATE|UPDATE|SHARE|KEY SHARE)\b/i;
 /** What a statement does to a table, of which PostgreSQL names only the table. */
 function verbsOn(table: string, text: string): string {
   const written = Object.entries(WRITES).filter(([, words]) =>
-    new RegExp(`\\b${words}\\s+(?:ONLY\\s+|TABLE\\s+)?(?:"?\\w+"?\\.)?"?${table.replaceAll(/\W/g, '')}\\b`, 'i').test(text),
+    new RegExp(`\\b${words}\\s+(?:ONLY\\s+|TABLE\\s+)?(?:"?\\w+"?\\.)?"?${table.replaceAll(/\W/g, '')}\\b`, 'i').test(
+      text,
+    ),
   );
   if (written.length > 0) return written.map(([verb]) => verb).join(', ');
   return LOCK.test(text) ? 'SELECT, UPDATE' : 'SELECT';
