@@ -1,3 +1,4 @@
+import type { EventCount } from '../audit/read/count-events.ts';
 import type { Ports } from '../ports.ts';
 import { SEVERITIES } from '../security/incident-shapes.ts';
 import { countOpenIncidents } from '../security/open-incidents.ts';
@@ -17,7 +18,6 @@ import { durationOf, hoursUntil, securityHoursOf, signInRateOf } from './measure
 import { copiesOf, queuesOf } from './resources.ts';
 import { sumOf } from './take-sample.ts';
 
-type Reads = Pick<Ports, 'sql'>;
 type Freshness = { readonly state: (typeof PART_STATES)[number]; readonly as_of: string | null };
 
 const freshnessOf = (asOf: string | null | undefined, ageSeconds: number | null | undefined): Freshness => {
@@ -25,33 +25,35 @@ const freshnessOf = (asOf: string | null | undefined, ageSeconds: number | null 
   return { state: ageSeconds > STALE_SECONDS ? 'stale' : 'fresh', as_of: asOf };
 };
 
-/** The figures of security, from counts of the sealed log, and the incidents that are open now. */
-async function readSecurityPart({ sql }: Reads, samples: readonly CopySampleRow[]): Promise<SecurityPart> {
-  const { countedAt, ageSeconds, lockedAccounts, now } = await readMonitoringState(sql);
-  const hours = hoursUntil(now, DASHBOARD_HOURS);
-  const [counts, open] = await Promise.all([
-    readEventHours(sql, hours[0] as string, 'infinity'),
-    countOpenIncidents({ sql }),
-  ]);
+type State = Awaited<ReturnType<typeof readMonitoringState>>;
+type Facts = {
+  readonly state: State;
+  /** What copies wrote within the window, oldest first. */
+  readonly samples: readonly CopySampleRow[];
+  /** Of the hours of the dashboard. */
+  readonly counts: readonly EventCount[];
+};
+
+/** The figures of security, from counts of the sealed log, and the incidents that are open. */
+function securityPartOf({ state, samples, counts }: Facts, open: Readonly<Record<string, number>>): SecurityPart {
   const delays = samples
     .filter((row) => row.ageSeconds <= STALE_SECONDS)
     .flatMap(({ sample }) => sample.gauges.unsealed_age_seconds ?? []);
   return {
-    ...freshnessOf(countedAt, ageSeconds),
+    ...freshnessOf(state.countedAt, state.ageSeconds),
     delay_seconds: delays.at(-1) ?? null,
     sign_ins: signInRateOf(counts),
     open_incidents: Object.fromEntries(
       SEVERITIES.map((severity) => [severity, open[severity] ?? 0]),
     ) as SecurityPart['open_incidents'],
-    locked_accounts: lockedAccounts,
-    hours: securityHoursOf(counts, hours),
+    locked_accounts: state.lockedAccounts,
+    hours: securityHoursOf(counts, hoursUntil(state.now, DASHBOARD_HOURS)),
   };
 }
 
 /** How long the copies took for tokens and passwords, within the window. */
-async function readPerformancePart({ sql }: Reads, samples: readonly CopySampleRow[]): Promise<PerformancePart> {
-  const { now } = await readMonitoringState(sql);
-  const [before] = hoursUntil(now, 2);
+function performancePartOf({ state, samples, counts }: Facts): PerformancePart {
+  const lately = hoursUntil(state.now, 2);
   const { counters, histograms } = sumOf(samples.map(({ sample }) => sample));
   const newest = samples.findLast(({ kind }) => kind === 'api');
   return {
@@ -66,12 +68,12 @@ async function readPerformancePart({ sql }: Reads, samples: readonly CopySampleR
       inactive: counters['validations.inactive'] ?? 0,
       unavailable: counters['validations.unavailable'] ?? 0,
     },
-    sign_ins: signInRateOf(await readEventHours(sql, before as string, 'infinity')),
+    sign_ins: signInRateOf(counts.filter(({ hour }) => lately.includes(hour))),
   };
 }
 
 /** Processor, memory, pools and queues, as each copy last wrote them. */
-function resourcesPartOf(samples: readonly CopySampleRow[]): ResourcesPart {
+function resourcesPartOf({ samples }: Facts): ResourcesPart {
   const newest = samples.at(-1);
   return {
     ...freshnessOf(newest?.at, newest?.ageSeconds),
@@ -80,16 +82,20 @@ function resourcesPartOf(samples: readonly CopySampleRow[]): ResourcesPart {
   };
 }
 
-/** What copies wrote within the window, oldest first. */
-const readWindow = ({ sql }: Reads): Promise<CopySampleRow[]> => readCopySamples(sql, WINDOW_SECONDS);
-
 /** The dashboard. It reads small tables only: counts by hour, what copies wrote in 15 minutes, and open incidents. */
-export async function readDashboard(ports: Reads): Promise<Dashboard> {
-  const samples = await readWindow(ports);
-  const [{ now }, security, performance] = await Promise.all([
-    readMonitoringState(ports.sql),
-    readSecurityPart(ports, samples),
-    readPerformancePart(ports, samples),
+export async function readDashboard({ sql }: Pick<Ports, 'sql'>): Promise<Dashboard> {
+  const state = await readMonitoringState(sql);
+  const [first = state.now] = hoursUntil(state.now, DASHBOARD_HOURS);
+  const [samples, counts, open] = await Promise.all([
+    readCopySamples(sql, WINDOW_SECONDS),
+    readEventHours(sql, first, 'infinity'),
+    countOpenIncidents({ sql }),
   ]);
-  return { as_of: now, security, performance, resources: resourcesPartOf(samples) };
+  const facts = { state, samples, counts };
+  return {
+    as_of: state.now,
+    security: securityPartOf(facts, open),
+    performance: performancePartOf(facts),
+    resources: resourcesPartOf(facts),
+  };
 }
