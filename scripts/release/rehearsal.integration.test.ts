@@ -20,6 +20,9 @@ import { commitIn, NoReleaseCode, releaseBefore, releaseCode } from './release-c
 const releases = await readReleases();
 const before = releaseBefore(releases, version);
 
+/** The load checks that revocations arrive: a busy machine alone must not make a copy refuse tokens. */
+const PATIENT = { REVOCATION_STALENESS_MS: '30000' };
+
 let harness: ApiHarness;
 let copy: ApiCopy;
 let children: Children;
@@ -39,6 +42,7 @@ async function startOld(code: string): Promise<LiveCopy> {
       ...{ DATABASE_URL: harness.databaseUrl, REDIS_URL: harness.redisUrl, BETTER_AUTH_SECRET: harness.authSecret },
       ...{ BETTER_AUTH_URL: API_URL, SALLYPORT_DATA_DIR: dataDir, PORT: String(port), METRICS_PORT: String(metrics) },
       ...{ RATE_LIMIT_PROFILE: 'load', HASHER_CHILDREN: '1', HASH_QUEUE: '16', LOG_LEVEL: 'warn' },
+      ...PATIENT,
       // Its own cheap hashes, which both verify.
       NODE_OPTIONS: `--import=${pathToFileURL(join(code, 'testing/processes/cheap-bcrypt.ts')).href}`,
     },
@@ -55,7 +59,7 @@ beforeAll(async () => {
   try {
     const code = await releaseCode(before.commit, () => {});
     harness = await openApiHarness();
-    copy = await harness.startCopy();
+    copy = await harness.startCopy({ env: PATIENT });
     now = { version, url: copy.url };
     old = await startOld(code);
   } catch (err) {
