@@ -55,6 +55,8 @@ export type System = {
 
 const EXIT_MS = 10_000;
 const WATCH_MS = 500;
+/** Migrations, keys and seeds of a first start, on a machine that has other work. */
+const READY_MS = 300_000;
 async function startLinks(stores: ChaosStores): Promise<Record<StoreName, TcpProxy>> {
   const [postgres, redis] = await Promise.all([
     startTcpProxy(stores.url('postgres')),
@@ -76,6 +78,7 @@ async function startCopy(
       dataDir,
       stores: { databaseUrl: links.postgres.url, redisUrl: links.redis.url },
       env: { ...env, PORT: String(port), METRICS_PORT: String(metricsPort) },
+      readyWithinMs: READY_MS,
     });
   let product = await start();
   const seen = new Map<string, RecordedProcess>();
