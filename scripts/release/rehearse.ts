@@ -28,7 +28,7 @@ or the log or the data have a fault; 2 if the code of the release cannot be had 
 `;
 
 /** A program that only sends requests is never this late on free cores. */
-const BUSY_MS = 500;
+const BUSY_MS = 200;
 const ROOT = resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`rehearse: ${text}\n`);
 
