@@ -36,15 +36,15 @@ const startedAtMs = performance.now();
 const elapsed = (): number => Math.round((performance.now() - startedAtMs) / 1_000);
 const say = (text: string): void => void process.stderr.write(`chaos ${String(elapsed()).padStart(4)} s: ${text}\n`);
 
-async function start(env: Readonly<Record<string, string>>, { hasCluster }: Options): Promise<System> {
+async function start(env: Readonly<Record<string, string>>, { hasCluster, hasReplica }: Options): Promise<System> {
   // Its one fault leaves clocks alone.
-  if (hasCluster) return startSystem({ hasClock: false, hasCluster, env, say });
+  if (hasCluster) return startSystem({ hasClock: false, hasCluster, hasReplica: false, env, say });
   try {
-    return await startSystem({ hasClock: true, hasCluster, env, say });
+    return await startSystem({ hasClock: true, hasCluster, hasReplica, env, say });
   } catch (err) {
     if (process.env.CI || !/libfaketime/.test((err as Error).message)) throw err;
     say(`NO CLOCK FAULTS: ${(err as Error).message}`);
-    return startSystem({ hasClock: false, hasCluster, env, say });
+    return startSystem({ hasClock: false, hasCluster, hasReplica, env, say });
   }
 }
 

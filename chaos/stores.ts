@@ -39,7 +39,11 @@ export type ChaosStores = {
   dispose(): Promise<void>;
 };
 
-type Standby = {
+export type Standby = {
+  readonly url: string;
+  kill(): Promise<void>;
+  revive(): Promise<void>;
+  stop(): Promise<void>;
   /** Waits until it has everything the primary had when asked. */
   caughtUp(): Promise<void>;
   /** Ends the primary for good; the standby is the cluster from now on. @param onEnded called between the two */
@@ -149,6 +153,15 @@ export async function startChaosStores(folder: string): Promise<ChaosStores> {
         }
       };
       return {
+        url: standby.url,
+        kill: async () => {
+          const { pid } = readState(join(standbyHome, 'run/postgres.json'))!;
+          const [main, ...backends] = [pid, ...descendantsOf(pid)].map(recordProcess);
+          for (const { pid: each } of [main!, ...backends]) sendSignal(each, 'SIGKILL');
+          for (const each of [main!, ...backends]) await waitForExit(each, EXIT_MS);
+        },
+        revive: async () => void (await standby.revive()),
+        stop: () => standby.stop(),
         caughtUp: async () => {
           const [at] = await query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
           for (;;) {

@@ -7,6 +7,7 @@ import { linkFaults } from './links.ts';
 import { objectStoreFaults } from './object-stores.ts';
 import { processFaults } from './processes.ts';
 import { releaseFaults } from './releases.ts';
+import { replicaFaults } from './replica.ts';
 import { storeFaults } from './stores.ts';
 
 export const allFaults: readonly Fault[] = [
@@ -19,6 +20,7 @@ export const allFaults: readonly Fault[] = [
   ...releaseFaults,
   ...objectStoreFaults,
   ...clusterFaults,
+  ...replicaFaults,
 ];
 
 const ofStores: ReadonlySet<string> = new Set(

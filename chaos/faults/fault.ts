@@ -7,7 +7,7 @@ import type { System } from '../system.ts';
 export type Fault = {
   readonly name: string;
   /** What not every machine gives the suite. */
-  readonly needs?: 'clock' | 'disk' | 'cluster';
+  readonly needs?: 'clock' | 'disk' | 'cluster' | 'replica';
   /** It stops the API of its copy, which answers nothing until it goes on. */
   readonly freezesApi?: boolean;
   /** More requests than these may not go without an answer because of it. */
