@@ -251,7 +251,7 @@ ${table.join('\n')}
 
 A loss is possible only where the database itself lost commits; [a synchronous standby](../how-to/run-in-production.md) prevents that. [When a store cannot be reached](store-failures.md) says which answers go on and which stop.
 
-Not measured yet: a lost object store, whose fault is \`lost-object-store\`.
+Not measured yet: a lost object store.
 
 A primary on another machine, or lost with it, is the row of Patroni: \`kill-primary\` ends PostgreSQL with everything else of its server by turns, and the copies reach the next primary over HAProxy. Here all servers are processes of one machine, so what a network adds to each statement is not in the figures.
 `;

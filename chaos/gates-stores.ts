@@ -102,11 +102,11 @@ export function sessionsAboveSetting(
 }
 
 /** How many times its usual busiest seconds the product may send while a store fails and after. */
-const STORM_FACTOR = 2;
+const STORM_FACTOR = 3;
 
 /**
  * While a store fails, and when it answers again, the product does not multiply its requests to stores: it sends at most
- * twice what it sends in its busiest quiet seconds, and opens each of its connections once a second at most.
+ * three times what it sends in its busiest quiet seconds, and opens each of its connections once a second at most.
  */
 export function retryStorms(
   samples: readonly StoreSample[],

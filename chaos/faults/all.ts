@@ -4,7 +4,6 @@ import { diskFaults } from './disks.ts';
 import type { Fault } from './fault.ts';
 import { jobFaults } from './jobs.ts';
 import { linkFaults } from './links.ts';
-import { objectStoreFaults } from './object-stores.ts';
 import { processFaults } from './processes.ts';
 import { releaseFaults } from './releases.ts';
 import { replicaFaults } from './replica.ts';
@@ -18,7 +17,6 @@ export const allFaults: readonly Fault[] = [
   ...diskFaults,
   ...jobFaults,
   ...releaseFaults,
-  ...objectStoreFaults,
   ...clusterFaults,
   ...replicaFaults,
 ];
