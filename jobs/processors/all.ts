@@ -26,6 +26,7 @@ import { implementDataRetentionPolicies } from '#services/domain/privacy/retenti
 import { rotateEncryptionKeys } from '#services/domain/privacy/rotate-encryption-keys.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
 import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
+import { pushSignals } from '#services/domain/signals/push-signals.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import { sendAlertsJob } from '../contracts/alerts.ts';
@@ -58,6 +59,7 @@ import {
 } from '../contracts/operations.ts';
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '../contracts/privacy.ts';
 import { cleanUpIncidentsJob, detectIncidentsJob } from '../contracts/security.ts';
+import { pushSignalsJob } from '../contracts/signals.ts';
 import { cleanUpExpiredTokensJob } from '../contracts/tokens.ts';
 import { jobsOf } from '../schedules.ts';
 import type { WorkerPorts } from './ports.ts';
@@ -136,6 +138,7 @@ export const processors: readonly Processor[] = [
   ),
   run(runImportsJob, (ports, _payload, { fence, signal, caller }) => advanceImports(ports, { fence, signal }, caller)),
   run(sendAlertsJob, (ports, _payload, { fence, signal, caller }) => sendAlerts(ports, { fence, signal }, caller)),
+  run(pushSignalsJob, (ports, _payload, { fence, signal, caller }) => pushSignals(ports, { fence, signal }, caller)),
   run(pushHandoffsJob, (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller)),
   run(exportEventsJob, (ports, _payload, { fence, signal, caller }) => exportEvents(ports, { fence, signal }, caller)),
 ];

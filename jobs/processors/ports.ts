@@ -15,6 +15,7 @@ import type { HasFactorSeal, HasRelyingParty } from '#services/domain/migration/
 import type { HasLogoutTransport } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import type { HasRestoreDrill } from '#services/domain/operations/backup/rehearse-restore.ts';
 import type { MailTransport, Ports } from '#services/domain/ports.ts';
+import type { PushSignalsPorts } from '#services/domain/signals/push-signals.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import type { Enqueue } from '#services/platform/define/job.ts';
 import type { Brand } from '#services/platform/html/brand.ts';
@@ -34,6 +35,7 @@ export type WorkerPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | '
   HasHandoff &
   HasAlerts &
   HasSiem &
+  Pick<PushSignalsPorts, 'signals'> &
   HasFactorSeal &
   HasRelyingParty &
   HasLogGauges &

@@ -17,7 +17,7 @@ export const alertCircuits = defineCounter({
   labels: { event: ['opened', 'closed'] },
 });
 
-/** Creates the series that an alert watches at zero, so that the first message given up is a step. */
+/** Shows the series at zero, so that the first message given up is a step. */
 export function showAlertsGivenUp(): void {
   for (const kind of ['webhook', 'mail', 'slack'] as const) alertDeliveries.at({ kind, outcome: 'given_up' });
 }

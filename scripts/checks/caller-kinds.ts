@@ -8,6 +8,8 @@ const NOT_A_CALLER: readonly Named[] = [
   { path: 'services/domain/api-keys/api-keys.store.ts', expression: 'kind', reason: 'the owner of a stored key' },
   { path: 'services/domain/api-keys/api-keys.store.ts', expression: 'owner.kind', reason: 'the owner of a stored key' },
   { path: 'services/domain/handoff/plan-deliveries.ts', expression: 'target?.kind', reason: 'an event’s target' },
+  { path: 'services/domain/signals/caep-events.ts', expression: 'target?.kind', reason: 'an event’s target' },
+  { path: 'services/domain/signals/caep-events.ts', expression: 'actor.kind', reason: 'an event’s actor' },
   {
     path: 'services/domain/handoff/plan-deliveries.ts',
     expression: 'actor.kind',

@@ -119,7 +119,10 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
   },
   {
     of: 'keys',
-    tables: ['alert_targets', 'import_chunks', 'imported_hash_keys', 'mail_outbox', 'one_time_codes', 'phi_keys'],
+    tables: [
+      ...['alert_targets', 'import_chunks', 'imported_hash_keys', 'mail_outbox', 'one_time_codes', 'phi_keys'],
+      'signal_streams',
+    ],
     reason: 'a change of the key-encryption key seals every value again, whoever owns it',
   },
   { of: 'keys', tables: ['feed_state'], reason: 'its row is the lock under which the key ring changes' },

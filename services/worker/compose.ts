@@ -173,6 +173,7 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
       types: config.handoff.types ?? pushedByDefault,
       transport: createHandoffTransport(config.handoff),
     },
+    signals: { transport: createHandoffTransport(config.signals) },
     alerts: { transport: createHandoffTransport(config.alerts) },
     siem: { targets: config.siem.targets, version, transport: createSiemTransport(config.siem) },
     keysChanged: () => {},

@@ -166,6 +166,14 @@ export const NO_REASON: ReadonlySet<string> = new Set([
   'startSignOff',
   'finishSignOff',
   'receiveAlertmanager',
+  'createStream',
+  'updateStream',
+  'deleteStream',
+  'updateStreamStatus',
+  'addStreamSubject',
+  'removeStreamSubject',
+  'verifyStream',
+  'pollStream',
   'testAlertTarget',
 ]);
 

@@ -65,6 +65,11 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
     `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, '{}', now() + interval '1 hour', '', '')`,
     [silenceId],
   );
+  const streamId = randomUUID();
+  await rows(
+    `INSERT INTO signal_streams (id, owner, audience, method, events) VALUES ($1, $2, 'x', 'urn:ietf:rfc:8936', '{}')`,
+    [streamId, `user:${userId}`],
+  );
   const transmitterId = randomUUID();
   await rows(
     `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email) VALUES ($1, $2, '', 'x', true)`,
@@ -101,6 +106,7 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
     target_id: targetId,
     silence_id: silenceId,
     transmitter_id: transmitterId,
+    stream_id: streamId,
   };
 }
 

@@ -56,6 +56,14 @@ const HARMLESS = [
   'startSignOff',
   'finishSignOff',
   'receiveAlertmanager',
+  'createStream',
+  'updateStream',
+  'deleteStream',
+  'updateStreamStatus',
+  'addStreamSubject',
+  'removeStreamSubject',
+  'verifyStream',
+  'pollStream',
 ];
 
 const HOUR = 3_600;

@@ -2,16 +2,21 @@ import type { PortsOf } from '#services/domain/shared/operation.ts';
 import { receiveSignalEndpoint } from '#services/domain/signals/contract.ts';
 import { transmitterOperations } from '#services/domain/signals/operations.ts';
 import { type ReceiveSignalPorts, receiveSignal } from '#services/domain/signals/receive-signal.ts';
+import { ssfConfiguration } from '#services/domain/signals/ssf-configuration.ts';
+import { streamOperations } from '#services/domain/signals/stream-operations.ts';
+import { readSsfConfigurationEndpoint } from '#services/domain/signals/streams-contract.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 
-/** Shared signals of others: who may send them, and where they arrive. */
+/** Shared signals of others, and streams of our own. */
 export function signalsRoutes(
   routes: RouteContext,
-  ports: PortsOf<typeof transmitterOperations> & ReceiveSignalPorts,
+  ports: PortsOf<typeof transmitterOperations> & PortsOf<typeof streamOperations> & ReceiveSignalPorts,
 ): void {
   bindOperations(routes, transmitterOperations, ports);
+  bindOperations(routes, streamOperations, ports);
+  bind(routes, readSsfConfigurationEndpoint, () => ssfConfiguration(ports));
   bind(routes, receiveSignalEndpoint, async ({ body }, caller) => {
     const refusal = await receiveSignal(ports, body, caller);
     return refusal === null ? undefined : answer(400, refusal);

@@ -1,5 +1,6 @@
 import { handoffDeliveries } from '#observability/metrics/handoff.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
+import type { AuditEventView } from '../audit/read/event-view.ts';
 import { readEvent } from '../audit/read/read-event.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
@@ -17,7 +18,14 @@ import { type DeliveryRow, deleteDelivery, postponeDelivery } from './handoff.st
 import { eventSubjectOf } from './plan-deliveries.ts';
 import { type SignHandoffPorts, signHandoff } from './sign-handoff.ts';
 
-export type HandoffEndpoint = { readonly name: string; readonly url: string };
+type HandoffRequest = { readonly headers: Readonly<Record<string, string>>; readonly body: string };
+
+export type HandoffEndpoint = {
+  readonly name: string;
+  readonly url: string;
+  /** The request for an event, as `deliveryId`; null if there is nothing to send. A signed CloudEvent by default. */
+  readonly requestOf?: (event: AuditEventView, deliveryId: string) => Promise<HandoffRequest | null>;
+};
 
 export type HandoffTransport = {
   /** Sends a request and returns the HTTP status. Rejects if the address is not reachable or not allowed. */
@@ -42,11 +50,12 @@ export type PushHandoffPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'rando
   HasHandoff;
 
 /** The event as a CloudEvent (CloudEvents 1.0, JSON). Without its detail, which may hold personal data. */
-async function bodyOf(
+async function cloudEventOf(
   ports: PushHandoffPorts,
+  url: string,
   seq: number,
-): Promise<{ readonly eventId: string; readonly body: string }> {
-  const event = await readEvent(ports, seq);
+  event: AuditEventView,
+): Promise<HandoffRequest> {
   const { kind, id } = eventSubjectOf(event);
   const body = JSON.stringify({
     specversion: '1.0',
@@ -58,19 +67,20 @@ async function bodyOf(
     datacontenttype: 'application/json',
     data: { seq, outcome: event.outcome, trace_id: event.trace_id },
   });
-  return { eventId: event.event_id, body };
+  return { headers: await signHandoff(ports, { url, eventId: event.event_id, body }), body };
 }
 
 async function send(
   ports: PushHandoffPorts,
-  url: string,
-  seq: number,
+  { url, requestOf }: HandoffEndpoint,
+  { id, seq }: DeliveryRow,
   signal: AbortSignal,
 ): Promise<{ readonly outcome: DeliveryOutcome; readonly code: string }> {
   try {
-    const { eventId, body } = await bodyOf(ports, seq);
-    const headers = await signHandoff(ports, { url, eventId, body });
-    const status = await ports.handoff.transport.post({ url, headers, body }, signal);
+    const event = await readEvent(ports, seq);
+    const request = await (requestOf?.(event, id) ?? cloudEventOf(ports, url, seq, event));
+    if (request === null) return { outcome: 'accepted', code: '' };
+    const status = await ports.handoff.transport.post({ url, ...request }, signal);
     return { outcome: outcomeOfStatus(status), code: `http_${status}` };
   } catch (err) {
     return { outcome: 'unreachable', code: errorCodeOf(err) };
@@ -80,12 +90,13 @@ async function send(
 /** Makes one attempt to send one event, and stores how it ended. */
 export async function deliverHandoff(
   ports: PushHandoffPorts,
-  { name, url }: HandoffEndpoint,
+  endpoint: HandoffEndpoint,
   row: DeliveryRow,
   { signal, caller }: { readonly signal: AbortSignal; readonly caller: Caller },
 ): Promise<DeliveryOutcome> {
+  const { name } = endpoint;
   const { seq, attempts } = row;
-  const { outcome, code } = await send(ports, url, seq, signal);
+  const { outcome, code } = await send(ports, endpoint, row, signal);
   if (outcome === 'accepted') {
     await deleteDelivery(ports.sql, row);
     handoffDeliveries.add(1, { outcome: 'sent' });

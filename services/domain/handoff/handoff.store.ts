@@ -131,6 +131,23 @@ const deliveriesHasten = defineStatement(
    WHERE endpoint = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
 );
 
+/** For a receiver that asks. Index: handoff_deliveries_waiting. */
+const deliveriesPeek = defineStatement(
+  'handoffDeliveriesPeek',
+  `SELECT id, seq::float8 AS seq FROM handoff_deliveries WHERE endpoint = $1 AND next_attempt_at IS NOT NULL
+   ORDER BY seq LIMIT $2`,
+);
+const deliveriesAcknowledge = defineStatement(
+  'handoffDeliveriesAcknowledge',
+  'DELETE FROM handoff_deliveries WHERE endpoint = $1 AND id = ANY ($2::uuid[]) AND next_attempt_at IS NOT NULL',
+);
+const deliveryRefuse = defineStatement(
+  'handoffDeliveryRefuse',
+  `UPDATE handoff_deliveries SET next_attempt_at = NULL, attempts = attempts + 1, failure = $3, failed_at = clock_timestamp()
+   WHERE endpoint = $1 AND id = $2 AND next_attempt_at IS NOT NULL`,
+);
+const endpointDelete = defineStatement('handoffEndpointDelete', 'DELETE FROM handoff_endpoints WHERE name = $1');
+
 /** Dead letters are kept for this time; rows that are still retried are younger. Index: handoff_deliveries_created_at. */
 export const handoffDeliveryPurge = definePurge({
   kind: 'handoff_deliveries',
@@ -216,6 +233,16 @@ export const takeDeliveries = (
 export const hastenDeliveries = async (sql: Sql, endpoint: string): Promise<void> => {
   await sql.query(deliveriesHasten, [endpoint]);
 };
+
+export type WaitingDelivery = { readonly id: string; readonly seq: number };
+export const peekDeliveries = (tx: Sql, endpoint: string, limit: number): Promise<WaitingDelivery[]> =>
+  tx.query<WaitingDelivery>(deliveriesPeek, [endpoint, limit]);
+export const acknowledgeDeliveries = async (tx: Sql, endpoint: string, ids: readonly string[]): Promise<void> =>
+  void (await tx.query(deliveriesAcknowledge, [endpoint, ids]));
+export const refuseDelivery = async (tx: Sql, endpoint: string, id: string, code: string): Promise<void> =>
+  void (await tx.query(deliveryRefuse, [endpoint, id, code]));
+export const deleteEndpoint = async (tx: Sql, name: string): Promise<void> =>
+  void (await tx.query(endpointDelete, [name]));
 
 /** The event of a delivery. */
 type Pushed = { readonly endpoint: string; readonly seq: number };

@@ -7,6 +7,20 @@ export const transmitterChanged = defineAuditEvent({
   meaning: 'A transmitter of shared signals was accepted or removed; `issuer` says which, `reason` says why.',
 });
 
+export const signalStreamChanged = defineAuditEvent({
+  type: 'signal.stream_changed',
+  durability: 'durable',
+  outcomes: ['created', 'changed', 'deleted'],
+  meaning: 'A receiver created, changed or deleted its stream of shared signals `stream_id`.',
+});
+
+export const signalStreamVerified = defineAuditEvent({
+  type: 'signal.stream_verified',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning: 'A receiver requested a verification event through its stream `stream_id`; `state` is what it compares.',
+});
+
 export const signalReceived = defineAuditEvent({
   type: 'signal.received',
   durability: 'durable',

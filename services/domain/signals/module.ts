@@ -1,4 +1,5 @@
 import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
+import * as signalJobs from '#jobs/contracts/signals.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
@@ -6,10 +7,14 @@ import { signalPurge } from './signals.store.ts';
 
 export const signalsModule = defineModule({
   name: 'signals',
-  tables: ['signal_transmitters', 'signals_received'],
+  tables: ['signal_transmitters', 'signals_received', 'signal_streams', 'signal_exclusions'],
   permissions: Object.values(permissions),
   events: Object.values(events),
+  jobs: [...Object.values(signalJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: [signalPurge] }],
-  operations: async () => (await import('./operations.ts')).transmitterOperations,
+  operations: async () => [
+    ...(await import('./operations.ts')).transmitterOperations,
+    ...(await import('./stream-operations.ts')).streamOperations,
+  ],
   metrics: () => import('#observability/metrics/signals.ts'),
 });

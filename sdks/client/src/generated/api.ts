@@ -237,6 +237,9 @@ export type ProblemCode =
   | "siem_position_ahead"
   | "siem_target_unknown"
   | "signal_keys_unavailable"
+  | "signal_stream_invalid"
+  | "signal_stream_unknown"
+  | "signal_streams_many"
   | "signing_algorithm_refused"
   | "signing_unavailable"
   | "signoff_already_decided"
@@ -303,6 +306,8 @@ export type AccountDetail = { readonly id: string; readonly email: string; reado
 export type AcknowledgeViolationRequest = { readonly reason: string; readonly through_seq: number };
 
 export type AddRestrictionRequest = { readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string };
+
+export type AddStreamSubjectRequest = { readonly stream_id: string; readonly subject: { readonly format: string } & Readonly<Record<string, unknown>>; readonly verified?: boolean };
 
 export type Agent = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null };
 
@@ -405,6 +410,8 @@ export type CreateClientRequest = { readonly name: string; readonly client_id?: 
 export type CreateRoleRequest = { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly reason: string };
 
 export type CreateSilenceRequest = { readonly matchers: readonly string[]; readonly until: string; readonly reason: string };
+
+export type CreateStreamRequest = { readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
 
 export type CreateTransmitterRequest = { readonly issuer: string; readonly jwks_uri: string; readonly audience?: string; readonly provider?: string; readonly match_email?: boolean; readonly reason: string };
 
@@ -596,6 +603,10 @@ export type PhiKey = { readonly key_version: number; readonly state: "current" |
 
 export type PhiRotation = { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null };
 
+export type PollStreamRequest = { readonly maxEvents?: number; readonly returnImmediately?: boolean; readonly ack?: readonly string[]; readonly setErrs?: Readonly<Record<string, { readonly err: string; readonly description?: string }>> };
+
+export type PollStreamResponse = { readonly sets: Readonly<Record<string, string>>; readonly moreAvailable: boolean };
+
 export type PoolUse = { readonly pool: string; readonly used: number; readonly idle: number; readonly waiting: number; readonly wait: DurationMetric; readonly timeouts: number };
 
 export type PostAsConsoleRequest = unknown;
@@ -648,6 +659,12 @@ export type ReadRetentionResponse = { readonly policies: readonly RetentionPolic
 
 export type ReadSessionResponse = { readonly user: User; readonly session: Session };
 
+export type ReadSsfConfigurationResponse = { readonly spec_version: string; readonly issuer: string; readonly jwks_uri: string; readonly delivery_methods_supported: readonly string[]; readonly configuration_endpoint: string; readonly status_endpoint: string; readonly add_subject_endpoint: string; readonly remove_subject_endpoint: string; readonly verification_endpoint: string; readonly authorization_schemes: readonly { readonly spec_urn: string }[]; readonly default_subjects: string };
+
+export type ReadStreamStatusResponse = { readonly stream_id: string; readonly status: "enabled" | "paused" | "disabled"; readonly reason?: string };
+
+export type ReadStreamsResponse = SignalStream | readonly SignalStream[];
+
 export type Readiness = { readonly status: "ready" | "not_ready"; readonly components: { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" }; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" };
 
 export type Reason = { readonly reason: string };
@@ -693,6 +710,8 @@ export type RegisterPasskeyResponse = { readonly user: User; readonly session: S
 export type RemoveClientPasskeyRequest = { readonly id: string };
 
 export type RemoveClientPasskeyResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly status: true };
+
+export type RemoveStreamSubjectRequest = { readonly stream_id: string; readonly subject: { readonly format: string } & Readonly<Record<string, unknown>>; readonly verified?: boolean };
 
 export type RemoveTotpRequest = { readonly password?: string };
 
@@ -882,6 +901,8 @@ export type SignUpEmailResponse = { readonly status: "verification_required"; re
 
 export type SignUpRequest = { readonly email: string; readonly password: string; readonly name?: string };
 
+export type SignalStream = { readonly stream_id: string; readonly iss: string; readonly aud: string; readonly events_supported: readonly string[]; readonly events_requested: readonly string[]; readonly events_delivered: readonly string[]; readonly delivery: { readonly method: string; readonly endpoint_url: string }; readonly description?: string; readonly min_verification_interval: number; readonly inactivity_timeout: number };
+
 export type SignalTransmitter = { readonly transmitter_id: string; readonly issuer: string; readonly jwks_uri: string; readonly audience: string; readonly provider: string | null; readonly match_email: boolean; readonly created_at: string; readonly received: number; readonly last_received_at: string | null };
 
 export type SigningKey = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null };
@@ -913,6 +934,12 @@ export type UnlockAccountResponse = { readonly status: "unlocked" };
 export type UnlockUserResponse = { readonly user_id: string; readonly failed_logins: number };
 
 export type UpdateClientRequest = { readonly name?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly client_uri?: string | null; readonly grant_types?: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly logo?: string | null; readonly reason: string };
+
+export type UpdateStreamRequest = { readonly stream_id: string; readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
+
+export type UpdateStreamStatusRequest = { readonly stream_id: string; readonly status: "enabled" | "paused" | "disabled"; readonly reason?: string };
+
+export type UpdateStreamStatusResponse = { readonly stream_id: string; readonly status: "enabled" | "paused" | "disabled"; readonly reason?: string };
 
 export type UpdateUserAliasRequest = { readonly name?: string | null; readonly image?: string | null };
 
@@ -954,6 +981,8 @@ export type VerifyEmailRequest = { readonly token: string; readonly password?: s
 
 export type VerifyEmailResponse = { readonly status: "verified" };
 
+export type VerifyStreamRequest = { readonly stream_id: string; readonly state?: string };
+
 export type WithdrawUserConsentRequest = { readonly subject_id: string; readonly purposes?: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string };
 
 export type WithdrawUserConsentResponse = { readonly withdrawn: readonly UserConsent[] };
@@ -968,6 +997,8 @@ export type Operations = {
   "GET /.well-known/oauth-protected-resource": { readonly input: {}; readonly answer: ReadProtectedResourceMetadataResponse };
   /** Get the OpenID Connect discovery document */
   "GET /.well-known/openid-configuration": { readonly input: {}; readonly answer: ReadOpenIdConfigurationResponse };
+  /** Get the configuration of the transmitter of shared signals (SSF 1.0 §7) */
+  "GET /.well-known/ssf-configuration": { readonly input: {}; readonly answer: ReadSsfConfigurationResponse };
   /** Download what the service keeps about the signed-in user, as JSON */
   "GET /account/export": { readonly input: {}; readonly answer: string };
   /** Load the script of the account page that adds passkeys */
@@ -1130,6 +1161,26 @@ export type Operations = {
   "GET /readyz": { readonly input: {}; readonly answer: Readiness };
   /** Push a Security Event Token here (RFC 8935), as a transmitter that an administrator accepted */
   "POST /ssf/events": { readonly input: { readonly form: ReceiveSignalRequest }; readonly answer: undefined };
+  /** Read the events of a stream, and acknowledge earlier ones (RFC 8936) */
+  "POST /ssf/poll/{stream_id}": { readonly input: { readonly path: { readonly stream_id: string | number }; readonly body: PollStreamRequest }; readonly answer: PollStreamResponse };
+  /** Get the status of a stream */
+  "GET /ssf/status": { readonly input: { readonly query: { readonly stream_id: string } }; readonly answer: ReadStreamStatusResponse };
+  /** Enable, pause or disable a stream: a paused one keeps its events, a disabled one does not */
+  "POST /ssf/status": { readonly input: { readonly body: UpdateStreamStatusRequest }; readonly answer: UpdateStreamStatusResponse };
+  /** Delete a stream, with what waits in it */
+  "DELETE /ssf/streams": { readonly input: { readonly query: { readonly stream_id: string } }; readonly answer: undefined };
+  /** Get a stream, or all of yours */
+  "GET /ssf/streams": { readonly input: { readonly query?: { readonly stream_id?: string } }; readonly answer: ReadStreamsResponse };
+  /** Change a stream; what is not named stays */
+  "PATCH /ssf/streams": { readonly input: { readonly body: UpdateStreamRequest }; readonly answer: SignalStream };
+  /** Create a stream of shared signals, pushed (RFC 8935) or polled (RFC 8936) */
+  "POST /ssf/streams": { readonly input: { readonly body: CreateStreamRequest }; readonly answer: SignalStream };
+  /** Receive the events of a subject again */
+  "POST /ssf/subjects/add": { readonly input: { readonly body: AddStreamSubjectRequest }; readonly answer: undefined };
+  /** Receive no more events of a subject */
+  "POST /ssf/subjects/remove": { readonly input: { readonly body: RemoveStreamSubjectRequest }; readonly answer: undefined };
+  /** Request a verification event through a stream */
+  "POST /ssf/verify": { readonly input: { readonly body: VerifyStreamRequest }; readonly answer: undefined };
   /** List agents */
   "GET /v1/admin/agents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly owner?: string; readonly status?: "active" | "silent" | "disabled" | "expired" | "killed" } }; readonly answer: ListAgentsResponse };
   /** Register an agent for a user; only this response shows its secret */

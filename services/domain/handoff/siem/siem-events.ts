@@ -207,6 +207,8 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'siem.event_skipped': api('Other', 'api:info', 'medium'),
   'siem.replayed': api('Other', 'api:info'),
   'signal.received': api('Other', 'api:access', 'low'),
+  'signal.stream_changed': entity('Update', 'configuration:change'),
+  'signal.stream_verified': api('Other', 'api:info'),
   'signal.transmitter_changed': entity('Update', 'configuration:change', 'medium'),
   'signoff.approval_void': entity('Update', 'iam:admin'),
   'signoff.decided': entity('Update', 'iam:admin'),

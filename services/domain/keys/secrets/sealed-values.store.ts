@@ -8,6 +8,7 @@ import {
   importedHashKeyContext,
   mailContext,
   phiKeyContext,
+  streamAuthorizationContext,
 } from './sealed-contexts.ts';
 import { serverSecretContext } from './server-secrets.ts';
 
@@ -22,6 +23,7 @@ const places = [
   'importedHashKey',
   'importChunk',
   'alertTarget',
+  'streamAuthorization',
 ] as const;
 type Place = (typeof places)[number];
 
@@ -50,7 +52,9 @@ const sealedValuesRead = defineStatement(
    UNION ALL SELECT 'phiKey', '', version, 'phi', sealed FROM phi_keys WHERE sealed <> ''
    UNION ALL SELECT 'importedHashKey', id, 0, 'imported', sealed FROM imported_hash_keys
    UNION ALL SELECT 'importChunk', import_id::text, chunk, 'import', sealed FROM import_chunks
-   UNION ALL SELECT 'alertTarget', id::text, 0, kind, sealed FROM alert_targets`,
+   UNION ALL SELECT 'alertTarget', id::text, 0, kind, sealed FROM alert_targets
+   UNION ALL SELECT 'streamAuthorization', id::text, 0, 'signals', sealed_authorization FROM signal_streams
+     WHERE sealed_authorization IS NOT NULL`,
 );
 const writes = {
   privateKey: defineStatement(
@@ -98,6 +102,11 @@ const writes = {
     `UPDATE alert_targets t SET sealed = v.sealed FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed)
      WHERE t.id = v.id::uuid`,
   ),
+  streamAuthorization: defineStatement(
+    'sealedStreamAuthorizationsWrite',
+    `UPDATE signal_streams s SET sealed_authorization = v.sealed
+     FROM unnest($1::text[], $2::int[], $3::text[]) AS v(id, version, sealed) WHERE s.id = v.id::uuid`,
+  ),
 } as const satisfies Record<Place, unknown>;
 
 const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
@@ -111,6 +120,7 @@ const contextOf = ({ place, id, version, purpose }: ValueRow): string => {
     importedHashKey: () => importedHashKeyContext(id),
     importChunk: () => importChunkContext(id, version),
     alertTarget: () => alertTargetContext(id),
+    streamAuthorization: () => streamAuthorizationContext(id),
   };
   return contexts[place]();
 };

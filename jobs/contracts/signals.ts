@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import { defineJob } from '#services/platform/define/job.ts';
+
+export const pushSignalsJob = defineJob({
+  name: 'push-signals',
+  queue: 'signals',
+  payload: z.strictObject({}),
+  attempts: 5,
+  backoffSeconds: 5,
+  schedule: { everySeconds: 2 },
+  staleAfterSeconds: 300,
+  timeoutSeconds: 120,
+  meaning: 'Push shared signals to the streams of their receivers, signed and in order for each user',
+});

@@ -1,0 +1,39 @@
+import { operation } from '../shared/operation.ts';
+import {
+  addStreamSubject,
+  createStream,
+  deleteStream,
+  pollStream,
+  readStreamStatus,
+  readStreams,
+  removeStreamSubject,
+  updateStream,
+  updateStreamStatus,
+  verifyStream,
+} from './manage-streams.ts';
+import {
+  addStreamSubjectEndpoint,
+  createStreamEndpoint,
+  deleteStreamEndpoint,
+  pollStreamEndpoint,
+  readStreamStatusEndpoint,
+  readStreamsEndpoint,
+  removeStreamSubjectEndpoint,
+  updateStreamEndpoint,
+  updateStreamStatusEndpoint,
+  verifyStreamEndpoint,
+} from './streams-contract.ts';
+
+/** Streams of shared signals, for their receivers (SSF 1.0 §8). */
+export const streamOperations = [
+  operation(createStreamEndpoint, createStream),
+  operation(readStreamsEndpoint, readStreams),
+  operation(updateStreamEndpoint, updateStream),
+  operation(deleteStreamEndpoint, deleteStream),
+  operation(readStreamStatusEndpoint, readStreamStatus),
+  operation(updateStreamStatusEndpoint, updateStreamStatus),
+  operation(addStreamSubjectEndpoint, addStreamSubject),
+  operation(removeStreamSubjectEndpoint, removeStreamSubject),
+  operation(verifyStreamEndpoint, verifyStream),
+  operation(pollStreamEndpoint, pollStream),
+];

@@ -1,0 +1,119 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '../ports.ts';
+
+export type StreamRow = {
+  readonly id: string;
+  /** Who created it, as `client:` and the id. */
+  readonly owner: string;
+  readonly audience: string;
+  readonly method: string;
+  /** Of push. */
+  readonly endpointUrl: string | null;
+  readonly sealedAuthorization: string | null;
+  readonly events: readonly string[];
+  readonly description: string | null;
+  readonly status: 'enabled' | 'paused' | 'disabled';
+  readonly statusReason: string | null;
+};
+
+const COLUMNS = `id, owner, audience, method, endpoint_url AS "endpointUrl", sealed_authorization AS "sealedAuthorization",
+  events, description, status, status_reason AS "statusReason"`;
+
+/** Index: signal_streams_owner. */
+const streamsOfOwner = defineStatement(
+  'signalStreamsOfOwner',
+  `SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id`,
+);
+/** Streams are few. */
+const streamsPushed = defineStatement(
+  'signalStreamsPushed',
+  `SELECT ${COLUMNS} FROM signal_streams WHERE status = 'enabled' AND endpoint_url IS NOT NULL ORDER BY created_at, id`,
+);
+const streamLock = defineStatement(
+  'signalStreamLock',
+  `SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND id = $2 FOR UPDATE`,
+);
+const streamInsert = defineStatement(
+  'signalStreamInsert',
+  `INSERT INTO signal_streams (id, owner, audience, method, endpoint_url, sealed_authorization, events, description)
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8
+   WHERE (SELECT count(*) FROM signal_streams WHERE owner = $2) < $9 AND (SELECT count(*) FROM signal_streams) < $10
+   RETURNING 1`,
+);
+const streamUpdate = defineStatement(
+  'signalStreamUpdate',
+  `UPDATE signal_streams SET method = $2, endpoint_url = $3, sealed_authorization = $4, events = $5, description = $6
+   WHERE id = $1`,
+);
+const streamStatusUpdate = defineStatement(
+  'signalStreamStatusUpdate',
+  'UPDATE signal_streams SET status = $2, status_reason = $3 WHERE id = $1',
+);
+const streamDelete = defineStatement('signalStreamDelete', 'DELETE FROM signal_streams WHERE id = $1');
+const exclusionInsert = defineStatement(
+  'signalExclusionInsert',
+  'INSERT INTO signal_exclusions (stream_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING',
+);
+const exclusionDelete = defineStatement(
+  'signalExclusionDelete',
+  'DELETE FROM signal_exclusions WHERE stream_id = $1 AND user_id = $2',
+);
+/** By the primary key. */
+const exclusionRead = defineStatement(
+  'signalExclusionRead',
+  'SELECT 1 FROM signal_exclusions WHERE stream_id = $1 AND user_id = $2',
+);
+
+export const readStreamsOf = (sql: Sql, owner: string, id?: string): Promise<StreamRow[]> =>
+  sql.query<StreamRow>(streamsOfOwner, [owner, id ?? null]);
+export const readPushedStreams = (sql: Sql): Promise<StreamRow[]> => sql.query<StreamRow>(streamsPushed);
+export const lockStream = async (tx: Sql, owner: string, id: string): Promise<StreamRow | undefined> =>
+  (await tx.query<StreamRow>(streamLock, [owner, id]))[0];
+
+export type StreamSettings = Pick<
+  StreamRow,
+  'method' | 'endpointUrl' | 'sealedAuthorization' | 'events' | 'description'
+>;
+/** False if the owner or the installation has too many. */
+export const insertStream = async (
+  tx: Sql,
+  row: StreamSettings & Pick<StreamRow, 'id' | 'owner' | 'audience'>,
+  most: { readonly ofOwner: number; readonly ofAll: number },
+): Promise<boolean> =>
+  (
+    await tx.query(streamInsert, [
+      row.id,
+      row.owner,
+      row.audience,
+      row.method,
+      row.endpointUrl,
+      row.sealedAuthorization,
+      row.events,
+      row.description,
+      most.ofOwner,
+      most.ofAll,
+    ])
+  ).length > 0;
+export const updateStreamRow = async (tx: Sql, id: string, row: StreamSettings): Promise<void> =>
+  void (await tx.query(streamUpdate, [
+    id,
+    row.method,
+    row.endpointUrl,
+    row.sealedAuthorization,
+    row.events,
+    row.description,
+  ]));
+export const updateStatusRow = async (
+  tx: Sql,
+  id: string,
+  status: StreamRow['status'],
+  reason: string | null,
+): Promise<void> => void (await tx.query(streamStatusUpdate, [id, status, reason]));
+export const deleteStreamRow = async (tx: Sql, id: string): Promise<void> => void (await tx.query(streamDelete, [id]));
+
+export const excludeUser = async (tx: Sql, streamId: string, userId: string): Promise<void> =>
+  void (await tx.query(exclusionInsert, [streamId, userId]));
+export const includeUser = async (tx: Sql, streamId: string, userId: string): Promise<void> =>
+  void (await tx.query(exclusionDelete, [streamId, userId]));
+export const isExcluded = async (sql: Sql, streamId: string, userId: string): Promise<boolean> =>
+  (await sql.query(exclusionRead, [streamId, userId])).length > 0;
