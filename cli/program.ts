@@ -128,7 +128,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./import/export.ts')).registerExport,
   },
   sessions: {
-    summary: 'manage browser sessions and their token families: list, revoke',
+    summary: 'manage browser sessions and their token families: list, reach, revoke',
     load: async () => (await import('./sessions.ts')).registerSessions,
   },
   roles: {

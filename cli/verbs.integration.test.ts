@@ -63,6 +63,8 @@ describe('on a running product', () => {
       'client address',
       'redis',
       'postgres',
+      'pooler',
+      'replica',
       'clock',
       'migrations',
       'signing keys',

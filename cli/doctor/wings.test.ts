@@ -4,7 +4,7 @@ import { wingsResult } from './wings.ts';
 test('without the setting every wing is named', () => {
   expect(wingsResult([], {})).toEqual({
     result: 'pass',
-    evidence: 'all: privacy, compliance, agents, signoff, handoff, mcp',
+    evidence: 'all: privacy, compliance, agents, signoff, handoff, mcp, console',
   });
 });
 

@@ -31,7 +31,7 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
   const config = await withUnwrappedKeys(loadConfig(env));
   const log = createLogger({ service: 'sallyport-embedded', level: config.server.logLevel });
   const publicUrl = publicUrlOf(config);
-  const composed = await compose({ ...processInputsOf(config), config, publicUrl, log });
+  const composed = await compose({ ...processInputsOf(config), config, publicUrl, log, databaseRole: 'sallyport_app' });
   const { ports, authenticators, poll, close } = composed;
   observeGauges(composed, config);
   const stopWatching = watchProcess();

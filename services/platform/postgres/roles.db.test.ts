@@ -6,10 +6,10 @@ import { queryRows, testCaller } from '#testing/harness/ports.ts';
 import { startOwnStores } from '#testing/processes/own-stores.ts';
 import { migrate } from './migrate.ts';
 import { createPool, createSql, createTransact } from './pool.ts';
-import type { DatabaseRole } from './transaction-settings.ts';
+import type { DatabaseRole, ProcessRole } from './transaction-settings.ts';
 
 let harness: OwnLogHarness;
-let pools: Record<DatabaseRole, ReturnType<typeof createPool>>;
+let pools: Record<ProcessRole, ReturnType<typeof createPool>>;
 const open = (role: DatabaseRole, url: string) =>
   createPool({
     url,

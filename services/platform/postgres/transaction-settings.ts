@@ -1,7 +1,9 @@
 import type pg from 'pg';
 
-/** Group roles of the database; they limit the rights of a process, whatever its database user may do. */
-export type DatabaseRole = 'sallyport_api' | 'sallyport_mcp' | 'sallyport_worker' | 'sallyport_log_sealer';
+/** The role of each process, with the rights of its statements alone, whatever its database user may do. */
+export type ProcessRole = 'sallyport_api' | 'sallyport_mcp' | 'sallyport_worker' | 'sallyport_log_sealer';
+/** An application that embeds the product does in one process what API and worker do: it has the rights of both. */
+export type DatabaseRole = ProcessRole | 'sallyport_app';
 
 /** The role that has the rights of each in the release before, for a database user that is not a member of the new one yet. */
 const FORMER_ROLES = {
@@ -9,6 +11,7 @@ const FORMER_ROLES = {
   sallyport_mcp: 'sallyport_app',
   sallyport_worker: 'sallyport_app',
   sallyport_log_sealer: 'sallyport_sealer',
+  sallyport_app: 'sallyport_app',
 } as const satisfies Record<DatabaseRole, string>;
 
 /**
