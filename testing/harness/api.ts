@@ -140,16 +140,21 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     role: 'sallyport_worker',
   } as const;
   const worker = createTestPorts(databaseUrl, { pool: createPatientPool(workerPool) });
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await app.fastify.close();
+    await Promise.all([copy.close(), worker.end()]);
+    if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
+  };
   return {
     ...copy,
     workerPorts: { ...copy.ports, sql: worker.sql, transact: worker.transact },
     url: `http://127.0.0.1:${port}`,
     bound: app.bound,
     routes: app.routes,
-    stop: async () => {
-      await app.fastify.close();
-      await Promise.all([copy.close(), worker.end()]);
-      if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }
