@@ -39,7 +39,7 @@ export async function startProductHarness(env: Readonly<Record<string, string>> 
   const database = await createTestDatabase();
   try {
     const stores = { databaseUrl: database.url, redisUrl: testRedisUrl() };
-    const product = await startProduct({ stores, env: { WORKER_COPIES: '0', WRITE_TIMEOUT_MS: '5000', ...env } });
+    const product = await startProduct({ stores, env: { WORKER_COPIES: '0', ...env } });
     const pid = product.apiPid();
     const openApi = (await send(product.api, 'GET', '/openapi.json')).body;
     const check = createAnswerCheck(openApi);
@@ -199,6 +199,8 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     TASKS_PORT: String(await randomFreePort()),
     SALLYPORT_DATA_DIR: dataDir,
     RATE_LIMIT_PROFILE: 'load',
+    // A machine that runs many tests at once is slow, and its PostgreSQL is not.
+    WRITE_TIMEOUT_MS: '5000',
     // Each hashing process computes one hash at start (a quarter of a second); few tests need two processes.
     HASHER_CHILDREN: '1',
     HASH_QUEUE: '16',
