@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '../access/admin-shapes.ts';
 import { SEVERITIES } from '../security/incident-shapes.ts';
 import { ALERT_SOURCES, ALERT_STATES, DELIVERY_STATES, TARGET_KINDS } from './alert-shapes.ts';
@@ -85,8 +85,9 @@ export const createAlertTargetEndpoint = defineEndpoint({
   tag: TAG,
   auth: manages(alertsManage),
   body: newTarget,
+  idempotency: 'answer',
   responses: { 201: alertTargetView },
-  errors: [...REFUSALS, stepUpRequired, alertTargetInvalid, alertTargetExists],
+  errors: [...REFUSALS, stepUpRequired, idempotencyKeyReused, alertTargetInvalid, alertTargetExists],
 });
 
 export const listAlertTargetsEndpoint = defineEndpoint({
@@ -241,8 +242,9 @@ export const createSilenceEndpoint = defineEndpoint({
   tag: TAG,
   auth: manages(alertsManage),
   body: z.strictObject({ matchers: z.array(matcher).min(1).max(10), until: instant, reason }),
+  idempotency: 'answer',
   responses: { 201: silenceView },
-  errors: [...REFUSALS, stepUpRequired, silenceInvalid],
+  errors: [...REFUSALS, stepUpRequired, idempotencyKeyReused, silenceInvalid],
 });
 
 export const listSilencesEndpoint = defineEndpoint({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
 import { signalKeysUnavailable, transmitterExists, transmitterInvalid, transmitterUnknown } from './errors.ts';
 import { signalsManage, signalsRead } from './permissions.ts';
@@ -54,8 +54,9 @@ export const createTransmitterEndpoint = defineEndpoint({
   tag: TAG,
   auth: manages(signalsManage),
   body: newTransmitter,
+  idempotency: 'answer',
   responses: { 201: transmitterView },
-  errors: [...REFUSALS, stepUpRequired, transmitterInvalid, transmitterExists],
+  errors: [...REFUSALS, stepUpRequired, idempotencyKeyReused, transmitterInvalid, transmitterExists],
 });
 
 export const listTransmittersEndpoint = defineEndpoint({
