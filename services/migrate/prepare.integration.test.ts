@@ -116,7 +116,9 @@ test('a start outside the development profile creates keys, but no demo users, c
   expect(prepared.credentialsFile).toBeNull();
   expect(prepared.keysCreated).toHaveLength(1);
   expect(await rows('SELECT 1 FROM users')).toEqual([]);
-  expect(await rows(`SELECT 1 FROM oauth_clients WHERE "clientId" NOT IN ('sallyport', 'sallyport-console')`)).toEqual([]);
+  expect(await rows(`SELECT 1 FROM oauth_clients WHERE "clientId" NOT IN ('sallyport', 'sallyport-console')`)).toEqual(
+    [],
+  );
   await expect(stat(join(dataDir, 'dev-credentials.json'))).rejects.toThrow('ENOENT');
 });
 
