@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { common } from '../texts/common.ts';
 import { useTexts } from '../texts/languages.ts';
 import { Icon } from './icons.tsx';
@@ -20,7 +20,8 @@ export function Dialog({
   const texts = useTexts(common);
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // Before the browser paints: what is typed right after the shortcut goes into the first field.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     const before = document.activeElement;
     dialog?.showModal();
