@@ -3,14 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
-import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
-import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { sealerOf } from '#testing/harness/log.ts';
 import { newPagesClient, textOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -62,7 +57,7 @@ beforeAll(async () => {
   await harness.harness.rows(`UPDATE users SET name = $2 WHERE id = $1`, [person.id, HOSTILE.slice(0, 100)]);
   await harness.harness.rows(`UPDATE sessions SET "userAgent" = $2 WHERE "userId" = $1`, [person.id, agent]);
   const application = await newPagesClient(harness.api, HOSTILE, 'https://app.example.test/back', ['openid']);
-  seal = createSeal();
+  seal = sealerOf(harness.api.ports, harness.harness.owner, logDir);
   await seal();
   const incident = '0190a5e2-0000-7000-8000-00000000c0de';
   await harness.harness.rows(
@@ -87,23 +82,6 @@ afterAll(async () => {
   await harness?.close();
   rmSync(logDir, { recursive: true, force: true });
 });
-
-/** Seals what the outbox holds, as the worker does. */
-function createSeal(): () => Promise<unknown> {
-  const { ports } = harness.api;
-  const { sql, transact } = harness.harness.owner;
-  const log = {
-    ...ports,
-    sql,
-    transact,
-    logMark: createFileLogMark(logDir),
-    logSigner: createLogSigner(ports),
-    logGauges: createLogGauges(ports),
-    checkpointOutbox: createCheckpointOutbox({ ...ports, sql, checkpointSinks: [] }),
-    auditOrigin: 'sallyport.test/audit',
-  };
-  return () => sealEvents(log, {}, testCaller);
-}
 
 async function atConsole(role: string, options = {}): Promise<Visit> {
   const user = await newSignedIn(harness.api);

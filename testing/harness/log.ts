@@ -6,10 +6,10 @@ import { parseCheckpoint } from '#services/domain/audit/log/checkpoint.ts';
 import { openNote } from '#services/domain/audit/log/note.ts';
 import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
 import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
-import type { SealPorts } from '#services/domain/audit/seal/seal-events.ts';
+import { type SealPorts, sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
 import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys.ts';
-import type { CheckpointSink, LogHead, LogHighWaterStore } from '#services/domain/ports.ts';
+import type { CheckpointSink, LogHead, LogHighWaterStore, Ports } from '#services/domain/ports.ts';
 import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { createTestPorts, PATIENCE_MS, type PortsOptions, type TestPorts, testCaller } from './ports.ts';
@@ -93,6 +93,24 @@ export async function createLogHarness(url: string, options: LogHarnessOptions =
 }
 
 export type OwnLogHarness = LogHarness & { readonly databaseUrl: string };
+
+/** Seals what the outbox of a running API holds, as the worker does: with the API's keys, as owner of the tables. */
+export function sealerOf(
+  api: Pick<SealPorts, 'random' | 'clock' | 'log'> & Pick<Ports, 'sql' | 'vault'>,
+  owner: Pick<SealPorts, 'sql' | 'transact'>,
+  logDir: string,
+) {
+  const ports = { ...api, ...owner };
+  const log: SealPorts = {
+    ...ports,
+    logMark: createFileLogMark(logDir),
+    logSigner: createLogSigner(api),
+    logGauges: createLogGauges(api),
+    checkpointOutbox: createCheckpointOutbox({ ...ports, checkpointSinks: [] }),
+    auditOrigin: TEST_ORIGIN,
+  };
+  return (): Promise<unknown> => sealEvents(log, {}, testCaller);
+}
 
 /** Creates a database with keys and opens a sealer on it. `end` drops the database. */
 export async function openLogHarness(options: LogHarnessOptions = {}): Promise<OwnLogHarness> {

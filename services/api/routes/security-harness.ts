@@ -2,15 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCheckpointOutbox } from '#services/domain/audit/seal/checkpoint-outbox.ts';
-import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { admitSignIn, countSignInFailure } from '#services/domain/identity/sign-in/sign-in-guard.ts';
-import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
 import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
-import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import type { ApiCopy, ApiCopyOptions } from '#testing/harness/api.ts';
 import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { sealerOf } from '#testing/harness/log.ts';
 import { callerAt, testCaller } from '#testing/harness/ports.ts';
 import type { ClientCredentials } from '#testing/http-client.ts';
 import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
@@ -50,17 +46,7 @@ export async function openSecurityHarness(env: ApiCopyOptions['env'] = {}): Prom
   const api = await harness.startCopy({ env: settings });
   const other = await harness.startCopy({ env: settings });
   const operator = await harness.newClient(['incidents:read', 'incidents:manage', 'users:unlock', 'audit:read']);
-  const log = {
-    ...api.ports,
-    sql: harness.owner.sql,
-    transact: harness.owner.transact,
-    logMark: createFileLogMark(logDir),
-    logSigner: createLogSigner(api.ports),
-    logGauges: createLogGauges(api.ports),
-    checkpointOutbox: createCheckpointOutbox({ ...api.ports, sql: harness.owner.sql, checkpointSinks: [] }),
-    auditOrigin: 'sallyport.test/audit',
-  };
-  const seal = (): Promise<unknown> => sealEvents(log, {}, testCaller);
+  const seal = sealerOf(api.ports, harness.owner, logDir);
   const get = (path: string, basic = operator): Promise<Received> => send(api.url, 'GET', path, { basic });
   return {
     ...harness,
