@@ -81,7 +81,9 @@ test('the dashboard of a running product moves with its sign-ins, and shows its 
     },
     120_000,
   );
-  expect(moved.security.hours.at(-1).sign_ins_succeeded).toBeGreaterThan(0);
+  // The hour may have turned since the sign-in.
+  const newest = moved.security.hours.slice(-2).map((hour: Json) => hour.sign_ins_succeeded);
+  expect(Math.max(...newest)).toBeGreaterThan(0);
   expect(moved.performance.token_generation.p99_ms).toBeGreaterThanOrEqual(moved.performance.token_generation.p95_ms);
   const kinds = moved.resources.copies.map(({ kind }: Json) => kind).sort();
   expect(kinds).toEqual(['api', 'worker']);
