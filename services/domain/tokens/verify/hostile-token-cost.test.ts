@@ -32,9 +32,10 @@ const refuse = (token) => {
     if (reason !== 'malformed') throw new Error(reason);
   }
 };
+// The heap has its size before anything is measured; what a kind of token leaves behind would go on growing.
+for (let turn = 0; turn < 10; turn += 1) for (const token of Object.values(tokens)) refuse(token);
 const figures = {};
 for (const [kind, token] of Object.entries(tokens)) {
-  refuse(token);
   const { rss } = process.memoryUsage();
   const before = process.cpuUsage();
   refuse(token);
