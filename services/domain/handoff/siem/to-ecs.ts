@@ -2,7 +2,7 @@ import type { AuditEventView } from '../../audit/read/event-view.ts';
 import { siemEventOf, siemOutcomeOf } from './siem-events.ts';
 import type { SiemSource } from './to-ocsf.ts';
 
-const ECS_VERSION = '8.17.0';
+const ECS_VERSION = '9.4.0';
 
 const idOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
