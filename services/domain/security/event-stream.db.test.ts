@@ -74,6 +74,23 @@ describe('a stream of events', () => {
     expect(got.seqs()).toEqual(range(after + 1, newest));
   });
 
+  test('sends more than one page in a tick to a consumer that reads them', async () => {
+    const after = await newestEventSeq(harness);
+    const newest = await seal(350);
+    let ends = 0;
+    const sql: Sql = {
+      query: (statement, values) => {
+        // The end of the log is read by the opening and by the first tick; the second tick never comes.
+        if (statement.name === 'auditEventsNewest' && ++ends > 2) return new Promise(() => {});
+        return harness.sql.query(statement, values);
+      },
+    };
+    start({ sql });
+    const got = readBy(await streams.open({ afterSeq: after }, system, allowed));
+    await eventually('the newest', () => got.seqs().includes(newest));
+    expect(got.seqs()).toEqual(range(after + 1, newest));
+  });
+
   test('treats a seq beyond the end of the log as its end', async () => {
     await seal(1);
     start();
@@ -201,6 +218,32 @@ describe('streams of events', () => {
     await expect(open('a')).rejects.toMatchObject({ code: 'event_streams_spent' });
     readBy(await open('b'));
     expect(streams.count()).toBe(3);
+  });
+
+  test('at the same place read a page once for all', async () => {
+    const after = await newestEventSeq(harness);
+    const newest = await seal(5);
+    const areOpen = Promise.withResolvers<void>();
+    let reads = 0;
+    const sql: Sql = {
+      query: async (statement, values) => {
+        if (statement.name === 'auditEventsAfter' && values?.[0] === after) {
+          reads += 1;
+          await areOpen.promise;
+        }
+        return harness.sql.query(statement, values);
+      },
+    };
+    start({ sql, maximumPerCaller: 9 });
+    const open = () => streams.open({ afterSeq: after }, system, allowed);
+    const read = (await Promise.all(Array.from({ length: 9 }, open))).map(readBy);
+    areOpen.resolve();
+    for (const { seqs } of read) {
+      await eventually('the newest', () => seqs().includes(newest));
+      expect(seqs()).toEqual(range(after + 1, newest));
+    }
+    // Those that were open at the first tick, and the others at the second.
+    expect(reads).toBeLessThanOrEqual(2);
   });
 
   test('are limited per copy', async () => {

@@ -52,13 +52,20 @@ export const seqOfEventId = (id: unknown): number | undefined =>
 const frameOf = (event: AuditEventView): string =>
   `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 
+/** Events after a seq as a consumer gets them; `reachedSeq` is the last event that the search covered. */
+type Page = { readonly text: string; readonly reachedSeq: number };
+type ReadPage = (afterSeq: number, types: readonly string[] | undefined) => Promise<Page>;
+
 /** Backpressure: a page is read only after the consumer took the last one, so a slow consumer uses no memory here. */
 class EventStream extends Readable {
   readonly #deps: EventStreamDeps;
+  readonly #readPage: ReadPage;
   readonly #types: readonly string[] | undefined;
   readonly #isStillAllowed: IsStillAllowed;
   readonly #openedAt: number;
   #afterSeq: number;
+  /** End of the log at the last tick. */
+  #newestSeq: number;
   #sentAt: number;
   #isWanted = false;
   #isBusy = false;
@@ -66,15 +73,18 @@ class EventStream extends Readable {
 
   constructor(
     deps: EventStreamDeps,
+    readPage: ReadPage,
     afterSeq: number,
     types: readonly string[] | undefined,
     isStillAllowed: IsStillAllowed,
   ) {
     super({ highWaterMark: 16_384 });
     this.#deps = deps;
+    this.#readPage = readPage;
     this.#types = types;
     this.#isStillAllowed = isStillAllowed;
     this.#afterSeq = afterSeq;
+    this.#newestSeq = afterSeq;
     this.#openedAt = deps.clock.monotonic();
     this.#sentAt = this.#openedAt;
     this.push('retry: 1000\n\n');
@@ -82,12 +92,15 @@ class EventStream extends Readable {
 
   override _read(): void {
     this.#isWanted = true;
+    // More than one page is due: without this a consumer would get one in each tick.
+    if (this.#newestSeq > this.#afterSeq) void this.#advance();
   }
 
   /** Sends new events or a heartbeat; ends the stream if its consumer is stuck, its life is over or its caller lost access. */
   async tick(newestSeq: number): Promise<void> {
     const { clock, maximumLifeMs = 300_000, stuckAfterMs = 30_000, heartbeatMs = 15_000 } = this.#deps;
     const now = clock.monotonic();
+    this.#newestSeq = newestSeq;
     if (!this.#isWanted && !this.#isBusy && now - this.#sentAt > stuckAfterMs) this.destroy();
     else if (now - this.#openedAt > maximumLifeMs) this.finish();
     else if (newestSeq > this.#afterSeq) await this.#advance();
@@ -121,10 +134,10 @@ class EventStream extends Readable {
     this.#isBusy = true;
     try {
       while (this.#isWanted && !this.destroyed && !this.#isFinished) {
-        const { events, reachedSeq } = await this.#read();
+        const { text, reachedSeq } = await this.#readPage(this.#afterSeq, this.#types);
         if (reachedSeq === this.#afterSeq || !(await this.#checkAccess())) break;
         this.#afterSeq = reachedSeq;
-        if (events.length > 0) this.#send(events.map(frameOf).join(''));
+        if (text !== '') this.#send(text);
       }
     } catch (err) {
       // `#afterSeq` is unchanged, so the next tick resumes from there.
@@ -133,18 +146,35 @@ class EventStream extends Readable {
       this.#isBusy = false;
     }
   }
+}
 
-  async #read(): Promise<{ readonly events: readonly AuditEventView[]; readonly reachedSeq: number }> {
-    if (this.#types) return followEventsOf(this.#deps, this.#types, this.#afterSeq, PAGE);
-    const events = await followEvents(this.#deps, this.#afterSeq, PAGE);
-    return { events, reachedSeq: events.at(-1)?.seq ?? this.#afterSeq };
+/** Reads a page once for all streams at the same place, until the next tick. */
+function createPages(deps: Pick<EventStreamDeps, 'sql'>): { readonly read: ReadPage; forget(): void } {
+  const pages = new Map<string, Promise<Page>>();
+  async function readAnew(afterSeq: number, types: readonly string[] | undefined): Promise<Page> {
+    if (types) {
+      const { events, reachedSeq } = await followEventsOf(deps, types, afterSeq, PAGE);
+      return { text: events.map(frameOf).join(''), reachedSeq };
+    }
+    const events = await followEvents(deps, afterSeq, PAGE);
+    return { text: events.map(frameOf).join(''), reachedSeq: events.at(-1)?.seq ?? afterSeq };
   }
+  return {
+    read: (afterSeq, types) => {
+      const place = `${afterSeq} ${types?.join() ?? ''}`;
+      const page = pages.get(place) ?? readAnew(afterSeq, types);
+      pages.set(place, page);
+      return page;
+    },
+    forget: () => pages.clear(),
+  };
 }
 
 export function createEventStreams(deps: EventStreamDeps): EventStreams {
   const { maximumStreams = 200, maximumPerCaller = 5, everyMs = 500 } = deps;
   let timer: NodeJS.Timeout | undefined;
   let isTicking = false;
+  const pages = createPages(deps);
   const ledger = createStreamLedger<EventStream>({
     maximumStreams,
     maximumPerCaller,
@@ -162,6 +192,7 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
     isTicking = true;
     try {
       const newest = await newestEventSeq(deps);
+      pages.forget();
       await Promise.all(ledger.streams().map((stream) => stream.tick(newest)));
     } catch (err) {
       deps.log.debug({ err }, 'event streams not served; retrying');
@@ -175,7 +206,9 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
       const slot = ledger.reserve(caller);
       try {
         const newest = await newestEventSeq(deps);
-        const stream = slot.fill(new EventStream(deps, Math.min(afterSeq ?? newest, newest), types, isStillAllowed));
+        const stream = slot.fill(
+          new EventStream(deps, pages.read, Math.min(afterSeq ?? newest, newest), types, isStillAllowed),
+        );
         timer ??= setInterval(() => void tick(), everyMs).unref();
         return stream;
       } catch (err) {
