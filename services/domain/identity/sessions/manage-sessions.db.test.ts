@@ -89,6 +89,19 @@ describe('a list of sessions', () => {
     expect(await at('another')).toEqual([]);
     const { sessions } = await listSessions(ports, { limit: 200 });
     expect(sessions.filter(({ id }) => ids.includes(id)).map(({ logins }) => logins.length)).toEqual([0, 1]);
+    const ofAll = async (clientId: string) =>
+      (await listSessions(ports, { limit: 200, client_id: clientId })).sessions.map(({ id }) => id);
+    expect((await ofAll('sallyport')).filter((id) => ids.includes(id))).toEqual([ids[1]]);
+    expect(await ofAll('another')).toEqual([]);
+    // A client with many families is found the other way round, and the same.
+    await rows(
+      `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, user_id,
+         user_epoch, client_epoch, scope, audience, auth_time, device)
+       SELECT gen_random_uuid(), now(), now(), sha256('x'), 1, 1, 'sallyport', false, $1, 0, 0, 'openid', 'a', now(), '{}'
+       FROM generate_series(1, 10000)`,
+      [person.id],
+    );
+    expect((await ofAll('sallyport')).filter((id) => ids.includes(id))).toEqual([ids[1]]);
   });
 
   test('omits idle two-factor sessions, unless one of their token families is in use', async () => {

@@ -41,11 +41,30 @@ const sessionsPageOfUser = defineStatement(
   'sessionsPageOfUser',
   `SELECT ${COLUMNS} FROM sessions WHERE "userId" = $6 AND ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`,
 );
+/** Up to a limit: a client with few families has few sessions. Index: refresh_families_client_id. */
+const clientFamiliesFew = defineStatement(
+  'clientFamiliesFew',
+  'SELECT count(*)::int AS families FROM (SELECT FROM refresh_families WHERE client_id = $1 LIMIT $2) few',
+);
+/** Begins with the families: reading all sessions for those of a rare client would have no end. Index: refresh_families_client_id. */
+const sessionsPageOfFewFamilies = defineStatement(
+  'sessionsPageOfFewFamilies',
+  `SELECT ${COLUMNS} FROM sessions
+   WHERE id IN (SELECT f.sid FROM refresh_families f WHERE f.client_id = $5 AND f.revoked_at IS NULL AND f.sid IS NOT NULL OFFSET 0)
+     AND ${LIVE} AND ${BEFORE} ${NEWEST}`,
+);
 const sessionFind = defineStatement('sessionFind', `SELECT ${COLUMNS} FROM sessions WHERE id = $1`);
 
 export type SessionFilter = { readonly userId?: string | undefined; readonly clientId?: string | undefined };
 
-export function readSessionsPage(
+const FEW_FAMILIES = 10_000;
+
+async function hasFewFamilies(sql: Sql, clientId: string): Promise<boolean> {
+  const [row] = await sql.query<{ families: number }>(clientFamiliesFew, [clientId, FEW_FAMILIES]);
+  return (row?.families ?? 0) < FEW_FAMILIES;
+}
+
+export async function readSessionsPage(
   sql: Sql,
   { userId, clientId }: SessionFilter,
   [at = 'infinity', id = '']: readonly string[],
@@ -53,9 +72,9 @@ export function readSessionsPage(
   idleSeconds: number,
 ): Promise<SessionRow[]> {
   const place = [limit, at, id, idleSeconds, clientId ?? null];
-  return userId === undefined
-    ? sql.query<SessionRow>(sessionsPage, place)
-    : sql.query<SessionRow>(sessionsPageOfUser, [...place, userId]);
+  if (userId !== undefined) return sql.query<SessionRow>(sessionsPageOfUser, [...place, userId]);
+  const isRare = clientId !== undefined && (await hasFewFamilies(sql, clientId));
+  return sql.query<SessionRow>(isRare ? sessionsPageOfFewFamilies : sessionsPage, place);
 }
 
 export const findSessionRow = async (sql: Sql, sessionId: string): Promise<SessionRow | undefined> =>
