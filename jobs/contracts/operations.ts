@@ -74,7 +74,7 @@ export const measureProgressJob = defineJob({
   schedule: { everySeconds: 30 },
   staleAfterSeconds: 900,
   timeoutSeconds: 120,
-  meaning: 'Count authentication events of the sealed log and measure the security metrics',
+  meaning: 'Measure the security metrics',
 });
 
 /** In the queue of the reports: both read whole tables, one after the other. */

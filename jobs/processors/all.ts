@@ -126,7 +126,7 @@ export const processors: readonly Processor[] = [
     }),
   ),
   purgedBy(cleanUpMonitoringRecordsJob),
-  run(measureProgressJob, (ports, _payload, { fence, signal }) => measureProgress(fenced(ports, fence), { signal })),
+  run(measureProgressJob, (ports, _payload, { fence }) => measureProgress(fenced(ports, fence))),
   // Their rows make a repeated run harmless, and a report is not lost to a newer one's fence.
   runUnfenced(recordProgressJob, (ports, report) => recordProgress(ports, report)),
   runUnfenced(recordIncidentJob, (ports, report, { caller }) => recordIncident(ports, report, caller)),

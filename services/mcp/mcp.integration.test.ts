@@ -5,6 +5,7 @@ import { newPerson } from '#testing/flows/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type Json, send } from '#testing/http-client.ts';
 import { killAgent } from '../domain/agents/manage-agents.ts';
+import { countEventHours } from '../domain/monitoring/count-event-hours.ts';
 import { measureProgress } from '../domain/operations/progress/measure-progress.ts';
 import { recordProgress } from '../domain/operations/progress/record-progress.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
@@ -243,7 +244,8 @@ test('progress of components, and of a security that was measured, is shown to e
   const id = '0190b1d4-0000-7000-8000-000000000001';
   const report = { kind: 'component', id, at: '2026-01-01T00:00:00.000Z', component: 'security' } as const;
   await recordProgress(owner, { ...report, status: 'in_progress', percent: 60 });
-  await measureProgress(owner, { signal: new AbortController().signal });
+  await countEventHours(owner, { signal: new AbortController().signal });
+  await measureProgress(owner);
   const client = await harness.connect(await harness.tokenOf([]));
   const { structuredContent } = await client.callTool({ name: 'read_component_progress', arguments: {} });
   expect(structuredContent).toMatchObject({ components: [{ component: 'security', percent: 60 }] });

@@ -1,12 +1,24 @@
 import { countEvents } from '../audit/read/count-events.ts';
 import { countLockedAccounts } from '../identity/sign-in/count-locked-accounts.ts';
 import type { Ports } from '../ports.ts';
+import { readTokenStatistics } from '../tokens/metadata/read-token-statistics.ts';
 import { COUNTED_TYPES } from './counted-events.ts';
-import { addEventHours, lockCountedSeq, setCountedSeq, setLockedAccounts } from './event-hours.store.ts';
+import {
+  addEventHours,
+  lockCountedSeq,
+  readMonitoringState,
+  setCountedSeq,
+  setLockedAccounts,
+  setTokenCounts,
+} from './event-hours.store.ts';
+
+/** Counting token families reads all of them, so it is not done in every run. */
+const TOKENS_EVERY_SECONDS = 25;
 
 /**
  * Counts the events that were sealed since the last run by hour, type and outcome, each once: counts and position commit
  * together. The first run begins at the end of the log. A request does nothing for this: its audit event exists anyway.
+ * Then counts locked accounts and, if the last count is older, token families.
  */
 export async function countEventHours(
   ports: Pick<Ports, 'sql' | 'transact'>,
@@ -20,4 +32,7 @@ export async function countEventHours(
       return counted.isMore;
     });
   await setLockedAccounts(ports.sql, await countLockedAccounts(ports));
+  const { tokensAgeSeconds } = await readMonitoringState(ports.sql);
+  if (tokensAgeSeconds === null || tokensAgeSeconds > TOKENS_EVERY_SECONDS)
+    await setTokenCounts(ports.sql, await readTokenStatistics(ports));
 }

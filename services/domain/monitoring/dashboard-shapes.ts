@@ -102,6 +102,19 @@ const performancePartView = z
   })
   .register(componentNames, { id: 'PerformancePart' });
 
+const tokensPartView = z
+  .object({
+    ...part,
+    /** As GET /v1/tokens/stats defines them. */
+    issued: amount,
+    active: amount,
+    refreshed: amount,
+    revoked: amount,
+    expired: amount,
+    replays: amount,
+  })
+  .register(componentNames, { id: 'TokensPart' });
+
 const poolView = z
   .object({
     pool: z.string(),
@@ -163,6 +176,7 @@ export const dashboardView = z
     as_of: instant,
     security: securityPartView,
     performance: performancePartView,
+    tokens: tokensPartView,
     resources: resourcesPartView,
   })
   .register(componentNames, { id: 'Dashboard' });
@@ -173,6 +187,7 @@ export type Duration = z.output<typeof durationView>;
 export type SecurityHour = z.output<typeof securityHourView>;
 export type SecurityPart = z.output<typeof securityPartView>;
 export type PerformancePart = z.output<typeof performancePartView>;
+export type TokensPart = z.output<typeof tokensPartView>;
 export type CopyUse = z.output<typeof copyView>;
 export type QueueUse = z.output<typeof queueView>;
 export type ResourcesPart = z.output<typeof resourcesPartView>;

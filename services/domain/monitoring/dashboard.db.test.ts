@@ -6,6 +6,7 @@ import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { credentialStuffing } from '../security/detections.ts';
 import { raiseIncident } from '../security/raise-incident.ts';
+import { readTokenStatistics } from '../tokens/metadata/read-token-statistics.ts';
 import { countEventHours } from './count-event-hours.ts';
 import { createSealedEvents } from './monitoring-harness.ts';
 import { readDashboard } from './read-dashboard.ts';
@@ -97,6 +98,27 @@ describe('the figures of security', () => {
       open_incidents: { low: 0, medium: 0, high: 1, critical: 0 },
       locked_accounts: 2,
     });
+  });
+
+  test('of tokens are the statistics, counted again when they are half a minute old', async () => {
+    const tokens = async () => (await readDashboard(ports)).tokens;
+    const issue = () => ports.raw('UPDATE token_totals SET issued = issued + 1');
+    await ports.raw('UPDATE monitoring_state SET tokens = NULL, tokens_at = NULL');
+    expect(await tokens()).toMatchObject({ state: 'missing', as_of: null, issued: 0, replays: 0 });
+    await issue();
+    await count();
+    const first = await readTokenStatistics(ports);
+    expect(first.issued).toBeGreaterThan(0);
+    expect(await tokens()).toMatchObject({ state: 'fresh', ...first });
+    await issue();
+    await count();
+    expect(await tokens()).toMatchObject(first);
+    await ports.raw(`UPDATE monitoring_state SET tokens_at = tokens_at - interval '26 seconds'`);
+    await count();
+    expect(await tokens()).toMatchObject({ state: 'fresh', ...(await readTokenStatistics(ports)) });
+    expect((await tokens()).issued).toBeGreaterThan(first.issued);
+    await ports.raw(`UPDATE monitoring_state SET tokens_at = tokens_at - interval '51 seconds'`);
+    expect((await tokens()).state).toBe('stale');
   });
 
   test('are stale when nothing was counted for a while', async () => {

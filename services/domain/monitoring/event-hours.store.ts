@@ -3,6 +3,8 @@ import type { EventCount } from '../audit/read/count-events.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';
+import type { TokenStatistics } from '../tokens/metadata/read-token-statistics.ts';
+import type { CountedType } from './counted-events.ts';
 
 // One row, by its key. Locked by the job that counts, so that an event counts once.
 const monitoringStateLock = defineStatement(
@@ -14,10 +16,16 @@ const monitoringStateSet = defineStatement(
   'UPDATE monitoring_state SET after_seq = $1, counted_at = CASE WHEN $2 THEN clock_timestamp() ELSE counted_at END',
 );
 const monitoringLockedSet = defineStatement('monitoringLockedSet', 'UPDATE monitoring_state SET locked_accounts = $1');
+const monitoringTokensSet = defineStatement(
+  'monitoringTokensSet',
+  'UPDATE monitoring_state SET tokens = $1, tokens_at = clock_timestamp()',
+);
 const monitoringStateRead = defineStatement(
   'monitoringStateRead',
   `SELECT after_seq AS "afterSeq", ${placeTime('counted_at')} AS "countedAt", locked_accounts AS "lockedAccounts",
-     extract(epoch FROM clock_timestamp() - counted_at)::float8 AS "ageSeconds", ${placeTime('clock_timestamp()')} AS now
+     extract(epoch FROM clock_timestamp() - counted_at)::float8 AS "ageSeconds", ${placeTime('clock_timestamp()')} AS now,
+     tokens, ${placeTime('tokens_at')} AS "tokensAt",
+     extract(epoch FROM clock_timestamp() - tokens_at)::float8 AS "tokensAgeSeconds"
    FROM monitoring_state`,
 );
 const eventHoursAdd = defineStatement(
@@ -31,6 +39,15 @@ const eventHoursBetween = defineStatement(
   'eventHoursBetween',
   `SELECT ${placeTime('hour')} AS hour, type, outcome, events, active FROM event_hours
    WHERE hour >= $1::timestamptz AND hour < $2::timestamptz ORDER BY hour, type, outcome`,
+);
+/** A range of the primary key, as above. */
+const eventHoursSumDay = defineStatement(
+  'eventHoursSumDay',
+  `SELECT type, outcome,
+     coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "hourEvents",
+     coalesce(sum(active) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "hourActive",
+     sum(events)::bigint AS "dayEvents", sum(active)::bigint AS "dayActive"
+   FROM event_hours WHERE hour > now() - interval '24 hours' AND type = ANY($1) GROUP BY type, outcome`,
 );
 /** Thirteen months, so that a month can be compared with the same month a year before. */
 export const eventHourPurge = definePurge({
@@ -48,6 +65,9 @@ type MonitoringState = {
   readonly ageSeconds: number | null;
   readonly lockedAccounts: number | null;
   readonly now: string;
+  readonly tokens: TokenStatistics | null;
+  readonly tokensAt: string | null;
+  readonly tokensAgeSeconds: number | null;
 };
 
 export async function lockCountedSeq(tx: Sql): Promise<number | null> {
@@ -61,6 +81,9 @@ export const setCountedSeq = (tx: Sql, seq: number, isAll: boolean): Promise<unk
 
 export const setLockedAccounts = (sql: Sql, accounts: number): Promise<unknown> =>
   sql.query(monitoringLockedSet, [accounts]);
+
+export const setTokenCounts = (sql: Sql, tokens: TokenStatistics): Promise<unknown> =>
+  sql.query(monitoringTokensSet, [JSON.stringify(tokens)]);
 
 export async function readMonitoringState(sql: Sql): Promise<MonitoringState> {
   const [row] = await sql.query<MonitoringState>(monitoringStateRead);
@@ -79,3 +102,16 @@ export const addEventHours = (tx: Sql, counts: readonly EventCount[]): Promise<u
 /** The hours from `from` (inclusive) to `to` (exclusive), oldest first. */
 export const readEventHours = (sql: Sql, from: string, to: string): Promise<EventCount[]> =>
   sql.query(eventHoursBetween, [from, to]);
+
+/** Counts of one type and outcome in this clock hour and in the last 24; `active` as in `EventCount`. */
+export type EventSum = {
+  readonly type: string;
+  readonly outcome: string;
+  readonly hourEvents: number;
+  readonly hourActive: number;
+  readonly dayEvents: number;
+  readonly dayActive: number;
+};
+
+export const sumEventHours = (sql: Sql, types: readonly CountedType[]): Promise<EventSum[]> =>
+  sql.query(eventHoursSumDay, [types]);

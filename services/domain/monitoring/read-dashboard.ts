@@ -11,6 +11,7 @@ import {
   type ResourcesPart,
   type SecurityPart,
   STALE_SECONDS,
+  type TokensPart,
   WINDOW_SECONDS,
 } from './dashboard-shapes.ts';
 import { readEventHours, readMonitoringState } from './event-hours.store.ts';
@@ -72,6 +73,15 @@ function performancePartOf({ state, samples, counts }: Facts): PerformancePart {
   };
 }
 
+const NO_TOKENS = { issued: 0, active: 0, refreshed: 0, revoked: 0, expired: 0, replays: 0 };
+
+/** Token families, as the job counted them. */
+const tokensPartOf = ({ tokens, tokensAt, tokensAgeSeconds }: State): TokensPart => ({
+  ...freshnessOf(tokensAt, tokensAgeSeconds),
+  ...NO_TOKENS,
+  ...tokens,
+});
+
 /** Processor, memory, pools and queues, as each copy last wrote them. */
 function resourcesPartOf({ samples }: Facts): ResourcesPart {
   const newest = samples.at(-1);
@@ -96,6 +106,7 @@ export async function readDashboard({ sql }: Pick<Ports, 'sql'>): Promise<Dashbo
     as_of: state.now,
     security: securityPartOf(facts, open),
     performance: performancePartOf(facts),
+    tokens: tokensPartOf(state),
     resources: resourcesPartOf(facts),
   };
 }

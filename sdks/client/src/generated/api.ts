@@ -415,7 +415,7 @@ export type CreateStreamRequest = { readonly delivery?: { readonly method: "urn:
 
 export type CreateTransmitterRequest = { readonly issuer: string; readonly jwks_uri: string; readonly audience?: string; readonly provider?: string; readonly match_email?: boolean; readonly reason: string };
 
-export type Dashboard = { readonly as_of: string; readonly security: SecurityPart; readonly performance: PerformancePart; readonly resources: ResourcesPart };
+export type Dashboard = { readonly as_of: string; readonly security: SecurityPart; readonly performance: PerformancePart; readonly tokens: TokensPart; readonly resources: ResourcesPart };
 
 export type DeadLetter = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number; readonly attempts: number; readonly failure: string; readonly failed_at: string };
 
@@ -922,6 +922,8 @@ export type TokenPair = { readonly access_token: string; readonly refresh_token:
 export type TokenStatistics = { readonly issued: number; readonly active: number; readonly refreshed: number; readonly revoked: number; readonly expired: number; readonly replays: number };
 
 export type TokenValidation = { readonly active: true; readonly claims: Readonly<Record<string, unknown>>; readonly issuer_kind?: "legacy"; readonly user_id?: string } | { readonly active: false; readonly reason: "malformed" | "unknown_key" | "bad_signature" | "wrong_type" | "wrong_issuer" | "wrong_audience" | "expired" | "not_yet_valid" | "revoked" | "session_ended" | "family_reused" | "key_compromised" | "binding_mismatch" | "insufficient_scope" | "unknown_id" };
+
+export type TokensPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly issued: number; readonly active: number; readonly refreshed: number; readonly revoked: number; readonly expired: number; readonly replays: number };
 
 export type TwoFactorRedirect = { readonly twoFactorRedirect: true; readonly twoFactorMethods: readonly string[]; readonly challenge: string; readonly factors: readonly string[] };
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { countEventHours } from '../../monitoring/count-event-hours.ts';
 import { measureProgress } from './measure-progress.ts';
 import { readAuthenticationProgress, readComponentProgress, readSecurityMetrics } from './read-progress.ts';
 import { type ProgressReport, recordIncident, recordProgress } from './record-progress.ts';
@@ -99,23 +100,27 @@ describe('a measurement', () => {
     seq += 1;
   };
 
-  test('counts each sealed event once, by what it is for authentication', async () => {
+  test('has each sealed event once, by what it is for authentication', async () => {
+    const count = () => countEventHours(ports, { signal });
     await sealed('user.login', 'ok');
-    await measureProgress(ports, { signal });
+    await count();
     expect(await counted('measured')).toEqual({});
     for (const outcome of ['ok', 'ok', 'refused', 'locked', 'second_factor_asked']) await sealed('user.login', outcome);
     await sealed('session.ended', 'ok');
     for (const outcome of ['rotated', 'grace', 'mismatch']) await sealed('token.refreshed', outcome);
     await sealed('token.validations', 'counted', { active: 40, expired: 2 });
     await sealed('key.rotated', 'ok');
-    await Promise.all([measureProgress(ports, { signal }), measureProgress(ports, { signal })]);
-    await measureProgress(ports, { signal });
+    await Promise.all([count(), count()]);
+    await count();
     expect(await counted('measured')).toEqual({ login: 2, failure: 3, logout: 1, refresh: 2, verify: 40 });
+    expect(await counted('reported')).toEqual({ login: 2 });
+    await ports.raw(`UPDATE event_hours SET hour = hour - interval '24 hours' WHERE type = 'session.ended'`);
+    expect(await counted('measured')).toEqual({ login: 2, failure: 3, refresh: 2, verify: 40 });
   });
 
   test('has the figures of the installation, and replaces what was reported of its security', async () => {
     await recordProgress(ports, component({ component: 'security', security_score: 100 }));
-    await measureProgress(ports, { signal });
+    await measureProgress(ports);
     expect((await readSecurityMetrics(ports)).measured).toEqual({
       tokens: expect.objectContaining({ active: 0, replays: 0 }),
       open_incidents: { critical: 1 },
@@ -128,10 +133,10 @@ describe('a measurement', () => {
   });
 
   test('forgets hours after thirty days and the ids of reports after two', async () => {
-    await ports.raw(`UPDATE authentication_progress SET hour = hour - interval '31 days' WHERE event = 'logout'`);
+    await ports.raw(`UPDATE authentication_progress SET hour = hour - interval '31 days' WHERE event = 'login'`);
     await ports.raw(`UPDATE progress_reports SET stored_at = now() - interval '3 days'`);
-    await measureProgress(ports, { signal });
-    expect(await ports.raw(`SELECT 1 FROM authentication_progress WHERE event = 'logout'`)).toEqual([]);
+    await measureProgress(ports);
+    expect(await ports.raw(`SELECT 1 FROM authentication_progress`)).toEqual([]);
     expect(await ports.raw('SELECT 1 FROM progress_reports')).toEqual([]);
   });
 });

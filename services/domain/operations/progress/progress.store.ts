@@ -4,13 +4,11 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type Facts = Readonly<Record<string, unknown>>;
 type State = {
-  readonly afterSeq: number | null;
   readonly measured: Facts | null;
   readonly measuredAt: string | null;
   readonly reported: Facts | null;
   readonly reportedAt: string | null;
 };
-export type HourCount = { readonly hour: string; readonly event: string; readonly events: number };
 export type ComponentRow = {
   readonly component: string;
   readonly status: string;
@@ -21,23 +19,17 @@ export type ComponentRow = {
 };
 export type AuthenticationRow = {
   readonly event: string;
-  readonly source: string;
   readonly currentHour: number;
   readonly lastDay: number;
 };
 
-// One row, by its key. Locked by the job that counts, so that an event counts once.
-const progressStateLock = defineStatement(
-  'progressStateLock',
-  `SELECT after_seq AS "afterSeq" FROM progress_state FOR UPDATE`,
-);
+// One row, by its key.
 const progressStateRead = defineStatement(
   'progressStateRead',
-  `SELECT after_seq AS "afterSeq", measured, ${placeTime('measured_at')} AS "measuredAt",
+  `SELECT measured, ${placeTime('measured_at')} AS "measuredAt",
      reported, ${placeTime('reported_at')} AS "reportedAt"
    FROM progress_state`,
 );
-const progressPositionSet = defineStatement('progressPositionSet', 'UPDATE progress_state SET after_seq = $1');
 const progressMeasuredSet = defineStatement(
   'progressMeasuredSet',
   'UPDATE progress_state SET measured = $1, measured_at = clock_timestamp()',
@@ -55,16 +47,15 @@ const progressReportInsert = defineStatement(
 const authenticationProgressAdd = defineStatement(
   'authenticationProgressAdd',
   `INSERT INTO authentication_progress AS known (hour, event, source, events)
-   SELECT date_trunc('hour', hour), event, $1, sum(events)
-   FROM unnest($2::timestamptz[], $3::text[], $4::bigint[]) AS added (hour, event, events) GROUP BY 1, 2
+   VALUES (date_trunc('hour', $1::timestamptz), $2, 'reported', 1)
    ON CONFLICT (hour, event, source) DO UPDATE SET events = known.events + excluded.events`,
 );
 // At most 30 days of hours by the primary key.
 const authenticationProgressRead = defineStatement(
   'authenticationProgressRead',
-  `SELECT event, source, coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "currentHour",
+  `SELECT event, coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "currentHour",
      sum(events)::bigint AS "lastDay"
-   FROM authentication_progress WHERE hour > now() - interval '24 hours' GROUP BY 1, 2 ORDER BY 1, 2`,
+   FROM authentication_progress WHERE source = 'reported' AND hour > now() - interval '24 hours' GROUP BY 1`,
 );
 const componentProgressSet = defineStatement(
   'componentProgressSet',
@@ -86,17 +77,10 @@ const progressForget = defineStatement(
      SELECT id FROM progress_reports WHERE stored_at < now() - interval '2 days' ORDER BY stored_at LIMIT 10000)`,
 );
 
-export async function lockPosition(tx: Sql): Promise<number | null> {
-  const [row] = await tx.query<{ afterSeq: number | null }>(progressStateLock);
-  return row?.afterSeq ?? null;
-}
-
 export async function readState(sql: Sql): Promise<State> {
   const [row] = await sql.query<State>(progressStateRead);
   return row as State;
 }
-
-export const setPosition = (tx: Sql, seq: number): Promise<unknown> => tx.query(progressPositionSet, [seq]);
 
 export const setMeasured = (sql: Sql, measured: Facts): Promise<unknown> =>
   sql.query(progressMeasuredSet, [JSON.stringify(measured)]);
@@ -109,17 +93,9 @@ export const setReported = (sql: Sql, reported: Facts, at: string): Promise<unkn
 export const insertReport = async (tx: Sql, id: string): Promise<boolean> =>
   (await tx.query(progressReportInsert, [id])).length > 0;
 
-export const addAuthentication = (
-  tx: Sql,
-  source: 'measured' | 'reported',
-  counts: readonly HourCount[],
-): Promise<unknown> =>
-  tx.query(authenticationProgressAdd, [
-    source,
-    counts.map(({ hour }) => hour),
-    counts.map(({ event }) => event),
-    counts.map(({ events }) => events),
-  ]);
+/** Adds one event to its hour. */
+export const addAuthentication = (tx: Sql, at: string, event: string): Promise<unknown> =>
+  tx.query(authenticationProgressAdd, [at, event]);
 
 export const readAuthentication = (sql: Sql): Promise<AuthenticationRow[]> => sql.query(authenticationProgressRead);
 

@@ -1,20 +1,63 @@
 import type { Ports } from '#services/domain/ports.ts';
-import { type ComponentRow, readAuthentication, readComponents, readState } from './progress.store.ts';
+import { type EventSum, readEventSums } from '../../monitoring/read-counts.ts';
+import {
+  type AuthenticationRow,
+  type ComponentRow,
+  readAuthentication,
+  readComponents,
+  readState,
+} from './progress.store.ts';
 import type { AuthenticationProgress, ComponentProgress, SecurityMetrics } from './progress-shapes.ts';
 
 type Reads = Pick<Ports, 'sql'>;
 
-/** Authentication events of this clock hour and of the last 24. */
+const REFRESHED = ['rotated', 'kept', 'grace', 'lost_answer'];
+
+/** What a sealed event is for the progress of authentication; null for one that is counted at its end. */
+function progressOf({ type, outcome }: EventSum): string | null {
+  switch (type) {
+    case 'session.ended':
+      return 'logout';
+    case 'token.validations':
+      return 'verify';
+    case 'token.refreshed':
+      return REFRESHED.includes(outcome) ? 'refresh' : 'failure';
+    default:
+      // A first factor that is followed by a second is counted at its end.
+      if (outcome === 'second_factor_asked') return null;
+      return outcome === 'ok' ? 'login' : 'failure';
+  }
+}
+
+/** Adds up the counts of the sealed log by what they are for authentication. */
+function measuredOf(sums: readonly EventSum[]): AuthenticationRow[] {
+  const rows = new Map<string, { event: string; currentHour: number; lastDay: number }>();
+  for (const sum of sums) {
+    const event = progressOf(sum);
+    if (event === null) continue;
+    const row = rows.get(event) ?? { event, currentHour: 0, lastDay: 0 };
+    const isVerify = event === 'verify';
+    row.currentHour += isVerify ? sum.hourActive : sum.hourEvents;
+    row.lastDay += isVerify ? sum.dayActive : sum.dayEvents;
+    rows.set(event, row);
+  }
+  return [...rows.values()];
+}
+
+/** Authentication events of this clock hour and of the last 24: those of the sealed log, and those that were reported. */
 export async function readAuthenticationProgress({ sql }: Reads): Promise<AuthenticationProgress> {
-  const rows = await readAuthentication(sql);
-  return {
-    events: rows.map(({ event, source, currentHour, lastDay }) => ({
-      event,
-      source,
-      current_hour: currentHour,
-      last_day: lastDay,
-    })),
-  };
+  const [sums, reported] = await Promise.all([
+    readEventSums({ sql }, ['user.login', 'session.ended', 'token.refreshed', 'token.validations']),
+    readAuthentication(sql),
+  ]);
+  const viewOf = (source: 'measured' | 'reported') => (row: AuthenticationRow) => ({
+    event: row.event,
+    source,
+    current_hour: row.currentHour,
+    last_day: row.lastDay,
+  });
+  const events = [...measuredOf(sums).map(viewOf('measured')), ...reported.map(viewOf('reported'))];
+  return { events: events.sort((one, other) => (one.event < other.event ? -1 : Number(one.event > other.event))) };
 }
 
 /** The newest measured figures, and the newest that an embedding application reported. */

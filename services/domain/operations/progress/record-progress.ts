@@ -23,8 +23,7 @@ export async function recordProgress({ transact }: Pick<Ports, 'transact'>, repo
   await transact(async (tx) => {
     if (!(await insertReport(tx, report.id))) return;
     const { at } = report;
-    if (report.kind === 'authentication')
-      await addAuthentication(tx, 'reported', [{ hour: at, event: report.event, events: 1 }]);
+    if (report.kind === 'authentication') await addAuthentication(tx, at, report.event);
     else if (report.kind === 'metrics') await setReported(tx, report.metrics, at);
     else {
       const { component, status, percent, coverage = null, security_score: securityScore = null } = report;
