@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureProgram } from '../scripts/checks/debian-package.ts';
+import { ensureProgram, triplet } from '../scripts/checks/debian-package.ts';
 
 const LIBRARY = 'libfaketime.so.1';
-const TRIPLETS: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
 /** A wall clock of its own for the processes that get `env`; monotonic time stays the machine's. */
 export type FakeClock = {
@@ -13,7 +12,6 @@ export type FakeClock = {
 };
 
 function findLibrary(): string {
-  const triplet = TRIPLETS[process.arch] ?? `${process.arch}-linux-gnu`;
   for (const folder of [`/usr/lib/${triplet}/faketime`, '/usr/lib/faketime', '/usr/local/lib/faketime'])
     if (existsSync(folder) && readdirSync(folder).includes(LIBRARY)) return join(folder, LIBRARY);
   return ensureProgram({ package: 'libfaketime', name: LIBRARY, path: `usr/lib/${triplet}/faketime/${LIBRARY}` });

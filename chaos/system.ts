@@ -51,7 +51,7 @@ export type System = {
   /** Points every link at where the stores are now. */
   relink(): void;
   /** The command line, as an operator types it. */
-  sallyport(args: readonly string[]): Promise<CliRun>;
+  sallyport(args: readonly string[], more?: Readonly<Record<string, string>>): Promise<CliRun>;
   /** Takes everything down, once. */
   dispose(): Promise<Stopped>;
 };
@@ -219,13 +219,14 @@ export async function startSystem({
       for (const { links } of [A, B])
         for (const store of ['postgres', 'redis'] as const) links[store].retarget(stores.url(store));
     },
-    sallyport: (args) =>
+    sallyport: (args, more) =>
       runCli(args, {
         ...env,
         DATABASE_URL: stores.url('postgres'),
         REDIS_URL: stores.url('redis'),
         SALLYPORT_DATA_DIR: dataDir,
         NO_COLOR: '1',
+        ...more,
       }),
     dispose,
   };

@@ -4,6 +4,7 @@ import { diskFaults } from './disks.ts';
 import type { Fault } from './fault.ts';
 import { jobFaults } from './jobs.ts';
 import { linkFaults } from './links.ts';
+import { objectStoreFaults } from './object-stores.ts';
 import { processFaults } from './processes.ts';
 import { releaseFaults } from './releases.ts';
 import { replicaFaults } from './replica.ts';
@@ -19,6 +20,7 @@ export const allFaults: readonly Fault[] = [
   ...releaseFaults,
   ...clusterFaults,
   ...replicaFaults,
+  ...objectStoreFaults,
 ];
 
 const ofStores: ReadonlySet<string> = new Set(
