@@ -8,9 +8,8 @@ import { ensureDataDir } from '#services/platform/local/data-dir.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { startPostgres } from '#services/platform/local/postgres.ts';
 import { startRedis } from '#services/platform/local/redis.ts';
-import { ensureProgram } from '../scripts/checks/debian-package.ts';
 import { type Child, createChildren, eventually, startRole } from '../scripts/stack/children.ts';
-import { root } from '../scripts/stack/programs.ts';
+import { haproxyProgram, root } from '../scripts/stack/programs.ts';
 import { startNginx } from '../scripts/stack/telemetry.ts';
 import { findK6, stopK6 } from './lib/k6.ts';
 import { textTable } from './lib/load-report.ts';
@@ -88,9 +87,10 @@ async function startHaproxy(port: number, copies: readonly Copy[]): Promise<void
     'backend sallyport_mcp from copies\n  server mcp 127.0.0.1:9\n',
   ];
   writeFileSync(join(own, 'servers.cfg'), files.join(''));
-  const program = ensureProgram({ package: 'haproxy', name: 'haproxy', path: 'usr/sbin/haproxy' });
+  const { program, env } = haproxyProgram();
   const config = ['-f', join(root, 'deploy/haproxy/haproxy.cfg'), '-f', join(own, 'servers.cfg')];
   const child = children.start('haproxy', program, ['-db', ...config], {
+    ...env,
     HAPROXY_BIND: `127.0.0.1:${port}`,
     HAPROXY_SOCKET: join(own, 'stats.sock'),
   });

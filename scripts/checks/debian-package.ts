@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
 const cacheFolder = join(root, 'node_modules/.cache/sallyport');
@@ -20,11 +20,17 @@ export const goProgram = (): string | undefined => onPath('go') ?? onPath('go', 
 const run = (command: string, args: readonly string[], cwd: string): boolean =>
   spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] }).status === 0;
 
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+/** Name of Debian's folders of libraries for this machine. */
+export const triplet = ARCHITECTURES[process.arch] ?? `${process.arch}-linux-gnu`;
+
 export type DebianProgram = {
   package: string;
   name: string;
   /** Path of the program in the package. */
   path: string;
+  /** Shared libraries that it needs, and that a small Debian lacks: file names by package. */
+  libraries?: Readonly<Record<string, string>>;
 };
 
 /** Unpacks the package into our own folder: nothing is installed and no service is started. */
@@ -52,4 +58,15 @@ export function ensureProgram(program: DebianProgram): string {
   throw new Error(
     `no ${program.name} here, and Debian's package could not be fetched. Run: sudo apt-get install ${program.package}`,
   );
+}
+
+/**
+ * The libraries of a program, for its environment: those of the machine, else of Debian's packages.
+ * @returns nothing if the machine has them all
+ */
+export function librariesOf({ libraries = {} }: DebianProgram): { LD_LIBRARY_PATH?: string } {
+  const folders = Object.entries(libraries)
+    .filter(([, name]) => ![`/usr/lib/${triplet}`, '/usr/lib64'].some((folder) => existsSync(join(folder, name))))
+    .map(([from, name]) => dirname(ensureProgram({ package: from, name, path: `usr/lib/${triplet}/${name}` })));
+  return folders.length === 0 ? {} : { LD_LIBRARY_PATH: folders.join(delimiter) };
 }

@@ -15,9 +15,8 @@ import type { RevocationSet } from '#services/domain/revocations/revocation-set.
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
 import { type Children, createChildren } from '../stack/children.ts';
-import { root } from '../stack/programs.ts';
+import { haproxyProgram, root } from '../stack/programs.ts';
 import { startNginx } from '../stack/telemetry.ts';
-import { ensureProgram } from './debian-package.ts';
 
 // HAProxy and nginx may be fetched once.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
@@ -82,9 +81,10 @@ async function startHaproxy(): Promise<string> {
     join(folder, 'servers.cfg'),
     `backend sallyport_api from copies\n${servers}\nbackend sallyport_mcp from copies\n  server mcp 127.0.0.1:9\n`,
   );
-  const program = ensureProgram({ package: 'haproxy', name: 'haproxy', path: 'usr/sbin/haproxy' });
+  const { program, env } = haproxyProgram();
   const files = ['-f', join(root, 'deploy/haproxy/haproxy.cfg'), '-f', join(folder, 'servers.cfg')];
   children.start('haproxy', program, ['-db', ...files], {
+    ...env,
     HAPROXY_BIND: `127.0.0.1:${port}`,
     HAPROXY_SOCKET: join(folder, 'haproxy.sock'),
   });

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { ensureProgram, goProgram } from '../checks/debian-package.ts';
+import { ensureProgram, goProgram, librariesOf } from '../checks/debian-package.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 
@@ -10,6 +10,23 @@ export const prometheus = (): string =>
   ensureProgram({ package: 'prometheus', name: 'prometheus', path: 'usr/bin/prometheus' });
 
 export const nginx = (): string => ensureProgram({ package: 'nginx', name: 'nginx', path: 'usr/sbin/nginx' });
+
+const HAPROXY = {
+  package: 'haproxy',
+  name: 'haproxy',
+  path: 'usr/sbin/haproxy',
+  libraries: {
+    'liblua5.3-0': 'liblua5.3.so.0',
+    'libopentracing-c-wrapper0': 'libopentracing-c-wrapper.so.0',
+    libopentracing1: 'libopentracing.so.1',
+  },
+};
+
+/** HAProxy, and the environment that it needs. */
+export const haproxyProgram = (): { readonly program: string; readonly env: { LD_LIBRARY_PATH?: string } } => ({
+  program: ensureProgram(HAPROXY),
+  env: librariesOf(HAPROXY),
+});
 
 /**
  * The collector, built once from its Go modules: some ten minutes on two cores.

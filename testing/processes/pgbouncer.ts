@@ -5,7 +5,7 @@ import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { ensureProgram } from '#scripts/checks/debian-package.ts';
+import { ensureProgram, librariesOf } from '#scripts/checks/debian-package.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { postgresUser } from '#services/platform/local/service-user.ts';
@@ -26,6 +26,13 @@ export type PgBouncer = {
   dispose(): Promise<void>;
 };
 
+const PGBOUNCER = {
+  package: 'pgbouncer',
+  name: 'pgbouncer',
+  path: 'usr/sbin/pgbouncer',
+  libraries: { 'libc-ares2': 'libcares.so.2', 'libevent-2.1-7': 'libevent-2.1.so.7' },
+};
+
 /** The pooler itself sets these for each of its clients. */
 const ITS_OWN = ['application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings'];
 
@@ -37,19 +44,33 @@ const RESIDUE = `
   UNION ALL SELECT 'channel ' || pg_listening_channels()
   UNION ALL SELECT 'table ' || relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'`;
 
-/** @param settings lines of its configuration, over those of deploy/ */
+/**
+ * @param settings lines of its configuration, over those of deploy/
+ * @param logins URLs with the logins that it lets in, beside that of `databaseUrl`
+ */
 export async function startPgBouncer(
   databaseUrl: string,
-  { poolSize = 4, settings = [] }: { readonly poolSize?: number; readonly settings?: readonly string[] } = {},
+  {
+    poolSize = 4,
+    settings = [],
+    logins = [],
+  }: {
+    readonly poolSize?: number;
+    readonly settings?: readonly string[];
+    readonly logins?: readonly string[];
+  } = {},
 ): Promise<PgBouncer> {
-  const program = ensureProgram({ package: 'pgbouncer', name: 'pgbouncer', path: 'usr/sbin/pgbouncer' });
+  const program = ensureProgram(PGBOUNCER);
+  const env = { ...process.env, ...librariesOf(PGBOUNCER) };
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-pgbouncer-'));
   const port = await randomFreePort();
   const at = new URL(databaseUrl);
   const quoted = (text: string): string => `"${decodeURIComponent(text).replaceAll('"', '""')}"`;
   const files = {
     'databases.ini': `[databases]\n* = host=${at.hostname} port=${at.port || 5432}\n`,
-    'users.txt': `${quoted(at.username)} ${quoted(at.password)}\n`,
+    'users.txt': [at, ...logins.map((login) => new URL(login))]
+      .map(({ username, password }) => `${quoted(username)} ${quoted(password)}\n`)
+      .join(''),
     // A later line replaces an earlier one.
     'pgbouncer.ini': [
       readFileSync(join(repositoryRoot, 'deploy/pgbouncer/pgbouncer.ini'), 'utf8'),
@@ -85,6 +106,7 @@ export async function startPgBouncer(
   const start = async (): Promise<void> => {
     child = spawn(program, ['pgbouncer.ini'], {
       cwd: folder,
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(user ? { uid: user.uid, gid: user.gid } : {}),
     });

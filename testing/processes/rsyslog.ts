@@ -4,11 +4,8 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
-import { ensureProgram } from '#scripts/checks/debian-package.ts';
+import { ensureProgram, librariesOf, triplet } from '#scripts/checks/debian-package.ts';
 import { eventually } from '../eventually.ts';
-
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
-const libraries = `usr/lib/${ARCHITECTURES[process.arch]}`;
 
 /** What rsyslog parsed. */
 type SyslogMessage = Readonly<Record<'pri' | 'host' | 'app' | 'msgid' | 'data' | 'text' | 'time', string>>;
@@ -34,28 +31,27 @@ export type RsyslogOptions = {
   };
 };
 
-/** Paths of the program and its modules: from PATH, else unpacked from Debian's packages, which installs nothing. */
-function programs(): { readonly rsyslogd: string; readonly modules: string; readonly libraries: string } {
-  const rsyslogd = ensureProgram({ package: 'rsyslog', name: 'rsyslogd', path: 'usr/sbin/rsyslogd' });
-  const ossl = ensureProgram({
-    package: 'rsyslog-openssl',
-    name: 'lmnsd_ossl.so',
-    path: `${libraries}/rsyslog/lmnsd_ossl.so`,
-  });
-  const needed = [
-    ['libestr0', 'libestr.so.0'],
-    ['libfastjson4', 'libfastjson.so.4'],
-    ['liblognorm5', 'liblognorm.so.5'],
-  ] as const;
-  const folders = needed.map(([name, file]) =>
-    dirname(ensureProgram({ package: name, name: file, path: `${libraries}/${file}` })),
-  );
-  const own = join(dirname(dirname(rsyslogd)), `lib/${ARCHITECTURES[process.arch]}/rsyslog`);
-  return { rsyslogd, modules: [own, dirname(ossl)].join(delimiter), libraries: folders.join(delimiter) };
+const RSYSLOG = {
+  package: 'rsyslog',
+  name: 'rsyslogd',
+  path: 'usr/sbin/rsyslogd',
+  libraries: { libestr0: 'libestr.so.0', libfastjson4: 'libfastjson.so.4', liblognorm5: 'liblognorm.so.5' },
+};
+const OSSL = {
+  package: 'rsyslog-openssl',
+  name: 'lmnsd_ossl.so',
+  path: `usr/lib/${triplet}/rsyslog/lmnsd_ossl.so`,
+};
+
+/** The program and its modules: from PATH, else unpacked from Debian's packages, which installs nothing. */
+function programs(): { readonly rsyslogd: string; readonly modules: string } {
+  const rsyslogd = ensureProgram(RSYSLOG);
+  const own = join(dirname(dirname(rsyslogd)), `lib/${triplet}/rsyslog`);
+  return { rsyslogd, modules: [own, dirname(ensureProgram(OSSL))].join(delimiter) };
 }
 
 export async function startRsyslog({ folder, port, tls }: RsyslogOptions): Promise<Rsyslog> {
-  const { rsyslogd, modules, libraries: path } = programs();
+  const { rsyslogd, modules } = programs();
   const [config, log] = [join(folder, 'rsyslog.conf'), join(folder, 'messages.jsonl')];
   const property = (out: string, name: string): string => `property(outname="${out}" name="${name}" format="jsonf")`;
   writeFileSync(
@@ -93,7 +89,7 @@ ruleset(name="keep") { action(type="omfile" file="${log}" template="each") }
     });
   const start = async (): Promise<void> => {
     child = spawn(rsyslogd, ['-n', '-f', config, '-i', join(folder, 'pid'), '-M', modules], {
-      env: { LD_LIBRARY_PATH: path },
+      env: librariesOf(RSYSLOG),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part) => (said += part));
