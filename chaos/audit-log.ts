@@ -57,6 +57,18 @@ export const headOf = async (url: string): Promise<string | undefined> => {
   }
 };
 
+/** What the log says of a family, beside what its client saw. */
+export async function familyEvents(stores: ChaosStores, familyId: string): Promise<string[]> {
+  const rows = await stores.query<{ at: string; type: string; outcome: string; trace: string; detail: string }>(
+    `SELECT to_char(occurred_at AT TIME ZONE 'UTC', 'HH24:MI:SS.MS') AS at, type, outcome, trace_id AS trace,
+       detail::text AS detail FROM audit_events WHERE target_id = $1 ORDER BY occurred_at`,
+    [familyId],
+  );
+  return rows.map(
+    ({ at, type, outcome, trace, detail }) => `the log: ${at} ${type} ${outcome} (trace ${trace}) ${detail}`,
+  );
+}
+
 /** How often each type was sealed in each trace. What waits in the outbox is in no log. */
 export async function readEvents(stores: ChaosStores): Promise<Map<string, Map<string, number>>> {
   const rows = await stores.query<{ trace: string; type: string; n: number }>(

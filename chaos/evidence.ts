@@ -1,6 +1,6 @@
 import { scheduledJobs } from '../jobs/schedules.ts';
 import type { ScheduledJob } from '../services/platform/define/job.ts';
-import { readEvents, readRoots, untilSealed } from './audit-log.ts';
+import { familyEvents, readEvents, readRoots, untilSealed } from './audit-log.ts';
 import {
   acceptedRevokedTokens,
   answersOfOlderDatabase,
@@ -72,6 +72,18 @@ async function health(system: System): Promise<Gate> {
   return gate('copies that stay down', problems, 2);
 }
 
+/** The history of each family that a gate found, with what the log says of it. */
+async function withLog({ stores }: System, gate: Gate): Promise<Gate> {
+  const findings = await Promise.all(
+    gate.findings.map(async (finding) => {
+      const { id, history } = (finding.subject ?? {}) as { readonly id?: string; readonly history?: readonly string[] };
+      if (id === undefined || history === undefined) return finding;
+      return { ...finding, subject: { history: [...history, ...(await familyEvents(stores, id))] } };
+    }),
+  );
+  return { ...gate, findings };
+}
+
 /**
  * Everything that the ledger and the database say once faults and load are over.
  * @param followedFrom number of the last event before hand-offs began
@@ -84,7 +96,7 @@ export async function checkGates(system: System, ledger: Ledger, followedFrom: n
   return [
     acceptedRevokedTokens(ledger),
     doubleSuccessors(ledger),
-    wrongfulRefusals(ledger),
+    await withLog(system, wrongfulRefusals(ledger)),
     ineffectiveRevocations(ledger),
     auditedActs(ledger, events),
     answersOfOlderDatabase(ledger),

@@ -45,6 +45,15 @@ export function recoveries(periods: readonly Period[], findings: readonly Findin
   return { name: 'recovery after every fault', checked: periods.length, findings: [...findings, ...late] };
 }
 
+/** `2 × /v1/tokens at A`, and so on. */
+export function pathsOf(exchanges: readonly Exchange[]): string {
+  const paths = Map.groupBy(
+    exchanges,
+    ({ path, copy }) => `${path.replace(/[0-9a-f-]{20,}/, '…').split('?')[0]} at ${copy}`,
+  );
+  return [...paths].map(([path, { length }]) => `${length} × ${path}`).join(', ');
+}
+
 /** A client that waited this long in vain was left hanging; a shorter patience says nothing about the product. */
 const HANG_MS = 4_000;
 /** None may hang on a quiet machine when nothing is wrong; for each time that a machine is busier, these. */
@@ -61,12 +70,7 @@ export function hangs(ledger: Ledger, periods: readonly Period[], duringMs: read
   const findings: Finding[] = [];
   const told = (what: string, of: readonly Exchange[], most: number): void => {
     if (of.length <= most) return;
-    const paths = Map.groupBy(
-      of,
-      ({ path, copy }) => `${path.replace(/[0-9a-f-]{20,}/, '…').split('?')[0]} at ${copy}`,
-    );
-    const said = [...paths].map(([path, { length }]) => `${length} × ${path}`).join(', ');
-    findings.push({ text: `${of.length} requests had no answer ${what}, ${most} are allowed: ${said}` });
+    findings.push({ text: `${of.length} requests had no answer ${what}, ${most} are allowed: ${pathsOf(of)}` });
   };
   for (const { name, startedAtMs, endedAtMs, servedAtMs, frozen, hangs: most, stretch } of periods) {
     const mine = hung.filter((exchange) => isWithin(exchange, startedAtMs, servedAtMs));

@@ -1,9 +1,10 @@
 import { type Finding, type Gate, secondsOf } from './gates.ts';
-import { type Period, scaleOf } from './gates-service.ts';
+import { type Period, pathsOf, scaleOf } from './gates-service.ts';
 import { percentile } from './impact.ts';
 import type { Ledger } from './ledger.ts';
 import type { StoreSample } from './store-watch.ts';
 import type { StoreName } from './stores.ts';
+import type { Exchange } from './surface-facts.ts';
 
 /** What the product asked of its stores in a period, and before it. */
 export type StoreUse = {
@@ -146,15 +147,17 @@ export function lateRefusals(ledger: Ledger, periods: readonly Period[]): Gate {
   let checked = 0;
   for (const { name, startedAtMs, servedAtMs, stretch, isOfStores } of periods) {
     if (!isOfStores) continue;
-    const times = ledger.exchanges
-      .filter(({ status, sentAtMs, endedAtMs }) => status === 503 && sentAtMs >= startedAtMs && endedAtMs <= servedAtMs)
-      .map(({ sentAtMs, endedAtMs }) => endedAtMs - sentAtMs);
-    checked += times.length;
-    const p99 = percentile(times, 0.99) ?? 0;
+    const refused = ledger.exchanges.filter(
+      ({ status, sentAtMs, endedAtMs }) => status === 503 && sentAtMs >= startedAtMs && endedAtMs <= servedAtMs,
+    );
+    checked += refused.length;
+    const tookMs = ({ sentAtMs, endedAtMs }: Exchange): number => endedAtMs - sentAtMs;
+    const p99 = percentile(refused.map(tookMs), 0.99) ?? 0;
     const most = REFUSAL_MS * scaleOf(stretch);
+    const late = refused.filter((exchange) => tookMs(exchange) > most);
     if (p99 > most)
       findings.push({
-        text: `${name} of ${secondsOf(startedAtMs)}: one 503 in a hundred came after ${secondsOf(p99)}, ${secondsOf(most)} are allowed at a stretch of ${stretch.toFixed(1)}`,
+        text: `${name} of ${secondsOf(startedAtMs)}: one 503 in a hundred came after ${secondsOf(p99)}, ${secondsOf(most)} are allowed at a stretch of ${stretch.toFixed(1)}: ${pathsOf(late)}`,
       });
   }
   return { name: 'late refusals', checked, findings };
