@@ -16,8 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-const rotateIn = async (sql: Sql, token: string): Promise<string | undefined> => {
-  const presented = { ...harness.presentedOf(token), notAfterMs: Date.now() + 60_000 };
+const rotateIn = async (sql: Sql, token: string, notAfterMs = Date.now() + 60_000): Promise<string | undefined> => {
+  const presented = { ...harness.presentedOf(token), notAfterMs };
   const policy = {
     graceSeconds: 10,
     graceUses: 100,
@@ -61,6 +61,19 @@ describe('request B decides by the row as it is after its wait for transaction A
     await harness.waiters(1);
     await a.end('COMMIT');
     expect(await b).toBe('refresh_token_reused');
+  });
+
+  test('B began before its deadline and goes on after it: it changes nothing', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const b = await harness.openTransaction();
+    // The first message of B arrives, which sets its now(); the rest of it comes late.
+    const [begun] = (await b.client.query(`SELECT now() AS at`)).rows;
+    await copy.refresh((await copy.refresh(refreshToken)).refreshToken);
+    await b.client.query('SELECT pg_sleep(0.05)');
+    expect(await rotateIn(b.sql, refreshToken, begun.at.getTime() + 20)).toBe('late');
+    await b.end('COMMIT');
+    expect(await harness.generationOf(familyId)).toBe(2);
+    expect(await outcome(copy, harness.successor(harness.successor(refreshToken)))).toBe('rotated');
   });
 
   test('A ended the family: B is refused', async () => {

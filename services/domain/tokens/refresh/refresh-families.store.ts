@@ -18,8 +18,10 @@ import { defineStatement } from '#services/platform/define/statement.ts';
  * unique client id. The requests of one family in a batch are processed one after the other: first replays, then retries
  * of the previous generation, then the current one, and each of these in order of arrival.
  *
- * If the database had stopped, the statement may begin after its requests were refused. It then changes nothing: the
- * clients may have refreshed again meanwhile, and an honest earlier token would look like a replay.
+ * If the database or its link had stopped, the statement may go on after its requests were refused. It then changes
+ * nothing: the clients may have refreshed again meanwhile, and an honest earlier token would look like a replay. The
+ * time is that of its work: `now()` is that of the first message of the statement, and a later one can be lost and sent
+ * again by TCP.
  *
  * After the grace window the previous generation counts as a lost response, not as a replay, while its successor is
  * unused and the request comes from the network and agent of the rotation. It gets that successor until the lost answer
@@ -58,7 +60,7 @@ export const refreshFamilyRotateBatch = defineStatement(
     now() >= f.rotated_at + make_interval(secs => $13::float8) AS is_past_grace,
     CASE
       WHEN (SELECT is_known FROM database) IS NOT TRUE THEN 'rewound'
-      WHEN now() > p.not_after THEN 'late'
+      WHEN clock_timestamp() > p.not_after THEN 'late'
       WHEN f.id IS NULL THEN 'unknown'
       WHEN f.nonce_hash <> p.nonce_hash OR f.client_bound <> p.client_bound
         OR f.client_id <> coalesce(p.client_id, f.client_id) OR f.jkt <> coalesce(p.jkt, '')
