@@ -1,10 +1,10 @@
-import { type Answer, call, useRead } from '../data/api.ts';
+import { call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
-import { Badge, Id, Time, type Tone } from '../parts/format.tsx';
-import { PageHead, Row, Section } from '../parts/page.tsx';
+import { type Key, KeyRow } from '../parts/key-row.tsx';
+import { PageHead, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useLanguage, useTexts } from '../texts/languages.ts';
 
@@ -26,9 +26,6 @@ const texts = inLanguages({
     compromiseLead:
       'Every token of this key is refused everywhere within a second, and another key signs at once. Applications refresh; people whose session is bound to it sign in again.',
     blast: 'All tokens that this key signed and that have not expired',
-    until: 'signs until',
-    from: 'signs',
-    leaves: 'leaves',
     row: '{kid}: {state}, from {from} to {to}',
     never: 'open end',
   },
@@ -50,22 +47,10 @@ const texts = inLanguages({
     compromiseLead:
       'Jedes Token dieses Schlüssels wird überall binnen einer Sekunde abgelehnt, und ein anderer signiert sofort. Anwendungen erneuern; wessen Sitzung an ihm hängt, meldet sich neu an.',
     blast: 'Alle Tokens, die dieser Schlüssel signiert hat und die nicht abgelaufen sind',
-    until: 'signiert bis',
-    from: 'signiert',
-    leaves: 'verschwindet',
     row: '{kid}: {state}, von {from} bis {to}',
     never: 'offenes Ende',
   },
 });
-
-type Key = Answer<'GET /v1/keys'>['keys'][number];
-const keyTone = {
-  pending: 'accent',
-  active: 'good',
-  retiring: 'warn',
-  retired: 'plain',
-  compromised: 'bad',
-} as const satisfies Record<Key['state'], Tone>;
 
 const DAY_MS = 86_400_000;
 /** An open end is drawn this far beyond the last known date. */
@@ -199,32 +184,11 @@ export function Page() {
               <Section title={own.ring}>
                 <ul class="rows" aria-label={own.ring}>
                   {keys.map((key) => (
-                    <Row
-                      key={key.kid}
-                      title={<Id>{key.kid}</Id>}
-                      meta={
-                        <>
-                          <span>{`${key.purpose} · ${key.alg}`}</span>
-                          <span>
-                            {key.signs_until === null ? own.from : own.until}{' '}
-                            <Time at={key.signs_until ?? key.activates_at} />
-                          </span>
-                          {key.leaves_at === null ? null : (
-                            <span>
-                              {own.leaves} <Time at={key.leaves_at} />
-                            </span>
-                          )}
-                        </>
-                      }
-                      side={
-                        <>
-                          <Badge tone={keyTone[key.state]}>{key.state}</Badge>
-                          {can('keys:manage') && !['retired', 'compromised'].includes(key.state) ? (
-                            <Compromise of={key} />
-                          ) : null}
-                        </>
-                      }
-                    />
+                    <KeyRow key={key.kid} of={key}>
+                      {can('keys:manage') && !['retired', 'compromised'].includes(key.state) ? (
+                        <Compromise of={key} />
+                      ) : null}
+                    </KeyRow>
                   ))}
                 </ul>
               </Section>

@@ -1,7 +1,8 @@
 import { type Answer, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
-import { Badge, exactTime, Foreign, Time, type Tone, useNumber } from '../parts/format.tsx';
+import { Badge, exactTime, Foreign, Time, useNumber } from '../parts/format.tsx';
+import { KeyRow } from '../parts/key-row.tsx';
 import { PageHead, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useLanguage, useTexts } from '../texts/languages.ts';
@@ -37,8 +38,6 @@ const texts = inLanguages({
     missingPart: 'No worker has reported these figures yet.',
     keys: 'Signing keys',
     noKeys: 'No key is in the ring',
-    until: 'signs until',
-    from: 'signs',
   },
   de: {
     lead: 'Was jetzt Aufmerksamkeit braucht',
@@ -69,18 +68,8 @@ const texts = inLanguages({
     missingPart: 'Noch hat kein Worker diese Zahlen gemeldet.',
     keys: 'Signaturschlüssel',
     noKeys: 'Kein Schlüssel ist im Ring',
-    until: 'signiert bis',
-    from: 'signiert',
   },
 });
-
-const keyTone = {
-  pending: 'accent',
-  active: 'good',
-  retiring: 'warn',
-  retired: 'plain',
-  compromised: 'bad',
-} as const satisfies Record<string, Tone>;
 
 const REFRESH_MS = 15_000;
 
@@ -155,20 +144,7 @@ function Keys() {
           return (
             <ul class="rows" aria-label={own.keys}>
               {living.map((key) => (
-                <Row
-                  key={key.kid}
-                  title={<code>{key.kid}</code>}
-                  meta={
-                    <>
-                      <span>{`${key.purpose} · ${key.alg}`}</span>
-                      <span>
-                        {key.signs_until === null ? own.from : own.until}{' '}
-                        <Time at={key.signs_until ?? key.activates_at} />
-                      </span>
-                    </>
-                  }
-                  side={<Badge tone={keyTone[key.state]}>{key.state}</Badge>}
-                />
+                <KeyRow key={key.kid} of={key} />
               ))}
             </ul>
           );
