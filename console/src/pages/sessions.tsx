@@ -8,6 +8,7 @@ import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Reach } from '../parts/reach.tsx';
 import { Empty } from '../parts/states.tsx';
+import { Tabs } from '../parts/tabs.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
 const texts = inLanguages({
@@ -170,14 +171,15 @@ export function Page() {
     <div class="page">
       <PageHead title={names.sessions} lead={own.lead} />
       <div class="toolbar">
-        <fieldset class="tabs" aria-label={own.which}>
-          <button type="button" aria-pressed={!isEnded} onClick={() => go({ client: query.client ?? '' })}>
-            {own.live}
-          </button>
-          <button type="button" aria-pressed={isEnded} onClick={() => go({ show: 'ended' })}>
-            {own.ended}
-          </button>
-        </fieldset>
+        <Tabs
+          label={own.which}
+          tabs={[
+            ['live', own.live],
+            ['ended', own.ended],
+          ]}
+          open={isEnded ? 'ended' : 'live'}
+          onOpen={(tab) => go(tab === 'live' ? { client: query.client ?? '' } : { show: tab })}
+        />
         {isEnded ? null : (
           <input
             type="search"
