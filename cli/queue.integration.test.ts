@@ -136,6 +136,29 @@ test('retry gives a dead letter all its attempts again, and records that in the 
   ]);
 });
 
+test('a dead letter is shown with its payload, and discarded for good after a confirmation and with a reason', async () => {
+  await deadLetters('obsolete');
+  const letter = ['audit-seal', effectJobId('obsolete')] as const;
+  expect(await json('show', ...letter)).toMatchObject({
+    job: effectJob.name,
+    code: 'permission_missing',
+    payload: {},
+    enqueued_at: expect.stringMatching(/Z$/),
+  });
+  expect((await sallyport(['discard', ...letter, '--reason', 'done by hand'])).code).toBe(4);
+  expect(await json('discard', ...letter, '--reason', 'done by hand', '--dry-run')).toMatchObject({ discarded: null });
+  expect(await producer.queue('audit-seal').getFailedCount()).toBe(1);
+  expect(await json('discard', ...letter, '--reason', 'done by hand', '--yes')).toMatchObject({
+    discarded: { queue: 'audit-seal', job_id: letter[1] },
+  });
+  expect(await producer.queue('audit-seal').getJob(letter[1])).toBeUndefined();
+  expect((await changes()).at(-1)).toMatchObject({
+    target_id: 'audit-seal',
+    detail: { action: 'discard', job_id: letter[1], reason: 'done by hand' },
+  });
+  expect((await sallyport(['show', ...letter])).err).toContain('dead_letter_unknown');
+});
+
 test('a logout token that was given up is listed as a dead letter of its queue, and retried by its id', async () => {
   const [row] = await queryRows(
     database.url,
@@ -183,6 +206,7 @@ test.each([
   [2, ['retry'], {}],
   [2, ['retry', 'x', '--all'], {}],
   [2, ['retry', 'no-such-job'], {}],
+  [2, ['show', 'no-such-queue', 'x'], {}],
   [3, ['list'], { REDIS_URL: 'redis://127.0.0.1:1' }],
   [3, ['list'], { DATABASE_URL: 'postgresql://absent@127.0.0.1:1/none' }],
 ] as const)('exit code %i: queue %j', async (code, args, env) => {

@@ -2,12 +2,9 @@ import type { Command } from 'commander';
 import { queueNames, scheduledJobs } from '../jobs/schedules.ts';
 import { withHandoffs } from '../services/domain/operations/handoff-dead-letters.ts';
 import { withLogoutTokens } from '../services/domain/operations/logout-dead-letters.ts';
-import {
-  type DeadLetter,
-  drainQueue,
-  type QueueAdmin,
-  retryDeadLetters,
-} from '../services/domain/operations/manage-queues.ts';
+import { discardDeadLetter, readDeadLetter } from '../services/domain/operations/manage-dead-letters.ts';
+import { drainQueue, type QueueAdmin, retryDeadLetters } from '../services/domain/operations/manage-queues.ts';
+import type { DeadLetter } from '../services/domain/operations/queues-contract.ts';
 import type { Ports } from '../services/domain/ports.ts';
 import { createMarkedGuard } from '../services/domain/revocations/database-guard.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
@@ -16,8 +13,7 @@ import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { createQueueAdmin } from '../services/platform/queue/admin.ts';
 import { createProducer } from '../services/platform/queue/producer.ts';
-import { readSchedules, type ScheduleRow } from '../services/platform/queue/schedule-rows.ts';
-import { isStale } from '../services/platform/queue/timetable.ts';
+import { readTimetable } from '../services/platform/queue/timetable-view.ts';
 import { askHealth } from '../services/supervisor/ask-health.ts';
 import { readRunRecords } from '../services/supervisor/run-record.ts';
 import { wholeNumberOf } from './arguments.ts';
@@ -31,11 +27,17 @@ import { createOutput, type GlobalOptions, type Output } from './output.ts';
 const caller = systemCaller('sallyport queue');
 const DEAD_MAX = 1_000;
 const CONNECT_MS = 3_000;
-/** Jobs that are due start within seconds; a longer wait is marked LATE. */
-const LATE_MS = 60_000;
 
-type QueuePorts = Pick<Ports, 'transact' | 'sql'> & { readonly queueAdmin: QueueAdmin };
-type Options = GlobalOptions & { readonly queue?: string; readonly all?: boolean; readonly dead?: string };
+type QueuePorts = Pick<Ports, 'transact' | 'sql'> & {
+  readonly queueAdmin: QueueAdmin;
+  readonly countWorkers: () => Promise<ReadonlyMap<string, number>>;
+};
+type Options = GlobalOptions & {
+  readonly queue?: string;
+  readonly all?: boolean;
+  readonly dead?: string;
+  readonly reason?: string;
+};
 
 /** `sallyport queue list|retry|drain`, directly on Redis and the database. */
 export function registerQueue(program: Command): void {
@@ -54,6 +56,23 @@ export function registerQueue(program: Command): void {
     .option('--queue <name>', 'with --all: only dead letters of this queue')
     .action((jobId: string | undefined, _own, command: Command) =>
       run(command, (ports, output, options) => retry(ports, output, options, jobId)),
+    );
+  queue
+    .command('show')
+    .description('show a dead letter with what its job was given')
+    .argument('<queue>')
+    .argument('<job_id>', 'id of the job, as `queue list` shows it')
+    .action((name: string, jobId: string, _own, command: Command) =>
+      run(command, (ports, output) => show(ports, output, name, jobId)),
+    );
+  queue
+    .command('discard')
+    .description('remove a dead letter for good: its work is never done')
+    .argument('<queue>')
+    .argument('<job_id>', 'id of the job, as `queue list` shows it')
+    .requiredOption('--reason <text>', 'reason, for the audit log')
+    .action((name: string, jobId: string, _own, command: Command) =>
+      run(command, (ports, output, options) => discard(ports, output, options, { queue: name, job_id: jobId })),
     );
   queue
     .command('drain')
@@ -85,8 +104,9 @@ async function run(
   try {
     await producer.ready(CONNECT_MS);
     const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
-    const queueAdmin = withHandoffs(withLogoutTokens(createQueueAdmin(producer, queueNames), ports), ports);
-    await work({ ...ports, queueAdmin }, createOutput(options), options);
+    const { countWorkers, ...admin } = createQueueAdmin(producer, queueNames);
+    const queueAdmin = withHandoffs(withLogoutTokens(admin, ports), ports);
+    await work({ ...ports, queueAdmin, countWorkers }, createOutput(options), options);
   } catch (err) {
     throw asCommandError(err);
   } finally {
@@ -94,30 +114,13 @@ async function run(
   }
 }
 
-const iso = (unixMs: number | null): string | null => (unixMs === null ? null : new Date(unixMs).toISOString());
-
-function scheduleView(row: ScheduleRow) {
-  const job = scheduledJobs.find(({ name }) => name === row.job);
-  return {
-    job: row.job,
-    queue: row.queue,
-    every_seconds: row.everySeconds,
-    next_run_at: iso(row.nextRunAtMs),
-    last_started_at: iso(row.lastStartedAtMs),
-    last_finished_at: iso(row.lastFinishedAtMs),
-    last_succeeded_at: iso(row.lastSucceededAtMs),
-    last_outcome: row.lastOutcome,
-    stale: job !== undefined && isStale(row, job),
-    late: row.nextRunAtMs < Date.now() - LATE_MS,
-  };
-}
-
 async function list(ports: QueuePorts, output: Output, options: Options): Promise<void> {
   const limit = wholeNumberOf('--dead', options.dead ?? '', 1, DEAD_MAX);
+  const workers = await ports.countWorkers();
   const state = {
     silent_workers: await silentWorkers(),
-    queues: await ports.queueAdmin.queues(),
-    schedules: (await readSchedules(ports.sql)).map(scheduleView),
+    queues: (await ports.queueAdmin.queues()).map((queue) => ({ ...queue, workers: workers.get(queue.name) ?? 0 })),
+    schedules: await readTimetable(ports.sql, scheduledJobs),
     dead: await ports.queueAdmin.deadLetters(limit, options.queue),
   };
   output.data(state, ({ silent_workers, queues, schedules, dead }) => [
@@ -163,6 +166,29 @@ async function retry(ports: QueuePorts, output: Output, options: Options, jobId?
   const retried = await retryDeadLetters(ports, letters, caller);
   output.say(`${retried.length} of ${letters.length} dead letters are back in their queues`);
   output.data({ retried }, () => retried.map(({ queue, job_id }) => `${queue}  ${job_id}`));
+}
+
+type Letter = { readonly queue: string; readonly job_id: string };
+
+async function show(ports: QueuePorts, output: Output, queue: string, jobId: string): Promise<void> {
+  requireQueue(queue);
+  output.data(await readDeadLetter(ports, { queue, job_id: jobId }), ({ payload, enqueued_at, ...letter }) => [
+    deadLine(letter),
+    `enqueued  ${enqueued_at}`,
+    `payload  ${JSON.stringify(payload)}`,
+  ]);
+}
+
+async function discard(ports: QueuePorts, output: Output, options: Options, letter: Letter): Promise<void> {
+  requireQueue(letter.queue);
+  const found = await readDeadLetter(ports, letter);
+  if (options.dryRun) {
+    output.say(`would discard dead letter ${found.job_id}; nothing was done`);
+    return output.data({ discarded: null, would_discard: found }, () => []);
+  }
+  if (!options.yes) await confirm(`Discard ${found.job} ${found.job_id}? Its work is never done.`);
+  const discarded = await discardDeadLetter(ports, { ...letter, reason: options.reason ?? '' }, caller);
+  output.data({ discarded }, () => [`${discarded.queue}  ${discarded.job_id}  discarded`]);
 }
 
 async function drain(ports: QueuePorts, output: Output, options: Options, name: string): Promise<void> {

@@ -31,10 +31,9 @@ export const jobChecks: readonly Check[] = [
       const producer = createProducer(redisUrl, () => {});
       try {
         await producer.ready(CONNECT_MS);
-        const queues = await withDatabase((ports) =>
-          withHandoffs(withLogoutTokens(createQueueAdmin(producer, queuesOf(jobs)), ports), ports).queues(),
-        );
-        const idle = queues.filter(({ workers }) => workers === 0).map(({ name }) => name);
+        const { countWorkers, ...admin } = createQueueAdmin(producer, queuesOf(jobs));
+        const queues = await withDatabase((ports) => withHandoffs(withLogoutTokens(admin, ports), ports).queues());
+        const idle = [...(await countWorkers())].filter(([, workers]) => workers === 0).map(([name]) => name);
         if (idle.length > 0) return warn(`no worker takes jobs from ${idle.join(', ')}`, 'start a worker: npm start');
         const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);
         if (dead > 0) return warn(`${dead} dead letters`, 'npx sallyport queue list, then queue retry');

@@ -153,6 +153,6 @@ function addRoutes(
   if (has('signoff')) signOffRoutes(routes, ports);
   if (has('handoff')) handoffRoutes(routes, ports);
   if (has('console')) consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version });
-  queuesRoutes(routes, { ...ports, producer: composed.producer });
+  queuesRoutes(routes, { ...ports, producer: composed.producer, wings: config.wings });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { queueNames } from '#jobs/schedules.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
 import { eventually } from '#testing/eventually.ts';
@@ -134,6 +135,74 @@ test('actions that could forge or rewrite a job, or bypass "one at a time", do n
   const added = await send(product.api, 'POST', `${BOARD}/api/queues/audit-seal/add`, { cookie: admin, json: {} });
   expectProblem(added, 405, 'method_not_allowed');
   expect(await stateOf('kept')).toBe('delayed');
+});
+
+const admitted = (method: string, path: string, json?: object) =>
+  send(product.api, method, `/v1/admin${path}`, {
+    cookie: admin,
+    ...(json === undefined ? {} : { json, headers: { origin: product.api } }),
+  });
+
+test('queues have counts, and the timetable says what is stale', async () => {
+  await queryRows(
+    product.credentials.database_url,
+    `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, created_at)
+     VALUES ('clean-up-expired-tokens', 'token-cleanup', 3600, now() - interval '1 hour', now() - interval '30 days')`,
+  );
+  await deadLetter('counted');
+  const { status, body } = await admitted('GET', '/job-queues');
+  expect(status).toBe(200);
+  expect(body.queues.map(({ name }: { name: string }) => name)).toEqual([...queueNames]);
+  expect(body.queues.find(({ name }: { name: string }) => name === 'audit-seal').dead).toBeGreaterThan(0);
+  expect(body.schedules).toContainEqual(
+    expect.objectContaining({
+      job: 'clean-up-expired-tokens',
+      meaning: expect.stringMatching(/\w/),
+      stale: true,
+      late: true,
+      last_succeeded_at: null,
+    }),
+  );
+});
+
+test('dead letters are listed page by page, of one queue or of all', async () => {
+  for (const id of ['p1', 'p2', 'p3']) await deadLetter(id);
+  const seen: string[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const { status, body } = await admitted(
+      'GET',
+      `/dead-letters?queue=audit-seal&limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`,
+    );
+    expect(status).toBe(200);
+    seen.push(...body.dead_letters.map(({ job_id: id }: { job_id: string }) => id));
+    cursor = body.next;
+  }
+  expect(seen).toEqual([...new Set(seen)]);
+  expect(seen).toEqual(expect.arrayContaining(['p1', 'p2', 'p3'].map(effectJobId)));
+  expect((await admitted('GET', '/dead-letters?queue=mail')).body.dead_letters).toEqual([]);
+  expectProblem(
+    await send(product.api, 'GET', '/v1/admin/dead-letters', { cookie: person }),
+    403,
+    'permission_missing',
+  );
+});
+
+test('a dead letter is retried with all its attempts, or discarded for good, each with its reason in the audit log', async () => {
+  for (const id of ['back', 'gone']) await deadLetter(id);
+  const at = (id: string) => `/dead-letters/audit-seal/${effectJobId(id)}`;
+  expect((await admitted('GET', at('back'))).body).toMatchObject({ code: 'permission_missing', payload: {} });
+  const retried = await admitted('POST', `${at('back')}/retry`, { reason: 'the right is granted' });
+  expect([retried.status, retried.body.job_id]).toEqual([200, effectJobId('back')]);
+  expect(await stateOf('back')).toBe('waiting');
+  expect((await admitted('POST', `${at('gone')}/discard`, { reason: 'done by hand' })).status).toBe(200);
+  expect(await stateOf('gone')).toBe('unknown');
+  for (const id of ['back', 'gone'])
+    expectProblem(await admitted('POST', `${at(id)}/discard`, { reason: 'again' }), 404, 'dead_letter_unknown');
+  expectProblem(await admitted('GET', '/dead-letters/no-such-queue/x'), 404, 'dead_letter_unknown');
+  expect((await changes()).slice(-2).map(({ detail }) => detail)).toEqual([
+    { action: 'retry', job_id: effectJobId('back'), reason: 'the right is granted' },
+    { action: 'discard', job_id: effectJobId('gone'), reason: 'done by hand' },
+  ]);
 });
 
 test.each([

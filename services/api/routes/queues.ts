@@ -1,19 +1,27 @@
 import type { FastifyRequest } from 'fastify';
-import { queueNames } from '#jobs/schedules.ts';
+import { jobsOf, queueNames, queuesOf } from '#jobs/schedules.ts';
 import { queueChangeRefused } from '#services/domain/operations/errors.ts';
+import { withHandoffs } from '#services/domain/operations/handoff-dead-letters.ts';
+import { withLogoutTokens } from '#services/domain/operations/logout-dead-letters.ts';
 import { recordQueueChange } from '#services/domain/operations/manage-queues.ts';
 import {
   changeQueueEndpoint,
   queueBoardEndpoint,
   readQueueBoardEndpoint,
 } from '#services/domain/operations/queue-board-contract.ts';
+import { queueOperations } from '#services/domain/operations/queue-operations.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { AppError } from '#services/platform/define/error.ts';
+import { isScheduled } from '#services/platform/define/job.ts';
 import { queueUnavailable, routeUnknown } from '#services/platform/errors.ts';
+import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import type { Board, BoardAnswer } from '#services/platform/queue/board.ts';
 import type { Producer } from '#services/platform/queue/producer.ts';
+import { readTimetable } from '#services/platform/queue/timetable-view.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
+import { bindOperations } from '../bind-operations.ts';
 
 /** Allows scripts and connections of this origin only; Bull Board's styles are partly inline. */
 const HEADERS = {
@@ -24,11 +32,21 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
 };
 
-/** Bull Board behind the permission of its contract; each change is in the audit log before it is made. */
-export function queuesRoutes(
-  routes: RouteContext,
-  deps: Pick<Ports, 'transact'> & { readonly producer: Producer },
-): void {
+type Deps = Pick<Ports, 'transact' | 'sql'> & { readonly producer: Producer; readonly wings: WingSettings };
+
+/** Queues, the timetable, dead letters, and Bull Board. Each change is in the audit log before it is made. */
+export function queuesRoutes(routes: RouteContext, deps: Deps): void {
+  const jobs = jobsOf(deps.wings);
+  bindOperations(routes, queueOperations, {
+    ...deps,
+    queueAdmin: withHandoffs(withLogoutTokens(createQueueAdmin(deps.producer, queuesOf(jobs)), deps), deps),
+    readTimetable: () => readTimetable(deps.sql, jobs.filter(isScheduled)),
+  });
+  boardRoutes(routes, deps);
+}
+
+/** Bull Board behind the permission of its contract. */
+function boardRoutes(routes: RouteContext, deps: Pick<Deps, 'transact' | 'producer'>): void {
   const base = queueBoardEndpoint.path;
   let loading: Promise<Board> | undefined;
   // Loaded on first use, because most copies never serve it.

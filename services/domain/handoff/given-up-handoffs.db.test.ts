@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { listHandoffDeadLetters, replayHandoff, retryHandoff } from './given-up-handoffs.ts';
+import { givenUpHandoffs, listHandoffDeadLetters, replayHandoff } from './given-up-handoffs.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -59,6 +59,6 @@ test('a replayed one has all its attempts again, once, and the audit log has who
 
 test('one that is still retried, or that does not exist, is not replayed', async () => {
   const waiting = await newDelivery(1);
-  for (const id of [waiting, randomUUID(), 'no-such-job']) expect(await retryHandoff(ports, id)).toBe(false);
-  expect(await retryHandoff(ports, await newDelivery(2, 1))).toBe(true);
+  for (const id of [waiting, randomUUID(), 'no-such-job']) expect(await givenUpHandoffs(ports).retry(id)).toBe(false);
+  expect(await givenUpHandoffs(ports).retry(await newDelivery(2, 1))).toBe(true);
 });

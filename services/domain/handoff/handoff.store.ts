@@ -1,7 +1,7 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../shared/purge.store.ts';
-import { defineRetries, type GivenUp } from '../shared/retries.store.ts';
+import { defineRetries } from '../shared/retries.store.ts';
 
 export type EndpointRow = {
   readonly reachedSeq: number;
@@ -131,6 +131,15 @@ const deliveriesHasten = defineStatement(
    WHERE endpoint = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
 );
 
+/** Indexes: handoff_deliveries_waiting; handoff_deliveries_given_up, of which there are few. */
+const queuesCount = defineStatement(
+  'handoffQueuesCount',
+  `SELECT name, reached_seq::float8 AS "reachedSeq",
+     (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NOT NULL) AS waiting,
+     (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NULL) AS "givenUp"
+   FROM handoff_endpoints WHERE name = ANY ($1)`,
+);
+
 /** For a receiver that asks. Index: handoff_deliveries_waiting. */
 const deliveriesPeek = defineStatement(
   'handoffDeliveriesPeek',
@@ -234,6 +243,15 @@ export const hastenDeliveries = async (sql: Sql, endpoint: string): Promise<void
   await sql.query(deliveriesHasten, [endpoint]);
 };
 
+export type QueueCount = {
+  readonly name: string;
+  readonly reachedSeq: number;
+  readonly waiting: number;
+  readonly givenUp: number;
+};
+export const countQueues = (sql: Sql, names: readonly string[]): Promise<QueueCount[]> =>
+  sql.query<QueueCount>(queuesCount, [names]);
+
 export type WaitingDelivery = { readonly id: string; readonly seq: number };
 export const peekDeliveries = (tx: Sql, endpoint: string, limit: number): Promise<WaitingDelivery[]> =>
   tx.query<WaitingDelivery>(deliveriesPeek, [endpoint, limit]);
@@ -246,14 +264,11 @@ export const deleteEndpoint = async (tx: Sql, name: string): Promise<void> =>
 
 /** The event of a delivery. */
 type Pushed = { readonly endpoint: string; readonly seq: number };
-export type GivenUpRow = GivenUp & Pushed;
 /** Index: handoff_deliveries_given_up. */
 export const {
   remove: deleteDelivery,
   postpone: postponeDelivery,
-  readGivenUp: readGivenUpDeliveries,
-  countGivenUp: countGivenUpDeliveries,
-  requeue: requeueDelivery,
+  ...deliveryRetries
 } = defineRetries<Pushed>(
   'handoff_deliveries',
   { one: 'handoffDelivery', many: 'handoffDeliveries' },

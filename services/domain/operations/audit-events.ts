@@ -45,7 +45,7 @@ export const queueChanged = defineAuditEvent({
   durability: 'durable',
   outcomes: ['requested'],
   meaning:
-    'An operator requested a change to the jobs of a queue: `action` is one of retry, drain, clean, promote, pause and resume.',
+    'An operator requested a change to the jobs of a queue: `action` is one of retry, discard, drain, clean, promote, pause and resume.',
 });
 
 export const releaseDeployed = defineAuditEvent({

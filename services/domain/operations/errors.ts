@@ -29,6 +29,16 @@ export const queueChangeRefused = defineError({
   retryable: false,
 });
 
+export const deadLetterUnknown = defineError({
+  code: 'dead_letter_unknown',
+  status: 404,
+  title: 'Dead letter not found',
+  cause:
+    'No job of this queue that used up its attempts has this id: it was retried or discarded, or is older than a month.',
+  fix: 'GET /v1/admin/dead-letters lists the dead letters.',
+  retryable: false,
+});
+
 export const progressInvalid = defineError({
   code: 'progress_invalid',
   status: 400,

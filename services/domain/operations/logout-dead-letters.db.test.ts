@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { withLogoutTokens } from './logout-dead-letters.ts';
-import { type DeadLetter, type QueueAdmin, retryDeadLetters } from './manage-queues.ts';
+import { type QueueAdmin, retryDeadLetters } from './manage-queues.ts';
+import type { DeadLetter } from './queues-contract.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -31,15 +32,23 @@ const job: DeadLetter = {
   attempts: 5,
   failed_at: new Date(Date.now() - 90_000).toISOString(),
 };
-const view = { waiting: 0, active: 0, delayed: 0, oldest_age_seconds: 0, workers: 1 };
+const view = { waiting: 0, active: 0, delayed: 0, oldest_age_seconds: 0 };
 /** Queues whose Redis side has these dead letters, and retries them. */
 const adminOf = (letters: readonly DeadLetter[]): QueueAdmin =>
   withLogoutTokens(
     {
       queues: async () => ['mail', 'logout'].map((name) => ({ ...view, name, dead: 1 })),
-      deadLetters: async (limit, queue) =>
-        letters.filter((letter) => queue === undefined || letter.queue === queue).slice(0, limit),
+      deadLetters: async (limit, queue, until) =>
+        letters
+          .filter((letter) => queue === undefined || letter.queue === queue)
+          .filter((letter) => until === undefined || letter.failed_at <= until)
+          .slice(0, limit),
+      deadLetter: async ({ job_id }) => {
+        const found = letters.find((letter) => letter.job_id === job_id);
+        return found && { ...found, payload: {}, enqueued_at: found.failed_at };
+      },
       retry: async ({ job_id }) => letters.some((letter) => letter.job_id === job_id),
+      discard: async ({ job_id }) => letters.some((letter) => letter.job_id === job_id),
       drain: async () => 0,
     },
     ports,
@@ -86,4 +95,28 @@ test('a retried one has all its attempts again and is due; one that is still ret
     expect(await admin.retry({ queue: 'logout', job_id })).toBe(false);
   expect(await rows()).toEqual(expected);
   expect(await admin.retry({ queue: 'mail', job_id: job.job_id })).toBe(true);
+});
+
+test('those given up until a time are listed from there, and one is found with the time since which it was tried', async () => {
+  const [old, young] = [await newToken(3), await newToken(1)];
+  const admin = adminOf([]);
+  const [, second] = await admin.deadLetters(10);
+  expect((await admin.deadLetters(10, 'logout', second?.failed_at)).map(({ job_id }) => job_id)).toEqual([old]);
+  expect(await admin.deadLetter({ queue: 'logout', job_id: young })).toMatchObject({
+    job_id: young,
+    code: 'http_503',
+    payload: null,
+    enqueued_at: expect.stringMatching(/Z$/),
+  });
+  for (const job_id of [await newToken(), 'no-such-job'])
+    expect(await admin.deadLetter({ queue: 'logout', job_id })).toBeUndefined();
+});
+
+test('a discarded one is gone; one that is still retried stays', async () => {
+  const [dead, waiting] = [await newToken(1), await newToken()];
+  const admin = adminOf([]);
+  expect(await admin.discard({ queue: 'logout', job_id: dead })).toBe(true);
+  for (const job_id of [dead, waiting, 'no-such-job'])
+    expect(await admin.discard({ queue: 'logout', job_id })).toBe(false);
+  expect(await ports.raw('SELECT id FROM logout_tokens')).toEqual([{ id: waiting }]);
 });

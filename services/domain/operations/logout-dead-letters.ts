@@ -1,16 +1,8 @@
-import { readGivenUpLogoutTokens, retryLogoutToken } from '../oauth/logout/given-up-logout-tokens.ts';
+import { givenUpLogoutTokens } from '../oauth/logout/given-up-logout-tokens.ts';
 import type { Ports } from '../ports.ts';
 import type { QueueAdmin } from './manage-queues.ts';
 import { withRowLetters } from './row-dead-letters.ts';
 
 /** Adds the logout tokens that were given up to the dead letters of their queue. */
 export const withLogoutTokens = (admin: QueueAdmin, ports: Pick<Ports, 'sql'>): QueueAdmin =>
-  withRowLetters(admin, {
-    queue: 'logout',
-    job: 'send-logout-tokens',
-    read: async (limit) => {
-      const { count, tokens } = await readGivenUpLogoutTokens(ports, limit);
-      return { count, rows: tokens };
-    },
-    retry: (id) => retryLogoutToken(ports, id),
-  });
+  withRowLetters(admin, { queue: 'logout', job: 'send-logout-tokens', rows: givenUpLogoutTokens(ports) });

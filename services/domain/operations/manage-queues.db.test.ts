@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { type DeadLetter, drainQueue, type QueueAdmin, recordQueueChange, retryDeadLetters } from './manage-queues.ts';
+import { drainQueue, type QueueAdmin, recordQueueChange, retryDeadLetters } from './manage-queues.ts';
+import type { DeadLetter } from './queues-contract.ts';
 
 let base: OwnPorts;
 beforeAll(async () => {

@@ -1,37 +1,21 @@
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { queueChanged } from './audit-events.ts';
+import type { DeadLetter, FoundDeadLetter, QueueView } from './queues-contract.ts';
 
-type QueueView = {
-  readonly name: string;
-  readonly waiting: number;
-  readonly active: number;
-  readonly delayed: number;
-  readonly dead: number;
-  /** Waiting time of the job at the head of the queue. */
-  readonly oldest_age_seconds: number;
-  /** Workers that are consuming the queue. */
-  readonly workers: number;
-};
-
-/** A job that used up its attempts, or whose workers crashed too often. */
-export type DeadLetter = {
-  readonly queue: string;
-  readonly job_id: string;
-  readonly job: string;
-  /** Error code or class name. */
-  readonly code: string;
-  readonly attempts: number;
-  readonly failed_at: string;
-};
+type Letter = Pick<DeadLetter, 'queue' | 'job_id'>;
 
 /** Queue administration. If Redis is unreachable, every call rejects within its deadline. */
 export type QueueAdmin = {
   queues(): Promise<QueueView[]>;
-  /** Newest first, of one queue or of all. */
-  deadLetters(limit: number, queue?: string): Promise<DeadLetter[]>;
+  /** Newest first, of one queue or of all. @param until those that failed then or before, as RFC 3339 in UTC */
+  deadLetters(limit: number, queue?: string, until?: string): Promise<DeadLetter[]>;
+  /** Undefined if there is no such dead letter. */
+  deadLetter(letter: Letter): Promise<FoundDeadLetter | undefined>;
   /** False if the dead letter no longer exists. */
-  retry(letter: Pick<DeadLetter, 'queue' | 'job_id'>): Promise<boolean>;
+  retry(letter: Letter): Promise<boolean>;
+  /** Removes it for good. False if the dead letter no longer exists. */
+  discard(letter: Letter): Promise<boolean>;
   /** Removes waiting jobs, not running ones, and returns how many. */
   drain(queue: string): Promise<number>;
 };
@@ -39,19 +23,24 @@ export type QueueAdmin = {
 type QueuePorts = Pick<Ports, 'transact'> & { readonly queueAdmin: QueueAdmin };
 
 export type QueueChange = {
-  /** `retry`, `drain`, `clean`, `promote`, `pause`, `resume`. */
+  /** `retry`, `discard`, `drain`, `clean`, `promote`, `pause`, `resume`. */
   readonly action: string;
   readonly queue: string;
   readonly jobId?: string | undefined;
+  readonly reason?: string | undefined;
 };
 
 /** Records a change before the call to Redis: the two commit separately, and no change may go unrecorded. */
 export async function recordQueueChange(
   ports: Pick<Ports, 'transact'>,
-  { action, queue, jobId }: QueueChange,
+  { action, queue, jobId, reason }: QueueChange,
   caller: Caller,
 ): Promise<void> {
-  const detail = { action, ...(jobId === undefined ? {} : { job_id: jobId.slice(0, 200) }) };
+  const detail = {
+    action,
+    ...(jobId === undefined ? {} : { job_id: jobId.slice(0, 200) }),
+    ...(reason === undefined ? {} : { reason }),
+  };
   const target = { kind: 'queue', id: queue.slice(0, 64) } as const;
   await ports.transact((tx) => recordEvent(tx, caller, queueChanged, { outcome: 'requested', target, detail }));
 }

@@ -12,5 +12,6 @@ export const operationsModule = defineModule({
   tables: ['progress_state', 'authentication_progress', 'component_progress', 'progress_reports', 'releases'],
   events: Object.values(events),
   jobs: [measureProgressJob, recordProgressJob, recordIncidentJob, rehearseRestoreJob],
+  operations: async () => (await import('./queue-operations.ts')).queueOperations,
   metrics: () => import('#observability/metrics/restore-drills.ts'),
 });

@@ -1,47 +1,48 @@
-import type { DeadLetter, QueueAdmin } from './manage-queues.ts';
+import type { GivenUp, GivenUpRows } from '../shared/retries.store.ts';
+import type { QueueAdmin } from './manage-queues.ts';
+import type { DeadLetter } from './queues-contract.ts';
 
 /** Work of one job that is stored as rows, because the job must not fail with one of them. */
-export type RowLetters = {
-  readonly queue: string;
-  readonly job: string;
-  /** The newest rows that were given up, and how many there are in all. */
-  read(limit: number): Promise<{
-    readonly count: number;
-    readonly rows: readonly {
-      readonly id: string;
-      readonly failure: string;
-      readonly attempts: number;
-      readonly failedAt: Date;
-    }[];
-  }>;
-  /** False if the row is gone or was not given up. */
-  retry(id: string): Promise<boolean>;
-};
+type RowLetters = { readonly queue: string; readonly job: string; readonly rows: GivenUpRows };
+
+const newestFirst = ({ failed_at: a }: DeadLetter, { failed_at: b }: DeadLetter): number =>
+  Date.parse(b) - Date.parse(a);
 
 /** Adds rows that were given up to the dead letters of their queue. */
-export const withRowLetters = (admin: QueueAdmin, { queue: name, job, read, retry }: RowLetters): QueueAdmin => ({
-  ...admin,
-  async queues() {
-    const { count } = await read(0);
-    return (await admin.queues()).map((queue) =>
-      queue.name === name ? { ...queue, dead: queue.dead + count } : queue,
-    );
-  },
-  async deadLetters(limit, queue) {
-    const letters = await admin.deadLetters(limit, queue);
-    if (queue !== undefined && queue !== name) return letters;
-    const { rows } = await read(limit);
-    const givenUp = rows.map(
-      ({ id, failure, attempts, failedAt }): DeadLetter => ({
-        queue: name,
-        job_id: id,
-        job,
-        code: failure,
-        attempts,
-        failed_at: failedAt.toISOString(),
-      }),
-    );
-    return [...letters, ...givenUp].sort((a, b) => (a.failed_at < b.failed_at ? 1 : -1)).slice(0, limit);
-  },
-  retry: async (letter) => (letter.queue === name && (await retry(letter.job_id))) || admin.retry(letter),
-});
+export function withRowLetters(admin: QueueAdmin, { queue: name, job, rows }: RowLetters): QueueAdmin {
+  const letterOf = ({ id, failure, attempts, failedAt }: GivenUp): DeadLetter => ({
+    queue: name,
+    job_id: id,
+    job,
+    code: failure,
+    attempts,
+    failed_at: failedAt.toISOString(),
+  });
+  /** By the row first: an id of BullMQ is none of a row. */
+  const first =
+    (act: 'retry' | 'discard'): QueueAdmin['retry'] =>
+    async (letter) =>
+      (letter.queue === name && (await rows[act](letter.job_id))) || admin[act](letter);
+  return {
+    ...admin,
+    async queues() {
+      const givenUp = await rows.count();
+      return (await admin.queues()).map((queue) =>
+        queue.name === name ? { ...queue, dead: queue.dead + givenUp } : queue,
+      );
+    },
+    async deadLetters(limit, queue, until) {
+      const letters = await admin.deadLetters(limit, queue, until);
+      if (queue !== undefined && queue !== name) return letters;
+      const givenUp = (await rows.read(limit, until)).map(letterOf);
+      return [...letters, ...givenUp].sort(newestFirst).slice(0, limit);
+    },
+    async deadLetter(letter) {
+      const row = letter.queue === name ? await rows.find(letter.job_id) : undefined;
+      if (row === undefined) return admin.deadLetter(letter);
+      return { ...letterOf(row), payload: null, enqueued_at: row.createdAt.toISOString() };
+    },
+    retry: first('retry'),
+    discard: first('discard'),
+  };
+}

@@ -15,6 +15,9 @@ export type GivenUp = Attempt & {
   readonly failedAt: Date;
 };
 
+/** With the time since which it was attempted. */
+type FoundGivenUp = GivenUp & { readonly createdAt: Date };
+
 type AttemptEnds = {
   /** False if a later attempt has taken the row. */
   remove(sql: Sql, attempt: Attempt): Promise<boolean>;
@@ -23,12 +26,40 @@ type AttemptEnds = {
 };
 
 type Retries<More> = AttemptEnds & {
-  /** Newest first. */
-  readGivenUp(sql: Sql, limit: number): Promise<(GivenUp & More)[]>;
+  /** Newest first. @param until those given up then or before, as RFC 3339 in UTC */
+  readGivenUp(sql: Sql, limit: number, until?: string): Promise<(GivenUp & More)[]>;
+  /** Undefined if the row is gone or not given up. */
+  findGivenUp(sql: Sql, id: string): Promise<FoundGivenUp | undefined>;
   countGivenUp(sql: Sql): Promise<number>;
   /** Gives a row that was given up all its attempts again. Undefined if the row is gone or not given up. */
   requeue(sql: Sql, id: string): Promise<(Pick<GivenUp, 'id'> & More) | undefined>;
+  /** Removes a row that was given up. False if the row is gone or not given up. */
+  discard(sql: Sql, id: string): Promise<boolean>;
 };
+
+/** Rows of one table that were given up, for operators. */
+export type GivenUpRows = {
+  /** Newest first. @param until those given up then or before, as RFC 3339 in UTC */
+  read(limit: number, until?: string): Promise<GivenUp[]>;
+  count(): Promise<number>;
+  /** Undefined if the row is gone or not given up. */
+  find(id: string): Promise<FoundGivenUp | undefined>;
+  /** Gives the row all its attempts again. False if it is gone or not given up. */
+  retry(id: string): Promise<boolean>;
+  /** Removes the row. False if it is gone or not given up. */
+  discard(id: string): Promise<boolean>;
+};
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+
+/** An id that is no UUID names no row. The caller records what it does. */
+export const givenUpRows = (retries: Omit<Retries<object>, keyof AttemptEnds>, sql: Sql): GivenUpRows => ({
+  read: (limit, until) => retries.readGivenUp(sql, limit, until),
+  count: () => retries.countGivenUp(sql),
+  find: async (id) => (UUID.test(id) ? retries.findGivenUp(sql, id) : undefined),
+  retry: async (id) => UUID.test(id) && (await retries.requeue(sql, id)) !== undefined,
+  discard: async (id) => UUID.test(id) && retries.discard(sql, id),
+});
 
 /**
  * The statements that end an attempt at a row. The table has the columns `id` (its primary key), `attempts`, `failure` and
@@ -66,7 +97,16 @@ export function defineRetries<More extends object = object>(
   const read = defineStatement(
     `${names.many}GivenUp`,
     `SELECT id, attempts, failure, failed_at AS "failedAt"${more} FROM ${table}
-     WHERE next_attempt_at IS NULL ORDER BY failed_at DESC LIMIT $1`,
+     WHERE next_attempt_at IS NULL AND ($2::timestamptz IS NULL OR failed_at <= $2) ORDER BY failed_at DESC, id LIMIT $1`,
+  );
+  const find = defineStatement(
+    `${names.one}FindGivenUp`,
+    `SELECT id, attempts, failure, failed_at AS "failedAt", created_at AS "createdAt" FROM ${table}
+     WHERE id = $1 AND next_attempt_at IS NULL`,
+  );
+  const discard = defineStatement(
+    `${names.one}Discard`,
+    `DELETE FROM ${table} WHERE id = $1 AND next_attempt_at IS NULL RETURNING 1`,
   );
   const count = defineStatement(
     `${names.many}GivenUpCount`,
@@ -79,7 +119,9 @@ export function defineRetries<More extends object = object>(
   );
   return {
     ...defineAttemptEnds(table, names.one, ', failed_at = clock_timestamp()'),
-    readGivenUp: (sql, limit) => sql.query<GivenUp & More>(read, [limit]),
+    readGivenUp: (sql, limit, until) => sql.query<GivenUp & More>(read, [limit, until ?? null]),
+    findGivenUp: async (sql, id) => (await sql.query<FoundGivenUp>(find, [id]))[0],
+    discard: async (sql, id) => (await sql.query(discard, [id])).length > 0,
     countGivenUp: async (sql) => (await sql.query<{ count: number }>(count))[0]!.count,
     requeue: async (sql, id) => (await sql.query<Pick<GivenUp, 'id'> & More>(requeue, [id]))[0],
   };

@@ -14,6 +14,8 @@ export type Producer = {
   readonly enqueue: Enqueue;
   /** The queue of this name, for reading; its commands also fail fast. */
   readonly queue: (name: string) => Queue<JobData>;
+  /** How many dead letters of a queue failed after this time, in Unix milliseconds. */
+  readonly countDeadAfter: (name: string, unixMs: number) => Promise<number>;
   readonly isReady: () => boolean;
   /** Resolves once Redis answers. @throws queueUnavailable after the timeout */
   ready(withinMs: number): Promise<void>;
@@ -72,6 +74,7 @@ export function createProducer(
   return {
     enqueue,
     queue,
+    countDeadAfter: (name, unixMs) => connection.zcount(queue(name).toKey('failed'), `(${unixMs}`, '+inf'),
     isReady: () => connection.status === 'ready',
     ready: async (withinMs) => {
       if (connection.status === 'ready') return;

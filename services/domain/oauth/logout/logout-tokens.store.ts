@@ -82,7 +82,5 @@ export const postponeLogoutTokensOf = (sql: Sql, clientId: string, seconds: numb
 export const {
   remove: deleteLogoutToken,
   postpone: postponeLogoutToken,
-  readGivenUp,
-  countGivenUp,
-  requeue: requeueLogoutToken,
+  ...logoutTokenRetries
 } = defineRetries('logout_tokens', { one: 'logoutToken', many: 'logoutTokens' });
