@@ -44,3 +44,28 @@ test('an administrator uploads a file and follows its import; another user does 
     'import_kind_unknown',
   );
 });
+
+test('imports are listed page by page, newest first, and the records that one rejected are downloaded as lines of JSON', async () => {
+  const ids = ['0190a5e2-0000-7000-8000-00000000001a', '0190a5e2-0000-7000-8000-00000000001b'];
+  for (const [at, id] of ids.entries())
+    await harness.rows(
+      `INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, state, actor_kind, reason, rejected_count, created_at, finished_at)
+       VALUES ($1, 'clerk', $2, $2, 1, 'done', 'system', 'x', 1, now() + make_interval(hours => $3), now())`,
+      [id, String(at).repeat(64), at + 1],
+    );
+  await harness.rows(
+    `INSERT INTO import_rejects (import_id, record, line, reason, value) VALUES ($1, 1, 2, 'email_taken', 'a"b')`,
+    [ids[0]],
+  );
+  const first = await call('GET', '/v1/admin/imports?limit=1', admin.bearer);
+  expect(first.body.imports).toMatchObject([{ import_id: ids[1], status: 'done', counts: { rejected: 1 } }]);
+  const second = await call('GET', `/v1/admin/imports?limit=1&cursor=${first.body.next}`, admin.bearer);
+  expect(second.body.imports).toMatchObject([{ import_id: ids[0] }]);
+  const at = (id?: string) => `${copy.url}/v1/admin/imports/${id}/rejects`;
+  const headers = { authorization: `Bearer ${admin.bearer}` };
+  const file = await fetch(at(ids[0]), { headers });
+  expect([file.status, file.headers.get('content-type')]).toEqual([200, 'application/x-ndjson']);
+  expect(await file.text()).toBe(`${JSON.stringify({ line: 2, reason: 'email_taken', value: 'a"b' })}\n`);
+  expect((await fetch(at(), { headers })).status).toBe(400);
+  expect((await fetch(at('0190a5e2-0000-7000-8000-0000000000ff'), { headers })).status).toBe(404);
+});

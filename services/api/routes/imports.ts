@@ -1,9 +1,19 @@
+import { readImportRejectsEndpoint } from '#services/domain/migration/contract.ts';
 import { importOperations } from '#services/domain/migration/operations.ts';
+import { readRejectLines } from '#services/domain/migration/run/read-imports.ts';
 import type { PortsOf } from '#services/domain/shared/operation.ts';
-import type { RouteContext } from '../bind.ts';
+import { answer, download } from '../answer.ts';
+import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 
 /** Imports of users of other systems. */
 export function importsRoutes(routes: RouteContext, ports: PortsOf<typeof importOperations>): void {
   bindOperations(routes, importOperations, ports);
+  bind(routes, readImportRejectsEndpoint, async ({ params }) =>
+    answer(
+      200,
+      await readRejectLines(ports, params),
+      download(`import-${params.import_id}-rejects.ndjson`, 'application/x-ndjson'),
+    ),
+  );
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { stepUpRequired } from '#services/platform/errors.ts';
-import { GRANT_REFUSALS, manages, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
+import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { GRANT_REFUSALS, manages, pageQuery, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
 import { importKindUnknown, importOvertaken, importRoleUnknown, importsBusy, importUnknown } from './errors.ts';
 import { importMap } from './import-shapes.ts';
 import { importsRead, importsWrite } from './permissions.ts';
@@ -72,6 +72,33 @@ export const requestImportEndpoint = defineEndpoint({
   ],
 });
 
+export const listImportsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/imports',
+  operation: 'listImports',
+  summary: 'List imports of users with their progress and counts, newest first',
+  tag: TAG,
+  auth: reads(importsRead),
+  query: z.strictObject(pageQuery),
+  responses: { 200: z.object({ imports: z.array(importView), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+const ofImport = z.strictObject({ import_id: z.uuid() });
+
+/** The first 10,000, in the order of the file; a line is a JSON object with line, reason and value. */
+export const readImportRejectsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/imports/{import_id}/rejects',
+  operation: 'readImportRejects',
+  summary: 'Download the records that an import rejected, as a JSON object on each line',
+  tag: TAG,
+  auth: reads(importsRead),
+  params: ofImport,
+  responses: { 200: { contentType: 'application/x-ndjson', schema: z.string() } },
+  errors: [...REFUSALS, importUnknown],
+});
+
 export const readImportEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/imports/{import_id}',
@@ -79,7 +106,7 @@ export const readImportEndpoint = defineEndpoint({
   summary: 'Get an import with its progress and counts',
   tag: TAG,
   auth: reads(importsRead),
-  params: z.strictObject({ import_id: z.uuid() }),
+  params: ofImport,
   responses: {
     200: importView.extend({
       /** The first of them, in the order of the file. */

@@ -68,6 +68,12 @@ const importsRead = defineStatement(
   'importsRead',
   `SELECT ${COLUMNS} FROM imports ORDER BY created_at DESC, id DESC LIMIT $1`,
 );
+/** Index: imports_created_at. */
+const importsPage = defineStatement(
+  'importsPage',
+  `SELECT ${COLUMNS} FROM imports i WHERE $1::timestamptz IS NULL OR (i.created_at, i.id) < ($1, $2::uuid)
+   ORDER BY i.created_at DESC, i.id DESC LIMIT $3`,
+);
 /** Of two starts of one file one inserts; the other goes on with that run. */
 const importInsert = defineStatement(
   'importInsert',
@@ -131,6 +137,8 @@ export const readImportRow = (sql: Sql, id: string): Promise<ImportRow | undefin
   first(sql.query<ImportRow>(importRead, [id]));
 export const readImportRows = (sql: Sql, limit: number): Promise<ImportRow[]> =>
   sql.query<ImportRow>(importsRead, [limit]);
+export const readImportsPage = (sql: Sql, after: readonly string[] | undefined, limit: number): Promise<ImportRow[]> =>
+  sql.query<ImportRow>(importsPage, [after?.[0] ?? null, after?.[1] ?? null, limit]);
 export const lockImport = (tx: Sql, id: string): Promise<ImportRow | undefined> =>
   first(tx.query<ImportRow>(importLock, [id]));
 

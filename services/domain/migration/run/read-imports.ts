@@ -1,6 +1,14 @@
 import type { Ports } from '#services/domain/ports.ts';
+import { PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import { importUnknown } from '../errors.ts';
-import { type ImportRow, type RejectView, readImportRow, readImportRows, readRejects } from './imports.store.ts';
+import {
+  type ImportRow,
+  type RejectView,
+  readImportRow,
+  readImportRows,
+  readImportsPage,
+  readRejects,
+} from './imports.store.ts';
 import { REJECTS_KEPT } from './run-import.ts';
 
 const IMPORTS_SHOWN = 50;
@@ -36,6 +44,19 @@ const percentOf = ({ position_bytes: read, source_bytes: all }: ImportRow): numb
 export const readImports = async ({ sql }: Pick<Ports, 'sql'>): Promise<readonly ImportView[]> =>
   (await readImportRows(sql, IMPORTS_SHOWN)).map(importView);
 
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+
+/** Newest first, one page at a time. Throws `cursor_invalid` (400). */
+export async function listImports(
+  { sql }: Pick<Ports, 'sql'>,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<{ readonly imports: ImportView[]; readonly next: string | null }> {
+  const after = placeOfCursor(cursor, [PLACE.time, UUID]);
+  const rows = await readImportsPage(sql, after, limit + 1);
+  const { items, next } = pageOf(rows, limit, ({ created_at: at, id }) => [at, id]);
+  return { imports: items.map(importView), next };
+}
+
 /** @throws importUnknown (404) */
 export async function readImport(
   { sql }: Pick<Ports, 'sql'>,
@@ -58,3 +79,12 @@ export async function readImportWithRejects(
 /** Every record that a run rejected, as far as they are kept. */
 export const readRejected = ({ sql }: Pick<Ports, 'sql'>, importId: string): Promise<RejectView[]> =>
   readRejects(sql, importId, REJECTS_KEPT);
+
+/** The same as lines of JSON. @throws importUnknown (404) */
+export async function readRejectLines(
+  ports: Pick<Ports, 'sql'>,
+  { import_id: id }: { readonly import_id: string },
+): Promise<string> {
+  await readImport(ports, { import_id: id });
+  return (await readRejected(ports, id)).map((reject) => `${JSON.stringify(reject)}\n`).join('');
+}
