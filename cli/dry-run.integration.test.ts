@@ -25,6 +25,7 @@ const READS = [
   'alert-targets list',
   'alerts list',
   'silences list',
+  'signal-streams list',
   'transmitters list',
   'transmitters received',
   'api-keys list',
@@ -67,6 +68,7 @@ const READS = [
   'privacy holds list',
   'privacy retention show',
   'queue list',
+  'queue show',
   'releases list',
   'report list',
   'reports list',
@@ -98,6 +100,7 @@ const ELSEWHERE = [
   'phi decrypt',
   'phi encrypt',
   'privacy disclosures add',
+  'queue discard',
   'queue drain',
   'queue retry',
   'restore',
@@ -146,6 +149,11 @@ beforeAll(async () => {
     `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email) VALUES ($1, 'https://a.test', '', 'x', true)`,
     [transmitter],
   );
+  const stream = randomUUID();
+  await harness.rows(
+    `INSERT INTO signal_streams (id, owner, audience, method, events) VALUES ($1, 'client:x', 'x', 'urn:ietf:rfc:8936', '{}')`,
+    [stream],
+  );
   const [key] = await harness.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
   const reason = ['--reason', 'x'];
   const out = join(dataDir, 'out');
@@ -181,6 +189,8 @@ beforeAll(async () => {
     'alerts resolve': [alert, ...reason],
     'transmitters add': ['https://idp.test', '--jwks-uri', 'https://idp.test/jwks', '--provider', 'okta', ...reason],
     'transmitters remove': [transmitter, ...reason],
+    'signal-streams status': [stream, '--status', 'paused', ...reason],
+    'signal-streams verify': [stream, ...reason],
     'silences add': ['--match', 'name=c', '--until', new Date(Date.now() + 3_600_000).toISOString(), ...reason],
     'silences end': [silence, ...reason],
     'agents register': ['y', '--owner', id, ...reason],

@@ -93,6 +93,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'say which systems may end sessions here by shared signals: add, list, remove, received',
     load: () => folded(async () => (await import('../services/domain/signals/operations.ts')).transmitterOperations),
   },
+  'signal-streams': {
+    summary: 'streams of shared signals of every receiver: list, status, verify',
+    load: () => folded(async () => (await import('../services/domain/signals/operations.ts')).signalStreamOperations),
+  },
   alerts: {
     summary: 'see, acknowledge and resolve alerts: list, acknowledge, resolve',
     load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).alertOperations),

@@ -20,3 +20,18 @@ test('sallyport transmitters adds with our issuer as audience, lists, and remove
   });
   expect((await harness.sallyport(['transmitters', 'add', 'https://idp.test', ...keys, ...act])).code).not.toBe(0);
 });
+
+test('sallyport signal-streams lists the streams of receivers, pauses one, and sends a verification event through it', async () => {
+  const id = '0190a5e2-0000-7000-8000-000000000001';
+  await harness.ports.raw(
+    `INSERT INTO signal_streams (id, owner, audience, method, events) VALUES ($1, 'client:x', 'x', 'urn:ietf:rfc:8936', '{}')`,
+    [id],
+  );
+  const act = ['--reason', 'test', '--yes'];
+  expect((await harness.sallyport(['signal-streams', 'list'])).out).toContain('client:x  polled  0 waiting');
+  expect(await harness.json(['signal-streams', 'status', id, '--status', 'paused', ...act])).toMatchObject({
+    status: 'paused',
+    status_reason: 'test',
+  });
+  expect(await harness.json(['signal-streams', 'verify', id, ...act])).toMatchObject({ stream_id: id });
+});

@@ -1,6 +1,6 @@
 import type { PortsOf } from '#services/domain/shared/operation.ts';
 import { receiveSignalEndpoint } from '#services/domain/signals/contract.ts';
-import { transmitterOperations } from '#services/domain/signals/operations.ts';
+import { signalStreamOperations, transmitterOperations } from '#services/domain/signals/operations.ts';
 import { type ReceiveSignalPorts, receiveSignal } from '#services/domain/signals/receive-signal.ts';
 import { ssfConfiguration } from '#services/domain/signals/ssf-configuration.ts';
 import { streamOperations } from '#services/domain/signals/stream-operations.ts';
@@ -12,9 +12,13 @@ import { bindOperations } from '../bind-operations.ts';
 /** Shared signals of others, and streams of our own. */
 export function signalsRoutes(
   routes: RouteContext,
-  ports: PortsOf<typeof transmitterOperations> & PortsOf<typeof streamOperations> & ReceiveSignalPorts,
+  ports: PortsOf<typeof transmitterOperations> &
+    PortsOf<typeof signalStreamOperations> &
+    PortsOf<typeof streamOperations> &
+    ReceiveSignalPorts,
 ): void {
   bindOperations(routes, transmitterOperations, ports);
+  bindOperations(routes, signalStreamOperations, ports);
   bindOperations(routes, streamOperations, ports);
   bind(routes, readSsfConfigurationEndpoint, () => ssfConfiguration(ports));
   bind(routes, receiveSignalEndpoint, async ({ body }, caller) => {

@@ -1,8 +1,10 @@
-import type { Ports, Tx } from '../ports.ts';
+import type { Ports, Sql, Tx } from '../ports.ts';
 import {
   acknowledgeDeliveries,
+  countQueues,
   deleteEndpoint,
   peekDeliveries,
+  type QueueCount,
   refuseDelivery,
   type WaitingDelivery,
 } from './handoff.store.ts';
@@ -41,3 +43,6 @@ export async function settleHandoffs(
 
 /** Follows the log no longer, and drops what waits. */
 export const forgetHandoffs = (tx: Tx, name: string): Promise<void> => deleteEndpoint(tx, name);
+
+/** What waits in these queues, what was given up, and how far each has read the log. One that follows it no longer is left out. */
+export const countHandoffs = (sql: Sql, names: readonly string[]): Promise<QueueCount[]> => countQueues(sql, names);

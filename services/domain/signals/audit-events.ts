@@ -11,14 +11,16 @@ export const signalStreamChanged = defineAuditEvent({
   type: 'signal.stream_changed',
   durability: 'durable',
   outcomes: ['created', 'changed', 'deleted'],
-  meaning: 'A receiver created, changed or deleted its stream of shared signals `stream_id`.',
+  meaning:
+    'A receiver created, changed or deleted its stream of shared signals `stream_id`, or an administrator gave it a `status`, for a `reason`.',
 });
 
 export const signalStreamVerified = defineAuditEvent({
   type: 'signal.stream_verified',
   durability: 'durable',
   outcomes: ['ok'],
-  meaning: 'A receiver requested a verification event through its stream `stream_id`; `state` is what it compares.',
+  meaning:
+    'A receiver requested a verification event through its stream `stream_id`, with the `state` that it compares, or an administrator did, for a `reason`.',
 });
 
 export const signalReceived = defineAuditEvent({

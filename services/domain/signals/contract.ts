@@ -5,7 +5,8 @@ import { cursorInvalid, idempotencyKeyReused, stepUpRequired, storeUnavailable }
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
 import { signalKeysUnavailable, transmitterExists, transmitterInvalid, transmitterUnknown } from './errors.ts';
 import { signalsManage, signalsRead } from './permissions.ts';
-import { SET_ERRORS, SIGNAL_OUTCOMES } from './signal-shapes.ts';
+import { SET_ERRORS, SIGNAL_OUTCOMES, STREAM_STATES } from './signal-shapes.ts';
+import { signalStreamUnknown } from './stream-errors.ts';
 
 const TAG = 'Shared signals';
 const instant = z.iso.datetime();
@@ -104,6 +105,70 @@ export const listReceivedSignalsEndpoint = defineEndpoint({
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ signals: z.array(receivedSignalView), next: z.string().nullable() }) },
   errors: [...REFUSALS, cursorInvalid],
+});
+
+export const streamOverview = z
+  .object({
+    stream_id: z.uuid(),
+    /** Who created it, as `client:` and the id. */
+    owner: z.string(),
+    /** URN of RFC 8935 (push) or RFC 8936 (poll). */
+    method: z.string(),
+    /** Of push. */
+    endpoint_url: z.string().nullable(),
+    events: z.array(z.string()),
+    description: z.string().nullable(),
+    status: z.enum(STREAM_STATES),
+    status_reason: z.string().nullable(),
+    created_at: instant,
+    /** Users whose events it does not get; it gets those of all others. */
+    excluded_users: z.int(),
+    /** Events planned for it that it has not accepted yet. */
+    waiting: z.int(),
+    /** Events that it did not accept in two weeks of attempts, or refused. */
+    given_up: z.int(),
+    /** The last event of the sealed log that was looked at for it; null before the first. */
+    reached_seq: z.int().nullable(),
+  })
+  .register(componentNames, { id: 'SignalStreamOverview' });
+export type StreamOverview = z.output<typeof streamOverview>;
+const ofStream = z.strictObject({ stream_id: z.uuid() });
+
+export const listSignalStreamsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/signal-streams',
+  operation: 'listSignalStreams',
+  summary: 'List the streams of shared signals of every receiver, with what waits in them',
+  tag: TAG,
+  auth: reads(signalsRead),
+  responses: { 200: z.object({ streams: z.array(streamOverview) }) },
+  errors: [...REFUSALS],
+});
+
+export const setSignalStreamStatusEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/signal-streams/{stream_id}/status',
+  operation: 'setSignalStreamStatus',
+  summary: 'Enable, pause or disable a stream of any receiver: a paused one keeps its events, a disabled one does not',
+  tag: TAG,
+  auth: manages(signalsManage),
+  params: ofStream,
+  body: z.strictObject({ status: z.enum(STREAM_STATES), reason }),
+  responses: { 200: streamOverview },
+  errors: [...REFUSALS, stepUpRequired, signalStreamUnknown],
+});
+
+export const verifySignalStreamEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/signal-streams/{stream_id}/verify',
+  operation: 'verifySignalStream',
+  summary: 'Send a verification event through a stream of any receiver',
+  tag: TAG,
+  auth: manages(signalsManage),
+  params: ofStream,
+  body: bodyReason,
+  responses: { 200: streamOverview },
+  errors: [...REFUSALS, stepUpRequired, signalStreamUnknown],
 });
 
 /** RFC 8935 §2.3. */

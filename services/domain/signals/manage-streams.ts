@@ -8,6 +8,7 @@ import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { signalStreamChanged, signalStreamVerified } from './audit-events.ts';
 import { SIGNAL_TYPES } from './caep-events.ts';
 import { queueOf, type SignSignalPorts, signSignal } from './sign-signal.ts';
+import type { StreamState } from './signal-shapes.ts';
 import { signalStreamInvalid, signalStreamsMany, signalStreamUnknown } from './stream-errors.ts';
 import {
   deleteStreamRow,
@@ -163,6 +164,20 @@ export const readStreamStatus = async (
   caller: Caller,
 ): Promise<StreamStatus> => statusOf(await own(ports, caller, id));
 
+/** Stops or begins what waits for the stream with its status. */
+export async function changeStatus(
+  tx: Tx,
+  ports: Pick<Ports, 'random'>,
+  before: StreamRow,
+  status: StreamState,
+  reason: string | null,
+): Promise<void> {
+  await updateStatusRow(tx, before.id, status, reason);
+  const queue = { name: queueOf(before), types: SIGNAL_TYPES };
+  if (status === 'disabled') await forgetHandoffs(tx, queue.name);
+  else if (before.status === 'disabled') await beginHandoffs(tx, ports, queue);
+}
+
 /** A paused stream keeps its events; a disabled one begins anew when it is enabled. Throws `signal_stream_unknown` (404). */
 export function updateStreamStatus(
   ports: StreamPorts,
@@ -171,10 +186,7 @@ export function updateStreamStatus(
 ): Promise<StreamStatus> {
   return ports.transact(async (tx) => {
     const before = await locked(tx, caller, id);
-    await updateStatusRow(tx, id, status, reason ?? null);
-    const queue = { name: queueOf(before), types: SIGNAL_TYPES };
-    if (status === 'disabled') await forgetHandoffs(tx, queue.name);
-    else if (before.status === 'disabled') await beginHandoffs(tx, ports, queue);
+    await changeStatus(tx, ports, before, status, reason ?? null);
     await changed(tx, caller, 'changed', before);
     return statusOf(await own({ sql: tx }, caller, id));
   });

@@ -12,9 +12,10 @@ export const signalsModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(signalJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: [signalPurge] }],
-  operations: async () => [
-    ...(await import('./operations.ts')).transmitterOperations,
-    ...(await import('./stream-operations.ts')).streamOperations,
-  ],
+  operations: async () => {
+    const { signalStreamOperations, transmitterOperations } = await import('./operations.ts');
+    const { streamOperations } = await import('./stream-operations.ts');
+    return [...transmitterOperations, ...signalStreamOperations, ...streamOperations];
+  },
   metrics: () => import('#observability/metrics/signals.ts'),
 });

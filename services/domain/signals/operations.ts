@@ -1,11 +1,21 @@
 import { operation } from '../shared/operation.ts';
 import {
+  listSignalStreams,
+  readSignalStream,
+  setSignalStreamStatus,
+  verifySignalStream,
+} from './administer-streams.ts';
+import {
   createTransmitterEndpoint,
   listReceivedSignalsEndpoint,
+  listSignalStreamsEndpoint,
   listTransmittersEndpoint,
   type ReceivedSignalView,
   removeTransmitterEndpoint,
+  type StreamOverview,
+  setSignalStreamStatusEndpoint,
   type TransmitterView,
+  verifySignalStreamEndpoint,
 } from './contract.ts';
 import {
   createTransmitter,
@@ -58,5 +68,38 @@ export const transmitterOperations = [
     verb: 'transmitters received',
     help: 'list shared signals that arrived, newest first',
     line: signalLine,
+  }),
+];
+
+const streamLine = (stream: StreamOverview): string =>
+  [
+    stream.stream_id,
+    stream.status.padEnd(8),
+    stream.owner,
+    stream.endpoint_url ?? 'polled',
+    `${stream.waiting} waiting, ${stream.given_up} given up, ${stream.excluded_users} users excluded`,
+  ].join('  ');
+
+/** The streams of every receiver, for administrators. */
+export const signalStreamOperations = [
+  operation(listSignalStreamsEndpoint, listSignalStreams, {
+    verb: 'signal-streams list',
+    help: 'list the streams of shared signals of every receiver, with what waits in them',
+    line: streamLine,
+  }),
+  operation(setSignalStreamStatusEndpoint, setSignalStreamStatus, {
+    verb: 'signal-streams status <stream_id>',
+    help: 'enable, pause or disable a stream; a disabled one keeps no events',
+    options: { status: { flags: '--status <status>', help: 'enabled, paused or disabled' } },
+    about: readSignalStream,
+    asks: ({ status }, { owner }: StreamOverview) => `set the stream of ${owner} to ${status}`,
+    lines: (stream) => [streamLine(stream)],
+  }),
+  operation(verifySignalStreamEndpoint, verifySignalStream, {
+    verb: 'signal-streams verify <stream_id>',
+    help: 'send a verification event through a stream',
+    about: readSignalStream,
+    asks: (_input, { owner }: StreamOverview) => `send a verification event to ${owner}`,
+    lines: (stream) => [streamLine(stream)],
   }),
 ];

@@ -11,6 +11,9 @@ export const VERIFICATION = 'https://schemas.openid.net/secevent/ssf/event-type/
 /** What ends access here. */
 export const ENDING = ['session-revoked', 'credential-change'] as const satisfies readonly CaepEvent[];
 
+export const STREAM_STATES = ['enabled', 'paused', 'disabled'] as const;
+export type StreamState = (typeof STREAM_STATES)[number];
+
 export const SIGNAL_OUTCOMES = ['applied', 'no_user', 'ignored'] as const;
 export type SignalOutcome = (typeof SIGNAL_OUTCOMES)[number];
 

@@ -5,13 +5,12 @@ import type { Permission } from '#services/platform/define/permissions.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { REFUSALS, text } from '../access/admin-shapes.ts';
 import { ssfManage, ssfRead } from './permissions.ts';
-import { CAEP_EVENTS } from './signal-shapes.ts';
+import { CAEP_EVENTS, STREAM_STATES } from './signal-shapes.ts';
 import { signalStreamInvalid, signalStreamsMany, signalStreamUnknown } from './stream-errors.ts';
 
 const TAG = 'Shared signals';
 export const PUSH = 'urn:ietf:rfc:8935';
 export const POLL = 'urn:ietf:rfc:8936';
-const STREAM_STATES = ['enabled', 'paused', 'disabled'] as const;
 
 /** A client, or what holds a token or key, for streams of its own. */
 const mayUse = ({ name }: Permission) =>

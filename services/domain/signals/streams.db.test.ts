@@ -10,6 +10,7 @@ import { createHandoffTransport } from '#services/worker/handoff.ts';
 import { insertUser } from '#testing/fixtures/families.ts';
 import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
 import { callerAt, testCaller } from '#testing/harness/ports.ts';
+import { readEvent } from '../audit/read/read-event.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import {
@@ -22,6 +23,7 @@ import {
 } from '../identity/audit-events.ts';
 import { createKeyRing } from '../keys/key-ring.ts';
 import type { Caller } from '../ports.ts';
+import { listSignalStreams, setSignalStreamStatus, verifySignalStream } from './administer-streams.ts';
 import {
   addStreamSubject,
   createStream,
@@ -100,6 +102,10 @@ async function happen(
   });
   await sealEvents(log, {}, testCaller);
 }
+const newUser = (): Promise<string> =>
+  insertUser({
+    query: (sql: string, values?: unknown[]) => log.raw(sql, values).then((rows) => ({ rows })),
+  } as never);
 async function push(): Promise<void> {
   const fence = await takeFence(log.sql, 'push-signals');
   await pushSignals(ports, { fence, signal: new AbortController().signal }, testCaller);
@@ -228,10 +234,7 @@ describe('a polled stream', () => {
   });
 
   test('delivers only what was requested, and no event of a subject that was removed', async () => {
-    const pool = {
-      query: (sql: string, values?: unknown[]) => log.raw(sql, values).then((rows) => ({ rows })),
-    } as never;
-    const [ada, bob] = [await insertUser(pool), await insertUser(pool)];
+    const [ada, bob] = [await newUser(), await newUser()];
     const events = [CAEP_EVENTS['credential-change'], 'https://example.test/unknown'];
     const view = await create({ events_requested: events, description: 'HR' });
     expect(view).toMatchObject({ events_requested: events, events_delivered: [events[0]], description: 'HR' });
@@ -318,5 +321,71 @@ describe('a stream', () => {
   test('is one of at most five of a receiver', async () => {
     for (let n = 0; n < 5; n += 1) await create();
     await expect(create()).rejects.toMatchObject({ code: 'signal_streams_many' });
+  });
+});
+
+describe('an administrator', () => {
+  const reason = 'test';
+  /** Details of sealed events of this type and stream that have a reason, in their order. */
+  async function recordedOf(type: string, streamId: string): Promise<unknown[]> {
+    await sealEvents(log, {}, testCaller);
+    const rows = await log.raw<{ seq: number }>(
+      'SELECT seq::float8 AS seq FROM audit_events WHERE type = $1 ORDER BY seq',
+      [type],
+    );
+    const events = await Promise.all(rows.map(({ seq }) => readEvent(log, seq)));
+    return events.map(({ detail }) => detail).filter((of) => of.stream_id === streamId && 'reason' in of);
+  }
+  const push8935 = () => create({ delivery: { method: PUSH, endpoint_url: `${origin}/events` } });
+
+  test('sees the streams of every receiver, with what waits in each, whom it excludes, and no secret', async () => {
+    const { stream_id: id } = await create({
+      delivery: { method: PUSH, endpoint_url: `${origin}/events`, authorization_header: 'Bearer secret' },
+    });
+    await create({}, other);
+    const user = await newUser();
+    await removeStreamSubject(ports, { stream_id: id, subject: { format: 'opaque', id: user } }, caller);
+    status = 500;
+    await happen(userTokensRevoked, await newUser());
+    await push();
+    const { streams } = await listSignalStreams(log);
+    expect(streams).toMatchObject([
+      { stream_id: id, owner: 'client:receiver', status: 'enabled', waiting: 1, given_up: 0, excluded_users: 1 },
+      { owner: 'client:another', method: POLL, endpoint_url: null, waiting: 0, excluded_users: 0 },
+    ]);
+    expect(JSON.stringify(streams)).not.toContain('secret');
+  });
+
+  test('pauses a stream, which keeps its events, and disables one, which does not; each with a reason', async () => {
+    const { stream_id: id } = await push8935();
+    const set = (next: 'enabled' | 'paused' | 'disabled') =>
+      setSignalStreamStatus(ports, { stream_id: id, status: next, reason }, testCaller);
+    expect(await set('paused')).toMatchObject({ status: 'paused', status_reason: reason });
+    await happen(userTokensRevoked, await newUser());
+    await push();
+    expect(arrived).toEqual([]);
+    await set('enabled');
+    await push();
+    expect(arrived).toHaveLength(1);
+    await set('disabled');
+    await happen(userTokensRevoked, await newUser());
+    await set('enabled');
+    await push();
+    expect(arrived).toHaveLength(1);
+    expect(await recordedOf('signal.stream_changed', id)).toEqual(
+      ['paused', 'enabled', 'disabled', 'enabled'].map((next) => ({ stream_id: id, status: next, reason })),
+    );
+  });
+
+  test('sends a verification event through a stream of another', async () => {
+    const { stream_id: id } = await push8935();
+    await verifySignalStream(ports, { stream_id: id, reason }, testCaller);
+    await sealEvents(log, {}, testCaller);
+    await push();
+    expect(typesOf(arrived.map(({ body }) => body))).toEqual([VERIFICATION]);
+    const unknown = { stream_id: '0190a5e2-0000-7000-8000-000000000000', reason };
+    await expect(verifySignalStream(ports, unknown, testCaller)).rejects.toMatchObject({
+      code: 'signal_stream_unknown',
+    });
   });
 });

@@ -1,5 +1,7 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import { placeTime } from '../shared/pagination.ts';
+import type { StreamState } from './signal-shapes.ts';
 
 export type StreamRow = {
   readonly id: string;
@@ -12,7 +14,7 @@ export type StreamRow = {
   readonly sealedAuthorization: string | null;
   readonly events: readonly string[];
   readonly description: string | null;
-  readonly status: 'enabled' | 'paused' | 'disabled';
+  readonly status: StreamState;
   readonly statusReason: string | null;
 };
 
@@ -28,6 +30,17 @@ const streamsOfOwner = defineStatement(
 const streamsPushed = defineStatement(
   'signalStreamsPushed',
   `SELECT ${COLUMNS} FROM signal_streams WHERE status = 'enabled' AND endpoint_url IS NOT NULL ORDER BY created_at, id`,
+);
+/** Streams are few. Exclusions by the primary key. */
+const streamsList = defineStatement(
+  'signalStreamsList',
+  `SELECT ${COLUMNS}, ${placeTime('created_at')} AS "createdAt",
+     (SELECT count(*)::int FROM signal_exclusions WHERE stream_id = s.id) AS excluded
+   FROM signal_streams s WHERE $1::uuid IS NULL OR id = $1 ORDER BY s.created_at, id`,
+);
+const streamLockAny = defineStatement(
+  'signalStreamLockAny',
+  `SELECT ${COLUMNS} FROM signal_streams WHERE id = $1 FOR UPDATE`,
 );
 const streamLock = defineStatement(
   'signalStreamLock',
@@ -66,6 +79,13 @@ const exclusionRead = defineStatement(
 
 export const readStreamsOf = (sql: Sql, owner: string, id?: string): Promise<StreamRow[]> =>
   sql.query<StreamRow>(streamsOfOwner, [owner, id ?? null]);
+export type ListedStream = StreamRow & { readonly createdAt: string; readonly excluded: number };
+/** Of every owner. */
+export const listStreamRows = (sql: Sql, id?: string): Promise<ListedStream[]> =>
+  sql.query<ListedStream>(streamsList, [id ?? null]);
+/** Of any owner. */
+export const lockAnyStream = async (tx: Sql, id: string): Promise<StreamRow | undefined> =>
+  (await tx.query<StreamRow>(streamLockAny, [id]))[0];
 export const readPushedStreams = (sql: Sql): Promise<StreamRow[]> => sql.query<StreamRow>(streamsPushed);
 export const lockStream = async (tx: Sql, owner: string, id: string): Promise<StreamRow | undefined> =>
   (await tx.query<StreamRow>(streamLock, [owner, id]))[0];

@@ -75,6 +75,7 @@ export type ProblemCode =
   | "control_unknown"
   | "current_password_wrong"
   | "cursor_invalid"
+  | "dead_letter_unknown"
   | "declaration_invalid"
   | "device_code_expired"
   | "device_code_invalid"
@@ -417,6 +418,8 @@ export type CreateTransmitterRequest = { readonly issuer: string; readonly jwks_
 
 export type Dashboard = { readonly as_of: string; readonly security: SecurityPart; readonly performance: PerformancePart; readonly tokens: TokensPart; readonly resources: ResourcesPart };
 
+export type DeadJob = { readonly queue: string; readonly job_id: string; readonly job: string; readonly code: string; readonly attempts: number; readonly failed_at: string };
+
 export type DeadLetter = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number; readonly attempts: number; readonly failure: string; readonly failed_at: string };
 
 export type DecideConsentRequest = { readonly form_token: string; readonly request: string; readonly decision: "allow" | "deny" | "switch"; readonly scope?: string | readonly string[] };
@@ -493,6 +496,10 @@ export type InviteUserRequest = { readonly email: string; readonly name?: string
 
 export type IssueTokensRequest = { readonly user_id?: string; readonly audience?: string; readonly scope?: string; readonly device?: Device | string };
 
+export type JobQueue = { readonly name: string; readonly waiting: number; readonly active: number; readonly delayed: number; readonly dead: number; readonly oldest_age_seconds: number };
+
+export type JobSchedule = { readonly job: string; readonly queue: string; readonly meaning: string; readonly every_seconds: number; readonly next_run_at: string; readonly last_started_at: string | null; readonly last_finished_at: string | null; readonly last_succeeded_at: string | null; readonly last_outcome: "completed" | "dead" | null; readonly stale: boolean; readonly late: boolean };
+
 export type LeaveConsoleRequest = Readonly<Record<string, never>>;
 
 export type LegalHold = { readonly hold_id: string; readonly subject_id: string; readonly created_at: string; readonly ended_at: string | null };
@@ -525,13 +532,19 @@ export type ListConsentsResponse = { readonly consents: readonly Consent[]; read
 
 export type ListControlsResponse = { readonly controls: readonly ComplianceControl[] };
 
+export type ListDeadLettersResponse = { readonly dead_letters: readonly DeadJob[]; readonly next: string | null };
+
 export type ListDisclosuresResponse = { readonly disclosures: readonly Disclosure[]; readonly next: string | null };
 
 export type ListFieldPoliciesResponse = { readonly policies: readonly FieldPolicy[] };
 
 export type ListHandoffDeadLettersResponse = { readonly count: number; readonly dead_letters: readonly DeadLetter[] };
 
+export type ListImportsResponse = { readonly imports: readonly UserImport[]; readonly next: string | null };
+
 export type ListIncidentsResponse = { readonly incidents: readonly Incident[]; readonly next: string | null };
+
+export type ListJobQueuesResponse = { readonly queues: readonly JobQueue[]; readonly schedules: readonly JobSchedule[] };
 
 export type ListKeysResponse = { readonly keys: readonly SigningKey[] };
 
@@ -564,6 +577,8 @@ export type ListSessionsResponse = { readonly sessions: readonly LiveSession[]; 
 export type ListSiemTargetsResponse = { readonly newest_seq: number; readonly siem_targets: readonly SiemTarget[] };
 
 export type ListSignOffsResponse = { readonly signoffs: readonly SignOff[]; readonly next: string | null };
+
+export type ListSignalStreamsResponse = { readonly streams: readonly SignalStreamOverview[] };
 
 export type ListSilencesResponse = { readonly silences: readonly AlertSilence[]; readonly next: string | null };
 
@@ -634,6 +649,8 @@ export type Reach = { readonly logins: number; readonly sessions: number; readon
 export type ReadAuditEventResponse = { readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string; readonly altered?: true; readonly leaf: string; readonly origin: string; readonly index: number; readonly personal: readonly { readonly field: string; readonly salt: string; readonly value: string }[] };
 
 export type ReadAuthorizationServerMetadataResponse = { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[] };
+
+export type ReadDeadLetterResponse = { readonly queue: string; readonly job_id: string; readonly job: string; readonly code: string; readonly attempts: number; readonly failed_at: string; readonly payload: unknown; readonly enqueued_at: string };
 
 export type ReadExportResponse = { readonly subject_id: string; readonly export: unknown };
 
@@ -855,6 +872,8 @@ export type SetRetentionPolicyRequest = { readonly kind: "users" | "phi" | "expo
 
 export type SetRolePermissionsRequest = { readonly permissions: readonly string[]; readonly reason: string };
 
+export type SetSignalStreamStatusRequest = { readonly status: "enabled" | "paused" | "disabled"; readonly reason: string };
+
 export type ShredPhiResponse = { readonly subject_id: string; readonly destroyed_keys: number; readonly shredded_at: string };
 
 export type SiemTarget = { readonly siem_target: string; readonly reached_seq: number; readonly behind: number; readonly failure: string | null; readonly failing_since: string | null; readonly accepted_at: string | null };
@@ -902,6 +921,8 @@ export type SignUpEmailResponse = { readonly status: "verification_required"; re
 export type SignUpRequest = { readonly email: string; readonly password: string; readonly name?: string };
 
 export type SignalStream = { readonly stream_id: string; readonly iss: string; readonly aud: string; readonly events_supported: readonly string[]; readonly events_requested: readonly string[]; readonly events_delivered: readonly string[]; readonly delivery: { readonly method: string; readonly endpoint_url: string }; readonly description?: string; readonly min_verification_interval: number; readonly inactivity_timeout: number };
+
+export type SignalStreamOverview = { readonly stream_id: string; readonly owner: string; readonly method: string; readonly endpoint_url: string | null; readonly events: readonly string[]; readonly description: string | null; readonly status: "enabled" | "paused" | "disabled"; readonly status_reason: string | null; readonly created_at: string; readonly excluded_users: number; readonly waiting: number; readonly given_up: number; readonly reached_seq: number | null };
 
 export type SignalTransmitter = { readonly transmitter_id: string; readonly issuer: string; readonly jwks_uri: string; readonly audience: string; readonly provider: string | null; readonly match_email: boolean; readonly created_at: string; readonly received: number; readonly last_received_at: string | null };
 
@@ -954,6 +975,8 @@ export type UpdateUserResponse = { readonly user: User };
 export type User = { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string };
 
 export type UserConsent = { readonly consent_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string };
+
+export type UserImport = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number }; readonly reject_reasons: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null };
 
 export type UserInfo = { readonly sub: string; readonly email?: string; readonly email_verified?: boolean; readonly name?: string; readonly picture?: string; readonly updated_at?: number };
 
@@ -1237,10 +1260,22 @@ export type Operations = {
   "POST /v1/admin/clients/{client_id}/rotate-secret": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: RotateClientSecretRequest }; readonly answer: ClientWithSecret };
   /** Get the figures of security, performance and resources, each with the time that it is of */
   "GET /v1/admin/dashboard": { readonly input: {}; readonly answer: Dashboard };
+  /** List jobs that used up their attempts, newest first */
+  "GET /v1/admin/dead-letters": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly queue?: string } }; readonly answer: ListDeadLettersResponse };
+  /** Get a dead letter with what its job was given */
+  "GET /v1/admin/dead-letters/{queue}/{job_id}": { readonly input: { readonly path: { readonly queue: string | number; readonly job_id: string | number } }; readonly answer: ReadDeadLetterResponse };
+  /** Remove a dead letter for good: its work is never done */
+  "POST /v1/admin/dead-letters/{queue}/{job_id}/discard": { readonly input: { readonly path: { readonly queue: string | number; readonly job_id: string | number }; readonly body: Reason }; readonly answer: DeadJob };
+  /** Put a dead letter back into its queue, with all its attempts */
+  "POST /v1/admin/dead-letters/{queue}/{job_id}/retry": { readonly input: { readonly path: { readonly queue: string | number; readonly job_id: string | number }; readonly body: Reason }; readonly answer: DeadJob };
+  /** List imports of users with their progress and counts, newest first */
+  "GET /v1/admin/imports": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListImportsResponse };
   /** Import users of another system, which a worker does */
   "POST /v1/admin/imports": { readonly input: { readonly body: RequestImportRequest }; readonly answer: RequestImportResponse };
   /** Get an import with its progress and counts */
   "GET /v1/admin/imports/{import_id}": { readonly input: { readonly path: { readonly import_id: string | number } }; readonly answer: ReadImportResponse };
+  /** Download the records that an import rejected, as a JSON object on each line */
+  "GET /v1/admin/imports/{import_id}/rejects": { readonly input: { readonly path: { readonly import_id: string | number } }; readonly answer: string };
   /** List security incidents, most recently seen first */
   "GET /v1/admin/incidents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "open" | "acknowledged" | "closed"; readonly severity?: "low" | "medium" | "high" | "critical"; readonly detection?: string; readonly subject?: string } }; readonly answer: ListIncidentsResponse };
   /** Get an incident */
@@ -1249,6 +1284,8 @@ export type Operations = {
   "POST /v1/admin/incidents/{incident_id}/acknowledge": { readonly input: { readonly path: { readonly incident_id: string | number }; readonly body: Reason }; readonly answer: Incident };
   /** Close an incident; the next sighting raises a new one */
   "POST /v1/admin/incidents/{incident_id}/close": { readonly input: { readonly path: { readonly incident_id: string | number }; readonly body: Reason }; readonly answer: Incident };
+  /** List the queues of jobs with their counts, and the timetable */
+  "GET /v1/admin/job-queues": { readonly input: {}; readonly answer: ListJobQueuesResponse };
   /** Load views, files and data for the page of the queue board; not a stable interface */
   "GET /v1/admin/queues/{part}": { readonly input: { readonly path: { readonly part: string | number } }; readonly answer: string };
   /** Change a queue or job from the queue board: retry, clean, promote, pause or resume; recorded in the audit log first */
@@ -1277,6 +1314,12 @@ export type Operations = {
   "DELETE /v1/admin/sessions/{session_id}": { readonly input: { readonly path: { readonly session_id: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** Count what ends with a user, a client or a session: up to 10,000 token families, and then that there are more */
   "GET /v1/admin/sessions/reach": { readonly input: { readonly query?: { readonly user_id?: string; readonly client_id?: string; readonly session_id?: string } }; readonly answer: Reach };
+  /** List the streams of shared signals of every receiver, with what waits in them */
+  "GET /v1/admin/signal-streams": { readonly input: {}; readonly answer: ListSignalStreamsResponse };
+  /** Enable, pause or disable a stream of any receiver: a paused one keeps its events, a disabled one does not */
+  "POST /v1/admin/signal-streams/{stream_id}/status": { readonly input: { readonly path: { readonly stream_id: string | number }; readonly body: SetSignalStreamStatusRequest }; readonly answer: SignalStreamOverview };
+  /** Send a verification event through a stream of any receiver */
+  "POST /v1/admin/signal-streams/{stream_id}/verify": { readonly input: { readonly path: { readonly stream_id: string | number }; readonly body: Reason }; readonly answer: SignalStreamOverview };
   /** List the transmitters of shared signals */
   "GET /v1/admin/signal-transmitters": { readonly input: {}; readonly answer: ListTransmittersResponse };
   /** Accept shared signals of a transmitter: its session-revoked and credential-change end access here */
