@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
 import { sealerOf } from '#testing/harness/log.ts';
+import { writeAlerts, writeDeadLetter, writeImports, writeSignals } from './console-harness.ts';
 import { newPagesClient, textOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -35,6 +36,36 @@ const PAGES: readonly {
     de: 'Credential stuffing',
     permission: 'incidents:read',
   },
+  { path: '/console/alerts', en: 'Alerts', de: 'Alarme', permission: 'alerts:read' },
+  { path: '/console/alerts?show=targets', en: 'Alerts', de: 'Alarme', permission: 'alerts:read' },
+  { path: '/console/alerts?show=silences', en: 'Alerts', de: 'Alarme', permission: 'alerts:read' },
+  { path: '/console/alerts/targets/{target}', en: '{target_name}', de: '{target_name}', permission: 'alerts:read' },
+  { path: '/console/queues', en: 'Queues', de: 'Warteschlangen', permission: 'queues:manage' },
+  { path: '/console/queues?show=schedule', en: 'Queues', de: 'Warteschlangen', permission: 'queues:manage' },
+  { path: '/console/queues?show=dead', en: 'Queues', de: 'Warteschlangen', permission: 'queues:manage' },
+  {
+    path: '/console/queues/dead/logout/{letter}',
+    en: 'send-logout-tokens',
+    de: 'send-logout-tokens',
+    permission: 'queues:manage',
+  },
+  { path: '/console/imports', en: 'Imports and backups', de: 'Importe und Sicherungen', permission: 'imports:read' },
+  {
+    path: '/console/imports?show=backups',
+    en: 'Imports and backups',
+    de: 'Importe und Sicherungen',
+    permission: 'imports:read',
+  },
+  { path: '/console/imports/{import}', en: 'clerk', de: 'clerk', permission: 'imports:read' },
+  { path: '/console/signals', en: 'Shared signals', de: 'Geteilte Signale', permission: 'signals:read' },
+  {
+    path: '/console/signals?show=transmitters',
+    en: 'Shared signals',
+    de: 'Geteilte Signale',
+    permission: 'signals:read',
+  },
+  { path: '/console/signals?show=received', en: 'Shared signals', de: 'Geteilte Signale', permission: 'signals:read' },
+  { path: '/console/signals?show=siem', en: 'Shared signals', de: 'Geteilte Signale', permission: 'signals:read' },
   { path: '/console/keys', en: 'Signing keys', de: 'Signaturschlüssel', permission: 'keys:read' },
   { path: '/console/audit', en: 'Audit log', de: 'Audit-Protokoll', permission: 'audit:read' },
   { path: '/console/audit/{event}', en: '{event_type}', de: '{event_type}', permission: 'audit:read' },
@@ -65,12 +96,20 @@ beforeAll(async () => {
        VALUES ($1, 'credential_stuffing', 'high', 'network', $2, $3, '{block_network}')`,
     [incident, HOSTILE.slice(0, 100), JSON.stringify({ names: HOSTILE })],
   );
+  const target = await writeAlerts(harness.harness.rows, HOSTILE);
+  const letter = await writeDeadLetter(harness.harness.rows);
+  const run = await writeImports(harness.harness.rows, HOSTILE);
+  await writeSignals(harness.harness.rows, HOSTILE, person.id);
   const [event] = await harness.harness.rows('SELECT seq, type FROM audit_events ORDER BY seq LIMIT 1');
   const { seq, type } = event as { readonly seq: string; readonly type: string };
   places = {
     person: person.id,
     email: person.email,
     incident,
+    target,
+    target_name: HOSTILE.slice(0, 64),
+    letter,
+    import: run,
     event: seq,
     event_type: type,
     client: application.client_id,
@@ -275,6 +314,40 @@ test('an act says what it affects, asks for a reason, shows its command line, an
     [target.id],
   );
   expect(event).toEqual({ reason: `left 'us'` });
+  expect(seriousOf(complaints)).toEqual([]);
+});
+
+test('an operator adds a target of alerts, tests it, and silences an alert; the row says what became of it', async () => {
+  const { page, complaints } = administrator;
+  await open(page, '/console/alerts?show=targets', 'Alerts');
+  await page.getByRole('button', { name: 'Add a target' }).click();
+  const adding = page.getByRole('dialog', { name: 'Add a target' });
+  await adding.getByLabel('URL').fill('https://hooks.example.test/in');
+  await adding.getByLabel('Name').fill('On call');
+  await adding.getByLabel('Escalate to').selectOption({ label: 'Night shift' });
+  await adding.getByLabel('Minutes without an acknowledgement').fill('30');
+  await adding.getByLabel('Reason').fill('a new rota');
+  await expectReadable(page);
+  await adding.getByRole('button', { name: 'Add a target' }).click();
+  await adding.waitFor({ state: 'detached' });
+  await page.getByRole('link', { name: 'On call' }).click();
+  await page.getByText('To Night shift after 30 min without an acknowledgement').waitFor();
+  await page.getByText('Nothing was sent there yet').waitFor();
+  await page.getByRole('button', { name: 'Send a test' }).click();
+  const testing = page.getByRole('dialog', { name: 'Send a test message to On call' });
+  await testing.getByLabel('Reason').fill('try it');
+  await testing.getByRole('button', { name: 'Send a test' }).click();
+  await page.getByRole('list', { name: 'Deliveries' }).getByText('Test message').waitFor();
+
+  await open(page, '/console/alerts?source=incident', 'Alerts');
+  await page.getByRole('button', { name: 'Silence', exact: true }).click();
+  const silencing = page.getByRole('dialog', { name: 'Silence alerts' });
+  expect(await silencing.getByLabel('Labels').inputValue()).toBe('source=incident name=token_replay');
+  await silencing.getByLabel('Reason').fill('we move');
+  await silencing.getByRole('button', { name: 'Silence', exact: true }).click();
+  await silencing.waitFor({ state: 'detached' });
+  const silences = await harness.harness.rows(`SELECT matchers FROM alert_silences WHERE reason = 'we move'`);
+  expect(silences).toEqual([{ matchers: { source: 'incident', name: 'token_replay' } }]);
   expect(seriousOf(complaints)).toEqual([]);
 });
 

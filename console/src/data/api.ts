@@ -118,12 +118,19 @@ export function useRead<N extends OperationName>(
 type Paged = { readonly next: string | null };
 type PagedName = { [N in OperationName]: Answer<N> extends Paged ? N : never }[OperationName];
 
-/** Reads a list page by page, by its cursor. */
-export function usePages<N extends PagedName>(name: N, query: object, options: { readonly enabled?: boolean } = {}) {
+/** Reads a list page by page, by its cursor; shown again after `refetchInterval` milliseconds. */
+export function usePages<N extends PagedName>(
+  name: N,
+  query: object,
+  { path, ...options }: { readonly path?: object; readonly enabled?: boolean; readonly refetchInterval?: number } = {},
+) {
   return useInfiniteQuery({
-    queryKey: [name, 'pages', query],
+    queryKey: [name, 'pages', query, path],
     queryFn: ({ pageParam }) =>
-      call(name, { query: { ...query, ...(pageParam === null ? {} : { cursor: pageParam }) } } as unknown as Input<N>),
+      call(name, {
+        ...(path === undefined ? {} : { path }),
+        query: { ...query, ...(pageParam === null ? {} : { cursor: pageParam }) },
+      } as unknown as Input<N>),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => (last as Paged).next,
     ...options,

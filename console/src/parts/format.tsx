@@ -41,6 +41,25 @@ export const useNumber = (): ((value: number) => string) => {
   return (value) => new Intl.NumberFormat(language).format(value);
 };
 
+/** `5 minutes`, of seconds, in the largest unit that has at least one of it. */
+export const useDuration = (): ((seconds: number) => string) => {
+  const language = useLanguage();
+  return (seconds) => {
+    let value = seconds;
+    for (const [unit, size] of STEPS) {
+      if (value < size)
+        return new Intl.NumberFormat(language, {
+          style: 'unit',
+          unit,
+          unitDisplay: 'long',
+          maximumFractionDigits: unit === 'second' ? 0 : 1,
+        }).format(value);
+      value /= size;
+    }
+    return '';
+  };
+};
+
 export type Tone = 'plain' | 'good' | 'warn' | 'bad' | 'accent';
 export const Badge = ({ tone = 'plain', children }: { readonly tone?: Tone; readonly children: string }) => (
   <span class={`badge ${tone}`}>{children}</span>

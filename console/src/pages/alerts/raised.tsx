@@ -1,0 +1,218 @@
+import { useLocation } from 'preact-iso';
+import { type Answer, call, usePages } from '../../data/api.ts';
+import { useCan } from '../../data/session.tsx';
+import { ActButton } from '../../parts/act.tsx';
+import { commandLine } from '../../parts/copy.tsx';
+import { Badge, Foreign, Time, type Tone, useNumber } from '../../parts/format.tsx';
+import { PagedList, Row } from '../../parts/page.tsx';
+import { Empty } from '../../parts/states.tsx';
+import { fill, inLanguages, useTexts } from '../../texts/languages.ts';
+import { severityTone } from '../incidents.tsx';
+import { NewSilence } from './new-silence.tsx';
+
+const texts = inLanguages({
+  en: {
+    alerts: 'Alerts',
+    state: 'State',
+    every: 'Every state',
+    firing: 'Firing',
+    acknowledged: 'Acknowledged',
+    resolved: 'Resolved',
+    source: 'Source',
+    everySource: 'Every source',
+    incident: 'Incidents',
+    control: 'Controls',
+    alertmanager: 'Alertmanager',
+    none: 'No alert matches',
+    noneWhy: 'An alert appears here by itself when an incident opens, a control fails or Alertmanager reports one.',
+    times: 'reported {count} times',
+    raised: 'raised',
+    ended: 'resolved',
+    by: 'acknowledged by',
+    acknowledge: 'Acknowledge',
+    acknowledgeTitle: 'Acknowledge {name}',
+    acknowledgeLead: 'Says that somebody looks into it. It is not escalated to another target.',
+    resolve: 'Resolve',
+    resolveTitle: 'Resolve {name}',
+    resolveLead: 'For an alert whose source does not resolve it. Targets that were told are told that it has ended.',
+    labels: 'Its labels',
+  },
+  de: {
+    alerts: 'Alarme',
+    state: 'Zustand',
+    every: 'Jeder Zustand',
+    firing: 'Aktiv',
+    acknowledged: 'In Bearbeitung',
+    resolved: 'Behoben',
+    source: 'Quelle',
+    everySource: 'Jede Quelle',
+    incident: 'Vorfälle',
+    control: 'Kontrollen',
+    alertmanager: 'Alertmanager',
+    none: 'Kein Alarm passt',
+    noneWhy:
+      'Ein Alarm erscheint hier von selbst, wenn ein Vorfall entsteht, eine Kontrolle scheitert oder Alertmanager einen meldet.',
+    times: '{count}-mal gemeldet',
+    raised: 'ausgelöst',
+    ended: 'behoben',
+    by: 'in Bearbeitung bei',
+    acknowledge: 'Bearbeiten',
+    acknowledgeTitle: '{name} bearbeiten',
+    acknowledgeLead: 'Sagt, dass jemand ihn untersucht. Er wird nicht an ein anderes Ziel weitergereicht.',
+    resolve: 'Beheben',
+    resolveTitle: '{name} als behoben melden',
+    resolveLead:
+      'Für einen Alarm, den seine Quelle nicht beendet. Ziele, die ihn bekamen, erfahren, dass er beendet ist.',
+    labels: 'Seine Labels',
+  },
+});
+
+type Alert = Answer<'GET /v1/admin/alerts'>['alerts'][number];
+const STATES = ['firing', 'acknowledged', 'resolved'] as const satisfies readonly Alert['state'][];
+const SOURCES = ['incident', 'control', 'alertmanager'] as const satisfies readonly Alert['source'][];
+const tones = { firing: 'bad', acknowledged: 'accent', resolved: 'good' } as const satisfies Record<
+  Alert['state'],
+  Tone
+>;
+
+function Acts({ alert }: { readonly alert: Alert }) {
+  const own = useTexts(texts);
+  const path = { alert_id: alert.alert_id };
+  const { name } = alert;
+  const blast = (
+    <>
+      {own.labels}:{' '}
+      <Foreign>
+        {Object.entries(alert.labels)
+          .map((pair) => pair.join('='))
+          .join(' ')}
+      </Foreign>
+    </>
+  );
+  return (
+    <>
+      {alert.state === 'firing' ? (
+        <ActButton
+          act={{
+            title: fill(own.acknowledgeTitle, { name }),
+            lead: own.acknowledgeLead,
+            verb: own.acknowledge,
+            blast,
+            command: (reason) => commandLine('alerts', 'acknowledge', alert.alert_id, '--reason', reason),
+            run: (reason) => call('POST /v1/admin/alerts/{alert_id}/acknowledge', { path, body: { reason } }),
+          }}
+        >
+          {own.acknowledge}
+        </ActButton>
+      ) : null}
+      <ActButton
+        act={{
+          title: fill(own.resolveTitle, { name }),
+          lead: own.resolveLead,
+          verb: own.resolve,
+          blast,
+          command: (reason) => commandLine('alerts', 'resolve', alert.alert_id, '--reason', reason),
+          run: (reason) => call('POST /v1/admin/alerts/{alert_id}/resolve', { path, body: { reason } }),
+        }}
+      >
+        {own.resolve}
+      </ActButton>
+      <NewSilence matchers={[`source=${alert.source}`, `name=${alert.name}`]} />
+    </>
+  );
+}
+
+/** Alerts, newest first. */
+export function Raised() {
+  const own = useTexts(texts);
+  const can = useCan();
+  const number = useNumber();
+  const { query, route } = useLocation();
+  const state = STATES.find((name) => name === query.state);
+  const source = SOURCES.find((name) => name === query.source);
+  const go = (chosen: Readonly<Record<string, string>>): void => {
+    const given = Object.entries({ state: state ?? '', source: source ?? '', ...chosen }).filter(([, of]) => of !== '');
+    route(`/console/alerts${given.length === 0 ? '' : `?${new URLSearchParams(given)}`}`, true);
+  };
+  const pages = usePages('GET /v1/admin/alerts', {
+    limit: 50,
+    ...(state === undefined ? {} : { state }),
+    ...(source === undefined ? {} : { source }),
+  });
+  return (
+    <>
+      <search class="toolbar">
+        <select
+          aria-label={own.state}
+          value={state ?? ''}
+          onChange={(event) => go({ state: event.currentTarget.value })}
+        >
+          <option value="">{own.every}</option>
+          {STATES.map((name) => (
+            <option key={name} value={name}>
+              {own[name]}
+            </option>
+          ))}
+        </select>
+        <select
+          aria-label={own.source}
+          value={source ?? ''}
+          onChange={(event) => go({ source: event.currentTarget.value })}
+        >
+          <option value="">{own.everySource}</option>
+          {SOURCES.map((name) => (
+            <option key={name} value={name}>
+              {own[name]}
+            </option>
+          ))}
+        </select>
+      </search>
+      <div>
+        <PagedList
+          label={own.alerts}
+          pages={pages}
+          itemsOf={(page) => page.alerts}
+          empty={
+            <Empty title={own.none}>
+              <p>{own.noneWhy}</p>
+            </Empty>
+          }
+        >
+          {(alert: Alert) => (
+            <Row
+              key={alert.alert_id}
+              title={<Foreign>{alert.summary}</Foreign>}
+              meta={
+                <>
+                  <span>{own[alert.source]}</span>
+                  <Foreign>{alert.name}</Foreign>
+                  {alert.count === 1 ? null : <span>{fill(own.times, { count: number(alert.count) })}</span>}
+                  <span>
+                    {own.raised} <Time at={alert.raised_at} />
+                  </span>
+                  {alert.acknowledged_by === null ? null : (
+                    <span>
+                      {own.by} <Foreign>{alert.acknowledged_by}</Foreign>
+                    </span>
+                  )}
+                  {alert.resolved_at === null ? null : (
+                    <span>
+                      {own.ended} <Time at={alert.resolved_at} />
+                    </span>
+                  )}
+                </>
+              }
+              side={
+                <>
+                  <Badge tone={severityTone[alert.severity]}>{alert.severity}</Badge>
+                  <Badge tone={tones[alert.state]}>{own[alert.state]}</Badge>
+                  {can('alerts:manage') && alert.state !== 'resolved' ? <Acts alert={alert} /> : null}
+                </>
+              }
+            />
+          )}
+        </PagedList>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,187 @@
+import { type Answer, useRead } from '../data/api.ts';
+import { type PageProps, titles } from '../pages.ts';
+import { Command, commandLine } from '../parts/copy.tsx';
+import { DownloadButton } from '../parts/download.tsx';
+import { Foreign, Id, Time, useNumber } from '../parts/format.tsx';
+import { Facts, PageHead, Row, Section } from '../parts/page.tsx';
+import { Empty, Shown } from '../parts/states.tsx';
+import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+import { ImportBadge } from './imports/import-list.tsx';
+
+const texts = inLanguages({
+  en: {
+    all: 'Imports',
+    progress: 'How far it is',
+    new: 'New',
+    changed: 'Changed',
+    same: 'Unchanged',
+    linked: 'Linked',
+    rejected: 'Rejected',
+    about: 'About',
+    id: 'Import id',
+    reason: 'Reason',
+    began: 'Began',
+    ended: 'Ended',
+    failure: 'Failed by',
+    hashes: 'Password hashes',
+    hash: '{format}: {count}',
+    rejects: 'Rejected records',
+    rejectsShown: 'The first {shown} of {count}, in the order of the file',
+    none: 'No record was rejected',
+    noneWhy: 'Every record became a user here, or was one already.',
+    line: 'line {line}',
+    download: 'Download',
+    downloadOf: 'Download the records that this import rejected',
+    certificate: 'Certificate',
+    certificateWhy:
+      'A signed statement of what was imported, with its place in the audit log, on which a deletion at the other system can rest. The key that signs it is not in the API, so the command line writes it, and verifies it offline.',
+    notYet: 'An import that has ended has one.',
+  },
+  de: {
+    all: 'Importe',
+    progress: 'Wie weit er ist',
+    new: 'Neu',
+    changed: 'Geändert',
+    same: 'Unverändert',
+    linked: 'Verknüpft',
+    rejected: 'Abgelehnt',
+    about: 'Über',
+    id: 'Import-ID',
+    reason: 'Grund',
+    began: 'Begann',
+    ended: 'Endete',
+    failure: 'Gescheitert an',
+    hashes: 'Passwort-Hashes',
+    hash: '{format}: {count}',
+    rejects: 'Abgelehnte Datensätze',
+    rejectsShown: 'Die ersten {shown} von {count}, in der Reihenfolge der Datei',
+    none: 'Kein Datensatz wurde abgelehnt',
+    noneWhy: 'Jeder Datensatz wurde hier ein Benutzer oder war schon einer.',
+    line: 'Zeile {line}',
+    download: 'Herunterladen',
+    downloadOf: 'Die Datensätze herunterladen, die dieser Import ablehnte',
+    certificate: 'Zertifikat',
+    certificateWhy:
+      'Eine signierte Aussage darüber, was importiert wurde, mit ihrer Stelle im Audit-Protokoll; auf ihr kann eine Löschung im anderen System beruhen. Der Schlüssel, der sie signiert, ist nicht in der API; daher schreibt sie die Kommandozeile und prüft sie offline.',
+    notYet: 'Ein beendeter Import hat eines.',
+  },
+});
+
+type Import = Answer<'GET /v1/admin/imports/{import_id}'>;
+const COUNTS = ['new', 'changed', 'same', 'linked', 'rejected'] as const;
+const REFRESH_MS = 2_000;
+
+function Rejects({ of }: { readonly of: Import }) {
+  const own = useTexts(texts);
+  const number = useNumber();
+  return (
+    <Section
+      title={own.rejects}
+      acts={
+        of.rejects.length === 0 ? undefined : (
+          <DownloadButton
+            path={`/v1/admin/imports/${of.import_id}/rejects`}
+            name={`import-${of.import_id}-rejects.ndjson`}
+            label={own.downloadOf}
+          >
+            {own.download}
+          </DownloadButton>
+        )
+      }
+    >
+      {of.rejects.length === 0 ? (
+        <Empty title={own.none}>
+          <p>{own.noneWhy}</p>
+        </Empty>
+      ) : (
+        <>
+          <p class="dim small">
+            {fill(own.rejectsShown, { shown: number(of.rejects.length), count: number(of.counts.rejected) })}
+          </p>
+          <ul class="rows" aria-label={own.rejects}>
+            {of.rejects.map((reject) => (
+              <Row
+                key={reject.line}
+                title={reject.reason}
+                meta={<Foreign>{reject.value}</Foreign>}
+                side={fill(own.line, { line: number(reject.line) })}
+              />
+            ))}
+          </ul>
+        </>
+      )}
+    </Section>
+  );
+}
+
+function Details({ of }: { readonly of: Import }) {
+  const own = useTexts(texts);
+  const number = useNumber();
+  const formats = Object.entries(of.hash_formats);
+  return (
+    <>
+      <section class="card figures" aria-label={own.progress}>
+        {COUNTS.map((name) => (
+          <div key={name} class="figure">
+            <span class="dim">{own[name]}</span>
+            <strong>{number(of.counts[name])}</strong>
+          </div>
+        ))}
+      </section>
+      {of.status === 'running' ? <progress max={100} value={of.progress} aria-label={own.progress} /> : null}
+      <div class="grid">
+        <Section title={own.about}>
+          <Facts
+            items={[
+              [own.id, <Id>{of.import_id}</Id>],
+              [own.reason, <Foreign>{of.reason}</Foreign>],
+              [own.began, <Time at={of.created_at} />],
+              [own.ended, of.finished_at === null ? '–' : <Time at={of.finished_at} />],
+              ...(of.failure === null ? [] : ([[own.failure, <code>{of.failure}</code>]] as const)),
+              [
+                own.hashes,
+                formats.length === 0
+                  ? '–'
+                  : formats.map(([format, count]) => fill(own.hash, { format, count: number(count) })).join(', '),
+              ],
+            ]}
+          />
+        </Section>
+        <Section title={own.certificate}>
+          <p class="dim">{own.certificateWhy}</p>
+          {of.finished_at === null ? (
+            <p>{own.notYet}</p>
+          ) : (
+            <Command text={commandLine('import', 'certificate', of.import_id, 'certificate.json')} />
+          )}
+        </Section>
+      </div>
+      <Rejects of={of} />
+    </>
+  );
+}
+
+export function Page({ params }: PageProps) {
+  const own = useTexts(texts);
+  const names = useTexts(titles);
+  const query = useRead(
+    'GET /v1/admin/imports/{import_id}',
+    { path: { import_id: params.id ?? '' } },
+    { refetchInterval: REFRESH_MS },
+  );
+  const found = query.data;
+  return (
+    <div class="page">
+      <p class="crumb">
+        <a href="/console/imports">{own.all}</a>
+      </p>
+      <PageHead
+        title={found?.kind ?? names.import}
+        badges={found === undefined ? undefined : <ImportBadge of={found} />}
+      />
+      <Shown query={query} lines={5}>
+        {(run) => <Details of={run} />}
+      </Shown>
+    </div>
+  );
+}

@@ -1,0 +1,127 @@
+// For tests only: rows that the operators' pages of the console show, with text of a hostile sender where one may be.
+
+type Rows = (text: string, values?: readonly unknown[]) => Promise<unknown>;
+
+const TARGET = '0190a5e2-0000-7000-8000-0000000000a1';
+const NEXT = '0190a5e2-0000-7000-8000-0000000000a2';
+
+/** Alerts in every state, two targets with deliveries, a silence. @returns the id of a target, whose name is foreign */
+export async function writeAlerts(rows: Rows, foreign: string): Promise<string> {
+  const name = foreign.slice(0, 64);
+  await rows(
+    `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
+     VALUES ($1, 'Night shift', 'mail', 'sealed', 'night@example.test', '{incident,control}', '{critical}', 'UTC', true)`,
+    [NEXT],
+  );
+  await rows(
+    `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, quiet_from, quiet_until, time_zone,
+       escalates_to, escalates_after_minutes, only_escalated, failures, open_until)
+     VALUES ($1, $2, 'webhook', 'sealed', $3, '{incident,control,alertmanager}', '{medium,high,critical}', '22:00',
+       '06:00', 'Europe/Berlin', $4, 15, false, 5, now() + interval '1 minute')`,
+    [TARGET, name, `https://hooks.example.test/${foreign.slice(0, 100)}`, NEXT],
+  );
+  await rows(
+    `INSERT INTO alerts (id, source, cause, name, severity, summary, labels, state, count, acknowledged_at,
+       acknowledged_by, resolved_at, raised_at)
+     SELECT gen_random_uuid(), source, 'cause-' || severity, name, severity, summary,
+       jsonb_build_object('source', source, 'name', name), state, count,
+       CASE WHEN state = 'acknowledged' THEN now() END, CASE WHEN state = 'acknowledged' THEN $1 END,
+       CASE WHEN state = 'resolved' THEN now() END, now() - age::interval
+     FROM (VALUES
+       ('alertmanager', $1, 'critical', $1, 'firing', 12, '3 minutes'),
+       ('incident', 'token_replay', 'high', 'A refresh token was used twice', 'acknowledged', 1, '2 hours'),
+       ('control', 'restore-drill', 'medium', 'The control restore-drill fails', 'resolved', 1, '1 day'))
+       AS seen (source, name, severity, summary, state, count, age)`,
+    [foreign.slice(0, 100)],
+  );
+  await rows(
+    `INSERT INTO alert_deliveries (id, target_id, kind, grouped, firing, resolved, attempts, next_attempt_at, failure,
+       failed_at, sent_at)
+     VALUES (gen_random_uuid(), $1, 'test', '*', 0, 0, 1, NULL, NULL, NULL, now()),
+       (gen_random_uuid(), $1, 'alerts', 'control:restore-drill', 1, 0, 3, now() + interval '1 day', 'http_503', NULL, NULL),
+       (gen_random_uuid(), $1, 'alerts', $2, 4, 2, 9, NULL, 'http_500', now(), NULL)`,
+    [TARGET, `alertmanager:${foreign.slice(0, 100)}`],
+  );
+  await rows(
+    `INSERT INTO alert_silences (id, matchers, until, reason, created_by)
+     VALUES (gen_random_uuid(), $1, now() + interval '3 hours', $2, 'user:1')`,
+    [JSON.stringify({ source: 'alertmanager', name: foreign.slice(0, 100) }), foreign.slice(0, 100)],
+  );
+  return TARGET;
+}
+
+const LETTER = '0190a5e2-0000-7000-8000-0000000000b1';
+
+/** Schedules in every state, and a logout token that was given up. @returns its id */
+export async function writeDeadLetter(rows: Rows): Promise<string> {
+  await rows(
+    `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, last_started_at, last_finished_at,
+       last_succeeded_at, last_outcome, created_at)
+     VALUES
+       ('seal-audit-events', 'audit-seal', 1, now() + interval '1 second', now(), now(), now(), 'completed', now()),
+       ('rotate-signing-keys', 'keys', 3600, now() - interval '10 minutes', NULL, NULL, NULL, NULL, now()),
+       ('clean-up-expired-tokens', 'token-cleanup', 3600, now() - interval '1 day', now() - interval '2 days',
+         now() - interval '2 days', now() - interval '2 days', 'dead', now() - interval '9 days')
+     ON CONFLICT DO NOTHING`,
+  );
+  await rows(
+    `INSERT INTO logout_tokens (id, client_id, unvetted, user_id, session_id, attempts, failure, failed_at, next_attempt_at)
+     VALUES ($1, 'c', false, 'u', 's', 33, 'http_503', now(), NULL)`,
+    [LETTER],
+  );
+  return LETTER;
+}
+
+const IMPORT = '0190a5e2-0000-7000-8000-0000000000c1';
+
+/** An import that ended with a foreign record that it rejected, one that runs, and one that failed. @returns the first */
+export async function writeImports(rows: Rows, foreign: string): Promise<string> {
+  await rows(
+    `INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, position_bytes, state, actor_kind, reason,
+       new_count, changed_count, same_count, rejected_count, reject_reasons, hash_formats, failure, finished_at)
+     SELECT id::uuid, kind, repeat(digit, 64), repeat(digit, 64), 1000, 420, state, 'user', $2, fresh, 3, 2, rejected,
+       reasons::jsonb, formats::jsonb, failure, CASE WHEN state IN ('done', 'failed') THEN now() END
+     FROM (VALUES
+       ($1, 'clerk', 'a', 'done', 12000, 1, '{"email_invalid":1}', '{"bcrypt":11000,"argon2id":1000}', NULL),
+       ('0190a5e2-0000-7000-8000-0000000000c2', 'auth0', 'b', 'running', 400, 0, '{}', '{}', NULL),
+       ('0190a5e2-0000-7000-8000-0000000000c3', 'keycloak', 'c', 'failed', 0, 0, '{}', '{}', 'source_malformed'))
+       AS run (id, kind, digit, state, fresh, rejected, reasons, formats, failure)`,
+    [IMPORT, foreign.slice(0, 100)],
+  );
+  await rows(
+    `INSERT INTO import_rejects (import_id, record, line, reason, value) VALUES ($1, 1, 7, 'email_invalid', $2)`,
+    [IMPORT, foreign.slice(0, 100)],
+  );
+  return IMPORT;
+}
+
+/** Streams in every state, a transmitter with signals that arrived, and a SIEM that is behind. */
+export async function writeSignals(rows: Rows, foreign: string, userId: string): Promise<void> {
+  const text = foreign.slice(0, 100);
+  const stream = '0190a5e2-0000-7000-8000-0000000000d1';
+  const transmitter = '0190a5e2-0000-7000-8000-0000000000d2';
+  await rows(
+    `INSERT INTO signal_streams (id, owner, audience, method, endpoint_url, events, description, status, status_reason)
+     VALUES ($1, 'client:device-management', 'device-management', 'urn:ietf:rfc:8935', $2,
+         '{https://schemas.openid.net/secevent/caep/event-type/session-revoked}', $3, 'enabled', NULL),
+       (gen_random_uuid(), $4, 'x', 'urn:ietf:rfc:8936', NULL, '{}', NULL, 'disabled', $3),
+       (gen_random_uuid(), 'client:archive', 'x', 'urn:ietf:rfc:8936', NULL, '{}', NULL, 'paused', 'maintenance')`,
+    [stream, `https://receiver.example.test/${text}`, text, `client:${text}`],
+  );
+  await rows('INSERT INTO signal_exclusions (stream_id, user_id) VALUES ($1, $2)', [stream, userId]);
+  await rows(
+    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, provider, match_email)
+     VALUES ($1, $2, 'https://idp.example.test/jwks', 'x', 'okta', true)`,
+    [transmitter, `https://idp.example.test/${text}`],
+  );
+  await rows(
+    `INSERT INTO signals_received (transmitter_id, jti, id, event, outcome)
+     SELECT $1, sha256(outcome::bytea), gen_random_uuid(), event, outcome
+     FROM (VALUES ('session-revoked', 'applied'), ('credential-change', 'no_user'), ($2, 'ignored')) AS v (event, outcome)`,
+    [transmitter, foreign.slice(0, 64)],
+  );
+  await rows(
+    `INSERT INTO siem_targets (name, reached_seq, failure, failed_at, accepted_at)
+     VALUES ('elastic', 1, NULL, NULL, now()), ('splunk', 0, 'http_503', now() - interval '2 hours', now() - interval '2 hours')`,
+  );
+}
