@@ -97,7 +97,7 @@ export function defineRetries<More extends object = object>(
   const read = defineStatement(
     `${names.many}GivenUp`,
     `SELECT id, attempts, failure, failed_at AS "failedAt"${more} FROM ${table}
-     WHERE next_attempt_at IS NULL AND ($2::timestamptz IS NULL OR failed_at <= $2) ORDER BY failed_at DESC, id LIMIT $1`,
+     WHERE next_attempt_at IS NULL AND ($2::timestamptz IS NULL OR date_trunc('milliseconds', failed_at) <= $2) ORDER BY failed_at DESC, id LIMIT $1`,
   );
   const find = defineStatement(
     `${names.one}FindGivenUp`,

@@ -344,7 +344,7 @@ describe('an administrator', () => {
     });
     await create({}, other);
     const user = await newUser();
-    await removeStreamSubject(ports, { stream_id: id, subject: { format: 'opaque', id: user } }, caller);
+    await removeStreamSubject(ports, { stream_id: id, subject: { format: 'iss_sub', iss: ISSUER, sub: user } }, caller);
     status = 500;
     await happen(userTokensRevoked, await newUser());
     await push();
