@@ -144,7 +144,8 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: () => folded(async () => (await import('../services/domain/access/client-operations.ts')).clientOperations),
   },
   queue: {
-    summary: 'show jobs and schedules (list), retry dead letters (retry), remove waiting jobs (drain)',
+    summary:
+      'show jobs and schedules (list), look at, retry or remove dead letters (show, retry, discard), remove waiting jobs (drain)',
     load: async () => (await import('./queue.ts')).registerQueue,
   },
   mail: {

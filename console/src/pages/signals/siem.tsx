@@ -75,7 +75,7 @@ function Replay({ of }: { readonly of: Target }) {
             onChange={setFrom}
           />
         ),
-        command: (reason) => commandLine('siem', 'replay', name, '--from', from, '--reason', reason),
+        command: (reason) => commandLine('siem', 'replay', name, `--from=${from}`, '--reason', reason),
         run: (reason) =>
           call('POST /v1/siem/targets/{siem_target}/replay', {
             path: { siem_target: name },
