@@ -27,7 +27,7 @@ const texts = inLanguages({
     succeeded: 'succeeded',
     next: 'next',
     stale: 'Stale',
-    staleWhy: 'has not succeeded in time',
+    staleWhy: 'Not succeeded in time: {jobs}',
     late: 'Late',
     failed: 'Failed',
     inTime: 'In time',
@@ -51,7 +51,7 @@ const texts = inLanguages({
     succeeded: 'gelungen',
     next: 'nächster Lauf',
     stale: 'Überfällig',
-    staleWhy: 'ist nicht rechtzeitig gelungen',
+    staleWhy: 'Nicht rechtzeitig gelungen: {jobs}',
     late: 'Verspätet',
     failed: 'Gescheitert',
     inTime: 'Pünktlich',
@@ -159,7 +159,7 @@ export function Page() {
       <PageHead title={names.queues} lead={own.lead} />
       {stale.length === 0 ? null : (
         <p class="note bad" role="status">
-          {stale.map(({ job }) => job).join(', ')} {own.staleWhy}
+          {fill(own.staleWhy, { jobs: stale.map(({ job }) => job).join(', ') })}
         </p>
       )}
       <div class="toolbar">
