@@ -1,0 +1,91 @@
+import type { CountryOf } from '#services/platform/geo/country-table.ts';
+import type { Dice } from './random.ts';
+
+/** Addresses where the real table of countries puts them, and browsers as they are spread. */
+export type Places = {
+  /** A new public IPv4 address in this country. */
+  address(country: string): string;
+  /** An address that no table can place: a satellite link, a new block, a private network behind the proxy. */
+  unplaced(): string;
+  agent(): string;
+};
+
+/** Countries of the simulated users, with their share. */
+export const HOMES: readonly (readonly [string, number])[] = [
+  ['DE', 24],
+  ['US', 20],
+  ['GB', 9],
+  ['FR', 8],
+  ['NL', 5],
+  ['CH', 4],
+  ['AT', 4],
+  ['BE', 3],
+  ['IN', 6],
+  ['JP', 4],
+  ['BR', 3],
+  ['CA', 3],
+  ['AU', 2],
+  ['PL', 2],
+  ['ES', 2],
+  ['SG', 1],
+];
+export const ABROAD = ['US', 'GB', 'FR', 'ES', 'IT', 'JP', 'SG', 'AE', 'TH', 'TR', 'GR', 'PT', 'AU', 'ZA', 'MX', 'CA'];
+const ATTACKING = ['RU', 'CN', 'VN', 'NG', 'RO', 'UA', 'ID', 'IR'];
+const WANTED: ReadonlySet<string> = new Set([...HOMES.map(([code]) => code), ...ABROAD, ...ATTACKING]);
+
+const POOL = 400;
+
+/** Browsers with their share among users; versions are of one month. */
+const AGENTS: readonly (readonly [string, number])[] = [
+  [
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36',
+    28,
+  ],
+  [
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36 Edg/151.0.0.0',
+    12,
+  ],
+  [
+    'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36',
+    9,
+  ],
+  [
+    'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.4 Safari/605.1.15',
+    7,
+  ],
+  [
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 26_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.4 Mobile/15E148 Safari/604.1',
+    18,
+  ],
+  [
+    'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Mobile Safari/537.36',
+    16,
+  ],
+  ['Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:149.0) Gecko/20100101 Firefox/149.0', 5],
+  ['Mozilla/5.0 (X11; Linux x86_64; rv:149.0) Gecko/20100101 Firefox/149.0', 2],
+  ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36', 3],
+];
+
+export function createPlaces(dice: Dice, countryOf: CountryOf): Places {
+  const pools = new Map<string, string[]>();
+  const draw = (): void => {
+    const ip = `${dice.whole(1, 223)}.${dice.whole(0, 255)}.${dice.whole(0, 255)}.${dice.whole(1, 254)}`;
+    const country = countryOf(ip);
+    if (country !== null && WANTED.has(country)) {
+      const pool = pools.get(country) ?? [];
+      if (pool.length < POOL) pool.push(ip);
+      pools.set(country, pool);
+    }
+  };
+  return {
+    address: (country) => {
+      while ((pools.get(country)?.length ?? 0) === 0) draw();
+      return pools.get(country)?.pop() as string;
+    },
+    unplaced: () => `10.${dice.whole(0, 255)}.${dice.whole(0, 255)}.${dice.whole(1, 254)}`,
+    agent: () => dice.weighted(AGENTS),
+  };
+}
+
+/** Where an attack comes from, if it does not hide that. */
+export const attackersCountry = (dice: Dice): string => dice.pick(ATTACKING);
