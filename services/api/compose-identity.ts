@@ -9,6 +9,7 @@ import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../p
 import { type Config, ConfigError } from '../platform/config/load.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
 import type { Enqueue } from '../platform/define/job.ts';
+import { openCountryTable } from '../platform/geo/country-table.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createBreachRanges } from '../platform/passwords/breach-ranges.ts';
 import { createCommonPasswords } from '../platform/passwords/common-passwords.ts';
@@ -45,6 +46,7 @@ export function composeIdentity(
         corsOrigins: config.server.corsOrigins,
         ...sessionLifeOf(config),
         secureCookies: config.server.profile !== 'development',
+        countryOf: openCountryTable(config.identity.ipCountryFile),
       },
     ),
   };

@@ -54,6 +54,11 @@ export const identitySettings = defineSettings({
     schema: oneOf(['default', 'nist'], 'default'),
     use: 'Minimum length of new passwords. default: 12 characters. nist (SP 800-63B-4): 15, or 12 for accounts that cannot sign in without a second factor. Administrative roles always need 15.',
   },
+  ipCountryFile: {
+    env: 'IP_COUNTRY_FILE',
+    schema: optionalText(1_024),
+    use: 'Table of the countries of IP addresses in the MaxMind DB format, for the detection of impossible travel; `none`: no countries. Unset: the one that ships (DB-IP Lite).',
+  },
   breachRangeUrl: {
     env: 'BREACH_RANGE_URL',
     schema: optionalUrl(),

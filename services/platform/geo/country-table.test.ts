@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -30,8 +30,9 @@ test('no table, no country', () => {
 });
 
 test('a file of another format stops the start', () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'sallyport-countries-')), 'table.mmdb');
+  const file = join(tmpdir(), `${process.pid}.mmdb`);
   writeFileSync(file, 'not a table');
   expect(() => openCountryTable(file)).toThrow();
-  expect(() => openCountryTable(`${file}.absent`)).toThrow('ENOENT');
+  rmSync(file);
+  expect(() => openCountryTable(file)).toThrow('ENOENT');
 });

@@ -15,14 +15,18 @@ const MAPPED = /^::ffff:(?=\d+\.)/i;
 /** Of the shipped table and of those that db-ip.com and MaxMind publish. */
 type CountryRecord = CountryResponse & { readonly country_code?: string };
 
+const opened = new Map<string, Reader<CountryRecord>>();
+
 /**
- * Reads a table of countries in the MaxMind DB format into memory (8 MB for the shipped one, about 10 µs a look-up).
+ * Reads a table of countries in the MaxMind DB format into memory, once (8 MB for the shipped one, about 10 µs a look-up).
  * @param file path of another table than the one that ships; `none`: no table
  * @throws if the file is unreadable or of another format
  */
 export function openCountryTable(file: string | undefined): CountryOf {
   if (file === 'none') return noCountry;
-  const table = new Reader<CountryRecord>(readFileSync(file ?? fileURLToPath(import.meta.resolve(SHIPPED))));
+  const path = file ?? fileURLToPath(import.meta.resolve(SHIPPED));
+  const table = opened.get(path) ?? new Reader<CountryRecord>(readFileSync(path));
+  opened.set(path, table);
   return (ip) => {
     const code = ip === '' ? undefined : codeOf(table, ip.replace(MAPPED, ''));
     return code !== undefined && CODE.test(code) ? code : null;

@@ -81,12 +81,12 @@ export const auditOutboxSeal = defineStatement(
    WHERE o.id = v.id AND o.occurred_at = v.occurred_at AND coalesce(o.seq, -1) = -1 RETURNING 1`,
 );
 
-// The place is for filters of the list: of ids, unless one is too long for an index.
+// With a place (not -1), the value can be searched for, unless it is too long for an index.
 const auditPersonalInsert = defineStatement(
   'auditPersonalInsert',
   `INSERT INTO audit_personal (event_id, field, salt, value, subject, seq)
    SELECT event_id, field, salt, value, subject,
-     CASE WHEN field IN ('actor', 'client_id', 'target') AND length(value) <= 512 THEN seq END
+     CASE WHEN seq >= 0 AND length(value) <= 512 THEN seq END
    FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bigint[])
      AS v(event_id, field, salt, value, subject, seq)`,
 );
@@ -124,9 +124,17 @@ export async function markSealed(
   return marked.length === rows.length;
 }
 
+/** Fields for filters of the list. Detections search for the addresses of sign-ins. */
+const isSearched = (field: string, type: string): boolean =>
+  field === 'actor' || field === 'client_id' || field === 'target' || (field === 'ip_hash' && type === 'user.login');
+
 export async function insertPersonal(tx: Sql, events: readonly SealedRow[]): Promise<void> {
   const values = events.flatMap(({ row, seq, personal }) =>
-    personal.map((value) => ({ ...value, eventId: row.eventId, seq })),
+    personal.map((value) => ({
+      ...value,
+      eventId: row.eventId,
+      seq: isSearched(value.field, row.type) ? seq : -1,
+    })),
   );
   if (values.length === 0) return;
   await tx.query(auditPersonalInsert, [

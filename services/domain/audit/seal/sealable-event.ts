@@ -15,6 +15,7 @@ export const PERSONAL_MEMBERS: readonly string[] = [
   'terms',
   'act',
   'act_failure',
+  'country',
 ];
 
 /**

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAccessDirectory } from '#services/domain/access/access-directory.ts';
 import type { RevocationSet } from '#services/domain/revocations/revocation-set.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
+import { noCountry } from '#services/platform/geo/country-table.ts';
 import { newEmail } from '#testing/flows/flows.ts';
 import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
@@ -49,6 +50,7 @@ const otherCopy = (
       twoFactorIdleSeconds: IDLE_SECONDS,
       corsOrigins: ['https://app.example.test'],
       secureCookies,
+      countryOf: noCountry,
     },
   );
 const newPerson = async (digest?: string): Promise<{ readonly id: string; readonly email: string }> => {

@@ -5,6 +5,7 @@ import type { Ports, RequestContext, Transact } from '#services/domain/ports.ts'
 import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { assertClockRight, type VerifiablePorts } from '#services/domain/tokens/verify/assert-verifiable.ts';
 import { internalError } from '#services/platform/errors.ts';
+import type { CountryOf } from '#services/platform/geo/country-table.ts';
 import { emailTaken } from '../contracts/sign-in-errors.ts';
 import { type Assurance, PASSWORD_ALONE } from '../users/assurance.ts';
 import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
@@ -21,11 +22,14 @@ export type AuthSettings = EngineSettings & {
   readonly corsOrigins: readonly string[];
   /** Whether cookies are `__Host-` and `Secure`; false only under the development profile. */
   readonly secureCookies: boolean;
+  readonly countryOf: CountryOf;
 };
 
 /** The parts of Better Auth that our use-cases use; its errors and names stay inside this module. */
 export type Auth = {
   readonly browser: BrowserPolicy;
+  /** Where the address of a session is. */
+  readonly countryOf: CountryOf;
   /** Runs Better Auth's writes and ours in one transaction; its cache is written after the commit. */
   readonly transact: Transact;
   /** Creates user, account and session with a digest computed before. Call inside `transact`. */
@@ -105,6 +109,7 @@ export function createAuth(
 
   return {
     browser,
+    countryOf: settings.countryOf,
     transact,
     signUp: ({ email, name, digest }, request) =>
       open({ digest, assurance: PASSWORD_ALONE }, () =>

@@ -141,9 +141,18 @@ describe('the recorded origin of a sign-in', () => {
     const person = await newUser();
     const { session } = await open(person, '203.0.113.1', 'Safari');
     const said = (isKnownDevice: boolean, suspectNetwork: boolean) =>
-      ports.transact((tx) => readSignInOrigin(tx, session, { isKnownDevice, suspectNetwork }));
+      ports.transact((tx) => readSignInOrigin(tx, session, { isKnownDevice, suspectNetwork }, ports));
     expect(await said(true, true)).toEqual({ session_id: session.id, known_device: true, suspect_network: true });
     expect(await said(false, false)).toEqual({ session_id: session.id, known_device: false });
+  });
+
+  test('names the country of the address if the table knows it, and nothing else of the address', async () => {
+    const person = await newUser();
+    const { session } = await open(person, '194.25.2.129', 'Safari');
+    const origin = await ports.transact((tx) =>
+      readSignInOrigin(tx, session, { isKnownDevice: true, suspectNetwork: false }, ports),
+    );
+    expect(origin).toEqual({ session_id: session.id, known_device: true, is_placed: true, country: 'DE' });
   });
 });
 

@@ -1,6 +1,7 @@
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/domain/ports.ts';
+import type { CountryOf } from '#services/platform/geo/country-table.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { AuthSession, OpenedSession } from '../sessions/live-session.ts';
 import { findAccount } from '../users/accounts.store.ts';
@@ -18,6 +19,10 @@ type SignInOrigin = {
   readonly suspect_network?: true;
   /** Another session of the same user, from another place. */
   readonly elsewhere?: string;
+  /** Whether `country` is known. */
+  readonly is_placed?: true;
+  /** ISO 3166-1 alpha-2. Sealed as a commitment and erased with the user, like the hash of the address. */
+  readonly country?: string;
 };
 
 const ELSEWHERE_SECONDS = 600;
@@ -31,14 +36,17 @@ export async function readSignInOrigin(
   tx: Tx,
   session: Pick<AuthSession, 'id' | 'userId' | 'ipAddress' | 'userAgent'>,
   { isKnownDevice, suspectNetwork }: { readonly isKnownDevice: boolean; readonly suspectNetwork: boolean },
+  { auth: { countryOf } }: HasAuth,
 ): Promise<SignInOrigin> {
   const others = isKnownDevice ? [] : await readElsewhere(tx, session, ELSEWHERE_SECONDS);
-  const other = others.find((one) => isAnotherPlace(session, one));
+  const other = others.find((one) => isAnotherPlace(session, one, countryOf));
+  const country = countryOf(session.ipAddress ?? '');
   return {
     session_id: session.id,
     known_device: isKnownDevice,
     ...(suspectNetwork ? { suspect_network: true } : {}),
     ...(other === undefined ? {} : { elsewhere: other.sessionId }),
+    ...(country === null ? {} : { is_placed: true, country }),
   };
 }
 
@@ -54,7 +62,7 @@ export async function readSignInOriginOf(
   const isKnownDevice = await isFromKnownDevice(tx, ports, { email: user.email, devicesSince }, cookie);
   const networkKey = counterKey(ports.keyRing, 'network', clientPrefixOf(ip));
   const names = await readTriedNames(tx, networkKey, LOCK_POLICY.windowSeconds);
-  return readSignInOrigin(tx, session, { isKnownDevice, suspectNetwork: names >= STUFFING_NAMES });
+  return readSignInOrigin(tx, session, { isKnownDevice, suspectNetwork: names >= STUFFING_NAMES }, ports);
 }
 
 /** Whether these cookies identify a known device of the account. */
@@ -73,13 +81,15 @@ const isSpent = async (sql: Sql, deviceKey: string): Promise<boolean> =>
 
 /**
  * Whether both network and user agent differ. If only one differs, it may be a phone that left the house, or a second
- * browser.
+ * browser. Where both countries are known, the distance between them says more (`security/history/impossible-travel.ts`).
  */
 export function isAnotherPlace(
   own: { readonly ipAddress: string | null; readonly userAgent: string | null },
   { ip, agent }: Pick<Elsewhere, 'ip' | 'agent'>,
+  countryOf: CountryOf,
 ): boolean {
   if (!ip || !own.ipAddress) return false;
+  if (countryOf(ip) !== null && countryOf(own.ipAddress) !== null) return false;
   return clientPrefixOf(ip) !== clientPrefixOf(own.ipAddress) && agent !== own.userAgent;
 }
 

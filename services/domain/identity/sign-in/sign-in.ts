@@ -138,7 +138,12 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
         detail: {
           factor: 'password',
           identifier: admitted.identifier,
-          ...(await readSignInOrigin(tx, opened.session, { isKnownDevice: admitted.isKnownDevice, suspectNetwork })),
+          ...(await readSignInOrigin(
+            tx,
+            opened.session,
+            { isKnownDevice: admitted.isKnownDevice, suspectNetwork },
+            ports,
+          )),
         },
       });
       return createSessionFamily(tx, ports, opened, actor);
