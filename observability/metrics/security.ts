@@ -14,6 +14,9 @@ export const detectionSeverities = {
   break_glass: 'high',
   reported_incident: 'high',
   agent_anomaly: 'high',
+  token_theft: 'high',
+  privilege_burst: 'high',
+  machine_sign_ups: 'medium',
   state_rewound: 'critical',
   event_unjudged: 'high',
 } as const;

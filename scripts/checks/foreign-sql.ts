@@ -184,8 +184,13 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
   { of: 'revocations', tables: ['jwks'], reason: 'a database without a key that signed has issued no token' },
   {
     of: 'security',
-    tables: ['audit_events', 'audit_outbox'],
+    tables: ['audit_events', 'audit_outbox', 'audit_personal'],
     reason: 'detections read the sealed log in its order, and record the incident in the statement that raises it',
+  },
+  {
+    of: 'security',
+    tables: ['agents', 'role_permissions'],
+    reason: 'a detection tells events of agents from those of other clients, and roles that administer from others',
   },
   {
     of: 'security',

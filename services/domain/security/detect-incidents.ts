@@ -4,7 +4,7 @@ import { STUFFING_NAMES } from '../identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '../ports.ts';
 import { actOn } from './act-on-incident.ts';
 import { credentialStuffing, failedLoginRatio } from './detections.ts';
-import { type EvaluatePorts, evaluateAgain, evaluateNext, failureOfEvent } from './evaluate-event.ts';
+import { type EvaluatePorts, evaluateAgain, evaluateNext, failureOfEvent, suspectsIn } from './evaluate-event.ts';
 import { raiseIncident } from './raise-incident.ts';
 import { WATCHED_TYPES } from './sighting-of.ts';
 import {
@@ -22,6 +22,8 @@ export type DetectPorts = EvaluatePorts;
 export type DetectionResult = { readonly read: number; readonly sightings: number };
 
 const PAGE = 200;
+/** Events of any type between two steps: bounds the statements that compare a range with earlier events. */
+const SPAN = 5_000;
 /** Retries per run: slow retries must not delay new events. */
 const AGAIN = 10;
 /** `failed_login_ratio`: of so many sign-ins within ten minutes, nine of ten refused. */
@@ -43,12 +45,14 @@ export async function detectIncidents(
   let sightings = 0;
   let after = await readProgress(ports.sql);
   for (let isMore = true; isMore && !signal.aborted; ) {
-    const page = await followEventsOf(ports, WATCHED_TYPES, after, PAGE);
-    for (const event of page.events) sightings += await evaluateNext(ports, event, caller);
-    if (page.reachedSeq > after) await advanceProgress(ports.sql, page.reachedSeq);
+    const page = await followEventsOf(ports, WATCHED_TYPES, after, PAGE, SPAN);
+    if (page.reachedSeq === after) break;
+    const suspects = await suspectsIn(ports, page.events, { after, upTo: page.reachedSeq });
+    for (const suspect of suspects) sightings += await evaluateNext(ports, suspect, caller);
+    await advanceProgress(ports.sql, page.reachedSeq);
     after = page.reachedSeq;
     read += page.events.length;
-    isMore = page.events.length === PAGE;
+    isMore = !page.isNewest;
   }
   sightings += await checkRatio(ports, caller);
   for (const unevaluated of await readDueUnevaluated(ports.sql, AGAIN))

@@ -56,11 +56,12 @@ export const accountTakeover = defineDetection({
   actions: ['revoke_sessions', 'step_up'],
 });
 
-/** Without geolocation the best signal is two networks and two devices at once, one of them new. */
+/** Two countries if both are known, else two networks and two devices at once, one of them new. */
 export const impossibleTravel = defineDetection({
   name: 'impossible_travel',
   severity: 'medium',
-  meaning: 'A user signed in from an unknown device in another network, within ten minutes of activity elsewhere.',
+  meaning:
+    'A user signed in from an unknown device in a country that they had no time to travel to; or, where no country is known, in another network within ten minutes of activity elsewhere.',
   actions: ['end_session', 'step_up'],
 });
 
@@ -86,7 +87,33 @@ export const agentAnomaly = defineDetection({
   name: 'agent_anomaly',
   severity: 'high',
   meaning:
-    'An agent tried to run an act with other arguments than those that people approved, or credentials of a killed, expired or disabled agent were used.',
+    'An agent tried to run an act with other arguments than those that people approved, or credentials of a killed, expired or disabled agent were used, or an agent left its own past in two ways at once: new kinds of acts, rate, hours, refusals.',
+  actions: [],
+});
+
+/** The user signs in again; the thief cannot. */
+export const tokenTheft = defineDetection({
+  name: 'token_theft',
+  severity: 'high',
+  meaning: 'Two programs in two networks used the refresh tokens of one family at the same time.',
+  actions: ['revoke_sessions'],
+});
+
+/** The administrator signs in again. What was granted stays until another administrator has looked at it. */
+export const privilegeBurst = defineDetection({
+  name: 'privilege_burst',
+  severity: 'high',
+  meaning:
+    'One user or client gave rights to administer this installation three times within ten minutes: roles, permissions of roles, API keys or scopes of clients.',
+  actions: ['revoke_sessions'],
+});
+
+/** No action: many people may share the network. */
+export const machineSignUps = defineDetection({
+  name: 'machine_sign_ups',
+  severity: 'medium',
+  meaning:
+    'At least twelve accounts within half an hour from one network, or with counted addresses of one pattern, whose mail was not read.',
   actions: [],
 });
 
@@ -151,6 +178,9 @@ export const detections = [
   breakGlass,
   reportedIncident,
   agentAnomaly,
+  tokenTheft,
+  privilegeBurst,
+  machineSignUps,
   stateRewoundDetected,
   eventUnevaluated,
 ] as const;

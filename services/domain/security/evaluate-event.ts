@@ -10,6 +10,8 @@ import { failureOf } from '../tokens/batches/statement-failure.ts';
 import { type ActPorts, actOn } from './act-on-incident.ts';
 import { eventSetAside } from './audit-events.ts';
 import { eventUnevaluated } from './detections.ts';
+import { findInHistory, type HistoryPorts } from './history/find-in-history.ts';
+import type { LogRange } from './history/log-range.ts';
 import { raiseIncident } from './raise-incident.ts';
 import { type SightingOf, sightingsOf, WATCHED_TYPES } from './sighting-of.ts';
 import { advanceProgress, lockProgress } from './sightings.store.ts';
@@ -34,14 +36,41 @@ class NotClaimed extends Error {
 const TRIES = 10;
 const FIRST_PAUSE_SECONDS = 2;
 
+/** An event that has or may have sightings. `sightings` throws if they could not be found. */
+export type Suspect = { readonly seq: number; readonly sightings: () => SightingOf[] };
+
+/**
+ * The suspects of a range of the log, oldest first: the given events, and those that stand out beside earlier ones. If a
+ * detection fails for the range, its last event is one that could not be evaluated.
+ */
+export async function suspectsIn(
+  ports: HistoryPorts,
+  events: readonly AuditEventView[],
+  range: LogRange,
+): Promise<Suspect[]> {
+  const each = events.map((event) => ({ seq: event.seq, sightings: () => sightingsOf(event) }));
+  const failures: Suspect[] = [];
+  const found = await findInHistory(ports, range, (err) => {
+    failureOfEvent(err);
+    const sightings = (): never => {
+      throw err;
+    };
+    failures.push({ seq: range.upTo, sightings });
+  });
+  const history = found.map(({ seq, sighting }) => ({ seq, sightings: () => [sighting] }));
+  const bySeq = Map.groupBy([...each, ...history, ...failures], ({ seq }) => seq);
+  return [...bySeq]
+    .sort(([one], [other]) => one - other)
+    .map(([seq, all]) => ({ seq, sightings: () => all.flatMap(({ sightings }) => sightings()) }));
+}
+
 /**
  * Evaluates the next event of the log. If its handling fails, the event is skipped and retried later; while the store is
  * unreachable no event is skipped. Returns the number of sightings.
  */
-export async function evaluateNext(ports: EvaluatePorts, event: AuditEventView, caller: Caller): Promise<number> {
-  const { seq } = event;
+export async function evaluateNext(ports: EvaluatePorts, { seq, sightings }: Suspect, caller: Caller): Promise<number> {
   try {
-    const seen = sightingsOf(event);
+    const seen = sightings();
     if (seen.length === 0) return 0;
     return await handle(ports, seen, (tx) => advanceProgress(tx, seq), caller);
   } catch (err) {
@@ -65,7 +94,14 @@ export async function evaluateAgain(ports: EvaluatePorts, unevaluated: Unevaluat
   };
   try {
     const { events } = await followEventsOf(ports, WATCHED_TYPES, seq - 1, 1);
-    return await handle(ports, events.filter((event) => event.seq === seq).flatMap(sightingsOf), claim, caller);
+    const own = events.filter((event) => event.seq === seq);
+    const suspects = await suspectsIn(ports, own, { after: seq - 1, upTo: seq });
+    return await handle(
+      ports,
+      suspects.flatMap(({ sightings }) => sightings()),
+      claim,
+      caller,
+    );
   } catch (err) {
     const failure = failureOfEvent(err);
     const isLast = tries + 1 >= TRIES;

@@ -6,11 +6,14 @@ import {
   breakGlass,
   credentialStuffing,
   impossibleTravel,
+  type machineSignUps,
   passwordGuessing,
+  type privilegeBurst,
   refreshTokenOveruse,
   refreshTokenReuse,
   stateRewoundDetected,
   tokenReplay,
+  type tokenTheft,
   unusualPasskey,
 } from './detections.ts';
 import type { IncidentSubject } from './incident-shapes.ts';
@@ -21,11 +24,14 @@ type KnownDetection =
   | typeof breakGlass
   | typeof credentialStuffing
   | typeof impossibleTravel
+  | typeof machineSignUps
   | typeof passwordGuessing
+  | typeof privilegeBurst
   | typeof refreshTokenOveruse
   | typeof refreshTokenReuse
   | typeof stateRewoundDetected
   | typeof tokenReplay
+  | typeof tokenTheft
   | typeof unusualPasskey;
 
 /** A sighting of a detection in an event. */

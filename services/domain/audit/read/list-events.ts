@@ -119,20 +119,25 @@ export const newestEventSeq = ({ sql }: Pick<Ports, 'sql'>): Promise<number> => 
 /**
  * Sealed events of these types after `afterSeq`, oldest first. `reachedSeq` is the last event that the search covered, so
  * that the next call does not search the same events again.
+ * @param span events of any type to search at most
+ * @returns `isNewest`: the search covered the newest event
  */
 export async function followEventsOf(
   { sql }: Pick<Ports, 'sql'>,
   types: readonly string[],
   afterSeq: number,
   limit: number,
-): Promise<{ readonly events: AuditEventView[]; readonly reachedSeq: number }> {
+  span = Number.MAX_SAFE_INTEGER,
+): Promise<{ readonly events: AuditEventView[]; readonly reachedSeq: number; readonly isNewest: boolean }> {
   const newest = await readNewestSeq(sql);
-  if (newest <= afterSeq) return { events: [], reachedSeq: afterSeq };
-  const rows = await readEventsOfTypes(sql, types, { after: afterSeq, upTo: newest }, limit);
+  if (newest <= afterSeq) return { events: [], reachedSeq: afterSeq, isNewest: true };
+  const upTo = newest - afterSeq > span ? afterSeq + span : newest;
+  const rows = await readEventsOfTypes(sql, types, { after: afterSeq, upTo }, limit);
   const last = rows.length === limit ? rows.at(-1) : undefined;
   // An altered row is what was sealed, so it may be of another type.
   const events = rows.map(eventViewOf).filter(({ type }) => types.includes(type));
-  return { events, reachedSeq: last?.seq ?? newest };
+  const reachedSeq = last?.seq ?? upTo;
+  return { events, reachedSeq, isNewest: reachedSeq === newest };
 }
 
 /** The cursor is not signed: it contains only a position, and the caller may read every event of the list. */

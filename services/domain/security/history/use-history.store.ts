@@ -1,0 +1,158 @@
+import type { Sql } from '#services/domain/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AgentUse } from './agent-anomaly.ts';
+import { type LogRange, msOf } from './log-range.ts';
+
+/**
+ * Uses of refresh tokens that left the family with the same token or repeated one, with the uses of the family before.
+ * Scans audit_events_type over the range, then audit_events_target backwards from each. A family whose tokens rotate
+ * ends when two parties use them (`refresh_token_reuse`), so rotations are only compared with.
+ */
+const repeatedUsesRead = defineStatement(
+  'detectionRepeatedUsesRead',
+  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.outcome, e.target_id AS "familyId", e.client_id AS "clientId",
+     e.detail ->> 'user_id' AS "userId", ip.value AS network, agent.value AS agent, earlier.rows AS earlier
+   FROM audit_events e
+     LEFT JOIN audit_personal ip ON ip.event_id = e.event_id AND ip.field = 'ip_hash'
+     LEFT JOIN audit_personal agent ON agent.event_id = e.event_id AND agent.field = 'agent_hash',
+     LATERAL (
+       SELECT coalesce(jsonb_agg(jsonb_build_object('at', ${msOf('b.occurred_at')}, 'outcome', b.outcome,
+         'network', bi.value, 'agent', ba.value) ORDER BY b.seq DESC), '[]') AS rows
+       FROM (SELECT seq, event_id, occurred_at, outcome FROM audit_events
+             WHERE target_id = e.target_id AND seq < e.seq AND type = 'token.refreshed'
+             ORDER BY seq DESC LIMIT 20) b
+         LEFT JOIN audit_personal bi ON bi.event_id = b.event_id AND bi.field = 'ip_hash'
+         LEFT JOIN audit_personal ba ON ba.event_id = b.event_id AND ba.field = 'agent_hash') earlier
+   WHERE e.type = 'token.refreshed' AND e.seq > $1 AND e.seq <= $2 AND e.outcome IN ('kept', 'grace', 'lost_answer')
+   ORDER BY e.seq`,
+);
+
+/** Families of other users at this client that were refreshed from this address at least an hour before, of its last 500. */
+const clientNetworkUsersCount = defineStatement(
+  'detectionClientNetworkUsersCount',
+  `SELECT count(DISTINCT e.detail ->> 'user_id')::int AS users
+   FROM (SELECT event_id, detail, occurred_at FROM audit_events
+         WHERE client_id = $1 AND type = 'token.refreshed' AND seq < $2 ORDER BY seq DESC LIMIT 500) e
+     JOIN audit_personal ip ON ip.event_id = e.event_id AND ip.field = 'ip_hash' AND ip.value = $3
+   WHERE e.occurred_at < to_timestamp($4::float8 / 1000) - interval '1 hour' AND e.detail ->> 'user_id' <> $5`,
+);
+
+export type RepeatedUseRow = {
+  readonly seq: number;
+  readonly at: number;
+  readonly outcome: string;
+  readonly familyId: string;
+  readonly clientId: string | null;
+  readonly userId: string | null;
+  readonly network: string | null;
+  readonly agent: string | null;
+  /** Newest first. */
+  readonly earlier: readonly {
+    readonly at: number;
+    readonly outcome: string;
+    readonly network: string | null;
+    readonly agent: string | null;
+  }[];
+};
+
+export const readRepeatedUses = (sql: Sql, { after, upTo }: LogRange): Promise<RepeatedUseRow[]> =>
+  sql.query(repeatedUsesRead, [after, upTo]);
+
+export async function countClientNetworkUsers(
+  sql: Sql,
+  { clientId, seq, network, at, userId }: Pick<RepeatedUseRow, 'clientId' | 'seq' | 'network' | 'at' | 'userId'>,
+): Promise<number> {
+  const [row] = await sql.query<{ users: number }>(clientNetworkUsersCount, [clientId, seq, network, at, userId]);
+  return row?.users ?? 0;
+}
+
+/**
+ * Actors whose changes gave rights in the range, with what they changed in the ten minutes until their last. Scans
+ * audit_events_type over the range, then audit_events_actor backwards.
+ */
+const privilegeChangesRead = defineStatement(
+  'detectionPrivilegeChangesRead',
+  `WITH strong AS MATERIALIZED (
+     SELECT role FROM role_permissions WHERE permission = ANY ($3::text[]) GROUP BY role
+   ), newest AS (
+     SELECT e.actor_kind, e.actor_id, max(e.seq) AS seq, max(e.occurred_at) AS occurred_at
+     FROM unnest($4::text[]) AS wanted, LATERAL (
+       SELECT seq, occurred_at, actor_kind, actor_id FROM audit_events WHERE type = wanted AND seq > $1 AND seq <= $2) e
+     WHERE e.actor_kind IN ('user', 'client', 'agent') AND e.actor_id IS NOT NULL GROUP BY 1, 2
+   )
+   SELECT newest.actor_kind AS "actorKind", newest.actor_id AS "actorId", newest.seq, changes.rows AS changes
+   FROM newest, LATERAL (
+     SELECT jsonb_agg(jsonb_build_object('at', ${msOf('c.occurred_at')}, 'type', c.type, 'subject', c.target_id,
+       'isStrong', CASE c.type
+         WHEN 'user.role_granted' THEN c.detail ->> 'role' IN (SELECT role FROM strong)
+         WHEN 'role.changed' THEN coalesce(c.detail -> 'added' ?| $3::text[], false)
+         WHEN 'api_key.created' THEN coalesce(c.detail -> 'permissions' ?| $3::text[], false)
+         WHEN 'client.changed' THEN coalesce(c.detail -> 'columns' ? 'scopes', false)
+         ELSE false END) ORDER BY c.seq) AS rows
+     FROM (SELECT seq, occurred_at, type, target_id, detail FROM audit_events
+           WHERE actor_id = newest.actor_id AND seq <= newest.seq ORDER BY seq DESC LIMIT 400) c
+     WHERE c.type = ANY ($4::text[]) AND c.occurred_at > newest.occurred_at - interval '10 minutes') changes
+   WHERE changes.rows IS NOT NULL`,
+);
+
+export type PrivilegeChangesRow = {
+  readonly seq: number;
+  readonly actorKind: string;
+  readonly actorId: string;
+  /** Oldest first. */
+  readonly changes: readonly {
+    readonly at: number;
+    readonly type: string;
+    readonly isStrong: boolean;
+    readonly subject: string | null;
+  }[];
+};
+
+export const readPrivilegeChanges = (
+  sql: Sql,
+  { after, upTo }: LogRange,
+  { strongPermissions, types }: { readonly strongPermissions: readonly string[]; readonly types: readonly string[] },
+): Promise<PrivilegeChangesRow[]> => sql.query(privilegeChangesRead, [after, upTo, strongPermissions, types]);
+
+/**
+ * Agents with an event in the range: what they did in the ten minutes until their last, and before. Scans the primary key
+ * over the range, then audit_events_client backwards, at most 2,000 events of an agent. A kind is a scope, an operation or
+ * a type.
+ */
+const agentUsesRead = defineStatement(
+  'detectionAgentUsesRead',
+  `WITH newest AS (
+     SELECT e.client_id, max(e.seq) AS seq, max(e.occurred_at) AS occurred_at
+     FROM audit_events e JOIN agents a ON a.client_id = e.client_id
+     WHERE e.seq > $1 AND e.seq <= $2 GROUP BY 1
+   )
+   SELECT newest.client_id AS "agentId", newest.seq, used.*
+   FROM newest, LATERAL (
+     WITH acts AS (
+       SELECT a.occurred_at, a.outcome,
+         string_to_array(coalesce(a.detail ->> 'scope', a.detail ->> 'operation', a.detail ->> 'reason', a.type), ' ') AS kinds,
+         a.occurred_at > newest.occurred_at - interval '10 minutes' AS is_now
+       FROM (SELECT occurred_at, outcome, type, detail FROM audit_events
+             WHERE client_id = newest.client_id AND seq <= newest.seq ORDER BY seq DESC LIMIT 2000) a
+       WHERE a.occurred_at > newest.occurred_at - interval '14 days'
+     ), spans AS (
+       SELECT count(*) AS acts FROM acts WHERE NOT is_now GROUP BY floor(extract(epoch FROM occurred_at) / 600)
+     )
+     SELECT jsonb_build_object('acts', count(*) FILTER (WHERE is_now),
+         'refused', count(*) FILTER (WHERE is_now AND outcome = 'refused'),
+         'kinds', (SELECT coalesce(jsonb_agg(DISTINCT kind), '[]') FROM acts n, unnest(n.kinds) kind WHERE n.is_now),
+         'hours', coalesce(jsonb_agg(DISTINCT extract(hour FROM occurred_at AT TIME ZONE 'UTC')) FILTER (WHERE is_now), '[]')) AS now,
+       jsonb_build_object('acts', count(*) FILTER (WHERE NOT is_now),
+         'refused', count(*) FILTER (WHERE NOT is_now AND outcome = 'refused'),
+         'days', count(DISTINCT (occurred_at AT TIME ZONE 'UTC')::date) FILTER (WHERE NOT is_now),
+         'busiest', (SELECT coalesce(max(s.acts), 0) FROM spans s),
+         'kinds', (SELECT coalesce(jsonb_agg(DISTINCT kind), '[]') FROM acts n, unnest(n.kinds) kind WHERE NOT n.is_now),
+         'hours', coalesce(jsonb_agg(DISTINCT extract(hour FROM occurred_at AT TIME ZONE 'UTC')) FILTER (WHERE NOT is_now), '[]')) AS past
+     FROM acts) used
+   ORDER BY newest.seq`,
+);
+
+export type AgentUseRow = AgentUse & { readonly seq: number; readonly agentId: string };
+
+export const readAgentUses = (sql: Sql, { after, upTo }: LogRange): Promise<AgentUseRow[]> =>
+  sql.query(agentUsesRead, [after, upTo]);
