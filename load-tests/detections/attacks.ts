@@ -214,7 +214,7 @@ const privilegeGrab: Make = (making, label) => {
       ...seat,
     });
   const thief = { by, ip: places.address(attackersCountry(dice)), agent: places.agent(), label };
-  const strong = ['users:read', 'users:write', 'clients:read', 'clients:write', 'roles:write', 'api_keys:write'];
+  const strong = ['users:read', 'users:manage', 'clients:manage', 'roles:manage', 'api_keys:manage'];
   const steps = dice.whole(3, 8);
   for (let n = 0; n < steps; n += 1) {
     const then = at + n * dice.whole(10, 90) * SECOND;

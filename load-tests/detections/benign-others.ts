@@ -188,7 +188,7 @@ function administrators({ dice, places, from, to }: Making, userIds: readonly st
           kind: 'api_key_created',
           at: at + key * own.whole(20, 90) * SECOND,
           permissions: own.chance(0.2)
-            ? ['users:read', 'users:write', 'clients:read', 'tasks:read', 'tasks:write', 'files:read']
+            ? ['users:read', 'users:manage', 'clients:read', 'tasks:read', 'tasks:write', 'files:read']
             : ['tasks:read', 'tasks:write'],
           ...source,
         });

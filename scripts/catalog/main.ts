@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { failuresPage, keptReports } from '#chaos/failures-page.ts';
 import { jobs } from '#jobs/schedules.ts';
+import keptReplay from '#load-tests/detections/result.json' with { type: 'json' };
 import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { controls } from '#services/domain/compliance/controls/all.ts';
@@ -18,6 +19,7 @@ import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
 import { databasePage } from './database-page.ts';
+import { detectionsPage, type KeptReplay } from './detections-page.ts';
 import { flowsPage } from './flows-page.ts';
 import { licencesPage, shippedPackages } from './licences-page.ts';
 import {
@@ -97,6 +99,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/permissions.md': permissionsPage(modules, endpoints),
     'docs/reference/licences.md': licencesPage(shippedPackages()),
     'docs/reference/siem-events.md': siemEventsPage(events),
+    'docs/reference/detections.md': detectionsPage(keptReplay as KeptReplay),
     'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),

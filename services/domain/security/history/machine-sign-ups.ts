@@ -15,7 +15,7 @@ const WINDOW_MS = 30 * 60_000;
 /** Until then a person may not have read the mail. */
 const READ_MS = 5 * 60_000;
 const LEAST = 12;
-/** So many in the time in which a person may not have read the mail, all by one program, are no class and no conference. */
+/** So many in the time in which a person may not have read the mail, by one program or of one pattern, are no conference. */
 const AT_ONCE = 25;
 const UNREAD_SHARE = 0.9;
 
@@ -27,8 +27,8 @@ export type MachineSignUps = {
 
 /**
  * Whether a machine makes accounts, at the time of the newest one: at least twelve within half an hour, from one network or
- * with one pattern of counted addresses, whose mail was not read after five minutes; or twenty-five by one user agent within
- * five minutes.
+ * with one pattern of counted addresses, whose mail was not read after five minutes; or twenty-five within five minutes,
+ * by one user agent or of one pattern.
  * @param signUps the newest last; older ones than half an hour are not counted
  */
 export function machineSignUps(signUps: readonly SignUp[]): MachineSignUps | null {
@@ -49,7 +49,7 @@ function unreadOf(
 ): MachineSignUps | null {
   const isUnread = ({ verifiedAt }: SignUp): boolean => verifiedAt === null || verifiedAt > now;
   const due = group.filter(({ at }) => now - at >= READ_MS);
-  const atOnce = group.filter((other) => now - other.at < READ_MS && other.agent === agent);
+  const atOnce = group.filter((other) => now - other.at < READ_MS && (by === 'pattern' || other.agent === agent));
   const [large, least] = due.length >= LEAST ? [due, LEAST] : [atOnce, AT_ONCE];
   const unverified = large.filter(isUnread).length;
   if (large.length < least || unverified < large.length * UNREAD_SHARE) return null;

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { createIdentifierHashes } from '#services/domain/audit/audit-context.ts';
+import { isAnotherPlace } from '#services/domain/identity/sign-in/sign-in-origin.ts';
+import type { CountryOf } from '#services/platform/geo/country-table.ts';
+import { type Act, type Label, MINUTE } from './acts.ts';
+
+/** A row of the audit outbox, as a request would have written it. */
+export type RecordedEvent = {
+  readonly eventId: string;
+  readonly at: number;
+  readonly type: string;
+  readonly outcome: string;
+  readonly actorKind: 'anonymous' | 'user' | 'client';
+  readonly actorId: string | null;
+  readonly targetKind: string | null;
+  readonly targetId: string | null;
+  readonly clientId: string | null;
+  readonly ipHash: string;
+  readonly agentHash: string;
+  readonly detail: object;
+  readonly label: Label;
+};
+
+const ELSEWHERE_MS = 10 * MINUTE;
+const RECORDED_AS = {
+  rotated: 'token.refreshed',
+  kept: 'token.refreshed',
+  grace: 'token.refreshed',
+  lost_answer: 'token.refreshed',
+  replay: 'token.refresh_reused',
+} as const;
+
+/**
+ * What the product records of the acts, in their order. Which device is known, which session is elsewhere, the country and
+ * the hashes are found as a sign-in finds them.
+ */
+export function recordActs(acts: readonly Act[], countryOf: CountryOf): RecordedEvent[] {
+  const hashOf = createIdentifierHashes(() => ({ version: 1, key: Buffer.alloc(32, 9) }));
+  const known = new Set<string>();
+  const latest = new Map<string, { at: number; ip: string; agent: string; sessionId: string }[]>();
+  const ids = new Map<string, number>();
+  const idOf = (name: string): string => {
+    const nth = (ids.get(name) ?? 0) + 1;
+    ids.set(name, nth);
+    const hex = createHash('sha256').update(`${name} ${nth}`).digest('hex');
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  };
+  const signInDetail = (act: Extract<Act, { kind: 'sign_in' }>): object => {
+    const device = `${act.userId} ${act.deviceId}`;
+    if (act.forgetsDevice) known.delete(device);
+    const isKnown = known.has(device);
+    known.add(device);
+    const recent = (latest.get(act.userId) ?? []).filter(({ at }) => act.at - at < ELSEWHERE_MS);
+    const sessionId = idOf(`session ${act.userId}`);
+    latest.set(act.userId, [...recent, { at: act.at, ip: act.ip, agent: act.agent, sessionId }]);
+    const own = { ipAddress: act.ip, userAgent: act.agent };
+    const other = isKnown ? undefined : recent.find((one) => isAnotherPlace(own, one, countryOf));
+    const country = countryOf(act.ip);
+    return {
+      factor: act.factor ?? 'password',
+      session_id: sessionId,
+      known_device: isKnown,
+      ...(other === undefined ? {} : { elsewhere: other.sessionId }),
+      ...(country === null ? {} : { is_placed: true, country }),
+    };
+  };
+  type Facts = Omit<RecordedEvent, 'eventId' | 'at' | 'ipHash' | 'agentHash' | 'label' | 'outcome' | 'clientId'> & {
+    readonly outcome?: string;
+    readonly clientId?: string;
+  };
+  const user = (id: string) => ({ actorKind: 'user', actorId: id }) as const;
+  const client = (id: string) => ({ actorKind: 'client', actorId: id, clientId: id }) as const;
+  const factsOf = (act: Act): Facts => {
+    switch (act.kind) {
+      case 'sign_in':
+        return {
+          type: 'user.login',
+          actorKind: 'anonymous',
+          actorId: null,
+          targetKind: 'user',
+          targetId: act.userId,
+          detail: signInDetail(act),
+        };
+      case 'refresh':
+        return {
+          type: RECORDED_AS[act.outcome],
+          outcome: act.outcome,
+          ...user(act.userId),
+          targetKind: 'family',
+          targetId: act.familyId,
+          clientId: act.clientId,
+          detail: { user_id: act.userId },
+        };
+      case 'agent_token':
+        return {
+          type: 'token.issued',
+          outcome: act.isRefused ? 'refused' : 'ok',
+          ...client(act.agentId),
+          targetKind: act.isRefused ? null : 'token',
+          targetId: act.isRefused ? null : idOf(`token ${act.agentId}`),
+          detail: act.isRefused
+            ? { grant: 'client_credentials', reason: 'scope_invalid' }
+            : { grant: 'client_credentials', scope: act.scope },
+        };
+      case 'agent_denied':
+        return {
+          type: 'access.denied',
+          outcome: 'refused',
+          ...client(act.agentId),
+          targetKind: null,
+          targetId: null,
+          detail: { code: 'permission_missing', operation: act.operation },
+        };
+      case 'role_granted':
+        return {
+          type: 'user.role_granted',
+          ...user(act.by),
+          targetKind: 'user',
+          targetId: act.userId,
+          detail: { role: act.role },
+        };
+      case 'role_changed':
+        return {
+          type: 'role.changed',
+          ...user(act.by),
+          targetKind: 'role',
+          targetId: act.role,
+          detail: { added: act.added },
+        };
+      case 'client_changed':
+        return {
+          type: 'client.changed',
+          ...user(act.by),
+          targetKind: 'client',
+          targetId: act.clientId,
+          detail: { columns: act.columns },
+        };
+      case 'api_key_created':
+        return {
+          type: 'api_key.created',
+          ...user(act.by),
+          targetKind: 'api_key',
+          targetId: idOf(`key ${act.by}`),
+          detail: { permissions: act.permissions },
+        };
+      case 'sign_up':
+        return {
+          type: 'user.created',
+          actorKind: 'anonymous',
+          actorId: null,
+          targetKind: 'user',
+          targetId: act.userId,
+          detail: {},
+        };
+    }
+  };
+  return [...acts]
+    .sort((one, other) => one.at - other.at)
+    .map((act, n) => ({
+      clientId: null,
+      outcome: 'ok',
+      ...factsOf(act),
+      eventId: idOf(`event ${n}`),
+      at: act.at,
+      ipHash: hashOf('ip', act.ip) ?? '',
+      agentHash: hashOf('agent', act.agent) ?? '',
+      label: act.label,
+    }));
+}
