@@ -5,7 +5,7 @@ export const userLogin = defineAuditEvent({
   durability: 'durable',
   outcomes: ['ok', 'refused', 'second_factor_asked', 'locked'],
   meaning:
-    'A sign-in was attempted. `refused` is committed before the 401 is sent, and `locked` before the 429. `locked` means that the password was not verified, or that a sign-in by another provider was refused because of the incident action `step_up`. `second_factor_asked` means that the first factor was correct and no session was opened. `detail.identifier` is a keyed hash of the e-mail address. Attempts that were answered 503 because the hashing queue was full (`hashing_busy`) are not recorded.',
+    'A sign-in was attempted. `refused` is committed before the 401 is sent, and `locked` before the 429. `locked` means that the password was not verified, or that a sign-in by another provider was refused because of the incident action `step_up`. `second_factor_asked` means that the first factor was correct and no session was opened. `detail.identifier` is a keyed hash of the e-mail address, and `detail.country` of an `ok` the country of the network address, if it is known. Attempts that were answered 503 because the hashing queue was full (`hashing_busy`) are not recorded.',
 });
 
 export const userLoginLocked = defineAuditEvent({

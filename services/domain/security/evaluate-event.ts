@@ -37,7 +37,7 @@ const TRIES = 10;
 const FIRST_PAUSE_SECONDS = 2;
 
 /** An event that has or may have sightings. `sightings` throws if they could not be found. */
-export type Suspect = { readonly seq: number; readonly sightings: () => SightingOf[] };
+type Suspect = { readonly seq: number; readonly sightings: () => SightingOf[] };
 
 /**
  * The suspects of a range of the log, oldest first: the given events, and those that stand out beside earlier ones. If a

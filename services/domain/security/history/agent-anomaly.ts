@@ -18,7 +18,7 @@ export type AgentUse = {
   };
 };
 
-export type AgentSignal = 'new_kinds' | 'rate' | 'refused' | 'hours';
+type AgentSignal = 'new_kinds' | 'rate' | 'refused' | 'hours';
 
 /** Before, an agent has no past that it could leave. */
 const LEARNT = { acts: 30, days: 3 };

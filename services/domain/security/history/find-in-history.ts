@@ -20,7 +20,7 @@ import { isUsedByTwo } from './token-theft.ts';
 import { countClientNetworkUsers, readAgentUses, readPrivilegeChanges, readRepeatedUses } from './use-history.store.ts';
 
 /** A sighting that shows only beside earlier events, and the event at which it shows. */
-export type Found = { readonly seq: number; readonly sighting: SightingOf };
+type Found = { readonly seq: number; readonly sighting: SightingOf };
 export type HistoryPorts = Pick<Ports, 'sql'> & HasKeyRing;
 type Find = (ports: HistoryPorts, range: LogRange) => Promise<Found[]>;
 

@@ -1,7 +1,7 @@
 import { leastDistanceKm } from './countries.ts';
 
 /** One sign-in of a user. Times are milliseconds since 1970; `country` is null if the table does not know the address. */
-export type PlacedSignIn = { readonly at: number; readonly country: string | null; readonly agent: string | null };
+type PlacedSignIn = { readonly at: number; readonly country: string | null; readonly agent: string | null };
 
 /** Faster than a jet with the wind behind it. */
 const KM_PER_HOUR = 1_000;

@@ -19,7 +19,7 @@ const LEAST = 12;
 const AT_ONCE = 25;
 const UNREAD_SHARE = 0.9;
 
-export type MachineSignUps = {
+type MachineSignUps = {
   readonly by: 'network' | 'pattern';
   readonly signUps: number;
   readonly unverified: number;

@@ -39,7 +39,7 @@ const networkUsersCount = defineStatement(
    WHERE e.type = 'user.login' AND e.outcome = 'ok' AND e.target_id <> $3 AND e.detail -> 'known_device' = 'true'`,
 );
 
-export type PlacedSignInRow = {
+type PlacedSignInRow = {
   readonly seq: number;
   readonly at: number;
   readonly occurredAt: string;
@@ -78,7 +78,7 @@ const signUpsRead = defineStatement(
    ORDER BY e.seq`,
 );
 
-export type SignUpRow = {
+type SignUpRow = {
   readonly seq: number;
   readonly at: number;
   readonly network: string | null;

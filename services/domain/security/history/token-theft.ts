@@ -1,5 +1,5 @@
 /** One use of a refresh token that did not end its family. */
-export type TokenUse = {
+type TokenUse = {
   readonly at: number;
   readonly outcome: string;
   readonly network: string | null;

@@ -37,7 +37,7 @@ const clientNetworkUsersCount = defineStatement(
    WHERE e.occurred_at < to_timestamp($4::float8 / 1000) - interval '1 hour' AND e.detail ->> 'user_id' <> $5`,
 );
 
-export type RepeatedUseRow = {
+type RepeatedUseRow = {
   readonly seq: number;
   readonly at: number;
   readonly outcome: string;
@@ -95,7 +95,7 @@ const privilegeChangesRead = defineStatement(
    WHERE changes.rows IS NOT NULL`,
 );
 
-export type PrivilegeChangesRow = {
+type PrivilegeChangesRow = {
   readonly seq: number;
   readonly actorKind: string;
   readonly actorId: string;
@@ -152,7 +152,7 @@ const agentUsesRead = defineStatement(
    ORDER BY newest.seq`,
 );
 
-export type AgentUseRow = AgentUse & { readonly seq: number; readonly agentId: string };
+type AgentUseRow = AgentUse & { readonly seq: number; readonly agentId: string };
 
 export const readAgentUses = (sql: Sql, { after, upTo }: LogRange): Promise<AgentUseRow[]> =>
   sql.query(agentUsesRead, [after, upTo]);
