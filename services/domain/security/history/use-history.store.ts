@@ -116,15 +116,19 @@ export const readPrivilegeChanges = (
 
 /**
  * Agents with an event in the range: what they did in the ten minutes until their last, and before. Scans the primary key
- * over the range, then audit_events_client backwards, at most 2,000 events of an agent. A kind is a scope, an operation or
- * a type.
+ * over the range, then audit_events_client backwards, at most 2,000 events of an agent. Only agents with five acts in those
+ * ten minutes are compared: every pair of signals needs as many. A kind is a scope, an operation or a type.
  */
 const agentUsesRead = defineStatement(
   'detectionAgentUsesRead',
-  `WITH newest AS (
+  `WITH met AS (
      SELECT e.client_id, max(e.seq) AS seq, max(e.occurred_at) AS occurred_at
      FROM audit_events e JOIN agents a ON a.client_id = e.client_id
      WHERE e.seq > $1 AND e.seq <= $2 GROUP BY 1
+   ), newest AS MATERIALIZED (
+     SELECT * FROM met
+     WHERE (SELECT f.occurred_at FROM audit_events f WHERE f.client_id = met.client_id AND f.seq <= met.seq
+            ORDER BY f.seq DESC OFFSET 4 LIMIT 1) > met.occurred_at - interval '10 minutes'
    )
    SELECT newest.client_id AS "agentId", newest.seq, used.*
    FROM newest, LATERAL (
