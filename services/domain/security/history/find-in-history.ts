@@ -1,5 +1,9 @@
+import { applicationsManage, clientsManage, rolesManage } from '#services/domain/access/permissions.ts';
+import { apiKeysManage } from '#services/domain/api-keys/permissions.ts';
+import { usersManage } from '#services/domain/identity/permissions.ts';
 import { identifierHash } from '#services/domain/identity/users/email.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
+import { keysManage } from '#services/domain/keys/permissions.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import {
   agentAnomaly,
@@ -76,15 +80,9 @@ const findTokenTheft: Find = async ({ sql }, range) => {
 };
 
 /** Rights to administer this installation; those of applications are none. */
-const STRONG_PERMISSIONS = [
-  'agents:manage',
-  'api_keys:manage',
-  'applications:manage',
-  'clients:manage',
-  'keys:manage',
-  'roles:manage',
-  'users:manage',
-];
+const STRONG_PERMISSIONS = [apiKeysManage, applicationsManage, clientsManage, keysManage, rolesManage, usersManage].map(
+  ({ name }) => name,
+);
 const PRIVILEGE_TYPES = ['user.role_granted', 'role.changed', 'api_key.created', 'client.changed'];
 
 const findPrivilegeBursts: Find = async ({ sql }, range) => {

@@ -6,11 +6,11 @@ type PlacedSignIn = { readonly at: number; readonly country: string | null; read
 /** Faster than a jet with the wind behind it. */
 const KM_PER_HOUR = 1_000;
 const MS_PER_HOUR = 3_600_000;
-/** Nobody crosses a border and turns on a new device in less. */
+/** Less is too short to cross a border and turn on a new device. */
 const BORDER_MS = 600_000;
 
 /**
- * The earlier sign-in that the user cannot have travelled from, or undefined. It is nobody's travel if
+ * The earlier sign-in that the user cannot have travelled from, or undefined. It is no impossible travel if
  * - a country is unknown, or the two are near enough for the time between, of which ten minutes are for the border,
  * - the user signed in from this country before (a second home, a VPN exit, the egress of a company),
  * - the browser names itself as one did that the user has: cookies are lost more often than browsers are copied.

@@ -14,7 +14,7 @@ const signUps = (count: number, more: (n: number) => Partial<SignUp>): SignUp[] 
     ...more(n),
   }));
 
-test('many accounts of one network that nobody verifies are made by a machine', () => {
+test('many unverified accounts of one network are made by a machine', () => {
   expect(machineSignUps(signUps(40, () => ({ network: 'one' })))).toEqual({
     by: 'network',
     signUps: 40,
@@ -22,7 +22,7 @@ test('many accounts of one network that nobody verifies are made by a machine', 
   });
 });
 
-test('a burst by one program is a machine before anybody could read a mail', () => {
+test('a burst by one program is a machine before a person could read a mail', () => {
   const burst = (agents: number) =>
     signUps(30, (n) => ({ network: 'one', at: n * 2_000, agent: `browser ${n % agents}` }));
   expect(machineSignUps(burst(1))).toEqual({ by: 'network', signUps: 30, unverified: 30 });

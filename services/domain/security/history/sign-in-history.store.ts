@@ -63,7 +63,7 @@ export async function countNetworkUsers(
   return row?.users ?? 0;
 }
 
-/** Accounts that somebody made for themselves in the range and the half hour before it; scans audit_events_type backwards. */
+/** Accounts made by sign-up in the range and the half hour before it; scans audit_events_type backwards. */
 const signUpsRead = defineStatement(
   'detectionSignUpsRead',
   `SELECT e.seq, ${msOf('e.occurred_at')} AS at, ip.value AS network, agent.value AS agent,
