@@ -1,3 +1,4 @@
+import { authentication } from './authentication.ts';
 import { capacity } from './capacity.ts';
 import { compliance } from './compliance.ts';
 import { buildDashboard, type DashboardDefinition } from './define.ts';
@@ -9,6 +10,7 @@ import { serviceSlo } from './service-slo.ts';
 
 export const dashboards: readonly DashboardDefinition[] = [
   serviceSlo,
+  authentication,
   capacity,
   security,
   keysAndRevocation,

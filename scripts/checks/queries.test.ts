@@ -121,8 +121,8 @@ describe('queries', () => {
 });
 
 describe('dashboards', () => {
-  test('are seven, and each panel has a unique title, a description, a unit and a query', () => {
-    expect(new Set(dashboards.map(({ uid }) => uid)).size).toBe(7);
+  test('are eight, and each panel has a unique title, a description, a unit and a query', () => {
+    expect(new Set(dashboards.map(({ uid }) => uid)).size).toBe(8);
     for (const panel of panels) {
       expect(panel.description.length, panel.title).toBeGreaterThan(30);
       expect(panel.queries.length, panel.title).toBeGreaterThan(0);

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -6,7 +7,10 @@ import { dashboards } from '#observability/dashboards/all.ts';
 import { eventually } from '#testing/eventually.ts';
 import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
-import { smoke, smokeOfDefect } from '../stack/smoke.ts';
+import { checkDashboards, checkScrapes } from '../stack/checks.ts';
+import { createChildren } from '../stack/children.ts';
+import { smoke, smokeOfDefect, underSmoke } from '../stack/smoke.ts';
+import { startPrometheus } from '../stack/telemetry.ts';
 import { readPromQuery } from './promql.ts';
 
 /** Metrics of dashboards and alerts without a series after a run without failures, each with the reason. */
@@ -34,10 +38,19 @@ const named = [...new Set(exprs.flatMap((expr) => readPromQuery(expr).selectors.
   .sort();
 
 let harness: ProductHarness;
+let prometheus: string;
+const children = createChildren(() => undefined);
+const ownFolder = mkdtempSync(join(tmpdir(), 'sallyport-scraped-'));
 beforeAll(async () => {
   harness = await startProductHarness({ WORKER_COPIES: '1' });
+  const { host } = new URL(harness.product.metrics);
+  prometheus = await startPrometheus(children, ownFolder, { api: [host], worker: [], mcp: [] });
 });
-afterAll(() => harness?.close());
+afterAll(async () => {
+  await children.stop();
+  await harness?.close();
+  rmSync(ownFolder, { recursive: true, force: true });
+});
 
 test('every metric that a dashboard or an alert names has a series with a value in the scrape of a running product', async () => {
   expect(named.length).toBeGreaterThan(40);
@@ -57,3 +70,10 @@ test('every metric that a dashboard or an alert names has a series with a value 
   // No reason may remain for a metric that has a series.
   expect(Object.keys(silentWhenWell).filter((metric) => !named.includes(metric))).toEqual([]);
 });
+
+test('every panel of every dashboard shows data, that of authentication too, and every rule is evaluated', async () => {
+  const { api, credentials } = harness.product;
+  await checkScrapes(prometheus, 1);
+  const said = await underSmoke(api, credentials, () => checkDashboards(prometheus));
+  expect(said).toMatch(/dashboard queries give data/);
+}, 240_000);

@@ -11,7 +11,7 @@ import { startRedis } from '#services/platform/local/redis.ts';
 import { checkDashboards, checkExemplars, checkLogs, checkScrapes, checkTraces, receivedTraces } from './checks.ts';
 import { type Child, createChildren, eventually, startRole } from './children.ts';
 import { connectLogDriver } from './fluent-forward.ts';
-import { type Credentials, smoke, smokeOfDefect } from './smoke.ts';
+import { type Credentials, smoke, smokeOfDefect, underSmoke } from './smoke.ts';
 import { startCollector, startNginx, startPrometheus } from './telemetry.ts';
 
 const HELP = `npm run stack [-- --keep]
@@ -111,7 +111,7 @@ async function run(): Promise<void> {
   say(await checkTraces(collector));
   say(await checkLogs(collector));
   say(await checkExemplars(prometheus, new Set(receivedTraces(collector).keys())));
-  say(await checkDashboards(prometheus));
+  say(await underSmoke(url, credentials, () => checkDashboards(prometheus)));
   say('all is well');
   if (values.keep) {
     say('running until Ctrl-C');

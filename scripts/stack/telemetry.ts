@@ -65,7 +65,7 @@ export type ScrapeTargets = {
   api: readonly string[];
   worker: readonly string[];
   mcp: readonly string[];
-  collector: string;
+  collector?: string;
 };
 
 /** Prometheus with the rules of the compose stack and its jobs, at the targets given; often enough for a short run. */
@@ -89,7 +89,7 @@ export async function startPrometheus(children: Children, folder: string, target
         job('sallyport-api', targets.api),
         job('sallyport-worker', targets.worker),
         job('sallyport-mcp', targets.mcp),
-        job('collector', [targets.collector]),
+        job('collector', targets.collector === undefined ? [] : [targets.collector]),
       ],
     }),
   );
