@@ -1,4 +1,4 @@
-import { EcsFlat, EcsVersion } from '@elastic/ecs';
+import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import { OCSF_CLASSES, SIEM_EVENTS } from './siem-events.ts';
 import { HOSTILE, SOURCE, sealedEvent } from './siem-harness.ts';
@@ -13,7 +13,10 @@ type Field = {
   readonly allowed_values?: readonly { readonly name: string; readonly expected_event_types?: readonly string[] }[];
 };
 /** The published fields by name, as Elastic generates them from the schema. */
-const FIELDS = EcsFlat as unknown as Readonly<Record<string, Field>>;
+const { EcsFlat: FIELDS, EcsVersion } = createRequire(import.meta.url)('@elastic/ecs') as {
+  readonly EcsFlat: Readonly<Record<string, Field>>;
+  readonly EcsVersion: string;
+};
 
 const IS_OF_TYPE: Readonly<Record<string, (value: unknown) => boolean>> = {
   keyword: (value) => typeof value === 'string',
