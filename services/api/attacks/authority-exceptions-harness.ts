@@ -184,6 +184,8 @@ export const OF_NOBODY: ReadonlySet<string> = new Set([
   'seq',
   'tile',
   'part',
+  'queue',
+  'job_id',
   'page',
   'file',
   'path',
