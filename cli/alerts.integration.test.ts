@@ -25,6 +25,16 @@ test('sallyport alert-targets takes the URL from a file, shows what may be shown
     escalates_after_minutes: 5,
   });
   expect((await harness.sallyport(['alert-targets', 'list'])).out).toContain('on-call');
+  const changes = ['--min-severity', 'critical', '--quiet-from', '20:00', '--quiet-until', '08:00'];
+  expect(await json('alert-targets', 'update', made.target_id, ...changes, ...act)).toMatchObject({
+    name: 'on-call',
+    min_severity: 'critical',
+    quiet_from: '20:00',
+  });
+  expect(await json('alert-targets', 'update', made.target_id, '--no-quiet-from', ...act)).toMatchObject({
+    min_severity: 'critical',
+    quiet_until: null,
+  });
   expect(await json('alert-targets', 'test', made.target_id, ...act)).toMatchObject({ status: 'waiting' });
   expect((await harness.sallyport(['alert-targets', 'deliveries', made.target_id])).out).toContain('waiting');
   expect((await harness.sallyport(['alert-targets', 'test', made.target_id, ...act])).out).toContain('0 firing');

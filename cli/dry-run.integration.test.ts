@@ -183,6 +183,7 @@ beforeAll(async () => {
   const { signoff_id: signOffId } = await requestSignOff(copy.ports, asked, testCaller);
   acts = {
     'alert-targets add': ['mail', '--to', 'on-call@people.test', ...reason],
+    'alert-targets update': [target, '--min-severity', 'critical', ...reason],
     'alert-targets remove': [target, ...reason],
     'alert-targets test': [target, ...reason],
     'alerts acknowledge': [alert, ...reason],

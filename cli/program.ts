@@ -102,7 +102,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).alertOperations),
   },
   'alert-targets': {
-    summary: 'say where alerts are sent: add, list, remove, test, deliveries',
+    summary: 'say where alerts are sent: add, list, update, remove, test, deliveries',
     load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).alertTargetOperations),
   },
   silences: {

@@ -80,6 +80,7 @@ const CONTRACT = [
   'POST /v1/api-keys/verify',
   'POST /v1/admin/alert-targets',
   'GET /v1/admin/alert-targets',
+  'PATCH /v1/admin/alert-targets/{target_id}',
   'POST /v1/admin/alert-targets/{target_id}/remove',
   'POST /v1/admin/alert-targets/{target_id}/test',
   'GET /v1/admin/alert-targets/{target_id}/deliveries',

@@ -5,7 +5,13 @@ import { openMailFolder } from '#testing/mail-folder.ts';
 import { type AlertsHarness, type Arrived, openAlertsHarness } from './alerts-harness.ts';
 import { acknowledgeAlert, listAlerts, resolveAlert } from './manage-alerts.ts';
 import { createSilence, endSilence, listSilences } from './manage-silences.ts';
-import { listAlertDeliveries, listAlertTargets, removeAlertTarget, testAlertTarget } from './manage-targets.ts';
+import {
+  listAlertDeliveries,
+  listAlertTargets,
+  removeAlertTarget,
+  testAlertTarget,
+  updateAlertTarget,
+} from './manage-targets.ts';
 import { receiveAlertmanager } from './receive-alertmanager.ts';
 
 let harness: AlertsHarness;
@@ -121,6 +127,30 @@ describe('a cause', () => {
       new Set(['firing alert', 'resolved Disk\\u202efull']),
     );
   });
+});
+
+test('what waits is sent to the new address of a target at once, in order, and what fits only now is sent too', async () => {
+  harness.answerWith(() => 503);
+  const { target_id: id } = await harness.target({ min_severity: 'critical' });
+  await harness.incidents('state_rewound', 'ada');
+  await harness.incidents('token_replay', 'ada');
+  for (let n = 0; n < 4; n += 1) {
+    await harness.run();
+    await harness.pass(120);
+  }
+  await harness.run();
+  harness.arrived.length = 0;
+  harness.answerWith(({ url }) => (url === '/new' ? 204 : 503));
+  const changes = { url: `${harness.origin}/new`, min_severity: 'low' as const, reason };
+  expect(await updateAlertTarget(harness.ports, { target_id: id, ...changes }, testCaller)).toMatchObject({
+    destination: `${harness.origin}/new`,
+    is_down: false,
+  });
+  await harness.pass(120);
+  await harness.run();
+  await harness.run();
+  expect(told('/alerts')).toEqual([]);
+  expect(told('/new').flat().sort()).toEqual(['firing state_rewound', 'firing token_replay']);
 });
 
 describe('many at once', () => {

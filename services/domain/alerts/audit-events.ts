@@ -3,8 +3,9 @@ import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 export const alertTargetChanged = defineAuditEvent({
   type: 'alert.target_changed',
   durability: 'durable',
-  outcomes: ['created', 'removed'],
-  meaning: 'A target of alerts was created or removed; `kind` and `name` say which, `reason` says why.',
+  outcomes: ['created', 'changed', 'removed'],
+  meaning:
+    'A target of alerts was created, changed or removed; `kind` and `name` say which, `changed` which settings, `reason` says why.',
 });
 
 export const alertTargetTested = defineAuditEvent({

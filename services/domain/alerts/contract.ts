@@ -50,18 +50,21 @@ export const alertTargetView = z
   .register(componentNames, { id: 'AlertTarget' });
 export type AlertTargetView = z.output<typeof alertTargetView>;
 
-const newTarget = z.strictObject({
-  kind: z.enum(TARGET_KINDS),
-  name: name.optional(),
+export const ESCALATES_AFTER_MINUTES = 15;
+const address = {
   /** Of a webhook, or the incoming webhook of Slack or of a system that takes its messages. */
   url: z.string().max(2_048).optional(),
   /** Address of a person or list, for mail. */
   to: z.string().max(254).optional(),
-  sources: z
-    .array(z.enum(ALERT_SOURCES))
-    .min(1)
-    .max(ALERT_SOURCES.length)
-    .default([...ALERT_SOURCES]),
+};
+const sources = z.array(z.enum(ALERT_SOURCES)).min(1).max(ALERT_SOURCES.length);
+const minutes = z.int().min(1).max(1_440);
+
+const newTarget = z.strictObject({
+  kind: z.enum(TARGET_KINDS),
+  name: name.optional(),
+  ...address,
+  sources: sources.default([...ALERT_SOURCES]),
   min_severity: z.enum(SEVERITIES).default('medium'),
   /** From then until `quiet_until` only critical alerts are sent; the others are sent after, if they still last. */
   quiet_from: time.optional(),
@@ -69,12 +72,30 @@ const newTarget = z.strictObject({
   time_zone: zone.default('UTC'),
   /** The target that gets an alert too if it is not acknowledged within `escalates_after_minutes`. */
   escalates_to: z.uuid().optional(),
-  escalates_after_minutes: z.int().min(1).max(1_440).default(15),
+  escalates_after_minutes: minutes.default(ESCALATES_AFTER_MINUTES),
   /** It gets only what another target escalates to it. */
   only_escalated: z.boolean().default(false),
   reason,
 });
 export type NewAlertTarget = z.output<typeof newTarget>;
+
+const targetChanges = z.strictObject({
+  name: name.optional(),
+  /** Replaces the address; the old one is not shown. */
+  ...address,
+  sources: sources.optional(),
+  min_severity: z.enum(SEVERITIES).optional(),
+  /** null: no quiet hours. */
+  quiet_from: time.nullable().optional(),
+  quiet_until: time.optional(),
+  time_zone: zone.optional(),
+  /** null: no escalation. */
+  escalates_to: z.uuid().nullable().optional(),
+  escalates_after_minutes: minutes.optional(),
+  only_escalated: z.boolean().optional(),
+  reason,
+});
+export type AlertTargetChanges = Omit<z.output<typeof targetChanges>, 'reason'>;
 const ofTarget = z.strictObject({ target_id: z.uuid() });
 
 export const createAlertTargetEndpoint = defineEndpoint({
@@ -99,6 +120,19 @@ export const listAlertTargetsEndpoint = defineEndpoint({
   auth: reads(alertsRead),
   responses: { 200: z.object({ targets: z.array(alertTargetView) }) },
   errors: [...REFUSALS],
+});
+
+export const updateAlertTargetEndpoint = defineEndpoint({
+  method: 'PATCH',
+  path: '/v1/admin/alert-targets/{target_id}',
+  operation: 'updateAlertTarget',
+  summary: 'Change a target of alerts; what waits is sent to its new address',
+  tag: TAG,
+  auth: manages(alertsManage),
+  params: ofTarget,
+  body: targetChanges,
+  responses: { 200: alertTargetView },
+  errors: [...REFUSALS, stepUpRequired, alertTargetInvalid, alertTargetUnknown, alertTargetExists],
 });
 
 export const removeAlertTargetEndpoint = defineEndpoint({

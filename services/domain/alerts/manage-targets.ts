@@ -1,57 +1,31 @@
 import { recordEvent } from '../audit/record-event.ts';
-import { normaliseEmail } from '../identity/users/email.ts';
 import { alertTargetContext } from '../keys/secrets/sealed-contexts.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { SEVERITIES } from '../security/incident-shapes.ts';
 import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { alertTargetChanged, alertTargetTested } from './audit-events.ts';
-import type { AlertDeliveryView, AlertTargetView, NewAlertTarget } from './contract.ts';
-import { alertTargetExists, alertTargetInvalid, alertTargetUnknown } from './errors.ts';
+import {
+  type AlertDeliveryView,
+  type AlertTargetChanges,
+  type AlertTargetView,
+  ESCALATES_AFTER_MINUTES,
+  type NewAlertTarget,
+} from './contract.ts';
+import { alertTargetExists, alertTargetUnknown } from './errors.ts';
 import { insertTest, readDeliveriesPage, readDelivery } from './notices.store.ts';
-import { isTimeZone } from './quiet-hours.ts';
-import { deleteTarget, insertTarget, type ListedTarget, listTargetRows } from './targets.store.ts';
+import { addressOf, assertFits, severitiesFrom, viewOf } from './target-settings.ts';
+import {
+  deleteTarget,
+  insertTarget,
+  type ListedTarget,
+  listTargetRows,
+  lockTargets,
+  type NewTargetRow,
+  recoverTarget,
+  updateTarget,
+} from './targets.store.ts';
 
 /** A message for each of them is planned in one run of a job. */
 const TARGETS_MAX = 20;
-const MAIL = /^[^\s@,;<>"]{1,64}@[^\s@,;<>"]{1,189}$/;
-
-const viewOf = (row: ListedTarget): AlertTargetView => ({
-  target_id: row.id,
-  name: row.name,
-  kind: row.kind,
-  destination: row.shown,
-  sources: [...row.sources],
-  min_severity: row.severities[0] ?? 'low',
-  quiet_from: row.quietFrom,
-  quiet_until: row.quietUntil,
-  time_zone: row.timeZone,
-  escalates_to: row.escalatesTo,
-  escalates_after_minutes: row.escalatesAfterMinutes,
-  only_escalated: row.onlyEscalated,
-  is_down: row.failures > 0 && row.isOpen,
-  waiting: row.waiting,
-  created_at: row.createdAt,
-});
-
-type Address = { readonly address: string; readonly shown: string };
-
-/** The address as it is used, and what of it may be shown: the path of a Slack webhook is a secret. */
-function addressOf({ kind, url, to }: Pick<NewAlertTarget, 'kind' | 'url' | 'to'>): Address {
-  if (kind === 'mail') {
-    const address = normaliseEmail(to ?? '');
-    if (url !== undefined || !MAIL.test(address))
-      throw alertTargetInvalid({ detail: 'A target of the kind mail has `to`, a mail address, and no `url`.' });
-    return { address, shown: address };
-  }
-  const parsed = to === undefined && url !== undefined && URL.canParse(url) ? new URL(url) : undefined;
-  const isWeb = parsed?.protocol === 'https:' || parsed?.protocol === 'http:';
-  if (parsed === undefined || !isWeb || parsed.username !== '' || parsed.password !== '' || parsed.hash !== '')
-    throw alertTargetInvalid({
-      detail: `A target of the kind ${kind} has \`url\`, an https URL without credentials and fragment, and no \`to\`.`,
-    });
-  const shown = kind === 'slack' ? `${parsed.origin}/…` : `${parsed.origin}${parsed.pathname}${parsed.search && '?…'}`;
-  return { address: parsed.href, shown: shown.slice(0, 512) };
-}
 
 async function one(ports: Pick<Ports, 'sql'>, id: string): Promise<ListedTarget> {
   const [row] = await listTargetRows(ports.sql, id);
@@ -66,16 +40,11 @@ export async function createAlertTarget(
   caller: Caller,
 ): Promise<AlertTargetView> {
   const { address, shown } = addressOf(input);
-  const { kind, quiet_from: quietFrom, quiet_until: quietUntil, time_zone: timeZone, escalates_to: next } = input;
-  if (!isTimeZone(timeZone)) throw alertTargetInvalid({ detail: `There is no time zone ${timeZone}.` });
-  if ((quietFrom === undefined) !== (quietUntil === undefined))
-    throw alertTargetInvalid({ detail: 'Quiet hours have a beginning and an end.' });
+  const { kind, escalates_to: next } = input;
   const id = random.uuid();
   const name = input.name ?? `${kind}-${id.slice(-8)}`;
   const sealed = vault.seal(Buffer.from(address), alertTargetContext(id));
   return transact(async (tx) => {
-    if (next !== undefined && (await listTargetRows(tx, next)).length === 0)
-      throw alertTargetInvalid({ detail: 'The target to which it escalates does not exist.' });
     const row = {
       id,
       name,
@@ -83,19 +52,77 @@ export async function createAlertTarget(
       sealed,
       shown,
       sources: [...new Set(input.sources)],
-      severities: SEVERITIES.slice(SEVERITIES.indexOf(input.min_severity)),
-      quietFrom: quietFrom ?? null,
-      quietUntil: quietUntil ?? null,
-      timeZone,
+      severities: severitiesFrom(input.min_severity),
+      quietFrom: input.quiet_from ?? null,
+      quietUntil: input.quiet_until ?? null,
+      timeZone: input.time_zone,
       escalatesTo: next ?? null,
       escalatesAfterMinutes: next === undefined ? null : input.escalates_after_minutes,
       onlyEscalated: input.only_escalated,
     };
+    assertFits(row, await listTargetRows(tx));
     if (!(await insertTarget(tx, row, TARGETS_MAX))) throw alertTargetExists();
     await recordEvent(tx, caller, alertTargetChanged, {
       outcome: 'created',
       detail: { target_id: id, kind, name, reason: input.reason },
     });
+    return viewOf(await one({ sql: tx }, id));
+  });
+}
+
+/** The settings of a target with what the request names; a target without quiet hours or escalation has null there. */
+function settingsAfter(row: NewTargetRow, input: AlertTargetChanges): NewTargetRow {
+  const after = {
+    ...row,
+    name: input.name ?? row.name,
+    sources: input.sources === undefined ? row.sources : [...new Set(input.sources)],
+    severities: input.min_severity === undefined ? row.severities : severitiesFrom(input.min_severity),
+    quietFrom: input.quiet_from ?? row.quietFrom,
+    quietUntil: input.quiet_until ?? row.quietUntil,
+    timeZone: input.time_zone ?? row.timeZone,
+    escalatesTo: input.escalates_to ?? row.escalatesTo,
+    escalatesAfterMinutes: input.escalates_after_minutes ?? row.escalatesAfterMinutes ?? ESCALATES_AFTER_MINUTES,
+    onlyEscalated: input.only_escalated ?? row.onlyEscalated,
+  };
+  return {
+    ...after,
+    ...(input.quiet_from === null ? { quietFrom: null, quietUntil: null } : {}),
+    ...(input.escalates_to === null || after.escalatesTo === null
+      ? { escalatesTo: null, escalatesAfterMinutes: null }
+      : {}),
+  };
+}
+
+/**
+ * Changes a target. Messages that wait are sent to the new address; alerts that began while it existed, still last and fit
+ * only now are sent too. A target that was down is tried at once if its address changed.
+ * Throws `alert_target_invalid` (400), `alert_target_unknown` (404), `alert_target_exists` (409).
+ */
+export function updateAlertTarget(
+  { transact, vault }: Pick<Ports, 'transact' | 'vault'>,
+  input: OneTarget & AlertTargetChanges & { readonly reason: string },
+  caller: Caller,
+): Promise<AlertTargetView> {
+  const { target_id: id, reason, ...asked } = input;
+  return transact(async (tx) => {
+    // Locked: two changes at once do not undo each other.
+    await lockTargets(tx);
+    const rows = await listTargetRows(tx);
+    const row = rows.find((known) => known.id === id);
+    if (row === undefined) throw alertTargetUnknown();
+    const isMoved = input.url !== undefined || input.to !== undefined;
+    const moved = isMoved ? addressOf({ kind: row.kind, url: input.url, to: input.to }) : undefined;
+    const after = {
+      ...settingsAfter(row, asked),
+      ...(moved && { shown: moved.shown, sealed: vault.seal(Buffer.from(moved.address), alertTargetContext(id)) }),
+    };
+    assertFits(after, rows);
+    if (rows.some((other) => other.id !== id && other.name === after.name)) throw alertTargetExists();
+    await updateTarget(tx, after);
+    if (isMoved) await recoverTarget(tx, id);
+    const changed = Object.keys(asked).filter((name) => asked[name as keyof typeof asked] !== undefined);
+    const detail = { target_id: id, kind: row.kind, name: after.name, changed, reason };
+    await recordEvent(tx, caller, alertTargetChanged, { outcome: 'changed', detail });
     return viewOf(await one({ sql: tx }, id));
   });
 }

@@ -6,6 +6,7 @@ import {
   acknowledgeAlertEndpoint,
   createAlertTargetEndpoint,
   createSilenceEndpoint,
+  ESCALATES_AFTER_MINUTES,
   endSilenceEndpoint,
   listAlertDeliveriesEndpoint,
   listAlertsEndpoint,
@@ -16,6 +17,7 @@ import {
   resolveAlertEndpoint,
   type SilenceView,
   testAlertTargetEndpoint,
+  updateAlertTargetEndpoint,
 } from './contract.ts';
 import { acknowledgeAlert, listAlerts, resolveAlert } from './manage-alerts.ts';
 import { createSilence, endSilence, listSilences } from './manage-silences.ts';
@@ -26,6 +28,7 @@ import {
   readAlertTarget,
   removeAlertTarget,
   testAlertTarget,
+  updateAlertTarget,
 } from './manage-targets.ts';
 import { receiveAlertmanager } from './receive-alertmanager.ts';
 
@@ -61,38 +64,46 @@ const silenceLine = (silence: SilenceView): string =>
     `by ${silence.created_by}: ${silence.reason}`,
   ].join('  ');
 
+const ADDRESS = {
+  name: { flags: '--name <name>', help: 'what you call it' },
+  url: {
+    flags: '--url-file <file>',
+    help: 'file with the URL of the webhook; a URL of Slack is a secret, so it is no argument',
+    reads: 'text-file',
+  },
+  to: { flags: '--to <address>', help: 'mail address' },
+} as const;
+const CHOICES = {
+  sources: { flags: '--sources <source...>', help: 'only alerts from there: incident, control, alertmanager' },
+  quiet_until: { flags: '--quiet-until <time>', help: 'until this time of day' },
+} as const;
+const MIN_SEVERITY = { flags: '--min-severity <severity>', help: 'only alerts of this severity and above' };
+const QUIET_FROM = {
+  flags: '--quiet-from <time>',
+  help: 'from this time of day only critical alerts are sent, as 22:00',
+};
+const TIME_ZONE = { flags: '--time-zone <zone>', help: 'of the quiet hours, as Europe/Berlin' };
+const ESCALATES_TO = {
+  flags: '--escalates-to <target_id>',
+  help: 'the target that gets what is not acknowledged',
+};
+const ESCALATES_AFTER = { flags: '--escalates-after <minutes>', help: 'minutes without an acknowledgement' };
+const ONLY_ESCALATED = { flags: '--only-escalated', help: 'it gets only what another target escalates to it' };
+
 /** Where alerts are sent, and what was sent. */
 export const alertTargetOperations = [
   operation(createAlertTargetEndpoint, createAlertTarget, {
     verb: 'alert-targets add <kind>',
     help: 'create a target of alerts: webhook (signed), mail or slack',
     options: {
-      name: { flags: '--name <name>', help: 'what you call it' },
-      url: {
-        flags: '--url-file <file>',
-        help: 'file with the URL of the webhook; a URL of Slack is a secret, so it is no argument',
-        reads: 'text-file',
-      },
-      to: { flags: '--to <address>', help: 'mail address' },
-      sources: { flags: '--sources <source...>', help: 'only alerts from there: incident, control, alertmanager' },
-      min_severity: {
-        flags: '--min-severity <severity>',
-        help: 'only alerts of this severity and above',
-        default: 'medium',
-      },
-      quiet_from: {
-        flags: '--quiet-from <time>',
-        help: 'from this time of day only critical alerts are sent, as 22:00',
-      },
-      quiet_until: { flags: '--quiet-until <time>', help: 'until this time of day' },
-      time_zone: { flags: '--time-zone <zone>', help: 'of the quiet hours, as Europe/Berlin', default: 'UTC' },
-      escalates_to: { flags: '--escalates-to <target_id>', help: 'the target that gets what is not acknowledged' },
-      escalates_after_minutes: {
-        flags: '--escalates-after <minutes>',
-        help: 'minutes without an acknowledgement',
-        default: '15',
-      },
-      only_escalated: { flags: '--only-escalated', help: 'it gets only what another target escalates to it' },
+      ...ADDRESS,
+      ...CHOICES,
+      min_severity: { ...MIN_SEVERITY, default: 'medium' },
+      quiet_from: QUIET_FROM,
+      time_zone: { ...TIME_ZONE, default: 'UTC' },
+      escalates_to: ESCALATES_TO,
+      escalates_after_minutes: { ...ESCALATES_AFTER, default: String(ESCALATES_AFTER_MINUTES) },
+      only_escalated: ONLY_ESCALATED,
     },
     asks: ({ kind, to }) => `send alerts to ${to ?? `a ${kind} URL`}`,
     lines: (target) => [targetLine(target)],
@@ -101,6 +112,23 @@ export const alertTargetOperations = [
     verb: 'alert-targets list',
     help: 'list where alerts are sent',
     line: targetLine,
+  }),
+  operation(updateAlertTargetEndpoint, updateAlertTarget, {
+    verb: 'alert-targets update <target_id>',
+    help: 'change a target; what waits is sent to its new address',
+    options: {
+      ...ADDRESS,
+      ...CHOICES,
+      min_severity: MIN_SEVERITY,
+      quiet_from: { ...QUIET_FROM, no: 'no quiet hours' },
+      time_zone: TIME_ZONE,
+      escalates_to: { ...ESCALATES_TO, no: 'no escalation' },
+      escalates_after_minutes: ESCALATES_AFTER,
+      only_escalated: { ...ONLY_ESCALATED, no: 'it gets alerts itself' },
+    },
+    about: readAlertTarget,
+    asks: (_input, { name }: AlertTargetView) => `change ${name}`,
+    lines: (target) => [targetLine(target)],
   }),
   operation(removeAlertTargetEndpoint, removeAlertTarget, {
     verb: 'alert-targets remove <target_id>',

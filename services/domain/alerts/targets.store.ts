@@ -50,6 +50,14 @@ const targetInsert = defineStatement(
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 WHERE (SELECT count(*) FROM alert_targets) < $14
    ON CONFLICT (name) DO NOTHING RETURNING 1`,
 );
+/** In one order. Targets are few. */
+const targetsLock = defineStatement('alertTargetsLock', 'SELECT 1 FROM alert_targets ORDER BY id FOR UPDATE');
+const targetUpdate = defineStatement(
+  'alertTargetUpdate',
+  `UPDATE alert_targets SET name = $2, sealed = $3, shown = $4, sources = $5, severities = $6, quiet_from = $7,
+     quiet_until = $8, time_zone = $9, escalates_to = $10, escalates_after_minutes = $11, only_escalated = $12
+   WHERE id = $1`,
+);
 const targetDelete = defineStatement('alertTargetDelete', 'DELETE FROM alert_targets WHERE id = $1');
 /** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
 const targetFail = defineStatement(
@@ -88,6 +96,23 @@ export async function insertTarget(tx: Sql, row: NewTargetRow, most: number): Pr
     most,
   ]);
   return inserted.length > 0;
+}
+export const lockTargets = async (tx: Sql): Promise<void> => void (await tx.query(targetsLock));
+export async function updateTarget(tx: Sql, row: Omit<NewTargetRow, 'kind'>): Promise<void> {
+  await tx.query(targetUpdate, [
+    row.id,
+    row.name,
+    row.sealed,
+    row.shown,
+    row.sources,
+    row.severities,
+    row.quietFrom,
+    row.quietUntil,
+    row.timeZone,
+    row.escalatesTo,
+    row.escalatesAfterMinutes,
+    row.onlyEscalated,
+  ]);
 }
 export const deleteTarget = async (tx: Sql, id: string): Promise<void> => void (await tx.query(targetDelete, [id]));
 /** @param pauseSeconds nothing is sent for this time */
