@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { showAlertsGivenUp } from './alerts.ts';
 import { catalogue } from './catalogue.ts';
 import { showHandoffsGivenUp } from './handoff.ts';
 import { activeRequests, httpMetrics } from './http.ts';
@@ -38,6 +39,7 @@ describe('the platform’s metrics', () => {
     showMailsGivenUp();
     showLogoutTokensGivenUp();
     showHandoffsGivenUp();
+    showAlertsGivenUp();
     const folder = join(import.meta.dirname, '../alerts');
     const rules = globSync('*.yaml', { cwd: folder, exclude: ['*.test.yaml'] })
       .map((name) => readFileSync(join(folder, name), 'utf8'))
