@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import threading
-import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -48,6 +47,9 @@ def take(stream: str, audience: str, token: str) -> str:
         raise ValueError("another audience")
     if "exp" in claims or "sub" in claims or len(claims["events"]) != 1 or "format" not in claims["sub_id"]:
         raise ValueError("not an event of SSF 1.0")
+    [(event_type, payload)] = claims["events"].items()
+    if "/caep/" in event_type and not (payload["event_timestamp"] and payload["reason_admin"]["en"]):
+        raise ValueError("not an event of the CAEP interoperability profile 1.0")
     with LOCK:
         if (stream, claims["jti"]) not in SEEN:
             SEEN.add((stream, claims["jti"]))
@@ -96,16 +98,18 @@ def main() -> None:
     _, poll = ask("POST", streams, wanted | {"delivery": {"method": "urn:ietf:rfc:8936"}})
     assert len(ask("GET", streams)[1]) == 2
     assert ask("GET", f"{CONFIGURATION['status_endpoint']}?stream_id={push['stream_id']}")[1]["status"] == "enabled"
+    # SSF 1.0 §8.1.1.4: everything that was read is sent back, with another description.
+    status, replaced = ask("PUT", streams, poll | {"description": "polled"})
+    assert status == 200 and replaced == poll | {"description": "polled"}
     for stream in (push, poll):
         state = {"stream_id": stream["stream_id"], "state": f"state-{stream['delivery']['method'][-4:]}"}
         assert ask("POST", CONFIGURATION["verification_endpoint"], state)[0] == 204
     print(json.dumps({"push": push["stream_id"], "poll": poll["stream_id"]}), flush=True)
     acknowledged: list[str] = []
     while True:
-        body = {"maxEvents": 10, "returnImmediately": True, "ack": acknowledged}
+        body = {"maxEvents": 10, "returnImmediately": False, "ack": acknowledged}
         _, answer = ask("POST", poll["delivery"]["endpoint_url"], body)
         acknowledged = [take("poll", poll["aud"], token) for token in answer["sets"].values()]
-        time.sleep(0.1)
 
 
 main()

@@ -3,16 +3,17 @@ import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { collectEndpoints } from '#scripts/catalog/collect.ts';
 import { modules } from '#services/domain/modules.ts';
+import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const permissions = modules.flatMap((module) => module.permissions);
 const names = permissions.map(({ name }) => name);
 
-test('a permission is declared once, by a module, with a resource and a verb', () => {
+test('a permission is declared once, by a module, with a resource and a verb or the name of a scope of a profile', () => {
   expect(names.length).toBeGreaterThan(30);
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
   // As the table's constraint.
-  for (const name of names) expect(name).toMatch(/^[a-z][a-z_]*:[a-z][a-z_]*$/);
+  for (const name of names) expect(name).toMatch(PERMISSION_NAME);
   for (const { name, roles } of permissions) expect([name, roles.includes('admin')]).toEqual([name, true]);
 });
 
@@ -36,7 +37,7 @@ const shipped = globSync('{services,cli,jobs,prisma}/**/*.ts', { cwd: ROOT })
 test('every permission that is defined is used, by its value and not as text', () => {
   const declared = shipped.flatMap(({ file, text }) =>
     file.endsWith('/permissions.ts')
-      ? [...text.matchAll(/export const (\w+) = definePermission\(\{\s*name: '([a-z_:]+)'/g)].map(
+      ? [...text.matchAll(/export const (\w+) = definePermission\(\{\s*name: '([a-z_:.]+)'/g)].map(
           ([, value, name]) => ({
             value,
             name,

@@ -18,6 +18,7 @@ import { createClientDocuments } from '../domain/oauth/clients/read-client-docum
 import { createOpenRequests } from '../domain/oauth/open-requests.ts';
 import { createPhiKeys } from '../domain/privacy/phi-keys.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
+import { createPollWaits } from '../domain/signals/poll-waits.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
 import { webhookKeyOf } from '../platform/config/legacy.ts';
@@ -70,6 +71,7 @@ function composePorts(
     bindsCertificates: config.server.clientCertHeader !== undefined,
     certificateAuthorities,
     eventStreams: createEventStreams(outside),
+    pollWaits: createPollWaits(outside),
     keyRing,
     access,
     revocations,

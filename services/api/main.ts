@@ -43,6 +43,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
       app.startDraining();
       ports.revocationStreams.close();
       ports.eventStreams.close();
+      ports.pollWaits.close();
       await app.drain(drainSeconds * 1_000);
       await sampler.close();
       await composed.close();

@@ -168,6 +168,7 @@ export const NO_REASON: ReadonlySet<string> = new Set([
   'receiveAlertmanager',
   'createStream',
   'updateStream',
+  'replaceStream',
   'deleteStream',
   'updateStreamStatus',
   'addStreamSubject',

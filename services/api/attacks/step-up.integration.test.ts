@@ -58,6 +58,7 @@ const HARMLESS = [
   'receiveAlertmanager',
   'createStream',
   'updateStream',
+  'replaceStream',
   'deleteStream',
   'updateStreamStatus',
   'addStreamSubject',

@@ -24,7 +24,7 @@ let said = '';
 beforeAll(async () => {
   harness = await startProductHarness({ SIGNALS_PRIVATE: 'true', WORKER_COPIES: '1' });
   const { api } = harness.product;
-  const client = await newClient(harness.product, { credential_scopes: ['ssf:manage', 'ssf:read'] });
+  const client = await newClient(harness.product, { credential_scopes: ['ssf.manage', 'ssf.read'] });
   token = await clientToken({ api, credentials: { client } });
   python = spawn('python3', [resolve('conformance/ssf/receiver.py'), api], { env: { ...process.env, TOKEN: token } });
   python.stderr.on('data', (chunk) => {
@@ -66,7 +66,9 @@ test('a client without the permission, and one that has no such stream, are refu
   const { api } = harness.product;
   const client = await newClient(harness.product, { credential_scopes: ['tokens:read'] });
   const bearer = await clientToken({ api, credentials: { client } });
-  expectProblem(await send(api, 'GET', '/ssf/streams', { bearer }), 403, 'permission_missing');
+  const refused = await send(api, 'GET', '/ssf/streams', { bearer });
+  expectProblem(refused, 403, 'permission_missing');
+  expect(refused.headers.get('www-authenticate')).toContain('error="insufficient_scope"');
   const missing = await send(api, 'GET', '/ssf/status?stream_id=019f0000-0000-7000-8000-000000000000', {
     bearer: token,
   });

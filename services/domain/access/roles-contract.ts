@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { rightsExceeded } from '../authority/errors.ts';
 import { anyRoleName, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
@@ -9,10 +10,7 @@ import { rolesManage, rolesRead } from './permissions.ts';
 
 const TAG = 'Roles';
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
-const permission = z
-  .string()
-  .max(64)
-  .regex(/^[a-z][a-z_]*:[a-z][a-z_]*$/);
+const permission = z.string().max(64).regex(PERMISSION_NAME);
 const permissions = z.array(permission).max(100);
 
 const roleShape = z

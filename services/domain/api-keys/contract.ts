@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
 import {
   apiKeyNotAccepted,
   cursorInvalid,
@@ -25,10 +26,7 @@ const instant = z.iso.datetime();
 const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
 const name = z.string().min(1).max(100).regex(NO_CONTROLS);
 const reason = z.string().min(1).max(500).regex(NO_CONTROLS);
-const permission = z
-  .string()
-  .max(64)
-  .regex(/^[a-z][a-z_]*:[a-z][a-z_]*$/);
+const permission = z.string().max(64).regex(PERMISSION_NAME);
 const coordinate = z.string().regex(/^[\w-]{43}$/);
 const YEAR_SECONDS = 31_622_400;
 const lifetime = z.int().min(60).max(YEAR_SECONDS);

@@ -4,7 +4,7 @@ import { ownerAsking } from './own-account.ts';
 
 /**
  * Scopes by which a user lets an application read one part of the user's account, at the MCP server only. They are not
- * permissions and never become any: the name of a permission has a colon.
+ * permissions and never become any: no permission has a name of this form.
  */
 export const OWN_SCOPES = ['own.sessions', 'own.events', 'own.signoffs', 'own.applications', 'own.api_keys'] as const;
 export type OwnScope = (typeof OWN_SCOPES)[number];

@@ -151,7 +151,8 @@ export const userSteppedUp = defineAuditEvent({
   type: 'user.stepped_up',
   durability: 'durable',
   outcomes: ['ok', 'refused'],
-  meaning: 'A signed-in user authenticated again (step-up). The session goes on with a new cookie.',
+  meaning:
+    'A signed-in user authenticated again (step-up) by `factor`. The session goes on with a new cookie; `previous_acr` is its assurance level before.',
 });
 
 export const factorRenamed = defineAuditEvent({

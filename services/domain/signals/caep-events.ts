@@ -8,6 +8,7 @@ import {
   userSteppedUp,
   userTokensRevoked,
 } from '../identity/audit-events.ts';
+import { isTwoFactors } from '../identity/users/assurance.ts';
 import { signalStreamVerified } from './audit-events.ts';
 import { CAEP_EVENTS, VERIFICATION } from './signal-shapes.ts';
 
@@ -68,8 +69,11 @@ function caepOf({ type, outcome, detail }: AuditEventView): readonly [string, Re
     case userSteppedUp.type: {
       // A password alone is the level that every session has.
       if (outcome !== 'ok' || detail.factor === 'password') return null;
+      const before = textOf(detail.previous_acr);
+      if (isTwoFactors(before)) return null;
+      const previous = before === null ? {} : { previous_level: `nist-${before}` };
       const level = { namespace: 'NIST-AAL', current_level: 'nist-aal2', change_direction: 'increase' };
-      return [CAEP_EVENTS['assurance-level-change'], level];
+      return [CAEP_EVENTS['assurance-level-change'], { ...level, ...previous }];
     }
     default:
       return null;
@@ -97,11 +101,12 @@ export function signalOf(
     view.target?.kind === 'session'
       ? { format: 'complex', session: { format: 'opaque', id: view.target.id }, user }
       : user;
-  const reason = textOf(view.detail.reason);
+  // The CAEP interoperability profile 1.0 §3 asks for a reason in every event.
+  const reason = textOf(view.detail.reason) || view.type;
   const payload = {
     event_timestamp: Math.floor(Date.parse(view.occurred_at) / 1_000),
     initiating_entity: INITIATORS[view.actor.kind] ?? 'system',
-    ...(reason === null ? {} : { reason_admin: { en: reason } }),
+    reason_admin: { en: reason },
     ...members,
   };
   return { event, payload, subject, userId };

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import { newestEventSeq } from '../audit/read/list-events.ts';
 import { readEvent } from '../audit/read/read-event.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { actorNameOf } from '../authority/names.ts';
@@ -7,6 +9,7 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { signalStreamChanged, signalStreamVerified } from './audit-events.ts';
 import { SIGNAL_TYPES } from './caep-events.ts';
+import type { HasPollWaits } from './poll-waits.ts';
 import { queueOf, type SignSignalPorts, signSignal } from './sign-signal.ts';
 import type { StreamState } from './signal-shapes.ts';
 import { signalStreamInvalid, signalStreamsMany, signalStreamUnknown } from './stream-errors.ts';
@@ -26,9 +29,11 @@ import {
   EVENTS_SUPPORTED,
   POLL,
   PUSH,
+  type StreamChange,
   type StreamInput,
   type StreamStatus,
   type StreamView,
+  SUPPLIED,
 } from './streams-contract.ts';
 import { createSubjectFinder } from './subject-user.ts';
 
@@ -127,15 +132,30 @@ export async function readStreams(
   return (await readStreamsOf(ports.sql, actorNameOf(caller))).map((row) => viewOf(ports, row));
 }
 
-/** Throws `signal_stream_invalid` (400), `signal_stream_unknown` (404). */
-export function updateStream(ports: StreamPorts, input: StreamInput & OneStream, caller: Caller): Promise<StreamView> {
-  return ports.transact(async (tx) => {
-    const before = await locked(tx, caller, input.stream_id);
-    await updateStreamRow(tx, before.id, settingsOf(ports, before.id, input, before));
-    await changed(tx, caller, 'changed', before);
-    return viewOf(ports, await own({ sql: tx }, caller, before.id));
-  });
+function assertSupplied(view: StreamView, input: StreamChange): void {
+  const wrong = SUPPLIED.find((name) => input[name] !== undefined && !isDeepStrictEqual(input[name], view[name]));
+  if (wrong !== undefined)
+    throw signalStreamInvalid({
+      detail: `\`${wrong}\` is set by the transmitter: leave it out, or send it unchanged.`,
+    });
 }
+
+const changing =
+  ({ keepsOthers }: { readonly keepsOthers: boolean }) =>
+  (ports: StreamPorts, input: StreamChange, caller: Caller): Promise<StreamView> =>
+    ports.transact(async (tx) => {
+      const before = await locked(tx, caller, input.stream_id);
+      assertSupplied(viewOf(ports, before), input);
+      const settings = settingsOf(ports, before.id, input, keepsOthers ? before : undefined);
+      await updateStreamRow(tx, before.id, settings);
+      await changed(tx, caller, 'changed', before);
+      return viewOf(ports, await own({ sql: tx }, caller, before.id));
+    });
+
+/** What is not named stays. Throws `signal_stream_invalid` (400), `signal_stream_unknown` (404). */
+export const updateStream = changing({ keepsOthers: true });
+/** What is not named is as in a new stream. Throws `signal_stream_invalid` (400), `signal_stream_unknown` (404). */
+export const replaceStream = changing({ keepsOthers: false });
 
 /** Throws `signal_stream_unknown` (404). */
 export function deleteStream(
@@ -229,24 +249,47 @@ type PollInput = OneStream & {
   readonly maxEvents: number;
   readonly ack: readonly string[];
   readonly setErrs: Readonly<Record<string, { readonly err: string }>>;
+  readonly returnImmediately: boolean;
 };
+type PollAnswer = { readonly sets: Record<string, string>; readonly moreAvailable: boolean };
+
+/** Shorter than proxies wait for an answer. */
+const LONGEST_WAIT_MS = 20_000;
 
 /**
  * The next events of a stream in the order of the log, until they are acknowledged (RFC 8936). Those that the receiver
- * reports as errors become dead letters. Throws `signal_stream_unknown` (404).
+ * reports as errors become dead letters. Unless it asks for an answer at once, one without events waits for the next event
+ * for 20 seconds, and less when the copy drains. Throws `signal_stream_unknown` (404).
  */
 export async function pollStream(
+  ports: StreamPorts & SignSignalPorts & HasPollWaits,
+  input: PollInput,
+  caller: Caller,
+): Promise<PollAnswer> {
+  const endsAt = ports.clock.monotonic() + LONGEST_WAIT_MS;
+  for (let asked = input; ; asked = { ...input, ack: [], setErrs: {} }) {
+    const { newestSeq, ...answer } = await look(ports, asked, caller);
+    const mayWait = !input.returnImmediately && input.maxEvents > 0 && newestSeq !== undefined;
+    if (!mayWait || answer.moreAvailable || Object.keys(answer.sets).length > 0) return answer;
+    if (!(await ports.pollWaits.beyond(newestSeq, endsAt - ports.clock.monotonic()))) return answer;
+  }
+}
+
+/** Answers at once. `newestSeq` is the end of the log before it looked; undefined of a stream that has no events now. */
+async function look(
   ports: StreamPorts & SignSignalPorts,
   { stream_id: id, maxEvents, ack, setErrs }: PollInput,
   caller: Caller,
-): Promise<{ readonly sets: Record<string, string>; readonly moreAvailable: boolean }> {
-  const { stream, waiting } = await ports.transact(async (tx) => {
+): Promise<PollAnswer & { readonly newestSeq: number | undefined }> {
+  const { stream, waiting, newestSeq } = await ports.transact(async (tx) => {
     const row = await locked(tx, caller, id);
-    if (row.status !== 'enabled' || row.endpointUrl !== null) return { stream: row, waiting: [] };
+    if (row.status !== 'enabled' || row.endpointUrl !== null) return { stream: row, waiting: [], newestSeq: undefined };
+    const newest = await newestEventSeq({ sql: tx });
     const refused = Object.entries(setErrs).map(([jti, { err }]) => ({ id: jti, code: err }));
     const queue = { name: queueOf(row), types: SIGNAL_TYPES };
     await settleHandoffs(tx, queue.name, { accepted: ack, refused });
-    return { stream: row, waiting: await peekHandoffs(tx, ports, queue, LOOKED_AT_MAX + 1) };
+    const next = await peekHandoffs(tx, ports, queue, LOOKED_AT_MAX + 1);
+    return { stream: row, waiting: next, newestSeq: newest };
   });
   const sets: Record<string, string> = {};
   const unwanted: string[] = [];
@@ -260,5 +303,5 @@ export async function pollStream(
   }
   if (unwanted.length > 0)
     await ports.transact((tx) => settleHandoffs(tx, queueOf(stream), { accepted: unwanted, refused: [] }));
-  return { sets, moreAvailable: waiting.length > looked };
+  return { sets, moreAvailable: waiting.length > looked, newestSeq };
 }

@@ -7,13 +7,13 @@ export const signalsRead = definePermission({
 });
 
 export const ssfRead = definePermission({
-  name: 'ssf:read',
+  name: 'ssf.read',
   description: 'Read own streams of shared signals',
   roles: ['admin'],
 });
 
 export const ssfManage = definePermission({
-  name: 'ssf:manage',
+  name: 'ssf.manage',
   description: 'Receive security events of all users by streams of shared signals',
   roles: ['admin'],
 });

@@ -78,6 +78,21 @@ const settings = {
 const newStream = z.strictObject(settings);
 export type StreamInput = z.output<typeof newStream>;
 
+const seconds = z.int().min(0);
+const eventTypes = z.array(eventType).max(50);
+/** What the transmitter sets: a receiver may send it back, unchanged (SSF 1.0 §8.1.1.3, §8.1.1.4). */
+const supplied = z.strictObject({
+  iss: url.optional(),
+  aud: z.string().max(300).optional(),
+  events_supported: eventTypes.optional(),
+  events_delivered: eventTypes.optional(),
+  min_verification_interval: seconds.optional(),
+  inactivity_timeout: seconds.optional(),
+});
+export const SUPPLIED = Object.keys(supplied.shape) as (keyof typeof supplied.shape)[];
+const changedStream = z.strictObject({ stream_id: streamId, ...supplied.shape, ...settings });
+export type StreamChange = z.output<typeof changedStream>;
+
 export const createStreamEndpoint = defineEndpoint({
   method: 'POST',
   path: '/ssf/streams',
@@ -109,9 +124,16 @@ export const updateStreamEndpoint = defineEndpoint({
   summary: 'Change a stream; what is not named stays',
   tag: TAG,
   auth: mayUse(ssfManage),
-  body: z.strictObject({ stream_id: streamId, ...settings }),
+  body: changedStream,
   responses: { 200: streamView },
   errors: [...REFUSALS, signalStreamInvalid, signalStreamUnknown],
+});
+
+export const replaceStreamEndpoint = defineEndpoint({
+  ...updateStreamEndpoint,
+  method: 'PUT',
+  operation: 'replaceStream',
+  summary: 'Replace the settings of a stream; what is not named is as in a new one',
 });
 
 export const deleteStreamEndpoint = defineEndpoint({
@@ -209,8 +231,8 @@ export const pollStreamEndpoint = defineEndpoint({
   params: z.strictObject({ stream_id: streamId }),
   body: z.strictObject({
     maxEvents: z.int().min(0).max(1_000).default(100),
-    /** Every answer comes at once. */
-    returnImmediately: z.boolean().optional(),
+    /** Otherwise an answer without events waits for one, for at most 20 seconds. */
+    returnImmediately: z.boolean().default(false),
     ack: z.array(z.uuid()).max(1_000).default([]),
     setErrs: z
       .record(z.uuid(), z.object({ err: z.string().max(64), description: z.string().max(512).optional() }))

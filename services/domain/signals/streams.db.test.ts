@@ -32,17 +32,19 @@ import {
   readStreamStatus,
   readStreams,
   removeStreamSubject,
+  replaceStream,
   updateStream,
   updateStreamStatus,
   verifyStream,
 } from './manage-streams.ts';
+import { createPollWaits, type HasPollWaits } from './poll-waits.ts';
 import { type PushSignalsPorts, pushSignals } from './push-signals.ts';
 import { CAEP_EVENTS, VERIFICATION } from './signal-shapes.ts';
 import { POLL, PUSH, type StreamInput, type StreamView } from './streams-contract.ts';
 
 const ISSUER = 'https://auth.example.test';
 let log: OwnLogHarness;
-let ports: PushSignalsPorts & { readonly publicUrl: string };
+let ports: PushSignalsPorts & HasPollWaits & { readonly publicUrl: string };
 let origin: string;
 const arrived: { readonly body: string; readonly authorization: string | undefined }[] = [];
 let status = 202;
@@ -53,7 +55,7 @@ const server = createServer(async (request, response) => {
 const clientOf = (clientId: string): Caller => ({
   kind: 'client',
   clientId,
-  permissions: new Set(['ssf:manage', 'ssf:read']),
+  permissions: new Set(['ssf.manage', 'ssf.read']),
   by: 'secret',
   isVetted: true,
   request: callerAt('198.51.100.1').request,
@@ -71,6 +73,7 @@ beforeAll(async () => {
     ...log,
     keyRing,
     publicUrl: ISSUER,
+    pollWaits: createPollWaits(log),
     tokenSettings: { issuer: ISSUER, accessTokenSeconds: 900 },
     signals: { transport: createHandoffTransport({ allowsPrivate: true }) },
   };
@@ -113,8 +116,18 @@ async function push(): Promise<void> {
 const create = (input: StreamInput = {}, by = caller): Promise<StreamView> => createStream(ports, input, by);
 const poll = (
   id: string,
-  more: { readonly ack?: string[]; readonly maxEvents?: number; readonly setErrs?: object } = {},
-) => pollStream(ports, { stream_id: id, maxEvents: 100, ack: [], setErrs: {}, ...more } as never, caller);
+  more: {
+    readonly ack?: string[];
+    readonly maxEvents?: number;
+    readonly setErrs?: object;
+    readonly returnImmediately?: boolean;
+  } = {},
+) =>
+  pollStream(
+    ports,
+    { stream_id: id, maxEvents: 100, ack: [], setErrs: {}, returnImmediately: true, ...more } as never,
+    caller,
+  );
 
 /** The claims of a token, verified with our key set as a receiver does. */
 async function read(token: string) {
@@ -209,7 +222,9 @@ describe('a polled stream', () => {
     expect(delivery).toEqual({ method: POLL, endpoint_url: `${ISSUER}/ssf/poll/${id}` });
     await happen(accountPasswordChanged, 'ada');
     await happen(factorEnrolled, 'bob', { factor: 'passkey' });
-    await happen(userSteppedUp, 'ada', { factor: 'totp' });
+    await happen(userSteppedUp, 'ada', { factor: 'totp', previous_acr: 'aal1' });
+    // The level was as high before.
+    await happen(userSteppedUp, 'ada', { factor: 'totp', previous_acr: 'aal2' });
     await happen(userSteppedUp, 'ada', { factor: 'password' });
     await happen(factorsReset, 'ada');
     const first = await poll(id, { maxEvents: 2 });
@@ -220,7 +235,13 @@ describe('a polled stream', () => {
     expect(events.map((event) => Object.values(event)[0])).toMatchObject([
       { credential_type: 'password', change_type: 'update' },
       { credential_type: 'fido2-platform', change_type: 'create' },
-      { namespace: 'NIST-AAL', current_level: 'nist-aal2', change_direction: 'increase' },
+      {
+        namespace: 'NIST-AAL',
+        previous_level: 'nist-aal1',
+        current_level: 'nist-aal2',
+        change_direction: 'increase',
+        reason_admin: { en: 'user.stepped_up' },
+      },
       { credential_type: 'app', change_type: 'revoke' },
     ]);
     const [one = '', two = '', ...rest] = Object.keys(all.sets);
@@ -231,6 +252,29 @@ describe('a polled stream', () => {
       { id: two, failure: 'invalid_request' },
     ]);
     expect(await poll(id, { ack: rest })).toEqual({ sets: {}, moreAvailable: false });
+  });
+
+  test('answers a long poll with the next event of the stream, or with none when the copy drains', async () => {
+    const { stream_id: id } = await create({ events_requested: [CAEP_EVENTS['credential-change']] });
+    const waiting = poll(id, { returnImmediately: false });
+    // Not an event of this stream: it waits on.
+    await happen(userTokensRevoked, 'ada');
+    await happen(accountPasswordChanged, 'ada');
+    const { sets } = await waiting;
+    expect(typesOf(Object.values(sets))).toEqual([CAEP_EVENTS['credential-change']]);
+    // Only an acknowledgement is answered at once.
+    expect(await poll(id, { returnImmediately: false, maxEvents: 0, ack: Object.keys(sets) })).toMatchObject({
+      sets: {},
+    });
+    const until = createPollWaits(log);
+    const drained = pollStream(
+      { ...ports, pollWaits: until },
+      { stream_id: id, maxEvents: 1, ack: [], setErrs: {}, returnImmediately: false },
+      caller,
+    );
+    const closing = setInterval(until.close, 20);
+    expect(await drained).toEqual({ sets: {}, moreAvailable: false });
+    clearInterval(closing);
   });
 
   test('delivers only what was requested, and no event of a subject that was removed', async () => {
@@ -281,12 +325,13 @@ describe('a stream', () => {
     const asks = [
       () => readStreams(ports, input, other),
       () => updateStream(ports, input, other),
+      () => replaceStream(ports, input, other),
       () => deleteStream(ports, input, other),
       () => readStreamStatus(ports, input, other),
       () => updateStreamStatus(ports, { ...input, status: 'paused' }, other),
       () => addStreamSubject(ports, subject, other),
       () => verifyStream(ports, input, other),
-      () => pollStream(ports, { ...input, maxEvents: 1, ack: [], setErrs: {} }, other),
+      () => pollStream(ports, { ...input, maxEvents: 1, ack: [], setErrs: {}, returnImmediately: false }, other),
     ];
     for (const ask of asks) await expect(ask()).rejects.toMatchObject({ code: 'signal_stream_unknown' });
     expect(await readStreams(ports, {}, other)).toEqual([]);
@@ -311,6 +356,20 @@ describe('a stream', () => {
     await happen(accountPasswordChanged, 'ada');
     await deleteStream(ports, { stream_id: id }, caller);
     expect(await log.raw('SELECT 1 FROM handoff_endpoints')).toEqual([]);
+  });
+
+  test('is replaced as a whole, with what the transmitter sets unchanged', async () => {
+    const view = await create({ description: 'HR', events_requested: [CAEP_EVENTS['credential-change']] });
+    expect(await replaceStream(ports, { ...view, delivery: { method: POLL }, description: 'IT' }, caller)).toEqual({
+      ...view,
+      description: 'IT',
+    });
+    const bare = await replaceStream(ports, { stream_id: view.stream_id }, caller);
+    expect([bare.description, bare.events_requested]).toEqual([undefined, Object.values(CAEP_EVENTS)]);
+    for (const change of [replaceStream, updateStream])
+      await expect(change(ports, { stream_id: view.stream_id, aud: 'another' }, caller)).rejects.toMatchObject({
+        code: 'signal_stream_invalid',
+      });
   });
 
   test.each(['ftp://x.test/', 'https://user:pw@x.test/', 'x', undefined])('cannot be pushed to %s', async (url) => {

@@ -1,6 +1,12 @@
+/**
+ * The form of the installation's permissions: `resource:verb`. Those of shared signals have the names of their scopes in the
+ * CAEP interoperability profile 1.0 §2.7.2.
+ */
+export const PERMISSION_NAME = /^([a-z][a-z_]*:[a-z][a-z_]*|ssf\.[a-z]+)$/;
+
 /** A permission of the installation. */
 export type Permission = {
-  /** `resource:verb`, as tokens and API keys carry it. */
+  /** As tokens and API keys carry it, of the form `PERMISSION_NAME`. */
   readonly name: string;
   readonly description: string;
   /** Roles that have it when it is new to an installation. Administrators may change that. */

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { defineError } from '../define/error.ts';
-import { clientUnauthenticated, rateLimited, requestInvalid, storeUnavailable, unauthenticated } from '../errors.ts';
+import {
+  clientUnauthenticated,
+  permissionMissing,
+  rateLimited,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '../errors.ts';
 import { type ErrorAnswerContext, errorAnswer } from './problem.ts';
 
 const context: ErrorAnswerContext = { traceId: 'trace', oauth: false, sent: 'none' };
@@ -17,6 +24,16 @@ const nonceWanted = defineError({ ...shape, code: 'nonce_wanted', status: 401, o
 
 const challengeOf = (error: ReturnType<typeof unauthenticated>, more: Partial<ErrorAnswerContext>) =>
   errorAnswer(error, { ...context, ...more }).headers['www-authenticate'];
+
+test('a token that is not enough is told so (RFC 6750 §3.1), and no other credential', () => {
+  expect(challengeOf(permissionMissing(), { sent: 'bearer' })).toBe(
+    'Bearer realm="sallyport", error="insufficient_scope"',
+  );
+  expect(challengeOf(permissionMissing(), { sent: 'dpop' })).toContain(
+    'DPoP realm="sallyport", error="insufficient_scope"',
+  );
+  for (const sent of ['none', 'basic'] as const) expect(challengeOf(permissionMissing(), { sent })).toBeUndefined();
+});
 
 describe('the form of an error', () => {
   test('is RFC 9457, with the cause, the fix and a link to the documentation', () => {

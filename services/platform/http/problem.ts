@@ -22,12 +22,18 @@ export type ErrorAnswerContext = {
 const PROOF_ALGORITHMS = 'ES256 RS256 EdDSA';
 const PROBLEM_BASE = '/docs/errors#';
 
+/** The token is good and not enough for the request (RFC 6750 §3.1). */
+const insufficient = ({ sent, resourceMetadata }: ErrorAnswerContext): string =>
+  `${sent === 'dpop' ? 'DPoP' : 'Bearer'} realm="sallyport", error="insufficient_scope"${metadataOf(resourceMetadata)}`;
+
+const metadataOf = (url: string | undefined): string => (url === undefined ? '' : `, resource_metadata="${url}"`);
+
 function challenge(error: AppError, { sent, oauth, resourceMetadata }: ErrorAnswerContext): string {
   const realm = 'realm="sallyport"';
   if (oauth || sent === 'basic' || error.definition.oauthError === 'invalid_client') {
     if (error.code !== 'unauthenticated' || sent === 'basic') return `Basic ${realm}`;
   }
-  const metadata = resourceMetadata === undefined ? '' : `, resource_metadata="${resourceMetadata}"`;
+  const metadata = metadataOf(resourceMetadata);
   if (sent === 'dpop') {
     const { oauthError } = error.definition;
     const why = oauthError === 'invalid_dpop_proof' || oauthError === 'use_dpop_nonce' ? oauthError : 'invalid_token';
@@ -44,6 +50,8 @@ export function errorAnswer(error: AppError, context: ErrorAnswerContext): Error
   const headers: Record<string, string> = { 'cache-control': 'no-store', ...options.headers };
   if (context.oauth) headers.pragma = 'no-cache';
   if (status === 401) headers['www-authenticate'] = challenge(error, context);
+  if (definition.code === 'permission_missing' && (context.sent === 'bearer' || context.sent === 'dpop'))
+    headers['www-authenticate'] = insufficient(context);
   if (status === 429 || status === 503)
     headers['retry-after'] = String(Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1)));
   const extras = {

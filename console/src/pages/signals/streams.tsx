@@ -11,7 +11,7 @@ const texts = inLanguages({
   en: {
     streams: 'Streams to receivers',
     none: 'No system receives signals from here',
-    noneWhy: 'A client with the scope ssf:manage creates a stream at /ssf/streams.',
+    noneWhy: 'A client with the scope ssf.manage creates a stream at /ssf/streams.',
     polled: 'polled by the receiver',
     events: 'events: {events}',
     excluded: 'all users but {count}',
@@ -41,7 +41,7 @@ const texts = inLanguages({
   de: {
     streams: 'Ströme an Empfänger',
     none: 'Kein System empfängt von hier Signale',
-    noneWhy: 'Ein Client mit dem Scope ssf:manage legt unter /ssf/streams einen Strom an.',
+    noneWhy: 'Ein Client mit dem Scope ssf.manage legt unter /ssf/streams einen Strom an.',
     polled: 'vom Empfänger abgeholt',
     events: 'Ereignisse: {events}',
     excluded: 'alle Benutzer außer {count}',

@@ -57,7 +57,7 @@ function refusedPasskey(err: unknown): null {
 async function renewOwnSession(
   ports: SignInPorts,
   { cookie }: StepUpInput,
-  { userId, sessionId }: LiveOwnSession,
+  { userId, sessionId, acr }: LiveOwnSession,
   renewer: Renewer,
   caller: Caller,
 ): Promise<SessionWithFamily | null> {
@@ -74,7 +74,7 @@ async function renewOwnSession(
     await recordEvent(tx, caller, userSteppedUp, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },
-      detail: { factor: renewer.factor, session_id: sessionId },
+      detail: { factor: renewer.factor, session_id: sessionId, previous_acr: acr },
     });
     return createSessionFamily(tx, ports, opened, caller);
   });
