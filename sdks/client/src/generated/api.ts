@@ -744,6 +744,8 @@ export type RenewRecoveryCodesRequest = Readonly<Record<string, never>>;
 
 export type RenewRecoveryCodesResponse = { readonly recovery_codes: readonly string[] };
 
+export type ReplaceStreamRequest = { readonly stream_id: string; readonly iss?: string; readonly aud?: string; readonly events_supported?: readonly string[]; readonly events_delivered?: readonly string[]; readonly min_verification_interval?: number; readonly inactivity_timeout?: number; readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
+
 export type ReplayHandoffResponse = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number };
 
 export type ReplaySiemRequest = { readonly from_seq: number; readonly reason: string };
@@ -956,9 +958,11 @@ export type UnlockAccountResponse = { readonly status: "unlocked" };
 
 export type UnlockUserResponse = { readonly user_id: string; readonly failed_logins: number };
 
+export type UpdateAlertTargetRequest = { readonly name?: string; readonly url?: string; readonly to?: string; readonly sources?: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity?: "low" | "medium" | "high" | "critical"; readonly quiet_from?: string | null; readonly quiet_until?: string; readonly time_zone?: string; readonly escalates_to?: string | null; readonly escalates_after_minutes?: number; readonly only_escalated?: boolean; readonly reason: string };
+
 export type UpdateClientRequest = { readonly name?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly client_uri?: string | null; readonly grant_types?: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly logo?: string | null; readonly reason: string };
 
-export type UpdateStreamRequest = { readonly stream_id: string; readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
+export type UpdateStreamRequest = { readonly stream_id: string; readonly iss?: string; readonly aud?: string; readonly events_supported?: readonly string[]; readonly events_delivered?: readonly string[]; readonly min_verification_interval?: number; readonly inactivity_timeout?: number; readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
 
 export type UpdateStreamStatusRequest = { readonly stream_id: string; readonly status: "enabled" | "paused" | "disabled"; readonly reason?: string };
 
@@ -1200,6 +1204,8 @@ export type Operations = {
   "PATCH /ssf/streams": { readonly input: { readonly body: UpdateStreamRequest }; readonly answer: SignalStream };
   /** Create a stream of shared signals, pushed (RFC 8935) or polled (RFC 8936) */
   "POST /ssf/streams": { readonly input: { readonly body: CreateStreamRequest }; readonly answer: SignalStream };
+  /** Replace the settings of a stream; what is not named is as in a new one */
+  "PUT /ssf/streams": { readonly input: { readonly body: ReplaceStreamRequest }; readonly answer: SignalStream };
   /** Receive the events of a subject again */
   "POST /ssf/subjects/add": { readonly input: { readonly body: AddStreamSubjectRequest }; readonly answer: undefined };
   /** Receive no more events of a subject */
@@ -1218,6 +1224,8 @@ export type Operations = {
   "GET /v1/admin/alert-targets": { readonly input: {}; readonly answer: ListAlertTargetsResponse };
   /** Create a target of alerts: a signed webhook, a mail address or a Slack channel */
   "POST /v1/admin/alert-targets": { readonly input: { readonly body: CreateAlertTargetRequest }; readonly answer: AlertTarget };
+  /** Change a target of alerts; what waits is sent to its new address */
+  "PATCH /v1/admin/alert-targets/{target_id}": { readonly input: { readonly path: { readonly target_id: string | number }; readonly body: UpdateAlertTargetRequest }; readonly answer: AlertTarget };
   /** List the messages to a target, newest first */
   "GET /v1/admin/alert-targets/{target_id}/deliveries": { readonly input: { readonly path: { readonly target_id: string | number }; readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListAlertDeliveriesResponse };
   /** Remove a target of alerts, with what waits for it */
