@@ -130,6 +130,26 @@ test('sessions lists sessions and ends one, or all sessions of a user', async ()
   ).toEqual([{ kind: 'sid' }, { kind: 'user' }]);
 });
 
+test('sessions revoke ends one token family, and leaves its session and the other families alone', async () => {
+  const [userId, families] = [await newUser(), [randomUUID(), randomUUID()] as const];
+  const [ended, kept] = families;
+  await ports.raw(
+    `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, sid, user_id,
+       user_epoch, client_epoch, scope, audience, auth_time)
+     SELECT id, now() + interval '1 day', now() + interval '1 day', sha256('x'), 1, 1, client, true, $2, $3, 0, 0, '', 'x', now()
+     FROM unnest($1::uuid[], '{sallyport,sallyport-console}'::text[]) AS made (id, client)`,
+    [families, `session-${userId}`, userId],
+  );
+  expect(await json('sessions', 'revoke', '--family', ended, ...reason)).toEqual({ ended: 1 });
+  expect(await actors('token.family_ended', ended)).toEqual(by('sessions'));
+  expect((await json('sessions', 'list', '--user', userId)).sessions).toMatchObject([
+    { logins: [{ family_id: kept }] },
+  ]);
+  expect((await sallyport('sessions', 'revoke', '--family', randomUUID(), ...reason, '--yes')).code).toBe(5);
+  expect((await sallyport('sessions', 'revoke', '--family', 'x', ...reason, '--yes')).code).toBe(2);
+  expect((await sallyport('sessions', 'revoke', '--family', kept, '--user', userId, ...reason, '--yes')).code).toBe(2);
+});
+
 test('clients creates a client and shows its secret once, replaces the secret, disables and deletes the client', async () => {
   const made = await json(
     'clients',
