@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
-import { sealerOf } from '#testing/harness/log.ts';
+import { expectReadable } from '#testing/harness/browser.ts';
+import { type ConsoleHarness, type ConsoleVisit, openConsoleHarness, openPage } from './console-browser-harness.ts';
 import { writeAlerts, writeDeadLetter, writeImports, writeSignals } from './console-harness.ts';
 import { newPagesClient, textOf } from './pages-harness.ts';
 
@@ -75,21 +72,18 @@ const PAGES: readonly {
 /** What a hostile user could call itself. */
 const HOSTILE = `<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>javascript:alert(3)`;
 
-let harness: BrowserHarness;
+let harness: ConsoleHarness;
 let person: { readonly id: string; readonly email: string };
-let administrator: Visit;
+let administrator: ConsoleVisit;
 let places: Readonly<Record<string, string>>;
-let seal: () => Promise<unknown>;
-const logDir = mkdtempSync(join(tmpdir(), 'sallyport-console-'));
 beforeAll(async () => {
-  harness = await openBrowserHarness();
+  harness = await openConsoleHarness();
   person = await newSignedIn(harness.api);
   const agent = HOSTILE.slice(0, 100);
   await harness.harness.rows(`UPDATE users SET name = $2 WHERE id = $1`, [person.id, HOSTILE.slice(0, 100)]);
   await harness.harness.rows(`UPDATE sessions SET "userAgent" = $2 WHERE "userId" = $1`, [person.id, agent]);
   const application = await newPagesClient(harness.api, HOSTILE, 'https://app.example.test/back', ['openid']);
-  seal = sealerOf(harness.api.ports, harness.harness.owner, logDir);
-  await seal();
+  await harness.seal();
   const incident = '0190a5e2-0000-7000-8000-00000000c0de';
   await harness.harness.rows(
     `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail, actions)
@@ -115,39 +109,18 @@ beforeAll(async () => {
     client: application.client_id,
     application: HOSTILE,
   };
-  administrator = await atConsole('admin');
+  administrator = await harness.atConsole('admin');
 });
-afterAll(async () => {
-  await harness?.close();
-  rmSync(logDir, { recursive: true, force: true });
-});
-
-async function atConsole(role: string, options = {}): Promise<Visit> {
-  const user = await newSignedIn(harness.api);
-  await harness.harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [user.id, role]);
-  const visit = await harness.visit(options, user);
-  await visit.page.goto('/console/sign-in?return=/console');
-  await visit.page.getByRole('heading', { level: 1 }).waitFor();
-  return visit;
-}
-
-/** A copy on a busy machine may refuse a read with 503, which the console repeats. */
-const seriousOf = (complaints: readonly string[]): readonly string[] =>
-  complaints.filter((text) => !/status of 503/.test(text));
+afterAll(() => harness?.close());
 
 const filled = (text: string): string => text.replace(/\{(\w+)\}/, (_, name: string) => places[name] ?? '');
 
-/** Opens a page of the console, and waits until it has loaded what it shows. */
-async function open(page: Page, path: string, title: string): Promise<void> {
-  await page.goto(filled(path));
-  await page.getByRole('heading', { level: 1, name: filled(title), exact: true }).waitFor();
-  await expect.poll(() => page.locator('.loading').count()).toBe(0);
-}
+const open = (page: Page, path: string, title: string): Promise<void> => openPage(page, filled(path), filled(title));
 
 test('a browser without a session gets the sign-in, and comes back to the page that it asked for', async () => {
   const user = await newSignedIn(harness.api);
   await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.id]);
-  const { page, complaints, context } = await harness.visit({}, user);
+  const { page, serious, context } = await harness.visitConsole({}, user);
   await page.goto('/console/people?q=person');
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   await expectReadable(page);
@@ -157,12 +130,12 @@ test('a browser without a session gets the sign-in, and comes back to the page t
   expect(
     await page.evaluate('document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)'),
   ).not.toMatch(/sallyport\.console|eyJ|sp_rt_/);
-  expect(seriousOf(complaints)).toEqual([]);
+  expect(serious()).toEqual([]);
   await context.close();
 });
 
 test.each(PAGES)('$path is readable in English and German, in light and dark, wide and narrow', async (shown) => {
-  const { page, complaints } = administrator;
+  const { page, serious } = administrator;
   for (const language of ['en', 'de'] as const) {
     await page.goto('/console');
     await page.evaluate(`localStorage.setItem('console.language', '${language}')`);
@@ -176,23 +149,23 @@ test.each(PAGES)('$path is readable in English and German, in light and dark, wi
     }
   }
   await page.evaluate(`localStorage.removeItem('console.language')`);
-  expect(seriousOf(complaints)).toEqual([]);
+  expect(serious()).toEqual([]);
 });
 
 test('names and user agents of a hostile user are shown as they are, and nothing of them runs', async () => {
-  const { page, complaints } = administrator;
+  const { page, serious } = administrator;
   await page.setViewportSize({ width: 1_280, height: 800 });
   await open(page, '/console/people/{person}', '{email}');
   const text = await textOf(page.locator('main'));
   expect(text.split(HOSTILE.slice(0, 28)).length).toBeGreaterThan(2);
   expect(await page.locator('main img, main script').count()).toBe(0);
-  expect(seriousOf(complaints)).toEqual([]);
+  expect(serious()).toEqual([]);
 });
 
 test.each(['auditor', 'operator'])(
   'a user of role %s sees the pages of its permissions alone, and no data of others',
   async (role) => {
-    const { page, complaints, context } = await atConsole(role);
+    const { page, serious, context } = await harness.atConsole(role);
     const asked: string[] = [];
     page.on('request', (request) => asked.push(new URL(request.url()).pathname));
     const links = await page.getByRole('navigation').getByRole('link').allInnerTexts();
@@ -209,13 +182,13 @@ test.each(['auditor', 'operator'])(
       expect(await page.content()).not.toContain(person.email);
       expect([path, asked.filter((at) => at.startsWith('/console/api/'))]).toEqual([path, []]);
     }
-    expect(seriousOf(complaints)).toEqual([]);
+    expect(serious()).toEqual([]);
     await context.close();
   },
 );
 
 test('a proof is verified by the browser itself, and fails for bytes that were not sealed', async () => {
-  const { page, complaints } = administrator;
+  const { page, serious } = administrator;
   await open(page, '/console/audit/{event}', '{event_type}');
   await page.getByRole('button', { name: 'Verify inclusion' }).click();
   await page.getByText('Verified in this browser').waitFor();
@@ -235,19 +208,19 @@ test('a proof is verified by the browser itself, and fails for bytes that were n
   await page.getByRole('button', { name: 'Verify inclusion' }).click();
   await page.getByText('the event or the log was changed').waitFor();
   await page.unroute(address);
-  expect(seriousOf(complaints)).toEqual([]);
+  expect(serious()).toEqual([]);
 });
 
 test('live events go on after a break without a loss or a repetition', async () => {
-  const { page, context } = await atConsole('auditor');
+  const { page, context } = await harness.atConsole('auditor');
   const list = page.getByRole('list', { name: 'Live events' });
   const happen = async (count: number): Promise<void> => {
     for (let at = 0; at < count; at += 1) await newSignedIn(harness.api);
-    await seal();
+    await harness.seal();
   };
   const newest = async (): Promise<number> =>
     Number((await harness.harness.rows('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
-  await seal();
+  await harness.seal();
   const before = await newest();
   // As a network does that breaks in the middle of an answer.
   await page.addInitScript(`const ask = fetch; fetch = (address, options = {}) => {
@@ -271,7 +244,7 @@ test('live events go on after a break without a loss or a repetition', async () 
 });
 
 test('by keyboard alone: the palette finds a page, j walks its list, Enter opens a person, ? explains', async () => {
-  const { page, complaints } = administrator;
+  const { page, serious } = administrator;
   await page.setViewportSize({ width: 1_280, height: 800 });
   await open(page, '/console', 'Overview');
   await page.keyboard.press('Control+k');
@@ -289,11 +262,11 @@ test('by keyboard alone: the palette finds a page, j walks its list, Enter opens
   await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
-  expect(seriousOf(complaints)).toEqual([]);
+  expect(serious()).toEqual([]);
 });
 
 test('an act says what it affects, asks for a reason, shows its command line, and is done', async () => {
-  const { page, complaints } = administrator;
+  const { page, serious } = administrator;
   const target = await newSignedIn(harness.api);
   await page.goto(`/console/people/${target.id}`);
   await page.getByRole('button', { name: 'Disable' }).click();
@@ -314,11 +287,11 @@ test('an act says what it affects, asks for a reason, shows its command line, an
     [target.id],
   );
   expect(event).toEqual({ reason: `left 'us'` });
-  expect(seriousOf(complaints)).toEqual([]);
+  expect(serious()).toEqual([]);
 });
 
 test('an operator adds a target of alerts, tests it, and silences an alert; the row says what became of it', async () => {
-  const { page, complaints } = administrator;
+  const { page, serious } = administrator;
   await open(page, '/console/alerts?show=targets', 'Alerts');
   await page.getByRole('button', { name: 'Add a target' }).click();
   const adding = page.getByRole('dialog', { name: 'Add a target' });
@@ -348,11 +321,11 @@ test('an operator adds a target of alerts, tests it, and silences an alert; the 
   await silencing.waitFor({ state: 'detached' });
   const silences = await harness.harness.rows(`SELECT matchers FROM alert_silences WHERE reason = 'we move'`);
   expect(silences).toEqual([{ matchers: { source: 'incident', name: 'token_replay' } }]);
-  expect(seriousOf(complaints)).toEqual([]);
+  expect(serious()).toEqual([]);
 });
 
 test('a session that ends while an act is prepared loses nothing: another window signs in, and the act goes on', async () => {
-  const { page, complaints, context } = await atConsole('admin');
+  const { page, serious, context } = await harness.atConsole('admin');
   const target = await newSignedIn(harness.api);
   await page.goto(`/console/people/${target.id}`);
   await page.getByRole('button', { name: 'Disable' }).click();
@@ -371,6 +344,6 @@ test('a session that ends while an act is prepared loses nothing: another window
   expect(await dialog.getByLabel('Reason').inputValue()).toBe('typed before the end');
   await dialog.getByRole('button', { name: 'Disable', exact: true }).click();
   await page.getByRole('button', { name: 'Enable' }).waitFor();
-  expect(seriousOf(complaints)).toEqual([]);
+  expect(serious()).toEqual([]);
   await context.close();
 });
