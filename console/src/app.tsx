@@ -3,7 +3,8 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { LocationProvider, lazy, Route, Router } from 'preact-iso';
 import { type ConsoleSession, queries } from './data/api.ts';
 import { announceSignIn, SessionContext, signInHere, useCan, useSession, useSessionQuery } from './data/session.tsx';
-import { type Page, pages } from './pages.ts';
+import { type Page, pages, titles } from './pages.ts';
+import { PageHead } from './parts/page.tsx';
 import { Empty, Failed, Loading } from './parts/states.tsx';
 import { Shell } from './shell/shell.tsx';
 import { common } from './texts/common.ts';
@@ -41,24 +42,34 @@ function SignedIn() {
   return <Alone title={texts.signedInDone} lead={texts.signedInClose} action={false} />;
 }
 
-function NotAllowed({ permission }: { readonly permission: string }) {
+/** A page that the user may not see: what it is, and what is missing. */
+function NotAllowed({ title, permission }: { readonly title: string; readonly permission: string }) {
   const texts = useTexts(common);
   return (
-    <Empty title={texts.notAllowed}>
-      <p>{fill(texts.notAllowedWhy, { permission })}</p>
-    </Empty>
+    <div class="page">
+      <PageHead title={title} />
+      <Empty title={texts.notAllowed}>
+        <p>{fill(texts.notAllowedWhy, { permission })}</p>
+        <p>{texts.notAllowedFix}</p>
+        <p>
+          <a href="/console">{texts.toOverview}</a>
+        </p>
+      </Empty>
+    </div>
   );
 }
 
 function Unknown() {
   const texts = useTexts(common);
   return (
-    <Empty title={texts.unknownPage}>
-      <p>{texts.unknownPageWhy}</p>
-      <p>
-        <a href="/console">{texts.toOverview}</a>
-      </p>
-    </Empty>
+    <div class="page">
+      <PageHead title={texts.unknownPage} />
+      <Empty title={texts.unknownPageWhy}>
+        <p>
+          <a href="/console">{texts.toOverview}</a>
+        </p>
+      </Empty>
+    </div>
   );
 }
 
@@ -69,9 +80,14 @@ const routed = pages.map((page) => {
   const Loaded = lazy(() => page.load().then(({ Page: Body }) => Body));
   function Guarded({ params = {} }: Routed) {
     const can = useCan();
+    const names = useTexts(titles);
     const { left_out: leftOut } = useSession();
     if (page.wing !== undefined && leftOut.includes(page.wing)) return <Unknown />;
-    return can(page.permission) ? <Loaded params={params} /> : <NotAllowed permission={page.permission ?? ''} />;
+    return can(page.permission) ? (
+      <Loaded params={params} />
+    ) : (
+      <NotAllowed title={names[page.name]} permission={page.permission ?? ''} />
+    );
   }
   return [page, Guarded] as const satisfies readonly [Page, (props: Routed) => unknown];
 });

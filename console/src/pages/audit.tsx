@@ -10,24 +10,34 @@ const texts = inLanguages({
   en: {
     lead: 'Every security event, sealed: what is here cannot be changed unnoticed',
     type: 'Type of event',
-    typeHint: 'Type, such as user.login',
-    target: 'Id of an actor or target',
-    targetHint: 'Id of the target',
+    typeHint: 'Type: user.login',
+    actor: 'Actor, as kind and id',
+    actorHint: 'Actor: user:0190…',
+    target: 'Target, as kind and id',
+    targetHint: 'Target: session:0190…',
+    client: 'Client id',
+    clientHint: 'Client id',
     search: 'Search',
     none: 'No event matches',
-    noneWhy: 'A type is written as in the reference, such as user.login; an id is compared as a whole.',
+    noneWhy:
+      'A type is written as in the reference, such as user.login. An actor and a target have their kind before the id, such as user:0190…, and are compared as a whole.',
     number: 'number {seq}',
     altered: 'altered',
   },
   de: {
     lead: 'Jedes Sicherheitsereignis, versiegelt: was hier steht, lässt sich nicht unbemerkt ändern',
     type: 'Art des Ereignisses',
-    typeHint: 'Art, etwa user.login',
-    target: 'ID eines Ziels',
-    targetHint: 'ID des Ziels',
+    typeHint: 'Art: user.login',
+    actor: 'Wer, als Art und ID',
+    actorHint: 'Wer: user:0190…',
+    target: 'Ziel, als Art und ID',
+    targetHint: 'Ziel: session:0190…',
+    client: 'Client-ID',
+    clientHint: 'Client-ID',
     search: 'Suchen',
     none: 'Kein Ereignis passt',
-    noneWhy: 'Eine Art schreibt man wie in der Referenz, etwa user.login; eine ID wird als Ganzes verglichen.',
+    noneWhy:
+      'Eine Art schreibt man wie in der Referenz, etwa user.login. Wer und Ziel haben ihre Art vor der ID, etwa user:0190…, und werden als Ganzes verglichen.',
     number: 'Nummer {seq}',
     altered: 'verändert',
   },
@@ -66,47 +76,38 @@ export function EventRow({ event }: { readonly event: AuditEvent }) {
   );
 }
 
+const FILTERS = ['type', 'actor', 'target', 'client'] as const;
+
 export function Page() {
   const own = useTexts(texts);
   const names = useTexts(titles);
   const { query, route } = useLocation();
-  const { type = '', target = '' } = query;
+  const given = FILTERS.flatMap((name) => (query[name] ? [[name, query[name]] as const] : []));
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const members = ['type', 'target']
-      .map((name) => [name, String(form.get(name) ?? '').trim()] as [string, string])
-      .filter(([, value]) => value !== '');
+    const members = FILTERS.map((name) => [name, String(form.get(name) ?? '').trim()]).filter(([, value]) => value);
     route(`/console/audit${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
   };
-  const pages = usePages('GET /v1/audit/events', {
-    limit: 50,
-    ...(type === '' ? {} : { type }),
-    ...(target === '' ? {} : { target }),
-  });
+  const pages = usePages('GET /v1/audit/events', { limit: 50, ...Object.fromEntries(given) });
   return (
     <div class="page">
       <PageHead title={names.audit} lead={own.lead} />
       <search>
-        <form class="toolbar" onSubmit={submit} key={`${type} ${target}`}>
-          <input
-            type="search"
-            name="type"
-            aria-label={own.type}
-            placeholder={own.typeHint}
-            defaultValue={type}
-            maxLength={64}
-            spellcheck={false}
-          />
-          <input
-            type="search"
-            name="target"
-            aria-label={own.target}
-            placeholder={own.targetHint}
-            defaultValue={target}
-            maxLength={255}
-            spellcheck={false}
-          />
+        <form class="toolbar" onSubmit={submit} key={JSON.stringify(given)}>
+          {FILTERS.map((name) => (
+            <input
+              key={name}
+              type="search"
+              name={name}
+              aria-label={own[name]}
+              placeholder={own[`${name}Hint`]}
+              defaultValue={query[name] ?? ''}
+              maxLength={255}
+              spellcheck={false}
+              autoComplete="off"
+            />
+          ))}
           <button type="submit">{own.search}</button>
         </form>
       </search>

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import { type Answer, call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import type { PageProps } from '../pages.ts';
+import { type PageProps, titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
-import { CopyButton, commandLine } from '../parts/copy.tsx';
-import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
+import { CopyButton, CopyId, commandLine } from '../parts/copy.tsx';
+import { Badge, Foreign, Time } from '../parts/format.tsx';
 import { Facts, PageHead, Section } from '../parts/page.tsx';
 import { Reach } from '../parts/reach.tsx';
 import { Shown } from '../parts/states.tsx';
@@ -150,6 +150,7 @@ function Acts({ client, onSecret }: { readonly client: Client; readonly onSecret
 export function Page({ params }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
+  const names = useTexts(titles);
   const can = useCan();
   const [secret, setSecret] = useState('');
   const query = useRead('GET /v1/admin/clients/{client_id}', { path: { client_id: id } });
@@ -158,6 +159,7 @@ export function Page({ params }: PageProps) {
       <p class="crumb">
         <a href="/console/clients">{own.clients}</a>
       </p>
+      {query.data === undefined ? <PageHead title={names.client} /> : null}
       <Shown query={query} lines={5}>
         {(client) => (
           <>
@@ -185,7 +187,7 @@ export function Page({ params }: PageProps) {
               <Section title={own.about}>
                 <Facts
                   items={[
-                    [own.id, <Id>{client.client_id}</Id>],
+                    [own.id, <CopyId>{client.client_id}</CopyId>],
                     [own.origin, client.origin],
                     [own.page, <Foreign>{client.client_uri ?? '–'}</Foreign>],
                     [own.created, <Time at={client.created_at} />],

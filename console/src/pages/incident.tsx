@@ -2,7 +2,7 @@ import { call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { type PageProps, titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
-import { commandLine } from '../parts/copy.tsx';
+import { CopyId, commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, Section } from '../parts/page.tsx';
@@ -160,7 +160,7 @@ export function Page({ params }: PageProps) {
                   [
                     own.subject,
                     <>
-                      {incident.subject.kind} <Foreign>{incident.subject.id}</Foreign>
+                      {incident.subject.kind} <CopyId>{incident.subject.id}</CopyId>
                     </>,
                   ],
                   [own.count, String(incident.count)],

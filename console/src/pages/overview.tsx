@@ -11,6 +11,8 @@ import { detectionName, severityTone } from './incidents.tsx';
 const texts = inLanguages({
   en: {
     lead: 'What needs attention now',
+    nothing: 'Your permissions show no figures here',
+    nothingWhy: 'Choose a page of the navigation: it lists what you may see.',
     tokens: 'Tokens since the start of this installation',
     issued: 'Issued',
     active: 'Active families',
@@ -41,6 +43,8 @@ const texts = inLanguages({
   },
   de: {
     lead: 'Was jetzt Aufmerksamkeit braucht',
+    nothing: 'Ihre Berechtigungen zeigen hier keine Zahlen',
+    nothingWhy: 'Wählen Sie eine Seite der Navigation: sie nennt, was Sie sehen dürfen.',
     tokens: 'Tokens seit Beginn dieser Installation',
     issued: 'Ausgestellt',
     active: 'Aktive Familien',
@@ -298,9 +302,15 @@ export function Page() {
   const own = useTexts(texts);
   const names = useTexts(titles);
   const can = useCan();
+  const hasNothing = !['monitoring:read', 'tokens:read', 'incidents:read', 'keys:read'].some(can);
   return (
     <div class="page">
       <PageHead title={names.overview} lead={own.lead} />
+      {hasNothing ? (
+        <Empty title={own.nothing}>
+          <p>{own.nothingWhy}</p>
+        </Empty>
+      ) : null}
       {can('monitoring:read') ? <Dashboard /> : null}
       <div class="grid">
         {can('incidents:read') ? <Incidents /> : null}

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { common } from '../texts/common.ts';
 import { useTexts } from '../texts/languages.ts';
+import { Id } from './format.tsx';
 import { Icon } from './icons.tsx';
 
 /** A button that copies a text, and says so. */
@@ -19,6 +20,13 @@ export function CopyButton({ text, label }: { readonly text: string; readonly la
     </button>
   );
 }
+
+/** An id, whole, with a button that copies it. */
+export const CopyId = ({ children }: { readonly children: string }) => (
+  <span class="copy-id">
+    <Id>{children}</Id> <CopyButton text={children} />
+  </span>
+);
 
 /** A command line, ready to paste. */
 export function Command({ text }: { readonly text: string }) {

@@ -21,8 +21,9 @@ function ago(at: string, language: LanguageTag, nowMs = Date.now()): string {
   return at;
 }
 
-export const exactTime = (at: string, language: LanguageTag): string =>
-  new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at));
+/** In the time zone of the browser, which it names. */
+export const exactTime = (at: string | number, language: LanguageTag): string =>
+  new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'long' }).format(new Date(at));
 
 /** How long ago, with the exact time on hover and for screen readers. */
 export function Time({ at }: { readonly at: string | null | undefined }) {

@@ -17,9 +17,10 @@ export function PageHead({
   readonly badges?: ComponentChildren;
   readonly children?: ComponentChildren;
 }) {
+  const texts = useTexts(common);
   useEffect(() => {
-    document.title = title;
-  }, [title]);
+    document.title = `${title} – ${texts.console}`;
+  }, [title, texts]);
   return (
     <header class="page-head">
       <div>

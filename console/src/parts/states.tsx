@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { Refusal } from '../data/api.ts';
 import { common } from '../texts/common.ts';
 import { fill, useLanguage, useTexts } from '../texts/languages.ts';
+import { exactTime } from './format.tsx';
 
 /** What went wrong, in the words of the registry of errors. */
 export function useWhy(): (error: unknown) => string {
@@ -79,7 +80,7 @@ export function Shown<T>({
   const retry = (): void => void query.refetch();
   if (data === undefined)
     return error ? <Failed error={error} onRetry={retry} /> : <Loading {...(lines === undefined ? {} : { lines })} />;
-  const time = new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(query.dataUpdatedAt);
+  const time = exactTime(query.dataUpdatedAt, language);
   return (
     <>
       {error ? (

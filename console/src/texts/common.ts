@@ -20,6 +20,7 @@ export const common = inLanguages({
     noPermissionsWhy: 'An administrator can grant you a role: sallyport users roles {id} --grant <role>',
     notAllowed: 'You may not see this page',
     notAllowedWhy: 'It needs the permission {permission}.',
+    notAllowedFix: 'An administrator can grant a role that has it: the page Roles says which ones do.',
     unknownPage: 'There is no such page',
     unknownPageWhy: 'The address may be mistyped, or your installation does not have this part.',
     toOverview: 'Go to the overview',
@@ -94,6 +95,8 @@ export const common = inLanguages({
     noPermissionsWhy: 'Ein Administrator kann Ihnen eine Rolle geben: sallyport users roles {id} --grant <Rolle>',
     notAllowed: 'Sie dürfen diese Seite nicht sehen',
     notAllowedWhy: 'Sie braucht die Berechtigung {permission}.',
+    notAllowedFix:
+      'Ein Administrator kann Ihnen eine Rolle geben, die sie hat: die Seite Rollen zeigt, welche das sind.',
     unknownPage: 'Diese Seite gibt es nicht',
     unknownPageWhy: 'Die Adresse ist vielleicht vertippt, oder Ihre Installation hat diesen Teil nicht.',
     toOverview: 'Zur Übersicht',
