@@ -297,7 +297,11 @@ export const flows: readonly Flow[] = [
       '/console/api/{path}',
     ],
     unit: ['services/domain/oauth/console/console-session.test.ts', 'services/pages/console-build.test.ts'],
-    integration: [`${ROUTES}/console.integration.test.ts`, 'services/pages/console-in-browser.integration.test.ts'],
+    integration: [
+      `${ROUTES}/console.integration.test.ts`,
+      'services/pages/console-in-browser.integration.test.ts',
+      'services/pages/console-review-in-browser.integration.test.ts',
+    ],
     fault: [`${FAULTS}/console-away.integration.test.ts`],
     load: {
       none: 'A few administrators use it. Its requests are those of the operations behind it, which are measured there.',

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { followRotations, NotIncluded, verifyInclusion } from '#console/src/data/inclusion.ts';
+import { verifyInclusion } from '#console/src/data/inclusion.ts';
+import { followRotations, ProofError } from '#console/src/data/notes.ts';
 import { checkpointText } from '#services/domain/audit/log/checkpoint.ts';
 import {
   foldHashes,
@@ -43,7 +44,7 @@ const faultOf = async (run: Promise<unknown>): Promise<string> => {
     () => undefined,
     (err: unknown) => err,
   );
-  return error instanceof NotIncluded ? error.fault : `no fault: ${String(error)}`;
+  return error instanceof ProofError ? error.fault : `no fault: ${String(error)}`;
 };
 
 describe('the proof that the browser verifies', () => {
@@ -51,7 +52,7 @@ describe('the proof that the browser verifies', () => {
     for (let size = 1; size <= LEAVES.length; size += 1)
       for (let index = 0; index < size; index += 1) {
         const leaf = LEAVES[index] as Buffer;
-        const found = await verifyInclusion(leaf, { origin: ORIGIN, index }, proofOf(index, size), vkey);
+        const found = await verifyInclusion(leaf, { origin: ORIGIN, index }, proofOf(index, size), [vkey]);
         expect(found).toMatchObject({ origin: ORIGIN, index, size, vkey });
       }
   });
@@ -62,7 +63,8 @@ describe('the proof that the browser verifies', () => {
     const good = proofOf(5, 23);
     const lines = good.split('\n');
     const withLine = (at: number, line: string): string => lines.with(at, line).join('\n');
-    const verify = (proof: string, own = leaf, at = place, key = vkey) => faultOf(verifyInclusion(own, at, proof, key));
+    const verify = (proof: string, own = leaf, at = place, key = vkey) =>
+      faultOf(verifyInclusion(own, at, proof, [key]));
     expect({
       leaf: await verify(good, Buffer.from('leaf 6')),
       sibling: await verify(withLine(3, Buffer.alloc(32, 7).toString('base64'))),
@@ -99,7 +101,7 @@ describe('the proof that the browser verifies', () => {
   test('is of a place that the signed head has', async () => {
     const note = signNote(checkpointText({ origin: ORIGIN, size: 5, root: hashOf(rootSpan(5)) }), [signer]);
     const proof = formatProof({ index: 5, hashes: [], checkpoint: note });
-    expect(await faultOf(verifyInclusion(LEAVES[5] as Buffer, { origin: ORIGIN, index: 5 }, proof, vkey))).toBe(
+    expect(await faultOf(verifyInclusion(LEAVES[5] as Buffer, { origin: ORIGIN, index: 5 }, proof, [vkey]))).toBe(
       'wrong_place',
     );
   });
@@ -113,14 +115,16 @@ describe('the key that the browser trusts', () => {
 
   test('is followed through each note that a trusted key signed', async () => {
     const notes = joinNotes([rotation(first, second), rotation(stranger, stranger), rotation(second, third)]);
-    expect(await followRotations(one, three, notes)).toBe(three);
-    expect(await followRotations(one, one, '')).toBe(one);
+    expect(await followRotations([one], [three], notes)).toEqual([one, vkeyOf(second.key), three]);
+    expect(await followRotations([one], [one], '')).toEqual([one]);
+    // While a key and its successor both sign, the log shows both.
+    expect(await followRotations([one], [one, vkeyOf(second.key)], notes)).toContain(vkeyOf(second.key));
   });
 
   test('is not replaced by a key that no trusted key names', async () => {
-    expect(await faultOf(followRotations(one, three, ''))).toBe('key_replaced');
-    expect(await faultOf(followRotations(one, three, joinNotes([rotation(second, third)])))).toBe('key_replaced');
-    expect(await faultOf(followRotations(one, three, joinNotes([rotation(first, third, stranger)])))).toBe(
+    expect(await faultOf(followRotations([one], [three], ''))).toBe('key_replaced');
+    expect(await faultOf(followRotations([one], [three], joinNotes([rotation(second, third)])))).toBe('key_replaced');
+    expect(await faultOf(followRotations([one], [three], joinNotes([rotation(first, third, stranger)])))).toBe(
       'not_signed',
     );
   });

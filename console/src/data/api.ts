@@ -80,14 +80,26 @@ export async function readSession(): Promise<ConsoleSession | null> {
   return body;
 }
 
-/** Loads a file as the signed-in user and saves it under a name. @throws Refusal, TransportError */
-export async function download(path: `/v1/${string}`, name: string): Promise<void> {
-  const answer = await fetch(`/console/api${path}`, { headers: HEADERS }).catch((cause: unknown) => {
+/** Asks for a file as the signed-in user. @throws Refusal, TransportError */
+async function fetchFile(path: `/v1/${string}`, accept = '*/*'): Promise<Response> {
+  const answer = await fetch(`/console/api${path}`, { headers: { ...HEADERS, accept } }).catch((cause: unknown) => {
     throw new TransportError('no answer', undefined, { cause });
   });
   if (answer.status === 401) for (const listener of onEnded) listener();
   if (!answer.ok) throw new Refusal(answer.status, await answer.json().catch(() => ({ code: 'unreadable' })));
-  const url = URL.createObjectURL(await answer.blob());
+  return answer;
+}
+
+/** The bytes of a file as text, as they were sent. @throws Refusal, TransportError */
+export const readFile = async (path: `/v1/${string}`): Promise<string> => (await fetchFile(path)).text();
+
+/**
+ * Loads a file and saves it under a name.
+ * @param accept the form of it, such as `application/pdf`
+ * @throws Refusal, TransportError
+ */
+export async function download(path: `/v1/${string}`, name: string, accept?: string): Promise<void> {
+  const url = URL.createObjectURL(await (await fetchFile(path, accept)).blob());
   const link = document.createElement('a');
   link.href = url;
   link.download = name;

@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks';
 import { type Answer, call, useRead } from '../data/api.ts';
-import { fromBase64, type Inclusion, NotIncluded, verifyInclusion } from '../data/inclusion.ts';
-import { type TrustedKey, trustedKey } from '../data/trusted-key.ts';
+import { type Inclusion, verifyInclusion } from '../data/inclusion.ts';
+import { fromBase64, ProofError } from '../data/notes.ts';
+import { trustedKeys } from '../data/trusted-key.ts';
 import { type PageProps, titles } from '../pages.ts';
-import { Command, commandLine } from '../parts/copy.tsx';
-import { Badge, Foreign, Id, Time, useNumber } from '../parts/format.tsx';
+import { Command, CopyId, commandLine } from '../parts/copy.tsx';
+import { Badge, Foreign, Time, useNumber } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, Section } from '../parts/page.tsx';
 import { Shown, useWhy } from '../parts/states.tsx';
@@ -90,15 +91,16 @@ const texts = inLanguages({
 type Detail = Answer<'GET /v1/audit/events/{seq}'>;
 type Verdict =
   | { readonly state: 'asked' | 'running' }
-  | { readonly state: 'holds'; readonly inclusion: Inclusion; readonly key: TrustedKey }
+  | { readonly state: 'holds'; readonly inclusion: Inclusion; readonly isKnown: boolean }
   | { readonly state: 'fails'; readonly error: unknown };
 
 async function prove(event: Detail): Promise<Verdict> {
   try {
-    const key = await trustedKey(event.origin);
+    const keys = await trustedKeys(event.origin);
+    if (keys === undefined) throw new ProofError('wrong_log');
     const proof = await call('GET /v1/audit/events/{seq}/proof', { path: { seq: event.seq } });
-    const inclusion = await verifyInclusion(fromBase64(event.leaf), event, proof, key.vkey);
-    return { state: 'holds', inclusion, key };
+    const inclusion = await verifyInclusion(fromBase64(event.leaf), event, proof, keys.vkeys);
+    return { state: 'holds', inclusion, isKnown: keys.isKnown };
   } catch (error) {
     return { state: 'fails', error };
   }
@@ -136,17 +138,17 @@ function Proof({ event }: { readonly event: Detail }) {
           </p>
           <Facts
             items={[
-              [own.root, <Id>{verdict.inclusion.root}</Id>],
-              [own.key, <Id>{verdict.inclusion.vkey}</Id>],
+              [own.root, <CopyId>{verdict.inclusion.root}</CopyId>],
+              [own.key, <CopyId>{verdict.inclusion.vkey}</CopyId>],
             ]}
           />
-          <p>{verdict.key.isKnown ? own.knownKey : own.firstKey}</p>
+          <p>{verdict.isKnown ? own.knownKey : own.firstKey}</p>
         </div>
       ) : null}
       {verdict.state === 'fails' ? (
         <div class="note bad" role="alert">
           <strong>{own.fails}</strong>
-          <p>{verdict.error instanceof NotIncluded ? own[verdict.error.fault] : why(verdict.error)}</p>
+          <p>{verdict.error instanceof ProofError ? own[verdict.error.fault] : why(verdict.error)}</p>
         </div>
       ) : null}
       <Command text={commandLine('audit', 'prove', String(event.seq), '--out', '.')} />
@@ -165,7 +167,7 @@ const leafOf = (event: Detail): unknown => {
 
 const named = ({ kind, id }: { readonly kind: string; readonly id: string | null }) => (
   <>
-    {kind} {id === null ? null : <Foreign>{id}</Foreign>}
+    {kind} {id === null ? null : <CopyId>{id}</CopyId>}
   </>
 );
 
@@ -198,7 +200,7 @@ export function Page({ params }: PageProps) {
                   [own.client, event.client_id === null ? own.none : <Foreign>{event.client_id}</Foreign>],
                   [own.at, <Time at={event.occurred_at} />],
                   [own.sealed, <Time at={event.sealed_at} />],
-                  [own.trace, event.trace_id === null ? own.none : <Id>{event.trace_id}</Id>],
+                  [own.trace, event.trace_id === null ? own.none : <CopyId>{event.trace_id}</CopyId>],
                 ]}
               />
             </Section>

@@ -4,7 +4,6 @@ import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
-import { DownloadButton } from '../parts/download.tsx';
 import { Badge, Foreign, Time, type Tone, useNumber } from '../parts/format.tsx';
 import { PagedList, PageHead, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
@@ -32,12 +31,8 @@ const texts = inLanguages({
     run: 'Make a report',
     runTitle: 'Make a compliance report now',
     runLead: 'A worker collects the evidence and seals it. It appears here in a moment.',
-    demand: 'on demand',
-    daily: 'daily',
-    monthly: 'monthly',
-    bundle: 'Bundle',
-    bundleOf: 'Download the bundle of the report of {period}',
-    counts: 'passes {pass}, fails {fail}',
+    counts: '{pass} pass, {fail} fail',
+    verify: 'Verify a bundle',
   },
   de: {
     lead: 'Jede Kontrolle mit ihrem neuesten Nachweis, und die Berichte daraus',
@@ -60,12 +55,34 @@ const texts = inLanguages({
     run: 'Bericht erstellen',
     runTitle: 'Jetzt einen Compliance-Bericht erstellen',
     runLead: 'Ein Worker sammelt die Nachweise und versiegelt sie. Er erscheint gleich hier.',
-    demand: 'auf Anforderung',
-    daily: 'täglich',
-    monthly: 'monatlich',
-    bundle: 'Paket',
-    bundleOf: 'Das Paket des Berichts von {period} herunterladen',
-    counts: 'bestanden {pass}, nicht bestanden {fail}',
+    counts: '{pass} bestanden, {fail} nicht bestanden',
+    verify: 'Ein Paket prüfen',
+  },
+});
+
+/** Names of reports and of their states. */
+export const reportTexts = inLanguages({
+  en: {
+    demand: 'Report on demand',
+    daily: 'Daily report of {period}',
+    monthly: 'Monthly report of {period}',
+    queued: 'waits for a worker',
+    collecting: 'collects evidence',
+    sealing: 'waits for the audit log',
+    done: 'done',
+    failed: 'failed',
+    cancelled: 'cancelled',
+  },
+  de: {
+    demand: 'Bericht auf Anforderung',
+    daily: 'Tagesbericht vom {period}',
+    monthly: 'Monatsbericht {period}',
+    queued: 'wartet auf einen Worker',
+    collecting: 'sammelt Nachweise',
+    sealing: 'wartet auf das Audit-Protokoll',
+    done: 'fertig',
+    failed: 'fehlgeschlagen',
+    cancelled: 'abgebrochen',
   },
 });
 
@@ -78,6 +95,13 @@ const statusTone = {
   not_applicable: 'plain',
   unknown: 'plain',
 } as const satisfies Record<Control['status'], Tone>;
+export const reportName = (
+  { kind, period }: Pick<Report, 'kind' | 'period'>,
+  shared: Readonly<Record<Report['kind'], string>>,
+): string => fill(shared[kind], { period: period ?? '' });
+export const reportTone = ({ status }: Pick<Report, 'status'>): Tone =>
+  status === 'done' ? 'good' : status === 'failed' ? 'bad' : status === 'cancelled' ? 'plain' : 'accent';
+
 const STATUSES = ['fail', 'error', 'pass', 'not_applicable', 'unknown'] as const;
 
 function ControlRow({ control }: { readonly control: Control }) {
@@ -158,6 +182,7 @@ function Controls() {
 
 function Reports() {
   const own = useTexts(texts);
+  const shared = useTexts(reportTexts);
   const can = useCan();
   const pages = usePages('GET /v1/compliance/reports', { limit: 5 });
   return (
@@ -193,32 +218,17 @@ function Reports() {
         {(report: Report) => (
           <Row
             key={report.report_id}
-            title={report.period ?? own[report.kind]}
+            href={`/console/compliance/reports/${report.report_id}`}
+            title={reportName(report, shared)}
             meta={
               <>
-                <span>{own[report.kind]}</span>
                 <Time at={report.requested_at} />
                 {report.summary === null ? null : (
                   <span>{fill(own.counts, { pass: report.summary.pass, fail: report.summary.fail })}</span>
                 )}
               </>
             }
-            side={
-              <>
-                <Badge tone={report.status === 'done' ? 'good' : report.status === 'failed' ? 'bad' : 'accent'}>
-                  {report.status}
-                </Badge>
-                {report.status === 'done' ? (
-                  <DownloadButton
-                    path={`/v1/compliance/reports/${report.report_id}/bundle`}
-                    name={`compliance-${report.period ?? report.report_id}.tar`}
-                    label={fill(own.bundleOf, { period: report.period ?? report.requested_at })}
-                  >
-                    {own.bundle}
-                  </DownloadButton>
-                ) : null}
-              </>
-            }
+            side={<Badge tone={reportTone(report)}>{shared[report.status]}</Badge>}
           />
         )}
       </PagedList>
@@ -231,7 +241,11 @@ export function Page() {
   const names = useTexts(titles);
   return (
     <div class="page">
-      <PageHead title={names.compliance} lead={own.lead} />
+      <PageHead title={names.compliance} lead={own.lead}>
+        <a class="button" href="/console/compliance/verify">
+          {own.verify}
+        </a>
+      </PageHead>
       <Reports />
       <Controls />
     </div>

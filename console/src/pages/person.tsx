@@ -1,13 +1,15 @@
 import { useState } from 'preact/hooks';
-import { type Answer, call, usePages, useRead } from '../data/api.ts';
+import { type Answer, call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import type { PageProps } from '../pages.ts';
+import { type PageProps, titles } from '../pages.ts';
 import { type Act, ActButton } from '../parts/act.tsx';
-import { CopyButton, commandLine } from '../parts/copy.tsx';
-import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
-import { Facts, PagedList, PageHead, Row, Section } from '../parts/page.tsx';
+import { CopyId, commandLine } from '../parts/copy.tsx';
+import { Events } from '../parts/events.tsx';
+import { Badge, Foreign, Time } from '../parts/format.tsx';
+import { Facts, PageHead, Section } from '../parts/page.tsx';
 import { Reach } from '../parts/reach.tsx';
-import { Empty, Shown } from '../parts/states.tsx';
+import { SessionList } from '../parts/session-list.tsx';
+import { Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
 const texts = inLanguages({
@@ -37,13 +39,7 @@ const texts = inLanguages({
     sessions: 'Sessions',
     noSessions: 'No live session',
     noSessionsWhy: 'The person is signed in nowhere.',
-    unknownAgent: 'unknown browser',
-    started: 'began',
-    families: 'applications: {names}',
-    noFamilies: 'no application',
-    endOne: 'End',
-    endOneTitle: 'End this session',
-    endOneLead: 'The session ends everywhere within a second, with the tokens that applications got through it.',
+    happened: 'What happened to this account',
     endAll: 'End all sessions',
     endAllTitle: 'End every session of {email}',
     endAllLead: 'The person is signed out everywhere within a second. They can sign in again.',
@@ -89,13 +85,7 @@ const texts = inLanguages({
     sessions: 'Sitzungen',
     noSessions: 'Keine laufende Sitzung',
     noSessionsWhy: 'Die Person ist nirgends angemeldet.',
-    unknownAgent: 'unbekannter Browser',
-    started: 'begann',
-    families: 'Anwendungen: {names}',
-    noFamilies: 'keine Anwendung',
-    endOne: 'Beenden',
-    endOneTitle: 'Diese Sitzung beenden',
-    endOneLead: 'Die Sitzung endet überall binnen einer Sekunde, samt den Tokens, die Anwendungen durch sie bekamen.',
+    happened: 'Was mit diesem Konto geschah',
     endAll: 'Alle Sitzungen beenden',
     endAllTitle: 'Jede Sitzung von {email} beenden',
     endAllLead: 'Die Person ist binnen einer Sekunde überall abgemeldet. Sie kann sich wieder anmelden.',
@@ -118,7 +108,6 @@ const texts = inLanguages({
 });
 
 type Detail = Answer<'GET /v1/admin/users/{user_id}'>;
-type Session = Answer<'GET /v1/admin/sessions'>['sessions'][number];
 
 function Acts({ user }: { readonly user: Detail }) {
   const own = useTexts(texts);
@@ -249,61 +238,9 @@ function Why({ id }: { readonly id: string }) {
 
 function Sessions({ id }: { readonly id: string }) {
   const own = useTexts(texts);
-  const can = useCan();
-  const pages = usePages('GET /v1/admin/sessions', { user_id: id, limit: 20 });
   return (
     <Section title={own.sessions}>
-      <PagedList
-        label={own.sessions}
-        pages={pages}
-        itemsOf={(page) => page.sessions}
-        empty={
-          <Empty title={own.noSessions}>
-            <p>{own.noSessionsWhy}</p>
-          </Empty>
-        }
-      >
-        {(session: Session) => (
-          <Row
-            key={session.id}
-            title={<Foreign>{session.user_agent ?? own.unknownAgent}</Foreign>}
-            meta={
-              <>
-                <Foreign>{session.ip_address ?? ''}</Foreign>
-                <span>
-                  {own.started} <Time at={session.created_at} />
-                </span>
-                <span>
-                  {session.logins.length === 0
-                    ? own.noFamilies
-                    : fill(own.families, { names: session.logins.map(({ client_id }) => client_id).join(', ') })}
-                </span>
-              </>
-            }
-            side={
-              can('sessions:manage') ? (
-                <ActButton
-                  act={{
-                    title: own.endOneTitle,
-                    lead: own.endOneLead,
-                    verb: own.endOne,
-                    isHarmful: true,
-                    blast: <Reach of={{ session_id: session.id }} />,
-                    command: (reason) => commandLine('sessions', 'revoke', session.id, '--reason', reason),
-                    run: (reason) =>
-                      call('DELETE /v1/admin/sessions/{session_id}', {
-                        path: { session_id: session.id },
-                        query: { reason },
-                      }),
-                  }}
-                >
-                  {own.endOne}
-                </ActButton>
-              ) : null
-            }
-          />
-        )}
-      </PagedList>
+      <SessionList of={{ user_id: id }} withUser={false} empty={{ title: own.noSessions, why: own.noSessionsWhy }} />
     </Section>
   );
 }
@@ -311,6 +248,7 @@ function Sessions({ id }: { readonly id: string }) {
 export function Page({ params }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
+  const names = useTexts(titles);
   const can = useCan();
   const query = useRead('GET /v1/admin/users/{user_id}', { path: { user_id: id } });
   return (
@@ -318,6 +256,7 @@ export function Page({ params }: PageProps) {
       <p class="crumb">
         <a href="/console/people">{own.people}</a>
       </p>
+      {query.data === undefined ? <PageHead title={names.person} /> : null}
       <Shown query={query} lines={5}>
         {(user) => (
           <>
@@ -332,12 +271,7 @@ export function Page({ params }: PageProps) {
               <Section title={own.account}>
                 <Facts
                   items={[
-                    [
-                      own.id,
-                      <>
-                        <Id>{user.id}</Id> <CopyButton text={user.id} />
-                      </>,
-                    ],
+                    [own.id, <CopyId>{user.id}</CopyId>],
                     [own.name, <Foreign>{user.name ?? ''}</Foreign>],
                     [own.roles, <Foreign>{user.roles.join(', ')}</Foreign>],
                     [own.verified, <Time at={user.email_verified_at} />],
@@ -364,6 +298,7 @@ export function Page({ params }: PageProps) {
               </Section>
             </div>
             {can('sessions:read') ? <Sessions id={id} /> : null}
+            {can('audit:read') ? <Events title={own.happened} of={{ target: `user:${id}` }} /> : null}
           </>
         )}
       </Shown>

@@ -8,12 +8,15 @@ export function DownloadButton({
   path,
   name,
   label,
+  accept,
   children,
 }: {
   readonly path: `/v1/${string}`;
   readonly name: string;
   /** For screen readers, where the text of the button does not say which file. */
   readonly label: string;
+  /** The form of it, where the address has several. */
+  readonly accept?: string;
   readonly children: string;
 }) {
   const why = useWhy();
@@ -23,7 +26,7 @@ export function DownloadButton({
     setLoading(true);
     setError(undefined);
     try {
-      await download(path, name);
+      await download(path, name, accept);
     } catch (err) {
       setError(err);
     } finally {

@@ -15,6 +15,7 @@ const PATHS = {
   alerts: 'M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5h4',
   compliance: 'M5 4h14v16H5zM8.5 9l1.5 1.5L13 8M8.5 15l1.5 1.5L13 14M15.5 9.5h1M15.5 15.5h1',
   agents: 'M7 9h10v9H7zM12 5v4M9.5 13v1M14.5 13v1M4 12v3M20 12v3',
+  signoffs: 'M6 3h12v11H6zM9 8.5l2 2 4-4M4 20h16',
   imports: 'M12 3v11M8 10.5l4 4 4-4M4 17v3h16v-3',
   stream: 'M4 12a8 8 0 0 1 8-8M4 12a8 8 0 0 0 8 8M8 12a4 4 0 0 1 4-4M12 12h.1M20 12h-3',
   signals: 'M12 13v7M12 11.5v.1M8 15a5 5 0 0 1 0-7M16 8a5 5 0 0 1 0 7M5 18A9.5 9.5 0 0 1 5 5M19 5a9.5 9.5 0 0 1 0 13',
