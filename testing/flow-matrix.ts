@@ -301,6 +301,7 @@ export const flows: readonly Flow[] = [
       `${ROUTES}/console.integration.test.ts`,
       'services/pages/console-in-browser.integration.test.ts',
       'services/pages/console-review-in-browser.integration.test.ts',
+      'services/pages/console-viewers.integration.test.ts',
     ],
     fault: [`${FAULTS}/console-away.integration.test.ts`],
     load: {

@@ -25,7 +25,7 @@ import {
  */
 
 /** Why a part of the bundle is wrong. */
-export type PartFault =
+type PartFault =
   | 'not_json'
   | 'wrong_form'
   | 'not_canonical'
@@ -37,7 +37,7 @@ export type PartFault =
   | 'counts_differ'
   | 'heads_differ';
 /** Why a step of a control is wrong. */
-export type ItemFault =
+type ItemFault =
   | 'no_place'
   | 'observed_changed'
   | 'item_changed'
@@ -46,10 +46,10 @@ export type ItemFault =
   | ProofFault;
 
 export const PARTS = ['form', 'keys', 'signature', 'controls', 'summary', 'heads'] as const;
-export type Part = (typeof PARTS)[number];
+type Part = (typeof PARTS)[number];
 /** What the check saw, the item as a whole, the event that was sealed of it, and the place of that event in the log. */
 export const STEPS = ['observed', 'item', 'event', 'place'] as const;
-export type Step = (typeof STEPS)[number];
+type Step = (typeof STEPS)[number];
 
 export type PartResult = { readonly part: Part; readonly fault: PartFault | null; readonly at?: string };
 export type ItemResult = {
@@ -70,7 +70,7 @@ export type VerifiedBundle = {
 };
 
 /** RFC 8785: members sorted by UTF-16 code units, no spaces, numbers and strings as ECMAScript writes them. */
-export function canonical(value: unknown): string {
+function canonical(value: unknown): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   const object = value as Readonly<Record<string, unknown>>;

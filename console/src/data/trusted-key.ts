@@ -4,7 +4,7 @@ import { followRotations } from './notes.ts';
 const storedAs = (origin: string): string => `console.log-key.${origin}`;
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
-export type TrustedKeys = {
+type TrustedKeys = {
   readonly vkeys: readonly string[];
   /** Whether this browser trusted them, or keys that lead to them, before. */
   readonly isKnown: boolean;
