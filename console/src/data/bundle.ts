@@ -37,13 +37,7 @@ type PartFault =
   | 'counts_differ'
   | 'heads_differ';
 /** Why a step of a control is wrong. */
-type ItemFault =
-  | 'no_place'
-  | 'observed_changed'
-  | 'item_changed'
-  | 'leaf_malformed'
-  | 'event_differs'
-  | ProofFault;
+type ItemFault = 'no_place' | 'observed_changed' | 'item_changed' | 'leaf_malformed' | 'event_differs' | ProofFault;
 
 export const PARTS = ['form', 'keys', 'signature', 'controls', 'summary', 'heads'] as const;
 type Part = (typeof PARTS)[number];
