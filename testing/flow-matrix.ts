@@ -278,7 +278,7 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Import users of another system',
-    paths: ['/v1/admin/imports', '/v1/admin/imports/{import_id}'],
+    paths: ['/v1/admin/imports', '/v1/admin/imports/{import_id}', '/v1/admin/imports/{import_id}/rejects'],
     unit: ['services/domain/migration/run/run-import.db.test.ts', 'services/domain/migration/reading/reading.test.ts'],
     integration: [`${ROUTES}/imports.integration.test.ts`, 'cli/import/import.integration.test.ts'],
     fault: ['services/domain/migration/run/import-survives.db.test.ts'],

@@ -30,7 +30,7 @@ test('every file that `npm run catalog` writes is marked as generated, and no pa
   expect([...markOf(others)].filter(([, mark]) => mark === 'set')).toEqual([]);
 });
 
-test('the API is described in at most 36,000 lines', () => {
+test('the API is described in at most 35,000 lines', () => {
   const lines = readFileSync(resolve(ROOT, 'docs/reference/openapi.json'), 'utf8').split('\n').length;
-  expect(lines).toBeLessThanOrEqual(34_000);
+  expect(lines).toBeLessThanOrEqual(35_000);
 });

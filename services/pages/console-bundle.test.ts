@@ -66,7 +66,7 @@ const itemOf = (name: string, isMachine: boolean): ReportItem => ({
   requirement: 'required',
   kind: isMachine ? 'machine' : 'attestation',
   status: isMachine ? 'pass' : 'unknown',
-  reason: isMachine ? null : 'nobody attested it',
+  reason: isMachine ? null : 'not attested yet',
   human_duty: 'keep the records',
   check: isMachine
     ? {

@@ -117,7 +117,7 @@ export const retryDeadLetterEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/dead-letters/{queue}/{job_id}/retry',
   operation: 'retryDeadLetter',
-  summary: 'Put a dead letter back into its queue, with all its attempts',
+  summary: 'Return a dead letter to its queue, with all its attempts',
   auth: manages(queuesManage),
   body: bodyReason,
   responses: { 200: deadLetterView },

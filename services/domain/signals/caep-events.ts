@@ -17,7 +17,7 @@ export type Signal = {
   readonly event: string;
   readonly payload: Readonly<Record<string, unknown>>;
   readonly subject: Readonly<Record<string, unknown>>;
-  /** Whom it is about; null: the stream itself. */
+  /** The subject of the event; null: the stream itself. */
   readonly userId: string | null;
 };
 

@@ -397,7 +397,7 @@ describe('an administrator', () => {
   }
   const push8935 = () => create({ delivery: { method: PUSH, endpoint_url: `${origin}/events` } });
 
-  test('sees the streams of every receiver, with what waits in each, whom it excludes, and no secret', async () => {
+  test('sees the streams of every receiver, with what waits in each, its excluded subjects, and no secret', async () => {
     const { stream_id: id } = await create({
       delivery: { method: PUSH, endpoint_url: `${origin}/events`, authorization_header: 'Bearer secret' },
     });

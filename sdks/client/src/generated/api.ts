@@ -1274,7 +1274,7 @@ export type Operations = {
   "GET /v1/admin/dead-letters/{queue}/{job_id}": { readonly input: { readonly path: { readonly queue: string | number; readonly job_id: string | number } }; readonly answer: ReadDeadLetterResponse };
   /** Remove a dead letter for good: its work is never done */
   "POST /v1/admin/dead-letters/{queue}/{job_id}/discard": { readonly input: { readonly path: { readonly queue: string | number; readonly job_id: string | number }; readonly body: Reason }; readonly answer: DeadJob };
-  /** Put a dead letter back into its queue, with all its attempts */
+  /** Return a dead letter to its queue, with all its attempts */
   "POST /v1/admin/dead-letters/{queue}/{job_id}/retry": { readonly input: { readonly path: { readonly queue: string | number; readonly job_id: string | number }; readonly body: Reason }; readonly answer: DeadJob };
   /** List imports of users with their progress and counts, newest first */
   "GET /v1/admin/imports": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListImportsResponse };

@@ -74,7 +74,7 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
 
 /**
  * What an import would do with a batch. Reads only.
- * @param disabled users whom the batches before would have disabled
+ * @param disabled users that the batches before would have disabled
  */
 export async function rehearseBatch(
   { sql, random }: Pick<Ports, 'sql' | 'random'>,
