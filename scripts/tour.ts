@@ -1,21 +1,28 @@
 /** `npm run tour`: five requests to the running product and its tasks API, from the public keys to another user's 403. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findApi, findTasks } from '#cli/api-client.ts';
 import { CommandError } from '#cli/exit-codes.ts';
 
 type Answer = { readonly status: number; readonly body: Record<string, unknown> };
 
+const TRIES = 10;
+
+/** Asks; what a busy machine refuses by 503 is asked again after the time that the answer names, and is done once. */
 async function ask(url: string, { json, bearer }: { json?: object; bearer?: string } = {}): Promise<Answer> {
-  const answer = await fetch(url, {
-    signal: AbortSignal.timeout(10_000),
+  const request: RequestInit = {
     headers: {
-      ...(json ? { 'content-type': 'application/json' } : {}),
+      ...(json ? { 'content-type': 'application/json', 'idempotency-key': randomUUID() } : {}),
       ...(bearer ? { authorization: `Bearer ${bearer}` } : {}),
     },
     ...(json ? { method: 'POST', body: JSON.stringify(json) } : {}),
-  });
-  const text = await answer.text();
-  return { status: answer.status, body: text === '' ? {} : JSON.parse(text) };
+  };
+  for (let left = TRIES; ; left -= 1) {
+    const answer = await fetch(url, { ...request, signal: AbortSignal.timeout(10_000) });
+    const text = await answer.text();
+    if (answer.status === 503 && left > 1) await sleep(1_000 * Number(answer.headers.get('retry-after') ?? 1));
+    else return { status: answer.status, body: text === '' ? {} : JSON.parse(text) };
+  }
 }
 
 function expectStatus(what: string, { status, body }: Answer, expected: number): void {

@@ -4,10 +4,28 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { prepareTasksDatabase } from '../../services/supervisor/tasks-database.ts';
 
 const [folder = '/run/tasks-secrets', suffix] = process.argv.slice(2);
 const pathOf = (/** @type {string} */ name) => join(folder, name);
+const UNREACHABLE = 3;
+const TRIES = 10;
+
+/**
+ * Repeats a command while it ends because PostgreSQL could not be reached in time, as on a machine that starts much at once.
+ * @param {() => string} command
+ */
+async function untilReached(command) {
+  for (let left = TRIES; ; left -= 1)
+    try {
+      return command();
+    } catch (err) {
+      if (/** @type {{ status?: number }} */ (err).status !== UNREACHABLE || left === 1) throw err;
+      await sleep(1_000);
+    }
+}
+
 /** Readable by all users, because the container that mounts the folder runs as another one. */
 const write = (/** @type {string} */ name, /** @type {string} */ text) =>
   writeFileSync(pathOf(name), text, { mode: 0o444 });
@@ -23,7 +41,8 @@ if (!existsSync(pathOf('client_secret'))) {
   const told = ['--reason', 'verifies tokens for the tasks API', '--yes', '--json'];
   const entry = join(import.meta.dirname, 'entry.mjs');
   const stdio = /** @type {const} */ (['ignore', 'pipe', 'inherit']);
-  const created = JSON.parse(execFileSync(process.execPath, [entry, ...words, ...told], { encoding: 'utf8', stdio }));
+  const create = () => execFileSync(process.execPath, [entry, ...words, ...told], { encoding: 'utf8', stdio });
+  const created = JSON.parse(await untilReached(create));
   write('client_id', created.client_id);
   write('client_secret', created.client_secret);
 }
