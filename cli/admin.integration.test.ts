@@ -299,7 +299,7 @@ test('a refused command ends with the exit code of the refusal and one fix', asy
     [['users', 'list', '--cursor', 'bm8'], 2, /cursor_invalid/],
     [['users', 'list', '--limit', '0'], 2, /1 to 100/],
     [['users', 'delete', last], 2, /--reason/],
-    [['sessions', 'revoke', ...reason], 2, /name one session or pass --user/],
+    [['sessions', 'revoke', ...reason], 2, /name one session, or pass --family or --user/],
     [['clients', 'disable', 'sallyport', ...reason, '--yes'], 5, /built-in client cannot be changed/],
     [['roles', 'create', 'Bad Name', '--description', 'x', ...reason], 2, /name "Bad Name" does not have the form/],
     [
