@@ -325,7 +325,7 @@ test('a verb that is an operation and writes asks first: without a terminal and 
   const asks = { code: 4, says: /asks for confirmation/ };
   for (const options of [[], ['--json']]) expect(await surprisesOf(verbs, options, '', asks)).toEqual([]);
   expect(await everything()).toEqual(before);
-}, 120_000);
+}, 300_000);
 
 test('--dry-run changes no row and no file, and reports what the verb would do', async () => {
   const before = await everything();
@@ -333,4 +333,4 @@ test('--dry-run changes no row and no file, and reports what the verb would do',
   expect(await surprisesOf(Object.keys(acts), ['--dry-run', '--yes'], 'a.b.c', rehearses)).toEqual([]);
   expect(await everything()).toEqual(before);
   expect(existsSync(join(dataDir, 'out'))).toBe(false);
-}, 120_000);
+}, 300_000);

@@ -302,7 +302,7 @@ export function Page() {
   const own = useTexts(texts);
   const names = useTexts(titles);
   const can = useCan();
-  const hasNothing = !['monitoring:read', 'tokens:read', 'incidents:read', 'keys:read'].some(can);
+  const hasNothing = !['monitoring:read', 'incidents:read', 'keys:read'].some(can);
   return (
     <div class="page">
       <PageHead title={names.overview} lead={own.lead} />
