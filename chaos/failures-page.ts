@@ -73,6 +73,11 @@ export const FAILURES: readonly FailureRow[] = [
     users: 'Nothing: the high-water marks rise again when there is room.',
   },
   {
+    failure: 'object store of backups lost',
+    fault: 'lost-object-store',
+    users: 'Nothing: the backup ends with an error, and the next one after it is whole.',
+  },
+  {
     failure: 'clock of one copy an hour ahead',
     fault: 'clock-hour-ahead',
     users: '503 at that copy for what depends on the time.',
@@ -250,8 +255,6 @@ ${lineOf(COLUMNS.map(() => '---'))}
 ${table.join('\n')}
 
 A loss is possible only where the database itself lost commits; [a synchronous standby](../how-to/run-in-production.md) prevents that. [When a store cannot be reached](store-failures.md) says which answers go on and which stop.
-
-Not measured yet: a lost object store, whose fault is \`lost-object-store\`.
 
 A primary on another machine, or lost with it, is the row of Patroni: \`kill-primary\` ends PostgreSQL with everything else of its server by turns, and the copies reach the next primary over HAProxy. Here all servers are processes of one machine, so what a network adds to each statement is not in the figures.
 `;
