@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
+import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
@@ -74,8 +75,7 @@ export function Page() {
   const { query, route } = useLocation();
   const { status = '', owner = '' } = query;
   const go = (chosen: Readonly<Record<string, string>>): void => {
-    const members = Object.entries({ status, owner, ...chosen }).filter(([, value]) => value !== '');
-    route(`/console/agents${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
+    route(addressWith('/console/agents', { status, owner, ...chosen }), true);
   };
   const pages = usePages('GET /v1/admin/agents', {
     limit: 50,
@@ -87,14 +87,13 @@ export function Page() {
     <div class="page">
       <PageHead title={names.agents} lead={own.lead} />
       <search class="toolbar">
-        <select aria-label={own.status} value={status} onChange={(event) => go({ status: event.currentTarget.value })}>
-          <option value="">{own.every}</option>
-          {STATUSES.map((name) => (
-            <option key={name} value={name}>
-              {shared[name]}
-            </option>
-          ))}
-        </select>
+        <Filter
+          label={own.status}
+          every={own.every}
+          value={status}
+          options={STATUSES.map((name) => [name, shared[name]] as const)}
+          onChange={(status) => go({ status })}
+        />
         <input
           type="search"
           aria-label={own.owner}

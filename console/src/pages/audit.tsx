@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
+import { addressWith } from '../parts/filter.tsx';
 import { Badge, Foreign, Time } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
@@ -86,8 +87,8 @@ export function Page() {
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const members = FILTERS.map((name) => [name, String(form.get(name) ?? '').trim()]).filter(([, value]) => value);
-    route(`/console/audit${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
+    const members = FILTERS.map((name) => [name, String(form.get(name) ?? '').trim()]);
+    route(addressWith('/console/audit', Object.fromEntries(members)), true);
   };
   const pages = usePages('GET /v1/audit/events', { limit: 50, ...Object.fromEntries(given) });
   return (

@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
+import { addressWith } from '../parts/filter.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
@@ -48,10 +49,7 @@ export function Page() {
           value={search}
           maxLength={128}
           autoComplete="off"
-          onChange={(event) => {
-            const q = event.currentTarget.value.trim();
-            route(`/console/clients${q === '' ? '' : `?${new URLSearchParams({ q })}`}`, true);
-          }}
+          onChange={(event) => route(addressWith('/console/clients', { q: event.currentTarget.value.trim() }), true)}
         />
       </search>
       <div>

@@ -4,6 +4,7 @@ import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
+import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Time, type Tone, useNumber } from '../parts/format.tsx';
 import { PagedList, PageHead, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
@@ -147,20 +148,13 @@ function Controls() {
     <Section
       title={own.controls}
       acts={
-        <select
-          aria-label={own.status}
+        <Filter
+          label={own.status}
+          every={own.every}
           value={status ?? ''}
-          onChange={({ currentTarget: { value } }) =>
-            route(`/console/compliance${value === '' ? '' : `?status=${value}`}`, true)
-          }
-        >
-          <option value="">{own.every}</option>
-          {STATUSES.map((name) => (
-            <option key={name} value={name}>
-              {own[name]}
-            </option>
-          ))}
-        </select>
+          options={STATUSES.map((name) => [name, own[name]] as const)}
+          onChange={(value) => route(addressWith('/console/compliance', { status: value }), true)}
+        />
       }
     >
       <Shown query={query} lines={5}>

@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
+import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
@@ -57,8 +58,7 @@ export function Page() {
   const { query, route } = useLocation();
   const { state = '', severity = '' } = query;
   const go = (chosen: Record<string, string>): void => {
-    const members = Object.entries({ state, severity, ...chosen }).filter(([, value]) => value !== '');
-    route(`/console/incidents${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
+    route(addressWith('/console/incidents', { state, severity, ...chosen }), true);
   };
   const pages = usePages('GET /v1/admin/incidents', {
     limit: 50,
@@ -69,26 +69,20 @@ export function Page() {
     <div class="page">
       <PageHead title={names.incidents} lead={own.lead} />
       <search class="toolbar">
-        <select aria-label={own.state} value={state} onChange={(event) => go({ state: event.currentTarget.value })}>
-          <option value="">{own.every}</option>
-          {STATES.map((name) => (
-            <option key={name} value={name}>
-              {own[name]}
-            </option>
-          ))}
-        </select>
-        <select
-          aria-label={own.severity}
+        <Filter
+          label={own.state}
+          every={own.every}
+          value={state}
+          options={STATES.map((name) => [name, own[name]] as const)}
+          onChange={(state) => go({ state })}
+        />
+        <Filter
+          label={own.severity}
+          every={own.everySeverity}
           value={severity}
-          onChange={(event) => go({ severity: event.currentTarget.value })}
-        >
-          <option value="">{own.everySeverity}</option>
-          {SEVERITIES.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
+          options={SEVERITIES.map((name) => [name, name] as const)}
+          onChange={(severity) => go({ severity })}
+        />
       </search>
       <div>
         <PagedList

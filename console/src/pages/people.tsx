@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
+import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Time } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
@@ -60,8 +61,7 @@ export function Page() {
   }, [typed]);
 
   function go(q: string, chosen: string): void {
-    const members = Object.entries({ q, status: chosen, role }).filter(([, value]) => value !== '');
-    route(`/console/people${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
+    route(addressWith('/console/people', { q, status: chosen, role }), true);
   }
 
   const pages = usePages('GET /v1/admin/users', {
@@ -85,11 +85,16 @@ export function Page() {
           spellcheck={false}
           onInput={(event) => setTyped(event.currentTarget.value)}
         />
-        <select aria-label={own.status} value={status} onChange={(event) => go(search, event.currentTarget.value)}>
-          <option value="">{own.everybody}</option>
-          <option value="enabled">{own.enabled}</option>
-          <option value="disabled">{own.disabled}</option>
-        </select>
+        <Filter
+          label={own.status}
+          every={own.everybody}
+          value={status}
+          options={[
+            ['enabled', own.enabled],
+            ['disabled', own.disabled],
+          ]}
+          onChange={(chosen) => go(search, chosen)}
+        />
       </search>
       {typed.length > 0 && typed.length < SHORTEST ? (
         <p class="dim small" role="status">

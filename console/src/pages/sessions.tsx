@@ -2,6 +2,7 @@ import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
+import { addressWith } from '../parts/filter.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { SessionList } from '../parts/session-list.tsx';
@@ -105,8 +106,7 @@ export function Page() {
   const { query, route } = useLocation();
   const shown = SHOWN.find((name) => name === query.show) ?? 'live';
   const go = (members: Readonly<Record<string, string>>): void => {
-    const given = Object.entries(members).filter(([, value]) => value !== '');
-    route(`/console/sessions${given.length === 0 ? '' : `?${new URLSearchParams(given)}`}`, true);
+    route(addressWith('/console/sessions', members), true);
   };
   return (
     <div class="page">

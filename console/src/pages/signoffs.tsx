@@ -2,6 +2,7 @@ import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { visibleText } from '../data/visible-text.ts';
 import { titles } from '../pages.ts';
+import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
@@ -102,8 +103,7 @@ export function Page() {
   const isAll = query.show === 'all';
   const role = query.role ?? '';
   const go = (chosen: Readonly<Record<string, string>>): void => {
-    const members = Object.entries({ show: isAll ? 'all' : '', role, ...chosen }).filter(([, value]) => value !== '');
-    route(`/console/signoffs${members.length === 0 ? '' : `?${new URLSearchParams(members)}`}`, true);
+    route(addressWith('/console/signoffs', { show: isAll ? 'all' : '', role, ...chosen }), true);
   };
   const pages = usePages('GET /v1/handoff/signoffs', {
     limit: 50,
@@ -123,14 +123,13 @@ export function Page() {
           open={isAll ? 'all' : 'open'}
           onOpen={(tab) => go({ show: tab === 'all' ? 'all' : '' })}
         />
-        <select aria-label={own.role} value={role} onChange={(event) => go({ role: event.currentTarget.value })}>
-          <option value="">{own.everyRole}</option>
-          {ROLES.map((name) => (
-            <option key={name} value={name}>
-              {shared[name]}
-            </option>
-          ))}
-        </select>
+        <Filter
+          label={own.role}
+          every={own.everyRole}
+          value={role}
+          options={ROLES.map((name) => [name, shared[name]] as const)}
+          onChange={(role) => go({ role })}
+        />
       </div>
       <div>
         <PagedList

@@ -3,6 +3,7 @@ import { type Answer, call, usePages } from '../../data/api.ts';
 import { useCan } from '../../data/session.tsx';
 import { ActButton } from '../../parts/act.tsx';
 import { commandLine } from '../../parts/copy.tsx';
+import { addressWith, Filter } from '../../parts/filter.tsx';
 import { Badge, Foreign, Time, type Tone, useNumber } from '../../parts/format.tsx';
 import { PagedList, Row } from '../../parts/page.tsx';
 import { Empty } from '../../parts/states.tsx';
@@ -131,8 +132,7 @@ export function Raised() {
   const state = STATES.find((name) => name === query.state);
   const source = SOURCES.find((name) => name === query.source);
   const go = (chosen: Readonly<Record<string, string>>): void => {
-    const given = Object.entries({ state: state ?? '', source: source ?? '', ...chosen }).filter(([, of]) => of !== '');
-    route(`/console/alerts${given.length === 0 ? '' : `?${new URLSearchParams(given)}`}`, true);
+    route(addressWith('/console/alerts', { state: state ?? '', source: source ?? '', ...chosen }), true);
   };
   const pages = usePages('GET /v1/admin/alerts', {
     limit: 50,
@@ -142,30 +142,20 @@ export function Raised() {
   return (
     <>
       <search class="toolbar">
-        <select
-          aria-label={own.state}
+        <Filter
+          label={own.state}
+          every={own.every}
           value={state ?? ''}
-          onChange={(event) => go({ state: event.currentTarget.value })}
-        >
-          <option value="">{own.every}</option>
-          {STATES.map((name) => (
-            <option key={name} value={name}>
-              {own[name]}
-            </option>
-          ))}
-        </select>
-        <select
-          aria-label={own.source}
+          options={STATES.map((name) => [name, own[name]] as const)}
+          onChange={(state) => go({ state })}
+        />
+        <Filter
+          label={own.source}
+          every={own.everySource}
           value={source ?? ''}
-          onChange={(event) => go({ source: event.currentTarget.value })}
-        >
-          <option value="">{own.everySource}</option>
-          {SOURCES.map((name) => (
-            <option key={name} value={name}>
-              {own[name]}
-            </option>
-          ))}
-        </select>
+          options={SOURCES.map((name) => [name, own[name]] as const)}
+          onChange={(source) => go({ source })}
+        />
       </search>
       <div>
         <PagedList

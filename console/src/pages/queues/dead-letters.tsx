@@ -1,5 +1,6 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../../data/api.ts';
+import { addressWith, Filter } from '../../parts/filter.tsx';
 import { Badge, Foreign, Id, Time, useNumber } from '../../parts/format.tsx';
 import { PagedList, Row } from '../../parts/page.tsx';
 import { Empty } from '../../parts/states.tsx';
@@ -43,20 +44,13 @@ export function DeadLetters({ queues }: { readonly queues: readonly string[] }) 
   return (
     <>
       <search class="toolbar">
-        <select
-          aria-label={own.queue}
+        <Filter
+          label={own.queue}
+          every={own.every}
           value={chosen}
-          onChange={({ currentTarget: { value } }) =>
-            route(`/console/queues?show=dead${value === '' ? '' : `&queue=${value}`}`, true)
-          }
-        >
-          <option value="">{own.every}</option>
-          {queues.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
+          options={queues.map((name) => [name, name] as const)}
+          onChange={(value) => route(addressWith('/console/queues', { show: 'dead', queue: value }), true)}
+        />
       </search>
       <div>
         <PagedList
