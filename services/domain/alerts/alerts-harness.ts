@@ -1,4 +1,5 @@
 // For tests only: a sealed log with incidents and controls, a receiver over HTTP, and one run of the job.
+import { createPublicKey, verify } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -16,7 +17,7 @@ import { acknowledgeIncident, closeIncident } from '../security/manage-incidents
 import { raiseIncident } from '../security/raise-incident.ts';
 import type { AlertTargetView, NewAlertTarget } from './contract.ts';
 import type { AlertPace, SendAlertsPorts } from './deliver-alert.ts';
-import { createAlertTarget } from './manage-targets.ts';
+import { createAlertTarget, listAlertDeliveries } from './manage-targets.ts';
 import { sendAlerts } from './send-alerts.ts';
 
 const ISSUER = 'https://auth.example.test';
@@ -43,8 +44,17 @@ export type AlertsHarness = {
   run(pace?: Partial<AlertPace>): Promise<{ readonly read: number; readonly planned: number; readonly taken: number }>;
   /** Lets time pass for what waits. */
   pass(seconds: number): Promise<void>;
+  /** Removes targets, alerts, silences and incidents, and forgets what arrived. */
+  clear(): Promise<void>;
+  /** What arrived, as lines: which alerts began or ended. */
+  told(at?: string): string[][];
+  deliveries(targetId: string): Promise<Awaited<ReturnType<typeof listAlertDeliveries>>['deliveries']>;
+  /** Whether a request has our signature (RFC 9421 §2.5), by its base as a receiver sees it. */
+  isSigned(arrived: Arrived): boolean;
   close(): Promise<void>;
 };
+
+export const eventOf = ({ body }: Pick<Arrived, 'body'>) => JSON.parse(body);
 
 /** On its own database, which `close` drops. */
 export async function openAlertsHarness(): Promise<AlertsHarness> {
@@ -138,6 +148,29 @@ export async function openAlertsHarness(): Promise<AlertsHarness> {
       );
       await log.raw('UPDATE alert_targets SET open_until = open_until - make_interval(secs => $1)', [seconds]);
       await log.raw('UPDATE alert_notices SET planned_at = planned_at - make_interval(secs => $1)', [seconds]);
+    },
+    clear: async () => {
+      await log.raw('TRUNCATE alert_targets, alerts, alert_silences, incidents CASCADE');
+      arrived.length = 0;
+      logged.length = 0;
+      answer = () => 204;
+    },
+    told: (at = '/alerts') =>
+      arrived
+        .filter(({ url }) => url === at)
+        .map((one) =>
+          eventOf(one).data.alerts.map((each: { status: string; name: string }) => `${each.status} ${each.name}`),
+        ),
+    deliveries: async (targetId) => (await listAlertDeliveries(log, { target_id: targetId, limit: 50 })).deliveries,
+    isSigned: ({ headers, url }) => {
+      const params = (headers['signature-input'] as string).replace(/^sallyport=/, '');
+      const [, list = '', kid] = /^\(([^)]*)\).*;keyid="([^"]+)"/.exec(params) ?? [];
+      const values: Record<string, unknown> = { ...headers, '@method': 'POST', '@target-uri': `${origin}${url}` };
+      const lines = list.split(' ').map((name) => `${name}: ${values[name.slice(1, -1)]}`);
+      const jwk = JSON.parse(keyRing.jwks().body).keys.find((key: { kid: string }) => key.kid === kid);
+      const signature = Buffer.from((headers.signature as string).slice('sallyport=:'.length, -1), 'base64');
+      const base = [...lines, `"@signature-params": ${params}`].join('\n');
+      return verify(null, Buffer.from(base), createPublicKey({ key: jwk, format: 'jwk' }), signature);
     },
     close: async () => {
       server.closeAllConnections();
