@@ -16,7 +16,7 @@ describe('the shipped table of countries', () => {
     expect(countryOf(ip)).toBe(country);
   });
 
-  test.each(['', '10.0.0.1', '192.0.2.1', '127.0.0.1', '::1', 'fe80::1%eth0', 'not an address'])(
+  test.each([null, '', '10.0.0.1', '192.0.2.1', '127.0.0.1', '::1', 'fe80::1%eth0', 'not an address'])(
     'knows no country of %j',
     (ip) => {
       expect(countryOf(ip)).toBeNull();

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type CountryResponse, Reader } from 'mmdb-lib';
 
-/** ISO 3166-1 alpha-2 code of the country that an address is registered or used in; null if the table has none. */
-export type CountryOf = (ip: string) => string | null;
+/** ISO 3166-1 alpha-2 code of the country that an address is registered or used in; null if it is not known. */
+export type CountryOf = (ip: string | null) => string | null;
 
 /** Nothing is known about any address. */
 export const noCountry: CountryOf = () => null;
@@ -28,7 +28,7 @@ export function openCountryTable(file: string | undefined): CountryOf {
   const table = opened.get(path) ?? new Reader<CountryRecord>(readFileSync(path));
   opened.set(path, table);
   return (ip) => {
-    const code = ip === '' ? undefined : codeOf(table, ip.replace(MAPPED, ''));
+    const code = !ip ? undefined : codeOf(table, ip.replace(MAPPED, ''));
     return code !== undefined && CODE.test(code) ? code : null;
   };
 }

@@ -17,7 +17,7 @@ test('another place is another network together with another user agent; a diffe
 });
 
 test('where both countries are known, their distance is compared instead', () => {
-  const countryOf = (ip: string) => ({ '192.0.2.1': 'DE', '203.0.113.1': 'DE' })[ip] ?? null;
+  const countryOf = (ip: string | null) => ({ '192.0.2.1': 'DE', '203.0.113.1': 'DE' })[ip ?? ''] ?? null;
   const own = { ipAddress: '192.0.2.1', userAgent: 'Firefox' };
   expect(isAnotherPlace(own, { ip: '203.0.113.1', agent: 'Safari' }, countryOf)).toBe(false);
   expect(isAnotherPlace(own, { ip: '198.51.100.1', agent: 'Safari' }, countryOf)).toBe(true);

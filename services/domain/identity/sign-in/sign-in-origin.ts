@@ -40,7 +40,7 @@ export async function readSignInOrigin(
 ): Promise<SignInOrigin> {
   const others = isKnownDevice ? [] : await readElsewhere(tx, session, ELSEWHERE_SECONDS);
   const other = others.find((one) => isAnotherPlace(session, one, countryOf));
-  const country = countryOf(session.ipAddress ?? '');
+  const country = countryOf(session.ipAddress);
   return {
     session_id: session.id,
     known_device: isKnownDevice,
