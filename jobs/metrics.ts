@@ -28,7 +28,7 @@ export const jobWait = defineHistogram({
   name: 'sallyport_job_wait_seconds',
   help: 'Time from when a job was due until a worker began its first attempt.',
   unit: 's',
-  labels,
+  labels: { queue: queueNames },
   buckets: seconds,
 });
 

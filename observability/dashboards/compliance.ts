@@ -244,7 +244,7 @@ export const compliance: DashboardDefinition = {
           description:
             'Pauses of the clean-up between batches because statements of the API were slow. Many pauses mean that the clean-up and the API compete for the database.',
           unit: 'short',
-          queries: [{ expr: 'sum by (kind) (increase(sallyport_cleanup_pauses_total[10m]))', legend: '{{kind}}' }],
+          queries: [{ expr: 'sum(increase(sallyport_cleanup_pauses_total[10m]))', legend: 'pauses' }],
           logs: WORKER_LOGS,
         },
         {

@@ -66,6 +66,5 @@ export const cleanupRemoved = defineCounter({
 
 export const cleanupPauses = defineCounter({
   name: 'sallyport_cleanup_pauses',
-  help: 'Pauses of the clean-up between batches because statements of the API were slow, by kind.',
-  labels: { kind: purgeKinds },
+  help: 'Pauses of the clean-up between batches because statements of the API were slow.',
 });

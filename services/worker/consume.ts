@@ -72,7 +72,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
     }
     const { job } = processor;
     if (delivery.attempt === 1)
-      jobWait.record(Math.max(0, clock.now() - delivery.dueAtMs) / 1_000, { queue: job.queue, job: job.name });
+      jobWait.record(Math.max(0, clock.now() - delivery.dueAtMs) / 1_000, { queue: job.queue });
     const startedAt = clock.monotonic();
     const conclude = async (failure: unknown): Promise<JobOutcome> => {
       const tookMs = clock.monotonic() - startedAt;

@@ -65,7 +65,7 @@ export async function purge(
 
 async function purgeKind(
   ports: PurgePorts,
-  { kind, removeBatch }: Purge,
+  { removeBatch }: Purge,
   { isOver, pace }: { readonly isOver: () => boolean; readonly pace: Pace },
   onBatch: (batch: PurgeBatch) => void,
 ): Promise<void> {
@@ -81,7 +81,7 @@ async function purgeKind(
     await sleep(Math.min(LONGEST_REST_MS, Math.max(pace.leastMs, tookMs * pace.factor)));
     for (let pauses = 0; pauses < MOST_PAUSES && !isOver(); pauses += 1) {
       if ((await readSlowestStatementMs(ports)) < SLOW_STATEMENT_MS) break;
-      cleanupPauses.add(1, { kind });
+      cleanupPauses.add(1);
       await sleep(PAUSE_MS);
     }
   }
