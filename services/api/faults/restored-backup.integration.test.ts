@@ -110,6 +110,13 @@ const questions = ({ pair, session }: Everything): Record<string, () => Promise<
   };
 };
 
+/** Asks until the copy decides: on a busy machine it may first run out of time for PostgreSQL. */
+const statusDecided = (ask: () => Promise<Received>): Promise<number> =>
+  eventually('a decision', async () => {
+    const { status, body } = await ask();
+    return status === 503 && body.code !== 'state_rewound' ? false : status;
+  });
+
 async function expectNothingIssuedOrValidated(everything: Everything): Promise<void> {
   const answers = await Promise.all(
     Object.entries(questions(everything)).map(async ([name, ask]) => [name, await ask()] as const),
@@ -191,11 +198,9 @@ test('after an older backup is restored, nothing is issued or validated until an
     expectProblem(await refresh(product, token.refresh_token), 401, 'refresh_token_invalid');
   }
   await untilVerdict(product, machine, 'key_compromised');
-  for (const { cookie } of [person, session]) {
-    expect((await send(product.api, 'GET', '/api/auth/session', { cookie })).status).toBe(401);
-    expect((await send(product.api, 'POST', '/v1/tokens', { cookie, headers: { origin: PUBLIC_URL } })).status).toBe(
-      401,
-    );
+  for (const own of [person, session]) {
+    const { session: ask, issueForSession } = questions({ pair: before, session: own });
+    expect([await statusDecided(ask!), await statusDecided(issueForSession!)]).toEqual([401, 401]);
   }
   const { body: newKeySet } = await send(product.api, 'GET', '/.well-known/jwks.json');
   const kids = (set: { keys: { kid: string }[] }): string[] => set.keys.map(({ kid }) => kid);
