@@ -67,7 +67,11 @@ test('a superuser who alters row and leaf is found by the next read, which shows
   await alterRowAndLeaf();
   await expect(readEvent(harness, target)).rejects.toMatchObject({ code: 'audit_row_altered' });
   expect(await listed()).toMatchObject({ seq: target, type: 'unknown', outcome: 'unknown', detail: {}, altered: true });
-  expect(await followEventsOf(harness, ['test.done'], target - 1, 1)).toEqual({ events: [], reachedSeq: target });
+  expect(await followEventsOf(harness, ['test.done'], target - 1, 1)).toEqual({
+    events: [],
+    reachedSeq: target,
+    isNewest: false,
+  });
   expect((await verified()).valid).toBe(false);
 });
 
