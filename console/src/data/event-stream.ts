@@ -44,8 +44,7 @@ export async function followEvents({ onEvent, onState }: Watched, signal: AbortS
       onState('open');
       waitMs = FIRST_WAIT_MS;
       for await (const { id, data } of frames(answer.body)) {
-        if (id === last) continue;
-        onEvent(JSON.parse(data));
+        if (id !== last && data !== undefined) onEvent(JSON.parse(data));
         last = id;
       }
       // The server ends each stream after some minutes; the next one goes on at once.
@@ -59,10 +58,10 @@ export async function followEvents({ onEvent, onState }: Watched, signal: AbortS
   }
 }
 
-/** The messages of a stream; comments and fields of no use here are left out. */
+/** Messages of a stream that have an id. The first has no data: it gives the place where the stream begins. */
 async function* frames(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<{ readonly id: string; readonly data: string }> {
+): AsyncGenerator<{ readonly id: string; readonly data: string | undefined }> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
@@ -75,7 +74,7 @@ async function* frames(
       const lines = block.split('\n');
       const id = lines.find((line) => line.startsWith('id: '))?.slice(4);
       const data = lines.find((line) => line.startsWith('data: '))?.slice(6);
-      if (id !== undefined && data !== undefined) yield { id, data };
+      if (id !== undefined) yield { id, data };
     }
   }
 }

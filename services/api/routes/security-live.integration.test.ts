@@ -1,6 +1,10 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
 import { eventually } from '#testing/eventually.ts';
 import { newClient, signIn } from '#testing/flows/flows.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import type { Product } from '#testing/harness/product.ts';
 import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { basicHeader, expectProblem, type Json, send } from '#testing/http-client.ts';
@@ -94,3 +98,107 @@ test('the dashboard of a running product moves with its sign-ins, and shows its 
   }
   expect(moved.resources.queues.map(({ queue }: Json) => queue)).toContain('monitoring');
 }, 300_000);
+
+/** A consumer as WHATWG HTML §9.2 has it: it opens the stream again after each break, with the id of the last message. */
+function follow(query: string, headers: Readonly<Record<string, string>>) {
+  const ending = new AbortController();
+  const seqs: number[] = [];
+  let opened = 0;
+  let lastId: string | undefined;
+  async function readOnce(): Promise<void> {
+    const answer = await fetch(`${product.api}/v1/admin/events${query}`, {
+      headers: { ...headers, ...(lastId === undefined ? {} : { 'last-event-id': lastId }) },
+      signal: ending.signal,
+    });
+    if (answer.status !== 200) return;
+    let text = '';
+    for await (const part of (answer.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream())) {
+      const messages = (text + part).split('\n\n');
+      text = messages.pop() ?? '';
+      for (const message of messages) {
+        if (message.startsWith('retry: ')) opened += 1;
+        lastId = /^id: (.*)$/m.exec(message)?.[1] ?? lastId;
+        const data = /^data: (.*)$/m.exec(message)?.[1];
+        if (data !== undefined) seqs.push(JSON.parse(data).seq);
+      }
+    }
+  }
+  const ended = (async () => {
+    while (!ending.signal.aborted) {
+      await readOnce().catch(() => {});
+      await sleep(50);
+    }
+  })();
+  return {
+    seqs,
+    opened: () => opened,
+    stop: async () => {
+      ending.abort();
+      await ended;
+    },
+  };
+}
+
+// Last: a dashboard also shows the copies that have just ended.
+test('an API restarted under open streams: no event is lost or shown twice', async () => {
+  const client = await newClient(product, { credential_scopes: ['audit:read'] });
+  const headers = { authorization: basicHeader(client) };
+  const rows = (sql: string, values: unknown[] = []): Promise<Json[]> => queryRows(harness.databaseUrl, sql, values);
+  const newest = async (): Promise<number> => Number((await rows('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
+  const following = [follow('', headers), follow('', headers), follow('?type=test.while_away', headers)];
+  const [first, , ofType] = following as [ReturnType<typeof follow>, unknown, ReturnType<typeof follow>];
+  const openAgain = async (times: number): Promise<void> => {
+    await eventually('the streams to be open', () => following.every(({ opened }) => opened() >= times));
+  };
+  /** Events of this type, each about something else. Resolves when they are sealed. */
+  async function happen(type: string, count: number): Promise<void> {
+    const about = randomUUID();
+    await rows(
+      `INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id)
+       SELECT $1, 'ok', 'system', 'test', $2 || '-' || n FROM generate_series(1, $3::int) n`,
+      [type, about, count],
+    );
+    await eventually('the events to be sealed', async () => {
+      const [{ sealed }] = (await rows(
+        'SELECT count(*)::int AS sealed FROM audit_events WHERE type = $1 AND target_id LIKE $2',
+        [type, `${about}-%`],
+      )) as [Json];
+      return sealed === count;
+    });
+  }
+  await openAgain(1);
+  const seenFrom = await eventually('an event in every stream of all', async () => {
+    await happen('test.before', 1);
+    return (
+      first.seqs[0] !== undefined &&
+      following[1]?.seqs[0] !== undefined &&
+      Math.max(first.seqs[0], following[1].seqs[0])
+    );
+  });
+  // A crash, and a copy that drains: each while events are sent, and some are sealed before it is back.
+  for (const [round, signal] of (['SIGKILL', 'SIGTERM'] as const).entries()) {
+    const opened = following.map((each) => each.opened());
+    const sending = happen('test.meanwhile', 300);
+    const api = recordProcess(product.apiPid() as number);
+    await eventually('events to be sent', () => first.seqs.length > 1 + round * 300);
+    process.kill(api.pid, signal);
+    await Promise.all([sending, waitForExit(api, 30_000)]);
+    await happen('test.while_away', 3);
+    await eventually('the streams to be open again', () =>
+      following.every((each, at) => each.opened() > (opened[at] as number)),
+    );
+  }
+  const end = await newest();
+  const sealed = await rows('SELECT seq::int, type FROM audit_events WHERE seq BETWEEN $1 AND $2 ORDER BY seq', [
+    seenFrom,
+    end,
+  ]);
+  await eventually('the newest event', () => following.slice(0, 2).every(({ seqs }) => (seqs.at(-1) as number) >= end));
+  for (const { seqs } of following.slice(0, 2))
+    expect(seqs.filter((seq) => seq >= seenFrom && seq <= end)).toEqual(sealed.map(({ seq }) => seq));
+  // Before the first break this stream had no event whose place it could give.
+  const away = sealed.filter(({ type }) => type === 'test.while_away').map(({ seq }) => seq);
+  await eventually('the newest event of the type', () => ofType.seqs.includes(away.at(-1)));
+  expect([away.length, ofType.seqs]).toEqual([6, away]);
+  await Promise.all(following.map((each) => each.stop()));
+}, 240_000);

@@ -49,7 +49,7 @@ function readBy(stream: Readable): { readonly text: () => string; readonly seqs:
   stream.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
   });
-  return { text: () => text, seqs: () => [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id)) };
+  return { text: () => text, seqs: () => [...text.matchAll(/^id: (\d+)\nevent: /gm)].map(([, id]) => Number(id)) };
 }
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, n) => from + n);
@@ -62,7 +62,7 @@ describe('a stream of events', () => {
     const newest = await seal(1);
     await eventually('the event', () => got.seqs().includes(newest));
     expect(got.seqs()).toEqual(range(before + 1, newest));
-    expect(got.text()).toMatch(/^retry: 1000\n\nid: \d+\nevent: [\w.]+\ndata: \{"seq":/);
+    expect(got.text()).toMatch(/^retry: 1000\nid: \d+\n\nid: \d+\nevent: [\w.]+\ndata: \{"seq":/);
   });
 
   test('resumes after the given seq, over more than one page, without gaps', async () => {
@@ -89,6 +89,20 @@ describe('a stream of events', () => {
     const got = readBy(await streams.open({ afterSeq: after }, system, allowed));
     await eventually('the newest', () => got.seqs().includes(newest));
     expect(got.seqs()).toEqual(range(after + 1, newest));
+  });
+
+  test('gives its place before the first event, so that a consumer whose stream breaks until then misses nothing', async () => {
+    const before = await seal(1);
+    start();
+    const broken = await streams.open({}, system, allowed);
+    const got = readBy(broken);
+    await eventually('its place', () => got.text().endsWith('\n\n'));
+    broken.destroy();
+    const newest = await seal(2);
+    const place = seqOfEventId(/^id: (.*)$/m.exec(got.text())?.[1]);
+    const again = readBy(await streams.open({ afterSeq: place }, system, allowed));
+    await eventually('the newest', () => again.seqs().includes(newest));
+    expect([got.seqs(), again.seqs()]).toEqual([[], range(before + 1, newest)]);
   });
 
   test('treats a seq beyond the end of the log as its end', async () => {

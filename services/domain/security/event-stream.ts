@@ -18,10 +18,11 @@ type IsStillAllowed = () => Promise<boolean>;
 export type EventStreams = {
   /**
    * Server-sent events: every sealed security event after a seq, in the form of GET /v1/audit/events, with the seq as the
-   * id. A comment every 15 s tells a quiet stream from a dead one. The stream ends after `maximumLifeMs`; a consumer that
-   * reconnects with Last-Event-ID authenticates again and misses nothing. It also ends as soon as `isStillAllowed`
-   * returns false, which is checked at every tick and before every page; while that check fails, nothing is sent. Throws
-   * `eventStreamsSpent` (429), `eventStreamsBusy`, `shuttingDown`, `storeUnavailable` (503).
+   * id. A message without data first gives the seq at which the stream begins. A comment every 15 s tells a quiet stream
+   * from a dead one. The stream ends after `maximumLifeMs`; a consumer that reconnects with Last-Event-ID authenticates
+   * again and misses nothing. It also ends as soon as `isStillAllowed` returns false, which is checked at every tick and
+   * before every page; while that check fails, nothing is sent. Throws `eventStreamsSpent` (429), `eventStreamsBusy`,
+   * `shuttingDown`, `storeUnavailable` (503).
    */
   open(question: EventQuestion, caller: Caller, isStillAllowed: IsStillAllowed): Promise<Readable>;
   count(): number;
@@ -87,7 +88,8 @@ class EventStream extends Readable {
     this.#newestSeq = afterSeq;
     this.#openedAt = deps.clock.monotonic();
     this.#sentAt = this.#openedAt;
-    this.push('retry: 1000\n\n');
+    // An id before the first event: a consumer whose stream breaks before it continues here, and misses nothing.
+    this.push(`retry: 1000\nid: ${afterSeq}\n\n`);
   }
 
   override _read(): void {
