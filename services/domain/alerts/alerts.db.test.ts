@@ -259,4 +259,15 @@ describe('escalation', () => {
     await removeAlertTarget(harness.log, { target_id: boss.target_id, reason }, testCaller);
     expect((await listAlertTargets(harness.log)).targets).toMatchObject([{ name: 'first', escalates_to: null }]);
   });
+
+  test('a target that two administrators remove at once is removed once', async () => {
+    const { target_id: id } = await harness.target({});
+    const both = [1, 2].map(() => removeAlertTarget(harness.log, { target_id: id, reason: 'twice' }, testCaller));
+    const ends = await Promise.allSettled(both);
+    expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const events = await harness.log.raw(
+      `SELECT outcome FROM audit_outbox WHERE type = 'alert.target_changed' AND detail ->> 'reason' = 'twice'`,
+    );
+    expect(events).toEqual([{ outcome: 'removed' }]);
+  });
 });

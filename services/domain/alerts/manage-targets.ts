@@ -149,7 +149,7 @@ export function removeAlertTarget(
 ): Promise<AlertTargetView> {
   return transact(async (tx) => {
     const row = await one({ sql: tx }, id);
-    await deleteTarget(tx, id);
+    if (!(await deleteTarget(tx, id))) throw alertTargetUnknown();
     const detail = { target_id: id, kind: row.kind, name: row.name, reason };
     await recordEvent(tx, caller, alertTargetChanged, { outcome: 'removed', detail });
     return viewOf(row);

@@ -58,7 +58,7 @@ const targetUpdate = defineStatement(
      quiet_until = $8, time_zone = $9, escalates_to = $10, escalates_after_minutes = $11, only_escalated = $12
    WHERE id = $1`,
 );
-const targetDelete = defineStatement('alertTargetDelete', 'DELETE FROM alert_targets WHERE id = $1');
+const targetDelete = defineStatement('alertTargetDelete', 'DELETE FROM alert_targets WHERE id = $1 RETURNING 1');
 /** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
 const targetFail = defineStatement(
   'alertTargetFail',
@@ -114,7 +114,9 @@ export async function updateTarget(tx: Sql, row: Omit<NewTargetRow, 'kind'>): Pr
     row.onlyEscalated,
   ]);
 }
-export const deleteTarget = async (tx: Sql, id: string): Promise<void> => void (await tx.query(targetDelete, [id]));
+/** False if it was removed meanwhile. */
+export const deleteTarget = async (tx: Sql, id: string): Promise<boolean> =>
+  (await tx.query(targetDelete, [id])).length > 0;
 /** @param pauseSeconds nothing is sent for this time */
 export const failTarget = async (sql: Sql, id: string, pauseSeconds: number): Promise<void> =>
   void (await sql.query(targetFail, [id, pauseSeconds]));

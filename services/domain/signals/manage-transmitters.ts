@@ -64,7 +64,7 @@ export function removeTransmitter(
 ): Promise<TransmitterView> {
   return transact(async (tx) => {
     const view = await one({ sql: tx }, id);
-    await deleteTransmitter(tx, id);
+    if (!(await deleteTransmitter(tx, id))) throw transmitterUnknown();
     const detail = { transmitter_id: id, issuer: view.issuer, reason };
     await recordEvent(tx, caller, transmitterChanged, { outcome: 'removed', detail });
     return view;

@@ -279,6 +279,17 @@ describe('a transmitter', () => {
     });
   });
 
+  test('that two administrators remove at once is removed once', async () => {
+    const { transmitter_id: id } = await accept();
+    const both = [1, 2].map(() => removeTransmitter(db, { transmitter_id: id, reason: 'twice' }, testCaller));
+    const ends = await Promise.allSettled(both);
+    expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const events = await db.raw(
+      `SELECT outcome FROM audit_outbox WHERE type = 'signal.transmitter_changed' AND detail ->> 'reason' = 'twice'`,
+    );
+    expect(events).toEqual([{ outcome: 'removed' }]);
+  });
+
   test.each<[string, Partial<NewTransmitter>]>([
     ['without https', { issuer: 'ftp://x' }],
     ['with credentials in the address of its keys', { jwks_uri: 'https://u:p@x.test/' }],

@@ -34,7 +34,10 @@ const transmitterInsert = defineStatement(
    SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT count(*) FROM signal_transmitters) < $7
    ON CONFLICT (issuer) DO NOTHING RETURNING 1`,
 );
-const transmitterDelete = defineStatement('signalTransmitterDelete', 'DELETE FROM signal_transmitters WHERE id = $1');
+const transmitterDelete = defineStatement(
+  'signalTransmitterDelete',
+  'DELETE FROM signal_transmitters WHERE id = $1 RETURNING 1',
+);
 /** By the primary key: of two that arrive at once, one waits for the other and inserts nothing. */
 const signalInsert = defineStatement(
   'signalInsert',
@@ -86,8 +89,9 @@ export const insertTransmitter = async (tx: Sql, row: TransmitterRow, most: numb
       most,
     ])
   ).length > 0;
-export const deleteTransmitter = async (tx: Sql, id: string): Promise<void> =>
-  void (await tx.query(transmitterDelete, [id]));
+/** False if it was removed meanwhile. */
+export const deleteTransmitter = async (tx: Sql, id: string): Promise<boolean> =>
+  (await tx.query(transmitterDelete, [id])).length > 0;
 
 /** False if it came before. */
 export const insertSignal = async (
