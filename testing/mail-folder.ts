@@ -30,7 +30,8 @@ const unquoted = (text: string): string =>
     'latin1',
   ).toString('utf8');
 
-function parse(raw: string): Mail {
+/** A mail as it was sent. */
+export function parseMail(raw: string): Mail {
   const plain = /content-type: text\/plain[\s\S]*?\r\n\r\n([\s\S]*?)\r\n--/i.exec(raw)?.[1] ?? '';
   const text = unquoted(plain);
   const typed = /^[B-Z]{4}-[B-Z]{4}$/m.exec(text)?.[0];
@@ -40,7 +41,7 @@ function parse(raw: string): Mail {
 
 /** Every mail in a folder, oldest first. */
 export const mailsIn = async (path: string): Promise<Mail[]> =>
-  Promise.all((await listMailFiles(path)).map(async (name) => parse(await readFile(join(path, name), 'utf8'))));
+  Promise.all((await listMailFiles(path)).map(async (name) => parseMail(await readFile(join(path, name), 'utf8'))));
 
 export type MailFolder = {
   readonly path: string;
