@@ -308,9 +308,115 @@ export const flows: readonly Flow[] = [
       none: 'A few administrators use it. Its requests are those of the operations behind it, which are measured there.',
     },
   },
+  {
+    name: 'Send alerts to people and systems',
+    paths: [
+      '/v1/admin/alert-targets',
+      '/v1/admin/alert-targets/{target_id}',
+      '/v1/admin/alert-targets/{target_id}/deliveries',
+      '/v1/admin/alert-targets/{target_id}/remove',
+      '/v1/admin/alert-targets/{target_id}/test',
+      '/v1/admin/alerts',
+      '/v1/admin/alerts/{alert_id}/acknowledge',
+      '/v1/admin/alerts/{alert_id}/resolve',
+      '/v1/admin/silences',
+      '/v1/admin/silences/{silence_id}/end',
+      '/v1/alerts/alertmanager',
+    ],
+    unit: ['services/domain/alerts/alerts.db.test.ts', 'services/domain/alerts/quiet-hours.test.ts'],
+    integration: [`${ROUTES}/alerts.integration.test.ts`, 'cli/alerts.integration.test.ts'],
+    fault: ['services/worker/alerts.integration.test.ts'],
+    load: { none: 'A target gets at most ten messages a minute; the unit test has 10,000 incidents at once.' },
+  },
+  {
+    name: 'Receive shared signals',
+    paths: [
+      '/ssf/events',
+      '/v1/admin/signal-transmitters',
+      '/v1/admin/signal-transmitters/{transmitter_id}/remove',
+      '/v1/admin/signals',
+    ],
+    unit: ['services/domain/signals/receive-signal.db.test.ts'],
+    integration: [`${ROUTES}/signals.integration.test.ts`],
+    fault: ['services/domain/signals/receive-signal.db.test.ts'],
+    load: {
+      none: 'A signal is a signature and a revocation; the bench signals-reach measures how soon it is refused.',
+    },
+  },
+  {
+    name: 'Send shared signals',
+    paths: [
+      '/.well-known/ssf-configuration',
+      '/ssf/poll/{stream_id}',
+      '/ssf/status',
+      '/ssf/streams',
+      '/ssf/subjects/add',
+      '/ssf/subjects/remove',
+      '/ssf/verify',
+      '/v1/admin/signal-streams',
+      '/v1/admin/signal-streams/{stream_id}/status',
+      '/v1/admin/signal-streams/{stream_id}/verify',
+    ],
+    unit: ['services/domain/signals/streams.db.test.ts'],
+    integration: [`${ROUTES}/signal-streams.integration.test.ts`],
+    fault: ['services/domain/signals/streams.db.test.ts'],
+    load: { none: 'Streams are queues of hand-offs, and an installation has at most a hundred.' },
+  },
+  {
+    name: 'Follow events as they are sealed',
+    paths: ['/v1/admin/events'],
+    unit: ['services/domain/security/event-stream.db.test.ts'],
+    integration: [`${ROUTES}/security-events.integration.test.ts`],
+    fault: [`${ROUTES}/security-live.integration.test.ts`],
+    load: { none: 'A copy has at most 200 streams, which share one read of the log twice a second.' },
+  },
+  {
+    name: 'Operate queues and dead letters',
+    paths: [
+      '/v1/admin/dead-letters',
+      '/v1/admin/dead-letters/{queue}/{job_id}',
+      '/v1/admin/dead-letters/{queue}/{job_id}/discard',
+      '/v1/admin/dead-letters/{queue}/{job_id}/retry',
+      '/v1/admin/job-queues',
+      '/v1/admin/queues',
+      '/v1/admin/queues/{part}',
+      '/v1/handoff/dead-letters',
+      '/v1/handoff/dead-letters/{delivery_id}/replay',
+    ],
+    unit: [
+      'services/domain/operations/manage-dead-letters.test.ts',
+      'services/domain/operations/manage-queues.db.test.ts',
+      'services/domain/operations/logout-dead-letters.db.test.ts',
+    ],
+    integration: [`${ROUTES}/queues.integration.test.ts`, 'cli/queue.integration.test.ts'],
+    fault: ['services/domain/operations/manage-queues.db.test.ts', 'services/worker/handoff.integration.test.ts'],
+    load: BY_PEOPLE,
+  },
+  {
+    name: 'Watch security and capacity',
+    paths: [
+      '/v1/admin/capacity',
+      '/v1/admin/dashboard',
+      '/v1/admin/reports',
+      '/v1/admin/reports/{report_id}',
+      '/v1/admin/reports/{report_id}/days',
+      '/v1/admin/reports/{report_id}/file',
+    ],
+    unit: [
+      'services/domain/monitoring/dashboard.db.test.ts',
+      'services/domain/monitoring/capacity/predict-capacity.test.ts',
+      'services/domain/monitoring/reports/security-reports.db.test.ts',
+    ],
+    integration: [`${ROUTES}/monitoring.integration.test.ts`],
+    fault: ['services/domain/monitoring/monitoring-survives.db.test.ts'],
+    load: { none: 'Administrators read what jobs have counted; no request of a user does anything for it.' },
+  },
 ];
 
+const ADMIN =
+  'imports|alerts|alert-targets|silences|signals|signal-streams|signal-transmitters|events|job-queues|queues|dead-letters|capacity|dashboard|reports';
+const V1 = `tokens|api-keys|agents|legacy|alerts|handoff/dead-letters|admin/(${ADMIN})`;
 /** What belongs to a flow: a new path below these needs one. */
-export const FLOW_PATHS = /^\/(console|api\/auth|oauth2|v1\/(tokens|api-keys|agents|legacy|admin\/imports))(\/|$)/;
+export const FLOW_PATHS = new RegExp(`^/(console|ssf|\\.well-known/ssf-configuration|api/auth|oauth2|v1/(${V1}))(/|$)`);
 /** Published keys: no flow. */
 export const NO_FLOW: readonly string[] = ['/api/auth/jwks'];
