@@ -5,7 +5,7 @@ import { apiKeyLine, apiKeyOperations } from '../services/domain/api-keys/operat
 import { rotateAnyApiKey } from '../services/domain/api-keys/rotate-api-key.ts';
 import type { Caller } from '../services/domain/ports.ts';
 import { type ActOptions, addReason, noNotices, onDatabase, rehearsed, type Verb } from './admin.ts';
-import { checked, requireReason, uuidOf, wholeNumberOf } from './arguments.ts';
+import { checked, listed, requireReason, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { registerOperations } from './operations.ts';
@@ -25,7 +25,7 @@ export function registerApiKeys(program: Command): void {
     .requiredOption('--name <text>', 'purpose of the key')
     .option('--user <id>', 'user the key acts for')
     .option('--client <id>', 'client the key acts for')
-    .option('--permission <name...>', 'permissions, at most those of its owner')
+    .option('--permission <name...>', 'permissions, at most those of its owner', listed)
     .option('--days <n>', 'lifetime in days', '90')
     .option('--per-minute <n>', 'requests a minute', '600')
     .action((_own, command: Command) => onDatabase(command, create));

@@ -18,6 +18,16 @@ export function uuidOf(id: string, listing: string): string {
   return id;
 }
 
+/**
+ * Reads one word of an option that takes a list, for Commander: every list may be written `a b`, `a,b` or by repeating the
+ * option.
+ * @param before what the words before it gave
+ */
+export const listed = (word: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  ...word.split(',').map((value) => value.trim()),
+];
+
 /** @param option as the user types it, `--limit` */
 export function wholeNumberOf(option: string, text: string, minimum: number, maximum: number): number {
   const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;

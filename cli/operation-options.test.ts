@@ -100,6 +100,19 @@ describe('the values of options', () => {
     });
   });
 
+  test.each([
+    ['spaces', ['--tag-names', 'a', 'b', 'c']],
+    ['commas', ['--tag-names', 'a,b, c']],
+    ['both, and the option again', ['--tag-names', 'a,b', '--tag-names', 'c']],
+  ])('of a list are separated by %s', async (_, args) => {
+    expect(await given(args)).toMatchObject({ tag_names: ['a', 'b', 'c'] });
+  });
+
+  test('of a list may have commas of their own, where the option says so', async () => {
+    const offers = { tag_names: { help: 'its tags', keepsCommas: true } };
+    expect(await given(['--tag-names', 'a,b', 'c'], offers)).toEqual({ tag_names: ['a,b', 'c'] });
+  });
+
   test('take back what is set, by --no- and by default', async () => {
     expect(await given(['--colour', 'default', '--no-is-open', '--no-home'])).toEqual({
       size: 3,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Ports } from '../services/domain/ports.ts';
 import type { CommandOption, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
-import { wholeNumberOf } from './arguments.ts';
+import { listed, wholeNumberOf } from './arguments.ts';
 import { ask } from './confirm.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { optionReaders } from './option-readers.ts';
@@ -85,6 +85,7 @@ export function addOptions(command: Command, endpoint: Endpoint, offered: readon
     const choices = flags.includes('<') && option.reads === undefined ? choicesOf(members[member]) : undefined;
     const offeredChoices = option.choices ?? choices;
     if (offeredChoices !== undefined) added.choices(offeredChoices);
+    if (added.variadic && option.keepsCommas !== true) added.argParser(listed);
     if (typeof option.default === 'string') added.default(option.default);
     if (isRequired(members[member]) && option.default === undefined && option.asks === undefined)
       added.makeOptionMandatory();

@@ -6,6 +6,7 @@ import { createProgram } from './program.ts';
 
 const program = await createProgram();
 const groups = program.commands.filter(({ commands }) => commands.length > 0);
+const verbsOf = (group: Command): Command[] => [group, ...group.commands.flatMap(verbsOf)];
 const find = (...path: string[]): Command =>
   path.reduce((at: Command, name) => at.commands.find((verb) => verb.name() === name) as Command, program);
 const helpOf = (...path: string[]): string => {
@@ -57,6 +58,23 @@ test('the usage of a verb names the options that it requires', () => {
     'Usage: sallyport roles create [options] <name> [permissions...] --description <text> --reason <text>\n',
   );
   expect(helpOf('users', 'disable')).toContain('Usage: sallyport users disable [options] <user> --reason <text>\n');
+});
+
+test('every option that takes a list takes it by commas too, but the ones whose values may contain a comma', () => {
+  const lists = groups
+    .flatMap((group) => verbsOf(group))
+    .flatMap((verb) => verb.options.filter(({ variadic }) => variadic));
+  expect(lists.length).toBeGreaterThan(10);
+  const whole = lists.filter(({ parseArg }) => parseArg === undefined).map(({ long }) => long);
+  expect([...new Set(whole)].sort()).toEqual([
+    '--audiences',
+    '--match',
+    '--post-logout-redirect-uris',
+    '--redirect-uris',
+  ]);
+  for (const { parseArg, argChoices } of lists)
+    if (parseArg !== undefined && argChoices === undefined)
+      expect(parseArg('a,b', undefined as unknown)).toEqual(['a', 'b']);
 });
 
 describe('completion', () => {

@@ -12,7 +12,7 @@ import { reportLine } from '../services/domain/compliance/reports/report-line.ts
 import { requestReport } from '../services/domain/compliance/reports/request-report.ts';
 import { type VerifiedBundle, verifyBundle } from '../services/domain/compliance/reports/verify-bundle.ts';
 import { onDatabase, rehearsed } from './admin.ts';
-import { uuidOf, wholeNumberOf } from './arguments.ts';
+import { listed, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { registerOperations } from './operations.ts';
@@ -82,7 +82,7 @@ export function registerReport(program: Command): void {
     .command('verify')
     .description('verify a bundle offline: its signature, each item, and the place of each item in the audit log')
     .argument('<file>')
-    .option('--vkey <key...>', 'verifier keys of the audit log, obtained elsewhere')
+    .option('--vkey <key...>', 'verifier keys of the audit log, obtained elsewhere', listed)
     .action(async (file: string, _own, command: Command) => {
       const options = command.optsWithGlobals<VerifyOptions>();
       const output = createOutput(options);

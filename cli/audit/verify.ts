@@ -10,6 +10,7 @@ import { listOrigins, readVkeysOf } from '#services/domain/audit/read/read-log.t
 import { type AuditValidationResult, validateAuditTrail } from '#services/domain/audit/trail/validate-audit-trail.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { rehearsed } from '../admin.ts';
+import { listed } from '../arguments.ts';
 import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { type AuditPorts, seqOf, withAuditLog } from './ports.ts';
@@ -30,7 +31,7 @@ export function registerAuditVerify(audit: Command): void {
       'verify the whole running log, or an export (folder, tar) or URL with the offline verifier; exits with 6 if it has no key to trust',
     )
     .argument('[file]', 'an export (folder or tar), or https://HOST/v1/audit/log; without it, the running log')
-    .option('--vkey <key...>', 'keys to trust, obtained elsewhere; for an export or URL')
+    .option('--vkey <key...>', 'keys to trust, obtained elsewhere; for an export or URL', listed)
     .option('--state <file>', 'file that keeps the last verified state of the log and its keys; for an export or URL')
     .option('--complete', 'fail if the export leaves out entries')
     .action((file: string | undefined, _own, command: Command) => {

@@ -4,7 +4,7 @@ import { createLogSigner, readLogKeys } from '../../services/domain/keys/log/log
 import { issueCertificate } from '../../services/domain/migration/certificate/issue-certificate.ts';
 import { verifyCertificate } from '../../services/domain/migration/certificate/verify-certificate.ts';
 import { onDatabase, rehearsed } from '../admin.ts';
-import { uuidOf } from '../arguments.ts';
+import { listed, uuidOf } from '../arguments.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions } from '../output.ts';
 
@@ -34,7 +34,7 @@ export function registerCertificate(command: Command): void {
     .command('verify')
     .description('verify a certificate offline: its statement, its place in the audit log, and its signature')
     .argument('<file>')
-    .option('--vkey <key...>', 'verifier keys of the audit log, obtained elsewhere')
+    .option('--vkey <key...>', 'verifier keys of the audit log, obtained elsewhere', listed)
     .action(async (file: string, _own, own: Command) => {
       const options = own.optsWithGlobals<VerifyOptions>();
       const output = createOutput(options);

@@ -7,7 +7,7 @@ import { failImport, rehearseImport, runImport } from '../../services/domain/mig
 import { startImport } from '../../services/domain/migration/run/start-import.ts';
 import { isAppError } from '../../services/platform/define/error.ts';
 import { addReason, onDatabase } from '../admin.ts';
-import { requireReason } from '../arguments.ts';
+import { listed, requireReason } from '../arguments.ts';
 import { confirm } from '../confirm.ts';
 import { type DatabasePorts, systemCaller } from '../database-ports.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
@@ -62,7 +62,7 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
   addReason(
     command
       .option('--map <file>', 'a mapping (JSON): columns, roles, parameters')
-      .option('--allow-hash <format...>', 'accept hashes of this weak format'),
+      .option('--allow-hash <format...>', 'accept hashes of this weak format', listed),
   ).action((path: string, _own, own: Command) =>
     onDatabase<ImportOptions>(own, async (database, output, options) => {
       requireReason(options.reason);

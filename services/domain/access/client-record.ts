@@ -56,13 +56,17 @@ export const clientRecord = defineRecord({
   redirect_uris: {
     shape: redirectUris,
     initially: [],
-    option: { flags: '--redirect-uris <uris...>', help: 'allowed redirect URIs' },
+    option: { flags: '--redirect-uris <uris...>', help: 'allowed redirect URIs', keepsCommas: true },
   },
   /** Where it may send users after they sign out (OpenID Connect RP-Initiated Logout §3.1). */
   post_logout_redirect_uris: {
     shape: redirectUris,
     initially: [],
-    option: { flags: '--post-logout-redirect-uris <uris...>', help: 'allowed redirect URIs after sign-out' },
+    option: {
+      flags: '--post-logout-redirect-uris <uris...>',
+      help: 'allowed redirect URIs after sign-out',
+      keepsCommas: true,
+    },
   },
   /** OpenID Connect Back-Channel Logout §2.2; null: the client gets no logout tokens. */
   backchannel_logout_uri: {
@@ -102,7 +106,7 @@ export const clientRecord = defineRecord({
   audiences: {
     shape: z.array(text(512)).max(50),
     initially: [],
-    option: 'audiences that its tokens may have besides this installation',
+    option: { help: 'audiences that its tokens may have besides this installation', keepsCommas: true },
   },
   /** RFC 9449 §5.2: every token of the client is bound to a key. */
   dpop_bound_access_tokens: {

@@ -60,6 +60,7 @@ export const agentOperations = [
       audiences: {
         flags: '--audiences <audience...>',
         help: 'audiences of its tokens besides the installation itself',
+        keepsCommas: true,
       },
       dpop_bound_access_tokens: {
         flags: '--no-dpop',

@@ -183,7 +183,11 @@ export const silenceOperations = [
     verb: 'silences add',
     help: 'create a silence: alerts with all these labels are not sent until a time',
     options: {
-      matchers: { flags: '--match <label=value...>', help: 'labels, as source=control name=restore-drill' },
+      matchers: {
+        flags: '--match <label=value...>',
+        help: 'labels, as source=control name=restore-drill',
+        keepsCommas: true,
+      },
       until: { flags: '--until <time>', help: 'a day or an RFC 3339 time', reads: 'to-day' },
     },
     asks: ({ matchers, until }) => `silence ${matchers.join(' ')} until ${until}`,

@@ -15,6 +15,8 @@ export type CommandOption = {
   readonly value?: string;
   /** What the text of the option is, if not the value itself. */
   readonly reads?: CommandReader;
+  /** A list whose values may contain commas, so that only spaces separate them. */
+  readonly keepsCommas?: boolean;
 };
 
 /** The member of the request that an argument sets; `reads` as for an option. */
