@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { modules } from '../services/domain/modules.ts';
+import { actions, tokenReplay } from '../services/domain/security/detections.ts';
 import type { CommandArgument, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { membersOf } from './operation-options.ts';
@@ -202,7 +203,7 @@ describe('on a terminal', () => {
     expect(line?.({ ...session, logins: [{ client_id: 'a' }, { client_id: 'b' }] })).toContain('token families of a,b');
   });
 
-  test('an incident has one line', () => {
+  test('an incident has one line, and is shown with what was seen, what was done and how it is undone', () => {
     const incident = {
       incident_id: 'i1',
       detection: 'token_replay',
@@ -211,10 +212,17 @@ describe('on a terminal', () => {
       count: 2,
       subject: { kind: 'user', id: 'u1' },
       last_seen_at: 'now',
+      actions: ['block_network', 'an_older_action'],
     };
     const line = commandOf('incidents list').line?.(incident) as string;
     expect(line).toBe('now  open          high      token_replay           2x  user u1  i1');
-    expect(commandOf('incidents show').lines?.(incident)[0]).toBe(line);
+    const { effect, undo } = actions.block_network;
+    expect(commandOf('incidents show').lines?.(incident).slice(0, -1)).toEqual([
+      line,
+      tokenReplay.meaning,
+      `block_network: ${effect}`,
+      `  undo: ${undo}`,
+    ]);
     for (const verb of ['acknowledge', 'close']) {
       expect(commandOf(`incidents ${verb}`).lines?.(incident)).toEqual([line]);
       expect(commandOf(`incidents ${verb}`).asks?.({}, incident)).toBe(`${verb} token_replay of user u1`);

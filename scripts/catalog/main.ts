@@ -19,7 +19,7 @@ import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
 import { databasePage } from './database-page.ts';
-import { detectionsPage, type KeptReplay } from './detections-page.ts';
+import { detectionsPage, detectionTexts, type KeptReplay } from './detections-page.ts';
 import { flowsPage } from './flows-page.ts';
 import { licencesPage, shippedPackages } from './licences-page.ts';
 import {
@@ -78,6 +78,7 @@ async function pages(): Promise<Record<string, string>> {
   return {
     ...Object.fromEntries(dashboards),
     '.env.example': envExample(),
+    'console/src/texts/generated/detections.ts': detectionTexts(),
     'conformance/contract.json': verifierContractJson(),
     'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results')),
     'docs/explanation/architecture-modules.svg': modulesPicture(),

@@ -7,6 +7,7 @@ import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
+import { actionNames, effectTexts, seenTexts, undoTexts } from '../texts/detections.ts';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 import { detectionName, type Incident, severityTone, stateTone } from './incidents.tsx';
 
@@ -17,10 +18,11 @@ const texts = inLanguages({
     count: 'Sightings',
     first: 'First seen',
     last: 'Last seen',
+    event: 'Last event',
     done: 'What was done at once',
     nothing: 'Nothing was done automatically',
-    nothingWhy: 'The policy of this detection only reports.',
-    undo: 'To undo it, open the account: an administrator unlocks it there, and its owner got a code by mail.',
+    nothingWhy: 'This detection only reports, or what it would act on was not known.',
+    undo: 'Undo:',
     openPerson: 'Open the person',
     detail: 'Detail',
     changed: 'Changed by',
@@ -42,10 +44,11 @@ const texts = inLanguages({
     count: 'Sichtungen',
     first: 'Zuerst gesehen',
     last: 'Zuletzt gesehen',
+    event: 'Letztes Ereignis',
     done: 'Was sofort geschah',
     nothing: 'Nichts geschah automatisch',
-    nothingWhy: 'Die Regel dieser Erkennung meldet nur.',
-    undo: 'Um es rückgängig zu machen, öffnen Sie das Konto: dort gibt ein Administrator es frei; der Inhaber bekam einen Code per Mail.',
+    nothingWhy: 'Diese Erkennung meldet nur, oder worauf sie gewirkt hätte, war nicht bekannt.',
+    undo: 'Rückgängig:',
     openPerson: 'Person öffnen',
     detail: 'Einzelheiten',
     changed: 'Geändert von',
@@ -98,8 +101,14 @@ function Acts({ incident }: { readonly incident: Incident }) {
   );
 }
 
+/** A text by a name that a newer or older release may have given. */
+const byName = (texts: Readonly<Record<string, string>>, name: string): string | undefined => texts[name];
+
 function Actions({ incident }: { readonly incident: Incident }) {
   const own = useTexts(texts);
+  const names = useTexts(actionNames);
+  const effects = useTexts(effectTexts);
+  const undoing = useTexts(undoTexts);
   const can = useCan();
   if (incident.actions.length === 0)
     return (
@@ -109,28 +118,36 @@ function Actions({ incident }: { readonly incident: Incident }) {
     );
   return (
     <>
-      <p class="badges">
+      <ul class="steps" aria-label={own.done}>
         {incident.actions.map((action) => (
-          <Badge key={action} tone="accent">
-            {action.replaceAll('_', ' ')}
-          </Badge>
+          <li key={action}>
+            <strong>{byName(names, action) ?? detectionName(action)}</strong>
+            <p>{byName(effects, action)}</p>
+            <p class="dim">
+              {own.undo} {byName(undoing, action)}
+            </p>
+          </li>
         ))}
-      </p>
-      {incident.subject.kind === 'user' ? (
-        <p class="dim">
-          {own.undo}{' '}
-          {can('users:read') ? (
-            <a href={`/console/people/${encodeURIComponent(incident.subject.id)}`}>{own.openPerson}</a>
-          ) : null}
+      </ul>
+      {incident.subject.kind === 'user' && can('users:read') ? (
+        <p>
+          <a href={`/console/people/${encodeURIComponent(incident.subject.id)}`}>{own.openPerson}</a>
         </p>
       ) : null}
     </>
   );
 }
 
+/** An event of the sealed log. */
+function Sealed({ seq }: { readonly seq: number }) {
+  const can = useCan();
+  return can('audit:read') ? <a href={`/console/audit/${seq}`}>{String(seq)}</a> : <span>{String(seq)}</span>;
+}
+
 export function Page({ params }: PageProps) {
   const own = useTexts(texts);
   const names = useTexts(titles);
+  const seen = useTexts(seenTexts);
   const query = useRead('GET /v1/admin/incidents/{incident_id}', { path: { incident_id: params.id ?? '' } });
   const found = query.data;
   return (
@@ -155,6 +172,7 @@ export function Page({ params }: PageProps) {
         {(incident) => (
           <>
             <Section title={own.what}>
+              <p class="why">{byName(seen, incident.detection)}</p>
               <Facts
                 items={[
                   [
@@ -166,6 +184,9 @@ export function Page({ params }: PageProps) {
                   [own.count, String(incident.count)],
                   [own.first, <Time at={incident.first_seen_at} />],
                   [own.last, <Time at={incident.last_seen_at} />],
+                  ...(typeof incident.detail.seq === 'number'
+                    ? ([[own.event, <Sealed seq={incident.detail.seq} />]] as const)
+                    : []),
                   ...(incident.changed_by === null
                     ? []
                     : ([

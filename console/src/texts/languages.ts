@@ -1,15 +1,9 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
+import { visibleText } from '../data/visible-text.ts';
+import { type InLanguages, inLanguages, LANGUAGES, type LanguageTag, type Texts } from './in-languages.ts';
 
-export const LANGUAGES = ['en', 'de'] as const;
-export type LanguageTag = (typeof LANGUAGES)[number];
-
-type Texts = Readonly<Record<string, string>>;
-/** The texts of one part in every language; a language that lacks one does not compile. */
-export type InLanguages<T extends Texts> = { readonly en: T; readonly de: { readonly [K in keyof T]: string } };
-
-/** Declares texts beside the page that shows them. */
-export const inLanguages = <T extends Texts>(texts: InLanguages<T>): InLanguages<T> => texts;
+export { inLanguages, LANGUAGES, type LanguageTag };
 
 const KEY = 'console.language';
 
@@ -28,6 +22,9 @@ export function useTexts<T extends Texts>(texts: InLanguages<T>): { readonly [K 
   return texts[useLanguage()];
 }
 
-/** Fills the places of a text: `fill('{count} sessions', { count: 3 })`. */
+/**
+ * Fills the places of a text: `fill('{count} sessions', { count: 3 })`. A name that a user chose cannot reorder the sentence
+ * around it: what would do so is shown as an escape.
+ */
 export const fill = (text: string, places: Readonly<Record<string, string | number>>): string =>
-  text.replaceAll(/\{(\w+)\}/g, (place, name: string) => String(places[name] ?? place));
+  text.replaceAll(/\{(\w+)\}/g, (place, name: string) => visibleText(String(places[name] ?? place)));

@@ -1,21 +1,38 @@
 import { STUFFING_NAMES } from '../identity/sign-in/sign-in-guard.ts';
 import type { Severity } from './incident-shapes.ts';
 
-/**
- * Immediate actions.
- * - `end_session`: ends the new session, and if it was replaced or more was opened since, every session and API key of
- *   the user.
- * - `block_network`: for an hour refuses passwords from unknown devices in the network.
- * - `revoke_sessions`: ends every session and token of the user.
- * - `step_up`: the next sign-in needs more than the password, as after a hundred failures, and more than a social
- *   provider: a passkey, a second factor after the provider, a mailed code or an administrator. The code is mailed to
- *   the owner, once per block.
- *
- * All but `block_network` forget the devices of the account, so that an attacker's device cookie loses its effect.
- */
-export type Action = 'end_session' | 'block_network' | 'revoke_sessions' | 'step_up';
+/** An immediate action: what it did, and how that is undone. Read on the page of an incident and in the reference. */
+type ActionTexts = { readonly effect: string; readonly undo: string };
 
-/** A declared policy: what is an incident, its severity, and the immediate actions. */
+/**
+ * Immediate actions. All but `block_network` forget the devices of the account, so that an attacker's device cookie loses
+ * its effect.
+ */
+export const actions = {
+  end_session: {
+    effect:
+      'The new session ended, the known devices of the account were forgotten, and what was added to the account since the sign-in was removed: second factors, linked accounts, API keys, consents. If that session was already replaced, or another was opened, every session, token and API key of the user ended.',
+    undo: 'What ended does not come back: the user signs in again, and adds again what they had added themselves.',
+  },
+  block_network: {
+    effect:
+      'For an hour, passwords from unknown devices in this network are refused. Known devices and passkeys sign in as before.',
+    undo: 'It ends by itself after an hour. Until then a user in this network signs in with a passkey, or unlocks the browser by a mailed code at /account/unlock.',
+  },
+  revoke_sessions: {
+    effect:
+      'Every session, token and API key of the user ended, and the known devices of the account were forgotten. If one sign-in was the cause, what was added to the account since was removed too.',
+    undo: 'What ended does not come back: the user signs in again, and makes new API keys.',
+  },
+  step_up: {
+    effect:
+      'From an unknown device, neither the password alone nor another provider alone signs in: a passkey, a second factor after the provider, or a mailed code does. A code was mailed to the verified address of the account, once per block.',
+    undo: 'The owner enters the mailed code, or asks for one at /account/unlock. An administrator can unlock the account too, after its password was reset: until then an attacker may know it.',
+  },
+} as const satisfies Readonly<Record<string, ActionTexts>>;
+export type Action = keyof typeof actions;
+
+/** A declared policy: what is an incident, in one sentence, its severity, and the immediate actions. */
 export type Detection = {
   readonly name: string;
   readonly severity: Severity;
@@ -150,8 +167,7 @@ export const stateRewoundDetected = defineDetection({
 export const reportedIncident = defineDetection({
   name: 'reported_incident',
   severity: 'high',
-  meaning:
-    'An application that embeds Sallyport reported an incident; `type` and `severity` are the ones that it gave.',
+  meaning: 'An application that embeds Sallyport reported an incident, with a type and a severity of its own.',
   actions: [],
 });
 

@@ -5,7 +5,7 @@ import {
   listIncidentsEndpoint,
   readIncidentEndpoint,
 } from './contract.ts';
-import { detections } from './detections.ts';
+import { actions, detections } from './detections.ts';
 import {
   acknowledgeIncident,
   closeIncident,
@@ -24,6 +24,15 @@ const line = (incident: IncidentView): string =>
     `${incident.subject.kind} ${incident.subject.id}`,
     incident.incident_id,
   ].join('  ');
+const textsOf = new Map<string, { readonly effect: string; readonly undo: string }>(Object.entries(actions));
+/** What was seen, what each action did and how it is undone. */
+const why = ({ detection, actions: ran }: IncidentView): string[] => [
+  ...detections.filter(({ name }) => name === detection).map(({ meaning }) => meaning),
+  ...ran.flatMap((action) => {
+    const texts = textsOf.get(action);
+    return texts === undefined ? [] : [`${action}: ${texts.effect}`, `  undo: ${texts.undo}`];
+  }),
+];
 const ofSubject = ({ detection, subject }: IncidentView): string => `${detection} of ${subject.kind} ${subject.id}`;
 const WITH_THIS = 'only incidents with this value';
 
@@ -41,8 +50,8 @@ export const incidentOperations = [
   }),
   operation(readIncidentEndpoint, readIncident, {
     verb: 'incidents show <incident_id>',
-    help: 'show one incident with all details',
-    lines: (incident) => [line(incident), JSON.stringify(incident, null, 2)],
+    help: 'show one incident: what was seen, what was done, how to undo it, all details',
+    lines: (incident) => [line(incident), ...why(incident), JSON.stringify(incident, null, 2)],
   }),
   operation(acknowledgeIncidentEndpoint, acknowledgeIncident, {
     verb: 'incidents acknowledge <incident_id>',
