@@ -8,6 +8,7 @@ import { Badge, Foreign, Id, Time, type Tone, useNumber } from '../parts/format.
 import { Facts, PagedList, PageHead, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+import { ChangeTarget } from './alerts/change-target.tsx';
 import { type Target, useTargetWords } from './alerts/target-words.ts';
 
 const texts = inLanguages({
@@ -86,7 +87,7 @@ type Delivery = Answer<'GET /v1/admin/alert-targets/{target_id}/deliveries'>['de
 const tones = { waiting: 'accent', sent: 'good', given_up: 'bad' } as const satisfies Record<Delivery['status'], Tone>;
 const REFRESH_MS = 5_000;
 
-function Acts({ target }: { readonly target: Target }) {
+function Acts({ target, all }: { readonly target: Target; readonly all: readonly Target[] }) {
   const own = useTexts(texts);
   const number = useNumber();
   const { route } = useLocation();
@@ -106,6 +107,7 @@ function Acts({ target }: { readonly target: Target }) {
       >
         {own.test}
       </ActButton>
+      <ChangeTarget target={target} all={all} />
       <ActButton
         act={{
           title: fill(own.removeTitle, { name }),
@@ -183,7 +185,7 @@ function Details({ target, all }: { readonly target: Target; readonly all: reado
         title={target.name}
         badges={<Badge tone={target.is_down ? 'bad' : 'good'}>{target.is_down ? own.down : own.up}</Badge>}
       >
-        {can('alerts:manage') ? <Acts target={target} /> : undefined}
+        {can('alerts:manage') ? <Acts target={target} all={all} /> : undefined}
       </PageHead>
       <Section title={own.about}>
         <Facts

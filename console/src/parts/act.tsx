@@ -20,6 +20,8 @@ export type Act = {
   readonly blast?: ComponentChildren;
   /** Further fields. */
   readonly fields?: ComponentChildren;
+  /** Whether the fields say enough to do it; they do unless said otherwise. */
+  readonly isReady?: boolean;
   /** Whether it needs a reason; it does unless said otherwise. */
   readonly needsReason?: boolean;
   /** Whether it needs a recent sign-in; it does unless said otherwise. */
@@ -122,7 +124,11 @@ function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () =
           <button type="button" onClick={onClose}>
             {texts.cancel}
           </button>
-          <button type="submit" class={act.isHarmful ? 'danger' : 'primary'} disabled={isRunning || needsSignIn}>
+          <button
+            type="submit"
+            class={act.isHarmful ? 'danger' : 'primary'}
+            disabled={isRunning || needsSignIn || act.isReady === false}
+          >
             {isRunning ? texts.running : act.verb}
           </button>
         </div>
