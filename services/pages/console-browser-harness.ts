@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BrowserContextOptions, Page } from 'playwright-core';
+import { expect } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { type BrowserHarness, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
@@ -88,4 +89,42 @@ export async function openPage(page: Page, path: string, title: string): Promise
     await again.first().click();
   }
   await page.locator('.loading').first().waitFor({ state: 'detached' });
+}
+
+/** Markup, characters that are invisible or reorder the text after them, and a word without end. */
+export const HOSTILE = `<img src=x onerror=alert(1)>"'\u202egnp\u200b</script><script>alert(2)</script>${'W'.repeat(58)}`;
+
+/**
+ * Elements that text of others has made, and texts that reorder what stands beside them. A character that reorders text
+ * (Unicode Bidirectional Algorithm, UAX 9) ends its effect with the block or isolate around it, so the element that it
+ * is alone in must be one.
+ */
+const NOT_INERT = `(() => {
+  const found = [...document.querySelectorAll(
+    'main :is(img, script, iframe, object, embed, style, [onerror], [href^="javascript:" i])')].map((at) => at.outerHTML);
+  const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { currentNode: node } = texts;
+    if (!/[\\u202a-\\u202e\\u2066-\\u2069]/.test(node.data)) continue;
+    let at = node.parentElement;
+    const isOpen = () => getComputedStyle(at).display === 'inline' && getComputedStyle(at).unicodeBidi !== 'isolate';
+    while (isOpen()) at = at.parentElement;
+    if (at.textContent !== node.data) found.push(at.outerHTML);
+  }
+  return found;
+})()`;
+
+/** Expects that text of others is shown as text alone. */
+export async function expectInert(page: Page): Promise<void> {
+  expect([page.url(), await page.evaluate(NOT_INERT)]).toEqual([page.url(), []]);
+}
+
+/** Boxes of a page that show nothing: no text, no picture, no field. */
+const BLANK = `[...document.querySelectorAll('main .card, main .rows, main .grid, main .state, main .page > *')]
+  .filter((at) => at.innerText.trim() === '' && at.querySelector('svg, input, select, button') === null)
+  .map((at) => at.outerHTML)`;
+
+/** Expects that no box of a page is empty. */
+export async function expectNothingBlank(page: Page): Promise<void> {
+  expect([page.url(), await page.evaluate(BLANK)]).toEqual([page.url(), []]);
 }

@@ -15,7 +15,14 @@ import { newEmail } from '#testing/flows/flows.ts';
 import { insertPerson, newSignedIn } from '#testing/flows/signed-in.ts';
 import { expectReadable } from '#testing/harness/browser.ts';
 import { agentCaller, testCaller } from '#testing/harness/ports.ts';
-import { type ConsoleHarness, type ConsoleVisit, openConsoleHarness, openPage } from './console-browser-harness.ts';
+import {
+  type ConsoleHarness,
+  type ConsoleVisit,
+  expectInert,
+  HOSTILE,
+  openConsoleHarness,
+  openPage,
+} from './console-browser-harness.ts';
 import { textOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -27,6 +34,7 @@ const REORDERED = 'Deploy a\u202eb';
 let harness: ConsoleHarness;
 let agent: { readonly id: string; readonly ownerId: string };
 let signOffId: string;
+let hostile: { readonly agentId: string; readonly signOffId: string };
 let reportId: string;
 let administrator: ConsoleVisit;
 beforeAll(async () => {
@@ -45,22 +53,40 @@ beforeAll(async () => {
     },
     asking,
   ));
+  hostile = await newHostile();
   reportId = await newReport();
   administrator = await harness.atConsole('admin');
 });
 afterAll(() => harness?.close());
 
 /** An agent of a new user, known to the API when this resolves. */
-async function newAgent() {
+async function newAgent(name = 'Deployer') {
   const { ports } = harness.api;
   const ownerId = await insertPerson(harness.api, newEmail());
-  const { clientId } = await createClient(ports, { name: 'Deployer', grant_types: ['client_credentials'] }, testCaller);
+  const { clientId } = await createClient(ports, { name, grant_types: ['client_credentials'] }, testCaller);
   await harness.harness.rows(
     `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`,
     [clientId, ownerId],
   );
   await ports.access.load();
   return { id: clientId, ownerId };
+}
+
+/** An agent and a sign-off with hostile texts. */
+async function newHostile() {
+  const { id, ownerId } = await newAgent(HOSTILE);
+  const { signoff_id } = await requestSignOff(
+    harness.api.ports,
+    {
+      act: 'release.deploy',
+      title: HOSTILE,
+      arguments: { [HOSTILE.slice(0, 60)]: HOSTILE },
+      required_roles: ['qa'],
+      quorum: 1,
+    },
+    agentCaller(id, ownerId, ['signoffs:request']),
+  );
+  return { agentId: id, signOffId: signoff_id };
 }
 
 /** A report of two controls, built and sealed as by a worker. */
@@ -93,11 +119,15 @@ async function newReport(): Promise<string> {
   return id;
 }
 
+/** As a sign-off shows it: what is invisible or reorders text is an escape. */
+const SHOWN = HOSTILE.replace('\u202e', '\\u202e').replace('\u200b', '\\u200b');
 const PAGES: readonly [name: string, path: () => string, en: string, de: string][] = [
   ['the list of agents', () => '/console/agents', 'Agents', 'Agenten'],
   ['an agent', () => `/console/agents/${agent.id}`, 'Deployer', 'Deployer'],
   ['the list of sign-offs', () => '/console/signoffs', 'Sign-offs', 'Freigaben'],
   ['a sign-off', () => `/console/signoffs/${signOffId}`, 'Deploy a\\u202eb', 'Deploy a\\u202eb'],
+  ['an agent of a hostile name', () => `/console/agents/${hostile.agentId}`, HOSTILE, HOSTILE],
+  ['a hostile sign-off', () => `/console/signoffs/${hostile.signOffId}`, SHOWN, SHOWN],
   ['a report', () => `/console/compliance/reports/${reportId}`, 'Report on demand', 'Bericht auf Anforderung'],
   ['the page that verifies a file', () => '/console/compliance/verify', 'Verify a bundle', 'Ein Paket prüfen'],
   ['the list of ended sign-ins', () => '/console/sessions?show=logins', 'Sessions', 'Sitzungen'],
@@ -114,6 +144,7 @@ test.each(PAGES)(
       await page.goto('/console');
       await page.evaluate(`localStorage.setItem('console.language', '${language}')`);
       await openPage(page, path(), title);
+      await expectInert(page);
       if (language === 'en' || process.env.PAGE_SCREENSHOTS !== undefined) await expectReadable(page);
       else {
         await page.setViewportSize({ width: 320, height: 800 });

@@ -121,9 +121,10 @@ const shorten = (page: Page): Promise<unknown> =>
 /** Folder that gets four images of each page that a test looks at: light and dark, narrow and wide. */
 const SCREENSHOTS = process.env.PAGE_SCREENSHOTS;
 
-async function keepScreenshots(page: Page): Promise<void> {
+async function keepScreenshots(page: Page, state: string): Promise<void> {
   if (SCREENSHOTS === undefined) return;
-  const name = `${new URL(page.url()).pathname} ${await page.title()}`.replaceAll(/[^\p{L}\d]+/gu, '-').slice(0, 100);
+  const { pathname, search } = new URL(page.url());
+  const name = `${pathname} ${search} ${await page.title()} ${state}`.replaceAll(/[^\p{L}\d]+/gu, '-').slice(0, 100);
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [320, 1_280]) {
       await page.emulateMedia({ colorScheme });
@@ -133,12 +134,15 @@ async function keepScreenshots(page: Page): Promise<void> {
   await page.setViewportSize({ width: 320, height: 800 });
 }
 
-/** Expects no serious finding of axe-core (WCAG 2.2) and no horizontal scrolling, in light and dark, wide and narrow. */
-export async function expectReadable(page: Page): Promise<void> {
+/**
+ * Expects no serious finding of axe-core (WCAG 2.2) and no horizontal scrolling, in light and dark, wide and narrow.
+ * @param state tells the images of one address apart
+ */
+export async function expectReadable(page: Page, state = ''): Promise<void> {
   const label = `${page.url()} ${await page.title()}`;
   await page.setViewportSize({ width: 320, height: 800 });
   expect([label, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([label, 320]);
-  await keepScreenshots(page);
+  await keepScreenshots(page, state);
   await shorten(page);
   for (const { colorScheme, width, rules } of LOOKS) {
     await page.emulateMedia({ colorScheme });

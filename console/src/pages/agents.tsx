@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
+import { commandLine } from '../parts/copy.tsx';
 import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
@@ -19,7 +20,7 @@ const texts = inLanguages({
     expires: 'expires',
     noScopes: 'no scope',
     none: 'There is no agent yet',
-    noneWhy: 'Register one: sallyport agents register Planner --owner ada@example.org --reason …',
+    noneWhy: 'An agent appears here as soon as it is registered, with its owner and what it may do.',
     noMatch: 'No agent matches',
     noMatchWhy: 'An owner is named by the id of the account, as the page of the person shows it.',
   },
@@ -34,7 +35,7 @@ const texts = inLanguages({
     expires: 'läuft ab',
     noScopes: 'kein Scope',
     none: 'Es gibt noch keinen Agenten',
-    noneWhy: 'Registrieren Sie einen: sallyport agents register Planner --owner ada@example.org --reason …',
+    noneWhy: 'Ein Agent erscheint hier, sobald er registriert ist, mit seinem Inhaber und dem, was er darf.',
     noMatch: 'Kein Agent passt',
     noMatchWhy: 'Ein Inhaber wird mit der ID des Kontos genannt, wie die Seite der Person sie zeigt.',
   },
@@ -111,7 +112,22 @@ export function Page() {
           pages={pages}
           itemsOf={(page) => page.agents}
           empty={
-            <Empty title={isFiltered ? own.noMatch : own.none}>
+            <Empty
+              title={isFiltered ? own.noMatch : own.none}
+              command={
+                isFiltered
+                  ? undefined
+                  : commandLine(
+                      'agents',
+                      'register',
+                      'Planner',
+                      '--owner',
+                      'ada@example.org',
+                      '--reason',
+                      'plans sprints',
+                    )
+              }
+            >
               <p>{isFiltered ? own.noMatchWhy : own.noneWhy}</p>
             </Empty>
           }

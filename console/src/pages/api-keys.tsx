@@ -11,8 +11,9 @@ import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 const texts = inLanguages({
   en: {
     lead: 'Keys of users and clients, newest first; no secret is ever shown again',
-    none: 'There is no API key',
-    noneWhy: 'Users create keys at /account/api-keys, clients by the API.',
+    none: 'There is no API key yet',
+    noneWhy:
+      'Users create keys at /account/api-keys, clients by the API, operators by the command line. Each appears here.',
     expires: 'expires',
     used: 'last used',
     uses: '{count} uses',
@@ -22,8 +23,9 @@ const texts = inLanguages({
   },
   de: {
     lead: 'Schlüssel von Benutzern und Clients, die neuesten zuerst; kein Geheimnis wird je wieder gezeigt',
-    none: 'Es gibt keinen API-Schlüssel',
-    noneWhy: 'Benutzer legen Schlüssel unter /account/api-keys an, Clients über die API.',
+    none: 'Es gibt noch keinen API-Schlüssel',
+    noneWhy:
+      'Benutzer legen Schlüssel unter /account/api-keys an, Clients über die API, Betreiber auf der Kommandozeile. Jeder erscheint hier.',
     expires: 'läuft ab',
     used: 'zuletzt benutzt',
     uses: '{count}-mal benutzt',
@@ -54,7 +56,19 @@ export function Page() {
           pages={pages}
           itemsOf={(page) => page.api_keys}
           empty={
-            <Empty title={own.none}>
+            <Empty
+              title={own.none}
+              command={commandLine(
+                'api-keys',
+                'create',
+                '--name',
+                'reports',
+                '--client',
+                'CLIENT_ID',
+                '--reason',
+                'reads',
+              )}
+            >
               <p>{own.noneWhy}</p>
             </Empty>
           }

@@ -1,6 +1,6 @@
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
-import { Command, commandLine } from '../parts/copy.tsx';
+import { commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
@@ -10,13 +10,14 @@ const texts = inLanguages({
   en: {
     lead: 'Permissions and roles that your applications declare',
     none: 'No application has declared its permissions',
-    noneWhy: 'Declare them in a file, and apply it.',
+    noneWhy: 'Its permissions and roles appear here once you have declared them in a file and applied it.',
     roles: 'Roles',
   },
   de: {
     lead: 'Berechtigungen und Rollen, die Ihre Anwendungen erklären',
     none: 'Keine Anwendung hat ihre Berechtigungen erklärt',
-    noneWhy: 'Erklären Sie sie in einer Datei, und wenden Sie diese an.',
+    noneWhy:
+      'Ihre Berechtigungen und Rollen erscheinen hier, sobald Sie sie in einer Datei erklärt und angewandt haben.',
     roles: 'Rollen',
   },
 });
@@ -36,9 +37,8 @@ export function Page() {
           pages={pages}
           itemsOf={(page) => page.applications}
           empty={
-            <Empty title={own.none}>
+            <Empty title={own.none} command={commandLine('apply', 'permissions.yaml', '--reason', 'first version')}>
               <p>{own.noneWhy}</p>
-              <Command text={commandLine('apply', 'permissions.yaml')} />
             </Empty>
           }
         >

@@ -19,8 +19,10 @@ const texts = inLanguages({
     client: 'Client id',
     clientHint: 'Client id',
     search: 'Search',
-    none: 'No event matches',
-    noneWhy:
+    none: 'No event yet',
+    noneWhy: 'Each sign-in, token, act and change is here about a second after it happened, once a worker runs.',
+    noMatch: 'No event matches',
+    noMatchWhy:
       'A type is written as in the reference, such as user.login. An actor and a target have their kind before the id, such as user:0190…, and are compared as a whole.',
     number: 'number {seq}',
     altered: 'altered',
@@ -36,8 +38,11 @@ const texts = inLanguages({
     client: 'Client-ID',
     clientHint: 'Client-ID',
     search: 'Suchen',
-    none: 'Kein Ereignis passt',
+    none: 'Noch kein Ereignis',
     noneWhy:
+      'Jede Anmeldung, jedes Token, jede Handlung und Änderung steht etwa eine Sekunde danach hier, sobald ein Worker läuft.',
+    noMatch: 'Kein Ereignis passt',
+    noMatchWhy:
       'Eine Art schreibt man wie in der Referenz, etwa user.login. Wer und Ziel haben ihre Art vor der ID, etwa user:0190…, und werden als Ganzes verglichen.',
     number: 'Nummer {seq}',
     altered: 'verändert',
@@ -118,8 +123,8 @@ export function Page() {
           pages={pages}
           itemsOf={(page) => page.events}
           empty={
-            <Empty title={own.none}>
-              <p>{own.noneWhy}</p>
+            <Empty title={given.length === 0 ? own.none : own.noMatch}>
+              <p>{given.length === 0 ? own.noneWhy : own.noMatchWhy}</p>
             </Empty>
           }
         >

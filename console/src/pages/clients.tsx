@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
+import { commandLine } from '../parts/copy.tsx';
 import { addressWith } from '../parts/filter.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
@@ -11,8 +12,10 @@ const texts = inLanguages({
   en: {
     lead: 'Applications and services that get tokens here',
     search: 'Search by the beginning of the name',
-    none: 'No client matches',
-    noneWhy: 'Create one: sallyport clients create <name>',
+    none: 'There is no client yet',
+    noneWhy: 'An application or service appears here as soon as it is registered.',
+    noMatch: 'No client matches',
+    noMatchWhy: 'The search compares the beginning of the name.',
     builtIn: 'built in',
     disabled: 'Disabled',
     unvetted: 'registered itself',
@@ -21,8 +24,10 @@ const texts = inLanguages({
   de: {
     lead: 'Anwendungen und Dienste, die hier Tokens bekommen',
     search: 'Suche nach dem Anfang des Namens',
-    none: 'Kein Client passt',
-    noneWhy: 'Legen Sie einen an: sallyport clients create <Name>',
+    none: 'Es gibt noch keinen Client',
+    noneWhy: 'Eine Anwendung oder ein Dienst erscheint hier, sobald er registriert ist.',
+    noMatch: 'Kein Client passt',
+    noMatchWhy: 'Die Suche vergleicht den Anfang des Namens.',
     builtIn: 'eingebaut',
     disabled: 'Gesperrt',
     unvetted: 'selbst registriert',
@@ -58,9 +63,15 @@ export function Page() {
           pages={pages}
           itemsOf={(page) => page.clients}
           empty={
-            <Empty title={own.none}>
-              <p>{own.noneWhy}</p>
-            </Empty>
+            search === '' ? (
+              <Empty title={own.none} command={commandLine('clients', 'create', 'Reports', '--reason', 'first client')}>
+                <p>{own.noneWhy}</p>
+              </Empty>
+            ) : (
+              <Empty title={own.noMatch}>
+                <p>{own.noMatchWhy}</p>
+              </Empty>
+            )
           }
         >
           {(client: Client) => (

@@ -22,6 +22,7 @@ const texts = inLanguages({
     not_applicable: 'Not applicable',
     unknown: 'Not checked yet',
     none: 'No control has this status',
+    noneWhy: 'Choose another status.',
     checked: 'checked',
     exceptions: 'exceptions: {count}',
     sampled: '{sampled} of {population} looked at',
@@ -46,6 +47,7 @@ const texts = inLanguages({
     not_applicable: 'Nicht anwendbar',
     unknown: 'Noch nicht geprüft',
     none: 'Keine Kontrolle hat diesen Status',
+    noneWhy: 'Wählen Sie einen anderen Status.',
     checked: 'geprüft',
     exceptions: 'Ausnahmen: {count}',
     sampled: '{sampled} von {population} betrachtet',
@@ -160,7 +162,9 @@ function Controls() {
       <Shown query={query} lines={5}>
         {({ controls }) =>
           controls.length === 0 ? (
-            <Empty title={own.none} />
+            <Empty title={own.none}>
+              <p>{own.noneWhy}</p>
+            </Empty>
           ) : (
             <ul class="rows" aria-label={own.controls}>
               {controls.map((control) => (

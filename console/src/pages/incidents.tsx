@@ -17,8 +17,10 @@ const texts = inLanguages({
     closed: 'Closed',
     severity: 'Severity',
     everySeverity: 'Every severity',
-    none: 'No incident matches',
+    none: 'No incident yet',
     noneWhy: 'Detections run on every sealed event. A new incident appears here by itself.',
+    noMatch: 'No incident matches',
+    noMatchWhy: 'Choose another state or severity.',
     times: 'seen {count} times',
   },
   de: {
@@ -30,8 +32,10 @@ const texts = inLanguages({
     closed: 'Geschlossen',
     severity: 'Schwere',
     everySeverity: 'Jede Schwere',
-    none: 'Kein Vorfall passt',
+    none: 'Noch kein Vorfall',
     noneWhy: 'Erkennungen prüfen jedes versiegelte Ereignis. Ein neuer Vorfall erscheint hier von selbst.',
+    noMatch: 'Kein Vorfall passt',
+    noMatchWhy: 'Wählen Sie einen anderen Zustand oder eine andere Schwere.',
     times: '{count}-mal gesehen',
   },
 });
@@ -57,6 +61,7 @@ export function Page() {
   const names = useTexts(titles);
   const { query, route } = useLocation();
   const { state = '', severity = '' } = query;
+  const isFiltered = state !== '' || severity !== '';
   const go = (chosen: Record<string, string>): void => {
     route(addressWith('/console/incidents', { state, severity, ...chosen }), true);
   };
@@ -90,8 +95,8 @@ export function Page() {
           pages={pages}
           itemsOf={(page) => page.incidents}
           empty={
-            <Empty title={own.none}>
-              <p>{own.noneWhy}</p>
+            <Empty title={isFiltered ? own.noMatch : own.none}>
+              <p>{isFiltered ? own.noMatchWhy : own.noneWhy}</p>
             </Empty>
           }
         >

@@ -6,6 +6,7 @@ import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { Command, commandLine } from '../parts/copy.tsx';
 import { Foreign, Id, Time } from '../parts/format.tsx';
+import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, Section } from '../parts/page.tsx';
 import { Failed } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
@@ -123,7 +124,7 @@ function Claims({
             [own.expires, <Time at={timeOf(claims.exp)} />],
           ]}
         />
-        <pre class="claims">{JSON.stringify(claims, null, 2)}</pre>
+        <Json value={claims} />
       </div>
     </Section>
   );

@@ -18,6 +18,7 @@ const texts = inLanguages({
     today: 'now',
     ring: 'Keys',
     none: 'No key is in the ring',
+    noneWhy: 'The API makes the first key when it starts. It appears here, and on its timeline.',
     rotate: 'Rotate',
     rotateTitle: 'Publish the next signing key',
     rotateLead: 'It is published now and signs after the hold period, when every verifier has it. No token is refused.',
@@ -38,6 +39,7 @@ const texts = inLanguages({
     today: 'jetzt',
     ring: 'Schlüssel',
     none: 'Kein Schlüssel ist im Ring',
+    noneWhy: 'Die API legt den ersten Schlüssel an, wenn sie startet. Er erscheint hier und auf der Zeitachse.',
     rotate: 'Wechseln',
     rotateTitle: 'Den nächsten Signaturschlüssel veröffentlichen',
     rotateLead:
@@ -175,7 +177,9 @@ export function Page() {
       <Shown query={query} lines={5}>
         {({ keys }) =>
           keys.length === 0 ? (
-            <Empty title={own.none} />
+            <Empty title={own.none}>
+              <p>{own.noneWhy}</p>
+            </Empty>
           ) : (
             <>
               <Section title={own.timeline}>

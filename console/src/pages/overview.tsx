@@ -25,6 +25,7 @@ const texts = inLanguages({
     times: 'seen {count} times',
     queues: 'Queues',
     noQueues: 'No queue has reported yet',
+    noQueuesWhy: 'A worker reports them soon after it starts: npm start, or the worker of your deployment.',
     waiting: '{count} waiting',
     oldest: 'oldest {seconds} s',
     dead: '{count} dead',
@@ -40,6 +41,7 @@ const texts = inLanguages({
     missingPart: 'No worker has reported these figures yet.',
     keys: 'Signing keys',
     noKeys: 'No key is in the ring',
+    noKeysWhy: 'The API makes the first key when it starts.',
   },
   de: {
     lead: 'Was jetzt Aufmerksamkeit braucht',
@@ -57,6 +59,7 @@ const texts = inLanguages({
     times: '{count}-mal gesehen',
     queues: 'Warteschlangen',
     noQueues: 'Noch keine Warteschlange hat sich gemeldet',
+    noQueuesWhy: 'Ein Worker meldet sie, kurz nachdem er gestartet ist: npm start, oder der Worker Ihres Deployments.',
     waiting: '{count} warten',
     oldest: 'älteste {seconds} s',
     dead: '{count} gescheitert',
@@ -72,6 +75,7 @@ const texts = inLanguages({
     missingPart: 'Noch hat kein Worker diese Zahlen gemeldet.',
     keys: 'Signaturschlüssel',
     noKeys: 'Kein Schlüssel ist im Ring',
+    noKeysWhy: 'Die API legt den ersten Schlüssel an, wenn sie startet.',
   },
 });
 
@@ -144,7 +148,12 @@ function Keys() {
       <Shown query={query}>
         {({ keys }) => {
           const living = keys.filter(({ state }) => state !== 'retired').slice(0, 6);
-          if (living.length === 0) return <Empty title={own.noKeys} />;
+          if (living.length === 0)
+            return (
+              <Empty title={own.noKeys}>
+                <p>{own.noKeysWhy}</p>
+              </Empty>
+            );
           return (
             <ul class="rows" aria-label={own.keys}>
               {living.map((key) => (
@@ -267,7 +276,9 @@ function Queues({ dashboard }: { readonly dashboard: Dashboard }) {
   return (
     <Section title={own.queues}>
       {resources.queues.length === 0 ? (
-        <Empty title={own.noQueues} />
+        <Empty title={own.noQueues}>
+          <p>{own.noQueuesWhy}</p>
+        </Empty>
       ) : (
         <ul class="rows" aria-label={own.queues}>
           {resources.queues.map((queue) => (

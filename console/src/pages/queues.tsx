@@ -15,7 +15,7 @@ const texts = inLanguages({
     queues: 'Queues',
     schedule: 'Timetable',
     dead: 'Dead letters',
-    noQueues: 'This installation has no queue',
+    noQueues: 'No queue has reported yet',
     noSchedules: 'No worker has declared its timetable yet',
     noSchedulesWhy: 'Start a worker: npm start, or the worker of your deployment.',
     waiting: '{count} waiting',
@@ -39,7 +39,7 @@ const texts = inLanguages({
     queues: 'Warteschlangen',
     schedule: 'Zeitplan',
     dead: 'Gescheiterte',
-    noQueues: 'Diese Installation hat keine Warteschlange',
+    noQueues: 'Noch keine Warteschlange hat sich gemeldet',
     noSchedules: 'Noch kein Worker hat seinen Zeitplan gemeldet',
     noSchedulesWhy: 'Starten Sie einen Worker: npm start, oder den Worker Ihres Deployments.',
     waiting: '{count} warten',
@@ -67,7 +67,12 @@ function Queues({ queues }: Pick<State, 'queues'>) {
   const own = useTexts(texts);
   const number = useNumber();
   const duration = useDuration();
-  if (queues.length === 0) return <Empty title={own.noQueues} />;
+  if (queues.length === 0)
+    return (
+      <Empty title={own.noQueues}>
+        <p>{own.noSchedulesWhy}</p>
+      </Empty>
+    );
   return (
     <ul class="rows" aria-label={own.queues}>
       {queues.map((queue) => (

@@ -1,6 +1,7 @@
 import { type Answer, usePages } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
+import { commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
@@ -10,12 +11,14 @@ const texts = inLanguages({
   en: {
     lead: 'What each role may do; choose a role to see who has it',
     none: 'There is no role',
+    noneWhy: 'Roles give people their permissions.',
     builtIn: 'built in',
     noPermissions: 'no permission of this installation',
   },
   de: {
     lead: 'Was jede Rolle darf; wählen Sie eine Rolle, um zu sehen, wer sie hat',
     none: 'Es gibt keine Rolle',
+    noneWhy: 'Rollen geben Personen ihre Berechtigungen.',
     builtIn: 'eingebaut',
     noPermissions: 'keine Berechtigung dieser Installation',
   },
@@ -32,7 +35,28 @@ export function Page() {
     <div class="page">
       <PageHead title={names.roles} lead={own.lead} />
       <div>
-        <PagedList label={names.roles} pages={pages} itemsOf={(page) => page.roles} empty={<Empty title={own.none} />}>
+        <PagedList
+          label={names.roles}
+          pages={pages}
+          itemsOf={(page) => page.roles}
+          empty={
+            <Empty
+              title={own.none}
+              command={commandLine(
+                'roles',
+                'create',
+                'desk',
+                'users:read',
+                '--description',
+                'help desk',
+                '--reason',
+                'first role',
+              )}
+            >
+              <p>{own.noneWhy}</p>
+            </Empty>
+          }
+        >
           {(role: Role) => (
             <Row
               key={role.name}

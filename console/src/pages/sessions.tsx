@@ -24,7 +24,8 @@ const texts = inLanguages({
     noEnded: 'Nothing has ended yet',
     noEndedWhy: 'The audit log has no event that ended a session, or a sign-in at an application by itself.',
     by: 'by',
-    noAudit: 'What ended a session is in the audit log, which needs the permission audit:read.',
+    noAudit: 'You may not see what ended a session',
+    noAuditWhy: 'It is in the audit log, which needs the permission audit:read.',
   },
   de: {
     lead: 'Browser-Sitzungen mit den Anwendungen, die durch sie Tokens haben',
@@ -40,7 +41,8 @@ const texts = inLanguages({
     noEndedWhy:
       'Das Audit-Protokoll kennt kein Ereignis, das eine Sitzung oder eine einzelne Anmeldung bei einer Anwendung beendet hat.',
     by: 'durch',
-    noAudit: 'Was eine Sitzung beendet hat, steht im Audit-Protokoll; das braucht die Berechtigung audit:read.',
+    noAudit: 'Sie dürfen nicht sehen, was eine Sitzung beendet hat',
+    noAuditWhy: 'Es steht im Audit-Protokoll; das braucht die Berechtigung audit:read.',
   },
 });
 
@@ -144,7 +146,9 @@ export function Page() {
         ) : can('audit:read') ? (
           <Ended key={shown} type={shown === 'ended' ? 'session.ended' : 'token.family_ended'} />
         ) : (
-          <Empty title={own.noAudit} />
+          <Empty title={own.noAudit}>
+            <p>{own.noAuditWhy}</p>
+          </Empty>
         )}
       </div>
     </div>

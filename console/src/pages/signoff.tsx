@@ -5,6 +5,7 @@ import { type PageProps, titles } from '../pages.ts';
 import { Command, CopyId, commandLine } from '../parts/copy.tsx';
 import { Events } from '../parts/events.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
+import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, Row, Section } from '../parts/page.tsx';
 import { Shown } from '../parts/states.tsx';
 import { fill, inLanguages, type LanguageTag, useLanguage, useTexts } from '../texts/languages.ts';
@@ -163,7 +164,7 @@ function Asked({ signOff }: { readonly signOff: SignOff }) {
         ]}
       />
       <h3>{own.arguments}</h3>
-      <pre class="json">{visibleText(JSON.stringify(signOff.arguments, null, 2))}</pre>
+      <Json value={signOff.arguments} />
       <p class="dim small">
         {own.digest} <CopyId>{signOff.arguments_sha256}</CopyId>
       </p>

@@ -29,15 +29,20 @@ export const CopyId = ({ children }: { readonly children: string }) => (
 );
 
 /** A command line, ready to paste. */
+export const CommandLine = ({ text }: { readonly text: string }) => (
+  <div class="command-line">
+    <code>{text}</code>
+    <CopyButton text={text} />
+  </div>
+);
+
+/** The command line of what a dialog does, folded. */
 export function Command({ text }: { readonly text: string }) {
   const texts = useTexts(common);
   return (
     <details class="command">
       <summary>{texts.command}</summary>
-      <div>
-        <code>{text}</code>
-        <CopyButton text={text} />
-      </div>
+      <CommandLine text={text} />
     </details>
   );
 }

@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { Refusal } from '../data/api.ts';
 import { common } from '../texts/common.ts';
 import { fill, useLanguage, useTexts } from '../texts/languages.ts';
+import { CommandLine } from './copy.tsx';
 import { exactTime } from './format.tsx';
 
 /** What went wrong, in the words of the registry of errors. */
@@ -13,11 +14,20 @@ export function useWhy(): (error: unknown) => string {
       : texts.unreachable;
 }
 
-/** Nothing is there yet, or nothing matches. */
-export const Empty = ({ title, children }: { readonly title: string; readonly children?: ComponentChildren }) => (
+/** Nothing is there yet, or nothing matches: what will be here, and the command that makes the first one if there is one. */
+export const Empty = ({
+  title,
+  command,
+  children,
+}: {
+  readonly title: string;
+  readonly command?: string | undefined;
+  readonly children: ComponentChildren;
+}) => (
   <div class="state">
     <p class="state-title">{title}</p>
     {children}
+    {command === undefined ? null : <CommandLine text={command} />}
   </div>
 );
 

@@ -24,8 +24,11 @@ const texts = inLanguages({
     incident: 'Incidents',
     control: 'Controls',
     alertmanager: 'Alertmanager',
-    none: 'No alert matches',
+    none: 'No alert yet',
     noneWhy: 'An alert appears here by itself when an incident opens, a control fails or Alertmanager reports one.',
+    toTargets: 'Say who is notified',
+    noMatch: 'No alert matches',
+    noMatchWhy: 'Choose another state or source.',
     times: 'reported {count} times',
     raised: 'raised',
     ended: 'resolved',
@@ -50,9 +53,12 @@ const texts = inLanguages({
     incident: 'Vorfälle',
     control: 'Kontrollen',
     alertmanager: 'Alertmanager',
-    none: 'Kein Alarm passt',
+    none: 'Noch kein Alarm',
     noneWhy:
       'Ein Alarm erscheint hier von selbst, wenn ein Vorfall entsteht, eine Kontrolle scheitert oder Alertmanager einen meldet.',
+    toTargets: 'Sagen, wer davon erfährt',
+    noMatch: 'Kein Alarm passt',
+    noMatchWhy: 'Wählen Sie einen anderen Zustand oder eine andere Quelle.',
     times: '{count}-mal gemeldet',
     raised: 'ausgelöst',
     ended: 'behoben',
@@ -163,9 +169,18 @@ export function Raised() {
           pages={pages}
           itemsOf={(page) => page.alerts}
           empty={
-            <Empty title={own.none}>
-              <p>{own.noneWhy}</p>
-            </Empty>
+            state === undefined && source === undefined ? (
+              <Empty title={own.none}>
+                <p>{own.noneWhy}</p>
+                <p>
+                  <a href="/console/alerts?show=targets">{own.toTargets}</a>
+                </p>
+              </Empty>
+            ) : (
+              <Empty title={own.noMatch}>
+                <p>{own.noMatchWhy}</p>
+              </Empty>
+            )
           }
         >
           {(alert: Alert) => (

@@ -1,5 +1,5 @@
 import { type Answer, usePages, useRead } from '../../data/api.ts';
-import { Command, commandLine } from '../../parts/copy.tsx';
+import { CommandLine, commandLine } from '../../parts/copy.tsx';
 import { Badge, Foreign, Time, type Tone, useNumber } from '../../parts/format.tsx';
 import { Facts, PagedList, Row, Section } from '../../parts/page.tsx';
 import { Empty, Shown } from '../../parts/states.tsx';
@@ -180,7 +180,7 @@ export function Backups({ hasControls, hasEvents }: { readonly hasControls: bool
       ) : null}
       <div>
         <p class="dim">{own.make}</p>
-        <Command text={commandLine('backup', '--out', 'sallyport.backup', '--key-file', 'backup.key')} />
+        <CommandLine text={commandLine('backup', '--out', 'sallyport.backup', '--key-file', 'backup.key')} />
       </div>
     </>
   );

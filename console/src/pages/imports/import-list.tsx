@@ -1,5 +1,5 @@
 import { type Answer, usePages } from '../../data/api.ts';
-import { Command, commandLine } from '../../parts/copy.tsx';
+import { commandLine } from '../../parts/copy.tsx';
 import { Badge, Foreign, Time, type Tone, useNumber } from '../../parts/format.tsx';
 import { PagedList, Row } from '../../parts/page.tsx';
 import { Empty } from '../../parts/states.tsx';
@@ -55,9 +55,8 @@ export function ImportList() {
         pages={pages}
         itemsOf={(page) => page.imports}
         empty={
-          <Empty title={own.none}>
+          <Empty title={own.none} command={commandLine('import', 'clerk', 'users.json', '--reason', 'moving')}>
             <p>{own.noneWhy}</p>
-            <Command text={commandLine('import', 'clerk', 'users.json', '--reason', 'moving')} />
           </Empty>
         }
       >

@@ -11,7 +11,7 @@ const texts = inLanguages({
   en: {
     streams: 'Streams to receivers',
     none: 'No system receives signals from here',
-    noneWhy: 'A client with the scope ssf.manage creates a stream at /ssf/streams.',
+    noneWhy: 'A stream appears here once a client with the scope ssf.manage has created it at /ssf/streams.',
     polled: 'polled by the receiver',
     events: 'events: {events}',
     excluded: 'all users but {count}',
@@ -41,7 +41,8 @@ const texts = inLanguages({
   de: {
     streams: 'Ströme an Empfänger',
     none: 'Kein System empfängt von hier Signale',
-    noneWhy: 'Ein Client mit dem Scope ssf.manage legt unter /ssf/streams einen Strom an.',
+    noneWhy:
+      'Ein Strom erscheint hier, sobald ein Client mit dem Scope ssf.manage ihn unter /ssf/streams angelegt hat.',
     polled: 'vom Empfänger abgeholt',
     events: 'Ereignisse: {events}',
     excluded: 'alle Benutzer außer {count}',
@@ -131,7 +132,18 @@ export function Streams() {
       <Shown query={query}>
         {({ streams }) =>
           streams.length === 0 ? (
-            <Empty title={own.none}>
+            <Empty
+              title={own.none}
+              command={commandLine(
+                'clients',
+                'create',
+                'Device management',
+                '--credential-scopes',
+                'ssf.manage,ssf.read',
+                '--reason',
+                'shared signals',
+              )}
+            >
               <p>{own.noneWhy}</p>
             </Empty>
           ) : (
