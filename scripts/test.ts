@@ -5,7 +5,7 @@ import { setPriority } from 'node:os';
 import { resolve } from 'node:path';
 import { coverageOf, figureOf } from './checks/coverage.ts';
 import { coverageGroups } from './checks/coverage-groups.ts';
-import { failedFilesOf, failuresOf, type TestReport } from './checks/failed-tests.ts';
+import { failedFilesOf, failuresOf, passedFilesOf, type TestReport } from './checks/failed-tests.ts';
 import { testsReachedSince } from './checks/reach.ts';
 
 /** More failures than these are not the machine's. */
@@ -132,9 +132,11 @@ async function again(): Promise<void> {
     const { status, report: second } = isFew
       ? await vitest(name, resolve(OUT, `${name}-again`), files)
       : { status: 1, report };
-    const isUnsteady = status === 0;
-    if (isUnsteady) failedSteps.splice(failedSteps.indexOf(name), 1);
-    for (const text of failuresOf(report, ROOT)) failures.push(`${isUnsteady ? 'UNSTEADY' : 'FAILED'} ${text}`);
+    if (status === 0) failedSteps.splice(failedSteps.indexOf(name), 1);
+    const passedFiles = status === 0 ? files : passedFilesOf(second);
+    for (const file of report.testResults ?? [])
+      for (const text of failuresOf({ testResults: [file] }, ROOT))
+        failures.push(`${passedFiles.includes(file.name) ? 'UNSTEADY' : 'FAILED'} ${text}`);
     counts.failed -= (report.numFailedTests ?? 0) - (second.numFailedTests ?? 0);
     counts.passed += (report.numFailedTests ?? 0) - (second.numFailedTests ?? 0);
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { failedFilesOf, failuresOf } from './failed-tests.ts';
+import { failedFilesOf, failuresOf, passedFilesOf } from './failed-tests.ts';
 
 const passed = { fullName: 'adds', status: 'passed', failureMessages: [] };
 
@@ -36,8 +36,7 @@ test('passed tests and a missing report are not reported', () => {
 
 test('the files that failed are those with a failed test and those that failed outside their tests', () => {
   const file = { name: '/here/a.test.ts', status: 'failed', assertionResults: [] };
-  expect(failedFilesOf({ testResults: [file, { ...file, name: '/here/b.test.ts', status: 'passed' }] })).toEqual([
-    file.name,
-  ]);
-  expect(failedFilesOf({})).toEqual([]);
+  const report = { testResults: [file, { ...file, name: '/here/b.test.ts', status: 'passed' }] };
+  expect([failedFilesOf(report), passedFilesOf(report)]).toEqual([[file.name], ['/here/b.test.ts']]);
+  expect([failedFilesOf({}), passedFilesOf({})]).toEqual([[], []]);
 });

@@ -37,5 +37,9 @@ export function failuresOf(report: TestReport, root: string): string[] {
 }
 
 /** The files of a run that failed, in a test or outside of its tests. */
-export const failedFilesOf = ({ testResults = [] }: TestReport): string[] =>
-  testResults.filter(({ status }) => status === 'failed').map(({ name }) => name);
+export const failedFilesOf = (report: TestReport): string[] => filesOf(report, 'failed');
+
+export const passedFilesOf = (report: TestReport): string[] => filesOf(report, 'passed');
+
+const filesOf = ({ testResults = [] }: TestReport, wanted: string): string[] =>
+  testResults.filter(({ status }) => status === wanted).map(({ name }) => name);
