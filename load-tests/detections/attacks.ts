@@ -266,6 +266,8 @@ const signUpBotnet: Make = (making, label) => {
   const { dice, places } = making;
   const at = startOf(making);
   const [isCounted, count] = [dice.chance(0.7), dice.whole(30, 120)];
+  // Of this botnet alone: an address is taken once.
+  const domain = `${label.trace.replaceAll(' ', '-')}.test`;
   const acts = Array.from(
     { length: count },
     (_, n): Act => ({
@@ -276,7 +278,7 @@ const signUpBotnet: Make = (making, label) => {
       verifiedAfterMs: null,
       ip: places.address(dice.pick(['US', 'DE', 'FR', 'GB'])),
       agent: places.agent(),
-      email: isCounted ? `reader${5_000 + n}@mail.test` : `${dice.uuid().slice(0, 9)}@mail.test`,
+      email: isCounted ? `reader${5_000 + n}@${domain}` : `${dice.uuid().slice(0, 9)}@${domain}`,
     }),
   );
   return { acts, userIds: [] };
