@@ -11,7 +11,7 @@ const texts = inLanguages({
   en: {
     targets: 'Targets',
     none: 'Alerts are sent nowhere',
-    noneWhy: 'Add a webhook, a mail address or a Slack channel, so that somebody is told.',
+    noneWhy: 'Add a webhook, a mail address or a Slack channel, so that a person is notified.',
     waiting: '{count} waiting',
     up: 'Accepts',
     down: 'Fails',
