@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { type Gate, isFailed } from './gates.ts';
-import { arrived, arrivedInOrder, exported, exportedInOrder } from './gates-handoffs.ts';
+import {
+  arrived,
+  arrivedInOrder,
+  exported,
+  exportedInOrder,
+  signalled,
+  signalledInOrder,
+  told,
+  toldInOrder,
+  toldOnce,
+} from './gates-handoffs.ts';
 import { closedByKill, finished, type SignOffRow, startedOnceAndApproved } from './gates-signoffs.ts';
 import { acceptedAfterEnd, importedOnce, keptOnce, refusedWithoutEnd } from './gates-surfaces.ts';
 import { createLedger, type Ledger, type Revocation } from './ledger.ts';
@@ -228,6 +238,80 @@ describe('the SIEM export', () => {
   });
 });
 
+describe('alerts', () => {
+  const tell = (id: string, over = {}) => ({
+    ...{ id, subject: 'alertmanager:DiskFull', atMs: 1_000, messageId: `message of ${id}` },
+    ...over,
+  });
+  const due = ['a firing', 'b firing', 'a resolved'].map((id, seq) => ({ id, seq, type: 'alertmanager DiskFull' }));
+
+  test('an alert whose end never arrived is a finding', () => {
+    const ledger = createLedger();
+    ledger.told.push(tell('a firing'), tell('b firing'));
+    expect(told(ledger, due).findings).toEqual([{ text: 'alertmanager DiskFull a resolved (2) never arrived' }]);
+    ledger.told.push(tell('a resolved'));
+    expect(told(ledger, due)).toMatchObject({ checked: 3, findings: [] });
+  });
+
+  test.each([
+    ['in order', [tell('a firing'), tell('b firing'), tell('a resolved')], 0],
+    ['out of order', [tell('b firing'), tell('a firing')], 1],
+    ['out of order, of two groups', [tell('b firing'), tell('a firing', { subject: 'incident:x' })], 0],
+    ['again after a later one', [tell('a firing'), tell('b firing'), tell('a firing')], 0],
+  ])('alerts %s', (_, arrivals, findings) => {
+    const ledger = createLedger();
+    ledger.told.push(...arrivals);
+    expect(findingsOf(toldInOrder(ledger, due))).toBe(findings);
+  });
+
+  test('an end that arrives before its beginning is a finding, even if it was planned so', () => {
+    const ledger = createLedger();
+    ledger.told.push(tell('a resolved'), tell('a firing'));
+    expect(
+      findingsOf(
+        toldInOrder(
+          ledger,
+          due.toReversed().map((each, seq) => ({ ...each, seq })),
+        ),
+      ),
+    ).toBe(1);
+  });
+
+  test.each([
+    ['again in the same message', [tell('a firing'), tell('a firing')], 0],
+    ['again in another message', [tell('a firing'), tell('a firing', { messageId: 'other' })], 1],
+    ['again of an older database', [tell('a firing'), tell('a firing', { messageId: 'other', atMs: 6_500 })], 0],
+  ])('an alert that arrives %s', (_, arrivals, findings) => {
+    const ledger = createLedger();
+    ledger.rewinds.push(rewind);
+    ledger.told.push(...arrivals);
+    expect(findingsOf(toldOnce(ledger))).toBe(findings);
+  });
+});
+
+describe('shared signals', () => {
+  const due = [1, 2].map((seq) => ({ seq, id: `e-${seq}`, type: 'session.ended' }));
+  const signal = (seq: number, over = {}) => ({ id: `e-${seq}`, subject: 'ada', atMs: 1_000, ...over });
+
+  test('an event that never arrived is a finding', () => {
+    const ledger = createLedger();
+    ledger.signalled.push(signal(2));
+    expect(signalled(ledger, due).findings).toEqual([{ text: 'session.ended e-1 (1) never arrived' }]);
+  });
+
+  test.each([
+    ['in order', [signal(1), signal(2), signal(1)], 0],
+    ['out of order', [signal(2), signal(1)], 1],
+    ['out of order, of two users', [signal(2), signal(1, { subject: 'bob' })], 0],
+    ['that were lost with a database', [signal(2), signal(9), signal(1, { atMs: 6_500 })], 0],
+  ])('events %s', (_, arrivals, findings) => {
+    const ledger = createLedger();
+    ledger.rewinds.push(rewind);
+    ledger.signalled.push(...arrivals);
+    expect(findingsOf(signalledInOrder(ledger, due))).toBe(findings);
+  });
+});
+
 describe('imports', () => {
   const done = { id: 'i-1', state: 'done', users: 30, rejected: 1, batches: 1 };
   test.each([
@@ -272,6 +356,11 @@ test.each([
   ['order', arrivedInOrder, 'agents'],
   ['export', (ledger) => exported(ledger, []), 'agents'],
   ['order of the export', exportedInOrder, 'agents'],
+  ['alerts', (ledger) => told(ledger, []), 'alerts'],
+  ['order of alerts', (ledger) => toldInOrder(ledger, []), 'alerts'],
+  ['alerts told once', toldOnce, 'alerts'],
+  ['signals', (ledger) => signalled(ledger, []), 'signals'],
+  ['order of signals', (ledger) => signalledInOrder(ledger, []), 'signals'],
 ] as [string, (ledger: Ledger, surface: SurfaceName) => Gate, SurfaceName][])(
   '%s: a ledger without facts fails',
   (_, gate, surface) => {

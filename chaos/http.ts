@@ -22,6 +22,8 @@ export type Request = {
   readonly url?: string;
   readonly path: string;
   readonly json?: unknown;
+  /** With its `content-type` among the headers. */
+  readonly text?: string;
   readonly form?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
@@ -68,6 +70,10 @@ const SURFACE_OF: readonly (readonly [string, SurfaceName])[] = [
   ['/v1/admin/imports', 'imports'],
   ['/v1/legacy/', 'old sessions'],
   ['/mcp', 'MCP tasks'],
+  ['/v1/alerts', 'alerts'],
+  ['/v1/admin/alert-targets', 'alerts'],
+  ['/v1/admin/signal-transmitters', 'signals'],
+  ['/ssf', 'signals'],
   ['/', 'accounts'],
 ];
 const surfaceOf = (path: string): SurfaceName => SURFACE_OF.find(([start]) => path.startsWith(start))![1];
@@ -79,7 +85,7 @@ const surfaceOf = (path: string): SurfaceName => SURFACE_OF.find(([start]) => pa
 export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string>>): Ask {
   return async (
     copy,
-    { method = 'POST', url = urls[copy], path, json, form, headers, timeoutMs = DEFAULT_TIMEOUT_MS, abandonMs },
+    { method = 'POST', url = urls[copy], path, json, text, form, headers, timeoutMs = DEFAULT_TIMEOUT_MS, abandonMs },
   ) => {
     const traceId = randomBytes(16).toString('hex');
     const sentAtMs = now();
@@ -109,6 +115,7 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
           ...headers,
         },
         ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...(text === undefined ? {} : { body: text }),
         ...(form === undefined ? {} : { body: new URLSearchParams(form) }),
       });
       const body = parsed(await response.text());

@@ -4,7 +4,7 @@ import type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts
 
 export type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts';
 
-import type { Arrival, Entry, Exchange, SignOffFacts, Usable, Use } from './surface-facts.ts';
+import type { Arrival, Entry, Exchange, SignOffFacts, Told, Unplaced, Usable, Use } from './surface-facts.ts';
 
 /** An access token shown to a copy, and what the copy said: `active`, or the reason or error code. */
 export type TokenCheck = {
@@ -86,6 +86,10 @@ export type Ledger = {
   readonly arrivals: Arrival[];
   /** The same at the target of the SIEM export. */
   readonly exported: Arrival[];
+  /** The same at the target of alerts. */
+  readonly told: Told[];
+  /** The same at the receiver of shared signals. */
+  readonly signalled: Unplaced[];
   /** Of signing keys, by key id. */
   readonly keyRevocations: Map<string, Revocation[]>;
   /** Of everything given before them. */
@@ -110,6 +114,8 @@ export const createLedger = (): Ledger => ({
   exchanges: [],
   arrivals: [],
   exported: [],
+  told: [],
+  signalled: [],
   keyRevocations: new Map(),
   globalRevocations: [],
   exposedUsers: new Set(),

@@ -17,9 +17,10 @@ import { impactOf } from './impact.ts';
 import { type CopyName, createLedger } from './ledger.ts';
 import { type Credentials, createClients } from './load/clients.ts';
 import { createLoad } from './load/load.ts';
-import { startReceiver } from './load/receiver.ts';
+import { type Receiver, startReceiver } from './load/receiver.ts';
 import { createSurfaces } from './load/surfaces/all.ts';
 import { createTools } from './load/surfaces/tools.ts';
+import { createTransmitter } from './load/transmitter.ts';
 import { exclusionOf, HELP, type Options, readOptions, rewindsOf, UsageError } from './options.ts';
 import { createRandom } from './random.ts';
 import { type FaultRun, jsonOf, markdownOf, type Report } from './report.ts';
@@ -122,7 +123,7 @@ type FaultRuns = {
   readonly findings: readonly Finding[];
 };
 
-async function runFaults(scene: Scene, options: Options): Promise<FaultRuns> {
+async function runFaults(scene: Scene, receiver: Receiver, options: Options): Promise<FaultRuns> {
   const random = createRandom(options.seed);
   const wanted = allFaults.filter(
     ({ name, needs }) =>
@@ -142,7 +143,7 @@ async function runFaults(scene: Scene, options: Options): Promise<FaultRuns> {
     say(`${name} (${copy})`);
     const about = { name, hangs, frozen: freezesApi ? [copy] : [], isOfStores: isOfStores(fault) };
     const { done, period: was } = await period(scene, about, () =>
-      fault.run({ system: scene.system, clients: scene.clients, random, copy }).catch((err: unknown) => {
+      fault.run({ system: scene.system, clients: scene.clients, receiver, random, copy }).catch((err: unknown) => {
         if (!(err instanceof GuaranteeViolated)) throw err;
         findings.push({ text: `${name} at ${atSeconds} s: ${err.message}`, subject: err });
         return err.message;
@@ -185,7 +186,8 @@ async function run(options: Options): Promise<Report> {
   const ledger = createLedger();
   const stretch = await measureStretch();
   say(`work takes ${stretch.toFixed(1)} times its processor time on this machine now`);
-  const receiver = await startReceiver(ledger, random);
+  const transmitter = await createTransmitter();
+  const receiver = await startReceiver(ledger, random, transmitter.jwks);
   const provider = await startLegacyProvider();
   let started: System | undefined;
   // A terminal and npm both send it: the second must not cut the first one's work short.
@@ -207,7 +209,8 @@ async function run(options: Options): Promise<Report> {
     const clients = createClients(ledger, createAsk(ledger, urls), credentials, random, () => isStopping);
     const followedFrom = await system.stores.query<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
     const tools = await createTools(system, clients, random, () => isStopping);
-    const load = createLoad(clients, random, options, createSurfaces(tools, system.mcpUrl, provider));
+    const outside = { mcpUrl: system.mcpUrl, provider, receiver, transmitter };
+    const load = createLoad(clients, random, options, createSurfaces(tools, outside));
     const scene: Scene = { system, clients, load, authorization: tools.authorization };
     await load.prepare();
     const stopWatching = watchHeads(ledger, (copy) => headOf(urls[copy]));
@@ -220,7 +223,7 @@ async function run(options: Options): Promise<Report> {
     load.start();
     await sleep(SETTLE_MS);
     const begin = await footprintOf(system);
-    const { faults, periods, findings } = await runFaults(scene, options);
+    const { faults, periods, findings } = await runFaults(scene, receiver, options);
     say('faults are over');
     isStopping = true;
     await load.stop();

@@ -14,12 +14,14 @@ export const HANDOFF_TYPES: readonly string[] = [
   'signoff.finished',
 ];
 
-/** Settings of both copies. @param receiver of hand-offs and the SIEM export @param provider that is being replaced */
+export const PRODUCT_URL = 'http://auth.chaos.test';
+
+/** Settings of both copies. @param receiver of what leaves the product @param provider that is being replaced */
 export const settingsOf = (
   receiver: { readonly endpoint: string; readonly siemTarget: string },
   provider: LegacyProvider,
 ): Readonly<Record<string, string>> => ({
-  BETTER_AUTH_URL: 'http://auth.chaos.test',
+  BETTER_AUTH_URL: PRODUCT_URL,
   // Rotations that a run lives to see.
   KEY_PREPUBLISH_SECONDS: '5',
   JWKS_MAX_AGE_SECONDS: '5',
@@ -27,6 +29,8 @@ export const settingsOf = (
   SIEM_TARGETS: receiver.siemTarget,
   SIEM_PRIVATE: 'true',
   HANDOFF_PRIVATE: 'true',
+  ALERTS_PRIVATE: 'true',
+  SIGNALS_PRIVATE: 'true',
   HANDOFF_TYPES: HANDOFF_TYPES.join(','),
   LEGACY_ISSUER: provider.issuer,
   LEGACY_JWKS_URI: provider.jwksUri,

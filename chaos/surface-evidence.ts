@@ -1,6 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Gate } from './gates.ts';
-import { arrived, arrivedInOrder, type DueEvent, exported, exportedInOrder } from './gates-handoffs.ts';
+import {
+  arrived,
+  arrivedInOrder,
+  type DueEvent,
+  exported,
+  exportedInOrder,
+  signalled,
+  signalledInOrder,
+  told,
+  toldInOrder,
+  toldOnce,
+} from './gates-handoffs.ts';
 import {
   type Begun,
   closedByKill,
@@ -19,6 +30,7 @@ import {
   refusedWithoutEnd,
 } from './gates-surfaces.ts';
 import { type Ledger, now } from './ledger.ts';
+import { ALERT_TARGET } from './load/surfaces/alerts.ts';
 import { surfaceRows, surfacesOfUsables } from './load/surfaces/all.ts';
 import { USERS_OF_IMPORT } from './load/surfaces/imports.ts';
 import type { RowStatements } from './load/surfaces/surface.ts';
@@ -72,7 +84,19 @@ const begun = ({ query }: ChaosStores, statement: string): Promise<readonly Begu
     ({ isEnded }) => isEnded,
   );
 
-/** What each surface acknowledged, ended and began, against the database and the receiver of hand-offs. */
+/** What the target is to be told of: what lasts, and of the rest what it was told of; in the order in which it was planned. */
+const DUE_ALERTS = `
+  SELECT a.id || ' ' || status AS id, coalesce(n.seq, 0)::int AS seq, a.source || ' ' || a.name AS type
+  FROM alerts a CROSS JOIN unnest(ARRAY['firing', 'resolved']) AS status
+  JOIN alert_targets t ON t.name = '${ALERT_TARGET}' AND a.raised_at >= t.created_at
+  LEFT JOIN alert_notices n ON n.target_id = t.id AND n.alert_id = a.id AND n.kind = status
+  WHERE a.state = 'firing' AND status = 'firing'
+    OR a.state = 'resolved' AND EXISTS (
+      SELECT FROM alert_notices f WHERE f.target_id = t.id AND f.alert_id = a.id AND f.kind = 'firing')`;
+/** Types of the log that are signals whatever their detail, of users. */
+const SIGNALLED_TYPES = ['session.ended', 'user.tokens_revoked', 'account.password_changed'];
+
+/** What each surface acknowledged, ended and began, against the database and the receiver. */
 export async function checkSurfaces(system: System, ledger: Ledger, followedFrom: number): Promise<Gate[]> {
   const { stores } = system;
   const perSurface: Gate[] = [];
@@ -119,6 +143,19 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     // In the order of the log: when it has the newest, it has all.
     ({ seq, id }) => seq < newest || ledger.exported.some((each) => each.id === id),
   );
+  const dueAlerts = await untilEnded(
+    () => stores.query<DueEvent>(DUE_ALERTS),
+    ({ id }) => ledger.told.some((arrival) => arrival.id === id),
+  );
+  const dueSignals = await untilEnded(
+    () =>
+      stores.query<DueEvent>(
+        `SELECT seq::int, event_id::text AS id, type FROM audit_events
+         WHERE seq > $1 AND type = ANY($2) AND occurred_at > (SELECT min(created_at) FROM signal_streams) ORDER BY seq`,
+        [followedFrom, SIGNALLED_TYPES],
+      ),
+    ({ id }) => ledger.signalled.some((arrival) => arrival.id === id),
+  );
   return [
     ...perSurface,
     startedOnceAndApproved(ledger, await readSignOffs(stores)),
@@ -131,5 +168,10 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     arrivedInOrder(ledger),
     exported(ledger, sealed),
     exportedInOrder(ledger),
+    told(ledger, dueAlerts),
+    toldInOrder(ledger, dueAlerts),
+    toldOnce(ledger),
+    signalled(ledger, dueSignals),
+    signalledInOrder(ledger, dueSignals),
   ];
 }

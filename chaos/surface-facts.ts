@@ -20,6 +20,8 @@ export const SURFACES = [
   'imports',
   'old sessions',
   'MCP tasks',
+  'alerts',
+  'signals',
 ] as const;
 export type SurfaceName = (typeof SURFACES)[number];
 
@@ -87,10 +89,16 @@ export type Exchange = {
   readonly waitedMs?: number;
 };
 
-/** An event that arrived at the receiver of hand-offs, and was accepted. */
+/** An event that arrived at the receiver, and was accepted. */
 export type Arrival = {
   readonly seq: number;
   readonly id: string;
   readonly subject: string;
   readonly atMs: number;
 };
+
+/** An arrival that does not say its place. */
+export type Unplaced = Omit<Arrival, 'seq'>;
+
+/** An alert that the target was told of, and the message that said so. */
+export type Told = Unplaced & { readonly messageId: string };

@@ -6,6 +6,7 @@ import { jobFaults } from './jobs.ts';
 import { linkFaults } from './links.ts';
 import { objectStoreFaults } from './object-stores.ts';
 import { processFaults } from './processes.ts';
+import { receiverFaults } from './receivers.ts';
 import { releaseFaults } from './releases.ts';
 import { replicaFaults } from './replica.ts';
 import { storeFaults } from './stores.ts';
@@ -17,6 +18,7 @@ export const allFaults: readonly Fault[] = [
   ...clockFaults,
   ...diskFaults,
   ...jobFaults,
+  ...receiverFaults,
   ...releaseFaults,
   ...clusterFaults,
   ...replicaFaults,

@@ -1,5 +1,6 @@
 import type { CopyName } from '../ledger.ts';
 import type { Clients } from '../load/clients.ts';
+import type { Receiver } from '../load/receiver.ts';
 import type { Random } from '../random.ts';
 import type { System } from '../system.ts';
 
@@ -19,6 +20,7 @@ export type Fault = {
 export type FaultSite = {
   readonly system: System;
   readonly clients: Clients;
+  readonly receiver: Receiver;
   readonly random: Random;
   /** The copy that the schedule chose. */
   readonly copy: CopyName;

@@ -1,6 +1,9 @@
 import type { LegacyProvider } from '../../../testing/fakes/legacy-provider.ts';
 import type { SurfaceName } from '../../surface-facts.ts';
+import type { Receiver } from '../receiver.ts';
+import type { Transmitter } from '../transmitter.ts';
 import { agentRows, createAgents } from './agents.ts';
+import { alertRows, createAlerts } from './alerts.ts';
 import { apiKeyRows, createApiKeys } from './api-keys.ts';
 import { applicationRows, createApplications } from './applications.ts';
 import { consentRows, createConsents } from './consents.ts';
@@ -11,6 +14,7 @@ import { createOldSessions, oldSessionRows } from './old-sessions.ts';
 import { createReports, reportRows } from './reports.ts';
 import { createRetention, retentionRows } from './retention.ts';
 import { createSignOffs, signOffRows } from './sign-offs.ts';
+import { createSignals } from './signals.ts';
 import type { RowStatements, Surface, Tools } from './surface.ts';
 
 /** Of each surface the statements that find what its clients were told of. */
@@ -26,6 +30,7 @@ export const surfaceRows: Readonly<Partial<Record<SurfaceName, RowStatements>>> 
   imports: importRows,
   'old sessions': oldSessionRows,
   'MCP tasks': mcpTaskRows,
+  alerts: alertRows,
 };
 
 /** Surfaces whose clients hold something that can be ended. */
@@ -36,10 +41,22 @@ export const surfacesOfUsables = [
   'API keys',
   'applications',
   'old sessions',
+  'signals',
 ] as const;
 
-/** In the order in which they prepare. @param mcpUrl of the copy that serves it @param provider that is being replaced */
-export function createSurfaces(tools: Tools, mcpUrl: string, provider: LegacyProvider): readonly Surface[] {
+/** What the surfaces meet outside the product. */
+export type Outside = {
+  /** Of the copy that serves it. */
+  readonly mcpUrl: string;
+  /** That is being replaced. */
+  readonly provider: LegacyProvider;
+  readonly receiver: Receiver;
+  readonly transmitter: Transmitter;
+};
+
+/** In the order in which they prepare. */
+export function createSurfaces(tools: Tools, outside: Outside): readonly Surface[] {
+  const { mcpUrl, provider, receiver } = outside;
   const agents = createAgents(tools);
   return [
     agents,
@@ -53,5 +70,7 @@ export function createSurfaces(tools: Tools, mcpUrl: string, provider: LegacyPro
     createImports(tools),
     createOldSessions(tools, provider),
     createMcpTasks(tools, mcpUrl),
+    createAlerts(tools, receiver),
+    createSignals(tools, outside),
   ];
 }

@@ -1,0 +1,59 @@
+import { eventually } from '#testing/eventually.ts';
+import type { Receiver } from '../receiver.ts';
+import { anyCopy, keep, REASON, type RowStatements, type Surface, type Tools } from './surface.ts';
+
+export const alertRows: RowStatements = {
+  'report of an alert': `SELECT convert_from(decode(cause, 'hex'), 'UTF8') AS key FROM alerts WHERE source = 'alertmanager'`,
+};
+
+/** The target that the receiver is. */
+export const ALERT_TARGET = 'chaos';
+const NAMES = ['DiskFull', 'CertificateExpires'] as const;
+const LASTING_MOST = 12;
+
+/** A monitoring system reports alerts and their ends, beside the incidents of attackers, and a target is told of both. */
+export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts'>): Surface {
+  const { authorization, ask, random } = tools;
+  const headers = { authorization };
+  /** By key: what it reported. */
+  const lasting = new Map<string, object>();
+  const path = '/v1/alerts/alertmanager';
+
+  async function report(): Promise<void> {
+    const name = random.pick(NAMES);
+    let alert = {};
+    const made = await keep(
+      tools,
+      { surface: 'alerts', kind: 'report of an alert', events: [] },
+      (key) => {
+        const fingerprint = Buffer.from(key).toString('hex');
+        alert = { labels: { alertname: name, severity: 'critical' }, annotations: {}, fingerprint };
+        return { path, json: { version: '4', alerts: [{ ...alert, status: 'firing' }] }, headers };
+      },
+      ({ status }) => status === 200,
+    );
+    if (made) lasting.set(made.key, alert);
+  }
+
+  async function resolve(): Promise<void> {
+    const [key, alert] = random.pick([...lasting]) ?? [];
+    if (key === undefined) return;
+    lasting.delete(key);
+    await ask(anyCopy(tools), { path, json: { version: '4', alerts: [{ ...alert, status: 'resolved' }] }, headers });
+  }
+
+  return {
+    acts: [[0.5, () => (lasting.size < LASTING_MOST ? report() : resolve())]],
+    prepare: async () => {
+      const json = {
+        ...{ kind: 'webhook', name: ALERT_TARGET, url: receiver.alerts, min_severity: 'low', reason: REASON },
+      };
+      await eventually('a target of alerts before the first fault', async () =>
+        [201, 409].includes((await ask('A', { path: '/v1/admin/alert-targets', json, headers })).status),
+      );
+      for (let at = 0; at < 3; at += 1) await report();
+      await resolve();
+    },
+    settle: async () => {},
+  };
+}
