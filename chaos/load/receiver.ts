@@ -7,7 +7,7 @@ import type { Random } from '../random.ts';
 
 /** How a receiver that is down fails. */
 export const WAYS_DOWN = ['away', 'hanging', 'failing'] as const;
-export type WayDown = (typeof WAYS_DOWN)[number];
+type WayDown = (typeof WAYS_DOWN)[number];
 
 /** A receiver of all that leaves the product, which fails on purpose and writes what it accepts into the ledger. */
 export type Receiver = {
