@@ -45,9 +45,8 @@ export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts'>): 
   return {
     acts: [[0.5, () => (lasting.size < LASTING_MOST ? report() : resolve())]],
     prepare: async () => {
-      const json = {
-        ...{ kind: 'webhook', name: ALERT_TARGET, url: receiver.alerts, min_severity: 'low', reason: REASON },
-      };
+      const target = { kind: 'webhook', name: ALERT_TARGET, url: receiver.alerts, min_severity: 'low' };
+      const json = { ...target, reason: REASON };
       await eventually('a target of alerts before the first fault', async () =>
         [201, 409].includes((await ask('A', { path: '/v1/admin/alert-targets', json, headers })).status),
       );
