@@ -108,7 +108,8 @@ describe.each([
     const request = () => issue(agent, input);
     const { main } = harness.stores.pools;
     expect(await outcomeOf(overtaken(main, userId, change, request))).toBe('permission_missing');
-    expect(await outcomeOf(request())).toBe('permission_missing');
+    // With its owner the agent is deleted too, which the copy may have learnt meanwhile.
+    expect(await outcomeOf(request())).toMatch(/^(permission_missing|client_unauthenticated)$/);
     expect(await familiesOf(userId)).toEqual([]);
   });
 });
