@@ -69,6 +69,17 @@ export type User = {
   isBusy: boolean;
 };
 
+/** Nothing else happens to this user meanwhile, so that what ends is known. Not done for a user who is busy. */
+export async function alone<U extends User>(user: U | undefined, work: (user: U) => Promise<unknown>): Promise<void> {
+  if (user === undefined || user.isBusy) return;
+  user.isBusy = true;
+  try {
+    await work(user);
+  } finally {
+    user.isBusy = false;
+  }
+}
+
 const REASON = 'fault suite';
 
 export function createClients(

@@ -10,7 +10,7 @@ import {
   type TokenFamily,
 } from '../ledger.ts';
 import type { Random } from '../random.ts';
-import type { Clients, User } from './clients.ts';
+import { alone, type Clients, type User } from './clients.ts';
 import type { Surface } from './surfaces/surface.ts';
 
 /** How often each of these is begun, a second, at full pace. */
@@ -94,17 +94,6 @@ export function createLoad(
   };
   const liveFamilies = (of = users): TokenFamily[] => familiesOf(of).filter(isLive);
   const idle = (of: readonly User[]): User | undefined => random.pick(of.filter(({ isBusy }) => !isBusy));
-
-  /** Nothing else makes families of this user meanwhile, so that what ends is known. */
-  const alone = async (user: User | undefined, work: (user: User) => Promise<unknown>): Promise<void> => {
-    if (user === undefined || user.isBusy) return;
-    user.isBusy = true;
-    try {
-      await work(user);
-    } finally {
-      user.isBusy = false;
-    }
-  };
 
   /** Two in five have been ended: those are to be refused. */
   function pickToken(): Access | undefined {

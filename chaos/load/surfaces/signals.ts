@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '#testing/eventually.ts';
 import type { CopyName, Revocation } from '../../ledger.ts';
 import { PRODUCT_URL } from '../../settings.ts';
-import type { User } from '../clients.ts';
+import { alone, type User } from '../clients.ts';
 import type { Receiver } from '../receiver.ts';
 import type { Transmitter } from '../transmitter.ts';
 import {
@@ -37,17 +37,6 @@ export function createSignals(
   const headers = { authorization };
   const users: Signalled[] = [];
   const tokens: TokenUsable[] = [];
-
-  /** Nothing else happens to this user meanwhile, so that what ends is known. */
-  async function alone(user: Signalled | undefined, work: (user: Signalled) => Promise<unknown>): Promise<void> {
-    if (user === undefined || user.isBusy) return;
-    user.isBusy = true;
-    try {
-      await work(user);
-    } finally {
-      user.isBusy = false;
-    }
-  }
 
   async function issue(user: Signalled): Promise<void> {
     const answer = await ask(anyCopy(tools), { path: '/v1/tokens', json: { user_id: user.id }, headers });
