@@ -5,12 +5,15 @@ import { expected, issueAndValidate, liveToken, optionsOf, refreshOwn, validateL
 
 export { summaryOf as handleSummary } from './lib/suite.js';
 
+// A slow answer must not keep the next request from its time.
+const answerSeconds = 1;
+
 // Two requests each for refresh and issue.
 export const options = optionsOf({
-  validate: { rate: 360 },
-  introspect: { rate: 20 },
-  refresh: { rate: 30 },
-  issue: { rate: 30 },
+  validate: { rate: 360, answerSeconds },
+  introspect: { rate: 20, answerSeconds },
+  refresh: { rate: 30, answerSeconds },
+  issue: { rate: 30, answerSeconds },
 });
 
 export const validate = validateLive;
