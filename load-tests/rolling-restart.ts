@@ -16,18 +16,20 @@ import { textTable } from './lib/load-report.ts';
 import { runScenario } from './lib/run-scenario.ts';
 import { givenTarget } from './lib/target.ts';
 
-const HELP = `npm run load:rolling [-- --behind haproxy|nginx] [-- --seconds 60]
+const HELP = `npm run load:rolling [-- --behind haproxy|nginx] [-- --seconds 60] [-- --profile soak]
 
 Starts two copies of the API and a worker, by the entry point of the image, behind HAProxy and then behind nginx with the
 files of deploy/. Sends 500 requests a second (validate, introspect, refresh, issue): ten seconds that are not counted,
 because a fleet is warm before its restart, then a minute, in which it ends each copy with SIGTERM and starts it again.
-Exits 1 if one request of that minute failed or was dropped.
+Exits 1 if one request of that minute failed or was dropped. On a machine of two cores, which also runs the generator and
+the stores, give --profile soak: half of the load.
 `;
 const say = (text: string): void => void process.stderr.write(`rolling: ${text}\n`);
 const { values } = parseArgs({
   options: {
     behind: { type: 'string' },
     seconds: { type: 'string', default: '60' },
+    profile: { type: 'string', default: 'load' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -159,7 +161,7 @@ async function run(): Promise<boolean> {
     const loadOf = (seconds: number) =>
       runScenario(binary, 'rolling', target, {
         suite: null,
-        profile: 'load',
+        profile: values.profile,
         seconds,
         users: undefined,
         otlp: undefined,
