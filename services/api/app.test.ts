@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import '#scripts/catalog/metrics.ts';
 import { registry } from '#observability/metrics/instruments.ts';
@@ -140,6 +141,25 @@ test('after a notice, a request that a load balancer sends while the copy begins
   }
   await drained;
   await expect(fetch(`http://127.0.0.1:${port}/work`)).rejects.toThrow();
+});
+
+test('so is one that it sends on an idle connection just after the copy stopped listening', async () => {
+  const served = serve();
+  bind(served.routes, made({ operation: 'work', path: '/work' }), () => ({}));
+  await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = served.fastify.server.address() as AddressInfo;
+  const idle = connect(port, '127.0.0.1');
+  const ask = async (): Promise<string> => {
+    idle.write('POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n');
+    return String((await once(idle, 'data'))[0]);
+  };
+  await ask();
+  served.giveNotice();
+  served.startDraining();
+  const drained = served.drain(5_000);
+  while (served.fastify.server.listening) await setImmediate();
+  expect(await ask()).toMatch(/^HTTP\/1\.1 201 /);
+  await drained;
 });
 
 test('a keep-alive connection does not delay the stop once its request in flight is answered', async () => {

@@ -104,7 +104,9 @@ type Served = Pick<App, 'fastify' | 'isLeaving'> & {
 };
 
 /** After a notice, a request on a connection that was open before the drain is answered this long. */
-const LATE_MS = 250;
+const LATE_MS = 500;
+/** Does it then, after the requests that have arrived by then. */
+const late = (act: () => void): void => void setTimeout(() => setImmediate(act), LATE_MS).unref();
 /** Under a load that never pauses, the listening socket closes all the same. */
 const MOST_TURNS = 1_000;
 
@@ -132,6 +134,9 @@ export function createApp(options: AppOptions): App {
   fastify.decorateRequest('caller', null);
   admitRequests({ fastify, inFlight, isRefusing: () => isRefusing, isLeaving }, options, browsers);
   answerErrors(fastify, options.log, errors);
+  // Node closes idle connections with the listening socket. On one of them a load balancer may be sending a request.
+  const closeIdle = fastify.server.closeIdleConnections.bind(fastify.server);
+  fastify.server.closeIdleConnections = () => (hasGivenNotice ? late(closeIdle) : closeIdle());
 
   return {
     fastify,
@@ -145,8 +150,9 @@ export function createApp(options: AppOptions): App {
     },
     startDraining: () => {
       draining = true;
-      if (hasGivenNotice) setTimeout(() => (isRefusing = true), LATE_MS).unref();
-      else isRefusing = true;
+      const refuse = (): void => void (isRefusing = true);
+      if (hasGivenNotice) late(refuse);
+      else refuse();
       // A connection kept open after its answer would delay the stop up to its limit. This is not done in an onSend
       // hook, which costs every validation a seventh of its time.
       for (const reply of inFlight) if (!reply.raw.headersSent) reply.header('connection', 'close');
