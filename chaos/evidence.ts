@@ -4,7 +4,6 @@ import { familyEvents, readEvents, readRoots, untilSealed } from './audit-log.ts
 import {
   acceptedRevokedTokens,
   answersOfOlderDatabase,
-  auditedActs,
   doubleSuccessors,
   forks,
   type Gate,
@@ -12,6 +11,7 @@ import {
   serverErrors,
   wrongfulRefusals,
 } from './gates.ts';
+import { auditedActs } from './gates-acts.ts';
 import type { Ledger } from './ledger.ts';
 import { checkSurfaces } from './surface-evidence.ts';
 import type { System } from './system.ts';

@@ -98,6 +98,21 @@ describe('what was acknowledged', () => {
     ledger.entries.push({ surface: 'agents', kind: 'registration', key: 'chaos-1', ...times });
     expect(findingsOf(keptOnce(ledger, 'agents', rows(n)))).toBe(findings);
   });
+
+  test.each([
+    ['once by each of two requests around a rewind, which have keys of their own', 1, 0],
+    ['twice by one of them', 2, 1],
+  ])('is there %s', (_, n, findings) => {
+    const ledger = createLedger();
+    ledger.rewinds.push(rewind);
+    const what = { surface: 'agents', kind: 'registration' } as const;
+    ledger.entries.push({ ...what, key: 'chaos-1', sentAtMs: 3_900 });
+    ledger.entries.push({ ...what, key: 'chaos-2', sentAtMs: 7_500, ackedAtMs: 7_600 });
+    const both = new Map([['chaos-1', n] as const, ['chaos-2', 1] as const]);
+    const gate = keptOnce(ledger, 'agents', new Map([['registration', both]]));
+    expect(gate).toMatchObject({ checked: 2 });
+    expect(findingsOf(gate)).toBe(findings);
+  });
 });
 
 describe('sign-offs', () => {

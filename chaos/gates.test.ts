@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import {
   acceptedRevokedTokens,
   answersOfOlderDatabase,
-  auditedActs,
   doubleSuccessors,
   forks,
   type Gate,
@@ -54,7 +53,7 @@ const act = (over: Partial<Act> = {}): Act => ({
   kind: 'issue',
   events: ['token.family_created'],
   isRepeatable: false,
-  traceIds: ['trace-1'],
+  attempts: [],
   subject: null,
   sentAtMs: 2_000,
   ackedAtMs: 2_100,
@@ -163,42 +162,6 @@ describe('wrongful ends', () => {
   });
 });
 
-describe('audited acts', () => {
-  const events = (n: number): Map<string, Map<string, number>> =>
-    new Map([['trace-1', new Map([['token.family_created', n]])]]);
-
-  test.each([
-    ['acknowledged and written', act(), 1, 0],
-    ['acknowledged and missing', act(), 0, 1],
-    ['written twice', act(), 2, 1],
-    ['written twice by two repeatable requests', act({ isRepeatable: true, traceIds: ['trace-1', 'trace-2'] }), 2, 0],
-    ['written twice by two requests of one act', act({ traceIds: ['trace-1', 'trace-2'] }), 2, 1],
-  ] as [string, Act, number, number][])('%s', (_, done, written, findings) => {
-    const ledger = createLedger();
-    ledger.acts.push(done);
-    expect(findingsOf(auditedActs(ledger, events(written)))).toBe(findings);
-  });
-
-  test.each([
-    ['not acknowledged and missing', 0, 0],
-    ['not acknowledged and written twice', 2, 1],
-  ])('%s', (_, written, findings) => {
-    const { ackedAtMs: _unused, ...unanswered } = act();
-    const ledger = createLedger();
-    ledger.acts.push(unanswered);
-    expect(findingsOf(auditedActs(ledger, events(written)))).toBe(findings);
-  });
-
-  test('what an accepted loss took is not missing; what came before the backup is', () => {
-    const ledger = createLedger();
-    ledger.rewinds.push({ backupAtMs: 2_050, startedAtMs: 3_000, acceptedAtMs: 4_000 });
-    ledger.acts.push(act());
-    expect(findingsOf(auditedActs(ledger, events(0)))).toBe(0);
-    ledger.acts.push(act({ sentAtMs: 1_000, ackedAtMs: 2_000 }), act({ sentAtMs: 4_001, ackedAtMs: 4_100 }));
-    expect(findingsOf(auditedActs(ledger, events(0)))).toBe(2);
-  });
-});
-
 describe('an older database', () => {
   test.each([
     ['a refresh', (ledger: Ledger) => ledger.refreshes.push(refresh(accessIn(ledger))), 1],
@@ -238,12 +201,6 @@ test.each([
   const ledger = createLedger();
   for (const root of roots) ledger.heads.push({ copy: 'A', origin: 'log', size: 3, root, atMs: 0 });
   expect(findingsOf(forks(ledger, () => 'root'))).toBe(findings);
-});
-
-test('an act that need not have an event is no fact about the log', () => {
-  const ledger = createLedger();
-  ledger.acts.push(act({ events: [] }));
-  expect(auditedActs(ledger, new Map()).checked).toBe(0);
 });
 
 test.each([
@@ -300,7 +257,6 @@ test.each([
   ['double successors', doubleSuccessors],
   ['wrongful ends', wrongfulRefusals],
   ['ineffective ends', ineffectiveRevocations],
-  ['audited acts', (ledger: Ledger) => auditedActs(ledger, new Map())],
   ['an older database', answersOfOlderDatabase],
   ['5xx', serverErrors],
   ['forks', (ledger: Ledger) => forks(ledger, () => undefined)],

@@ -1,5 +1,4 @@
 import {
-  type Act,
   isLost,
   type Ledger,
   mayBeRevoked,
@@ -106,32 +105,6 @@ export function wrongfulRefusals(ledger: Ledger): Gate {
     check(access.family, REFUSED_FOR_GOOD.has(result), isExplained, text);
   }
   return { name: 'wrongful ends of families', checked, findings };
-}
-
-/** Events of the log: how often each type was written in each trace. */
-export type EventCounts = ReadonlyMap<string, ReadonlyMap<string, number>>;
-
-const writtenOf = (act: Act, type: string, events: EventCounts): number =>
-  act.traceIds.reduce((sum, traceId) => sum + (events.get(traceId)?.get(type) ?? 0), 0);
-
-/** What was acknowledged is sealed once; a request never writes its event twice. */
-export function auditedActs(ledger: Ledger, events: EventCounts): Gate {
-  const findings: Finding[] = [];
-  let checked = 0;
-  for (const act of ledger.acts) {
-    if (isLost(ledger, act.ackedAtMs ?? act.sentAtMs) || isLost(ledger, act.sentAtMs)) continue;
-    // An act that may have no event says nothing about the log.
-    if (act.events.length > 0) checked += 1;
-    const subject = act.subject === null ? {} : { subject: act.subject };
-    for (const type of act.events) {
-      const written = writtenOf(act, type, events);
-      const text = `${act.kind} of ${secondsOf(act.sentAtMs)} (${act.subject?.id ?? 'no family'}, traces ${act.traceIds.join(', ')})`;
-      if (act.ackedAtMs !== undefined && written === 0) findings.push({ text: `missing ${type}: ${text}`, ...subject });
-      const most = act.isRepeatable ? act.traceIds.length : 1;
-      if (written > most) findings.push({ text: `${written} times ${type}: ${text}`, ...subject });
-    }
-  }
-  return { name: 'acknowledged acts missing or doubled in the log', checked, findings };
 }
 
 /** An older database gives nothing before an operator begins to accept its loss. */

@@ -31,7 +31,7 @@ test('what was acknowledged and went with a lost database is lost', () => {
   const ledger = ledgerOf([]);
   for (const ackedAtMs of [1_500, 3_000, undefined])
     ledger.acts.push({
-      ...{ kind: 'sign-up', events: [], isRepeatable: false, traceIds: [], subject: null, sentAtMs: 1_400 },
+      ...{ kind: 'sign-up', events: [], isRepeatable: false, attempts: [], subject: null, sentAtMs: 1_400 },
       ...(ackedAtMs === undefined ? {} : { ackedAtMs }),
     });
   ledger.rewinds.push({ backupAtMs: 2_000, startedAtMs: 4_000 });

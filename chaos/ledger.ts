@@ -27,6 +27,9 @@ export type Refresh = {
   readonly successor?: string;
 };
 
+/** One request of an act. What it did may be later than its end, if it had no answer. */
+export type ActAttempt = { readonly traceId: string; readonly sentAtMs: number; readonly endedAtMs: number };
+
 /** A request that changes something, with all its retries. */
 export type Act = {
   readonly kind: string;
@@ -34,7 +37,9 @@ export type Act = {
   readonly events: readonly string[];
   /** Whether retries may repeat the act: each of them has an event then. */
   readonly isRepeatable: boolean;
-  readonly traceIds: string[];
+  /** Retries are known by their idempotency key, which the product forgets when a loss is accepted. */
+  readonly hasIdempotencyKey?: boolean;
+  readonly attempts: ActAttempt[];
   readonly subject: TokenFamily | null;
   readonly sentAtMs: number;
   ackedAtMs?: number;

@@ -11,7 +11,7 @@ type Attempted = { readonly answer: Answer; readonly act: Act };
 
 /** The same request at one copy, then the other, until one of them gives a result. */
 export type Attempt = (
-  what: Pick<Act, 'kind' | 'events' | 'isRepeatable' | 'subject'>,
+  what: Pick<Act, 'kind' | 'events' | 'isRepeatable' | 'hasIdempotencyKey' | 'subject'>,
   request: (attempt: number) => Request,
   isDone: (answer: Answer) => boolean,
   first?: CopyName,
@@ -19,13 +19,13 @@ export type Attempt = (
 
 export function createAttempt(ledger: Ledger, ask: Ask, random: Random, isStopping: () => boolean): Attempt {
   return async (what, request, isDone, first = random.chance(0.5) ? 'A' : 'B') => {
-    const act: Act = { ...what, traceIds: [], sentAtMs: now() };
+    const act: Act = { ...what, attempts: [], sentAtMs: now() };
     ledger.acts.push(act);
     let copy = first;
     for (let at = 0; ; at += 1) {
       const answer = await ask(copy, request(at));
-      const { status, traceId } = answer;
-      act.traceIds.push(traceId);
+      const { status, traceId, sentAtMs, answeredAtMs } = answer;
+      act.attempts.push({ traceId, sentAtMs, endedAtMs: answeredAtMs });
       if (act.subject)
         note(act.subject, `${act.kind} at ${copy}: ${status} ${answer.body?.code ?? ''} (trace ${traceId})`);
       if (isDone(answer)) act.ackedAtMs = answer.answeredAtMs;

@@ -149,7 +149,7 @@ export function createClients(
         kind: 'refresh',
         events: ['token.refreshed'],
         isRepeatable: false,
-        traceIds: [traceId],
+        attempts: [{ traceId, sentAtMs, endedAtMs: answeredAtMs }],
         subject: family,
         sentAtMs,
         ackedAtMs: answeredAtMs,
@@ -266,7 +266,10 @@ export function createClients(
     issue: async (userId, copy) => {
       const key = `chaos-${random.between(0, 2 ** 31)}-${ledger.acts.length}`;
       const { answer, act } = await attempt(
-        { kind: 'issue', events: ['token.family_created'], isRepeatable: false, subject: null },
+        {
+          ...{ kind: 'issue', events: ['token.family_created'], subject: null },
+          ...{ isRepeatable: false, hasIdempotencyKey: true },
+        },
         (at) => ({
           path: '/v1/tokens',
           json: { user_id: userId },
@@ -285,7 +288,7 @@ export function createClients(
         kind: 'issue',
         events: ['token.family_created'],
         isRepeatable: false,
-        traceIds: [],
+        attempts: [],
         subject: null,
         sentAtMs: now(),
       };
@@ -297,7 +300,7 @@ export function createClients(
         ...request,
         headers: { authorization, ...request.headers },
       });
-      act.traceIds.push(answer.traceId);
+      act.attempts.push({ traceId: answer.traceId, sentAtMs: answer.sentAtMs, endedAtMs: answer.answeredAtMs });
       if (answer.status !== 201) return answer;
       act.ackedAtMs = answer.answeredAtMs;
       recordTokens(ledger, answer.body, answer.answeredAtMs);

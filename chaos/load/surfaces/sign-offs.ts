@@ -76,7 +76,7 @@ export function createSignOffs(tools: Tools, agents: Agents): Surface {
   }
 
   async function start(begun: Open, copy: CopyName): Promise<boolean> {
-    const { status, answeredAtMs, traceId } = await ask(copy, {
+    const { status, sentAtMs, answeredAtMs, traceId } = await ask(copy, {
       path: path(begun, 'start'),
       json: begun.act,
       headers: of(begun.agent),
@@ -89,7 +89,7 @@ export function createSignOffs(tools: Tools, agents: Agents): Surface {
     ledger.entries.push({ surface: 'sign-offs', kind: 'start of a sign-off', key: id, ...times });
     ledger.acts.push({
       ...{ kind: 'start of a sign-off', events: ['signoff.started'], isRepeatable: false, subject: null },
-      ...{ traceIds: [traceId], ...times },
+      ...{ attempts: [{ traceId, sentAtMs, endedAtMs: answeredAtMs }], ...times },
     });
     return true;
   }

@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest';
+import { isFailed } from './gates.ts';
+import { auditedActs } from './gates-acts.ts';
+import { type Act, createLedger } from './ledger.ts';
+
+const TYPE = 'token.family_created';
+const attempt = (at: number, sentAtMs: number, endedAtMs = sentAtMs + 100): Act['attempts'][number] => ({
+  ...{ traceId: `trace-${at}`, sentAtMs, endedAtMs },
+});
+const act = (over: Partial<Act> = {}): Act => ({
+  kind: 'issue',
+  events: [TYPE],
+  isRepeatable: false,
+  attempts: [attempt(1, 2_000)],
+  subject: null,
+  sentAtMs: 2_000,
+  ackedAtMs: 2_100,
+  ...over,
+});
+/** How often each attempt wrote its event. */
+const written = (...times: readonly number[]): Map<string, Map<string, number>> =>
+  new Map(times.map((n, at) => [`trace-${at + 1}`, new Map([[TYPE, n]])]));
+const findingsOf = (acts: readonly Act[], events: Map<string, Map<string, number>>, rewind?: object): number => {
+  const ledger = createLedger();
+  ledger.acts.push(...acts);
+  if (rewind) ledger.rewinds.push({ backupAtMs: 0, startedAtMs: 0, ...rewind });
+  return auditedActs(ledger, events).findings.length;
+};
+const unanswered = ({ ackedAtMs: _unused, ...rest }: Act): Act => rest;
+const twoAttempts = { attempts: [attempt(1, 2_000), attempt(2, 2_050)] };
+
+test.each([
+  ['acknowledged and written', act(), [1], 0],
+  ['acknowledged and missing', act(), [0], 1],
+  ['written twice', act(), [2], 1],
+  ['written twice by two repeatable requests', act({ isRepeatable: true, ...twoAttempts }), [1, 1], 0],
+  ['written twice by two requests of one act', act(twoAttempts), [1, 1], 1],
+  ['written twice with one idempotency key', act({ hasIdempotencyKey: true, ...twoAttempts }), [1, 1], 1],
+  ['not acknowledged and missing', unanswered(act()), [0], 0],
+  ['not acknowledged and written twice', unanswered(act()), [2], 1],
+] as [string, Act, number[], number][])('an act %s', (_, done, times, findings) => {
+  expect(findingsOf([done], written(...times))).toBe(findings);
+});
+
+describe('with a rewind', () => {
+  const rewind = { backupAtMs: 2_050, startedAtMs: 3_000, acceptingAtMs: 3_900, acceptedAtMs: 4_000 };
+  const of = (sentAtMs: number, ...attempts: Act['attempts']): Act =>
+    act({ sentAtMs, ackedAtMs: 6_000, hasIdempotencyKey: true, attempts });
+
+  test('what an accepted loss took is not missing; what came before the backup is', () => {
+    expect(findingsOf([act()], written(0), rewind)).toBe(0);
+    const before = act({ sentAtMs: 1_000, ackedAtMs: 2_000 });
+    const after = act({ sentAtMs: 4_001, ackedAtMs: 4_100 });
+    expect(findingsOf([before, after], written(0), rewind)).toBe(2);
+  });
+
+  const before = [attempt(1, 1_000), attempt(2, 1_500)];
+  const after = [attempt(1, 4_000), attempt(2, 4_500)];
+  const around = [attempt(1, 1_500), attempt(2, 4_500)];
+  test.each([
+    ['kept in the backup without an answer and repeated after the loss', around, [1, 1], 0],
+    ['lost without an answer and repeated after the loss', around, [0, 1], 0],
+    ['lost without an answer and not repeated, yet acknowledged', around, [0, 0], 1],
+    ['repeated, with an attempt open while the loss is accepted', [attempt(1, 1_500), attempt(2, 3_950)], [1, 1], 0],
+    ['written twice by one request that was open then', [attempt(1, 1_500), attempt(2, 3_950)], [0, 2], 1],
+    ['written twice by requests before it', before, [1, 1], 1],
+    [
+      'written twice by requests before it, the second at the older database',
+      [before[0], attempt(2, 3_000)],
+      [1, 1],
+      1,
+    ],
+    ['written twice by requests after it', after, [1, 1], 1],
+    [
+      'kept, and repeated twice after it',
+      [attempt(1, 1_500), ...after.map((each, at) => ({ ...each, traceId: `trace-${at + 2}` }))],
+      [1, 1, 1],
+      1,
+    ],
+    [
+      'written in three requests, one of them open while the loss is accepted',
+      [attempt(1, 1_500), attempt(2, 3_950), attempt(3, 5_000)],
+      [1, 1, 1],
+      1,
+    ],
+  ] as [string, Act['attempts'], number[], number][])(
+    'an act with an idempotency key, %s',
+    (_, attempts, times, findings) => {
+      const done = of(attempts[0]!.sentAtMs, ...attempts);
+      expect(findingsOf([done], written(...times), rewind)).toBe(findings);
+      // The same of one that was never acknowledged, for which nothing is missing.
+      const isMissing = times.every((n) => n === 0);
+      expect(findingsOf([unanswered(done)], written(...times), rewind)).toBe(isMissing ? 0 : findings);
+    },
+  );
+
+  test('an act whose repetition its own state prevents is written once, also around a rewind', () => {
+    const done = { ...of(1_500, ...around), hasIdempotencyKey: false };
+    expect(findingsOf([done], written(1, 1), rewind)).toBe(1);
+  });
+
+  test('nothing is forgotten before a loss is accepted', () => {
+    const { acceptingAtMs: _accepting, acceptedAtMs: _accepted, ...open } = rewind;
+    const done = of(1_500, attempt(1, 1_500), attempt(2, 1_900));
+    expect(findingsOf([{ ...done, ackedAtMs: 2_000 }], written(1, 1), open)).toBe(1);
+  });
+});
+
+test('an act that need not have an event is no fact about the log', () => {
+  const ledger = createLedger();
+  ledger.acts.push(act({ events: [] }));
+  expect(auditedActs(ledger, new Map()).checked).toBe(0);
+});
+
+test('a ledger without acts fails', () => {
+  const gate = auditedActs(createLedger(), new Map());
+  expect(gate).toMatchObject({ checked: 0, findings: [] });
+  expect(isFailed(gate)).toBe(true);
+});
