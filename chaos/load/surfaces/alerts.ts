@@ -24,7 +24,7 @@ export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts'>): 
     let alert = {};
     const made = await keep(
       tools,
-      { surface: 'alerts', kind: 'report of an alert', events: [] },
+      { surface: 'alerts', kind: 'report of an alert', events: ['alert.reported'] },
       (key) => {
         const fingerprint = Buffer.from(key).toString('hex');
         alert = { labels: { alertname: name, severity: 'critical' }, annotations: {}, fingerprint };

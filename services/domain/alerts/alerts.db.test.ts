@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#testing/harness/ports.ts';
+import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import { type AlertsHarness, type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
 import { acknowledgeAlert, listAlerts, resolveAlert } from './manage-alerts.ts';
 import { createSilence, endSilence, listSilences } from './manage-silences.ts';
@@ -72,8 +72,8 @@ describe('a cause', () => {
     } as const;
     const info = { status: 'firing', labels: { severity: 'info' }, annotations: {}, fingerprint: 'cd34' } as const;
     const given = { alerts: [disk, disk, info] };
-    expect(await receiveAlertmanager(harness.log, given)).toEqual({ raised: 2, repeated: 0, resolved: 0 });
-    expect(await receiveAlertmanager(harness.log, given)).toEqual({ raised: 0, repeated: 2, resolved: 0 });
+    expect(await receiveAlertmanager(harness.log, given, testCaller)).toEqual({ raised: 2, repeated: 0, resolved: 0 });
+    expect(await receiveAlertmanager(harness.log, given, testCaller)).toEqual({ raised: 0, repeated: 2, resolved: 0 });
     await harness.run();
     expect(eventOf(harness.arrived[0] as Arrived).data.alerts).toMatchObject([
       {
@@ -85,12 +85,53 @@ describe('a cause', () => {
       },
     ]);
     const ended = { alerts: [{ ...disk, status: 'resolved' as const }] };
-    expect(await receiveAlertmanager(harness.log, ended)).toEqual({ raised: 0, repeated: 0, resolved: 1 });
+    expect(await receiveAlertmanager(harness.log, ended, testCaller)).toEqual({ raised: 0, repeated: 0, resolved: 1 });
     await harness.run();
     expect(harness.arrived).toHaveLength(2);
     expect(new Set((await alerts()).map(({ name, state }) => `${state} ${name}`))).toEqual(
       new Set(['firing alert', 'resolved Disk\\u202efull']),
     );
+  });
+});
+
+describe('a report of Alertmanager', () => {
+  const sender = clientCaller('monitoring', ['alerts:receive']);
+  const alert = (n: number, status: 'firing' | 'resolved' = 'firing') => ({
+    ...{ status, labels: { alertname: `rule-${n % 25}`, instance: '192.0.2.7' }, annotations: { summary: 'of ada' } },
+    fingerprint: n.toString(16),
+  });
+  const report = async (...reported: ReturnType<typeof alert>[]) => {
+    const before = `SELECT coalesce(max(id), 0) AS id FROM audit_outbox`;
+    const [{ id }] = (await harness.log.raw(before)) as [{ id: string }];
+    await receiveAlertmanager(harness.log, { alerts: reported }, sender);
+    return harness.log.raw<{ detail: object }>(
+      `SELECT actor_kind, actor_id, outcome, detail FROM audit_outbox WHERE type = 'alert.reported' AND id > $1`,
+      [id],
+    );
+  };
+
+  test('is one event of its sender, with the names of what began and ended and nothing else of it', async () => {
+    expect(await report(alert(1), alert(2))).toEqual([
+      {
+        ...{ actor_kind: 'client', actor_id: 'monitoring', outcome: 'ok' },
+        detail: { raised: 2, resolved: 0, firing: ['rule-1', 'rule-2'], ended: [] },
+      },
+    ]);
+    expect(await report(alert(1, 'resolved'), alert(3), alert(2))).toMatchObject([
+      { detail: { raised: 1, resolved: 1, firing: ['rule-3'], ended: ['rule-1'] } },
+    ]);
+  });
+
+  test('that repeats what lasts, or ends what is not known, is no event', async () => {
+    await report(alert(1));
+    expect(await report(alert(1))).toEqual([]);
+    expect(await report(alert(9, 'resolved'))).toEqual([]);
+    expect(await report()).toEqual([]);
+  });
+
+  test('of a thousand alerts is one event with 20 names', async () => {
+    const [event] = await report(...Array.from({ length: 1_000 }, (_, n) => alert(n)));
+    expect(event?.detail).toMatchObject({ raised: 1_000, firing: { length: 20 } });
   });
 });
 
@@ -127,15 +168,14 @@ describe('many at once', () => {
       annotations: {},
       fingerprint: n.toString(16),
     }));
-    await receiveAlertmanager(harness.log, { alerts: reported });
+    await receiveAlertmanager(harness.log, { alerts: reported }, testCaller);
     await harness.run({ messagesPerMinute: 4 });
     await harness.run({ messagesPerMinute: 4 });
     expect((await harness.deliveries(id)).map(({ firing }) => firing).sort((a, b) => a - b)).toEqual([1, 1, 1, 27]);
     expect(harness.arrived).toHaveLength(4);
     // Within the minute there is no room for more; then their ends are told.
-    await receiveAlertmanager(harness.log, {
-      alerts: reported.map((each) => ({ ...each, status: 'resolved' as const })),
-    });
+    const ended = reported.map((each) => ({ ...each, status: 'resolved' as const }));
+    await receiveAlertmanager(harness.log, { alerts: ended }, testCaller);
     await harness.run({ messagesPerMinute: 4 });
     expect(harness.arrived).toHaveLength(4);
     await harness.pass(61);

@@ -33,13 +33,13 @@ const alertsRaise = defineStatement(
    INSERT INTO alerts AS known (id, source, cause, name, severity, summary, labels) SELECT * FROM given
    ON CONFLICT (source, cause) WHERE state <> 'resolved'
    DO UPDATE SET count = known.count + 1
-   RETURNING count = 1 AS "isNew"`,
+   RETURNING name, count = 1 AS "isNew"`,
 );
 /** Index: alerts_one_open. */
 const alertsResolve = defineStatement(
   'alertsResolve',
   `UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp(), is_closing = true
-   WHERE source = $1 AND cause = ANY ($2) AND state <> 'resolved' RETURNING 1`,
+   WHERE source = $1 AND cause = ANY ($2) AND state <> 'resolved' RETURNING name`,
 );
 /** Index: alerts_one_open. */
 const alertsAcknowledge = defineStatement(
@@ -82,9 +82,10 @@ export const alertPurge = definePurge({
   where: `state = 'resolved'`,
 });
 
-/** How many are new; the others lasted already. */
-export async function raiseAlertRows(tx: Sql, alerts: readonly NewAlert[]): Promise<number> {
-  const rows = await tx.query<{ isNew: boolean }>(alertsRaise, [
+/** Names of those that are new; the others lasted already. */
+export async function raiseAlertRows(tx: Sql, alerts: readonly NewAlert[]): Promise<string[]> {
+  if (alerts.length === 0) return [];
+  const rows = await tx.query<{ name: string; isNew: boolean }>(alertsRaise, [
     alerts.map(({ id }) => id),
     alerts.map(({ source }) => source),
     alerts.map(({ cause }) => cause),
@@ -93,11 +94,14 @@ export async function raiseAlertRows(tx: Sql, alerts: readonly NewAlert[]): Prom
     alerts.map(({ summary }) => summary),
     alerts.map(({ labels }) => JSON.stringify(labels)),
   ]);
-  return rows.filter(({ isNew }) => isNew).length;
+  return rows.filter(({ isNew }) => isNew).map(({ name }) => name);
 }
-/** How many were resolved. */
-export const resolveAlertRows = async (tx: Sql, source: AlertSource, causes: readonly string[]): Promise<number> =>
-  (await tx.query(alertsResolve, [source, causes])).length;
+/** Names of those that were resolved. */
+export async function resolveAlertRows(tx: Sql, source: AlertSource, causes: readonly string[]): Promise<string[]> {
+  if (causes.length === 0) return [];
+  const rows = await tx.query<{ name: string }>(alertsResolve, [source, causes]);
+  return rows.map(({ name }) => name);
+}
 export const acknowledgeAlertRows = async (
   tx: Sql,
   source: AlertSource,

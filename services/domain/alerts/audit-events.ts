@@ -15,6 +15,14 @@ export const alertTargetTested = defineAuditEvent({
   meaning: 'A test message to a target of alerts was requested; `name` says to which, `reason` why.',
 });
 
+export const alertReported = defineAuditEvent({
+  type: 'alert.reported',
+  durability: 'durable',
+  outcomes: ['ok'],
+  meaning:
+    'A monitoring system reported alerts that began or ended: how many (`raised`, `resolved`), and the first 20 of their names (`firing`, `ended`). A report that only repeats alerts that last has no event.',
+});
+
 export const alertChanged = defineAuditEvent({
   type: 'alert.changed',
   durability: 'durable',

@@ -95,11 +95,10 @@ async function collectPage(tx: Tx, ports: Pick<Ports, 'random'>): Promise<number
   if (reachedSeq === after) return 0;
   const raised = events.filter(({ type }) => type === incidentRaised.type);
   // An incident is raised before it changes, and only once: all at once first.
-  if (raised.length > 0)
-    await raiseAlertRows(
-      tx,
-      raised.map((event) => ofIncident(ports, event)),
-    );
+  await raiseAlertRows(
+    tx,
+    raised.map((event) => ofIncident(ports, event)),
+  );
   for (const event of events) {
     if (event.type === incidentChanged.type) await followIncident(tx, event);
     if (event.type === controlChanged.type) await followControl(tx, ports, event);

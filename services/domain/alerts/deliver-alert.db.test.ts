@@ -120,9 +120,8 @@ describe('kinds of targets', () => {
     const made = await harness.target({ kind: 'slack', url: `${harness.origin}/services/${secret}` });
     expect(made.destination).toBe(`${harness.origin}/…`);
     const labels = { alertname: '<!channel> *x* & <https://evil.test|ok>' };
-    await receiveAlertmanager(harness.log, {
-      alerts: [{ status: 'firing', labels, annotations: {}, fingerprint: 'e1' }],
-    });
+    const alert = { status: 'firing', labels, annotations: {}, fingerprint: 'e1' } as const;
+    await receiveAlertmanager(harness.log, { alerts: [alert] }, testCaller);
     await harness.run();
     const [{ body, url, headers }] = harness.arrived as [Arrived];
     expect(url).toBe(`/services/${secret}`);

@@ -1,7 +1,9 @@
-import type { Ports } from '../ports.ts';
+import { recordEvent } from '../audit/record-event.ts';
+import type { Caller, Ports } from '../ports.ts';
 import type { Severity } from '../security/incident-shapes.ts';
 import { visibleText } from '../shared/visible-text.ts';
 import { type NewAlert, raiseAlertRows, resolveAlertRows } from './alerts.store.ts';
+import { alertReported } from './audit-events.ts';
 import type { ReportedAlert } from './contract.ts';
 
 /** What rules of monitoring systems call the severity; any other is `medium`. */
@@ -42,26 +44,31 @@ function alertOf({ random }: Pick<Ports, 'random'>, { labels, annotations, finge
 
 export type Received = { readonly raised: number; readonly repeated: number; readonly resolved: number };
 
+/** Names that an event lists. */
+const NAMES_MAX = 20;
+const namesOf = (names: readonly string[]): string[] => [...new Set(names)].sort().slice(0, NAMES_MAX);
+
 /**
  * Takes alerts of Alertmanager. It repeats those that last: the same fingerprint is the same alert until it is resolved.
+ * A delivery in which an alert begins or ends is one event; one that only repeats is none.
  */
 export function receiveAlertmanager(
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
   { alerts }: { readonly alerts: readonly ReportedAlert[] },
+  caller: Caller,
 ): Promise<Received> {
-  const firing = [
-    ...new Map(alerts.filter(({ status }) => status === 'firing').map((each) => [each.fingerprint, each])),
-  ];
+  const firing = new Map(
+    alerts.filter(({ status }) => status === 'firing').map((each) => [each.fingerprint, alertOf({ random }, each)]),
+  );
   const ended = alerts.filter(({ status }) => status === 'resolved').map(({ fingerprint }) => fingerprint);
   return transact(async (tx) => {
-    const raised =
-      firing.length === 0
-        ? 0
-        : await raiseAlertRows(
-            tx,
-            firing.map(([, each]) => alertOf({ random }, each)),
-          );
-    const resolved = ended.length === 0 ? 0 : await resolveAlertRows(tx, 'alertmanager', ended);
-    return { raised, repeated: firing.length - raised, resolved };
+    const raised = await raiseAlertRows(tx, [...firing.values()]);
+    const resolved = await resolveAlertRows(tx, 'alertmanager', ended);
+    const counts = { raised: raised.length, resolved: resolved.length };
+    if (counts.raised + counts.resolved > 0) {
+      const detail = { ...counts, firing: namesOf(raised), ended: namesOf(resolved) };
+      await recordEvent(tx, caller, alertReported, { outcome: 'ok', detail });
+    }
+    return { ...counts, repeated: firing.size - raised.length };
   });
 }

@@ -107,6 +107,7 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'agent.registered': entity('Create', 'iam:creation'),
   'alert.changed': entity('Update', 'configuration:info'),
   'alert.given_up': api('Other', 'api:info', 'medium'),
+  'alert.reported': api('Create', 'api:info'),
   'alert.silenced': entity('Update', 'configuration:change', 'low'),
   'alert.target_changed': entity('Update', 'configuration:change', 'low'),
   'alert.target_tested': entity('Other', 'configuration:info'),
