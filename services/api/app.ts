@@ -150,7 +150,9 @@ export function createApp(options: AppOptions): App {
     },
     startDraining: () => {
       draining = true;
-      const refuse = (): void => void (isRefusing = true);
+      const refuse = (): void => {
+        isRefusing = true;
+      };
       if (hasGivenNotice) late(refuse);
       else refuse();
       // A connection kept open after its answer would delay the stop up to its limit. This is not done in an onSend
