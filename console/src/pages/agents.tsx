@@ -3,7 +3,7 @@ import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
 import { commandLine } from '../parts/copy.tsx';
 import { addressWith, Filter } from '../parts/filter.tsx';
-import { Badge, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
+import { Badge, Expiry, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
@@ -12,12 +12,11 @@ const texts = inLanguages({
   en: {
     lead: 'Software that acts for a person, never with more rights than that person has',
     status: 'Status',
-    every: 'Every status',
+    every: 'Any status',
     owner: 'Owner',
     ownerHint: 'Id of the owner',
     of: 'owner',
     seen: 'last seen',
-    expires: 'expires',
     noScopes: 'no scope',
     none: 'There is no agent yet',
     noneWhy: 'An agent appears here as soon as it is registered, with its owner and what it may do.',
@@ -32,7 +31,6 @@ const texts = inLanguages({
     ownerHint: 'ID des Inhabers',
     of: 'Inhaber',
     seen: 'zuletzt gesehen',
-    expires: 'läuft ab',
     noScopes: 'kein Scope',
     none: 'Es gibt noch keinen Agenten',
     noneWhy: 'Ein Agent erscheint hier, sobald er registriert ist, mit seinem Inhaber und dem, was er darf.',
@@ -146,9 +144,7 @@ export function Page() {
                   <span>
                     {own.seen} <Time at={agent.last_seen_at} />
                   </span>
-                  <span>
-                    {own.expires} <Time at={agent.expires_at} />
-                  </span>
+                  <Expiry at={agent.expires_at} />
                 </>
               }
               side={<Badge tone={agentTone[agent.status]}>{shared[agent.status]}</Badge>}

@@ -3,7 +3,7 @@ import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
-import { Badge, Foreign, Id, Time, type Tone, useNumber } from '../parts/format.tsx';
+import { Badge, Expiry, Foreign, Id, Time, type Tone, useNumber } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -14,9 +14,13 @@ const texts = inLanguages({
     none: 'There is no API key yet',
     noneWhy:
       'Users create keys at /account/api-keys, clients by the API, operators by the command line. Each appears here.',
-    expires: 'expires',
+    unused: 'never used',
     used: 'last used',
     uses: '{count} uses',
+    live: 'Active',
+    expired: 'Expired',
+    revoked: 'Revoked',
+    ended: 'Ended',
     revoke: 'Revoke',
     revokeTitle: 'Revoke the key {name}',
     revokeLead: 'Every request with this key is refused within a second. It cannot be undone.',
@@ -26,9 +30,13 @@ const texts = inLanguages({
     none: 'Es gibt noch keinen API-Schlüssel',
     noneWhy:
       'Benutzer legen Schlüssel unter /account/api-keys an, Clients über die API, Betreiber auf der Kommandozeile. Jeder erscheint hier.',
-    expires: 'läuft ab',
+    unused: 'nie benutzt',
     used: 'zuletzt benutzt',
-    uses: '{count}-mal benutzt',
+    uses: '{count}× benutzt',
+    live: 'Aktiv',
+    expired: 'Abgelaufen',
+    revoked: 'Widerrufen',
+    ended: 'Beendet',
     revoke: 'Widerrufen',
     revokeTitle: 'Den Schlüssel {name} widerrufen',
     revokeLead: 'Jede Anfrage mit diesem Schlüssel wird binnen einer Sekunde abgelehnt. Das ist endgültig.',
@@ -83,17 +91,19 @@ export function Page() {
                     {key.owner.kind} <Id>{key.owner.id ?? '–'}</Id>
                   </span>
                   <Foreign>{key.permissions.join(', ')}</Foreign>
-                  <span>
-                    {own.expires} <Time at={key.expires_at} />
-                  </span>
-                  <span>
-                    {own.used} <Time at={key.last_used_at} />, {fill(own.uses, { count: number(key.uses) })}
-                  </span>
+                  <Expiry at={key.expires_at} />
+                  {key.last_used_at === null ? (
+                    <span>{own.unused}</span>
+                  ) : (
+                    <span>
+                      {own.used} <Time at={key.last_used_at} />, {fill(own.uses, { count: number(key.uses) })}
+                    </span>
+                  )}
                 </>
               }
               side={
                 <>
-                  <Badge tone={tones[key.state]}>{key.state}</Badge>
+                  <Badge tone={tones[key.state]}>{own[key.state]}</Badge>
                   {key.state === 'live' && can('api_keys:manage') ? (
                     <ActButton
                       act={{

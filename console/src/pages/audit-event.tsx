@@ -10,6 +10,7 @@ import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, Section } from '../parts/page.tsx';
 import { Shown, useWhy } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+import { outcomeTone } from './audit.tsx';
 
 const texts = inLanguages({
   en: {
@@ -183,9 +184,7 @@ export function Page({ params }: PageProps) {
       </p>
       <PageHead
         title={data?.type ?? names.auditEvent}
-        badges={
-          data === undefined ? undefined : <Badge tone={data.outcome === 'ok' ? 'good' : 'warn'}>{data.outcome}</Badge>
-        }
+        badges={data === undefined ? undefined : <Badge tone={outcomeTone(data.outcome)}>{data.outcome}</Badge>}
       />
       <Shown query={query} lines={5}>
         {(event) => (

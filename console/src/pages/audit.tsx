@@ -2,7 +2,7 @@ import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { titles } from '../pages.ts';
 import { addressWith } from '../parts/filter.tsx';
-import { Badge, Foreign, Time } from '../parts/format.tsx';
+import { Badge, Foreign, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -51,6 +51,9 @@ const texts = inLanguages({
 
 export type AuditEvent = Answer<'GET /v1/audit/events'>['events'][number];
 
+/** Outcomes other than success and a sum of many events deserve a look. */
+export const outcomeTone = (outcome: string): Tone => (['ok', 'counted'].includes(outcome) ? 'plain' : 'warn');
+
 /** One event as a row; the live stream shows the same. */
 export function EventRow({ event }: { readonly event: AuditEvent }) {
   const own = useTexts(texts);
@@ -75,7 +78,7 @@ export function EventRow({ event }: { readonly event: AuditEvent }) {
       side={
         <>
           {event.altered === true ? <Badge tone="bad">{own.altered}</Badge> : null}
-          <Badge tone={event.outcome === 'ok' ? 'plain' : 'warn'}>{event.outcome}</Badge>
+          <Badge tone={outcomeTone(event.outcome)}>{event.outcome}</Badge>
         </>
       }
     />
@@ -100,7 +103,7 @@ export function Page() {
     <div class="page">
       <PageHead title={names.audit} lead={own.lead} />
       <search>
-        <form class="toolbar" onSubmit={submit} key={JSON.stringify(given)}>
+        <form class="toolbar fields" onSubmit={submit} key={JSON.stringify(given)}>
           {FILTERS.map((name) => (
             <input
               key={name}

@@ -11,7 +11,7 @@ import { inLanguages, useTexts } from '../texts/languages.ts';
 const texts = inLanguages({
   en: {
     lead: 'Applications and services that get tokens here',
-    search: 'Search by the beginning of the name',
+    search: 'Name begins with',
     none: 'There is no client yet',
     noneWhy: 'An application or service appears here as soon as it is registered.',
     noMatch: 'No client matches',
@@ -23,7 +23,7 @@ const texts = inLanguages({
   },
   de: {
     lead: 'Anwendungen und Dienste, die hier Tokens bekommen',
-    search: 'Suche nach dem Anfang des Namens',
+    search: 'Name beginnt mit',
     none: 'Es gibt noch keinen Client',
     noneWhy: 'Eine Anwendung oder ein Dienst erscheint hier, sobald er registriert ist.',
     noMatch: 'Kein Client passt',

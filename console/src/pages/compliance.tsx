@@ -5,7 +5,7 @@ import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
 import { addressWith, Filter } from '../parts/filter.tsx';
-import { Badge, Foreign, Time, type Tone, useNumber } from '../parts/format.tsx';
+import { Badge, Foreign, Time, type Tone, useNumber, When } from '../parts/format.tsx';
 import { PagedList, PageHead, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -15,18 +15,21 @@ const texts = inLanguages({
     lead: 'Each control with its newest evidence, and the reports that are made of it',
     controls: 'Controls',
     status: 'Status',
-    every: 'Every status',
+    every: 'Any status',
     pass: 'Passes',
     fail: 'Fails',
     error: 'Could not be checked',
     not_applicable: 'Not applicable',
     unknown: 'Not checked yet',
+    outdated: 'Not checked lately',
+    unconfirmed: 'Not confirmed yet',
     none: 'No control has this status',
     noneWhy: 'Choose another status.',
     checked: 'checked',
     exceptions: 'exceptions: {count}',
     sampled: '{sampled} of {population} looked at',
-    attested: 'attested until',
+    attests: 'attestation expires',
+    attested: 'attestation expired',
     reports: 'Reports',
     noReports: 'No report yet',
     noReportsWhy: 'One is made each day and month. You can ask for one now.',
@@ -46,12 +49,15 @@ const texts = inLanguages({
     error: 'Nicht prüfbar',
     not_applicable: 'Nicht anwendbar',
     unknown: 'Noch nicht geprüft',
+    outdated: 'Prüfung veraltet',
+    unconfirmed: 'Noch nicht bestätigt',
     none: 'Keine Kontrolle hat diesen Status',
     noneWhy: 'Wählen Sie einen anderen Status.',
     checked: 'geprüft',
     exceptions: 'Ausnahmen: {count}',
     sampled: '{sampled} von {population} betrachtet',
-    attested: 'bestätigt bis',
+    attests: 'Bestätigung läuft ab',
+    attested: 'Bestätigung abgelaufen',
     reports: 'Berichte',
     noReports: 'Noch kein Bericht',
     noReportsWhy: 'Jeden Tag und jeden Monat entsteht einer. Sie können jetzt einen anfordern.',
@@ -107,6 +113,16 @@ export const reportTone = ({ status }: Pick<Report, 'status'>): Tone =>
 
 const STATUSES = ['fail', 'error', 'pass', 'not_applicable', 'unknown'] as const;
 
+/** Neither checked nor confirmed by a person yet: the status says all that is known. */
+const isUntouched = ({ status, check, attestation }: Control): boolean =>
+  status === 'unknown' && check === null && attestation === null;
+
+const wordOf = (control: Control) => {
+  if (control.status !== 'unknown') return control.status;
+  if (control.kind === 'attestation') return 'unconfirmed';
+  return control.check === null ? 'unknown' : 'outdated';
+};
+
 function ControlRow({ control }: { readonly control: Control }) {
   const own = useTexts(texts);
   const number = useNumber();
@@ -129,14 +145,12 @@ function ControlRow({ control }: { readonly control: Control }) {
             </>
           )}
           {control.attestation === null ? null : (
-            <span>
-              {own.attested} <Time at={control.attestation.expires_at} />
-            </span>
+            <When at={control.attestation.expires_at} coming={own.attests} past={own.attested} />
           )}
-          {control.reason === null ? null : <Foreign>{control.reason}</Foreign>}
+          {control.reason === null || isUntouched(control) ? null : <Foreign>{control.reason}</Foreign>}
         </>
       }
-      side={<Badge tone={statusTone[control.status]}>{own[control.status]}</Badge>}
+      side={<Badge tone={statusTone[control.status]}>{own[wordOf(control)]}</Badge>}
     />
   );
 }

@@ -6,10 +6,11 @@ import { CopyId, commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Severity } from '../parts/severity.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { actionNames, effectTexts, seenTexts, undoTexts } from '../texts/detections.ts';
 import { inLanguages, useTexts } from '../texts/languages.ts';
-import { detectionName, type Incident, severityTone, stateTone } from './incidents.tsx';
+import { detectionName, type Incident, incidentStates, stateTone } from './incidents.tsx';
 
 const texts = inLanguages({
   en: {
@@ -21,18 +22,15 @@ const texts = inLanguages({
     event: 'Last event',
     done: 'What was done at once',
     nothing: 'Nothing was done automatically',
-    nothingWhy: 'This detection only reports, or what it would act on was not known.',
+    nothingWhy: 'This detection only reports, or it did not know what to act on.',
     undo: 'Undo:',
     openPerson: 'Open the person',
     detail: 'Detail',
     changed: 'Changed by',
     reason: 'Reason',
-    open: 'open',
-    acknowledged: 'acknowledged',
-    closed: 'closed',
     acknowledge: 'Acknowledge',
     acknowledgeTitle: 'Acknowledge this incident',
-    acknowledgeLead: 'Says that somebody looks into it. Further sightings are added to it.',
+    acknowledgeLead: 'Tells others that you are looking into it. Further sightings are added to it.',
     close: 'Close',
     closeTitle: 'Close this incident',
     closeLead: 'The next sighting raises a new incident.',
@@ -53,12 +51,9 @@ const texts = inLanguages({
     detail: 'Einzelheiten',
     changed: 'Geändert von',
     reason: 'Grund',
-    open: 'offen',
-    acknowledged: 'in Bearbeitung',
-    closed: 'geschlossen',
-    acknowledge: 'Bearbeiten',
-    acknowledgeTitle: 'Diesen Vorfall bearbeiten',
-    acknowledgeLead: 'Sagt, dass jemand ihn untersucht. Weitere Sichtungen kommen hinzu.',
+    acknowledge: 'Übernehmen',
+    acknowledgeTitle: 'Diesen Vorfall übernehmen',
+    acknowledgeLead: 'Andere sehen, dass Sie ihn untersuchen. Weitere Sichtungen kommen hinzu.',
     close: 'Schließen',
     closeTitle: 'Diesen Vorfall schließen',
     closeLead: 'Die nächste Sichtung meldet einen neuen Vorfall.',
@@ -148,6 +143,7 @@ export function Page({ params }: PageProps) {
   const own = useTexts(texts);
   const names = useTexts(titles);
   const seen = useTexts(seenTexts);
+  const states = useTexts(incidentStates);
   const query = useRead('GET /v1/admin/incidents/{incident_id}', { path: { incident_id: params.id ?? '' } });
   const found = query.data;
   return (
@@ -160,8 +156,8 @@ export function Page({ params }: PageProps) {
         badges={
           found === undefined ? undefined : (
             <>
-              <Badge tone={severityTone[found.severity]}>{found.severity}</Badge>{' '}
-              <Badge tone={stateTone[found.state]}>{own[found.state]}</Badge>
+              <Severity of={found.severity} />
+              <Badge tone={stateTone[found.state]}>{states[found.state]}</Badge>
             </>
           )
         }

@@ -4,6 +4,7 @@ import { titles } from '../pages.ts';
 import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { Severity, severityNames } from '../parts/severity.tsx';
 import { Empty } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -11,40 +12,36 @@ const texts = inLanguages({
   en: {
     lead: 'Signs of an attack, and what was done at once',
     state: 'State',
-    every: 'Every state',
-    open: 'Open',
-    acknowledged: 'Acknowledged',
-    closed: 'Closed',
+    every: 'Any state',
     severity: 'Severity',
-    everySeverity: 'Every severity',
+    everySeverity: 'Any severity',
     none: 'No incident yet',
     noneWhy: 'Detections run on every sealed event. A new incident appears here by itself.',
     noMatch: 'No incident matches',
     noMatchWhy: 'Choose another state or severity.',
-    times: 'seen {count} times',
+    times: 'seen {count}×',
   },
   de: {
     lead: 'Anzeichen eines Angriffs, und was sofort geschah',
     state: 'Zustand',
     every: 'Jeder Zustand',
-    open: 'Offen',
-    acknowledged: 'In Bearbeitung',
-    closed: 'Geschlossen',
     severity: 'Schwere',
     everySeverity: 'Jede Schwere',
     none: 'Noch kein Vorfall',
     noneWhy: 'Erkennungen prüfen jedes versiegelte Ereignis. Ein neuer Vorfall erscheint hier von selbst.',
     noMatch: 'Kein Vorfall passt',
     noMatchWhy: 'Wählen Sie einen anderen Zustand oder eine andere Schwere.',
-    times: '{count}-mal gesehen',
+    times: '{count}× gesehen',
   },
 });
 
+/** Names of the states of incidents. */
+export const incidentStates = inLanguages({
+  en: { open: 'Open', acknowledged: 'Acknowledged', closed: 'Closed' },
+  de: { open: 'Offen', acknowledged: 'Übernommen', closed: 'Geschlossen' },
+});
+
 export type Incident = Answer<'GET /v1/admin/incidents'>['incidents'][number];
-export const severityTone = { low: 'plain', medium: 'warn', high: 'bad', critical: 'bad' } as const satisfies Record<
-  Incident['severity'],
-  Tone
->;
 export const stateTone = { open: 'bad', acknowledged: 'accent', closed: 'good' } as const satisfies Record<
   Incident['state'],
   Tone
@@ -59,6 +56,8 @@ const SEVERITIES = ['critical', 'high', 'medium', 'low'] as const;
 export function Page() {
   const own = useTexts(texts);
   const names = useTexts(titles);
+  const states = useTexts(incidentStates);
+  const severities = useTexts(severityNames);
   const { query, route } = useLocation();
   const { state = '', severity = '' } = query;
   const isFiltered = state !== '' || severity !== '';
@@ -78,14 +77,14 @@ export function Page() {
           label={own.state}
           every={own.every}
           value={state}
-          options={STATES.map((name) => [name, own[name]] as const)}
+          options={STATES.map((name) => [name, states[name]] as const)}
           onChange={(state) => go({ state })}
         />
         <Filter
           label={own.severity}
           every={own.everySeverity}
           value={severity}
-          options={SEVERITIES.map((name) => [name, name] as const)}
+          options={SEVERITIES.map((name) => [name, severities[name]] as const)}
           onChange={(severity) => go({ severity })}
         />
       </search>
@@ -116,8 +115,8 @@ export function Page() {
               }
               side={
                 <>
-                  <Badge tone={severityTone[incident.severity]}>{incident.severity}</Badge>
-                  <Badge tone={stateTone[incident.state]}>{own[incident.state]}</Badge>
+                  <Severity of={incident.severity} />
+                  <Badge tone={stateTone[incident.state]}>{states[incident.state]}</Badge>
                 </>
               }
             />

@@ -15,14 +15,14 @@ const texts = inLanguages({
     waits: 'published, not signing yet',
     signs: 'signs',
     verifies: 'only verifies',
-    today: 'now',
+    now: 'now',
     ring: 'Keys',
     none: 'No key is in the ring',
     noneWhy: 'The API makes the first key when it starts. It appears here, and on its timeline.',
     rotate: 'Rotate',
     rotateTitle: 'Publish the next signing key',
     rotateLead: 'It is published now and signs after the hold period, when every verifier has it. No token is refused.',
-    compromise: 'Compromised',
+    compromise: 'Report compromise',
     compromiseTitle: 'Revoke {kid}',
     compromiseLead:
       'Every token of this key is refused everywhere within a second, and another key signs at once. Applications refresh; people whose session is bound to it sign in again.',
@@ -36,7 +36,7 @@ const texts = inLanguages({
     waits: 'veröffentlicht, signiert noch nicht',
     signs: 'signiert',
     verifies: 'prüft nur noch',
-    today: 'jetzt',
+    now: 'jetzt',
     ring: 'Schlüssel',
     none: 'Kein Schlüssel ist im Ring',
     noneWhy: 'Die API legt den ersten Schlüssel an, wenn sie startet. Er erscheint hier und auf der Zeitachse.',
@@ -44,7 +44,7 @@ const texts = inLanguages({
     rotateTitle: 'Den nächsten Signaturschlüssel veröffentlichen',
     rotateLead:
       'Er wird jetzt veröffentlicht und signiert nach der Wartezeit, wenn jeder Prüfer ihn hat. Kein Token wird abgelehnt.',
-    compromise: 'Kompromittiert',
+    compromise: 'Kompromittierung melden',
     compromiseTitle: '{kid} widerrufen',
     compromiseLead:
       'Jedes Token dieses Schlüssels wird überall binnen einer Sekunde abgelehnt, und ein anderer signiert sofort. Anwendungen erneuern; wessen Sitzung an ihm hängt, meldet sich neu an.',
@@ -122,8 +122,11 @@ function Timeline({ keys }: { readonly keys: readonly Key[] }) {
         })}
       </ul>
       <figcaption class="dim small">
-        <span class="swatch waits" /> {own.waits} <span class="swatch signs" /> {own.signs}{' '}
-        <span class="swatch verifies" /> {own.verifies} <span class="swatch now" /> {own.today}
+        {(['waits', 'signs', 'verifies', 'now'] as const).map((kind) => (
+          <span key={kind} class="timeline-kind">
+            <span class={`swatch ${kind}`} /> {own[kind]}
+          </span>
+        ))}
         <span class="timeline-ends">
           {date(begin)} – {date(end)}
         </span>

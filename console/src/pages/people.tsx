@@ -12,10 +12,10 @@ const texts = inLanguages({
   en: {
     lead: 'Accounts, newest first',
     withRole: 'Accounts with the role {role}, newest first',
-    search: 'Search by the beginning of the address',
+    search: 'Address begins with',
     short: 'Type at least three characters',
     status: 'Status',
-    everybody: 'Every status',
+    everybody: 'Any status',
     enabled: 'Enabled',
     disabled: 'Disabled',
     unverified: 'Unverified address',
@@ -26,7 +26,7 @@ const texts = inLanguages({
   de: {
     lead: 'Konten, die neuesten zuerst',
     withRole: 'Konten mit der Rolle {role}, die neuesten zuerst',
-    search: 'Suche nach dem Anfang der Adresse',
+    search: 'Adresse beginnt mit',
     short: 'Mindestens drei Zeichen eingeben',
     status: 'Status',
     everybody: 'Jeder Status',

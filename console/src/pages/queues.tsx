@@ -1,7 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, useRead } from '../data/api.ts';
 import { titles } from '../pages.ts';
-import { Badge, Time, useDuration, useNumber } from '../parts/format.tsx';
+import { Badge, Time, useDuration, useNumber, When } from '../parts/format.tsx';
 import { PageHead, Row } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { Tabs } from '../parts/tabs.tsx';
@@ -10,31 +10,32 @@ import { DeadLetters } from './queues/dead-letters.tsx';
 
 const texts = inLanguages({
   en: {
-    lead: 'Work outside requests: what waits, what runs by the clock, and what failed for good',
+    lead: 'Work outside requests: what waits, what runs on a schedule, and what failed for good',
     which: 'Which view',
     queues: 'Queues',
-    schedule: 'Timetable',
+    schedule: 'Schedule',
     dead: 'Dead letters',
     noQueues: 'No queue has reported yet',
-    noSchedules: 'No worker has declared its timetable yet',
+    noSchedules: 'No worker has declared its schedule yet',
     noSchedulesWhy: 'Start a worker: npm start, or the worker of your deployment.',
     waiting: '{count} waiting',
     active: '{count} running',
     delayed: '{count} delayed',
     oldest: 'oldest waits {duration}',
     deadCount: '{count} dead',
-    every: 'every {duration}',
+    every: 'interval: {duration}',
     succeeded: 'succeeded',
-    next: 'next',
+    next: 'next run',
+    due: 'was due',
     stale: 'Stale',
-    staleWhy: 'Not succeeded in time: {jobs}',
+    staleWhy: 'These jobs have not succeeded in time: {jobs}',
     late: 'Late',
     failed: 'Failed',
     inTime: 'In time',
     never: 'has not succeeded yet',
   },
   de: {
-    lead: 'Arbeit außerhalb von Anfragen: was wartet, was nach der Uhr läuft und was endgültig gescheitert ist',
+    lead: 'Arbeit außerhalb von Anfragen: was wartet, was nach Zeitplan läuft und was endgültig gescheitert ist',
     which: 'Welche Ansicht',
     queues: 'Warteschlangen',
     schedule: 'Zeitplan',
@@ -47,11 +48,12 @@ const texts = inLanguages({
     delayed: '{count} verzögert',
     oldest: 'der älteste wartet {duration}',
     deadCount: '{count} gescheitert',
-    every: 'alle {duration}',
+    every: 'Abstand: {duration}',
     succeeded: 'gelungen',
     next: 'nächster Lauf',
+    due: 'war fällig',
     stale: 'Überfällig',
-    staleWhy: 'Nicht rechtzeitig gelungen: {jobs}',
+    staleWhy: 'Diese Jobs sind nicht rechtzeitig gelungen: {jobs}',
     late: 'Verspätet',
     failed: 'Gescheitert',
     inTime: 'Pünktlich',
@@ -128,7 +130,7 @@ function Schedules({ schedules }: Pick<State, 'schedules'>) {
             title={schedule.job}
             meta={
               <>
-                <span lang="en">{schedule.meaning}</span>
+                {schedule.meaning === '' ? null : <span lang="en">{schedule.meaning}</span>}
                 <span>{fill(own.every, { duration: duration(schedule.every_seconds) })}</span>
                 <span>
                   {schedule.last_succeeded_at === null ? (
@@ -139,9 +141,7 @@ function Schedules({ schedules }: Pick<State, 'schedules'>) {
                     </>
                   )}
                 </span>
-                <span>
-                  {own.next} <Time at={schedule.next_run_at} />
-                </span>
+                <When at={schedule.next_run_at} coming={own.next} past={own.due} />
               </>
             }
             side={<Badge tone={tone}>{own[state]}</Badge>}

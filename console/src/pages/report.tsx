@@ -12,7 +12,7 @@ import { reportName, reportTexts, reportTone } from './compliance.tsx';
 const texts = inLanguages({
   en: {
     all: 'Compliance',
-    about: 'About it',
+    about: 'About',
     id: 'Id',
     requested: 'Requested',
     by: 'by',

@@ -15,7 +15,7 @@ const texts = inLanguages({
     which: 'Which view',
     streams: 'Receivers',
     transmitters: 'Transmitters',
-    received: 'Arrived',
+    received: 'Received',
     siem: 'SIEM export',
   },
   de: {

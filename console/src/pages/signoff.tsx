@@ -229,7 +229,7 @@ function Decide({ signOff }: { readonly signOff: SignOff }) {
   if (!can('signoffs:approve')) return <p class="note">{own.noApprove}</p>;
   return (
     <Section title={own.decide}>
-      <p>{own.decideWhy}</p>
+      <p class="why">{own.decideWhy}</p>
       <p>
         <a class="button" href={`/signoff/${signOff.signoff_id}`}>
           {own.open}

@@ -3,7 +3,7 @@ import { type Answer, usePages } from '../data/api.ts';
 import { visibleText } from '../data/visible-text.ts';
 import { titles } from '../pages.ts';
 import { addressWith, Filter } from '../parts/filter.tsx';
-import { Badge, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
+import { Badge, Expiry, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { Tabs } from '../parts/tabs.tsx';
@@ -16,10 +16,9 @@ const texts = inLanguages({
     open: 'Waiting for approval',
     history: 'All, newest first',
     role: 'Role',
-    everyRole: 'Every role',
+    everyRole: 'Any role',
     by: 'asked by',
     waits: 'waits for',
-    expires: 'expires',
     requested: 'requested',
     approvals: '{count} of {quorum}',
     none: 'No act waits for approval',
@@ -35,7 +34,6 @@ const texts = inLanguages({
     everyRole: 'Jede Rolle',
     by: 'erbeten von',
     waits: 'wartet auf',
-    expires: 'läuft ab',
     requested: 'erbeten',
     approvals: '{count} von {quorum}',
     none: 'Keine Handlung wartet auf Freigabe',
@@ -161,11 +159,7 @@ export function Page() {
                   <span>
                     {own.requested} <Time at={signOff.requested_at} />
                   </span>
-                  {signOff.state === 'pending' ? (
-                    <span>
-                      {own.expires} <Time at={signOff.expires_at} />
-                    </span>
-                  ) : null}
+                  {signOff.state === 'pending' ? <Expiry at={signOff.expires_at} /> : null}
                 </>
               }
               side={

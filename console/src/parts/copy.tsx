@@ -28,10 +28,23 @@ export const CopyId = ({ children }: { readonly children: string }) => (
   </span>
 );
 
+/** No line breaks inside of it, as browsers do after a hyphen. */
+const FLAG = /(?<= )(--[a-z-]+)/;
+
 /** A command line, ready to paste. */
 export const CommandLine = ({ text }: { readonly text: string }) => (
   <div class="command-line">
-    <code>{text}</code>
+    <code>
+      {text.split(FLAG).map((part) =>
+        part.startsWith('--') ? (
+          <span key={part} class="flag">
+            {part}
+          </span>
+        ) : (
+          part
+        ),
+      )}
+    </code>
     <CopyButton text={text} />
   </div>
 );

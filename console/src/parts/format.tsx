@@ -37,6 +37,19 @@ export function Time({ at }: { readonly at: string | null | undefined }) {
   );
 }
 
+/** What is to come or has been, and when: `expires in 3 days`, `expired 3 days ago`. */
+export const When = ({ at, coming, past }: { readonly at: string; readonly coming: string; readonly past: string }) => (
+  <span>
+    {Date.parse(at) > Date.now() ? coming : past} <Time at={at} />
+  </span>
+);
+
+/** `expires in 3 days`, or `expired 3 days ago`. */
+export function Expiry({ at }: { readonly at: string }) {
+  const texts = useTexts(common);
+  return <When at={at} coming={texts.expires} past={texts.expired} />;
+}
+
 export const useNumber = (): ((value: number) => string) => {
   const language = useLanguage();
   return (value) => new Intl.NumberFormat(language).format(value);
@@ -68,6 +81,15 @@ export const Badge = ({ tone = 'plain', children }: { readonly tone?: Tone; read
 
 /** Text of users, clients and requests: its direction does not change the text around it. */
 export const Foreign = ({ children }: { readonly children: string }) => <bdi>{children}</bdi>;
+
+/** Labels such as `source=incident`, each by itself: text of one does not reorder another. */
+export const Labels = ({ of }: { readonly of: readonly string[] }) => (
+  <span class="labels">
+    {of.map((label) => (
+      <Foreign key={label}>{label}</Foreign>
+    ))}
+  </span>
+);
 
 /** An id, whole for the clipboard. */
 export const Id = ({ children }: { readonly children: string }) => <code class="id">{children}</code>;

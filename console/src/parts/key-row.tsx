@@ -1,12 +1,36 @@
 import type { ComponentChildren } from 'preact';
 import type { Answer } from '../data/api.ts';
 import { inLanguages, useTexts } from '../texts/languages.ts';
-import { Badge, Id, Time, type Tone } from './format.tsx';
+import { Badge, Id, type Tone, When } from './format.tsx';
 import { Row } from './page.tsx';
 
 const texts = inLanguages({
-  en: { until: 'signs until', from: 'signs', leaves: 'leaves' },
-  de: { until: 'signiert bis', from: 'signiert', leaves: 'verschwindet' },
+  en: {
+    begins: 'begins to sign',
+    began: 'began to sign',
+    stops: 'stops signing',
+    stopped: 'stopped signing',
+    leaves: 'leaves the ring',
+    left: 'left the ring',
+    pending: 'Pending',
+    active: 'Active',
+    retiring: 'Retiring',
+    retired: 'Retired',
+    compromised: 'Compromised',
+  },
+  de: {
+    begins: 'beginnt zu signieren',
+    began: 'begann zu signieren',
+    stops: 'signiert zuletzt',
+    stopped: 'signierte zuletzt',
+    leaves: 'verlässt den Ring',
+    left: 'verließ den Ring',
+    pending: 'Wartet',
+    active: 'Aktiv',
+    retiring: 'Läuft aus',
+    retired: 'Ausgelaufen',
+    compromised: 'Kompromittiert',
+  },
 });
 
 export type Key = Answer<'GET /v1/keys'>['keys'][number];
@@ -27,19 +51,17 @@ export function KeyRow({ of: key, children }: { readonly of: Key; readonly child
       meta={
         <>
           <span>{`${key.purpose} · ${key.alg}`}</span>
-          <span>
-            {key.signs_until === null ? own.from : own.until} <Time at={key.signs_until ?? key.activates_at} />
-          </span>
-          {key.leaves_at === null ? null : (
-            <span>
-              {own.leaves} <Time at={key.leaves_at} />
-            </span>
+          {key.signs_until === null ? (
+            <When at={key.activates_at} coming={own.begins} past={own.began} />
+          ) : (
+            <When at={key.signs_until} coming={own.stops} past={own.stopped} />
           )}
+          {key.leaves_at === null ? null : <When at={key.leaves_at} coming={own.leaves} past={own.left} />}
         </>
       }
       side={
         <>
-          <Badge tone={keyTone[key.state]}>{key.state}</Badge>
+          <Badge tone={keyTone[key.state]}>{own[key.state]}</Badge>
           {children}
         </>
       }

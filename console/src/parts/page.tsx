@@ -73,11 +73,14 @@ export function Row({
   title,
   meta,
   side,
+  below,
 }: {
   readonly href?: string;
   readonly title: ComponentChildren;
   readonly meta?: ComponentChildren;
   readonly side?: ComponentChildren;
+  /** What belongs to the item, over the whole width. */
+  readonly below?: ComponentChildren;
 }) {
   return (
     <li class="row">
@@ -94,6 +97,7 @@ export function Row({
         {meta === undefined ? null : <div class="row-meta">{meta}</div>}
       </div>
       {side === undefined ? null : <div class="row-side">{side}</div>}
+      {below === undefined ? null : <div class="row-below">{below}</div>}
     </li>
   );
 }

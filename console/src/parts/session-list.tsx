@@ -4,7 +4,7 @@ import { useCan } from '../data/session.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 import { ActButton } from './act.tsx';
 import { CopyButton, commandLine } from './copy.tsx';
-import { Foreign, Id, Time } from './format.tsx';
+import { Expiry, Foreign, Id, Time } from './format.tsx';
 import { PagedList, Row } from './page.tsx';
 import { Reach } from './reach.tsx';
 import { Empty } from './states.tsx';
@@ -17,7 +17,6 @@ const texts = inLanguages({
     session: 'session',
     copySession: 'Copy the session id',
     began: 'began',
-    endsBy: 'ends by',
     refreshed: 'refreshed',
     noLogins: 'No application holds tokens through it',
     end: 'End',
@@ -41,7 +40,6 @@ const texts = inLanguages({
     session: 'Sitzung',
     copySession: 'Sitzungs-ID kopieren',
     began: 'begann',
-    endsBy: 'endet spätestens',
     refreshed: 'erneuert',
     noLogins: 'Keine Anwendung hat durch sie Tokens',
     end: 'Beenden',
@@ -111,7 +109,7 @@ function EndLogin({ login, onEnded }: { readonly login: Login; readonly onEnded:
 function Logins({ logins, onEnded }: { readonly logins: readonly Login[]; readonly onEnded: OnEnded }) {
   const own = useTexts(texts);
   const can = useCan();
-  if (logins.length === 0) return <span>{own.noLogins}</span>;
+  if (logins.length === 0) return <p class="dim small">{own.noLogins}</p>;
   return (
     <ul class="logins">
       {logins.map((login) => (
@@ -192,15 +190,13 @@ export function SessionList({
                 <span>
                   {own.began} <Time at={session.created_at} />
                 </span>
-                <span>
-                  {own.endsBy} <Time at={session.expires_at} />
-                </span>
+                <Expiry at={session.expires_at} />
                 <span class="above">
                   {own.session} <Id>{session.id}</Id> <CopyButton text={session.id} label={own.copySession} />
                 </span>
-                <Logins logins={session.logins} onEnded={onEnded} />
               </>
             }
+            below={<Logins logins={session.logins} onEnded={onEnded} />}
             side={can('sessions:manage') ? <EndSession id={session.id} onEnded={onEnded} /> : null}
           />
         )}

@@ -8,6 +8,9 @@ import { useTexts } from '../texts/languages.ts';
 /** Milliseconds in which the second key of a pair such as `g p` counts. */
 const PAIR_MS = 1_000;
 
+/** The keys that open the command palette on this machine. */
+export const paletteKeys = (): string => (/Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘ K' : 'Ctrl K');
+
 const isTyping = ({ target }: KeyboardEvent): boolean =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 
@@ -65,7 +68,7 @@ export function HelpDialog({ onClose }: { readonly onClose: () => void }) {
   const texts = useTexts(common);
   const names = useTexts(titles);
   const keys: readonly (readonly [string, string])[] = [
-    ['Ctrl K  ⌘ K', texts.helpPalette],
+    [paletteKeys(), texts.helpPalette],
     ['j', texts.helpDown],
     ['k', texts.helpUp],
     ['Enter', texts.helpOpen],

@@ -8,7 +8,7 @@ import { Dialog } from '../parts/dialog.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { common } from '../texts/common.ts';
 import { fill, LANGUAGES, type LanguageTag, useLanguage, useTexts } from '../texts/languages.ts';
-import { HelpDialog, useShortcuts } from './keyboard.tsx';
+import { HelpDialog, paletteKeys, useShortcuts } from './keyboard.tsx';
 import { Palette } from './palette.tsx';
 import { THEMES, useTheme } from './theme.tsx';
 
@@ -143,7 +143,7 @@ export function Shell({
         <button type="button" class="find" onClick={onPalette}>
           <Icon name="search" />
           <span>{texts.palette}</span>
-          <kbd>⌘K</kbd>
+          <kbd>{paletteKeys()}</kbd>
         </button>
         <Navigation onChoose={() => setMenuOpen(false)} />
         <div class="account">

@@ -14,7 +14,7 @@ const texts = inLanguages({
   },
   de: {
     add: 'Ziel hinzufügen',
-    lead: 'Alarme, die ab jetzt entstehen, gehen dorthin. Senden Sie danach eine Probe.',
+    lead: 'Alarme, die ab jetzt entstehen, gehen dorthin. Senden Sie danach einen Test.',
     blast: 'Namen und Labels der Alarme verlassen diese Installation an diese Adresse.',
   },
 });

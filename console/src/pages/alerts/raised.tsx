@@ -4,23 +4,23 @@ import { useCan } from '../../data/session.tsx';
 import { ActButton } from '../../parts/act.tsx';
 import { commandLine } from '../../parts/copy.tsx';
 import { addressWith, Filter } from '../../parts/filter.tsx';
-import { Badge, Foreign, Time, type Tone, useNumber } from '../../parts/format.tsx';
+import { Badge, Foreign, Labels, Time, type Tone, useNumber } from '../../parts/format.tsx';
 import { PagedList, Row } from '../../parts/page.tsx';
+import { Severity } from '../../parts/severity.tsx';
 import { Empty } from '../../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../../texts/languages.ts';
-import { severityTone } from '../incidents.tsx';
 import { NewSilence } from './new-silence.tsx';
 
 const texts = inLanguages({
   en: {
     alerts: 'Alerts',
     state: 'State',
-    every: 'Every state',
+    every: 'Any state',
     firing: 'Firing',
     acknowledged: 'Acknowledged',
     resolved: 'Resolved',
     source: 'Source',
-    everySource: 'Every source',
+    everySource: 'Any source',
     incident: 'Incidents',
     control: 'Controls',
     alertmanager: 'Alertmanager',
@@ -35,10 +35,11 @@ const texts = inLanguages({
     by: 'acknowledged by',
     acknowledge: 'Acknowledge',
     acknowledgeTitle: 'Acknowledge {name}',
-    acknowledgeLead: 'Says that somebody looks into it. It is not escalated to another target.',
+    acknowledgeLead: 'Tells others that you are looking into it. It is not escalated to another target.',
     resolve: 'Resolve',
     resolveTitle: 'Resolve {name}',
-    resolveLead: 'For an alert whose source does not resolve it. Targets that were told are told that it has ended.',
+    resolveLead:
+      'For an alert whose source does not resolve it. Targets that were notified of it are notified of its end.',
     labels: 'Its labels',
   },
   de: {
@@ -46,7 +47,7 @@ const texts = inLanguages({
     state: 'Zustand',
     every: 'Jeder Zustand',
     firing: 'Aktiv',
-    acknowledged: 'In Bearbeitung',
+    acknowledged: 'Übernommen',
     resolved: 'Behoben',
     source: 'Quelle',
     everySource: 'Jede Quelle',
@@ -62,10 +63,10 @@ const texts = inLanguages({
     times: '{count}-mal gemeldet',
     raised: 'ausgelöst',
     ended: 'behoben',
-    by: 'in Bearbeitung bei',
-    acknowledge: 'Bearbeiten',
-    acknowledgeTitle: '{name} bearbeiten',
-    acknowledgeLead: 'Sagt, dass jemand ihn untersucht. Er wird nicht an ein anderes Ziel weitergereicht.',
+    by: 'übernommen von',
+    acknowledge: 'Übernehmen',
+    acknowledgeTitle: '{name} übernehmen',
+    acknowledgeLead: 'Andere sehen, dass Sie ihn untersuchen. Er wird nicht an ein anderes Ziel weitergereicht.',
     resolve: 'Beheben',
     resolveTitle: '{name} als behoben melden',
     resolveLead:
@@ -88,12 +89,7 @@ function Acts({ alert }: { readonly alert: Alert }) {
   const { name } = alert;
   const blast = (
     <>
-      {own.labels}:{' '}
-      <Foreign>
-        {Object.entries(alert.labels)
-          .map((pair) => pair.join('='))
-          .join(' ')}
-      </Foreign>
+      {own.labels}: <Labels of={Object.entries(alert.labels).map((pair) => pair.join('='))} />
     </>
   );
   return (
@@ -209,7 +205,7 @@ export function Raised() {
               }
               side={
                 <>
-                  <Badge tone={severityTone[alert.severity]}>{alert.severity}</Badge>
+                  <Severity of={alert.severity} />
                   <Badge tone={tones[alert.state]}>{own[alert.state]}</Badge>
                   {can('alerts:manage') && alert.state !== 'resolved' ? <Acts alert={alert} /> : null}
                 </>

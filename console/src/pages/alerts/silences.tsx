@@ -2,7 +2,7 @@ import { type Answer, call, usePages } from '../../data/api.ts';
 import { useCan } from '../../data/session.tsx';
 import { ActButton } from '../../parts/act.tsx';
 import { commandLine } from '../../parts/copy.tsx';
-import { Badge, Foreign, Time } from '../../parts/format.tsx';
+import { Badge, Foreign, Labels, When } from '../../parts/format.tsx';
 import { PagedList, Row, Section } from '../../parts/page.tsx';
 import { Empty } from '../../parts/states.tsx';
 import { inLanguages, useTexts } from '../../texts/languages.ts';
@@ -13,7 +13,8 @@ const texts = inLanguages({
     silences: 'Silences',
     none: 'Nothing is silenced',
     noneWhy: 'Every alert goes to the targets that want its severity and source.',
-    until: 'until',
+    ends: 'ends',
+    endedAt: 'ended',
     by: 'by',
     active: 'In force',
     ended: 'Ended',
@@ -25,7 +26,8 @@ const texts = inLanguages({
     silences: 'Stummschaltungen',
     none: 'Nichts ist stummgeschaltet',
     noneWhy: 'Jeder Alarm geht an die Ziele, die seine Schwere und Quelle wollen.',
-    until: 'bis',
+    ends: 'endet',
+    endedAt: 'endete',
     by: 'von',
     active: 'In Kraft',
     ended: 'Beendet',
@@ -57,12 +59,10 @@ export function Silences() {
         {(silence: Silence) => (
           <Row
             key={silence.silence_id}
-            title={<Foreign>{silence.matchers.join(' ')}</Foreign>}
+            title={<Labels of={silence.matchers} />}
             meta={
               <>
-                <span>
-                  {own.until} <Time at={silence.until} />
-                </span>
+                <When at={silence.until} coming={own.ends} past={own.endedAt} />
                 <span>
                   {own.by} <Foreign>{silence.created_by}</Foreign>
                 </span>
@@ -78,7 +78,7 @@ export function Silences() {
                       title: own.endTitle,
                       lead: own.endLead,
                       verb: own.end,
-                      blast: <Foreign>{silence.matchers.join(' ')}</Foreign>,
+                      blast: <Labels of={silence.matchers} />,
                       command: (reason) => commandLine('silences', 'end', silence.silence_id, '--reason', reason),
                       run: (reason) =>
                         call('POST /v1/admin/silences/{silence_id}/end', {

@@ -1,4 +1,5 @@
 import { CheckField, SelectField, TextField } from '../../parts/fields.tsx';
+import { severityNames } from '../../parts/severity.tsx';
 import { fill, inLanguages, useTexts } from '../../texts/languages.ts';
 import { type Target, useTargetWords } from './target-words.ts';
 
@@ -6,7 +7,7 @@ const texts = inLanguages({
   en: {
     kind: 'Kind',
     name: 'Name',
-    nameHelp: 'What you call it; may be left out',
+    nameHelp: 'Optional: what you call it',
     url: 'URL',
     urlHelp: 'Kept encrypted; the path of a Slack webhook is never shown again',
     to: 'Mail address',
@@ -15,7 +16,7 @@ const texts = inLanguages({
     sources: 'What it gets',
     quietFrom: 'Quiet hours begin',
     quietUntil: 'Quiet hours end',
-    quietHelp: 'Local time of day. Only critical alerts are sent meanwhile; may be left out',
+    quietHelp: 'Optional, in local time of day. Only critical alerts are sent meanwhile.',
     zone: 'Time zone',
     escalatesTo: 'Escalate to',
     nobody: 'no other target',
@@ -138,6 +139,7 @@ export function TargetFields({
   readonly address?: string;
 }) {
   const own = useTexts(texts);
+  const severities = useTexts(severityNames);
   const words = useTargetWords();
   const isMail = form.kind === 'mail';
   const isNew = address === undefined;
@@ -172,7 +174,7 @@ export function TargetFields({
       <SelectField
         label={own.severity}
         value={form.severity}
-        options={SEVERITIES.map((severity) => [severity, severity] as const)}
+        options={SEVERITIES.map((severity) => [severity, severities[severity]] as const)}
         onChange={(severity) => set({ severity })}
       />
       <fieldset class="checks">

@@ -1,4 +1,5 @@
 import type { Answer } from '../../data/api.ts';
+import { severityNames } from '../../parts/severity.tsx';
 import { fill, inLanguages, useTexts } from '../../texts/languages.ts';
 
 const texts = inLanguages({
@@ -26,7 +27,7 @@ const texts = inLanguages({
     from: 'ab {severity}',
     quiet: 'Ruhe von {from} bis {until} ({zone}), außer für kritische Alarme',
     loud: 'Zu jeder Stunde',
-    escalates: 'An {name}, wenn {minutes} min lang niemand ihn bearbeitet',
+    escalates: 'An {name}, wenn {minutes} min lang niemand ihn übernimmt',
     escalatesNot: 'An kein anderes Ziel',
     removed: 'ein entferntes Ziel',
   },
@@ -37,10 +38,11 @@ export type Target = Answer<'GET /v1/admin/alert-targets'>['targets'][number];
 /** What a target gets and when, in words. */
 export function useTargetWords() {
   const own = useTexts(texts);
+  const severities = useTexts(severityNames);
   return {
     kind: (of: Target['kind']): string => own[of],
     source: (of: Target['sources'][number]): string => own[of],
-    severity: (of: Target['min_severity']): string => fill(own.from, { severity: of }),
+    severity: (of: Target['min_severity']): string => fill(own.from, { severity: severities[of] }),
     quiet: ({ quiet_from: from, quiet_until: until, time_zone: zone }: Target): string =>
       from === null || until === null ? own.loud : fill(own.quiet, { from, until, zone }),
     escalates: ({ escalates_to: to, escalates_after_minutes: minutes }: Target, all: readonly Target[]): string =>

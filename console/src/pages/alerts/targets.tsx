@@ -13,8 +13,8 @@ const texts = inLanguages({
     none: 'Alerts are sent nowhere',
     noneWhy: 'Add a webhook, a mail address or a Slack channel, so that a person is notified.',
     waiting: '{count} waiting',
-    up: 'Accepts',
-    down: 'Fails',
+    up: 'Accepting',
+    down: 'Failing',
     onlyEscalated: 'only what is escalated',
   },
   de: {

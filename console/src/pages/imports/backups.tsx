@@ -7,8 +7,7 @@ import { inLanguages, useTexts } from '../../texts/languages.ts';
 
 const texts = inLanguages({
   en: {
-    evidenceWhy:
-      'What the controls saw. Backups are made outside this page, and only what a control can see is known here.',
+    evidenceWhy: 'What two controls of the page Compliance found. Backups themselves are made on the command line.',
     noEvidence: 'These controls have not been checked yet',
     noEvidenceWhy: 'A worker checks them every few minutes.',
     pass: 'Passes',
@@ -24,11 +23,11 @@ const texts = inLanguages({
     restores: 'Restores',
     noRestores: 'No backup was ever restored here',
     noRestoresWhy: 'A restore into this database appears here with the time of its backup.',
-    make: 'A backup is a file or an object, made by the command line:',
+    make: 'Make a backup, to a file or an object store:',
   },
   de: {
     evidenceWhy:
-      'Was die Kontrollen sahen. Sicherungen entstehen außerhalb dieser Seite; bekannt ist hier nur, was eine Kontrolle sehen kann.',
+      'Was zwei Kontrollen der Seite Compliance fanden. Die Sicherungen selbst entstehen auf der Kommandozeile.',
     noEvidence: 'Diese Kontrollen wurden noch nicht geprüft',
     noEvidenceWhy: 'Ein Worker prüft sie alle paar Minuten.',
     pass: 'Bestanden',
@@ -40,11 +39,11 @@ const texts = inLanguages({
     rehearsals: 'Proben einer Wiederherstellung',
     noRehearsals: 'Noch keine Wiederherstellung wurde geprobt',
     noRehearsalsWhy:
-      'Setzen Sie RESTORE_DRILL_URL: dann stellt ein Worker jede Woche eine Sicherung neben der Installation her, prüft und verwirft sie.',
+      'Setzen Sie RESTORE_DRILL_URL: dann spielt ein Worker jede Woche eine Sicherung neben der Installation ein, prüft sie und verwirft sie.',
     restores: 'Wiederherstellungen',
     noRestores: 'Hier wurde nie eine Sicherung eingespielt',
     noRestoresWhy: 'Eine Wiederherstellung in diese Datenbank erscheint hier mit der Zeit ihrer Sicherung.',
-    make: 'Eine Sicherung ist eine Datei oder ein Objekt; die Kommandozeile macht sie:',
+    make: 'So entsteht eine Sicherung, als Datei oder in einem Objektspeicher:',
   },
 });
 
@@ -90,7 +89,7 @@ function Evidence({ control }: { readonly control: Control }) {
           {why}
         </p>
       ))}
-      {control.reason === null ? null : (
+      {control.reason === null || control.check === null ? null : (
         <p class="dim" lang="en">
           {control.reason}
         </p>

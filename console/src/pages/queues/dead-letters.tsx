@@ -10,7 +10,7 @@ const texts = inLanguages({
   en: {
     dead: 'Dead letters',
     queue: 'Queue',
-    every: 'Every queue',
+    every: 'Any queue',
     none: 'Nothing failed for good',
     noneWhy: 'A job that used up its attempts appears here and stays for a month.',
     attempts: 'attempts: {count}',

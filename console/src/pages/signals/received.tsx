@@ -6,13 +6,13 @@ import { inLanguages, useTexts } from '../../texts/languages.ts';
 
 const texts = inLanguages({
   en: {
-    received: 'Signals that arrived',
-    none: 'No signal arrived in the last 90 days',
-    noneWhy: 'A signal appears here with what it did, also if its subject is no user here.',
+    received: 'Received signals',
+    none: 'No signal was received in the last 90 days',
+    noneWhy: 'A signal appears here with what it did, even if its subject is not a user here.',
     removed: 'a removed transmitter',
     applied: 'Access ended',
     no_user: 'No such user',
-    ignored: 'Asks for nothing',
+    ignored: 'Nothing to do',
   },
   de: {
     received: 'Eingetroffene Signale',
@@ -21,7 +21,7 @@ const texts = inLanguages({
     removed: 'ein entfernter Sender',
     applied: 'Zugriff beendet',
     no_user: 'Kein solcher Benutzer',
-    ignored: 'Verlangt nichts',
+    ignored: 'Nichts zu tun',
   },
 });
 

@@ -18,8 +18,8 @@ const texts = inLanguages({
     accepted: 'last accepted',
     behind: '{count} behind',
     upToDate: 'Up to date',
-    fails: 'Fails',
-    since: 'fails since',
+    fails: 'Failing',
+    since: 'first failure',
     replay: 'Send again',
     replayTitle: 'Send {name} events again',
     replayLead:
@@ -38,7 +38,7 @@ const texts = inLanguages({
     behind: '{count} zurück',
     upToDate: 'Aktuell',
     fails: 'Scheitert',
-    since: 'scheitert seit',
+    since: 'erster Fehler',
     replay: 'Erneut senden',
     replayTitle: '{name} Ereignisse erneut senden',
     replayLead:

@@ -14,6 +14,8 @@ const texts = inLanguages({
     noneWhy: 'A stream appears here once a client with the scope ssf.manage has created it at /ssf/streams.',
     polled: 'polled by the receiver',
     events: 'events: {events}',
+    noEvents: 'no events chosen',
+    reason: 'reason:',
     excluded: 'all users but {count}',
     everyone: 'all users',
     waiting: '{count} waiting',
@@ -45,6 +47,8 @@ const texts = inLanguages({
       'Ein Strom erscheint hier, sobald ein Client mit dem Scope ssf.manage ihn unter /ssf/streams angelegt hat.',
     polled: 'vom Empfänger abgeholt',
     events: 'Ereignisse: {events}',
+    noEvents: 'keine Ereignisse gewählt',
+    reason: 'Grund:',
     excluded: 'alle Benutzer außer {count}',
     everyone: 'alle Benutzer',
     waiting: '{count} warten',
@@ -154,15 +158,23 @@ export function Streams() {
                   title={<Foreign>{stream.description ?? stream.owner}</Foreign>}
                   meta={
                     <>
-                      <Foreign>{stream.owner}</Foreign>
+                      {stream.description === null ? null : <Foreign>{stream.owner}</Foreign>}
                       <Foreign>{stream.endpoint_url ?? own.polled}</Foreign>
-                      <span>{fill(own.events, { events: stream.events.map(shortName).join(', ') })}</span>
+                      <span>
+                        {stream.events.length === 0
+                          ? own.noEvents
+                          : fill(own.events, { events: stream.events.map(shortName).join(', ') })}
+                      </span>
                       <span>
                         {stream.excluded_users === 0
                           ? own.everyone
                           : fill(own.excluded, { count: number(stream.excluded_users) })}
                       </span>
-                      {stream.status_reason === null ? null : <Foreign>{stream.status_reason}</Foreign>}
+                      {stream.status_reason === null ? null : (
+                        <span>
+                          {own.reason} <Foreign>{stream.status_reason}</Foreign>
+                        </span>
+                      )}
                       <span>
                         {own.created} <Time at={stream.created_at} />
                       </span>

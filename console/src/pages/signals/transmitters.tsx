@@ -13,7 +13,7 @@ const texts = inLanguages({
   en: {
     transmitters: 'Transmitters',
     none: 'No other system may end access here',
-    noneWhy: 'Add the issuer of your identity provider or device management, so that its session-revoked counts.',
+    noneWhy: 'Add the issuer of your identity provider or device management, so that its signals end access here.',
     provider: 'linked accounts of {provider}',
     byEmail: 'verified addresses',
     received: '{count} signals in 90 days, the last',
@@ -38,7 +38,7 @@ const texts = inLanguages({
     transmitters: 'Sender',
     none: 'Kein anderes System darf hier Zugriff beenden',
     noneWhy:
-      'Fügen Sie den Issuer Ihres Identitätsanbieters oder Ihrer Geräteverwaltung hinzu, damit sein session-revoked gilt.',
+      'Fügen Sie den Issuer Ihres Identitätsanbieters oder Ihrer Geräteverwaltung hinzu, damit seine Signale hier Zugriff beenden.',
     provider: 'verknüpfte Konten von {provider}',
     byEmail: 'bestätigte Adressen',
     received: '{count} Signale in 90 Tagen, das letzte',
