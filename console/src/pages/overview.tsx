@@ -1,19 +1,20 @@
 import { type Answer, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { titles } from '../pages.ts';
-import { Badge, exactTime, Foreign, Time, useNumber } from '../parts/format.tsx';
+import { Badge, exactTime, Foreign, Time, useDuration, useNumber } from '../parts/format.tsx';
 import { KeyRow } from '../parts/key-row.tsx';
 import { PageHead, Row, Section } from '../parts/page.tsx';
+import { Severity } from '../parts/severity.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useLanguage, useTexts } from '../texts/languages.ts';
-import { detectionName, severityTone } from './incidents.tsx';
+import { detectionName } from './incidents.tsx';
 
 const texts = inLanguages({
   en: {
     lead: 'What needs attention now',
     nothing: 'Your permissions show no figures here',
     nothingWhy: 'Choose a page of the navigation: it lists what you may see.',
-    tokens: 'Tokens since the start of this installation',
+    tokens: 'Tokens since installation',
     issued: 'Issued',
     active: 'Active families',
     refreshed: 'Refreshed',
@@ -22,12 +23,15 @@ const texts = inLanguages({
     incidents: 'Open incidents',
     noIncidents: 'No incident is open',
     noIncidentsWhy: 'Detections run on every event. A new incident appears here.',
-    times: 'seen {count} times',
+    times: 'seen {count}×',
     queues: 'Queues',
-    noQueues: 'No queue has reported yet',
-    noQueuesWhy: 'A worker reports them soon after it starts: npm start, or the worker of your deployment.',
+    noWorker: 'No worker has reported yet',
+    noWorkerWhy:
+      'Sign-ins, tokens and queues appear here soon after a worker starts: npm start, or the worker of your deployment.',
+    noQueues: 'No worker has reported its queues lately',
+    noQueuesWhy: 'A running worker reports them every few seconds.',
     waiting: '{count} waiting',
-    oldest: 'oldest {seconds} s',
+    oldest: 'oldest waits {duration}',
     dead: '{count} dead',
     signIns: 'Sign-ins of the last 24 hours',
     succeeded: 'succeeded',
@@ -35,8 +39,8 @@ const texts = inLanguages({
     signInsAt: '{hour}: {succeeded} succeeded, {failed} failed',
     locked: 'Locked accounts',
     openIncidents: 'Open incidents',
-    revocations: 'Revocations',
-    rate: 'Sign-in success',
+    revocations: 'Revocations in 24 hours',
+    rate: 'Sign-in success in 24 hours',
     stalePart: 'These figures are of {time}; newer ones are overdue.',
     missingPart: 'No worker has reported these figures yet.',
     keys: 'Signing keys',
@@ -47,7 +51,7 @@ const texts = inLanguages({
     lead: 'Was jetzt Aufmerksamkeit braucht',
     nothing: 'Ihre Berechtigungen zeigen hier keine Zahlen',
     nothingWhy: 'Wählen Sie eine Seite der Navigation: sie nennt, was Sie sehen dürfen.',
-    tokens: 'Tokens seit Beginn dieser Installation',
+    tokens: 'Tokens seit der Installation',
     issued: 'Ausgestellt',
     active: 'Aktive Familien',
     refreshed: 'Erneuert',
@@ -56,12 +60,15 @@ const texts = inLanguages({
     incidents: 'Offene Vorfälle',
     noIncidents: 'Kein Vorfall ist offen',
     noIncidentsWhy: 'Erkennungen prüfen jedes Ereignis. Ein neuer Vorfall erscheint hier.',
-    times: '{count}-mal gesehen',
+    times: '{count}× gesehen',
     queues: 'Warteschlangen',
-    noQueues: 'Noch keine Warteschlange hat sich gemeldet',
-    noQueuesWhy: 'Ein Worker meldet sie, kurz nachdem er gestartet ist: npm start, oder der Worker Ihres Deployments.',
+    noWorker: 'Noch hat kein Worker etwas gemeldet',
+    noWorkerWhy:
+      'Anmeldungen, Tokens und Warteschlangen erscheinen hier, kurz nachdem ein Worker gestartet ist: npm start, oder der Worker Ihres Deployments.',
+    noQueues: 'Kein Worker hat zuletzt seine Warteschlangen gemeldet',
+    noQueuesWhy: 'Ein laufender Worker meldet sie alle paar Sekunden.',
     waiting: '{count} warten',
-    oldest: 'älteste {seconds} s',
+    oldest: 'der älteste wartet {duration}',
     dead: '{count} gescheitert',
     signIns: 'Anmeldungen der letzten 24 Stunden',
     succeeded: 'gelungen',
@@ -69,8 +76,8 @@ const texts = inLanguages({
     signInsAt: '{hour}: {succeeded} gelungen, {failed} gescheitert',
     locked: 'Gesperrte Konten',
     openIncidents: 'Offene Vorfälle',
-    revocations: 'Widerrufe',
-    rate: 'Erfolg der Anmeldungen',
+    revocations: 'Widerrufe in 24 Stunden',
+    rate: 'Gelungene Anmeldungen in 24 Stunden',
     stalePart: 'Diese Zahlen sind von {time}; neuere sind überfällig.',
     missingPart: 'Noch hat kein Worker diese Zahlen gemeldet.',
     keys: 'Signaturschlüssel',
@@ -86,7 +93,8 @@ function Tokens({ tokens }: { readonly tokens: Dashboard['tokens'] }) {
   const own = useTexts(texts);
   const number = useNumber();
   return (
-    <section class="page" aria-label={own.tokens}>
+    <section class="page" aria-labelledby="tokens">
+      <h2 id="tokens">{own.tokens}</h2>
       <div class="card figures">
         {(['issued', 'refreshed', 'active', 'revoked', 'replays'] as const).map((name) => (
           <div key={name} class="figure">
@@ -129,7 +137,7 @@ function Incidents() {
                       <Time at={incident.last_seen_at} />
                     </>
                   }
-                  side={<Badge tone={severityTone[incident.severity]}>{incident.severity}</Badge>}
+                  side={<Severity of={incident.severity} />}
                 />
               ))}
             </ul>
@@ -221,6 +229,11 @@ function SignIns({ hours }: { readonly hours: readonly Hour[] }) {
           })}
         </svg>
       </div>
+      <div class="bars-ends dim small" aria-hidden="true">
+        {[hours[0], hours[Math.floor(hours.length / 2)], hours.at(-1)].map((hour) =>
+          hour === undefined ? null : <span key={hour.hour}>{hourOf(hour.hour)}</span>,
+        )}
+      </div>
       <ul class="hidden">
         {said.map((line) => (
           <li key={line}>{line}</li>
@@ -272,6 +285,7 @@ function Figures({ dashboard }: { readonly dashboard: Dashboard }) {
 function Queues({ dashboard }: { readonly dashboard: Dashboard }) {
   const own = useTexts(texts);
   const number = useNumber();
+  const duration = useDuration();
   const { resources } = dashboard;
   return (
     <Section title={own.queues}>
@@ -288,7 +302,9 @@ function Queues({ dashboard }: { readonly dashboard: Dashboard }) {
               meta={
                 <>
                   <span>{fill(own.waiting, { count: number(queue.waiting) })}</span>
-                  <span>{fill(own.oldest, { seconds: number(Math.round(queue.oldest_seconds)) })}</span>
+                  {queue.waiting === 0 ? null : (
+                    <span>{fill(own.oldest, { duration: duration(queue.oldest_seconds) })}</span>
+                  )}
                 </>
               }
               side={queue.dead === 0 ? null : <Badge tone="bad">{fill(own.dead, { count: number(queue.dead) })}</Badge>}
@@ -300,11 +316,24 @@ function Queues({ dashboard }: { readonly dashboard: Dashboard }) {
   );
 }
 
+/** Whether a worker has ever reported a part of it. */
+const hasReport = ({ security, tokens, resources }: Dashboard): boolean =>
+  security.as_of !== null || tokens.as_of !== null || resources.queues.length > 0;
+
 function Dashboard() {
+  const own = useTexts(texts);
   const query = useRead('GET /v1/admin/dashboard', {}, { refetchInterval: REFRESH_MS });
   return (
     <Shown query={query} lines={5}>
-      {(dashboard) => <Figures dashboard={dashboard} />}
+      {(dashboard) =>
+        hasReport(dashboard) ? (
+          <Figures dashboard={dashboard} />
+        ) : (
+          <Empty title={own.noWorker}>
+            <p>{own.noWorkerWhy}</p>
+          </Empty>
+        )
+      }
     </Shown>
   );
 }
