@@ -300,6 +300,7 @@ export const flows: readonly Flow[] = [
     integration: [
       `${ROUTES}/console.integration.test.ts`,
       'services/pages/console-in-browser.integration.test.ts',
+      'services/pages/console-new-in-browser.integration.test.ts',
       'services/pages/console-review-in-browser.integration.test.ts',
       'services/pages/console-viewers.integration.test.ts',
     ],

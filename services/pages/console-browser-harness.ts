@@ -6,7 +6,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type BrowserHarness, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
+import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
 import { sealerOf } from '#testing/harness/log.ts';
 
 export type ConsoleVisit = Visit & {
@@ -127,4 +127,48 @@ const BLANK = `[...document.querySelectorAll('main .card, main .rows, main .grid
 /** Expects that no box of a page is empty. */
 export async function expectNothingBlank(page: Page): Promise<void> {
   expect([page.url(), await page.evaluate(BLANK)]).toEqual([page.url(), []]);
+}
+
+/** Sentences of empty states and notes that a page has more than once. */
+const TWICE = `[...document.querySelectorAll('main .state p, main .note')]
+  .map((at) => at.innerText.trim()).filter((text, at, all) => all.indexOf(text) !== at)`;
+
+/** Expects that a page says nothing twice. */
+export async function expectNothingTwice(page: Page): Promise<void> {
+  expect([page.url(), await page.evaluate(TWICE)]).toEqual([page.url(), []]);
+}
+
+type Language = 'en' | 'de';
+
+/** From now on the console speaks this language to a user who is at one of its pages; `null`: that of the browser. */
+export const speak = (page: Page, language: Language | null): Promise<void> =>
+  page.evaluate(
+    language === null
+      ? `localStorage.removeItem('console.language')`
+      : `localStorage.setItem('console.language', '${language}')`,
+  );
+
+/**
+ * Expects that a page shows text of others as text alone and can be read in both languages, in light and dark, wide and
+ * narrow. @param titles of the page
+ */
+export async function expectReadableInEachLanguage(
+  { page, serious }: ConsoleVisit,
+  path: string,
+  titles: Readonly<Record<Language, string>>,
+): Promise<void> {
+  for (const language of ['en', 'de'] as const) {
+    await speak(page, language);
+    await openPage(page, path, titles[language]);
+    await expectInert(page);
+    expect(await page.locator('html').getAttribute('lang')).toBe(language);
+    // The second language has other words in the same elements: what could differ is only whether they fit.
+    if (language === 'en' || process.env.PAGE_SCREENSHOTS !== undefined) await expectReadable(page, language);
+    else {
+      await page.setViewportSize({ width: 320, height: 800 });
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(320);
+    }
+  }
+  await speak(page, null);
+  expect(serious()).toEqual([]);
 }

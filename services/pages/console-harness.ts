@@ -125,3 +125,42 @@ export async function writeSignals(rows: Rows, foreign: string, userId: string):
      VALUES ('elastic', 1, NULL, NULL, now()), ('splunk', 0, 'http_503', now() - interval '2 hours', now() - interval '2 hours')`,
   );
 }
+
+/** What workers count and measure: sign-ins of a day, token families, and two queues. */
+export async function writeFigures(rows: Rows): Promise<void> {
+  await rows(
+    `INSERT INTO event_hours (hour, type, outcome, events, active)
+     SELECT date_trunc('hour', now()) - ago * interval '1 hour', 'user.login', outcome, 40 + (ago * 37) % 60 * share, 0
+     FROM generate_series(0, 23) ago, (VALUES ('ok', 5), ('refused', 1)) AS v (outcome, share)`,
+  );
+  await rows(
+    `UPDATE monitoring_state SET counted_at = clock_timestamp(), locked_accounts = 2, tokens_at = clock_timestamp(),
+       tokens = '{"issued":128450,"active":9120,"refreshed":96300,"revoked":4210,"expired":115120,"replays":3}'`,
+  );
+  await rows(
+    `INSERT INTO copy_samples (id, copy_id, kind, seconds, sample) VALUES (gen_random_uuid(), gen_random_uuid(), 'worker',
+       15, '{"counters":{},"histograms":{},"gauges":{"queue.mail.waiting":12,"queue.logout.dead":1,"queue_age_seconds.mail":95}}')`,
+  );
+}
+
+/** An application with roles, API keys of a client in every state, one of them with a foreign name. */
+export async function writeGrants(rows: Rows, foreign: string, clientId: string): Promise<void> {
+  await rows(`INSERT INTO applications (name, audience) VALUES ('notes', 'https://notes.example.test')`);
+  await rows(
+    `INSERT INTO permissions (name, description, application)
+     VALUES ('notes:read', 'Read notes', 'notes'), ('notes:write', 'Write notes', 'notes')`,
+  );
+  await rows(
+    `INSERT INTO roles (name, description, application)
+     VALUES ('notes.reader', 'Reads notes', 'notes'), ('notes.editor', 'Writes notes', 'notes')`,
+  );
+  await rows(
+    `INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute,
+       lifetime_seconds, expires_at, revoked_at)
+     SELECT gen_random_uuid(), name, 'client', $2, 0, '{tokens:read,users:read}', sha256(name::bytea), 600, 86400,
+       now() + span::interval, CASE WHEN is_revoked THEN now() END
+     FROM (VALUES ('nightly report', '90 days', false), ($1, '1 day', true), ('old import', '-2 days', false))
+       AS v (name, span, is_revoked)`,
+    [foreign.slice(0, 64), clientId],
+  );
+}

@@ -124,7 +124,7 @@ const SCREENSHOTS = process.env.PAGE_SCREENSHOTS;
 async function keepScreenshots(page: Page, state: string): Promise<void> {
   if (SCREENSHOTS === undefined) return;
   const { pathname, search } = new URL(page.url());
-  const name = `${pathname} ${search} ${await page.title()} ${state}`.replaceAll(/[^\p{L}\d]+/gu, '-').slice(0, 100);
+  const name = `${pathname} ${search} ${state} ${await page.title()}`.replaceAll(/[^\p{L}\d]+/gu, '-').slice(0, 100);
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [320, 1_280]) {
       await page.emulateMedia({ colorScheme });
