@@ -74,6 +74,8 @@ const SURFACE_OF: readonly (readonly [string, SurfaceName])[] = [
   ['/v1/admin/alert-targets', 'alerts'],
   ['/v1/admin/signal-transmitters', 'signals'],
   ['/ssf', 'signals'],
+  ['/v1/admin/dead-letters', 'queues'],
+  ['/v1/admin/queues', 'queues'],
   ['/', 'accounts'],
 ];
 const surfaceOf = (path: string): SurfaceName => SURFACE_OF.find(([start]) => path.startsWith(start))![1];

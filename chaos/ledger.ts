@@ -95,6 +95,8 @@ export type Ledger = {
   readonly told: Told[];
   /** The same at the receiver of shared signals. */
   readonly signalled: Unplaced[];
+  /** Logout tokens at the client that they are sent to, by `jti`. */
+  readonly loggedOut: Unplaced[];
   /** Of signing keys, by key id. */
   readonly keyRevocations: Map<string, Revocation[]>;
   /** Of everything given before them. */
@@ -121,6 +123,7 @@ export const createLedger = (): Ledger => ({
   exported: [],
   told: [],
   signalled: [],
+  loggedOut: [],
   keyRevocations: new Map(),
   globalRevocations: [],
   exposedUsers: new Set(),

@@ -19,6 +19,7 @@ import { type Credentials, createClients } from './load/clients.ts';
 import { createLoad } from './load/load.ts';
 import { type Receiver, startReceiver } from './load/receiver.ts';
 import { createSurfaces } from './load/surfaces/all.ts';
+import { giveUpLogoutTokens } from './load/surfaces/queues.ts';
 import { createTools } from './load/surfaces/tools.ts';
 import { createTransmitter } from './load/transmitter.ts';
 import { exclusionOf, HELP, type Options, readOptions, rewindsOf, UsageError } from './options.ts';
@@ -209,7 +210,8 @@ async function run(options: Options): Promise<Report> {
     const clients = createClients(ledger, createAsk(ledger, urls), credentials, random, () => isStopping);
     const followedFrom = await system.stores.query<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
     const tools = await createTools(system, clients, random, () => isStopping);
-    const outside = { mcpUrl: system.mcpUrl, provider, receiver, transmitter };
+    const giveUp = giveUpLogoutTokens(system.stores);
+    const outside = { mcpUrl: system.mcpUrl, provider, receiver, transmitter, giveUp };
     const load = createLoad(clients, random, options, createSurfaces(tools, outside));
     const scene: Scene = { system, clients, load, authorization: tools.authorization };
     await load.prepare();

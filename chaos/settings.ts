@@ -31,6 +31,7 @@ export const settingsOf = (
   HANDOFF_PRIVATE: 'true',
   ALERTS_PRIVATE: 'true',
   SIGNALS_PRIVATE: 'true',
+  BACKCHANNEL_LOGOUT_PRIVATE: 'true',
   HANDOFF_TYPES: HANDOFF_TYPES.join(','),
   LEGACY_ISSUER: provider.issuer,
   LEGACY_JWKS_URI: provider.jwksUri,

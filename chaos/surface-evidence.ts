@@ -12,6 +12,7 @@ import {
   toldInOrder,
   toldOnce,
 } from './gates-handoffs.ts';
+import { sentAfterRetry, silentAfterDiscard } from './gates-queues.ts';
 import {
   type Begun,
   closedByKill,
@@ -156,6 +157,10 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
       ),
     ({ id }) => ledger.signalled.some((arrival) => arrival.id === id),
   );
+  await untilEnded(
+    async () => [sentAfterRetry(ledger)],
+    ({ findings }) => findings.length === 0,
+  );
   return [
     ...perSurface,
     startedOnceAndApproved(ledger, await readSignOffs(stores)),
@@ -173,5 +178,7 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     toldOnce(ledger),
     signalled(ledger, dueSignals),
     signalledInOrder(ledger, dueSignals),
+    sentAfterRetry(ledger),
+    silentAfterDiscard(ledger),
   ];
 }

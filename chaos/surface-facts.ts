@@ -22,6 +22,7 @@ export const SURFACES = [
   'MCP tasks',
   'alerts',
   'signals',
+  'queues',
 ] as const;
 export type SurfaceName = (typeof SURFACES)[number];
 

@@ -18,6 +18,8 @@ export type Receiver = {
   /** Where alerts and shared signals go. */
   readonly alerts: string;
   readonly signals: string;
+  /** Where logout tokens go. */
+  readonly logout: string;
   /** The key set of the transmitter beside it, which never fails. */
   readonly jwks: string;
   /** From now on it accepts nothing. */
@@ -55,6 +57,10 @@ const takes: Readonly<Record<string, (ledger: Ledger, body: string) => void>> = 
     // A verification is about the stream.
     if (subject !== undefined) signalled.push({ id: txn, subject, atMs: now() });
   },
+  '/logout': ({ loggedOut }, body) => {
+    const { jti, sid } = decodeJwt<{ jti: string; sid: string }>(new URLSearchParams(body).get('logout_token') ?? '');
+    loggedOut.push({ id: jti, subject: sid, atMs: now() });
+  },
 };
 
 function fail(how: WayDown | undefined, request: IncomingMessage, response: ServerResponse): void {
@@ -85,6 +91,7 @@ export async function startReceiver(ledger: Ledger, random: Random, keySet: obje
     siemTarget: `chaos=ecs+${url}/siem`,
     alerts: `${url}/alerts`,
     signals: `${url}/signals`,
+    logout: `${url}/logout`,
     jwks: `${url}/jwks`,
     breakDown: (how) => {
       down = how;

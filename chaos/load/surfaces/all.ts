@@ -11,6 +11,7 @@ import { createHealthData, healthDataRows } from './health-data.ts';
 import { createImports, importRows } from './imports.ts';
 import { createMcpTasks, mcpTaskRows } from './mcp-tasks.ts';
 import { createOldSessions, oldSessionRows } from './old-sessions.ts';
+import { createQueues, type GiveUp } from './queues.ts';
 import { createReports, reportRows } from './reports.ts';
 import { createRetention, retentionRows } from './retention.ts';
 import { createSignOffs, signOffRows } from './sign-offs.ts';
@@ -42,6 +43,7 @@ export const surfacesOfUsables = [
   'applications',
   'old sessions',
   'signals',
+  'queues',
 ] as const;
 
 /** What the surfaces meet outside the product. */
@@ -52,11 +54,12 @@ export type Outside = {
   readonly provider: LegacyProvider;
   readonly receiver: Receiver;
   readonly transmitter: Transmitter;
+  readonly giveUp: GiveUp;
 };
 
 /** In the order in which they prepare. */
 export function createSurfaces(tools: Tools, outside: Outside): readonly Surface[] {
-  const { mcpUrl, provider, receiver } = outside;
+  const { mcpUrl, provider, receiver, giveUp } = outside;
   const agents = createAgents(tools);
   return [
     agents,
@@ -72,5 +75,6 @@ export function createSurfaces(tools: Tools, outside: Outside): readonly Surface
     createMcpTasks(tools, mcpUrl),
     createAlerts(tools, receiver),
     createSignals(tools, outside),
+    createQueues(tools, receiver, giveUp),
   ];
 }

@@ -138,7 +138,13 @@ export async function keep(
 export async function end(
   { ledger, attempt }: Tools,
   of: Usable,
-  { surface, kind, events, key }: What & { readonly key?: string },
+  {
+    surface,
+    kind,
+    events,
+    key,
+    isRepeatable = false,
+  }: What & { readonly key?: string; readonly isRepeatable?: boolean },
   request: Request,
   isDone: (answer: Answer) => boolean,
 ): Promise<boolean> {
@@ -146,8 +152,8 @@ export async function end(
   of.revocations.push(revocation);
   const entry = { surface, kind, key: key ?? '', sentAtMs: revocation.sentAtMs };
   if (key !== undefined) ledger.entries.push(entry);
-  // A retry after a lost answer finds it done, and has no event.
-  const { act } = await attempt({ kind, events, isRepeatable: false, subject: null }, () => request, isDone);
+  // A retry after a lost answer finds it done, and mostly has no event.
+  const { act } = await attempt({ kind, events, isRepeatable, subject: null }, () => request, isDone);
   of.history.push(
     `${(now() / 1_000).toFixed(3)} s  ${kind}: ${act.ackedAtMs === undefined ? 'no answer' : 'acknowledged'}`,
   );
