@@ -99,6 +99,19 @@ describe('with a rewind', () => {
     expect(findingsOf([done], written(1, 1), rewind)).toBe(1);
   });
 
+  test.each([
+    ['asked for before the backup and acknowledged after the loss', 1_500, 4_500, 0],
+    ['asked for and acknowledged before the backup', 1_500, 2_000, 1],
+    ['asked for after the loss', 4_000, 4_500, 1],
+  ])(
+    'an act on a token family, which the accepted loss ended, without an event: %s',
+    (_, sentAtMs, ackedAtMs, findings) => {
+      const family = { id: 'family-1', history: [] } as unknown as Act['subject'];
+      const revocation = { kind: 'revocation of a family', subject: family, sentAtMs, ackedAtMs };
+      expect(findingsOf([act({ ...revocation, attempts: [attempt(1, sentAtMs)] })], written(0), rewind)).toBe(findings);
+    },
+  );
+
   test('nothing is forgotten before a loss is accepted', () => {
     const { acceptingAtMs: _accepting, acceptedAtMs: _accepted, ...open } = rewind;
     const done = of(1_500, attempt(1, 1_500), attempt(2, 1_900));

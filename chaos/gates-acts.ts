@@ -39,6 +39,17 @@ function isDoubled(ledger: Ledger, act: Act, type: string, events: EventCounts):
   return isTwice || written > losses + 1;
 }
 
+/**
+ * Whether an act on a token family was asked for before the backup and acknowledged after the loss. The accepted loss had
+ * ended every family, so the product found nothing to end.
+ */
+const isEndedByLoss = ({ rewinds }: Ledger, { subject, sentAtMs, ackedAtMs }: Act): boolean =>
+  subject !== null &&
+  rewinds.some(
+    ({ backupAtMs, acceptedAtMs }) =>
+      sentAtMs < backupAtMs && acceptedAtMs !== undefined && ackedAtMs !== undefined && ackedAtMs >= acceptedAtMs,
+  );
+
 /** What was acknowledged is sealed once; a request never writes its event twice. */
 export function auditedActs(ledger: Ledger, events: EventCounts): Gate {
   const findings: Finding[] = [];
@@ -52,7 +63,8 @@ export function auditedActs(ledger: Ledger, events: EventCounts): Gate {
     const text = `${act.kind} of ${secondsOf(act.sentAtMs)} (${act.subject?.id ?? 'no family'}, traces ${traces})`;
     for (const type of act.events) {
       const written = writtenOf(act.attempts, type, events);
-      if (act.ackedAtMs !== undefined && written === 0) findings.push({ text: `missing ${type}: ${text}`, ...subject });
+      if (act.ackedAtMs !== undefined && written === 0 && !isEndedByLoss(ledger, act))
+        findings.push({ text: `missing ${type}: ${text}`, ...subject });
       if (isDoubled(ledger, act, type, events))
         findings.push({ text: `${written} times ${type}: ${text}`, ...subject });
     }

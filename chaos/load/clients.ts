@@ -395,6 +395,14 @@ export function createClients(
       },
       disable: async (userId) => {
         const path = `/v1/admin/users/${userId}`;
+        const enable = (events: readonly string[]) =>
+          attempt(
+            { kind: 'enabling of a user', events, isRepeatable: true, subject: null },
+            () => asAdmin({ path: `${path}/enable`, json: { reason: REASON } }),
+            ({ status }) => status === 200,
+          );
+        // An older database may have the user disabled.
+        if (ledger.rewinds.length > 0) await enable([]);
         const isDisabled = await end(
           'disabling of a user',
           familiesOf(userId).map(({ revocations }) => revocations),
@@ -402,11 +410,7 @@ export function createClients(
           () => asAdmin({ path: `${path}/disable`, json: { reason: REASON } }),
           ({ status }) => status === 200,
         );
-        await attempt(
-          { kind: 'enabling of a user', events: isDisabled ? ['user.enabled'] : [], isRepeatable: true, subject: null },
-          () => asAdmin({ path: `${path}/enable`, json: { reason: REASON } }),
-          ({ status }) => status === 200,
-        );
+        await enable(isDisabled ? ['user.enabled'] : []);
       },
       rotateKey: async () => {
         const { act } = await attempt(
