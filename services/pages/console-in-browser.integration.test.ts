@@ -140,6 +140,7 @@ test('a proof is verified by the browser itself, and fails for bytes that were n
   await page.getByText('This browser saw that key for the first time.').waitFor();
   await page.getByRole('button', { name: 'Verify again' }).click();
   await page.getByText('The same key as before').waitFor();
+  await expectReadable(page, 'verified');
 
   const event = await page.evaluate<{ readonly leaf: string }>(
     `fetch('/console/api/v1/audit/events/${places.event}', { headers: { 'x-sallyport-console': '1' } }).then((r) => r.json())`,
@@ -185,6 +186,7 @@ test('live events go on after a break without a loss or a repetition', async () 
   await expect
     .poll(() => list.getByRole('link').evaluateAll((links) => links.map((link) => link.getAttribute('href'))))
     .toEqual(expected.reverse());
+  await expectReadable(page, 'events');
   await context.close();
 });
 
@@ -207,6 +209,27 @@ test('by keyboard alone: the palette finds a page, j walks its list, Enter opens
   await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
+  expect(serious()).toEqual([]);
+});
+
+test('a pasted token is accepted or not, says what is in it, and is refused once it was revoked there', async () => {
+  const { page, serious } = administrator;
+  const holder = await newSignedIn(harness.api);
+  await open(page, '/console/inspector', 'Token inspector');
+  await page.getByLabel('Access or refresh token').fill(holder.tokens.access_token);
+  await page.getByRole('button', { name: 'Inspect' }).click();
+  await page.getByText('Active: this installation accepts the token now').waitFor();
+  expect(await textOf(page.locator('main .facts').last())).toContain(holder.id);
+  await expectReadable(page, 'active');
+  await page.getByRole('button', { name: 'Revoke' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Revoke this token' });
+  await dialog.getByLabel('Reason').fill('pasted into a chat');
+  await dialog.getByRole('button', { name: 'Revoke' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Inspect' }).click();
+  await page.getByText('Not accepted', { exact: true }).waitFor();
+  await page.getByText('do not rely on it').waitFor();
+  await expectReadable(page, 'revoked');
   expect(serious()).toEqual([]);
 });
 
