@@ -17,6 +17,7 @@ const texts = inLanguages({
     ownerHint: 'Id of the owner',
     of: 'owner',
     seen: 'last seen',
+    unseen: 'never seen',
     noScopes: 'no scope',
     none: 'There is no agent yet',
     noneWhy: 'An agent appears here as soon as it is registered, with its owner and what it may do.',
@@ -31,6 +32,7 @@ const texts = inLanguages({
     ownerHint: 'ID des Inhabers',
     of: 'Inhaber',
     seen: 'zuletzt gesehen',
+    unseen: 'nie gesehen',
     noScopes: 'kein Scope',
     none: 'Es gibt noch keinen Agenten',
     noneWhy: 'Ein Agent erscheint hier, sobald er registriert ist, mit seinem Inhaber und dem, was er darf.',
@@ -141,9 +143,13 @@ export function Page() {
                     {own.of} <Id>{agent.owner_id}</Id>
                   </span>
                   <Foreign>{[...agent.scopes, ...agent.credential_scopes].join(' ') || own.noScopes}</Foreign>
-                  <span>
-                    {own.seen} <Time at={agent.last_seen_at} />
-                  </span>
+                  {agent.last_seen_at === null ? (
+                    <span>{own.unseen}</span>
+                  ) : (
+                    <span>
+                      {own.seen} <Time at={agent.last_seen_at} />
+                    </span>
+                  )}
                   <Expiry at={agent.expires_at} />
                 </>
               }

@@ -21,7 +21,8 @@ const texts = inLanguages({
     active: 'Active: this installation accepts the token now',
     refresh: 'A refresh token that has not ended',
     inactive: 'Not accepted',
-    why: 'Why',
+    why: 'Why it ended',
+    reason: 'Reason',
     rule: 'Rule',
     cause: 'Event',
     at: 'When',
@@ -48,7 +49,8 @@ const texts = inLanguages({
     active: 'Gültig: Diese Installation nimmt das Token jetzt an',
     refresh: 'Ein Refresh-Token, das nicht beendet ist',
     inactive: 'Nicht angenommen',
-    why: 'Warum',
+    why: 'Warum es endete',
+    reason: 'Grund',
     rule: 'Regel',
     cause: 'Ereignis',
     at: 'Wann',
@@ -162,7 +164,7 @@ function Shown({ token, validation, end }: Verdict) {
         <Section title={own.why}>
           <Facts
             items={[
-              [own.why, end.reason.replaceAll('_', ' ')],
+              [own.reason, end.reason.replaceAll('_', ' ')],
               [own.rule, end.rule.replaceAll('_', ' ')],
               ...(end.cause === null
                 ? []
