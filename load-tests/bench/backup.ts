@@ -5,11 +5,10 @@ import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
-import { startPostgres } from '#services/platform/local/postgres.ts';
 import { issue, refresh, type Tokens } from '../lib/api-client.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
+import { onStoppedDatabase } from '../lib/stopped-database.ts';
 import { basic } from '../lib/workloads.ts';
 import { fillInstallation } from './large-installation.ts';
 import { demoUserId } from './setup.ts';
@@ -50,24 +49,6 @@ async function sallyport(args: readonly string[], env: Readonly<Record<string, s
   clearInterval(watch);
   if (code !== 0) throw new Error(`sallyport ${args[0]} ended with ${code}: ${out}`);
   return { json: JSON.parse(out), seconds: (performance.now() - startedAt) / 1_000, peakMb: peakKb / 1_024 };
-}
-
-/** Runs work on the database of a stopped product. */
-async function onDatabase<T>(
-  { dataDir, say }: { readonly dataDir: string; readonly say: (text: string) => void },
-  work: (db: pg.Client, url: string) => Promise<T>,
-): Promise<T> {
-  const postgres = await startPostgres({ dataDir, say });
-  const adminUrl = new URL(postgres.url);
-  adminUrl.pathname = '/postgres';
-  const db = new pg.Client({ connectionString: adminUrl.href });
-  try {
-    await db.connect();
-    return await work(db, postgres.url);
-  } finally {
-    await db.end();
-    await postgres.stop();
-  }
 }
 
 async function pairsOf({ api, credentials }: Product, userId: string, count: number): Promise<Tokens[]> {
@@ -122,7 +103,7 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
   const userId = await demoUserId(first);
   await first.stop();
   say(`filling in ${USERS} users and ${EVENTS} sealed events`);
-  const databaseMb = await onDatabase(at, async (admin, url) => {
+  const databaseMb = await onStoppedDatabase(at, async (admin, url) => {
     await fillInstallation(url, { users: USERS, events: EVENTS }, say);
     const { rows } = await admin.query<{ bytes: string }>(`SELECT pg_database_size('sallyport') AS bytes`);
     return Number(rows[0]?.bytes) / 1e6;
@@ -143,7 +124,7 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
   ];
   await writeFile(keyFile, randomBytes(32));
   const env = { SALLYPORT_DATA_DIR: dataDir };
-  const made = await onDatabase(at, (_admin, DATABASE_URL) =>
+  const made = await onStoppedDatabase(at, (_admin, DATABASE_URL) =>
     sallyport(['backup', '--out', file, '--key-file', keyFile], { ...env, DATABASE_URL }),
   );
   say(`backed up in ${made.seconds.toFixed(1)} s`);
@@ -155,7 +136,7 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
   await writeFile(join(segments, 'one.jws'), await readFeed(third));
   await third.stop();
 
-  const { restored, fed } = await onDatabase(at, async (admin, url) => {
+  const { restored, fed } = await onStoppedDatabase(at, async (admin, url) => {
     await admin.query('ALTER DATABASE sallyport RENAME TO lost');
     await admin.query('CREATE DATABASE sallyport');
     const args = ['restore', '--from', file, '--key-file', keyFile, '--into', url];

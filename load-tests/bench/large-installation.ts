@@ -196,12 +196,12 @@ const PEOPLE: readonly string[] = [
      SELECT gen_random_uuid()::text, id, 'credential', id, '$2b$12$' || left(encode(sha512(id::bytea), 'base64'), 53), at, at`,
   `INSERT INTO user_roles (user_id, role) SELECT id, 'user'`,
   `INSERT INTO sessions (id, "userId", "expiresAt", token, "ipAddress", "userAgent", amr)
-     SELECT gen_random_uuid()::text, id, now() + interval '7 days', md5(random()::text) || md5(random()::text),
+     SELECT '00000000-0000-4000-9000-' || lpad(n::text, 12, '0'), id, now() + interval '7 days', md5(random()::text) || md5(random()::text),
        '10.1.' || n % 250 || '.' || n % 241, 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36', '{pwd}'`,
   `INSERT INTO refresh_families (id, generation, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound,
        sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, amr, acr, device)
      SELECT gen_random_uuid(), n % 200, now() + interval '7 days', now() + interval '30 days', sha256(random()::text::bytea), 1, 1,
-       'sallyport', false, NULL, id, 0, 0, 'openid profile', 'https://api.large.test', at, 'pwd', 'aal1', '{"name":"Chrome on Linux"}'`,
+       'sallyport', false, '00000000-0000-4000-9000-' || lpad(n::text, 12, '0'), id, 0, 0, 'openid profile', 'https://api.large.test', at, 'pwd', 'aal1', '{"name":"Chrome on Linux"}'`,
 ];
 const SHARES: readonly number[] = [1, 1, 1, 2, 2];
 

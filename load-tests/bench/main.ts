@@ -13,6 +13,8 @@ import { caches } from './caches.ts';
 import { cleanup } from './cleanup.ts';
 import { clientAssertions, clientCredentials, clientGroupCommit, clientPeer } from './client-credentials.ts';
 import { complianceReport } from './compliance-report.ts';
+import { consolePages } from './console.ts';
+import { consoleLive } from './console-live.ts';
 import { importUsers } from './import-users.ts';
 import { introspect } from './introspect.ts';
 import { latency } from './latency.ts';
@@ -69,6 +71,8 @@ const benches: readonly Bench[] = [
   bridge,
   phi,
   storage,
+  consolePages,
+  consoleLive,
   verifierTypescript,
   verifierPython,
   verifierGo,

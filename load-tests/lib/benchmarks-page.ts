@@ -44,6 +44,8 @@ const BOTTLENECKS: Readonly<Record<string, string>> = {
   'compliance-report': 'reading every audit event in one worker process',
   phi: 'encryption in one process, and writes in PostgreSQL',
   storage: 'nothing: bytes, whatever the load',
+  console: 'PostgreSQL and the API process, each a part of a core',
+  'console-live': 'sealing the events, and the half second between two reads of the log',
   'verifier-typescript': 'RSA verification in one process',
   'verifier-python': 'the interpreter; PyJWT 2.15 also checks each character of a token in Python',
   'verifier-go': 'RSA verification in one process',

@@ -1,0 +1,80 @@
+// PROCESS: viewers of the console's live events. A separate process, so that reading for many delays no other clock.
+// Started by viewers.ts only; ends with its parent.
+import { CONSOLE_HEADERS } from './console-session.ts';
+import { LatencyHistogram, type LatencySummary } from './latency-histogram.ts';
+
+export type ViewersCommand =
+  | { readonly id: number; readonly kind: 'open'; readonly api: string; readonly cookies: readonly string[] }
+  | { readonly id: number; readonly kind: 'begin' }
+  | { readonly id: number; readonly kind: 'end' };
+
+/** What all viewers got since the beginning. */
+export type Viewed = {
+  /** From when an event happened until a viewer had it. */
+  readonly latency: LatencySummary;
+  /** Events that a viewer got out of the order of the log, twice or not at all. */
+  readonly wrong: number;
+};
+
+let latency = new LatencyHistogram();
+let wrong = 0;
+const opened: AbortController[] = [];
+let broken: Error | undefined;
+
+const FRAME = /^id: (\d+)\n[\s\S]*"occurred_at":"([^"]+)"/;
+
+async function follow(body: ReadableStream<Uint8Array>): Promise<void> {
+  let rest = '';
+  let lastSeq: number | undefined;
+  for await (const part of body.pipeThrough(new TextDecoderStream())) {
+    const frames = (rest + part).split('\n\n');
+    rest = frames.pop() ?? '';
+    const now = Date.now();
+    for (const frame of frames) {
+      const [, seq, occurredAt] = FRAME.exec(frame) ?? [];
+      if (seq === undefined || occurredAt === undefined) continue;
+      if (lastSeq !== undefined && Number(seq) !== lastSeq + 1) wrong += 1;
+      lastSeq = Number(seq);
+      latency.record(now - Date.parse(occurredAt));
+    }
+  }
+  throw new Error('a stream of events ended');
+}
+
+async function open(api: string, cookies: readonly string[]): Promise<void> {
+  await Promise.all(
+    cookies.map(async (cookie) => {
+      const ending = new AbortController();
+      opened.push(ending);
+      const headers = { ...CONSOLE_HEADERS, cookie };
+      const answer = await fetch(`${api}/console/api/v1/admin/events`, { headers, signal: ending.signal });
+      if (answer.status !== 200 || answer.body === null)
+        throw new Error(`the stream answered ${answer.status}: ${await answer.text()}`);
+      follow(answer.body).catch((err: Error) => {
+        if (!ending.signal.aborted) broken = err;
+      });
+    }),
+  );
+}
+
+async function obey(command: ViewersCommand): Promise<Viewed | undefined> {
+  if (command.kind === 'open') await open(command.api, command.cookies);
+  else if (command.kind === 'begin') {
+    latency = new LatencyHistogram();
+    wrong = 0;
+  } else {
+    for (const ending of opened.splice(0)) ending.abort();
+    if (broken) throw broken;
+    return { latency: latency.summary(), wrong };
+  }
+  return undefined;
+}
+
+process.on('message', async (command: ViewersCommand) => {
+  try {
+    process.send?.({ id: command.id, result: await obey(command) });
+  } catch (err) {
+    process.send?.({ id: command.id, error: (err as Error).message });
+  }
+});
+process.on('disconnect', () => process.exit(0));
