@@ -124,15 +124,54 @@ export function receivedTraces({ tracesFile }: CollectorAddresses): Map<string, 
   return byTrace;
 }
 
-/** One trace runs from a request in the API to the job and the seal in a worker. */
-export async function checkTraces(collector: CollectorAddresses): Promise<string> {
-  const whole = await eventually('a trace from the API to the sealed log', () => {
+/** One trace runs from a request in the API to the job and the seal in a worker. @returns the ids of such traces */
+const wholeTraces = (collector: CollectorAddresses): Promise<readonly string[]> =>
+  eventually('a trace from the API to the sealed log', () => {
     const found = [...receivedTraces(collector)].filter(([, names]) =>
       ['sallyport-api', 'sallyport-worker', 'seal-audit-events', 'seal audit event'].every((name) => names.has(name)),
     );
-    return found.length > 0 && found;
+    return found.length > 0 && found.map(([id]) => id);
   });
+
+export async function checkTraces(collector: CollectorAddresses): Promise<string> {
+  const whole = await wholeTraces(collector);
   return `${receivedTraces(collector).size} traces at the collector, ${whole.length} from a request to its job and seal`;
+}
+
+type JaegerTrace = {
+  readonly processes: Readonly<Record<string, { readonly serviceName: string }>>;
+  readonly spans: readonly {
+    readonly spanID: string;
+    readonly operationName: string;
+    readonly processID: string;
+    readonly references: readonly { readonly refType: string; readonly spanID: string }[];
+  }[];
+};
+
+/** The names of the spans from the seal of an event up to the request that caused it, as Jaeger knows them. */
+function pathOfSeal({ spans, processes }: JaegerTrace): readonly string[] {
+  const path: string[] = [];
+  let span = spans.find(({ operationName }) => operationName === 'seal audit event');
+  while (span !== undefined) {
+    path.unshift(`${processes[span.processID]?.serviceName} ${span.operationName}`);
+    const parent = span.references.find(({ refType }) => refType === 'CHILD_OF')?.spanID;
+    span = spans.find(({ spanID }) => spanID === parent);
+  }
+  return path;
+}
+
+/** Jaeger answers for a trace with its way from the request in the API to the sealed event in a worker. */
+export async function checkJaeger(query: string, collector: CollectorAddresses): Promise<string> {
+  const ids = await wholeTraces(collector);
+  return eventually('a trace at Jaeger from a request to its seal', async () => {
+    for (const id of ids) {
+      const answer = (await (await fetch(`${query}/api/traces/${id}`)).json()) as { data: JaegerTrace[] | null };
+      const path = answer.data?.[0] === undefined ? [] : pathOfSeal(answer.data[0]);
+      if (path.length > 1 && path[0]?.startsWith('sallyport-api ') && path.at(-1)?.startsWith('sallyport-worker '))
+        return `Jaeger shows ${path.join(' → ')}`;
+    }
+    return undefined;
+  });
 }
 
 /** Log lines reach the collector as their service's, with the trace they belong to. */

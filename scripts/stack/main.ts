@@ -8,24 +8,35 @@ import { ensureDataDir } from '#services/platform/local/data-dir.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { startPostgres } from '#services/platform/local/postgres.ts';
 import { startRedis } from '#services/platform/local/redis.ts';
-import { checkDashboards, checkExemplars, checkLogs, checkScrapes, checkTraces, receivedTraces } from './checks.ts';
+import {
+  checkDashboards,
+  checkExemplars,
+  checkJaeger,
+  checkLogs,
+  checkScrapes,
+  checkTraces,
+  receivedTraces,
+} from './checks.ts';
 import { type Child, createChildren, eventually, startRole } from './children.ts';
 import { connectLogDriver } from './fluent-forward.ts';
 import { type Credentials, smoke, smokeOfDefect, underSmoke } from './smoke.ts';
-import { startCollector, startNginx, startPrometheus } from './telemetry.ts';
+import { startCollector, startJaeger, startNginx, startPrometheus } from './telemetry.ts';
 
-const HELP = `npm run stack [-- --keep]
+const HELP = `npm run stack [-- --keep] [--jaeger]
 
 Starts Postgres and Redis, and by the entry point of the image a migration, two APIs and an MCP server behind nginx and two workers; the
 collector and Prometheus with the very files that docker-compose.yml mounts; sends requests, and checks that traces, metrics, log lines and every dashboard query arrive.
 
-  --keep   leave it running until Ctrl-C, and say where everything is
+  --keep     leave it running until Ctrl-C, and say where everything is
+  --jaeger   send traces to Jaeger too, and check that it answers for one from a request to its sealed event
 
-Taken from PATH, else fetched or built once: nginx and Prometheus (Debian packages), the collector (Go modules).
+Taken from PATH, else fetched or built once: nginx and Prometheus (Debian packages), the collector and Jaeger (Go modules).
 `;
 
 const say = (text: string): void => void process.stdout.write(`stack: ${text}\n`);
-const { values } = parseArgs({ options: { keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+const { values } = parseArgs({
+  options: { keep: { type: 'boolean' }, jaeger: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+});
 if (values.help) {
   process.stdout.write(HELP);
   process.exit(0);
@@ -40,7 +51,8 @@ let sendLog: (name: string, line: string) => void = () => undefined;
 const children = createChildren((name, line) => sendLog(name, line));
 
 async function run(): Promise<void> {
-  const collector = await startCollector(children, folder, say);
+  const jaeger = values.jaeger ? await startJaeger(children, folder, say) : undefined;
+  const collector = await startCollector(children, folder, say, jaeger?.otlp);
   const driver = connectLogDriver(collector.logsPort);
   sendLog = (name, line) => driver.send(`sallyport.${name.split('-')[0]}`, line);
 
@@ -98,7 +110,7 @@ async function run(): Promise<void> {
     mcp: [metricsOf(4)],
     collector: collector.metrics,
   });
-  say(`API ${url} · Prometheus ${prometheus} · files ${folder}`);
+  say(`API ${url} · Prometheus ${prometheus}${jaeger ? ` · Jaeger ${jaeger.query}` : ''} · files ${folder}`);
 
   say(await checkScrapes(prometheus, 6));
   // Rates need a counter before and after: some requests, then the same again.
@@ -109,6 +121,7 @@ async function run(): Promise<void> {
   await smokeOfDefect(url, credentials);
   say('requests sent through nginx: every answer was the expected one');
   say(await checkTraces(collector));
+  if (jaeger) say(await checkJaeger(jaeger.query, collector));
   say(await checkLogs(collector));
   say(await checkExemplars(prometheus, new Set(receivedTraces(collector).keys())));
   say(await underSmoke(url, credentials, () => checkDashboards(prometheus)));

@@ -56,3 +56,25 @@ export function collector(say: (text: string) => void): string {
   rmSync(folder, { recursive: true, force: true });
   return kept;
 }
+
+const JAEGER = { module: 'github.com/jaegertracing/jaeger', version: 'v1.76.0' };
+
+/**
+ * Jaeger, built once from its Go module: some ten minutes on two cores. The module has no files of its pages, so that it
+ * answers queries and shows none.
+ * @throws with what to install
+ */
+export function jaeger(say: (text: string) => void): string {
+  const folder = join(root, 'node_modules/.cache/sallyport/jaeger', JAEGER.version);
+  const kept = join(folder, 'jaeger');
+  if (existsSync(kept)) return kept;
+  const go = goProgram();
+  if (!go) throw new Error('Jaeger is not built yet, and there is no Go to build it with: install Go 1.25');
+  say(`building Jaeger ${JAEGER.version} once from its Go module, some ten minutes …`);
+  mkdirSync(folder, { recursive: true });
+  const args = ['install', `${JAEGER.module}/cmd/jaeger@${JAEGER.version}`];
+  const env = { ...process.env, GOBIN: folder, GOFLAGS: '-buildvcs=false' };
+  if (spawnSync(go, args, { cwd: folder, env, stdio: ['ignore', 2, 2] }).status !== 0)
+    throw new Error(`Jaeger could not be built: go ${args.join(' ')}`);
+  return kept;
+}

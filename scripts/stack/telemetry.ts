@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { type Children, eventually } from './children.ts';
-import { collector, nginx, prometheus, root } from './programs.ts';
+import { collector, jaeger, nginx, prometheus, root } from './programs.ts';
 
 export type CollectorAddresses = {
   otlp: string;
@@ -14,21 +14,55 @@ export type CollectorAddresses = {
   logsFile: string;
 };
 
-/** The collector with the pipelines of the compose stack, ending in files. */
+/** Jaeger with its traces in memory. @returns where it takes traces (OTLP over HTTP), and where it answers queries */
+export async function startJaeger(
+  children: Children,
+  folder: string,
+  say: (text: string) => void,
+): Promise<{ readonly otlp: string; readonly query: string }> {
+  const [otlp, query, grpc] = await Promise.all(
+    Array.from({ length: 3 }, async () => `127.0.0.1:${await randomFreePort()}`),
+  );
+  const config = join(folder, 'jaeger.yaml');
+  writeFileSync(
+    config,
+    stringify({
+      extensions: {
+        jaeger_storage: { backends: { here: { memory: { max_traces: 100_000 } } } },
+        jaeger_query: { storage: { traces: 'here' }, http: { endpoint: query }, grpc: { endpoint: grpc } },
+      },
+      receivers: { otlp: { protocols: { http: { endpoint: otlp } } } },
+      exporters: { jaeger_storage_exporter: { trace_storage: 'here' } },
+      service: {
+        extensions: ['jaeger_storage', 'jaeger_query'],
+        pipelines: { traces: { receivers: ['otlp'], exporters: ['jaeger_storage_exporter'] } },
+        telemetry: { metrics: { level: 'none' } },
+      },
+    }),
+  );
+  const child = children.start('jaeger', jaeger(say), ['--config', config]);
+  await eventually('Jaeger', () => fetch(`http://${query}/api/services`).then(({ ok }) => ok), child);
+  return { otlp: `http://${otlp}`, query: `http://${query}` };
+}
+
+/** The collector with the pipelines of the compose stack, ending in files. @param jaegerOtlp of a Jaeger that gets traces too */
 export async function startCollector(
   children: Children,
   folder: string,
   say: (text: string) => void,
+  jaegerOtlp?: string,
 ): Promise<CollectorAddresses> {
   const [otlpPort, logsPort, metricsPort] = [await randomFreePort(), await randomFreePort(), await randomFreePort()];
   const config = (file: string): string[] => ['--config', join(root, 'observability/collector', file)];
-  const args = [...config('collector.yaml'), ...config('files.yaml')];
+  const ends = jaegerOtlp === undefined ? [] : config('jaeger.yaml');
+  const args = [...config('collector.yaml'), ...config('files.yaml'), ...ends];
   const child = children.start('collector', collector(say), args, {
     COLLECTOR_HOST: '127.0.0.1',
     COLLECTOR_OTLP_PORT: String(otlpPort),
     COLLECTOR_LOGS_PORT: String(logsPort),
     COLLECTOR_METRICS_PORT: String(metricsPort),
     COLLECTOR_FOLDER: folder,
+    ...(jaegerOtlp === undefined ? {} : { COLLECTOR_JAEGER: jaegerOtlp }),
   });
   await eventually('the collector', () => child.output().includes('Everything is ready'), child);
   return {
