@@ -15,6 +15,7 @@ import { clientAssertions, clientCredentials, clientGroupCommit, clientPeer } fr
 import { complianceReport } from './compliance-report.ts';
 import { consolePages } from './console.ts';
 import { consoleLive } from './console-live.ts';
+import { idle } from './idle.ts';
 import { importUsers } from './import-users.ts';
 import { introspect } from './introspect.ts';
 import { latency } from './latency.ts';
@@ -29,6 +30,7 @@ import { rateLimits } from './rate-limits.ts';
 import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
 import { sessions } from './sessions.ts';
+import { signalsReach } from './signals-reach.ts';
 import { storage } from './storage.ts';
 import { tracing } from './tracing.ts';
 import { validateAlgorithms } from './validate-algorithms.ts';
@@ -73,10 +75,12 @@ const benches: readonly Bench[] = [
   storage,
   consolePages,
   consoleLive,
+  idle,
   verifierTypescript,
   verifierPython,
   verifierGo,
   verifiersReach,
+  signalsReach,
 ];
 
 /** Parts measured alone, in their own files; they print their own lines. */

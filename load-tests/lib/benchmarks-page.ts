@@ -46,9 +46,11 @@ const BOTTLENECKS: Readonly<Record<string, string>> = {
   storage: 'nothing: bytes, whatever the load',
   console: 'PostgreSQL and the API process, each a part of a core',
   'console-live': 'sealing the events, and the half second between two reads of the log',
+  idle: 'nothing: what the schedules and polls cost',
   'verifier-typescript': 'RSA verification in one process',
   'verifier-python': 'the interpreter; PyJWT 2.15 also checks each character of a token in Python',
   'verifier-go': 'RSA verification in one process',
+  'signals-reach': 'the interval of 500 ms between two polls; else verification, the commit and its signed answer',
   'verifiers-reach':
     'the interval of 500 ms between two polls; with server-sent events, the commit and its signed answer',
 };
