@@ -129,6 +129,19 @@ describe('a report of Alertmanager', () => {
     expect(await report()).toEqual([]);
   });
 
+  test('whose long texts end in the middle of a character is kept', async () => {
+    const long = (most: number): string => `${'a'.repeat(most - 1)}😀`;
+    const labels = { alertname: long(128), [long(64)]: long(256) };
+    const annotations = { summary: long(1_024) };
+    await receiveAlertmanager(
+      harness.log,
+      { alerts: [{ status: 'firing', labels, annotations, fingerprint: 'e0' }] },
+      sender,
+    );
+    const name = 'a'.repeat(127);
+    expect((await alerts())[0]).toMatchObject({ name, summary: 'a'.repeat(1_023), labels: { name } });
+  });
+
   test('of a thousand alerts is one event with 20 names', async () => {
     const [event] = await report(...Array.from({ length: 1_000 }, (_, n) => alert(n)));
     expect(event?.detail).toMatchObject({ raised: 1_000, firing: { length: 20 } });

@@ -20,9 +20,11 @@ const SEVERITY: Readonly<Record<string, Severity>> = {
 const LABELS_MAX = 40;
 const LABEL_CHARACTERS_MAX = 256;
 
-/** Postgres stores neither NUL nor lone surrogates. */
+/** Postgres stores neither NUL nor lone surrogates, which a cut leaves of a character outside the BMP. */
 const storable = (text: string, most: number): string =>
-  visibleText(text.toWellFormed().replaceAll('\0', '')).slice(0, most);
+  visibleText(text.toWellFormed().replaceAll('\0', ''))
+    .slice(0, most)
+    .replace(/\p{Cs}$/u, '');
 
 function alertOf({ random }: Pick<Ports, 'random'>, { labels, annotations, fingerprint }: ReportedAlert): NewAlert {
   const name = storable(labels.alertname ?? '', 128) || 'alert';
