@@ -29,7 +29,7 @@ const texts = inLanguages({
     discardTitle: 'Discard {job}',
     discardLead:
       'It is removed for good, and its work is never done. Do it only if the work is obsolete or was done by hand.',
-    blast: 'One job of the queue {queue}, which failed by {code}',
+    blast: 'One job of the queue {queue}, which failed with {code}',
   },
   de: {
     all: 'Gescheiterte',
@@ -51,7 +51,7 @@ const texts = inLanguages({
     discardTitle: '{job} verwerfen',
     discardLead:
       'Er wird endgültig entfernt, und seine Arbeit wird nie getan. Nur, wenn sie überholt ist oder von Hand erledigt wurde.',
-    blast: 'Ein Job der Warteschlange {queue}, gescheitert an {code}',
+    blast: 'Ein Job der Warteschlange {queue}, gescheitert mit {code}',
   },
 });
 

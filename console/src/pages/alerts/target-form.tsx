@@ -39,7 +39,7 @@ const texts = inLanguages({
     zone: 'Zeitzone',
     escalatesTo: 'Weiterreichen an',
     nobody: 'kein anderes Ziel',
-    after: 'Minuten ohne Bearbeitung',
+    after: 'Minuten ohne Übernahme',
     onlyEscalated: 'Bekommt nur, was ein anderes Ziel weiterreicht',
   },
 });
