@@ -92,7 +92,12 @@ async function openPage(
       );
       const times = new Map(happened.map(({ seq, ms }) => [seq, ms]));
       const latency = new LatencyHistogram();
-      for (const [seq, ms] of shown) latency.record(ms - (times.get(seq) ?? Number.NaN));
+      for (const [seq, ms] of shown) {
+        const happenedMs = times.get(seq);
+        if (happenedMs === undefined) throw new Error(`the page shows the event ${seq}, which the log does not have`);
+        latency.record(ms - happenedMs);
+      }
+      if (shown.length === 0) throw new Error('the page showed no event');
       return latency.summary();
     },
   };

@@ -19,11 +19,13 @@ export type Viewed = {
 let latency = new LatencyHistogram();
 let wrong = 0;
 const opened: AbortController[] = [];
+/** Those that got an event since the beginning. */
+const reached = new Set<AbortController>();
 let broken: Error | undefined;
 
 const FRAME = /^id: (\d+)\n[\s\S]*"occurred_at":"([^"]+)"/;
 
-async function follow(body: ReadableStream<Uint8Array>): Promise<void> {
+async function follow(viewer: AbortController, body: ReadableStream<Uint8Array>): Promise<void> {
   let rest = '';
   let lastSeq: number | undefined;
   for await (const part of body.pipeThrough(new TextDecoderStream())) {
@@ -35,6 +37,7 @@ async function follow(body: ReadableStream<Uint8Array>): Promise<void> {
       if (seq === undefined || occurredAt === undefined) continue;
       if (lastSeq !== undefined && Number(seq) !== lastSeq + 1) wrong += 1;
       lastSeq = Number(seq);
+      reached.add(viewer);
       latency.record(now - Date.parse(occurredAt));
     }
   }
@@ -50,7 +53,7 @@ async function open(api: string, cookies: readonly string[]): Promise<void> {
       const answer = await fetch(`${api}/console/api/v1/admin/events`, { headers, signal: ending.signal });
       if (answer.status !== 200 || answer.body === null)
         throw new Error(`the stream answered ${answer.status}: ${await answer.text()}`);
-      follow(answer.body).catch((err: Error) => {
+      follow(ending, answer.body).catch((err: Error) => {
         if (!ending.signal.aborted) broken = err;
       });
     }),
@@ -62,9 +65,13 @@ async function obey(command: ViewersCommand): Promise<Viewed | undefined> {
   else if (command.kind === 'begin') {
     latency = new LatencyHistogram();
     wrong = 0;
+    reached.clear();
   } else {
-    for (const ending of opened.splice(0)) ending.abort();
+    const viewers = opened.splice(0);
+    for (const ending of viewers) ending.abort();
     if (broken) throw broken;
+    const without = viewers.filter((viewer) => !reached.has(viewer)).length;
+    if (without > 0) throw new Error(`${without} of ${viewers.length} viewers got no event`);
     return { latency: latency.summary(), wrong };
   }
   return undefined;

@@ -15,7 +15,7 @@ export class Viewers {
     return this.#worker.ask({ kind: 'begin' });
   }
 
-  /** Closes all streams. @throws if one ended before */
+  /** Closes all streams. @throws if one ended before, or had no event since the beginning */
   end(): Promise<Viewed> {
     return this.#worker.ask({ kind: 'end' });
   }
