@@ -30,7 +30,8 @@ collector and Prometheus with the very files that docker-compose.yml mounts; sen
   --keep     leave it running until Ctrl-C, and say where everything is
   --jaeger   send traces to Jaeger too, and check that it answers for one from a request to its sealed event
 
-Taken from PATH, else fetched or built once: nginx and Prometheus (Debian packages), the collector and Jaeger (Go modules).
+nginx and Prometheus are taken from PATH, else from Debian packages. The collector and Jaeger are built once from their Go modules.
+Each takes some ten minutes.
 `;
 
 const say = (text: string): void => void process.stdout.write(`stack: ${text}\n`);
