@@ -108,7 +108,9 @@ describe('with a rewind', () => {
     (_, sentAtMs, ackedAtMs, findings) => {
       const family = { id: 'family-1', history: [] } as unknown as Act['subject'];
       const revocation = { kind: 'revocation of a family', subject: family, sentAtMs, ackedAtMs };
-      expect(findingsOf([act({ ...revocation, attempts: [attempt(1, sentAtMs)] })], written(0), rewind)).toBe(findings);
+      const done = act({ ...revocation, attempts: [attempt(1, sentAtMs)] });
+      expect(findingsOf([done], written(0), rewind)).toBe(findings);
+      expect(findingsOf([{ ...done, kind: 'refresh' }], written(0), rewind)).toBe(1);
     },
   );
 

@@ -40,11 +40,12 @@ function isDoubled(ledger: Ledger, act: Act, type: string, events: EventCounts):
 }
 
 /**
- * Whether an act on a token family was asked for before the backup and acknowledged after the loss. The accepted loss had
- * ended every family, so the product found nothing to end.
+ * Whether the end of a token family was asked for before the backup and acknowledged after the loss. The accepted loss had
+ * ended every family, so the product found nothing to end. A refresh ends nothing: it has its event or was not acknowledged.
  */
-const isEndedByLoss = ({ rewinds }: Ledger, { subject, sentAtMs, ackedAtMs }: Act): boolean =>
+const isEndedByLoss = ({ rewinds }: Ledger, { kind, subject, sentAtMs, ackedAtMs }: Act): boolean =>
   subject !== null &&
+  kind !== 'refresh' &&
   rewinds.some(
     ({ backupAtMs, acceptedAtMs }) =>
       sentAtMs < backupAtMs && acceptedAtMs !== undefined && ackedAtMs !== undefined && ackedAtMs >= acceptedAtMs,
