@@ -80,12 +80,12 @@ const texts = inLanguages({
     holds: 'Das Paket ist gültig',
     fails: 'Das Paket ist nicht gültig',
     unread: 'Das Paket konnte nicht geprüft werden',
-    given: 'Mit dem Schlüssel, den Sie angegeben haben.',
-    known: 'Mit Schlüsseln, denen dieser Browser schon vorher traute.',
+    given: 'Geprüft mit dem Schlüssel, den Sie angegeben haben.',
+    known: 'Geprüft mit Schlüsseln, denen dieser Browser schon vorher traute.',
     first:
       'Den Schlüssel des Protokolls sieht dieser Browser zum ersten Mal. Vergleichen Sie ihn mit der Ausgabe von sallyport audit key: {vkeys}',
     unpinned:
-      'Mit den Schlüsseln im Paket: es ist unverändert, aber das zeigt nicht, wer es signiert hat. Geben Sie den Schlüssel jenes Protokolls an, um das zu erfahren.',
+      'Geprüft mit den Schlüsseln im Paket selbst: es ist unverändert, aber das zeigt nicht, wer es signiert hat. Geben Sie den Schlüssel jenes Protokolls an, um das zu erfahren.',
     parts: 'Das Paket',
     controls: 'Jede Kontrolle',
     right: 'gültig',

@@ -26,7 +26,7 @@ const texts = inLanguages({
   de: {
     kind: 'Art',
     name: 'Name',
-    nameHelp: 'Wie Sie es nennen; kann fehlen',
+    nameHelp: 'Optional: wie Sie es nennen',
     url: 'URL',
     urlHelp: 'Verschlüsselt gespeichert; der Pfad eines Slack-Webhooks wird nie wieder gezeigt',
     to: 'Mailadresse',
@@ -35,7 +35,7 @@ const texts = inLanguages({
     sources: 'Was es bekommt',
     quietFrom: 'Ruhe beginnt',
     quietUntil: 'Ruhe endet',
-    quietHelp: 'Ortszeit. Währenddessen gehen nur kritische Alarme hinaus; kann fehlen',
+    quietHelp: 'Optional, in Ortszeit. Währenddessen gehen nur kritische Alarme hinaus.',
     zone: 'Zeitzone',
     escalatesTo: 'Weiterreichen an',
     nobody: 'kein anderes Ziel',
