@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { issue, refresh, type Tokens } from '../lib/api-client.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
-import { onStoppedDatabase } from '../lib/stopped-database.ts';
 import { basic } from '../lib/workloads.ts';
 import { fillInstallation } from './large-installation.ts';
 import { demoUserId } from './setup.ts';
+import { onStoppedDatabase } from './stopped-database.ts';
 
 /** A million users and ten million events with these settings; the names of the figures say how many. */
 const USERS = Number(process.env.BENCH_BACKUP_USERS ?? 20_000);

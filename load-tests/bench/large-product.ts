@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { BenchContext } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
-import { onStoppedDatabase } from '../lib/stopped-database.ts';
 import { fillInstallation } from './large-installation.ts';
+import { onStoppedDatabase } from './stopped-database.ts';
 
 /** A million users and ten million events with these settings; the names of the figures say how many. */
 const USERS = Number(process.env.BENCH_CONSOLE_USERS ?? 20_000);

@@ -115,7 +115,7 @@ const NOT_INERT = `(() => {
 })()`;
 
 /** Expects that text of others is shown as text alone. */
-export async function expectInert(page: Page): Promise<void> {
+async function expectInert(page: Page): Promise<void> {
   expect([page.url(), await page.evaluate(NOT_INERT)]).toEqual([page.url(), []]);
 }
 
