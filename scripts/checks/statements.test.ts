@@ -27,3 +27,17 @@ test.each([
   expect(users.length).toBeGreaterThanOrEqual(least);
   expect(users.map(({ file }) => file).filter((file) => !file.endsWith(suffix))).toEqual([]);
 });
+
+test('no list is ordered by the text of a time: ORDER BY means a result of that name before the column, and no index has it', () => {
+  const wrong = shippedOf('{services,cli,jobs}/**/*.store.ts').flatMap(({ file, text }) => {
+    const shown = [...text.matchAll(/placeTime\('"?(\w+)"?'\)\} AS "?(\w+)"?/g)];
+    const hidden = new Set(shown.flatMap(([, column, name]) => (column === name ? [name] : [])));
+    const orders = [...text.matchAll(/ORDER BY ([^`')]*)/g)].map(([, order = '']) => order);
+    return orders.flatMap((order) =>
+      [...order.matchAll(/(?<![\w."])"?(\w+)"?(?![\w".])/g)].flatMap(([, name = '']) =>
+        hidden.has(name) ? [`${file}: name the table in ORDER BY ${name}`] : [],
+      ),
+    );
+  });
+  expect(wrong).toEqual([]);
+});

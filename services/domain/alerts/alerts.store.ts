@@ -62,7 +62,7 @@ const alertsPage = defineStatement(
   `SELECT ${ALERT} FROM alerts
    WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR source = $2)
      AND ($3::timestamptz IS NULL OR (raised_at, id) < ($3, $4::uuid))
-   ORDER BY raised_at DESC, id DESC LIMIT $5`,
+   ORDER BY alerts.raised_at DESC, id DESC LIMIT $5`,
 );
 /** Locked: two runs read the log one after the other. */
 const progressLock = defineStatement('alertProgressLock', 'SELECT seq::float8 AS seq FROM alert_progress FOR UPDATE');

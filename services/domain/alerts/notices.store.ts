@@ -100,7 +100,7 @@ const deliveriesTake = defineStatement(
   'alertDeliveriesTake',
   `WITH due AS MATERIALIZED (
      SELECT id FROM alert_deliveries WHERE target_id = $1 AND next_attempt_at <= clock_timestamp()
-     ORDER BY failed_at NULLS FIRST, created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+     ORDER BY failed_at NULLS FIRST, alert_deliveries.created_at LIMIT $2 FOR UPDATE SKIP LOCKED
    )
    UPDATE alert_deliveries d SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
    FROM due WHERE d.id = due.id

@@ -15,14 +15,14 @@ const copySamplesSince = defineStatement(
   'copySamplesSince',
   `SELECT copy_id AS "copyId", kind, ${placeTime('at')} AS at, seconds, sample,
      extract(epoch FROM clock_timestamp() - at)::float8 AS "ageSeconds"
-   FROM copy_samples WHERE at > clock_timestamp() - make_interval(secs => $1) ORDER BY at`,
+   FROM copy_samples WHERE at > clock_timestamp() - make_interval(secs => $1) ORDER BY copy_samples.at`,
 );
 
 /** Index: copy_samples_at. Oldest first. */
 const copySamplesBetween = defineStatement(
   'copySamplesBetween',
   `SELECT copy_id AS "copyId", kind, ${placeTime('at')} AS at, seconds, sample, 0 AS "ageSeconds"
-   FROM copy_samples WHERE at >= $1::timestamptz AND at < $2::timestamptz ORDER BY at`,
+   FROM copy_samples WHERE at >= $1::timestamptz AND at < $2::timestamptz ORDER BY copy_samples.at`,
 );
 
 /** Two days: the hours are kept in `capacity_samples`. */

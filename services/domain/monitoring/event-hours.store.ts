@@ -38,7 +38,7 @@ const eventHoursAdd = defineStatement(
 const eventHoursBetween = defineStatement(
   'eventHoursBetween',
   `SELECT ${placeTime('hour')} AS hour, type, outcome, events, active FROM event_hours
-   WHERE hour >= $1::timestamptz AND hour < $2::timestamptz ORDER BY hour, type, outcome`,
+   WHERE hour >= $1::timestamptz AND hour < $2::timestamptz ORDER BY event_hours.hour, type, outcome`,
 );
 /** A range of the primary key, as above. */
 const eventHoursSumDay = defineStatement(

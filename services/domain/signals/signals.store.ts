@@ -26,7 +26,7 @@ const transmittersList = defineStatement(
   `SELECT id AS transmitter_id, issuer, jwks_uri, audience, provider, match_email, ${placeTime('created_at')} AS created_at,
      (SELECT count(*)::int FROM signals_received WHERE transmitter_id = t.id) AS received,
      (SELECT ${placeTime('max(received_at)')} FROM signals_received WHERE transmitter_id = t.id) AS last_received_at
-   FROM signal_transmitters t WHERE $1::uuid IS NULL OR id = $1 ORDER BY created_at, id`,
+   FROM signal_transmitters t WHERE $1::uuid IS NULL OR id = $1 ORDER BY t.created_at, id`,
 );
 const transmitterInsert = defineStatement(
   'signalTransmitterInsert',

@@ -16,8 +16,8 @@ export type SessionRow = {
 
 const COLUMNS = `id, "userId", ${placeTime('"createdAt"')} AS "createdAt", ${placeTime('"expiresAt"')} AS "expiresAt",
   ${placeTime('"updatedAt"')} AS "updatedAt", "ipAddress", "userAgent"`;
-const BEFORE = '("createdAt", id) < ($2::timestamptz, $3::text)';
-const NEWEST = 'ORDER BY "createdAt" DESC, id DESC LIMIT $1';
+const BEFORE = '(sessions."createdAt", id) < ($2::timestamptz, $3::text)';
+const NEWEST = 'ORDER BY sessions."createdAt" DESC, id DESC LIMIT $1';
 
 /**
  * Whether a session was used within the idle limit, by its cookie or by one of its token families that is not idle.
@@ -106,7 +106,7 @@ const sessionsOldestUsed = defineStatement(
   `SELECT id FROM sessions s
    WHERE "userId" = $1 AND id <> ALL ($2::text[]) AND "expiresAt" > now()
      AND (SELECT count(*) FROM sessions WHERE "userId" = $1) > $3::int
-   ORDER BY greatest("updatedAt",
+   ORDER BY greatest(s."updatedAt",
      (SELECT max(rotated_at) FROM refresh_families f WHERE f.sid = s.id AND f.revoked_at IS NULL)) DESC, id DESC
    OFFSET $3 LIMIT $4`,
 );

@@ -66,7 +66,7 @@ const importRead = defineStatement('importRead', `SELECT ${COLUMNS} FROM imports
 /** Index: imports_created_at. */
 const importsRead = defineStatement(
   'importsRead',
-  `SELECT ${COLUMNS} FROM imports ORDER BY created_at DESC, id DESC LIMIT $1`,
+  `SELECT ${COLUMNS} FROM imports ORDER BY imports.created_at DESC, id DESC LIMIT $1`,
 );
 /** Index: imports_created_at. */
 const importsPage = defineStatement(

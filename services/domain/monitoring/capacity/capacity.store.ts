@@ -13,7 +13,7 @@ const capacityHoursMissing = defineStatement(
      date_trunc('hour', clock_timestamp()) - interval '1 hour', interval '1 hour') hour
    WHERE NOT EXISTS (SELECT FROM capacity_samples c WHERE c.hour = hour.hour)
      AND EXISTS (SELECT FROM copy_samples s WHERE s.at >= hour.hour AND s.at < hour.hour + interval '1 hour')
-   ORDER BY hour`,
+   ORDER BY hour.hour`,
 );
 const capacitySampleInsert = defineStatement(
   'capacitySampleInsert',
@@ -23,13 +23,13 @@ const capacitySampleInsert = defineStatement(
 const capacitySamplesNewest = defineStatement(
   'capacitySamplesNewest',
   `SELECT ${placeTime('hour')} AS hour, measured, sums FROM capacity_samples
-   WHERE hour > clock_timestamp() - interval '25 hours' ORDER BY hour`,
+   WHERE hour > clock_timestamp() - interval '25 hours' ORDER BY capacity_samples.hour`,
 );
 /** The highest value of each whole day (UTC) of each series, and the newest limit: at most 24 rows for each day. */
 const capacityDaysRead = defineStatement(
   'capacityDaysRead',
   `SELECT key AS series, to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, max((value ->> 'value')::float8) AS value,
-     (array_agg((value ->> 'limit')::float8 ORDER BY hour DESC))[1] AS "limit"
+     (array_agg((value ->> 'limit')::float8 ORDER BY capacity_samples.hour DESC))[1] AS "limit"
    FROM capacity_samples, jsonb_each(measured)
    WHERE hour >= date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - make_interval(days => $1)
      AND hour < date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'

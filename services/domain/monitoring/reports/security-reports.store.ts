@@ -28,7 +28,7 @@ const securityReportsDue = defineStatement(
   `SELECT ${COLUMNS}, counted_at IS NOT NULL AND counted_at >= period_to AS "isCounted"
    FROM security_reports, monitoring_state
    WHERE status = 'queued' AND (counted_at >= period_to OR requested_at < clock_timestamp() - make_interval(hours => $1))
-   ORDER BY requested_at LIMIT 20`,
+   ORDER BY security_reports.requested_at LIMIT 20`,
 );
 const securityReportsQueuedCount = defineStatement(
   'securityReportsQueuedCount',
@@ -43,7 +43,7 @@ const securityReportEnd = defineStatement(
 const securityReportsPage = defineStatement(
   'securityReportsPage',
   `SELECT ${COLUMNS} FROM security_reports WHERE (requested_at, id) < ($1::timestamptz, $2::uuid)
-   ORDER BY requested_at DESC, id DESC LIMIT $3`,
+   ORDER BY security_reports.requested_at DESC, id DESC LIMIT $3`,
 );
 const securityReportRead = defineStatement(
   'securityReportRead',
