@@ -73,7 +73,7 @@ export function jaeger(say: (text: string) => void): string {
   say(`building Jaeger ${JAEGER.version} once from its Go module, some ten minutes …`);
   mkdirSync(folder, { recursive: true });
   const args = ['install', `${JAEGER.module}/cmd/jaeger@${JAEGER.version}`];
-  const env = { ...process.env, GOBIN: folder, GOFLAGS: '-buildvcs=false' };
+  const env = { ...process.env, GOBIN: folder };
   if (spawnSync(go, args, { cwd: folder, env, stdio: ['ignore', 2, 2] }).status !== 0)
     throw new Error(`Jaeger could not be built: go ${args.join(' ')}`);
   return kept;
