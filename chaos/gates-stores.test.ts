@@ -76,9 +76,9 @@ test('the use of stores in a fault stands beside what is usual', () => {
 });
 
 describe('late refusals', () => {
-  const gateOf = (ms: number, changed: Partial<Period> = {}) => {
+  const gateOf = (ms: number, changed: Partial<Period> = {}, isRead = false) => {
     const ledger = createLedger();
-    const about = { surface: 'accounts', copy: 'A', path: '/api/auth/signin', status: 503 } as const;
+    const about = { surface: 'accounts', copy: 'A', path: '/api/auth/signin', isRead, status: 503 } as const;
     ledger.exchanges.push({ ...about, sentAtMs: 22_000, endedAtMs: 22_000 + ms });
     return lateRefusals(ledger, [{ ...period, ...changed }]);
   };
@@ -89,5 +89,10 @@ describe('late refusals', () => {
     ['later, while no store fails', 1_100, { isOfStores: false }, 0],
   ])('%s', (_, ms, changed, findings) => {
     expect(gateOf(ms, changed).findings).toHaveLength(findings);
+  });
+
+  test('a read waits for a connection and one statement', () => {
+    expect(gateOf(3_300, {}, true).findings).toEqual([]);
+    expect(gateOf(3_500, {}, true).findings).toHaveLength(1);
   });
 });

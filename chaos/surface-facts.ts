@@ -79,6 +79,8 @@ export type SignOffFacts = {
 export type Exchange = {
   readonly surface: SurfaceName;
   readonly copy: CopyName;
+  /** True for a GET, which has more time for PostgreSQL than what may write. */
+  readonly isRead: boolean;
   readonly path: string;
   readonly sentAtMs: number;
   readonly endedAtMs: number;

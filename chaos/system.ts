@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomFreePort } from '../services/platform/local/ports.ts';
 import { commandOf, type RecordedProcess, recordProcess, waitForExit } from '../services/platform/local/processes.ts';
-import { type Product, startProduct } from '../testing/harness/product.ts';
+import { oneHasher, type Product, startProduct } from '../testing/harness/product.ts';
 import { descendantsOf } from '../testing/processes/alive.ts';
 import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
 import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
@@ -80,7 +80,8 @@ async function startCopy(
     startProduct({
       dataDir,
       stores: { databaseUrl: links.postgres.url, redisUrl: links.redis.url },
-      env: { ...env, PORT: String(port), METRICS_PORT: String(metricsPort) },
+      isAsShipped: true,
+      env: { ...oneHasher, ...env, PORT: String(port), METRICS_PORT: String(metricsPort) },
       readyWithinMs: READY_MS,
     });
   let product = await start();

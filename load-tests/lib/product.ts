@@ -40,8 +40,8 @@ export async function startProduct(
   try {
     const product = await launch({
       ...options,
-      // As it ships: tests start it with fewer hashing processes.
-      env: { HASHER_CHILDREN: '0', HASH_QUEUE: '0', ...settings },
+      isAsShipped: true,
+      env: settings,
       readyWithinMs: READY_MS,
       stopSignal: stopping.signal,
       ...(process.env.LOAD_TESTS_VERBOSE ? { onLog: (text: string) => void process.stderr.write(text) } : {}),

@@ -107,6 +107,8 @@ type ReadyLine = {
 export type ProductOptions = {
   /** Settings over what a start without any would do. */
   readonly env?: Readonly<Record<string, string>>;
+  /** With its own limits of time and its own number of hashing processes, not those of tests on a busy machine. */
+  readonly isAsShipped?: boolean;
   /** Words after `start`, as `--with tasks`. */
   readonly args?: readonly string[];
   /** Given stores; without them the product brings its own into its data directory. */
@@ -176,6 +178,11 @@ async function endStores(dataDir: string): Promise<void> {
 /** A start that fails ends by itself: this bounds only one that hangs, within the patience of a test's hooks. */
 const START_PATIENCE_MS = 110_000;
 
+/** A machine that runs many tests at once is slow, and its PostgreSQL is not. */
+const patient = { WRITE_TIMEOUT_MS: '5000' };
+/** Each hashing process computes one hash at start (a quarter of a second); few tests need two processes. */
+export const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
+
 /** Under load a product may log without bound. */
 const OUTPUT_KEPT = 8_000_000;
 const keep = (text: string): string => (text.length > 2 * OUTPUT_KEPT ? text.slice(-OUTPUT_KEPT) : text);
@@ -199,11 +206,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     TASKS_PORT: String(await randomFreePort()),
     SALLYPORT_DATA_DIR: dataDir,
     RATE_LIMIT_PROFILE: 'load',
-    // A machine that runs many tests at once is slow, and its PostgreSQL is not.
-    WRITE_TIMEOUT_MS: '5000',
-    // Each hashing process computes one hash at start (a quarter of a second); few tests need two processes.
-    HASHER_CHILDREN: '1',
-    HASH_QUEUE: '16',
+    ...(options.isAsShipped ? {} : { ...patient, ...oneHasher }),
     // A process more to start; only its own tests need it.
     MCP_COPIES: '0',
     ...(options.stores ? { DATABASE_URL: options.stores.databaseUrl, REDIS_URL: options.stores.redisUrl } : {}),
