@@ -49,7 +49,7 @@ export type ComposeInput = DatabaseUrls & {
 export type Outside = {
   readonly stores?: Stores | undefined;
   readonly clock?: Clock | undefined;
-  /** How long a request waits for a confirmed state; by default the product's value. */
+  /** How long a request waits for a confirmed state; by default as long as a write waits for PostgreSQL. */
   readonly confirmMs?: number | undefined;
 };
 
@@ -105,7 +105,7 @@ async function prepareDatabase(
 /** The stores of an API process and its in-memory views of them, which are empty until `load`. */
 export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const { config, log, authSecret, publicUrl, marks } = input;
-  const { clock = systemClock, confirmMs } = replaced;
+  const { clock = systemClock, confirmMs = config.stores.writeMs } = replaced;
   const stores = replaced.stores ?? openStores(config, log, input);
   const { vault, previousVault } = vaultsOf(config, authSecret);
   const tokenSettings = tokenSettingsOf(config, publicUrl);

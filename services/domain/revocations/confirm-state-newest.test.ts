@@ -16,7 +16,7 @@ function viewOf(harness: { readonly monotonicMs: number }) {
   });
 }
 
-async function open(waitMs?: number) {
+async function open(waitMs = 1_500) {
   const harness = createPollHarness();
   await harness.started();
   const [fresh, old] = [viewOf(harness), viewOf(harness)];
@@ -47,12 +47,15 @@ test('a database that does not answer within the wait is a stale directory', asy
 
 test('a poll that confirms nothing is a stale directory', async () => {
   const { harness } = await open();
-  const confirmNewest = createNewestConfirmation({
-    poll: { wake: async () => {} },
-    revocations: harness.set,
-    clock: { now: () => 0, monotonic: () => harness.monotonicMs + 1_000 },
-    views: [],
-  });
+  const confirmNewest = createNewestConfirmation(
+    {
+      poll: { wake: async () => {} },
+      revocations: harness.set,
+      clock: { now: () => 0, monotonic: () => harness.monotonicMs + 1_000 },
+      views: [],
+    },
+    1_500,
+  );
   expect(await outcomeOf(confirmNewest())).toBe('directory_stale');
 });
 

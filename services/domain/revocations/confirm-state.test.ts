@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { runInSpan } from '#observability/http-span.ts';
+import { RequestTrace } from '#observability/trace-context.ts';
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { confirmIfMissing, createStateConfirmation } from './confirm-state.ts';
@@ -18,7 +20,7 @@ function ringOf(harness: PollHarness) {
   return { ring, keyRing };
 }
 
-async function openHarness(waitMs?: number) {
+async function openHarness(waitMs = 1_500) {
   const harness = createPollHarness();
   await harness.started();
   const { ring, keyRing } = ringOf(harness);
@@ -83,6 +85,16 @@ test.each([
   harness.monotonicMs += 10;
   change(harness);
   expect(await confirmState()).toBe(false);
+  await harness.close();
+});
+
+test('a request waits no longer than it may for PostgreSQL', async () => {
+  const { harness, confirmState } = await openHarness(60_000);
+  harness.isAutomatic = false;
+  const request = new RequestTrace('1'.repeat(32), undefined);
+  request.storeMsLeft = 20;
+  expect(await runInSpan(request, confirmState)).toBe(false);
+  harness.isAutomatic = true;
   await harness.close();
 });
 

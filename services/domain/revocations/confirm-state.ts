@@ -5,6 +5,7 @@ import type { Ports } from '#services/domain/ports.ts';
 import { createSingleFlight } from '#services/domain/shared/single-flight.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { directoryStale } from '#services/platform/errors.ts';
+import { inTime } from '#services/platform/postgres/request-time.ts';
 import { stateRewound } from './contract.ts';
 import type { HasRevocations } from './revocation-set.ts';
 import type { StatePoll } from './state-poll.ts';
@@ -12,10 +13,10 @@ import type { StatePoll } from './state-poll.ts';
 /** Resolves with true once keys and revocations in memory are at least as new as the call. Never rejects. */
 export type HasStateConfirmation = { readonly confirmState: () => Promise<boolean> };
 
-/** How long a request waits for the database to answer. */
-const WAIT_MS = 1_500;
-
-/** Concurrent callers share one poll. */
+/**
+ * Concurrent callers share one poll.
+ * @param waitMs how long a caller waits for it; a request with less time left for PostgreSQL waits no longer than that
+ */
 export function createStateConfirmation(
   {
     poll,
@@ -23,7 +24,7 @@ export function createStateConfirmation(
     revocations,
     clock,
   }: { readonly poll: Pick<StatePoll, 'wake'> } & HasKeyRing & HasRevocations & Pick<Ports, 'clock'>,
-  waitMs = WAIT_MS,
+  waitMs: number,
 ): HasStateConfirmation['confirmState'] {
   async function readState(askedAtMs: number): Promise<boolean> {
     await poll.wake();
@@ -42,7 +43,7 @@ export function createStateConfirmation(
         clearTimeout(timer);
         resolve(isConfirmed);
       });
-    return promise;
+    return inTime(promise).catch(() => false);
   };
 }
 
@@ -81,7 +82,10 @@ type View = { isConfirmedSince(monotonicMs: number): boolean; load(): Promise<vo
 
 /** However many unknown ids arrive, the database is asked five times a second at most. */
 const INTERVAL_MS = 200;
-/** Concurrent callers share one poll, which begins after their calls. */
+/**
+ * Concurrent callers share one poll, which begins after their calls.
+ * @param waitMs how long a caller waits for it; a request with less time left for PostgreSQL waits no longer than that
+ */
 export function createNewestConfirmation(
   {
     poll,
@@ -90,7 +94,7 @@ export function createNewestConfirmation(
     views,
   }: { readonly poll: Pick<StatePoll, 'wake'>; readonly views: readonly View[] } & HasRevocations &
     Pick<Ports, 'clock'>,
-  waitMs = WAIT_MS,
+  waitMs: number,
 ): HasNewest['confirmNewest'] {
   let begunAtMs = Number.NEGATIVE_INFINITY;
   const looks = createSingleFlight<void>(async () => {
@@ -105,7 +109,7 @@ export function createNewestConfirmation(
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => late.reject(whyUnconfirmed({ revocations })), waitMs);
     try {
-      await Promise.race([looks.run(), late.promise]);
+      await inTime(Promise.race([looks.run(), late.promise]));
     } catch (err) {
       throw whyUnconfirmed({ revocations }, err);
     } finally {

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { runInSpan } from '#observability/http-span.ts';
+import { RequestTrace } from '#observability/trace-context.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts';
 
@@ -385,6 +387,17 @@ describe('callers who leave', () => {
     expect(last().items).toEqual([3]);
     await last().answer();
     expect(await answers[2]).toBe(30);
+  });
+
+  test('a request that has waited for PostgreSQL before has the rest of its time', async () => {
+    const request = new RequestTrace('1'.repeat(32), undefined);
+    request.storeMsLeft = 300;
+    const batcher = make({ isRepeatable: () => true });
+    const answers = [runInSpan(request, () => settle(batcher.submit(1))), settle(batcher.submit(2))];
+    await turn();
+    await advance(500);
+    await last().answer();
+    expect(await Promise.all(answers)).toEqual(['store_unavailable', 20]);
   });
 });
 

@@ -14,7 +14,10 @@ export type BatcherOptions<Item, Result> = {
   readonly maxBatch: number;
   /** Statements in flight at once; beyond it a batch grows until one returns. */
   readonly maxInFlight: number;
-  /** Milliseconds until 503, from the arrival of the request, or from submission when its arrival is unknown. */
+  /**
+   * Milliseconds until 503, from the arrival of the request, or from submission when its arrival is unknown; fewer if
+   * its request has less time left for PostgreSQL.
+   */
   readonly deadlineMs: number;
   /** The request that an item belongs to. An item whose caller has disconnected is not sent or repeated. */
   readonly requestOf?: (item: Item) => Pick<RequestContext, 'arrivedAt' | 'hasLeft'> | undefined;
@@ -204,8 +207,10 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       if (isClosed || waiting.length >= maxWaiting) return Promise.reject(storeUnavailable({ retryAfterSeconds: 1 }));
       return new Promise((resolve, reject) => {
         const now = clock.monotonic();
-        const deadlineAt = Math.min(options.requestOf?.(item)?.arrivedAt ?? now, now) + deadlineMs;
         const trace = currentRequestTrace();
+        const arrivedAt = Math.min(options.requestOf?.(item)?.arrivedAt ?? now, now);
+        // What the request has waited for PostgreSQL before, it does not wait again.
+        const deadlineAt = Math.min(arrivedAt + deadlineMs, now + (trace?.storeMsLeft ?? deadlineMs));
         const member: Member<Item, Result> = { item, trace, deadlineAt, resolve, reject, state: 'waiting' };
         waiting.push(member);
         sweep ??= setTimeout(refuseExpired, SWEEP_MS);
