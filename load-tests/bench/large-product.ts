@@ -15,12 +15,14 @@ const KEPT = process.env.BENCH_CONSOLE_DATA_DIR;
 
 export const LARGE = `${USERS.toLocaleString('en-US')} users and ${EVENTS.toLocaleString('en-US')} events`;
 
-/** What the job that counts had counted by now; the next run goes on behind it. */
-const COUNTED = [
+/** What the jobs that follow the log have done by now; their next runs go on behind it. */
+const FOLLOWED = [
   `INSERT INTO event_hours (hour, type, outcome, events, active)
      SELECT date_trunc('hour', occurred_at), type, outcome, count(*), 0 FROM audit_events GROUP BY 1, 2, 3
      ON CONFLICT (hour, type, outcome) DO UPDATE SET events = excluded.events`,
   'UPDATE monitoring_state SET after_seq = (SELECT max(seq) FROM audit_events)',
+  'UPDATE detection_progress SET seq = (SELECT max(seq) FROM audit_events)',
+  'UPDATE alert_progress SET seq = (SELECT max(seq) FROM audit_events)',
   'ANALYZE event_hours',
 ];
 
@@ -31,7 +33,7 @@ async function fill(dataDir: string, say: (text: string) => void): Promise<void>
     const db = new pg.Client({ connectionString: url });
     await db.connect();
     try {
-      for (const statement of COUNTED) await db.query(statement);
+      for (const statement of FOLLOWED) await db.query(statement);
     } finally {
       await db.end();
     }
