@@ -19,8 +19,12 @@ export type Viewed = {
 let latency = new LatencyHistogram();
 let wrong = 0;
 const opened: AbortController[] = [];
-/** Those that got an event since the beginning. */
-const reached = new Set<AbortController>();
+/** The newest event of each viewer that got one since the beginning. */
+const reached = new Map<AbortController, number>();
+/** When the first of the viewers got each event, in order. */
+const arrivals: { readonly seq: number; readonly atMs: number }[] = [];
+/** What one viewer has had for so long has reached the others, or they have missed it. */
+const BEHIND_MS = 1_000;
 let broken: Error | undefined;
 
 const FRAME = /^id: (\d+)\n[\s\S]*"occurred_at":"([^"]+)"/;
@@ -37,7 +41,8 @@ async function follow(viewer: AbortController, body: ReadableStream<Uint8Array>)
       if (seq === undefined || occurredAt === undefined) continue;
       if (lastSeq !== undefined && Number(seq) !== lastSeq + 1) wrong += 1;
       lastSeq = Number(seq);
-      reached.add(viewer);
+      reached.set(viewer, lastSeq);
+      if (lastSeq > (arrivals.at(-1)?.seq ?? 0)) arrivals.push({ seq: lastSeq, atMs: now });
       latency.record(now - Date.parse(occurredAt));
     }
   }
@@ -66,13 +71,17 @@ async function obey(command: ViewersCommand): Promise<Viewed | undefined> {
     latency = new LatencyHistogram();
     wrong = 0;
     reached.clear();
+    arrivals.length = 0;
   } else {
     const viewers = opened.splice(0);
     for (const ending of viewers) ending.abort();
     if (broken) throw broken;
     const without = viewers.filter((viewer) => !reached.has(viewer)).length;
     if (without > 0) throw new Error(`${without} of ${viewers.length} viewers got no event`);
-    return { latency: latency.summary(), wrong };
+    const settledAtMs = Date.now() - BEHIND_MS;
+    const settled = arrivals.findLast(({ atMs }) => atMs <= settledAtMs)?.seq ?? 0;
+    const behind = [...reached.values()].reduce((sum, seq) => sum + Math.max(0, settled - seq), 0);
+    return { latency: latency.summary(), wrong: wrong + behind };
   }
   return undefined;
 }
