@@ -103,15 +103,6 @@ async function openPage(
   };
 }
 
-/** How many events of the log a pair of tokens brings. */
-async function eventsOfAnIssue(issue: (count: number) => Promise<void>, query: Query): Promise<number> {
-  const COUNT = 100;
-  const newest = async () => (await query<{ n: number }>('SELECT max(id)::float8 AS n FROM audit_outbox'))[0]?.n ?? 0;
-  const before = await newest();
-  await issue(COUNT);
-  return Math.max(1, Math.round(((await newest()) - before) / COUNT));
-}
-
 type Watched = { readonly viewed: Viewed; readonly shown: LatencySummary };
 type Measured = LoadResult & { readonly eventsPerSecond: number; readonly watched: Watched | null };
 
@@ -127,7 +118,9 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
   const page = await openPage(context, product, await signInAtConsole(api, credentials.admin), query);
   const pairs = { kind: 'issue', client: credentials.client, userId: await demoUserId(product) } as const;
   await fill(context, 'live-tokens', 1_000, { ...pairs, collect: 'live-tokens', member: 'access_token' }, { product });
-  const each = await eventsOfAnIssue((count) => fill(context, 'live-count', count, pairs, { product }), query);
+  // The cheapest request that is an event of the log, so that the machine has its time for the viewers.
+  const tokens = { kind: 'client_credentials', client: credentials.client } as const;
+  await fill(context, 'live-warm', 1_000, tokens, { product });
   await warmUp(context, { api, pid: apiPid }, { kind: 'validate', stock: 'live-tokens' }, CONNECTIONS);
   const issuing = context.generatorBeside();
   const seconds = Math.max(LEAST_SECONDS, context.seconds);
@@ -150,13 +143,11 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
       }),
       issuing.run({
         ...spec,
-        streams: [
-          { name: 'issue', api, workload: pairs, arrival: { ...arrival, perSecond: EVENTS_PER_SECOND / each } },
-        ],
+        streams: [{ name: 'issue', api, workload: tokens, arrival: { ...arrival, perSecond: EVENTS_PER_SECOND } }],
       }),
     ]);
     requireClean(issued);
-    return { ...requireClean(validated), eventsPerSecond: streamOf(issued).okPerSecond * each };
+    return { ...requireClean(validated), eventsPerSecond: streamOf(issued).okPerSecond };
   }
 
   const rounds = await alternate<'alone' | 'watched', Measured>(

@@ -19,9 +19,9 @@ const texts = inLanguages({
     behind: '{count} behind',
     upToDate: 'Up to date',
     fails: 'Failing',
-    since: 'first failure',
+    since: 'since',
     replay: 'Send again',
-    replayTitle: 'Send {name} events again',
+    replayTitle: 'Send events to {name} again',
     replayLead:
       'It gets every event from this number on again, in order. A SIEM that knows them by their id keeps one of each.',
     from: 'Number of the first event',
@@ -38,9 +38,9 @@ const texts = inLanguages({
     behind: '{count} zurück',
     upToDate: 'Aktuell',
     fails: 'Scheitert',
-    since: 'erster Fehler',
+    since: 'seit',
     replay: 'Erneut senden',
-    replayTitle: '{name} Ereignisse erneut senden',
+    replayTitle: 'Ereignisse erneut an {name} senden',
     replayLead:
       'Es bekommt alle Ereignisse ab dieser Nummer erneut, der Reihe nach. Ein SIEM, das ihre ID kennt, behält je eines.',
     from: 'Nummer des ersten Ereignisses',
