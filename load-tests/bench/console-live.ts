@@ -21,6 +21,8 @@ const VIEWERS_OF_A_USER = 5;
 const EVENTS_PER_SECOND = 200;
 const VALIDATES_PER_SECOND = 200;
 const CONNECTIONS = 32;
+/** As many as a pause of half a second leaves waiting. */
+const ISSUING_CONNECTIONS = 128;
 const WARM_UP_SECONDS = 5;
 const LEAST_SECONDS = 20;
 const LAST_EVENTS_MS = 3_000;
@@ -143,7 +145,14 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
       }),
       issuing.run({
         ...spec,
-        streams: [{ name: 'issue', api, workload: tokens, arrival: { ...arrival, perSecond: EVENTS_PER_SECOND } }],
+        streams: [
+          {
+            name: 'issue',
+            api,
+            workload: tokens,
+            arrival: { ...arrival, connections: ISSUING_CONNECTIONS, perSecond: EVENTS_PER_SECOND },
+          },
+        ],
       }),
     ]);
     requireClean(issued);
