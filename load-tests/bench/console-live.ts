@@ -155,7 +155,7 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
         ],
       }),
     ]);
-    requireClean(issued);
+    requireClean(issued, true);
     return { ...requireClean(validated), eventsPerSecond: streamOf(issued).okPerSecond };
   }
 
