@@ -39,6 +39,8 @@ const texts = inLanguages({
 const tones = { connecting: 'plain', open: 'good', waiting: 'warn' } as const satisfies Record<StreamState, Tone>;
 /** Older ones are in the audit log. */
 const KEPT = 200;
+/** What arrives within this time is drawn at once: hundreds of events a second would leave a browser no time for anything else. */
+const DRAW_MS = 100;
 
 export function Page() {
   const own = useTexts(texts);
@@ -53,9 +55,20 @@ export function Page() {
   const paused = useRef(false);
   useEffect(() => {
     const ending = new AbortController();
+    const arrived: AuditEvent[] = [];
+    let timer: number | undefined;
+    const draw = (): void => {
+      timer = undefined;
+      const newest = arrived.splice(0).reverse();
+      (paused.current ? setHeld : setEvents)((before) => [...newest, ...before].slice(0, KEPT));
+    };
     void followEvents(
       {
-        onEvent: (event) => (paused.current ? setHeld : setEvents)((before) => [event, ...before].slice(0, KEPT)),
+        onEvent: (event) => {
+          arrived.push(event);
+          if (arrived.length > KEPT) arrived.shift();
+          timer ??= window.setTimeout(draw, DRAW_MS);
+        },
         onState: (next, cause) => {
           setState(next);
           if (next !== 'connecting') setError(cause);
@@ -63,7 +76,10 @@ export function Page() {
       },
       ending.signal,
     );
-    return () => ending.abort();
+    return () => {
+      ending.abort();
+      clearTimeout(timer);
+    };
   }, []);
   const toggle = (): void => {
     paused.current = !isPaused;

@@ -11,9 +11,23 @@ const STEPS = [
 ] as const;
 
 /** `3 minutes ago`, in the language of the page. */
+/** One formatter a language: making one takes a thousand times longer than using it, and a list has hundreds of times. */
+function perLanguage<T>(make: (language: LanguageTag) => T): (language: LanguageTag) => T {
+  const made = new Map<LanguageTag, T>();
+  return (language) => {
+    const known = made.get(language) ?? make(language);
+    made.set(language, known);
+    return known;
+  };
+}
+
+const ages = perLanguage((language) => new Intl.RelativeTimeFormat(language, { numeric: 'auto' }));
+const times = perLanguage((language) => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'long' }));
+const numbers = perLanguage((language) => new Intl.NumberFormat(language));
+
 function ago(at: string, language: LanguageTag, nowMs = Date.now()): string {
   let value = (Date.parse(at) - nowMs) / 1_000;
-  const words = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
+  const words = ages(language);
   for (const [unit, size] of STEPS) {
     if (Math.abs(value) < size) return words.format(Math.round(value), unit);
     value /= size;
@@ -22,8 +36,7 @@ function ago(at: string, language: LanguageTag, nowMs = Date.now()): string {
 }
 
 /** In the time zone of the browser, which it names. */
-export const exactTime = (at: string | number, language: LanguageTag): string =>
-  new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'long' }).format(new Date(at));
+export const exactTime = (at: string | number, language: LanguageTag): string => times(language).format(new Date(at));
 
 /** How long ago, with the exact time on hover and for screen readers. */
 export function Time({ at }: { readonly at: string | null | undefined }) {
@@ -52,7 +65,7 @@ export function Expiry({ at }: { readonly at: string }) {
 
 export const useNumber = (): ((value: number) => string) => {
   const language = useLanguage();
-  return (value) => new Intl.NumberFormat(language).format(value);
+  return (value) => numbers(language).format(value);
 };
 
 /** `5 minutes`, of seconds, in the largest unit that has at least one of it. */
