@@ -9,8 +9,8 @@ import { addRowFaults, type DifferingLeaf, type TrailFindings } from './trail-fi
 import { rowMatchesLeaf } from './trail-row.ts';
 import { type TrailLeaf, TrailTree } from './trail-tree.ts';
 
-/** Rows of a page: whole tiles, few enough for one short statement. */
-const PAGE = 8 * TILE_WIDTH;
+/** Rows of a page: whole tiles, few enough that a worker that seals and sends meanwhile waits 20 ms for its turn, not 100. */
+const PAGE = 2 * TILE_WIDTH;
 const CHECKPOINTS_PER_PAGE = 16;
 
 type Head = { readonly size: number; readonly root: Buffer };
