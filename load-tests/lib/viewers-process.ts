@@ -1,5 +1,6 @@
 // PROCESS: viewers of the console's live events. A separate process, so that reading for many delays no other clock.
 // Started by viewers.ts only; ends with its parent.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CONSOLE_HEADERS } from './console-session.ts';
 import { LatencyHistogram, type LatencySummary } from './latency-histogram.ts';
 
@@ -25,6 +26,7 @@ const reached = new Map<AbortController, number>();
 const arrivals: { readonly seq: number; readonly atMs: number }[] = [];
 /** What one viewer has had for so long has reached the others, or they have missed it. */
 const BEHIND_MS = 1_000;
+const AGAIN_MS = 500;
 let broken: Error | undefined;
 
 const FRAME = /^id: (\d+)\n[\s\S]*"occurred_at":"([^"]+)"/;
@@ -49,13 +51,22 @@ async function follow(viewer: AbortController, body: ReadableStream<Uint8Array>)
   throw new Error('a stream of events ended');
 }
 
+/** Asks again while the API still counts streams of the round before, which it has not noticed to be closed. */
+async function openStream(api: string, init: RequestInit, attempts = 10): Promise<Response> {
+  const answer = await fetch(`${api}/console/api/v1/admin/events`, init);
+  if (answer.status !== 429 || attempts === 1) return answer;
+  await answer.body?.cancel();
+  await sleep(AGAIN_MS);
+  return openStream(api, init, attempts - 1);
+}
+
 async function open(api: string, cookies: readonly string[]): Promise<void> {
   await Promise.all(
     cookies.map(async (cookie) => {
       const ending = new AbortController();
       opened.push(ending);
       const headers = { ...CONSOLE_HEADERS, cookie };
-      const answer = await fetch(`${api}/console/api/v1/admin/events`, { headers, signal: ending.signal });
+      const answer = await openStream(api, { headers, signal: ending.signal });
       if (answer.status !== 200 || answer.body === null)
         throw new Error(`the stream answered ${answer.status}: ${await answer.text()}`);
       follow(ending, answer.body).catch((err: Error) => {
