@@ -162,6 +162,17 @@ test('so is one that it sends on an idle connection just after the copy stopped 
   await drained;
 });
 
+test('a connection that has sent nothing does not delay the stop', async () => {
+  const served = serve();
+  await served.fastify.listen({ port: 0, host: '127.0.0.1' });
+  const silent = connect((served.fastify.server.address() as AddressInfo).port, '127.0.0.1');
+  await once(silent, 'connect');
+  silent.resume();
+  const gone = once(silent, 'close');
+  await served.drain(600_000);
+  await gone;
+});
+
 test('a keep-alive connection does not delay the stop once its request in flight is answered', async () => {
   const served = serve();
   const work = bindWaiting(served.routes);

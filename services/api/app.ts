@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import type { Socket } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '#observability/http-span.ts';
 import { activeRequests, httpMetrics, type RouteMetric } from '#observability/metrics/http.ts';
@@ -136,7 +137,12 @@ export function createApp(options: AppOptions): App {
   answerErrors(fastify, options.log, errors);
   // Node closes idle connections with the listening socket. On one of them a load balancer may be sending a request.
   const closeIdle = fastify.server.closeIdleConnections.bind(fastify.server);
-  fastify.server.closeIdleConnections = () => (hasGivenNotice ? late(closeIdle) : closeIdle());
+  const closeSilent = silentConnections(fastify.server);
+  fastify.server.closeIdleConnections = () => {
+    late(closeSilent);
+    if (hasGivenNotice) late(closeIdle);
+    else closeIdle();
+  };
 
   return {
     fastify,
@@ -221,6 +227,22 @@ function closeAfterAccepting(server: FastifyInstance['server']): void {
   server.close = (done) => {
     closeWhenNoneCame(-1, 0, done);
     return server;
+  };
+}
+
+/**
+ * Follows the connections of a server. Clients open some in advance; Node does not count one as idle before its first
+ * request, and it would delay the stop up to its limit.
+ * @returns closes those that have sent nothing
+ */
+function silentConnections(server: FastifyInstance['server']): () => void {
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  return () => {
+    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
   };
 }
 
