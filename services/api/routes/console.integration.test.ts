@@ -10,6 +10,7 @@ import {
 } from '#services/domain/oauth/console/console-session.ts';
 import { finishConsoleSignIn } from '#services/domain/oauth/console/console-sign-in.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
+import { eventually } from '#testing/eventually.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { testCaller } from '#testing/harness/ports.ts';
@@ -141,6 +142,24 @@ test('a page of another origin, and a request that the script did not send, get 
     headers: { origin: 'https://evil.test', 'access-control-request-method': 'GET' },
   });
   expect(preflight.status).toBe(403);
+});
+
+test('a browser that closes a stream of events can open the next at once', async () => {
+  const browser = await atConsole();
+  const openStream = async (signal: AbortSignal): Promise<number> => {
+    const headers = { 'x-sallyport-console': '1', cookie: cookiesOf(browser) };
+    const answer = await fetch(`${copy.url}/console/api/v1/admin/events`, { headers, signal });
+    if (answer.status !== 200) await answer.arrayBuffer();
+    return answer.status;
+  };
+  const leaving = new AbortController();
+  const five = await Promise.all(Array.from({ length: 5 }, () => openStream(leaving.signal)));
+  expect(five).toEqual([200, 200, 200, 200, 200]);
+  expect(await openStream(leaving.signal)).toBe(429);
+  leaving.abort();
+  const next = new AbortController();
+  await eventually('a place for the next', async () => (await openStream(next.signal)) === 200);
+  next.abort();
 });
 
 test('only paths of the API are reached through the console', async () => {

@@ -210,7 +210,10 @@ export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): 
     const back = PASSED_BACK.flatMap((name) =>
       response.headers[name] === undefined ? [] : [[name, String(response.headers[name])]],
     );
-    return answer(response.statusCode, response.stream(), {
+    const payload = response.stream();
+    // The operation's own stream does not notice that the browser has left, and would keep its place.
+    payload.once('close', () => response.raw.res.destroy());
+    return answer(response.statusCode, payload, {
       ...Object.fromEntries(back),
       ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
     });
