@@ -173,7 +173,7 @@ function createPages(deps: Pick<EventStreamDeps, 'sql'>): { readonly read: ReadP
 }
 
 export function createEventStreams(deps: EventStreamDeps): EventStreams {
-  const { maximumStreams = 200, maximumPerCaller = 5, everyMs = 500 } = deps;
+  const { maximumStreams = 200, maximumPerCaller = 5, everyMs = 250 } = deps;
   let timer: NodeJS.Timeout | undefined;
   let isTicking = false;
   const pages = createPages(deps);
