@@ -63,6 +63,11 @@ export class RequestTrace {
     this.span = span;
   }
 
+  /** Takes from the time for PostgreSQL what has passed since then, by `performance.now()`. */
+  spendStoreTime(startedAt: number): void {
+    if (this.storeMsLeft !== undefined) this.storeMsLeft -= performance.now() - startedAt;
+  }
+
   get sampled(): boolean {
     return this.span !== undefined;
   }

@@ -1,17 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { currentRequestTrace } from '#observability/http-span.ts';
 import { keyRingBehind } from '#services/domain/keys/errors.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { createSingleFlight } from '#services/domain/shared/single-flight.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { directoryStale } from '#services/platform/errors.ts';
-import { inTime } from '#services/platform/postgres/request-time.ts';
 import { stateRewound } from './contract.ts';
 import type { HasRevocations } from './revocation-set.ts';
 import type { StatePoll } from './state-poll.ts';
 
 /** Resolves with true once keys and revocations in memory are at least as new as the call. Never rejects. */
 export type HasStateConfirmation = { readonly confirmState: () => Promise<boolean> };
+
+/** Waits for work, which continues: for this long at most, and no longer than the request may still wait for PostgreSQL. */
+async function within<T>(waitMs: number, work: Promise<T>, tooLate: () => T): Promise<T> {
+  const request = currentRequestTrace();
+  const startedAt = performance.now();
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, Math.max(0, Math.min(waitMs, request?.storeMsLeft ?? waitMs)));
+  try {
+    return await Promise.race([work, late.promise.then(tooLate)]);
+  } finally {
+    clearTimeout(timer);
+    request?.spendStoreTime(startedAt);
+  }
+}
 
 /**
  * Concurrent callers share one poll.
@@ -35,15 +49,8 @@ export function createStateConfirmation(
   }
 
   return () => {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), waitMs);
-    void readState(clock.monotonic())
-      .catch(() => false)
-      .then((isConfirmed) => {
-        clearTimeout(timer);
-        resolve(isConfirmed);
-      });
-    return inTime(promise).catch(() => false);
+    const read = readState(clock.monotonic()).catch(() => false);
+    return within(waitMs, read, () => false);
   };
 }
 
@@ -106,14 +113,12 @@ export function createNewestConfirmation(
   });
 
   return async () => {
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(whyUnconfirmed({ revocations })), waitMs);
     try {
-      await inTime(Promise.race([looks.run(), late.promise]));
+      await within(waitMs, looks.run(), () => {
+        throw whyUnconfirmed({ revocations });
+      });
     } catch (err) {
       throw whyUnconfirmed({ revocations }, err);
-    } finally {
-      clearTimeout(timer);
     }
   };
 }

@@ -6,11 +6,6 @@ const served = new WeakMap<pg.ClientBase, RequestTrace>();
 
 const timeIsUp = (): Error => new Error('timeout: the request has used up its time for PostgreSQL');
 
-/** Takes from a request the time since then. */
-function spendSince(request: RequestTrace, startedAt: number): void {
-  if (request.storeMsLeft !== undefined) request.storeMsLeft -= performance.now() - startedAt;
-}
-
 type Callback = NonNullable<Parameters<pg.Pool['connect']>[0]>;
 
 /**
@@ -32,7 +27,7 @@ export function connectInTime(connect: (callback: Callback) => void, callback: C
   const timer = setTimeout(
     () => {
       isGivenUp = true;
-      spendSince(request, startedAt);
+      request.spendStoreTime(startedAt);
       callback(timeIsUp(), undefined, () => {});
     },
     Math.max(0, request.storeMsLeft),
@@ -40,7 +35,7 @@ export function connectInTime(connect: (callback: Callback) => void, callback: C
   connect((err, client, done) => {
     if (isGivenUp) return void (client && done());
     clearTimeout(timer);
-    spendSince(request, startedAt);
+    request.spendStoreTime(startedAt);
     if (client) served.set(client, request);
     callback(err, client, done);
   });
@@ -55,7 +50,7 @@ async function within<T>(request: RequestTrace, work: Promise<T>): Promise<T> {
     return await Promise.race([work, tooLate]);
   } finally {
     clearTimeout(timer);
-    spendSince(request, startedAt);
+    request.spendStoreTime(startedAt);
   }
 }
 
