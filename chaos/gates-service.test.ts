@@ -19,7 +19,7 @@ const exchange = (over: Partial<Exchange> = {}): Exchange => ({
   surface: 'agents',
   copy: 'A',
   path: '/oauth2/token',
-  isRead: false,
+  isLimited: true,
   sentAtMs: 22_000,
   endedAtMs: 22_010,
   status: 200,

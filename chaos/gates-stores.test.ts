@@ -76,9 +76,9 @@ test('the use of stores in a fault stands beside what is usual', () => {
 });
 
 describe('late refusals', () => {
-  const gateOf = (ms: number, changed: Partial<Period> = {}, isRead = false) => {
+  const gateOf = (ms: number, changed: Partial<Period> = {}, isLimited = true) => {
     const ledger = createLedger();
-    const about = { surface: 'accounts', copy: 'A', path: '/api/auth/signin', isRead, status: 503 } as const;
+    const about = { surface: 'accounts', copy: 'A', path: '/api/auth/signin', isLimited, status: 503 } as const;
     ledger.exchanges.push({ ...about, sentAtMs: 22_000, endedAtMs: 22_000 + ms });
     return lateRefusals(ledger, [{ ...period, ...changed }]);
   };
@@ -92,7 +92,7 @@ describe('late refusals', () => {
   });
 
   test('a read waits for a connection and one statement', () => {
-    expect(gateOf(3_300, {}, true).findings).toEqual([]);
-    expect(gateOf(3_500, {}, true).findings).toHaveLength(1);
+    expect(gateOf(3_300, {}, false).findings).toEqual([]);
+    expect(gateOf(3_500, {}, false).findings).toHaveLength(1);
   });
 });

@@ -140,7 +140,7 @@ export function retryStorms(
 
 /**
  * What may write has its 503 within a second, of which the product waits 0.8 for PostgreSQL. A read, which nobody needs
- * to repeat elsewhere at once, waits 0.9 for a connection and 2.5 for a statement.
+ * to repeat elsewhere at once, and a call of the MCP server wait 0.9 for a connection and 2.5 for a statement.
  */
 const REFUSAL_MS = { write: 1_000, read: 3_400 };
 
@@ -156,11 +156,11 @@ export function lateRefusals(ledger: Ledger, periods: readonly Period[]): Gate {
       ({ status, sentAtMs, endedAtMs }) => status === 503 && sentAtMs >= startedAtMs && endedAtMs <= servedAtMs,
     );
     checked += refused.length;
-    for (const [what, isRead] of [
-      ['write', false],
-      ['read', true],
+    for (const [what, isLimited] of [
+      ['write', true],
+      ['read', false],
     ] as const) {
-      const ofKind = refused.filter((exchange) => exchange.isRead === isRead);
+      const ofKind = refused.filter((exchange) => exchange.isLimited === isLimited);
       const p99 = percentile(ofKind.map(tookMs), 0.99) ?? 0;
       const most = REFUSAL_MS[what] * scaleOf(stretch);
       const late = ofKind.filter((exchange) => tookMs(exchange) > most);

@@ -94,7 +94,7 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
     const ended = (status: number, waitedMs?: number, code?: string): void => {
       const surface = surfaceOf(path);
       ledger.exchanges.push({
-        ...{ surface, copy, path, isRead: method === 'GET', sentAtMs, endedAtMs: now(), status },
+        ...{ surface, copy, path, isLimited: method !== 'GET' && path !== '/mcp', sentAtMs, endedAtMs: now(), status },
         ...(waitedMs === undefined ? {} : { waitedMs }),
         ...(code === undefined ? {} : { code }),
       });

@@ -17,7 +17,15 @@ test('the longest time without a token counts from the begin of a fault until bo
 test('requests count by how they ended while the fault lasted', () => {
   const ledger = ledgerOf([]);
   const add = (status: number, endedAtMs = 2_000, surface: 'validation' | 'refresh' = 'validation') =>
-    ledger.exchanges.push({ surface, copy: 'A', path: '/', isRead: false, sentAtMs: endedAtMs - 5, endedAtMs, status });
+    ledger.exchanges.push({
+      surface,
+      copy: 'A',
+      path: '/',
+      isLimited: true,
+      sentAtMs: endedAtMs - 5,
+      endedAtMs,
+      status,
+    });
   for (const status of [200, 200, 401, 503, 500, 0]) add(status);
   add(200, 500);
   add(200, 9_001);

@@ -79,8 +79,8 @@ export type SignOffFacts = {
 export type Exchange = {
   readonly surface: SurfaceName;
   readonly copy: CopyName;
-  /** True for a GET, which has more time for PostgreSQL than what may write. */
-  readonly isRead: boolean;
+  /** True where the product limits how long it waits for PostgreSQL in all: for what may write, at the API. */
+  readonly isLimited: boolean;
   readonly path: string;
   readonly sentAtMs: number;
   readonly endedAtMs: number;
