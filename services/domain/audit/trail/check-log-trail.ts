@@ -11,7 +11,7 @@ import { type TrailLeaf, TrailTree } from './trail-tree.ts';
 
 /** Rows of a page: whole tiles, few enough that a worker that seals and sends meanwhile waits 20 ms for its turn, not 100. */
 const PAGE = 2 * TILE_WIDTH;
-const CHECKPOINTS_PER_PAGE = 16;
+const CHECKPOINTS_PER_PAGE = 4;
 
 type Head = { readonly size: number; readonly root: Buffer };
 
