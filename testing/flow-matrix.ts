@@ -369,7 +369,7 @@ export const flows: readonly Flow[] = [
     unit: ['services/domain/security/event-stream.db.test.ts'],
     integration: [`${ROUTES}/security-events.integration.test.ts`],
     fault: [`${ROUTES}/security-live.integration.test.ts`],
-    load: { none: 'A copy has at most 200 streams, which share one read of the log twice a second.' },
+    load: { none: 'A copy has at most 200 streams, which share one read of the log four times a second.' },
   },
   {
     name: 'Operate queues and dead letters',

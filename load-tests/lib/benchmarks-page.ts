@@ -45,7 +45,7 @@ const BOTTLENECKS: Readonly<Record<string, string>> = {
   phi: 'encryption in one process, and writes in PostgreSQL',
   storage: 'nothing: bytes, whatever the load',
   console: 'PostgreSQL and the API process, each a part of a core',
-  'console-live': 'sealing the events, and the half second between two reads of the log',
+  'console-live': 'sealing the events, and the quarter of a second between two reads of the log',
   idle: 'nothing: what the schedules and polls cost',
   'verifier-typescript': 'RSA verification in one process',
   'verifier-python': 'the interpreter; PyJWT 2.15 also checks each character of a token in Python',

@@ -49,9 +49,12 @@ export type ComposeInput = DatabaseUrls & {
 export type Outside = {
   readonly stores?: Stores | undefined;
   readonly clock?: Clock | undefined;
-  /** How long a request waits for a confirmed state; by default as long as a write waits for PostgreSQL. */
+  /** How long a request waits for a confirmed state; by default as long as a write waits for PostgreSQL, or 1.5 s. */
   readonly confirmMs?: number | undefined;
 };
+
+/** A setting for writes of more patience is none for validations. */
+const CONFIRM_MS = 1_500;
 
 const tokenSettingsOf = (config: Config, publicUrl: string) => ({
   ...config.tokens,
@@ -105,7 +108,7 @@ async function prepareDatabase(
 /** The stores of an API process and its in-memory views of them, which are empty until `load`. */
 export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const { config, log, authSecret, publicUrl, marks } = input;
-  const { clock = systemClock, confirmMs = config.stores.writeMs } = replaced;
+  const { clock = systemClock, confirmMs = Math.min(CONFIRM_MS, config.stores.writeMs) } = replaced;
   const stores = replaced.stores ?? openStores(config, log, input);
   const { vault, previousVault } = vaultsOf(config, authSecret);
   const tokenSettings = tokenSettingsOf(config, publicUrl);

@@ -10,7 +10,6 @@ const STEPS = [
   ['year', Number.POSITIVE_INFINITY],
 ] as const;
 
-/** `3 minutes ago`, in the language of the page. */
 /** One formatter a language: making one takes a thousand times longer than using it, and a list has hundreds of times. */
 function perLanguage<T>(make: (language: LanguageTag) => T): (language: LanguageTag) => T {
   const made = new Map<LanguageTag, T>();
@@ -25,6 +24,7 @@ const ages = perLanguage((language) => new Intl.RelativeTimeFormat(language, { n
 const times = perLanguage((language) => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'long' }));
 const numbers = perLanguage((language) => new Intl.NumberFormat(language));
 
+/** `3 minutes ago`, in the language of the page. */
 function ago(at: string, language: LanguageTag, nowMs = Date.now()): string {
   let value = (Date.parse(at) - nowMs) / 1_000;
   const words = ages(language);

@@ -94,6 +94,7 @@ test('a request waits no longer than it may for PostgreSQL', async () => {
   const request = new RequestTrace('1'.repeat(32), undefined);
   request.storeMsLeft = 20;
   expect(await runInSpan(request, confirmState)).toBe(false);
+  expect(request.storeMsLeft).toBeLessThan(0);
   harness.isAutomatic = true;
   await harness.close();
 });

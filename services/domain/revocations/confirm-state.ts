@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { currentRequestTrace } from '#observability/http-span.ts';
+import { currentRequestTrace, runDetached } from '#observability/http-span.ts';
 import { keyRingBehind } from '#services/domain/keys/errors.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Ports } from '#services/domain/ports.ts';
@@ -13,14 +13,23 @@ import type { StatePoll } from './state-poll.ts';
 /** Resolves with true once keys and revocations in memory are at least as new as the call. Never rejects. */
 export type HasStateConfirmation = { readonly confirmState: () => Promise<boolean> };
 
-/** Waits for work, which continues: for this long at most, and no longer than the request may still wait for PostgreSQL. */
-async function within<T>(waitMs: number, work: Promise<T>, tooLate: () => T): Promise<T> {
+/** However many unknown ids arrive, the database is asked five times a second at most. */
+const INTERVAL_MS = 200;
+/** A caller may wait for the next of these twice, with nothing wrong. */
+const PACE_MS = 2 * INTERVAL_MS;
+
+/**
+ * Waits for work that requests share and that continues: for this long at most, and no longer than the request may still
+ * wait for PostgreSQL, but for the pace of such work. Its statements are not of the request: one with little time left
+ * would end them for all.
+ */
+async function within<T>(waitMs: number, start: () => Promise<T>, tooLate: () => T): Promise<T> {
   const request = currentRequestTrace();
   const startedAt = performance.now();
   const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, Math.max(0, Math.min(waitMs, request?.storeMsLeft ?? waitMs)));
+  const timer = setTimeout(late.resolve, Math.max(PACE_MS, Math.min(waitMs, request?.storeMsLeft ?? waitMs)));
   try {
-    return await Promise.race([work, late.promise.then(tooLate)]);
+    return await Promise.race([runDetached(start), late.promise.then(tooLate)]);
   } finally {
     clearTimeout(timer);
     request?.spendStoreTime(startedAt);
@@ -49,7 +58,8 @@ export function createStateConfirmation(
   }
 
   return () => {
-    const read = readState(clock.monotonic()).catch(() => false);
+    const askedAtMs = clock.monotonic();
+    const read = (): Promise<boolean> => readState(askedAtMs).catch(() => false);
     return within(waitMs, read, () => false);
   };
 }
@@ -87,8 +97,6 @@ export type HasNewest = { readonly confirmNewest: () => Promise<void> };
 /** What is in memory and loaded when the poll sees a newer version of it. */
 type View = { isConfirmedSince(monotonicMs: number): boolean; load(): Promise<void> };
 
-/** However many unknown ids arrive, the database is asked five times a second at most. */
-const INTERVAL_MS = 200;
 /**
  * Concurrent callers share one poll, which begins after their calls.
  * @param waitMs how long a caller waits for it; a request with less time left for PostgreSQL waits no longer than that
@@ -114,7 +122,7 @@ export function createNewestConfirmation(
 
   return async () => {
     try {
-      await within(waitMs, looks.run(), () => {
+      await within(waitMs, looks.run, () => {
         throw whyUnconfirmed({ revocations });
       });
     } catch (err) {

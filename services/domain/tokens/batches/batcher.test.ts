@@ -398,6 +398,7 @@ describe('callers who leave', () => {
     await advance(500);
     await last().answer();
     expect(await Promise.all(answers)).toEqual(['store_unavailable', 20]);
+    expect(request.storeMsLeft).toBeLessThan(300);
   });
 });
 

@@ -208,10 +208,20 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       return new Promise((resolve, reject) => {
         const now = clock.monotonic();
         const trace = currentRequestTrace();
+        const startedAt = performance.now();
+        const settled =
+          <Value>(settle: (value: Value) => void) =>
+          (value: Value): void => {
+            trace?.spendStoreTime(startedAt);
+            settle(value);
+          };
         const arrivedAt = Math.min(options.requestOf?.(item)?.arrivedAt ?? now, now);
         // What the request has waited for PostgreSQL before, it does not wait again.
         const deadlineAt = Math.min(arrivedAt + deadlineMs, now + (trace?.storeMsLeft ?? deadlineMs));
-        const member: Member<Item, Result> = { item, trace, deadlineAt, resolve, reject, state: 'waiting' };
+        const member: Member<Item, Result> = {
+          ...{ item, trace, deadlineAt, state: 'waiting' as const },
+          ...{ resolve: settled(resolve), reject: settled(reject) },
+        };
         waiting.push(member);
         sweep ??= setTimeout(refuseExpired, SWEEP_MS);
         drain();
