@@ -264,7 +264,9 @@ test('watch security and performance', async () => {
   const { predictions } = await performance.predictCapacityNeeds();
   const { advice } = await performance.optimizePerformance();
   // end
-  expect([threats, alerts, reports, copies, queues, advice]).toEqual([[], [], [], [], [], []]);
+  expect([threats, alerts, reports, queues, advice]).toEqual([[], [], [], [], []]);
+  // This process alone, once it has counted.
+  expect(copies.length).toBeLessThanOrEqual(1);
   expect([averageMs, p99Ms, percent]).toEqual([null, null, null]);
   expect(signIns).toEqual(dashboard.security.sign_ins);
   expect(new Set(predictions.map(({ state }) => state))).toEqual(new Set(['too_little_data']));
