@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { patient } from '#testing/harness/busy-machine.ts';
 import { signIn } from './api-client.ts';
 import { type SeededUsers, seedUsers } from './pool.ts';
 import { type Product, startProduct } from './product.ts';
@@ -110,8 +111,7 @@ export async function startedTarget(
 ): Promise<Target> {
   const needs = names.map((name) => scenarios[name] as Scenario);
   // The checks of CI run beside other tests, on a machine whose PostgreSQL is not slow.
-  const patience: Readonly<Record<string, string>> = profile === 'ci' ? { WRITE_TIMEOUT_MS: '5000' } : {};
-  const settings = { ...settingsOf(needs.map((need) => need.settings)), ...patience };
+  const settings = { ...settingsOf(needs.map((need) => need.settings)), ...(profile === 'ci' ? patient : {}) };
   say(`starting the product in a temporary data directory ${JSON.stringify(settings)}`);
   const product = await startProduct(settings);
   products.push(product);

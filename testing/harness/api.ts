@@ -15,6 +15,7 @@ import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import type { ClientCredentials, Json } from '../http-client.ts';
+import { oneHasher, patient } from './busy-machine.ts';
 import { createPatientPool, createTestPorts, quietLog, type TestPorts, testCaller } from './ports.ts';
 import { sharedSerializers } from './shared-serializers.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
@@ -96,11 +97,6 @@ export type ApiCopy = Composed & {
 };
 
 export const newAuthSecret = (): string => randomBytes(32).toString('base64url');
-
-/** What is tested without its deadline has the time of a busy machine. */
-const patient = { WRITE_TIMEOUT_MS: '5000' };
-/** Each hashing process computes one hash at start (a quarter of a second): few tests need two. */
-const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
 
 export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const { databaseUrl, redisUrl, authSecret, publicUrl = API_URL } = options;

@@ -15,6 +15,7 @@ import { type ClientCredentials, type Received, type Sent, send } from '../http-
 import { createAnswerCheck, type Operation, operationsOf } from '../openapi-check.ts';
 import { preloaded } from '../processes/child-env.ts';
 import { copyCluster } from '../processes/prepared-cluster.ts';
+import { oneHasher, patient } from './busy-machine.ts';
 import { queryRows } from './ports.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
 
@@ -177,11 +178,6 @@ async function endStores(dataDir: string): Promise<void> {
 
 /** A start that fails ends by itself: this bounds only one that hangs, within the patience of a test's hooks. */
 const START_PATIENCE_MS = 110_000;
-
-/** A machine that runs many tests at once is slow, and its PostgreSQL is not. */
-const patient = { WRITE_TIMEOUT_MS: '5000' };
-/** Each hashing process computes one hash at start (a quarter of a second); few tests need two processes. */
-export const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
 
 /** Under load a product may log without bound. */
 const OUTPUT_KEPT = 8_000_000;
