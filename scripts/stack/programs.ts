@@ -60,8 +60,8 @@ export function collector(say: (text: string) => void): string {
 const JAEGER = { module: 'github.com/jaegertracing/jaeger', version: 'v1.76.0' };
 
 /**
- * Jaeger, built once from its Go module: some ten minutes on two cores. The module has no files of its pages, so that it
- * answers queries and shows none.
+ * Jaeger, built once from its Go module: some ten minutes on two cores. The module replaces one of another, so that Go
+ * builds it only as the main module. It has no files of its pages: it answers queries and shows none.
  * @throws with what to install
  */
 export function jaeger(say: (text: string) => void): string {
@@ -72,9 +72,14 @@ export function jaeger(say: (text: string) => void): string {
   if (!go) throw new Error('Jaeger is not built yet, and there is no Go to build it with: install Go 1.25');
   say(`building Jaeger ${JAEGER.version} once from its Go module, some ten minutes …`);
   mkdirSync(folder, { recursive: true });
-  const args = ['install', `${JAEGER.module}/cmd/jaeger@${JAEGER.version}`];
-  const env = { ...process.env, GOBIN: folder };
-  if (spawnSync(go, args, { cwd: folder, env, stdio: ['ignore', 2, 2] }).status !== 0)
-    throw new Error(`Jaeger could not be built: go ${args.join(' ')}`);
+  const run = (cwd: string, ...args: string[]): string => {
+    const ran = spawnSync(go, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 2] });
+    if (ran.status === 0) return ran.stdout;
+    throw new Error(`Jaeger could not be built: go ${args.join(' ')} failed in ${cwd}`);
+  };
+  const module = JSON.parse(run(folder, 'mod', 'download', '-json', `${JAEGER.module}@${JAEGER.version}`)) as {
+    Dir: string;
+  };
+  run(module.Dir, 'build', '-buildvcs=false', '-o', kept, './cmd/jaeger');
   return kept;
 }
