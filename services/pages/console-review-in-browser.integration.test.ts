@@ -288,5 +288,9 @@ test('one sign-in at an application ends alone, one session ends with it, and wh
   await page.getByText('left us').waitFor();
   await openPage(page, '/console/sessions?show=logins', 'Sessions');
   await page.getByRole('link', { name: 'lost laptop' }).waitFor();
+  await expectReadable(page, 'ended');
+  await openPage(page, '/console/sessions?show=ended', 'Sessions');
+  await page.getByRole('link', { name: 'left us' }).waitFor();
+  await expectReadable(page, 'ended');
   expect(serious()).toEqual([]);
 });

@@ -77,6 +77,7 @@ function Tokens({ tokens }: { readonly tokens: Dashboard['tokens'] }) {
   return (
     <section class="page" aria-labelledby="tokens">
       <h2 id="tokens">{own.tokens}</h2>
+      <Freshness part={tokens} />
       <div class="card figures">
         {(['issued', 'refreshed', 'active', 'revoked', 'replays'] as const).map((name) => (
           <div key={name} class="figure">
@@ -85,7 +86,6 @@ function Tokens({ tokens }: { readonly tokens: Dashboard['tokens'] }) {
           </div>
         ))}
       </div>
-      <Freshness part={tokens} />
     </section>
   );
 }
@@ -139,6 +139,7 @@ function Figures({ dashboard }: { readonly dashboard: Dashboard }) {
   ] as const;
   return (
     <>
+      <Freshness part={security} />
       <div class="card figures">
         {figures.map(([name, value]) => (
           <div key={name} class="figure">
@@ -147,7 +148,6 @@ function Figures({ dashboard }: { readonly dashboard: Dashboard }) {
           </div>
         ))}
       </div>
-      <Freshness part={security} />
       <div class="grid">
         <SignIns hours={security.hours} />
         <Queues dashboard={dashboard} />
