@@ -16,6 +16,18 @@ test('another place is another network together with another user agent; a diffe
   expect(is('2001:db8:0:2::9', 'Safari', v6)).toBe(true);
 });
 
+test('both loopback addresses are one place: a browser and curl on one machine', () => {
+  for (const [one, other] of [
+    ['127.0.0.1', '::1'],
+    ['::1', '127.0.0.1'],
+  ] as const)
+    expect(isAnotherPlace({ ipAddress: one, userAgent: 'curl/8' }, { ip: other, agent: 'Chrome' }, noCountry)).toBe(
+      false,
+    );
+  const outside = { ip: '203.0.113.1', agent: 'Chrome' };
+  expect(isAnotherPlace({ ipAddress: '::1', userAgent: 'curl/8' }, outside, noCountry)).toBe(true);
+});
+
 test('where both countries are known, their distance is compared instead', () => {
   const countryOf = (ip: string | null) => ({ '192.0.2.1': 'DE', '203.0.113.1': 'DE' })[ip ?? ''] ?? null;
   const own = { ipAddress: '192.0.2.1', userAgent: 'Firefox' };

@@ -90,8 +90,11 @@ export function isAnotherPlace(
 ): boolean {
   if (!ip || !own.ipAddress) return false;
   if (countryOf(ip) !== null && countryOf(own.ipAddress) !== null) return false;
-  return clientPrefixOf(ip) !== clientPrefixOf(own.ipAddress) && agent !== own.userAgent;
+  return networkOf(ip) !== networkOf(own.ipAddress) && agent !== own.userAgent;
 }
+
+/** `localhost` is ::1 to a browser and 127.0.0.1 to a program beside it. */
+const networkOf = (ip: string): string => clientPrefixOf(ip === '::1' ? '127.0.0.1' : ip);
 
 /**
  * Forgets every known device of the account. Locks the user until the end of the transaction. Returns the address of
