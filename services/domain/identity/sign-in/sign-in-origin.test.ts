@@ -20,6 +20,7 @@ test('both loopback addresses are one place: a browser and curl on one machine',
   for (const [one, other] of [
     ['127.0.0.1', '::1'],
     ['::1', '127.0.0.1'],
+    ['127.0.0.1', '0000:0000:0000:0000:0000:0000:0000:0000'],
   ] as const)
     expect(isAnotherPlace({ ipAddress: one, userAgent: 'curl/8' }, { ip: other, agent: 'Chrome' }, noCountry)).toBe(
       false,

@@ -93,8 +93,13 @@ export function isAnotherPlace(
   return networkOf(ip) !== networkOf(own.ipAddress) && agent !== own.userAgent;
 }
 
-/** `localhost` is ::1 to a browser and 127.0.0.1 to a program beside it. */
-const networkOf = (ip: string): string => clientPrefixOf(ip === '::1' ? '127.0.0.1' : ip);
+const LOOPBACK_V6 = clientPrefixOf('::1');
+
+/** `localhost` is ::1 to a browser, of which a session has the /64, and 127.0.0.1 to a program beside it. */
+function networkOf(ip: string): string {
+  const prefix = clientPrefixOf(ip);
+  return prefix === LOOPBACK_V6 ? '127.0.0.1' : prefix;
+}
 
 /**
  * Forgets every known device of the account. Locks the user until the end of the transaction. Returns the address of
