@@ -54,14 +54,17 @@ export const pageOf = ({ limit, cursor }: ListOptions): { readonly limit: number
   ...(cursor === undefined ? {} : { cursor }),
 });
 
-/** Prints one page of a list, under the API's name for the list, and the cursor of the next page. */
+/**
+ * Prints one page of a list, under the API's name for the list, and the cursor of the next page.
+ * @param page without `next` if the list has no pages
+ */
 export function listPage<T>(
   output: Output,
   name: string,
-  { items, next }: { readonly items: readonly T[]; readonly next: string | null },
+  { items, next }: { readonly items: readonly T[]; readonly next?: string | null | undefined },
   line: (item: T) => string,
 ): void {
-  if (next !== null) output.say(`next page: --cursor ${next}`);
+  if (typeof next === 'string') output.say(`next page: --cursor ${next}`);
   if (items.length === 0) output.say(`no ${name.replaceAll('_', ' ')}`);
   output.data({ [name]: items, next }, () => items.map(line));
 }

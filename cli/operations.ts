@@ -91,7 +91,7 @@ async function show({ command, rule }: Called, output: Output, ports: object, in
   const answer = (await rule(ports, input, caller)) as object;
   const [name, items] = (command.line && listIn(answer)) ?? [];
   if (name === undefined) return output.data(answer, (shown) => command.lines?.(shown) ?? []);
-  const { next } = answer as { readonly next: string | null };
+  const { next } = answer as { readonly next?: string | null };
   return listPage(
     output,
     name,

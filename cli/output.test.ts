@@ -61,4 +61,6 @@ test('a list prints its lines, and how to get the next page', () => {
     out: '- a\n- b\n',
     err: 'sallyport: next page: --cursor c\n',
   });
+  for (const whole of [{ items: ['a'] }, { items: ['a'], next: null }])
+    expect(written(() => listPage(createOutput({}), 'things', whole, String))).toEqual({ out: 'a\n', err: '' });
 });
