@@ -214,6 +214,11 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     reason: 'the user of an outside subject is found by a linked account or a verified address',
   },
   {
+    of: 'signals',
+    tables: ['agents', 'oauth_clients'],
+    reason: 'whether the owner of a stream still may receive is decided by the rows, when nobody makes a request',
+  },
+  {
     of: 'signoff',
     tables: ['agents', 'oauth_clients', 'refresh_families', 'user_roles', 'users'],
     reason: `${ONE_STATEMENT}: who decides has the role and is not who requested; and names for the pages`,

@@ -135,7 +135,8 @@ function addRoutes(
   consentsRoutes(routes, ports);
   revocationsRoutes(routes, ports);
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
-  securityRoutes(routes, { ...ports, recheckCaller: createCallerRecheck(authenticators) });
+  const recheckCaller = createCallerRecheck(authenticators);
+  securityRoutes(routes, { ...ports, recheckCaller });
   monitoringRoutes(routes, ports);
   const has = (wing: Wing): boolean => hasWing(config.wings, wing);
   if (has('compliance')) complianceRoutes(routes, ports);
@@ -148,7 +149,7 @@ function addRoutes(
   adminPeopleRoutes(routes, ports);
   importsRoutes(routes, ports);
   alertsRoutes(routes, ports);
-  signalsRoutes(routes, ports);
+  signalsRoutes(routes, { ...ports, recheckCaller });
   if (has('agents')) agentsRoutes(routes, ports);
   if (has('signoff')) signOffRoutes(routes, ports);
   if (has('handoff')) handoffRoutes(routes, ports);

@@ -1,6 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { sealerOf } from '#testing/harness/log.ts';
 import { type ClientCredentials, send } from '#testing/http-client.ts';
 
 /** What an agent with all rights of an administrator would leave behind, for the time after its kill. */
@@ -47,6 +52,11 @@ const acts: Record<string, Act> = {
     { permissions: ['keys:read'], description: 'x', reason },
   ],
   'the statement of a person about a control': () => ['POST', '/v1/compliance/controls/training/attest', { note: 'x' }],
+  'a stream of shared signals': () => [
+    'POST',
+    '/ssf/streams',
+    { delivery: { method: 'urn:ietf:rfc:8935', endpoint_url: 'https://receiver.example.test/' } },
+  ],
   'a user without sessions': ({ id }) => ['POST', `/v1/admin/users/${id}/sessions/end`, { reason }],
 };
 
@@ -68,6 +78,26 @@ test('an agent does not revoke what others hold, and its refusals are in the aud
     [agent.client_id],
   );
   expect(denied).toEqual([{ code: 'agent_not_accepted' }]);
+});
+
+test('a client leaves no poll for shared signals either: one that waits when it is disabled gets no event', async () => {
+  const basic = await harness.newClient(['ssf.manage']);
+  const created = await send(copy.url, 'POST', '/ssf/streams', { basic, json: {} });
+  expect(created.status, created.text).toBe(201);
+  const waits = vi.spyOn(copy.ports.pollWaits, 'beyond');
+  const poll = send(copy.url, 'POST', `/ssf/poll/${created.body.stream_id}`, { basic, json: {} });
+  await eventually('the poll to wait', async () => waits.mock.calls.length > 0);
+  const disable = `/v1/admin/clients/${basic.client_id}/disable`;
+  expect((await send(copy.url, 'POST', disable, { bearer: admin.bearer, json: { reason } })).status).toBe(200);
+  const other = await newPerson(copy);
+  const end = `/v1/admin/users/${other.id}/sessions/end`;
+  expect((await send(copy.url, 'POST', end, { bearer: admin.bearer, json: { reason } })).status).toBe(200);
+  const dir = await mkdtemp(join(tmpdir(), 'sallyport-outlived-'));
+  await sealerOf(copy.ports, harness.owner, dir)();
+  await rm(dir, { recursive: true, force: true });
+  const answer = await poll;
+  expect([answer.status, answer.body.code, answer.body.sets]).toEqual([401, 'unauthenticated', undefined]);
+  waits.mockRestore();
 });
 
 test('a copy that has not heard of an agent does not take its token for that of a client', async () => {

@@ -1,5 +1,6 @@
 import { normaliseEmail } from '../identity/users/email.ts';
 import { SEVERITIES, type Severity } from '../security/incident-shapes.ts';
+import { shownUrl } from '../shared/shown-url.ts';
 import type { AlertTargetView, NewAlertTarget } from './contract.ts';
 import { alertTargetInvalid } from './errors.ts';
 import { isTimeZone } from './quiet-hours.ts';
@@ -42,7 +43,7 @@ export function addressOf({ kind, url, to }: Pick<NewAlertTarget, 'kind' | 'url'
     throw alertTargetInvalid({
       detail: `A target of the kind ${kind} has \`url\`, an https URL without credentials and fragment, and no \`to\`.`,
     });
-  const shown = kind === 'slack' ? `${parsed.origin}/…` : `${parsed.origin}${parsed.pathname}${parsed.search && '?…'}`;
+  const shown = kind === 'slack' ? `${parsed.origin}/…` : shownUrl(parsed);
   return { address: parsed.href, shown: shown.slice(0, 512) };
 }
 

@@ -1,6 +1,7 @@
 import { recordEvent } from '../audit/record-event.ts';
 import { countHandoffs } from '../handoff/pull-handoffs.ts';
 import type { Caller, Ports, Sql, Tx } from '../ports.ts';
+import { shownUrl } from '../shared/shown-url.ts';
 import { signalStreamChanged, signalStreamVerified } from './audit-events.ts';
 import type { StreamOverview } from './contract.ts';
 import { changeStatus } from './manage-streams.ts';
@@ -18,7 +19,7 @@ async function overviewOf(sql: Sql, id?: string): Promise<StreamOverview[]> {
       stream_id: row.id,
       owner: row.owner,
       method: row.method,
-      endpoint_url: row.endpointUrl,
+      endpoint_url: row.endpointUrl && shownUrl(new URL(row.endpointUrl)),
       events: [...row.events],
       description: row.description,
       status: row.status,

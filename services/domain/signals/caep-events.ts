@@ -1,4 +1,5 @@
 import type { AuditEventView } from '../audit/read/event-view.ts';
+import { REASON_CODES } from '../audit/seal/reason-codes.ts';
 import {
   accountPasswordChanged,
   factorEnrolled,
@@ -101,8 +102,9 @@ export function signalOf(
     view.target?.kind === 'session'
       ? { format: 'complex', session: { format: 'opaque', id: view.target.id }, user }
       : user;
-  // The CAEP interoperability profile 1.0 §3 asks for a reason in every event.
-  const reason = textOf(view.detail.reason) || view.type;
+  // The CAEP interoperability profile 1.0 §3 asks for a reason in every event. What a person wrote is not for receivers.
+  const given = textOf(view.detail.reason);
+  const reason = given !== null && REASON_CODES.has(given) ? given : view.type;
   const payload = {
     event_timestamp: Math.floor(Date.parse(view.occurred_at) / 1_000),
     initiating_entity: INITIATORS[view.actor.kind] ?? 'system',

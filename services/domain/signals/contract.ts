@@ -114,7 +114,7 @@ export const streamOverview = z
     owner: z.string(),
     /** URN of RFC 8935 (push) or RFC 8936 (poll). */
     method: z.string(),
-    /** Of push. */
+    /** Of push, without its query. */
     endpoint_url: z.string().nullable(),
     events: z.array(z.string()),
     description: z.string().nullable(),

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { unauthenticated } from '#services/platform/errors.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
 import { readEvent } from '../audit/read/read-event.ts';
 import { recordEvent } from '../audit/record-event.ts';
@@ -251,6 +252,7 @@ type PollInput = OneStream & {
   readonly setErrs: Readonly<Record<string, { readonly err: string }>>;
   readonly returnImmediately: boolean;
 };
+export type PollPorts = StreamPorts & SignSignalPorts & HasPollWaits;
 type PollAnswer = { readonly sets: Record<string, string>; readonly moreAvailable: boolean };
 
 /** Shorter than proxies wait for an answer. */
@@ -259,12 +261,14 @@ const LONGEST_WAIT_MS = 20_000;
 /**
  * The next events of a stream in the order of the log, until they are acknowledged (RFC 8936). Those that the receiver
  * reports as errors become dead letters. Unless it asks for an answer at once, one without events waits for the next event
- * for 20 seconds, and less when the copy drains. Throws `signal_stream_unknown` (404).
+ * for 20 seconds, and less when the copy drains. Throws `signal_stream_unknown` (404), `unauthenticated` (401).
+ * @param isStillAllowed whether the caller's access lasts after the wait; rejects if that cannot be determined
  */
 export async function pollStream(
-  ports: StreamPorts & SignSignalPorts & HasPollWaits,
+  ports: PollPorts,
   input: PollInput,
   caller: Caller,
+  isStillAllowed: () => Promise<boolean>,
 ): Promise<PollAnswer> {
   const endsAt = ports.clock.monotonic() + LONGEST_WAIT_MS;
   for (let asked = input; ; asked = { ...input, ack: [], setErrs: {} }) {
@@ -272,6 +276,7 @@ export async function pollStream(
     const mayWait = !input.returnImmediately && input.maxEvents > 0 && newestSeq !== undefined;
     if (!mayWait || answer.moreAvailable || Object.keys(answer.sets).length > 0) return answer;
     if (!(await ports.pollWaits.beyond(newestSeq, endsAt - ports.clock.monotonic()))) return answer;
+    if (!(await isStillAllowed())) throw unauthenticated();
   }
 }
 

@@ -3,7 +3,6 @@ import {
   addStreamSubject,
   createStream,
   deleteStream,
-  pollStream,
   readStreamStatus,
   readStreams,
   removeStreamSubject,
@@ -16,7 +15,6 @@ import {
   addStreamSubjectEndpoint,
   createStreamEndpoint,
   deleteStreamEndpoint,
-  pollStreamEndpoint,
   readStreamStatusEndpoint,
   readStreamsEndpoint,
   removeStreamSubjectEndpoint,
@@ -38,5 +36,4 @@ export const streamOperations = [
   operation(addStreamSubjectEndpoint, addStreamSubject),
   operation(removeStreamSubjectEndpoint, removeStreamSubject),
   operation(verifyStreamEndpoint, verifyStream),
-  operation(pollStreamEndpoint, pollStream),
 ];

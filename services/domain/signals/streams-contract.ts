@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
-import { storeUnavailable } from '#services/platform/errors.ts';
+import { stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { REFUSALS, text } from '../access/admin-shapes.ts';
 import { ssfManage, ssfRead } from './permissions.ts';
 import { CAEP_EVENTS, STREAM_STATES } from './signal-shapes.ts';
@@ -15,6 +15,8 @@ export const POLL = 'urn:ietf:rfc:8936';
 /** A client, or what holds a token or key, for streams of its own. */
 const mayUse = ({ name }: Permission) =>
   ({ accepts: ['bearer', 'client'], for: 'anyone', permission: name, subject: 'own' }) as const;
+/** Where events go from now on: it lasts longer than the request, so a user must have authenticated recently (step-up). */
+const mayDirect = (permission: Permission) => ({ ...mayUse(permission), stepUp: true }) as const;
 
 const url = z.string().min(1).max(512);
 const eventType = z.string().min(1).max(256);
@@ -99,10 +101,10 @@ export const createStreamEndpoint = defineEndpoint({
   operation: 'createStream',
   summary: 'Create a stream of shared signals, pushed (RFC 8935) or polled (RFC 8936)',
   tag: TAG,
-  auth: mayUse(ssfManage),
+  auth: mayDirect(ssfManage),
   body: newStream,
   responses: { 201: streamView },
-  errors: [...REFUSALS, signalStreamInvalid, signalStreamsMany],
+  errors: [...REFUSALS, stepUpRequired, signalStreamInvalid, signalStreamsMany],
 });
 
 export const readStreamsEndpoint = defineEndpoint({
@@ -123,10 +125,10 @@ export const updateStreamEndpoint = defineEndpoint({
   operation: 'updateStream',
   summary: 'Change a stream; what is not named stays',
   tag: TAG,
-  auth: mayUse(ssfManage),
+  auth: mayDirect(ssfManage),
   body: changedStream,
   responses: { 200: streamView },
-  errors: [...REFUSALS, signalStreamInvalid, signalStreamUnknown],
+  errors: [...REFUSALS, stepUpRequired, signalStreamInvalid, signalStreamUnknown],
 });
 
 export const replaceStreamEndpoint = defineEndpoint({

@@ -85,6 +85,11 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await log.raw('TRUNCATE signal_streams, handoff_endpoints CASCADE');
+  await log.raw(`DELETE FROM oauth_clients WHERE "clientId" IN ('receiver', 'another')`);
+  await log.raw(
+    `INSERT INTO oauth_clients (id, "clientId", credential_scopes)
+     SELECT id, id, '{ssf.manage,ssf.read}' FROM unnest(ARRAY['receiver', 'another']) AS id`,
+  );
   arrived.length = 0;
   status = 202;
 });
@@ -113,6 +118,7 @@ async function push(): Promise<void> {
   const fence = await takeFence(log.sql, 'push-signals');
   await pushSignals(ports, { fence, signal: new AbortController().signal }, testCaller);
 }
+const lasting = async (): Promise<boolean> => true;
 const create = (input: StreamInput = {}, by = caller): Promise<StreamView> => createStream(ports, input, by);
 const poll = (
   id: string,
@@ -127,6 +133,7 @@ const poll = (
     ports,
     { stream_id: id, maxEvents: 100, ack: [], setErrs: {}, returnImmediately: true, ...more } as never,
     caller,
+    lasting,
   );
 
 /** The claims of a token, verified with our key set as a receiver does. */
@@ -192,6 +199,70 @@ describe('a pushed stream', () => {
       CAEP_EVENTS['credential-change'],
       CAEP_EVENTS['session-revoked'],
     ]);
+  });
+
+  const losses: Record<string, readonly [string, string?]> = {
+    'was disabled': [
+      `UPDATE oauth_clients SET disabled = true WHERE "clientId" = 'receiver'`,
+      `UPDATE oauth_clients SET disabled = false WHERE "clientId" = 'receiver'`,
+    ],
+    'lost the permission': [
+      `UPDATE oauth_clients SET credential_scopes = '{ssf.read}' WHERE "clientId" = 'receiver'`,
+      `UPDATE oauth_clients SET credential_scopes = '{ssf.manage}' WHERE "clientId" = 'receiver'`,
+    ],
+    'was deleted': [`DELETE FROM oauth_clients WHERE "clientId" = 'receiver'`],
+  };
+  test.each(Object.keys(losses))('of a client that %s gets nothing more', async (name) => {
+    const [lose, regain] = losses[name] as (typeof losses)[string];
+    await create({ delivery: delivery() });
+    await log.raw(lose);
+    await happen(userTokensRevoked, 'ada');
+    await push();
+    expect(arrived).toEqual([]);
+    if (regain === undefined) return;
+    await log.raw(regain);
+    await push();
+    expect(arrived).toHaveLength(1);
+  });
+
+  test('of an agent ends with its kill and its time, and that of a person with the permission or the account', async () => {
+    const owner = await newUser();
+    await log.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [owner]);
+    const until = (interval: string) =>
+      log.raw(`UPDATE agents SET expires_at = clock_timestamp() + $1::interval`, [interval]);
+    await log.raw(
+      `INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at)
+       VALUES ('receiver', $1, '{}', 60, clock_timestamp() + interval '1 day')`,
+      [owner],
+    );
+    const person = { ...testCaller, kind: 'user', userId: owner } as Caller;
+    await create({ delivery: delivery() });
+    await create({ delivery: delivery() }, person);
+    /** The audiences of what is pushed about one more event. */
+    const audiences = async () => {
+      arrived.length = 0;
+      await happen(userTokensRevoked, 'ada');
+      await push();
+      return arrived.map(({ body }) => decodeJwt(body).aud).sort();
+    };
+    expect(await audiences()).toEqual([owner, 'receiver'].sort());
+    await until('-1 second');
+    expect(await audiences()).toEqual([owner]);
+    await log.raw('UPDATE agents SET killed_at = clock_timestamp()');
+    expect(await audiences()).toEqual([owner]);
+    await log.raw('DELETE FROM user_roles WHERE user_id = $1', [owner]);
+    expect(await audiences()).toEqual([]);
+    await log.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [owner]);
+    await log.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [owner]);
+    expect(await audiences()).toEqual([]);
+  });
+
+  test('has the reason of an event only if it is one of our codes: what a person wrote stays here', async () => {
+    await create({ delivery: delivery() });
+    await happen(userTokensRevoked, 'ada', { reason: 'positive test of J. Doe, ward 4' });
+    await push();
+    const claims = await read(arrived[0]?.body ?? '');
+    expect(claims.events[CAEP_EVENTS['session-revoked']]?.reason_admin).toEqual({ en: 'user.tokens_revoked' });
   });
 
   test('that is paused gets its events when it is enabled again; one that was disabled does not', async () => {
@@ -271,6 +342,7 @@ describe('a polled stream', () => {
       { ...ports, pollWaits: until },
       { stream_id: id, maxEvents: 1, ack: [], setErrs: {}, returnImmediately: false },
       caller,
+      lasting,
     );
     const closing = setInterval(until.close, 20);
     expect(await drained).toEqual({ sets: {}, moreAvailable: false });
@@ -331,7 +403,8 @@ describe('a stream', () => {
       () => updateStreamStatus(ports, { ...input, status: 'paused' }, other),
       () => addStreamSubject(ports, subject, other),
       () => verifyStream(ports, input, other),
-      () => pollStream(ports, { ...input, maxEvents: 1, ack: [], setErrs: {}, returnImmediately: false }, other),
+      () =>
+        pollStream(ports, { ...input, maxEvents: 1, ack: [], setErrs: {}, returnImmediately: false }, other, lasting),
     ];
     for (const ask of asks) await expect(ask()).rejects.toMatchObject({ code: 'signal_stream_unknown' });
     expect(await readStreams(ports, {}, other)).toEqual([]);
@@ -399,7 +472,7 @@ describe('an administrator', () => {
 
   test('sees the streams of every receiver, with what waits in each, its excluded subjects, and no secret', async () => {
     const { stream_id: id } = await create({
-      delivery: { method: PUSH, endpoint_url: `${origin}/events`, authorization_header: 'Bearer secret' },
+      delivery: { method: PUSH, endpoint_url: `${origin}/events?code=secret`, authorization_header: 'Bearer secret' },
     });
     await create({}, other);
     const user = await newUser();
@@ -412,6 +485,7 @@ describe('an administrator', () => {
       { stream_id: id, owner: 'client:receiver', status: 'enabled', waiting: 1, given_up: 0, excluded_users: 1 },
       { owner: 'client:another', method: POLL, endpoint_url: null, waiting: 0, excluded_users: 0 },
     ]);
+    expect(streams[0]?.endpoint_url).toBe(`${origin}/events?…`);
     expect(JSON.stringify(streams)).not.toContain('secret');
   });
 

@@ -1,6 +1,7 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
+import { ssfManage } from './permissions.ts';
 import type { StreamState } from './signal-shapes.ts';
 
 export type StreamRow = {
@@ -26,10 +27,23 @@ const streamsOfOwner = defineStatement(
   'signalStreamsOfOwner',
   `SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id`,
 );
+/**
+ * Whether the owner may receive events now: no request of it is there to be refused. A killed agent's client is disabled,
+ * and an agent has at most the permissions of its owner. By the primary keys.
+ */
+const OWNER_MAY_RECEIVE = `CASE split_part(owner, ':', 1)
+  WHEN 'client' THEN EXISTS (
+    SELECT FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"
+    WHERE "clientId" = substr(owner, 8) AND NOT coalesce(disabled, false) AND $1 = ANY (credential_scopes)
+      AND (agents.expires_at IS NULL OR agents.expires_at > clock_timestamp()))
+  WHEN 'user' THEN EXISTS (
+    SELECT FROM users WHERE users.id = substr(owner, 6) AND "disabledAt" IS NULL AND $1 = ANY (user_permissions(users.id)))
+  ELSE false END`;
 /** Streams are few. */
 const streamsPushed = defineStatement(
   'signalStreamsPushed',
-  `SELECT ${COLUMNS} FROM signal_streams WHERE status = 'enabled' AND endpoint_url IS NOT NULL ORDER BY created_at, id`,
+  `SELECT ${COLUMNS} FROM signal_streams
+   WHERE status = 'enabled' AND endpoint_url IS NOT NULL AND ${OWNER_MAY_RECEIVE} ORDER BY created_at, id`,
 );
 /** Streams are few. Exclusions by the primary key. */
 const streamsList = defineStatement(
@@ -86,7 +100,8 @@ export const listStreamRows = (sql: Sql, id?: string): Promise<ListedStream[]> =
 /** Of any owner. */
 export const lockAnyStream = async (tx: Sql, id: string): Promise<StreamRow | undefined> =>
   (await tx.query<StreamRow>(streamLockAny, [id]))[0];
-export const readPushedStreams = (sql: Sql): Promise<StreamRow[]> => sql.query<StreamRow>(streamsPushed);
+export const readPushedStreams = (sql: Sql): Promise<StreamRow[]> =>
+  sql.query<StreamRow>(streamsPushed, [ssfManage.name]);
 export const lockStream = async (tx: Sql, owner: string, id: string): Promise<StreamRow | undefined> =>
   (await tx.query<StreamRow>(streamLock, [owner, id]))[0];
 
