@@ -223,6 +223,15 @@ describe('a token is refused', () => {
     expect(await outcomes()).toEqual([]);
   });
 
+  test('once its id may be forgotten, also if the clock of its issuer was ahead', async () => {
+    await accept();
+    const token = await tokenOf(REVOKED, subject, { claims: { iat: Math.floor(Date.now() / 1_000) + 290 } });
+    expect(await receiveSignal(ports, token, testCaller)).toBeNull();
+    await db.raw(`DELETE FROM signals_received WHERE received_at < now() + interval '100 seconds'`);
+    const clock = { ...db.clock, now: () => Date.now() + 90 * 86_400_000 + 100_000 };
+    expect(await receiveSignal({ ...ports, clock }, token, testCaller)).toMatchObject({ err: 'invalid_request' });
+  });
+
   test('whose signature another key has made: authentication_failed', async () => {
     await accept();
     const other = await generateKeyPair('RS256');

@@ -12,8 +12,8 @@ export type HasSignalKeys = { readonly signalKeys: Pick<ClientKeySets, 'keysOf' 
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'];
 /** Clocks may differ by this. */
 const SKEW_SECONDS = 300;
-/** As long as the ids of earlier ones are kept. */
-const OLDEST_SECONDS = 90 * 86_400;
+/** As long as the ids of earlier ones are kept after their arrival, which their time may be ahead of. */
+const OLDEST_SECONDS = 90 * 86_400 - SKEW_SECONDS;
 
 /** A Security Event Token (RFC 8417) whose signature is verified. */
 export type VerifiedSet = { readonly transmitter: TransmitterRow; readonly claims: JsonObject; readonly jti: string };
