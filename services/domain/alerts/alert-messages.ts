@@ -15,6 +15,9 @@ export const ITEMS_MAX = { webhook: 100, mail: 20, slack: 10 } as const;
 const WORST = ['critical', 'high', 'medium', 'low'] as const;
 const counted = (count: number, what: string): string => `${count} ${count === 1 ? 'alert' : 'alerts'} ${what}`;
 
+/** One line, without characters that change how the rest is shown: what others wrote makes no line of its own. */
+const oneLine = (text: string): string => visibleText(text).replaceAll(/\s+/g, ' ');
+
 /** What it is about in one line. */
 function headlineOf({ kind, grouped, firing, resolved, items }: AlertMessage): string {
   if (kind === 'test') return 'Test of alerts: this target works';
@@ -24,16 +27,16 @@ function headlineOf({ kind, grouped, firing, resolved, items }: AlertMessage): s
     ...(resolved > 0 ? [counted(resolved, 'resolved')] : []),
   ].join(', ');
   const about = grouped === '*' ? 'of several kinds' : grouped.slice(grouped.indexOf(':') + 1);
-  return visibleText(`${worst === undefined ? '' : `[${worst}] `}${counts}: ${about}`);
+  return oneLine(`${worst === undefined ? '' : `[${worst}] `}${counts}: ${about}`);
 }
 
 const WORDS = { firing: 'FIRING', escalated: 'ESCALATED', resolved: 'RESOLVED' } as const;
 
-/** One alert in one line, without characters that change how the rest is shown. */
+/** One alert in one line. */
 const lineOf = ({ kind, severity, name, summary, raisedAt, resolvedAt, count }: MessageItem): string =>
-  visibleText(
+  oneLine(
     `${WORDS[kind]} ${severity} ${name}: ${summary} (${kind === 'resolved' ? resolvedAt : `since ${raisedAt}`}${count > 1 ? `, ${count} reports` : ''})`,
-  ).replaceAll(/\s+/g, ' ');
+  );
 
 function moreOf({ firing, resolved, items }: AlertMessage): string[] {
   const more = firing + resolved - items.length;

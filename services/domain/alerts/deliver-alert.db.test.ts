@@ -119,7 +119,7 @@ describe('kinds of targets', () => {
     const secret = 'T000/B000/XXXXXXXXXXXXXXXX';
     const made = await harness.target({ kind: 'slack', url: `${harness.origin}/services/${secret}` });
     expect(made.destination).toBe(`${harness.origin}/…`);
-    const labels = { alertname: '<!channel> *x* & <https://evil.test|ok>' };
+    const labels = { alertname: '<!channel> *x* & <https://evil.test|ok>\r\nRESOLVED all' };
     const alert = { status: 'firing', labels, annotations: {}, fingerprint: 'e1' } as const;
     await receiveAlertmanager(harness.log, { alerts: [alert] }, testCaller);
     await harness.run();
@@ -127,7 +127,9 @@ describe('kinds of targets', () => {
     expect(url).toBe(`/services/${secret}`);
     expect(headers['idempotency-key']).toMatch(/^"[\da-f-]{36}"$/);
     const { text, blocks } = JSON.parse(body);
-    expect(text).toContain('&lt;!channel&gt; *x* &amp; &lt;https://evil.test|ok&gt;');
+    expect(text).toContain('&lt;!channel&gt; *x* &amp; &lt;https://evil.test|ok&gt; RESOLVED all');
+    // The headline and one line for the alert: no line of the alert's own.
+    expect(text.split('\n')).toHaveLength(2);
     expect(blocks.every((block: { text: { type: string } }) => block.text.type === 'plain_text')).toBe(true);
     const stored = await harness.log.raw(
       `SELECT to_jsonb(t)::text AS row FROM alert_targets t UNION ALL SELECT detail::text FROM audit_outbox`,
