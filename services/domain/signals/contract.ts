@@ -123,7 +123,7 @@ export const streamOverview = z
     created_at: instant,
     /** Users whose events it does not get; it gets those of all others. */
     excluded_users: z.int(),
-    /** Events planned for it that it has not accepted yet. */
+    /** Events planned for it that it has not accepted yet: of a user whose event failed, that one alone. */
     waiting: z.int(),
     /** Events that it did not accept in two weeks of attempts, or refused. */
     given_up: z.int(),

@@ -38,7 +38,8 @@ const texts = inLanguages({
     disableTitle: 'Disable the stream of {owner}',
     disableLead:
       'What waits is dropped, and the receiver does not learn of access that ends meanwhile. It may go on accepting it.',
-    blast: '{waiting} events wait for it',
+    blast: 'At least {waiting} events wait for it',
+    blastNone: 'No event waits for it',
   },
   de: {
     streams: 'Ströme an Empfänger',
@@ -71,7 +72,8 @@ const texts = inLanguages({
     disableTitle: 'Den Strom von {owner} abschalten',
     disableLead:
       'Was wartet, entfällt, und der Empfänger erfährt nicht von Zugriff, der inzwischen endet. Er nimmt ihn womöglich weiter an.',
-    blast: '{waiting} Ereignisse warten auf ihn',
+    blast: 'Mindestens {waiting} Ereignisse warten auf ihn',
+    blastNone: 'Kein Ereignis wartet auf ihn',
   },
 });
 
@@ -87,7 +89,7 @@ function Acts({ stream }: { readonly stream: Stream }) {
   const number = useNumber();
   const { stream_id: id, owner } = stream;
   const path = { stream_id: id };
-  const blast = fill(own.blast, { waiting: number(stream.waiting) });
+  const blast = fill(stream.waiting === 0 ? own.blastNone : own.blast, { waiting: number(stream.waiting) });
   const set = (act: 'pause' | 'enable' | 'disable', status: Stream['status']) => (
     <ActButton
       act={{
