@@ -94,6 +94,8 @@ test('the sign-in returns to pages of the console, and to nothing else', () => {
     '//evil.test/console',
     '/console//evil.test',
     '/console/../login',
+    // A browser takes these for dots (WHATWG URL §3.1).
+    '/console/people/%2e%2e/%2E./oauth2/authorize?client_id=x',
     '/console\\evil',
     '/consoles',
     '/console/api/v1/users',

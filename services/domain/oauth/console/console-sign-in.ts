@@ -16,8 +16,8 @@ export type ConsoleSignInPorts = TokenRequestPorts & HasAuth & HasPublicAddress 
 const START_SECONDS = 3_600;
 const SECRET_BYTES = 32;
 const HOME = '/console';
-/** A path of the console, with its query. */
-const PLACE = /^\/console(\/[a-z-]+(\/(?!\.)[\w.~%@:+-]+)*)?(\?[\w.~%@:+=&,/-]*)?$/;
+/** A path of the console, with its query; no part begins with a dot, encoded or not. */
+const PLACE = /^\/console(\/[a-z-]+(\/(?!\.|%2[eE])[\w.~%@:+-]+)*)?(\?[\w.~%@:+=&,/-]*)?$/;
 const NO_PLACE = /^\/console\/(api|assets|callback|sign-in|sign-out|session)(\/|\?|$)/;
 
 /** Where to go after the sign-in: a page of the console, never another address (CWE-601). */
