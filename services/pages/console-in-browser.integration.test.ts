@@ -370,6 +370,8 @@ test('a session that ends while an act is prepared loses nothing: another window
   await popup.waitForEvent('close');
   await ended.waitFor({ state: 'detached' });
   expect(await dialog.getByLabel('Reason').inputValue()).toBe('typed before the end');
+  await dialog.getByText('You signed in again').waitFor();
+  expect(await dialog.getByRole('alert').count(), 'the refusal of before').toBe(0);
   await dialog.getByRole('button', { name: 'Disable', exact: true }).click();
   await page.getByRole('button', { name: 'Enable' }).waitFor();
   expect(serious()).toEqual([]);

@@ -49,7 +49,12 @@ function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () =
   const isOld = Date.now() / 1_000 - session.auth_time > session.step_up_seconds;
   const isRefused = error instanceof Refusal && error.code === 'step_up_required' && !isAgain;
   const needsSignIn = (act.needsStepUp ?? true) && (isRefused || ((isOld || lacksFactor) && !isAgain));
-  useSignInElsewhere(useCallback(() => setAgain(true), []));
+  useSignInElsewhere(
+    useCallback(() => {
+      setAgain(true);
+      setError(undefined);
+    }, []),
+  );
 
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
