@@ -88,6 +88,32 @@ test('sallyport upgrade check refuses an unknown version, an older one, and a sc
   await queryRows(harness.ports.databaseUrl, 'DROP INDEX by_hand');
 });
 
+/** Rows that a rollback would lose, by the table that holds them. */
+const HELD = {
+  alert_targets: `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
+    VALUES (gen_random_uuid(), 'x', 'mail', '', '', '{}', '{high}', 'UTC', false)`,
+  signal_transmitters: `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email)
+    VALUES (gen_random_uuid(), 'https://a.test', '', 'x', true)`,
+  signal_streams: `INSERT INTO signal_streams (id, owner, audience, method, events)
+    VALUES (gen_random_uuid(), 'client:x', 'x', 'urn:ietf:rfc:8936', '{}')`,
+};
+
+test.each(Object.entries(HELD))(
+  'rows of %s refuse a rollback and its dry run alike, and the check of the running version says so',
+  async (table, insert) => {
+    await harness.ports.raw(insert);
+    const before = await harness.ports.raw('SELECT * FROM _prisma_migrations ORDER BY id');
+    for (const how of ['--dry-run', '--yes']) {
+      const refused = await sallyport('rollback', '0.2.0', how);
+      expect([refused.code, refused.err]).toEqual([5, expect.stringMatching(/ exist: .*; nothing has changed/)]);
+    }
+    expect(await harness.ports.raw('SELECT * FROM _prisma_migrations ORDER BY id')).toEqual(before);
+    const checked = await harness.json(['upgrade', 'check', version]);
+    expect(checked).toMatchObject({ pending: [], rollback: null, holds: [expect.stringContaining('exist')] });
+    await harness.ports.raw(`DELETE FROM ${table}`);
+  },
+);
+
 test('sallyport rollback refuses with the reason, asks first, and records what it did', async () => {
   const refused = await sallyport('rollback', '9.9.9', '--yes');
   expect([refused.code, refused.err]).toEqual([5, expect.stringContaining('no version 9.9.9 is known')]);

@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
 import { version } from '../observability/version.ts';
+import { rollbackRefused } from '../services/domain/operations/releases/execute-rollback.ts';
 import {
   listReleases,
   maintainVersionHistory,
   type ReleaseRow,
 } from '../services/domain/operations/releases/maintain-version-history.ts';
-import { validateRollbackCompatibility } from '../services/domain/operations/releases/validate-rollback-compatibility.ts';
 import { deployOf } from '../services/migrate/deploy-of.ts';
-import { rollBack, withReleases } from '../services/migrate/roll-back.ts';
+import { rollBack, rollBackPlan, withReleases } from '../services/migrate/roll-back.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { migrationStates } from '../services/platform/postgres/migrate.ts';
 import { readMigrations, readReleases } from '../services/platform/postgres/migration-files.ts';
 import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
@@ -70,15 +69,9 @@ async function rollback(target: string, options: GlobalOptions): Promise<void> {
   const { databaseUrl } = await openContext(['databaseUrl']);
   const output = createOutput(options);
   const [migrations, releases] = await Promise.all([readMigrations(), readReleases()]);
-  const states = await migrationStates(databaseUrl);
-  const applied = states.filter(({ state }) => state !== 'pending').map(({ name }) => name);
-  const plan = validateRollbackCompatibility({ version: target, releases, migrations, applied });
-  if (!plan.compatible)
-    throw new CommandError(
-      exitCodes.refused,
-      `rollback to ${target} refused: ${plan.reason}`,
-      'choose a version of: npx sallyport releases list',
-    );
+  const question = { databaseUrl, version: target, releases, migrations };
+  const plan = await rollBackPlan(question);
+  if (!plan.compatible) throw asCommandError(rollbackRefused(plan.reason));
   const { reason, reverts, keeps } = plan;
   if (options.dryRun)
     return output.data({ version: target, reason, would_revert: reverts, kept: keeps }, () => [
@@ -91,10 +84,11 @@ async function rollback(target: string, options: GlobalOptions): Promise<void> {
       `Take back ${reverts.length} migrations, so that ${target} runs? No process of a later version may be running.`,
     );
   const command = 'sallyport rollback';
-  const how = { databaseUrl, version: target, releases, migrations, command, say: output.say };
-  const result = await rollBack(how, systemCaller(command)).catch((err: unknown) => {
-    throw asCommandError(err);
-  });
+  const result = await rollBack({ ...question, command, say: output.say }, systemCaller(command)).catch(
+    (err: unknown) => {
+      throw asCommandError(err);
+    },
+  );
   output.say(`start ${target} now: a start of ${version} migrates the database again`);
   output.data(result, () => [
     `version  ${result.version}`,

@@ -1,16 +1,13 @@
 import type { Command } from 'commander';
 import {
   type RollbackCompatibility,
+  refused,
   validateRollbackCompatibility,
 } from '../services/domain/operations/releases/validate-rollback-compatibility.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import { migrationRefusal, migrationStates } from '../services/platform/postgres/migrate.ts';
 import { type Migration, readMigrations, readReleases } from '../services/platform/postgres/migration-files.ts';
-import {
-  type RehearsalPlan,
-  type RehearsedStep,
-  rehearseMigrations,
-} from '../services/platform/postgres/rehearse-migrations.ts';
+import { type RehearsedStep, rehearseMigrations } from '../services/platform/postgres/rehearse-migrations.ts';
 import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
@@ -37,17 +34,7 @@ const stepLines = ({ migration, direction, ms, rows, locks, refusals }: Rehearse
   ...refusals.map(({ rule, on, text, why }) => `    refused ${rule}: ${on}: ${text} (${why})`),
 ];
 
-type Steps = RehearsalPlan['steps'];
-
 const canGoBack = ({ down }: Migration): boolean => down !== undefined && 'sql' in down;
-
-/** Up, down and up again: what has no way back stays after the first. */
-function stepsOf(pending: readonly Migration[], present: readonly Migration[]): Steps {
-  const up = pending.map((migration) => ({ migration, direction: 'up' as const }));
-  const reverted = (pending.length > 0 ? pending : present).filter(canGoBack);
-  const down = [...reverted].reverse().map((migration) => ({ migration, direction: 'down' as const }));
-  return [...up, ...down, ...reverted.map((migration) => ({ migration, direction: 'up' as const }))];
-}
 
 async function check(target: string, options: CheckOptions): Promise<void> {
   const rows = rowsOf(options.rows);
@@ -75,16 +62,24 @@ async function check(target: string, options: CheckOptions): Promise<void> {
   const pending = migrations.filter(({ name }) => stateOf.get(name) === 'pending' && name <= release.migration);
   const before = releases[at - 1];
   const present = applied.filter(({ name }) => before !== undefined && name > before.migration);
-  const steps = stepsOf(pending, present);
   const rehearsal = await rehearseMigrations({
     url: databaseUrl,
     scratchUrl: options.scratch,
     applied,
-    steps,
+    pending,
+    // What has no way back stays.
+    reverted: (pending.length > 0 ? pending : present).filter(canGoBack),
     rows,
     say: output.say,
+  }).catch((err: unknown) => {
+    throw err instanceof StartError && err.code === 'migration_refused' ? refuse(err.message, err.fix) : err;
   });
-  const back = backOf(pending, { releases, migrations, applied: [...applied, ...pending].map(({ name }) => name) });
+  const { holds } = rehearsal;
+  const back = backOf(
+    pending,
+    { releases, migrations, applied: [...applied, ...pending].map(({ name }) => name) },
+    holds,
+  );
   output.data(
     {
       version: target,
@@ -92,6 +87,7 @@ async function check(target: string, options: CheckOptions): Promise<void> {
       rows_copied: rehearsal.rowsCopied,
       drift: rehearsal.drift,
       steps: rehearsal.steps,
+      holds,
       rollback: back === undefined ? null : { version: back.version, compatible: back.compatible, reason: back.reason },
     },
     () => [
@@ -101,6 +97,7 @@ async function check(target: string, options: CheckOptions): Promise<void> {
       `${rehearsal.rowsCopied} rows copied`,
       ...rehearsal.drift.map((text) => `drift  ${text}`),
       ...rehearsal.steps.flatMap(stepLines),
+      ...holds.map((text) => `not taken back, nor what was before it: ${text}`),
       ...(back === undefined ? [] : [`back to ${back.version}: ${back.compatible ? 'yes' : 'no'}, ${back.reason}`]),
     ],
   );
@@ -122,11 +119,14 @@ async function check(target: string, options: CheckOptions): Promise<void> {
 function backOf(
   pending: readonly Migration[],
   question: Omit<Parameters<typeof validateRollbackCompatibility>[0], 'version'>,
+  holds: readonly string[],
 ): (RollbackCompatibility & { readonly version: string }) | undefined {
   const held = question.applied.filter((name) => !pending.some((migration) => migration.name === name));
   const now = question.releases.findLast(({ migration }) => held.includes(migration));
   if (pending.length === 0 || !now) return undefined;
-  return { version: now.version, ...validateRollbackCompatibility({ ...question, version: now.version }) };
+  const { version } = now;
+  const plan = holds.length > 0 ? refused(holds.join('; ')) : validateRollbackCompatibility({ ...question, version });
+  return { version, ...plan };
 }
 
 /** `sallyport upgrade check VERSION`. */

@@ -10,6 +10,7 @@ import { version } from '#observability/version.ts';
 import { applyMigration, prepareHistory } from '#services/platform/postgres/migrate.ts';
 import { readMigrations, readReleases } from '#services/platform/postgres/migration-files.ts';
 import { observeMigration, type RehearsedStep } from '#services/platform/postgres/rehearse-migrations.ts';
+import { holdsOn } from '#services/platform/postgres/revert-migrations.ts';
 import { readCatalog } from '#services/platform/postgres/schema-changes.ts';
 import { createEmptyDatabase } from '#testing/harness/ports.ts';
 import { commitIn } from '../release/release-code.ts';
@@ -30,6 +31,15 @@ test('every migration after the baseline declares its phase and its way back in 
   expect(added.length).toBeGreaterThan(0);
   const silent = added.filter(({ phase }) => phase === undefined).map(({ name }) => name);
   expect(silent, 'add phase.json beside migration.sql: see CONTRIBUTING.md').toEqual([]);
+});
+
+/** They raise an exception as well as what their holds ask, and are not edited. */
+const RAISING = ['20261125180000_alerts', '20261125181000_signal_transmitters', '20261125231000_signal_streams'];
+
+test('no way back raises an exception of its own: what would lose rows is a hold of phase.json', () => {
+  const raising = added.filter(({ down }) => down && 'sql' in down && /\bRAISE\b/i.test(down.sql));
+  expect(raising.map(({ name }) => name)).toEqual(RAISING);
+  for (const { name, holds, down } of raising) expect((down as { sql: string }).sql, name).toContain(holds[0]?.because);
 });
 
 test('the versions in releases.json are in order, exist, and end with this one', async () => {
@@ -65,8 +75,10 @@ test('no migration after the baseline breaks the release before it or blocks a r
     for (const migration of migrations.filter(({ name }) => name <= BASELINE)) await applyMigration(db, migration);
     const released = await readCatalog(db);
     const steps: RehearsedStep[] = [];
-    for (const migration of added) {
+    for (const [index, migration] of added.entries()) {
       steps.push(await observeMigration(db, migration, 'up', released));
+      // Asked of every schema in which the migration can be taken back.
+      expect(await holdsOn(db, added.slice(0, index + 1)), migration.name).toEqual([]);
       if (!migration.down || !('sql' in migration.down)) continue;
       await observeMigration(db, migration, 'down');
       await observeMigration(db, migration, 'up');

@@ -10,7 +10,7 @@ import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { childEnv } from '#testing/processes/child-env.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import { readMigrations } from '../platform/postgres/migration-files.ts';
-import { rollBack } from './roll-back.ts';
+import { rollBack, rollBackPlan } from './roll-back.ts';
 
 let ports: OwnPorts;
 let folder: string;
@@ -25,11 +25,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function write(name: string, up: string, down: string): void {
+type Hold = { readonly rows: string; readonly because: string };
+function write(name: string, up: string, down: string, holds: readonly Hold[] = []): void {
   mkdirSync(join(folder, name), { recursive: true });
   writeFileSync(join(folder, name, 'migration.sql'), up);
   writeFileSync(join(folder, name, 'down.sql'), down);
-  writeFileSync(join(folder, name, 'phase.json'), '{"phase":"contract","down":"down.sql"}');
+  writeFileSync(join(folder, name, 'phase.json'), JSON.stringify({ phase: 'contract', down: 'down.sql', holds }));
 }
 
 const tables = async (): Promise<unknown[]> =>
@@ -37,20 +38,16 @@ const tables = async (): Promise<unknown[]> =>
     ({ relname }) => relname,
   );
 const history = () => ports.raw(`SELECT version FROM releases WHERE kind = 'rollback'`);
-const back = async () =>
-  rollBack(
-    {
-      databaseUrl: ports.databaseUrl,
-      version: '7.0.0',
-      releases: [{ version: '7.0.0', migration: last }],
-      migrations: await readMigrations([folder]),
-      command: 'test',
-      say: () => {},
-    },
-    testCaller,
-  );
+const question = async () => ({
+  databaseUrl: ports.databaseUrl,
+  version: '7.0.0',
+  releases: [{ version: '7.0.0', migration: last }],
+  migrations: await readMigrations([folder]),
+});
+const back = async () => rollBack({ ...(await question()), command: 'test', say: () => {} }, testCaller);
+const plan = async () => rollBackPlan(await question());
 
-test('a rollback that is killed between and within migrations goes on where it was, and is recorded once', async () => {
+test('a rollback that is killed within a migration has taken none back; the same call then does, and is recorded once', async () => {
   write('20990101000000_one', 'CREATE TABLE one ()', 'SELECT pg_sleep(1); DROP TABLE one');
   write('20990101000100_two', 'CREATE TABLE two ()', 'DROP TABLE two');
   await migrate(ports.databaseUrl, () => {}, [folder]);
@@ -68,10 +65,11 @@ test('a rollback that is killed between and within migrations goes on where it w
   });
   const [, signal] = await once(child, 'exit');
   expect(signal).toBe('SIGKILL');
-  expect(await tables()).toEqual(['one']);
+  expect(await tables()).toEqual(['one', 'two']);
   expect(await history()).toEqual([]);
 
-  expect(await back()).toEqual({ version: '7.0.0', reverted: ['20990101000000_one'], kept: [] });
+  const reverted = ['20990101000100_two', '20990101000000_one'];
+  expect(await back()).toEqual({ version: '7.0.0', reverted, kept: [] });
   expect(await back()).toEqual({ version: '7.0.0', reverted: [], kept: [] });
   expect(await tables()).toEqual([]);
   expect(await history()).toEqual([{ version: '7.0.0' }]);
@@ -84,19 +82,21 @@ test('two rollbacks at once take each migration back once', async () => {
   expect(await tables()).toEqual([]);
 });
 
-test('a migration that would lose rows refuses to go back, with its reason, and leaves them', async () => {
-  write(
-    '20990101000200_three',
-    'CREATE TABLE three (id int)',
-    `DO $$ BEGIN IF EXISTS (SELECT FROM three) THEN RAISE EXCEPTION 'rows of three would be lost'; END IF; END $$;
-     DROP TABLE three`,
-  );
+const LOST = 'rows of three would be lost';
+const refusal = (why: string) => ({
+  code: 'rollback_incompatible',
+  options: { detail: expect.stringMatching(new RegExp(`${why}.*; nothing has changed$`)) },
+});
+
+test('a migration that would lose rows refuses to go back, with its reason, and leaves them: the plan says it before', async () => {
+  write('20990101000200_three', 'CREATE TABLE three (id int)', 'DROP TABLE three', [
+    { rows: 'SELECT FROM three', because: LOST },
+  ]);
   await migrate(ports.databaseUrl, () => {}, [folder]);
+  expect(await plan()).toMatchObject({ compatible: true });
   await ports.raw('INSERT INTO three VALUES (1)');
-  await expect(back()).rejects.toMatchObject({
-    code: 'rollback_incompatible',
-    options: { detail: expect.stringContaining('rows of three would be lost') },
-  });
+  expect(await plan()).toMatchObject({ compatible: false, reason: expect.stringContaining(LOST), reverts: [] });
+  await expect(back()).rejects.toMatchObject(refusal(LOST));
   expect(await tables()).toEqual(['one', 'three', 'two']);
 });
 
@@ -128,11 +128,39 @@ test('a row that another process commits while the rollback waits for its table 
       );
     await expect.poll(waits, { interval: 10 }).toHaveLength(1);
   });
-  await expect(rolled).rejects.toMatchObject({
-    code: 'rollback_incompatible',
-    options: { detail: expect.stringContaining('rows of three would be lost') },
-  });
+  await expect(rolled).rejects.toMatchObject(refusal(LOST));
   expect(await ports.raw('SELECT id FROM three')).toEqual([{ id: 7 }]);
   await ports.raw('DELETE FROM three');
   expect(await back()).toMatchObject({ reverted: expect.arrayContaining(['20990101000200_three']) });
+});
+
+/** Everything of the schema, and what it holds of migrations. */
+const schema = () =>
+  ports.raw(`SELECT (SELECT json_agg(c ORDER BY c) FROM (SELECT table_name || '.' || column_name AS c
+      FROM information_schema.columns WHERE table_schema = 'public') s) AS columns,
+    (SELECT json_agg(m ORDER BY migration_name) FROM _prisma_migrations m) AS history`);
+
+test('six migrations of which the last to go back refuses change nothing, whether it says so before or in its SQL', async () => {
+  for (let n = 1; n <= 6; n += 1)
+    write(`2099020100000${n}_six`, `CREATE TABLE six_${n} (id int)`, `DROP TABLE six_${n}`);
+  const first = '20990201000001_six';
+  const guarded = (holds: readonly Hold[], down = '') =>
+    write(first, 'CREATE TABLE six_1 (id int)', `${down}; DROP TABLE six_1`, holds);
+  guarded([{ rows: 'SELECT FROM six_1', because: 'six would be lost' }]);
+  await migrate(ports.databaseUrl, () => {}, [folder]);
+  await ports.raw('INSERT INTO six_1 VALUES (1)');
+  const before = await schema();
+  expect(await plan()).toMatchObject({ compatible: false });
+  await expect(back()).rejects.toMatchObject(refusal('six would be lost'));
+  expect(await schema()).toEqual(before);
+
+  guarded([], `DO $$ BEGIN RAISE EXCEPTION 'raised'; END $$`);
+  await expect(back()).rejects.toMatchObject(refusal('raised'));
+  guarded([], 'ALTER TABLE six_1 ADD CHECK (id > 1)');
+  await expect(back()).rejects.toMatchObject(refusal('violated'));
+  guarded([], 'SELECT no_such_function()');
+  await expect(back()).rejects.toThrow('no_such_function');
+  expect(await schema()).toEqual(before);
+  guarded([]);
+  expect((await back()).reverted.filter((name) => name.endsWith('_six'))).toHaveLength(6);
 });

@@ -1,12 +1,16 @@
 import {
   executeRollback,
-  type LockedSchema,
+  planRollback,
   type RollbackResult,
+  rollbackRefused,
 } from '#services/domain/operations/releases/execute-rollback.ts';
+import type { RollbackCompatibility } from '#services/domain/operations/releases/validate-rollback-compatibility.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
-import { appliedMigrations, revertMigration, withMigrationLock } from '../platform/postgres/migrate.ts';
+import { StartError } from '../platform/local/errors.ts';
+import { appliedMigrations, inOneTransaction, withMigrationLock } from '../platform/postgres/migrate.ts';
 import type { Migration } from '../platform/postgres/migration-files.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
+import { holdsOn, lockedHoldsOn, revertMigration } from '../platform/postgres/revert-migrations.ts';
 import { startedBy } from './deploy-of.ts';
 
 /** Works on the releases of a database, which needs no keys. */
@@ -38,17 +42,39 @@ export type RollBackOptions = {
   readonly say: (text: string) => void;
 };
 
-/** Takes a database back to an older version under the lock of migrations. @throws rollbackIncompatible */
+/** What `rollBack` would do now, which takes no table for itself. */
+export function rollBackPlan({
+  databaseUrl,
+  ...question
+}: Omit<RollBackOptions, 'command' | 'say'>): Promise<RollbackCompatibility> {
+  return withMigrationLock(
+    databaseUrl,
+    () => {},
+    (db) => {
+      const holds = (names: readonly string[]) => holdsOn(db, named(question.migrations, names));
+      return planRollback({ applied: () => appliedMigrations(db), holds }, question);
+    },
+  );
+}
+
+const named = (migrations: readonly Migration[], names: readonly string[]): Migration[] =>
+  migrations.filter(({ name }) => names.includes(name));
+
+/** Takes a database back to an older version, whole or not at all, under the lock of migrations. @throws rollbackIncompatible */
 export function rollBack(
   { databaseUrl, command, say, ...question }: RollBackOptions,
   caller: Caller,
 ): Promise<RollbackResult> {
   return withMigrationLock(databaseUrl, say, (db) => {
-    const schema: LockedSchema = {
+    const schema = {
       applied: () => appliedMigrations(db),
-      revert: async (name) => {
+      holds: (names: readonly string[]) => lockedHoldsOn(db, named(question.migrations, names)),
+      whole: <T>(work: () => Promise<T>) => inOneTransaction(db, work),
+      revert: async (name: string) => {
         say(`taking back ${name}`);
-        await revertMigration(db, question.migrations.find((each) => each.name === name)!);
+        await revertMigration(db, named(question.migrations, [name])[0]!).catch((err: unknown) => {
+          throw err instanceof StartError && err.code === 'migration_refused' ? rollbackRefused(err.message) : err;
+        });
       },
     };
     const input = { ...question, started_by: startedBy(command) };

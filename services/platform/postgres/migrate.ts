@@ -93,16 +93,21 @@ async function checkVersion(db: pg.Client, say: Say): Promise<void> {
   if (warning) say(`${warning} (fix: ${POSTGRES_VERSION_FIX})`);
 }
 
-const LOCK_NOT_AVAILABLE = '55P03';
+/** Postgres' codes of a lock that another statement has: it waited too long, or each waited for the other. */
+const LOCKED_OUT = ['55P03', '40P01'];
 
-/** Repeats a transaction that waited too long for a table, so that the statements behind it pass in between. */
-async function patiently<T>(db: pg.Client, work: () => Promise<T>): Promise<T> {
+/** Works in one transaction. Repeats it if it waited too long for a table, so that the statements behind it pass. */
+export async function inOneTransaction<T>(db: pg.Client, work: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await work();
+      await db.query('BEGIN');
+      await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+      const result = await work();
+      await db.query('COMMIT');
+      return result;
     } catch (err) {
       await db.query('ROLLBACK').catch(() => {});
-      if ((err as { code?: string }).code !== LOCK_NOT_AVAILABLE || tries === LOCK_TRIES) throw err;
+      if (!LOCKED_OUT.includes((err as { code?: string }).code ?? '') || tries === LOCK_TRIES) throw err;
       await sleep(LOCK_PAUSE_MS);
     }
   }
@@ -140,14 +145,30 @@ export async function namingFullDisk<T>(where: string, work: () => Promise<T>): 
   }
 }
 
-const undone = (name: string): string => `migration ${name} found no room; those before it stay`;
+/** An exception of the migration itself, or rows that do not fit what it makes. */
+const ROWS_REFUSE = /^(?:P0001|22|23)/;
+
+/**
+ * @param left what a failure leaves
+ * @throws StartError (`migration_refused`, `database_full`)
+ */
+export async function namingRefusal<T>(name: string, left: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await namingFullDisk(`migration ${name} found no room; ${left}`, work);
+  } catch (err) {
+    const { code, message } = err as Error & { code?: string };
+    if (!ROWS_REFUSE.test(code ?? '')) throw err;
+    const fix = 'change those rows, then run the same command again';
+    throw new StartError('migration_refused', `migration ${name}: ${message} (${left})`, fix, { cause: err });
+  }
+}
 
 /** Looks at a transaction of a migration before it commits. */
-type Look = (db: pg.Client) => Promise<void>;
+export type Look = (db: pg.Client) => Promise<void>;
 
 /** Applies one migration and notes it in the history; whole or not at all, except without a transaction. */
 export function applyMigration(db: pg.Client, migration: Migration, look: Look = async () => {}): Promise<void> {
-  return namingFullDisk(undone(migration.name), () => apply(db, migration, look));
+  return namingRefusal(migration.name, 'those before it stay', () => apply(db, migration, look));
 }
 
 async function apply(db: pg.Client, migration: Migration, look: Look): Promise<void> {
@@ -165,60 +186,10 @@ async function apply(db: pg.Client, migration: Migration, look: Look): Promise<v
     await note();
     return;
   }
-  await patiently(db, async () => {
-    await db.query('BEGIN');
-    await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  await inOneTransaction(db, async () => {
     await db.query(migration.sql);
     await look(db);
     await note();
-    await db.query('COMMIT');
-  });
-}
-
-const TABLES = `SELECT oid::int8 AS oid, oid::regclass::text AS name FROM pg_class
-  WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace`;
-const LOCKED = `SELECT relation::int8 AS oid FROM pg_locks
-  WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode = 'AccessExclusiveLock'`;
-
-/** The tables that a way back takes for itself, by a trial that is undone. */
-async function tablesTakenBy(db: pg.Client, sql: string): Promise<string[]> {
-  await db.query('BEGIN');
-  await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
-  const { rows: tables } = await db.query<{ oid: string; name: string }>(TABLES);
-  await db.query(sql);
-  const { rows: locked } = await db.query<{ oid: string }>(LOCKED);
-  await db.query('ROLLBACK');
-  const oids = new Set(locked.map(({ oid }) => oid));
-  return tables.filter(({ oid }) => oids.has(oid)).map(({ name }) => name);
-}
-
-/** It looks whether rows would be lost: one that another process commits after it looked must not be. */
-const mayRefuse = (sql: string): boolean => /\bRAISE\b/i.test(sql);
-
-/** Takes one migration back in one transaction; `migrate` applies it again. */
-export async function revertMigration(
-  db: pg.Client,
-  { name, down }: Pick<Migration, 'name' | 'down'>,
-  look: Look = async () => {},
-): Promise<void> {
-  if (!down || !('sql' in down)) throw new Error(`migration ${name} has no down.sql`);
-  await namingFullDisk(undone(name), () => revert(db, name, down.sql, look));
-}
-
-async function revert(db: pg.Client, name: string, sql: string, look: Look): Promise<void> {
-  await patiently(db, async () => {
-    const taken = mayRefuse(sql) ? await tablesTakenBy(db, sql) : [];
-    await db.query('BEGIN');
-    await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
-    if (taken.length > 0) await db.query(`LOCK TABLE ${taken.join(', ')} IN ACCESS EXCLUSIVE MODE`);
-    await db.query(sql);
-    await look(db);
-    await db.query(
-      `UPDATE _prisma_migrations SET rolled_back_at = now()
-       WHERE migration_name = $1 AND finished_at IS NOT NULL AND rolled_back_at IS NULL`,
-      [name],
-    );
-    await db.query('COMMIT');
   });
 }
 

@@ -7,6 +7,9 @@ const PRISMA = new URL('../../../prisma/', import.meta.url);
 /** The folder of this version's migrations. */
 const MIGRATIONS = fileURLToPath(new URL('migrations/', PRISMA));
 
+/** Rows that a way back would lose: while the query finds one, the migration is not taken back. */
+type Hold = { readonly rows: string; readonly because: string };
+
 export type Migration = {
   readonly name: string;
   readonly sql: string;
@@ -15,6 +18,8 @@ export type Migration = {
   readonly phase: 'expand' | 'contract' | undefined;
   /** The SQL that takes it back, or why there is none. */
   readonly down: { readonly sql: string } | { readonly because: string } | undefined;
+  /** What must not be there when it is taken back. */
+  readonly holds: readonly Hold[];
   /** False: its statements run one by one, outside a transaction, as `CREATE INDEX CONCURRENTLY` must. */
   readonly isTransactional: boolean;
 };
@@ -22,11 +27,18 @@ export type Migration = {
 const BECAUSE = /^none, because (.{3,300})$/;
 
 /** What `phase.json` beside a migration declares. */
-const declaration = z.strictObject({
-  phase: z.enum(['expand', 'contract']),
-  down: z.union([z.literal('down.sql'), z.string().regex(BECAUSE)]),
-  transaction: z.boolean().default(true),
-});
+const declaration = z
+  .strictObject({
+    phase: z.enum(['expand', 'contract']),
+    down: z.union([z.literal('down.sql'), z.string().regex(BECAUSE)]),
+    holds: z
+      .array(z.strictObject({ rows: z.string().regex(/^SELECT /), because: z.string().min(3).max(300) }))
+      .default([]),
+    transaction: z.boolean().default(true),
+  })
+  .refine(({ down, holds }) => down === 'down.sql' || holds.length === 0, {
+    message: 'only a migration with a down.sql has holds',
+  });
 
 async function readOrNothing(path: string): Promise<string | undefined> {
   try {
@@ -41,13 +53,14 @@ async function readMigration(folder: string, name: string): Promise<Migration> {
   const sql = await readFile(`${folder}/${name}/migration.sql`, 'utf8');
   const read = { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
   const text = await readOrNothing(`${folder}/${name}/phase.json`);
-  if (text === undefined) return { ...read, phase: undefined, down: undefined, isTransactional: true };
-  const { phase, down, transaction } = declaration.parse(JSON.parse(text));
+  if (text === undefined) return { ...read, phase: undefined, down: undefined, holds: [], isTransactional: true };
+  const { phase, down, holds, transaction } = declaration.parse(JSON.parse(text));
   const because = BECAUSE.exec(down)?.[1];
   return {
     ...read,
     phase,
     down: because === undefined ? { sql: await readFile(`${folder}/${name}/down.sql`, 'utf8') } : { because },
+    holds,
     isTransactional: transaction,
   };
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { StartError } from '../local/errors.ts';
-import { applyMigration, namingFullDisk, prepareHistory, revertMigration } from './migrate.ts';
+import { applyMigration, inOneTransaction, namingFullDisk, prepareHistory } from './migrate.ts';
 import type { Migration } from './migration-files.ts';
+import { holdsOn, revertMigration } from './revert-migrations.ts';
 import { type Catalog, changesBetween, type Refusal, readCatalog, refusalsOf } from './schema-changes.ts';
 
 /** A migration that was applied or taken back, and what its transaction had done and held before it committed. */
@@ -52,7 +53,7 @@ export async function observeMigration(
   };
   const beganAt = performance.now();
   if (direction === 'up') await applyMigration(db, migration, look);
-  else await revertMigration(db, migration, look);
+  else await inOneTransaction(db, () => revertMigration(db, migration, look));
   const ms = Math.round(performance.now() - beganAt);
   const changes = direction === 'up' ? changesBetween(before, await readCatalog(db), released) : [];
   // Outside a transaction every statement has an id of its own.
@@ -190,6 +191,8 @@ export type Rehearsal = {
   /** Where the schema of the database is not that of its migrations. */
   readonly drift: readonly string[];
   readonly steps: readonly RehearsedStep[];
+  /** Why a migration was not taken back, and so none before it: rows that it would lose. */
+  readonly holds: readonly string[];
 };
 
 export type RehearsalPlan = {
@@ -198,8 +201,10 @@ export type RehearsalPlan = {
   readonly scratchUrl?: string | undefined;
   /** Applied to the database, in order. */
   readonly applied: readonly Migration[];
-  /** Applied and taken back in the scratch database, in this order. */
-  readonly steps: readonly { readonly migration: Migration; readonly direction: RehearsedStep['direction'] }[];
+  /** Applied in the scratch database. */
+  readonly pending: readonly Migration[];
+  /** Then taken back, the last first, and applied again. */
+  readonly reverted: readonly Migration[];
   /** Rows of each table to copy. */
   readonly rows: number | 'all';
   readonly say: (text: string) => void;
@@ -210,7 +215,8 @@ export function rehearseMigrations({
   url,
   scratchUrl = url,
   applied,
-  steps,
+  pending,
+  reverted,
   rows,
   say,
 }: RehearsalPlan): Promise<Rehearsal> {
@@ -225,12 +231,22 @@ export function rehearseMigrations({
       say(`copying ${rows === 'all' ? 'all rows' : `up to ${rows} rows of each table`}`);
       return { drift: found, rowsCopied: await copyRows(live, scratch, made, rows) };
     });
-    const done: RehearsedStep[] = [];
+    const steps: RehearsedStep[] = [];
     const released = await readCatalog(scratch);
-    for (const { migration, direction } of steps) {
+    const step = async (migration: Migration, direction: RehearsedStep['direction']): Promise<void> => {
       say(`${direction === 'up' ? 'applying' : 'taking back'} ${migration.name}`);
-      done.push(await observeMigration(scratch, migration, direction, released));
+      steps.push(await observeMigration(scratch, migration, direction, released));
+    };
+    for (const migration of pending) await step(migration, 'up');
+    const holds: string[] = [];
+    const back: Migration[] = [];
+    for (const migration of [...reverted].reverse()) {
+      holds.push(...(await holdsOn(scratch, [migration])));
+      if (holds.length > 0) break;
+      await step(migration, 'down');
+      back.unshift(migration);
     }
-    return { rowsCopied, drift, steps: done };
+    for (const migration of back) await step(migration, 'up');
+    return { rowsCopied, drift, steps, holds };
   });
 }

@@ -35,6 +35,7 @@ async function refused(sql: string, given: Partial<Migration> = {}): Promise<Rul
     checksum: '',
     phase: 'expand',
     down: { because: 'it is a trial' },
+    holds: [],
     isTransactional: true,
     ...given,
   };

@@ -5,20 +5,28 @@ import type { NewRelease } from './releases.store.ts';
 import {
   type RollbackCompatibility,
   type RollbackQuestion,
+  refused,
   validateRollbackCompatibility,
 } from './validate-rollback-compatibility.ts';
 
 /** The schema of the database while nothing else migrates it. */
-export type LockedSchema = {
+type Schema = {
   /** Names of the migrations that it holds, in order. */
   applied(): Promise<string[]>;
-  /** Takes one back, in one transaction. */
+  /** Why rows do not allow that these are taken back, one sentence each. */
+  holds(names: readonly string[]): Promise<readonly string[]>;
+};
+
+type RevertibleSchema = Schema & {
+  /** Works in one transaction, perhaps more than once; a row that `holds` looks for cannot come between. */
+  whole<T>(work: () => Promise<T>): Promise<T>;
+  /** Takes one back in that transaction. */
   revert(name: string): Promise<void>;
 };
 
-type RollbackPorts = Pick<Ports, 'transact'> & { readonly schema: LockedSchema };
+type RollbackPorts = Pick<Ports, 'transact'> & { readonly schema: RevertibleSchema };
 
-type RollbackInput = Omit<RollbackQuestion, 'applied'> & Pick<NewRelease, 'started_by'>;
+type RollbackInput = Omit<RollbackQuestion, 'applied'>;
 
 export type RollbackResult = {
   readonly version: string;
@@ -26,35 +34,34 @@ export type RollbackResult = {
   readonly kept: readonly string[];
 };
 
-const planOf = async (schema: LockedSchema, input: RollbackInput): Promise<RollbackCompatibility> =>
-  validateRollbackCompatibility({ ...input, applied: await schema.applied() });
+/** A rollback is whole or not at all. */
+export const rollbackRefused = (reason: string): Error =>
+  rollbackIncompatible({ detail: `${reason}; nothing has changed` });
 
-/** Postgres' class of a down that raised an exception of its own, such as for rows that would be lost. */
-const RAISED = 'P0001';
+/** Whether and how this database goes back now: what a dry run says, and what `executeRollback` does. */
+export async function planRollback(schema: Schema, input: RollbackInput): Promise<RollbackCompatibility> {
+  const plan = validateRollbackCompatibility({ ...input, applied: await schema.applied() });
+  const holds = await schema.holds(plan.reverts);
+  return holds.length === 0 ? plan : refused(holds.join('; '));
+}
 
 /**
- * Takes back the migrations that an older version cannot run with, each in a transaction of its own, and records the
- * rollback. What was taken back before a crash stays so; the same call goes on from there. No session, family or key is
- * touched, so tokens issued before stay valid.
+ * Takes back the migrations that an older version cannot run with, in one transaction, and records the rollback. No
+ * session, family or key is touched, so tokens issued before stay valid.
  *
- * @throws rollbackIncompatible (409) with the reason, before anything is changed or when a migration refuses to go back
+ * @throws rollbackIncompatible (409) with the reason; then nothing has changed
  */
 export async function executeRollback(
   { schema, ...ports }: RollbackPorts,
-  input: RollbackInput,
+  input: RollbackInput & Pick<NewRelease, 'started_by'>,
   caller: Caller,
 ): Promise<RollbackResult> {
-  const { compatible, reason, reverts, keeps } = await planOf(schema, input);
-  if (!compatible) throw rollbackIncompatible({ detail: reason });
-  for (const name of reverts) {
-    try {
-      await schema.revert(name);
-    } catch (err) {
-      const { code, message } = err as Error & { code?: string };
-      if (code === RAISED) throw rollbackIncompatible({ detail: `migration ${name}: ${message}` });
-      throw err;
-    }
-  }
+  const { reverts, keeps } = await schema.whole(async () => {
+    const plan = await planRollback(schema, input);
+    if (!plan.compatible) throw rollbackRefused(plan.reason);
+    for (const name of plan.reverts) await schema.revert(name);
+    return plan;
+  });
   const applied = await schema.applied();
   const row = {
     kind: 'rollback',

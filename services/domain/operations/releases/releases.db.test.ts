@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { executeRollback, type LockedSchema } from './execute-rollback.ts';
+import { executeRollback } from './execute-rollback.ts';
 import { listReleases, maintainVersionHistory, type NewRelease } from './maintain-version-history.ts';
 
 let ports: OwnPorts;
@@ -59,44 +59,56 @@ const migrations = [
   { name: '30_notes', phase: 'contract', down: back },
 ] as const;
 
-/** A schema that notes what is taken back, and ends at a migration. */
-function schemaOf(held: string[], fails: Record<string, Error> = {}): LockedSchema {
+/** A schema that notes what is taken back, all or nothing, and ends at a migration. */
+function schemaOf(
+  held: string[],
+  fails: Record<string, Error> = {},
+  holds: Record<string, string> = {},
+): Parameters<typeof executeRollback>[0]['schema'] {
   return {
     applied: async () => [...held],
+    holds: async (names) => names.flatMap((name) => holds[name] ?? []),
+    whole: async (work) => {
+      const before = [...held];
+      try {
+        return await work();
+      } catch (err) {
+        held.splice(0, held.length, ...before);
+        throw err;
+      }
+    },
     revert: async (name) => {
       if (fails[name]) throw fails[name];
       held.splice(held.indexOf(name), 1);
     },
   };
 }
-const rollBack = (schema: LockedSchema, version = '2.0.0') =>
+const rollBack = (schema: ReturnType<typeof schemaOf>, version = '2.0.0') =>
   executeRollback({ ...ports, schema }, { version, releases, migrations, started_by: 'test' }, testCaller);
 
-test('a rollback that ended in between goes on where it ended, and is one row and one event', async () => {
+test('a rollback that ended in between took nothing back; the same call then does, as one row and one event', async () => {
   const held = ['10_users', '20_column', '30_notes'];
   await expect(rollBack(schemaOf(held, { '20_column': new Error('killed') }))).rejects.toThrow('killed');
-  expect(held).toEqual(['10_users', '20_column']);
+  expect(held).toHaveLength(3);
   expect(await events('2.0.0')).toEqual([]);
-  expect(await rollBack(schemaOf(held))).toEqual({ version: '2.0.0', reverted: ['20_column'], kept: [] });
+  const reverted = ['30_notes', '20_column'];
+  expect(await rollBack(schemaOf(held))).toEqual({ version: '2.0.0', reverted, kept: [] });
   expect(await rollBack(schemaOf(held))).toEqual({ version: '2.0.0', reverted: [], kept: [] });
   expect(await events('2.0.0')).toMatchObject([
-    {
-      type: 'operations.release_rolled_back',
-      detail: { schema_version: '10_users', reverted: ['20_column'], kept: [] },
-    },
+    { type: 'operations.release_rolled_back', detail: { schema_version: '10_users', reverted, kept: [] } },
   ]);
 });
 
-test('a refused rollback changes nothing and says why; a migration that refuses says why too', async () => {
+test('a refused rollback changes nothing, and says so with every reason', async () => {
   const held = ['10_users', '20_column', '30_notes'];
   await expect(rollBack(schemaOf(held), '9.9.9')).rejects.toMatchObject({
     code: 'rollback_incompatible',
-    options: { detail: expect.stringContaining('no version 9.9.9') },
+    options: { detail: expect.stringMatching(/^no version 9\.9\.9 .*; nothing has changed$/) },
   });
-  const full = Object.assign(new Error('7 notes would be lost'), { code: 'P0001' });
-  await expect(rollBack(schemaOf(held, { '30_notes': full }))).rejects.toMatchObject({
+  const holds = { '20_column': '2 columns would be lost', '30_notes': '7 notes would be lost' };
+  await expect(rollBack(schemaOf(held, {}, holds))).rejects.toMatchObject({
     code: 'rollback_incompatible',
-    options: { detail: 'migration 30_notes: 7 notes would be lost' },
+    options: { detail: '7 notes would be lost; 2 columns would be lost; nothing has changed' },
   });
   expect(held).toHaveLength(3);
 });

@@ -30,7 +30,12 @@ export type RollbackCompatibility = {
   readonly keeps: readonly string[];
 };
 
-const refused = (reason: string): RollbackCompatibility => ({ compatible: false, reason, reverts: [], keeps: [] });
+export const refused = (reason: string): RollbackCompatibility => ({
+  compatible: false,
+  reason,
+  reverts: [],
+  keeps: [],
+});
 
 const some = (names: readonly string[]): string =>
   names.length > 1 ? `${names[0]} and ${names.length - 1} more` : String(names[0]);
