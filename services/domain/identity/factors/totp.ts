@@ -1,5 +1,4 @@
 import { base32 } from '@better-auth/utils/base32';
-import { createHMAC } from '@better-auth/utils/hmac';
 import { createOTP } from '@better-auth/utils/otp';
 
 /** RFC 6238 §5.2; authenticator apps use it by default. */
@@ -15,14 +14,9 @@ export const importedSecret = (text: string): string => `${IMPORTED}${text}`;
 export const shownSecret = (secret: string): string =>
   secret.startsWith(IMPORTED) ? secret.slice(IMPORTED.length) : base32.encode(secret, { padding: false });
 
-/** The key of the codes. The library signs with a key as it does with text. */
-const keyOf = async (secret: string): Promise<string> =>
-  secret.startsWith(IMPORTED)
-    ? ((await createHMAC('SHA-1').importKey(
-        base32.decode(secret.slice(IMPORTED.length)).buffer as ArrayBuffer,
-        'sign',
-      )) as never)
-    : secret;
+/** The key of the codes: text is used as its UTF-8 bytes. */
+const keyOf = (secret: string): string | Uint8Array =>
+  secret.startsWith(IMPORTED) ? base32.decode(secret.slice(IMPORTED.length)) : secret;
 
 /**
  * Returns the newest of the steps −1, 0 and +1 around now that has this code and is later than the last used step; null
@@ -35,7 +29,7 @@ export async function matchingStep(
 ): Promise<number | null> {
   if (!CODE.test(code)) return null;
   const now = Math.floor(nowMs / 1_000 / STEP_SECONDS);
-  const otp = createOTP(await keyOf(secret), { period: STEP_SECONDS, digits: 6 });
+  const otp = createOTP(keyOf(secret), { period: STEP_SECONDS, digits: 6 });
   let matched: number | null = null;
   for (const step of [now - 1, now, now + 1]) {
     if (isSame(await otp.hotp(step), code) && step > lastUsedStep) matched = step;

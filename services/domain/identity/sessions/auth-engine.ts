@@ -1,6 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { prismaAdapter } from '@better-auth/prisma-adapter';
-import { createAuthMiddleware } from 'better-auth/api';
+import { createAuthMiddleware, markSessionOutsideStore } from 'better-auth/api';
 import { betterAuth } from 'better-auth/minimal';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import type { Ports, Transact } from '#services/domain/ports.ts';
@@ -115,7 +115,10 @@ export function createAuthEngine(
           const createSession = renewInstead({ clock, random, authDatabase }, settings, open, ctx);
           return { context: { context: { internalAdapter: { createSession } } } };
         }
-        return open?.as && { context: { context: { session: open.as } } };
+        if (!open?.as) return;
+        // Better Auth would look for the row of a session that exists in this call alone.
+        await markSessionOutsideStore(open.as.session.token);
+        return { context: { context: { session: open.as } } };
       }),
       after: createAuthMiddleware(async (ctx) => {
         const open = handover.getStore();
