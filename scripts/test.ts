@@ -14,7 +14,7 @@ const FEW_FILES = 8;
 const HELP = `Runs every check and every test, and prints the counts at the end. Offline, once python and web have installed their packages.
 
   npm test                    every step
-  npm test -- unit            some steps, by name: types console lint boundaries callers catalogue vectors dead-code dependencies alerts compose go k6 python unit unit-db web integration chaos coverage
+  npm test -- unit            some steps, by name: types console lint boundaries callers catalogue vectors dead-code dependencies advisories alerts compose go k6 python unit unit-db web integration chaos coverage
   npm test -- --fast          types, lint, boundaries and the unit tests, without coverage
   npm test -- --changed       the checks of the sources, and the test files that uncommitted changes can reach
   npm test -- --changed main  the same for all changes since this branch left main
@@ -186,6 +186,8 @@ const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {
     'node',
     ['scripts/checks/dependencies.ts', ...(process.env.DEPENDENCY_AUDIT === 'required' ? ['--required'] : [])],
   ],
+  // Without a network: the dated list of advisories.
+  advisories: ['node', ['scripts/checks/listed-advisories.ts']],
   alerts: ['node', ['scripts/checks/alerts.ts']],
   compose: ['node', ['scripts/checks/compose.ts']],
   python: ['node', ['scripts/checks/python.ts']],

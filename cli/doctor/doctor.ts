@@ -19,6 +19,7 @@ import { withDatabase } from '../database-ports.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { addressCheck } from './address.ts';
+import { advisoriesCheck } from './advisories.ts';
 import { auditChecks } from './audit.ts';
 import { type Check, fail, pass, warn } from './check.ts';
 import { clientCertificatesCheck } from './client-certificates.ts';
@@ -191,6 +192,7 @@ const checks: readonly Check[] = [
   addressCheck,
   wingsCheck,
   productionCheck,
+  advisoriesCheck,
 ];
 
 const line = (output: Output, word: string, name: string, evidence: string): string =>

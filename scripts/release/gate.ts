@@ -17,7 +17,7 @@ Steps, in this order; the first that fails blocks all that follow, and the exit 
   release      the commit is clean, CHANGELOG.md and prisma/releases.json name the version
   tests        npm test: types, lint, boundaries, unit, integration, attacks, coverage
   rehearsal    npm run rehearse: the release before and this one side by side under load, up, down, up
-  advisories   npm run audit, with nothing skipped
+  advisories   npm run audit, with nothing skipped; the dated list of advisories is at most 30 days old
   upgrade      sallyport upgrade check VERSION --rows all, on the database of staging (STAGING_DATABASE_URL)
   deploy       --deploy-staging
   validation   the last security validation of staging, over the network
@@ -61,7 +61,13 @@ function stepsOf(asked: Asked): GateStep[] {
     { name: 'release', run: checkRelease },
     { name: 'tests', run: () => runCommand('npm', ['test']) },
     { name: 'rehearsal', run: () => runCommand('npm', ['run', 'rehearse']) },
-    { name: 'advisories', run: () => runCommand('npm', ['run', 'audit'], { DEPENDENCY_AUDIT: 'required' }) },
+    {
+      name: 'advisories',
+      run: async () => {
+        await runCommand(process.execPath, ['scripts/checks/listed-advisories.ts', '--fresh']);
+        await runCommand('npm', ['run', 'audit'], { DEPENDENCY_AUDIT: 'required' });
+      },
+    },
     { name: 'upgrade', run: () => runCommand(process.execPath, check, { DATABASE_URL: databaseUrl }) },
     ...deploys('deploy', asked['deploy-staging']),
     { name: 'validation', run: () => validateStaging({ url, client: { id, secret }, version }) },

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import {
+  ADVISORIES,
+  type AdvisoryList,
+  advisoriesMet,
+  describeMet,
+  fixedVersionOf,
+  type Installed,
+  isOpen,
+  LIST_DAYS_MAX,
+  listDays,
+} from '#services/platform/advisories/advisories.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { readRedisFacts } from '#services/platform/redis/facts.ts';
+import { openContext } from '../context.ts';
+import { withDatabase } from '../database-ports.ts';
+import { type Check, fail, pass, type Result, warn } from './check.ts';
+
+const serverVersion = defineStatement('doctorServerVersion', `SELECT current_setting('server_version') AS version`);
+
+/** The npm packages that the list names, as they are installed here. */
+function packages(): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const { product } of ADVISORIES.advisories)
+    try {
+      const path = new URL(`../../node_modules/${product}/package.json`, import.meta.url);
+      found[product] = (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+    } catch {
+      // Not installed, or no package but a server.
+    }
+  return found;
+}
+
+/** A store that does not answer is the finding of another check. */
+async function stores(): Promise<Record<string, string>> {
+  const [postgresql, redis] = await Promise.all([
+    withDatabase(async ({ sql }) => (await sql.query<{ version: string }>(serverVersion))[0]?.version).catch(
+      () => undefined,
+    ),
+    openContext(['redisUrl'])
+      .then(({ redisUrl }) => readRedisFacts(redisUrl))
+      .then(({ version }) => version)
+      .catch(() => undefined),
+  ]);
+  // Valkey has advisories of its own.
+  return { ...(postgresql && { postgresql }), ...(redis && !redis.includes('Valkey') && { redis }) };
+}
+
+/** Known advisories of what is installed: exposed fails, accepted warns; the age of the list only warns. */
+export function advisoriesResult(list: AdvisoryList, installed: Installed, now: Date): Result {
+  const met = advisoriesMet(list, installed);
+  const open = met.filter((each) => isOpen(each, now));
+  const accepted = met.filter((each) => each.exposure === 'exposed' && !open.includes(each));
+  const days = listDays(list, now);
+  const evidence = `${open.length} open, ${accepted.length} accepted for a time, ${met.length - open.length - accepted.length} without effect here; list of ${list.asOf}`;
+  const [first] = [...open, ...accepted];
+  const items = [...open, ...accepted].map((each) => describeMet(each, now));
+  const upgrade = first && `install ${first.product} ${fixedVersionOf(first)} or newer`;
+  if (open.length > 0) return { ...fail(evidence, upgrade as string), items };
+  if (days > LIST_DAYS_MAX)
+    return {
+      ...warn(`${evidence}, ${days} days old`, 'upgrade Sallyport: each release has a list of its time'),
+      items,
+    };
+  return accepted.length > 0 ? { ...warn(evidence, upgrade as string), items } : pass(evidence);
+}
+
+export const advisoriesCheck: Check = {
+  name: 'advisories',
+  run: async () =>
+    advisoriesResult(ADVISORIES, { ...packages(), ...(await stores()), node: process.version }, new Date()),
+};
