@@ -125,8 +125,14 @@ describe('POST /oauth2/token', () => {
     const narrow = await token({ ...credentials, scope: 'tokens:read' }, { basic });
     expect([narrow.status, narrow.body.scope]).toEqual([200, 'tokens:read']);
     expect(claimsIn(narrow.body.access_token).permissions).toEqual(['tokens:read']);
-    const bad = await token({ ...credentials, scope: 'tokens:read admin' }, { basic });
+    const bad = await token({ ...credentials, scope: 'tokens:read own.events' }, { basic });
     expectOAuthError(bad, 400, 'invalid_scope', 'scope_invalid');
+    expect(bad.body.error_description).toContain('own.events');
+    const misspelt = await token({ ...credentials, scope: 'token:read' }, { basic });
+    expectOAuthError(misspelt, 400, 'invalid_scope', 'scope_invalid');
+    expect(misspelt.body.error_description).toContain('Did you mean tokens:read?');
+    const lenient = await token({ ...credentials, scope: 'groups tokens:read' }, { basic });
+    expect([lenient.status, lenient.body.scope]).toEqual([200, 'tokens:read']);
     const resource = 'https://api.example.test/v1';
     expect(claimsIn((await token({ ...credentials, resource }, { basic })).body.access_token).aud).toBe(resource);
     for (const wrong of ['not a uri', '/relative', 'https://api.example.test/#x'])

@@ -212,6 +212,17 @@ describe('codes', () => {
     ).toBe('invalid_scope');
   });
 
+  test('OpenID Connect Core §3.1.2.1: scopes that are none here are ignored, and the answer names the granted ones', async () => {
+    const verifier = newVerifier();
+    const code = await harness.codeFor(harness.site, verifier, { scope: 'openid email groups argo' });
+    const { body } = await harness.redeem(code, verifier);
+    expect(body.scope).toBe('openid email');
+    expect(decodeJwt(body.access_token).scope).toBe('openid email');
+    const again = { grant_type: 'refresh_token', refresh_token: body.refresh_token, scope: 'openid groups' };
+    const { body: narrow } = await send(harness.api.url, 'POST', '/oauth2/token', { basic: harness.site, form: again });
+    expect(decodeJwt(narrow.access_token).scope).toBe('openid');
+  });
+
   test('an ID token is typed, names its audience and is not accepted as an access token', async () => {
     const verifier = newVerifier();
     const { body } = await harness.redeem(await harness.codeFor(harness.site, verifier, { nonce: 'n-0S6' }), verifier);

@@ -220,7 +220,7 @@ describe('pushing', () => {
       [{ code_challenge_method: 'plain' }, 'invalid_request', 'request_invalid'],
       [{ response_type: 'token' }, 'unsupported_response_type', 'response_type_unsupported'],
       [{ request: 'a.b.c' }, 'request_not_supported', 'request_object_unsupported'],
-      [{ scope: 'openid admin' }, 'invalid_scope', 'scope_invalid'],
+      [{ scope: 'openid users:manage' }, 'invalid_scope', 'scope_invalid'],
       [{ resource: 'nowhere' }, 'invalid_target', 'target_invalid'],
       [{ client_id: rival.client_id }, 'invalid_request', 'request_invalid'],
     ] as const)

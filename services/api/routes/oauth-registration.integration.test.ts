@@ -92,7 +92,7 @@ describe('clients that register themselves (RFC 7591)', () => {
   describe('an open redirect', () => {
     const FAULTS: [string, Record<string, string>, error: string][] = [
       ['a response type that is none', { response_type: 'token' }, 'unsupported_response_type'],
-      ['a scope that is not registered', { scope: 'openid users:manage' }, 'invalid_scope'],
+      ['scopes of which it is registered for none', { scope: 'users:manage groups' }, 'invalid_scope'],
       ['prompt=none', { prompt: 'none' }, 'login_required'],
     ];
     const registered = async (): Promise<string> =>

@@ -89,6 +89,8 @@ export type AccessDirectory = {
   applications(): readonly Application[];
   /** Permissions, own scopes and the scopes of the first-party client, sorted, to publish them. Also while the directory is stale. */
   publishedScopes(): readonly string[];
+  /** Whether any client may have this scope: a published one, one that a client is registered for, a permission of an application. */
+  isScope(name: string): boolean;
 };
 
 export type HasAccess = { readonly access: AccessDirectory };
@@ -153,6 +155,7 @@ type Loaded = {
   readonly version: number;
   readonly clients: Map<string, Client>;
   readonly permissions: ReadonlySet<string>;
+  readonly scopes: ReadonlySet<string>;
   readonly roles: ReadonlySet<string>;
   readonly byRole: ReadonlyMap<string, readonly string[]>;
   readonly applications: ReadonlyMap<string, Application>;
@@ -175,6 +178,7 @@ const nothingLoaded = (): Loaded => ({
   version: -1,
   clients: new Map(),
   permissions: new Set(),
+  scopes: new Set(OWN_SCOPES),
   roles: new Set(),
   byRole: new Map(),
   applications: new Map(),
@@ -211,6 +215,11 @@ async function readDirectory(
     version: state.version,
     clients: new Map(clientsAllowed.map((client) => [client.clientId, client])),
     permissions: ofInstallation,
+    scopes: new Set([
+      ...OWN_SCOPES,
+      ...known,
+      ...clientsAllowed.flatMap((client) => [...client.scopes, ...client.credential_scopes]),
+    ]),
     roles: new Set(roles),
     byRole: new Map([...byRole].filter(([role]) => !isApplicationRole(role))),
     applications: new Map(
@@ -324,6 +333,7 @@ export function createAccessDirectory(
     roles: () => fresh().roles,
     application: (of) => fresh().applications.get(of),
     applications: () => [...fresh().applications.values()],
+    isScope: (name) => fresh().scopes.has(name),
     publishedScopes() {
       const { clients, permissions } = loaded;
       const identity = clients.get(FIRST_PARTY_CLIENT_ID)?.scopes ?? [];

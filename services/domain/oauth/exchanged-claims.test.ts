@@ -10,6 +10,7 @@ const notes = { name: 'notes' };
 const ports = {
   ...harness.ports,
   access: {
+    isScope: (name: string) => name !== 'groups',
     application: (audience: string) => (audience === NOTES ? notes : undefined),
   } as AccessDirectory,
   confirmState: async () => true,

@@ -1,5 +1,6 @@
 import type { Client, HasAccess } from '../access/access-directory.ts';
 import { hasSameRights } from '../access/application-rights.ts';
+import { scopesAsked } from '../access/requested-scopes.ts';
 import type { Ports } from '../ports.ts';
 import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
@@ -40,10 +41,16 @@ export async function subjectTokenOf(
   throw subjectTokenInvalid();
 }
 
-function scopesFor(client: Client, subject: AccessTokenClaims, requested: string | undefined): readonly string[] {
+function scopesFor(
+  ports: HasAccess,
+  client: Client,
+  subject: AccessTokenClaims,
+  requested: string | undefined,
+): readonly string[] {
   const held = (subject.scope ?? '').split(' ').filter((scope) => client.scopes.includes(scope));
-  const scopes = requested === undefined ? held : [...new Set(requested.split(' '))];
-  if (scopes.length === 0 || !scopes.every((scope) => held.includes(scope))) throw scopeInvalid();
+  const { scopes, why } = scopesAsked(ports, client, requested, held);
+  if (scopes === undefined) throw scopeInvalid({ detail: why });
+  if (scopes.length === 0) throw scopeInvalid();
   return scopes;
 }
 
@@ -91,7 +98,7 @@ export function exchangedClaims(
 ): AccessTokenClaims & { readonly scope: string } {
   const { keys, scope } = terms;
   const aud = audienceFor(ports, client, terms);
-  const scopes = scopesFor(client, subject, scope);
+  const scopes = scopesFor(ports, client, subject, scope);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
   const confirmation = confirmationOf(client, keys);
   // The IP address and user agent of the subject token are dropped: the service uses the new token from another place.

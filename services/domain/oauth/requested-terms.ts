@@ -1,27 +1,24 @@
-import type { Client } from '../access/access-directory.ts';
+import type { Client, HasAccess } from '../access/access-directory.ts';
+import { type ScopesAsked, scopesAsked } from '../access/requested-scopes.ts';
 import { isOwnScope } from '../authority/own-scopes.ts';
 import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 
-/** RFC 6749 §3.3. */
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
-
 /**
- * Returns the requested scopes, by default all registered ones; null if one is not registered, or if there is none. Own
- * scopes mean something at the MCP server only, so they are left out for every other audience.
+ * The scopes of a sign-in, by default all registered ones. Own scopes mean something at the MCP server only, so they are
+ * left out for every other audience.
  */
 export function requestedScopes(
-  { tokenSettings }: HasTokenSettings,
+  ports: HasTokenSettings & HasAccess,
   client: Client,
   scope: string | undefined,
   audience: string | null,
-): readonly string[] | null {
-  if (scope !== undefined && !SCOPE.test(scope)) return null;
-  const asked = scope === undefined ? client.scopes : [...new Set(scope.split(' '))];
-  if (!asked.every((name) => client.scopes.includes(name))) return null;
-  const isForMcp = audience !== null && audience === tokenSettings.mcpAudience;
-  const scopes = isForMcp ? asked : asked.filter((name) => !isOwnScope(name));
-  return scopes.length === 0 ? null : scopes;
+): ScopesAsked {
+  const asked = scopesAsked(ports, client, scope, client.scopes);
+  if (asked.why !== undefined) return asked;
+  const isForMcp = audience !== null && audience === ports.tokenSettings.mcpAudience;
+  const scopes = isForMcp ? asked.scopes : asked.scopes.filter((name) => !isOwnScope(name));
+  return scopes.length === 0 ? { why: 'The client is registered for no scope that means something here.' } : { scopes };
 }
 
 /**

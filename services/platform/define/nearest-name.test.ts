@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isMisspelling, nearestName } from './nearest-name.ts';
+import { isMisspelling, likelyName, nearestName } from './nearest-name.ts';
 
 const SCOPES = ['email', 'offline_access', 'openid', 'profile'];
 
@@ -26,4 +26,17 @@ test.each([
 test('without known names there is no nearest one', () => {
   expect(nearestName('openid', [])).toBe('');
   expect(isMisspelling('openid', '')).toBe(false);
+});
+
+test.each([
+  ['opnid', SCOPES, 'openid'],
+  ['grants', ['client_id', 'grant_types', 'name'], 'grant_types'],
+  ['grantTypes', ['client_id', 'grant_types'], 'grant_types'],
+  ['token:read', ['keys:read', 'tokens:read', 'tokens:write'], 'tokens:read'],
+  ['keys:manage', ['users:read', 'keys:read'], 'keys:read'],
+  ['groups', SCOPES, undefined],
+  ['openid', ['openid'], undefined],
+  ['groups', [], undefined],
+])('%s, where %o are known, probably means %s', (given, known, likely) => {
+  expect(likelyName(given, known)).toBe(likely);
 });

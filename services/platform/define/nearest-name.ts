@@ -20,6 +20,33 @@ export function nearestName(given: string, known: readonly string[]): string {
 export const isMisspelling = (given: string, known: string): boolean =>
   given !== known && editDistance(given, known) <= mistakesAllowed(known);
 
+const SHARED_LEAST = 4;
+const SHARED_PART = 0.4;
+/** `redirectUris`, `redirect-uris` and `redirect_uris` are one name. */
+const folded = (name: string): string => name.toLowerCase().replaceAll(/[-_.]/g, '');
+
+function lettersShared(one: string, other: string): number {
+  let count = 0;
+  while (count < one.length && one[count] === other[count]) count += 1;
+  return count;
+}
+
+/** The known name that a given one probably stands for: spelt otherwise, misspelt, or one that begins like it. */
+export function likelyName(given: string, known: readonly string[]): string | undefined {
+  const respelt = known.find((name) => name !== given && folded(name) === folded(given));
+  if (respelt !== undefined) return respelt;
+  const nearest = nearestName(given, known);
+  if (isMisspelling(given, nearest)) return nearest;
+  let likely: { readonly name?: string; readonly shared: number } = {
+    shared: Math.max(SHARED_LEAST, given.length * SHARED_PART) - 1,
+  };
+  for (const name of known) {
+    const shared = name === given ? 0 : lettersShared(given, name);
+    if (shared > likely.shared) likely = { name, shared };
+  }
+  return likely.name;
+}
+
 /** Letters to insert, remove, replace or swap with the next one to make one word of the other. */
 function editDistance(one: string, other: string): number {
   let before: number[] = [];

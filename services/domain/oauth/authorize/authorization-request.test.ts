@@ -28,7 +28,10 @@ const clients: Record<string, Client> = {
   exempt: { ...client, clientId: 'exempt', pkce: 'optional' },
 };
 const ports = {
-  access: { client: (id: string) => clients[id] },
+  access: {
+    client: (id: string) => clients[id],
+    isScope: (name: string) => ['openid', 'email', 'admin'].includes(name),
+  },
   tokenSettings: { audience: 'https://api.test', issuer: 'https://api.test' },
 } as unknown as HasAccess & HasTokenSettings;
 /** Without SQL, because a request that is not pushed runs no statement. */

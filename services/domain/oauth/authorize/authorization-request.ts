@@ -57,7 +57,7 @@ type Refuse = (error: RequestErrorCode, why: string) => Parsed;
 type Values = Parameters['values'];
 
 function requestOf(
-  ports: HasTokenSettings,
+  ports: HasAccess & HasTokenSettings,
   client: Client,
   { values, source, ...returns }: Returns & { readonly values: Values; readonly source: Source },
   refuse: Refuse,
@@ -74,8 +74,8 @@ function requestOf(
   const asked = promptsOf(values.get('prompt'));
   if (asked === null) return refuse('invalid_request', 'prompt is unknown, or combines none with another');
   const audience = requestedAudience(ports, client, values.get('resource'));
-  const scopes = requestedScopes(ports, client, values.get('scope'), audience);
-  if (scopes === null) return refuse('invalid_scope', 'a scope is not registered for the client');
+  const { scopes, why } = requestedScopes(ports, client, values.get('scope'), audience);
+  if (scopes === undefined) return refuse('invalid_scope', why);
   if (audience === null) return refuse('invalid_target', 'the client is not allowed tokens for this resource');
   const maxAge = values.get('max_age');
   return {

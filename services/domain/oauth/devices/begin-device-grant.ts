@@ -60,8 +60,8 @@ export async function beginDeviceGrant(
   const client = ports.access.client(clientId);
   if (!client?.grant_types.includes(DEVICE_GRANT)) throw grantNotAllowed();
   const audience = requestedAudience(ports, client, input.resource);
-  const scopes = requestedScopes(ports, client, input.scope, audience);
-  if (scopes === null) throw scopeInvalid();
+  const { scopes, why } = requestedScopes(ports, client, input.scope, audience);
+  if (scopes === undefined) throw scopeInvalid({ detail: why });
   if (audience === null) throw targetInvalid();
   const deviceCode = ports.random.bytes(32).toString('base64url');
   const share = shareOf(ports, named, caller);

@@ -116,7 +116,7 @@ test('a device gets its codes, the page for its user and the polling interval; w
 
 test.each([
   ['an unknown client', { clientId: 'unknown' }, 'client_unauthenticated'],
-  ['a scope that is not registered for the client', { scope: 'openid tasks:write' }, 'scope_invalid'],
+  ['a scope that is not registered for the client', { scope: 'openid own.signoffs' }, 'scope_invalid'],
   ['a resource that the client is not allowed', { resource: 'https://other.example.test' }, 'target_invalid'],
 ])('a device grant is refused for %s', async (_what, input, code) => {
   await expect(begin({}, input)).rejects.toMatchObject({ code });

@@ -1,3 +1,4 @@
+import { knownScopesOf } from '#services/domain/access/requested-scopes.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import type { TokenPairAnswer } from '../refresh/family-token.ts';
@@ -45,6 +46,7 @@ export async function grantToken(
   const presented = given(input.refresh_token);
   if (presented === undefined) throw requestInvalid({ problems: [{ at: 'body/refresh_token', why: 'is required' }] });
   const presentedBy = { ...client, ...keys };
-  const pair = await refreshToken(ports, { refreshToken: presented, presentedBy, scope, resource }, caller);
+  const asked = scope === undefined ? undefined : knownScopesOf(ports, scope);
+  const pair = await refreshToken(ports, { refreshToken: presented, presentedBy, scope: asked, resource }, caller);
   return keys.jkt === undefined ? pair : { ...pair, token_type: 'DPoP' };
 }

@@ -1,6 +1,7 @@
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import { permissionsAt } from '#services/domain/access/application-rights.ts';
+import { scopesAsked } from '#services/domain/access/requested-scopes.ts';
 import { type AuditRow, auditRow } from '#services/domain/audit/record-event.ts';
 import { authenticatedClientOf } from '#services/domain/authority/callers.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
@@ -81,10 +82,9 @@ function audienceFor(ports: HasTokenSettings, client: Client, { resource, audien
   return allowedAudience(ports, client, resource);
 }
 
-function scopeOf(client: Client, requested: string | undefined): readonly string[] {
-  if (requested === undefined) return client.credential_scopes;
-  const scopes = requested.split(' ');
-  if (!scopes.every((scope) => client.credential_scopes.includes(scope))) throw scopeInvalid();
+function scopeOf(ports: HasAccess, client: Client, requested: string | undefined): readonly string[] {
+  const { scopes, why } = scopesAsked(ports, client, requested, client.credential_scopes);
+  if (scopes === undefined) throw scopeInvalid({ detail: why });
   return scopes;
 }
 
@@ -92,7 +92,7 @@ type Terms = { readonly audience: string; readonly scopes: readonly string[] };
 
 function termsFor(ports: ClientTokenPorts, client: Client, input: ClientTokenInput): Terms {
   if (!client.grant_types.includes('client_credentials')) throw grantNotAllowed();
-  return { audience: audienceFor(ports, client, input), scopes: scopeOf(client, input.scope) };
+  return { audience: audienceFor(ports, client, input), scopes: scopeOf(ports, client, input.scope) };
 }
 
 /**

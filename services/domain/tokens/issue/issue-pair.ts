@@ -1,5 +1,6 @@
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
+import { scopesNamed } from '#services/domain/access/requested-scopes.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import {
   FIRST_PARTY_CLIENT_ID,
@@ -85,10 +86,10 @@ function ownerFor(
   };
 }
 
-function scopeFor({ scopes }: Client, requested: string | undefined): string {
-  if (requested === undefined) return scopes.join(' ');
-  if (requested.split(' ').every((scope) => scopes.includes(scope))) return requested;
-  throw scopeInvalid();
+function scopeFor(ports: HasAccess, client: Client, requested: string | undefined): string {
+  const { scopes, why } = scopesNamed(ports, requested, client.scopes);
+  if (scopes === undefined) throw scopeInvalid({ detail: why });
+  return scopes.join(' ');
 }
 
 async function refuse(ports: IssuePorts, input: IssuePairInput, caller: Caller): Promise<never> {
@@ -180,7 +181,7 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
   const family: NewFamily = {
     ...owner,
     isClientBound: false,
-    scope: scopeFor(client, input.scope),
+    scope: scopeFor(ports, client, input.scope),
     audience: allowedAudience(ports, client, input.audience),
     ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
   };

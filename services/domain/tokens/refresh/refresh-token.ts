@@ -1,5 +1,6 @@
 import { tokenIssueDuration, tokenRefreshDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { HasAccess } from '#services/domain/access/access-directory.ts';
+import { scopeRefusal } from '#services/domain/access/requested-scopes.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import type { HasStateConfirmation } from '#services/domain/revocations/confirm-state.ts';
@@ -105,7 +106,8 @@ async function assertWithinGrant(
   if (grant === undefined) return;
   const left = scopeNow(access, { clientId, scope: grant.scope });
   if (left === '' && grant.scope !== '') throw sessionEnded();
-  const granted = new Set(left.split(' '));
-  if (input.scope?.split(' ').some((scope) => !granted.has(scope))) throw scopeExceeded();
+  const granted = left.split(' ');
+  const wider = input.scope?.split(' ').find((scope) => !granted.includes(scope));
+  if (wider !== undefined) throw scopeExceeded({ detail: scopeRefusal(wider, granted, 'The sign-in did not grant') });
   if (input.resource !== undefined && input.resource !== grant.audience) throw resourceForeign();
 }
