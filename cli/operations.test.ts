@@ -153,7 +153,7 @@ describe('on a terminal', () => {
       failed_logins: 0,
       locked_until: null,
       password_closed: false,
-      factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
+      factors: { totp: false, passkeys: 0, recovery_codes_left: 0, owed: false },
     };
     const line = 'u1  then  enabled   user,auditor  a@example.test';
     expect(commandOf('users list').line?.(account)).toBe(line);
@@ -172,7 +172,7 @@ describe('on a terminal', () => {
       last_login_at: 'l',
       password_changed_at: 'c',
       locked_until: 'soon',
-      factors: { totp: true, passkeys: 1, recovery_codes_left: 9 },
+      factors: { totp: true, passkeys: 1, recovery_codes_left: 9, owed: false },
     };
     expect(commandOf('users reset-factors').lines?.(busy)).toEqual([
       'u1  then  disabled  user,auditor  a@example.test',

@@ -66,6 +66,7 @@ export const flows: readonly Flow[] = [
     paths: [
       '/api/auth/factors',
       '/api/auth/second-factor',
+      '/api/auth/second-factor/enrol',
       '/api/auth/two-factor/confirm',
       '/api/auth/two-factor/disable',
       '/api/auth/two-factor/enable',

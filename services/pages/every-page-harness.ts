@@ -12,7 +12,13 @@ import { bridgeConfirmPage, bridgePage, bridgeRefusedPage } from './bridge-page.
 import type { FormPage } from './form-page.ts';
 import { accountPage } from './own-account/account-page.ts';
 import type { SectionView } from './own-account/account-view.ts';
-import { accountDeletedPage, recoveryCodesPage, stepUpPage, totpPage } from './own-account/factor-pages.ts';
+import {
+  accountDeletedPage,
+  owedFactorPage,
+  recoveryCodesPage,
+  stepUpPage,
+  totpPage,
+} from './own-account/factor-pages.ts';
 import {
   askSignOutPage,
   codePage,
@@ -160,6 +166,8 @@ export function pagesWith(
   const mailed = { token: '', typed: '', email: text, next: text };
   const asking = { formToken: text, next: text, email: text, signInPath: text, problem };
   const address = `https://a.test/?q=${text}`;
+  const totpUri = `otpauth://totp/x?secret=${encodeURIComponent(text.slice(0, 256))}`;
+  const enrolment = { totpUri, recoveryCodes: [text] };
   return {
     login: signInPage({
       formToken: text,
@@ -217,14 +225,8 @@ export function pagesWith(
       path: text,
       problem,
     }),
-    totp: totpPage({
-      formToken: text,
-      enrolment: {
-        totpUri: `otpauth://totp/x?secret=${encodeURIComponent(text.slice(0, 256))}`,
-        recoveryCodes: [text],
-      },
-      problem,
-    }),
+    totp: totpPage({ formToken: text, enrolment, problem }),
+    owedFactor: owedFactorPage({ formToken: text, next: text, challenge: text, factors: [text], enrolment, problem }),
     recoveryCodes: recoveryCodesPage([text]),
     signOffs: signOffsPage([signOffWith(text, ours)], names),
     signOff: signOffPage({

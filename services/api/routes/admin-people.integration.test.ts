@@ -78,7 +78,7 @@ describe('accounts', () => {
       failed_logins: 0,
       locked_until: null,
       password_closed: false,
-      factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
+      factors: { totp: false, passkeys: 0, recovery_codes_left: 0, owed: false },
     });
     expectProblem(await harness.byAdmin('GET', '/v1/admin/users/unknown'), 404, 'user_unknown');
   });

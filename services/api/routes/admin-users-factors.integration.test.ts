@@ -59,7 +59,7 @@ describe('a lost second factor', () => {
       id: user.userId,
       sessions: 0,
       logins: 0,
-      factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
+      factors: { totp: false, passkeys: 0, recovery_codes_left: 0, owed: false },
     });
     const { access_token: access, refresh_token: token } = user.confirmed.body.tokens;
     expect(await verdictOn({ api: copy.url }, access)).toBe('revoked');
@@ -81,12 +81,17 @@ describe('a lost second factor', () => {
   test('passkeys and their recovery codes stay unless the body says otherwise', async () => {
     const user = await enrolled(copy);
     const byPasskey = await addPasskey(user);
-    expect((await reset(user.userId)).body.factors).toEqual({ totp: false, passkeys: 1, recovery_codes_left: 10 });
+    expect((await reset(user.userId)).body.factors).toEqual({
+      totp: false,
+      passkeys: 1,
+      recovery_codes_left: 10,
+      owed: false,
+    });
     expect((await byPasskey()).status).toBe(200);
     expectProblem(await reset(user.userId), 409, 'factors_absent');
     expectProblem(await reset(user.userId, { passkeys: 'yes' }), 400, 'request_invalid');
     const all = await reset(user.userId, { passkeys: true });
-    expect(all.body.factors).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0 });
+    expect(all.body.factors).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0, owed: false });
     expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [user.userId])).toEqual([]);
     expect((await byPasskey()).body.code).toBe('passkey_refused');
     expect((await signIn(user)).status).toBe(200);

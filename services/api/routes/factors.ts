@@ -3,6 +3,7 @@ import {
   answerSecondFactorEndpoint,
   confirmTotpEndpoint,
   enrolTotpEndpoint,
+  offerOwedFactorEndpoint,
   removeTotpEndpoint,
   stepUpEndpoint,
 } from '#services/domain/identity/contracts/factors-contract.ts';
@@ -14,6 +15,7 @@ import {
 } from '#services/domain/identity/contracts/passkeys-contract.ts';
 import { factorOperations } from '#services/domain/identity/factor-operations.ts';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
+import { offerOwedFactor } from '#services/domain/identity/factors/enrol-owed-factor.ts';
 import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
 import { registerPasskey } from '#services/domain/identity/factors/register-passkey.ts';
 import { removePasskey, removeTotpFactor } from '#services/domain/identity/factors/remove-factor.ts';
@@ -36,6 +38,11 @@ export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
     assertOwnPage(deps, headers);
     const { recovery_code: recoveryCode, ...rest } = body;
     return opened(await answerSecondFactor(deps, { ...rest, recoveryCode, cookie: headers.cookie, signal }, caller));
+  });
+  bind(routes, offerOwedFactorEndpoint, async ({ body }, _caller, { headers }) => {
+    assertOwnPage(deps, headers);
+    const { totpUri, recoveryCodes } = await offerOwedFactor(deps, body);
+    return { totp_uri: totpUri, recovery_codes: recoveryCodes };
   });
   bind(routes, stepUpEndpoint, async ({ body }, caller, { headers, signal }) => {
     const { recovery_code: recoveryCode, ...rest } = body;

@@ -9,6 +9,7 @@ import {
 import { signInWithPasskeyEndpoint } from '#services/domain/identity/contracts/passkeys-contract.ts';
 import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
+import { offerOwedFactor } from '#services/domain/identity/factors/enrol-owed-factor.ts';
 import { listFactors } from '#services/domain/identity/factors/own-factors.ts';
 import { signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
@@ -33,6 +34,7 @@ import {
   sendSignOutEndpoint,
 } from '#services/domain/oauth/sign-in-pages-contract.ts';
 import type { Caller } from '#services/domain/ports.ts';
+import { owedFactorPage } from '#services/pages/own-account/factor-pages.ts';
 import {
   type CodePage,
   codePage,
@@ -102,7 +104,7 @@ export async function showSignIn(
   );
 }
 
-/** The page that asks for the second factor of an unfinished sign-in. */
+/** The page that asks for the second factor of an unfinished sign-in, or offers the one that the user owes. */
 export async function showCode(
   ports: SignInPagesPorts,
   request: FastifyRequest,
@@ -111,7 +113,10 @@ export async function showCode(
 ): Promise<Answer> {
   const { token, setCookie } = tieForm(ports, request);
   const { formTargets } = await describeNext(ports, asked.next);
-  const page = codePage({ ...asked, formToken: token, problem: error && saidOf(error) });
+  const shown = { ...asked, formToken: token, problem: error && saidOf(error) };
+  const page = asked.factors.includes('enrolment')
+    ? owedFactorPage({ ...shown, enrolment: await offerOwedFactor(ports, asked) })
+    : codePage(shown);
   return withErrorHeaders(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
 }
 

@@ -38,7 +38,7 @@ export const userLine = (user: AccountView): string =>
 
 /** Summary of an account for support staff. */
 function accountState(user: AccountDetailView): string[] {
-  const { totp, passkeys, recovery_codes_left: codes } = user.factors;
+  const { totp, passkeys, recovery_codes_left: codes, owed } = user.factors;
   const lock = user.password_closed
     ? 'locked until an administrator or the owner unlocks it'
     : user.locked_until === null
@@ -48,7 +48,7 @@ function accountState(user: AccountDetailView): string[] {
     `sessions ${user.sessions}  token families ${user.logins}  last sign-in ${user.last_login_at ?? 'never'}`,
     `e-mail address ${user.email_verified_at === null ? 'not verified' : `verified ${user.email_verified_at}`}${user.invited_roles.length > 0 ? `  invited as ${user.invited_roles.join(',')}` : ''}`,
     `password ${lock}  wrong ${user.failed_logins}  changed ${user.password_changed_at ?? 'never'}`,
-    `factors totp ${totp ? 'yes' : 'no'}  passkeys ${passkeys}  recovery codes ${codes}`,
+    `factors totp ${totp ? 'yes' : 'no'}  passkeys ${passkeys}  recovery codes ${codes}${owed ? '  owes one since an import' : ''}`,
   ];
 }
 

@@ -1,9 +1,9 @@
 import type { AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { alertOf, currentPasswordField, hidden, type Said } from '../fields.ts';
-import type { FormPage } from '../form-page.ts';
+import type { FormPage, Look } from '../form-page.ts';
 import { COPY_SCRIPT, PAGE_SCRIPT } from '../page-script.ts';
-import { codeField, PASSKEY_SCRIPT_PATH, passkeyButton } from '../pages.ts';
+import { type CodePage, codeField, PASSKEY_SCRIPT_PATH, passkeyButton } from '../pages.ts';
 import { qrImage } from '../qr-image.ts';
 import type { Texts } from '../texts/english.ts';
 import { codesBlock } from './codes-block.ts';
@@ -47,24 +47,45 @@ type TotpPage = {
   readonly problem?: Said | undefined;
 };
 
-/**
- * Shows the secret of a new authenticator and its recovery codes, and asks for its first code. The form sends both back,
- * so that a wrong code shows them again.
- */
+/** The secret of a new authenticator and its recovery codes, and the form for its first code. */
+function totpSteps(
+  { enrolment: { totpUri, recoveryCodes }, problem }: Pick<TotpPage, 'enrolment' | 'problem'>,
+  form: (inside: Html) => Html,
+  look: Look,
+): Html {
+  const { texts } = look.language;
+  const secret = new URL(totpUri).searchParams.get('secret') ?? '';
+  const code = html`<label for="code">${texts.totpCode}</label><input id="code" name="code" required maxlength="16" inputmode="numeric" autocomplete="one-time-code">${submit(texts.confirm)}`;
+  return html`<h2>1. ${texts.totpScan}</h2><p>${texts.totpHow}</p>${qrImage(totpUri, texts.totpImage)}<p>${texts.totpKey}</p><p><strong><code>${secret.replaceAll(/.{4}(?=.)/g, '$& ')}</code></strong></p><p><a href="${totpUri}">${texts.totpOpenApp}</a></p><h2>2. ${texts.totpKeep}</h2>${codesBlock(recoveryCodes, texts)}<h2>3. ${texts.totpConfirm}</h2>${problem === undefined ? null : html`<p id="said" class="note bad" role="alert" tabindex="-1">${problem(look)}</p>`}${form(code)}`;
+}
+
+/** The form sends secret and recovery codes back, so that a wrong code shows them again. */
 export const totpPage =
-  ({ formToken, enrolment: { totpUri, recoveryCodes }, problem }: TotpPage): FormPage =>
+  (page: TotpPage): FormPage =>
   (look) => {
     const { texts } = look.language;
-    const secret = new URL(totpUri).searchParams.get('secret') ?? '';
+    const { totpUri, recoveryCodes } = page.enrolment;
+    const sent = { totp_uri: totpUri, recovery_codes: recoveryCodes.join(' ') };
     return {
       title: texts.accountTotpAdd,
       inlineScript: COPY_SCRIPT,
-      body: html`<h2>1. ${texts.totpScan}</h2><p>${texts.totpHow}</p>${qrImage(totpUri, texts.totpImage)}<p>${texts.totpKey}</p><p><strong><code>${secret.replaceAll(/.{4}(?=.)/g, '$& ')}</code></strong></p><p><a href="${totpUri}">${texts.totpOpenApp}</a></p><h2>2. ${texts.totpKeep}</h2>${codesBlock(recoveryCodes, texts)}<h2>3. ${texts.totpConfirm}</h2>${problem === undefined ? null : html`<p id="said" class="note bad" role="alert" tabindex="-1">${problem(look)}</p>`}${formOf(
-        { formToken },
-        'confirm_totp',
-        html`<label for="code">${texts.totpCode}</label><input id="code" name="code" required maxlength="16" inputmode="numeric" autocomplete="one-time-code">${submit(texts.confirm)}`,
-        { totp_uri: totpUri, recovery_codes: recoveryCodes.join(' ') },
-      )}${back('/account/security', texts)}`,
+      body: html`${totpSteps(page, (inside) => formOf(page, 'confirm_totp', inside, sent), look)}${back('/account/security', texts)}`,
+    };
+  };
+
+type OwedFactorPage = TotpPage & Pick<CodePage, 'next' | 'challenge' | 'factors'>;
+
+/** The same at the sign-in of a user who owes a second factor. */
+export const owedFactorPage =
+  (page: OwedFactorPage): FormPage =>
+  (look) => {
+    const { formToken, next, challenge, factors } = page;
+    const form = (inside: Html): Html =>
+      html`<form method="post" action="/login/code#said">${hidden('form_token', formToken)}${hidden('next', next)}${hidden('challenge', challenge)}${hidden('factors', factors.join(' '))}${inside}</form>`;
+    return {
+      title: look.language.texts.accountTotpAdd,
+      inlineScript: COPY_SCRIPT,
+      body: html`<p>${look.language.texts.owedFactorWhy}</p>${totpSteps(page, form, look)}`,
     };
   };
 

@@ -189,6 +189,7 @@ export const english = {
   openedFrom: '{client} ({host}) asks you to sign in.',
   pageUnknownWhy: 'The address may be mistyped, or the page has moved.',
   otherAddress: 'Use another address',
+  owedFactorWhy: 'Your account had a second factor before it moved here. Set up an authenticator app to sign in.',
   passkeyFailed: 'Your browser could not ask for a passkey. Try again, or use your password.',
   passkeyNone: 'No passkey was used. Try again, or sign in with your password.',
   passkeyPlace: 'Passkeys do not work at this address. Sign in with your password.',

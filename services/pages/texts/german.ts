@@ -197,6 +197,8 @@ export const german: Texts = {
   openedFrom: '{client} ({host}) bittet Sie, sich anzumelden.',
   pageUnknownWhy: 'Vielleicht enthält die Adresse einen Tippfehler, oder die Seite ist umgezogen.',
   otherAddress: 'Andere Adresse verwenden',
+  owedFactorWhy:
+    'Ihr Konto hatte einen zweiten Faktor, bevor es hierher umgezogen ist. Richten Sie eine Authenticator-App ein, um sich anzumelden.',
   passkeyFailed:
     'Ihr Browser konnte nicht nach einem Passkey fragen. Versuchen Sie es noch einmal, oder verwenden Sie Ihr Passwort.',
   passkeyNone:

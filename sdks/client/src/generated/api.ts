@@ -302,7 +302,7 @@ export type AcceptInvitationResponse = { readonly status: "invitation_accepted" 
 
 export type Account = { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string };
 
-export type AccountDetail = { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number } };
+export type AccountDetail = { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly owed: boolean } };
 
 export type AcknowledgeViolationRequest = { readonly reason: string; readonly through_seq: number };
 
@@ -600,6 +600,10 @@ export type LogPhiAccessResponse = { readonly event_id: string };
 
 export type OAuthProblem = { readonly error: string; readonly error_description: string; readonly code: ProblemCode; readonly retryable: boolean; readonly trace_id: string; readonly problems?: readonly { readonly at: string; readonly why: string }[] };
 
+export type OfferOwedFactorRequest = { readonly challenge: string };
+
+export type OfferOwedFactorResponse = { readonly totp_uri: string; readonly recovery_codes: readonly string[] };
+
 export type OpenBreakGlassRequest = { readonly subject_id: string; readonly minutes?: number; readonly reason: string };
 
 export type Passkey = { readonly id: string; readonly name: string | null; readonly device_bound: boolean; readonly backed_up: boolean; readonly created_at: string };
@@ -882,13 +886,13 @@ export type SiemTarget = { readonly siem_target: string; readonly reached_seq: n
 
 export type SignIn = { readonly user: User; readonly session: Session; readonly tokens: TokenPair };
 
-export type SignInCause = { readonly cause: "disabled" | "invited" | "email_unverified" | "password_closed" | "password_locked" | "no_sign_in_method" | "second_factor_spent" | "second_factor_locked" | "no_password" | "second_factor_missing" | "session_limit" | "nothing"; readonly refuses: boolean; readonly sentence: string; readonly fix: string };
+export type SignInCause = { readonly cause: "disabled" | "invited" | "email_unverified" | "password_closed" | "password_locked" | "no_sign_in_method" | "second_factor_spent" | "second_factor_locked" | "no_password" | "second_factor_missing" | "second_factor_owed" | "session_limit" | "nothing"; readonly refuses: boolean; readonly sentence: string; readonly fix: string };
 
 export type SignInEmailRequest = { readonly email: string; readonly password: string; readonly callbackURL?: string; readonly rememberMe?: boolean };
 
 export type SignInEmailResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly redirect: boolean; readonly url?: string } | TwoFactorRedirect;
 
-export type SignInExplanation = { readonly cause: "disabled" | "invited" | "email_unverified" | "password_closed" | "password_locked" | "no_sign_in_method" | "second_factor_spent" | "second_factor_locked" | "no_password" | "second_factor_missing" | "session_limit" | "nothing"; readonly refuses: boolean; readonly sentence: string; readonly fix: string; readonly user_id: string; readonly also: readonly SignInCause[] };
+export type SignInExplanation = { readonly cause: "disabled" | "invited" | "email_unverified" | "password_closed" | "password_locked" | "no_sign_in_method" | "second_factor_spent" | "second_factor_locked" | "no_password" | "second_factor_missing" | "second_factor_owed" | "session_limit" | "nothing"; readonly refuses: boolean; readonly sentence: string; readonly fix: string; readonly user_id: string; readonly also: readonly SignInCause[] };
 
 export type SignInRequest = { readonly email: string; readonly password: string };
 
@@ -1096,6 +1100,8 @@ export type Operations = {
   "POST /api/auth/revoke-sessions": { readonly input: { readonly body?: RevokeClientSessionsRequest }; readonly answer: Done };
   /** Answer a sign-in challenge with a code, for a session and a token pair */
   "POST /api/auth/second-factor": { readonly input: { readonly body: AnswerSecondFactorRequest }; readonly answer: SignIn };
+  /** Get the app secret and recovery codes of a sign-in challenge whose factors are `enrolment` */
+  "POST /api/auth/second-factor/enrol": { readonly input: { readonly body: OfferOwedFactorRequest }; readonly answer: OfferOwedFactorResponse };
   /** Request another verification mail; the response is the same for every address */
   "POST /api/auth/send-verification-email": { readonly input: { readonly body: SendVerificationEmailRequest }; readonly answer: SendVerificationEmailResponse };
   /** Read the user and session of the cookie; 401 without a session */

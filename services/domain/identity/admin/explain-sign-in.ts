@@ -38,6 +38,7 @@ export async function explainSignIn(
       passkeys: user.factors.passkeys,
       hasTotp: user.factors.totp,
       codesLeft: user.factors.recovery_codes_left,
+      owesFactor: user.factors.owed,
       failedLogins: user.failed_logins,
       lockedUntil: user.locked_until,
       isClosed: user.password_closed,

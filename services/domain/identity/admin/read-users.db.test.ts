@@ -100,7 +100,7 @@ describe('one account', () => {
       failed_logins: 7,
       password_closed: false,
       invited_roles: [],
-      factors: { totp: false, passkeys: 0, recovery_codes_left: 0 },
+      factors: { totp: false, passkeys: 0, recovery_codes_left: 0, owed: false },
     });
     expect(Date.parse(shown.locked_until as string)).toBeGreaterThan(Date.now());
     expect(JSON.stringify(shown)).not.toContain(harness.digest);
@@ -137,16 +137,16 @@ describe('one account', () => {
     const app = `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'x', 'x', false, 8)`;
     await harness.rows(app, [id]);
     const factors = async () => (await showUser(harness.deps, { user_id: id })).factors;
-    expect(await factors()).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0 });
+    expect(await factors()).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0, owed: false });
     await harness.rows(
       `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
        VALUES ($1, $1, 'x', $1, 0, 'singleDevice', false)`,
       [id],
     );
-    expect(await factors()).toEqual({ totp: false, passkeys: 1, recovery_codes_left: 8 });
+    expect(await factors()).toEqual({ totp: false, passkeys: 1, recovery_codes_left: 8, owed: false });
     await harness.rows('UPDATE two_factors SET verified = true WHERE "userId" = $1', [id]);
     await harness.rows('DELETE FROM passkeys WHERE "userId" = $1', [id]);
-    expect(await factors()).toEqual({ totp: true, passkeys: 0, recovery_codes_left: 8 });
+    expect(await factors()).toEqual({ totp: true, passkeys: 0, recovery_codes_left: 8, owed: false });
   });
 
   test('with a pending invitation shows its roles', async () => {

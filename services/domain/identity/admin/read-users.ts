@@ -63,7 +63,7 @@ export async function showUser(
   const row = await readUser(sql, userId);
   if (row === undefined) throw userUnknown();
   const signIn = await readSignInStatus(ports, row.email);
-  const { hasTotp, passkeys, codesLeft } = await readFactors(sql, userId);
+  const { hasTotp, passkeys, codesLeft, owesFactor } = await readFactors(sql, userId);
   return {
     ...accountView(row),
     invited_roles: [...row.invitedRoles],
@@ -74,6 +74,11 @@ export async function showUser(
     failed_logins: signIn.failedLogins,
     locked_until: signIn.lockedUntil,
     password_closed: signIn.isSpent,
-    factors: { totp: hasTotp, passkeys, recovery_codes_left: hasTotp || passkeys > 0 ? codesLeft : 0 },
+    factors: {
+      totp: hasTotp,
+      passkeys,
+      recovery_codes_left: hasTotp || passkeys > 0 ? codesLeft : 0,
+      owed: owesFactor,
+    },
   };
 }

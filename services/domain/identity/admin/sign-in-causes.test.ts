@@ -15,6 +15,7 @@ const GOOD: SignInFacts = {
   passkeys: 0,
   hasTotp: false,
   codesLeft: 0,
+  owesFactor: false,
   totpLockedUntil: null,
   isTotpSpent: false,
   failedLogins: 0,
@@ -125,6 +126,12 @@ describe('what only explains what the user sees comes after "nothing"', () => {
       { roles: ['admin', 'user'] },
       'olga@clinic.test has no second factor: the role admin has no effect before a sign-in with a second factor.',
       FACTOR,
+    ],
+    [
+      'second_factor_owed',
+      { owesFactor: true },
+      'olga@clinic.test had a second factor before the import, which could not be moved.',
+      'The user signs in and connects an authenticator app; there is no session before.',
     ],
     [
       'session_limit',

@@ -10,6 +10,8 @@ export type SignInFacts = SignInFactsRow & {
   readonly passkeys: number;
   readonly hasTotp: boolean;
   readonly codesLeft: number;
+  /** Whether the user enrols a second factor before the first session. */
+  readonly owesFactor: boolean;
   /** Consecutive wrong passwords from unknown devices. */
   readonly failedLogins: number;
   readonly lockedUntil: string | null;
@@ -139,6 +141,16 @@ const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
       const what = `the role ${idle.join(', ')} has no effect before a sign-in with a second factor`;
       return remark(`${facts.email} has no second factor: ${what}.`, ADD_FACTOR);
     },
+  ],
+  [
+    'second_factor_owed',
+    (facts) =>
+      facts.owesFactor && !hasSecondFactor(facts)
+        ? remark(
+            `${facts.email} had a second factor before the import, which could not be moved.`,
+            'The user signs in and connects an authenticator app; there is no session before.',
+          )
+        : null,
   ],
   [
     'session_limit',

@@ -59,8 +59,8 @@ export const accountDetailShape = accountShape
      * …/unlock) unlocks the account.
      */
     password_closed: z.boolean(),
-    /** Factors other than the password. */
-    factors: z.object({ totp: z.boolean(), passkeys: z.int(), recovery_codes_left: z.int() }),
+    /** Factors other than the password; `owed`: an import could not bring one, so it is enrolled before the first session. */
+    factors: z.object({ totp: z.boolean(), passkeys: z.int(), recovery_codes_left: z.int(), owed: z.boolean() }),
   })
   .register(componentNames, { id: 'AccountDetail' });
 export type AccountView = z.output<typeof accountShape>;
@@ -114,6 +114,7 @@ const SIGN_IN_CAUSES = [
   'second_factor_locked',
   'no_password',
   'second_factor_missing',
+  'second_factor_owed',
   'session_limit',
   'nothing',
 ] as const;

@@ -69,6 +69,19 @@ export const answerSecondFactorEndpoint = defineEndpoint({
   ],
 });
 
+export const offerOwedFactorEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/api/auth/second-factor/enrol',
+  operation: 'offerOwedFactor',
+  summary: 'Get the app secret and recovery codes of a sign-in challenge whose factors are `enrolment`',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  body: z.strictObject({ challenge }),
+  responses: { 200: z.object({ totp_uri: z.string(), recovery_codes: recoveryCodes }) },
+  errors: [requestInvalid, challengeOver, originRefused, storeUnavailable, directoryStale],
+});
+
 export const stepUpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/step-up',

@@ -15,6 +15,7 @@ import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { lockUser } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
+import { verifyOwedCode } from './enrol-owed-factor.ts';
 import { type SentCode, type VerifiedCode, verifyCode } from './verify-code.ts';
 
 export type AnswerSecondFactorInput = SentCode & {
@@ -54,7 +55,7 @@ async function attempt(ports: SignInPorts, input: AnswerSecondFactorInput, calle
   const asked = await useChallengeAttempt(ports.sql, input.challenge);
   if (!asked) throw challengeOver();
   for (let read = 0; read < READS; read++) {
-    const proof = await verifyCode(ports, asked.userId, input);
+    const proof = await verified(ports, asked.userId, input);
     if (!proof) break;
     const signedIn = await open(ports, input, asked, proof, caller);
     if (signedIn) return finishOrEnd(ports, signedIn, { cookie: input.cookie }, userCaller(asked.userId, caller));
@@ -70,6 +71,16 @@ async function attempt(ports: SignInPorts, input: AnswerSecondFactorInput, calle
   throw secondFactorRefused();
 }
 
+/** A code of a factor that the account has, or the first one of a factor that it owes. */
+async function verified(
+  ports: SignInPorts,
+  userId: string,
+  { challenge, totp, recoveryCode }: AnswerSecondFactorInput,
+): Promise<VerifiedCode | null> {
+  const owed = totp === undefined ? null : await verifyOwedCode(ports, { userId, challenge, code: totp });
+  return owed ?? verifyCode(ports, userId, { totp, recoveryCode });
+}
+
 /** Returns null if another request has used the code. */
 async function open(
   ports: SignInPorts,
@@ -83,8 +94,12 @@ async function open(
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, actor, 'sign_in');
     await lockUser(tx, userId);
+    const redeem = async (): Promise<void> => {
+      if (!(await consumeLoginChallenge(tx, challenge))) throw challengeOver();
+    };
+    if (proof.isFirst) await redeem();
     if (!(await proof.use(tx))) return null;
-    if (!(await consumeLoginChallenge(tx, challenge))) throw challengeOver();
+    if (!proof.isFirst) await redeem();
     const renews = await makeRoom(tx, ports, { userId, former, reason: 'sign_in' }, actor);
     const assurance = withSecondFactor(amr.split(' '), ['otp']);
     const opened = await ports.auth.openSession({ userId, assurance, renews }, caller.request);

@@ -107,6 +107,19 @@ const codesInsert = defineStatement(
    ON CONFLICT ("userId") DO NOTHING RETURNING 1`,
 );
 
+/** An app that was never confirmed gives way to one whose first code is verified. */
+const pendingDelete = defineStatement(
+  'twoFactorPendingDelete',
+  'DELETE FROM two_factors WHERE "userId" = $1 AND NOT verified',
+);
+
+/** The row trigger writes the event and ends every session. */
+const totpInsert = defineStatement(
+  'twoFactorInsert',
+  `INSERT INTO two_factors (id, "userId", secret, "backupCodes", "codesLeft", "lastUsedStep", verified)
+   VALUES ($1, $2, $3, $4, $5, $6, true) ON CONFLICT ("userId") DO NOTHING RETURNING 1`,
+);
+
 /** The row trigger resets the count. Without a factor there are no codes to renew. */
 const codesReplace = defineStatement(
   'recoveryCodesReplace',
@@ -161,6 +174,22 @@ export const insertRecoveryCodes = (
   tx: Tx,
   row: { readonly id: string; readonly userId: string; readonly secret: string; readonly backupCodes: string },
 ): Promise<boolean> => isDone(tx.query(codesInsert, [row.id, row.userId, row.secret, row.backupCodes]));
+
+/** Adds a confirmed authenticator app. Returns false if the user has one. The caller has locked the user. */
+export async function insertTotp(
+  tx: Tx,
+  row: {
+    readonly id: string;
+    readonly userId: string;
+    readonly secret: string;
+    readonly backupCodes: string;
+    readonly codesLeft: number;
+    readonly step: number;
+  },
+): Promise<boolean> {
+  await tx.query(pendingDelete, [row.userId]);
+  return isDone(tx.query(totpInsert, [row.id, row.userId, row.secret, row.backupCodes, row.codesLeft, row.step]));
+}
 
 export const replaceRecoveryCodes = (tx: Tx, userId: string, backupCodes: string): Promise<boolean> =>
   isDone(tx.query(codesReplace, [userId, backupCodes]));

@@ -1,5 +1,6 @@
 import { base32 } from '@better-auth/utils/base32';
 import { createOTP } from '@better-auth/utils/otp';
+import { ISSUER } from '../sessions/recovery-codes.ts';
 
 /** RFC 6238 §5.2; authenticator apps use it by default. */
 const STEP_SECONDS = 30;
@@ -9,6 +10,13 @@ const IMPORTED = 'base32:';
 
 /** How an imported secret is kept. */
 export const importedSecret = (text: string): string => `${IMPORTED}${text}`;
+
+/** A secret of these bytes, as it is kept. */
+export const newSecret = (bytes: Uint8Array): string => importedSecret(base32.encode(bytes, { padding: false }));
+
+/** The `otpauth:` URI that authenticator apps scan. */
+export const totpUriOf = (secret: string, account: string): string =>
+  `otpauth://totp/${encodeURIComponent(`${ISSUER}:${account}`)}?${new URLSearchParams({ secret: shownSecret(secret), issuer: ISSUER, digits: '6', period: String(STEP_SECONDS) })}`;
 
 /** The secret as authenticator apps show it (RFC 4648 §6), without padding. */
 export const shownSecret = (secret: string): string =>

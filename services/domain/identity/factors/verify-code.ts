@@ -18,6 +18,8 @@ export type SentCode = { readonly totp?: string | undefined; readonly recoveryCo
 /** A correct code. It is accepted only if `use` returns true in the transaction that opens the session. */
 export type VerifiedCode = {
   readonly factor: 'totp' | 'recovery_code';
+  /** Whether it enrols the first factor of the account, which ends what began before it. */
+  readonly isFirst?: boolean;
   /** Returns false if another request has used the code. */
   use(tx: Tx): Promise<boolean>;
 };

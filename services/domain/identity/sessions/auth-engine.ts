@@ -7,7 +7,7 @@ import type { Ports, Transact } from '#services/domain/ports.ts';
 import { ADDRESS_HEADER, type Handover, required } from './handover.ts';
 import type { LiveSession } from './live-session.ts';
 import { passkeyPlugin } from './passkey-plugin.ts';
-import { newRecoveryCodes } from './recovery-codes.ts';
+import { ISSUER, newRecoveryCodes } from './recovery-codes.ts';
 import type { SecondaryStorage } from './session.cache.ts';
 import type { SessionLife } from './session-life.ts';
 import { renewInstead, sessionFacts, sessionPlugin } from './session-plugin.ts';
@@ -91,7 +91,7 @@ export function createAuthEngine(
       sessionPlugin(),
       {
         ...twoFactor({
-          issuer: 'Sallyport',
+          issuer: ISSUER,
           backupCodeOptions: { customBackupCodesGenerate: () => newRecoveryCodes(random) },
         }),
         // The plugin's hook after a sign-in deletes the session of a user whose row has the flag. The use-case has

@@ -1,5 +1,7 @@
 import type { Random } from '#services/domain/ports.ts';
 
+/** The name that authenticator apps show. */
+export const ISSUER = 'Sallyport';
 const RECOVERY_CODES = 10;
 const CHARACTERS = 'abcdefghijkmnpqrstuvwxyz23456789ABCDEFGHJKLMNPQRSTUVWXYZ';
 /** Twelve characters have 69 bits; with 64 bits or more, attempts need no limit (NIST SP 800-63B-4 §3.1.2.2). */

@@ -8,12 +8,12 @@ import { insertLoginChallenge } from './login-challenge.store.ts';
 
 const CHALLENGE_BYTES = 32;
 
-type FactorName = 'totp' | 'passkey' | 'recovery_code';
+type FactorName = 'totp' | 'passkey' | 'recovery_code' | 'enrolment';
 
-/** The second factors of this user; empty: none is required. */
+/** The second factors of this user, `enrolment` for one that the user owes; empty: none is required. */
 export async function factorsOf(sql: Sql, userId: string): Promise<FactorName[]> {
-  const { hasTotp, passkeys, codesLeft } = await readFactors(sql, userId);
-  if (!hasTotp && passkeys === 0) return [];
+  const { hasTotp, passkeys, codesLeft, owesFactor } = await readFactors(sql, userId);
+  if (!hasTotp && passkeys === 0) return owesFactor ? ['enrolment'] : [];
   return [
     ...(hasTotp ? (['totp'] as const) : []),
     ...(passkeys > 0 ? (['passkey'] as const) : []),

@@ -36,6 +36,13 @@ const challengeAttempt = defineStatement(
    RETURNING user_id AS "userId", user_epoch AS "userEpoch", amr`,
 );
 
+/** Uses no attempt. Index: the primary key. */
+const challengeRead = defineStatement(
+  'loginChallengeRead',
+  `SELECT user_id AS "userId", user_epoch AS "userEpoch", amr FROM login_challenges
+   WHERE hash = $1 AND expires_at > now() AND attempts < $2`,
+);
+
 /** Redeems the challenge. Returns no row if another request has redeemed it, or if the user has changed since. */
 const challengeConsume = defineStatement(
   'loginChallengeConsume',
@@ -64,6 +71,12 @@ export const insertLoginChallenge = (
  */
 export async function useChallengeAttempt(sql: Sql, challenge: string): Promise<LoginChallenge | undefined> {
   const [row] = await sql.query<LoginChallenge>(challengeAttempt, [hashOf(challenge), CHALLENGE_ATTEMPTS]);
+  return row;
+}
+
+/** The same without using an attempt. */
+export async function readLoginChallenge(sql: Sql, challenge: string): Promise<LoginChallenge | undefined> {
+  const [row] = await sql.query<LoginChallenge>(challengeRead, [hashOf(challenge), CHALLENGE_ATTEMPTS]);
   return row;
 }
 

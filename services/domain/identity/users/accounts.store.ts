@@ -21,6 +21,8 @@ export type FactorsRow = {
   readonly hasTotp: boolean;
   readonly passkeys: number;
   readonly codesLeft: number;
+  /** Whether the user enrols a second factor before the first session: an import could not bring the former one. */
+  readonly owesFactor: boolean;
   /** All roles of the user, including those that require two factors. */
   readonly roles: readonly string[];
 };
@@ -41,7 +43,7 @@ const accountFindById = defineStatement('accountFindById', `SELECT ${ACCOUNT} ${
 /** Index: two_factors' unique user, passkeys_user_id. */
 const factorsRead = defineStatement(
   'factorsRead',
-  `SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft", u.roles,
+  `SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft", u.roles, u."owesFactor",
      (SELECT count(*)::int FROM passkeys p WHERE p."userId" = u.id) AS passkeys
    FROM users u LEFT JOIN two_factors t ON t."userId" = u.id WHERE u.id = $1`,
 );
@@ -100,7 +102,7 @@ const profileWrite = defineStatement(
 const one = async <R>(rows: Promise<R[]>): Promise<R | undefined> => (await rows)[0];
 const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;
 
-const NOTHING: FactorsRow = { hasTotp: false, passkeys: 0, codesLeft: 0, roles: [] };
+const NOTHING: FactorsRow = { hasTotp: false, passkeys: 0, codesLeft: 0, owesFactor: false, roles: [] };
 
 export async function readFactors(sql: Sql, userId: string): Promise<FactorsRow> {
   const [row] = await sql.query<FactorsRow>(factorsRead, [userId]);
