@@ -15,6 +15,8 @@ export const importMap = z
     allow_hashes: z.array(name).max(16).default([]),
     /** `keep`: the user id is the id there where it can be one here, so that the `sub` of tokens stays. */
     ids: z.enum(['keep', 'new']).default('keep'),
+    /** Ids there whose record changed its address and its hash at once, and is the same person still. */
+    same_person: z.array(z.string().min(1).max(255)).max(1_000).optional(),
     /** Users without a hash are asked for their password at the other system at their first sign-in. */
     lazy: z.boolean().default(false),
   })

@@ -754,7 +754,7 @@ export type ReplayHandoffResponse = { readonly delivery_id: string; readonly end
 
 export type ReplaySiemRequest = { readonly from_seq: number; readonly reason: string };
 
-export type RequestImportRequest = { readonly kind: string; readonly data: string; readonly map?: { readonly columns?: Readonly<Record<string, string>>; readonly roles?: Readonly<Record<string, string | null>>; readonly parameters?: Readonly<Record<string, string>>; readonly allow_hashes?: readonly string[]; readonly ids?: "keep" | "new"; readonly lazy?: boolean }; readonly reason: string };
+export type RequestImportRequest = { readonly kind: string; readonly data: string; readonly map?: { readonly columns?: Readonly<Record<string, string>>; readonly roles?: Readonly<Record<string, string | null>>; readonly parameters?: Readonly<Record<string, string>>; readonly allow_hashes?: readonly string[]; readonly ids?: "keep" | "new"; readonly same_person?: readonly string[]; readonly lazy?: boolean }; readonly reason: string };
 
 export type RequestImportResponse = { readonly import_id: string };
 

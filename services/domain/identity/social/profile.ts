@@ -1,4 +1,5 @@
 import type { OAuth2Tokens } from '@better-auth/core/oauth2';
+import { externalId } from '#services/domain/shared/external-id.ts';
 import { NO_CONTROLS } from '../contracts/sign-in-contract.ts';
 import { socialSignInRefused } from '../contracts/social-errors.ts';
 
@@ -23,7 +24,6 @@ export type GivenProfile = {
   readonly tokens: { readonly [Key in keyof OAuth2Tokens]: unknown };
 };
 
-const ACCOUNT_ID_CHARACTERS = 255;
 const EMAIL_CHARACTERS = 1_024;
 const NAME_CHARACTERS = 128;
 const TOKEN_CHARACTERS = 65_536;
@@ -37,10 +37,10 @@ function text(value: unknown, charactersMax = Number.POSITIVE_INFINITY): string 
   return value;
 }
 
+/** GitHub and others use numeric account ids. */
 function accountIdOf(subject: unknown): string {
-  // GitHub and others use numeric account ids.
-  const accountId = text(Number.isSafeInteger(subject) ? String(subject) : subject, ACCOUNT_ID_CHARACTERS);
-  if (accountId === undefined || accountId === '') throw socialSignInRefused();
+  const accountId = externalId(subject);
+  if (accountId === null) throw socialSignInRefused();
   return accountId;
 }
 

@@ -1,9 +1,11 @@
+import type { ExternalId } from '#services/domain/shared/external-id.ts';
+
 /** A social account of the other system: whose account it is at which provider. */
 export type LegacyAccount = {
   /** In the words of our providers where we have one: `google`, `github`, `apple`, … */
   readonly provider: string;
   /** The user's id at that provider. */
-  readonly subject: string;
+  readonly subject: ExternalId;
 };
 
 /** A WebAuthn credential; it works here only under the RP ID for which it was made. */
@@ -23,7 +25,7 @@ export type LegacyPasskey = {
 
 /** One user as an export of another system has it. What it does not have is null, or empty. */
 export type LegacyUser = {
-  readonly legacy_id: string;
+  readonly legacy_id: ExternalId;
   readonly email: string;
   readonly email_verified: boolean;
   readonly name: string | null;

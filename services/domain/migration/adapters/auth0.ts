@@ -1,3 +1,4 @@
+import type { ExternalId } from '#services/domain/shared/external-id.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import type { SourceRecord } from '../reading/record.ts';
@@ -5,12 +6,16 @@ import { sniff } from '../reading/sniff.ts';
 import type { LegacyRecord, LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import { readPbkdf2, withFormat } from './digests.ts';
 import {
+  accountOf,
   dateOf,
+  firstOf,
+  idOf,
   isTrue,
   legacyUser,
   listOf,
   type Members,
   memberOf,
+  orRefused,
   present,
   type Refused,
   textOf,
@@ -24,21 +29,22 @@ import { socialNames } from './social-names.ts';
 
 const names = socialNames({ 'google-oauth2': 'google', windowslive: 'microsoft' });
 const DATABASE = 'auth0';
-const prefixed = (id: string): string => `${DATABASE}|${id}`;
+const prefixed = (id: ExternalId): ExternalId => `${DATABASE}|${id}` as ExternalId;
 
 /** A line of the export of password hashes. */
 type HashLine = {
-  readonly id: string;
+  readonly id: ExternalId;
   readonly email: string | null;
   readonly isVerified: boolean;
   readonly hash: string;
 };
 
 function hashLineOf(value: Members): HashLine | null {
-  const id = textOf(memberOf(value, '_id.$oid')) ?? textOf(value._id);
+  const id = firstOf(memberOf(value, '_id.$oid'), value._id);
   const hash = textOf(value.passwordHash);
-  if (id === null || hash === null || value.user_id !== undefined) return null;
-  return { id: prefixed(id), email: textOf(value.email), isVerified: isTrue(value.email_verified), hash };
+  const email = textOf(value.email);
+  if (id === undefined || hash === null || value.user_id !== undefined) return null;
+  return { id: prefixed(idOf(id, email)), email, isVerified: isTrue(value.email_verified), hash };
 }
 
 /** The notation of `custom_password_hash` in Auth0's bulk import. */
@@ -65,10 +71,9 @@ const KEPT = [
 
 const isLinked = (identity: unknown): boolean => isTrue(memberOf(identity, 'isSocial'));
 
-function ofUser(value: Members, hash: string | null): LegacyUser | Refused {
+function ofUser(value: Members, hashOf: (id: ExternalId) => string | null): LegacyUser | Refused {
   const email = textOf(value.email);
-  const given = textOf(value.user_id) ?? textOf(value.id) ?? textOf(value.Id);
-  if (given === null) return { reason: 'id_missing', value: email ?? '' };
+  const given = idOf(firstOf(value.user_id, value.id, value.Id), email);
   // A bulk import names its users without the prefix.
   const id = given.includes('|') ? given : prefixed(given);
   if (email === null) return { reason: 'email_missing', value: id };
@@ -82,15 +87,14 @@ function ofUser(value: Members, hash: string | null): LegacyUser | Refused {
     created_at: dateOf(value.created_at),
     disabled: isTrue(value.blocked),
     ...withFormat(
-      hash ?? textOf(value.passwordHash) ?? textOf(value.password_hash) ?? customHash(value.custom_password_hash),
+      hashOf(id) ?? textOf(value.passwordHash) ?? textOf(value.password_hash) ?? customHash(value.custom_password_hash),
     ),
     roles: listOf(memberOf(value, 'app_metadata.roles')).flatMap((role) => textOf(role) ?? []),
     accounts: listOf(value.identities).flatMap((identity) => {
       const provider = textOf(memberOf(identity, 'provider'));
-      const subject = textOf(memberOf(identity, 'user_id'));
-      return provider === null || subject === null || !isLinked(identity)
+      return provider === null || !isLinked(identity)
         ? []
-        : [{ provider: names.ours(provider), subject }];
+        : accountOf(names.ours(provider), memberOf(identity, 'user_id'), email);
     }),
     totp_secret: totp.find((secret) => secret !== null) ?? null,
     metadata: present(Object.fromEntries(KEPT.map((name) => [name, value[name]]))),
@@ -100,21 +104,24 @@ function ofUser(value: Members, hash: string | null): LegacyUser | Refused {
 /** Hashes wait for their users, in the order of the file; those that no user follows are users themselves. */
 async function* merged(found: AsyncIterable<SourceRecord>): AsyncGenerator<LegacyRecord> {
   const waiting = new Map<string, HashLine & { readonly line: number }>();
+  const taken = (id: string): string | null => {
+    const hash = waiting.get(id)?.hash ?? null;
+    waiting.delete(id);
+    return hash;
+  };
   for await (const record of found) {
     if ('reason' in record) {
       yield record;
       continue;
     }
     const { line, value } = record;
-    const hashLine = hashLineOf(value);
-    if (hashLine !== null) {
+    const made = await orRefused(() => {
+      const hashLine = hashLineOf(value);
+      if (hashLine === null) return ofUser(value, taken);
       waiting.set(hashLine.id, { ...hashLine, line });
-      continue;
-    }
-    const id = textOf(value.user_id) ?? '';
-    const made = ofUser(value, waiting.get(id)?.hash ?? null);
-    waiting.delete(id);
-    yield 'reason' in made ? { line, ...made } : { line, user: made };
+      return null;
+    });
+    if (made !== null) yield 'reason' in made ? { line, ...made } : { line, user: made };
   }
   for (const { line, id, email, isVerified, hash } of waiting.values())
     yield email === null

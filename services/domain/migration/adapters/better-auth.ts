@@ -1,3 +1,5 @@
+import { parseExactJson } from '#services/domain/shared/exact-json.ts';
+import { externalId } from '#services/domain/shared/external-id.ts';
 import { importedSecret, shownSecret } from '../../identity/factors/totp.ts';
 import { createFactorSeal } from '../../identity/sessions/factor-seal.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
@@ -5,13 +7,16 @@ import { recordOf, type SourceRecord } from '../reading/record.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacyPasskey, LegacyRecord, LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import {
+  accountOf,
   dateOf,
   formatOf,
+  idOf,
   isMembers,
   isTrue,
   legacyUser,
   listOf,
   type Members,
+  orRefused,
   present,
   type Refused,
   textOf,
@@ -62,14 +67,14 @@ async function* splitTables(stream: AsyncIterable<Uint8Array>): AsyncGenerator<S
   const of = (table: string): Map<string, Members[]> => {
     const byUser = new Map<string, Members[]>();
     for (const row of rows(read.value[table])) {
-      const id = String(row.userId);
-      byUser.set(id, [...(byUser.get(id) ?? []), row]);
+      const id = externalId(row.userId);
+      if (id !== null) byUser.set(id, [...(byUser.get(id) ?? []), row]);
     }
     return byUser;
   };
   const [accounts, factors, passkeys] = [of('account'), of('twoFactor'), of('passkey')];
   for (const [at, user] of rows(read.value.user).entries()) {
-    const id = String(user.id);
+    const id = externalId(user.id) ?? '';
     yield {
       line: at + 1,
       value: { user, account: accounts.get(id), twoFactor: factors.get(id), passkey: passkeys.get(id) },
@@ -83,7 +88,7 @@ async function factorOf(value: unknown, opener: Opener): Promise<Pick<LegacyUser
   const factor = rows(value).find(({ verified }) => verified === undefined || isTrue(verified));
   const [secret, codes] = [textOf(factor?.secret), textOf(factor?.backupCodes)];
   if (opener === null || secret === null) return { totp_secret: null, recovery_codes: [] };
-  const opened: unknown = codes === null ? [] : JSON.parse(await opener.open(codes).catch(() => codes));
+  const opened: unknown = codes === null ? [] : parseExactJson(await opener.open(codes).catch(() => codes));
   return {
     totp_secret: shownSecret(await opener.open(secret)),
     recovery_codes: listOf(opened).filter((code) => typeof code === 'string'),
@@ -111,8 +116,8 @@ const passkeysOf = (value: unknown, rpId: string): LegacyPasskey[] =>
 
 async function userOf(record: Members, opener: Opener, rpId: string): Promise<LegacyUser | Refused> {
   const user = isMembers(record.user) ? record.user : {};
-  const [id, email] = [textOf(user.id), textOf(user.email)];
-  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  const email = textOf(user.email);
+  const id = idOf(user.id, email);
   if (email === null) return { reason: 'email_missing', value: id };
   const accounts = rows(record.account);
   const hash = textOf(accounts.find(({ providerId }) => providerId === 'credential')?.password);
@@ -135,8 +140,8 @@ async function userOf(record: Members, opener: Opener, rpId: string): Promise<Le
     roles: textOf(user.role)?.split(/\s*,\s*/) ?? [],
     metadata: present(Object.fromEntries(Object.entries(user).filter(([name]) => !KNOWN.has(name)))),
     accounts: accounts.flatMap((row) => {
-      const [provider, subject] = [textOf(row.providerId), textOf(row.accountId)];
-      return provider === null || subject === null || provider === 'credential' ? [] : [{ provider, subject }];
+      const provider = textOf(row.providerId);
+      return provider === 'credential' ? [] : accountOf(provider, row.accountId, email);
     }),
     ...factor,
     passkeys: passkeysOf(record.passkey, rpId),
@@ -156,7 +161,7 @@ async function* read(
     const { line } = found;
     if ('reason' in found) yield found;
     else {
-      const user = await userOf(found.value, opener, rpId);
+      const user = await orRefused(() => userOf(found.value, opener, rpId));
       yield 'reason' in user ? { line, ...user } : { line, user };
     }
   }

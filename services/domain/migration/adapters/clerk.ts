@@ -4,8 +4,10 @@ import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import {
+  accountOf,
   dateOf,
   formatOf,
+  idOf,
   isTrue,
   legacyUser,
   listOf,
@@ -46,8 +48,7 @@ function ofRow(cells: Members): LegacyUser | Refused {
   const verified = listed(row.verified_email_addresses);
   const unverified = listed(row.unverified_email_addresses);
   const email = textOf(row.primary_email_address) ?? verified[0] ?? unverified[0] ?? null;
-  const id = textOf(row.id);
-  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  const id = idOf(row.id, email);
   if (email === null) return { reason: 'email_missing', value: id };
   const hash = textOf(row.password_digest);
   const { first_name, last_name, username, primary_phone_number } = row;
@@ -86,11 +87,10 @@ const addressesOf = (value: unknown, member: string): Address[] =>
 const KEPT = ['public_metadata', 'private_metadata', 'unsafe_metadata', 'external_id', 'phone_numbers'] as const;
 
 function ofObject(user: Members): LegacyUser | Refused {
-  const id = textOf(user.id);
   const addresses = addressesOf(user.email_addresses, 'email_address');
   const primary =
     addresses.find((each) => each.id !== null && each.id === user.primary_email_address_id) ?? addresses[0];
-  if (id === null) return { reason: 'id_missing', value: primary?.text ?? '' };
+  const id = idOf(user.id, primary?.text ?? null);
   if (primary === undefined) return { reason: 'email_missing', value: id };
   const hash = textOf(user.password_digest);
   const { first_name, last_name, username } = user;
@@ -108,8 +108,7 @@ function ofObject(user: Members): LegacyUser | Refused {
     totp_secret: textOf(user.totp_secret),
     accounts: listOf(user.external_accounts).flatMap((account) => {
       const provider = textOf(memberOf(account, 'provider'))?.replace(/^oauth_/, '') ?? null;
-      const subject = textOf(memberOf(account, 'provider_user_id'));
-      return provider === null || subject === null ? [] : [{ provider, subject }];
+      return accountOf(provider, memberOf(account, 'provider_user_id'), primary.text);
     }),
     metadata: present({
       first_name,

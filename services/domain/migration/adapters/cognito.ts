@@ -1,9 +1,13 @@
+import { parseExactJson } from '#services/domain/shared/exact-json.ts';
 import { readCsv } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import {
+  accountOf,
   dateOf,
+  firstOf,
+  idOf,
   isTrue,
   legacyUser,
   listOf,
@@ -33,20 +37,15 @@ const READ = new Set(['sub', 'email', 'email_verified', 'name', 'picture', 'iden
 
 function identitiesOf(text: string | null): readonly unknown[] {
   try {
-    return listOf(JSON.parse(text ?? '[]'));
+    return listOf(parseExactJson(text ?? '[]'));
   } catch {
     return [];
   }
 }
 
-function userFrom(
-  attributes: Members,
-  id: string | null,
-  more: Partial<LegacyUser>,
-  kept: Members,
-): LegacyUser | Refused {
+function userFrom(attributes: Members, given: unknown, more: Partial<LegacyUser>, kept: Members): LegacyUser | Refused {
   const email = textOf(attributes.email);
-  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  const id = idOf(given, email);
   if (email === null) return { reason: 'email_missing', value: id };
   const others = Object.entries(attributes).filter(([name, value]) => !READ.has(name) && textOf(value) !== null);
   return legacyUser({
@@ -57,8 +56,7 @@ function userFrom(
     image: textOf(attributes.picture),
     accounts: identitiesOf(textOf(attributes.identities)).flatMap((identity) => {
       const provider = textOf(memberOf(identity, 'providerName'));
-      const subject = textOf(memberOf(identity, 'userId'));
-      return provider === null || subject === null ? [] : [{ provider: names.ours(provider), subject }];
+      return accountOf(provider && names.ours(provider), memberOf(identity, 'userId'), email);
     }),
     ...more,
     metadata: present({ ...kept, attributes: others.length > 0 ? Object.fromEntries(others) : null }),
@@ -74,12 +72,12 @@ function ofObject(user: Members): LegacyUser | Refused {
   );
   const more = { created_at: dateOf(user.UserCreateDate), disabled: user.Enabled === false };
   const kept = { username: user.Username, status: user.UserStatus };
-  return userFrom(attributes, textOf(attributes.sub) ?? textOf(user.Username), more, kept);
+  return userFrom(attributes, firstOf(attributes.sub, user.Username), more, kept);
 }
 
 function ofRow(row: Members): LegacyUser | Refused {
   const { 'cognito:username': username, 'cognito:mfa_enabled': _, ...attributes } = row;
-  return userFrom(attributes, textOf(row.sub) ?? textOf(username), {}, { username });
+  return userFrom(attributes, firstOf(row.sub, username), {}, { username });
 }
 
 function rowOf(user: LegacyUser): Members {

@@ -1,10 +1,13 @@
+import { parseExactJson } from '#services/domain/shared/exact-json.ts';
 import { readFirebaseDigest, signerKeyId, writeFirebaseDigest } from '../../identity/passwords/firebase-digests.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
 import { toBase64, withFormat } from './digests.ts';
 import {
+  accountOf,
   dateOf,
+  idOf,
   isMembers,
   isTrue,
   legacyUser,
@@ -83,7 +86,7 @@ function digestOf(user: Members, config: HashConfig | null): string | null | { r
 
 function parsed(text: string | null): Members {
   try {
-    const value: unknown = JSON.parse(text ?? '{}');
+    const value = parseExactJson(text ?? '{}');
     return isMembers(value) ? value : {};
   } catch {
     return {};
@@ -94,9 +97,8 @@ const rolesOf = (claims: Members): readonly string[] =>
   [...listOf(claims.roles), claims.role].flatMap((role) => textOf(role) ?? []);
 
 function userOf(user: Members, config: HashConfig | null): LegacyUser | Refused {
-  const id = textOf(user.localId);
   const email = textOf(user.email);
-  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  const id = idOf(user.localId, email);
   if (email === null) return { reason: 'email_missing', value: id };
   const digest = digestOf(user, config);
   if (typeof digest === 'object' && digest !== null) return { ...digest, value: email };
@@ -113,10 +115,9 @@ function userOf(user: Members, config: HashConfig | null): LegacyUser | Refused 
     roles: rolesOf(parsed(textOf(customAttributes))),
     accounts: listOf(user.providerUserInfo).flatMap((info) => {
       const provider = textOf(memberOf(info, 'providerId'));
-      const subject = textOf(memberOf(info, 'rawId'));
-      return provider === null || subject === null || OWN.has(provider)
+      return provider === null || OWN.has(provider)
         ? []
-        : [{ provider: names.ours(provider), subject }];
+        : accountOf(names.ours(provider), memberOf(info, 'rawId'), email);
     }),
     metadata: present({ customAttributes, phoneNumber, lastSignedInAt }),
   });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { clerkAdapter } from './clerk.ts';
 import { csvAdapter } from './generic.ts';
-import { legacyUser } from './members.ts';
+import { idOf, legacyUser } from './members.ts';
 
 const OPTIONS = { columns: {}, parameters: {}, allowedHashes: [] };
 
@@ -12,7 +12,7 @@ test.each([clerkAdapter, csvAdapter])(
     async function* users() {
       for (const [at, name] of names.entries())
         yield legacyUser({
-          legacy_id: `u${at}`,
+          legacy_id: idOf(`u${at}`, null),
           email: `u${at}@example.com`,
           name: `Ada ${name}`,
           metadata: { first_name: 'Ada', last_name: name, username: name },

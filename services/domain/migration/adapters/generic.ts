@@ -1,11 +1,15 @@
+import { parseExactJson } from '#services/domain/shared/exact-json.ts';
 import { csvRow, readCsv, shielded, unshieldedRow } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacyAccount, LegacyPasskey, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
 import {
+  accountOf,
   dateOf,
+  firstOf,
   formatOf,
+  idOf,
   isMembers,
   isTrue,
   legacyUser,
@@ -42,7 +46,7 @@ type Column = (typeof COLUMNS)[number];
 function parsed(value: unknown): unknown {
   if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value;
   try {
-    return JSON.parse(value);
+    return parseExactJson(value);
   } catch {
     return value;
   }
@@ -55,12 +59,10 @@ function textsOf(value: unknown): readonly string[] {
   return listOf(list).flatMap((item) => textOf(item) ?? []);
 }
 
-const accountsOf = (value: unknown): readonly LegacyAccount[] =>
-  listOf(parsed(value)).flatMap((account) => {
-    const provider = textOf(memberOf(account, 'provider'));
-    const subject = textOf(memberOf(account, 'subject'));
-    return provider === null || subject === null ? [] : [{ provider, subject }];
-  });
+const accountsOf = (value: unknown, email: string): readonly LegacyAccount[] =>
+  listOf(parsed(value)).flatMap((account) =>
+    accountOf(textOf(memberOf(account, 'provider')), memberOf(account, 'subject'), email),
+  );
 
 const passkeysOf = (value: unknown): readonly LegacyPasskey[] =>
   listOf(parsed(value)).flatMap((passkey): LegacyPasskey[] => {
@@ -85,8 +87,7 @@ const passkeysOf = (value: unknown): readonly LegacyPasskey[] =>
 export function genericUser(value: Members, { columns }: Pick<ReadOptions, 'columns'>): LegacyUser | Refused {
   const read = (column: Column): unknown => memberOf(value, columns[column] ?? column);
   const email = textOf(read('email'));
-  const id = textOf(read('legacy_id')) ?? (columns.legacy_id === undefined ? textOf(value.id) : null);
-  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  const id = idOf(firstOf(read('legacy_id'), columns.legacy_id === undefined ? value.id : null), email);
   if (email === null) return { reason: 'email_missing', value: id };
   const hash = textOf(read('password_hash'));
   const metadata = parsed(read('metadata'));
@@ -106,7 +107,7 @@ export function genericUser(value: Members, { columns }: Pick<ReadOptions, 'colu
     password_format: textOf(read('password_format')) ?? formatOf(hash),
     roles: textsOf(read('roles')),
     metadata: { ...(isMembers(metadata) ? metadata : {}), ...Object.fromEntries(more) },
-    accounts: accountsOf(read('accounts')),
+    accounts: accountsOf(read('accounts'), email),
     totp_secret: textOf(read('totp_secret')),
     recovery_codes: textsOf(read('recovery_codes')),
     passkeys: passkeysOf(read('passkeys')),

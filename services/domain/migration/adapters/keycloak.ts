@@ -1,10 +1,13 @@
 import { isUtf8 } from 'node:buffer';
+import { parseExactJson } from '#services/domain/shared/exact-json.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacyPasskey, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
 import { fromBase32, readArgon2, readPbkdf2, toBase32, withFormat, writeArgon2, writePbkdf2 } from './digests.ts';
 import {
+  accountOf,
   dateOf,
+  idOf,
   isMembers,
   isTrue,
   legacyUser,
@@ -27,7 +30,7 @@ function dataOf(credential: unknown, member: 'secretData' | 'credentialData'): M
   const text = memberOf(credential, member);
   if (isMembers(text)) return text;
   try {
-    const value: unknown = JSON.parse(String(text));
+    const value = parseExactJson(String(text));
     return isMembers(value) ? value : {};
   } catch {
     return {};
@@ -95,10 +98,9 @@ const isBuiltIn = (role: string): boolean =>
 const textsOf = (value: unknown): string[] => listOf(value).flatMap((item) => textOf(item) ?? []);
 
 function userOf(user: Members, { parameters }: ReadOptions): LegacyUser | Refused {
-  const id = textOf(user.id);
   const email = textOf(user.email);
+  const id = idOf(user.id, email);
   const { username, firstName, lastName, attributes, groups, requiredActions } = user;
-  if (id === null) return { reason: 'id_missing', value: email ?? '' };
   if (textOf(user.serviceAccountClientId) !== null) return { reason: 'service_account', value: id };
   if (email === null) return { reason: 'email_missing', value: id };
   const credentials = listOf(user.credentials);
@@ -124,9 +126,7 @@ function userOf(user: Members, { parameters }: ReadOptions): LegacyUser | Refuse
     ...withFormat(password === undefined ? null : digestOf(password)),
     roles: [...realmRoles.filter((role) => !isBuiltIn(role)), ...clientRoles],
     accounts: listOf(user.federatedIdentities).flatMap((identity) => {
-      const provider = textOf(memberOf(identity, 'identityProvider'));
-      const subject = textOf(memberOf(identity, 'userId'));
-      return provider === null || subject === null ? [] : [{ provider, subject }];
+      return accountOf(textOf(memberOf(identity, 'identityProvider')), memberOf(identity, 'userId'), email);
     }),
     totp_secret: totp,
     passkeys:

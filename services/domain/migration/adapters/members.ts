@@ -1,12 +1,13 @@
+import { type ExternalId, type ExternalIdFault, readExternalId } from '#services/domain/shared/external-id.ts';
 import type { SourceRecord } from '../reading/record.ts';
-import type { LegacyRecord, LegacyUser } from './adapter.ts';
+import type { LegacyAccount, LegacyRecord, LegacyUser } from './adapter.ts';
 
 /** Reads members of records, whose types nothing guarantees. */
 
 export type Members = Readonly<Record<string, unknown>>;
 
 export const isMembers = (value: unknown): value is Members =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Number);
 
 /** A member by its dotted path; undefined where there is none. */
 export function memberOf(value: unknown, path: string): unknown {
@@ -18,8 +19,9 @@ export function memberOf(value: unknown, path: string): unknown {
   return found;
 }
 
-/** Text that is not empty; numbers as text. */
-export function textOf(value: unknown): string | null {
+/** Text that is not empty; numbers as text. Not for ids: `1e3` and `1000` are one text. */
+export function textOf(given: unknown): string | null {
+  const value = given instanceof Number ? given.valueOf() : given;
   if (typeof value === 'number' && Number.isFinite(value)) return String(value);
   return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
 }
@@ -80,6 +82,42 @@ export const formatOf = (hash: string | null): string | null =>
 /** Why a record is no user, and the id or address that shows which record it was. */
 export type Refused = { readonly reason: string; readonly value: string };
 
+/** An id of the record cannot be read. */
+class IdRefused extends Error {
+  readonly refused: Refused;
+  constructor(reason: ExternalIdFault, email: string | null) {
+    super(reason);
+    this.refused = { reason, value: email ?? '' };
+  }
+}
+
+/** The only way to the id of a user or an account. Refuses the record if there is none, or it may be another's. */
+export function idOf(value: unknown, email: string | null): ExternalId {
+  const read = readExternalId(value);
+  if ('fault' in read) throw new IdRefused(read.fault, email);
+  return read.id;
+}
+
+const isNothing = (value: unknown): boolean =>
+  value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
+
+/** The first of these that the source fills. */
+export const firstOf = (...values: readonly unknown[]): unknown => values.find((value) => !isNothing(value));
+
+/** An account at a provider; none where either is missing. */
+export const accountOf = (provider: string | null, subject: unknown, email: string | null): readonly LegacyAccount[] =>
+  provider === null || isNothing(subject) ? [] : [{ provider, subject: idOf(subject, email) }];
+
+/** What `make` makes, or why an id of the record cannot be read. */
+export async function orRefused<T>(make: () => T | Promise<T>): Promise<T | Refused> {
+  try {
+    return await make();
+  } catch (err) {
+    if (err instanceof IdRefused) return err.refused;
+    throw err;
+  }
+}
+
 /** Makes users of what a reader found; what it rejected stays rejected. */
 export async function* usersOf(
   found: AsyncIterable<SourceRecord>,
@@ -90,7 +128,7 @@ export async function* usersOf(
       yield record;
       continue;
     }
-    const made = make(record.value);
+    const made = await orRefused(() => make(record.value));
     yield 'reason' in made ? { line: record.line, ...made } : { line: record.line, user: made };
   }
 }

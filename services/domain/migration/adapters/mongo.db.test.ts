@@ -59,14 +59,16 @@ test('documents in extended JSON import by the mapping, as lines or as an array,
 });
 
 test('types of MongoDB become plain values, and a time that no date holds rejects its record', async () => {
-  expect(
-    plainDocument({
-      a: [{ $numberLong: '5' }, { $numberDouble: '1.5' }, { $numberDecimal: '1.10' }, { $symbol: 's' }],
-      b: { $uuid: 'u' },
-      c: { $other: 1 },
-      d: null,
-    }),
-  ).toEqual({ a: [5, 1.5, '1.10', 's'], b: 'u', c: { $other: 1 }, d: null });
+  const plain = plainDocument({
+    a: [{ $numberLong: '5' }, { $numberDouble: '1.5' }, { $numberDecimal: '1.10' }, { $symbol: 's' }],
+    b: { $uuid: 'u' },
+    c: { $other: 1 },
+    d: null,
+    e: { $numberLong: '9007199254740993' },
+  });
+  expect(JSON.parse(JSON.stringify(plain))).toEqual({
+    ...{ a: [5, 1.5, '1.10', 's'], b: 'u', c: { $other: 1 }, d: null, e: '9007199254740993' },
+  });
   const late = {
     ...DOCUMENTS[1],
     _id: 'late',

@@ -1,3 +1,4 @@
+import { exactNumber } from '#services/domain/shared/exact-json.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
@@ -30,15 +31,18 @@ const columnsOf = ({ columns }: Pick<ReadOptions, 'columns'>): Readonly<Record<s
   ...columns,
 });
 
+const ofText = (value: unknown): unknown => (typeof value === 'string' ? value : null);
+const ofNumber = (value: unknown): unknown => (typeof value === 'string' ? exactNumber(value) : value);
+
 /** Types that extended JSON writes as an object with one member. */
 const SCALARS: Readonly<Record<string, (value: unknown) => unknown>> = {
-  $oid: String,
-  $uuid: String,
-  $symbol: String,
-  $numberInt: Number,
-  $numberLong: Number,
-  $numberDouble: Number,
-  $numberDecimal: String,
+  $oid: ofText,
+  $uuid: ofText,
+  $symbol: ofText,
+  $numberInt: ofNumber,
+  $numberLong: ofNumber,
+  $numberDouble: ofNumber,
+  $numberDecimal: ofText,
   $date: (value) => (isMembers(value) ? new Date(Number(value.$numberLong)).toISOString() : value),
 };
 

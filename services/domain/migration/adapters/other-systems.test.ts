@@ -6,7 +6,7 @@ import { auth0Adapter } from './auth0.ts';
 import { cognitoAdapter } from './cognito.ts';
 import { firebaseAdapter } from './firebase.ts';
 import { keycloakAdapter } from './keycloak.ts';
-import { legacyUser } from './members.ts';
+import { idOf, legacyUser } from './members.ts';
 import { supabaseAdapter } from './supabase.ts';
 import { zitadelAdapter } from './zitadel.ts';
 
@@ -226,7 +226,12 @@ describe.each(SYSTEMS)('$adapter.kind: $file', ({ adapter, file, parameters, use
   });
 
   test('a user of ours without history there is written and read', async () => {
-    const own = legacyUser({ legacy_id: 'new', email: 'new@example.com', email_verified: true, name: 'New One' });
+    const own = legacyUser({
+      legacy_id: idOf('new', null),
+      email: 'new@example.com',
+      email_verified: true,
+      name: 'New One',
+    });
     const [found] = usersOf(await readText(adapter, await written(adapter, [own], options), options));
     const id = adapter.kind === 'auth0' ? 'auth0|new' : 'new';
     expect(found).toMatchObject({ legacy_id: id, email: own.email, email_verified: true, name: own.name });
@@ -244,7 +249,7 @@ const HASHES = {
 
 /** The user as the way there and back leaves it. */
 async function through(adapter: LegacySystemAdapter, user: Partial<LegacyUser>, options = optionsOf()) {
-  const whole = legacyUser({ legacy_id: 'id', email: 'a@example.com', ...user });
+  const whole = legacyUser({ legacy_id: idOf('id', null), email: 'a@example.com', ...user });
   return usersOf(await readText(adapter, await written(adapter, [whole], options), options))[0];
 }
 
@@ -274,10 +279,10 @@ describe('hashes on the way back', () => {
 describe('Auth0', () => {
   test('a bulk import has only what Auth0 takes', async () => {
     const user = legacyUser({
-      legacy_id: 'auth0|5f9d',
+      legacy_id: idOf('auth0|5f9d', null),
       email: 'a@example.com',
       created_at: new Date(0),
-      accounts: [{ provider: 'google', subject: '1' }],
+      accounts: [{ provider: 'google', subject: idOf('1', null) }],
       roles: ['editor'],
     });
     expect(JSON.parse(await written(auth0Adapter, [user], optionsOf({ form: 'bulk-import' })))).toEqual({

@@ -1,3 +1,4 @@
+import { parseExactJson } from '#services/domain/shared/exact-json.ts';
 import { readCsv } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
@@ -5,7 +6,10 @@ import { sniff } from '../reading/sniff.ts';
 import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import { withFormat } from './digests.ts';
 import {
+  accountOf,
   dateOf,
+  firstOf,
+  idOf,
   isMembers,
   isTrue,
   legacyUser,
@@ -27,7 +31,7 @@ import {
 function jsonOf(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   try {
-    return JSON.parse(value) as unknown;
+    return parseExactJson(value);
   } catch {
     return null;
   }
@@ -65,9 +69,8 @@ const LONG_AGO = '1970-01-01T00:00:00Z';
 const IDENTITY_OF_ADDRESS = new Set(['email', 'phone']);
 
 function userOf(row: Members): LegacyUser | Refused {
-  const id = textOf(row.id);
   const email = textOf(row.email);
-  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  const id = idOf(row.id, email);
   if (isSet(row.deleted_at)) return { reason: 'deleted_there', value: id };
   if (email === null) return { reason: 'email_missing', value: id };
   const app = membersOf(row.raw_app_meta_data);
@@ -89,8 +92,8 @@ function userOf(row: Members): LegacyUser | Refused {
     roles: rolesOf(app),
     accounts: listOf(jsonOf(row.identities)).flatMap((identity) => {
       const provider = textOf(memberOf(identity, 'provider'));
-      const subject = textOf(memberOf(identity, 'provider_id')) ?? textOf(memberOf(identity, 'identity_data.sub'));
-      return provider === null || subject === null || IDENTITY_OF_ADDRESS.has(provider) ? [] : [{ provider, subject }];
+      const subject = firstOf(memberOf(identity, 'provider_id'), memberOf(identity, 'identity_data.sub'));
+      return provider === null || IDENTITY_OF_ADDRESS.has(provider) ? [] : accountOf(provider, subject, email);
     }),
     totp_secret: textOf(memberOf(factors[0], 'secret')),
     metadata: present({

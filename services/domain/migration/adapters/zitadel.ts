@@ -4,6 +4,8 @@ import { sniff } from '../reading/sniff.ts';
 import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import { withFormat } from './digests.ts';
 import {
+  accountOf,
+  idOf,
   isTrue,
   legacyUser,
   listOf,
@@ -19,9 +21,8 @@ import {
 
 /** A user of an export has them under `user`, as a user of an import. */
 function userOf(entry: Members): LegacyUser | Refused {
-  const id = textOf(entry.userId);
   const email = textOf(memberOf(entry, 'user.email.email'));
-  if (id === null) return { reason: 'id_missing', value: email ?? '' };
+  const id = idOf(entry.userId, email);
   if (email === null) return { reason: 'email_missing', value: id };
   const read = (path: string): unknown => memberOf(entry, `user.${path}`);
   const names = [read('profile.firstName'), read('profile.lastName')].flatMap((part) => textOf(part) ?? []);
@@ -36,9 +37,7 @@ function userOf(entry: Members): LegacyUser | Refused {
     ...withFormat(textOf(read('hashedPassword.value'))),
     totp_secret: textOf(read('otpCode')),
     accounts: listOf(read('idps')).flatMap((link) => {
-      const provider = textOf(memberOf(link, 'configId'));
-      const subject = textOf(memberOf(link, 'externalUserId'));
-      return provider === null || subject === null ? [] : [{ provider, subject }];
+      return accountOf(textOf(memberOf(link, 'configId')), memberOf(link, 'externalUserId'), email);
     }),
     metadata: present({ userName: read('userName'), profile: read('profile'), phone: read('phone') }),
   });

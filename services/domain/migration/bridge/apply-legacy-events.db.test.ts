@@ -23,11 +23,17 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-type Sent = { readonly id?: string; readonly type: string; readonly data: object; readonly at?: string | number };
+type Sent = {
+  readonly id?: string;
+  readonly type: string;
+  readonly data: object;
+  readonly at?: string | number;
+  readonly text?: string;
+};
 /** Sends a signed event. */
 function deliver(event: Sent, changed: Partial<WebhookPorts> = {}) {
-  const { id = randomUUID(), ...said } = event;
-  const body = Buffer.from(JSON.stringify(said));
+  const { id = randomUUID(), text, ...said } = event;
+  const body = Buffer.from(text ?? JSON.stringify(said));
   const timestamp = String(Math.floor(Date.now() / 1_000));
   const mac = createHmac('sha256', KEY).update(`${id}.${timestamp}.`).update(body).digest('base64');
   const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${mac}` };
@@ -66,6 +72,21 @@ describe('a webhook', () => {
     expect(await apply()).toBe(0);
     const [row] = await harness.rows('SELECT changes, state FROM legacy_events WHERE subject = $1', [sub]);
     expect(row).toEqual({ changes: null, state: 'applied' });
+  });
+
+  test('names its user by the digits of its bytes, whatever a parser made of them', async () => {
+    const { id, sub } = await imported({}, '9007199254740993');
+    const rounded = 9_007_199_254_740_992;
+    const said = { type: 'user.updated', data: { id: rounded, name: 'Hedy' } };
+    const text = JSON.stringify(said).replace(String(rounded), sub);
+    expect((await deliver({ ...said, text })).status).toBe('accepted');
+    expect(await apply()).toBe(1);
+    expect(await nameOf(id)).toBe('Hedy');
+    await expect(
+      deliver({ ...said, text: JSON.stringify(said).replace(String(rounded), '1e3') }),
+    ).rejects.toMatchObject({
+      code: 'request_invalid',
+    });
   });
 
   test('is refused with an event if its signature is not ours, without a secret, or without an id', async () => {

@@ -10,6 +10,7 @@ import { guardedFetch } from '#services/platform/http/outbound.ts';
 import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#testing/fakes/legacy-provider.ts';
 import { openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { callerAt } from '#testing/harness/ports.ts';
+import { outcomeOf } from '#testing/outcome.ts';
 import { whileItWaits } from '#testing/overtaken.ts';
 import { type ExchangePorts, exchangeLegacySession, showLegacyAccount } from './exchange-legacy-session.ts';
 import { createLegacyIssuer } from './legacy-issuer.ts';
@@ -248,6 +249,13 @@ describe('the user', () => {
     await expect(
       exchange(await provider.token({ sub: randomUUID(), email: 'no address', email_verified: true })),
     ).rejects.toMatchObject(unknown);
+  });
+
+  test('with an id that no user has, as with NUL in it, is malformed', async () => {
+    for (const sub of ['a\0b', '\ud800', '9.00720E+15', 7])
+      expect(await outcomeOf(exchange(await provider.token({ sub: sub as string }))), String(sub)).toBe(
+        'legacy_token_malformed',
+      );
   });
 
   test('is refused if unknown, disabled or deleted here, with an event', async () => {

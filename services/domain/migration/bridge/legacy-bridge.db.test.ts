@@ -145,6 +145,8 @@ describe('an access token of the old provider', () => {
     expect(await ask(await provider.token({ sub, exp: now - 100 }))).toEqual(inactive('expired'));
     for (const kind of [{ typ: 'ID' }, { token_use: 'id' }])
       expect(await ask(await provider.token({ sub, ...kind }))).toEqual(inactive('malformed'));
+    for (const wrong of ['a\0b', '\ud800', ' padded', 7])
+      expect(await ask(await provider.token({ sub: wrong as string }))).toEqual(inactive('malformed'));
     expect(await ask(await provider.token({ sub, aud: 'x' }))).toEqual(inactive('wrong_audience'));
     expect(await ask(await provider.token({ sub: randomUUID() }))).toEqual(inactive('revoked'));
     expect(await ask(await provider.token({ sub }, { kid: 'x' }))).toEqual(inactive('unknown_key'));

@@ -62,6 +62,10 @@ describe('an event is read', () => {
 
 test('an event of another type is ignored, and one without a usable id is none', () => {
   expect(read({ type: 'email.created', data: { id: 'x' } })).toBe('ignored');
-  for (const id of [undefined, '', 7, 'x'.repeat(256), 'a\u0000'])
+  for (const id of [undefined, '', -7, 1.5, 2 ** 53, {}, '9.00720E+15', 'x'.repeat(256), 'a\u0000'])
     for (const type of ['user.updated', 'session.ended']) expect(read({ type, data: { id } })).toBeNull();
+});
+
+test('an id of digits keeps them, whether a number or text', () => {
+  for (const id of ['7', 7]) expect(read({ type: 'user.deleted', data: { id } })).toMatchObject({ subject: '7' });
 });

@@ -1,3 +1,4 @@
+import { externalId } from '#services/domain/shared/external-id.ts';
 import { PICTURE } from '../run/check-user.ts';
 import { legacySessionId } from './legacy-token.ts';
 
@@ -33,15 +34,11 @@ const KINDS = new Map<string, LegacyEvent['kind']>([
   ['session.revoked', 'session_ended'],
 ]);
 
-const LONGEST_ID = 255;
 const LONGEST_NAME = 128;
 /** A smaller number of milliseconds would be before 1973. */
 const SECONDS_BELOW = 100_000_000_000;
 /** PostgreSQL stores neither NUL nor halves of surrogate pairs. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
-
-const idOf = (value: unknown): string | null =>
-  typeof value === 'string' && value !== '' && value.length <= LONGEST_ID && PLAIN.test(value) ? value : null;
 
 const plainText = (value: unknown, longest: number): string | null =>
   typeof value === 'string' && value !== '' && value.length <= longest && PLAIN.test(value) ? value : null;
@@ -94,10 +91,10 @@ export function readLegacyEvent(
   const { data } = event;
   const occurredAt = timeOf(event, nowMs);
   if (kind === 'session_ended') {
-    const sid = idOf(data.session_id) ?? idOf(data.id);
+    const sid = externalId(data.session_id) ?? externalId(data.id);
     return sid === null ? null : { kind, occurredAt, session: legacySessionId(issuer, sid) };
   }
-  const subject = idOf(data.user_id) ?? idOf(data.id);
+  const subject = externalId(data.user_id) ?? externalId(data.id);
   return subject === null
     ? null
     : { kind, occurredAt, subject, changes: kind === 'user_deleted' ? {} : changesIn(data) };

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { canonicalBase64url } from '#services/domain/jws/canonical-base64url.ts';
 import { type JsonObject, parseStrictObject } from '#services/domain/jws/strict-json.ts';
+import { externalId } from '#services/domain/shared/external-id.ts';
 import type { LegacyIssuer } from './legacy-issuer.ts';
 
 const LONGEST_TOKEN = 8_192;
@@ -72,7 +73,8 @@ export function claimsProblem(
   { now, leewaySeconds }: { readonly now: number; readonly leewaySeconds: number },
 ): ClaimsProblem | null {
   if (iss !== issuer) return 'issuer';
-  if (typeof sub !== 'string' || sub === '' || sub.length > LONGEST_ID || !isTime(exp)) return 'malformed';
+  // RFC 7519 §4.1.2: a subject is text.
+  if (typeof sub !== 'string' || externalId(sub) === null || !isTime(exp)) return 'malformed';
   const named: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
   if (!named.some((one) => audiences.some((audience) => audience === one))) return 'audience';
   if (now >= exp + leewaySeconds) return 'expired';

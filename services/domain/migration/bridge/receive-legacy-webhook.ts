@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
+import { parseExactJson } from '#services/domain/shared/exact-json.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import { legacyWebhookRefused } from './audit-events.ts';
 import { legacyNotConfigured, legacyWebhookForged } from './legacy-errors.ts';
@@ -26,6 +27,18 @@ export type WebhookInput = {
 /** What became of a webhook: `duplicate` and `ignored` change nothing. */
 export type WebhookReceipt = { readonly status: 'accepted' | 'duplicate' | 'ignored' };
 
+/** The ids of an event with the digits that its bytes have: whoever parsed it may have rounded a number. */
+function idsIn(body: Buffer): object {
+  try {
+    const { data } = parseExactJson(body.toString('utf8')) as { readonly data: Readonly<Record<string, unknown>> };
+    return Object.fromEntries(
+      ['id', 'user_id', 'session_id'].flatMap((name) => (name in data ? [[name, data[name]]] : [])),
+    );
+  } catch {
+    return {};
+  }
+}
+
 /**
  * Keeps a signed event of the old provider for the job that applies it. An event that comes again, even ten times at once,
  * is kept once.
@@ -45,7 +58,10 @@ export async function receiveLegacyWebhook(
     await recordEvent(sql, caller, legacyWebhookRefused, { outcome: 'refused', detail: { why: verified } });
     throw legacyWebhookForged();
   }
-  const read = readLegacyEvent(event, { issuer: legacyIssuer?.issuer ?? '', nowMs });
+  const read = readLegacyEvent(
+    { ...event, data: { ...event.data, ...idsIn(body) } },
+    { issuer: legacyIssuer?.issuer ?? '', nowMs },
+  );
   if (read === 'ignored') return { status: 'ignored' };
   // Without the issuer there is no session that the event could name.
   if (read !== null && read.kind === 'session_ended' && legacyIssuer === null) throw legacyNotConfigured();

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { parseExactJson } from '#services/domain/shared/exact-json.ts';
 
 /** One record of a source as it was read: an object, or why it is none. `line` is where it begins, from 1. */
 export type SourceRecord =
@@ -35,9 +36,10 @@ export function recordOf(line: number, bytes: Uint8Array | null): SourceRecord {
   if (!isUtf8(bytes)) return rejected('utf8_invalid');
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
-  } catch {
-    return rejected('json_invalid');
+    value = parseExactJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+  } catch (err) {
+    // Visiting the numbers of a deeply nested text ends in a RangeError.
+    return rejected(err instanceof RangeError ? 'too_deep' : 'json_invalid');
   }
   if (!isObject(value)) return rejected('json_invalid');
   const fault = faultIn(value);

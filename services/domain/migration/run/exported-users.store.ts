@@ -1,10 +1,12 @@
 import type { Sql } from '#services/domain/ports.ts';
+import type { ExternalId } from '#services/domain/shared/external-id.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { LegacyAccount, LegacyPasskey } from '../adapters/adapter.ts';
 
 export type ExportedRow = {
-  readonly id: string;
-  readonly legacy_id: string | null;
+  /** A user of ours has the same id at another system. */
+  readonly id: ExternalId;
+  readonly legacy_id: ExternalId | null;
   readonly email: string;
   readonly email_verified: boolean;
   readonly name: string | null;

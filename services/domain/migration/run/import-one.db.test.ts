@@ -49,6 +49,7 @@ test('a user who is not there, was not imported, was deleted here or cannot be i
   await expect(syncLegacyProviderData(ports, system, randomUUID(), testCaller)).rejects.toMatchObject({
     code: 'imported_user_unknown',
   });
+  await expect(migrate('a\0b')).rejects.toMatchObject({ code: 'imported_user_unknown' });
   const [bob, eve] = [randomUUID(), randomUUID()];
   there.set(bob, { id: bob, email: 'bob@people.test', email_verified: true });
   await migrate(bob);

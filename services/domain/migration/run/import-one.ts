@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type ShowUserPorts, showUser } from '#services/domain/identity/admin/read-users.ts';
 import type { AccountDetailView } from '#services/domain/identity/contracts/admin-contract.ts';
 import type { Caller } from '#services/domain/ports.ts';
+import { externalId } from '#services/domain/shared/external-id.ts';
 import type { LegacySystemAdapter } from '../adapters/adapter.ts';
 import { importedUserUnknown, recordRejected } from '../errors.ts';
 import type { ImportMap } from '../import-shapes.ts';
@@ -37,7 +38,7 @@ export async function migrateFromLegacyProvider(
   legacyUserId: string,
   caller: Caller,
 ): Promise<AccountDetailView> {
-  const text = await exportUser(legacyUserId);
+  const text = externalId(legacyUserId) === null ? undefined : await exportUser(legacyUserId);
   if (text === undefined) throw importedUserUnknown();
   const bytes = Buffer.from(text);
   const sourceSha256 = createHash('sha256').update(bytes).digest('hex');

@@ -1,5 +1,6 @@
 import type { ImportMap } from '../import-shapes.ts';
 import { type CheckedUser, sha256Of } from './check-user.ts';
+import { canBeOwnId, spellingsOf } from './own-ids.ts';
 
 /** A record of a batch: its place among all records, its line, and the user or why there is none. */
 export type BatchRecord = { readonly record: number; readonly line: number } & (
@@ -36,7 +37,7 @@ export type Found = {
   /** Administrators here who are not disabled, if a record of the batch is disabled. */
   readonly admins: ReadonlySet<string>;
   readonly owners: ReadonlyMap<string, AddressOwner>;
-  /** Ids of the batch that a user, or a client, has. */
+  /** Ids of the batch, in every spelling, that a user, or a client, has. */
   readonly takenIds: ReadonlySet<string>;
   /** Who has a social account, by `accountKey`. */
   readonly accounts: ReadonlyMap<string, string>;
@@ -66,17 +67,21 @@ export type BatchPlan = {
   readonly rejects: readonly Reject[];
 };
 
-/** As our ids are: the `sub` of tokens, and a segment of paths. */
-const OWN_ID = /^[\w-]{1,64}$/;
-
 export const accountKey = ({ provider, subject }: { readonly provider: string; readonly subject: string }): string =>
   `${provider}\0${subject}`;
+
+/**
+ * Whether address and hash are both others than the ones imported: then nothing shows that the record is the same person
+ * still, and not another one with a colliding id.
+ */
+const isReplaced = (user: CheckedUser, known: KnownUser): boolean =>
+  user.emailSha256 !== known.email_sha256 && user.passwordSha256 !== known.password_sha256;
 
 /** Decides what becomes of each record of a batch; writes nothing. */
 export function planBatch(
   records: readonly BatchRecord[],
   found: Found,
-  { ids }: Pick<ImportMap, 'ids'>,
+  { ids, same_person: samePerson = [] }: Pick<ImportMap, 'ids' | 'same_person'>,
   newId: () => string,
 ): BatchPlan {
   const created: NewUser[] = [];
@@ -84,6 +89,8 @@ export function planBatch(
   const linked: LinkedUser[] = [];
   const rejects: Reject[] = [];
   const accounts = new Map(found.accounts);
+  const confirmed = new Set(samePerson);
+  const taken = new Set(found.takenIds);
   const owned = new Set<string>();
   const admins = new Set(found.admins);
   let same = 0;
@@ -109,8 +116,10 @@ export function planBatch(
   const add = (record: BatchRecord, user: CheckedUser): string | null => {
     const owner = found.owners.get(user.email);
     if (owner !== undefined) return link(owner, user);
-    const isFree = ids === 'keep' && OWN_ID.test(user.legacy_id) && !found.takenIds.has(user.legacy_id);
+    const spellings = spellingsOf(user.legacy_id);
+    const isFree = ids === 'keep' && canBeOwnId(user.legacy_id) && !spellings.some((each) => taken.has(each));
     const id = isFree ? user.legacy_id : newId();
+    for (const each of spellings) taken.add(each);
     for (const account of user.accounts) accounts.set(accountKey(account), id);
     created.push({ id, user, record });
     return null;
@@ -127,6 +136,7 @@ export function planBatch(
   };
 
   const change = (id: string, user: CheckedUser, known: KnownUser): string | null => {
+    if (isReplaced(user, known) && !confirmed.has(user.legacy_id)) return 'address_and_hash_changed';
     // An address that was changed here since the import stays.
     const isOwnEmail = known.email !== null && known.email_sha256 === sha256Of(known.email);
     const setsEmail = isOwnEmail && user.email !== known.email;

@@ -105,6 +105,30 @@ test('an id that cannot be one here becomes an alias of a new one', async () => 
   expect((await userOf(two.legacy_id))?.id).not.toBe(two.legacy_id);
 });
 
+test('an id that is a word of ours, or the id of a user here in other letters, becomes an alias', async () => {
+  await signUp('0193c0de-0000-7000-8000-00000000000a', 'the-admin@example.com', true);
+  const ids = ['admin', 'System', 'ME', '0193C0DE-0000-7000-8000-00000000000A', 'Fq3x', 'fQ3X'];
+  const twice = ['0193C0DE-0000-7000-8000-00000000000b', '0193c0de-0000-7000-8000-00000000000b'];
+  const run = await harness.importText('ndjson', ndjson(...[...ids, ...twice].map((id) => person({ legacy_id: id }))));
+  expect(run.new_count).toBe(8);
+  const kept = await Promise.all([...ids, ...twice].map(async (id) => (await userOf(id))?.id === id));
+  expect(kept).toEqual([false, false, false, false, true, true, true, false]);
+});
+
+test('ids above the numbers that a double holds stay two people, in one file and in two', async () => {
+  const line = (id: string, who: string, hash: string): string =>
+    `{"id":${id},"email":"${who}@digits.example","email_verified":true,"password_hash":${JSON.stringify(hash)}}\n`;
+  const first = await harness.importText('ndjson', line('36028797018963968', 'one', HASH));
+  const second = await harness.importText('ndjson', line('36028797018963971', 'two', OTHER_HASH));
+  expect([first.new_count, second.new_count, second.changed_count]).toEqual([1, 1, 0]);
+  expect(await userOf('36028797018963968')).toMatchObject({ email: 'one@digits.example', password: HASH });
+  expect(await userOf('36028797018963971')).toMatchObject({ email: 'two@digits.example', password: OTHER_HASH });
+  const third = await harness.importText('ndjson', line('"36028797018963971"', 'two', OTHER_HASH));
+  expect(third).toMatchObject({ same_count: 1, rejected_count: 0 });
+  const fourth = await harness.importText('ndjson', line('3.6028797018963971e16', 'two', OTHER_HASH));
+  expect(fourth.rejects).toEqual([{ line: 1, reason: 'id_not_exact', value: 'two@digits.example' }]);
+});
+
 describe('again', () => {
   test('the same file changes nothing: tokens, sessions and rows stay', async () => {
     const one = person({ password_hash: HASH });
@@ -115,19 +139,45 @@ describe('again', () => {
     expect(await userOf(one.legacy_id)).toEqual(before);
   });
 
+  test('an address and a hash that change at once may be another person: rejected until the operator confirms the id', async () => {
+    const one = person({ password_hash: HASH });
+    await harness.importText('ndjson', ndjson(one));
+    const before = await userOf(one.legacy_id);
+    const next = { ...one, email: `moved-${one.email}`, password_hash: OTHER_HASH };
+    const run = await harness.importText('ndjson', ndjson(next));
+    expect(run).toMatchObject({ changed_count: 0, reject_reasons: { address_and_hash_changed: 1 } });
+    expect(run.rejects).toEqual([{ line: 1, reason: 'address_and_hash_changed', value: next.email }]);
+    expect(await userOf(one.legacy_id)).toEqual(before);
+    const others = await harness.importText('ndjson', ndjson(next), { same_person: ['someone-else'] });
+    expect(others.rejected_count).toBe(1);
+    const confirmed = await harness.importText('ndjson', ndjson(next), { same_person: [one.legacy_id] });
+    expect(confirmed).toMatchObject({ changed_count: 1, rejects: [] });
+    expect(await userOf(one.legacy_id)).toMatchObject({ email: next.email, password: OTHER_HASH });
+  });
+
+  test('also if address or password were changed here since, and never for one of the two alone', async () => {
+    const [address, password, alone] = [person({ password_hash: HASH }), person({ password_hash: HASH }), person()];
+    await harness.importText('ndjson', ndjson(address, password, alone));
+    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [address.legacy_id, `here-${address.email}`]);
+    await harness.rows(`UPDATE accounts SET password = 'changed here' WHERE "userId" = $1`, [password.legacy_id]);
+    const both = (one: Record<string, unknown>) => ({ ...one, email: `new-${one.email}`, password_hash: OTHER_HASH });
+    const run = await harness.importText('ndjson', ndjson(both(address), both(password), both(alone)));
+    expect(run.rejects.map(({ reason }) => reason)).toEqual(Array(3).fill('address_and_hash_changed'));
+    const one = await harness.importText(
+      'ndjson',
+      ndjson({ ...address, password_hash: OTHER_HASH }, { ...alone, email: `new-${alone.email}` }),
+    );
+    expect(one).toMatchObject({ changed_count: 2, rejected_count: 0 });
+  });
+
   test('a changed record changes its user, and a changed hash ends what was open', async () => {
     const one = person({ password_hash: HASH, metadata: { plan: 'tin' } });
     await harness.importText('ndjson', ndjson(one));
     const before = await userOf(one.legacy_id);
     const email = `moved-${one.email}`;
-    const next = {
-      ...one,
-      name: 'New Name',
-      email,
-      password_hash: OTHER_HASH,
-      metadata: { plan: 'gold' },
-      disabled: true,
-    };
+    const moved = { ...one, email };
+    await harness.importText('ndjson', ndjson(moved));
+    const next = { ...moved, name: 'New Name', password_hash: OTHER_HASH, metadata: { plan: 'gold' }, disabled: true };
     const run = await harness.importText('ndjson', ndjson(next));
     expect(run).toMatchObject({ changed_count: 1, rejects: [] });
     const after = await userOf(one.legacy_id);

@@ -15,6 +15,7 @@ import {
   updateUsers,
   upsertLegacyUsers,
 } from './imported-users.store.ts';
+import { spellingsOf } from './own-ids.ts';
 import {
   type BatchPlan,
   type BatchRecord,
@@ -63,7 +64,7 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
     owners: new Map(owners.map((owner) => [owner.email, owner])),
     takenIds: await readTakenIds(
       sql,
-      differing.flatMap(({ legacy_id: id }) => (known.has(id) ? [] : id)),
+      differing.flatMap(({ legacy_id: id }) => (known.has(id) ? [] : spellingsOf(id))),
     ),
     accounts: await readAccountOwners(
       sql,
