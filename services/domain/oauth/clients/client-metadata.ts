@@ -53,7 +53,10 @@ const shapes = z.looseObject({
 });
 /** Small limits, because every copy keeps all unvetted clients in memory. */
 const KEYS_MAX = 4;
-const redirects = z.array(z.string().max(512)).max(4).default([]);
+const ADDRESSES_MAX = 4;
+const ADDRESS_LENGTH_MAX = 512;
+/** More than any client has; the body is bounded too. */
+const addresses = z.array(z.unknown()).max(64).default([]);
 
 type RegisteredSettings = { readonly [Member in keyof Registered]: z.output<Registered[Member]> };
 const settingsIn = (data: RegisteredSettings): RegisteredSettings =>
@@ -63,27 +66,42 @@ const settingsIn = (data: RegisteredSettings): RegisteredSettings =>
 
 const invalid = (detail: string) => clientMetadataInvalid({ detail });
 
-function redirectUrisOf(given: unknown, isNeeded: boolean): string[] {
-  const { data, success } = redirects.safeParse(given);
-  if (!success)
-    throw clientRedirectUriInvalid({
-      detail: 'redirect_uris must be a list of up to 4 URIs of up to 512 characters each.',
-    });
-  const at = data.findIndex((uri) => !isRedirectUri(uri));
-  if (at >= 0) throw clientRedirectUriInvalid({ detail: `redirect_uris[${at}] is not an allowed redirect URI.` });
-  if (isNeeded && data.length === 0)
+/**
+ * The acceptable ones of the addresses that a client names, up to four: the others are left out, and the response names
+ * those that remain (RFC 7591 §3.2.1). Null if it names some and none of them is acceptable, or if it is no list.
+ */
+function acceptableOf(given: unknown): readonly string[] | null {
+  const { data, success } = addresses.safeParse(given);
+  if (!success) return null;
+  const acceptable = data.filter(
+    (uri): uri is string => typeof uri === 'string' && uri.length <= ADDRESS_LENGTH_MAX && isRedirectUri(uri),
+  );
+  return acceptable.length === 0 && data.length > 0 ? null : [...new Set(acceptable)].slice(0, ADDRESSES_MAX);
+}
+
+const ACCEPTABLE = 'https, http on this machine, or a private-use scheme with a dot, of up to 512 characters';
+
+function redirectUrisOf(given: unknown, isNeeded: boolean): readonly string[] {
+  const accepted = acceptableOf(given);
+  if (accepted === null)
+    throw clientRedirectUriInvalid({ detail: `redirect_uris must be a list with a redirect URI: ${ACCEPTABLE}.` });
+  if (isNeeded && accepted.length === 0)
     throw clientRedirectUriInvalid({ detail: 'redirect_uris is missing; the grant authorization_code requires one.' });
-  return [...new Set(data)];
+  return accepted;
 }
 
 /** As strict as redirect URIs, but not an error of RFC 7591's `invalid_redirect_uri`, which is about codes. */
-function postLogoutUrisOf(given: unknown): string[] {
-  const { data, success } = redirects.safeParse(given);
-  if (!success) throw invalid('post_logout_redirect_uris must be a list of up to 4 URIs of up to 512 characters each.');
-  const at = data.findIndex((uri) => !isRedirectUri(uri));
-  if (at >= 0) throw invalid(`post_logout_redirect_uris[${at}] is not an allowed redirect URI.`);
-  return [...new Set(data)];
+function postLogoutUrisOf(given: unknown): readonly string[] {
+  const accepted = acceptableOf(given);
+  if (accepted === null) throw invalid(`post_logout_redirect_uris must be a list with a redirect URI: ${ACCEPTABLE}.`);
+  return accepted;
 }
+
+/** A member without a value, or with an empty string, says as much as an absent one. */
+export const stated = (given: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== null && !(typeof value === 'string' && value.trim() === '')),
+  );
 
 /** Returns the requested scopes that are allowed; all allowed scopes if the client requests none. */
 function scopesOf(scope: string | undefined, allowed: readonly string[]): readonly string[] {
@@ -107,11 +125,12 @@ function authenticationOf(authMethod: AuthMethod, given: Readonly<Record<string,
 }
 
 /**
- * Validates the metadata of a client: supported members strictly; other members are ignored (RFC 7591 §2). Scopes that
- * are not allowed are left out; the response names the scopes that remain (§3.2.1).
+ * Validates the metadata of a client: supported members strictly; other members are ignored (RFC 7591 §2), and empty ones
+ * are absent. Scopes and addresses that are not allowed are left out; the response names those that remain (§3.2.1).
  * Throws `client_metadata_invalid`, `client_redirect_uri_invalid` (400).
  */
-export function readClientMetadata(given: Readonly<Record<string, unknown>>, rules: MetadataRules): ClientMetadata {
+export function readClientMetadata(sent: Readonly<Record<string, unknown>>, rules: MetadataRules): ClientMetadata {
+  const given = stated(sent);
   const { data, error } = shapes.safeParse(given);
   if (error !== undefined) throw invalid(`${String(error.issues[0]?.path[0])} is malformed or not supported.`);
   const grantTypes = [...new Set(data.grant_types ?? ['authorization_code'])];

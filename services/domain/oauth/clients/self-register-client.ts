@@ -14,7 +14,7 @@ import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { clientMetadataInvalid, registrationClosed, registrationFull } from '../client-errors.ts';
 import { prefixHash } from '../open-requests.ts';
-import { type ClientMetadata, readClientMetadata } from './client-metadata.ts';
+import { type ClientMetadata, readClientMetadata, stated } from './client-metadata.ts';
 import { countRegisteredFrom, countUnvettedClients, insertUnvettedClient } from './unvetted-clients.store.ts';
 
 export type SelfRegisterPorts = Pick<Ports, 'transact' | 'random'> &
@@ -86,9 +86,10 @@ const registered = (metadata: ClientMetadata): { readonly [Member in keyof Answe
  */
 export async function selfRegisterClient(
   ports: SelfRegisterPorts,
-  given: Readonly<Record<string, unknown>>,
+  sent: Readonly<Record<string, unknown>>,
   caller: Caller,
 ): Promise<RegisteredClient> {
+  const given = stated(sent);
   const { registration, scopes, audiences } = ports.clientSettings;
   if (registration === 'off') throw registrationClosed();
   const metadata = readClientMetadata(given, {
