@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
-import { readMcpMetadataEndpoint } from '#services/mcp/contract.ts';
+import { readMcpMetadataEndpoint } from '#services/domain/access/metadata-contract.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');

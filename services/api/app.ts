@@ -10,6 +10,7 @@ import { type AppError, isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, internalError, requestUnreadable, shuttingDown } from '../platform/errors.ts';
 import { type Brand, DEFAULT_BRAND } from '../platform/html/brand.ts';
 import { inexactPartOf } from '../platform/http/inexact-json.ts';
+import type { ChallengedResource } from '../platform/http/problem.ts';
 import { refuseAbandoned } from './requests/abandoned-requests.ts';
 import { type BrowserRules, createBrowserRules } from './requests/browser-rules.ts';
 import { readCertificates } from './requests/client-certificate.ts';
@@ -64,8 +65,8 @@ export type AppOptions = {
   readonly trustedProxies: readonly string[];
   /** Header in which these proxies forward client certificates; none by default. */
   readonly clientCertHeader?: string | undefined;
-  /** URL of the protected resource metadata, named by Bearer challenges. */
-  readonly resourceMetadata?: string;
+  /** What Bearer challenges say of the protected resource. */
+  readonly resourceOf?: (request: FastifyRequest) => ChallengedResource;
   /** What pages of other origins may do and read; nothing by default. */
   readonly browsers?: BrowserRules;
   /** Rate limits of every request. */
@@ -74,6 +75,8 @@ export type AppOptions = {
   readonly hashIdentifier?: HashIdentifier;
   /** Appearance of the pages. */
   readonly brand?: Brand;
+  /** Those of another server of this process, which this one is a part of. */
+  readonly inFlight?: Set<FastifyReply>;
   /** Called after the answer of a request that wrote security events, which are committed by then. */
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
@@ -84,7 +87,7 @@ export type App = {
   /** All routes that Fastify serves: one entry for each method of an address. */
   readonly routes: readonly ServedRoute[];
   /** Responses to requests received and not yet answered. */
-  readonly inFlight: ReadonlySet<FastifyReply>;
+  readonly inFlight: Set<FastifyReply>;
   readonly isDraining: () => boolean;
   /** Whether it is not ready any more, because it will stop: from the notice on. */
   readonly isLeaving: () => boolean;
@@ -116,7 +119,7 @@ export function createApp(options: AppOptions): App {
   const browsers = options.browsers ?? createBrowserRules({ origins: [], isTlsOnly: false });
   const bound: Endpoint[] = [];
   const routes: ServedRoute[] = [];
-  const errors = createErrorAnswers({ browsers, routes, resourceMetadata: options.resourceMetadata });
+  const errors = createErrorAnswers({ browsers, routes, resourceOf: options.resourceOf });
   const fastify = createFastify(options, browsers, errors);
   fastify.addHook('onRoute', ({ method, url, config }) => {
     for (const each of [method].flat()) routes.push({ method: each, url, endpoint: config?.endpoint });
@@ -126,7 +129,7 @@ export function createApp(options: AppOptions): App {
   let isRefusing = false;
   const isDraining = (): boolean => draining;
   const isLeaving = (): boolean => hasGivenNotice || draining;
-  const inFlight = new Set<FastifyReply>();
+  const inFlight = options.inFlight ?? new Set<FastifyReply>();
   activeRequests.at().observe(() => inFlight.size);
   readBodies(fastify);
   readCertificates(fastify, options.clientCertHeader);

@@ -16,7 +16,7 @@ import { createRevocationSet } from '../domain/revocations/revocation-set.ts';
 import { createStatePoll } from '../domain/revocations/state-poll.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
-import { type Config, registrationOf } from '../platform/config/load.ts';
+import { type Config, mcpUrlsOf, registrationOf } from '../platform/config/load.ts';
 import type { DatabaseUrls } from '../platform/config/stores.ts';
 import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
@@ -59,7 +59,7 @@ const CONFIRM_MS = 1_500;
 const tokenSettingsOf = (config: Config, publicUrl: string) => ({
   ...config.tokens,
   ...tokenNamesOf(config.tokens, publicUrl),
-  mcpAudience: config.mcp.url,
+  mcpAudiences: mcpUrlsOf(config, publicUrl),
   twoFactorIdleSeconds: config.identity.twoFactorIdleSeconds,
 });
 
@@ -114,8 +114,8 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
   const tokenSettings = tokenSettingsOf(config, publicUrl);
   const outside = { ...stores, clock, random: systemRandom, vault, marks, log };
   const keyRing = createKeyRing(outside, config.keys);
+  const { mcpAudiences } = tokenSettings;
   // Applications that register themselves may use the MCP server without another setting.
-  const mcpAudiences = config.mcp.url === undefined ? [] : [config.mcp.url];
   const clientSettings = {
     ...config.clients,
     registration: registrationOf(config),

@@ -60,11 +60,12 @@ type About = {
 /** The complete API over composed ports, ready to listen. */
 export function createServer(composed: Composed, config: Config, about: About): App {
   const { ports, authenticators } = composed;
+  const resource = { metadata: `${about.publicUrl}/.well-known/oauth-protected-resource` };
   const app = createApp({
     log: ports.log,
     trustedProxies: config.server.trustedProxies,
     clientCertHeader: config.server.clientCertHeader,
-    resourceMetadata: `${about.publicUrl}/.well-known/oauth-protected-resource`,
+    resourceOf: () => resource,
     limiting: { limits: ports.limits, identify: identifyBy(authenticators) },
     hashIdentifier: ports.hashIdentifier,
     brand: config.brand,

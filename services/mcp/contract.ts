@@ -15,23 +15,3 @@ export const callMcpEndpoint = defineEndpoint({
   responses: { 200: { contentType: 'application/json' } },
   errors: [originRefused, hostRefused, messageRefused, storeUnavailable],
 });
-
-export const readMcpMetadataEndpoint = defineEndpoint({
-  method: 'GET',
-  path: '/.well-known/oauth-protected-resource/mcp',
-  operation: 'readMcpResourceMetadata',
-  summary: 'Protected resource metadata of the MCP server (RFC 9728)',
-  tag: 'Discovery',
-  auth: 'public',
-  responses: {
-    200: z.object({
-      resource: z.string(),
-      authorization_servers: z.array(z.string()),
-      bearer_methods_supported: z.array(z.string()),
-      dpop_signing_alg_values_supported: z.array(z.string()),
-      resource_name: z.string(),
-    }),
-  },
-  errors: [],
-  cacheControl: 'public, max-age=300',
-});

@@ -1,5 +1,5 @@
 import type { ReadableStream } from 'node:stream/web';
-import { createMcpHandler } from '@modelcontextprotocol/server';
+import { createMcpHandler, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
 import { type Answer, answer } from '../api/answer.ts';
 import { userOf } from '../domain/authority/callers.ts';
@@ -39,7 +39,6 @@ export function createMessageHandler(
 ): HandleMessage {
   const handler = createMcpHandler(
     ({ authInfo }) => buildServer(ports, version, authInfo?.extra?.context as McpCallContext),
-    // Nothing that this server lists changes while it runs.
     { maxSubscriptions: 0, onerror: (err) => ports.log.debug({ err }, 'an MCP message was refused') },
   );
   return async (body, caller, request) => {
@@ -48,10 +47,12 @@ export function createMessageHandler(
     const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>
       PASSED_ON.test(name) && typeof value === 'string' ? [[name, value]] : [],
     );
+    const unknown = unknownRequest(body);
+    if (unknown !== null) return answer(404, JSON.stringify(unknown), { 'content-type': 'application/json' });
     const asked = askedIn(body);
     const place = asked.wantsProgress ? streams.open(caller, () => isStillAllowed(request)) : null;
     const context: McpCallContext = { caller, trace: request.trace, asked, progress: place };
-    const response = await handler.fetch(new Request(ports.resource, { method: 'POST', headers }), {
+    const response = await handler.fetch(new Request(ports.apiUrl, { method: 'POST', headers }), {
       parsedBody: withoutCancellations(body),
       authInfo: {
         // The SDK gets no credential: the caller is authenticated.
@@ -71,6 +72,17 @@ export function createMessageHandler(
     place?.free();
     return answer(response.status, await response.text(), answered);
   };
+}
+
+/**
+ * The answer to a subscription, null for any other message: nothing that this server lists changes while it runs, so it
+ * has no such method. The SDK would answer that too many are open, which clients try again.
+ */
+function unknownRequest(body: unknown): object | null {
+  if (typeof body !== 'object' || body === null || !('id' in body) || !('method' in body)) return null;
+  const { id, method } = body;
+  if (method !== 'subscriptions/listen' || (typeof id !== 'string' && typeof id !== 'number')) return null;
+  return { jsonrpc: '2.0', id, error: { code: ProtocolErrorCode.MethodNotFound, message: 'Method not found' } };
 }
 
 /** Throws `mcp_message_refused` (400). */

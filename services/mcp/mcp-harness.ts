@@ -61,7 +61,7 @@ export async function openMcpHarness(
       marks: createFileMarks(marksDir),
       log: quietLog,
     });
-    const app = createServer(composed, config, { version: 'test' }, streams);
+    const app = createServer(composed, config, { version: 'test' }, { streams });
     composed.poll.start();
     await composed.poll.ready();
     await app.fastify.listen({ host: '127.0.0.1', port: listenAt });

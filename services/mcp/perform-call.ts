@@ -28,7 +28,6 @@ export type McpPorts = ToolPorts &
   HasSignOffLimit & {
     /** Where people open pages. */
     readonly apiUrl: string;
-    readonly resource: string;
     readonly wings: WingSettings;
     readonly recordDenial: RecordDenial;
     readonly limits: RequestLimits;

@@ -1,50 +1,52 @@
-import type { onRequestHookHandler } from 'fastify';
+import type { FastifyReply, onRequestHookHandler } from 'fastify';
 import { type App, createApp } from '../api/app.ts';
 import { bind, type RouteContext } from '../api/bind.ts';
-import { createBrowserRules } from '../api/requests/browser-rules.ts';
+import { type BrowserRules, createBrowserRules, isForAnyone } from '../api/requests/browser-rules.ts';
 import { createCallerResolver } from '../api/requests/caller.ts';
 import { identifyBy, limitCallers } from '../api/requests/rate-limits.ts';
 import { createCallerRecheck } from '../api/requests/recheck-caller.ts';
 import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
 import { healthRoutes } from '../api/routes/health.ts';
+import { serverMetadataRoutes } from '../api/routes/metadata.ts';
+import { readMcpMetadataEndpoint } from '../domain/access/metadata-contract.ts';
 import { createDenialLog } from '../domain/access/record-denial.ts';
+import { mcpMetadata, mcpScopes } from '../domain/access/server-metadata.ts';
 import { hostRefused } from '../domain/operations/errors.ts';
-import { type Config, publicUrlOf } from '../platform/config/load.ts';
+import type { Config } from '../platform/config/load.ts';
 import { originRefused } from '../platform/errors.ts';
+import { metadataPathOf, metadataUrlOf } from './addresses.ts';
 import type { Composed } from './compose.ts';
-import { callMcpEndpoint, readMcpMetadataEndpoint } from './contract.ts';
+import { callMcpEndpoint } from './contract.ts';
 import { createMessageHandler } from './handle-message.ts';
 import { createProgressStreams, type ProgressStreams } from './progress-streams.ts';
 
-const METADATA = '/.well-known/oauth-protected-resource';
-const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
-
-/** The MCP server over composed ports, ready to listen. */
+/** The MCP server over composed ports, ready to listen. @param inFlight those of the server that it is a part of */
 export function createServer(
   composed: Composed,
   config: Config,
   about: { readonly version: string },
-  streams: ProgressStreams = createProgressStreams(),
+  { streams = createProgressStreams(), inFlight }: { streams?: ProgressStreams; inFlight?: Set<FastifyReply> } = {},
 ): App {
   const { ports, authenticators } = composed;
-  const { origin, hostname, pathname, protocol } = new URL(ports.resource);
-  const metadataPath = `${METADATA}${pathname === '/' ? '' : pathname}` as const;
-  const origins = [origin, publicUrlOf(config), ...config.server.corsOrigins];
+  const { addresses, apiUrl } = ports;
+  const scope = mcpScopes(ports.wings).join(' ');
+  const origins = new Set([...addresses.origins, apiUrl, ...config.server.corsOrigins]);
+  const browsers = createBrowserRules({
+    origins: [...origins],
+    isTlsOnly: config.server.profile !== 'development' && addresses.origins.every((each) => each.startsWith('https:')),
+  });
   const app = createApp({
     log: ports.log,
     trustedProxies: config.server.trustedProxies,
     clientCertHeader: config.server.clientCertHeader,
-    resourceMetadata: origin + metadataPath,
+    resourceOf: ({ headers, url }) => ({ metadata: metadataUrlOf(addresses.at(headers, pathOf(url))), scope }),
     limiting: { limits: ports.limits, identify: identifyBy(authenticators) },
     hashIdentifier: ports.hashIdentifier,
     onAuditWritten: composed.wakeSealing,
-    browsers: createBrowserRules({
-      origins,
-      isTlsOnly: config.server.profile !== 'development' && protocol === 'https:',
-    }),
+    browsers,
+    ...(inFlight ? { inFlight } : {}),
   });
-  const hosts = LOOPBACK.includes(hostname) ? LOOPBACK : [hostname];
-  app.fastify.addHook('onRequest', refuseRebinding(new Set(hosts), new Set(origins)));
+  app.fastify.addHook('onRequest', refuseRebinding({ hosts: addresses.hosts, origins, browsers }));
   const routes: RouteContext = {
     app: app.fastify,
     callers: limitCallers(useProofsOnce(ports, createCallerResolver(authenticators)), ports.limits),
@@ -57,23 +59,26 @@ export function createServer(
     isRedisReady: () => composed.stores.redis.isReady(),
     isDraining: app.isDraining,
   });
-  // Without `scopes_supported` a client requests the scopes that it is registered for, and more when a call needs more.
-  bind(routes, { ...readMcpMetadataEndpoint, path: metadataPath }, () => ({
-    resource: ports.resource,
-    authorization_servers: [ports.issuer],
-    bearer_methods_supported: ['header'],
-    dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
-    resource_name: 'Sallyport MCP',
-  }));
+  // Clients of the revisions of 2024 and 2025-03-26 look for the authorization server at this origin.
+  serverMetadataRoutes(
+    routes,
+    ports,
+    addresses.paths.filter((path) => path !== '/'),
+  );
+  for (const path of addresses.paths) {
+    const metadata = { ...readMcpMetadataEndpoint, path: metadataPathOf(path) as `/${string}` };
+    bind(routes, metadata, (_input, _caller, request) => mcpMetadata(ports, addresses.at(request.headers, path)));
+  }
   const handle = createMessageHandler(
     { ...ports, recordDenial: createDenialLog(ports) },
     about.version,
     streams,
     createCallerRecheck(authenticators)(callMcpEndpoint),
   );
-  bind(routes, { ...callMcpEndpoint, path: pathname as '/mcp' }, ({ body }, caller, request) =>
-    handle(body, caller, request),
-  );
+  for (const path of addresses.paths)
+    bind(routes, { ...callMcpEndpoint, path: path as '/mcp' }, ({ body }, caller, request) =>
+      handle(body, caller, request),
+    );
   const startDraining = (): void => {
     app.startDraining();
     streams.close();
@@ -81,16 +86,29 @@ export function createServer(
   return { ...app, startDraining };
 }
 
-/** Refuses requests by another name or from other pages (DNS rebinding). Probes address a copy by its number. */
-function refuseRebinding(hosts: ReadonlySet<string>, origins: ReadonlySet<string>): onRequestHookHandler {
+type Trusted = {
+  readonly hosts: ReadonlySet<string>;
+  readonly origins: ReadonlySet<string>;
+  readonly browsers: BrowserRules;
+};
+
+/**
+ * Refuses requests by another name or from other pages (DNS rebinding). Public documents are for every page, and the rules
+ * for browsers decide about preflights. Probes address a copy by its number.
+ */
+function refuseRebinding({ hosts, origins, browsers }: Trusted): onRequestHookHandler {
   return (request, _reply, done) => {
     const { host = '', origin } = request.headers;
-    if (request.routeOptions.config.endpoint?.answersWhileDraining) done();
+    const { endpoint } = request.routeOptions.config;
+    if (endpoint?.answersWhileDraining || (endpoint !== undefined && isForAnyone(endpoint))) done();
+    else if (browsers.isPreflight(request)) done();
     else if (!hosts.has(hostnameOf(host))) done(hostRefused());
     else if (origin !== undefined && !origins.has(origin)) done(originRefused());
     else done();
   };
 }
+
+const pathOf = (url: string): string => url.split('?', 1)[0] as string;
 
 const hostnameOf = (host: string): string => {
   const url = `http://${host}`;

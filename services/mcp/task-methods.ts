@@ -1,4 +1,9 @@
-import { type McpServer, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
+import {
+  type McpServer,
+  MissingRequiredClientCapabilityError,
+  ProtocolError,
+  ProtocolErrorCode,
+} from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import {
   cancelTask,
@@ -27,6 +32,9 @@ export const taskOf = (row: TaskRow) => ({
   pollIntervalMs: POLL_MS,
 });
 
+/** Whether or not there is such a task: who does not declare the extension hears of none. */
+const REQUIRED = { extensions: { [TASKS_EXTENSION]: {} } };
+
 /** What a person must do before the task goes on: open the page of the sign-off. */
 const inputOf = ({ apiUrl }: McpPorts, { state, subjectId, message }: TaskRow): object =>
   state === 'input_required'
@@ -45,6 +53,7 @@ export function registerTaskMethods(server: McpServer, ports: McpPorts, context:
   server.server.registerCapabilities({ extensions: { [TASKS_EXTENSION]: {} } });
   const answerTo = (method: string, work: (id: string, caller: Caller) => Promise<object>): void =>
     server.server.setRequestHandler(method, { params: byTask }, async ({ taskId }, { mcpReq }) => {
+      if (!context.asked.takesTasks) throw new MissingRequiredClientCapabilityError({ requiredCapabilities: REQUIRED });
       const call = { method, name: 'task', need: OF_TASKS, meta: mcpReq._meta };
       const done = await perform(ports, call, context, (caller) => work(taskId, caller));
       if (done.error === undefined) return { resultType: 'complete', ...done.result };

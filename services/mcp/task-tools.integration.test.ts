@@ -17,13 +17,18 @@ const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
 const META = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': TASKS };
 
 /** One request of revision 2026-07-28 by a client that takes tasks. */
-async function ask(method: string, params: Record<string, unknown>, bearer = token): Promise<Json> {
+async function ask(
+  method: string,
+  params: Record<string, unknown>,
+  bearer = token,
+  meta: object = META,
+): Promise<Json> {
   const headers = {
     'mcp-protocol-version': '2026-07-28',
     'mcp-method': method,
     'mcp-name': String(params.taskId ?? params.name),
   };
-  const message = { jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: META } };
+  const message = { jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: meta } };
   return (await harness.post(message, { token: bearer, headers })).body;
 }
 const begin = async (): Promise<Json> =>
@@ -118,6 +123,18 @@ test('a task of another caller is unknown, as one that does not exist', async ()
       });
   expect(await get(taskId)).toMatchObject({ status: 'working' });
   expect((await ask('tasks/update', { taskId, inputResponses: {} })).result).toMatchObject({ resultType: 'complete' });
+});
+
+test('a client that does not declare the extension may not use its methods, whether or not the task is its own', async () => {
+  const { taskId } = await begin();
+  for (const method of ['tasks/get', 'tasks/cancel', 'tasks/update'])
+    for (const id of [taskId, 'x'.repeat(24)])
+      expect((await ask(method, { taskId: id }, token, ENVELOPE)).error).toEqual({
+        code: -32_021,
+        message: expect.any(String),
+        data: { requiredCapabilities: TASKS },
+      });
+  expect(await get(taskId)).toMatchObject({ status: 'working' });
 });
 
 test('a client without the extension gets the task as the result of a tool, and polls and cancels by tools', async () => {

@@ -4,7 +4,7 @@ import { redactLine } from '#observability/log-redaction.ts';
 import type { HasInstallation, StoreLink } from '../domain/compliance/control.ts';
 import type { Purge } from '../domain/shared/purge.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
-import { type Config, mcpUrlOf, publicUrlOf } from '../platform/config/load.ts';
+import { type Config, mcpUrlsOf, publicUrlOf } from '../platform/config/load.ts';
 
 type Backup = { readonly name: string; readonly writtenAtMs: number; readonly bytes: number };
 
@@ -38,7 +38,7 @@ export function storeLinkOf(url: string): StoreLink {
 export function ownAddressesOf(config: Config): readonly string[] {
   const publicUrl = publicUrlOf(config);
   const { issuer, audience } = tokenNamesOf(config.tokens, publicUrl);
-  return [publicUrl, issuer, audience, mcpUrlOf(config), ...config.clients.audiences];
+  return [publicUrl, issuer, audience, ...mcpUrlsOf(config, publicUrl), ...config.clients.audiences];
 }
 
 /** What the compliance checks know of this installation besides its stores. */

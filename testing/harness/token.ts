@@ -138,6 +138,7 @@ export function tokenHarness(settings: Partial<HasTokenSettings['tokenSettings']
       tokenSettings: {
         ...tokens,
         twoFactorIdleSeconds: identity.twoFactorIdleSeconds,
+        mcpAudiences: [],
         ...settings,
         issuer: ISSUER,
         audience: AUDIENCE,

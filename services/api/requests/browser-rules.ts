@@ -26,11 +26,12 @@ export type BrowserRules = {
 
 type PathRules = { readonly methods: readonly string[]; readonly isForAnyone: boolean };
 
-/** Headers that a page may send besides the safelisted ones. */
+/** Headers that a page may send besides the safelisted ones; `mcp-` ones are those of the Model Context Protocol. */
 const SENDABLE =
-  'authorization, content-digest, content-type, dpop, idempotency-key, if-none-match, last-event-id, signature, signature-input, traceparent, tracestate, x-api-key, x-csrf-token';
+  'authorization, content-digest, content-type, dpop, idempotency-key, if-none-match, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, signature, signature-input, traceparent, tracestate, x-api-key, x-csrf-token';
 /** Headers that a page may read besides the safelisted ones. */
-const READABLE = 'dpop-nonce, etag, location, ratelimit, ratelimit-policy, retry-after, www-authenticate';
+const READABLE =
+  'dpop-nonce, etag, location, mcp-protocol-version, mcp-session-id, ratelimit, ratelimit-policy, retry-after, www-authenticate';
 const PREFLIGHT_SECONDS = '600';
 
 // JSON and errors are not documents: if a browser treats one as a document, it may load, run and frame nothing.

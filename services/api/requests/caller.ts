@@ -26,6 +26,8 @@ export type RequestProof = {
   readonly proof: string;
   readonly htm: string;
   readonly path: string;
+  /** The origin that the request was sent to, for a server with several. */
+  readonly host?: string | undefined;
   /** True when the proof was verified on arrival. A long-lived answer does not verify it again. */
   readonly isChecked?: true;
 };
@@ -37,7 +39,12 @@ export function requestProof(
 ): RequestProof | undefined {
   if (sent.kind !== 'dpop') return undefined;
   const { dpop } = headers;
-  return { proof: typeof dpop === 'string' ? dpop : '', htm: method, path: url.split('?', 1)[0] as string };
+  return {
+    proof: typeof dpop === 'string' ? dpop : '',
+    htm: method,
+    path: url.split('?', 1)[0] as string,
+    host: headers.host,
+  };
 }
 
 /** Authenticate a caller by each kind of credential. `compose.ts` provides them from the modules that own credentials. */

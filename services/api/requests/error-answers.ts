@@ -10,7 +10,7 @@ import {
   requestInvalid,
   routeUnknown,
 } from '../../platform/errors.ts';
-import { errorAnswer } from '../../platform/http/problem.ts';
+import { type ChallengedResource, errorAnswer } from '../../platform/http/problem.ts';
 import { problemPage } from './browser-form.ts';
 import { type BrowserRules, isForAnyone } from './browser-rules.ts';
 import { sentCredential } from './credentials.ts';
@@ -22,8 +22,8 @@ type ErrorAnswerOptions = {
   readonly browsers: BrowserRules;
   /** All routes that are served, for 404 and 405. */
   readonly routes: readonly ServedRoute[];
-  /** URL of the protected resource metadata, named by Bearer challenges. */
-  readonly resourceMetadata: string | undefined;
+  /** What Bearer challenges say of the protected resource. */
+  readonly resourceOf: ((request: FastifyRequest) => ChallengedResource) | undefined;
 };
 
 export type ErrorAnswers = {
@@ -35,7 +35,7 @@ export type ErrorAnswers = {
 const keepsOAuth = (endpoint: Endpoint | undefined): boolean => endpoint?.oauthErrors === true;
 
 /** Sends errors in the format of their endpoint: problem details, OAuth errors, or a page. */
-export function createErrorAnswers({ browsers, routes, resourceMetadata }: ErrorAnswerOptions): ErrorAnswers {
+export function createErrorAnswers({ browsers, routes, resourceOf }: ErrorAnswerOptions): ErrorAnswers {
   function sendError(
     error: AppError,
     request: FastifyRequest,
@@ -47,7 +47,7 @@ export function createErrorAnswers({ browsers, routes, resourceMetadata }: Error
       traceId: request.trace.traceId,
       oauth,
       sent: sent.kind === 'malformed' ? 'none' : sent.kind,
-      resourceMetadata,
+      resource: resourceOf?.(request),
       hasMessage: request.url.startsWith('/api/auth/'),
     });
     const page = problemPage(error, request);

@@ -4,7 +4,12 @@ import { consumeProof, type DpopPorts, verifyProof } from '#services/domain/toke
 import { type CallerResolver, requestProof } from './caller.ts';
 import { sentCredential } from './credentials.ts';
 
-export type ProofPorts = DpopPorts & Pick<Ports, 'hotSql'> & { readonly publicUrl: string };
+export type ProofPorts = DpopPorts &
+  Pick<Ports, 'hotSql'> & {
+    readonly publicUrl: string;
+    /** The origin of a request, for a server with several; `publicUrl` unless given. */
+    readonly originOf?: (host: string | undefined) => string;
+  };
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -25,7 +30,7 @@ export function useProofsOnce(ports: ProofPorts, callers: CallerResolver): Calle
         const sent = sentCredential(request.headers);
         const proof = requestProof(sent, request);
         if (sent.kind === 'dpop' && proof !== undefined && !consumed.has(request)) {
-          const presented = { ...proof, htu: ports.publicUrl + proof.path };
+          const presented = { ...proof, htu: (ports.originOf?.(proof.host) ?? ports.publicUrl) + proof.path };
           await consumeProof(ports, verifyProof(ports, presented, sent.token));
           consumed.add(request);
         }

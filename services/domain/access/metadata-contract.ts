@@ -98,3 +98,24 @@ export const readResourceMetadataEndpoint = defineEndpoint({
   errors: [],
   cacheControl: CACHE,
 });
+
+export const readMcpMetadataEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/.well-known/oauth-protected-resource/mcp',
+  operation: 'readMcpResourceMetadata',
+  summary: 'Get the protected resource metadata of the MCP server (RFC 9728)',
+  tag: TAG,
+  auth: 'public',
+  responses: {
+    200: z.object({
+      resource: url,
+      authorization_servers: z.array(url),
+      scopes_supported: z.array(z.string()),
+      bearer_methods_supported: z.array(z.string()),
+      dpop_signing_alg_values_supported: z.array(z.string()),
+      resource_name: z.string(),
+    }),
+  },
+  errors: [],
+  cacheControl: CACHE,
+});

@@ -1,3 +1,5 @@
+import { hasWing, type WingSettings } from '#services/platform/config/wings.ts';
+import { OWN_SCOPES } from '../authority/own-scopes.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { ACCESS_PURPOSE } from '../keys/key-timeline.ts';
 import type { HasAccess } from './access-directory.ts';
@@ -21,6 +23,8 @@ export type HasPublicAddress = {
   /** Authorities of clients that authenticate by a name in their certificate (RFC 8705 §2.1). */
   readonly certificateAuthorities: Pick<CertificateAuthorities, 'exist'>;
 };
+
+const PROOF_ALGORITHMS = ['ES256', 'RS256', 'EdDSA'];
 
 /** Claims of ID tokens and UserInfo. */
 const CLAIMS = [
@@ -106,7 +110,7 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     response_modes_supported: ['query', 'form_post'],
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
-    dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
+    dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     scopes_supported: ports.access.publishedScopes(),
     // `none` is a public client, which identifies itself by its client_id.
@@ -164,6 +168,34 @@ export function openIdConfiguration(
   };
 }
 
+/**
+ * The scopes that the MCP server names: those by which a user lets an application read the account. A client asks for
+ * all that are named, and permissions are none that an application may ask a user for.
+ */
+export const mcpScopes = (wings: WingSettings): readonly string[] =>
+  OWN_SCOPES.filter((scope) => scope !== 'own.signoffs' || hasWing(wings, 'signoff'));
+
+/** Metadata of the MCP server at one of its addresses (RFC 9728 §2); clients refuse a `resource` that is not the address. */
+export const mcpMetadata = (
+  { issuer, wings }: Pick<HasPublicAddress, 'issuer'> & { readonly wings: WingSettings },
+  resource: string,
+): Pick<
+  ResourceMetadata,
+  | 'resource'
+  | 'authorization_servers'
+  | 'scopes_supported'
+  | 'bearer_methods_supported'
+  | 'dpop_signing_alg_values_supported'
+  | 'resource_name'
+> => ({
+  resource,
+  authorization_servers: [issuer],
+  scopes_supported: mcpScopes(wings),
+  bearer_methods_supported: ['header'],
+  dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
+  resource_name: 'Sallyport MCP',
+});
+
 export type ResourceMetadata = {
   readonly resource: string;
   readonly authorization_servers: readonly string[];
@@ -185,7 +217,7 @@ export function resourceMetadata(ports: HasAccess & HasPublicAddress): ResourceM
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     scopes_supported: ports.access.publishedScopes(),
     bearer_methods_supported: ['header'],
-    dpop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
+    dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     resource_name: 'Sallyport',
     resource_documentation: `${publicUrl}/docs`,

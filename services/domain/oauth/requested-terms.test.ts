@@ -1,29 +1,36 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Client, HasAccess } from '../access/access-directory.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { requestedScopes } from './requested-terms.ts';
+import { requestedAudience, requestedScopes } from './requested-terms.ts';
 
-const MCP = 'https://mcp.example/mcp';
+const API = 'https://api.example';
+const MCP = 'https://api.example/mcp';
+const OLD = 'https://mcp.example/mcp';
 const SCOPES = ['openid', 'email', 'notes:read', 'own.sessions', 'own.signoffs', 'keys:manage'];
-const settings = (mcpAudience: string | undefined) =>
+const settings = (...mcpAudiences: string[]) =>
   ({
-    tokenSettings: { mcpAudience },
+    tokenSettings: { audience: API, mcpAudiences },
     access: { isScope: (name: string) => SCOPES.includes(name) },
   }) as unknown as HasTokenSettings & HasAccess;
-const client = { scopes: ['openid', 'notes:read', 'own.sessions'] } as unknown as Client;
+const client = {
+  origin: 'admin',
+  scopes: ['openid', 'notes:read', 'own.sessions'],
+  audiences: [MCP, OLD],
+} as unknown as Client;
 
-test('own scopes are granted for the MCP server, and left out for every other audience', () => {
+test('own scopes are granted for both addresses of the MCP server, and left out for every other audience', () => {
   for (const scope of [undefined, 'openid notes:read own.sessions']) {
-    expect(requestedScopes(settings(MCP), client, scope, MCP)).toEqual({
-      scopes: ['openid', 'notes:read', 'own.sessions'],
-    });
+    for (const audience of [MCP, OLD])
+      expect(requestedScopes(settings(MCP, OLD), client, scope, audience)).toEqual({
+        scopes: ['openid', 'notes:read', 'own.sessions'],
+      });
     for (const [mcp, audience] of [
-      [MCP, 'https://api.example'],
-      [MCP, null],
-      [undefined, 'https://api.example'],
-      [undefined, null],
+      [[MCP, OLD], API],
+      [[MCP, OLD], null],
+      [[], API],
+      [[], null],
     ] as const)
-      expect(requestedScopes(settings(mcp), client, scope, audience)).toEqual({ scopes: ['openid', 'notes:read'] });
+      expect(requestedScopes(settings(...mcp), client, scope, audience)).toEqual({ scopes: ['openid', 'notes:read'] });
   }
 });
 
@@ -52,4 +59,21 @@ test('a scope of this installation that the client lacks is refused by name, and
     expect(of('openid own.signoffs keys:manage groups', { origin }).scopes).toEqual(['openid']);
     expect(of('keys:manage', { origin }).why).toContain('keys:manage');
   }
+});
+
+describe('a request that names no resource', () => {
+  const unvetted = { ...client, origin: 'registration' } as Client;
+  const audienceOf = (by: Client, scope: string | undefined, ...mcp: string[]) =>
+    requestedAudience(settings(...mcp), by, undefined, scope);
+
+  test('is for the MCP server if a client that registered itself asks for own scopes, by name or by default', () => {
+    expect(audienceOf(unvetted, 'openid own.sessions', MCP, OLD)).toBe(MCP);
+    expect(audienceOf(unvetted, undefined, MCP, OLD)).toBe(MCP);
+  });
+
+  test('is for the API if it asks for none, if an administrator registered the client, and without an MCP server', () => {
+    expect(audienceOf(unvetted, 'openid', MCP)).toBe(API);
+    expect(audienceOf(client, 'openid own.sessions', MCP)).toBe(API);
+    expect(audienceOf(unvetted, 'openid own.sessions')).toBe(API);
+  });
 });

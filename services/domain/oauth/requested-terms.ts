@@ -16,9 +16,23 @@ export function requestedScopes(
 ): ScopesAsked {
   const asked = scopesAsked(ports, client, scope, client.scopes);
   if (asked.why !== undefined) return asked;
-  const isForMcp = audience !== null && audience === ports.tokenSettings.mcpAudience;
+  const isForMcp = audience !== null && ports.tokenSettings.mcpAudiences.includes(audience);
   const scopes = isForMcp ? asked.scopes : asked.scopes.filter((name) => !isOwnScope(name));
   return scopes.length === 0 ? { why: 'The client is registered for no scope that means something here.' } : { scopes };
+}
+
+/**
+ * The resource of a request that names none: the MCP server, if a client that registered itself asks for own scopes, which
+ * mean something nowhere else. MCP clients of the revisions before 2025-06-18 name no resource.
+ */
+function impliedResource(
+  { tokenSettings }: HasTokenSettings,
+  client: Client,
+  scope: string | undefined,
+): string | undefined {
+  if (client.origin === 'admin') return undefined;
+  const asked = scope === undefined ? client.scopes : scope.split(' ');
+  return asked.some(isOwnScope) ? tokenSettings.mcpAudiences[0] : undefined;
 }
 
 /**
@@ -29,10 +43,11 @@ export function requestedAudience(
   ports: HasTokenSettings,
   client: Client,
   resource: string | undefined,
+  scope?: string,
 ): string | null {
   if (resource !== undefined && (!URL.canParse(resource) || resource.includes('#'))) return null;
   try {
-    return allowedAudience(ports, client, resource);
+    return allowedAudience(ports, client, resource ?? impliedResource(ports, client, scope));
   } catch {
     return null;
   }

@@ -6,8 +6,8 @@ export type HasTokenSettings = {
     readonly issuer: string;
     /** Default audience. */
     readonly audience: string;
-    /** URL of the MCP server, the only audience at which own scopes mean something; undefined: none is set. */
-    readonly mcpAudience?: string | undefined;
+    /** URLs of the MCP server, the only audiences at which own scopes mean something; the first is the API's `/mcp`. */
+    readonly mcpAudiences: readonly string[];
     /** Idle limit of sessions with two factors and of their token families, seconds; 0: none. */
     readonly twoFactorIdleSeconds: number;
   };

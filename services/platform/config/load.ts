@@ -19,7 +19,7 @@ import { legacyProblems, legacySettings } from './legacy.ts';
 import { limitSettings } from './limits.ts';
 import { mailProblems, mailSettings } from './mail.ts';
 import { markProblems, markSettings } from './marks.ts';
-import { mcpCopiesOf, mcpSettings } from './mcp.ts';
+import { MCP_PATH, mcpCopiesOf, mcpSettings } from './mcp.ts';
 import { serverSettings } from './server.ts';
 import { siemProblems, siemSettings } from './siem.ts';
 import { signalSettings } from './signals.ts';
@@ -28,7 +28,7 @@ import { storeProblems, storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
 import { unknownNames } from './unknown-names.ts';
-import { wingProblems, wingSettings } from './wings.ts';
+import { hasWing, wingProblems, wingSettings } from './wings.ts';
 import { wrappedKeyProblems, wrappedKeySettings } from './wrapped-keys.ts';
 
 /** Every setting, by section. */
@@ -302,8 +302,12 @@ function contentOf(file: string | undefined): string | undefined {
 /** Public origin of the API: BETTER_AUTH_URL, else the address it listens on. */
 export const publicUrlOf = ({ server }: Config): string => server.publicUrl ?? `http://${server.host}:${server.port}`;
 
-/** URL of the MCP server, the resource that its tokens are for: MCP_URL, else the address it listens on. */
-export const mcpUrlOf = ({ server, mcp }: Config): string => mcp.url ?? `http://${server.host}:${mcp.port}/mcp`;
+/** URLs of the MCP server, the resources of its tokens: `/mcp` of the API's origin, and MCP_URL where it is another. */
+export const mcpUrlsOf = ({ mcp, wings }: Config, publicUrl: string): readonly string[] => {
+  if (!hasWing(wings, 'mcp')) return [];
+  const own = `${publicUrl}${MCP_PATH}`;
+  return mcp.url === undefined || mcp.url === own ? [own] : [own, mcp.url];
+};
 
 /** Who may register a client: CLIENT_REGISTRATION, else every caller in development, and none elsewhere. */
 export const registrationOf = ({ server, clients }: Config): Registration =>

@@ -2,6 +2,9 @@ import { defineSettings } from '../define/setting.ts';
 import { optionalUrl, wholeNumber } from './shapes.ts';
 import { hasWing, type WingSettings } from './wings.ts';
 
+/** Where the MCP server is at the API's origin. */
+export const MCP_PATH = '/mcp';
+
 export const mcpSettings = defineSettings({
   copies: {
     env: 'MCP_COPIES',

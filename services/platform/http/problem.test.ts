@@ -93,7 +93,7 @@ describe('a challenge', () => {
   });
 
   test('the challenge names the metadata of the resource (RFC 9728 §5.1)', () => {
-    expect(challengeOf(unauthenticated(), { resourceMetadata: 'https://a.test/m' })).toBe(
+    expect(challengeOf(unauthenticated(), { resource: { metadata: 'https://a.test/m' } })).toBe(
       'Bearer realm="sallyport", resource_metadata="https://a.test/m"',
     );
   });

@@ -6,14 +6,22 @@ export type ErrorAnswer = {
   readonly body: Readonly<Record<string, unknown>>;
 };
 
+/** What a challenge says of the protected resource. */
+export type ChallengedResource = {
+  /** URL of its metadata (RFC 9728 §5.1). */
+  readonly metadata: string;
+  /** Scopes that a client asks for when it has no token (RFC 6750 §3). */
+  readonly scope?: string | undefined;
+};
+
 export type ErrorAnswerContext = {
   readonly traceId: string;
   /** True at OAuth endpoints, which use the members of RFC 6749 §5.2. */
   readonly oauth: boolean;
   /** The credential that the request carried: a challenge names an error only if one was sent (RFC 6750 §3). */
   readonly sent: 'none' | 'bearer' | 'dpop' | 'basic';
-  /** URL of the resource metadata (RFC 9728 §5.1), for Bearer challenges. */
-  readonly resourceMetadata?: string | undefined;
+  /** For Bearer challenges. */
+  readonly resource?: ChallengedResource | undefined;
   /** True under `/api/auth`: Better Auth's client shows the member `message`. */
   readonly hasMessage?: boolean;
 };
@@ -23,17 +31,20 @@ const PROOF_ALGORITHMS = 'ES256 RS256 EdDSA';
 const PROBLEM_BASE = '/docs/errors#';
 
 /** The token is good and not enough for the request (RFC 6750 §3.1). */
-const insufficient = ({ sent, resourceMetadata }: ErrorAnswerContext): string =>
-  `${sent === 'dpop' ? 'DPoP' : 'Bearer'} realm="sallyport", error="insufficient_scope"${metadataOf(resourceMetadata)}`;
+const insufficient = ({ sent, resource }: ErrorAnswerContext): string =>
+  `${sent === 'dpop' ? 'DPoP' : 'Bearer'} realm="sallyport", error="insufficient_scope"${metadataOf(resource)}`;
 
-const metadataOf = (url: string | undefined): string => (url === undefined ? '' : `, resource_metadata="${url}"`);
+const metadataOf = (resource: ChallengedResource | undefined): string =>
+  resource === undefined ? '' : `, resource_metadata="${resource.metadata}"`;
+const scopeOf = (resource: ChallengedResource | undefined): string =>
+  resource?.scope === undefined ? '' : `, scope="${resource.scope}"`;
 
-function challenge(error: AppError, { sent, oauth, resourceMetadata }: ErrorAnswerContext): string {
+function challenge(error: AppError, { sent, oauth, resource }: ErrorAnswerContext): string {
   const realm = 'realm="sallyport"';
   if (oauth || sent === 'basic' || error.definition.oauthError === 'invalid_client') {
     if (error.code !== 'unauthenticated' || sent === 'basic') return `Basic ${realm}`;
   }
-  const metadata = metadataOf(resourceMetadata);
+  const metadata = metadataOf(resource) + scopeOf(resource);
   if (sent === 'dpop') {
     const { oauthError } = error.definition;
     const why = oauthError === 'invalid_dpop_proof' || oauthError === 'use_dpop_nonce' ? oauthError : 'invalid_token';

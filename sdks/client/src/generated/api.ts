@@ -666,6 +666,8 @@ export type ReadJwksAliasResponse = { readonly keys: readonly PublicJwk[] };
 
 export type ReadJwksResponse = { readonly keys: readonly PublicJwk[] };
 
+export type ReadMcpResourceMetadataResponse = { readonly resource: string; readonly authorization_servers: readonly string[]; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly resource_name: string };
+
 export type ReadOpenApiResponse = Readonly<Record<string, unknown>>;
 
 export type ReadOpenIdConfigurationResponse = { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly userinfo_endpoint: string; readonly end_session_endpoint: string; readonly claims_supported: readonly string[]; readonly acr_values_supported: readonly string[]; readonly prompt_values_supported: readonly string[]; readonly claims_parameter_supported: false; readonly request_parameter_supported: false; readonly request_uri_parameter_supported: false; readonly backchannel_logout_supported: true; readonly backchannel_logout_session_supported: true; readonly frontchannel_logout_supported: false; readonly subject_types_supported: readonly string[]; readonly id_token_signing_alg_values_supported: readonly string[] };
@@ -1028,6 +1030,8 @@ export type Operations = {
   "GET /.well-known/oauth-authorization-server": { readonly input: {}; readonly answer: ReadAuthorizationServerMetadataResponse };
   /** Get the protected resource metadata (RFC 9728) */
   "GET /.well-known/oauth-protected-resource": { readonly input: {}; readonly answer: ReadProtectedResourceMetadataResponse };
+  /** Get the protected resource metadata of the MCP server (RFC 9728) */
+  "GET /.well-known/oauth-protected-resource/mcp": { readonly input: {}; readonly answer: ReadMcpResourceMetadataResponse };
   /** Get the OpenID Connect discovery document */
   "GET /.well-known/openid-configuration": { readonly input: {}; readonly answer: ReadOpenIdConfigurationResponse };
   /** Get the configuration of the transmitter of shared signals (SSF 1.0 §7) */

@@ -10,6 +10,7 @@ import { describeNext, formNext, pathWithNext, safeNext, signInPathFor } from '.
 const REDIRECT = 'https://app.example.test/cb';
 const client = {
   clientId: 'app',
+  origin: 'admin',
   name: 'The app',
   disabled: false,
   grant_types: ['authorization_code'],
@@ -32,7 +33,7 @@ const ports = {
     client: (id: string) => clients[id],
     isScope: (name: string) => ['openid', 'email', 'admin'].includes(name),
   },
-  tokenSettings: { audience: 'https://api.test', issuer: 'https://api.test' },
+  tokenSettings: { audience: 'https://api.test', issuer: 'https://api.test', mcpAudiences: [] },
 } as unknown as HasAccess & HasTokenSettings;
 /** Without SQL, because a request that is not pushed runs no statement. */
 const withoutSql = {

@@ -73,7 +73,7 @@ function requestOf(
     return refuse('invalid_request', 'the client must push its requests (RFC 9126)');
   const asked = promptsOf(values.get('prompt'));
   if (asked === null) return refuse('invalid_request', 'prompt is unknown, or combines none with another');
-  const audience = requestedAudience(ports, client, values.get('resource'));
+  const audience = requestedAudience(ports, client, values.get('resource'), values.get('scope'));
   const { scopes, why } = requestedScopes(ports, client, values.get('scope'), audience);
   if (scopes === undefined) return refuse('invalid_scope', why);
   if (audience === null) return refuse('invalid_target', 'the client is not allowed tokens for this resource');

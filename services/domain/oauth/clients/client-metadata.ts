@@ -9,6 +9,7 @@ import { clientRecord } from '#services/domain/access/client-record.ts';
 import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
 import { isRedirectUri } from '#services/domain/access/redirect-uri.ts';
 import { chooseAuthentication, type StoredAuthentication } from '#services/domain/access/stored-authentication.ts';
+import { sift, TOLERANCE } from '#services/platform/define/tolerance.ts';
 import { clientMetadataInvalid, clientRedirectUriInvalid } from '../client-errors.ts';
 
 type Registered = typeof clientRecord.registers.shapes;
@@ -73,10 +74,10 @@ const invalid = (detail: string) => clientMetadataInvalid({ detail });
 function acceptableOf(given: unknown): readonly string[] | null {
   const { data, success } = addresses.safeParse(given);
   if (!success) return null;
-  const acceptable = data.filter(
-    (uri): uri is string => typeof uri === 'string' && uri.length <= ADDRESS_LENGTH_MAX && isRedirectUri(uri),
+  const { kept } = sift(TOLERANCE['redirect addresses at registration'], data, (uri) =>
+    typeof uri === 'string' && uri.length <= ADDRESS_LENGTH_MAX && isRedirectUri(uri) ? 'allowed' : 'forbidden',
   );
-  return acceptable.length === 0 && data.length > 0 ? null : [...new Set(acceptable)].slice(0, ADDRESSES_MAX);
+  return kept.length === 0 && data.length > 0 ? null : (kept.slice(0, ADDRESSES_MAX) as string[]);
 }
 
 const ACCEPTABLE = 'https, http on this machine, or a private-use scheme with a dot, of up to 512 characters';
@@ -106,10 +107,11 @@ export const stated = (given: Readonly<Record<string, unknown>>): Readonly<Recor
 /** Returns the requested scopes that are allowed; all allowed scopes if the client requests none. */
 function scopesOf(scope: string | undefined, allowed: readonly string[]): readonly string[] {
   if (scope === undefined) return allowed;
-  const requested = new Set(scope.split(' '));
-  const scopes = allowed.filter((name) => requested.has(name));
-  if (scopes.length === 0) throw invalid('scope contains no scope that an unvetted client may request.');
-  return scopes;
+  const { kept } = sift(TOLERANCE['scopes of an unvetted client'], scope.split(' '), (name) =>
+    allowed.includes(name) ? 'allowed' : 'forbidden',
+  );
+  if (kept.length === 0) throw invalid('scope contains no scope that an unvetted client may request.');
+  return allowed.filter((name) => kept.includes(name));
 }
 
 /** Members that the method does not read are ignored (RFC 7591 §2). */

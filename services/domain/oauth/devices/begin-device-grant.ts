@@ -59,7 +59,7 @@ export async function beginDeviceGrant(
   const { clientId } = named;
   const client = ports.access.client(clientId);
   if (!client?.grant_types.includes(DEVICE_GRANT)) throw grantNotAllowed();
-  const audience = requestedAudience(ports, client, input.resource);
+  const audience = requestedAudience(ports, client, input.resource, input.scope);
   const { scopes, why } = requestedScopes(ports, client, input.scope, audience);
   if (scopes === undefined) throw scopeInvalid({ detail: why });
   if (audience === null) throw targetInvalid();

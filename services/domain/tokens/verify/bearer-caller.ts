@@ -12,7 +12,7 @@ import { decideToken, type ValidatePorts } from './validate-token.ts';
  * §7.1). Undefined for an active token of a client, or through one, that this copy does not know yet: it may be an agent.
  * Throws `dpop_proof_invalid`, `dpop_nonce_required` (401), and `revocation_state_stale`, `state_rewound`, `clock_wrong`
  * or `key_ring_behind` (503) when this copy cannot decide.
- * @param by `mcp` at the MCP server
+ * @param by `mcp` at the MCP server, which accepts tokens for any of its addresses and no other
  */
 export function bearerCaller(
   ports: ValidatePorts & HasAccess,
@@ -24,7 +24,11 @@ export function bearerCaller(
   const isProofChecked = dpop?.isChecked === true;
   if (dpop !== undefined && !isProofChecked) verifyProof(ports, dpop, token);
   const { ip, userAgent, certificate } = request;
-  const evaluated = decideToken(ports, token, { ip, userAgent, dpop, x5t: certificate ?? undefined, isProofChecked });
+  const shown = { ip, userAgent, dpop, x5t: certificate ?? undefined, isProofChecked };
+  const [audience, ...audiences] = ports.tokenSettings.mcpAudiences;
+  // Without an address of its own the MCP server would accept the tokens of the API.
+  if (by === 'mcp' && audience === undefined) return null;
+  const evaluated = decideToken(ports, token, by === 'mcp' ? { ...shown, audience, audiences } : shown);
   if (typeof evaluated === 'string') return null;
   const { claims } = evaluated;
   const permissions = new Set(claims.permissions ?? []);

@@ -1,0 +1,49 @@
+import { advanceTasksJob } from '#jobs/contracts/operations.ts';
+import type { Authenticators } from '../api/requests/caller.ts';
+import type { ProofPorts } from '../api/requests/use-proofs-once.ts';
+import type { HasAccess } from '../domain/access/access-directory.ts';
+import { taskWake } from '../domain/operations/tasks/manage-tasks.ts';
+import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
+import type { ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
+import type { Enqueue } from '../platform/define/job.ts';
+import { unauthenticated } from '../platform/errors.ts';
+import { addressesOf } from './addresses.ts';
+
+type Place = {
+  /** URLs of this server; the first is that of requests by no known name. */
+  readonly resources: readonly [string, ...string[]];
+  /** Of the API. */
+  readonly publicUrl: string;
+  readonly enqueue: Enqueue;
+};
+
+/** What the MCP server adds to the ports of an API process. */
+export function composePorts<Base extends object>(base: Base, { resources, publicUrl, enqueue }: Place) {
+  const addresses = addressesOf(resources);
+  return {
+    ...base,
+    addresses,
+    originOf: addresses.originOf,
+    /** Where people open pages. */
+    apiUrl: publicUrl,
+    publicUrl,
+    ...taskWake(enqueue, advanceTasksJob),
+  };
+}
+
+/** Access tokens for an address of this server (RFC 8707 §2) are the only credentials. */
+export const mcpAuthenticators = (
+  ports: ValidatePorts & HasAccess & Required<Pick<ProofPorts, 'originOf'>>,
+  confirmNewest: Authenticators['confirmNewest'],
+): Authenticators => ({
+  bearer: (token, request, proof) =>
+    bearerCaller(ports, token, request, proof && { ...proof, htu: ports.originOf(proof.host) + proof.path }, 'mcp'),
+  client: () => null,
+  certificate: () => undefined,
+  session: async () => null,
+  confirmNewest,
+  csrfPasses: () => false,
+  assertion: async () => {
+    throw unauthenticated();
+  },
+});
