@@ -6,6 +6,7 @@ import { listS3Folder } from '../services/platform/backups/s3-folder.ts';
 import { isS3Folder, isS3Place } from '../services/platform/backups/s3-object.ts';
 import { readS3InParts } from '../services/platform/backups/s3-place.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
+import { guardedFetch } from '../services/platform/http/outbound.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
@@ -13,8 +14,9 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const STATEMENT_TIMEOUT_MS = 600_000;
-const FETCH_TIMEOUT_MS = 10_000;
 const SEGMENT_BYTES_MAX = 64_000_000;
+/** The operator names the relay, which may be in a private network. */
+const FEED_RULES = { allowsPrivate: true, answerBytesMax: SEGMENT_BYTES_MAX, deadlineMs: 10_000 };
 const PAGES_MAX = 1_000;
 const OBJECTS_MAX = 100_000;
 
@@ -65,7 +67,7 @@ async function fetchPages(url: string): Promise<KeptSegment[]> {
   for (let page = 0; page < PAGES_MAX; page += 1) {
     let text: string;
     try {
-      const answer = await fetch(next, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS), redirect: 'error' });
+      const answer = await guardedFetch(FEED_RULES, next);
       if (!answer.ok) throw new Error(`it answered ${answer.status}`);
       text = (await answer.text()).trim();
     } catch (cause) {

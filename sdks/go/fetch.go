@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// open sends a request to a path of the API, or to a URL. It fails unless the answer is 200; redirects are not followed. The caller closes the body.
+// open sends a request to a path of the API, or to a URL. It fails unless the answer is 200 and not packed; redirects are not followed. The caller closes the body.
 func (s *settings) open(ctx context.Context, method, path, query string, header http.Header, body string) (*http.Response, error) {
 	address := path
 	if strings.HasPrefix(path, "/") {
@@ -46,15 +47,22 @@ func (s *settings) open(ctx context.Context, method, path, query string, header 
 	if err != nil {
 		return nil, &unavailable{message: path + " cannot be reached", cause: withoutAddress(err)}
 	}
-	request.Header = header
+	request.Header = header.Clone()
+	// It also keeps the transport from unpacking by itself.
+	request.Header.Set("Accept-Encoding", "identity")
 	response, err := s.client.Do(request)
 	if err != nil {
 		return nil, &unavailable{message: path + " cannot be reached", cause: withoutAddress(err)}
 	}
-	if response.StatusCode == http.StatusOK {
+	// A packed answer could be far larger than it looks.
+	isPacked := !slices.Contains([]string{"", "identity"}, response.Header.Get("Content-Encoding"))
+	if response.StatusCode == http.StatusOK && !isPacked {
 		return response, nil
 	}
 	response.Body.Close()
+	if isPacked {
+		return nil, &unavailable{message: path + " answered with an encoding that was not asked for"}
+	}
 	var wait time.Duration
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		wait = time.Duration(min(seconds, limitLongestRetryAfterSeconds)) * time.Second

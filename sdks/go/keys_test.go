@@ -142,6 +142,13 @@ func TestAKeySetThatIsRefusedLeavesTheLastGoodKeys(t *testing.T) {
 		"symmetric":     body(`{"keys":[{"kid":"a","kty":"oct","alg":"HS256"}]}`),
 		"101 keys":      body(`{"keys":[` + strings.Repeat(`{"kid":"a"},`, 100) + `{"kid":"b"}]}`),
 		"off the curve": body(`{"keys":[{"kid":"a","kty":"EC","crv":"P-256","alg":"ES256","x":"` + strings.Repeat("A", 43) + `","y":"` + strings.Repeat("A", 43) + `"}]}`),
+		"packed": func(request *http.Request) (*http.Response, error) {
+			response, err := good.RoundTrip(request)
+			if err == nil {
+				response.Header.Set("Content-Encoding", "br")
+			}
+			return response, err
+		},
 		"slow": func(request *http.Request) (*http.Response, error) {
 			reader, writer := io.Pipe()
 			go func() {

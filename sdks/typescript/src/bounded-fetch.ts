@@ -51,16 +51,21 @@ async function textWithin(response: Response, maximumBytes: number, signal: Abor
   }
 }
 
-/** Opens a request. Throws ApiUnavailable unless the answer is 200; redirects are not followed. */
+/** Opens a request. Throws ApiUnavailable unless the answer is 200 and not packed; redirects are not followed. */
 export async function open({ fetch, url, init }: BoundedRequest, signal: AbortSignal): Promise<Response> {
   const { pathname } = new URL(url);
-  const response = await unlessAborted(fetch(url, { ...init, redirect: 'manual', signal }), signal).catch(
+  const headers = new Headers(init?.headers);
+  headers.set('accept-encoding', 'identity');
+  const response = await unlessAborted(fetch(url, { ...init, headers, redirect: 'manual', signal }), signal).catch(
     (err: unknown) => {
       throw new ApiUnavailable(`${pathname} cannot be reached`, undefined, 0, err);
     },
   );
-  if (response.status === 200) return response;
+  // A packed answer could be far larger than it looks, and unpacking is code that no signature protects.
+  const isPacked = (response.headers.get('content-encoding') ?? 'identity') !== 'identity';
+  if (response.status === 200 && !isPacked) return response;
   response.body?.cancel().catch(() => {});
+  if (isPacked) throw new ApiUnavailable(`${pathname} answered with an encoding that was not asked for`);
   const wait = Number(response.headers.get('retry-after'));
   const seconds = wait > 0 ? Math.min(wait, LIMITS.longestRetryAfterSeconds) : 0;
   throw new ApiUnavailable(`${pathname} answered ${response.status}`, response.status, seconds);

@@ -193,6 +193,8 @@ describe('a hostile key set', () => {
     'two keys of one kid': async () => keySet([await publicJwk('a'), await publicJwk('a')]),
     '101 keys': async () =>
       keySet([await publicJwk('a'), ...Array.from({ length: 100 }, (_, at) => ({ kty: 'EC', kid: `${at}` }))]),
+    'a packed set': async () =>
+      new Response((await keySet([await publicJwk('a')])).body, { headers: { 'content-encoding': 'br' } }),
     'a key off the curve': () =>
       keySet([{ kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43), kid: 'a', alg: 'ES256' }]),
   };

@@ -1,20 +1,20 @@
 import { SinkRefusedError } from '#services/domain/ports.ts';
-
-const ANSWER_BYTES_MAX = 65_536;
+import { guardedFetch, OutboundRefused } from '../http/outbound.ts';
 
 export type SinkAnswer = { readonly status: number; readonly text: string; readonly headers: Headers };
 
-/** Sends one request to a sink, without redirects and with a bounded answer. Throws network errors unchanged. */
+/** An operator names the sinks, so they may be in a private network. The caller's signal is the deadline. */
+const RULES = { allowsPrivate: true, answerBytesMax: 65_536, deadlineMs: 60_000 };
+
+/**
+ * Sends one request to a sink, without redirects and with a bounded, uncompressed answer. Throws network errors
+ * unchanged.
+ */
 export async function ask(url: string, init: RequestInit, signal: AbortSignal): Promise<SinkAnswer> {
-  const response = await fetch(url, { ...init, signal, redirect: 'error' });
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > ANSWER_BYTES_MAX) throw new SinkRefusedError('answer_too_large');
-    chunks.push(chunk);
-  }
-  return { status: response.status, text: Buffer.concat(chunks).toString('utf8'), headers: response.headers };
+  const response = await guardedFetch(RULES, url, { ...init, signal }).catch((err: unknown) => {
+    throw err instanceof OutboundRefused ? new SinkRefusedError('answer_refused') : err;
+  });
+  return { status: response.status, text: await response.text(), headers: response.headers };
 }
 
 /** A 4xx answer is permanent; any other failure may pass. */

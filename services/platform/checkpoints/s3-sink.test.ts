@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CheckpointForkError, type OutgoingCheckpoint, SinkRefusedError } from '#services/domain/ports.ts';
 import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
@@ -43,4 +45,15 @@ test('distinguishes a refusal from an unreachable sink', async () => {
   const failure = await publish(checkpoint(7)).catch((err: unknown) => err);
   expect(failure).not.toBeInstanceOf(SinkRefusedError);
   expect(failure).toMatchObject({ code: 'http_503' });
+});
+
+test('a compressed answer is a refusal, and none of it is read', async () => {
+  const compressing = createServer((_request, response) => {
+    response.writeHead(200, { 'content-encoding': 'br' }).end('never read');
+  });
+  await new Promise<void>((done) => compressing.listen(0, '127.0.0.1', done));
+  const { port } = compressing.address() as AddressInfo;
+  const settings = { ...server.settings, url: `http://127.0.0.1:${port}/audit` };
+  await expect(publish(checkpoint(7), settings)).rejects.toMatchObject({ code: 'answer_refused' });
+  compressing.close();
 });

@@ -17,7 +17,7 @@ export type OutboundRules = {
 };
 
 /** The guard rejected an address, an answer or a delay. */
-class OutboundRefused extends Error {
+export class OutboundRefused extends Error {
   constructor(why: string) {
     super(`outbound request refused: ${why}`);
     this.name = 'OutboundRefused';
