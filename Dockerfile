@@ -1,12 +1,12 @@
 # syntax=docker/dockerfile:1
 # A build stage, then only what runs: no shell, no package manager, no root. `docker compose build`.
 
-FROM node:24.11.1-bookworm-slim AS build
+FROM node:24.22.1-bookworm-slim AS build
 WORKDIR /app
 # Prisma's installer downloads a native engine that we do not use.
 ENV NODE_ENV=production PRISMA_SCHEMA_ENGINE_BINARY=/bin/true CHECKPOINT_DISABLE=1
 COPY package.json package-lock.json .npmrc ./
-# The Node that runs the product is a dependency. Prisma's command line, which generates the client, is one of development.
+# The Node that runs the product is a dependency, replaced by the one of this stage if that is later. Prisma's command line, which generates the client, is one of development.
 RUN npm ci --include=dev
 COPY . .
 # In production, bootstrap.mjs leaves only the modules that a process loads. A container uses an external Postgres.

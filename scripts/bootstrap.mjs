@@ -15,10 +15,11 @@ import {
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { withFileLock } from '../services/platform/local/file-lock.mjs';
+import { takeLaterNode } from './system-node.mjs';
 
 /** The repository's root folder. */
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-/** Node 24, from the npm package `node`. */
+/** Node 24, from the npm package `node`, or a later release of it from this machine. */
 export const node24 = join(root, 'node_modules/.bin/node');
 
 const depsStamp = join(root, 'node_modules/.sallyport-stamp');
@@ -208,7 +209,10 @@ export async function ensureReady() {
     const hash = consoleHash();
     return hash === undefined || readText(consoleStamp) === hash;
   };
-  if (isInstalled() && isGenerated() && isBuilt()) return assertComplete();
+  if (isInstalled() && isGenerated() && isBuilt()) {
+    assertComplete();
+    return preferLaterNode();
+  }
 
   try {
     mkdirSync(join(root, '.sallyport'), { recursive: true, mode: 0o711 });
@@ -233,7 +237,10 @@ export async function ensureReady() {
     (pid) => say(`waiting for another start (pid ${pid}) to finish installing …`),
   );
   assertComplete();
+  preferLaterNode();
 }
+
+const preferLaterNode = () => takeLaterNode({ packageFolder: join(root, 'node_modules/node'), path: outerPath(), say });
 
 /** Ends this process with the error's message, without a stack trace. @param {unknown} err @returns {never} */
 export function fail(err) {

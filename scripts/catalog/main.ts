@@ -11,8 +11,11 @@ import { modules } from '#services/domain/modules.ts';
 import { taskTools } from '#services/mcp/task-shapes.ts';
 import { plainTools } from '#services/mcp/task-tools.ts';
 import { tools } from '#services/mcp/tools.ts';
+import { ADVISORIES } from '#services/platform/advisories/advisories.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { flows } from '#testing/flow-matrix.ts';
+import { installedVersions } from '../image/installed-versions.ts';
+import { advisoriesPage } from './advisories-page.ts';
 import { modulesPicture, processesPicture, walksPicture } from './architecture.ts';
 import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
@@ -98,6 +101,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/permissions.md': permissionsPage(modules, endpoints),
+    'docs/reference/advisories.md': advisoriesPage(ADVISORIES, installedVersions()),
     'docs/reference/licences.md': licencesPage(shippedPackages()),
     'docs/reference/siem-events.md': siemEventsPage(events),
     'docs/reference/detections.md': detectionsPage(keptReplay as KeptReplay),

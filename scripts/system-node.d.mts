@@ -1,0 +1,6 @@
+export function isLaterRelease(system: string, packaged: string): boolean;
+export function takeLaterNode(where: {
+  readonly packageFolder: string;
+  readonly path: string;
+  readonly say: (text: string) => void;
+}): void;
