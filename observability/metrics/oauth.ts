@@ -2,13 +2,13 @@ import { defineCounter } from './instruments.ts';
 
 export const clientAssertions = defineCounter({
   name: 'sallyport_client_assertions',
-  help: 'Assertions with which clients authenticated, by outcome. replayed: the jti was used before. no_keys: the jwks_uri of the client has no usable keys. busy: too many key sets were being fetched.',
+  help: 'Assertions with which clients authenticated, by outcome. replayed: the jti was used before. no_keys: the jwks_uri of the client could not be read, or not again so soon. busy: too many key sets were being fetched.',
   labels: { outcome: ['ok', 'invalid', 'replayed', 'no_keys', 'busy'] },
 });
 
 export const clientCertificates = defineCounter({
   name: 'sallyport_client_certificates',
-  help: 'Certificates with which clients authenticated, by outcome. none: the connection has no certificate from a trusted proxy. another: not a certificate of the client, or not issued by a configured authority. no_keys: the jwks_uri of the client has no certificates. busy: too many key sets were being fetched.',
+  help: 'Certificates with which clients authenticated, by outcome. none: the connection has no certificate from a trusted proxy. another: not a certificate of the client, or not issued by a configured authority. no_keys: the jwks_uri of the client could not be read, or not again so soon. busy: too many key sets were being fetched.',
   labels: { outcome: ['ok', 'none', 'unreadable', 'another', 'expired', 'disabled', 'no_keys', 'busy'] },
 });
 

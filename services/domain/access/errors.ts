@@ -77,6 +77,17 @@ export const clientKeysBusy = defineError({
   retryable: true,
 });
 
+export const clientKeysUnavailable = defineError({
+  code: 'client_keys_unavailable',
+  status: 503,
+  oauthError: 'temporarily_unavailable',
+  title: 'Keys of the client cannot be read now',
+  cause:
+    'The jwks_uri of the client did not answer with a key set, or was asked a moment ago and is not asked again so soon: the key or certificate may be a new one.',
+  fix: 'Retry after Retry-After seconds; operators of the client: check that its jwks_uri answers.',
+  retryable: true,
+});
+
 export const redirectUriRefused = defineError({
   code: 'redirect_uri_refused',
   status: 400,

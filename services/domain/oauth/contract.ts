@@ -3,7 +3,7 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, directoryStale, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
-import { clientKeysBusy } from '../access/errors.ts';
+import { clientKeysBusy, clientKeysUnavailable } from '../access/errors.ts';
 import { answerSecondFactorEndpoint } from '../identity/contracts/factors-contract.ts';
 import { NO_CONTROLS, signInEndpoint } from '../identity/contracts/sign-in-contract.ts';
 import { clockWrong, keyRingBehind, signingUnavailable } from '../keys/errors.ts';
@@ -81,6 +81,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   errors: [
     clientUnauthenticated,
     clientKeysBusy,
+    clientKeysUnavailable,
     grantTypeUnsupported,
     grantNotAllowed,
     authorizationCodeInvalid,
@@ -204,6 +205,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   errors: [
     clientUnauthenticated,
     clientKeysBusy,
+    clientKeysUnavailable,
     grantNotAllowed,
     responseTypeUnsupported,
     requestObjectUnsupported,

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { KeyObject, randomUUID, sign } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
@@ -30,9 +30,9 @@ const server = createServer((_request, response) => {
 });
 
 /** As a copy that has just started. */
-const withFreshKeys = (): typeof ports => ({
+const withFreshKeys = (clock: { monotonic(): number } = db.clock): typeof ports => ({
   ...ports,
-  signalKeys: createClientKeySets({ clock: db.clock, allowsPrivate: true }, guardedFetch),
+  signalKeys: createClientKeySets({ clock, allowsPrivate: true }, guardedFetch),
 });
 
 beforeAll(async () => {
@@ -219,7 +219,10 @@ describe('a token is refused', () => {
     ['without events', 'invalid_request', { claims: { events: 'x' } }],
   ])('%s: %s', async (_, err, sent) => {
     await accept();
-    expect(await receive(REVOKED, subject, sent)).toEqual({ err, description: expect.stringMatching(/\.$/) });
+    expect(await receive(REVOKED, subject, sent, withFreshKeys())).toEqual({
+      err,
+      description: expect.stringMatching(/\.$/),
+    });
     expect(await outcomes()).toEqual([]);
   });
 
@@ -230,6 +233,16 @@ describe('a token is refused', () => {
     await db.raw(`DELETE FROM signals_received WHERE received_at < now() + interval '100 seconds'`);
     const clock = { ...db.clock, now: () => Date.now() + 90 * 86_400_000 + 100_000 };
     expect(await receiveSignal({ ...ports, clock }, token, testCaller)).toMatchObject({ err: 'invalid_request' });
+  });
+
+  test('whose header has critical members, however it is signed: invalid_request', async () => {
+    await accept();
+    const [, claims] = (await tokenOf(REVOKED, subject)).split('.');
+    const header = { alg: 'RS256', typ: 'secevent+jwt', kid: 'k1', b64: false, crit: ['b64'] };
+    const input = `${Buffer.from(JSON.stringify(header)).toString('base64url')}.${claims}`;
+    const signature = sign('RSA-SHA256', Buffer.from(input), KeyObject.from(keys.privateKey as never));
+    const token = `${input}.${signature.toString('base64url')}`;
+    expect(await receiveSignal(ports, token, testCaller)).toMatchObject({ err: 'invalid_request' });
   });
 
   test('whose signature another key has made: authentication_failed', async () => {
@@ -262,14 +275,40 @@ describe('a token is refused', () => {
     });
   });
 
-  test('of a new key is accepted when the key is published', async () => {
+  test('never because its key is new, whatever strangers send: 503, and accepted once the set may be read again', async () => {
     await accept();
-    const through = withFreshKeys();
-    expect(await receive(REVOKED, subject, {}, through)).toBeNull();
-    expect(await receive(REVOKED, subject, { header: { kid: 'k2' } }, through)).toMatchObject({ err: 'invalid_key' });
+    const user = await newLinked();
+    let nowMs = 0;
+    let fetches = 0;
+    const through = {
+      ...withFreshKeys(),
+      signalKeys: createClientKeySets({ clock: { monotonic: () => nowMs }, allowsPrivate: true }, (...sent) => {
+        fetches += 1;
+        return guardedFetch(...sent);
+      }),
+    };
+    const [stranger, theirs] = [await generateKeyPair('RS256'), await generateKeyPair('RS256', { extractable: true })];
+    const forge = (kid: string) => receive(REVOKED, subject, { header: { kid }, key: stranger.privateKey }, through);
+    const genuine = () =>
+      receive(
+        REVOKED,
+        { format: 'opaque', id: user.accountId },
+        { header: { kid: 'k2' }, key: theirs.privateKey },
+        through,
+      );
+    expect(await forge('forged'), 'by a set that was read since').toMatchObject({ err: 'invalid_key' });
     const before = published;
-    published = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'k2', alg: 'RS256', use: 'sig' }] };
-    expect(await receive(REVOKED, subject, { header: { kid: 'k2' } }, withFreshKeys())).toBeNull();
+    published = { keys: [{ ...(await exportJWK(theirs.publicKey)), kid: 'k2', alg: 'RS256', use: 'sig' }] };
+    nowMs = 5_000;
+    const notYet = { code: 'signal_keys_unavailable', options: { retryAfterSeconds: 25 } };
+    for (let times = 0; times < 10; times += 1) await expect(forge(`forged-${times}`)).rejects.toMatchObject(notYet);
+    await expect(genuine()).rejects.toMatchObject(notYet);
+    expect([await sessionsOf(user.id), fetches]).toEqual([1, 1]);
+    nowMs = 30_000;
+    // Also after a stranger was faster.
+    expect(await forge('another')).toMatchObject({ err: 'invalid_key' });
+    expect(await genuine()).toBeNull();
+    expect([await sessionsOf(user.id), fetches]).toEqual([0, 2]);
     published = before;
   });
 });

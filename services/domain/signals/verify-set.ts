@@ -1,12 +1,12 @@
-import { compactVerify, errors } from 'jose';
 import { canonicalBase64url } from '../jws/canonical-base64url.ts';
 import { type JsonObject, parseStrictObject } from '../jws/strict-json.ts';
-import type { ClientKeySet, ClientKeySets } from '../oauth/assertions/client-key-sets.ts';
+import { verifyAssertionSignature } from '../oauth/assertions/client-assertion.ts';
+import { type ClientKeySets, KeysNotRead } from '../oauth/assertions/client-key-sets.ts';
 import { signalKeysUnavailable } from './errors.ts';
 import type { SetErrorCode } from './signal-shapes.ts';
 import type { TransmitterRow } from './signals.store.ts';
 
-export type HasSignalKeys = { readonly signalKeys: Pick<ClientKeySets, 'keysOf' | 'newerKeysOf'> };
+export type HasSignalKeys = { readonly signalKeys: Pick<ClientKeySets, 'decideByKeys'> };
 
 /** Signatures with keys that only their owner has; the CAEP interoperability profile requires RS256. */
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'];
@@ -46,31 +46,29 @@ function parsed(text: string): { readonly header: JsonObject; readonly claims: J
   const { typ } = header;
   if (typeof typ !== 'string' || typ.toLowerCase().replace(/^application\//, '') !== 'secevent+jwt')
     return refuse('invalid_request', 'The header does not have the type secevent+jwt.');
+  // RFC 7515 §4.1.11: no extension is understood here, `b64` (RFC 7797) neither.
+  if (header.crit !== undefined) return refuse('invalid_request', 'The header has critical members (crit).');
   return { header, claims };
 }
 
-async function isSigned(text: string, keys: ClientKeySet): Promise<boolean | 'unknown_key'> {
-  try {
-    await compactVerify(text.trim(), keys, { algorithms: ALGORITHMS });
-    return true;
-  } catch (err) {
-    return err instanceof errors.JWKSNoMatchingKey || err instanceof errors.JWKSMultipleMatchingKeys
-      ? 'unknown_key'
-      : false;
-  }
-}
+type Signed = 'ok' | 'unknown-key' | 'invalid';
 
-async function assertSigned({ signalKeys }: HasSignalKeys, text: string, { jwksUri }: TransmitterRow): Promise<void> {
-  const remote = { jwks: null, jwks_uri: jwksUri, origin: 'admin' as const };
-  const keys = await signalKeys.keysOf(remote);
-  if (keys === null || keys === 'busy') throw signalKeysUnavailable();
-  let found = await isSigned(text, keys);
-  if (found === 'unknown_key') {
-    const newer = await signalKeys.newerKeysOf(remote);
-    if (newer !== null) found = await isSigned(text, newer);
-  }
-  if (found === 'unknown_key') refuse('invalid_key', 'No key of the issuer has made this signature.');
-  if (found !== true) refuse('authentication_failed', 'The signature is not valid.');
+async function assertSigned(
+  { signalKeys }: HasSignalKeys,
+  text: string,
+  hasKid: boolean,
+  { jwksUri }: TransmitterRow,
+): Promise<void> {
+  const found = await signalKeys.decideByKeys<Signed>(
+    { jwks: null, jwks_uri: jwksUri, origin: 'admin' },
+    (keys) => verifyAssertionSignature(text.trim(), keys, ALGORITHMS),
+    // Without a kid, a new key shows only as a signature that does not verify.
+    (signed) => signed === 'unknown-key' || (signed === 'invalid' && !hasKid),
+  );
+  // RFC 8935 §2.4: a transmitter does not send again what is answered with 400.
+  if (found instanceof KeysNotRead) throw signalKeysUnavailable({ retryAfterSeconds: found.retryAfterSeconds });
+  if (found === 'unknown-key') refuse('invalid_key', 'No key of the issuer has made this signature.');
+  if (found !== 'ok') refuse('authentication_failed', 'The signature is not valid.');
 }
 
 const namesAudience = (aud: unknown, audience: string): boolean =>
@@ -100,7 +98,7 @@ export async function verifySet(
   if (transmitter === undefined) return refuse('invalid_issuer', 'No transmitter of this issuer is accepted here.');
   if (typeof header.alg !== 'string' || !ALGORITHMS.includes(header.alg))
     return refuse('invalid_key', `The algorithm must be one of ${ALGORITHMS.join(', ')}.`);
-  await assertSigned(ports, text, transmitter);
+  await assertSigned(ports, text, header.kid !== undefined, transmitter);
   if (!namesAudience(aud, transmitter.audience))
     return refuse('invalid_audience', 'The event is for another audience.');
   assertTimes(claims, nowSeconds);

@@ -11,7 +11,7 @@ import {
 } from '#services/platform/errors.ts';
 import { reads } from '../access/admin-shapes.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
-import { clientKeysBusy } from '../access/errors.ts';
+import { clientKeysBusy, clientKeysUnavailable } from '../access/errors.ts';
 import { tokensIssue } from '../access/permissions.ts';
 import { clockWrong, keyRingBehind, signingUnavailable } from '../keys/errors.ts';
 import { revocationStateStale, stateRewound } from '../revocations/contract.ts';
@@ -78,6 +78,7 @@ export const issueTokensEndpoint = defineEndpoint({
     for: 'anyone',
     subject: { others: tokensIssue.name, else: 'refused' },
     stepUp: 'of_others',
+    outlives: true,
   },
   limit: 'token',
   body: z.strictObject({
@@ -296,6 +297,7 @@ export const introspectTokenEndpoint = defineEndpoint({
   errors: [
     clientUnauthenticated,
     clientKeysBusy,
+    clientKeysUnavailable,
     permissionMissing,
     revocationStateStale,
     stateRewound,
@@ -323,6 +325,13 @@ export const revokeOAuthTokenEndpoint = defineEndpoint({
     ...clientAssertion,
   }),
   responses: { 200: null },
-  errors: [clientUnauthenticated, clientKeysBusy, tokenOfAnotherClient, keyRingBehind, storeUnavailable],
+  errors: [
+    clientUnauthenticated,
+    clientKeysBusy,
+    clientKeysUnavailable,
+    tokenOfAnotherClient,
+    keyRingBehind,
+    storeUnavailable,
+  ],
   oauthErrors: true,
 });

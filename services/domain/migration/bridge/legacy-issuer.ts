@@ -14,7 +14,7 @@ export type LegacyIssuer = {
   readonly provider: string | null;
   /** Milliseconds since 1970; null: without an end. */
   readonly untilMs: number | null;
-  readonly keySets: Pick<ClientKeySets, 'keysOf' | 'newerKeysOf'>;
+  readonly keySets: Pick<ClientKeySets, 'decideByKeys'>;
 };
 
 export type HasLegacyIssuer = { readonly legacyIssuer: LegacyIssuer | null };

@@ -2,6 +2,7 @@ import { ASSERTION_ALGORITHMS } from '#services/domain/access/client-auth-shapes
 import type { JsonObject } from '#services/domain/jws/strict-json.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import { verifyAssertionSignature } from '#services/domain/oauth/assertions/client-assertion.ts';
+import { KeysNotRead } from '#services/domain/oauth/assertions/client-key-sets.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { type ErrorFactory, isAppError } from '#services/platform/define/error.ts';
@@ -48,7 +49,6 @@ export type VerifiedLegacySession = {
 
 export type LegacyTokenPorts = Pick<Ports, 'clock'> & HasKeyRing & HasTokenSettings & HasLegacyIssuer;
 
-const RETRY_SECONDS = 30;
 const REFUSALS: Readonly<Record<ClaimsProblem, ErrorFactory>> = {
   malformed: legacyTokenMalformed,
   issuer: legacyTokenIssuerRefused,
@@ -57,17 +57,15 @@ const REFUSALS: Readonly<Record<ClaimsProblem, ErrorFactory>> = {
   not_yet_valid: legacyTokenNotYetValid,
 };
 
-/** Verifies with a key of the set, and once more with newer keys if the set has none for the token. */
+/** Verifies with a key of the set, and once more with newer keys if the set has none for the token. Throws 503 until it can know. */
 async function assertSignedByKey({ keySets, jwksUri }: LegacyIssuer, { text, alg, kid }: ReadLegacyToken) {
   if (!ASSERTION_ALGORITHMS.some((algorithm) => algorithm === alg)) throw legacyTokenAlgorithmRefused();
-  const remote = { jwks: null, jwks_uri: jwksUri, origin: 'admin' } as const;
-  const keys = await keySets.keysOf(remote);
-  if (keys === null || keys === 'busy') throw legacyKeysUnavailable({ retryAfterSeconds: RETRY_SECONDS });
-  let found = await verifyAssertionSignature(text, keys, [alg]);
-  if (found === 'unknown-key' || (found === 'invalid' && kid === undefined)) {
-    const newer = await keySets.newerKeysOf(remote);
-    if (newer !== null) found = await verifyAssertionSignature(text, newer, [alg]);
-  }
+  const found = await keySets.decideByKeys(
+    { jwks: null, jwks_uri: jwksUri, origin: 'admin' },
+    (keys) => verifyAssertionSignature(text, keys, [alg]),
+    (signed) => signed === 'unknown-key' || (signed === 'invalid' && kid === undefined),
+  );
+  if (found instanceof KeysNotRead) throw legacyKeysUnavailable({ retryAfterSeconds: found.retryAfterSeconds });
   if (found === 'ok') return;
   throw found === 'unknown-key' ? legacyTokenKeyRefused() : legacyTokenSignatureInvalid();
 }

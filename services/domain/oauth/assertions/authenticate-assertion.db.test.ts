@@ -8,7 +8,7 @@ import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { ISSUER, tokenHarness } from '#testing/harness/token.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { type AssertionPorts, authenticateAssertion } from './authenticate-assertion.ts';
-import { createClientKeySets } from './client-key-sets.ts';
+import { createClientKeySets, KeysNotRead } from './client-key-sets.ts';
 import { createUsedAssertions } from './used-assertions.ts';
 
 const maker = newAssertionMaker();
@@ -164,10 +164,10 @@ describe('keys at an address', () => {
       signed({ header: { ...header } }, 'remote', signer).then((assertion) => outcomeOf(send(assertion)));
     expect(await by(maker)).toBe('ok');
     published = [later.jwk];
-    expect(await by(later)).toBe('client_unauthenticated');
+    expect(await by(later), 'the set cannot be read again yet').toBe('client_keys_unavailable');
     monotonicMs += 30_000;
     expect(await by(later)).toBe('ok');
-    expect(await by(maker)).toBe('client_unauthenticated');
+    expect(await by(maker)).toBe('client_keys_unavailable');
     published = [maker.jwk];
     monotonicMs += 30_000;
     expect(await by(maker, { kid: undefined }), 'without kid').toBe('ok');
@@ -176,10 +176,11 @@ describe('keys at an address', () => {
     expect(await by(maker, { kid: 'unknown' }), 'no key of either set').toBe('client_unauthenticated');
   });
 
-  test('no usable keys is 401, and too many fetches 503', async () => {
+  test('no usable keys and too many fetches are 503', async () => {
     published = [];
-    expect(await detailOf(send(await signed({}, 'remote')))).toMatch(/jwks_uri/);
-    ports = { ...ports, clientKeySets: { ...ports.clientKeySets, keysOf: async () => 'busy' } };
+    expect(await outcomeOf(send(await signed({}, 'remote')))).toBe('client_keys_unavailable');
+    const busy = async () => new KeysNotRead('busy', 5);
+    ports = { ...ports, clientKeySets: { ...ports.clientKeySets, decideByKeys: busy } };
     expect(await outcomeOf(send(await signed({}, 'remote')))).toBe('client_keys_busy');
   });
 });

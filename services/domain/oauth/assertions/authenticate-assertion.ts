@@ -4,14 +4,14 @@ import type { Client, HasAccess } from '#services/domain/access/access-directory
 import type { SentAssertion } from '#services/domain/access/assertion-shapes.ts';
 import { ASSERTION_ALGORITHMS, FAPI_ALGORITHMS } from '#services/domain/access/client-auth-shapes.ts';
 import { callerOfClient } from '#services/domain/access/client-caller.ts';
-import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
 import type { HasNewest } from '#services/domain/revocations/confirm-state.ts';
 import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { claimsProblem, type ReadAssertion, readAssertion, verifyAssertionSignature } from './client-assertion.ts';
-import type { HasClientKeySets } from './client-key-sets.ts';
+import { type HasClientKeySets, KeysNotRead } from './client-key-sets.ts';
+import { clientKeysNotRead, outcomeOf } from './keys-not-read.ts';
 import type { HasUsedAssertions } from './used-assertions.ts';
 
 export type AssertionPorts = Pick<Ports, 'clock'> &
@@ -21,35 +21,33 @@ export type AssertionPorts = Pick<Ports, 'clock'> &
   HasUsedAssertions &
   HasTokenSettings;
 
-type Outcome = 'invalid' | 'replayed' | 'no_keys' | 'busy';
-
 /** Used assertions are kept this long after they expire, for copies whose clocks are behind. */
 const KEPT_AFTER_SECONDS = 60;
-const BUSY_SECONDS = 5;
 
-function refused(outcome: Outcome, detail?: string): Error {
+function refused(outcome: 'invalid' | 'replayed', detail?: string): Error {
   clientAssertions.add(1, { outcome });
-  if (outcome === 'busy') return clientKeysBusy({ retryAfterSeconds: BUSY_SECONDS });
   return clientUnauthenticated(detail === undefined ? {} : { detail });
 }
 
 async function assertSigned(ports: AssertionPorts, client: Client, { text, hasKid }: ReadAssertion): Promise<void> {
   const algorithms = client.profile === 'fapi2' ? FAPI_ALGORITHMS : ASSERTION_ALGORITHMS;
-  const keys = await ports.clientKeySets.keysOf(client);
-  if (keys === 'busy') throw refused('busy');
-  if (keys === null) throw refused('no_keys', 'The keys of the client cannot be read from its jwks_uri.');
-  const found = await verifyAssertionSignature(text, keys, algorithms);
-  if (found === 'ok') return;
-  // The client may have a new key. Without a kid, a new key shows only as a signature that does not verify.
-  const mayBeNew = found === 'unknown-key' || !hasKid;
-  const newer = mayBeNew ? await ports.clientKeySets.newerKeysOf(client) : null;
-  if (newer === null || (await verifyAssertionSignature(text, newer, algorithms)) !== 'ok') throw refused('invalid');
+  const found = await ports.clientKeySets.decideByKeys(
+    client,
+    (keys) => verifyAssertionSignature(text, keys, algorithms),
+    // The client may have a new key. Without a kid, a new key shows only as a signature that does not verify.
+    (signed) => signed === 'unknown-key' || (signed === 'invalid' && !hasKid),
+  );
+  if (found instanceof KeysNotRead) {
+    clientAssertions.add(1, { outcome: outcomeOf(found) });
+    throw clientKeysNotRead(found);
+  }
+  if (found !== 'ok') throw refused('invalid');
 }
 
 /**
  * Authenticates a client by an assertion that it signed (`private_key_jwt`, RFC 7523 §3). Each assertion works once, on
  * one copy: the used ones are in Postgres. Errors say what is wrong with a claim only to the holder of the key.
- * Throws `client_unauthenticated` (401), `client_keys_busy`, `store_unavailable` (503).
+ * Throws `client_unauthenticated` (401), `client_keys_busy`, `client_keys_unavailable`, `store_unavailable` (503).
  */
 export async function authenticateAssertion(
   ports: AssertionPorts,

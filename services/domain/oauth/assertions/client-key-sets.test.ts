@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { newAssertionMaker } from '#testing/fakes/assertions.ts';
 import { CERTIFICATE, derOf } from '#testing/fakes/client-certificates.ts';
 import type { GuardedFetch } from '../guarded-fetch.ts';
-import { createClientKeySets } from './client-key-sets.ts';
+import { type ClientKeySets, createClientKeySets, KeysNotRead } from './client-key-sets.ts';
 
 const maker = newAssertionMaker();
 const other = newAssertionMaker();
@@ -12,7 +12,42 @@ const remote = (jwksUri = URI, origin: 'admin' | 'registration' = 'admin') => ({
   jwks_uri: jwksUri,
   origin,
 });
-type KeyedClient = Parameters<ReturnType<typeof createClientKeySets>['keysOf']>[0];
+type KeyedClient = Parameters<ClientKeySets['decideByKeys']>[0];
+/** What is decided by; or why nothing is. */
+const known = <T>(asked: Promise<T | KeysNotRead>): Promise<T | KeysNotRead['why']> =>
+  asked.then((found) => (found instanceof KeysNotRead ? found.why : found));
+const keysOf = (sets: ClientKeySets, client: KeyedClient) =>
+  known(
+    sets.decideByKeys(
+      client,
+      (keys) => keys,
+      () => false,
+    ),
+  );
+const newerKeysOf = (sets: ClientKeySets, client: KeyedClient) =>
+  known(
+    sets.decideByKeys(
+      client,
+      (keys) => keys,
+      () => true,
+    ),
+  );
+const certificatesOf = (sets: ClientKeySets, client: KeyedClient) =>
+  known(
+    sets.decideByCertificates(
+      client,
+      (thumbprints) => thumbprints,
+      () => false,
+    ),
+  );
+const newerCertificatesOf = (sets: ClientKeySets, client: KeyedClient) =>
+  known(
+    sets.decideByCertificates(
+      client,
+      (thumbprints) => thumbprints,
+      () => true,
+    ),
+  );
 const header = (kid: string) => ({ alg: 'ES256', kid });
 
 function harness() {
@@ -30,8 +65,8 @@ function harness() {
   };
   const sets = createClientKeySets({ clock: { monotonic: () => nowMs }, allowsPrivate: false }, fetchGuarded);
   const has = async (client: KeyedClient, kid: string) => {
-    const keys = await sets.keysOf(client);
-    if (keys === null || keys === 'busy') return keys;
+    const keys = await keysOf(sets, client);
+    if (typeof keys === 'string') return keys;
     return keys(header(kid)).then(
       () => true,
       () => false,
@@ -55,23 +90,23 @@ function harness() {
 }
 
 test('registered keys are imported once and need no request', async () => {
-  const { sets, fetched } = harness();
+  const { sets, fetched, has } = harness();
   const client = { jwks: JSON.stringify({ keys: [maker.jwk] }), jwks_uri: null, origin: 'admin' } as const;
-  expect(await sets.keysOf(client)).toBe(await sets.keysOf({ ...client }));
-  expect(await sets.newerKeysOf(client)).toBeNull();
-  expect(await sets.keysOf({ ...client, jwks: null })).toBeNull();
+  expect(await keysOf(sets, client)).toBe(await keysOf(sets, { ...client }));
+  expect(await newerKeysOf(sets, client)).toBe(await keysOf(sets, client));
+  expect(await has({ ...client, jwks: null }, maker.jwk.kid), 'a client without keys').toBe(false);
   expect(fetched).toEqual([]);
 });
 
 test('keys at an address are fetched under the guard, once for concurrent requests, and kept for ten minutes', async () => {
   const { sets, fetched, rulesSeen, pass } = harness();
-  await Promise.all(Array.from({ length: 20 }, () => sets.keysOf(remote())));
+  await Promise.all(Array.from({ length: 20 }, () => keysOf(sets, remote())));
   pass(599);
-  await sets.keysOf(remote());
+  await keysOf(sets, remote());
   expect(fetched).toEqual([URI]);
   expect(rulesSeen).toEqual([{ allowsPrivate: false, answerBytesMax: 65_536, deadlineMs: 3_000 }]);
   pass(2);
-  await sets.keysOf(remote());
+  await keysOf(sets, remote());
   expect(fetched).toHaveLength(2);
 });
 
@@ -79,28 +114,27 @@ test('a new key is fetched at once, then at most every 30 s whatever key ids com
   const { sets, fetched, served, has, pass } = harness();
   expect(await has(remote(), maker.jwk.kid)).toBe(true);
   served.keys = [other.jwk];
-  expect(await sets.newerKeysOf(remote()), 'within the cool-down').toBeNull();
+  expect(await newerKeysOf(sets, remote()), 'within the cool-down').toBe('unread');
   pass(30);
-  const newer = await sets.newerKeysOf(remote());
-  expect(newer).not.toBeNull();
+  expect(await newerKeysOf(sets, remote())).toBeTypeOf('function');
   expect(await has(remote(), other.jwk.kid)).toBe(true);
   expect(await has(remote(), maker.jwk.kid), 'a removed key').toBe(false);
-  for (let tries = 0; tries < 5; tries += 1) expect(await sets.newerKeysOf(remote())).toBeNull();
+  for (let tries = 0; tries < 5; tries += 1) expect(await newerKeysOf(sets, remote())).toBe('unread');
   expect(fetched).toHaveLength(2);
 });
 
 test('while its address fails, a set remains in use for an hour, and the address is asked every 30 s', async () => {
   const { sets, fetched, served, has, pass } = harness();
-  await sets.keysOf(remote());
+  await keysOf(sets, remote());
   served.fails = true;
   pass(601);
   expect(await has(remote(), maker.jwk.kid)).toBe(true);
   expect(await has(remote(), maker.jwk.kid)).toBe(true);
   expect(fetched).toHaveLength(2);
   pass(3_000);
-  expect(await has(remote(), maker.jwk.kid)).toBeNull();
+  expect(await has(remote(), maker.jwk.kid)).toBe('unread');
   served.fails = false;
-  expect(await has(remote(), maker.jwk.kid), 'within the cool-down').toBeNull();
+  expect(await has(remote(), maker.jwk.kid), 'within the cool-down').toBe('unread');
   pass(30);
   expect(await has(remote(), maker.jwk.kid)).toBe(true);
 });
@@ -114,7 +148,7 @@ test.each([
 ])('%s gives no keys', async (_name, changes) => {
   const { sets, served } = harness();
   Object.assign(served, changes);
-  expect(await sets.keysOf(remote())).toBeNull();
+  expect(await keysOf(sets, remote())).toBe('unread');
 });
 
 test('two addresses of one host are fetched at once, and 32 in all; a set in use is used meanwhile', async () => {
@@ -122,32 +156,32 @@ test('two addresses of one host are fetched at once, and 32 in all; a set in use
   expect(await has(remote(), maker.jwk.kid)).toBe(true);
   pass(700);
   const release = hold();
-  const ofHost = [1, 2].map((at) => sets.keysOf(remote(`https://app.example/${at}`)));
-  expect(await sets.keysOf(remote('https://app.example/3'))).toBe('busy');
-  expect(await sets.certificatesOf(remote('https://app.example/3'))).toBe('busy');
+  const ofHost = [1, 2].map((at) => keysOf(sets, remote(`https://app.example/${at}`)));
+  expect(await keysOf(sets, remote('https://app.example/3'))).toBe('busy');
+  expect(await certificatesOf(sets, remote('https://app.example/3'))).toBe('busy');
   expect(await has(remote(), maker.jwk.kid), 'a known set of this host').toBe(true);
-  expect(await sets.newerKeysOf(remote())).toBeNull();
-  const more = Array.from({ length: 30 }, (_, at) => sets.keysOf(remote(`https://h${at}.example/keys`)));
-  expect(await sets.keysOf(remote('https://last.example/keys'))).toBe('busy');
+  expect(await newerKeysOf(sets, remote())).toBe('busy');
+  const more = Array.from({ length: 30 }, (_, at) => keysOf(sets, remote(`https://h${at}.example/keys`)));
+  expect(await keysOf(sets, remote('https://last.example/keys'))).toBe('busy');
   release();
   for (const read of await Promise.all([...ofHost, ...more])) expect(read).toBeTypeOf('function');
   expect(fetched).toHaveLength(33);
-  expect(await sets.keysOf(remote('https://last.example/keys'))).toBeTypeOf('function');
+  expect(await keysOf(sets, remote('https://last.example/keys'))).toBeTypeOf('function');
 });
 
 test('clients that registered themselves take half of the fetches, and displace no set of another client', async () => {
   const { sets, fetched, hold, has } = harness();
   expect(await has(remote(), maker.jwk.kid)).toBe(true);
-  for (let at = 0; at < 1_001; at += 1) await sets.keysOf(remote(`https://r${at}.example/keys`, 'registration'));
+  for (let at = 0; at < 1_001; at += 1) await keysOf(sets, remote(`https://r${at}.example/keys`, 'registration'));
   const before = fetched.length;
   expect(await has(remote(), maker.jwk.kid)).toBe(true);
   expect(fetched, 'kept').toHaveLength(before);
   const release = hold();
   const held = Array.from({ length: 16 }, (_, at) =>
-    sets.keysOf(remote(`https://s${at}.example/keys`, 'registration')),
+    keysOf(sets, remote(`https://s${at}.example/keys`, 'registration')),
   );
-  expect(await sets.keysOf(remote('https://last.example/keys', 'registration'))).toBe('busy');
-  const vetted = [0, 1].map((at) => sets.keysOf(remote(`https://s${at}.example/keys`)));
+  expect(await keysOf(sets, remote('https://last.example/keys', 'registration'))).toBe('busy');
+  const vetted = [0, 1].map((at) => keysOf(sets, remote(`https://s${at}.example/keys`)));
   release();
   for (const read of await Promise.all([...held, ...vetted])) expect(read).toBeTypeOf('function');
 });
@@ -155,32 +189,65 @@ test('clients that registered themselves take half of the fetches, and displace 
 test('ports of one host count as one host', async () => {
   const { sets, hold } = harness();
   const release = hold();
-  const held = [1, 2].map((port) => sets.keysOf(remote(`https://app.example:${port}/keys`)));
-  expect(await sets.keysOf(remote('https://app.example:3/keys'))).toBe('busy');
+  const held = [1, 2].map((port) => keysOf(sets, remote(`https://app.example:${port}/keys`)));
+  expect(await keysOf(sets, remote('https://app.example:3/keys'))).toBe('busy');
   release();
   await Promise.all(held);
 });
 
+test('a key that is not known yet is wrong only by a set that was read after the question', async () => {
+  const { sets, fetched, served, hold, pass } = harness();
+  const ask = (kid: string) =>
+    sets.decideByKeys(
+      remote(),
+      (keys) =>
+        keys(header(kid)).then(
+          () => 'ok',
+          () => 'unknown',
+        ),
+      (found) => found === 'unknown',
+    );
+  expect(await ask('of a stranger'), 'the first read is after the question').toBe('unknown');
+  pass(10);
+  served.keys = [maker.jwk, other.jwk];
+  // Strangers neither make the new key a wrong one nor cause another fetch.
+  for (const kid of ['of a stranger', other.jwk.kid]) expect(await ask(kid)).toEqual(new KeysNotRead('unread', 20));
+  expect(await ask(maker.jwk.kid)).toBe('ok');
+  expect(fetched).toHaveLength(1);
+  pass(20);
+  const release = hold();
+  const first = ask('of a stranger');
+  await vi.waitFor(() => expect(fetched).toHaveLength(2));
+  pass(1);
+  const during = ask('published while the set is read');
+  release();
+  expect(await first).toBe('unknown');
+  expect(await during).toEqual(new KeysNotRead('unread', 29));
+  expect(await ask(other.jwk.kid)).toBe('ok');
+  expect(fetched).toHaveLength(2);
+});
+
 test('a set at an address may have certificates, keys or both', async () => {
   const certificate = { kty: 'EC', x5c: [derOf(CERTIFICATE)] };
-  const { sets, served, pass } = harness();
+  const { sets, served, pass, has } = harness();
   served.keys = [certificate];
-  expect(await sets.certificatesOf(remote())).toEqual([CERTIFICATE.thumbprint]);
-  expect(await sets.keysOf(remote()), 'of the same set').toBeNull();
-  expect(await sets.newerCertificatesOf(remote()), 'within the cool-down').toBeNull();
+  expect(await certificatesOf(sets, remote())).toEqual([CERTIFICATE.thumbprint]);
+  expect(await has(remote(), maker.jwk.kid), 'of the same set').toBe(false);
+  expect(await newerCertificatesOf(sets, remote()), 'within the cool-down').toBe('unread');
   pass(30);
   served.keys = [certificate, maker.jwk];
-  expect(await sets.newerCertificatesOf(remote())).toEqual([CERTIFICATE.thumbprint]);
-  expect(await sets.keysOf(remote())).toBeTypeOf('function');
+  expect(await newerCertificatesOf(sets, remote())).toEqual([CERTIFICATE.thumbprint]);
+  expect(await keysOf(sets, remote())).toBeTypeOf('function');
   pass(30);
   served.keys = [maker.jwk];
-  expect(await sets.newerCertificatesOf(remote())).toBeNull();
-  expect(await sets.certificatesOf(remote())).toBeNull();
+  expect(await newerCertificatesOf(sets, remote())).toEqual([]);
+  expect(await certificatesOf(sets, remote())).toEqual([]);
   pass(30);
   served.keys = [certificate];
-  expect(await sets.newerKeysOf(remote())).toBeNull();
+  expect(await newerKeysOf(sets, remote())).toBeTypeOf('function');
+  expect(await has(remote(), maker.jwk.kid)).toBe(false);
   served.fails = true;
-  expect(await sets.certificatesOf(remote('https://other.example/keys'))).toBeNull();
+  expect(await certificatesOf(sets, remote('https://other.example/keys'))).toBe('unread');
 });
 
 test('a fetch that never ends is abandoned', async () => {
@@ -190,9 +257,9 @@ test('a fetch that never ends is abandoned', async () => {
       { clock: { monotonic: () => 0 }, allowsPrivate: false },
       () => new Promise<never>(() => {}),
     );
-    const read = sets.keysOf(remote());
+    const read = keysOf(sets, remote());
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(await read).toBeNull();
+    expect(await read).toBe('unread');
   } finally {
     vi.useRealTimers();
   }
@@ -200,9 +267,9 @@ test('a fetch that never ends is abandoned', async () => {
 
 test('keeps at most a thousand sets', async () => {
   const { sets, fetched } = harness();
-  for (let at = 0; at < 1_001; at += 1) await sets.keysOf(remote(`https://h${at}.example/keys`));
-  await sets.keysOf(remote('https://h1000.example/keys'));
+  for (let at = 0; at < 1_001; at += 1) await keysOf(sets, remote(`https://h${at}.example/keys`));
+  await keysOf(sets, remote('https://h1000.example/keys'));
   expect(fetched).toHaveLength(1_001);
-  await sets.keysOf(remote('https://h0.example/keys'));
+  await keysOf(sets, remote('https://h0.example/keys'));
   expect(fetched).toHaveLength(1_002);
 });

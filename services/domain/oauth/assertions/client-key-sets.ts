@@ -11,14 +11,32 @@ export type ClientKeySet = ReturnType<typeof createLocalJWKSet>;
 type RemoteClient = Pick<Client, 'jwks_uri' | 'origin'>;
 type KeyedClient = RemoteClient & Pick<Client, 'jwks'>;
 
+/** Nothing is decided: the set at `jwks_uri` could not be read, or not since what it is to decide on arrived. */
+export class KeysNotRead {
+  readonly why: 'busy' | 'unread';
+  readonly retryAfterSeconds: number;
+  constructor(why: 'busy' | 'unread', retryAfterSeconds: number) {
+    this.why = why;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/**
+ * Decides by what is known of a client, and where that may be too old, once more by a set that was read after the call.
+ * So a key that is not known yet is never taken for a wrong one, whatever key ids strangers send meanwhile.
+ * @param decide by the keys of the client; none if it has none
+ * @param mayBeNew whether a newer set could decide otherwise
+ */
+type DecideBy<Client, Known> = <Decision>(
+  client: Client,
+  decide: (known: Known) => Decision | Promise<Decision>,
+  mayBeNew: (decision: Decision) => boolean,
+) => Promise<Decision | KeysNotRead>;
+
 export type ClientKeySets = {
-  /** `busy`: too many sets are being fetched; null: the client has no usable keys now. Never rejects. */
-  keysOf(client: KeyedClient): Promise<ClientKeySet | 'busy' | null>;
-  /** The keys of `jwks_uri` read again, if the last attempt is long enough ago; null if there is no newer set. */
-  newerKeysOf(client: KeyedClient): Promise<ClientKeySet | null>;
-  /** The thumbprints of the certificates (`x5c`) in the set at `jwks_uri`, in the same way. */
-  certificatesOf(client: RemoteClient): Promise<readonly string[] | 'busy' | null>;
-  newerCertificatesOf(client: RemoteClient): Promise<readonly string[] | null>;
+  readonly decideByKeys: DecideBy<KeyedClient, ClientKeySet>;
+  /** By the thumbprints of the certificates (`x5c`) in the set at `jwks_uri`. */
+  readonly decideByCertificates: DecideBy<RemoteClient, readonly string[]>;
 };
 
 export type HasClientKeySets = { readonly clientKeySets: ClientKeySets };
@@ -37,16 +55,21 @@ const FRESH_MS = 600_000;
 const STALE_MS = 3_600_000;
 /** Shortest time between two fetches of one address, whatever unknown key ids or failures come. */
 const COOL_DOWN_MS = 30_000;
+const BUSY_SECONDS = 5;
 /** Sets that are kept, of each kind. */
 const KEPT_MAX = 1_000;
 
 /** What the set at an address has: keys for signatures, certificates, or both. */
 type RemoteSet = { readonly keys: ClientKeySet | null; readonly thumbprints: readonly string[] | null };
-type Fetched = { readonly set: RemoteSet; readonly readAtMs: number };
+/** `fetch` counts fetches, to tell which began before a question and which after. */
+type Fetched = { readonly set: RemoteSet; readonly fetch: number; readonly readAtMs: number };
 type Remote = { readonly uri: string; readonly isVetted: boolean; fetched: Fetched | null; triedAtMs: number };
 type Reading = { readonly hostname: string; readonly isVetted: boolean; readonly read: Promise<RemoteSet | null> };
 
 const setOf = (jwks: unknown): ClientKeySet => createLocalJWKSet(jwks as JSONWebKeySet);
+
+const NO_KEYS = setOf({ keys: [] });
+const NOTHING: RemoteSet = { keys: null, thumbprints: null };
 
 function remoteSetOf(jwks: unknown): RemoteSet | null {
   const read = readClientKeys(jwks);
@@ -102,6 +125,7 @@ export function createClientKeySets(
   const vettedRemotes = new Map<string, Remote>();
   const unvettedRemotes = new Map<string, Remote>();
   const running = new Map<string, Reading>();
+  let fetches = 0;
 
   function readAgain(remote: Remote): Promise<RemoteSet | 'busy' | null> {
     const { uri, isVetted } = remote;
@@ -111,13 +135,15 @@ export function createClientKeySets(
     if (clock.monotonic() - remote.triedAtMs < COOL_DOWN_MS) return Promise.resolve(null);
     const { hostname } = new URL(uri);
     if (!mayFetch([...running.values()], remote, hostname)) return Promise.resolve('busy');
+    fetches += 1;
+    const fetch = fetches;
     remote.triedAtMs = clock.monotonic();
     const abandoned = Promise.withResolvers<null>();
     const timer = setTimeout(() => abandoned.resolve(null), ABANDON_MS);
     const read = Promise.race([fetchSet(fetchGuarded, uri, allowsPrivate), abandoned.promise]).then((set) => {
       clearTimeout(timer);
       running.delete(name);
-      if (set !== null) remote.fetched = { set, readAtMs: clock.monotonic() };
+      if (set !== null) remote.fetched = { set, fetch, readAtMs: clock.monotonic() };
       return set;
     });
     running.set(name, { hostname, isVetted, read });
@@ -130,38 +156,47 @@ export function createClientKeySets(
     return keep(remotes, uri, remotes.get(uri) ?? fresh);
   }
 
-  async function setAt({ jwks_uri: jwksUri, origin }: RemoteClient): Promise<RemoteSet | 'busy' | null> {
-    if (jwksUri === null) return null;
-    const remote = remoteOf(jwksUri, origin === 'admin');
+  const notRead = (remote: Remote, read: 'busy' | null): KeysNotRead => {
+    if (read === 'busy') return new KeysNotRead('busy', BUSY_SECONDS);
+    const leftMs = remote.triedAtMs + COOL_DOWN_MS - clock.monotonic();
+    return new KeysNotRead('unread', Math.max(1, Math.ceil(leftMs / 1_000)));
+  };
+
+  async function setAt(remote: Remote): Promise<RemoteSet | KeysNotRead> {
     const { fetched } = remote;
     const ageMs = fetched === null ? Number.POSITIVE_INFINITY : clock.monotonic() - fetched.readAtMs;
     if (fetched !== null && ageMs < FRESH_MS) return fetched.set;
     const read = await readAgain(remote);
-    return (read === null || read === 'busy') && fetched !== null && ageMs < STALE_MS ? fetched.set : read;
+    if (read !== null && read !== 'busy') return read;
+    return fetched !== null && ageMs < STALE_MS ? fetched.set : notRead(remote, read);
   }
 
-  async function newerSetAt({ jwks_uri: jwksUri, origin }: RemoteClient): Promise<RemoteSet | null> {
-    if (jwksUri === null) return null;
-    const read = await readAgain(remoteOf(jwksUri, origin === 'admin'));
-    return read === 'busy' ? null : read;
-  }
+  const deciding =
+    <Known>(ofSet: (set: RemoteSet) => Known): DecideBy<RemoteClient, Known> =>
+    async ({ jwks_uri: jwksUri, origin }, decide, mayBeNew) => {
+      if (jwksUri === null) return decide(ofSet(NOTHING));
+      const before = fetches;
+      const remote = remoteOf(jwksUri, origin === 'admin');
+      const set = await setAt(remote);
+      if (set instanceof KeysNotRead) return set;
+      const decision = await decide(ofSet(set));
+      if (!mayBeNew(decision)) return decision;
+      const isAskedSince = (): boolean => (remote.fetched?.fetch ?? 0) > before;
+      if (isAskedSince()) return decision;
+      const read = await readAgain(remote);
+      if (read === null || read === 'busy') return notRead(remote, read);
+      const newest = await decide(ofSet(read));
+      // Another request began the fetch before this one arrived: a key published in between is not in it.
+      return mayBeNew(newest) && !isAskedSince() ? notRead(remote, null) : newest;
+    };
+  const byRemoteKeys = deciding(({ keys }) => keys ?? NO_KEYS);
 
   return {
-    async keysOf(client) {
+    decideByKeys: async (client, decide, mayBeNew) => {
       const { jwks } = client;
-      if (jwks !== null) return keep(registered, jwks, registered.get(jwks) ?? setOf(JSON.parse(jwks)));
-      const set = await setAt(client);
-      return set === null || set === 'busy' ? set : set.keys;
+      if (jwks === null) return byRemoteKeys(client, decide, mayBeNew);
+      return decide(keep(registered, jwks, registered.get(jwks) ?? setOf(JSON.parse(jwks))));
     },
-    async newerKeysOf(client) {
-      return (await newerSetAt(client))?.keys ?? null;
-    },
-    async certificatesOf(client) {
-      const set = await setAt(client);
-      return set === null || set === 'busy' ? set : set.thumbprints;
-    },
-    async newerCertificatesOf(client) {
-      return (await newerSetAt(client))?.thumbprints ?? null;
-    },
+    decideByCertificates: deciding(({ thumbprints }) => thumbprints ?? []),
   };
 }

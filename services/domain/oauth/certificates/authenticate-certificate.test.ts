@@ -8,7 +8,7 @@ import { forwardedCertificate } from '#services/domain/access/certificates/clien
 import { isAppError } from '#services/platform/define/error.ts';
 import { type MadeCertificate, makeAuthority, makeCertificate } from '#testing/fakes/certificate-maker.ts';
 import { testCaller } from '#testing/harness/ports.ts';
-import { createClientKeySets } from '../assertions/client-key-sets.ts';
+import { createClientKeySets, KeysNotRead } from '../assertions/client-key-sets.ts';
 import { authenticateCertificate, type CertificatePorts } from './authenticate-certificate.ts';
 
 const authority = makeAuthority();
@@ -116,11 +116,13 @@ describe('a client with a certificate', () => {
 describe('a client whose certificates are at an address', () => {
   test('is recognised by them, and by a new one once it is published; a removed one is refused', async () => {
     expect(await outcomeOf(by('remote', shown(own)))).toBe('ok');
-    expect(await outcomeOf(by('remote', shown(next)))).toBe(REFUSED);
+    expect(await outcomeOf(by('remote', shown(next)))).toBe('client_keys_unavailable: ');
     published = [next];
-    expect(await outcomeOf(by('remote', shown(next))), 'within the cool-down').toBe(REFUSED);
+    expect(await outcomeOf(by('remote', shown(next))), 'within the cool-down').toBe('client_keys_unavailable: ');
     monotonicMs += 30_000;
     expect(await outcomeOf(by('remote', shown(next)))).toBe('ok');
+    expect(await outcomeOf(by('remote', shown(own)))).toBe('client_keys_unavailable: ');
+    monotonicMs += 30_000;
     expect(await outcomeOf(by('remote', shown(own)))).toBe(REFUSED);
   });
 
@@ -129,11 +131,12 @@ describe('a client whose certificates are at an address', () => {
     expect(await outcomeOf(by('remote', shown(past)))).toMatch(/expired/);
   });
 
-  test('is refused while the address has no certificates, and told to retry while too many are read', async () => {
+  test('is told to retry while the address has no certificates, and while too many are read', async () => {
     answers = 'nothing';
-    for (const id of ['remote', 'empty'])
-      expect(await outcomeOf(by(id, shown(own)))).toMatch(/cannot be read from its jwks_uri/);
-    ports = { ...ports, clientKeySets: { ...ports.clientKeySets, certificatesOf: async () => 'busy' } };
+    expect(await outcomeOf(by('remote', shown(own)))).toBe('client_keys_unavailable: ');
+    expect(await outcomeOf(by('empty', shown(own))), 'a client without any').toBe(REFUSED);
+    const busy = async () => new KeysNotRead('busy', 5);
+    ports = { ...ports, clientKeySets: { ...ports.clientKeySets, decideByCertificates: busy } };
     expect(await outcomeOf(by('remote', shown(own)))).toBe('client_keys_busy: ');
   });
 });

@@ -9,12 +9,12 @@ import {
 import type { ClientCertificate } from '#services/domain/access/certificates/client-certificate.ts';
 import { usesCertificate } from '#services/domain/access/client-auth-shapes.ts';
 import { callerOfClient } from '#services/domain/access/client-caller.ts';
-import { clientKeysBusy } from '#services/domain/access/errors.ts';
 import type { Caller, Ports, RequestContext } from '#services/domain/ports.ts';
 import type { HasNewest } from '#services/domain/revocations/confirm-state.ts';
 import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
-import type { HasClientKeySets } from '../assertions/client-key-sets.ts';
+import { type HasClientKeySets, KeysNotRead } from '../assertions/client-key-sets.ts';
+import { clientKeysNotRead, outcomeOf } from '../assertions/keys-not-read.ts';
 
 export type CertificatePorts = Pick<Ports, 'clock'> &
   HasAccess &
@@ -22,13 +22,10 @@ export type CertificatePorts = Pick<Ports, 'clock'> &
   HasClientKeySets &
   HasCertificateAuthorities;
 
-type Outcome = Exclude<CertificateDecision, 'ok'> | 'none' | 'unreadable' | 'disabled' | 'no_keys' | 'busy';
-
-const BUSY_SECONDS = 5;
+type Outcome = Exclude<CertificateDecision, 'ok'> | 'none' | 'unreadable' | 'disabled';
 
 function refused(outcome: Outcome, detail?: string): Error {
   clientCertificates.add(1, { outcome });
-  if (outcome === 'busy') return clientKeysBusy({ retryAfterSeconds: BUSY_SECONDS });
   return clientUnauthenticated(detail === undefined ? {} : { detail });
 }
 
@@ -38,13 +35,14 @@ async function decideByAddress(
   client: Client,
   certificate: ClientCertificate,
 ): Promise<CertificateDecision> {
-  const thumbprints = await clientKeySets.certificatesOf(client);
-  if (thumbprints === 'busy') throw refused('busy');
-  if (thumbprints === null)
-    throw refused('no_keys', 'The certificates of the client cannot be read from its jwks_uri.');
-  const known = isAmong(thumbprints, certificate, clock.now());
-  if (known !== 'another') return known;
-  return isAmong((await clientKeySets.newerCertificatesOf(client)) ?? [], certificate, clock.now());
+  const decision = await clientKeySets.decideByCertificates(
+    client,
+    (thumbprints) => isAmong(thumbprints, certificate, clock.now()),
+    (known) => known === 'another',
+  );
+  if (!(decision instanceof KeysNotRead)) return decision;
+  clientCertificates.add(1, { outcome: outcomeOf(decision) });
+  throw clientKeysNotRead(decision);
 }
 
 async function decisionOn(
@@ -60,7 +58,7 @@ async function decisionOn(
 /**
  * Authenticates a client by the certificate of its connection (`tls_client_auth`, `self_signed_tls_client_auth`, RFC 8705
  * §2). Undefined if the client authenticates by another method.
- * Throws `client_unauthenticated` (401), `client_keys_busy` (503).
+ * Throws `client_unauthenticated` (401), `client_keys_busy`, `client_keys_unavailable` (503).
  * @param certificate forwarded by a trusted proxy; null: unreadable, undefined: none
  */
 export async function authenticateCertificate(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { clientAssertion } from '#services/domain/access/assertion-shapes.ts';
-import { clientKeysBusy } from '#services/domain/access/errors.ts';
+import { clientKeysBusy, clientKeysUnavailable } from '#services/domain/access/errors.ts';
 import { stateRewound } from '#services/domain/revocations/contract.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/domain/tokens/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -39,6 +39,7 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
   errors: [
     clientUnauthenticated,
     clientKeysBusy,
+    clientKeysUnavailable,
     grantNotAllowed,
     scopeInvalid,
     targetInvalid,
