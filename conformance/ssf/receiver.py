@@ -1,6 +1,7 @@
 """A receiver of shared signals, written from SSF 1.0, CAEP 1.0, RFC 8935 and RFC 8936 alone.
 
-Usage: receiver.py ISSUER, with an access token in the environment as TOKEN. It discovers the transmitter, creates a stream
+Usage: receiver.py ISSUER, with an access token in the environment as TOKEN, and the port of its own server, whose address
+the client has registered, as PORT. It discovers the transmitter, creates a stream
 that is pushed to a server of its own and one that it polls, and requests a verification of each. Then it prints one line
 of JSON for each event whose token it has verified: `{"stream": "push" | "poll", "jti", "event", "claims"}`.
 """
@@ -84,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     assert CONFIGURATION["issuer"] == ISSUER
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     streams = CONFIGURATION["configuration_endpoint"]
     wanted = {"events_requested": [

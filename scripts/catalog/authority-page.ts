@@ -1,5 +1,10 @@
 import { type Need, namesOf } from '#services/mcp/tool.ts';
-import type { Audience, Endpoint, Subject } from '#services/platform/define/endpoint.ts';
+import {
+  type Audience,
+  asksForOwnCredential,
+  type Endpoint,
+  type Subject,
+} from '#services/platform/define/endpoint.ts';
 import { page, table } from './pages.ts';
 
 const AUDIENCES: Readonly<Record<Audience, string>> = {
@@ -31,7 +36,7 @@ const permissionText = ({ permission, rightsOf }: Exclude<Endpoint['auth'], 'pub
 
 function rowOf({ operation, method, path, auth }: Endpoint): readonly string[] {
   const name = `\`${operation}\` ${method} \`${path}\``;
-  if (auth === 'public') return [name, 'public', '', '', '', ''];
+  if (auth === 'public') return [name, 'public', '', '', '', '', ''];
   const credentials = `${auth.accepts.join(', ')}${auth.optional ? ' or none' : ''}`;
   return [
     name,
@@ -39,6 +44,7 @@ function rowOf({ operation, method, path, auth }: Endpoint): readonly string[] {
     AUDIENCES[auth.for],
     permissionText(auth),
     auth.stepUp === undefined ? '' : STEP_UPS[`${auth.stepUp}`],
+    asksForOwnCredential({ auth }) && auth.for !== 'person' ? 'yes' : '',
     subjectText(auth.subject),
   ];
 }
@@ -51,8 +57,9 @@ A request passes these questions in this order; the first that fails decides the
 2. **For whom.** *Anyone*: every caller with such a credential. *A user*: also by a token that another client or an agent holds, but by no API key. *The user in person*: by the session or a token of the first-party client. *The owner*: the user in person, or a client or agent for itself. *An agent*: by its own credentials or token. All others get 403: \`api_key_not_accepted\` for an API key, else \`permission_missing\`.
 3. **Permission.** Without it the answer is 403 \`permission_missing\`. Where every right of a role is asked as well, a caller who lacks one gets 403 \`rights_exceeded\`.
 4. **Step-up.** A user must have signed in recently, otherwise the answer is 403 \`step_up_required\`; a user's API key gets \`api_key_not_accepted\`. An agent is refused with \`agent_not_accepted\` where a permission is required as well. A client that acts for itself has no sign-in and is not asked. *After two factors*: only a session of two factors is asked, because the request itself verifies the other one. *For another's*: only if the resource belongs to another.
-5. **API keys.** A key acts by its permissions. It reads, or uses an operation that requires a permission, and gets \`api_key_not_accepted\` elsewhere.
-6. **Another's resource.** *As a missing one*: the answer is that for a resource that does not exist. *By the permission*: the permission is for everybody's resources.
+5. **Own credential.** What the operation makes or changes outlives the request, so a client or agent must authenticate itself with it: by its secret, an assertion, its certificate, or a token whose key the request proves (DPoP, certificate). An access token alone or an API key gets 403 \`own_credential_required\`. Streams of shared signals ask it only for a push to an address that the client has not registered.
+6. **API keys.** A key acts by its permissions. It reads, or uses an operation that requires a permission, and gets \`api_key_not_accepted\` elsewhere.
+7. **Another's resource.** *As a missing one*: the answer is that for a resource that does not exist. *By the permission*: the permission is for everybody's resources.
 
 ## What an agent may do
 
@@ -66,7 +73,7 @@ type McpTool = { readonly name: string; readonly need: Need };
 /** One table for each tag: who may use each operation; and the permissions of the tools. */
 export function authorityPage(endpoints: readonly Endpoint[], tools: readonly McpTool[]): string {
   const tags = [...new Set(endpoints.map(({ tag }) => tag))].sort();
-  const columns = ['operation', 'credentials', 'for', 'permission', 'step-up', 'another’s resource'];
+  const columns = ['operation', 'credentials', 'for', 'permission', 'step-up', 'own credential', 'another’s resource'];
   const tables = tags.map((tag) => {
     const rows = endpoints.filter((endpoint) => endpoint.tag === tag).map(rowOf);
     return `## ${tag}\n\n${table(columns, rows)}`;

@@ -349,6 +349,7 @@ export type Caller = { readonly request: RequestContext } & (
       readonly by: Exclude<CallerBy, 'session'>;
       /** Created by a client administrator; anyone can create any number of self-registered clients. */
       readonly isVetted: boolean;
+      readonly isBound?: true;
     }
   /** Software that acts for a person, registered by an administrator. It never has a permission that its owner lacks. */
   | {
@@ -357,6 +358,8 @@ export type Caller = { readonly request: RequestContext } & (
       readonly ownerId: string;
       readonly permissions: ReadonlySet<string>;
       readonly by: Exclude<CallerBy, 'session'>;
+      /** By an access token whose key the request proved (RFC 9449, RFC 8705): without the key it is worth nothing. */
+      readonly isBound?: true;
     }
   | { readonly kind: 'system'; readonly name: string }
 );

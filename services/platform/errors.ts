@@ -242,6 +242,17 @@ export const agentNotAccepted = defineError({
   retryable: false,
 });
 
+export const ownCredentialRequired = defineError({
+  code: 'own_credential_required',
+  status: 403,
+  oauthError: 'access_denied',
+  title: 'The client’s own credential is required',
+  cause:
+    'What the request makes or changes lasts longer than the request, and a client asks for it by an access token or an API key, which may have leaked.',
+  fix: 'Authenticate the client in this request by its id and secret (HTTP Basic), or use a token that is bound to its key (DPoP) or certificate.',
+  retryable: false,
+});
+
 export const stepUpRequired = defineError({
   code: 'step_up_required',
   status: 403,

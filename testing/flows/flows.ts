@@ -126,6 +126,7 @@ export type NewClient = {
   readonly grant_types?: readonly string[];
   readonly scopes?: readonly string[];
   readonly credential_scopes?: readonly string[];
+  readonly redirect_uris?: readonly string[];
 };
 
 /** Another client, made by an operator; resolves when the copy knows it. */
@@ -140,8 +141,8 @@ export async function newClient(
   const hash = createHash('sha256').update(client.client_secret).digest('base64url');
   await queryRows(
     product.credentials.database_url,
-    `INSERT INTO oauth_clients (id, "clientId", secret_hash, name, auth_method, grant_types, scopes, credential_scopes)
-     VALUES ($1, $2, $3, 'test', $4, $5, $6, $7)`,
+    `INSERT INTO oauth_clients (id, "clientId", secret_hash, name, auth_method, grant_types, scopes, credential_scopes, redirect_uris)
+     VALUES ($1, $2, $3, 'test', $4, $5, $6, $7, $8)`,
     [
       randomUUID(),
       client.client_id,
@@ -150,6 +151,7 @@ export async function newClient(
       options.grant_types ?? ['client_credentials', 'refresh_token'],
       options.scopes ?? ['openid', 'profile', 'email', 'offline_access'],
       options.credential_scopes ?? [],
+      options.redirect_uris ?? [],
     ],
   );
   await eventually('the client to be known', async () => {

@@ -39,7 +39,12 @@ const texts = inLanguages({
     enableLead: 'The client gets tokens again. Ended tokens stay ended.',
     rotate: 'Rotate secret',
     rotateTitle: 'Give {name} a new secret',
-    rotateLead: 'The new secret is shown once. The previous one works for ten more minutes.',
+    rotateLead:
+      'The new secret is shown once. The previous one works for ten more minutes. Tokens and API keys that it made stay valid; after a leak, use “Replace after a leak”.',
+    leaked: 'Replace after a leak',
+    leakedTitle: 'Replace the leaked secret of {name}',
+    leakedLead:
+      'The previous secret, the tokens of the client and its users, and its API keys end within a second. Its streams of shared signals stay: look where they go.',
     secret: 'The new secret, shown this once',
   },
   de: {
@@ -71,7 +76,12 @@ const texts = inLanguages({
     enableLead: 'Der Client bekommt wieder Tokens. Beendete Tokens bleiben beendet.',
     rotate: 'Geheimnis wechseln',
     rotateTitle: '{name} ein neues Geheimnis geben',
-    rotateLead: 'Das neue Geheimnis wird einmal gezeigt. Das vorige gilt noch zehn Minuten.',
+    rotateLead:
+      'Das neue Geheimnis wird einmal gezeigt. Das vorige gilt noch zehn Minuten. Damit erzeugte Tokens und API-Schlüssel gelten weiter; ist es bekannt geworden, wähle „Nach einem Leck ersetzen“.',
+    leaked: 'Nach einem Leck ersetzen',
+    leakedTitle: 'Das bekannt gewordene Geheimnis von {name} ersetzen',
+    leakedLead:
+      'Das vorige Geheimnis, die Tokens des Clients und seiner Benutzer und seine API-Schlüssel enden binnen einer Sekunde. Seine Streams gemeinsamer Signale bleiben: prüfe, wohin sie gehen.',
     secret: 'Das neue Geheimnis, nur dieses eine Mal gezeigt',
   },
 });
@@ -97,24 +107,42 @@ function Acts({ client, onSecret }: { readonly client: Client; readonly onSecret
   const { client_id: id, name } = client;
   const path = { client_id: id };
   const blast = <Reach of={{ client_id: id }} />;
+  const rotating = (overlap: number) => ({
+    command: (reason: string) =>
+      commandLine('clients', 'rotate-secret', id, '--overlap', String(overlap), '--reason', reason),
+    run: async (reason: string) => {
+      const body = { reason, overlap_seconds: overlap };
+      const changed = await call('POST /v1/admin/clients/{client_id}/rotate-secret', { path, body });
+      onSecret(changed.client_secret ?? '');
+    },
+  });
   return (
     <>
       {client.auth_method.startsWith('client_secret') ? (
-        <ActButton
-          act={{
-            title: fill(own.rotateTitle, { name }),
-            lead: own.rotateLead,
-            verb: own.rotate,
-            command: (reason) => commandLine('clients', 'rotate-secret', id, '--reason', reason),
-            run: async (reason) => {
-              const body = { reason, overlap_seconds: OVERLAP_SECONDS };
-              const changed = await call('POST /v1/admin/clients/{client_id}/rotate-secret', { path, body });
-              onSecret(changed.client_secret ?? '');
-            },
-          }}
-        >
-          {own.rotate}
-        </ActButton>
+        <>
+          <ActButton
+            act={{
+              title: fill(own.rotateTitle, { name }),
+              lead: own.rotateLead,
+              verb: own.rotate,
+              ...rotating(OVERLAP_SECONDS),
+            }}
+          >
+            {own.rotate}
+          </ActButton>
+          <ActButton
+            act={{
+              title: fill(own.leakedTitle, { name }),
+              lead: own.leakedLead,
+              verb: own.leaked,
+              isHarmful: true,
+              blast,
+              ...rotating(0),
+            }}
+          >
+            {own.leaked}
+          </ActButton>
+        </>
       ) : null}
       {client.disabled ? (
         <ActButton

@@ -1,6 +1,6 @@
 // For tests only: what each kind of caller may expect of an endpoint, derived from the endpoint's declaration alone.
 
-import type { Audience, Endpoint } from '#services/platform/define/endpoint.ts';
+import { type Audience, asksForOwnCredential, type Endpoint } from '#services/platform/define/endpoint.ts';
 import type { Callers } from '#testing/flows/every-caller.ts';
 
 /** How the caller's credential travels; `cookie` is a session. */
@@ -61,7 +61,8 @@ export type Decision =
   | 'permission_missing'
   | 'api_key_not_accepted'
   | 'agent_not_accepted'
-  | 'step_up_required';
+  | 'step_up_required'
+  | 'own_credential_required';
 
 const CREDENTIAL = { cookie: 'session', bearer: 'bearer', basic: 'client' } as const;
 
@@ -79,6 +80,9 @@ function isAmong({ is, isPerson }: CallerKind, audience: Audience): boolean {
       return is === 'agent';
   }
 }
+
+/** A client or agent that sends a token or an API key, and nothing that only it has. */
+const isByTokenAlone = ({ is, sent }: CallerKind): boolean => sent === 'bearer' && is !== 'user';
 
 const stepUpOf = ({ is, isKey, isStale, isAgent }: CallerKind, usesPermission: boolean): Decision => {
   if (isAgent && usesPermission) return 'agent_not_accepted';
@@ -109,11 +113,16 @@ export function expectedDecision(
   if (auth.stepUp === true || auth.stepUp === 'two_factors') {
     const stepUp = stepUpOf(caller, auth.permission !== undefined);
     if (stepUp !== 'allowed') return stepUp;
+    if (asksForOwnCredential({ auth }) && isByTokenAlone(caller)) return 'own_credential_required';
   }
   // An API key acts by its permissions: without one it only reads.
   if (caller.isKey && auth.permission === undefined && method !== 'GET') return 'api_key_not_accepted';
   if (!isForeign || subject === 'any' || subject === 'none') return 'allowed';
   if (subject === 'own') return 'missing';
   if (rights !== 'holding') return subject.else === 'hidden' ? 'missing' : 'permission_missing';
-  return auth.stepUp === 'of_others' ? stepUpOf(caller, true) : 'allowed';
+  if (auth.stepUp !== 'of_others') return 'allowed';
+  const stepUp = stepUpOf(caller, true);
+  return stepUp === 'allowed' && asksForOwnCredential({ auth }) && isByTokenAlone(caller)
+    ? 'own_credential_required'
+    : stepUp;
 }

@@ -135,6 +135,7 @@ const deniedIn = (refused: readonly Cell[]): string[] => {
 const RECORDED: ReadonlySet<string> = new Set([
   'permission_missing',
   'step_up_required',
+  'own_credential_required',
   'api_key_not_accepted',
   'agent_not_accepted',
 ]);

@@ -5,11 +5,12 @@ import type { ClientCertificate } from '#services/domain/access/certificates/cli
 import { parseApiKey } from '#services/domain/api-keys/api-key-format.ts';
 import { assertIsFor } from '#services/domain/authority/audience.ts';
 import { isAnonymous } from '#services/domain/authority/callers.ts';
+import { assertOwnCredential } from '#services/domain/authority/own-credential.ts';
 import { holds } from '#services/domain/authority/permissions.ts';
 import { assertRecentSignIn, hasTwoFactors, type StepUpRule } from '#services/domain/authority/recent-sign-in.ts';
 import type { Caller, HashIdentifier, RequestContext } from '#services/domain/ports.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
-import type { Credential, Endpoint } from '#services/platform/define/endpoint.ts';
+import { asksForOwnCredential, type Credential, type Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { type LanguageTag, preferredLanguage } from '#services/platform/define/languages.ts';
 import {
@@ -222,6 +223,8 @@ export function createCallerResolver(
       const { auth } = endpoint;
       if (auth === 'public') return (request) => anonymous(requestContextOf(request));
       const accepts = new Set(auth.accepts);
+      // Of others' resources the use-case checks it, as it does the recent sign-in.
+      const isLasting = auth.stepUp !== 'of_others' && asksForOwnCredential(endpoint);
       const authenticate = async (request: FastifyRequest): Promise<Caller> => {
         const context = requestContextOf(request);
         const sent = sentCredential(request.headers);
@@ -258,6 +261,7 @@ export function createCallerResolver(
           throw permissionMissing({ detail: `This requires the permission ${auth.permission}.` });
         if (auth.stepUp === true || (auth.stepUp === 'two_factors' && hasTwoFactors(caller)))
           assertRecentSignIn(caller, stepUp, { usesPermission: auth.permission !== undefined });
+        if (isLasting) assertOwnCredential(caller);
         return caller;
       };
     },

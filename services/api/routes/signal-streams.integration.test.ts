@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CAEP_EVENTS, VERIFICATION } from '#services/domain/signals/signal-shapes.ts';
+import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#testing/eventually.ts';
 import { clientToken, newClient, revoke, signUp } from '#testing/flows/flows.ts';
 import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
@@ -24,9 +25,15 @@ let said = '';
 beforeAll(async () => {
   harness = await startProductHarness({ SIGNALS_PRIVATE: 'true', WORKER_COPIES: '1' });
   const { api } = harness.product;
-  const client = await newClient(harness.product, { credential_scopes: ['ssf.manage', 'ssf.read'] });
+  const port = await randomFreePort();
+  const client = await newClient(harness.product, {
+    credential_scopes: ['ssf.manage', 'ssf.read'],
+    redirect_uris: [`http://127.0.0.1:${port}/`],
+  });
   token = await clientToken({ api, credentials: { client } });
-  python = spawn('python3', [resolve('conformance/ssf/receiver.py'), api], { env: { ...process.env, TOKEN: token } });
+  python = spawn('python3', [resolve('conformance/ssf/receiver.py'), api], {
+    env: { ...process.env, TOKEN: token, PORT: String(port) },
+  });
   python.stderr.on('data', (chunk) => {
     said += chunk;
   });

@@ -138,12 +138,13 @@ export const clientOperations = [
     options: {
       overlap_seconds: {
         flags: '--overlap <seconds>',
-        help: 'how long the old secret stays valid; 0 after a leak',
+        help: 'how long the old secret stays valid; 0 after a leak also ends tokens and API keys of the client',
         default: '86400',
       },
     },
     about: readClient,
-    asks: (_input, { name }: Named) => `replace the secret of ${name}`,
+    asks: ({ overlap_seconds: overlap }, { name }: Named) =>
+      `replace the secret of ${name}: the tokens and API keys that it made ${overlap === 0 ? 'end at once' : 'stay valid, and --overlap 0 ends them'}`,
     lines: withSecret,
   }),
   operation(disableClientEndpoint, disableClient, {

@@ -166,11 +166,12 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/clients/{client_id}/rotate-secret',
   operation: 'rotateClientSecret',
-  summary: 'Rotate the secret of a client; the previous one is accepted for a while, and tokens stay valid',
+  summary:
+    'Rotate the secret of a client; the previous one is accepted for a while; without an overlap, tokens and API keys end too',
   tag: TAG,
   auth: manages(clientsManage),
   params: byClient,
-  /** A day by default. After a leak use 0: the previous secret is refused at once. */
+  /** A day by default. After a leak use 0: the previous secret, and the tokens, token families and API keys made before, end at once. */
   body: bodyReason.extend({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   responses: { 200: withSecret },
   errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected, clientWithoutSecret],

@@ -43,10 +43,14 @@ const clientUpdate = defineStatement(
      (SELECT ${clientRecord.columns} FROM jsonb_populate_record(oauth_clients, $2)), "updatedAt" = now()
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
 );
-/** The previous secret is accepted during the overlap; older ones are refused. */
+/**
+ * The previous secret is accepted during the overlap; older ones are refused. Without an overlap the epoch also ends the
+ * client's tokens, token families and API keys, which the old secret may have made.
+ */
 const clientSecretSet = defineStatement(
   'oauthClientSecretSet',
   `UPDATE oauth_clients SET secret_hash = $2, "updatedAt" = now(),
+     "tokenEpoch" = "tokenEpoch" + CASE WHEN $3::float8 > 0 THEN 0 ELSE 1 END,
      previous_secret_hash = CASE WHEN $3::float8 > 0 THEN secret_hash END,
      previous_secret_until = CASE WHEN $3::float8 > 0 AND secret_hash IS NOT NULL THEN now() + make_interval(secs => $3::float8) END
    WHERE "clientId" = $1 RETURNING ${COLUMNS}`,

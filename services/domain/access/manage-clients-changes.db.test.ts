@@ -148,6 +148,23 @@ describe('rotating a secret', () => {
       expect(harness.access.authenticateClient(clientId, secret ?? '')).toBeNull();
   });
 
+  test('ends what the old secret made only if that secret ends at once', async () => {
+    const { client_id: clientId } = await harness.newClient();
+    const epochs = () =>
+      harness.raw(
+        `SELECT "tokenEpoch" AS now, (SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $1) AS revoked
+         FROM oauth_clients WHERE "clientId" = $1`,
+        [clientId],
+      );
+    const [before] = (await epochs()) as { now: number }[];
+    await rotateClientSecret(harness, { client_id: clientId, reason }, testCaller);
+    expect(await epochs()).toEqual([{ now: before?.now, revoked: null }]);
+    await rotateClientSecret(harness, { client_id: clientId, overlap_seconds: 0, reason }, testCaller);
+    const next = (before?.now ?? 0) + 1;
+    expect(await epochs()).toEqual([{ now: next, revoked: next }]);
+    expect(harness.access.client(clientId)?.tokenEpoch).toBe(next);
+  });
+
   test('is refused for a public client: an app cannot keep a secret', async () => {
     const { client_id: clientId, client_secret } = await harness.newClient({ auth_method: 'none' });
     expect(client_secret).toBeNull();

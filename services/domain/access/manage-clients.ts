@@ -203,7 +203,7 @@ const OVERLAP_SECONDS = 86_400;
 
 /**
  * Sets a new secret of 256 random bits. The previous one is accepted during the overlap (a day by default; 0 refuses it
- * at once), older ones are refused. Throws `client_without_secret` (409), and as above.
+ * at once), older ones are refused. With 0, its tokens, token families and API keys end as well. Throws `client_without_secret` (409), and as above.
  */
 export async function rotateClientSecret(
   ports: ManageClientsPorts,
@@ -211,7 +211,7 @@ export async function rotateClientSecret(
   caller: Caller,
 ): Promise<ClientWithSecret> {
   const secret = ports.random.bytes(32).toString('base64url');
-  const row = await act(ports, input, caller, async (tx, client) => {
+  const row = await act(ports, { ...input, rule: 'client_changed' }, caller, async (tx, client) => {
     if (!usesSecret(client.auth_method)) throw clientWithoutSecret();
     await guardConsents(tx, ports, { client, changes: {} }, caller);
     const { overlap_seconds: overlapSeconds = OVERLAP_SECONDS } = input;

@@ -1,6 +1,12 @@
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
-import { agentNotAccepted, apiKeyNotAccepted, permissionMissing, stepUpRequired } from '#services/platform/errors.ts';
+import {
+  agentNotAccepted,
+  apiKeyNotAccepted,
+  ownCredentialRequired,
+  permissionMissing,
+  stepUpRequired,
+} from '#services/platform/errors.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { rightsExceeded, scopeNotGranted } from '../authority/errors.ts';
 import { limitNameOf } from '../authority/names.ts';
@@ -16,9 +22,15 @@ export type RecordDenial = (
 ) => Promise<unknown>;
 
 const DENIALS: ReadonlySet<string> = new Set(
-  [permissionMissing, stepUpRequired, apiKeyNotAccepted, agentNotAccepted, rightsExceeded, scopeNotGranted].map(
-    ({ definition }) => definition.code,
-  ),
+  [
+    permissionMissing,
+    stepUpRequired,
+    ownCredentialRequired,
+    apiKeyNotAccepted,
+    agentNotAccepted,
+    rightsExceeded,
+    scopeNotGranted,
+  ].map(({ definition }) => definition.code),
 );
 
 /**

@@ -54,7 +54,7 @@ export const changeQueueEndpoint = defineEndpoint({
   summary:
     'Change a queue or job from the queue board: retry, clean, promote, pause or resume; recorded in the audit log first',
   // Dangerous: pausing a queue stops the sealing of events, and so the detections, or the mails that warn users.
-  auth: { ...operators, stepUp: true },
+  auth: { ...operators, accepts: [...operators.accepts, 'client'], stepUp: true },
   // The path contains everything.
   body: z.strictObject({}),
   bodyOptional: true,

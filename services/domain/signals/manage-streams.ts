@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { unauthenticated } from '#services/platform/errors.ts';
+import type { HasAccess } from '../access/access-directory.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
 import { readEvent } from '../audit/read/read-event.ts';
 import { recordEvent } from '../audit/record-event.ts';
@@ -10,6 +11,7 @@ import type { Caller, Ports, Tx } from '../ports.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { signalStreamChanged, signalStreamVerified } from './audit-events.ts';
 import { SIGNAL_TYPES } from './caep-events.ts';
+import { assertMayPushTo } from './may-push-to.ts';
 import type { HasPollWaits } from './poll-waits.ts';
 import { queueOf, type SignSignalPorts, signSignal } from './sign-signal.ts';
 import type { StreamState } from './signal-shapes.ts';
@@ -41,6 +43,7 @@ import { createSubjectFinder } from './subject-user.ts';
 export type StreamPorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'vault' | 'clock'> & {
   readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer'>;
   readonly publicUrl: string;
+  readonly access: Pick<HasAccess['access'], 'client'>;
 };
 
 const STREAMS_MAX = { ofOwner: 5, ofAll: 100 };
@@ -64,7 +67,13 @@ const viewOf = ({ tokenSettings, publicUrl }: StreamPorts, row: StreamRow): Stre
 });
 
 /** What a stream is with what the request names, and else as it was. */
-function settingsOf({ vault }: StreamPorts, id: string, input: StreamInput, before?: StreamRow): StreamSettings {
+function settingsOf(
+  ports: StreamPorts,
+  id: string,
+  input: StreamInput,
+  caller: Caller,
+  before?: StreamRow,
+): StreamSettings {
   const events = input.events_requested ?? before?.events ?? EVENTS_SUPPORTED;
   const description = input.description ?? before?.description ?? null;
   const { delivery } = input;
@@ -85,8 +94,9 @@ function settingsOf({ vault }: StreamPorts, id: string, input: StreamInput, befo
     throw signalStreamInvalid({
       detail: '`delivery.endpoint_url` must be an https URL without credentials and fragment.',
     });
+  assertMayPushTo(ports, parsed, caller);
   const sealedAuthorization =
-    header === undefined ? null : vault.seal(Buffer.from(header), streamAuthorizationContext(id));
+    header === undefined ? null : ports.vault.seal(Buffer.from(header), streamAuthorizationContext(id));
   return { method: PUSH, endpointUrl: parsed.href, sealedAuthorization, events, description };
 }
 
@@ -106,11 +116,14 @@ async function own(ports: Pick<Ports, 'sql'>, caller: Caller, id: string): Promi
   return row;
 }
 
-/** Creates a stream with the events from now on. Throws `signal_stream_invalid` (400), `signal_streams_many` (409). */
+/**
+ * Creates a stream with the events from now on. Throws `signal_stream_invalid` (400), `own_credential_required` (403),
+ * `signal_streams_many` (409).
+ */
 export async function createStream(ports: StreamPorts, input: StreamInput, caller: Caller): Promise<StreamView> {
   const id = ports.random.uuid();
   const owner = actorNameOf(caller);
-  const settings = settingsOf(ports, id, input);
+  const settings = settingsOf(ports, id, input, caller);
   return ports.transact(async (tx) => {
     // SSF 1.0 §8.1.1: the transmitter names the audience; the receiver is known by who it is.
     const row = { id, owner, audience: owner.slice(owner.indexOf(':') + 1), ...settings };
@@ -147,7 +160,7 @@ const changing =
     ports.transact(async (tx) => {
       const before = await locked(tx, caller, input.stream_id);
       assertSupplied(viewOf(ports, before), input);
-      const settings = settingsOf(ports, before.id, input, keepsOthers ? before : undefined);
+      const settings = settingsOf(ports, before.id, input, caller, keepsOthers ? before : undefined);
       await updateStreamRow(tx, before.id, settings);
       await changed(tx, caller, 'changed', before);
       return viewOf(ports, await own({ sql: tx }, caller, before.id));

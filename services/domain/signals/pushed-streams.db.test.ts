@@ -1,11 +1,12 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
+import type { ClientCaller } from '../authority/callers.ts';
 import { accountPasswordChanged, userSessionEnded, userTokensRevoked } from '../identity/audit-events.ts';
 import type { Caller } from '../ports.ts';
-import { readStreamStatus, updateStreamStatus } from './manage-streams.ts';
+import { readStreamStatus, replaceStream, updateStream, updateStreamStatus } from './manage-streams.ts';
 import { CAEP_EVENTS } from './signal-shapes.ts';
-import { PUSH } from './streams-contract.ts';
+import { POLL, PUSH } from './streams-contract.ts';
 import { caller, ISSUER, openStreamsHarness, type StreamsHarness, typesOf } from './streams-harness.ts';
 
 let harness: StreamsHarness;
@@ -49,6 +50,28 @@ describe('a pushed stream', () => {
     });
     // Never another kind of token (SSF 1.0 §4.1.4, §4.1.6).
     expect([claims.exp, (claims as { sub?: string }).sub]).toEqual([undefined, undefined]);
+  });
+
+  test('a stolen token directs to no address that its client has not registered, and the client itself to any', async () => {
+    const bySecret = caller as ClientCaller;
+    const to = (endpoint_url: string) => ({ delivery: { method: PUSH, endpoint_url } }) as const;
+    const registered = to('https://receiver.example.test/events');
+    const elsewhere = to('https://thief.example.test/events');
+    const refusal = { code: 'own_credential_required' };
+    for (const by of ['bearer', 'api_key'] as const) {
+      const thief = { ...bySecret, by };
+      await expect(harness.create(elsewhere, thief)).rejects.toMatchObject(refusal);
+      const { stream_id } = await harness.create(registered, thief);
+      const change = { stream_id, ...elsewhere };
+      await expect(updateStream(harness.ports, change, thief)).rejects.toMatchObject(refusal);
+      await expect(replaceStream(harness.ports, change, thief)).rejects.toMatchObject(refusal);
+      const { delivery } = await updateStream(harness.ports, change, bySecret);
+      expect(delivery).toEqual(elsewhere.delivery);
+    }
+    expect((await harness.create(elsewhere, { ...bySecret, by: 'bearer', isBound: true })).delivery).toEqual(
+      elsewhere.delivery,
+    );
+    expect((await harness.create({}, { ...bySecret, by: 'bearer' })).delivery.method).toBe(POLL);
   });
 
   test('of a receiver that was down gets everything, in order for each user, with the same jti in each attempt', async () => {

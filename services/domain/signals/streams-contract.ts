@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
-import { stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
+import { ownCredentialRequired, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { REFUSALS, text } from '../access/admin-shapes.ts';
 import { ssfManage, ssfRead } from './permissions.ts';
 import { CAEP_EVENTS, STREAM_STATES } from './signal-shapes.ts';
@@ -15,8 +15,11 @@ export const POLL = 'urn:ietf:rfc:8936';
 /** A client, or what holds a token or key, for streams of its own. */
 const mayUse = ({ name }: Permission) =>
   ({ accepts: ['bearer', 'client'], for: 'anyone', permission: name, subject: 'own' }) as const;
-/** Where events go from now on: it lasts longer than the request, so a user must have authenticated recently (step-up). */
-const mayDirect = (permission: Permission) => ({ ...mayUse(permission), stepUp: true }) as const;
+/**
+ * Where events go from now on: it lasts longer than the request, so a user must have authenticated recently (step-up). A
+ * receiver's own credential is asked only for a push to an address that it has not registered, by the use-case.
+ */
+const mayDirect = (permission: Permission) => ({ ...mayUse(permission), stepUp: true, outlives: false }) as const;
 
 const url = z.string().min(1).max(512);
 const eventType = z.string().min(1).max(256);
@@ -104,7 +107,7 @@ export const createStreamEndpoint = defineEndpoint({
   auth: mayDirect(ssfManage),
   body: newStream,
   responses: { 201: streamView },
-  errors: [...REFUSALS, stepUpRequired, signalStreamInvalid, signalStreamsMany],
+  errors: [...REFUSALS, stepUpRequired, ownCredentialRequired, signalStreamInvalid, signalStreamsMany],
 });
 
 export const readStreamsEndpoint = defineEndpoint({
@@ -128,7 +131,7 @@ export const updateStreamEndpoint = defineEndpoint({
   auth: mayDirect(ssfManage),
   body: changedStream,
   responses: { 200: streamView },
-  errors: [...REFUSALS, stepUpRequired, signalStreamInvalid, signalStreamUnknown],
+  errors: [...REFUSALS, stepUpRequired, ownCredentialRequired, signalStreamInvalid, signalStreamUnknown],
 });
 
 export const replaceStreamEndpoint = defineEndpoint({

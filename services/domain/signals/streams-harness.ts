@@ -11,6 +11,7 @@ import { createHandoffTransport } from '#services/worker/handoff.ts';
 import { insertUser } from '#testing/fixtures/families.ts';
 import { openLogHarness } from '#testing/harness/log.ts';
 import { callerAt, testCaller } from '#testing/harness/ports.ts';
+import type { Client } from '../access/access-directory.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import { createKeyRing } from '../keys/key-ring.ts';
@@ -21,6 +22,8 @@ import { pushSignals } from './push-signals.ts';
 import type { StreamInput, StreamView } from './streams-contract.ts';
 
 export const ISSUER = 'https://auth.example.test';
+/** The only address that the receivers have registered. */
+const CLIENT_URI = 'https://receiver.example.test/about';
 
 const clientOf = (clientId: string): Caller => ({
   kind: 'client',
@@ -65,6 +68,7 @@ export async function openStreamsHarness() {
     keyRing,
     publicUrl: ISSUER,
     pollWaits: createPollWaits(log),
+    access: { client: () => ({ client_uri: CLIENT_URI, redirect_uris: [] }) as unknown as Client },
     tokenSettings: { issuer: ISSUER, accessTokenSeconds: 900 },
     signals: { transport: createHandoffTransport({ allowsPrivate: true }) },
   };

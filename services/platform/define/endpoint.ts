@@ -41,7 +41,16 @@ export type EndpointAuth =
        * resource belongs to another user.
        */
       readonly stepUp?: true | 'two_factors' | 'of_others';
+      /**
+       * Whether what it makes or changes outlives the request, as it does by default where `stepUp` is true: a client or
+       * agent must send its own credential with the request, because a token or an API key may have leaked.
+       */
+      readonly outlives?: boolean;
     };
+
+/** Whether a client or agent must send its own credential (secret, assertion, certificate) with the request. */
+export const asksForOwnCredential = ({ auth }: { readonly auth: EndpointAuth }): boolean =>
+  auth !== 'public' && (auth.outlives ?? auth.stepUp === true);
 
 /** The permission that an endpoint requires. Throws if it requires none. */
 export function permissionOf({ auth }: { readonly auth: EndpointAuth }): string {

@@ -1,4 +1,5 @@
 import {
+  asksForOwnCredential,
   BODY_TYPES,
   type Credential,
   type Endpoint,
@@ -21,6 +22,7 @@ import {
   headersTooLarge,
   internalError,
   originRefused,
+  ownCredentialRequired,
   permissionMissing,
   rateLimited,
   requestInvalid,
@@ -114,6 +116,7 @@ function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
     ...(accepts.has('client') ? [clientUnauthenticated] : []),
     ...(auth.permission || auth.for !== 'anyone' ? [permissionMissing] : []),
     ...(auth.stepUp ? [stepUpRequired] : []),
+    ...(asksForOwnCredential(endpoint) && auth.for !== 'person' && auth.for !== 'user' ? [ownCredentialRequired] : []),
     ...(auth.stepUp && (auth.permission || auth.stepUp === 'of_others') ? [agentNotAccepted] : []),
     // Bearer tokens include API keys, and a user's key has no recent sign-in.
     ...(accepts.has('bearer') && (auth.stepUp || !takesApiKeys(endpoint)) ? [apiKeyNotAccepted] : []),

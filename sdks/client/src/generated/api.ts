@@ -55,6 +55,7 @@ export type ProblemCode =
   | "client_exists"
   | "client_keys_busy"
   | "client_keys_invalid"
+  | "client_keys_unavailable"
   | "client_logo_refused"
   | "client_metadata_invalid"
   | "client_protected"
@@ -154,6 +155,7 @@ export type ProblemCode =
   | "open_requests_full"
   | "openid_scope_missing"
   | "origin_refused"
+  | "own_credential_required"
   | "passkey_refused"
   | "passkey_unknown"
   | "password_breached"
@@ -1274,7 +1276,7 @@ export type Operations = {
   "POST /v1/admin/clients/{client_id}/disable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: Reason }; readonly answer: Client };
   /** Enable a client; tokens revoked before stay revoked */
   "POST /v1/admin/clients/{client_id}/enable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: Reason }; readonly answer: Client };
-  /** Rotate the secret of a client; the previous one is accepted for a while, and tokens stay valid */
+  /** Rotate the secret of a client; the previous one is accepted for a while; without an overlap, tokens and API keys end too */
   "POST /v1/admin/clients/{client_id}/rotate-secret": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: RotateClientSecretRequest }; readonly answer: ClientWithSecret };
   /** Get the figures of security, performance and resources, each with the time that it is of */
   "GET /v1/admin/dashboard": { readonly input: {}; readonly answer: Dashboard };

@@ -10,6 +10,7 @@ import {
   userOf,
 } from '#services/domain/authority/callers.ts';
 import { clientIdOf } from '#services/domain/authority/names.ts';
+import { assertOwnCredential } from '#services/domain/authority/own-credential.ts';
 import { holds } from '#services/domain/authority/permissions.ts';
 import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
@@ -75,6 +76,7 @@ function ownerFor(
   // An agent has no sign-in. It issues for its owner alone, which the transaction checks again on the rows.
   if (input.userId === undefined || input.userId !== ownerOfAgent(caller))
     assertRecentSignIn(caller, stepUp, { usesPermission: true });
+  assertOwnCredential(caller);
   if (input.userId === undefined)
     throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'is required: the id of the user of the pair' }] });
   return {

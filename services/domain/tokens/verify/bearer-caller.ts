@@ -37,9 +37,10 @@ export function bearerCaller(
   const { client_id: clientId } = claims;
   if (!knowsAll(ports, clientId, claims.act)) return undefined;
   const agent = ports.access.client(clientId)?.agent;
+  const bound = claims.cnf === undefined ? {} : ({ isBound: true } as const);
   if (claims.fid === undefined)
     return claims.sub === clientId
-      ? clientOrAgent(agent, { clientId, permissions, by, isVetted: true, request })
+      ? clientOrAgent(agent, { clientId, permissions, by, isVetted: true, request, ...bound })
       : null;
   const agentId = agent == null ? agentAmong(ports, claims.act) : clientId;
   return {
