@@ -4,7 +4,7 @@
 SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE users ADD COLUMN "owesFactor" boolean NOT NULL DEFAULT false;
 
--- What was open before the first factor, or with one that is gone, ends. Whoever has a factor owes none.
+-- What was open before the first factor, or with one that is gone, ends. A user with a factor owes none.
 CREATE OR REPLACE FUNCTION factor_enrolled(subject text, factor text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM audit_record('factor.enrolled', 'ok', 'user', subject, jsonb_build_object('factor', factor));
