@@ -251,6 +251,20 @@ export default {
       { path: '^[a-z-]+/', pathNot: '^(examples/$1/|sdks/typescript/src/|node_modules/)' },
       'Services elsewhere have only the package.',
     ),
+    rule(
+      'only what verifies a factor makes the proof of one',
+      {
+        pathNot: `(${notATest}|^services/domain/identity/(users/(assurance|verified-elsewhere)|sessions/(auth-factors|passkey-plugin|session-assurance)|factors/(verify-code|register-passkey))\\.ts$|^services/domain/migration/bridge/exchange-legacy-session\\.ts$)`,
+      },
+      { path: '^services/domain/identity/users/factor-proof\\.ts$' },
+      'A session of an account with a second factor needs the proof of one; who can make it can open every account.',
+    ),
+    rule(
+      'only the adapter of Better Auth opens sessions',
+      { pathNot: `(${notATest}|^services/domain/identity/sessions/(auth|auth-factors|auth-engine)\\.ts$)` },
+      { path: '^services/domain/identity/sessions/(auth-engine|session-plugin)\\.ts$' },
+      'Its interface takes the admission that `admitSession` makes; the engine behind it would take a user.',
+    ),
     ...moduleOrder,
     ...roomOrder,
   ],

@@ -50,6 +50,7 @@ async function start({ issuer, kid, publicKey }: Command): Promise<string> {
     certificate: () => undefined,
     confirmNewest: async () => {},
     csrfPasses: () => false,
+    ownFactor: async () => {},
   });
   tokensRoutes({ app: app.fastify, callers, bound: app.bound }, ports(issuer, kid, createPublicKey(publicKey)));
   return app.fastify.listen({ port: 0, host: '127.0.0.1' });

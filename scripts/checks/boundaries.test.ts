@@ -18,6 +18,10 @@ const typeFrom = (specifier: string): string =>
 const planted: Record<string, string> = {
   'services/domain/audit/a.ts': from('./b.ts'),
   'services/domain/audit/b.ts': from('./a.ts'),
+  'services/domain/identity/users/factor-proof.ts': target,
+  'services/domain/identity/admin/makes-proof.ts': from('../users/factor-proof.ts'),
+  'services/domain/identity/sessions/session-plugin.ts': target,
+  'services/domain/identity/sign-in/opens-round.ts': from('../sessions/session-plugin.ts'),
   'services/domain/tokens/uses-fastify.ts': typeFrom('fastify'),
   'services/domain/tokens/uses-better-auth.ts': from('better-auth'),
   'services/domain/identity/uses-pg.ts': from('pg'),

@@ -104,6 +104,11 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
   { of: 'identity', tables: ['oauth_clients'], reason: 'the seed of the demo client' },
   {
     of: 'identity',
+    tables: ['legacy_sessions'],
+    reason: 'the session that answers the challenge of a carried-over session continues it, in the same transaction',
+  },
+  {
+    of: 'identity',
     tables: ['refresh_families'],
     reason: 'a session is listed and ended with the tokens issued from it',
   },
@@ -207,6 +212,11 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     tables: ['feed_state'],
     reason:
       'a read replica must be of the incarnation of the primary, and is asked in the statement that tells its age',
+  },
+  {
+    of: 'shared',
+    tables: ['sessions', 'users'],
+    reason: 'whether a sign-in lacks a factor of its account is one question for every module that gives credentials',
   },
   {
     of: 'signals',

@@ -31,6 +31,7 @@ test('10,000 random users and paths create fewer than 2,000 metric series, and t
     certificate: () => undefined,
     confirmNewest: async () => {},
     csrfPasses: () => false,
+    ownFactor: async () => {},
   });
   const read = defineEndpoint({
     method: 'GET',

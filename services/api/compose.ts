@@ -18,6 +18,7 @@ import { createClientDocuments } from '../domain/oauth/clients/read-client-docum
 import { createOpenRequests } from '../domain/oauth/open-requests.ts';
 import { createPhiKeys } from '../domain/privacy/phi-keys.ts';
 import { createEventStreams } from '../domain/security/event-stream.ts';
+import { assertOwnFactor } from '../domain/shared/assert-own-factor.ts';
 import { createPollWaits } from '../domain/signals/poll-waits.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
@@ -144,6 +145,7 @@ const composeAuthenticators = (
   session: (request, context, isUse) => sessionCaller(ports, request.headers.cookie, context, isUse),
   confirmNewest: ports.confirmNewest,
   csrfPasses: (request) => csrfPasses(ports, request.headers),
+  ownFactor: (caller) => assertOwnFactor(ports.sql, caller),
 });
 
 /** Builds and loads the ports and in-memory views of one API process. Throws if it cannot start. */

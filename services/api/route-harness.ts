@@ -17,6 +17,7 @@ export const rejectsAll = {
   certificate: () => undefined,
   confirmNewest: async () => {},
   csrfPasses: () => false,
+  ownFactor: async () => {},
 };
 
 /** A public endpoint that makes things, but for the changes. */

@@ -43,6 +43,7 @@ const authenticators: Authenticators = {
   certificate: () => undefined,
   confirmNewest: async () => {},
   csrfPasses: () => true,
+  ownFactor: async () => {},
 };
 
 let app: FastifyInstance;

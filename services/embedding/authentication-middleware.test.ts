@@ -37,6 +37,7 @@ const authenticators: Authenticators = {
   certificate: () => undefined,
   confirmNewest: async () => {},
   csrfPasses: (request) => request.headers.origin === 'https://own.test',
+  ownFactor: async () => {},
 };
 
 let app: FastifyInstance;

@@ -1,19 +1,24 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import { setAuditContext } from '../domain/audit/audit-context.ts';
+import { recordEvent } from '../domain/audit/record-event.ts';
 import { createUser, type NewUser } from '../domain/identity/accounts/create-user.ts';
 import { findAccount, lockUser, readSessionRow } from '../domain/identity/accounts/read-account.ts';
 import { changeProfile, type ProfileChange } from '../domain/identity/accounts/update-profile.ts';
+import { userLogin } from '../domain/identity/audit-events.ts';
 import { updateUserEndpoint } from '../domain/identity/contracts/account-contract.ts';
 import type { SessionView, UserView } from '../domain/identity/contracts/sign-in-contract.ts';
 import type { MailPorts } from '../domain/identity/mail/queue-mail.ts';
+import { admitSession } from '../domain/identity/sessions/admit-session.ts';
 import { endSession } from '../domain/identity/sessions/end-session.ts';
 import { sessionView } from '../domain/identity/sessions/live-session.ts';
 import { makeRoom } from '../domain/identity/sessions/make-room.ts';
 import { userCaller } from '../domain/identity/sign-in/finish-sign-in.ts';
 import { type SignInPorts, signIn } from '../domain/identity/sign-in/sign-in.ts';
-import { UNNAMED } from '../domain/identity/users/assurance.ts';
+import { verifiedElsewhere } from '../domain/identity/users/verified-elsewhere.ts';
 import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
 import type { ClientInfo, TokenPair } from '../domain/tokens/token-types.ts';
+import type { VerifiedFactor } from '../domain/tokens/verified-factor-shapes.ts';
+import { isAppError } from '../platform/define/error.ts';
 import { requestInvalid, unauthenticated } from '../platform/errors.ts';
 import { type TokenPairPorts, tokenPairOf } from './token-pair.ts';
 
@@ -88,18 +93,30 @@ export class BetterAuthIntegrationService {
 
   /**
    * Opens a session for a user that your application has authenticated itself, and records the client's address and
-   * user agent with it. It sets no cookie. Throws `unauthenticated` (401) for an unknown or disabled user.
+   * user agent with it. It sets no cookie. `verifiedFactors` says what your application verified; the audit log keeps it.
+   * Throws `unauthenticated` (401) for an unknown or disabled user, and `second_factor_required` (401), with a challenge for
+   * `POST /api/auth/second-factor`, for an account with a second factor of which it names none.
    */
-  async createSession(userId: string, clientInfo: ClientInfo): Promise<Session> {
+  async createSession(
+    userId: string,
+    clientInfo: ClientInfo,
+    { verifiedFactors = [] }: { readonly verifiedFactors?: readonly VerifiedFactor[] } = {},
+  ): Promise<Session> {
     const caller = this.#caller(clientInfo);
+    const assurance = verifiedElsewhere(verifiedFactors);
+    const detail = { factor: 'application', verified_factors: verifiedFactors };
     const opened = await this.#ports.auth.transact(async (tx) => {
       await setAuditContext(tx, caller, 'session_created');
       await lockUser(tx, userId);
       const account = await findAccount(tx, userId);
       if (!account || account.isDisabled) throw unauthenticated();
+      const admission = await admitSession(tx, this.#ports, { userId, assurance, detail }, caller);
+      if (isAppError(admission)) return admission;
       await makeRoom(tx, this.#ports, { userId, former: null, reason: 'session_created' }, caller);
-      return this.#ports.auth.openSession({ userId, assurance: UNNAMED }, caller.request);
+      await recordEvent(tx, caller, userLogin, { outcome: 'ok', target: { kind: 'user', id: userId }, detail });
+      return this.#ports.auth.openSession({ admission }, caller.request);
     });
+    if (isAppError(opened)) throw opened;
     return sessionView(opened.session);
   }
 

@@ -16,6 +16,7 @@ import type {
   TokenValidationResult,
   UserRole,
 } from '../domain/tokens/token-types.ts';
+import type { VerifiedFactor } from '../domain/tokens/verified-factor-shapes.ts';
 import { detectReplayAttack, type ReplayContext } from '../domain/tokens/verify/detect-replay.ts';
 import { decideToken, type ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
 import { tokenPairOf } from './token-pair.ts';
@@ -50,11 +51,17 @@ export class JWTTokenService {
 
   /**
    * Starts a token family for a user and returns its first pair.
-   * Throws `user_unknown` (404), and `role_not_held` (403) when the user does not have the role.
+   * Throws `user_unknown` (404), `role_not_held` (403) when the user does not have the role, and `second_factor_required`
+   * (401) when the account has a second factor and `verifiedFactors` names none that your application verified.
    */
-  async generateTokenPair(userId: string, role: UserRole, clientInfo: ClientInfo): Promise<TokenPair> {
+  async generateTokenPair(
+    userId: string,
+    role: UserRole,
+    clientInfo: ClientInfo,
+    { verifiedFactors }: { readonly verifiedFactors?: readonly VerifiedFactor[] } = {},
+  ): Promise<TokenPair> {
     const { deviceId: id, deviceName: name } = clientInfo;
-    const input = { userId, role, device: { id, name } };
+    const input = { userId, role, device: { id, name }, verifiedFactors };
     return tokenPairOf(this.#ports, await issuePair(this.#ports, input, this.#caller(clientInfo)));
   }
 

@@ -3,6 +3,8 @@ import type { Authenticators } from '../api/requests/caller.ts';
 import type { ProofPorts } from '../api/requests/use-proofs-once.ts';
 import type { HasAccess } from '../domain/access/access-directory.ts';
 import { taskWake } from '../domain/operations/tasks/manage-tasks.ts';
+import type { Ports } from '../domain/ports.ts';
+import { assertOwnFactor } from '../domain/shared/assert-own-factor.ts';
 import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import type { ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
 import type { Enqueue } from '../platform/define/job.ts';
@@ -33,7 +35,7 @@ export function composePorts<Base extends object>(base: Base, { resources, publi
 
 /** Access tokens for an address of this server (RFC 8707 §2) are the only credentials. */
 export const mcpAuthenticators = (
-  ports: ValidatePorts & HasAccess & Required<Pick<ProofPorts, 'originOf'>>,
+  ports: ValidatePorts & HasAccess & Pick<Ports, 'sql'> & Required<Pick<ProofPorts, 'originOf'>>,
   confirmNewest: Authenticators['confirmNewest'],
 ): Authenticators => ({
   bearer: (token, request, proof) =>
@@ -43,6 +45,7 @@ export const mcpAuthenticators = (
   session: async () => null,
   confirmNewest,
   csrfPasses: () => false,
+  ownFactor: (caller) => assertOwnFactor(ports.sql, caller),
   assertion: async () => {
     throw unauthenticated();
   },

@@ -155,14 +155,19 @@ type MailLinkPage = {
   readonly problem?: Said | undefined;
   /** Page of an application to which the browser goes once the code is redeemed. */
   readonly goesTo?: string | undefined;
+  /** The account has a second factor, which a new password needs. */
+  readonly asksFactor?: boolean | undefined;
 };
 
 const hasCode = ({ token, typed }: Pick<MailLinkPage, 'token' | 'typed'>): boolean => token !== '' || typed !== '';
 
+const factorField = (texts: Texts): Html =>
+  html`<p>${texts.resetFactorAdvice}</p><label for="factor">${texts.secondFactorLabel}</label><input id="factor" name="factor" required maxlength="64" autocomplete="one-time-code" autocapitalize="off" spellcheck="false">`;
+
 function passwordOf(link: MailLink, asked: MailLinkPage, texts: Texts): Html | null {
   switch (link) {
     case 'reset':
-      return newPasswordField(texts, texts.newPassword);
+      return html`${asked.asksFactor ? factorField(texts) : null}${newPasswordField(texts, texts.newPassword)}`;
     case 'invitation':
       return newPasswordField(texts, texts.passwordToSignIn);
     case 'verify':

@@ -42,7 +42,7 @@ test('a user adds and removes an authenticator app; a wrong first code loses nei
   await page.getByLabel('The code that the app shows now').fill(codeOf(uri));
   await button(page, 'Confirm').click();
   expect(await status(page)).toMatch(/^The authenticator app is added\. /);
-  await button(page, 'Create new recovery codes').click();
+  await button(page, 'Replace the recovery codes with new ones').click();
   expect(await heading(page)).toBe('Your recovery codes');
   await expectReadable(page);
   await page.getByRole('link', { name: 'Back to your account' }).click();
@@ -79,7 +79,7 @@ test('recovery codes can be copied, and downloaded without script', async () => 
   const permissions = ['clipboard-read', 'clipboard-write'];
   const { page, context } = await harness.visit({ permissions }, { cookie });
   await page.goto('/account/security');
-  await button(page, 'Create new recovery codes').click();
+  await button(page, 'Replace the recovery codes with new ones').click();
   const shown = `${await page.locator('pre.codes').textContent()}`;
   expect(shown.split('\n')).toHaveLength(10);
   expect(shown).not.toContain(codes[0] as string);

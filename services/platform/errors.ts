@@ -263,6 +263,20 @@ export const stepUpRequired = defineError({
   retryable: false,
 });
 
+/**
+ * The response contains the `challenge` to answer and the `factors` that can answer it. After a sign-in with another
+ * provider it also contains the `callbackURL`, if one was sent. Where a service asks, there is no challenge.
+ */
+export const secondFactorRequired = defineError({
+  code: 'second_factor_required',
+  status: 401,
+  title: 'Second factor required',
+  cause:
+    'One factor was accepted, and the account has a second one that was not verified. No session was opened, and nothing was issued.',
+  fix: 'POST /api/auth/second-factor with `challenge` and a code within ten minutes, or sign in with a passkey. A service that verified a second factor itself names it in `verified_factors`.',
+  retryable: false,
+});
+
 export const originRefused = defineError({
   code: 'origin_refused',
   status: 403,

@@ -11,14 +11,13 @@ import { testCaller } from '../harness/ports.ts';
 import { basicHeader, type ClientCredentials, type Received, send } from '../http-client.ts';
 import { newEmail } from './flows.ts';
 import { pairOf } from './people.ts';
-import { insertPerson, openSessionFor } from './signed-in.ts';
+import { insertPerson, openSessionFor, TWO_FACTORS } from './signed-in.ts';
 
 /** Headers that authenticate a caller. */
 export type Credential = Readonly<Record<string, string>>;
 /** A credential of each kind of caller. */
 export type Callers = Awaited<ReturnType<typeof newCallers>>;
 
-const TWO_FACTORS = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
 const IDENTITY = ['openid', 'profile', 'email', 'offline_access'];
 /** Longer than a sign-in stays recent. */
 const OLD_SECONDS = 7_200;

@@ -1,14 +1,17 @@
 // For tests only: signs a user in with session, cookie and token pair, without hashing a password.
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import { type Admission, admitSession } from '#services/domain/identity/sessions/admit-session.ts';
 import {
   completeSignIn,
   createSessionFamily,
   type SignInAnswer,
 } from '#services/domain/identity/sessions/open-session.ts';
+import { assuranceOfSession } from '#services/domain/identity/sessions/session-assurance.ts';
 import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
-import { type Assurance, PASSWORD_ALONE } from '#services/domain/identity/users/assurance.ts';
-import type { RequestContext } from '#services/domain/ports.ts';
+import { PASSWORD_ALONE } from '#services/domain/identity/users/assurance.ts';
+import type { Ports, RequestContext, Tx } from '#services/domain/ports.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { newEmail, type TestUser } from './flows.ts';
 
 type CopyPorts = SignInPorts & Pick<RequestContext, 'hashIdentifier'>;
@@ -17,17 +20,36 @@ type Copy = {
   readonly stores: { readonly pools: { readonly main: pg.Pool } };
 };
 
+/** How a user of a test signed in. */
+export type TestAssurance = { readonly amr: readonly string[]; readonly acr: 'aal1' | 'aal2' };
+export const TWO_FACTORS: TestAssurance = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' };
+
+/** The door that every session passes; a test that must not open one there gets the refusal thrown. */
+export async function admitted(
+  tx: Tx,
+  ports: Pick<Ports, 'random'>,
+  userId: string,
+  assurance: TestAssurance = PASSWORD_ALONE,
+): Promise<Admission> {
+  const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+  const arrival = { userId, assurance: assuranceOfSession(assurance) };
+  const admission = await admitSession(tx, ports, arrival, { kind: 'anonymous', request });
+  if (isAppError(admission)) throw admission;
+  return admission;
+}
+
 /** Opens a session for an existing user. @param assurance how the user authenticated; by default with a password */
 export async function openSessionFor(
   { ports }: Pick<Copy, 'ports'>,
   userId: string,
-  assurance: Assurance = PASSWORD_ALONE,
+  assurance: TestAssurance = PASSWORD_ALONE,
 ): Promise<Pick<TestUser, 'sessionId' | 'cookie' | 'tokens'>> {
   const { hashIdentifier } = ports;
   const request = { ip: '203.0.113.9', userAgent: 'test/1', traceId: '', traceparent: '', hashIdentifier };
   const anonymous = { kind: 'anonymous', request } as const;
   const family = await ports.auth.transact(async (tx) => {
-    const opened = await ports.auth.openSession({ userId, assurance }, request);
+    const admission = await admitted(tx, ports, userId, assurance);
+    const opened = await ports.auth.openSession({ admission }, request);
     return createSessionFamily(tx, ports, opened, anonymous);
   });
   const { body, setCookie }: SignInAnswer = await completeSignIn(ports, family, anonymous);

@@ -7,6 +7,7 @@ import { factorsRoutes } from '#services/api/routes/factors.ts';
 import { identityRoutes } from '#services/api/routes/identity.ts';
 import { csrfPasses } from '#services/domain/identity/sessions/csrf.ts';
 import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
+import { assertOwnFactor } from '#services/domain/shared/assert-own-factor.ts';
 import { refusesAssertions } from '../fakes/assertions.ts';
 import { cookieOf, type Received, send as sendHttp } from '../http-client.ts';
 import {
@@ -40,6 +41,7 @@ async function listening(people: PeopleHarness, options: PeopleOptions): Promise
     certificate: () => undefined,
     confirmNewest: async () => {},
     csrfPasses: (request) => csrfPasses(deps, request.headers),
+    ownFactor: (caller) => assertOwnFactor(deps.sql, caller),
   });
   const routes = { app: app.fastify, callers, bound: app.bound };
   identityRoutes(routes, deps);

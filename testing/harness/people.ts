@@ -8,14 +8,13 @@ import type { MailRequest } from '#services/domain/identity/mail/mails.ts';
 import type { CodePurpose } from '#services/domain/identity/mail/one-time-codes.store.ts';
 import { issueCode } from '#services/domain/identity/mail/one-time-codes.ts';
 import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
-import type { Assurance } from '#services/domain/identity/users/assurance.ts';
 import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { isVerificationRequired } from '#services/platform/config/identity.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { newEmail, newPassword } from '../flows/flows.ts';
-import { insertPerson, openSessionFor } from '../flows/signed-in.ts';
+import { insertPerson, openSessionFor, type TestAssurance } from '../flows/signed-in.ts';
 import type { Json } from '../http-client.ts';
 import { type Copy, type CopyOptions, openCopy } from './copy.ts';
 import { testCaller } from './ports.ts';
@@ -139,7 +138,7 @@ export async function openPeopledHarness() {
   }
 
   /** A user with a session, and the caller that it authenticates. */
-  async function signedIn(who: NewUserOptions = {}, assurance?: Assurance) {
+  async function signedIn(who: NewUserOptions = {}, assurance?: TestAssurance) {
     const person = await newUser(who);
     const login = await openSessionFor({ ports: deps }, person.id, assurance);
     return { ...person, ...login, caller: await callerOf(login) };
@@ -152,6 +151,7 @@ export async function openPeopledHarness() {
     lifeSeconds = 600,
   ): Promise<string> {
     const [user] = await rows('SELECT "tokenEpoch" FROM users WHERE id = $1', [id]);
+    const [asking] = await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY "createdAt" DESC LIMIT 1', [id]);
     const code = await issueCode(deps.sql, deps, {
       id: deps.random.uuid(),
       purpose,
@@ -160,6 +160,7 @@ export async function openPeopledHarness() {
       email,
       lifeSeconds,
       ...(id === null ? { carries: { name: 'Ada' } } : {}),
+      ...(purpose === 'change_email' && asking ? { carries: { sessionId: asking.id } } : {}),
     });
     if (code === null) throw new Error('no code');
     return code.code;

@@ -91,6 +91,7 @@ beforeAll(async () => {
     certificate: () => undefined,
     confirmNewest: async () => {},
     csrfPasses: () => false,
+    ownFactor: async () => {},
   });
   routes = { app: app.fastify, callers, bound: app.bound };
   bind(routes, list, ({ query }) => query);

@@ -78,6 +78,7 @@ const callers = gate.guard(
       certificate: () => undefined,
       confirmNewest: async () => {},
       csrfPasses: () => true,
+      ownFactor: async () => {},
     }),
   ),
 );

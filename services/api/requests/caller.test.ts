@@ -31,6 +31,7 @@ const authenticators: Authenticators = {
   },
   confirmNewest: async () => {},
   csrfPasses: () => csrf,
+  ownFactor: async () => {},
 };
 const endpoint = (auth: Endpoint['auth']): Endpoint =>
   defineEndpoint({

@@ -75,6 +75,8 @@ export type Authenticators = {
   session(request: FastifyRequest, context: RequestContext, isUse?: boolean): Promise<Caller | null>;
   /** Resolves once this copy knows every client and API key that exists at the call. Throws 503 if it cannot know. */
   confirmNewest(): Promise<void>;
+  /** Throws `step_up_required` if the account of a user has a second factor that the sign-in lacks. */
+  ownFactor(caller: Caller): Promise<void>;
   /** Whether a write that is authenticated by a cookie comes from an allowed page. */
   csrfPasses(request: FastifyRequest): boolean;
 };
@@ -262,6 +264,7 @@ export function createCallerResolver(
         if (auth.stepUp === true || (auth.stepUp === 'two_factors' && hasTwoFactors(caller)))
           assertRecentSignIn(caller, stepUp, { usesPermission: auth.permission !== undefined });
         if (isLasting) assertOwnCredential(caller);
+        if (auth.stepUp === true || auth.stepUp === 'two_factors') await authenticators.ownFactor(caller);
         return caller;
       };
     },

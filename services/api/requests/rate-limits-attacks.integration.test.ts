@@ -38,6 +38,7 @@ const authenticators = {
   certificate: () => undefined,
   confirmNewest: async () => {},
   csrfPasses: () => false,
+  ownFactor: async () => {},
 };
 
 let proxy: TcpProxy;

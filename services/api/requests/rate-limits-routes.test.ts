@@ -43,6 +43,7 @@ const authenticators = {
   certificate: () => undefined,
   confirmNewest: async () => {},
   csrfPasses: () => true,
+  ownFactor: async () => {},
 };
 const guarded = { accepts: ['client', 'bearer'], for: 'anyone', permission: 'keys:read' };
 const endpoints: Record<string, Partial<Endpoint>> = {

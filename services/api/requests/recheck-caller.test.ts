@@ -23,6 +23,7 @@ const allowedBy = (changes: Partial<Authenticators>) =>
     certificate: () => undefined,
     confirmNewest: async () => {},
     csrfPasses: () => true,
+    ownFactor: async () => {},
     ...changes,
   })(endpoint);
 const token = { authorization: 'Bearer t' };

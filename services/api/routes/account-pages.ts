@@ -15,7 +15,9 @@ import {
   verifyEmailPageEndpoint,
 } from '#services/domain/identity/contracts/account-contract.ts';
 import { codeInvalid, passwordRequired } from '#services/domain/identity/contracts/account-errors.ts';
+import { secondFactorLocked, secondFactorRefused } from '#services/domain/identity/contracts/factors-errors.ts';
 import { emailShape } from '#services/domain/identity/contracts/sign-in-contract.ts';
+import { sentCode } from '#services/domain/identity/factors/verify-code.ts';
 import type { MailedCode } from '#services/domain/identity/mail/one-time-codes.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
@@ -51,6 +53,7 @@ import type { Said } from '#services/pages/fields.ts';
 import type { FormPage } from '#services/pages/form-page.ts';
 import { saidOf } from '#services/pages/problems.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
+import { secondFactorRequired } from '#services/platform/errors.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
@@ -233,6 +236,10 @@ function allowedPage(ports: AccountPagesPorts, asked: unknown): string | undefin
   }
 }
 
+const OF_FACTORS: ReadonlySet<string> = new Set(
+  [secondFactorRequired, secondFactorRefused, secondFactorLocked].map(({ definition }) => definition.code),
+);
+
 /** The page of a mailed link. An invalid code is not kept; a missing password is asked for, which is no problem yet. */
 async function showMailLink(
   ports: AccountPagesPorts,
@@ -246,7 +253,8 @@ async function showMailLink(
   const isFirstAsked = error?.code === passwordRequired.definition.code;
   const problem = again.problem ?? (error === undefined || isFirstAsked ? undefined : saidOf(error));
   const kept = error?.code === codeInvalid.definition.code ? { token: '', typed: '' } : {};
-  const page = mailLinkPage(link, { formToken, ...presented, ...kept, problem });
+  const asksFactor = error !== undefined && OF_FACTORS.has(error.code);
+  const page = mailLinkPage(link, { formToken, ...presented, ...kept, problem, asksFactor });
   const refused = again.problem === undefined ? 200 : 400;
   const { goesTo, next } = presented;
   // The answer to the form redirects there.
@@ -343,7 +351,10 @@ export function accountPagesRoutes(routes: RouteContext, ports: AccountPagesPort
         sendMailLink(ports, link, body, { caller, request }, async (token) => {
           // The page that sent the mail asks for its code only.
           if (body.password === undefined) throw passwordRequired();
-          await set(ports, { token, newPassword: body.password, signal: request.signal }, caller);
+          const factor = 'factor' in body && body.factor !== undefined ? sentCode(body.factor) : {};
+          const { cookie } = request.headers;
+          const input = { token, newPassword: body.password, ...factor, cookie, signal: request.signal };
+          await set(ports, input, caller);
           return {};
         }),
       ),

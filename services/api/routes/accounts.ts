@@ -51,9 +51,11 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
     await requestPasswordReset(deps, { email, page: pageOf(redirectTo) }, caller);
     return MAIL_ASKED;
   });
-  bind(routes, resetPasswordEndpoint, async ({ body }, caller, { signal }) => {
+  bind(routes, resetPasswordEndpoint, async ({ body }, caller, { headers, signal }) => {
     const newPassword = 'new_password' in body ? body.new_password : body.newPassword;
-    await resetPassword(deps, { token: body.token, newPassword, signal }, caller);
+    const { token, totp, recovery_code: recoveryCode } = body;
+    const input = { token, newPassword, totp, recoveryCode, cookie: headers.cookie, signal };
+    await resetPassword(deps, input, caller);
     return DONE;
   });
   bind(routes, unlockAccountEndpoint, async ({ body }, caller, { headers }) => {

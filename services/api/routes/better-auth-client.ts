@@ -28,7 +28,6 @@ import {
   signUpEmailEndpoint,
   type TwoFactorRedirect,
 } from '#services/domain/identity/contracts/client-sign-in-contract.ts';
-import { secondFactorRequired } from '#services/domain/identity/contracts/factors-errors.ts';
 import { sessionUnknown } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
 import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';
@@ -44,6 +43,7 @@ import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign
 import { returnAddress, returnPage } from '#services/domain/identity/social/return-address.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { isAppError } from '#services/platform/define/error.ts';
+import { secondFactorRequired } from '#services/platform/errors.ts';
 import { type Answer, answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

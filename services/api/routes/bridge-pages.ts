@@ -13,8 +13,9 @@ import { bridgeConfirmPage, bridgePage, bridgeRefusedPage } from '#services/page
 import { isAppError } from '#services/platform/define/error.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
+import { askedFactor, type SignInPagesPorts, showCode } from './sign-in-pages.ts';
 
-export type BridgePagesPorts = ExchangePorts & HasForms & { readonly publicUrl: string };
+export type BridgePagesPorts = ExchangePorts & SignInPagesPorts & HasForms & { readonly publicUrl: string };
 
 const ACCOUNT = '/account';
 
@@ -77,6 +78,8 @@ export function bridgePagesRoutes(routes: RouteContext, ports: BridgePagesPorts)
         return goTo(returnTo, (await exchangeLegacySession(ports, input, caller)).setCookie);
       } catch (err) {
         if (!isAppError(err) || err.definition.status !== 401) throw err;
+        const asked = askedFactor(err);
+        if (asked !== null) return showCode(ports, request, { next: formNext(ports.auth.browser, returnTo), ...asked });
         return showPage(401, bridgeRefusedPage(signInPath(ports, returnTo)));
       }
     }),

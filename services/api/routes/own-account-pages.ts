@@ -15,6 +15,7 @@ import { isPendingTotp } from '#services/domain/identity/factors/pending-totp.ts
 import { removePasskey, removeTotpFactor } from '#services/domain/identity/factors/remove-factor.ts';
 import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';
 import { stepUp } from '#services/domain/identity/factors/step-up.ts';
+import { sentCode } from '#services/domain/identity/factors/verify-code.ts';
 import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
 import { endOwnSession, endOwnSessions, listOwnSessions } from '#services/domain/identity/sessions/manage-sessions.ts';
 import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
@@ -140,7 +141,7 @@ async function showStepUp(
 /** The authenticator that waits for its first code, as the form shows it; null if another has replaced it. */
 async function showTotpAgain(ports: OwnAccountPagesPorts, { form, user, request }: Sent, error: AppError) {
   if (form.act !== 'confirm_totp' || form.totp_uri === undefined) return null;
-  const enrolment = { totpUri: form.totp_uri, recoveryCodes: form.recovery_codes?.split(' ') ?? [] };
+  const enrolment = { totpUri: form.totp_uri, recoveryCodes: form.recovery_codes?.split(' ').filter(Boolean) ?? [] };
   if (!(await isPendingTotp(ports, enrolment, user))) return null;
   const { token, setCookie } = tieForm(ports, request);
   return showPage(error.definition.status, totpPage({ formToken: token, enrolment, problem: saidOf(error) }), {
@@ -228,9 +229,7 @@ async function perform(ports: OwnAccountPagesPorts, { form, user, request }: Sen
       await deleteAccount(ports, {}, user);
       return { answer: showPage(200, accountDeletedPage, { setCookie: clearedCookies(ports) }) };
     case 'step_up': {
-      const code = codeOf(form.code ?? '');
-      const factor = /^\d{6}$/.test(code) ? { totp: code } : { recoveryCode: code };
-      const proof = form.password === undefined ? factor : { password: form.password };
+      const proof = form.password === undefined ? sentCode(form.code ?? '') : { password: form.password };
       return { act: form.act, setCookie: (await stepUp(ports, { ...proof, ...at }, user)).setCookie };
     }
   }

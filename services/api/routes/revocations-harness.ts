@@ -172,4 +172,5 @@ const callers = createCallerResolver({
   certificate: () => undefined,
   confirmNewest: async () => {},
   csrfPasses: () => false,
+  ownFactor: async () => {},
 });

@@ -1,17 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
 import { emailUnverified } from '#services/domain/identity/contracts/account-errors.ts';
-import {
-  challengeOver,
-  passkeyRefused,
-  secondFactorRequired,
-} from '#services/domain/identity/contracts/factors-errors.ts';
+import { challengeOver, passkeyRefused } from '#services/domain/identity/contracts/factors-errors.ts';
 import { signInWithPasskeyEndpoint } from '#services/domain/identity/contracts/passkeys-contract.ts';
 import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
 import { offerOwedFactor } from '#services/domain/identity/factors/enrol-owed-factor.ts';
 import { listFactors } from '#services/domain/identity/factors/own-factors.ts';
 import { signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
+import { sentCode } from '#services/domain/identity/factors/verify-code.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
 import { userCaller } from '#services/domain/identity/sign-in/finish-sign-in.ts';
 import { type SignInPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
@@ -46,6 +43,7 @@ import {
 } from '#services/pages/pages.ts';
 import { saidOf } from '#services/pages/problems.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
+import { secondFactorRequired } from '#services/platform/errors.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
@@ -178,12 +176,11 @@ async function sendCode(
   if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
   const { challenge } = form;
   const next = formNext(ports.auth.browser, form.next);
-  const typed = form.code.replaceAll(/\s/g, '');
-  const code = /^\d{6}$/.test(typed) ? { totp: typed } : { recoveryCode: typed };
+  const code = sentCode(form.code);
   const input = { challenge, ...code, cookie: request.headers.cookie, signal: request.signal };
   try {
     const { body, setCookie } = await answerSecondFactor(ports, input, caller);
-    if ('totp' in code) return goTo(next, setCookie);
+    if (code.totp !== undefined) return goTo(next, setCookie);
     // The user is signed in, whether or not the rest can be read.
     const factors = await listFactors(ports, {}, userCaller(body.user.id, caller)).catch(() => null);
     return factors === null

@@ -44,7 +44,11 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
   bind(routes, issueTokensEndpoint, ({ body }, caller, { headers }) => {
     const idempotencyKey = headers['idempotency-key'] as string | undefined;
     const device = typeof body?.device === 'string' ? { name: body.device } : body?.device;
-    return issuePair(ports, { ...body, device, userId: body?.user_id, idempotencyKey }, caller);
+    return issuePair(
+      ports,
+      { ...body, device, userId: body?.user_id, verifiedFactors: body?.verified_factors, idempotencyKey },
+      caller,
+    );
   });
   bind(routes, refreshTokensEndpoint, ({ body }, caller) =>
     refreshToken(ports, { refreshToken: body.refresh_token, presentedBy: BY_NOBODY, scope: body.scope }, caller),

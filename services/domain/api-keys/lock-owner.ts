@@ -2,6 +2,7 @@ import { unauthenticated } from '#services/platform/errors.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import { clientOf, userOf } from '../authority/callers.ts';
 import type { Caller, Tx } from '../ports.ts';
+import { assertOwnFactor } from '../shared/assert-own-factor.ts';
 import { isSignInLive, type KeyOwner, lockOwnerRow } from './api-keys.store.ts';
 import { apiKeyOver } from './errors.ts';
 
@@ -21,7 +22,8 @@ export async function lockKeyOwner(tx: Tx, owner: KeyOwner): Promise<number> {
 
 /**
  * For the caller. Call it as the request begins; the lock then throws `unauthenticated` (401) when the caller's session,
- * token family or client epoch has ended since.
+ * token family or client epoch has ended since, and `step_up_required` (403) if the account has a second factor that its
+ * sign-in lacks.
  */
 export function ownerLocker({ access }: HasAccess, caller: Caller): LockOwner {
   // The client's secret or token was verified under the epoch that this copy knows now.
@@ -32,6 +34,7 @@ export function ownerLocker({ access }: HasAccess, caller: Caller): LockOwner {
     const epoch = await lockOwnerRow(tx, owner);
     const isLive = user !== null ? await isSignInLive(tx, user) : known === epoch;
     if (epoch === undefined || !isLive) throw unauthenticated();
+    await assertOwnFactor(tx, caller);
     return epoch;
   };
 }

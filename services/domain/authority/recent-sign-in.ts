@@ -18,9 +18,10 @@ export const hasTwoFactors = (caller: Caller): boolean => userOf(caller)?.acr ==
 
 /**
  * Throws `step_up_required` (403) for a user whose sign-in is older than the rule allows, or has fewer factors, with the
- * challenge of RFC 9470 §3. A sign-in with one factor means an account without a second factor: adding or removing one
- * ends every other session. Clients pass, because they have no sign-in. Throws `api_key_not_accepted` (403) for a user's API
- * key, and `agent_not_accepted` (403) for an agent that uses a permission: what it grants or creates would outlive its kill.
+ * challenge of RFC 9470 §3. Whether the account has a factor that the sign-in lacks is another question, which only rows
+ * answer (`assertOwnFactor`). Clients pass, because they have no sign-in. Throws `api_key_not_accepted` (403) for a user's
+ * API key, and `agent_not_accepted` (403) for an agent that uses a permission: what it grants or creates would outlive its
+ * kill.
  */
 export function assertRecentSignIn(
   caller: Caller,
@@ -37,14 +38,24 @@ export function assertRecentSignIn(
   const factors = asksForFactor ? ' with two factors' : '';
   throw stepUpRequired({
     detail: `This requires a sign-in${factors} within the last ${maxAgeSeconds} seconds.`,
-    headers: {
-      'www-authenticate': [
-        'Bearer realm="sallyport"',
-        'error="insufficient_user_authentication"',
-        'error_description="A more recent or stronger sign-in is required"',
-        ...(asksForFactor ? ['acr_values="aal2"'] : []),
-        `max_age=${maxAgeSeconds}`,
-      ].join(', '),
-    },
+    headers: challengeOf([...(asksForFactor ? [TWO_FACTORS] : []), `max_age=${maxAgeSeconds}`]),
   });
 }
+
+const TWO_FACTORS = 'acr_values="aal2"';
+
+const challengeOf = (requirements: readonly string[]) => ({
+  'www-authenticate': [
+    'Bearer realm="sallyport"',
+    'error="insufficient_user_authentication"',
+    'error_description="A more recent or stronger sign-in is required"',
+    ...requirements,
+  ].join(', '),
+});
+
+/** `step_up_required` (403) for a sign-in with one factor to an account that has another. */
+export const strongerSignInRequired = (): Error =>
+  stepUpRequired({
+    detail: 'The account has a second factor. This requires a sign-in with it.',
+    headers: challengeOf([TWO_FACTORS]),
+  });

@@ -136,6 +136,8 @@ const newFamily = [
   1,
   '{}',
   null,
+  null,
+  null,
 ];
 
 describe('the hot statements scan no large table', () => {

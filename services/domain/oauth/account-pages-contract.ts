@@ -125,7 +125,13 @@ export const sendResetPasswordEndpoint = defineEndpoint({
   path: '/account/reset-password',
   operation: 'sendResetPassword',
   summary: 'Submit the page of a password reset link',
-  body: z.strictObject({ form_token: formTokenShape, ...mailedCode, password: passwordShape.optional() }),
+  body: z.strictObject({
+    form_token: formTokenShape,
+    ...mailedCode,
+    password: passwordShape.optional(),
+    /** A code of the authenticator app, or a recovery code. */
+    factor: z.string().max(64).optional(),
+  }),
   errors: [...resetPasswordEndpoint.errors, passwordRequired, stateRewound],
 });
 

@@ -6,6 +6,7 @@ import {
   directoryStale,
   idempotencyKeyReused,
   permissionMissing,
+  secondFactorRequired,
   stepUpRequired,
   storeUnavailable,
 } from '#services/platform/errors.ts';
@@ -35,6 +36,7 @@ import {
   scopeExceeded,
   sessionEnded,
 } from './refresh/refresh-errors.ts';
+import { verifiedFactors } from './verified-factor-shapes.ts';
 import { tokenValidation } from './verify/validation-shapes.ts';
 
 const TAG = 'Tokens';
@@ -87,13 +89,17 @@ export const issueTokensEndpoint = defineEndpoint({
     scope: scopeText.optional(),
     /** A string is the name of the device. */
     device: z.union([device, deviceText]).optional(),
+    /** What a service with tokens:issue verified of the user. An account with a second factor needs one of these. */
+    verified_factors: verifiedFactors.optional(),
   }),
   bodyOptional: true,
   idempotency: 'use_case',
   responses: { 201: tokenPair },
   errors: [
     permissionMissing,
+    secondFactorRequired,
     stepUpRequired,
+    secondFactorRequired,
     userUnknown,
     scopeInvalid,
     targetInvalid,

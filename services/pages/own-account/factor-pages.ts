@@ -56,7 +56,7 @@ function totpSteps(
   const { texts } = look.language;
   const secret = new URL(totpUri).searchParams.get('secret') ?? '';
   const code = html`<label for="code">${texts.totpCode}</label><input id="code" name="code" required maxlength="16" inputmode="numeric" autocomplete="one-time-code">${submit(texts.confirm)}`;
-  return html`<h2>1. ${texts.totpScan}</h2><p>${texts.totpHow}</p>${qrImage(totpUri, texts.totpImage)}<p>${texts.totpKey}</p><p><strong><code>${secret.replaceAll(/.{4}(?=.)/g, '$& ')}</code></strong></p><p><a href="${totpUri}">${texts.totpOpenApp}</a></p><h2>2. ${texts.totpKeep}</h2>${codesBlock(recoveryCodes, texts)}<h2>3. ${texts.totpConfirm}</h2>${problem === undefined ? null : html`<p id="said" class="note bad" role="alert" tabindex="-1">${problem(look)}</p>`}${form(code)}`;
+  return html`<h2>1. ${texts.totpScan}</h2><p>${texts.totpHow}</p>${qrImage(totpUri, texts.totpImage)}<p>${texts.totpKey}</p><p><strong><code>${secret.replaceAll(/.{4}(?=.)/g, '$& ')}</code></strong></p><p><a href="${totpUri}">${texts.totpOpenApp}</a></p><h2>2. ${texts.totpKeep}</h2>${recoveryCodes.length === 0 ? html`<p>${texts.totpCodesStay}</p>` : codesBlock(recoveryCodes, texts)}<h2>3. ${texts.totpConfirm}</h2>${problem === undefined ? null : html`<p id="said" class="note bad" role="alert" tabindex="-1">${problem(look)}</p>`}${form(code)}`;
 }
 
 /** The form sends secret and recovery codes back, so that a wrong code shows them again. */

@@ -11,7 +11,7 @@ export const english = {
   accountChangeEmail: 'Change the address',
   accountCodes: 'Recovery codes',
   accountCodesLeft: 'Recovery codes left: {count}',
-  accountCodesRenew: 'Create new recovery codes',
+  accountCodesRenew: 'Replace the recovery codes with new ones',
   accountConsents: 'Applications with access',
   accountCurrentPassword: 'Current password',
   accountData: 'Data',
@@ -224,6 +224,8 @@ export const english = {
   scopeOwnEvents: 'see what you did here: your sign-ins, sessions and changes',
   scopeOwnSignoffs: 'see the approvals that you asked for',
   scopeProfile: 'see your name and picture',
+  resetFactorAdvice:
+    'This account has a second factor. With a passkey alone: sign in with it first, then open this link again. Without any of them, ask an administrator.',
   secondFactorLabel: 'The code in your authenticator app, or a recovery code',
   secondFactorPasskey: 'Use your passkey, or enter one of your recovery codes.',
   secondFactorTitle: 'Enter your second factor',
@@ -292,6 +294,7 @@ export const english = {
   totpHow: 'Scan this code with your authenticator app, or open the app on this device.',
   totpImage: 'QR code with the key of your account',
   totpKey: 'If you cannot scan it, enter this key in the app:',
+  totpCodesStay: 'The recovery codes that you have stay valid.',
   totpKeep: 'Keep the recovery codes',
   totpOpenApp: 'Open the app',
   totpScan: 'Connect the app',
@@ -319,6 +322,10 @@ export const englishProblems: ProblemTexts = {
   second_factor_refused: {
     title: 'This code is wrong, or was used before',
     advice: 'Wait until your app shows the next code and enter it, or use a recovery code.',
+  },
+  second_factor_required: {
+    title: 'A second factor is needed too',
+    advice: 'Enter a code of your authenticator app or a recovery code.',
   },
   second_factor_locked: { advice: 'You can use a recovery code or a passkey.' },
   challenge_over: { title: 'This sign-in took too long or had too many wrong codes', advice: 'Sign in again.' },

@@ -12,7 +12,7 @@ export const german: Texts = {
   accountChangeEmail: 'Adresse ändern',
   accountCodes: 'Wiederherstellungs\u00adcodes',
   accountCodesLeft: 'Verbleibende Wiederherstellungs\u00adcodes: {count}',
-  accountCodesRenew: 'Neue Wiederherstellungs\u00adcodes erstellen',
+  accountCodesRenew: 'Wiederherstellungs\u00adcodes durch neue ersetzen',
   accountConsents: 'Anwendungen mit Zugriff',
   accountCurrentPassword: 'Bisheriges Passwort',
   accountData: 'Daten',
@@ -238,6 +238,8 @@ export const german: Texts = {
   scopeOwnEvents: 'sehen, was Sie hier getan haben: Anmeldungen, Sitzungen und Änderungen',
   scopeOwnSignoffs: 'die Freigaben sehen, um die Sie gebeten haben',
   scopeProfile: 'Ihren Namen und Ihr Bild sehen',
+  resetFactorAdvice:
+    'Dieses Konto hat einen zweiten Faktor. Mit einem Passkey allein: Melden Sie sich zuerst damit an, und öffnen Sie dann diesen Link noch einmal. Ohne beides hilft Ihnen ein Administrator.',
   secondFactorLabel: 'Der Code aus Ihrer Authenticator-App oder ein Wiederherstellungs\u00adcode',
   secondFactorPasskey: 'Verwenden Sie Ihren Passkey, oder geben Sie einen Ihrer Wiederherstellungs\u00adcodes ein.',
   secondFactorTitle: 'Zweiten Faktor eingeben',
@@ -309,6 +311,7 @@ export const german: Texts = {
   totpHow: 'Scannen Sie diesen Code mit Ihrer Authenticator-App, oder öffnen Sie die App auf diesem Gerät.',
   totpImage: 'QR-Code mit dem Schlüssel Ihres Kontos',
   totpKey: 'Wenn Sie ihn nicht scannen können, geben Sie diesen Schlüssel in der App ein:',
+  totpCodesStay: 'Ihre bisherigen Wiederherstellungs\u00adcodes bleiben gültig.',
   totpKeep: 'Wiederherstellungs\u00adcodes aufbewahren',
   totpOpenApp: 'App öffnen',
   totpScan: 'App verbinden',
@@ -427,7 +430,10 @@ export const germanProblems: ProblemTexts = {
     advice:
       'Warten Sie, bis Ihre App den nächsten Code zeigt, und geben Sie diesen ein, oder verwenden Sie einen Wiederherstellungs\u00adcode.',
   },
-  second_factor_required: { title: 'Ein zweiter Faktor ist nötig' },
+  second_factor_required: {
+    title: 'Ein zweiter Faktor ist auch nötig',
+    advice: 'Geben Sie einen Code Ihrer Authenticator-App oder einen Wiederherstellungs\u00adcode ein.',
+  },
   shutting_down: { title: 'Der Server wird gerade beendet' },
   social_account_taken: {
     title: 'Dieses Konto ist mit einem anderen Benutzer verbunden',

@@ -36,9 +36,9 @@ export type EndpointAuth =
       readonly rightsOf?: string;
       readonly subject: Subject;
       /**
-       * Sensitive: a user must have signed in recently (RFC 9470); clients pass. `two_factors`: a sign-in with one factor
-       * also passes, because the request itself verifies that factor again. `of_others`: the use-case checks it if the
-       * resource belongs to another user.
+       * Sensitive: a user must have signed in recently (RFC 9470), and with a second factor if the account has one; clients
+       * pass. `two_factors`: an old sign-in to an account without a second factor also passes, because the request itself
+       * verifies the password again. `of_others`: the use-case checks it if the resource belongs to another user.
        */
       readonly stepUp?: true | 'two_factors' | 'of_others';
       /**

@@ -6,7 +6,7 @@ import { normaliseEmail } from '../users/email.ts';
 
 /**
  * Requests a new address. It takes effect when the code sent to it is redeemed, and the old address is then notified.
- * Ending every session of the account voids the code. If another account has the address, the response is the same, and
+ * The code is valid as long as the session that asked for it: any end of all sessions voids it. If another account has the address, the response is the same, and
  * a mail notifies the owner of that account instead. Throws `unauthenticated` (401) if the caller's session has ended.
  */
 export async function changeEmail(
@@ -16,9 +16,9 @@ export async function changeEmail(
 ): Promise<{ readonly status: 'verification_sent' }> {
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller);
-    const { userId, tokenEpoch: userEpoch } = await lockOwnSession(tx, caller);
+    const { userId, sessionId, tokenEpoch: userEpoch } = await lockOwnSession(tx, caller);
     const to = normaliseEmail(newEmail);
-    await queueMail(tx, ports, { template: 'change_email', to, userId, userEpoch, page }, caller);
+    await queueMail(tx, ports, { template: 'change_email', to, userId, userEpoch, sessionId, page }, caller);
   });
   return { status: 'verification_sent' };
 }

@@ -4,13 +4,14 @@ import type { Caller } from '#services/domain/ports.ts';
 import { verifyOwnPassword } from '../factors/verify-own-password.ts';
 import { deleteCodes } from '../mail/one-time-codes.store.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { admitAgain } from '../sessions/admit-session.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { ownSession } from '../sessions/own-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { replacePassword } from '../users/accounts.store.ts';
-import { isTwoFactors } from '../users/assurance.ts';
+import { isTwoFactors, withMethod } from '../users/assurance.ts';
 import { newDigest } from './set-password.ts';
 
 export type ChangePasswordInput = {
@@ -42,15 +43,18 @@ export async function changePassword(
   const signedIn = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'password_changed');
     // A password change in the meantime would have ended this session, so the verified password is still current.
-    const { amr, acr, expiresAt, email } = await lockOwnSession(tx, caller);
+    const { assurance, expiresAt, email } = await lockOwnSession(tx, caller);
     await replacePassword(tx, userId, digest);
     tx.afterCommit(ports.announceRevocations);
     await deleteCodes(tx, userId, email);
     await queueMail(tx, ports, { template: 'password_changed', to: email }, caller);
-    const authenticated = isTwoFactors(acr)
-      ? { assurance: { amr, acr }, createdAt: new Date(authTime * 1_000) }
-      : { assurance: { amr: [...new Set([...amr, 'pwd'])], acr } };
-    const opened = await ports.auth.openSession({ userId, expiresAt, ...authenticated }, caller.request);
+    const isSecond = isTwoFactors(assurance.acr);
+    const admission = await admitAgain(tx, {
+      userId,
+      assurance: isSecond ? assurance : withMethod(assurance, 'pwd'),
+    });
+    const createdAt = isSecond ? { createdAt: new Date(authTime * 1_000) } : {};
+    const opened = await ports.auth.openSession({ admission, expiresAt, ...createdAt }, caller.request);
     return createSessionFamily(tx, ports, opened, caller);
   });
   // The password stays changed even if opening the session fails.

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
+import { TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
@@ -139,12 +140,11 @@ describe('a password change', () => {
   });
 
   test('keeps a two-factor session at its level and age', async () => {
-    const two = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
-    const person = await harness.signedIn({ hasPassword: true }, two);
+    const person = await harness.signedIn({ hasPassword: true }, TWO_FACTORS);
     const authTime = person.caller.authTime - 600;
     const { body } = await change({ ...person.caller, authTime });
     const opened = 'SELECT amr, acr, extract(epoch FROM "createdAt")::int AS at FROM sessions WHERE id = $1';
-    expect(await harness.rows(opened, [body.session.id])).toEqual([{ ...two, at: authTime }]);
+    expect(await harness.rows(opened, [body.session.id])).toEqual([{ ...TWO_FACTORS, at: authTime }]);
   });
 
   test('is refused if the current password is wrong, which is counted: current_password_wrong', async () => {

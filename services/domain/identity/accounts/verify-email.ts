@@ -5,10 +5,11 @@ import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { emailTaken, loginLocked } from '../contracts/sign-in-errors.ts';
 import { takeInvitation } from '../mail/invitations.store.ts';
-import type { PendingSignUp } from '../mail/mails.ts';
+import type { AskedBy, PendingSignUp } from '../mail/mails.ts';
 import { deleteCodes } from '../mail/one-time-codes.store.ts';
 import { findCode, type RedeemedCode, redeemCode } from '../mail/one-time-codes.ts';
 import { queueMail } from '../mail/queue-mail.ts';
+import { readOwnSession } from '../sessions/sessions.store.ts';
 import { ASK_AGAIN_SECONDS, accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { clearSignInFailures } from '../sign-in/sign-in-guard.ts';
 import { isSignInUnevaluated } from '../sign-in/sign-in-origin.store.ts';
@@ -120,7 +121,7 @@ async function createAccount(
 async function verifyAddress(
   tx: Tx,
   ports: VerifyPorts,
-  { email, purpose }: RedeemedCode,
+  { email, purpose, carries }: RedeemedCode,
   reader: ReaderOfAccount,
   caller: Caller,
 ): Promise<string | undefined> {
@@ -129,6 +130,8 @@ async function verifyAddress(
   if (!account || account.isDisabled || !(await isStillValid(tx, account, reader))) return undefined;
   await forgetSessions(tx, ports, userId);
   if (purpose === 'change_email') {
+    const asking = (carries as AskedBy | undefined)?.sessionId ?? '';
+    if (!(await readOwnSession(tx, asking, userId))) return undefined;
     // The key of the lock is the old address, so a new address would lose the lock. The code is accepted after the
     // account is unlocked.
     if (await isSteppedUp(tx, accountKeyOf(ports, account.email)))

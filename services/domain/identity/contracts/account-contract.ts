@@ -4,12 +4,15 @@ import {
   originRefused,
   permissionMissing,
   requestInvalid,
+  secondFactorRequired,
   stepUpRequired,
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
 import { clientSignInShape, done, returnTo } from './client-shapes.ts';
+import { secondFactorLocked, secondFactorRefused } from './factors-errors.ts';
+import { recovery_code, totp } from './factors-shapes.ts';
 import { passwordErrors } from './password-errors.ts';
 import { emailShape, nameShape, passwordShape, userShape } from './sign-in-contract.ts';
 import { emailTaken, hashingBusy, lastAdmin, loginLocked } from './sign-in-errors.ts';
@@ -18,6 +21,8 @@ import { callbackRefused } from './social-errors.ts';
 const TAG = 'Accounts';
 // A code has 43 characters; the bound tolerates characters that a mail program adds.
 const token = z.string().max(128);
+/** Of an account that has one. A two-factor session of the same browser serves as well. */
+const secondFactor = { totp: totp.optional(), recovery_code: recovery_code.optional() };
 const image = z
   .string()
   .max(2_048)
@@ -86,16 +91,25 @@ export const resetPasswordEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/reset-password',
   operation: 'resetPassword',
-  summary: 'Set a new password by a mailed code; every session and token of the account ends',
+  summary: 'Set a new password by a mailed code and any second factor; every session and token of the account ends',
   tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.union([
-    z.strictObject({ token, new_password: passwordShape }),
-    z.strictObject({ token, newPassword: passwordShape }),
+    z.strictObject({ token, new_password: passwordShape, ...secondFactor }),
+    z.strictObject({ token, newPassword: passwordShape, ...secondFactor }),
   ]),
   responses: { 200: done },
-  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, storeUnavailable],
+  errors: [
+    requestInvalid,
+    codeInvalid,
+    secondFactorRequired,
+    secondFactorRefused,
+    secondFactorLocked,
+    ...passwordErrors,
+    hashingBusy,
+    storeUnavailable,
+  ],
 });
 
 export const requestUnlockEndpoint = defineEndpoint({

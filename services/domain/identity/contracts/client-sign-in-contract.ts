@@ -1,9 +1,14 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { originRefused, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import {
+  originRefused,
+  requestInvalid,
+  secondFactorRequired,
+  storeUnavailable,
+  unauthenticated,
+} from '#services/platform/errors.ts';
 import { clientLiveSessionShape, clientSignInShape, returnTo } from './client-shapes.ts';
-import { secondFactorRequired } from './factors-errors.ts';
 import {
   emailShape,
   nameShape,

@@ -6,6 +6,7 @@ import {
   originRefused,
   permissionMissing,
   requestInvalid,
+  secondFactorRequired,
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
@@ -18,7 +19,6 @@ import {
   passkeyRefused,
   secondFactorLocked,
   secondFactorRefused,
-  secondFactorRequired,
 } from './factors-errors.ts';
 import {
   assertion,
@@ -124,7 +124,8 @@ export const enrolTotpEndpoint = defineEndpoint({
   method: 'POST',
   path: '/api/auth/two-factor/enable',
   operation: 'enrolTotp',
-  summary: 'Start enrolling an authenticator app: returns its secret and ten recovery codes, once; confirm it next',
+  summary:
+    'Start enrolling an authenticator app: returns its secret, once, with ten recovery codes unless the account has some',
   tag: TAG,
   auth: ownFresh,
   limit: 'credential',

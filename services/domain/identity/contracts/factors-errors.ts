@@ -1,19 +1,5 @@
 import { defineError } from '#services/platform/define/error.ts';
 
-/**
- * The response contains the `challenge` to answer and the `factors` that can answer it. After a sign-in with another
- * provider it also contains the `callbackURL`, if one was sent.
- */
-export const secondFactorRequired = defineError({
-  code: 'second_factor_required',
-  status: 401,
-  title: 'Second factor required',
-  cause:
-    'The first factor (the password or another provider) was accepted, and the account has a second factor. No session was opened.',
-  fix: 'POST /api/auth/second-factor with `challenge` and a code within ten minutes, or sign in with a passkey.',
-  retryable: false,
-});
-
 /** The same for a wrong code, a used code, and a factor the account does not have. */
 export const secondFactorRefused = defineError({
   code: 'second_factor_refused',

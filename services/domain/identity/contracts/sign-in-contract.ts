@@ -8,11 +8,11 @@ import {
   idempotencyKeyReused,
   originRefused,
   requestInvalid,
+  secondFactorRequired,
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { emailUnverified } from './account-errors.ts';
-import { secondFactorRequired } from './factors-errors.ts';
 import { passwordErrors } from './password-errors.ts';
 import { emailTaken, hashingBusy, loginLocked, loginRefused } from './sign-in-errors.ts';
 

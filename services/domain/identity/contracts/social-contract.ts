@@ -5,12 +5,12 @@ import {
   originRefused,
   permissionMissing,
   requestInvalid,
+  secondFactorRequired,
   stepUpRequired,
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { done } from './client-shapes.ts';
-import { secondFactorRequired } from './factors-errors.ts';
 import { signInShape } from './sign-in-contract.ts';
 import { loginLocked, loginRefused } from './sign-in-errors.ts';
 import {

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AppError } from '#services/platform/define/error.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { cutOff, overtaken } from '#testing/overtaken.ts';
+import { admitSession } from '../sessions/admit-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { askSecondFactor } from '../sign-in/ask-second-factor.ts';
-import { lockUser } from '../users/accounts.store.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
 import { type AppHolder, anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { registerPasskey } from './register-passkey.ts';
@@ -22,11 +22,9 @@ type Asked = { readonly challenge: string; readonly factors: readonly string[] }
 
 /** The result of a first factor with these methods; null: continue. */
 async function ask(userId: string, amr: readonly string[] = ['pwd']): Promise<Asked | null> {
-  const refusal = await harness.deps.transact(async (tx) => {
-    await lockUser(tx, userId);
-    return askSecondFactor(tx, harness.deps, { userId, amr, detail: { factor: 'password' } }, anonymous);
-  });
-  return refusal && (refusal.options.members as Asked);
+  const arrival = { userId, assurance: { amr, acr: 'aal1' }, detail: { factor: 'password' } } as const;
+  const admission = await harness.deps.transact((tx) => admitSession(tx, harness.deps, arrival, anonymous));
+  return isAppError(admission) ? (admission.options.members as Asked) : null;
 }
 const challengeFor = async (userId: string): Promise<string> => (await ask(userId))?.challenge ?? 'none';
 const answer = (input: Parameters<typeof answerSecondFactor>[1]) => answerSecondFactor(harness.deps, input, anonymous);

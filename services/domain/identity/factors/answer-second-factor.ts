@@ -1,16 +1,26 @@
 import { logins } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
-import type { Caller } from '#services/domain/ports.ts';
+import type { Caller, Tx } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { userLogin } from '../audit-events.ts';
 import { challengeOver, secondFactorRefused } from '../contracts/factors-errors.ts';
+import { admitSession } from '../sessions/admit-session.ts';
+import { endSessionIn } from '../sessions/end-session.ts';
+import { holdForRenewal } from '../sessions/hold-for-renewal.ts';
+import type { LiveSession, RenewedSession } from '../sessions/live-session.ts';
+import {
+  consumeLoginChallenge,
+  continueLegacySession,
+  type LoginChallenge,
+  readContinued,
+  useChallengeAttempt,
+} from '../sessions/login-challenge.store.ts';
 import { makeRoom } from '../sessions/make-room.ts';
 import { createSessionFamily, type SessionWithFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { finishOrEnd, userCaller } from '../sign-in/finish-sign-in.ts';
-import { consumeLoginChallenge, type LoginChallenge, useChallengeAttempt } from '../sign-in/login-challenge.store.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { lockUser } from '../users/accounts.store.ts';
@@ -85,10 +95,11 @@ async function verified(
 async function open(
   ports: SignInPorts,
   { challenge, cookie }: AnswerSecondFactorInput,
-  { userId, amr }: LoginChallenge,
-  proof: VerifiedCode,
+  asked: LoginChallenge,
+  code: VerifiedCode,
   caller: Caller,
 ): Promise<SessionWithFamily | null> {
+  const { userId, amr } = asked;
   const actor = userCaller(userId, caller);
   const former = await findByCookie(ports, cookie);
   return ports.auth.transact(async (tx) => {
@@ -97,17 +108,36 @@ async function open(
     const redeem = async (): Promise<void> => {
       if (!(await consumeLoginChallenge(tx, challenge))) throw challengeOver();
     };
-    if (proof.isFirst) await redeem();
-    if (!(await proof.use(tx))) return null;
-    if (!proof.isFirst) await redeem();
-    const renews = await makeRoom(tx, ports, { userId, former, reason: 'sign_in' }, actor);
-    const assurance = withSecondFactor(amr.split(' '), ['otp']);
-    const opened = await ports.auth.openSession({ userId, assurance, renews }, caller.request);
+    if (code.isFirst) await redeem();
+    const proof = await code.use(tx);
+    if (proof === null) return null;
+    if (!code.isFirst) await redeem();
+    const renews =
+      (await holdContinued(tx, ports, asked, former)) ??
+      (await makeRoom(tx, ports, { userId, former, reason: 'sign_in' }, actor));
+    const assurance = withSecondFactor(amr.split(' '), proof);
+    const admission = await admitSession(tx, ports, { userId, assurance }, actor);
+    const opened = await ports.auth.openSession({ admission, renews }, caller.request);
+    if (!(await continueLegacySession(tx, asked, opened.session.id))) throw challengeOver();
     await recordEvent(tx, actor, userLogin, {
       outcome: 'ok',
       target: { kind: 'user', id: userId },
-      detail: { factor: proof.factor, ...(await readSignInOriginOf(tx, ports, opened, cookie, caller)) },
+      detail: { factor: code.factor, ...(await readSignInOriginOf(tx, ports, opened, cookie, caller)) },
     });
     return createSessionFamily(tx, ports, opened, actor);
   });
+}
+
+/** The session that the old provider's became before, which goes on instead of this browser's; null: none. */
+async function holdContinued(
+  tx: Tx,
+  ports: SignInPorts,
+  asked: LoginChallenge,
+  former: LiveSession | null,
+): Promise<RenewedSession | null> {
+  const id = await readContinued(tx, asked);
+  const token = former?.session.id === id ? (former?.session.token ?? null) : null;
+  const held = id === null ? null : await holdForRenewal(tx, ports, { id, userId: asked.userId, token });
+  if (held !== null && former !== null && former.session.id !== id) await endSessionIn(tx, ports, former.session.id);
+  return held;
 }

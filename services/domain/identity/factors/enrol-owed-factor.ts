@@ -2,19 +2,16 @@ import { hkdfSync } from 'node:crypto';
 import type { Ports, Tx } from '#services/domain/ports.ts';
 import { challengeOver } from '../contracts/factors-errors.ts';
 import type { HasAuth } from '../sessions/auth.ts';
+import { factorsOf } from '../sessions/admit-session.ts';
+import { readLoginChallenge } from '../sessions/login-challenge.store.ts';
 import { newRecoveryCodes } from '../sessions/recovery-codes.ts';
-import { factorsOf } from '../sign-in/ask-second-factor.ts';
-import { readLoginChallenge } from '../sign-in/login-challenge.store.ts';
 import { findAccount } from '../users/accounts.store.ts';
 import type { TotpEnrolment } from './enrol-totp.ts';
 import { insertTotp } from './factors.store.ts';
-import { matchingStep, newSecret, totpUriOf } from './totp.ts';
-import type { VerifiedCode } from './verify-code.ts';
+import { matchingStep, newSecret, SECRET_BYTES, totpUriOf } from './totp.ts';
+import { provedIf, type VerifiedCode } from './verify-code.ts';
 
 type OwedPorts = Pick<Ports, 'sql' | 'clock' | 'random'> & HasAuth;
-
-/** RFC 4226 §4 recommends 160 bits. */
-const SECRET_BYTES = 20;
 
 /** Whether the user enrols a second factor before the first session. */
 const isOwed = async (ports: Pick<Ports, 'sql'>, userId: string): Promise<boolean> =>
@@ -69,5 +66,5 @@ export async function verifyOwedCode(
     codesLeft: recoveryCodes.length,
     step,
   };
-  return { factor: 'totp', isFirst: true, use: (tx: Tx) => insertTotp(tx, row) };
+  return { factor: 'totp', isFirst: true, use: async (tx: Tx) => provedIf(await insertTotp(tx, row)) };
 }

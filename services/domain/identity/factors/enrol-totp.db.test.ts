@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
-import { openSessionFor } from '#testing/flows/signed-in.ts';
+import { openSessionFor, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { resetFactors } from '../admin/reset-factors.ts';
@@ -140,7 +140,7 @@ describe('renewing recovery codes', () => {
 describe('removing a factor', () => {
   test('removes the app with its codes and every existing session; the new session still has two factors', async () => {
     const { id, cookie, caller } = await harness.appHolder();
-    const other = await openSessionFor({ ports: harness.deps }, id);
+    const other = await openSessionFor({ ports: harness.deps }, id, TWO_FACTORS);
     const removed = await removeTotpFactor(harness.deps, { cookie }, caller);
     expect(claimsIn(removed.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
     expect([await isLive(cookie), await isLive(other.cookie), await isLive(cookieOf(removed))]).toEqual([

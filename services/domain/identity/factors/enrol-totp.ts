@@ -1,6 +1,7 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { factorCodeWrong, factorConflict } from '../contracts/factors-errors.ts';
+import { admitAgain } from '../sessions/admit-session.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { required } from '../sessions/handover.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
@@ -8,16 +9,21 @@ import { createSessionFamily, type SignInAnswer } from '../sessions/open-session
 import { ownSession } from '../sessions/own-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
-import { findAccount } from '../users/accounts.store.ts';
+import { findAccount, readFactors } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
-import { confirmTotp, readTwoFactor, useStep } from './factors.store.ts';
-import { matchingStep } from './totp.ts';
+import { provedIf } from './verify-code.ts';
+import { confirmTotp, readTwoFactor, replaceSecret, useStep } from './factors.store.ts';
+import { matchingStep, newSecret, SECRET_BYTES, totpUriOf } from './totp.ts';
 import { type OwnPassword, verifyOwnPassword } from './verify-own-password.ts';
 
-export type TotpEnrolment = { readonly totpUri: string; readonly recoveryCodes: readonly string[] };
+export type TotpEnrolment = {
+  readonly totpUri: string;
+  /** Empty if the codes that came with a passkey stay valid. */
+  readonly recoveryCodes: readonly string[];
+};
 
 /**
- * Creates a secret for an authenticator app and new recovery codes, and returns them once. The factor becomes active
+ * Creates a secret for an authenticator app and, unless the account has some, recovery codes, and returns them once. The factor becomes active
  * with its first code (`confirmTotpEnrolment`); enrolling again before that replaces the secret.
  * @throws unauthenticated (401), factorConflict (409) if one is confirmed, currentPasswordWrong (403), loginLocked
  *   (429), hashingBusy (503)
@@ -27,9 +33,15 @@ export async function enrolTotp(ports: SignInPorts, input: OwnPassword, caller: 
   await verifyOwnPassword(ports, userId, input, caller);
   return ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'enrol_totp');
-    await lockOwnSession(tx, caller);
+    const { email } = await lockOwnSession(tx, caller);
     // A password change would have ended this session, so the verified password is still current, even if its digest
     // was upgraded.
+    const { passkeys, codesLeft, hasTotp } = await readFactors(tx, userId);
+    if (passkeys > 0 && codesLeft > 0 && !hasTotp) {
+      const secret = newSecret(ports.random.bytes(SECRET_BYTES));
+      if (!(await replaceSecret(tx, userId, await ports.auth.factors.seal(secret)))) throw factorConflict();
+      return { totpUri: totpUriOf(secret, email), recoveryCodes: [] };
+    }
     const verifiedDigest = required(required(await findAccount(tx, userId)).digest);
     return ports.auth.factors.enableTotp({ userId, verifiedDigest }, caller.request);
   });
@@ -56,10 +68,11 @@ export async function confirmTotpEnrolment(
     await setAuditContext(tx, caller, 'factor_enrolled');
     await lockOwnSession(tx, caller);
     const isFirst = await useStep(tx, userId, { secret: row.secret, step, isConfirmed: false });
-    if (!isFirst || !(await confirmTotp(tx, userId))) throw factorConflict();
+    const proof = provedIf(isFirst && (await confirmTotp(tx, userId)));
+    if (proof === null) throw factorConflict();
     await endSessionIn(tx, ports, sessionId);
-    const assurance = withSecondFactor(amr, ['otp']);
-    const opened = await ports.auth.openSession({ userId, assurance, expiresAt }, caller.request);
+    const admission = await admitAgain(tx, { userId, assurance: withSecondFactor(amr, proof) });
+    const opened = await ports.auth.openSession({ admission, expiresAt }, caller.request);
     return createSessionFamily(tx, ports, opened, caller);
   });
   return finishOrEnd(ports, signedIn, { cookie }, caller);

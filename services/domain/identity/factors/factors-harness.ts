@@ -4,13 +4,13 @@ import type { Caller } from '#services/domain/ports.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { uriOf } from '#testing/fakes/totp.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
+import { insertPerson, openSessionFor, type TestAssurance, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import type { PasskeyOptions, PasskeyResponse } from '../sessions/auth-factors.ts';
 import { sessionCaller } from '../sessions/read-session.ts';
 import { newRecoveryCodes } from '../sessions/recovery-codes.ts';
-import { PASSWORD_ALONE, withSecondFactor } from '../users/assurance.ts';
+import { PASSWORD_ALONE } from '../users/assurance.ts';
 import { preparePasskey, type RegisteredPasskey, registerPasskey } from './register-passkey.ts';
 import { askForPasskey } from './sign-in-with-passkey.ts';
 
@@ -66,7 +66,7 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
     if (caller?.kind !== 'user') throw new Error('no session');
     return caller;
   }
-  async function opened(id: string, email: string, assurance = PASSWORD_ALONE): Promise<Holder> {
+  async function opened(id: string, email: string, assurance: TestAssurance = PASSWORD_ALONE): Promise<Holder> {
     const { sessionId, cookie } = await openSessionFor(copy, id, assurance);
     return { id, email, sessionId, cookie, caller: await callerBy(cookie) };
   }
@@ -108,7 +108,7 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
         `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $2, $3, $4, true, 10)`,
         [randomUUID(), id, ...sealed],
       );
-      return { ...(await opened(id, email, withSecondFactor(['pwd'], ['otp']))), uri: uriOf(secret), codes };
+      return { ...(await opened(id, email, TWO_FACTORS)), uri: uriOf(secret), codes };
     },
     keyHolder: async (key = createAuthenticator()) => {
       const { id, email, caller } = await person();

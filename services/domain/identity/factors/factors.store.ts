@@ -50,6 +50,12 @@ const totpTry = defineStatement(
      AND ("lockedUntil" IS NULL OR "lockedUntil" <= now()) RETURNING 1`,
 );
 
+/** An authenticator that no code has confirmed; the recovery codes stay. */
+const secretReplace = defineStatement(
+  'twoFactorSecretReplace',
+  `UPDATE two_factors SET secret = $2 WHERE "userId" = $1 AND NOT verified RETURNING 1`,
+);
+
 /** The row trigger writes the event and, for the first factor, ends every session. */
 const totpConfirm = defineStatement(
   'twoFactorConfirm',
@@ -151,6 +157,9 @@ export const useRecoveryCode = (
 export const takeTotpTry = (sql: Sql, userId: string): Promise<boolean> =>
   isDone(sql.query(totpTry, [userId, FAILURES_TO_LOCK, LOCK_SECONDS, CODE_FAILURES_EVER]));
 
+/** Returns false if an authenticator is confirmed. */
+export const replaceSecret = (tx: Tx, userId: string, sealed: string): Promise<boolean> =>
+  isDone(tx.query(secretReplace, [userId, sealed]));
 export const confirmTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpConfirm, [userId]));
 export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpRemove, [userId]));
 /** Returns the number of removed passkeys. */

@@ -5,7 +5,7 @@ import { claimsIn } from '#testing/flows/flows.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '#testing/overtaken.ts';
 import { upgradeDigest } from '../passwords/upgrade-digest.ts';
-import { factorsOf } from '../sign-in/ask-second-factor.ts';
+import { factorsOf } from '../sessions/admit-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
 import { anonymous, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { preparePasskey, registerPasskey } from './register-passkey.ts';

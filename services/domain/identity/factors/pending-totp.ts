@@ -20,5 +20,8 @@ export async function isPendingTotp(
   if (!row || row.isVerified) return false;
   const secret = shownSecret(await ports.auth.factors.open(row.secret));
   if (new URL(totpUri).searchParams.get('secret') !== secret) return false;
-  return (await ports.auth.factors.open(row.backupCodes)) === JSON.stringify(recoveryCodes);
+  // None are shown where those that came with a passkey stay valid.
+  return (
+    recoveryCodes.length === 0 || (await ports.auth.factors.open(row.backupCodes)) === JSON.stringify(recoveryCodes)
+  );
 }

@@ -1,6 +1,7 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { factorConflict } from '../contracts/factors-errors.ts';
+import { admitAgain } from '../sessions/admit-session.ts';
 import type { PasskeyOptions, PasskeyResponse } from '../sessions/auth-factors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
@@ -11,6 +12,7 @@ import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readFactors } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
+import type { FactorProof } from '../users/factor-proof.ts';
 import { insertRecoveryCodes } from './factors.store.ts';
 import { PASSKEYS_MAXIMUM } from './passkeys.store.ts';
 
@@ -57,7 +59,7 @@ export async function registerPasskey(
       const asked = { userId, challenge, response, name };
       const made = await ports.auth.factors.registerPasskey(asked, caller.request);
       const hasNewCodes = await insertRecoveryCodes(tx, { id: ports.random.uuid(), userId, secret, backupCodes });
-      return { signedIn: await reopen(tx, made.methods), passkeyId: made.id, isNew: hasNewCodes };
+      return { signedIn: await reopen(tx, made.proof), passkeyId: made.id, isNew: hasNewCodes };
     })
     .catch((err: unknown) => {
       throw (err as { constraint?: unknown }).constraint === CREDENTIAL_UNIQUE ? factorConflict({ cause: err }) : err;
@@ -65,10 +67,10 @@ export async function registerPasskey(
   const answer = await finishOrEnd(ports, signedIn, { cookie }, caller);
   return { passkeyId, recoveryCodes: isNew ? codes : null, signedIn: answer };
 
-  async function reopen(tx: Tx, methods: readonly string[]) {
+  async function reopen(tx: Tx, proof: FactorProof) {
     await endSessionIn(tx, ports, sessionId);
-    const assurance = withSecondFactor(amr, methods);
-    const opened = await ports.auth.openSession({ userId, assurance, expiresAt }, caller.request);
+    const admission = await admitAgain(tx, { userId, assurance: withSecondFactor(amr, proof) });
+    const opened = await ports.auth.openSession({ admission, expiresAt }, caller.request);
     return createSessionFamily(tx, ports, opened, caller);
   }
 }

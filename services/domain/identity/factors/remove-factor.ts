@@ -1,14 +1,13 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
-import { stepUpRequired } from '#services/platform/errors.ts';
 import { factorConflict, passkeyUnknown } from '../contracts/factors-errors.ts';
+import { admitAgain } from '../sessions/admit-session.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { type LiveOwnSession, ownSession } from '../sessions/own-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
-import { isTwoFactors } from '../users/assurance.ts';
 import { removeFactorsSince, removeIdleCodes, removeTotp } from './factors.store.ts';
 import { deletePasskey } from './passkeys.store.ts';
 
@@ -41,16 +40,15 @@ async function removeFactor(
   remove: (tx: Tx, session: LiveOwnSession) => Promise<void>,
 ): Promise<SignInAnswer> {
   const session = await ownSession(ports, caller);
-  const { userId, sessionId, amr, acr, expiresAt } = session;
+  const { userId, sessionId, assurance, expiresAt } = session;
   const signedIn = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'factor_removed');
     await lockOwnSession(tx, caller);
     await remove(tx, session);
-    // A user with a factor always has a two-factor session; checked here as defence in depth.
-    if (!isTwoFactors(acr)) throw stepUpRequired();
     await removeIdleCodes(tx, userId);
     await endSessionIn(tx, ports, sessionId);
-    const opened = await ports.auth.openSession({ userId, assurance: { amr, acr }, expiresAt }, caller.request);
+    const admission = await admitAgain(tx, { userId, assurance });
+    const opened = await ports.auth.openSession({ admission, expiresAt }, caller.request);
     return createSessionFamily(tx, ports, opened, caller);
   });
   return finishOrEnd(ports, signedIn, { cookie }, caller);

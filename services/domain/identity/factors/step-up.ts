@@ -1,20 +1,20 @@
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
-import { unauthenticated } from '#services/platform/errors.ts';
+import { secondFactorRequired, unauthenticated } from '#services/platform/errors.ts';
 import { userSteppedUp } from '../audit-events.ts';
-import { passkeyRefused, secondFactorRefused, secondFactorRequired } from '../contracts/factors-errors.ts';
+import { passkeyRefused, secondFactorRefused } from '../contracts/factors-errors.ts';
+import { admitAgain, factorsOf } from '../sessions/admit-session.ts';
 import type { PasskeyResponse } from '../sessions/auth-factors.ts';
 import { holdForRenewal } from '../sessions/hold-for-renewal.ts';
 import type { OpenedSession, RenewedSession } from '../sessions/live-session.ts';
 import { createSessionFamily, type SessionWithFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { type LiveOwnSession, ownSession } from '../sessions/own-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { factorsOf } from '../sign-in/ask-second-factor.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { lockUser } from '../users/accounts.store.ts';
-import { withSecondFactor } from '../users/assurance.ts';
+import { withMethod, withSecondFactor } from '../users/assurance.ts';
 import { type SentCode, verifyCode } from './verify-code.ts';
 import { verifyOwnPassword } from './verify-own-password.ts';
 
@@ -83,7 +83,7 @@ async function renewOwnSession(
 async function renewerFor(
   ports: SignInPorts,
   input: StepUpInput,
-  { userId, amr, acr, expiresAt }: LiveOwnSession,
+  { userId, assurance, expiresAt }: LiveOwnSession,
   caller: Caller,
 ): Promise<Renewer | null> {
   const { passkey } = input;
@@ -96,20 +96,23 @@ async function renewerFor(
     const factors = await factorsOf(ports.sql, userId);
     if (factors.length > 0) throw secondFactorRequired({ members: { factors } });
     await verifyOwnPassword(ports, userId, { ...input, password: input.password }, caller);
-    const assurance = { amr: [...new Set([...amr, 'pwd'])], acr };
     return {
       factor: 'password',
-      renew: (_tx, renews) => ports.auth.openSession({ userId, assurance, expiresAt, renews }, caller.request),
+      renew: async (tx, renews) => {
+        const admission = await admitAgain(tx, { userId, assurance: withMethod(assurance, 'pwd') });
+        return ports.auth.openSession({ admission, expiresAt, renews }, caller.request);
+      },
     };
   }
-  const proof = await verifyCode(ports, userId, input);
+  const code = await verifyCode(ports, userId, input);
   return (
-    proof && {
-      factor: proof.factor,
+    code && {
+      factor: code.factor,
       renew: async (tx, renews) => {
-        if (!(await proof.use(tx))) return null;
-        const assurance = withSecondFactor(amr, ['otp']);
-        return ports.auth.openSession({ userId, assurance, expiresAt, renews }, caller.request);
+        const proof = await code.use(tx);
+        if (proof === null) return null;
+        const admission = await admitAgain(tx, { userId, assurance: withSecondFactor(assurance.amr, proof) });
+        return ports.auth.openSession({ admission, expiresAt, renews }, caller.request);
       },
     }
   );

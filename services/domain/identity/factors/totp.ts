@@ -11,6 +11,9 @@ const IMPORTED = 'base32:';
 /** How an imported secret is kept. */
 export const importedSecret = (text: string): string => `${IMPORTED}${text}`;
 
+/** Bytes of a new secret; RFC 4226 §4 recommends 160 bits. */
+export const SECRET_BYTES = 20;
+
 /** A secret of these bytes, as it is kept. */
 export const newSecret = (bytes: Uint8Array): string => importedSecret(base32.encode(bytes, { padding: false }));
 

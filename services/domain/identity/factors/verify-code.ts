@@ -2,6 +2,7 @@ import type { Ports, Tx } from '#services/domain/ports.ts';
 import { secondFactorLocked } from '../contracts/factors-errors.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { readFactors } from '../users/accounts.store.ts';
+import { type FactorProof, factorVerified } from '../users/factor-proof.ts';
 import {
   CODE_FAILURES_EVER,
   LOCK_SECONDS,
@@ -15,14 +16,23 @@ import { matchingStep } from './totp.ts';
 
 export type SentCode = { readonly totp?: string | undefined; readonly recoveryCode?: string | undefined };
 
-/** A correct code. It is accepted only if `use` returns true in the transaction that opens the session. */
+/** What was typed into a field that takes either. */
+export function sentCode(text: string): SentCode {
+  const typed = text.replaceAll(/\s/g, '');
+  return /^\d{6}$/.test(typed) ? { totp: typed } : { recoveryCode: typed };
+}
+
+/** A correct code. It is accepted only if `use` returns its proof in the transaction that opens the session. */
 export type VerifiedCode = {
   readonly factor: 'totp' | 'recovery_code';
   /** Whether it enrols the first factor of the account, which ends what began before it. */
   readonly isFirst?: boolean;
-  /** Returns false if another request has used the code. */
-  use(tx: Tx): Promise<boolean>;
+  /** Uses the code; null if another request has used it. */
+  use(tx: Tx): Promise<FactorProof | null>;
 };
+
+/** The proof of a code, if it was used now. */
+export const provedIf = (isUsed: boolean): FactorProof | null => (isUsed ? factorVerified(['otp']) : null);
 
 const DAY_SECONDS = 86_400;
 
@@ -58,7 +68,10 @@ async function verifyTotp(
   const { lastUsedStep } = row;
   const step = await matchingStep(secret, code, { nowMs: ports.clock.now(), lastUsedStep });
   if (step === null) return null;
-  return { factor: 'totp', use: (tx) => useStep(tx, userId, { secret: row.secret, step, isConfirmed: true }) };
+  return {
+    factor: 'totp',
+    use: async (tx) => provedIf(await useStep(tx, userId, { secret: row.secret, step, isConfirmed: true })),
+  };
 }
 
 async function verifyRecoveryCode(
@@ -73,5 +86,8 @@ async function verifyRecoveryCode(
   const rest = codes.filter((each) => each !== code.trim());
   if (rest.length === codes.length) return null;
   const after = await ports.auth.factors.seal(JSON.stringify(rest));
-  return { factor: 'recovery_code', use: (tx) => useRecoveryCode(tx, userId, { before: row.backupCodes, after }) };
+  return {
+    factor: 'recovery_code',
+    use: async (tx) => provedIf(await useRecoveryCode(tx, userId, { before: row.backupCodes, after })),
+  };
 }

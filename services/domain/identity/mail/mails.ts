@@ -7,11 +7,14 @@ import type { Coded } from './letter-links.ts';
 import * as english from './letters.ts';
 import * as german from './letters-german.ts';
 import { findNewestCode } from './one-time-codes.store.ts';
-import { CODE_SECONDS, issueCode, openCode } from './one-time-codes.ts';
+import { CODE_SECONDS, issueCode, type NewCode, openCode } from './one-time-codes.ts';
 import type { Letter } from './render-mail.ts';
 
 /** What a pending sign-up carries until its address is verified. */
 export type PendingSignUp = { readonly name: string };
+
+/** What the code of a new address carries: the session that asked for it. */
+export type AskedBy = { readonly sessionId: string };
 
 /** `page`: where the browser goes once the address is verified; an address on an allowed origin. */
 type Landing = { readonly page?: string | undefined };
@@ -44,6 +47,8 @@ export type MailRequest =
       readonly to: string;
       readonly userId: string;
       readonly userEpoch: number;
+      /** The session that asked; absent in mails of an earlier release, whose codes are refused. */
+      readonly sessionId?: string;
     } & Landing)
   | { readonly template: 'password_changed'; readonly to: string }
   | { readonly template: 'factors_reset'; readonly to: string }
@@ -86,9 +91,10 @@ async function codeFor(
   { id, publicUrl }: Pick<StoredMail, 'id' | 'publicUrl'>,
   { id: userId, tokenEpoch: userEpoch, email }: Pick<AccountRow, 'id' | 'tokenEpoch' | 'email'>,
   lifeSeconds: number,
-  isUnasked = false,
+  { isUnasked = false, carries }: Pick<NewCode, 'isUnasked' | 'carries'> = {},
 ): Promise<Coded | null> {
-  const issued = await issueCode(tx, ports, { id, purpose, userId, userEpoch, email, lifeSeconds, isUnasked });
+  const code = { id, purpose, userId, userEpoch, email, lifeSeconds, isUnasked, ...(carries ? { carries } : {}) };
+  const issued = await issueCode(tx, ports, code);
   return issued && { url: publicUrl, ...issued, lifeSeconds };
 }
 
@@ -151,7 +157,7 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
     // An unrequested mail is never sent to an unverified address, which may belong to another person.
     if (!account || account.isDisabled || (isUnasked && !account.emailVerified)) return null;
     const lifeSeconds = CODE_SECONDS.unlock_account;
-    const coded = await codeFor(tx, ports, 'unlock_account', mail, account, lifeSeconds, isUnasked);
+    const coded = await codeFor(tx, ports, 'unlock_account', mail, account, lifeSeconds, { isUnasked });
     const { unlockLetter, closedWords, lockedWords } = lettersFor(mail);
     return coded && unlockLetter(coded, (isUnasked ? closedWords : lockedWords)(coded.url));
   },
@@ -174,7 +180,11 @@ const WRITERS: { readonly [T in MailTemplate]: Write<MailOf<T>> } = {
       return other.id === userId
         ? null
         : resetMail(tx, ports, mail, other, lettersFor(mail).knownWords(mail.publicUrl));
-    const coded = await codeFor(tx, ports, 'change_email', mail, { ...account, email }, CODE_SECONDS.change_email);
+    const askedBy: AskedBy = { sessionId: mail.sessionId ?? '' };
+    const asked = { ...account, email };
+    const coded = await codeFor(tx, ports, 'change_email', mail, asked, CODE_SECONDS.change_email, {
+      carries: askedBy,
+    });
     return coded && lettersFor(mail).verifyLetter({ ...coded, page: mail.page });
   },
   password_changed: async (_tx, _ports, mail) => lettersFor(mail).passwordChangedLetter,

@@ -4,6 +4,7 @@ import { createAuthMiddleware, markSessionOutsideStore } from 'better-auth/api';
 import { betterAuth } from 'better-auth/minimal';
 import { twoFactor } from 'better-auth/plugins/two-factor';
 import type { Ports, Transact } from '#services/domain/ports.ts';
+import type { BrowserPolicy } from './browser-policy.ts';
 import { ADDRESS_HEADER, type Handover, required } from './handover.ts';
 import type { LiveSession } from './live-session.ts';
 import { passkeyPlugin } from './passkey-plugin.ts';
@@ -18,14 +19,6 @@ export type AuthDatabase = {
   readonly transact: Transact;
   currentTx(): Parameters<Parameters<Transact>[0]>[0];
   unmask<T>(work: () => Promise<T>): Promise<T>;
-};
-
-/** Rules for pages that use the session cookie. */
-export type BrowserPolicy = {
-  readonly sessionCookie: string;
-  /** Our origin and the listed ones, compared byte for byte. */
-  readonly trustedOrigins: ReadonlySet<string>;
-  readonly secureCookies: boolean;
 };
 
 export type EngineSettings = {
@@ -95,7 +88,7 @@ export function createAuthEngine(
           backupCodeOptions: { customBackupCodesGenerate: () => newRecoveryCodes(random) },
         }),
         // The plugin's hook after a sign-in deletes the session of a user whose row has the flag. The use-case has
-        // already required the second factor (`askSecondFactor`).
+        // already required the second factor (`admitSession`).
         hooks: {},
       },
       passkeyPlugin(handover, { baseUrl: settings.baseUrl, trustedOrigins: browser.trustedOrigins }),

@@ -4,11 +4,12 @@ import { symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto';
 import type { RequestContext } from '#services/domain/ports.ts';
 import type { ErrorFactory } from '#services/platform/define/error.ts';
 import { factorConflict, passkeyRefused } from '../contracts/factors-errors.ts';
+import type { FactorProof } from '../users/factor-proof.ts';
 import type { createAuthEngine } from './auth-engine.ts';
 import { OFFERED_ALGORITHMS } from './cose-key.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
 import type { OpenedSession } from './live-session.ts';
-import { methodsOf } from './passkey-plugin.ts';
+import { proofOf } from './passkey-plugin.ts';
 
 type Engine = ReturnType<typeof createAuthEngine>;
 
@@ -33,13 +34,13 @@ export type AuthFactors = {
   ): Promise<{ readonly totpUri: string; readonly recoveryCodes: readonly string[] }>;
   passkeyRegistration(input: { readonly userId: string }, request: RequestContext): Promise<PasskeyOptions>;
   /**
-   * Registers a passkey, and returns it with the methods that its ceremony verified (RFC 8176). Call inside `transact`.
+   * Registers a passkey, and returns it with the proof of its ceremony. Call inside `transact`.
    * Throws `passkey_refused`, `factor_conflict`.
    */
   registerPasskey(
     input: PasskeyResponse & { readonly userId: string; readonly name: string },
     request: RequestContext,
-  ): Promise<{ readonly id: string; readonly methods: readonly string[] }>;
+  ): Promise<{ readonly id: string; readonly proof: FactorProof }>;
   passkeyAuthentication(request: RequestContext): Promise<PasskeyOptions>;
   /**
    * Opens or renews a two-factor session for the owner of the passkey. Call inside `transact`. Throws `passkey_refused`,
@@ -69,7 +70,7 @@ type Made = { headers: Headers | null | undefined; response: unknown };
 /**
  * The plugin keeps its signed challenge in a cookie. Our endpoints have it in the body, so that native apps can send it.
  */
-function proofOf(cookieName: string, { headers, response }: Made, change: () => object): PasskeyOptions {
+function optionsOf(cookieName: string, { headers, response }: Made, change: () => object): PasskeyOptions {
   const begin = `${cookieName}=`;
   const line = required(headers?.getSetCookie().find((each) => each.startsWith(begin)));
   const challenge = line.slice(begin.length).replace(/;.*/, '');
@@ -104,7 +105,7 @@ export function createAuthFactors(
   }
 
   const withProof = async (made: Made, change: () => object): Promise<PasskeyOptions> =>
-    proofOf(await cookieName(), made, change);
+    optionsOf(await cookieName(), made, change);
 
   async function headersWith(challenge: string, request: RequestContext): Promise<Headers> {
     const headers = engineHeaders(request);
@@ -146,7 +147,7 @@ export function createAuthFactors(
         const made = await engine.api
           .verifyPasskeyRegistration({ body: { response, name }, headers: await headersWith(challenge, request) })
           .catch(refusedAs(passkeyRefused));
-        return { id: made.id, methods: methodsOf(made.deviceType) };
+        return { id: made.id, proof: proofOf(made.deviceType) };
       }),
     passkeyAuthentication: async (request) =>
       withProof(

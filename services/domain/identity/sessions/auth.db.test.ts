@@ -5,11 +5,10 @@ import type { RevocationSet } from '#services/domain/revocations/revocation-set.
 import { noCountry } from '#services/platform/geo/country-table.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { newEmail } from '#testing/flows/flows.ts';
-import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
+import { admitted, insertPerson, openSessionFor, type TestAssurance, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
-import { type Assurance, PASSWORD_ALONE, withSecondFactor } from '../users/assurance.ts';
 import { type Auth, createAuth } from './auth.ts';
 import type { AuthDatabase } from './auth-engine.ts';
 import { createSessionFamily } from './open-session.ts';
@@ -57,7 +56,7 @@ const newPerson = async (digest?: string): Promise<{ readonly id: string; readon
   const email = newEmail();
   return { id: await insertPerson({ stores: { pools: { main: harness.pool } } }, email, digest), email };
 };
-const newSession = async (assurance: Assurance = PASSWORD_ALONE) => {
+const newSession = async (assurance?: TestAssurance) => {
   const { id } = await newPerson();
   const { sessionId, cookie } = await openSessionFor({ ports: harness.deps }, id, assurance);
   return { userId: id, sessionId, cookie };
@@ -68,7 +67,9 @@ const nameBy = async (copy: Auth, cookie: string) => (await copy.findSession(coo
 
 describe('Better Auth behind our interface', () => {
   test('opening a session for an unknown user is an internal error, not a 4xx', async () => {
-    const open = auth.transact(() => auth.openSession({ userId: randomUUID(), assurance: PASSWORD_ALONE }, request));
+    const open = auth.transact(async (tx) =>
+      auth.openSession({ admission: await admitted(tx, harness.deps, randomUUID()) }, request),
+    );
     await expect(open).rejects.toThrow('a required value is missing');
   });
 
@@ -81,7 +82,7 @@ describe('Better Auth behind our interface', () => {
     const { id } = await newPerson();
     const access = createAccessDirectory(harness.deps);
     const login = auth.transact(async (tx) => {
-      const opened = await auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request);
+      const opened = await auth.openSession({ admission: await admitted(tx, harness.deps, id) }, request);
       return createSessionFamily(tx, { ...harness.deps, access }, opened, testCaller);
     });
     await expect(login).rejects.toThrow('a required value is missing');
@@ -92,8 +93,8 @@ describe('Better Auth behind our interface', () => {
     const { id } = await newPerson();
     let cookie = '';
     const open = (then: () => void) =>
-      auth.transact(async () => {
-        const { setCookie } = await auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request);
+      auth.transact(async (tx) => {
+        const { setCookie } = await auth.openSession({ admission: await admitted(tx, harness.deps, id) }, request);
         cookie = setCookie[0]?.split(';', 1)[0] ?? '';
         expect(await harness.redis.get(redisKeyOf(cookie))).toBeNull();
         then();
@@ -146,7 +147,9 @@ describe('the session of a cookie', () => {
   test('is not opened for a disabled user', async () => {
     const { id } = await newPerson();
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
-    const opened = await auth.transact(() => auth.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));
+    const opened = await auth.transact(async (tx) =>
+      auth.openSession({ admission: await admitted(tx, harness.deps, id) }, request),
+    );
     expect(await sessionsOf(id)).toEqual([{ id: opened.session.id }]);
     expect(await auth.findSession(opened.setCookie.join('; '), true)).toBeNull();
     await rows('UPDATE users SET "disabledAt" = NULL WHERE id = $1', [id]);
@@ -163,10 +166,7 @@ describe('the session of a cookie', () => {
   });
 
   test('with two factors ends after its idle limit; an earlier use is written to both stores', async () => {
-    const [used, rested] = [
-      await newSession(withSecondFactor(['pwd'], ['otp'])),
-      await newSession(withSecondFactor(['pwd'], ['otp'])),
-    ];
+    const [used, rested] = [await newSession(TWO_FACTORS), await newSession(TWO_FACTORS)];
     const restFor = async ({ sessionId, cookie }: { sessionId: string; cookie: string }, seconds: number) => {
       const past = `UPDATE sessions SET "updatedAt" = now() - make_interval(secs => $2) WHERE id = $1`;
       await rows(past, [sessionId, seconds]);
@@ -194,7 +194,9 @@ describe('the session of a cookie', () => {
 test('outside development only a Secure cookie with the prefix __Host- is set and read, and listed origins are trusted', async () => {
   const secure = otherCopy({}, true);
   const { id } = await newPerson();
-  const opened = await secure.transact(() => secure.openSession({ userId: id, assurance: PASSWORD_ALONE }, request));
+  const opened = await secure.transact(async (tx) =>
+    secure.openSession({ admission: await admitted(tx, harness.deps, id) }, request),
+  );
   const [line = ''] = opened.setCookie;
   expect(line).toMatch(/^__Host-better-auth\.session_token=.+; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
   const [cookie = ''] = line.split(';', 1);

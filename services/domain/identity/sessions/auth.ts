@@ -7,9 +7,11 @@ import { assertClockRight, type VerifiablePorts } from '#services/domain/tokens/
 import { internalError } from '#services/platform/errors.ts';
 import type { CountryOf } from '#services/platform/geo/country-table.ts';
 import { emailTaken } from '../contracts/sign-in-errors.ts';
-import { type Assurance, PASSWORD_ALONE } from '../users/assurance.ts';
-import { type AuthDatabase, type BrowserPolicy, createAuthEngine, type EngineSettings } from './auth-engine.ts';
+import { PASSWORD_ALONE } from '../users/assurance.ts';
+import type { Admission } from './admit-session.ts';
+import { type AuthDatabase, createAuthEngine, type EngineSettings } from './auth-engine.ts';
 import { type AuthFactors, createAuthFactors } from './auth-factors.ts';
+import type { BrowserPolicy } from './browser-policy.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
 import type { AuthSession, LiveSession, OpenedSession, RenewedSession } from './live-session.ts';
 import { relyingParty } from './relying-party.ts';
@@ -35,13 +37,12 @@ export type Auth = {
   /** Creates user, account and session with a digest computed before. Call inside `transact`. */
   signUp(input: { email: string; name: string; digest: string }, request: RequestContext): Promise<OpenedSession>;
   /**
-   * Opens a session for a user that a use-case has authenticated, or renews the one that it has locked: the session goes
-   * on with a new cookie. Call inside `transact`.
+   * Opens a session for a user that a use-case has authenticated and `admitSession` has let in, or renews the one that it
+   * has locked: the session goes on with a new cookie. Call inside `transact`.
    */
   openSession(
     input: {
-      readonly userId: string;
-      readonly assurance: Assurance;
+      readonly admission: Admission;
       readonly expiresAt?: Date;
       readonly createdAt?: Date;
       readonly renews?: RenewedSession | null;
@@ -49,7 +50,7 @@ export type Auth = {
     request: RequestContext,
   ): Promise<OpenedSession>;
   /** Sets the cookie of a live session that the caller has locked again. Call inside `transact`. */
-  resumeSession(session: AuthSession, request: RequestContext): Promise<OpenedSession>;
+  resumeSession(admission: Admission, session: AuthSession, request: RequestContext): Promise<OpenedSession>;
   /**
    * Returns the live session of a signed cookie, from Redis or else from Postgres; null if there is none. `isUse`
    * resets its idle time. Throws `clock_wrong` (503).
@@ -119,14 +120,14 @@ export function createAuth(
           returnHeaders: true,
         }),
       ),
-    openSession: ({ userId, ...given }, request) =>
-      open(given, () =>
+    openSession: ({ admission: { userId, assurance }, ...given }, request) =>
+      open({ ...given, assurance }, () =>
         engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
       ),
-    resumeSession: (session, request) =>
+    resumeSession: ({ userId }, session, request) =>
       open({ resumes: session }, () =>
         engine.api.openSession({
-          body: { userId: session.userId },
+          body: { userId },
           headers: engineHeaders(request),
           returnHeaders: true,
         }),

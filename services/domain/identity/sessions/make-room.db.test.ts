@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
-import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
+import { admitted, insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { whileItWaits } from '#testing/overtaken.ts';
 import { lockUser } from '../users/accounts.store.ts';
-import { UNNAMED } from '../users/assurance.ts';
 import type { LiveSession } from './live-session.ts';
 import { makeRoom } from './make-room.ts';
 import { findByCookie } from './read-session.ts';
@@ -117,7 +116,10 @@ describe('an account at the session limit', () => {
       harness.deps.auth.transact(async (tx) => {
         await lockUser(tx, userId);
         await makeRoom(tx, harness.deps, { userId, former: null, reason: 'sign_in' }, testCaller);
-        return harness.deps.auth.openSession({ userId, assurance: UNNAMED }, testCaller.request);
+        return harness.deps.auth.openSession(
+          { admission: await admitted(tx, harness.deps, userId) },
+          testCaller.request,
+        );
       });
     const opened = await Promise.all([signIn(), signIn()]);
     expect(await sessionsOf(userId)).toEqual(

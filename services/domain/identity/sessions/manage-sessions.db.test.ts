@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
-import { newSignedIn, openSessionFor } from '#testing/flows/signed-in.ts';
+import { newSignedIn, openSessionFor, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
@@ -19,7 +19,6 @@ afterAll(() => harness?.close());
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const unknown = { code: 'session_unknown' };
-const twoFactors = { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' } as const;
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 const newPerson = (): Promise<TestUser> => newSignedIn({ ports, stores: { pools: { main: harness.pool } } });
 const callerOf = ({ id, sessionId }: Pick<TestUser, 'id' | 'sessionId'>): Caller & { kind: 'user' } =>
@@ -107,8 +106,8 @@ describe('a list of sessions', () => {
   test('omits idle two-factor sessions, unless one of their token families is in use', async () => {
     const person = await newPerson();
     const [idle, used] = [
-      await openSessionFor({ ports }, person.id, twoFactors),
-      await openSessionFor({ ports }, person.id, twoFactors),
+      await openSessionFor({ ports }, person.id, TWO_FACTORS),
+      await openSessionFor({ ports }, person.id, TWO_FACTORS),
     ];
     for (const login of [person, idle, used]) await rest(login, 61);
     await rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
@@ -228,7 +227,7 @@ describe('a session by its cookie', () => {
 
   test('with two factors records only reads that count as a use, and ends after an idle hour', async () => {
     const { id } = await newPerson();
-    const login = await openSessionFor({ ports }, id, twoFactors);
+    const login = await openSessionFor({ ports }, id, TWO_FACTORS);
     const isFresh = async (): Promise<boolean> =>
       (
         await rows(`SELECT "updatedAt" > now() - interval '1 minute' AS fresh FROM sessions WHERE id = $1`, [

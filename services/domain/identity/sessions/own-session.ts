@@ -1,9 +1,15 @@
 import { ownAccount } from '#services/domain/authority/own-account.ts';
 import type { Caller, Sql } from '#services/domain/ports.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
+import type { Assurance } from '../users/assurance.ts';
+import { assuranceOfSession } from './session-assurance.ts';
 import { type OwnSession, readOwnSession } from './sessions.store.ts';
 
-export type LiveOwnSession = OwnSession & { readonly userId: string; readonly sessionId: string };
+export type LiveOwnSession = OwnSession & {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly assurance: Assurance;
+};
 
 /**
  * Returns the caller's live session, by cookie or by a token of the first-party client. Throws `unauthenticated` (401)
@@ -14,5 +20,5 @@ export async function ownSession({ sql }: { readonly sql: Sql }, caller: Caller)
   if (sessionId === null) throw unauthenticated();
   const session = await readOwnSession(sql, sessionId, userId);
   if (!session) throw unauthenticated();
-  return { ...session, userId, sessionId };
+  return { ...session, userId, sessionId, assurance: assuranceOfSession(session) };
 }

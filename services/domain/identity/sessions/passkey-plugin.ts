@@ -2,6 +2,7 @@ import type { AsyncLocalStorage } from 'node:async_hooks';
 import { passkey } from '@better-auth/passkey';
 import { APIError } from 'better-auth/api';
 import { withSecondFactor } from '../users/assurance.ts';
+import { type FactorProof, factorVerified } from '../users/factor-proof.ts';
 import { isUsableKey } from './cose-key.ts';
 import type { Handover } from './handover.ts';
 import { relyingParty } from './relying-party.ts';
@@ -21,11 +22,12 @@ function assertSameOrigin({ response }: { readonly response: { readonly clientDa
   if (isFramed || topOrigin !== undefined) throw new APIError('UNAUTHORIZED', { code: 'CROSS_ORIGIN' });
 }
 
-/** RFC 8176: a device-bound key (`hwk`) or one synchronised between devices (`swk`), with user verification. */
-export const methodsOf = (deviceType: string): readonly string[] => [
-  deviceType === 'singleDevice' ? 'hwk' : 'swk',
-  'user',
-];
+/**
+ * The proof of a verified ceremony. RFC 8176: a device-bound key (`hwk`) or one synchronised between devices (`swk`), with
+ * user verification.
+ */
+export const proofOf = (deviceType: string): FactorProof =>
+  factorVerified([deviceType === 'singleDevice' ? 'hwk' : 'swk', 'user']);
 
 /** Better Auth's passkeys, accepted only with user verification, and then as two factors. */
 export function passkeyPlugin(
@@ -50,7 +52,7 @@ export function passkeyPlugin(
         assertVerified(authenticationInfo.userVerified);
         assertSameOrigin(clientData);
         const open = handover.getStore();
-        if (open) open.assurance = withSecondFactor([], methodsOf(authenticationInfo.credentialDeviceType));
+        if (open) open.assurance = withSecondFactor([], proofOf(authenticationInfo.credentialDeviceType));
       },
     },
   });

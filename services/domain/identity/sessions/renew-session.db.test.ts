@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/domain/ports.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
+import { admitted, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { userHeld, whileItWaits } from '#testing/overtaken.ts';
 import {
   anonymous,
@@ -12,7 +13,6 @@ import {
 import { stepUp } from '../factors/step-up.ts';
 import { signIn } from '../sign-in/sign-in.ts';
 import { signOut } from '../sign-in/sign-out.ts';
-import { withSecondFactor } from '../users/assurance.ts';
 import { holdForRenewal } from './hold-for-renewal.ts';
 import type { SignInAnswer } from './open-session.ts';
 import { findByCookie } from './read-session.ts';
@@ -183,9 +183,9 @@ test('two factors shorten the session, and no token family outlives it', async (
   const { deps } = harness;
   await deps.auth.transact(async (tx) => {
     const held = await holdForRenewal(tx, deps, { id: person.sessionId, userId: person.id, token: null });
-    const assurance = withSecondFactor(['pwd'], ['otp']);
+    const admission = await admitted(tx, deps, person.id, TWO_FACTORS);
     const expiresAt = new Date(Date.now() + 60_000);
-    await deps.auth.openSession({ userId: person.id, assurance, expiresAt, renews: held }, anonymous.request);
+    await deps.auth.openSession({ admission, expiresAt, renews: held }, anonymous.request);
   });
   const lives = await rows(
     `SELECT f.expires_at <= s."expiresAt" AS "isCovered", s.acr FROM refresh_families f JOIN sessions s ON s.id = f.sid WHERE f.sid = $1`,

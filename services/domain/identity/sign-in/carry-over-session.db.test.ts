@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isAppError } from '#services/platform/define/error.ts';
 import { anonymous, openPeopledHarness, type PeopledHarness } from '#testing/harness/people.ts';
 import { UNNAMED } from '../users/assurance.ts';
-import { carryOverSession } from './carry-over-session.ts';
+import { admitCarriedSession, carryOverSession } from './carry-over-session.ts';
 
 let harness: PeopledHarness;
 beforeAll(async () => {
@@ -10,22 +12,21 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 const carry = (userId: string, sessionId: string | null = null) =>
-  harness.deps.auth.transact((tx) =>
-    carryOverSession(
-      tx,
-      harness.deps,
-      {
-        userId,
-        assurance: UNNAMED,
-        signedInAt: new Date(),
-        former: null,
-        cookie: undefined,
-        sessionOf: async () => sessionId,
-        detail: { factor: 'legacy_session' },
-      },
-      anonymous,
-    ),
-  );
+  harness.deps.auth.transact(async (tx) => {
+    const carried = {
+      userId,
+      assurance: UNNAMED,
+      signedInAt: new Date(),
+      former: null,
+      cookie: undefined,
+      legacySession: randomBytes(32),
+      sessionOf: async () => sessionId,
+      detail: { factor: 'legacy_session' },
+    };
+    const admission = await admitCarriedSession(tx, harness.deps, carried, anonymous);
+    if (isAppError(admission)) throw admission;
+    return carryOverSession(tx, harness.deps, carried, admission, anonymous);
+  });
 
 test('a session of a user who was deleted meanwhile is refused', async () => {
   await expect(carry('unknown')).rejects.toMatchObject({ code: 'login_refused' });

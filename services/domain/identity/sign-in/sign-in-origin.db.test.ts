@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientPrefixOf } from '#services/domain/limits/client-prefix.ts';
-import { insertPerson } from '#testing/flows/signed-in.ts';
+import { admitted, insertPerson } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { callerAt } from '#testing/harness/ports.ts';
 import type { OpenedSession } from '../sessions/live-session.ts';
-import { UNNAMED } from '../users/assurance.ts';
 import { deviceSetCookie } from './device-cookie.ts';
 import { isClosedTo, lockedOut } from './refuse-stepped-up.ts';
 import { accountKeyOf, counterKey } from './sign-in-counters.ts';
@@ -30,8 +29,8 @@ async function newUser(): Promise<Person> {
   return { id, email, cookie };
 }
 const open = ({ id }: Person, ip: string, userAgent: string): Promise<OpenedSession> =>
-  ports.auth.transact(() =>
-    ports.auth.openSession({ userId: id, assurance: UNNAMED }, { ...callerAt(ip).request, userAgent }),
+  ports.auth.transact(async (tx) =>
+    ports.auth.openSession({ admission: await admitted(tx, ports, id) }, { ...callerAt(ip).request, userAgent }),
   );
 /** Exhausts the failures of this browser only. */
 async function spendDevice({ cookie }: Person): Promise<void> {

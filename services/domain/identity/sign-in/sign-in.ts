@@ -4,14 +4,15 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, HashAdmission, Ports } from '#services/domain/ports.ts';
 import { assertMayIssue, type HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';
+import { secondFactorRequired } from '#services/platform/errors.ts';
 import { userLogin } from '../audit-events.ts';
-import { secondFactorRequired } from '../contracts/factors-errors.ts';
 import { loginLocked, loginRefused } from '../contracts/sign-in-errors.ts';
 import type { HasVerificationRule } from '../mail/queue-mail.ts';
 import { admissionOf, assertQueueHasPlace, inQueue, isHashable } from '../passwords/hash-password.ts';
 import type { HasPasswordPolicy } from '../passwords/password-policy.ts';
 import { type HasFormerPasswords, takeFormerPassword } from '../passwords/take-former-password.ts';
 import { isUpgradedSince, upgradeDigest } from '../passwords/upgrade-digest.ts';
+import { admitSession } from '../sessions/admit-session.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';
 import { type HasSessionLimit, makeRoom } from '../sessions/make-room.ts';
@@ -20,7 +21,6 @@ import { findByCookie } from '../sessions/read-session.ts';
 import { findCredential, lockUser, type PasswordCredential } from '../users/accounts.store.ts';
 import { PASSWORD_ALONE } from '../users/assurance.ts';
 import { normaliseEmail } from '../users/email.ts';
-import { askSecondFactor } from './ask-second-factor.ts';
 import { finishOrEnd, userCaller } from './finish-sign-in.ts';
 import { refuseUnverified } from './refuse-unverified.ts';
 import {
@@ -122,22 +122,21 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
       // The devices of the account were forgotten in the meantime: evaluate the device again.
       if (current.devicesSince?.getTime() !== devicesSince?.getTime()) return null;
       const { identifier } = admitted;
-      const first = { userId: verified.userId, amr: PASSWORD_ALONE.amr, detail: { factor: 'password', identifier } };
-      const asked = await askSecondFactor(tx, ports, first, actor);
-      if (asked) {
+      const detail = { factor: 'password', identifier };
+      const arrival = { userId: verified.userId, assurance: PASSWORD_ALONE, detail };
+      const admission = await admitSession(tx, ports, arrival, actor);
+      if (isAppError(admission)) {
         await forgiveSignIn(tx, admitted);
-        return asked;
+        return admission;
       }
       const renews = await makeRoom(tx, ports, { userId: verified.userId, former, reason: 'sign_in' }, actor);
       const { suspectNetwork } = await forgiveSignIn(tx, admitted);
-      const session = { userId: verified.userId, assurance: PASSWORD_ALONE, renews };
-      const opened = await ports.auth.openSession(session, caller.request);
+      const opened = await ports.auth.openSession({ admission, renews }, caller.request);
       await recordEvent(tx, actor, userLogin, {
         outcome: 'ok',
         target: { kind: 'user', id: verified.userId },
         detail: {
-          factor: 'password',
-          identifier: admitted.identifier,
+          ...detail,
           ...(await readSignInOrigin(
             tx,
             opened.session,

@@ -3,18 +3,19 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
-import type { AppError } from '#services/platform/define/error.ts';
+import { assertOwnFactor } from '#services/domain/shared/assert-own-factor.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
+import { secondFactorRequired } from '#services/platform/errors.ts';
 import { userLogin } from '../audit-events.ts';
-import { secondFactorRequired } from '../contracts/factors-errors.ts';
 import type { SignInView } from '../contracts/sign-in-contract.ts';
 import { loginLocked, loginRefused } from '../contracts/sign-in-errors.ts';
 import { socialProviderUnknown, socialSignInRefused } from '../contracts/social-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
+import { admitSession } from '../sessions/admit-session.ts';
 import { makeRoom } from '../sessions/make-room.ts';
-import { createSessionFamily } from '../sessions/open-session.ts';
+import { createSessionFamily, sessionCallerOf } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { readOwnSession } from '../sessions/sessions.store.ts';
-import { askSecondFactor } from '../sign-in/ask-second-factor.ts';
 import { finishOrEnd, userCaller } from '../sign-in/finish-sign-in.ts';
 import { isClosedTo, lockedOut } from '../sign-in/refuse-stepped-up.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
@@ -123,11 +124,11 @@ async function signIn(
     const { userId, isNewUser } = await recogniseUser(tx, ports, profile, caller);
     await lockUser(tx, userId);
     const person = userCaller(userId, caller);
-    const refused = await askSecondFactor(tx, ports, { userId, amr: [], detail }, person);
-    if (refused) return { userId, refused };
+    const admission = await admitSession(tx, ports, { userId, assurance: UNNAMED, detail }, person);
+    if (isAppError(admission)) return { userId, refused: admission };
     if (await isClosedTo(tx, ports, { userId, cookie })) throw new ClosedAccountError(userId);
     const renews = await makeRoom(tx, ports, { userId, former, reason: 'social_sign_in' }, caller);
-    const opened = await ports.auth.openSession({ userId, assurance: UNNAMED, renews }, caller.request);
+    const opened = await ports.auth.openSession({ admission, renews }, caller.request);
     if (opened.user.disabledAt !== null) throw loginRefused();
     // A new account offers an attacker nothing to take over.
     const sighting = isNewUser
@@ -170,6 +171,7 @@ async function link(
     await lockUser(tx, userId);
     // Checked under the lock: a session that has ended in the meantime adds no sign-in method.
     if (!(await readOwnSession(tx, live.session.id, userId))) throw socialSignInRefused();
+    await assertOwnFactor(tx, sessionCallerOf(live, ports, caller));
     const { email: to } = live.user;
     if (await linkOAuthAccount(tx, ports, userId, profile))
       await queueMail(tx, ports, { template: 'account_linked', to, provider: profile.providerId }, caller);

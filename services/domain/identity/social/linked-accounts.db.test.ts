@@ -117,10 +117,10 @@ test('the last sign-in method cannot be removed: last_way_in; a passkey is anoth
   );
   // The first passkey has ended the session.
   const sessionId = randomUUID();
-  await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
-    sessionId,
-    owner.userId,
-  ]);
+  await rows(
+    `INSERT INTO sessions (id, "userId", "expiresAt", token, acr) VALUES ($1, $2, now() + interval '1 hour', $1, 'aal2')`,
+    [sessionId, owner.userId],
+  );
   expect(await unlink({ ...owner, sessionId }, 'company')).toEqual({ status: 'unlinked' });
   expect(await waysOf(owner)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { callbackRefused } from '../contracts/social-errors.ts';
-import type { BrowserPolicy } from '../sessions/auth-engine.ts';
+import type { BrowserPolicy } from '../sessions/browser-policy.ts';
 
 const ODD = /[\s\\\p{Cc}]/u;
 

@@ -204,7 +204,7 @@ describe('linking by a signed-in user', () => {
     // The first passkey ended the session; this is a new one.
     const sessionId = randomUUID();
     await harness.rows(
-      `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`,
+      `INSERT INTO sessions (id, "userId", "expiresAt", token, acr) VALUES ($1, $2, now() + interval '1 hour', $1, 'aal2')`,
       [sessionId, only.body.user.id],
     );
     const owner = { ...userCaller(only.body.user.id, testCaller), sessionId } as Caller;

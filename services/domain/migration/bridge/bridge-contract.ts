@@ -7,7 +7,13 @@ import { signingUnavailable } from '#services/domain/keys/errors.ts';
 import { formTokenShape, PAGE } from '#services/domain/oauth/oauth-shapes.ts';
 import { sessionEnded } from '#services/domain/tokens/refresh/refresh-errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { directoryStale, originRefused, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
+import {
+  directoryStale,
+  originRefused,
+  requestInvalid,
+  secondFactorRequired,
+  storeUnavailable,
+} from '#services/platform/errors.ts';
 import {
   legacyBridgeEnded,
   legacyKeysUnavailable,
@@ -59,6 +65,7 @@ export const exchangeLegacySessionEndpoint = defineEndpoint({
   errors: [
     ...LEGACY_REFUSALS,
     legacyTokenBound,
+    secondFactorRequired,
     sessionSteppedUp,
     emailUnverified,
     sessionEnded,

@@ -5,16 +5,23 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import { loginRefused } from '#services/domain/identity/contracts/sign-in-errors.ts';
 import { draftSignIn, type SignInAnswer, type SignInDraft } from '#services/domain/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import { carryOverSession } from '#services/domain/identity/sign-in/carry-over-session.ts';
+import {
+  type AdmittedCarry,
+  admitCarriedSession,
+  type CarriedOver,
+  carryOverSession,
+} from '#services/domain/identity/sign-in/carry-over-session.ts';
 import { signOrEnd, userCaller } from '#services/domain/identity/sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
 import type { Assurance } from '#services/domain/identity/users/assurance.ts';
+import { factorVerified } from '#services/domain/identity/users/factor-proof.ts';
 import { findVerifiedUser } from '#services/domain/identity/users/find-verified-user.ts';
 import { readUserState } from '#services/domain/identity/users/read-user-state.ts';
 import type { Caller, Sql, Tx } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
-import { isAppError } from '#services/platform/define/error.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
+import { secondFactorRequired } from '#services/platform/errors.ts';
 import { legacySessionExchanged } from './audit-events.ts';
 import { legacySessionEnded, legacyTokenBound, legacyUserUnknown } from './legacy-errors.ts';
 import type { HasLegacyIssuer } from './legacy-issuer.ts';
@@ -38,10 +45,9 @@ const RETRY_SECONDS = 60;
 /** A session whose sign-in has no known time is as old as this: too old for every act that asks for a recent sign-in. */
 const UNKNOWN_AGE_SECONDS = 30 * 86_400;
 
-const assuranceOf = ({ amr, isTwoFactors }: LegacyStrength): Assurance => ({
-  amr,
-  acr: isTwoFactors ? 'aal2' : 'aal1',
-});
+/** The old provider vouches for what its token says of the sign-in there. */
+const assuranceOf = ({ amr, isTwoFactors }: LegacyStrength): Assurance =>
+  isTwoFactors ? { amr, acr: 'aal2', proof: factorVerified(amr) } : { amr, acr: 'aal1' };
 
 type Recognised = { readonly userId: string; readonly linkedBy: 'import' | 'address' };
 
@@ -89,26 +95,17 @@ async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, 
   const signedInSeconds = authTime ?? Math.floor(ports.clock.now() / 1_000) - UNKNOWN_AGE_SECONDS;
   let isReplay = true;
 
-  async function open(tx: Tx): Promise<SignInDraft> {
+  async function open(
+    tx: Tx,
+    { userId, linkedBy }: Recognised,
+    carried: CarriedOver,
+    admitted: AdmittedCarry,
+  ): Promise<SignInDraft> {
     isReplay = false;
-    const { userId, linkedBy } = await recognise(tx, ports, session);
     const provider = ports.legacyIssuer?.provider ?? null;
     if (linkedBy === 'address' && !(await linkLegacyUser(tx, session.subject, provider, userId)))
       throw legacyUserUnknown();
-    const { signedIn, isNew } = await carryOverSession(
-      tx,
-      ports,
-      {
-        userId,
-        assurance: assuranceOf(session.strength),
-        signedInAt: new Date(signedInSeconds * 1_000),
-        former,
-        cookie,
-        sessionOf: async () => (await readLegacySession(tx, session.id))?.sessionId ?? null,
-        detail: { factor: 'legacy_session' },
-      },
-      caller,
-    );
+    const { signedIn, isNew } = await carryOverSession(tx, ports, carried, admitted, caller);
     if (!(await keepLegacySession(tx, session.id, userId, signedIn.session.id))) throw legacySessionEnded();
     await recordEvent(tx, userCaller(userId, caller), legacySessionExchanged, {
       outcome: 'ok',
@@ -118,18 +115,33 @@ async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, 
     return draftSignIn(ports, signedIn);
   }
 
-  const draft = await ports.auth.transact(async (tx) => {
+  const draft = await ports.auth.transact(async (tx): Promise<SignInDraft | AppError> => {
     await setAuditContext(tx, caller, 'legacy_session');
     const known = await readLegacySession(tx, session.id);
     if (known?.isEnded) throw legacySessionEnded();
+    const recognised = await recognise(tx, ports, session);
+    const carried: CarriedOver = {
+      userId: recognised.userId,
+      assurance: assuranceOf(session.strength),
+      signedInAt: new Date(signedInSeconds * 1_000),
+      former,
+      cookie,
+      legacySession: session.id,
+      sessionOf: async () => (await readLegacySession(tx, session.id))?.sessionId ?? null,
+      detail: { factor: 'legacy_session' },
+    };
+    // Before a stored answer is replayed: it may have the session of a browser that proved more than this token does.
+    const admitted = await admitCarriedSession(tx, ports, carried, caller);
+    if (isAppError(admitted)) return admitted;
     const renew = async (kept: SignInDraft): Promise<SignInDraft> => {
       // A concurrent first request has committed since.
       if ((await readLegacySession(tx, session.id))?.isEnded) throw legacySessionEnded();
       const ageSeconds = ports.clock.now() / 1_000 - kept.claims.iat;
-      return Math.abs(ageSeconds) <= RETRY_SECONDS ? kept : open(tx);
+      return Math.abs(ageSeconds) <= RETRY_SECONDS ? kept : open(tx, recognised, carried, admitted);
     };
-    return workOnce(tx, ports.random, { request, status: 200, renew }, () => open(tx));
+    return workOnce(tx, ports.random, { request, status: 200, renew }, () => open(tx, recognised, carried, admitted));
   });
+  if (isAppError(draft)) throw draft;
   const person = userCaller(draft.body.user.id, caller);
   return signOrEnd(ports, draft, { cookie, isKept: true, isReplay }, person);
 }
@@ -157,8 +169,9 @@ export async function showLegacyAccount(
 /**
  * Exchanges a live session of the old provider for a session and token pair here, without a sign-in. The same session of
  * the old provider is always the same session here, however many requests there are; its factors and the time of its
- * sign-in are kept, and never raised.
- * @throws the `legacy_token_…` errors, legacyUserUnknown, legacySessionEnded, legacyBridgeEnded (401), emailUnverified
+ * sign-in are kept, and never raised. An account that has a second factor here is asked for it once, if the token does not
+ * prove one: the session that answers the challenge continues that of the old provider.
+ * @throws secondFactorRequired (401 with a challenge), the `legacy_token_…` errors, legacyUserUnknown, legacySessionEnded, legacyBridgeEnded (401), emailUnverified
  *   (403), legacyNotConfigured (404), legacyKeysUnavailable, signingUnavailable, storeUnavailable (503)
  */
 export async function exchangeLegacySession(
@@ -176,8 +189,12 @@ export async function exchangeLegacySession(
     const refusal =
       isAppError(err) && err.code === loginRefused.definition.code ? legacyUserUnknown({ cause: err }) : err;
     const isRefused = isAppError(refusal) && refusal.definition.status < 500;
-    logins.add(1, { outcome: isRefused ? 'refused' : 'unavailable', factor: 'legacy_session' });
-    if (isRefused && refusal.definition.status < 404) await recordRefusal(ports, caller, refusal.code);
+    const isAsked = isRefused && refusal.code === secondFactorRequired.definition.code;
+    logins.add(1, {
+      outcome: isAsked ? 'second_factor_asked' : isRefused ? 'refused' : 'unavailable',
+      factor: 'legacy_session',
+    });
+    if (isRefused && !isAsked && refusal.definition.status < 404) await recordRefusal(ports, caller, refusal.code);
     throw refusal;
   }
 }

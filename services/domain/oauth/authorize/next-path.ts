@@ -1,6 +1,6 @@
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import { logoPathOf } from '#services/domain/access/client-logo.ts';
-import type { BrowserPolicy } from '#services/domain/identity/sessions/auth-engine.ts';
+import type { BrowserPolicy } from '#services/domain/identity/sessions/browser-policy.ts';
 import { returnAddress } from '#services/domain/identity/social/return-address.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import { type HintPorts, hintedUser } from '../claims/id-token-hint.ts';

@@ -3,6 +3,7 @@ import type { Client, HasAccess } from '#services/domain/access/access-directory
 import { scopesNamed } from '#services/domain/access/requested-scopes.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import {
+  actingAgentOf,
   FIRST_PARTY_CLIENT_ID,
   isInstallation,
   ownerOfAgent,
@@ -27,6 +28,7 @@ import { createFamily, type NewFamily } from '../refresh/create-family.ts';
 import { familyTokenFacts, pairAnswer, rememberToken, type TokenPairAnswer } from '../refresh/family-token.ts';
 import { sessionEnded } from '../refresh/refresh-errors.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
+import type { VerifiedFactor } from '../verified-factor-shapes.ts';
 import { allowedAudience } from './allowed-audience.ts';
 import { assertIssuesForOwner } from './assert-issues-for-owner.ts';
 import { idempotentRequest, workOnce } from './idempotency.ts';
@@ -38,6 +40,8 @@ export type IssuePairInput = {
   readonly audience?: string | undefined;
   readonly scope?: string | undefined;
   readonly device?: { readonly id?: string | undefined; readonly name?: string | undefined } | undefined;
+  /** What the caller verified of the user; for a pair by tokens:issue alone. */
+  readonly verifiedFactors?: readonly VerifiedFactor[] | undefined;
   /** A role that the user must have. The token carries all roles of the user. */
   readonly role?: string | undefined;
   readonly idempotencyKey?: string | undefined;
@@ -149,7 +153,8 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
  * idempotency key creates nothing and gets the same pair, or a new access token of the same family once half of the
  * lifetime of the first has passed.
  * Throws `permission_missing`, `step_up_required` (a user who issues for another), `role_not_held` (403), `user_unknown`
- * (404), `scope_invalid`, `target_invalid` (400), `client_unauthenticated`, `session_ended`, `dpop_proof_invalid` (401,
+ * (404), `scope_invalid`, `target_invalid` (400), `client_unauthenticated`, `session_ended`, `second_factor_required` (401,
+ * if the account has a second factor and the caller verified none; an agent is not asked), `dpop_proof_invalid` (401,
  * for a client whose tokens must all be bound to a key), `idempotency_key_reused` (422), `signing_unavailable`,
  * `state_rewound`, `store_unavailable` (503).
  */
@@ -171,6 +176,10 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
   assertMayIssue(ports.revocations);
   const owner = ownerFor(ports, input, caller);
   if (owner === null) return refuse(ports, input, caller);
+  if (input.verifiedFactors !== undefined && (owner.sessionId !== null || actingAgentOf(caller) !== null))
+    throw requestInvalid({
+      problems: [{ at: 'body/verified_factors', why: 'is for services that sign users in, with tokens:issue' }],
+    });
   const client = ports.access.client(owner.clientId);
   // The client may have been deleted while the body was read, after it authenticated.
   if (client === undefined) throw clientUnauthenticated();
@@ -185,6 +194,7 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
     isClientBound: false,
     scope: scopeFor(ports, client, input.scope),
     audience: allowedAudience(ports, client, input.audience),
+    ...(input.verifiedFactors === undefined ? {} : { verifiedFactors: input.verifiedFactors }),
     ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
   };
   const plan: Plan = { family, role: input.role };

@@ -1,7 +1,11 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
+import { actingAgentOf } from '#services/domain/authority/callers.ts';
 import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
+import { lacksFactor } from '#services/domain/shared/own-factor.store.ts';
 import type { Config } from '#services/platform/config/load.ts';
+import { secondFactorRequired } from '#services/platform/errors.ts';
 import { familyCreated, familyEnded } from '../audit-events.ts';
+import { strengthOf, type VerifiedFactor } from '../verified-factor-shapes.ts';
 import { familyEndPrevious, familyInsert, type NewFamilyRow, sessionLock } from './family-life.store.ts';
 import { type FamilyIdle, idleSecondsOf } from './family-token.ts';
 import { sessionEnded } from './refresh-errors.ts';
@@ -18,6 +22,8 @@ export type NewFamily = {
   readonly audience: string;
   /** Unix seconds of the sign-in. */
   readonly authTime: number;
+  /** What the issuing service verified, for a family without a session. */
+  readonly verifiedFactors?: readonly VerifiedFactor[] | undefined;
   /** Shown to the user in the list of sessions; not secret. */
   readonly device?: Readonly<Record<string, string>>;
   readonly jkt?: string;
@@ -42,7 +48,8 @@ export type CreateFamilyPorts = Pick<Ports, 'random'> & {
 /**
  * Creates a token family in the caller's transaction: its row, its first refresh token and its audit row. It ends the
  * previous live family of the same session and client, whose access tokens stay valid until they expire.
- * Throws `session_ended` (401) when the session has ended, or user or client is deleted or disabled.
+ * Throws `second_factor_required` (401) for a family without a session, if its user has a second factor and none was
+ * verified, and `session_ended` (401) when the session has ended, or user or client is deleted or disabled.
  */
 export async function createFamily(
   tx: Tx,
@@ -54,7 +61,8 @@ export async function createFamily(
   // A family never outlives its session.
   const session = family.sessionId === null ? null : await takeSession(tx, family.sessionId, family, caller);
   const lifeSeconds = Math.min(refreshAbsoluteSeconds, session?.secondsLeft ?? Number.POSITIVE_INFINITY);
-  const idleSeconds = Math.min(idleSecondsOf(ports.tokenSettings, session?.acr), lifeSeconds);
+  const verified = session === null && family.verifiedFactors ? strengthOf(family.verifiedFactors) : null;
+  const idleSeconds = Math.min(idleSecondsOf(ports.tokenSettings, session?.acr ?? verified?.acr), lifeSeconds);
   const familyId = ports.random.uuid();
   const nonce = ports.random.bytes(32);
   const { version: kv, key } = ports.keyRing.secret('refresh');
@@ -75,13 +83,20 @@ export async function createFamily(
     family.authTime,
     JSON.stringify(family.device ?? {}),
     family.codeId ?? null,
+    verified?.amr.join(' ') ?? null,
+    verified?.acr ?? null,
   ]);
   if (row === undefined) throw sessionEnded();
+  await assertNoFactorRound(tx, family, row.acr, caller);
   await recordEvent(tx, caller, familyCreated, {
     outcome: 'ok',
     target: { kind: 'family', id: familyId },
     clientId: family.clientId,
-    detail: { user_id: family.userId, session_id: family.sessionId },
+    detail: {
+      user_id: family.userId,
+      session_id: family.sessionId,
+      ...(family.verifiedFactors === undefined ? {} : { verified_factors: family.verifiedFactors }),
+    },
   });
   const { incarnation } = ports.revocations.state();
   const parts = { kv, familyBytes: uuidToBytes(familyId), generation: 0, nonce };
@@ -92,6 +107,21 @@ export async function createFamily(
     refreshExpiresInSeconds: idleSeconds,
     ...row,
   };
+}
+
+/**
+ * A family without a session is a sign-in that passes no door of its own. Asked after the family was inserted: the first
+ * factor of an account raises the epoch of its user, so a family of an account without one dies with that. An agent signs no
+ * user in: its pair has no roles and ends with it.
+ */
+async function assertNoFactorRound(
+  tx: Tx,
+  { sessionId, userId }: NewFamily,
+  acr: string | null,
+  caller: Caller,
+): Promise<void> {
+  if (sessionId !== null || acr === 'aal2' || actingAgentOf(caller) !== null) return;
+  if (await lacksFactor(tx, userId, null)) throw secondFactorRequired();
 }
 
 type LockedSession = { readonly secondsLeft: number; readonly acr: string };

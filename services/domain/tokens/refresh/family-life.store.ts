@@ -40,7 +40,7 @@ export const familyInsert = defineStatement(
   'familyInsert',
   `WITH born AS (
     SELECT u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles, u."tokenEpoch" AS user_epoch, c."tokenEpoch" AS client_epoch,
-      coalesce(array_to_string(s.amr, ' '), '') AS amr, s.acr,
+      coalesce(array_to_string(s.amr, ' '), $17, '') AS amr, coalesce(s.acr, $18) AS acr,
       CASE WHEN $10::text IS NULL AND $14::float8 = 0 THEN jsonb_build_object('roles', u.roles, 'permissions',
         ARRAY(SELECT DISTINCT p.permission FROM role_permissions p WHERE p.role = ANY (u.roles))) END AS rights_limit
     FROM users u CROSS JOIN oauth_clients c LEFT JOIN sessions s ON s.id = $10
