@@ -496,7 +496,7 @@ export type IntrospectTokenResponse = { readonly active: boolean } & Readonly<Re
 
 export type InviteUserRequest = { readonly email: string; readonly name?: string; readonly roles?: readonly string[]; readonly password_hash?: string; readonly reason: string };
 
-export type IssueTokensRequest = { readonly user_id?: string; readonly audience?: string; readonly scope?: string; readonly device?: Device | string };
+export type IssueTokensRequest = { readonly user_id?: string; readonly audience?: string; readonly scope?: string; readonly device?: Device | string; readonly verified_factors?: readonly ("password" | "totp" | "passkey" | "security_key")[] };
 
 export type JobQueue = { readonly name: string; readonly waiting: number; readonly active: number; readonly delayed: number; readonly dead: number; readonly oldest_age_seconds: number };
 
@@ -784,7 +784,7 @@ export type RequestUnlockResponse = { readonly status: "mail_sent_if_known" };
 
 export type ResetFactorsRequest = { readonly reason: string; readonly passkeys?: boolean };
 
-export type ResetPasswordRequest = { readonly token: string; readonly new_password: string } | { readonly token: string; readonly newPassword: string };
+export type ResetPasswordRequest = { readonly token: string; readonly new_password: string; readonly totp?: string; readonly recovery_code?: string } | { readonly token: string; readonly newPassword: string; readonly totp?: string; readonly recovery_code?: string };
 
 export type ResourcesPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly copies: readonly CopyUse[]; readonly queues: readonly QueueUse[] };
 
@@ -852,7 +852,7 @@ export type SendProviderRequest = { readonly form_token: string; readonly next: 
 
 export type SendResendVerificationRequest = { readonly form_token: string; readonly next: string; readonly email: string };
 
-export type SendResetPasswordRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string };
+export type SendResetPasswordRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string; readonly factor?: string };
 
 export type SendSignOffRequest = { readonly form_token: string; readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly decision: "approve" | "deny"; readonly comment: string; readonly arguments_sha256: string };
 
@@ -1096,7 +1096,7 @@ export type Operations = {
   "POST /api/auth/request-password-reset": { readonly input: { readonly body: RequestPasswordResetRequest }; readonly answer: RequestPasswordResetResponse };
   /** Request an unlock mail after wrong passwords; the response is the same for every address */
   "POST /api/auth/request-unlock": { readonly input: { readonly body: RequestUnlockRequest }; readonly answer: RequestUnlockResponse };
-  /** Set a new password by a mailed code; every session and token of the account ends */
+  /** Set a new password by a mailed code and any second factor; every session and token of the account ends */
   "POST /api/auth/reset-password": { readonly input: { readonly body: ResetPasswordRequest }; readonly answer: Done };
   /** End every other session of the caller with its token families and tokens */
   "POST /api/auth/revoke-other-sessions": { readonly input: { readonly body?: RevokeOtherClientSessionsRequest }; readonly answer: Done };
@@ -1134,7 +1134,7 @@ export type Operations = {
   "POST /api/auth/two-factor/confirm": { readonly input: { readonly body: ConfirmTotpRequest }; readonly answer: SignIn };
   /** Remove the authenticator app; every other session ends */
   "POST /api/auth/two-factor/disable": { readonly input: { readonly body?: RemoveTotpRequest }; readonly answer: RemoveTotpResponse };
-  /** Start enrolling an authenticator app: returns its secret and ten recovery codes, once; confirm it next */
+  /** Start enrolling an authenticator app: returns its secret, once, with ten recovery codes unless the account has some */
   "POST /api/auth/two-factor/enable": { readonly input: { readonly body: EnrolTotpRequest }; readonly answer: EnrolTotpResponse };
   /** Replace the recovery codes with ten new ones, shown once */
   "POST /api/auth/two-factor/generate-backup-codes": { readonly input: { readonly body: GenerateBackupCodesRequest }; readonly answer: GenerateBackupCodesResponse };

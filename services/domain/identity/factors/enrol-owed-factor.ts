@@ -1,8 +1,8 @@
 import { hkdfSync } from 'node:crypto';
 import type { Ports, Tx } from '#services/domain/ports.ts';
 import { challengeOver } from '../contracts/factors-errors.ts';
-import type { HasAuth } from '../sessions/auth.ts';
 import { factorsOf } from '../sessions/admit-session.ts';
+import type { HasAuth } from '../sessions/auth.ts';
 import { readLoginChallenge } from '../sessions/login-challenge.store.ts';
 import { newRecoveryCodes } from '../sessions/recovery-codes.ts';
 import { findAccount } from '../users/accounts.store.ts';

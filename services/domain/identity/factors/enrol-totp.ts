@@ -11,9 +11,9 @@ import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { findAccount, readFactors } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
-import { provedIf } from './verify-code.ts';
 import { confirmTotp, readTwoFactor, replaceSecret, useStep } from './factors.store.ts';
 import { matchingStep, newSecret, SECRET_BYTES, totpUriOf } from './totp.ts';
+import { provedIf } from './verify-code.ts';
 import { type OwnPassword, verifyOwnPassword } from './verify-own-password.ts';
 
 export type TotpEnrolment = {
