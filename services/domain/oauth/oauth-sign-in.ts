@@ -66,6 +66,7 @@ export async function beginOAuthSignIn(
     sessionId,
     clientId,
     isClientBound: true,
+    isApproved: true,
     scope,
     audience,
     authTime,

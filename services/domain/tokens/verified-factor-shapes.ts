@@ -12,7 +12,7 @@ const METHODS = {
 } as const;
 
 export type VerifiedFactor = keyof typeof METHODS;
-export const VERIFIED_FACTORS = Object.keys(METHODS) as [VerifiedFactor, ...VerifiedFactor[]];
+const VERIFIED_FACTORS = Object.keys(METHODS) as [VerifiedFactor, ...VerifiedFactor[]];
 
 export const verifiedFactors = z.array(z.enum(VERIFIED_FACTORS)).max(VERIFIED_FACTORS.length);
 

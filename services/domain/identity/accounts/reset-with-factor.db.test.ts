@@ -124,7 +124,7 @@ describe('a password reset by mail of an account with a second factor', () => {
       'passkey_refused',
     );
     const dead = `SELECT k.owner_epoch < u."tokenEpoch" AS "isDead" FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id = $1`;
-    expect(await harness.rows(dead, [made.api_key.id])).toEqual([{ isDead: true }]);
+    expect(await harness.rows(dead, [made.api_key.api_key_id])).toEqual([{ isDead: true }]);
     expect(await outcomeOf(verifyEmail(harness.deps, { token: move, password }, anonymous))).toBe('code_invalid');
     expect(await harness.rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
     expect(await harness.deps.auth.findSession(thief.cookie, true)).toBeNull();

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import type { TestUser } from '#testing/flows/flows.ts';
+import { openSessionFor, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { createTestPorts } from '#testing/harness/ports.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { normaliseUserCode } from '../../shared/user-codes.ts';
@@ -255,4 +256,23 @@ test('a client without the refresh grant gets no refresh token, and without the 
   await answer(grant.user_code, true);
   const tokens = await redeem(grant.device_code, {}, app.clientId);
   expect(Object.keys(tokens).sort()).toEqual(['access_token', 'expires_in', 'scope', 'token_type']);
+});
+
+test('a device of a user with a second factor gets its tokens; a factor that comes after the approval ends the grant', async () => {
+  const addFactor = (userId: string) =>
+    harness.rows(
+      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES (gen_random_uuid(), $1, 'x', 'x', true)`,
+      [userId],
+    );
+  const strong = await harness.newUser();
+  await addFactor(strong.id);
+  const { cookie } = await openSessionFor(harness, strong.id, TWO_FACTORS);
+  const approved = await begin();
+  await answer(approved.user_code, true, cookie);
+  expect(await redeem(approved.device_code)).toMatchObject({ token_type: 'Bearer' });
+  const later = await harness.newUser();
+  const early = await begin();
+  await answer(early.user_code, true, later.cookie);
+  await addFactor(later.id);
+  await expect(redeem(early.device_code)).rejects.toThrow();
 });

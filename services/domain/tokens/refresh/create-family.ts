@@ -22,6 +22,8 @@ export type NewFamily = {
   readonly audience: string;
   /** Unix seconds of the sign-in. */
   readonly authTime: number;
+  /** The user approved it in a session, though it has none of its own: a device. */
+  readonly isApproved?: true;
   /** What the issuing service verified, for a family without a session. */
   readonly verifiedFactors?: readonly VerifiedFactor[] | undefined;
   /** Shown to the user in the list of sessions; not secret. */
@@ -110,17 +112,17 @@ export async function createFamily(
 }
 
 /**
- * A family without a session is a sign-in that passes no door of its own. Asked after the family was inserted: the first
+ * A family that no session stands behind is a sign-in that passes no door of its own. Asked after the family was inserted: the first
  * factor of an account raises the epoch of its user, so a family of an account without one dies with that. An agent signs no
  * user in: its pair has no roles and ends with it.
  */
 async function assertNoFactorRound(
   tx: Tx,
-  { sessionId, userId }: NewFamily,
+  { sessionId, userId, isApproved }: NewFamily,
   acr: string | null,
   caller: Caller,
 ): Promise<void> {
-  if (sessionId !== null || acr === 'aal2' || actingAgentOf(caller) !== null) return;
+  if (sessionId !== null || isApproved || acr === 'aal2' || actingAgentOf(caller) !== null) return;
   if (await lacksFactor(tx, userId, null)) throw secondFactorRequired();
 }
 
