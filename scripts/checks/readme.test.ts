@@ -1,17 +1,64 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { createProgram } from '#cli/program.ts';
 
-const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8');
+const root = resolve(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(resolve(root, path), 'utf8');
+const readme = read('README.md');
+const features = read('docs/explanation/features.md');
+const foldersOf = (path: string): string[] =>
+  readdirSync(resolve(root, path), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !/^\.|^(node_modules|coverage)$/.test(entry.name))
+    .map(({ name }) => name);
+const sectionOf = (text: string, heading: string): string => text.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
 
-test('a stranger reads at most five points before the first command', () => {
-  const [before = ''] = readme.split('```');
-  expect(before.match(/^\s*[-*] /gm)?.length).toBeLessThanOrEqual(5);
-  expect(before.length).toBeLessThan(2_000);
+describe('the README', () => {
+  test('a stranger reads at most five points before the first command', () => {
+    const [before = ''] = readme.split('```');
+    expect(before.match(/^\s*[-*] /gm)?.length).toBeLessThanOrEqual(5);
+    expect(before.length).toBeLessThan(2_000);
+  });
+
+  test('the map has every folder, and the modules in the order of their imports', () => {
+    const map = sectionOf(readme, 'Map');
+    const missing = [
+      ...foldersOf('.').filter((name) => !['services', 'jobs'].includes(name) && !map.includes(`\n${name} `)),
+      ...foldersOf('services').filter((name) => !map.includes(`services/${name} `)),
+      ...(map.includes('\njobs ') ? [] : ['jobs']),
+    ];
+    expect(missing).toEqual([]);
+    const line = /in modules: (.+)/.exec(map)?.[1]?.split(' ← ') ?? [];
+    expect([...line].sort()).toEqual(foldersOf('services/domain').sort());
+  });
+
+  test('what it says is not built is no command, folder, module or guide', async () => {
+    const program = await createProgram();
+    const guides = foldersOfGuides();
+    const there = new Set([
+      ...program.commands.map((command) => command.name()),
+      ...foldersOf('.'),
+      ...foldersOf('services/domain'),
+      ...guides,
+    ]);
+    const lines = sectionOf(readme, 'Not there yet').match(/^- .+$/gm) ?? [];
+    expect(lines.length).toBeGreaterThan(0);
+    const wrong = lines.flatMap((line) =>
+      (line.toLowerCase().match(/[a-z]+/g) ?? []).filter((word) => there.has(word)),
+    );
+    expect(wrong).toEqual([]);
+  });
 });
 
-test('the map of the README has every folder of services', () => {
-  const [map = ''] = readme.split('## Map')[1]?.split('\n## ') ?? [];
-  for (const each of ['api', 'worker', 'mcp', 'migrate', 'embedding', 'domain', 'platform', 'supervisor'])
-    expect(map).toContain(`services/${each} `);
+/** The nouns of the guides' names. */
+function foldersOfGuides(): string[] {
+  const small = /^(a|and|by|from|in|it|of|on|or|other|out|run|sign|the|to|up|use|users|with|your)$/;
+  return readdirSync(resolve(root, 'docs/how-to'))
+    .flatMap((file) => file.replace(/\.md$/, '').split('-'))
+    .filter((word) => !small.test(word));
+}
+
+test('the page of features names every module, and no other', () => {
+  const named = [...sectionOf(features, 'Modules').matchAll(/^\| `([a-z-]+)` +\|/gm)].map(([, name]) => name);
+  expect(named.sort()).toEqual(foldersOf('services/domain').sort());
 });

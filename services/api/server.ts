@@ -131,7 +131,7 @@ function addRoutes(
   bridgePagesRoutes(routes, ports);
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
-  oauthPagesRoutes(routes, ports);
+  oauthPagesRoutes(routes, { ...ports, hasConsole: hasWing(config.wings, 'console') });
   oauthClientsRoutes(routes, ports);
   consentsRoutes(routes, ports);
   revocationsRoutes(routes, ports);

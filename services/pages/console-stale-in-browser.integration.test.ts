@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-test('figures that nobody counted for a minute say of when they are', async () => {
+test('figures that were not counted for a minute say of when they are', async () => {
   const { page, serious } = await harness.atConsole('admin');
   await openPage(page, '/console', 'Overview');
   const notes = page.getByText(/^These figures are of .+; newer ones are overdue\.$/);

@@ -116,7 +116,7 @@ const accountPagesWith = (text: string, values: Values): Readonly<Record<string,
       `account: ${view.section}`,
       accountPage({
         formToken: text,
-        owner: { email: text, isVerified: false, name: text },
+        owner: { email: text, isVerified: false, name: text, usesConsole: true },
         view,
         outcome: { act: 'step_up', problem: () => values.ours },
       }),
@@ -247,9 +247,11 @@ export function pagesWith(
     }),
     start: startPage({
       isReady: true,
+      hasConsole: true,
       development: {
         components: { [ours]: ours },
         demo: { email: text, password: text },
+        admin: { email: text, password: text },
         showsMails: true,
         gaps: [{ name: text, why: ours, fix: ours }],
         leftOut: [ours],

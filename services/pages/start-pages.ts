@@ -13,11 +13,14 @@ import { fill, say } from './texts/texts.ts';
 
 type StartPage = {
   readonly isReady: boolean;
+  readonly hasConsole: boolean;
   /** In development on the same machine: the state of each component, the demo login, and the mails. */
   readonly development?:
     | {
         readonly components: Readonly<Record<string, string>>;
         readonly demo: DemoLogin | undefined;
+        /** The demo administrator, for the console. */
+        readonly admin: DemoLogin | undefined;
         readonly showsMails: boolean;
         /** What is missing for production. */
         readonly gaps: readonly ProductionGap[];
@@ -34,16 +37,18 @@ const gapItem = ({ name, why, fix }: ProductionGap): Html =>
   html`<li lang="en"><code>${name}</code> ${why}. <span class="dim">${fix}</span></li>`;
 
 function developmentPart(
-  { components, demo, showsMails, gaps, leftOut }: NonNullable<StartPage['development']>,
+  { components, demo, admin, showsMails, gaps, leftOut }: NonNullable<StartPage['development']>,
   texts: Texts,
 ): Html {
   const states = Object.entries(components).map(([name, state]) => html`<li><code>${name}</code> ${state}</li>`);
-  const login = demo && {
-    email: html`<code>${demo.email}</code>`,
-    password: html`<code id="demo-password">${demo.password}</code>`,
+  const loginOf = (login: DemoLogin | undefined, said: string, id: string): Html | null => {
+    if (login === undefined) return null;
+    const { email, password } = login;
+    const parts = { email: html`<code>${email}</code>`, password: html`<code id="${id}">${password}</code>` };
+    return html`<p>${say(said, parts)}</p>${copyButton(id, texts.startCopyPassword, texts)}`;
   };
   const without = leftOut.length === 0 ? null : html`<li><code>SALLYPORT_LEAVE_OUT</code> ${leftOut.join(', ')}</li>`;
-  return html`<h2>${texts.startDevelopment}</h2>${login ? html`<p>${say(texts.startDemo, login)}</p>${copyButton('demo-password', texts.startCopyPassword, texts)}` : null}<ul>${showsMails ? link('/dev/mail', texts.devMails) : null}${states}${without}</ul>${
+  return html`<h2>${texts.startDevelopment}</h2>${loginOf(admin, texts.startAdmin, 'admin-password')}${loginOf(demo, texts.startDemo, 'demo-password')}<ul>${showsMails ? link('/dev/mail', texts.devMails) : null}${states}${without}</ul>${
     gaps.length === 0
       ? null
       : html`<h2>${texts.startMissing}</h2><p class="dim">${texts.startMissingWhy}</p><ul>${gaps.map(gapItem)}</ul>`
@@ -52,12 +57,12 @@ function developmentPart(
 
 /** What a browser gets at the address of the service itself. */
 export const startPage =
-  ({ isReady, development }: StartPage): FormPage =>
+  ({ isReady, hasConsole, development }: StartPage): FormPage =>
   ({ brand, language: { texts } }) => ({
     title: fill(texts.startTitle, { name: brand.name }),
     inlineScript: COPY_SCRIPT,
     body: html`<p>${isReady ? texts.startText : texts.startNotReady}</p>
-<ul>${link('/login', texts.signIn)}${link('/signup', texts.createAccount)}${link('/account', texts.accountTitle)}</ul>
+<ul>${link('/login', texts.signIn)}${link('/signup', texts.createAccount)}${link('/account', texts.accountTitle)}${hasConsole ? link('/console', texts.console) : null}</ul>
 <h2>${texts.startDevelopers}</h2>
 <ul>${link('/docs', texts.startDocs)}${link('/docs/errors', texts.startErrors)}${link('/openapi.json', texts.startOpenApi)}${link('/.well-known/openid-configuration', texts.startDiscovery)}${link('/readyz', texts.startHealth)}</ul>${development === undefined ? null : developmentPart(development, texts)}`,
   });

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { banner, describeAuditHead, describeKeyRing, nextSteps, type ReadyState, readyLine, tour } from './ready.ts';
 
 const login = { email: 'demo@example.test', password: `it's "quoted" $HOME \\ and spaced` };
+const admin = { email: 'admin@example.test', password: 'of the administrator' };
 let folder: string;
 let server: Server;
 let api: string;
@@ -40,7 +41,7 @@ afterEach(() => {
 
 const state = (): ReadyState => {
   const credentialsFile = join(folder, 'dev-credentials.json');
-  writeFileSync(credentialsFile, JSON.stringify({ user: login }));
+  writeFileSync(credentialsFile, JSON.stringify({ user: login, admin }));
   return {
     api,
     publicUrl: api,
@@ -85,7 +86,7 @@ test('the banner has at most thirty lines and names every address, the key ring,
   expect(lines.length).toBeLessThanOrEqual(30);
   const text = lines.join('\n');
   for (const part of [
-    `the console is ${api}/console)`,
+    `console   ${api}/console  (${admin.email}  ${admin.password})`,
     '/docs',
     '/openapi.json',
     '/.well-known/jwks.json',

@@ -91,9 +91,12 @@ export function tour(api: string, login: DemoLogin, dataDir: string): string[] {
 const mailsOf = ({ publicUrl, credentialsFile }: ReadyState): string | undefined =>
   existsSync(credentialsFile) && !process.env.SMTP_URL ? `${publicUrl}/dev/mail` : undefined;
 
-/** Where administrators work, unless the installation leaves the console out. */
-const consoleOf = ({ publicUrl }: ReadyState): string =>
-  /\bconsole\b/.test(process.env.SALLYPORT_LEAVE_OUT ?? '') ? '' : `; the console is ${publicUrl}/console`;
+/** Where administrators work, and the demo administrator, unless the installation leaves the console out. */
+function consoleLines({ publicUrl, credentialsFile }: ReadyState): string[] {
+  if (/\bconsole\b/.test(process.env.SALLYPORT_LEAVE_OUT ?? '')) return [];
+  const admin = readDemoLogin(credentialsFile, 'admin');
+  return [`  console   ${publicUrl}/console${admin ? `  (${admin.email}  ${admin.password})` : ''}`];
+}
 
 /** What to do next, for a person who reads the messages of a start without a terminal. It shows no password. */
 export function nextSteps(state: ReadyState): string {
@@ -115,7 +118,8 @@ export function banner(state: ReadyState, keyRing: string, auditHead: string): s
     '',
     'Sallyport is ready. Ctrl-C stops everything; the next start reuses the data.',
     '',
-    `  API       ${state.publicUrl}/  (open it in a browser${consoleOf(state)})`,
+    `  API       ${state.publicUrl}/  (open it in a browser)`,
+    ...consoleLines(state),
     `  docs      ${state.publicUrl}/docs`,
     `  OpenAPI   ${state.publicUrl}/openapi.json`,
     `  JWKS      ${state.publicUrl}/.well-known/jwks.json`,

@@ -17,7 +17,8 @@ export const common = inLanguages({
     signedInClose: 'You can close this window and go on in the other one.',
     signedOut: 'You are signed out',
     noPermissions: 'Your account has no permissions here',
-    noPermissionsWhy: 'An administrator can grant you a role: sallyport users roles {id} --grant <role>',
+    noPermissionsWhy:
+      'An administrator can grant you a role: npx sallyport users roles {id} --grant <role> --reason <why>',
     notAllowed: 'You may not see this page',
     notAllowedWhy: 'It needs the permission {permission}.',
     notAllowedFix: 'An administrator can grant a role that has it: the page Roles says which ones do.',
@@ -94,7 +95,8 @@ export const common = inLanguages({
     signedInClose: 'Sie können dieses Fenster schließen und im anderen weiterarbeiten.',
     signedOut: 'Sie sind abgemeldet',
     noPermissions: 'Ihr Konto hat hier keine Berechtigungen',
-    noPermissionsWhy: 'Ein Administrator kann Ihnen eine Rolle geben: sallyport users roles {id} --grant <Rolle>',
+    noPermissionsWhy:
+      'Ein Administrator kann Ihnen eine Rolle geben: npx sallyport users roles {id} --grant <Rolle> --reason <Grund>',
     notAllowed: 'Sie dürfen diese Seite nicht sehen',
     notAllowedWhy: 'Sie braucht die Berechtigung {permission}.',
     notAllowedFix:

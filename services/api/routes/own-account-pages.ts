@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
 import { listApiKeys } from '#services/domain/api-keys/list-api-keys.ts';
 import { revokeApiKey } from '#services/domain/api-keys/revoke-api-key.ts';
+import { permissionsOf } from '#services/domain/authority/permissions.ts';
 import { assertRecentSignIn, type HasStepUp, hasTwoFactors } from '#services/domain/authority/recent-sign-in.ts';
 import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
 import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
@@ -55,7 +56,12 @@ import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeade
 import type { AccountPagesPorts } from './account-pages.ts';
 import type { ApiKeysRoutesDeps } from './api-keys.ts';
 
-export type OwnAccountPagesPorts = AccountPagesPorts & ApiKeysRoutesDeps & HasStepUp;
+export type OwnAccountPagesPorts = AccountPagesPorts &
+  ApiKeysRoutesDeps &
+  HasStepUp & {
+    /** Whether the installation has the console. */
+    readonly hasConsole: boolean;
+  };
 
 const SCRIPT = readFileSync(new URL('../../pages/passkey-add.js', import.meta.url), 'utf8');
 const PATH = showAccountEndpoint.path;
@@ -116,7 +122,12 @@ async function showAccount(
     readProfile(ports, undefined, user),
     readSection(ports, section, user),
   ]);
-  const owner = { email: profile.email, isVerified: profile.emailVerified, name: profile.name ?? '' };
+  const owner = {
+    email: profile.email,
+    isVerified: profile.emailVerified,
+    name: profile.name ?? '',
+    usesConsole: ports.hasConsole && permissionsOf(user).size > 0,
+  };
   const { token, setCookie } = tieForm(ports, request);
   return showPage(status, accountPage({ formToken: token, owner, view, outcome }), { setCookie });
 }

@@ -10,7 +10,8 @@ let dataDir: string;
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'start-routes-'));
   const demo = { email: 'demo@example.test', password: 'demo-password' };
-  await writeFile(join(dataDir, 'dev-credentials.json'), JSON.stringify({ user: demo }));
+  const admin = { email: 'admin@example.test', password: 'password-of-admin' };
+  await writeFile(join(dataDir, 'dev-credentials.json'), JSON.stringify({ user: demo, admin }));
   const outbox = createFileOutbox(mailFolderOf(dataDir), 'no-reply@example.com');
   await outbox.send({ id: '1', to: 'a@people.test', subject: 'A code', text: 'secret', html: '<p>secret</p>' });
 });
@@ -47,6 +48,7 @@ test('in development, a browser on this machine sees the demo login, the compone
   const start = await ask('/');
   expect([start.status, start.headers['cache-control']]).toEqual([200, 'no-store']);
   const missing = '<code>BETTER_AUTH_URL</code> is not set under production. <span class="dim">set the public URL';
+  for (const said of ['admin@example.test', 'password-of-admin', 'href="/console"']) expect(start.text).toContain(said);
   for (const said of ['demo@example.test', 'demo-password', 'href="/dev/mail"', '<code>redis</code> ok', missing])
     expect(start.text).toContain(said);
   expect((await ask('/dev/mail')).text).toContain('A code');
@@ -63,7 +65,7 @@ test.each([
 ])('%s there is a start page without the demo login, and no mails', async (_name, changes, headers) => {
   const ask = open(changes);
   const start = await ask('/', headers);
-  expect([start.status, /demo|dev\/mail|<code>redis/.test(start.text)]).toEqual([200, false]);
+  expect([start.status, /demo|admin@|dev\/mail|<code>redis/.test(start.text)]).toEqual([200, false]);
   for (const path of ['/dev/mail', '/dev/mail/1.eml'])
     expect([path, (await ask(path, headers)).status]).toEqual([path, 404]);
 });
@@ -91,4 +93,9 @@ test('a client that accepts no HTML gets 404 as JSON', async () => {
 test('in development the start page says which wings are left out', async () => {
   expect((await open()('/')).text).not.toContain('SALLYPORT_LEAVE_OUT');
   expect((await open({ leftOut: ['privacy', 'mcp'] })('/')).text).toContain('SALLYPORT_LEAVE_OUT</code> privacy, mcp');
+});
+
+test('without the console, neither its address nor its administrator is shown', async () => {
+  const start = await open({ leftOut: ['console'] })('/');
+  expect([start.status, /console"|admin@example\.test/.test(start.text)]).toEqual([200, false]);
 });

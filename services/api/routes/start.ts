@@ -55,11 +55,16 @@ export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
   bind(routes, showStartEndpoint, async (_input, _caller, request) => {
     if (!wantsPage(request)) throw routeUnknown();
     const { status, components } = readReadiness(deps);
-    const demo = readDemoLogin(credentialsFileOf(dataDir));
+    const hasConsole = !deps.leftOut.includes('console');
+    const credentials = credentialsFileOf(dataDir);
+    const logins = {
+      demo: readDemoLogin(credentials),
+      admin: hasConsole ? readDemoLogin(credentials, 'admin') : undefined,
+    };
     const development = isDeveloper(request)
-      ? { components, demo, showsMails: keepsMails, gaps: await gaps(), leftOut: deps.leftOut }
+      ? { components, ...logins, showsMails: keepsMails, gaps: await gaps(), leftOut: deps.leftOut }
       : undefined;
-    return showPage(200, startPage({ isReady: status === 'ready', development }));
+    return showPage(200, startPage({ isReady: status === 'ready', hasConsole, development }));
   });
 
   bind(routes, listDevMailsEndpoint, async (_input, _caller, request) => {

@@ -6,7 +6,7 @@ import type { Outcome, SessionItem, ViewOf } from './account-view.ts';
 import { stepUpPage } from './factor-pages.ts';
 
 const AT = '2026-01-02T03:04:05.000Z';
-const owner = { email: 'a@b.test', isVerified: true, name: 'Zoë' };
+const owner = { email: 'a@b.test', isVerified: true, name: 'Zoë', usesConsole: false };
 const noFactor = { totp: false, passkeys: 0, recovery_codes_left: 0, required: false };
 const password = {
   id: '1',
@@ -168,4 +168,11 @@ test('the step-up asks for what the account has: its password, a code, a recover
   expect(shown(true, 0)).not.toContain('/login/passkey');
   expect(shown(false, 1)).toContain('<label for="code">A recovery code</label>');
   expect(shown(false, 1)).toContain('action="/login/passkey"');
+});
+
+test('leads to the console only who may use it', () => {
+  const pageOf = (usesConsole: boolean) =>
+    formPage(accountPage({ formToken: 't', owner: { ...owner, usesConsole }, view: { section: 'data' } }));
+  expect(pageOf(true)).toContain('<a href="/console">');
+  expect(pageOf(false)).not.toContain('/console');
 });

@@ -39,12 +39,13 @@ function bodyOf({ view, ...asked }: AccountPage, look: Look): Html {
   }
 }
 
-function navigationOf(here: SectionView['section'], texts: Texts): Html {
+function navigationOf(here: SectionView['section'], { usesConsole }: AccountOwner, texts: Texts): Html {
   const links = Object.entries(ACCOUNT_SECTIONS).map(([name, { path }]) => {
     const section = name as AccountSection;
     return html`<li><a href="${path}"${section === here ? html` aria-current="page"` : null}>${iconOf(section)}${texts[NAMES[section]]}</a></li>`;
   });
-  return html`<nav aria-label="${texts.accountTitle}"><ul>${links}</ul></nav>`;
+  const toConsole = usesConsole ? html`<li><a href="/console">${texts.console}</a></li>` : null;
+  return html`<nav aria-label="${texts.accountTitle}"><ul>${links}${toConsole}</ul></nav>`;
 }
 
 /** The first character of the name, else of the address: a picture that every account has. */
@@ -63,7 +64,7 @@ export const accountPage =
       title: `${texts[NAMES[section]]} · ${texts.accountTitle}`,
       beside: {
         top: ownerOf(asked.owner, asked.formToken, texts),
-        navigation: navigationOf(section, texts),
+        navigation: navigationOf(section, asked.owner, texts),
       },
       ...(section === 'security' ? { script: '/account/passkey.js' } : {}),
       inlineScript: PAGE_SCRIPT + COPY_SCRIPT,

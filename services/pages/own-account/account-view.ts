@@ -35,7 +35,13 @@ type SectionViews = {
 export type SectionView = { [S in AccountSection]: { readonly section: S } & SectionViews[S] }[AccountSection];
 export type ViewOf<S extends AccountSection> = Extract<SectionView, { readonly section: S }>;
 
-export type AccountOwner = { readonly email: string; readonly isVerified: boolean; readonly name: string };
+export type AccountOwner = {
+  readonly email: string;
+  readonly isVerified: boolean;
+  readonly name: string;
+  /** Whether the console has a page for this user. */
+  readonly usesConsole: boolean;
+};
 
 export type Act = AccountAct | AccountForm['act'];
 

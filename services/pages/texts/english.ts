@@ -270,6 +270,8 @@ export const english = {
   signOutAdvice: 'To sign out, open the sign-in page here.',
   signOutEffect: 'Every application that you signed in to from this browser loses its access.',
   signOutTitle: 'Sign out?',
+  console: 'Admin console',
+  startAdmin: 'Administrator of the console: {email} with the password {password}',
   startCopyPassword: 'Copy the password',
   startDemo: 'Demo login: {email} with the password {password}',
   startDevelopers: 'For developers',

@@ -284,6 +284,8 @@ export const german: Texts = {
   signOutAdvice: 'Um sich abzumelden, öffnen Sie hier die Anmeldeseite.',
   signOutEffect: 'Jede Anwendung, bei der Sie sich in diesem Browser angemeldet haben, verliert ihren Zugriff.',
   signOutTitle: 'Abmelden?',
+  console: 'Admin-Konsole',
+  startAdmin: 'Administrator der Konsole: {email} mit dem Passwort {password}',
   startCopyPassword: 'Passwort kopieren',
   startDemo: 'Demo-Anmeldung: {email} mit dem Passwort {password}',
   startDevelopers: 'Für Entwickler',

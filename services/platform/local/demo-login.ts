@@ -6,12 +6,12 @@ export type DemoLogin = { readonly email: string; readonly password: string };
 /** Where a start in development writes the credentials of the demo users and of their client. */
 export const credentialsFileOf = (dataDir: string): string => join(dataDir, 'dev-credentials.json');
 
-/** The demo user; undefined if there is none. */
-export function readDemoLogin(credentialsFile: string): DemoLogin | undefined {
+/** The demo user, or the demo administrator; undefined if there is none. */
+export function readDemoLogin(credentialsFile: string, of: 'user' | 'admin' = 'user'): DemoLogin | undefined {
   try {
-    const { user } = JSON.parse(readFileSync(credentialsFile, 'utf8')) as { user?: Partial<DemoLogin> };
-    return typeof user?.email === 'string' && typeof user.password === 'string'
-      ? { email: user.email, password: user.password }
+    const { [of]: login } = JSON.parse(readFileSync(credentialsFile, 'utf8')) as Record<string, Partial<DemoLogin>>;
+    return typeof login?.email === 'string' && typeof login.password === 'string'
+      ? { email: login.email, password: login.password }
       : undefined;
   } catch {
     return undefined;

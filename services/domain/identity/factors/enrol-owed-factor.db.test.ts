@@ -80,7 +80,7 @@ test('of two answers to one challenge one enrols, and an account that owes none 
   const outcomes = (await Promise.all(both)).sort();
   expect(outcomes.filter((outcome) => outcome === 'ok')).toHaveLength(1);
   expect(await count('two_factors', person.id)).toBe(1);
-  expect(await outcomeOf(offer('a-challenge-that-nobody-was-given'))).toBe('challenge_over');
+  expect(await outcomeOf(offer('a-challenge-that-was-never-given'))).toBe('challenge_over');
   const holder = await harness.appHolder();
   const { email } = holder;
   const asked = (await signIn(harness.deps, { email, password: harness.password }, anonymous).catch(

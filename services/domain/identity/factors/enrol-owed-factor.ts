@@ -18,8 +18,8 @@ const isOwed = async (ports: Pick<Ports, 'sql'>, userId: string): Promise<boolea
   (await factorsOf(ports.sql, userId)).includes('enrolment');
 
 /**
- * What this challenge offers. It is derived from the challenge, which only the browser has: whoever began another
- * sign-in of this account knows another secret, and nothing is stored before the first code.
+ * What this challenge offers. It is derived from the challenge, which only the browser has: another sign-in of
+ * this account has another secret, and nothing is stored before the first code.
  */
 function offeredBy(challenge: string): { readonly secret: string; readonly recoveryCodes: string[] } {
   const derived = (info: string, length: number): Buffer =>

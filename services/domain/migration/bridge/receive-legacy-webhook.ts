@@ -27,7 +27,7 @@ export type WebhookInput = {
 /** What became of a webhook: `duplicate` and `ignored` change nothing. */
 export type WebhookReceipt = { readonly status: 'accepted' | 'duplicate' | 'ignored' };
 
-/** The ids of an event with the digits that its bytes have: whoever parsed it may have rounded a number. */
+/** The ids of an event with the digits of its bytes: a parsed number may be rounded. */
 function idsIn(body: Buffer): object {
   try {
     const { data } = parseExactJson(body.toString('utf8')) as { readonly data: Readonly<Record<string, unknown>> };

@@ -45,7 +45,7 @@ test('a user is imported once, and what changes there is taken over', async () =
 });
 
 test('a user who is not there, was not imported, was deleted here or cannot be imported is named so', async () => {
-  await expect(migrate('nobody')).rejects.toMatchObject({ code: 'imported_user_unknown' });
+  await expect(migrate('unknown')).rejects.toMatchObject({ code: 'imported_user_unknown' });
   await expect(syncLegacyProviderData(ports, system, randomUUID(), testCaller)).rejects.toMatchObject({
     code: 'imported_user_unknown',
   });
