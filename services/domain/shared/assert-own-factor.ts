@@ -4,7 +4,7 @@ import type { Caller, Sql } from '../ports.ts';
 import { lacksFactor } from './own-factor.store.ts';
 
 /**
- * Whoever has a second factor needs it for what `stepUp` protects: a stolen session of one factor must not get another
+ * A user who has a second factor needs it for what `stepUp` protects: a stolen session of one factor must not get another
  * credential. Judged by the rows, because a sign-in does not know which factors the account has now. Throws
  * `step_up_required` (403). The route asks for every operation with `stepUp`; what changes a credential asks again with
  * the user locked.
