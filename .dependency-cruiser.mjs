@@ -254,7 +254,7 @@ export default {
     rule(
       'only what verifies a factor makes the proof of one',
       {
-        pathNot: `(${notATest}|^services/domain/identity/(users/(assurance|verified-elsewhere)|sessions/(auth-factors|passkey-plugin|session-assurance)|factors/(verify-code|register-passkey))\\.ts$|^services/domain/migration/bridge/exchange-legacy-session\\.ts$)`,
+        pathNot: `(${notATest}|^services/domain/identity/(users/(assurance|verified-elsewhere)|sessions/(passkey-ceremonies|session-assurance)|factors/(verify-code|register-passkey))\\.ts$|^services/domain/migration/bridge/exchange-legacy-session\\.ts$)`,
       },
       { path: '^services/domain/identity/users/factor-proof\\.ts$' },
       'A session of an account with a second factor needs the proof of one; who can make it can open every account.',

@@ -28,7 +28,7 @@ const AUTHENTICATION = [
 const WIRING = [
   'services/domain/identity/seed/**',
   'services/domain/identity/mail/{deliver-mail,letter-links,letters,letters-german,mails,queue-mail,read-mail-backlog,render-mail}.ts',
-  'services/domain/identity/sessions/{auth,auth-engine,auth-factors,handover,passkey-plugin,session-plugin}.ts',
+  'services/domain/identity/sessions/{auth,auth-engine,auth-factors,handover,passkey-ceremonies,session-plugin}.ts',
   'services/domain/{api-keys,identity/admin,oauth}/*-purges.ts',
   'services/api/requests/{credentials-in-address,once,raw-body}.ts',
   'services/domain/shared/throttle.ts',

@@ -45,9 +45,9 @@ export function clientPasskeyRoutes(routes: RouteContext, deps: SignInPorts): vo
     const made = { ...clientSignIn(signedIn), ...row[0], backupCodes: recoveryCodes };
     return answer(200, made, { 'set-cookie': [...signedIn.setCookie, noChallengeCookie(deps, 'passkey')] });
   });
-  bind(routes, askForClientPasskeyEndpoint, async (_input, caller, { headers }) => {
+  bind(routes, askForClientPasskeyEndpoint, async (_input, _caller, { headers }) => {
     assertOwnPage(deps, headers);
-    const { options, challenge } = await askForPasskey(deps, {}, caller);
+    const { options, challenge } = await askForPasskey(deps);
     return answer(200, options, { 'set-cookie': challengeCookie(deps, 'passkey', challenge) });
   });
   bind(routes, signInWithClientPasskeyEndpoint, async ({ body }, caller, { headers, signal }) => {

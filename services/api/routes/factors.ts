@@ -72,9 +72,9 @@ export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
     const whole = { ...signedIn, passkey_id: made.passkeyId, recovery_codes: made.recoveryCodes };
     return answer(201, whole, { 'set-cookie': setCookie });
   });
-  bind(routes, askForPasskeyEndpoint, (_input, caller, { headers }) => {
+  bind(routes, askForPasskeyEndpoint, (_input, _caller, { headers }) => {
     assertOwnPage(deps, headers);
-    return askForPasskey(deps, {}, caller);
+    return askForPasskey(deps);
   });
   bind(routes, signInWithPasskeyEndpoint, async ({ body }, caller, { headers, signal }) => {
     assertOwnPage(deps, headers);

@@ -7,7 +7,7 @@ import { newEmail, newPassword } from '#testing/flows/flows.ts';
 import { insertPerson, openSessionFor, type TestAssurance, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
-import type { PasskeyOptions, PasskeyResponse } from '../sessions/auth-factors.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../sessions/passkey-ceremonies.ts';
 import { sessionCaller } from '../sessions/read-session.ts';
 import { newRecoveryCodes } from '../sessions/recovery-codes.ts';
 import { PASSWORD_ALONE } from '../users/assurance.ts';
@@ -117,7 +117,7 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
       const { session } = registered.signedIn.body;
       return { id, email, sessionId: session.id, cookie, caller: await callerBy(cookie), key, registered };
     },
-    assertion: async (key, ceremony = {}) => signed(key, 'get', await askForPasskey(deps, {}, anonymous), ceremony),
+    assertion: async (key, ceremony = {}) => signed(key, 'get', await askForPasskey(deps), ceremony),
     close,
   };
 }

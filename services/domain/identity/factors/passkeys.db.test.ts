@@ -5,7 +5,7 @@ import { claimsIn } from '#testing/flows/flows.ts';
 import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
-import type { PasskeyResponse } from '../sessions/auth-factors.ts';
+import type { PasskeyResponse } from '../sessions/passkey-ceremonies.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { listFactors, listPasskeys, renamePasskey } from './own-factors.ts';
@@ -77,7 +77,7 @@ describe('registering a passkey', () => {
     const stolen = await harness.newKey(key, stranger.caller);
     expect(await register(Promise.resolve(stolen))).toBe('passkey_refused');
     expect(await register(Promise.resolve({ ...stolen, challenge: 'A'.repeat(80) }))).toBe('passkey_refused');
-    const { options, challenge } = await askForPasskey(harness.deps, {}, anonymous);
+    const { options, challenge } = await askForPasskey(harness.deps);
     const ofSignIn = { ...options, rp: { id: options.rpId } } as unknown as Parameters<typeof key.create>[0];
     const response = { ...key.create(ofSignIn, { origin: harness.deps.mailer.publicUrl }) };
     expect(await register(Promise.resolve({ challenge, response, name: 'of a sign-in' }))).toBe('passkey_refused');
@@ -208,7 +208,7 @@ describe('signing in with a passkey', () => {
 
   test('the options name no credential, and require user verification', async () => {
     await harness.keyHolder();
-    const { options } = await askForPasskey(harness.deps, {}, anonymous);
+    const { options } = await askForPasskey(harness.deps);
     expect(options).toMatchObject({ rpId: 'api.sallyport.test', userVerification: 'required' });
     expect(options.allowCredentials ?? []).toEqual([]);
   });

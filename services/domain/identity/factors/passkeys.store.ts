@@ -41,11 +41,31 @@ const passkeyDelete = defineStatement(
 );
 
 /** Index: the unique key of credentialID. */
-const passkeyOwnerFind = defineStatement('passkeyOwnerFind', `SELECT "userId" FROM passkeys WHERE "credentialID" = $1`);
+const passkeyFind = defineStatement('passkeyFind', `SELECT ${COLUMNS} FROM passkeys WHERE "credentialID" = $1`);
 
-/** The owner of a passkey, by its credential id (WebAuthn §5.1). */
-export const findPasskeyOwner = async (sql: Sql, credentialId: string): Promise<string | undefined> =>
-  (await sql.query<{ userId: string }>(passkeyOwnerFind, [credentialId]))[0]?.userId;
+/** The row trigger writes the event. */
+const passkeyInsert = defineStatement(
+  'passkeyInsert',
+  `INSERT INTO passkeys (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+);
+
+const passkeyCount = defineStatement('passkeyCount', 'UPDATE passkeys SET counter = $2 WHERE id = $1');
+
+/** A passkey by its credential id (WebAuthn §5.1). */
+export const findPasskey = async (sql: Sql, credentialId: string): Promise<PasskeyRow | undefined> =>
+  (await sql.query<PasskeyRow>(passkeyFind, [credentialId]))[0];
+
+/** Throws a unique violation of `passkeys_credentialID_key` if it is registered already. */
+export async function insertPasskey(tx: Tx, row: PasskeyRow): Promise<void> {
+  const { id, userId, name, publicKey, credentialID, counter, deviceType, backedUp } = row;
+  const rest = [row.transports, row.aaguid, row.createdAt];
+  await tx.query(passkeyInsert, [id, userId, name, publicKey, credentialID, counter, deviceType, backedUp, ...rest]);
+}
+
+/** Stores how often the authenticator says it has signed (WebAuthn §6.1.1). */
+export const storeCounter = async (tx: Tx, id: string, counter: number): Promise<void> => {
+  await tx.query(passkeyCount, [id, counter]);
+};
 
 export const readPasskeys = (sql: Sql, userId: string): Promise<PasskeyRow[]> =>
   sql.query<PasskeyRow>(passkeysRead, [userId]);

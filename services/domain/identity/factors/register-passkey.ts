@@ -2,11 +2,11 @@ import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
 import { factorConflict } from '../contracts/factors-errors.ts';
 import { admitAgain } from '../sessions/admit-session.ts';
-import type { PasskeyOptions, PasskeyResponse } from '../sessions/auth-factors.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { ownSession } from '../sessions/own-session.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../sessions/passkey-ceremonies.ts';
 import { newRecoveryCodes } from '../sessions/recovery-codes.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
@@ -33,7 +33,7 @@ export type RegisteredPasskey = {
 export async function preparePasskey(ports: SignInPorts, _input: object, caller: Caller): Promise<PasskeyOptions> {
   const { userId } = await ownSession(ports, caller);
   if ((await readFactors(ports.sql, userId)).passkeys >= PASSKEYS_MAXIMUM) throw factorConflict();
-  return ports.auth.factors.passkeyRegistration({ userId }, caller.request);
+  return ports.auth.passkeys.registrationOptions(userId);
 }
 
 /**
@@ -56,8 +56,7 @@ export async function registerPasskey(
       await setAuditContext(tx, caller, 'factor_enrolled');
       await lockOwnSession(tx, caller);
       if ((await readFactors(tx, userId)).passkeys >= PASSKEYS_MAXIMUM) throw factorConflict();
-      const asked = { userId, challenge, response, name };
-      const made = await ports.auth.factors.registerPasskey(asked, caller.request);
+      const made = await ports.auth.passkeys.register({ userId, challenge, response, name });
       const hasNewCodes = await insertRecoveryCodes(tx, { id: ports.random.uuid(), userId, secret, backupCodes });
       return { signedIn: await reopen(tx, made.proof), passkeyId: made.id, isNew: hasNewCodes };
     })

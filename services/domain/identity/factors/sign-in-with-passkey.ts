@@ -5,16 +5,18 @@ import type { Caller } from '#services/domain/ports.ts';
 import { assertMayIssue } from '#services/domain/revocations/revocation-set.ts';
 import { userLogin } from '../audit-events.ts';
 import { passkeyRefused } from '../contracts/factors-errors.ts';
+import { admitSession } from '../sessions/admit-session.ts';
 import type { HasAuth } from '../sessions/auth.ts';
-import type { PasskeyOptions, PasskeyResponse } from '../sessions/auth-factors.ts';
 import { makeRoom } from '../sessions/make-room.ts';
 import { createSessionFamily, type SignInAnswer } from '../sessions/open-session.ts';
+import type { PasskeyOptions, PasskeyResponse } from '../sessions/passkey-ceremonies.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { finishOrEnd, userCaller } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { lockUser } from '../users/accounts.store.ts';
-import { findPasskeyOwner } from './passkeys.store.ts';
+import { withSecondFactor } from '../users/assurance.ts';
+import { findPasskey } from './passkeys.store.ts';
 
 export type PasskeySignInInput = PasskeyResponse & {
   readonly cookie?: string | undefined;
@@ -25,8 +27,7 @@ export type PasskeySignInInput = PasskeyResponse & {
  * Returns the options for the browser to request any passkey for this origin. They are the same for every user, so they
  * reveal no account.
  */
-export const askForPasskey = (ports: HasAuth, _input: object, caller: Caller): Promise<PasskeyOptions> =>
-  ports.auth.factors.passkeyAuthentication(caller.request);
+export const askForPasskey = (ports: HasAuth): Promise<PasskeyOptions> => ports.auth.passkeys.authenticationOptions();
 
 /**
  * Signs in with a passkey, for a two-factor session and its token pair. No password is involved, so no lock for wrong
@@ -61,11 +62,13 @@ async function attempt(ports: SignInPorts, input: PasskeySignInInput, caller: Ca
   const former = await findByCookie(ports, cookie);
   const signedIn = await ports.auth.transact(async (tx) => {
     await setAuditContext(tx, caller, 'sign_in');
-    // Lock the owner before the plugin reads the passkey, so that a passkey that is being removed opens no session.
-    const owner = await findPasskeyOwner(tx, String(response.id));
+    // Lock the owner before the ceremony reads the passkey, so that a passkey that is being removed opens no session.
+    const owner = (await findPasskey(tx, String(response.id)))?.userId;
     if (owner === undefined || !(await lockUser(tx, owner))) throw passkeyRefused();
-    const renews = await makeRoom(tx, ports, { userId: owner, former, reason: 'sign_in' }, caller);
-    const opened = await ports.auth.factors.signInWithPasskey({ challenge, response, renews }, caller.request);
+    const { userId, proof } = await ports.auth.passkeys.authenticate({ challenge, response });
+    const admission = await admitSession(tx, ports, { userId, assurance: withSecondFactor([], proof) }, caller);
+    const renews = await makeRoom(tx, ports, { userId, former, reason: 'sign_in' }, caller);
+    const opened = await ports.auth.openSession({ admission, renews }, caller.request);
     if (opened.user.disabledAt !== null) throw passkeyRefused();
     const actor = userCaller(opened.user.id, caller);
     await recordEvent(tx, actor, userLogin, {

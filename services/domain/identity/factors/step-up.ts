@@ -5,11 +5,11 @@ import { secondFactorRequired, unauthenticated } from '#services/platform/errors
 import { userSteppedUp } from '../audit-events.ts';
 import { passkeyRefused, secondFactorRefused } from '../contracts/factors-errors.ts';
 import { admitAgain, factorsOf } from '../sessions/admit-session.ts';
-import type { PasskeyResponse } from '../sessions/auth-factors.ts';
 import { holdForRenewal } from '../sessions/hold-for-renewal.ts';
 import type { OpenedSession, RenewedSession } from '../sessions/live-session.ts';
 import { createSessionFamily, type SessionWithFamily, type SignInAnswer } from '../sessions/open-session.ts';
 import { type LiveOwnSession, ownSession } from '../sessions/own-session.ts';
+import type { PasskeyResponse } from '../sessions/passkey-ceremonies.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
@@ -90,7 +90,12 @@ async function renewerFor(
   if (passkey !== undefined)
     return {
       factor: 'passkey',
-      renew: (_tx, renews) => ports.auth.factors.signInWithPasskey({ ...passkey, expiresAt, renews }, caller.request),
+      renew: async (tx, renews) => {
+        const { userId: owner, proof } = await ports.auth.passkeys.authenticate(passkey);
+        if (owner !== userId) throw passkeyRefused();
+        const admission = await admitAgain(tx, { userId, assurance: withSecondFactor([], proof) });
+        return ports.auth.openSession({ admission, expiresAt, renews }, caller.request);
+      },
     };
   if (input.password !== undefined) {
     const factors = await factorsOf(ports.sql, userId);

@@ -7,7 +7,6 @@ import type { Ports, Transact } from '#services/domain/ports.ts';
 import type { BrowserPolicy } from './browser-policy.ts';
 import { ADDRESS_HEADER, type Handover, required } from './handover.ts';
 import type { LiveSession } from './live-session.ts';
-import { passkeyPlugin } from './passkey-plugin.ts';
 import { ISSUER, newRecoveryCodes } from './recovery-codes.ts';
 import type { SecondaryStorage } from './session.cache.ts';
 import type { SessionLife } from './session-life.ts';
@@ -91,7 +90,6 @@ export function createAuthEngine(
         // already required the second factor (`admitSession`).
         hooks: {},
       },
-      passkeyPlugin(handover, { baseUrl: settings.baseUrl, trustedOrigins: browser.trustedOrigins }),
     ],
     verification: { storeInDatabase: true },
     rateLimit: { enabled: false },

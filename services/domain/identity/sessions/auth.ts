@@ -14,6 +14,7 @@ import { type AuthFactors, createAuthFactors } from './auth-factors.ts';
 import type { BrowserPolicy } from './browser-policy.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
 import type { AuthSession, LiveSession, OpenedSession, RenewedSession } from './live-session.ts';
+import { type ChallengeStore, createPasskeyCeremonies, type Passkeys } from './passkey-ceremonies.ts';
 import { relyingParty } from './relying-party.ts';
 import { cookieHashOf } from './renew-session.store.ts';
 import { createSessionCache } from './session.cache.ts';
@@ -57,6 +58,7 @@ export type Auth = {
    */
   findSession(cookie: string, isUse: boolean): Promise<LiveSession | null>;
   readonly factors: AuthFactors;
+  readonly passkeys: Passkeys;
   /** Drops the cached session; a performance measure, not needed for correctness. */
   forget(sessionToken: string): Promise<void>;
   /** Waits for Better Auth to be ready. */
@@ -150,13 +152,32 @@ export function createAuth(
       if (!read.isCached || updatedAt !== found.session.updatedAt) void cache.keepSession(used);
       return used;
     },
-    factors: createAuthFactors(engine, handover, open),
+    factors: createAuthFactors(engine, handover),
+    passkeys: createPasskeyCeremonies({
+      ...ports,
+      challenges: challengesOf(engine),
+      currentTx: () => authDatabase.currentTx(),
+      baseUrl: settings.baseUrl,
+      origins: browser.trustedOrigins,
+    }),
     forget: (sessionToken) => cache.delete(sessionToken),
     ready: async () => {
       await engine.$context;
     },
   };
 }
+
+/** Challenges of passkeys, in the table where Better Auth keeps values that are used once. */
+const challengesOf = (engine: ReturnType<typeof createAuthEngine>): ChallengeStore => ({
+  async keep(identifier, value, expiresAt) {
+    const { internalAdapter } = await engine.$context;
+    await internalAdapter.createVerificationValue({ identifier, value, expiresAt });
+  },
+  async take(identifier) {
+    const { internalAdapter } = await engine.$context;
+    return (await internalAdapter.consumeVerificationValue(identifier))?.value ?? null;
+  },
+});
 
 /** Better Auth's errors have a status: this makes sure that a defect of ours is not answered as the client's fault. */
 function ownError(err: unknown): unknown {
