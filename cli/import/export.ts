@@ -34,7 +34,7 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
     .action((path: string, _own, own: Command) =>
       onDatabase<ExportOptions>(own, async (database, output, options) => {
         requireReason(options.reason);
-        const map = await readMap(options.map, []);
+        const map = await readMap(options.map);
         await assertNew(path);
         if (rehearsed(output, options, `write every user to ${path}`)) return;
         if (!options.yes) await confirm(`Write every user, with password hashes and factors, to ${path}?`);

@@ -1,8 +1,10 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { LegacySystemAdapter } from '../../services/domain/migration/adapters/adapter.ts';
 import { adapters } from '../../services/domain/migration/adapters/adapters.ts';
 import { importSourceChanged } from '../../services/domain/migration/errors.ts';
-import { readRejected } from '../../services/domain/migration/run/read-imports.ts';
+import type { ImportMap } from '../../services/domain/migration/import-shapes.ts';
+import { counted } from '../../services/domain/migration/run/move-checklist.ts';
+import { readNotices, readRejected } from '../../services/domain/migration/run/read-imports.ts';
 import { failImport, rehearseImport, runImport } from '../../services/domain/migration/run/run-import.ts';
 import { startImport } from '../../services/domain/migration/run/start-import.ts';
 import { isAppError } from '../../services/platform/define/error.ts';
@@ -30,6 +32,7 @@ type ImportOptions = GlobalOptions &
     readonly reason: string;
     readonly map?: string;
     readonly allowHash?: readonly string[];
+    readonly factorsLost?: ImportMap['factors_lost'];
   };
 
 type Result = {
@@ -38,6 +41,14 @@ type Result = {
   readonly same: number;
   readonly linked: number;
   readonly rejected: number;
+  readonly without_password: number;
+  readonly factors_lost: number;
+  readonly notices: readonly {
+    readonly line: number;
+    readonly notice: string;
+    readonly member: string;
+    readonly value: string;
+  }[];
   readonly rejects: readonly { readonly line: number; readonly reason: string; readonly value: string }[];
 };
 
@@ -62,11 +73,17 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
   addReason(
     command
       .option('--map <file>', 'a mapping (JSON): columns, roles, parameters')
-      .option('--allow-hash <format...>', 'accept hashes of this weak format', listed),
+      .option('--allow-hash <format...>', 'accept hashes of this weak format', listed)
+      .addOption(
+        new Option(
+          '--factors-lost <act>',
+          'users whose second factor cannot be imported enrol one before their first session, or are rejected (default: enrol)',
+        ).choices(['enrol', 'reject']),
+      ),
   ).action((path: string, _own, own: Command) =>
     onDatabase<ImportOptions>(own, async (database, output, options) => {
       requireReason(options.reason);
-      const map = await readMap(options.map, options.allowHash ?? []);
+      const map = await readMap(options.map, options);
       const source = isLive && isMongoUrl(path) ? await mongoSource(path, map, options) : await sourceFile(path);
       const input = { adapter, map, source };
       const result = await (options.dryRun
@@ -76,7 +93,7 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
       if (result.rejected > 0)
         throw new CommandError(
           exitCodes.checkFailed,
-          `${result.rejected} records were rejected; the rest is ${options.dryRun ? 'acceptable' : 'imported'}`,
+          `${counted(result.rejected, 'record was', 'records were')} rejected; the rest is ${options.dryRun ? 'acceptable' : 'imported'}`,
           `${
             source.read
               ? 'the numbers count documents in the order of _id: correct these documents and import the collection again'
@@ -95,7 +112,7 @@ type Input = {
 
 async function rehearse(database: DatabasePorts, output: Output, { adapter, map, source }: Input): Promise<Result> {
   const onProgress = createProgress(output, { bytes: source.bytes, from: 0 });
-  const found = await rehearseImport(database, { adapter, map, stream: source.open(), onProgress });
+  const found = await rehearseImport(importPorts(database), { adapter, map, stream: source.open(), onProgress });
   output.say(`would import users of ${adapter.kind}; nothing was done`);
   output.data({ dry_run: true, ...withCounts(found), differences: found.differences }, () => [
     ...found.differences.map(({ change, legacy_id: id, email }) => `${change.padEnd(8)} ${id}  ${email}`),
@@ -137,24 +154,51 @@ async function run(
     same: ended.same_count,
     linked: ended.linked_count,
     rejected: ended.rejected_count,
+    without_password: map.lazy ? 0 : (ended.hash_formats.none ?? 0),
+    factors_lost: ended.factors_lost_count ?? 0,
+    notices: await readNotices(database, ended.id),
     rejects: await readRejected(database, ended.id),
   };
   output.data({ import_id: ended.id, ...withCounts(result) }, () => linesOf(result, source));
   return result;
 }
 
-const withCounts = ({ rejects, ...result }: Result): object => {
-  const { new: created, changed, same, linked, rejected } = result;
-  const counts = { new: created, changed, same, linked, rejected };
-  return { ...counts, counts, rejects };
+const placeIn = (source: ImportSource, line: number): string => `${source.read ? 'document' : 'line'} ${line}`;
+
+const withCounts = ({ rejects, notices, ...result }: Result): object => {
+  const { new: created, changed, same, linked, rejected, without_password, factors_lost } = result;
+  const counts = { new: created, changed, same, linked, rejected, without_password, factors_lost };
+  return { ...counts, counts, notices, rejects };
 };
 
+const SAID: Readonly<Record<string, string>> = {
+  factor_lost: 'second factor not imported',
+  left_out: 'left out',
+  shortened: 'shortened',
+};
+
+/** The first lines of a list, and how many more there are. */
+const firstOf = (lines: readonly string[], all: number): string[] => [
+  ...lines.slice(0, REJECTS_SHOWN),
+  ...(lines.length > REJECTS_SHOWN ? [`… and ${all - REJECTS_SHOWN} more (--json lists them)`] : []),
+];
+
 const linesOf = (result: Result, source: ImportSource): string[] => [
-  ...result.rejects
-    .slice(0, REJECTS_SHOWN)
-    .map(({ line, reason, value }) => `${source.read ? 'document' : 'line'} ${line}: ${reason}  ${value}`),
-  ...(result.rejects.length > REJECTS_SHOWN
-    ? [`… and ${result.rejected - REJECTS_SHOWN} more (--json lists them)`]
+  ...firstOf(
+    result.notices.map(
+      ({ line, notice, member, value }) => `${placeIn(source, line)}: ${SAID[notice] ?? notice}: ${member}  ${value}`,
+    ),
+    result.notices.length,
+  ),
+  ...firstOf(
+    result.rejects.map(({ line, reason, value }) => `${placeIn(source, line)}: ${reason}  ${value}`),
+    result.rejected,
+  ),
+  ...(result.without_password > 0
+    ? [`without password ${result.without_password}: the file has no hash of theirs, and they reset the password`]
+    : []),
+  ...(result.factors_lost > 0
+    ? [`factors lost ${result.factors_lost}: these users enrol a second factor before their first session`]
     : []),
   `new ${result.new}  changed ${result.changed} (${result.linked} linked)  same ${result.same}  rejected ${result.rejected}`,
 ];

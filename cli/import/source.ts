@@ -69,7 +69,11 @@ async function textOf(path: string): Promise<string> {
 }
 
 /** @throws CommandError (2) if the file is no mapping */
-export async function readMap(path: string | undefined, allowed: readonly string[]): Promise<ImportMap> {
+/** @param options what the command line says beside the file, and stronger than it */
+export async function readMap(
+  path: string | undefined,
+  options: { readonly allowHash?: readonly string[]; readonly factorsLost?: ImportMap['factors_lost'] } = {},
+): Promise<ImportMap> {
   const text = path === undefined ? '{}' : await textOf(path);
   const malformed = (why: string): CommandError =>
     new CommandError(exitCodes.usage, `${path} is no mapping: ${why}`, 'docs/how-to/import-users.md shows one');
@@ -85,5 +89,7 @@ export async function readMap(path: string | undefined, allowed: readonly string
     const [issue] = read.error.issues;
     throw malformed(`${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'wrong'}`);
   }
-  return { ...read.data, allow_hashes: [...new Set([...read.data.allow_hashes, ...allowed])].sort() };
+  const { allowHash = [], factorsLost = read.data.factors_lost } = options;
+  const allowed = [...new Set([...read.data.allow_hashes, ...allowHash])].sort();
+  return { ...read.data, allow_hashes: allowed, factors_lost: factorsLost };
 }

@@ -35,7 +35,7 @@ export function registerStatus(parent: Command): void {
 }
 
 const importLine = ({ import_id: id, kind, status, progress, counts }: ImportView): string =>
-  `${id}  ${kind.padEnd(12)} ${status.padEnd(8)} ${String(progress).padStart(3)} %  new ${counts.new}  changed ${counts.changed}  same ${counts.same}  rejected ${counts.rejected}`;
+  `${id}  ${kind.padEnd(12)} ${status.padEnd(8)} ${String(progress).padStart(3)} %  new ${counts.new}  changed ${counts.changed}  same ${counts.same}  rejected ${counts.rejected}${counts.factors_lost ? `  factors lost ${counts.factors_lost}` : ''}`;
 
 const moveLines = ({ kind, users, deleted, items, breaks, ready, delete_there: deletable }: Move): string[] => [
   `${kind}: ${users} users here, ${deleted} deleted here`,

@@ -9,10 +9,10 @@ import { bindOperations } from '../bind-operations.ts';
 /** Imports of users of other systems. */
 export function importsRoutes(routes: RouteContext, ports: PortsOf<typeof importOperations>): void {
   bindOperations(routes, importOperations, ports);
-  bind(routes, readImportRejectsEndpoint, async ({ params }) =>
+  bind(routes, readImportRejectsEndpoint, async ({ params }, caller) =>
     answer(
       200,
-      await readRejectLines(ports, params),
+      await readRejectLines(ports, params, caller),
       download(`import-${params.import_id}-rejects.ndjson`, 'application/x-ndjson'),
     ),
   );

@@ -25,9 +25,19 @@ const importView = z
     status: z.enum(['waiting', 'running', 'done', 'failed']),
     /** Percent of the bytes of the source. */
     progress: z.int().min(0).max(100),
-    counts: z.object({ new: count, changed: count, same: count, linked: count, rejected: count }),
+    counts: z.object({
+      new: count,
+      changed: count,
+      same: count,
+      linked: count,
+      rejected: count,
+      /** Users who enrol a second factor before their first session; null in imports of before. */
+      factors_lost: count.nullable(),
+    }),
     /** Rejected records by reason. */
     reject_reasons: z.record(z.string(), count),
+    /** Members that were shortened or left out, and lost factors: `left_out.image`, `factor_lost.phone`, … */
+    notices: z.record(z.string(), count),
     /** Users by the format of their password hash. */
     hash_formats: z.record(z.string(), count),
     /** Why it failed; a code. */
@@ -86,7 +96,10 @@ export const listImportsEndpoint = defineEndpoint({
 
 const ofImport = z.strictObject({ import_id: z.uuid() });
 
-/** The first 10,000, in the order of the file; a line is a JSON object with line, reason and value. */
+/**
+ * The first 10,000, in the order of the file; a line is a JSON object with line, reason and value, which is empty for callers
+ * without `users:read`.
+ */
 export const readImportRejectsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/imports/{import_id}/rejects',
@@ -109,8 +122,9 @@ export const readImportEndpoint = defineEndpoint({
   params: ofImport,
   responses: {
     200: importView.extend({
-      /** The first of them, in the order of the file. */
+      /** The first of them, in the order of the file. `value` is empty for callers without `users:read`. */
       rejects: z.array(z.object({ line: count, reason: z.string(), value: z.string() })),
+      noticed: z.array(z.object({ line: count, notice: z.string(), member: z.string(), value: z.string() })),
     }),
   },
   errors: [...REFUSALS, importUnknown],

@@ -19,8 +19,18 @@ export const importMap = z
     same_person: z.array(z.string().min(1).max(255)).max(1_000).optional(),
     /** Users without a hash are asked for their password at the other system at their first sign-in. */
     lazy: z.boolean().default(false),
+    /** Users whose second factor cannot be imported enrol one before their first session, or are rejected. */
+    factors_lost: z.enum(['enrol', 'reject']).default('enrol'),
   })
-  .default({ columns: {}, roles: {}, parameters: {}, allow_hashes: [], ids: 'keep', lazy: false });
+  .default({
+    columns: {},
+    roles: {},
+    parameters: {},
+    allow_hashes: [],
+    ids: 'keep',
+    lazy: false,
+    factors_lost: 'enrol',
+  });
 export type ImportMap = z.output<typeof importMap>;
 
 /** What was read of a source. */

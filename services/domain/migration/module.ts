@@ -15,6 +15,7 @@ export const migrationModule = defineModule({
     'imports',
     'import_chunks',
     'import_rejects',
+    'import_notices',
     'legacy_users',
     'user_metadata',
     'legacy_sessions',

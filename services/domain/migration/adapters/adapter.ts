@@ -23,6 +23,10 @@ export type LegacyPasskey = {
   readonly name: string | null;
 };
 
+/** Kinds of second factors; `unknown` where the source does not say which. */
+export const FACTOR_KINDS = ['email', 'passkey', 'phone', 'push', 'totp', 'unknown'] as const;
+export type FactorKind = (typeof FACTOR_KINDS)[number];
+
 /** One user as an export of another system has it. What it does not have is null, or empty. */
 export type LegacyUser = {
   readonly legacy_id: ExternalId;
@@ -45,6 +49,11 @@ export type LegacyUser = {
   readonly totp_secret: string | null;
   readonly recovery_codes: readonly string[];
   readonly passkeys: readonly LegacyPasskey[];
+  /**
+   * Second factors that the user had there and that no other member brings. A user without any factor left enrols one
+   * before the first session here, or is rejected, as the import says.
+   */
+  readonly factors_lost: readonly FactorKind[];
 };
 
 /** A record of the source; `line` is the line on which it begins, from 1. */

@@ -3,13 +3,15 @@ import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import type { SourceRecord } from '../reading/record.ts';
 import { sniff } from '../reading/sniff.ts';
-import type { LegacyRecord, LegacySystemAdapter, LegacyUser } from './adapter.ts';
+import type { FactorKind, LegacyRecord, LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import { readPbkdf2, withFormat } from './digests.ts';
 import {
   accountOf,
   dateOf,
+  factorKindOf,
   firstOf,
   idOf,
+  isMembers,
   isTrue,
   legacyUser,
   listOf,
@@ -97,9 +99,20 @@ function ofUser(value: Members, hashOf: (id: ExternalId) => string | null): Lega
         : accountOf(names.ours(provider), memberOf(identity, 'user_id'), email);
     }),
     totp_secret: totp.find((secret) => secret !== null) ?? null,
+    factors_lost: factorsOf(value),
     metadata: present(Object.fromEntries(KEPT.map((name) => [name, value[name]]))),
   });
 }
+
+/** Kinds of second factors: by the providers of an export, and as the bulk import names them. */
+const factorsOf = (value: Members): readonly FactorKind[] => [
+  ...listOf(value.multifactor).map(factorKindOf),
+  ...listOf(value.guardian_authenticators).flatMap((factor) => {
+    const type = memberOf(factor, 'type');
+    return type === 'recovery-code' ? [] : factorKindOf(type);
+  }),
+  ...listOf(value.mfa_factors).flatMap((factor) => (isMembers(factor) ? Object.keys(factor).map(factorKindOf) : [])),
+];
 
 /** Hashes wait for their users, in the order of the file; those that no user follows are users themselves. */
 async function* merged(found: AsyncIterable<SourceRecord>): AsyncGenerator<LegacyRecord> {

@@ -84,15 +84,25 @@ async function* splitTables(stream: AsyncIterable<Uint8Array>): AsyncGenerator<S
 
 type Opener = { open(sealed: string): Promise<string> } | null;
 
-async function factorOf(value: unknown, opener: Opener): Promise<Pick<LegacyUser, 'totp_secret' | 'recovery_codes'>> {
+type Factor = Pick<LegacyUser, 'totp_secret' | 'recovery_codes' | 'factors_lost'>;
+
+/** The second factor; lost is one that the parameter `secret` does not open. */
+async function factorOf(user: Members, value: unknown, opener: Opener): Promise<Factor> {
   const factor = rows(value).find(({ verified }) => verified === undefined || isTrue(verified));
+  const isOn = factor !== undefined || isTrue(user.twoFactorEnabled);
+  const none = { totp_secret: null, recovery_codes: [], factors_lost: isOn ? ['totp' as const] : [] };
   const [secret, codes] = [textOf(factor?.secret), textOf(factor?.backupCodes)];
-  if (opener === null || secret === null) return { totp_secret: null, recovery_codes: [] };
-  const opened: unknown = codes === null ? [] : parseExactJson(await opener.open(codes).catch(() => codes));
-  return {
-    totp_secret: shownSecret(await opener.open(secret)),
-    recovery_codes: listOf(opened).filter((code) => typeof code === 'string'),
-  };
+  if (opener === null || secret === null) return none;
+  try {
+    const opened: unknown = codes === null ? [] : parseExactJson(await opener.open(codes).catch(() => codes));
+    return {
+      totp_secret: shownSecret(await opener.open(secret)),
+      recovery_codes: listOf(opened).filter((code) => typeof code === 'string'),
+      factors_lost: [],
+    };
+  } catch {
+    return none;
+  }
 }
 
 const passkeysOf = (value: unknown, rpId: string): LegacyPasskey[] =>
@@ -121,12 +131,6 @@ async function userOf(record: Members, opener: Opener, rpId: string): Promise<Le
   if (email === null) return { reason: 'email_missing', value: id };
   const accounts = rows(record.account);
   const hash = textOf(accounts.find(({ providerId }) => providerId === 'credential')?.password);
-  let factor: Awaited<ReturnType<typeof factorOf>>;
-  try {
-    factor = await factorOf(record.twoFactor, opener);
-  } catch {
-    return { reason: 'totp_invalid', value: email };
-  }
   return legacyUser({
     legacy_id: id,
     email,
@@ -143,7 +147,7 @@ async function userOf(record: Members, opener: Opener, rpId: string): Promise<Le
       const provider = textOf(row.providerId);
       return provider === 'credential' ? [] : accountOf(provider, row.accountId, email);
     }),
-    ...factor,
+    ...(await factorOf(user, record.twoFactor, opener)),
     passkeys: passkeysOf(record.passkey, rpId),
   });
 }

@@ -2,7 +2,7 @@ import { csvRow, readCsv, shielded, unshieldedRow } from '../reading/read-csv.ts
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
-import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
+import type { FactorKind, LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import {
   accountOf,
   dateOf,
@@ -106,6 +106,7 @@ function ofObject(user: Members): LegacyUser | Refused {
     password_hash: hash,
     password_format: hash === null ? null : (textOf(user.password_hasher) ?? formatOf(hash)),
     totp_secret: textOf(user.totp_secret),
+    factors_lost: factorsOf(user),
     accounts: listOf(user.external_accounts).flatMap((account) => {
       const provider = textOf(memberOf(account, 'provider'))?.replace(/^oauth_/, '') ?? null;
       return accountOf(provider, memberOf(account, 'provider_user_id'), primary.text);
@@ -119,6 +120,13 @@ function ofObject(user: Members): LegacyUser | Refused {
       unverified_email_addresses: others.flatMap(({ text, isVerified }) => (isVerified ? [] : text)).join('|'),
     }),
   });
+}
+
+/** Kinds of second factors, whose secrets the Backend API never shows. */
+function factorsOf(user: Members): readonly FactorKind[] {
+  const isPhone = listOf(user.phone_numbers).some((phone) => isTrue(memberOf(phone, 'reserved_for_second_factor')));
+  const kinds = [...(isPhone ? ['phone' as const] : []), ...(isTrue(user.totp_enabled) ? ['totp' as const] : [])];
+  return kinds.length === 0 && isTrue(user.two_factor_enabled) ? ['unknown'] : kinds;
 }
 
 const isEmpty = (value: unknown): boolean =>

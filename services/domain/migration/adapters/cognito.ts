@@ -6,6 +6,7 @@ import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import {
   accountOf,
   dateOf,
+  factorKindOf,
   firstOf,
   idOf,
   isTrue,
@@ -70,14 +71,23 @@ function ofObject(user: Members): LegacyUser | Refused {
       return name === null ? [] : [[name, memberOf(attribute, 'Value')] as const];
     }),
   );
-  const more = { created_at: dateOf(user.UserCreateDate), disabled: user.Enabled === false };
+  const factors = [
+    ...listOf(user.UserMFASettingList).map(factorKindOf),
+    ...listOf(user.MFAOptions).map((option) => factorKindOf(memberOf(option, 'DeliveryMedium'))),
+  ];
+  const more = {
+    created_at: dateOf(user.UserCreateDate),
+    disabled: user.Enabled === false,
+    factors_lost: factors,
+  };
   const kept = { username: user.Username, status: user.UserStatus };
   return userFrom(attributes, firstOf(attributes.sub, user.Username), more, kept);
 }
 
 function ofRow(row: Members): LegacyUser | Refused {
-  const { 'cognito:username': username, 'cognito:mfa_enabled': _, ...attributes } = row;
-  return userFrom(attributes, firstOf(row.sub, username), {}, { username });
+  const { 'cognito:username': username, 'cognito:mfa_enabled': hasFactor, ...attributes } = row;
+  const more = isTrue(hasFactor) ? { factors_lost: ['unknown' as const] } : {};
+  return userFrom(attributes, firstOf(row.sub, username), more, { username });
 }
 
 function rowOf(user: LegacyUser): Members {

@@ -2,11 +2,12 @@ import { parseExactJson } from '#services/domain/shared/exact-json.ts';
 import { readFirebaseDigest, signerKeyId, writeFirebaseDigest } from '../../identity/passwords/firebase-digests.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
-import type { LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
+import type { FactorKind, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
 import { toBase64, withFormat } from './digests.ts';
 import {
   accountOf,
   dateOf,
+  factorKindOf,
   idOf,
   isMembers,
   isTrue,
@@ -119,9 +120,14 @@ function userOf(user: Members, config: HashConfig | null): LegacyUser | Refused 
         ? []
         : accountOf(names.ours(provider), memberOf(info, 'rawId'), email);
     }),
+    factors_lost: listOf(user.mfaInfo).map(factorOf),
     metadata: present({ customAttributes, phoneNumber, lastSignedInAt }),
   });
 }
+
+/** The kind of an enrolled second factor (Identity Toolkit's `MfaEnrollment`); its secret is never exported. */
+const factorOf = (enrolled: unknown): FactorKind =>
+  factorKindOf(['phoneInfo', 'totpInfo', 'emailInfo'].find((name) => memberOf(enrolled, name) !== undefined));
 
 /** A digest in the members of the file, if it is of the algorithm of the configuration. */
 function hashMembers(hash: string | null, config: HashConfig | null): Members {

@@ -3,10 +3,18 @@ import { csvRow, readCsv, shielded, unshieldedRow } from '../reading/read-csv.ts
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
-import type { LegacyAccount, LegacyPasskey, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
+import type {
+  FactorKind,
+  LegacyAccount,
+  LegacyPasskey,
+  LegacySystemAdapter,
+  LegacyUser,
+  ReadOptions,
+} from './adapter.ts';
 import {
   accountOf,
   dateOf,
+  factorKindOf,
   firstOf,
   formatOf,
   idOf,
@@ -39,6 +47,7 @@ const COLUMNS = [
   'totp_secret',
   'recovery_codes',
   'passkeys',
+  'factors_lost',
 ] as const satisfies readonly (keyof LegacyUser)[];
 type Column = (typeof COLUMNS)[number];
 
@@ -83,6 +92,14 @@ const passkeysOf = (value: unknown): readonly LegacyPasskey[] =>
     ];
   });
 
+/** Kinds of lost factors: a list or text of names, or true where the file says only that there was one. */
+const factorsOf = (value: unknown): readonly FactorKind[] => {
+  const text = textOf(value);
+  if (isTrue(value)) return ['unknown'];
+  return text !== null && NONE.has(text.toLowerCase()) ? [] : textsOf(value).map(factorKindOf);
+};
+const NONE = new Set(['false', 'f', '0', 'no', 'none']);
+
 /** One user by the mapping; `metadata.<name>` in the mapping adds a member of the metadata. */
 export function genericUser(value: Members, { columns }: Pick<ReadOptions, 'columns'>): LegacyUser | Refused {
   const read = (column: Column): unknown => memberOf(value, columns[column] ?? column);
@@ -111,6 +128,7 @@ export function genericUser(value: Members, { columns }: Pick<ReadOptions, 'colu
     totp_secret: textOf(read('totp_secret')),
     recovery_codes: textsOf(read('recovery_codes')),
     passkeys: passkeysOf(read('passkeys')),
+    factors_lost: factorsOf(read('factors_lost')),
   });
 }
 

@@ -109,8 +109,7 @@ function userOf(user: Members, { parameters }: ReadOptions): LegacyUser | Refuse
   const [password] = ofType('password');
   const apps = ofType('otp');
   const totp = apps.map(totpOf).find((secret) => secret !== null) ?? null;
-  // Without its factor the account would be easier to enter than it was.
-  if (apps.length > 0 && totp === null) return { reason: 'totp_unsupported', value: email };
+  const keys = ofType('webauthn', 'webauthn-passwordless');
   const realmRoles = textsOf(user.realmRoles);
   const clientRoles = isMembers(user.clientRoles)
     ? Object.entries(user.clientRoles).flatMap(([client, roles]) => textsOf(roles).map((role) => `${client}/${role}`))
@@ -129,10 +128,12 @@ function userOf(user: Members, { parameters }: ReadOptions): LegacyUser | Refuse
       return accountOf(textOf(memberOf(identity, 'identityProvider')), memberOf(identity, 'userId'), email);
     }),
     totp_secret: totp,
-    passkeys:
-      rpId === undefined
-        ? []
-        : ofType('webauthn', 'webauthn-passwordless').flatMap((credential) => passkeyOf(credential, rpId)),
+    passkeys: rpId === undefined ? [] : keys.flatMap((credential) => passkeyOf(credential, rpId)),
+    // An app with other parameters than ours, one that Keycloak asks for at the next sign-in, and keys of another domain.
+    factors_lost: [
+      ...(apps.length > 0 || textsOf(requiredActions).includes('CONFIGURE_TOTP') ? ['totp' as const] : []),
+      ...(keys.length > 0 ? ['passkey' as const] : []),
+    ],
     metadata: present({
       username,
       firstName,

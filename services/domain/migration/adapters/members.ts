@@ -1,6 +1,6 @@
 import { type ExternalId, type ExternalIdFault, readExternalId } from '#services/domain/shared/external-id.ts';
 import type { SourceRecord } from '../reading/record.ts';
-import type { LegacyAccount, LegacyRecord, LegacyUser } from './adapter.ts';
+import type { FactorKind, LegacyAccount, LegacyRecord, LegacyUser } from './adapter.ts';
 
 /** Reads members of records, whose types nothing guarantees. */
 
@@ -50,6 +50,18 @@ export const present = (members: Members): Members =>
     Object.entries(members).filter(([, value]) => value !== null && value !== undefined && value !== ''),
   );
 
+const KINDS: readonly (readonly [RegExp, FactorKind])[] = [
+  [/mail/, 'email'],
+  [/passkey|webauthn|u2f|fido|security_?key/, 'passkey'],
+  [/phone|sms|voice/, 'phone'],
+  [/push|guardian|duo/, 'push'],
+  [/totp|otp|authenticator|software_token/, 'totp'],
+];
+
+/** The kind of a second factor by the name that a source gives it. */
+export const factorKindOf = (name: unknown): FactorKind =>
+  KINDS.find(([form]) => form.test(String(name).toLowerCase()))?.[1] ?? 'unknown';
+
 /** A user with what its source has of it. */
 export const legacyUser = (known: Pick<LegacyUser, 'legacy_id' | 'email'> & Partial<LegacyUser>): LegacyUser => ({
   email_verified: false,
@@ -65,6 +77,7 @@ export const legacyUser = (known: Pick<LegacyUser, 'legacy_id' | 'email'> & Part
   totp_secret: null,
   recovery_codes: [],
   passkeys: [],
+  factors_lost: [],
   ...known,
 });
 

@@ -24,6 +24,7 @@ const USUAL = {
   totp_secret: 'totpSecret',
   recovery_codes: 'recoveryCodes',
   passkeys: 'passkeys',
+  factors_lost: 'factorsLost',
 } as const satisfies Partial<Record<keyof LegacyUser, string>>;
 
 const columnsOf = ({ columns }: Pick<ReadOptions, 'columns'>): Readonly<Record<string, string>> => ({

@@ -350,8 +350,10 @@ describe('Keycloak', () => {
     ['eight digits', { ...usual, digits: 8 }],
     ['SHA-256', { ...usual, algorithm: 'HmacSHA256' }],
     ['a counter', { ...usual, subType: 'hotp' }],
-  ])('a user whose only factor is an app with %s is rejected, not let in without it', async (_what, data) => {
-    expect(rejectsOf(await readText(keycloakAdapter, withOtp(data)))).toEqual(['totp_unsupported']);
+  ])('an app with %s is a lost factor', async (_what, data) => {
+    expect(usersOf(await readText(keycloakAdapter, withOtp(data)))).toMatchObject([
+      { totp_secret: null, factors_lost: ['totp'] },
+    ]);
   });
 
   test('a secret in base32, and one that is no text, go there and back', async () => {

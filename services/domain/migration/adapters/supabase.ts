@@ -8,6 +8,7 @@ import { withFormat } from './digests.ts';
 import {
   accountOf,
   dateOf,
+  factorKindOf,
   firstOf,
   idOf,
   isMembers,
@@ -75,9 +76,8 @@ function userOf(row: Members): LegacyUser | Refused {
   if (email === null) return { reason: 'email_missing', value: id };
   const app = membersOf(row.raw_app_meta_data);
   const user = membersOf(row.raw_user_meta_data);
-  const factors = listOf(jsonOf(row.mfa_factors)).filter(
-    (factor) => memberOf(factor, 'factor_type') === 'totp' && memberOf(factor, 'status') === 'verified',
-  );
+  const factors = listOf(jsonOf(row.mfa_factors)).filter((factor) => memberOf(factor, 'status') === 'verified');
+  const secrets = factors.flatMap((factor) => textOf(memberOf(factor, 'secret')) ?? []);
   const { banned_until: bannedUntil, updated_at: updatedAt } = row;
   const hasEnd = isBanned(row) && bannedUntil !== NEVER_ENDS;
   return legacyUser({
@@ -95,7 +95,8 @@ function userOf(row: Members): LegacyUser | Refused {
       const subject = firstOf(memberOf(identity, 'provider_id'), memberOf(identity, 'identity_data.sub'));
       return provider === null || IDENTITY_OF_ADDRESS.has(provider) ? [] : accountOf(provider, subject, email);
     }),
-    totp_secret: textOf(memberOf(factors[0], 'secret')),
+    totp_secret: secrets[0] ?? null,
+    factors_lost: factors.map((factor) => factorKindOf(memberOf(factor, 'factor_type'))),
     metadata: present({
       raw_app_meta_data: Object.keys(app).length > 0 ? app : null,
       raw_user_meta_data: Object.keys(user).length > 0 ? user : null,

@@ -1,5 +1,5 @@
 import { externalId } from '#services/domain/shared/external-id.ts';
-import { PICTURE } from '../run/check-user.ts';
+import { PICTURE } from '../run/trim-user.ts';
 import { legacySessionId } from './legacy-token.ts';
 
 /** A webhook of the old provider: its own form, or that of Clerk. */

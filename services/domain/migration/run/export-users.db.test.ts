@@ -55,13 +55,13 @@ const FIXTURES: Readonly<Record<string, string>> = {
   clerk: `id,first_name,last_name,username,primary_email_address,primary_phone_number,verified_email_addresses,unverified_email_addresses,verified_phone_numbers,unverified_phone_numbers,totp_secret,password_digest,password_hasher\r\nuser_1,Ada,Lovelace,ada,ada@example.com,+441234,ada@example.com|ada@second.example,ada@third.example,+441234,,JBSWY3DPEHPK3PXP,${HASH},bcrypt\r\nuser_2,,,,bob@example.com,,,bob@example.com,,,,,\r\n`,
 };
 
-async function exported(harness: ImportHarness, kind: string): Promise<string> {
+async function exported(harness: ImportHarness, kind: string, map: object = ROLES): Promise<string> {
   const adapter = findAdapter(kind) as NonNullable<ReturnType<typeof findAdapter>>;
   let text = '';
   const write = async (part: string): Promise<void> => {
     text += part;
   };
-  await exportUsers(harness.ports, { adapter, map: importMap.parse(ROLES), reason: 'leaving' }, write, testCaller);
+  await exportUsers(harness.ports, { adapter, map: importMap.parse(map), reason: 'leaving' }, write, testCaller);
   return text;
 }
 
@@ -78,6 +78,28 @@ test.each(Object.keys(FIXTURES))(
     const second = await opened();
     expect(await second.importText(kind, text, ROLES)).toMatchObject({ new_count: 2, rejects: [] });
     expect(sorted(await exported(second, kind))).toEqual(sorted(text));
+  },
+);
+
+test.each(['ndjson', 'clerk', 'firebase', 'csv'])(
+  '%s: users whom our own sign-up takes come back from our own export',
+  async (kind) => {
+    const map = { parameters: { hash_config: 'hash_config { algorithm: BCRYPT }' } };
+    const names = ['=1+1', '@handle', '=^.^=', '- Ana -', "'quoted", '+cmd|x', null];
+    const first = await opened();
+    for (const [at, name] of names.entries())
+      await first.rows(`INSERT INTO users (id, email, name, "owesFactor") VALUES ($1, $2, $3, $4)`, [
+        `own-${at}`,
+        `=own.${at}@example.com`,
+        name,
+        kind === 'ndjson' && at === 0,
+      ]);
+    const text = await exported(first, kind, map);
+    const second = await opened();
+    const run = await second.importText(kind, text, map);
+    expect(run).toMatchObject({ new_count: names.length, rejects: [] });
+    const people = await second.rows(`SELECT id, email, name, "owesFactor" FROM users ORDER BY id`);
+    expect(people).toEqual(await first.rows(`SELECT id, email, name, "owesFactor" FROM users ORDER BY id`));
   },
 );
 

@@ -86,6 +86,7 @@ async function userOf(
     accounts: row.accounts,
     totp_secret: row.secret === null ? null : shownSecret(await factorSeal.open(row.secret)),
     recovery_codes: row.codes === null ? [] : (JSON.parse(await factorSeal.open(row.codes)) as string[]),
+    factors_lost: row.owes_factor ? ['unknown'] : [],
     passkeys: row.passkeys.map(({ transports, ...passkey }) => ({
       ...passkey,
       rp_id: relyingPartyId,

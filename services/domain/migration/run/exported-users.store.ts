@@ -13,6 +13,8 @@ export type ExportedRow = {
   readonly image: string | null;
   readonly created_at: Date;
   readonly disabled: boolean;
+  /** Whether the user enrols a second factor before the next session. */
+  readonly owes_factor: boolean;
   readonly roles: readonly string[];
   readonly digest: string | null;
   readonly metadata: Readonly<Record<string, unknown>> | null;
@@ -26,7 +28,7 @@ export type ExportedRow = {
 const exportPage = defineStatement(
   'exportUsersPage',
   `SELECT u.id, l.legacy_id, u.email, u."emailVerified" IS NOT NULL AS email_verified, u.name, u.image,
-     u."createdAt" AS created_at, u."disabledAt" IS NOT NULL AS disabled, u.roles, m.metadata,
+     u."createdAt" AS created_at, u."disabledAt" IS NOT NULL AS disabled, u."owesFactor" AS owes_factor, u.roles, m.metadata,
      (SELECT a.password FROM accounts a WHERE a."userId" = u.id AND a."providerId" = 'credential' LIMIT 1) AS digest,
      coalesce((SELECT jsonb_agg(jsonb_build_object('provider', a."providerId", 'subject', a."accountId")
          ORDER BY a."providerId" COLLATE "C", a."accountId" COLLATE "C")

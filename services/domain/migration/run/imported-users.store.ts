@@ -8,11 +8,13 @@ import { type AddressOwner, accountKey, type KnownUser } from './plan-batch.ts';
 /**
  * A password is the imported one if the transaction that imported it was the last that set one. A later time would not
  * do: a change that waited for that transaction may have begun before it. Indexes: legacy_users_legacy_id, users'
- * primary key, accounts_user_id.
+ * primary key, accounts_user_id, two_factors' unique user, passkeys_user_id.
  */
 const knownRead = defineStatement(
   'importKnownUsersRead',
-  `SELECT l.legacy_id, l.user_id, l.content_sha256, l.email_sha256, l.password_sha256,
+  `SELECT l.legacy_id, l.user_id, l.content_sha256, l.email_sha256, l.password_sha256, l.factors_lost,
+     EXISTS (SELECT FROM two_factors f WHERE f."userId" = u.id AND f.verified)
+       OR EXISTS (SELECT FROM passkeys p WHERE p."userId" = u.id) AS has_factor,
      a.password IS NOT NULL AS has_password, u.email, u."disabledAt" IS NOT NULL AS is_disabled,
      coalesce(l.password_set_at = u."passwordChangedAt", false) AS is_password_imported
    FROM legacy_users l LEFT JOIN users u ON u.id = l.user_id
@@ -58,10 +60,10 @@ const accountsRead = defineStatement(
 /** An address or id that was taken meanwhile is left out, and its record rejected. */
 const usersInsert = defineStatement(
   'importUsersInsert',
-  `INSERT INTO users (id, email, name, image, "emailVerified", "createdAt", "disabledAt")
-   SELECT id, email, name, image, CASE WHEN verified THEN now() END, coalesce(created_at, now()), CASE WHEN disabled THEN now() END
+  `INSERT INTO users (id, email, name, image, "emailVerified", "createdAt", "disabledAt", "owesFactor")
+   SELECT id, email, name, image, CASE WHEN verified THEN now() END, coalesce(created_at, now()), CASE WHEN disabled THEN now() END, owes
    FROM jsonb_to_recordset($1::jsonb) AS n
-     (id text, email text, name text, image text, verified boolean, created_at timestamptz, disabled boolean)
+     (id text, email text, name text, image text, verified boolean, created_at timestamptz, disabled boolean, owes boolean)
    ORDER BY id ON CONFLICT DO NOTHING RETURNING id`,
 );
 
@@ -123,11 +125,12 @@ const metadataUpsert = defineStatement(
 /** A member that is null leaves what the row has. */
 const legacyUpsert = defineStatement(
   'importLegacyUsersUpsert',
-  `INSERT INTO legacy_users (provider, legacy_id, user_id, content_sha256, email_sha256, password_sha256, password_set_at, lazy)
-   SELECT $1, legacy_id, id, content, email, password, CASE WHEN sets_password THEN now() END, lazy
-   FROM jsonb_to_recordset($2::jsonb) AS n
-     (legacy_id text, id text, content text, email text, password text, sets_password boolean, lazy boolean) ORDER BY legacy_id
+  `INSERT INTO legacy_users (provider, legacy_id, user_id, content_sha256, email_sha256, password_sha256, password_set_at, lazy, factors_lost)
+   SELECT $1, legacy_id, id, content, email, password, CASE WHEN sets_password THEN now() END, lazy, factors_lost
+   FROM jsonb_to_recordset($2::jsonb) AS n (legacy_id text, id text, content text, email text, password text,
+     sets_password boolean, lazy boolean, factors_lost boolean) ORDER BY legacy_id
    ON CONFLICT (provider, legacy_id) DO UPDATE SET content_sha256 = EXCLUDED.content_sha256,
+     factors_lost = EXCLUDED.factors_lost,
      email_sha256 = coalesce(EXCLUDED.email_sha256, legacy_users.email_sha256),
      password_sha256 = coalesce(EXCLUDED.password_sha256, legacy_users.password_sha256),
      password_set_at = coalesce(EXCLUDED.password_set_at, legacy_users.password_set_at)`,
@@ -139,9 +142,10 @@ const usersUpdate = defineStatement(
   `UPDATE users u SET name = n.name, image = n.image, email = CASE WHEN n.sets_email THEN n.email ELSE u.email END,
      "emailVerified" = CASE WHEN n.verified AND (n.sets_email OR u.email = n.email) THEN coalesce(u."emailVerified", now())
        ELSE u."emailVerified" END,
-     "disabledAt" = CASE WHEN n.disables THEN coalesce(u."disabledAt", now()) ELSE u."disabledAt" END, "updatedAt" = now()
+     "disabledAt" = CASE WHEN n.disables THEN coalesce(u."disabledAt", now()) ELSE u."disabledAt" END,
+     "owesFactor" = u."owesFactor" OR n.owes, "updatedAt" = now()
    FROM jsonb_to_recordset($1::jsonb) AS n
-     (id text, name text, image text, email text, sets_email boolean, verified boolean, disables boolean)
+     (id text, name text, image text, email text, sets_email boolean, verified boolean, disables boolean, owes boolean)
    WHERE u.id = n.id`,
 );
 
@@ -178,6 +182,8 @@ export type UserRowIn = {
   readonly name: string | null;
   readonly image: string | null;
   readonly verified: boolean;
+  /** Whether a second factor is enrolled before the next session. */
+  readonly owes: boolean;
 };
 
 /** Returns the ids that were inserted. */
@@ -201,6 +207,7 @@ type LegacyRowIn = {
   readonly password: string | null;
   readonly sets_password: boolean;
   readonly lazy: boolean;
+  readonly factors_lost: boolean;
 };
 
 /** What else a user brings; each list may be empty. */

@@ -3,7 +3,7 @@ import { placeTime } from '#services/domain/shared/pagination.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { SourceDigest } from '../import-shapes.ts';
-import type { Reject } from './plan-batch.ts';
+import type { LineNotice, Reject } from './plan-batch.ts';
 
 /** Runs, with the records they rejected, are kept for this time after their last batch. Index: imports_touched_at. */
 export const importPurge = definePurge({
@@ -41,6 +41,10 @@ export type ImportRow = {
   readonly rejected_count: number;
   readonly hash_formats: Readonly<Record<string, number>>;
   readonly reject_reasons: Readonly<Record<string, number>>;
+  /** This and the next are null in a run of before, which did not count them. */
+  readonly factors_lost_count: number | null;
+  /** By notice and member, as `left_out.image`. */
+  readonly notices: Readonly<Record<string, number>> | null;
   readonly users_sha256: string | null;
   readonly actor_kind: string;
   readonly actor_id: string | null;
@@ -53,7 +57,7 @@ export type ImportRow = {
 };
 
 const COLUMNS = `id, kind, source_sha256, map_sha256, source_bytes, state, position, position_bytes, new_count, changed_count,
-  same_count, linked_count, rejected_count, hash_formats, reject_reasons, users_sha256, actor_kind, actor_id, reason, failure,
+  same_count, linked_count, rejected_count, hash_formats, reject_reasons, factors_lost_count, notices, users_sha256, actor_kind, actor_id, reason, failure,
   event_id, ${placeTime('created_at')} AS created_at, ${placeTime('touched_at')} AS touched_at,
   ${placeTime('finished_at')} AS finished_at`;
 
@@ -77,8 +81,9 @@ const importsPage = defineStatement(
 /** Of two starts of one file one inserts; the other goes on with that run. */
 const importInsert = defineStatement(
   'importInsert',
-  `INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, map, state, actor_kind, actor_id, reason)
-   VALUES ($1::uuid, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10)
+  `INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, map, state, actor_kind, actor_id, reason,
+     factors_lost_count, notices)
+   VALUES ($1::uuid, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, 0, '{}')
    ON CONFLICT (kind, source_sha256, map_sha256) WHERE finished_at IS NULL DO NOTHING RETURNING ${COLUMNS}`,
 );
 /** Two processes that import one file meet here: the second finds another position. */
@@ -91,7 +96,7 @@ const importAdvance = defineStatement(
   `UPDATE imports SET state = 'running', position = $2, position_bytes = $3, new_count = new_count + $4,
      changed_count = changed_count + $5, same_count = same_count + $6, linked_count = linked_count + $7,
      rejected_count = rejected_count + $8, hash_formats = $9::jsonb, reject_reasons = $10::jsonb, users_sha256 = $11,
-     touched_at = clock_timestamp()
+     factors_lost_count = coalesce(factors_lost_count, 0) + $12, notices = $13::jsonb, touched_at = clock_timestamp()
    WHERE id = $1::uuid`,
 );
 const importFinish = defineStatement(
@@ -106,6 +111,18 @@ const rejectsInsert = defineStatement(
    SELECT $1::uuid, record, line, reason, value
    FROM jsonb_to_recordset($2::jsonb) AS n (record bigint, line bigint, reason text, value text)
    ON CONFLICT DO NOTHING`,
+);
+const noticesInsert = defineStatement(
+  'importNoticesInsert',
+  `INSERT INTO import_notices (import_id, record, place, line, notice, member, value)
+   SELECT $1::uuid, record, place, line, notice, member, value
+   FROM jsonb_to_recordset($2::jsonb) AS n (record bigint, place smallint, line bigint, notice text, member text, value text)
+   ON CONFLICT DO NOTHING`,
+);
+/** Index: the primary key. */
+const noticesRead = defineStatement(
+  'importNoticesRead',
+  `SELECT line, notice, member, value FROM import_notices WHERE import_id = $1::uuid ORDER BY record, place LIMIT $2`,
 );
 /** Index: the primary key. */
 const rejectsRead = defineStatement(
@@ -172,6 +189,8 @@ export type ImportStep = {
   readonly rejected: number;
   readonly hashFormats: Readonly<Record<string, number>>;
   readonly rejectReasons: Readonly<Record<string, number>>;
+  readonly factorsLost: number;
+  readonly notices: Readonly<Record<string, number>>;
   /** Of the users up to this place. */
   readonly usersSha256: string;
 };
@@ -189,6 +208,8 @@ export const advanceImport = async (tx: Sql, id: string, step: ImportStep): Prom
     JSON.stringify(step.hashFormats),
     JSON.stringify(step.rejectReasons),
     step.usersSha256,
+    step.factorsLost,
+    JSON.stringify(step.notices),
   ]);
 };
 
@@ -217,6 +238,19 @@ export const finishImport = (tx: Sql, id: string, end: ImportEnd): Promise<Impor
 export const insertRejects = async (tx: Sql, id: string, rejects: readonly Reject[]): Promise<void> => {
   if (rejects.length > 0) await tx.query(rejectsInsert, [id, JSON.stringify(rejects)]);
 };
+
+export const insertNotices = async (tx: Sql, id: string, notices: readonly LineNotice[]): Promise<void> => {
+  if (notices.length > 0) await tx.query(noticesInsert, [id, JSON.stringify(notices)]);
+};
+
+export type NoticeView = {
+  readonly line: number;
+  readonly notice: string;
+  readonly member: string;
+  readonly value: string;
+};
+export const readNoticeRows = (sql: Sql, id: string, limit: number): Promise<NoticeView[]> =>
+  sql.query<NoticeView>(noticesRead, [id, limit]);
 
 export type RejectView = { readonly line: number; readonly reason: string; readonly value: string };
 export const readRejects = (sql: Sql, id: string, limit: number): Promise<RejectView[]> =>

@@ -34,7 +34,8 @@ export type MoveChecklist = {
 /** Days in which sessions that came by the bridge count as still coming. */
 export const BRIDGE_DAYS = 7;
 
-const counted = (count: number, one: string, several: string): string => `${count} ${count === 1 ? one : several}`;
+export const counted = (count: number, one: string, several: string): string =>
+  `${count} ${count === 1 ? one : several}`;
 
 /** Decides how far the move from one system is. */
 export function moveChecklist(facts: MoveFacts, bridge: BridgeSettings): MoveChecklist {
@@ -63,7 +64,7 @@ export function moveChecklist(facts: MoveFacts, bridge: BridgeSettings): MoveChe
       done: lazy === 0,
       text:
         lazy === 0
-          ? 'every password is here'
+          ? 'no password is left at the other system'
           : `${counted(lazy, 'user has the password', 'users have their password')} still there: it comes here at the first sign-in`,
     },
     {

@@ -1,6 +1,7 @@
 import type { ImportMap } from '../import-shapes.ts';
-import { type CheckedUser, sha256Of } from './check-user.ts';
+import { type CheckedUser, sha256Of, shownValue } from './check-user.ts';
 import { canBeOwnId, spellingsOf } from './own-ids.ts';
+import type { Notice } from './trim-user.ts';
 
 /** A record of a batch: its place among all records, its line, and the user or why there is none. */
 export type BatchRecord = { readonly record: number; readonly line: number } & (
@@ -19,6 +20,10 @@ export type KnownUser = {
   /** Whether the password here is the imported one: neither the user nor an administrator has changed it since. */
   readonly is_password_imported: boolean;
   readonly has_password: boolean;
+  /** Whether the import found before that the second factor there could not be brought. */
+  readonly factors_lost: boolean;
+  /** Whether the user has a second factor here. */
+  readonly has_factor: boolean;
   readonly email: string | null;
   readonly is_disabled: boolean;
 };
@@ -44,12 +49,12 @@ export type Found = {
 };
 
 export type NewUser = { readonly id: string; readonly user: CheckedUser; readonly record: BatchRecord };
-export type ChangedUser = {
-  readonly id: string;
-  readonly user: CheckedUser;
+export type ChangedUser = NewUser & {
   readonly setsEmail: boolean;
   readonly setsPassword: boolean;
   readonly disables: boolean;
+  /** Whether the user enrols a second factor before the next session, unless one is here. */
+  readonly owesFactor: boolean;
 };
 type LinkedUser = { readonly id: string; readonly user: CheckedUser };
 export type Reject = {
@@ -58,6 +63,29 @@ export type Reject = {
   readonly reason: string;
   readonly value: string;
 };
+
+export type LineNotice = Notice & Omit<Reject, 'reason'> & { readonly place: number };
+
+/** What the users of a plan are imported without, in the order of the file. */
+export const noticesOf = ({ created, changed }: Pick<BatchPlan, 'created' | 'changed'>): LineNotice[] =>
+  [...created, ...changed.map(withoutOldLosses)]
+    .sort((one, other) => one.record.record - other.record.record)
+    .flatMap(({ user, record: { record, line } }) =>
+      user.notices.map(({ notice, member }, place) => ({
+        record,
+        place,
+        line,
+        notice,
+        member: shownValue(member),
+        value: shownValue(user.email),
+      })),
+    );
+
+/** A factor that was lost before, or that the user replaced here, is not lost now. */
+const withoutOldLosses = ({ user, record, owesFactor }: ChangedUser): Pick<NewUser, 'user' | 'record'> => ({
+  record,
+  user: owesFactor ? user : { ...user, notices: user.notices.filter(({ notice }) => notice !== 'factor_lost') },
+});
 
 export type BatchPlan = {
   readonly created: readonly NewUser[];
@@ -107,7 +135,7 @@ export function planBatch(
     const id = known?.user_id ?? null;
     if (user.accounts.some((account) => (accounts.get(accountKey(account)) ?? id) !== id)) return 'account_conflict';
     if (id === null || known === undefined) return add(record, user);
-    if (known.email_sha256 !== null) return change(id, user, known);
+    if (known.email_sha256 !== null) return change(record, id, user, known);
     // An account that was only linked is not the import's to change.
     linked.push({ id, user });
     return null;
@@ -135,7 +163,7 @@ export function planBatch(
     return null;
   };
 
-  const change = (id: string, user: CheckedUser, known: KnownUser): string | null => {
+  const change = (record: BatchRecord, id: string, user: CheckedUser, known: KnownUser): string | null => {
     if (isReplaced(user, known) && !confirmed.has(user.legacy_id)) return 'address_and_hash_changed';
     // An address that was changed here since the import stays.
     const isOwnEmail = known.email !== null && known.email_sha256 === sha256Of(known.email);
@@ -150,7 +178,8 @@ export function planBatch(
       user.passwordSha256 !== null &&
       user.passwordSha256 !== known.password_sha256 &&
       (known.is_password_imported || (!known.has_password && known.email_sha256 !== null));
-    changed.push({ id, user, setsEmail, setsPassword, disables });
+    const owesFactor = user.factors_lost.length > 0 && !known.factors_lost && !known.has_factor;
+    changed.push({ id, user, record, setsEmail, setsPassword, disables, owesFactor });
     return null;
   };
 

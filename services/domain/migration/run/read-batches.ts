@@ -5,6 +5,7 @@ import type { ImportMap } from '../import-shapes.ts';
 import { checkUser, foldedEmail, sha256Of, shownValue } from './check-user.ts';
 import type { BatchRecord } from './plan-batch.ts';
 import { createSeen } from './seen.ts';
+import { createProviderNames, type TrimOptions } from './trim-user.ts';
 
 /** Records that are written in one transaction. */
 const BATCH_RECORDS = 1_000;
@@ -28,7 +29,7 @@ export type Source = {
   /** The digest of what was read up to that place as the earlier run had it, if it is known. */
   readonly usersSha256After?: string | null;
   readonly batchRecords?: number;
-};
+} & Pick<TrimOptions, 'relyingPartyId'>;
 
 /** A record as the digest has it: without those that were rejected, another one could take the place of one unseen. */
 const markOf = (read: BatchRecord): string =>
@@ -49,11 +50,12 @@ export type BatchReader = {
 
 /** Reads, checks and numbers the records of a source. An id or address that an earlier record had is rejected. */
 export function readBatches(
-  { adapter, map, stream, after, usersSha256After = null, batchRecords = BATCH_RECORDS }: Source,
+  { adapter, map, stream, after, usersSha256After = null, batchRecords = BATCH_RECORDS, relyingPartyId }: Source,
   now: number,
 ): BatchReader {
   const users = createHash('sha256');
   const seen = createSeen();
+  const options: TrimOptions = { now, relyingPartyId, providerName: createProviderNames() };
   let bytes = 0;
   async function* counted(): AsyncGenerator<Uint8Array> {
     for await (const chunk of stream) {
@@ -74,7 +76,7 @@ export function readBatches(
       }
       const { legacy_id: id, email } = read.user;
       const value = shownValue(email);
-      const checked = checkUser(read.user, map, now);
+      const checked = checkUser(read.user, map, options);
       // What is rejected takes no address from the one whose it is.
       if ('reason' in checked) {
         yield { record, line, ...checked };

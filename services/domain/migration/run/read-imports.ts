@@ -1,12 +1,16 @@
-import type { Ports } from '#services/domain/ports.ts';
+import { holds } from '#services/domain/authority/permissions.ts';
+import { usersRead } from '#services/domain/identity/permissions.ts';
+import type { Caller, Ports } from '#services/domain/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/domain/shared/pagination.ts';
 import { importUnknown } from '../errors.ts';
 import {
   type ImportRow,
+  type NoticeView,
   type RejectView,
   readImportRow,
   readImportRows,
   readImportsPage,
+  readNoticeRows,
   readRejects,
 } from './imports.store.ts';
 import { REJECTS_KEPT } from './run-import.ts';
@@ -27,7 +31,10 @@ const importView = (row: ImportRow) => ({
     same: row.same_count,
     linked: row.linked_count,
     rejected: row.rejected_count,
+    /** Users who enrol a second factor before their first session; null in imports of before. */
+    factors_lost: row.factors_lost_count,
   },
+  notices: { ...row.notices },
   reject_reasons: { ...row.reject_reasons },
   hash_formats: { ...row.hash_formats },
   failure: row.failure,
@@ -67,14 +74,25 @@ export async function readImport(
   return importView(row);
 }
 
-/** The same with the first records that it rejected. */
+/** Addresses and ids of people are shown to callers who may read users; others see an empty text. */
+const shownTo = <T extends { readonly value: string }>(caller: Caller, rows: readonly T[]): T[] =>
+  rows.map((row) => (holds(caller, usersRead.name) ? row : { ...row, value: '' }));
+
+/** The same with the first records that it rejected, and the first members that it left out. */
 export async function readImportWithRejects(
   ports: Pick<Ports, 'sql'>,
   input: { readonly import_id: string },
-): Promise<ImportView & { readonly rejects: RejectView[] }> {
+  caller: Caller,
+): Promise<ImportView & { readonly rejects: RejectView[]; readonly noticed: NoticeView[] }> {
   const view = await readImport(ports, input);
-  return { ...view, rejects: await readRejects(ports.sql, input.import_id, REJECTS_SHOWN) };
+  const rejects = await readRejects(ports.sql, input.import_id, REJECTS_SHOWN);
+  const noticed = await readNoticeRows(ports.sql, input.import_id, REJECTS_SHOWN);
+  return { ...view, rejects: shownTo(caller, rejects), noticed: shownTo(caller, noticed) };
 }
+
+/** Every notice of a run, as far as they are kept. */
+export const readNotices = ({ sql }: Pick<Ports, 'sql'>, importId: string): Promise<NoticeView[]> =>
+  readNoticeRows(sql, importId, REJECTS_KEPT);
 
 /** Every record that a run rejected, as far as they are kept. */
 export const readRejected = ({ sql }: Pick<Ports, 'sql'>, importId: string): Promise<RejectView[]> =>
@@ -84,7 +102,10 @@ export const readRejected = ({ sql }: Pick<Ports, 'sql'>, importId: string): Pro
 export async function readRejectLines(
   ports: Pick<Ports, 'sql'>,
   { import_id: id }: { readonly import_id: string },
+  caller: Caller,
 ): Promise<string> {
   await readImport(ports, { import_id: id });
-  return (await readRejected(ports, id)).map((reject) => `${JSON.stringify(reject)}\n`).join('');
+  return shownTo(caller, await readRejected(ports, id))
+    .map((reject) => `${JSON.stringify(reject)}\n`)
+    .join('');
 }

@@ -47,7 +47,7 @@ test('an uploaded file waits encrypted, a worker imports it, and nothing of it s
   expect(JSON.stringify(chunks)).not.toContain('example.com');
   expect(JSON.stringify(await harness.rows('SELECT map FROM imports'))).not.toContain('of the other side');
   expect(await advance()).toBe(1);
-  expect(await readImportWithRejects(harness.ports, { import_id: id })).toMatchObject({
+  expect(await readImportWithRejects(harness.ports, { import_id: id }, testCaller)).toMatchObject({
     status: 'done',
     progress: 100,
     counts: { new: 1_200, rejected: 1 },

@@ -7,11 +7,18 @@ import { importBatch, importFinished } from '../audit-events.ts';
 import { importOvertaken } from '../errors.ts';
 import type { ImportMap, SourceDigest } from '../import-shapes.ts';
 import { deleteChunks } from './chunks.store.ts';
-import { advanceImport, finishImport, type ImportRow, insertRejects, lockImport } from './imports.store.ts';
-import type { BatchPlan, BatchRecord, Reject } from './plan-batch.ts';
+import {
+  advanceImport,
+  finishImport,
+  type ImportRow,
+  insertNotices,
+  insertRejects,
+  lockImport,
+} from './imports.store.ts';
+import { type BatchPlan, type BatchRecord, type LineNotice, noticesOf, type Reject } from './plan-batch.ts';
 import { type Batch, readBatches, usersAfter } from './read-batches.ts';
 import { statementDigest } from './statement.ts';
-import { type BatchPorts, rehearseBatch, sealFactors, writeBatch } from './write-batch.ts';
+import { type BatchPorts, type HasRelyingParty, rehearseBatch, sealFactors, writeBatch } from './write-batch.ts';
 
 export type ImportPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault'> & BatchPorts;
 
@@ -30,7 +37,7 @@ export type ImportInput = {
   onProgress?(progress: ImportProgress): void | Promise<void>;
 };
 
-/** Rejected records that are kept one by one; all are counted. */
+/** Rejected records, and notices, that are kept one by one; all are counted. */
 export const REJECTS_KEPT = 10_000;
 
 /**
@@ -46,7 +53,9 @@ export async function runImport(
 ): Promise<ImportRow | undefined> {
   const { row, signal } = input;
   await storeHashKeys(ports, input);
-  const reader = readBatches({ ...input, after: row.position, usersSha256After: row.users_sha256 }, ports.clock.now());
+  const { relyingPartyId } = ports;
+  const source = { ...input, relyingPartyId, after: row.position, usersSha256After: row.users_sha256 };
+  const reader = readBatches(source, ports.clock.now());
   let from = row.position;
   // While a batch is written, the next is read and checked.
   let writing: Promise<void> = Promise.resolve();
@@ -185,6 +194,9 @@ async function writeOne(
     const plan = await writeBatch(tx, ports, { provider: row.kind, map, records, sealed });
     if (run.rejected_count < REJECTS_KEPT) await insertRejects(tx, row.id, plan.rejects);
     const counts = countsOf(plan);
+    const noticed = noticesOf(plan);
+    const isKept = Object.values(run.notices ?? {}).reduce((sum, count) => sum + count, 0) < REJECTS_KEPT;
+    if (isKept) await insertNotices(tx, row.id, noticed);
     await advanceImport(tx, row.id, {
       position,
       bytes,
@@ -198,6 +210,8 @@ async function writeOne(
         run.reject_reasons,
         plan.rejects.map(({ reason }) => reason),
       ),
+      factorsLost: factorsLostIn(plan),
+      notices: added(run.notices ?? {}, noticed.map(nameOfNotice)),
     });
     await recordEvent(tx, caller, importBatch, {
       outcome: 'ok',
@@ -216,7 +230,19 @@ const countsOf = ({ created, changed, linked, same, rejects }: BatchPlan) => ({
   rejected: rejects.length,
 });
 
-const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
+/** Users of a plan who enrol a second factor before their next session. */
+const factorsLostIn = ({ created, changed }: BatchPlan): number =>
+  created.filter(({ user }) => user.factors_lost.length > 0).length +
+  changed.filter(({ owesFactor }) => owesFactor).length;
+
+/** Users of a plan who come without a password, and whose password is not at the other system either. */
+const withoutPassword = ({ created }: BatchPlan, { lazy }: ImportMap): number =>
+  lazy ? 0 : created.filter(({ user }) => user.password_hash === null).length;
+
+/** As it is counted: a path in the metadata has names of the source. */
+const nameOfNotice = ({ notice, member }: LineNotice): string => `${notice}.${member.split('.', 1)[0]}`;
+
+const NAME = /^[a-z][a-z0-9_.-]{0,63}$/;
 const NAMES_MAX = 32;
 
 /** Counts by names of a closed form, of which there are at most 32 in a row. */
@@ -236,7 +262,12 @@ export type Rehearsal = {
   readonly same: number;
   readonly linked: number;
   readonly rejected: number;
+  /** New users without a password. */
+  readonly without_password: number;
+  /** Users who would enrol a second factor before their next session. */
+  readonly factors_lost: number;
   readonly rejects: readonly Omit<Reject, 'record'>[];
+  readonly notices: readonly Omit<LineNotice, 'record' | 'place'>[];
   /** The first of them. */
   readonly differences: readonly {
     readonly legacy_id: string;
@@ -249,14 +280,17 @@ const DIFFERENCES_SHOWN = 100;
 
 /** What an import would do, without doing it. */
 export async function rehearseImport(
-  ports: Pick<Ports, 'sql' | 'clock' | 'random'>,
+  ports: Pick<Ports, 'sql' | 'clock' | 'random'> & HasRelyingParty,
   input: Pick<ImportInput, 'adapter' | 'map' | 'stream' | 'onProgress'>,
 ): Promise<Rehearsal> {
-  const sums = { new: 0, changed: 0, same: 0, linked: 0, rejected: 0 };
+  const sums = { new: 0, changed: 0, same: 0, linked: 0, rejected: 0, without_password: 0, factors_lost: 0 };
   const rejects: Omit<Reject, 'record'>[] = [];
+  const notices: Rehearsal['notices'][number][] = [];
+  const { relyingPartyId } = ports;
   const differences: Rehearsal['differences'][number][] = [];
   const disabled = new Set<string>();
-  for await (const { records, position, bytes } of readBatches({ ...input, after: 0 }, ports.clock.now()).batches) {
+  const reader = readBatches({ ...input, relyingPartyId, after: 0 }, ports.clock.now());
+  for await (const { records, position, bytes } of reader.batches) {
     const plan = await rehearseBatch(ports, { provider: input.adapter.kind, map: input.map, records, disabled });
     for (const { id, disables } of plan.changed) if (disables) disabled.add(id);
     const counts = countsOf(plan);
@@ -265,6 +299,10 @@ export async function rehearseImport(
     sums.same += counts.same;
     sums.linked += counts.linked;
     sums.rejected += counts.rejected;
+    sums.without_password += withoutPassword(plan, input.map);
+    sums.factors_lost += factorsLostIn(plan);
+    for (const { line, notice, member, value } of noticesOf(plan))
+      if (notices.length < REJECTS_KEPT) notices.push({ line, notice, member, value });
     for (const { line, reason, value } of plan.rejects)
       if (rejects.length < REJECTS_KEPT) rejects.push({ line, reason, value });
     for (const change of ['created', 'changed', 'linked'] as const)
@@ -277,5 +315,5 @@ export async function rehearseImport(
           });
     await input.onProgress?.({ records: position, bytes });
   }
-  return { ...sums, rejects, differences };
+  return { ...sums, rejects, notices, differences };
 }

@@ -18,7 +18,10 @@ export const statementOf = (row: ImportRow) => ({
     same: row.same_count,
     linked: row.linked_count,
     rejected: row.rejected_count,
+    // A run of before counted neither: its sealed digest is of a statement without them.
+    ...(row.factors_lost_count === null ? {} : { factors_lost: row.factors_lost_count }),
   },
+  ...(row.notices === null ? {} : { notices: row.notices }),
   reject_reasons: row.reject_reasons,
   hash_formats: row.hash_formats,
   requested_by: `${row.actor_kind}:${row.actor_id ?? ''}`,

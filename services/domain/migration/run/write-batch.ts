@@ -131,7 +131,11 @@ export async function writeBatch(
   const plan = planBatch(records, found, map, () => random.uuid());
   const inserted = await insertUsers(
     tx,
-    plan.created.map(({ id, user }) => ({ ...rowOf(id, user), created_at: timeOf(user), disabled: user.disabled })),
+    plan.created.map(({ id, user }) => ({
+      ...rowOf(id, user, user.factors_lost.length > 0),
+      created_at: timeOf(user),
+      disabled: user.disabled,
+    })),
   );
   const created = plan.created.filter(({ id }) => inserted.has(id));
   // Signed up, or imported from elsewhere, since the batch was read.
@@ -141,7 +145,11 @@ export async function writeBatch(
   await insertParts(tx, partsOf(created, sealed, relyingPartyId), false);
   await updateUsers(
     tx,
-    plan.changed.map(({ id, user, setsEmail, disables }) => ({ ...rowOf(id, user), sets_email: setsEmail, disables })),
+    plan.changed.map(({ id, user, setsEmail, disables, owesFactor }) => ({
+      ...rowOf(id, user, owesFactor),
+      sets_email: setsEmail,
+      disables,
+    })),
   );
   await insertParts(tx, changedParts(plan.changed), true);
   await upsertLegacyUsers(tx, provider, legacyRows({ ...plan, created }, map));
@@ -150,12 +158,13 @@ export async function writeBatch(
 
 const timeOf = ({ created_at: createdAt }: CheckedUser): string | null => createdAt?.toISOString() ?? null;
 
-const rowOf = (id: string, { email, name, image, email_verified: verified }: CheckedUser) => ({
+const rowOf = (id: string, { email, name, image, email_verified: verified }: CheckedUser, owes: boolean) => ({
   id,
   email,
   name,
   image,
   verified,
+  owes,
 });
 
 function partsOf(created: readonly NewUser[], sealed: Sealed, relyingPartyId: string): UserParts {
@@ -200,6 +209,7 @@ function legacyRows({ created, changed, linked }: BatchPlan, { lazy }: ImportMap
     password: setsPassword ? user.passwordSha256 : null,
     sets_password: setsPassword,
     lazy: isOwn && lazy && user.password_hash === null,
+    factors_lost: user.factors_lost.length > 0,
   });
   return [
     ...created.map(({ id, user }) => row(id, user, true, user.password_hash !== null)),
