@@ -52,7 +52,7 @@ test('a dry run shows what would change, and writes nothing; the import writes i
   expect(tried.code, tried.err).toBe(1);
   expect(lastLine(tried.out)).toMatchObject({
     dry_run: true,
-    ...{ new: 1, changed: 0, same: 0, rejected: 1, rejects },
+    ...{ new: 1, changed: 0, same: 0, rejected: 1, without_password: 0, factors_lost: 0, notices: [], rejects },
     differences: [{ legacy_id: 'user_1', email: 'ada@example.com', change: 'new' }],
   });
   expect((await harness.json(['import', 'status'])).imports).toEqual([]);
@@ -64,7 +64,7 @@ test('a dry run shows what would change, and writes nothing; the import writes i
   expect(lastLine(run.out)).toMatchObject({ new: 1, changed: 0, same: 0, rejected: 1, rejects });
   const again = await harness.sallyport(['import', 'clerk', path, '--yes', ...REASON, '--json']);
   expect(lastLine(again.out)).toMatchObject({ new: 0, changed: 0, same: 1, rejected: 1 });
-  expect(again.err).toContain('1 records were rejected');
+  expect(again.err).toContain('1 record was rejected');
 
   const status = await harness.json(['import', 'status']);
   expect(status.imports).toHaveLength(2);

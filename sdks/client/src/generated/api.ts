@@ -662,7 +662,7 @@ export type ReadExportResponse = { readonly subject_id: string; readonly export:
 
 export type ReadHealthResponse = { readonly status: "ok" };
 
-export type ReadImportResponse = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number }; readonly reject_reasons: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null; readonly rejects: readonly { readonly line: number; readonly reason: string; readonly value: string }[] };
+export type ReadImportResponse = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number; readonly factors_lost: number | null }; readonly reject_reasons: Readonly<Record<string, number>>; readonly notices: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null; readonly rejects: readonly { readonly line: number; readonly reason: string; readonly value: string }[]; readonly noticed: readonly { readonly line: number; readonly notice: string; readonly member: string; readonly value: string }[] };
 
 export type ReadJwksAliasResponse = { readonly keys: readonly PublicJwk[] };
 
@@ -758,7 +758,7 @@ export type ReplayHandoffResponse = { readonly delivery_id: string; readonly end
 
 export type ReplaySiemRequest = { readonly from_seq: number; readonly reason: string };
 
-export type RequestImportRequest = { readonly kind: string; readonly data: string; readonly map?: { readonly columns?: Readonly<Record<string, string>>; readonly roles?: Readonly<Record<string, string | null>>; readonly parameters?: Readonly<Record<string, string>>; readonly allow_hashes?: readonly string[]; readonly ids?: "keep" | "new"; readonly same_person?: readonly string[]; readonly lazy?: boolean }; readonly reason: string };
+export type RequestImportRequest = { readonly kind: string; readonly data: string; readonly map?: { readonly columns?: Readonly<Record<string, string>>; readonly roles?: Readonly<Record<string, string | null>>; readonly parameters?: Readonly<Record<string, string>>; readonly allow_hashes?: readonly string[]; readonly ids?: "keep" | "new"; readonly same_person?: readonly string[]; readonly lazy?: boolean; readonly factors_lost?: "enrol" | "reject" }; readonly reason: string };
 
 export type RequestImportResponse = { readonly import_id: string };
 
@@ -988,7 +988,7 @@ export type User = { readonly id: string; readonly email: string; readonly email
 
 export type UserConsent = { readonly consent_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string };
 
-export type UserImport = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number }; readonly reject_reasons: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null };
+export type UserImport = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number; readonly factors_lost: number | null }; readonly reject_reasons: Readonly<Record<string, number>>; readonly notices: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null };
 
 export type UserInfo = { readonly sub: string; readonly email?: string; readonly email_verified?: boolean; readonly name?: string; readonly picture?: string; readonly updated_at?: number };
 

@@ -7,7 +7,7 @@ import { outcomeOf } from '#testing/outcome.ts';
 import { importMap } from '../import-shapes.ts';
 import { advanceImports } from './advance-imports.ts';
 import { type ImportHarness, openImportHarness } from './import-harness.ts';
-import { readImport, readImportWithRejects } from './read-imports.ts';
+import { readImport, readImportWithRejects, readRejectLines } from './read-imports.ts';
 import { requestImport } from './request-import.ts';
 
 let harness: ImportHarness;
@@ -53,6 +53,15 @@ test('an uploaded file waits encrypted, a worker imports it, and nothing of it s
     counts: { new: 1_200, rejected: 1 },
     rejects: [{ line: 1_201, reason: 'email_invalid', value: 'no address' }],
   });
+  // Who may not read users learns what was rejected, and not whose record it was.
+  const auditor = userCaller('auditor', { permissions: new Set(['imports:read']) });
+  const reader = userCaller('operator', { permissions: new Set(['imports:read', 'users:read']) });
+  const shown = async (caller: typeof auditor) =>
+    (await readImportWithRejects(harness.ports, { import_id: id }, caller)).rejects;
+  expect(await shown(auditor)).toEqual([{ line: 1_201, reason: 'email_invalid', value: '' }]);
+  expect(await shown(reader)).toMatchObject([{ value: 'no address' }]);
+  expect(await readRejectLines(harness.ports, { import_id: id }, auditor)).not.toContain('no address');
+  expect(await readRejectLines(harness.ports, { import_id: id }, reader)).toContain('no address');
   expect(await harness.rows('SELECT 1 AS one FROM import_chunks')).toEqual([]);
   expect(await advance()).toBe(0);
 });
