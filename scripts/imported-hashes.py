@@ -1,17 +1,19 @@
 """Makes services/platform/hasher/formats/imported-hashes.json: digests by implementations that share no code with ours.
 
     python3 -m venv /tmp/hashes && /tmp/hashes/bin/pip install passlib==1.7.4 bcrypt==4.0.1 Django==5.2.19 \
-      argon2-cffi==25.1.0 firebase-scrypt==0.1.0
+      argon2-cffi==25.1.0 firebase-scrypt==0.1.0 Werkzeug==3.1.8
     /tmp/hashes/bin/python scripts/imported-hashes.py
 
-It also calls `openssl passwd`. Every run makes other salts, so a committed file is replaced as a whole.
+It also calls `openssl passwd`, and crypt(3) of the C library by Perl. Every run makes other salts, so a committed file is replaced as a whole.
 """
 
 import base64
 import hashlib
+import hmac
 import json
 import os
 import pathlib
+import struct
 import subprocess
 
 import django
@@ -23,6 +25,7 @@ django.setup()
 from django.contrib.auth import hashers as dj  # noqa: E402
 from firebase_scrypt import encrypt, generate_derived_key  # noqa: E402
 from passlib import hash as pl  # noqa: E402
+from werkzeug.security import generate_password_hash as werkzeug  # noqa: E402
 
 PASSWORD = "pässword of ½ a user"
 B64 = lambda raw: base64.b64encode(raw).decode()  # noqa: E731
@@ -62,6 +65,27 @@ def ldap(name, algorithm):
     return "{%s}%s" % (name, B64(hashlib.new(algorithm, PASSWORD.encode() + salt).digest() + salt))
 
 
+def crypt3(password, setting):
+    """crypt(3) of the C library."""
+    program = "print crypt($ARGV[0], $ARGV[1])"
+    return subprocess.run(
+        ["perl", "-e", program, password, setting], capture_output=True, check=True
+    ).stdout.decode()
+
+
+def wordpress():
+    keyed = hmac.new(b"wp-sha384", PASSWORD.encode(), hashlib.sha384).digest()
+    salt = pl.bcrypt.using(rounds=5).hash("").rsplit("$", 1)[1][:22]
+    return "$wp" + crypt3(B64(keyed), f"$2y$05${salt}")
+
+
+def identity(place, algorithm, rounds):
+    """ASP.NET Identity, version 3."""
+    salt = os.urandom(16)
+    key = hashlib.pbkdf2_hmac(algorithm, PASSWORD.encode(), salt, rounds, 32)
+    return B64(b"\x01" + struct.pack(">III", place, rounds, len(salt)) + salt + key)
+
+
 def better_auth():
     salt = os.urandom(16).hex()
     key = hashlib.scrypt(PASSWORD.encode(), salt=salt.encode(), n=16384, r=16, p=1, dklen=64, maxmem=2**26)
@@ -82,12 +106,21 @@ digests = {
         django_hash(dj.PBKDF2SHA1PasswordHasher, iterations=1000),
         keycloak("sha512", 1000, 64),
         keycloak("sha256", 1000, 64),
+        werkzeug(PASSWORD, "pbkdf2:sha256:1000"),
+        werkzeug(PASSWORD, "pbkdf2:sha512:1000"),
+        werkzeug(PASSWORD, "pbkdf2:sha1:1000"),
+        identity(0, "sha1", 1000),
+        identity(1, "sha256", 10000),
+        identity(2, "sha512", 10000),
     ],
     "django-bcrypt-sha256": [django_hash(dj.BCryptSHA256PasswordHasher, rounds=4)],
     "django-bcrypt": [django_hash(dj.BCryptPasswordHasher, rounds=4)],
     "django-argon2id": [django_hash(dj.Argon2PasswordHasher, time_cost=1, memory_cost=1024, parallelism=2)],
     "django-argon2i": ["argon2" + pl.argon2.using(type="I", memory_cost=1024, rounds=1).hash(PASSWORD)],
     "django-scrypt": [django_hash(dj.ScryptPasswordHasher, work_factor=1024)],
+    "werkzeug-scrypt": [werkzeug(PASSWORD, "scrypt:1024:8:1")],
+    "wordpress-bcrypt": [wordpress()],
+    "md5-crypt": [openssl("-1", PASSWORD), openssl("-apr1", PASSWORD), crypt3(PASSWORD, "$1$ab$")],
     "phpass": [
         pl.phpass.using(rounds=8, ident="P").hash(PASSWORD),
         pl.phpass.using(rounds=8, ident="H").hash(PASSWORD),

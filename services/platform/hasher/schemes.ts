@@ -2,15 +2,17 @@ import { createHmac } from 'node:crypto';
 import { hashSync } from '@node-rs/bcrypt';
 import { UnknownDigestError } from './errors.ts';
 import { ARGON2ID_CURRENT_PREFIX, argon2i, argon2id, argon2idHash } from './formats/argon2.ts';
-import { bcrypt, fitsBcrypt } from './formats/bcrypt.ts';
+import { bcrypt, fitsBcrypt, importedBcrypt } from './formats/bcrypt.ts';
 import type { DigestKind } from './formats/define-kind.ts';
 import { djangoKinds } from './formats/django.ts';
 import { firebaseScrypt } from './formats/firebase-scrypt.ts';
+import { md5Crypt } from './formats/md5-crypt.ts';
 import { pbkdf2 } from './formats/pbkdf2.ts';
 import { phpass } from './formats/phpass.ts';
 import { saltedKinds } from './formats/salted.ts';
-import { betterAuthScrypt, djangoScrypt, scrypt } from './formats/scrypt.ts';
+import { betterAuthScrypt, djangoScrypt, scrypt, werkzeugScrypt } from './formats/scrypt.ts';
 import { sha256Crypt, sha512Crypt } from './formats/sha-crypt.ts';
+import { wordpressBcrypt } from './formats/wordpress.ts';
 
 /** Algorithm of new digests; digests of every known kind are verified with either setting. */
 export type HashAlgorithm = 'bcrypt' | 'argon2id';
@@ -24,7 +26,8 @@ const PREHASH_PREFIX = '$sp1$';
 type Scheme = {
   /** Name of the format in reports. */
   readonly format: string;
-  readonly isWeak: boolean;
+  isWeak: DigestKind['isWeak'];
+  isSlow: DigestKind['isSlow'];
   inspect: DigestKind['inspect'];
   /** False when the digest should be replaced after a successful verification. */
   isCurrent(digest: string, algorithm?: HashAlgorithm): boolean;
@@ -39,14 +42,19 @@ const imported = (kind: DigestKind): Scheme => ({
   verify: (password, digest, _pepper, importedKey) => kind.verify(password, digest, importedKey),
 });
 
+/** A digest of ours; `asImported` gives one of another system that looks like it another name. */
+const isOwnBcrypt = (digest: string): boolean => digest.startsWith(currentBcryptPrefix);
+
 const plainBcrypt: Scheme = {
   ...imported(bcrypt),
-  isCurrent: (digest, algorithm = 'bcrypt') => algorithm === 'bcrypt' && digest.startsWith(currentBcryptPrefix),
+  verify: (password, digest) => (isOwnBcrypt(digest) ? bcrypt : importedBcrypt).verify(password, digest, undefined),
+  isCurrent: (digest, algorithm = 'bcrypt') => algorithm === 'bcrypt' && isOwnBcrypt(digest),
 };
 
 const prehashedBcrypt: Scheme = {
   ...imported(bcrypt),
   format: 'bcrypt-prehashed',
+  isSlow: (digest) => bcrypt.isSlow(withoutPrehashPrefix(digest)),
   inspect: (digest) => (digest.startsWith(PREHASH_PREFIX) ? bcrypt.inspect(withoutPrehashPrefix(digest)) : undefined),
   isCurrent: (digest, algorithm = 'bcrypt') =>
     algorithm === 'bcrypt' && withoutPrehashPrefix(digest).startsWith(currentBcryptPrefix),
@@ -63,11 +71,10 @@ const schemes: readonly Scheme[] = [
   plainBcrypt,
   prehashedBcrypt,
   currentArgon2,
-  ...[argon2i, scrypt, betterAuthScrypt, djangoScrypt, firebaseScrypt, pbkdf2, phpass, sha256Crypt, sha512Crypt].map(
-    imported,
-  ),
-  ...djangoKinds.map(imported),
-  ...saltedKinds.map(imported),
+  ...[
+    ...[argon2i, scrypt, betterAuthScrypt, djangoScrypt, werkzeugScrypt, firebaseScrypt, pbkdf2, phpass],
+    ...[sha256Crypt, sha512Crypt, md5Crypt, wordpressBcrypt, ...djangoKinds, ...saltedKinds],
+  ].map(imported),
 ];
 
 /** @throws UnknownDigestError if no scheme has this form, or if its parameters are too costly */
@@ -77,8 +84,15 @@ export function findScheme(digest: string): Scheme {
   return scheme;
 }
 
-/** Formats that are imported only if the operator names them. */
-export const weakFormats: readonly string[] = saltedKinds.map(({ format }) => format);
+/** Formats that are imported only if the operator names them. Others have weak digests, as PBKDF2 of one round. */
+export const weakFormats: readonly string[] = [...saltedKinds, md5Crypt].map(({ format }) => format);
+
+/**
+ * How a digest of another system is stored: bcrypt that looks like ours has the other name of the same algorithm, so that
+ * it is known as imported, compared as the other system compares, and replaced at the first sign-in.
+ */
+export const asImported = (digest: string): string =>
+  isOwnBcrypt(digest) ? `$2y$${digest.slice('$2b$'.length)}` : digest;
 
 export type ImportedDigest =
   | { readonly isAccepted: true; readonly format: string }
@@ -90,8 +104,8 @@ export type ImportedDigest =
     };
 
 /**
- * Whether a digest of another system may be stored: of a known format, within its bounds and, if the format is weak,
- * named in `allowed`.
+ * Whether a digest of another system may be stored: of a known format, within its bounds, verified in about a second and,
+ * if it is weak, of a format named in `allowed`.
  */
 export function inspectDigest(digest: string, allowed: readonly string[] = []): ImportedDigest {
   const found = schemes.find((each) => each.inspect(digest) !== undefined);
@@ -101,8 +115,8 @@ export function inspectDigest(digest: string, allowed: readonly string[] = []): 
     format: found?.format,
   });
   if (!found) return refuse('hash_unknown');
-  if (found.inspect(digest) !== 'verifiable') return refuse('hash_out_of_bounds');
-  if (found.isWeak && !allowed.includes(found.format)) return refuse('hash_not_allowed');
+  if (found.inspect(digest) !== 'verifiable' || found.isSlow(digest)) return refuse('hash_out_of_bounds');
+  if (found.isWeak(digest) && !allowed.includes(found.format)) return refuse('hash_not_allowed');
   return { isAccepted: true, format: found.format };
 }
 

@@ -154,8 +154,9 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
     });
   // Retry: a concurrent sign-in has upgraded the digest, which happens only once, or the devices were forgotten.
   if (signedIn === null) return attempt(ports, input, caller);
-  if (isAppError(signedIn)) throw signedIn;
+  // The password was right, whether or not a second factor is asked for.
   void upgradeDigest(ports, verified, input.password, actor);
+  if (isAppError(signedIn)) throw signedIn;
   return finishOrEnd(ports, signedIn, { cookie: input.cookie }, actor);
 }
 

@@ -74,6 +74,8 @@ export type ReadOptions = {
   readonly parameters: Readonly<Record<string, string>>;
   /** Weak formats of hashes that the operator allows by name. */
   readonly allowedHashes: readonly string[];
+  /** A secret key that digests of the file name, in a file that has it; false if there are too many of them. */
+  keyFound?(key: Uint8Array): boolean;
 };
 
 /** Reads and writes the users of one kind of system. */

@@ -1,10 +1,11 @@
 import { parseExactJson } from '#services/domain/shared/exact-json.ts';
+import { signerKeyId, writeFirebaseDigest } from '../../identity/passwords/firebase-digests.ts';
 import { readCsv } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
-import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
-import { withFormat } from './digests.ts';
+import type { LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
+import { toBase64, withFormat } from './digests.ts';
 import {
   accountOf,
   dateOf,
@@ -67,9 +68,30 @@ const NEVER_ENDS = '9999-12-31T00:00:00Z';
 /** When an address was verified, where only that it was is known. */
 const LONG_AGO = '1970-01-01T00:00:00Z';
 
+/** Users who came to Supabase from Firebase: the digest holds the signer key of their project. */
+const FROM_FIREBASE =
+  /^\$fbscrypt\$v=1,n=(\d{1,2}),r=(\d{1,3}),p=1(?:,ss=([\w+/=-]*))?,sk=([\w+/=-]{1,512})\$([\w+/=-]{1,128})\$([\w+/=-]{1,256})$/;
+
+/** A digest as the hasher knows it: the key is kept apart, sealed, and the digest names it. */
+function digestOf(hash: string | null, { keyFound }: Pick<ReadOptions, 'keyFound'>): string | null {
+  const found = FROM_FIREBASE.exec(hash ?? '');
+  if (found === null) return hash;
+  const [, memoryCost, rounds, saltSeparator = '', signer = '', salt = '', digest = ''] = found;
+  const key = Buffer.from(signer, 'base64');
+  if (keyFound?.(key) === false) return hash;
+  return writeFirebaseDigest({
+    keyId: signerKeyId(key),
+    saltSeparator: toBase64(saltSeparator),
+    rounds: Number(rounds),
+    memoryCost: Number(memoryCost),
+    salt: toBase64(salt),
+    hash: toBase64(digest),
+  });
+}
+
 const IDENTITY_OF_ADDRESS = new Set(['email', 'phone']);
 
-function userOf(row: Members): LegacyUser | Refused {
+function userOf(row: Members, options: ReadOptions): LegacyUser | Refused {
   const email = textOf(row.email);
   const id = idOf(row.id, email);
   if (isSet(row.deleted_at)) return { reason: 'deleted_there', value: id };
@@ -88,7 +110,7 @@ function userOf(row: Members): LegacyUser | Refused {
     image: textOf(user.avatar_url) ?? textOf(user.picture),
     created_at: timeOf(row.created_at),
     disabled: isBanned(row),
-    ...withFormat(textOf(row.encrypted_password)),
+    ...withFormat(digestOf(textOf(row.encrypted_password), options)),
     roles: rolesOf(app),
     accounts: listOf(jsonOf(row.identities)).flatMap((identity) => {
       const provider = textOf(memberOf(identity, 'provider'));
@@ -148,11 +170,12 @@ function rowOf(user: LegacyUser): Members {
 
 export const supabaseAdapter: LegacySystemAdapter = {
   kind: 'supabase',
-  async *read(stream) {
+  async *read(stream, options) {
+    const make = (row: Members): LegacyUser | Refused => userOf(row, options);
     const { first, stream: whole } = await sniff(stream);
-    if (first === '[') yield* usersOf(readJsonArray(whole), userOf);
-    else if (first === '{') yield* usersOf(readNdjson(whole), userOf);
-    else yield* usersOf(readCsv(whole), userOf);
+    if (first === '[') yield* usersOf(readJsonArray(whole), make);
+    else if (first === '{') yield* usersOf(readNdjson(whole), make);
+    else yield* usersOf(readCsv(whole), make);
   },
   /** One row a line, for `jsonb_populate_record`. */
   async *write(users) {

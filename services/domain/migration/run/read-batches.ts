@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { LegacySystemAdapter } from '../adapters/adapter.ts';
+import type { LegacySystemAdapter, ReadOptions } from '../adapters/adapter.ts';
 import { importSourceChanged } from '../errors.ts';
 import type { ImportMap } from '../import-shapes.ts';
 import { checkUser, foldedEmail, sha256Of, shownValue } from './check-user.ts';
@@ -29,7 +29,8 @@ export type Source = {
   /** The digest of what was read up to that place as the earlier run had it, if it is known. */
   readonly usersSha256After?: string | null;
   readonly batchRecords?: number;
-} & Pick<TrimOptions, 'relyingPartyId'>;
+} & Pick<TrimOptions, 'relyingPartyId'> &
+  Pick<ReadOptions, 'keyFound'>;
 
 /** A record as the digest has it: without those that were rejected, another one could take the place of one unseen. */
 const markOf = (read: BatchRecord): string =>
@@ -50,7 +51,16 @@ export type BatchReader = {
 
 /** Reads, checks and numbers the records of a source. An id or address that an earlier record had is rejected. */
 export function readBatches(
-  { adapter, map, stream, after, usersSha256After = null, batchRecords = BATCH_RECORDS, relyingPartyId }: Source,
+  {
+    adapter,
+    map,
+    stream,
+    after,
+    usersSha256After = null,
+    batchRecords = BATCH_RECORDS,
+    relyingPartyId,
+    keyFound,
+  }: Source,
   now: number,
 ): BatchReader {
   const users = createHash('sha256');
@@ -67,7 +77,12 @@ export function readBatches(
   async function* numbered(): AsyncGenerator<BatchRecord> {
     const { columns, parameters, allow_hashes: allowedHashes } = map;
     let record = 0;
-    for await (const read of adapter.read(counted(), { columns, parameters, allowedHashes })) {
+    for await (const read of adapter.read(counted(), {
+      columns,
+      parameters,
+      allowedHashes,
+      ...(keyFound && { keyFound }),
+    })) {
       record += 1;
       const { line } = read;
       if ('reason' in read) {

@@ -54,7 +54,14 @@ export async function runImport(
   const { row, signal } = input;
   await storeHashKeys(ports, input);
   const { relyingPartyId } = ports;
-  const source = { ...input, relyingPartyId, after: row.position, usersSha256After: row.users_sha256 };
+  const keys = foundKeys();
+  const source = {
+    ...input,
+    relyingPartyId,
+    keyFound: keys.add,
+    after: row.position,
+    usersSha256After: row.users_sha256,
+  };
   const reader = readBatches(source, ports.clock.now());
   let from = row.position;
   // While a batch is written, the next is read and checked.
@@ -63,9 +70,9 @@ export async function runImport(
     await writing;
     if (signal?.aborted) return undefined;
     const at = from;
-    writing = writeAll(ports, input, batch, at, caller).then(() =>
-      input.onProgress?.({ records: batch.position, bytes: batch.bytes }),
-    );
+    writing = storeKeys(ports, keys.take())
+      .then(() => writeAll(ports, input, batch, at, caller))
+      .then(() => input.onProgress?.({ records: batch.position, bytes: batch.bytes }));
     writing.catch(() => {});
     from = batch.position;
   }
@@ -91,11 +98,38 @@ export async function runImport(
 /** Keys that the hashes of the source name are here before the first user who needs one. */
 async function storeHashKeys(ports: Pick<Ports, 'transact' | 'vault'>, { adapter, map }: ImportInput): Promise<void> {
   const { columns, parameters, allow_hashes: allowedHashes } = map;
-  const keys = adapter.hashKeys?.({ columns, parameters, allowedHashes }) ?? [];
+  await storeKeys(ports, adapter.hashKeys?.({ columns, parameters, allowedHashes }) ?? []);
+}
+
+async function storeKeys(ports: Pick<Ports, 'transact' | 'vault'>, keys: readonly Uint8Array[]): Promise<void> {
   if (keys.length === 0) return;
   await ports.transact(async (tx) => {
     for (const key of keys) await storeImportedKey(tx, ports, key);
   });
+}
+
+/** Projects whose users a source has; a file with a key for each user would fill the table of keys. */
+const KEYS_MAX = 16;
+
+/** Keys that a source has beside the digests that name them, until they are stored. */
+function foundKeys(): { add(key: Uint8Array): boolean; take(): readonly Uint8Array[] } {
+  const known = new Set<string>();
+  let waiting: Uint8Array[] = [];
+  return {
+    add: (key) => {
+      const name = Buffer.from(key).toString('base64');
+      if (known.has(name)) return true;
+      if (known.size >= KEYS_MAX) return false;
+      known.add(name);
+      waiting.push(key);
+      return true;
+    },
+    take: () => {
+      const taken = waiting;
+      waiting = [];
+      return taken;
+    },
+  };
 }
 
 /** Ends a run: its counts, digests and reasons become an event of the sealed log. */

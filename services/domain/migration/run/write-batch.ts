@@ -1,5 +1,6 @@
 import type { Ports, Sql, Tx } from '#services/domain/ports.ts';
 import { importedSecret } from '../../identity/factors/totp.ts';
+import { storedDigest } from '../../identity/passwords/inspect-imported.ts';
 import { readActiveAdmins } from '../../identity/users/assert-admin-stays.ts';
 import type { ImportMap } from '../import-shapes.ts';
 import type { CheckedUser } from './check-user.ts';
@@ -169,7 +170,9 @@ const rowOf = (id: string, { email, name, image, email_verified: verified }: Che
 
 function partsOf(created: readonly NewUser[], sealed: Sealed, relyingPartyId: string): UserParts {
   return {
-    passwords: created.flatMap(({ id, user: { password_hash: hash } }) => (hash === null ? [] : { id, hash })),
+    passwords: created.flatMap(({ id, user: { password_hash: hash } }) =>
+      hash === null ? [] : { id, hash: storedDigest(hash) },
+    ),
     accounts: created.flatMap(({ id, user }) => user.accounts.map((account) => ({ id, ...account }))),
     roles: created.flatMap(({ id, user }) => user.roles.map((role) => ({ id, role }))),
     totp: created.flatMap(({ id, user }) => {
@@ -187,7 +190,7 @@ function partsOf(created: readonly NewUser[], sealed: Sealed, relyingPartyId: st
 
 const changedParts = (changed: readonly ChangedUser[]): UserParts => ({
   passwords: changed.flatMap(({ id, setsPassword, user: { password_hash: hash } }) =>
-    setsPassword && hash !== null ? { id, hash } : [],
+    setsPassword && hash !== null ? { id, hash: storedDigest(hash) } : [],
   ),
   accounts: changed.flatMap(({ id, user }) => user.accounts.map((account) => ({ id, ...account }))),
   roles: [],

@@ -1,9 +1,11 @@
 import { hashSync, verifySync } from '@node-rs/argon2';
-import { KIBIBYTES_MAX } from './bounds.ts';
+import { hashingMs, KIBIBYTES_MAX } from './bounds.ts';
 import { type DigestKind, defineKind } from './define-kind.ts';
 
 // Memory × passes in KiB is the cost of a computation; one GiB takes about a second.
 const WORK_MAX = 1_048_576;
+/** Below a MiB and one pass a guess costs next to nothing. */
+const WORK_STRONG = 1_024;
 
 /** RFC 9106 §4, the memory-constrained choice with parallelism 1: 64 MiB, three passes. */
 const CURRENT = { memoryCost: 65_536, timeCost: 3, parallelism: 1 } as const;
@@ -32,6 +34,8 @@ function argon2(variant: 'argon2id' | 'argon2i'): DigestKind {
       const isMemorySane = memory >= 8 * lanes && memory <= KIBIBYTES_MAX;
       return passes >= 1 && lanes >= 1 && isMemorySane && memory * passes <= WORK_MAX;
     },
+    isWeak: ({ memory, passes }) => memory * passes < WORK_STRONG,
+    workMs: ({ memory, passes }) => hashingMs('argon2', memory * passes),
     verify: (password, { digest }) => verifySync(digest, password),
   });
 }

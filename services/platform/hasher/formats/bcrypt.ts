@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { verifySync } from '@node-rs/bcrypt';
-import { defineKind } from './define-kind.ts';
+import { hashingMs } from './bounds.ts';
+import { type DigestKind, defineKind } from './define-kind.ts';
 
 const BYTES_MAX = 72;
 const COST_MIN = 4;
@@ -12,17 +13,28 @@ const form = /^\$2[aby]\$(\d{2})\$[./A-Za-z0-9]{53}$/;
 export const fitsBcrypt = (password: string): boolean =>
   Buffer.byteLength(password) <= BYTES_MAX && !password.includes('\0');
 
-export const bcrypt = defineKind({
-  format: 'bcrypt',
-  read: (digest) => {
-    const found = form.exec(digest);
-    return found ? { digest, cost: Number(found[1]) } : undefined;
-  },
-  isWithinBounds: ({ cost }) => cost >= COST_MIN && cost <= COST_MAX,
-  // A password that plain bcrypt would truncate never matches, but takes as long as any other.
-  verify: (password, { digest }) => {
-    if (fitsBcrypt(password)) return verifySync(password, digest);
-    verifySync(hash('sha256', password), digest);
-    return false;
-  },
-});
+/** A digest of ours is never of a text that plain bcrypt would cut, so a text that it would cut never matches. */
+const WHOLE = (password: string, digest: string): boolean => {
+  if (fitsBcrypt(password)) return verifySync(password, digest);
+  verifySync(hash('sha256', password), digest);
+  return false;
+};
+
+/** Other systems hash the first 72 bytes of a longer password. None of them hashes what follows a NUL. */
+const CUT = (password: string, digest: string): boolean =>
+  password.includes('\0') ? WHOLE(password, digest) : verifySync(Buffer.from(password).subarray(0, BYTES_MAX), digest);
+
+const bcryptKind = (verify: typeof WHOLE): DigestKind =>
+  defineKind({
+    format: 'bcrypt',
+    read: (digest) => {
+      const found = form.exec(digest);
+      return found ? { digest, cost: Number(found[1]) } : undefined;
+    },
+    isWithinBounds: ({ cost }) => cost >= COST_MIN && cost <= COST_MAX,
+    workMs: ({ cost }) => hashingMs('bcrypt', 2 ** cost),
+    verify: (password, { digest }) => verify(password, digest),
+  });
+
+export const bcrypt = bcryptKind(WHOLE);
+export const importedBcrypt = bcryptKind(CUT);

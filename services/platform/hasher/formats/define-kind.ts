@@ -5,8 +5,10 @@ type Inspection = 'verifiable' | 'out_of_bounds';
 export type DigestKind = {
   /** Its name in reports and in `--allow-hash`. */
   readonly format: string;
-  /** A hash so fast that a stolen table gives the passwords away; imported only if the operator names it. */
-  readonly isWeak: boolean;
+  /** Whether a stolen table gives the passwords away, because the hash is so fast; imported only if the operator names it. */
+  isWeak(digest: string): boolean;
+  /** Whether one verification takes longer than an import may bring. A digest that is here already is verified. */
+  isSlow(digest: string): boolean;
   /**
    * Undefined for another kind or a malformed digest; `out_of_bounds` for parameters that would block a child for
    * seconds, exhaust its memory, or protect nothing.
@@ -20,7 +22,9 @@ export type DigestKind = {
 
 type KindParts<T> = {
   readonly format: string;
-  readonly isWeak?: boolean;
+  readonly isWeak?: boolean | ((parts: T) => boolean);
+  /** Processor time of one verification, milliseconds, by its parameters alone (`hashingMs`). */
+  workMs?(parts: T): number;
   /** The parts of a well-formed digest. */
   read(digest: string): T | undefined;
   isWithinBounds?(parts: T): boolean;
@@ -28,14 +32,22 @@ type KindParts<T> = {
   verify(password: string, parts: T, key: Uint8Array): boolean;
 };
 
+/** About a second: a wrong password for such an account must not block a child much longer than for any other. */
+const WORK_MS_MAX = 1_200;
+
 const NO_KEY = new Uint8Array();
 
 export function defineKind<T>(kind: KindParts<T>): DigestKind {
-  const { format, isWeak = false, read, isWithinBounds = () => true } = kind;
+  const { format, read, isWithinBounds = () => true, isWeak = false } = kind;
+  const of = <R>(digest: string, decide: (parts: T) => R): R | undefined => {
+    const parts = read(digest);
+    return parts === undefined ? undefined : decide(parts);
+  };
   const keyIdOf = (parts: T): string | undefined => kind.keyIdOf?.(parts);
   return {
     format,
-    isWeak,
+    isWeak: (digest) => (typeof isWeak === 'boolean' ? isWeak : (of(digest, isWeak) ?? false)),
+    isSlow: (digest) => (of(digest, (parts) => kind.workMs?.(parts) ?? 0) ?? 0) > WORK_MS_MAX,
     inspect: (digest) => {
       const parts = read(digest);
       if (parts === undefined) return undefined;
@@ -63,7 +75,8 @@ export function wrapKind(
 ): DigestKind {
   return {
     format,
-    isWeak: inner.isWeak,
+    isWeak: (digest) => inner.isWeak(unwrap(digest) ?? ''),
+    isSlow: (digest) => inner.isSlow(unwrap(digest) ?? ''),
     inspect: (digest) => {
       const wrapped = unwrap(digest);
       return wrapped === undefined ? undefined : inner.inspect(wrapped);

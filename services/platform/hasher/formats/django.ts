@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { argon2i, argon2id } from './argon2.ts';
-import { bcrypt } from './bcrypt.ts';
+import { bcrypt, importedBcrypt } from './bcrypt.ts';
 import { type DigestKind, wrapKind } from './define-kind.ts';
 
 const after =
@@ -13,7 +13,7 @@ export const djangoKinds: readonly DigestKind[] = [
   wrapKind('django-bcrypt-sha256', bcrypt, after('bcrypt_sha256$'), (password) =>
     createHash('sha256').update(password, 'utf8').digest('hex'),
   ),
-  wrapKind('django-bcrypt', bcrypt, after('bcrypt$')),
+  wrapKind('django-bcrypt', importedBcrypt, after('bcrypt$')),
   wrapKind('django-argon2id', argon2id, after('argon2')),
   wrapKind('django-argon2i', argon2i, after('argon2')),
 ];

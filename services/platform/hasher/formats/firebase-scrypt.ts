@@ -1,6 +1,6 @@
 import { createCipheriv, createHash, timingSafeEqual } from 'node:crypto';
 import { defineKind } from './define-kind.ts';
-import { isSaneScrypt, scryptKey } from './scrypt.ts';
+import { type ScryptWork, scryptBounds, scryptKey } from './scrypt.ts';
 
 /**
  * Firebase's modified scrypt. The stored value is the project's signer key, encrypted by AES-256-CTR under the scrypt key
@@ -41,14 +41,22 @@ export const writeFirebaseDigest = ({ keyId, memoryCost, rounds, saltSeparator, 
 export const signerKeyId = (key: Uint8Array): string =>
   createHash('sha256').update('firebase signer key\0').update(key).digest().subarray(0, 16).toString('base64url');
 
+const workOf = ({ memoryCost, rounds }: Pick<FirebaseDigest, 'memoryCost' | 'rounds'>): ScryptWork => ({
+  n: 2 ** memoryCost,
+  r: rounds,
+  p: 1,
+});
+
 export const firebaseScrypt = defineKind<FirebaseDigest>({
   format: 'firebase-scrypt',
   read: readFirebaseDigest,
-  isWithinBounds: ({ memoryCost, rounds }) => isSaneScrypt({ n: 2 ** memoryCost, r: rounds, p: 1 }),
+  isWithinBounds: (parts) => scryptBounds.isWithinBounds(workOf(parts)),
+  isWeak: (parts) => scryptBounds.isWeak(workOf(parts)),
+  workMs: (parts) => scryptBounds.workMs(workOf(parts)),
   keyIdOf: ({ keyId }) => keyId,
   verify: (password, { memoryCost, rounds, saltSeparator, salt, hash }, signerKey) => {
     const wholeSalt = Buffer.concat([Buffer.from(salt, 'base64'), Buffer.from(saltSeparator, 'base64')]);
-    const derived = scryptKey(password, wholeSalt, SCRYPT_BYTES, { n: 2 ** memoryCost, r: rounds, p: 1 });
+    const derived = scryptKey(password, wholeSalt, SCRYPT_BYTES, workOf({ memoryCost, rounds }));
     const cipher = createCipheriv('aes-256-ctr', derived.subarray(0, AES_BYTES), ZERO_IV);
     const computed = Buffer.concat([cipher.update(signerKey), cipher.final()]);
     const stored = Buffer.from(hash, 'base64');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { UnknownDigestError } from '../errors.ts';
-import { findScheme, hashPassword, inspectDigest, verifyPassword, weakFormats } from '../schemes.ts';
+import { asImported, findScheme, hashPassword, inspectDigest, verifyPassword, weakFormats } from '../schemes.ts';
 import { bcrypt } from './bcrypt.ts';
 import { djangoKinds } from './django.ts';
 import { firebaseScrypt, readFirebaseDigest, signerKeyId, writeFirebaseDigest } from './firebase-scrypt.ts';
@@ -19,7 +19,7 @@ type Fixture = {
     readonly hash: string;
   };
 };
-/** Made by scripts/imported-hashes.py: passlib, Django, hashlib, OpenSSL and firebase-scrypt. */
+/** Made by scripts/imported-hashes.py: passlib, Django, Werkzeug, hashlib, crypt(3), OpenSSL and firebase-scrypt. */
 const fixture: Fixture = JSON.parse(readFileSync(new URL('./imported-hashes.json', import.meta.url), 'utf8'));
 
 const pepper = Buffer.alloc(32, 1);
@@ -156,6 +156,100 @@ describe('digests of independent implementations', () => {
     expect(bcrypt.keyIdOf('plain')).toBeUndefined();
     expect(pbkdf2.inspect('plain')).toBeUndefined();
     for (const kind of djangoKinds) expect(kind.verify(password, 'plain', undefined)).toBe(false);
+  });
+});
+
+describe('what takes seconds, or protects nothing', () => {
+  const body = (length: number): string => 'a'.repeat(length);
+  const hex = (bytes: number): string => 'ab'.repeat(bytes);
+
+  it.each([
+    ['SHA crypt of a million rounds', `$6$rounds=1000000$salt$${body(86)}`],
+    ['PBKDF2 whose long key takes its rounds four times', `$pbkdf2$2000000$${salt}$${body(86)}`],
+    ['PBKDF2 of Werkzeug whose long key takes its rounds four times', `pbkdf2:sha1:2000000$salt$${hex(64)}`],
+    ['bcrypt of cost 15', `$2b$15$${body(53)}`],
+    ['Django bcrypt of cost 15', `bcrypt_sha256$$2b$15$${body(53)}`],
+  ])('%s is refused by an import, and verified if it is here', (_what, digest) => {
+    expect(inspectDigest(digest)).toMatchObject({ isAccepted: false, reason: 'hash_out_of_bounds' });
+    expect(() => findScheme(digest)).not.toThrow();
+  });
+
+  it.each([
+    ['SHA-512 crypt of passlib', `$6$rounds=656000$salt$${body(86)}`],
+    ['PBKDF2 of Django 6', `pbkdf2_sha256$1200000$salt$${key}=`],
+    ['scrypt of 128 MiB', `$scrypt$ln=17,r=8,p=1$${salt}$${key}`],
+    ['bcrypt of cost 14', `$2b$14$${body(53)}`],
+  ])('%s is taken', (_what, digest) => {
+    expect(inspectDigest(digest)).toMatchObject({ isAccepted: true });
+  });
+
+  it.each([
+    ['PBKDF2 of one round', 'pbkdf2', `pbkdf2_sha256$1$salt$${key}=`],
+    ['PBKDF2 of 999 rounds', 'pbkdf2', `$pbkdf2-sha256$999$${salt}$${key}`],
+    ['scrypt of N 2', 'scrypt', `$scrypt$ln=1,r=8,p=1$${salt}$${key}`],
+    ['Django scrypt of N 2', 'django-scrypt', `scrypt$2$salt$8$1$${'A'.repeat(86)}==`],
+    ['Werkzeug scrypt of N 2', 'werkzeug-scrypt', `scrypt:2:8:1$salt$${hex(64)}`],
+    [
+      'Firebase scrypt of N 2',
+      'firebase-scrypt',
+      `$fbscrypt$k=${body(22)},m=1,r=8,ss=Bw==$c2FsdA==$${'A'.repeat(86)}==`,
+    ],
+    ['Argon2 of 8 KiB', 'argon2id', `$argon2id$v=19$m=8,t=1,p=1$${salt}$${key}`],
+    ['Django Argon2 of 8 KiB', 'django-argon2id', `argon2$argon2id$v=19$m=8,t=1,p=1$${salt}$${key}`],
+    ['phpass of 128 rounds', 'phpass', `$P$5aaaaaaaa${body(22)}`],
+  ])('%s is refused unless its format is named', (_what, format, digest) => {
+    expect(inspectDigest(digest)).toEqual({ isAccepted: false, reason: 'hash_not_allowed', format });
+    expect(inspectDigest(digest, [format])).toEqual({ isAccepted: true, format });
+  });
+});
+
+describe('bcrypt of another system', () => {
+  // By the C library of Linux (libxcrypt), of the whole passphrase: it reads 72 bytes.
+  const passphrase = 'a passphrase of many words, longer than the seventy-two bytes that bcrypt reads';
+  const theirs = '$2b$04$Wf.BoNEJNTrbAT3ixFBQCufwSrTd4Eff.ZLgDMfPKNp8QD0fAiFXG';
+  const like = '$2b$12$Wf.BoNEJNTrbAT3ixFBQCuCk8at7lQbvyWp1oonp/GYLa7vPNlZt2';
+
+  it('a passphrase over 72 bytes signs in, and asks for a digest of the whole', () => {
+    for (const digest of [theirs, asImported(like)]) {
+      expect(verifyPassword(passphrase, digest, pepper)).toBe(true);
+      expect(verifyPassword(`b${passphrase.slice(1)}`, digest, pepper)).toBe(false);
+      expect(verifyPassword(passphrase.slice(0, 71), digest, pepper)).toBe(false);
+      expect(verifyPassword(`${passphrase}\0`, digest, pepper)).toBe(false);
+      expect(findScheme(digest).isCurrent(digest)).toBe(false);
+    }
+    const ours = hashPassword(passphrase, pepper);
+    expect(verifyPassword(passphrase.slice(0, 72), ours, pepper)).toBe(false);
+  });
+
+  it('a digest of ours is never compared so, and one that looks like ours is told apart when it is imported', () => {
+    expect(verifyPassword(passphrase, like, pepper)).toBe(false);
+    expect(asImported(like)).toBe(like.replace('$2b$', '$2y$'));
+    expect(asImported(theirs)).toBe(theirs);
+  });
+});
+
+describe('ASP.NET Identity', () => {
+  it('verifies the example of its own tests', () => {
+    const published = 'AQAAAAEAACcQAAAAEAABAgMEBQYHCAkKCwwNDg+yWU7rLgUwPZb1Itsmra7cbxw2EFpwpVFIEtP+JIuUEw==';
+    expect(verifyPassword('my password', published, pepper)).toBe(true);
+    expect(verifyPassword('my passwords', published, pepper)).toBe(false);
+  });
+
+  it.each([
+    [
+      'another pseudo-random function',
+      'AQAAAAMAACcQAAAAEAABAgMEBQYHCAkKCwwNDg+yWU7rLgUwPZb1Itsmra7cbxw2EFpwpVFIEtP+JIuUEw==',
+    ],
+    [
+      'a salt longer than the digest',
+      'AQAAAAEAACcQAAAA/wABAgMEBQYHCAkKCwwNDg+yWU7rLgUwPZb1Itsmra7cbxw2EFpwpVFIEtP+JIuUEw==',
+    ],
+    [
+      'no key',
+      `${Buffer.concat([Buffer.from([1, 0, 0, 0, 1, 0, 0, 3, 232, 0, 0, 0, 16]), Buffer.alloc(16)]).toString('base64')}`,
+    ],
+  ])('%s is unknown', (_what, digest) => {
+    expect(inspectDigest(digest)).toMatchObject({ reason: 'hash_unknown' });
   });
 });
 

@@ -1,9 +1,12 @@
 import { hash, timingSafeEqual } from 'node:crypto';
+import { hashingMs } from './bounds.ts';
 import { CRYPT_ALPHABET, toCrypt64 } from './crypt64.ts';
 import { defineKind } from './define-kind.ts';
 
 const LOG_ROUNDS_MIN = 7;
 const LOG_ROUNDS_MAX = 18;
+/** WordPress has 2^13, phpBB 2^11. */
+const LOG_ROUNDS_STRONG = 11;
 const form = /^\$[PH]\$([./0-9A-Za-z])([./0-9A-Za-z]{8})([./0-9A-Za-z]{22})$/;
 
 type Phpass = { readonly logRounds: number; readonly salt: string; readonly key: string };
@@ -18,6 +21,8 @@ export const phpass = defineKind<Phpass>({
     return { logRounds: CRYPT_ALPHABET.indexOf(rounds), salt, key };
   },
   isWithinBounds: ({ logRounds }) => logRounds >= LOG_ROUNDS_MIN && logRounds <= LOG_ROUNDS_MAX,
+  isWeak: ({ logRounds }) => logRounds < LOG_ROUNDS_STRONG,
+  workMs: ({ logRounds }) => hashingMs('phpass', 2 ** logRounds),
   verify: (password, { logRounds, salt, key }) => {
     const text = Buffer.from(password, 'utf8');
     let state: Buffer = hash('md5', Buffer.concat([Buffer.from(salt), text]), 'buffer');

@@ -1,19 +1,28 @@
 import { scryptSync, timingSafeEqual } from 'node:crypto';
-import { KIBIBYTES_MAX } from './bounds.ts';
+import { hashingMs, KIBIBYTES_MAX } from './bounds.ts';
 import { defineKind } from './define-kind.ts';
 
 const WORK_MAX = 1_048_576;
+/** N 1,024 with r 8: a MiB. */
+const WORK_STRONG = 8_192;
 
 export type ScryptWork = { readonly n: number; readonly r: number; readonly p: number };
 
 /** 128·N·r bytes of memory; work grows with N·r·p. N is a power of two (RFC 7914 §2). */
-export const isSaneScrypt = ({ n, r, p }: ScryptWork): boolean =>
+const isSaneScrypt = ({ n, r, p }: ScryptWork): boolean =>
   n >= 2 &&
   Number.isInteger(Math.log2(n)) &&
   r >= 1 &&
   p >= 1 &&
   (128 * n * r) / 1_024 <= KIBIBYTES_MAX &&
   n * r * p <= WORK_MAX;
+
+/** What kinds of scrypt share. */
+export const scryptBounds = {
+  isWithinBounds: isSaneScrypt,
+  isWeak: ({ n, r, p }: ScryptWork): boolean => n * r * p < WORK_STRONG,
+  workMs: ({ n, r, p }: ScryptWork): number => hashingMs('scrypt', n * r * p),
+} as const;
 
 export const scryptKey = (password: string, salt: string | Buffer, length: number, { n, r, p }: ScryptWork): Buffer =>
   scryptSync(password, salt, length, { N: n, r, p, maxmem: 128 * n * r + 128 * r * p + 1_048_576 });
@@ -38,7 +47,7 @@ export const scrypt = defineKind<Scrypt>({
     const work = { n: 2 ** Number(ln), r: Number(r), p: Number(p) };
     return { ...work, salt: Buffer.from(salt, 'base64'), key: Buffer.from(key, 'base64') };
   },
-  isWithinBounds: isSaneScrypt,
+  ...scryptBounds,
   verify: verifyScrypt,
 });
 
@@ -68,6 +77,21 @@ export const djangoScrypt = defineKind<Scrypt>({
     const [, n, salt = '', r, p, key = ''] = found;
     return { n: Number(n), r: Number(r), p: Number(p), salt, key: Buffer.from(key, 'base64') };
   },
-  isWithinBounds: isSaneScrypt,
+  ...scryptBounds,
+  verify: verifyScrypt,
+});
+
+const werkzeugForm = /^scrypt:(\d{1,8}):(\d{1,2}):(\d{1,2})\$([!-#%-~]{1,128})\$([0-9a-f]{128})$/;
+
+/** Werkzeug's `scrypt:N:r:p$salt$key`, as Clerk's hasher `scrypt_werkzeug` has it; the salt is text, the key hex. */
+export const werkzeugScrypt = defineKind<Scrypt>({
+  format: 'werkzeug-scrypt',
+  read: (digest) => {
+    const found = werkzeugForm.exec(digest);
+    if (!found) return undefined;
+    const [, n, r, p, salt = '', key = ''] = found;
+    return { n: Number(n), r: Number(r), p: Number(p), salt, key: Buffer.from(key, 'hex') };
+  },
+  ...scryptBounds,
   verify: verifyScrypt,
 });

@@ -1,4 +1,5 @@
 import { createHash, hash as hashOnce, timingSafeEqual } from 'node:crypto';
+import { hashingMs } from './bounds.ts';
 import { toCrypt64 } from './crypt64.ts';
 import { type DigestKind, defineKind } from './define-kind.ts';
 
@@ -34,6 +35,7 @@ function shaCrypt({ format, id, algorithm, bytes, characters, order }: Variant):
       return { rounds: rounds === undefined ? ROUNDS_DEFAULT : Number(rounds), salt: Buffer.from(salt), key };
     },
     isWithinBounds: ({ rounds, salt }) => rounds >= ROUNDS_MIN && rounds <= ROUNDS_MAX && salt.length <= 16,
+    workMs: ({ rounds }) => hashingMs('crypt', rounds),
     verify: (password, { rounds, salt, key }) => {
       const text = Buffer.from(password, 'utf8');
       const digest = compute(algorithm, bytes, { text, rounds, salt });
