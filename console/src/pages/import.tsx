@@ -17,6 +17,7 @@ const texts = inLanguages({
     same: 'Unchanged',
     linked: 'Linked',
     rejected: 'Rejected',
+    factors_lost: 'Second factor lost',
     about: 'About',
     id: 'Import id',
     reason: 'Reason',
@@ -27,6 +28,11 @@ const texts = inLanguages({
     hash: '{format}: {count}',
     rejects: 'Rejected records',
     rejectsShown: '{shown} of {count}, in the order of the file',
+    noticed: 'What was left out',
+    noticedWhy: 'These users were imported without a member, or enrol a second factor before their first session.',
+    factor_lost: 'second factor: {member}',
+    left_out: 'left out: {member}',
+    shortened: 'shortened: {member}',
     none: 'No record was rejected',
     noneWhy: 'Every record became a user here, or was one already.',
     line: 'line {line}',
@@ -45,6 +51,7 @@ const texts = inLanguages({
     same: 'Unverändert',
     linked: 'Verknüpft',
     rejected: 'Abgelehnt',
+    factors_lost: 'Ohne zweiten Faktor',
     about: 'Angaben',
     id: 'Import-ID',
     reason: 'Grund',
@@ -55,6 +62,12 @@ const texts = inLanguages({
     hash: '{format}: {count}',
     rejects: 'Abgelehnte Datensätze',
     rejectsShown: '{shown} von {count}, in der Reihenfolge der Datei',
+    noticed: 'Was weggelassen wurde',
+    noticedWhy:
+      'Diese Benutzer kamen ohne eine Angabe, oder richten vor ihrer ersten Sitzung einen zweiten Faktor ein.',
+    factor_lost: 'zweiter Faktor: {member}',
+    left_out: 'weggelassen: {member}',
+    shortened: 'gekürzt: {member}',
     none: 'Kein Datensatz wurde abgelehnt',
     noneWhy: 'Jeder Datensatz wurde hier ein Benutzer oder war schon einer.',
     line: 'Zeile {line}',
@@ -68,7 +81,8 @@ const texts = inLanguages({
 });
 
 type Import = Answer<'GET /v1/admin/imports/{import_id}'>;
-const COUNTS = ['new', 'changed', 'same', 'linked', 'rejected'] as const;
+const COUNTS = ['new', 'changed', 'same', 'linked', 'rejected', 'factors_lost'] as const;
+const NOTICES = ['factor_lost', 'left_out', 'shortened'] as const;
 const REFRESH_MS = 2_000;
 
 function Rejects({ of }: { readonly of: Import }) {
@@ -114,6 +128,32 @@ function Rejects({ of }: { readonly of: Import }) {
   );
 }
 
+/** Members that were left out, and lost factors. Nothing for an import without any. */
+function Notices({ of }: { readonly of: Import }) {
+  const own = useTexts(texts);
+  const number = useNumber();
+  if (of.noticed.length === 0) return null;
+  const titleOf = ({ notice, member }: Import['noticed'][number]): string => {
+    const known = NOTICES.find((name) => name === notice);
+    return known === undefined ? `${notice}: ${member}` : fill(own[known], { member });
+  };
+  return (
+    <Section title={own.noticed}>
+      <p class="dim small">{own.noticedWhy}</p>
+      <ul class="rows" aria-label={own.noticed}>
+        {of.noticed.map((notice) => (
+          <Row
+            key={`${notice.line} ${notice.notice} ${notice.member}`}
+            title={titleOf(notice)}
+            meta={<Foreign>{notice.value}</Foreign>}
+            side={fill(own.line, { line: number(notice.line) })}
+          />
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
 function Details({ of }: { readonly of: Import }) {
   const own = useTexts(texts);
   const number = useNumber();
@@ -121,10 +161,10 @@ function Details({ of }: { readonly of: Import }) {
   return (
     <>
       <section class="card figures" aria-label={own.progress}>
-        {COUNTS.map((name) => (
+        {COUNTS.filter((name) => of.counts[name] !== null).map((name) => (
           <div key={name} class="figure">
             <span class="dim">{own[name]}</span>
-            <strong>{number(of.counts[name])}</strong>
+            <strong>{number(of.counts[name] ?? 0)}</strong>
           </div>
         ))}
       </section>
@@ -156,6 +196,7 @@ function Details({ of }: { readonly of: Import }) {
           )}
         </Section>
       </div>
+      <Notices of={of} />
       <Rejects of={of} />
     </>
   );

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { codeOf } from '#testing/fakes/totp.ts';
 import { enrolled } from '#testing/flows/factor-flows.ts';
 import { signUp } from '#testing/flows/flows.ts';
 import { openBrowser, type Shown } from '#testing/flows/oauth-browser.ts';
@@ -155,6 +156,23 @@ describe('the authorization endpoint', () => {
       { code: codes[1] as string },
     );
     expect([over.status, over.text.includes('action="/login"')]).toEqual([401, true]);
+  });
+
+  test('who owes a second factor since an import connects an app on the way, and has no session before', async () => {
+    const person = await signUp({ api: harness.api.url });
+    await harness.rows('UPDATE users SET "owesFactor" = true WHERE email = $1', [person.email]);
+    const browser = browserOf(harness.api);
+    const login = await browser.open(harness.authorizePath(harness.site, newVerifier(), { scope: 'profile' }));
+    const offered = await browser.submit(login, { email: person.email, password: person.password });
+    const secretIn = ({ text }: Shown) => /secret=(\w+)/.exec(text)?.[1];
+    expect(offered.text).toContain('Your account had a second factor before it moved here.');
+    expect((await browser.open('/login')).text).not.toContain('You are signed in');
+    const wrong = await browser.submit(offered, { code: '000000' });
+    expect([wrong.status, secretIn(wrong)]).toEqual([401, secretIn(offered)]);
+    const code = codeOf(`otpauth://totp/x?secret=${secretIn(offered)}&period=30&digits=6`);
+    const onward = await browser.submit(wrong, { code });
+    expect(onward.text).toContain('action="/oauth2/consent"');
+    expect(onward.text).toContain(person.email);
   });
 
   test('an address with a control character matches no client and causes no 5xx', async () => {

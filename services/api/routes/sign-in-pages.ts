@@ -102,6 +102,11 @@ export async function showSignIn(
   );
 }
 
+const asAppError = (err: unknown): AppError => {
+  if (isAppError(err)) return err;
+  throw err;
+};
+
 /** The page that asks for the second factor of an unfinished sign-in, or offers the one that the user owes. */
 export async function showCode(
   ports: SignInPagesPorts,
@@ -112,9 +117,10 @@ export async function showCode(
   const { token, setCookie } = tieForm(ports, request);
   const { formTargets } = await describeNext(ports, asked.next);
   const shown = { ...asked, formToken: token, problem: error && saidOf(error) };
-  const page = asked.factors.includes('enrolment')
-    ? owedFactorPage({ ...shown, enrolment: await offerOwedFactor(ports, asked) })
-    : codePage(shown);
+  const offer = asked.factors.includes('enrolment') ? await offerOwedFactor(ports, asked).catch(asAppError) : null;
+  // The last of five attempts was wrong.
+  if (isAppError(offer)) return showSignIn(ports, request, asked.next, { again: { email: '', error: offer } });
+  const page = offer === null ? codePage(shown) : owedFactorPage({ ...shown, enrolment: offer });
   return withErrorHeaders(showPage(error?.definition.status ?? 200, page, { setCookie, formTargets }), error);
 }
 

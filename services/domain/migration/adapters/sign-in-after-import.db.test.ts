@@ -20,10 +20,16 @@ const fixture = (name: string): string => readFileSync(new URL(`./fixtures/${nam
 const hashConfig = fixture('firebase-hash-config.txt');
 
 /** Imports a fixture whose users have addresses and linked accounts of their own. */
-async function importFixture(kind: string, file: string, parameters: Readonly<Record<string, string>>) {
-  const text = fixture(file)
-    .replaceAll('@example.com', `@${kind}.example`)
-    .replaceAll('110248495921238986420', `subject of ${kind}`);
+const importFixture = (kind: string, file: string, parameters: Readonly<Record<string, string>>) =>
+  importText(
+    kind,
+    fixture(file)
+      .replaceAll('@example.com', `@${kind}.example`)
+      .replaceAll('110248495921238986420', `subject of ${kind}`),
+    parameters,
+  );
+
+async function importText(kind: string, text: string, parameters: Readonly<Record<string, string>> = {}) {
   const adapter = findAdapter(kind);
   if (adapter === undefined) throw new Error(`no adapter ${kind}`);
   const map = importMap.parse({ roles: { editor: 'auditor' }, parameters });
@@ -94,4 +100,38 @@ test('the signer key of Firebase is sealed, and in no row in clear', async () =>
   expect(rows.length).toBeGreaterThan(10);
   for (const { text } of rows) expect(text).not.toContain(key);
   expect(await harness.rows('SELECT 1 FROM imported_hash_keys')).toHaveLength(1);
+});
+
+test('a bcrypt hash of a passphrase over 72 bytes lets its user in once, and then only the whole passphrase does', async () => {
+  // By the C library of Linux; it looks like a hash of ours.
+  const passphrase = 'a passphrase of many words, longer than the seventy-two bytes that bcrypt reads';
+  const email = 'long@passphrase.example';
+  const hash = '$2b$12$Wf.BoNEJNTrbAT3ixFBQCuCk8at7lQbvyWp1oonp/GYLa7vPNlZt2';
+  await importText('ndjson', JSON.stringify({ legacy_id: 'long', email, password_hash: hash }));
+  expect(await enter(email, `another ${passphrase}`)).toBe('login_refused');
+  expect(await enter(email, passphrase)).toBe('ok');
+  await expect.poll(() => digestOf(email), { timeout: 10_000 }).toMatch(/^\$sp1\$/);
+  expect(await enter(email, passphrase.slice(0, 72))).toBe('login_refused');
+  expect(await enter(email, passphrase)).toBe('ok');
+});
+
+test('users who came to Supabase from Firebase sign in, and their signer key is kept sealed', async () => {
+  const key = 'jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==';
+  const hash = 'lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==';
+  const digest = `$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=${key}$42xEC+ixf3L2lw==$${hash}`;
+  const email = 'twice@moved.example';
+  await importText('supabase', JSON.stringify({ id: 'moved', email, encrypted_password: digest }));
+  expect(await digestOf(email)).not.toContain(key);
+  expect(await enter(email, 'user2password')).toBe('login_refused');
+  expect(await enter(email, 'user1password')).toBe('ok');
+});
+
+test('a source with a signer key for each user keeps sixteen of them, and rejects the others', async () => {
+  const lines = Array.from({ length: 17 }, (_, at) => {
+    const key = Buffer.alloc(64, at + 1).toString('base64');
+    const digest = `$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=${key}$42xEC+ixf3L2lw==$${'A'.repeat(86)}==`;
+    return JSON.stringify({ id: `key${at}`, email: `key${at}@keys.example`, encrypted_password: digest });
+  });
+  const ended = await importText('supabase', lines.join('\n'));
+  expect(ended).toMatchObject({ new_count: 16, reject_reasons: { hash_unknown: 1 } });
 });
