@@ -11,8 +11,10 @@ import { outcomeOf } from '#testing/outcome.ts';
 import { createFactorSeal } from '../../identity/sessions/factor-seal.ts';
 import { ndjsonAdapter } from '../adapters/generic.ts';
 import { importMap } from '../import-shapes.ts';
+import { readImportRow } from '../run/imports.store.ts';
 import { runImport } from '../run/run-import.ts';
 import { startImport } from '../run/start-import.ts';
+import { statementOf } from '../run/statement.ts';
 import { issueCertificate } from './issue-certificate.ts';
 import { verifyCertificate } from './verify-certificate.ts';
 
@@ -24,7 +26,7 @@ beforeAll(async () => {
   const log = await openLogHarness();
   harness = { ...log, auditLogKeys: (origin) => readLogKeys(log, origin) };
   const data = Buffer.from(
-    '{"legacy_id":"a","email":"a@example.com"}\n{"legacy_id":"b","email":"b@example.com"}\n{"legacy_id":"c","email":"none"}\n',
+    '{"legacy_id":"a","email":"a@example.com","factors_lost":["phone"],"created_at":"0000-00-00"}\n{"legacy_id":"b","email":"b@example.com"}\n{"legacy_id":"c","email":"none"}\n',
   );
   const ports = { ...harness, factorSeal: createFactorSeal('x'.repeat(32)), relyingPartyId: 'localhost' };
   const map = importMap.parse({});
@@ -68,7 +70,8 @@ test('states who, how many, what was rejected and why, and the digests of file, 
     import_id: id,
     kind: 'ndjson',
     records: 3,
-    counts: { new: 2, changed: 0, same: 0, linked: 0, rejected: 1 },
+    counts: { new: 2, changed: 0, same: 0, linked: 0, rejected: 1, factors_lost: 1 },
+    notices: { 'factor_lost.phone': 1, 'left_out.created_at': 1 },
     reject_reasons: { email_invalid: 1 },
     hash_formats: { none: 2 },
     requested_by: 'system:test',
@@ -76,6 +79,13 @@ test('states who, how many, what was rejected and why, and the digests of file, 
     users_sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
   });
   expect(verifyCertificate(text)).toMatchObject({ valid: true, pinned: false });
+});
+
+test('an import that counted no lost factors has the statement that its sealed digest is of', async () => {
+  const row = (await readImportRow(harness.sql, id)) as NonNullable<Awaited<ReturnType<typeof readImportRow>>>;
+  const before = statementOf({ ...row, factors_lost_count: null, notices: null });
+  expect(before.counts).not.toHaveProperty('factors_lost');
+  expect(before).not.toHaveProperty('notices');
 });
 
 test('an altered byte fails, wherever it is', () => {
