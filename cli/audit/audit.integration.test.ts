@@ -275,7 +275,7 @@ describe('erase and continue', () => {
       dry_run: true,
       would: 'erase the personal values of u2',
     });
-    expect(await json(['erase', 'u2', '--yes'])).toMatchObject({ user_id: 'u2', values: 200 });
+    expect(await json(['erase', 'u2', '--yes'])).toMatchObject({ user_id: 'u2', values: 501 });
     size = (await sealEvents(harness, {}, testCaller)).size;
     const out = join(folder, 'erased');
     await json(['export', '--out', out]);

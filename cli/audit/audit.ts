@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+// Declares the events of every module, so that an erasure knows what their leaves show.
+import '#services/domain/modules.ts';
 import { erasePersonal } from '#services/domain/audit/erase-personal.ts';
 import { continueLog, planContinue } from '#services/domain/audit/seal/continue-log.ts';
 import { findUserId } from '#services/domain/identity/users/find-user-id.ts';

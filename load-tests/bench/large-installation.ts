@@ -6,7 +6,7 @@ import pg from 'pg';
 import { edgeRoot, growTree } from '#services/domain/audit/log/grow-tree.ts';
 import { hashLeaf } from '#services/domain/audit/log/merkle.ts';
 import { readEdge } from '#services/domain/audit/log-tiles.ts';
-import { saltBytes, sealableEvents } from '#services/domain/audit/seal/sealable-event.ts';
+import { sealableEvents } from '#services/domain/audit/seal/sealable-event.ts';
 import { copyIn } from '#services/platform/postgres/copy.ts';
 import { createTestPorts } from '#testing/harness/ports.ts';
 
@@ -162,7 +162,7 @@ async function fillLog(db: pg.Client, url: string, { users, events }: Size, say:
       const age = (DAYS * DAY_MICROS * (events - from - at)) / events;
       return eventOf(from + at, users, Math.floor(newestMicros - age), nowMicros);
     });
-    const sealed = sealableEvents(rows, firstSeq + edge.size, randomBytes(saltBytes(rows)));
+    const sealed = sealableEvents(rows, firstSeq + edge.size, (count) => randomBytes(count));
     const grown = growTree(
       edge,
       sealed.map(({ leaf }) => hashLeaf(leaf)),

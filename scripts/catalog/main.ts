@@ -25,6 +25,7 @@ import { databasePage } from './database-page.ts';
 import { detectionsPage, detectionTexts, type KeptReplay } from './detections-page.ts';
 import { flowsPage } from './flows-page.ts';
 import { licencesPage, shippedPackages } from './licences-page.ts';
+import { ownNamesTs } from './own-names.ts';
 import {
   auditEventsPage,
   configurationPage,
@@ -108,6 +109,7 @@ async function pages(): Promise<Record<string, string>> {
     'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
+    'services/domain/audit/seal/own-names.ts': ownNamesTs(endpoints, errors),
     'sdks/go/contract.go': verifierConstantsGo(),
     'sdks/python/src/sallyport_verifier/_contract.py': verifierConstantsPy(),
     'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),

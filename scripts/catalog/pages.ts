@@ -2,6 +2,7 @@ import { catalogue } from '#scripts/catalog/metrics.ts';
 import { pushedByDefault } from '#services/domain/handoff/pushed-events.ts';
 import { sections } from '#services/platform/config/load.ts';
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
+import type { AuditMember } from '#services/platform/define/audit-member.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';
 import type { Job } from '#services/platform/define/job.ts';
@@ -60,17 +61,60 @@ export const errorsPage = (errors: readonly ErrorDefinition[]): string =>
 export const auditEventsPage = (events: readonly AuditEvent[]): string =>
   page(
     'Audit events',
-    'A `durable` event is committed before the response is sent. A `counted` event has no row for each occurrence: a metric counts them, and a summary row reports the counts.',
+    `A \`durable\` event is committed before the response is sent. A \`counted\` event has no row for each occurrence: a metric counts them, and a summary row reports the counts.
+
+The sealed log is public. Its leaves show the members under _in clear_ if the value has the type that is declared, and commit to all other values; readers with \`audit:read\` see both. Of actor, target and client a leaf shows an id only if it is ours (a UUID, or a name from our source), and of a refused request no target.`,
     table(
-      ['type', 'outcomes', 'durability', 'meaning'],
+      ['type', 'outcomes', 'in clear', 'committed to', 'durability', 'meaning'],
       events.map((event) => [
         `\`${event.type}\``,
         event.outcomes.map((outcome) => `\`${outcome}\``).join(' '),
+        membersText(event, false),
+        membersText(event, true),
         event.durability,
         event.meaning,
       ]),
     ),
   );
+
+const COMMITTED: ReadonlySet<AuditMember['kind']> = new Set(['text', 'personal', 'name', 'patient']);
+const isCommitted = (member: AuditMember): boolean =>
+  COMMITTED.has(member.kind) || (member.kind === 'list' && isCommitted(member.of));
+
+const KINDS: Readonly<Record<AuditMember['kind'], string>> = {
+  count: 'number',
+  flag: 'true or false',
+  instant: 'time',
+  id: 'UUID',
+  person: 'UUID of a user',
+  digest: 'SHA-256',
+  release: 'version',
+  log_name: 'name of a log',
+  code: 'name of ours',
+  label: 'name of ours',
+  reason: 'reason of ours',
+  scope: 'scopes of ours',
+  one_of: '',
+  list: 'list',
+  object: 'object',
+  text: 'text',
+  personal: 'personal value',
+  name: 'name',
+  patient: 'of a patient',
+};
+
+const kindText = (member: AuditMember): string =>
+  member.kind === 'list'
+    ? `list of ${kindText(member.of)}`
+    : member.kind === 'one_of'
+      ? `one of ${member.values.length}`
+      : KINDS[member.kind];
+
+const membersText = (event: AuditEvent, committed: boolean): string =>
+  Object.entries(event.detail)
+    .filter(([, member]) => isCommitted(member) === committed)
+    .map(([name, member]) => `\`${name}\` (${kindText(member)})`)
+    .join(', ');
 
 export const jobsPage = (jobs: readonly Job[]): string =>
   page(

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+// Declares the events of every module: a leaf shows nothing of an event that is not declared.
+import '../domain/modules.ts';
 import { createCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
 import { createLogGauges } from '../domain/audit/seal/log-gauges.ts';
 import { createLogSigner } from '../domain/keys/log/log-keys.ts';

@@ -9,11 +9,24 @@ import { createLogGauges } from '#services/domain/audit/seal/log-gauges.ts';
 import { type SealPorts, sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
 import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys.ts';
+// Declares every event, as in the worker.
+import '#services/domain/modules.ts';
 import type { CheckpointSink, LogHead, LogHighWaterStore, Ports } from '#services/domain/ports.ts';
 import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { count, personal, reason, user } from '#services/platform/define/audit-member.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { createTestPorts, PATIENCE_MS, type PortsOptions, type TestPorts, testCaller } from './ports.ts';
 import { createTestDatabase } from './stores.ts';
+
+/** The event that `emit` writes. Its leaves show `n` and reasons of ours. */
+defineAuditEvent({
+  type: 'test.done',
+  durability: 'durable',
+  outcomes: ['ok'],
+  detail: { n: count, reason, identifier: personal, user_id: user },
+  meaning: 'A test.',
+});
 
 export const TEST_ORIGIN = 'sallyport.test/audit';
 

@@ -1,9 +1,11 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { code, instant, known, label, listOf, name, oneOf, reason } from '#services/platform/define/audit-member.ts';
 
 export const accessDenied = defineAuditEvent({
   type: 'access.denied',
   durability: 'durable',
   outcomes: ['refused'],
+  detail: { code, permission: label, operation: code },
   meaning:
     'A request of an authenticated caller was denied; recorded at most once per caller, code, permission and minute. `detail.code` is the error code of the response, `detail.permission` the permission that the endpoint requires, `detail.operation` the first operation attempted.',
 });
@@ -12,6 +14,7 @@ export const applicationDeclared = defineAuditEvent({
   type: 'application.declared',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { added: listOf(label), removed: listOf(label), policies: listOf(name), scopes: oneOf('changed'), reason },
   meaning:
     'An application declared its permissions and roles. `detail` has the added and removed permissions, and in `policies` the acts whose policy of sign-off was added, changed or removed, and in `scopes` whether the words of scopes changed; `role.created`, `role.changed` and `role.deleted` events report its roles. If a permission was removed, the tokens of users and clients who had it were revoked.',
 });
@@ -20,6 +23,7 @@ export const applicationDeleted = defineAuditEvent({
   type: 'application.deleted',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason },
   meaning: 'An application was deleted with its permissions and roles.',
 });
 
@@ -28,6 +32,13 @@ export const clientCreated = defineAuditEvent({
   type: 'client.created',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    origin: known('open', 'token', 'document', 'registration', 'admin'),
+    pkce: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
+    refresh_rotation: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
+    profile: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
+    reason,
+  },
   meaning:
     'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document. `pkce`, `refresh_rotation` and `profile` are present if they are not the default.',
 });
@@ -36,6 +47,13 @@ export const clientChanged = defineAuditEvent({
   type: 'client.changed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    columns: listOf(label),
+    pkce: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
+    refresh_rotation: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
+    profile: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
+    reason,
+  },
   meaning:
     'An OAuth client was changed; `columns` names the changed columns. `pkce`, `refresh_rotation` and `profile` are new settings.',
 });
@@ -44,6 +62,7 @@ export const clientDeleted = defineAuditEvent({
   type: 'client.deleted',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason },
   meaning: 'An OAuth client was deleted, and its tokens and token families were revoked.',
 });
 
@@ -51,6 +70,7 @@ export const clientTokensRevoked = defineAuditEvent({
   type: 'client.tokens_revoked',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason },
   meaning: 'Every token and token family issued to a client until then was revoked; `reason` says why.',
 });
 
@@ -58,6 +78,7 @@ export const clientSecretRotated = defineAuditEvent({
   type: 'client.secret_rotated',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { previous_until: instant, reason },
   meaning:
     'An OAuth client received a new secret, or lost its secret because it now authenticates with its own keys. The previous one is accepted until `previous_until`, or refused at once if that is absent.',
 });
@@ -66,6 +87,7 @@ export const roleCreated = defineAuditEvent({
   type: 'role.created',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason },
   meaning: 'A role was created; a `role.changed` event lists its permissions.',
 });
 
@@ -73,6 +95,7 @@ export const roleChanged = defineAuditEvent({
   type: 'role.changed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { added: listOf(label), removed: listOf(label), reason },
   meaning:
     'The permissions of a role were changed: `added`, `removed`. If any was removed, the tokens of users with the role were revoked.',
 });
@@ -81,6 +104,7 @@ export const roleDeleted = defineAuditEvent({
   type: 'role.deleted',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason },
   meaning: 'A role that no user had was deleted.',
 });
 
@@ -88,6 +112,7 @@ export const userRoleGranted = defineAuditEvent({
   type: 'user.role_granted',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { role: label, reason },
   meaning: 'A role was granted to a user; the initial role is part of `user.created`.',
 });
 
@@ -95,5 +120,6 @@ export const userRoleRemoved = defineAuditEvent({
   type: 'user.role_removed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { role: label, reason },
   meaning: 'A role was removed from a user, and the tokens and token families issued until then were revoked.',
 });

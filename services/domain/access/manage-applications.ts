@@ -97,7 +97,7 @@ export async function declareApplication(
 
 const policyDetail = ({ scopes, signoff_policies: { changed, removed } }: ApplicationChanges) => ({
   ...(changed.length + removed.length === 0 ? {} : { policies: [...changed.map(({ act }) => act), ...removed] }),
-  ...(scopes.added.length + scopes.removed.length === 0 ? {} : { scopes: 'changed' }),
+  ...(scopes.added.length + scopes.removed.length === 0 ? {} : { scopes: 'changed' as const }),
 });
 
 /**

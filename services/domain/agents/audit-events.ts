@@ -1,9 +1,11 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { count, oneOf, reason, user } from '#services/platform/define/audit-member.ts';
 
 export const agentRegistered = defineAuditEvent({
   type: 'agent.registered',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { owner_id: user, reason },
   meaning: 'An agent was registered for the user `owner_id`; a `client.created` event is about its OAuth client.',
 });
 
@@ -11,6 +13,7 @@ export const agentChanged = defineAuditEvent({
   type: 'agent.changed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { capabilities: count },
   meaning: 'An agent reported other capabilities with its heartbeat; `capabilities` is their number.',
 });
 
@@ -19,6 +22,7 @@ export const agentKilledEvent = defineAuditEvent({
   type: 'agent.killed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { owner_id: user, reason },
   meaning:
     'An agent was killed, or its owner was disabled; its tokens and the tokens it exchanged were revoked. `reason` says why.',
 });
@@ -27,6 +31,7 @@ export const agentCredentialsChecked = defineAuditEvent({
   type: 'agent.credentials_checked',
   durability: 'durable',
   outcomes: ['ok', 'refused'],
+  detail: { code: oneOf('unknown', 'wrong', 'disabled') },
   meaning:
     'A service asked whether credentials are those of an agent. `code` of a refusal is `unknown`, `wrong`, `disabled` (killed, expired or disabled).',
 });

@@ -1,10 +1,13 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { counts, flag, id, label, listOf, reason, user } from '#services/platform/define/audit-member.ts';
+import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 
 // Row triggers write these in the transaction that changes the row (migration api_keys).
 export const apiKeyCreated = defineAuditEvent({
   type: 'api_key.created',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { user_id: user, owner_client_id: id, permissions: listOf(label), signed: flag, reason },
   meaning: 'An API key was created. `detail` names its owner (user or client) and its permissions.',
 });
 
@@ -12,6 +15,7 @@ export const apiKeyRotated = defineAuditEvent({
   type: 'api_key.rotated',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { user_id: user, owner_client_id: id, reason },
   meaning: 'An API key got a new secret. The old secret stays valid for the requested overlap.',
 });
 
@@ -19,6 +23,7 @@ export const apiKeyRevoked = defineAuditEvent({
   type: 'api_key.revoked',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { user_id: user, owner_client_id: id, reason },
   meaning: 'An API key was revoked, or its owner was deleted. `reason` says why.',
 });
 
@@ -26,6 +31,7 @@ export const apiKeysVerified = defineAuditEvent({
   type: 'api_key.verifications',
   durability: 'counted',
   outcomes: ['counted'],
+  detail: { ...counts('active', ...KEY_REFUSALS) },
   meaning:
     'The number of API keys that one API process verified for other services in a minute, by result: by POST /v1/api-keys/verify and by introspection.',
 });

@@ -1,9 +1,11 @@
-import type { Caller, Ports } from '../ports.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
 import { auditPersonalErased } from './audit-events.ts';
-import { eraseSubject } from './erase.store.ts';
+import { eraseSealed, forgetSealedActor, readUnsealedNaming, rewriteUnsealed } from './erase.store.ts';
 import { countErasure, lockLog } from './log.store.ts';
 import { recordEvent } from './record-event.ts';
-import { ERASED_MEMBERS } from './seal/sealable-event.ts';
+import { isOwnId } from './seal/member-rules.ts';
+import type { OutboxRow } from './seal/seal.store.ts';
+import { splitEvent } from './seal/sealable-event.ts';
 
 export type ErasedPersonal = { readonly values: number; readonly unsealed: number };
 
@@ -21,7 +23,7 @@ export function erasePersonal(
   return ports.transact(async (tx) => {
     await lockLog(tx);
     await countErasure(tx);
-    const erased = await eraseSubject(tx, input.subject, ERASED_MEMBERS);
+    const erased = await eraseSubject(tx, input.subject);
     await recordEvent(tx, caller, auditPersonalErased, {
       outcome: 'ok',
       target: { kind: 'user', id: input.subject },
@@ -29,4 +31,34 @@ export function erasePersonal(
     });
     return erased;
   });
+}
+
+async function eraseSubject(tx: Tx, subject: string): Promise<ErasedPersonal> {
+  const values = await eraseSealed(tx, subject);
+  const rows = (await readUnsealedNaming(tx, subject)).flatMap((row) => without(row, subject) ?? []);
+  await rewriteUnsealed(tx, rows);
+  // Leaves have the ids that are ours, so forgetting one here would hide nothing.
+  if (!isOwnId(subject)) await forgetSealedActor(tx, subject);
+  return { values, unsealed: rows.length };
+}
+
+/** The row without what its leaf would commit to and the erasure of the user would erase; null if there is nothing. */
+function without(row: OutboxRow, subject: string): OutboxRow | null {
+  const erased = splitEvent(row).hidden.filter((value) => value.subject === subject);
+  if (erased.length === 0) return null;
+  const fields = new Set(erased.map(({ field }) => field));
+  const others = erased.find(({ field }) => field === 'detail');
+  const isErased = (member: string): boolean =>
+    fields.has(`detail.${member}`) || (others !== undefined && Object.hasOwn(JSON.parse(others.value), member));
+  return {
+    ...row,
+    detail: Object.fromEntries(Object.entries(row.detail).filter(([member]) => !isErased(member))),
+    // A kind of actor without an id would be reported as an event that names no actor.
+    actorId: fields.has('actor') ? 'erased' : row.actorId,
+    clientId: fields.has('client_id') ? null : row.clientId,
+    targetKind: fields.has('target') ? null : row.targetKind,
+    targetId: fields.has('target') ? null : row.targetId,
+    ipHash: fields.has('ip_hash') ? null : row.ipHash,
+    agentHash: fields.has('agent_hash') ? null : row.agentHash,
+  };
 }

@@ -7,8 +7,8 @@ import type { LeafEvent } from './log/leaf.ts';
 export type EventRow = Omit<LeafEvent, 'detail' | 'personal'> & { readonly detail: Readonly<Record<string, unknown>> };
 
 /**
- * `disclosed`: values not erased with their salts (base64), by field: `actor`, `client_id`, `target` (`kind:id`, '' for
- * none), `detail.<member>`. `isInTree`: the tile of the log has the hash of `leaf` at the place of this row.
+ * `disclosed`: values not erased with their salts (base64), by field: `type`, `outcome`, `actor`, `client_id`, `target` (`kind:id`, '' for
+ * none), `detail.<member>`, and of further members of the detail `detail` and `names`, each a JSON object. `isInTree`: the tile of the log has the hash of `leaf` at the place of this row.
  */
 export type ViewRow = EventRow & {
   readonly disclosed: Readonly<Record<string, readonly [value: string, salt: string]>> | null;
@@ -29,7 +29,7 @@ export const EVENT_COLUMNS = `seq, event_id AS "eventId", type, outcome, actor_k
  */
 export const VIEW_COLUMNS = `${EVENT_COLUMNS}, leaf,
   (SELECT jsonb_object_agg(field, jsonb_build_array(value, encode(salt, 'base64'))) FROM audit_personal p
-    WHERE p.event_id = audit_events.event_id AND (field IN ('actor', 'client_id', 'target') OR field LIKE 'detail.%')) AS disclosed,
+    WHERE p.event_id = audit_events.event_id AND (field IN ('type', 'outcome', 'actor', 'client_id', 'target', 'detail', 'names') OR field LIKE 'detail.%')) AS disclosed,
   EXISTS (SELECT FROM audit_log log, LATERAL (SELECT hashes FROM audit_tiles t WHERE t.origin = log.origin AND t.level = 0
         AND t.n = (audit_events.seq - log.first_seq) / 256 OFFSET 0) tile
     WHERE audit_events.seq >= log.first_seq AND audit_events.seq < log.first_seq + log.size

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { count, text } from '#services/platform/define/audit-member.ts';
 import type { Statement } from '#services/platform/define/statement.ts';
 import type { Caller, RequestContext, Sql } from '../ports.ts';
 import { auditActor, createIdentifierHashes, keyedHash, setAuditContext } from './audit-context.ts';
@@ -12,7 +13,13 @@ const request: RequestContext = {
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',
 };
 const key = Buffer.alloc(32, 7);
-const event = defineAuditEvent({ type: 'test.done', durability: 'durable', outcomes: ['ok', 'refused'], meaning: 'x' });
+const event = defineAuditEvent({
+  type: 'test.done',
+  durability: 'durable',
+  outcomes: ['ok', 'refused'],
+  detail: { n: count, text },
+  meaning: 'x',
+});
 const user: Caller = {
   kind: 'user',
   userId: 'u1',

@@ -1,4 +1,5 @@
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
+import type { AuditMembers, Declared, DetailOf } from '#services/platform/define/audit-member.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { auditOutboxInsert } from './audit.store.ts';
 import { auditActor } from './audit-context.ts';
@@ -25,11 +26,11 @@ type AuditTarget = {
   readonly id: string;
 };
 
-export type AuditDetail<Outcome extends string> = {
+export type AuditDetail<Outcome extends string, Detail = Readonly<Record<string, unknown>>> = {
   readonly outcome: Outcome;
   readonly target?: AuditTarget;
-  /** Facts without secrets, tokens or personal data; ids, codes and counts. */
-  readonly detail?: Readonly<Record<string, unknown>>;
+  /** Facts without secrets and tokens: the members that the event declares. */
+  readonly detail?: Detail;
   /** The client concerned, if it differs from the caller's. */
   readonly clientId?: string;
   /** UUIDv7. Fixes the id and the time of the row, so that the unique index rejects a repeated write. */
@@ -65,10 +66,10 @@ function storableJson(value: object): string {
 }
 
 /** The outbox row of an event, for callers that insert several in one statement. */
-export function auditRow<Outcome extends string>(
+export function auditRow<Outcome extends string, Members extends AuditMembers, Detail extends DetailOf<Members>>(
   caller: Caller,
-  event: AuditEvent<Outcome>,
-  detail: AuditDetail<Outcome>,
+  event: AuditEvent<Outcome, Members>,
+  detail: AuditDetail<Outcome, Declared<Detail, Members>>,
 ): AuditRow {
   const actor = auditActor(caller);
   return [
@@ -91,11 +92,15 @@ export function auditRow<Outcome extends string>(
  * Writes a security event in the transaction of the change it reports: both commit, or neither.
  * @example await recordEvent(tx, caller, sessionEnded, { outcome: 'ok', target: { kind: 'session', id } })
  */
-export async function recordEvent<Outcome extends string>(
+export async function recordEvent<
+  Outcome extends string,
+  Members extends AuditMembers,
+  Detail extends DetailOf<Members>,
+>(
   tx: Sql,
   caller: Caller,
-  event: AuditEvent<Outcome>,
-  detail: AuditDetail<Outcome>,
+  event: AuditEvent<Outcome, Members>,
+  detail: AuditDetail<Outcome, Declared<Detail, Members>>,
 ): Promise<void> {
   await tx.query(auditOutboxInsert, auditRow(caller, event, detail));
 }

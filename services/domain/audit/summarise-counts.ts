@@ -1,4 +1,5 @@
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
+import type { count } from '#services/platform/define/audit-member.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { recordEvent } from './record-event.ts';
 
@@ -18,11 +19,11 @@ const INTERVAL_MS = 60_000;
  * writing fails, the counts are part of the next row.
  * @param name the actor of the row
  */
-export function createCountSummary(
+export function createCountSummary<Result extends string>(
   { sql, log }: Pick<Ports, 'sql' | 'log'>,
   name: string,
-  event: AuditEvent<'counted'>,
-  counts: Readonly<Record<string, number>>,
+  event: AuditEvent<'counted', { readonly [R in Result]: typeof count }>,
+  counts: Readonly<Record<Result, number>>,
 ): CountSummary {
   const caller: Caller = { kind: 'system', name, request: { ip: '', userAgent: '', traceId: '', traceparent: '' } };
   let written: Readonly<Record<string, number>> = { ...counts };
@@ -30,12 +31,13 @@ export function createCountSummary(
 
   const write = async (): Promise<void> => {
     const current = { ...counts };
-    const added = Object.entries(current)
+    const added = Object.entries<number>(current)
       .map(([result, total]) => [result, total - (written[result] as number)] as const)
-      .filter(([, count]) => count > 0);
+      .filter(([, more]) => more > 0);
     if (added.length === 0) return;
     try {
-      await recordEvent(sql, caller, event, { outcome: 'counted', detail: Object.fromEntries(added) });
+      const detail = Object.fromEntries(added) as object;
+      await recordEvent(sql, caller, event as AuditEvent<'counted'>, { outcome: 'counted', detail });
       written = current;
     } catch (err) {
       log.warn({ err }, `writing the ${name} failed; retrying in a minute`);

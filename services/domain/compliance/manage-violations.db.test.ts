@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { known } from '#services/platform/define/audit-member.ts';
 import { checkControls } from './check-controls.ts';
 import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
 import { isMachine, type MachineControl, type Observation } from './control.ts';
@@ -6,6 +8,18 @@ import { controls } from './controls/all.ts';
 import { acceptViolation, acknowledgeViolation, assignViolation, listViolations } from './manage-violations.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
+
+// A declaration that lets texts in a leaf, as leaves of earlier versions may have them.
+const TEXTS = ['nothing', 'clean', 'ada@people.test', '192.0.2.77 called', 'http://10.1.2.3:3000'];
+const ADDRESSES = ['for http://10.9.9.9:8000/notes', '10.1.2.3:3000/audit', '10.1.2.34', '10.1.2.3:30001'];
+const OTHERS = ['ada@10.1.2.3:3000 and ada@people.test', 'http://10.1.2.4:3000'];
+defineAuditEvent({
+  type: 'test.noted',
+  durability: 'durable',
+  outcomes: ['ok'],
+  detail: { note: known(...TEXTS, ...ADDRESSES, ...OTHERS) },
+  meaning: 'A test.',
+});
 
 let harness: ComplianceHarness;
 beforeAll(async () => {

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { actorNameOf } from '../authority/names.ts';
 import type { Caller, Ports, Sql, Tx } from '../ports.ts';
@@ -49,7 +50,12 @@ const viewWithEvents = async (sql: Sql, row: ViolationRow): Promise<ViolationVie
 /** Days until a violation is due, unless a person says otherwise. */
 const DUE_DAYS = { required: 14, addressable: 30 } as const;
 
-const record = (tx: Tx, caller: Caller, row: ViolationRow, detail: object = {}): Promise<void> =>
+const record = (
+  tx: Tx,
+  caller: Caller,
+  row: ViolationRow,
+  detail: EventDetail<typeof violationChanged> = {},
+): Promise<void> =>
   recordEvent(tx, caller, violationChanged, {
     outcome: row.state,
     target: { kind: 'control', id: row.control },

@@ -1,9 +1,60 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import {
+  count,
+  flag,
+  id,
+  known,
+  label,
+  listOf,
+  oneOf,
+  personal,
+  reason,
+  user,
+} from '#services/platform/define/audit-member.ts';
+
+const provider = known(
+  'credential',
+  'apple',
+  'discord',
+  'facebook',
+  'github',
+  'gitlab',
+  'google',
+  'linkedin',
+  'microsoft',
+  'slack',
+);
+const signInFactor = known(
+  'password',
+  'passkey',
+  'totp',
+  'recovery_code',
+  'social',
+  'legacy_session',
+  'invitation',
+  'code',
+  'application',
+);
+const acr = known('aal1', 'aal2');
 
 export const userLogin = defineAuditEvent({
   type: 'user.login',
   durability: 'durable',
   outcomes: ['ok', 'refused', 'second_factor_asked', 'locked'],
+  detail: {
+    factor: signInFactor,
+    identifier: personal,
+    known_device: flag,
+    suspect_network: flag,
+    elsewhere: id,
+    is_placed: flag,
+    country: personal,
+    session_id: id,
+    provider: provider,
+    reason,
+    linked_by: oneOf('import', 'address'),
+    verified_factors: listOf(known('password', 'totp', 'passkey', 'security_key')),
+  },
   meaning:
     'A sign-in was attempted. `refused` is committed before the 401 is sent, and `locked` before the 429. `locked` means that the password was not verified, or that a sign-in by another provider was refused because of the incident action `step_up`. `second_factor_asked` means that the first factor was correct and no session was opened. `detail.identifier` is a keyed hash of the e-mail address, and `detail.country` of an `ok` the country of the network address, if it is known. Attempts that were answered 503 because the hashing queue was full (`hashing_busy`) are not recorded.',
 });
@@ -12,6 +63,7 @@ export const userLoginLocked = defineAuditEvent({
   type: 'user.login_locked',
   durability: 'durable',
   outcomes: ['refused'],
+  detail: { of: oneOf('account', 'device', 'network'), failures: count, seconds: count, identifier: personal },
   meaning:
     'Too many wrong passwords locked sign-in for `detail.seconds` seconds. `detail.of` names what is locked: this account on unknown devices, this device, or this network. Passwords from there are refused without being verified.',
 });
@@ -28,6 +80,7 @@ export const userDisabled = defineAuditEvent({
   type: 'user.disabled',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason },
   meaning: 'An account was disabled; its sessions and token families ended.',
 });
 
@@ -35,6 +88,7 @@ export const userDeleted = defineAuditEvent({
   type: 'user.deleted',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason },
   meaning: 'An account was deleted; its sessions and token families ended.',
 });
 
@@ -49,6 +103,7 @@ export const userTokensRevoked = defineAuditEvent({
   type: 'user.tokens_revoked',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason, token_epoch: count },
   meaning: 'Every existing token and token family of a user was revoked; `reason` says why.',
 });
 
@@ -56,6 +111,7 @@ export const sessionCreated = defineAuditEvent({
   type: 'session.created',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { user_id: user },
   meaning: 'A browser session began.',
 });
 
@@ -63,6 +119,7 @@ export const sessionRenewed = defineAuditEvent({
   type: 'session.renewed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { user_id: user, reason },
   meaning:
     'The user of a browser session authenticated again (a sign-in or a step-up; `reason` says which). The session and its token families go on; only its cookie changed.',
 });
@@ -71,6 +128,7 @@ export const userSessionEnded = defineAuditEvent({
   type: 'session.ended',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { user_id: user, reason },
   meaning: 'A browser session ended with its token families; `reason` says why.',
 });
 
@@ -78,6 +136,7 @@ export const accountLinked = defineAuditEvent({
   type: 'account.linked',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { provider: provider },
   meaning: 'A sign-in method was added to an account: a password or an account at another provider.',
 });
 
@@ -85,6 +144,7 @@ export const accountUnlinked = defineAuditEvent({
   type: 'account.unlinked',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { provider: provider },
   meaning: 'A sign-in method was removed from an account.',
 });
 
@@ -116,6 +176,7 @@ export const accountPasswordChanged = defineAuditEvent({
   type: 'account.password_changed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { provider: provider },
   meaning: 'The password of an account changed.',
 });
 
@@ -130,6 +191,7 @@ export const userProfileChanged = defineAuditEvent({
   type: 'user.profile_changed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { fields: listOf(oneOf('name', 'image')) },
   meaning: 'A user changed the name or picture of their account; `detail.fields` lists the changed fields.',
 });
 
@@ -144,6 +206,7 @@ export const userEnabled = defineAuditEvent({
   type: 'user.enabled',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason },
   meaning: 'A disabled account was enabled. Sessions that ended stay ended.',
 });
 
@@ -151,6 +214,7 @@ export const userSteppedUp = defineAuditEvent({
   type: 'user.stepped_up',
   durability: 'durable',
   outcomes: ['ok', 'refused'],
+  detail: { factor: signInFactor, session_id: id, previous_acr: acr },
   meaning:
     'A signed-in user authenticated again (step-up) by `factor`. The session goes on with a new cookie; `previous_acr` is its assurance level before.',
 });
@@ -159,6 +223,7 @@ export const factorRenamed = defineAuditEvent({
   type: 'factor.renamed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { factor: signInFactor },
   meaning: 'A user renamed one of their passkeys.',
 });
 
@@ -167,6 +232,7 @@ export const factorEnrolled = defineAuditEvent({
   type: 'factor.enrolled',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { factor: signInFactor },
   meaning: 'A second factor was added to an account (`detail.factor`). The first one ends every existing session.',
 });
 
@@ -174,6 +240,7 @@ export const factorRemoved = defineAuditEvent({
   type: 'factor.removed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { factor: signInFactor },
   meaning: 'A second factor was removed from an account (`detail.factor`). Every existing session ended.',
 });
 
@@ -181,6 +248,7 @@ export const factorsReset = defineAuditEvent({
   type: 'user.factors_reset',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { totp: flag, passkeys: count, reason },
   meaning:
     'An administrator removed the authenticator app (`detail.totp`) and passkeys (`detail.passkeys`: how many) of an account whose owner lost them. A mail notifies the owner.',
 });
@@ -196,6 +264,7 @@ export const recoveryCodeUsed = defineAuditEvent({
   type: 'recovery_code.used',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { left: count },
   meaning: 'A recovery code was used and is now invalid; `detail.left` says how many remain.',
 });
 
@@ -203,6 +272,7 @@ export const recoveryCodesVoided = defineAuditEvent({
   type: 'recovery_codes.voided',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { left: count, reason },
   meaning:
     'The recovery codes of an account became invalid and its second factors remain: the codes were created after a suspicious sign-in, and the action of an incident removed what was created since. `detail.left` says how many codes there were, and `detail.reason` names the detection. Recovery codes that are deleted with the last factor have no separate event.',
 });
@@ -211,6 +281,7 @@ export const userInvited = defineAuditEvent({
   type: 'user.invited',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason, roles: listOf(label) },
   meaning:
     'An administrator created an account for another person or repeated the invitation. A mail invites the future owner, who gets `detail.roles` on acceptance.',
 });
@@ -219,6 +290,7 @@ export const userUnlocked = defineAuditEvent({
   type: 'user.unlocked',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { failures: count, reason },
   meaning:
     'An administrator, or the owner with a mailed code (`reason` is `mailed_code`), unlocked password sign-in of an account. Its count of wrong passwords restarts at zero.',
 });

@@ -1,9 +1,15 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { count, instant, known, name, reason } from '#services/platform/define/audit-member.ts';
 
 export const keyPublished = defineAuditEvent({
   type: 'key.published',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    alg: known('RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519', 'HS256'),
+    purpose: known('access', 'access:RS256', 'access:ES256', 'access:EdDSA', 'audit-log'),
+    signs_from: instant,
+  },
   meaning: 'A signing key was created and published; `signs_from` says when it starts to sign.',
 });
 
@@ -11,6 +17,7 @@ export const keyCompromised = defineAuditEvent({
   type: 'key.compromised',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { reason, replaced_by: name },
   meaning: 'A signing key was removed from the key set and its tokens are rejected; `replaced_by` signs immediately.',
 });
 
@@ -33,6 +40,7 @@ export const keyEncryptionChanged = defineAuditEvent({
   type: 'key_encryption.changed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { values: count },
   meaning: 'All encrypted keys and secrets were re-encrypted under a new key-encryption key; `values` says how many.',
 });
 
@@ -40,6 +48,7 @@ export const serverSecretCreated = defineAuditEvent({
   type: 'server_secret.created',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { activates_at: instant },
   meaning: 'A version of a server secret was created; it is used from `activates_at` on.',
 });
 

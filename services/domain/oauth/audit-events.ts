@@ -1,9 +1,11 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { code, count, flag, id, name, reason, scope, user } from '#services/platform/define/audit-member.ts';
 
 export const consentGranted = defineAuditEvent({
   type: 'oauth.consent_granted',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { scope, audience: name },
   meaning: 'A user consented to a client; `scope` and `audience` name what was granted.',
 });
 
@@ -11,6 +13,7 @@ export const authorizationDecided = defineAuditEvent({
   type: 'oauth.authorized',
   durability: 'durable',
   outcomes: ['ok', 'denied'],
+  detail: { scope, audience: name, session_id: id, pushed: flag },
   meaning:
     'An authorization code was issued to a client for a user, or the user denied it; `pushed` is true for a pushed request (RFC 9126).',
 });
@@ -27,6 +30,7 @@ export const deviceGrantDecided = defineAuditEvent({
   type: 'oauth.device_decided',
   durability: 'durable',
   outcomes: ['ok', 'denied'],
+  detail: { scope, audience: name },
   meaning: 'A user allowed or denied a device grant.',
 });
 
@@ -34,6 +38,7 @@ export const logoutTokenSent = defineAuditEvent({
   type: 'oauth.logout_token_sent',
   durability: 'durable',
   outcomes: ['ok', 'given_up', 'dropped'],
+  detail: { attempts: count, code },
   meaning:
     'A client accepted the logout token of a session that ended (OpenID Connect Back-Channel Logout), or accepted it in no attempt (`given_up`; `code` says why the last one failed), or was deleted, disabled or lost its address before (`dropped`). `attempts` is their number.',
 });
@@ -42,6 +47,7 @@ export const consentWithdrawn = defineAuditEvent({
   type: 'oauth.consent_withdrawn',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { logins: count, user_id: user, reason },
   meaning:
     'A user withdrew the consent to a client; `logins` is the number of token families that were revoked. If `reason` is present, the action of an incident withdrew the consent because it was granted after the suspicious sign-in.',
 });

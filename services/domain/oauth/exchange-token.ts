@@ -1,4 +1,5 @@
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
 import { lockAgent } from '../access/lock-agent.ts';
@@ -112,7 +113,7 @@ const recordForOwner = (
   { transact }: Pick<Ports, 'transact'>,
   agentId: string,
   { sub, ue = 0 }: AccessTokenClaims,
-  issued: AuditDetail<'ok'>,
+  issued: AuditDetail<'ok', EventDetail<typeof tokenIssued>>,
   caller: Caller,
 ): Promise<void> =>
   transact(async (tx) => {

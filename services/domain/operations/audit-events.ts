@@ -1,9 +1,32 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import {
+  code,
+  count,
+  flag,
+  id,
+  instant,
+  known,
+  label,
+  listOf,
+  logName,
+  name,
+  objectOf,
+  oneOf,
+  reason,
+  release,
+  text,
+} from '#services/platform/define/audit-member.ts';
 
 export const restoreAccepted = defineAuditEvent({
   type: 'operations.restore_accepted',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    replaced: id,
+    marks: objectOf({ incarnation: id, revocationEpoch: count, beat: count }),
+    ended: objectOf({ sessions: count, families: count, users: count, clients: count }),
+    keys: count,
+  },
   meaning:
     'An operator accepted the data loss of a restored database. The database got a new id (its incarnation), and every earlier session, token family and token ended.',
 });
@@ -12,6 +35,18 @@ export const backupRestored = defineAuditEvent({
   type: 'operations.backup_restored',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    backup_of: instant,
+    incarnation: id,
+    revocation_epoch: count,
+    standing: known('new', 'current', 'replaced', 'rewound'),
+    missing: objectOf({
+      revocations: objectOf({ count, from: count, to: count }),
+      beats: count,
+      events: objectOf({ origin: logName, count, from: count, to: count }),
+      isReplaced: flag,
+    }),
+  },
   meaning:
     'An operator restored a backup into this database. `backup_of` is when the backup was made, `missing` what the high-water marks know that it does not have.',
 });
@@ -20,6 +55,16 @@ export const restoreRehearsed = defineAuditEvent({
   type: 'operations.restore_rehearsed',
   durability: 'durable',
   outcomes: ['ok', 'failed'],
+  detail: {
+    backup: oneOf('kept', 'fresh'),
+    backup_of: instant,
+    seconds: count,
+    rows: count,
+    tables: count,
+    orphans: count,
+    events: count,
+    code,
+  },
   meaning:
     'A `backup`, `kept` or `fresh`, that was made at `backup_of` was restored into a database beside the installation, which was checked and dropped: `seconds` it took, `rows` and `tables` restored, `orphans` found, sealed `events` verified; the error `code` of a rehearsal that failed.',
 });
@@ -28,6 +73,18 @@ export const feedRestored = defineAuditEvent({
   type: 'operations.feed_restored',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    from: count,
+    to: count,
+    segments: count,
+    entries: count,
+    revocations: count,
+    users: count,
+    clients: count,
+    sessions: count,
+    families: count,
+    keys: count,
+  },
   meaning:
     'An operator restored revocations that the database had lost, from signed segments of its feed: those above epoch `from`, up to `to`.',
 });
@@ -36,6 +93,7 @@ export const mcpCalled = defineAuditEvent({
   type: 'operations.mcp_called',
   durability: 'durable',
   outcomes: ['ok', 'failed'],
+  detail: { method: name, name: label, code, acting_id: id },
   meaning:
     'A client called a tool or read a resource of the MCP server: `method`, `name`, and the error `code` of a failed call. `acting_id` is the party that acted for the user by a delegated token.',
 });
@@ -44,6 +102,7 @@ export const queueChanged = defineAuditEvent({
   type: 'operations.queue_changed',
   durability: 'durable',
   outcomes: ['requested'],
+  detail: { action: known('retry', 'discard', 'drain', 'clean', 'promote', 'pause', 'resume'), job_id: text, reason },
   meaning:
     'An operator requested a change to the jobs of a queue: `action` is one of retry, discard, drain, clean, promote, pause and resume.',
 });
@@ -52,6 +111,7 @@ export const releaseDeployed = defineAuditEvent({
   type: 'operations.release_deployed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { version: release, build: release, schema_version: release },
   meaning:
     'A deploy brought this `version` of the product, with its `build`, to the database, whose newest migration is `schema_version`.',
 });
@@ -60,6 +120,13 @@ export const releaseRolledBack = defineAuditEvent({
   type: 'operations.release_rolled_back',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    version: release,
+    build: release,
+    schema_version: release,
+    reverted: listOf(release),
+    kept: listOf(release),
+  },
   meaning:
     'An operator rolled the database back to this `version`. `reverted` are the migrations that were taken back, `kept` those that the version runs with.',
 });

@@ -1,9 +1,29 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import {
+  code,
+  count,
+  counts,
+  id,
+  instant,
+  listOf,
+  name,
+  objectOf,
+  oneOf,
+  patient,
+  reason,
+  user,
+} from '#services/platform/define/audit-member.ts';
+import { PHI_LEVELS, PHI_PURPOSES } from './phi-shapes.ts';
+import { RETENTION_KINDS } from './retention/retention-shapes.ts';
+
+const level = oneOf(...PHI_LEVELS);
+const purpose = oneOf(...PHI_PURPOSES);
 
 export const phiEncrypted = defineAuditEvent({
   type: 'phi.encrypted',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { purpose: purpose, level: level, key_version: count },
   meaning: 'A value about the subject was encrypted for `purpose`. The event has no part of the value.',
 });
 
@@ -11,6 +31,14 @@ export const phiDecrypted = defineAuditEvent({
   type: 'phi.decrypted',
   durability: 'durable',
   outcomes: ['ok', 'refused'],
+  detail: {
+    purpose: purpose,
+    level: level,
+    key_version: count,
+    code,
+    basis: oneOf('policy', 'client', 'break_glass'),
+    break_glass_id: id,
+  },
   meaning:
     'A value about the subject was decrypted for `purpose`, or was refused with the error `code`. Committed before the value is returned.',
 });
@@ -26,6 +54,7 @@ export const phiRotated = defineAuditEvent({
   type: 'phi.keys_rotated',
   durability: 'durable',
   outcomes: ['started', 'done'],
+  detail: { rotation_id: id, reason, rewrapped: count, destroyed_keys: count },
   meaning:
     'Data keys are being re-wrapped under a new key-encryption key (`started`), or all of them are, and the older keys are destroyed (`done`).',
 });
@@ -34,6 +63,7 @@ export const phiShreddedEvent = defineAuditEvent({
   type: 'phi.shredded',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { destroyed_keys: count, reason },
   meaning:
     'Every data key of the subject was destroyed: no value encrypted before can be decrypted. `reason` says why.',
 });
@@ -42,6 +72,11 @@ export const phiAccessed = defineAuditEvent({
   type: 'phi.accessed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    action: oneOf('view', 'create', 'change', 'delete', 'print', 'transmit'),
+    purpose: purpose,
+    reference: patient,
+  },
   meaning:
     'An application reported a use of health data that it made itself: `action`, `purpose` and the `reference` of the record, never its content.',
 });
@@ -50,6 +85,7 @@ export const phiDisclosed = defineAuditEvent({
   type: 'phi.disclosed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { disclosure_id: id, purpose: purpose, disclosed_at: instant },
   meaning:
     'A disclosure to a third party was recorded. The recipient and what was disclosed are encrypted, and not here.',
 });
@@ -58,6 +94,7 @@ export const fieldPolicyChanged = defineAuditEvent({
   type: 'phi.policy_changed',
   durability: 'durable',
   outcomes: ['set', 'deleted'],
+  detail: { purpose: purpose, fields: listOf(name), reason },
   meaning: 'The fields that holders of the role may see for `purpose` were changed; `reason` says why.',
 });
 
@@ -65,6 +102,7 @@ export const restrictionChanged = defineAuditEvent({
   type: 'phi.restriction_changed',
   durability: 'durable',
   outcomes: ['added', 'ended'],
+  detail: { restriction_id: id, purposes: listOf(purpose), reason },
   meaning: 'A restriction that the subject asked for was added or ended; `reason` says why.',
 });
 
@@ -72,6 +110,7 @@ export const breakGlassOpened = defineAuditEvent({
   type: 'phi.break_glass_opened',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { break_glass_id: id, user_id: user, expires_at: instant, reason },
   meaning:
     'A user opened emergency access to the health data of the subject until `expires_at`; `reason` says why. It raises an incident.',
 });
@@ -80,6 +119,7 @@ export const breakGlassReviewedEvent = defineAuditEvent({
   type: 'phi.break_glass_reviewed',
   durability: 'durable',
   outcomes: ['justified', 'unjustified'],
+  detail: { break_glass_id: id, user_id: user, reviewed_by: user, reason },
   meaning: 'Another user reviewed an emergency access, which ended it if it was still open; `reason` says why.',
 });
 
@@ -87,6 +127,7 @@ export const privacyRequestMade = defineAuditEvent({
   type: 'phi.requested',
   durability: 'durable',
   outcomes: ['export', 'deletion'],
+  detail: { request_id: id, reason },
   meaning: 'An export of what is known about the subject, or the destruction of its keys, was requested.',
 });
 
@@ -94,6 +135,15 @@ export const privacyRequestDone = defineAuditEvent({
   type: 'phi.request_done',
   durability: 'durable',
   outcomes: ['export', 'deletion'],
+  detail: {
+    request_id: id,
+    keys: count,
+    restrictions: count,
+    consents: count,
+    uses: count,
+    disclosures: count,
+    destroyed_keys: count,
+  },
   meaning:
     'The export or the destruction was carried out. The id of this event is the receipt, and its inclusion proof is the evidence.',
 });
@@ -102,6 +152,7 @@ export const consentRecorded = defineAuditEvent({
   type: 'phi.consent_recorded',
   durability: 'durable',
   outcomes: ['granted', 'withdrawn'],
+  detail: { purpose: purpose, version: count, terms: patient, reason },
   meaning: 'A version of the consent of the subject for `purpose` was recorded: given, or refused or withdrawn.',
 });
 
@@ -109,6 +160,7 @@ export const legalHoldChanged = defineAuditEvent({
   type: 'phi.hold_changed',
   durability: 'durable',
   outcomes: ['placed', 'ended'],
+  detail: { hold_id: id, reason },
   meaning: 'A legal hold on the records of the subject was placed or ended; `reason` says why.',
 });
 
@@ -116,6 +168,7 @@ export const retentionPolicyChanged = defineAuditEvent({
   type: 'retention.policy_changed',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { kind: oneOf(...RETENTION_KINDS), keep_days: count, reason },
   meaning: 'How long records of `kind` are kept was changed; `reason` says why.',
 });
 
@@ -123,6 +176,7 @@ export const retentionRequested = defineAuditEvent({
   type: 'retention.requested',
   durability: 'durable',
   outcomes: ['run', 'dry_run'],
+  detail: { run_id: id, reason },
   meaning: 'A run of the retention policies was requested; `reason` says why.',
 });
 
@@ -130,6 +184,7 @@ export const retentionApplied = defineAuditEvent({
   type: 'retention.applied',
   durability: 'durable',
   outcomes: ['removed', 'counted'],
+  detail: { run_id: id, counts: objectOf(counts(...RETENTION_KINDS)) },
   meaning:
     'A run of the retention policies ended: `counts` has the records that it removed, or that a dry run counted.',
 });

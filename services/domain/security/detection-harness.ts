@@ -1,8 +1,10 @@
 // For tests only: the user use-cases, an audit log of their events, and the detections on it, without HTTP.
+
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
@@ -22,9 +24,9 @@ export type DetectionHarness = PeopleHarness & {
   /** A session of a user, without a cookie. */
   session(userId: string): Promise<string>;
   /** Records the event of a sign-in, of this user if given. */
-  signedIn(userId: string | undefined, detail: Readonly<Record<string, unknown>>): Promise<void>;
+  signedIn(userId: string | undefined, detail: EventDetail<typeof userLogin>): Promise<void>;
   /** Records the event of a locked counter of failed passwords. */
-  locked(userId: string | undefined, detail: Readonly<Record<string, unknown>>): Promise<void>;
+  locked(userId: string | undefined, detail: EventDetail<typeof userLoginLocked>): Promise<void>;
   /** Seals all events and returns the seq of the newest. */
   seal(): Promise<number>;
   /** Seals all events, runs the detections and returns the number of sightings. */

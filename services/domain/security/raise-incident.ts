@@ -1,10 +1,13 @@
 import { type DetectionName, incidentsRaised } from '#observability/metrics/security.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { auditRow } from '../audit/record-event.ts';
 import type { Caller, Ports, Sql } from '../ports.ts';
 import { incidentRaised } from './audit-events.ts';
 import type { Detection } from './detections.ts';
 import type { IncidentSubject } from './incident-shapes.ts';
 import { type Raised, upsertIncident } from './incidents.store.ts';
+
+type SubjectId = Pick<EventDetail<typeof incidentRaised>, 'user_id' | 'client_id' | 'installation_id'>;
 
 export type Sighting = {
   readonly target: IncidentSubject;
@@ -34,7 +37,7 @@ export async function raiseIncident(
       severity,
       subject: target.kind,
       // The subject is personal data: the log contains a commitment to it, not the value.
-      ...(isHash ? { identifier: target.id } : { [`${target.kind}_id`]: target.id }),
+      ...(isHash ? { identifier: target.id } : ({ [`${target.kind}_id`]: target.id } as SubjectId)),
     },
   });
   const raised = await upsertIncident(

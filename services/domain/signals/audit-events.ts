@@ -1,9 +1,11 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import { code, flag, id, name, oneOf, reason } from '#services/platform/define/audit-member.ts';
 
 export const transmitterChanged = defineAuditEvent({
   type: 'signal.transmitter_changed',
   durability: 'durable',
   outcomes: ['created', 'removed'],
+  detail: { transmitter_id: id, issuer: name, provider: name, match_email: flag, reason },
   meaning: 'A transmitter of shared signals was accepted or removed; `issuer` says which, `reason` says why.',
 });
 
@@ -11,6 +13,7 @@ export const signalStreamChanged = defineAuditEvent({
   type: 'signal.stream_changed',
   durability: 'durable',
   outcomes: ['created', 'changed', 'deleted'],
+  detail: { stream_id: id, status: oneOf('enabled', 'paused', 'disabled'), reason },
   meaning:
     'A receiver created, changed or deleted its stream of shared signals `stream_id`, or an administrator gave it a `status`, for a `reason`.',
 });
@@ -19,6 +22,7 @@ export const signalStreamVerified = defineAuditEvent({
   type: 'signal.stream_verified',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { stream_id: id, state: name, reason },
   meaning:
     'A receiver requested a verification event through its stream `stream_id`, with the `state` that it compares, or an administrator did, for a `reason`.',
 });
@@ -27,6 +31,7 @@ export const signalReceived = defineAuditEvent({
   type: 'signal.received',
   durability: 'durable',
   outcomes: ['applied', 'no_user', 'ignored'],
+  detail: { signal_id: id, transmitter_id: id, event: code },
   meaning:
     'A transmitter sent the shared signal `event`, as `signal_id`. `applied`: every session and token of its user ended. `no_user`: no account here belongs to its subject. `ignored`: it asks for nothing.',
 });

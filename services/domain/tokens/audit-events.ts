@@ -1,10 +1,34 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
+import {
+  code,
+  count,
+  counts,
+  id,
+  known,
+  listOf,
+  name,
+  reason,
+  scope,
+  user,
+} from '#services/platform/define/audit-member.ts';
+
+const grant = known(
+  'api',
+  'session',
+  'authorization_code',
+  'client_credentials',
+  'device_code',
+  'refresh_token',
+  'token_exchange',
+);
+const refresh = { generation: count, held: count, user_id: user, session_id: id } as const;
 
 /** A client-credentials token, or a refused pair. An issued pair is recorded as its token family. */
 export const tokenIssued = defineAuditEvent({
   type: 'token.issued',
   durability: 'durable',
   outcomes: ['ok', 'refused'],
+  detail: { grant: grant, audience: name, scope, reason: code, user_id: user, of: id },
   meaning: 'An access token was issued by client credentials, or a request for tokens was refused.',
 });
 
@@ -12,6 +36,7 @@ export const tokenRevoked = defineAuditEvent({
   type: 'token.revoked',
   durability: 'durable',
   outcomes: ['ok', 'refused', 'unknown'],
+  detail: { reason, user_id: user, client_id: id },
   meaning: 'A caller asked to revoke a token, a session, a token family, or all tokens of a user or client.',
 });
 
@@ -19,6 +44,7 @@ export const tokenReplayDetected = defineAuditEvent({
   type: 'token.replay_detected',
   durability: 'durable',
   outcomes: ['replay'],
+  detail: { user_id: user },
   meaning:
     'An access token was presented from another address or user agent than at first, or a refresh token after its successor was used.',
 });
@@ -27,6 +53,26 @@ export const tokensValidated = defineAuditEvent({
   type: 'token.validations',
   durability: 'counted',
   outcomes: ['counted'],
+  detail: {
+    ...counts(
+      'active',
+      'malformed',
+      'unknown_key',
+      'bad_signature',
+      'wrong_type',
+      'wrong_issuer',
+      'wrong_audience',
+      'expired',
+      'not_yet_valid',
+      'revoked',
+      'session_ended',
+      'family_reused',
+      'key_compromised',
+      'binding_mismatch',
+      'insufficient_scope',
+      'unknown_id',
+    ),
+  },
   meaning: 'The number of tokens that one API process validated in a minute, by result and reason.',
 });
 
@@ -34,6 +80,12 @@ export const familyCreated = defineAuditEvent({
   type: 'token.family_created',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: {
+    user_id: user,
+    session_id: id,
+    reason,
+    verified_factors: listOf(known('password', 'totp', 'passkey', 'security_key')),
+  },
   meaning: 'A token family was created and its first refresh token issued.',
 });
 
@@ -41,6 +93,7 @@ export const familyEnded = defineAuditEvent({
   type: 'token.family_ended',
   durability: 'durable',
   outcomes: ['ok'],
+  detail: { user_id: user, session_id: id, reason, families: count },
   meaning: 'A token family was ended. `reason` says why.',
 });
 
@@ -49,6 +102,7 @@ export const tokenRefreshed = defineAuditEvent({
   type: 'token.refreshed',
   durability: 'durable',
   outcomes: ['rotated', 'kept', 'grace', 'lost_answer', 'revoked', 'expired', 'mismatch', 'unknown'],
+  detail: refresh,
   meaning:
     'A genuine refresh token was presented. `kept`: the client keeps its refresh tokens. Outcomes other than rotated, kept, grace and lost_answer were rejections.',
 });
@@ -57,6 +111,7 @@ export const tokenRefreshReused = defineAuditEvent({
   type: 'token.refresh_reused',
   durability: 'durable',
   outcomes: ['replay'],
+  detail: refresh,
   meaning:
     'A refresh token was presented after its successor had been used, so two parties have tokens of one family. The family ended, unless ENABLE_REPLAY_PROTECTION is off.',
 });
@@ -65,6 +120,7 @@ export const tokenRefreshOverused = defineAuditEvent({
   type: 'token.refresh_overused',
   durability: 'durable',
   outcomes: ['grace_spent'],
+  detail: refresh,
   meaning:
     'The previous refresh token was presented more than REFRESH_GRACE_USES times within the grace window. No token family was ended.',
 });
@@ -73,5 +129,6 @@ export const tokenStateRewound = defineAuditEvent({
   type: 'token.state_rewound',
   durability: 'durable',
   outcomes: ['ahead'],
+  detail: refresh,
   meaning: 'A genuine refresh token is newer than its row, so the database has lost commits.',
 });

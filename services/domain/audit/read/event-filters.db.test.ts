@@ -101,7 +101,7 @@ test('an erased id finds nothing any more', async () => {
   const before = await listed({ target }, 100);
   expect(before.some(({ outcome }) => outcome === 'refused')).toBe(true);
   await harness.raw(`DELETE FROM audit_personal WHERE value = $1`, [target]);
-  expect(await listed({ target }, 100)).toEqual(before.filter(({ outcome }) => outcome !== 'refused'));
+  expect(await listed({ target }, 100)).toEqual([]);
 });
 
 test('a row that was altered to fit is shown as it was sealed, and marked', async () => {
@@ -109,7 +109,7 @@ test('a row that was altered to fit is shown as it was sealed, and marked', asyn
   await harness.asSuperuser(`UPDATE audit_events SET actor_id = 'forged' WHERE seq = ${victim.seq}`);
   const [found, ...others] = await listed({ actor: 'user:forged' }, 10);
   expect(others).toEqual([]);
-  expect(found).toMatchObject({ seq: victim.seq, actor: { kind: 'user', id: 'u1' }, altered: true });
+  expect(found).toMatchObject({ seq: victim.seq, actor: { kind: 'user', id: null }, altered: true });
 });
 
 type PlanNode = {

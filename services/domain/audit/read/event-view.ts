@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { auditRowsAltered } from '#observability/metrics/audit.ts';
 import type { auditEventView } from '../contract.ts';
 import type { ViewRow } from '../events.store.ts';
+import { rulesOfType } from '../seal/member-rules.ts';
 import { rowMatchesLeaf } from '../trail/trail-row.ts';
 
 export type AuditEventView = z.output<typeof auditEventView>;
@@ -17,9 +18,24 @@ export function eventViewOf(row: ViewRow): AuditEventView {
   return { ...shown(row.isInTree ? sealedContent(row) : unknownContent(row)), altered: true };
 }
 
-/** An event as its leaf has it: without the personal values behind its commitments. */
-export const sealedViewOf = (row: ViewRow): AuditEventView =>
-  row.isInTree ? shown(sealedContent(row)) : { ...shown(unknownContent(row)), altered: true };
+/**
+ * An event for systems of the installation that outlive an erasure, such as a SIEM: what its leaf has, and the names of
+ * things and the ids behind its commitments. Without texts, hashes, what concerns a patient, the target of a refused
+ * request, and the client ids of unvetted clients, which are URLs.
+ */
+export function exportedViewOf(row: ViewRow): AuditEventView {
+  if (!row.isInTree) return { ...shown(unknownContent(row)), altered: true };
+  const members = rulesOfType(row.type)?.members;
+  const isExported = (field: string, value: string): boolean => {
+    if (field === 'target') return row.outcome !== 'refused' && !value.startsWith('subject:');
+    if (field === 'actor' || field === 'client_id') return !value.includes('/');
+    if (field.startsWith(DETAIL)) return members?.get(field.slice(DETAIL.length))?.belongsTo === 'value';
+    return field !== 'detail';
+  };
+  const fields = isAsSealed(row) ? Object.entries(row.disclosed ?? {}) : [];
+  const disclosed = Object.fromEntries(fields.filter(([field, [value]]) => isExported(field, value)));
+  return shown({ ...sealedContent(row), disclosed });
+}
 
 const isAsSealed = (row: ViewRow): boolean =>
   row.isInTree &&
@@ -36,8 +52,8 @@ const isAsSealed = (row: ViewRow): boolean =>
 const shown = (row: ViewRow): AuditEventView => ({
   seq: row.seq,
   event_id: row.eventId,
-  type: row.type,
-  outcome: row.outcome,
+  type: row.disclosed?.type?.[0] ?? row.type,
+  outcome: row.disclosed?.outcome?.[0] ?? row.outcome,
   actor: { kind: row.actorKind, id: row.actorId ?? row.disclosed?.actor?.[0] ?? null },
   target: targetOf(row),
   client_id: row.clientId ?? row.disclosed?.client_id?.[0] ?? null,
@@ -90,9 +106,11 @@ function targetOf({ targetKind, targetId, disclosed }: ViewRow): AuditEventView[
 
 const DETAIL = 'detail.';
 
-const disclosedMembers = ({ disclosed }: ViewRow): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(disclosed ?? {}).flatMap(([field, [value]]) =>
-      field.startsWith(DETAIL) ? [[field.slice(DETAIL.length), value]] : [],
-    ),
-  );
+function disclosedMembers({ disclosed }: ViewRow): Record<string, unknown> {
+  const members: Record<string, unknown> = {};
+  for (const [field, [value]] of Object.entries(disclosed ?? {})) {
+    if (field === 'detail' || field === 'names') Object.assign(members, JSON.parse(value));
+    else if (field.startsWith(DETAIL)) members[field.slice(DETAIL.length)] = value;
+  }
+  return members;
+}

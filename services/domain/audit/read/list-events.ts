@@ -11,7 +11,7 @@ import {
   readEventsPage,
   readNewestSeq,
 } from '../events.store.ts';
-import { type AuditEventView, eventViewOf, sealedViewOf } from './event-view.ts';
+import { type AuditEventView, eventViewOf, exportedViewOf } from './event-view.ts';
 
 export type ListEventsInput = {
   /** From 1 to 1,000. */
@@ -106,12 +106,12 @@ export const followEvents = async (
   limit: number,
 ): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(eventViewOf);
 
-/** The same as their leaves have them, without personal values. */
+/** The same, without texts and personal values: `exportedViewOf`. */
 export const followSealedEvents = async (
   { sql }: Pick<Ports, 'sql'>,
   afterSeq: number,
   limit: number,
-): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(sealedViewOf);
+): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(exportedViewOf);
 
 /** `seq` of the newest sealed event; -1 before the first. */
 export const newestEventSeq = ({ sql }: Pick<Ports, 'sql'>): Promise<number> => readNewestSeq(sql);

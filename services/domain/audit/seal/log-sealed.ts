@@ -1,4 +1,5 @@
 import type { Log } from '#services/domain/ports.ts';
+import { REASON_CODES } from './reason-codes.ts';
 import type { SealedRow } from './seal.store.ts';
 
 /** Events that operators also read in the worker's log, and their message. The rest is in the audit log alone. */
@@ -23,7 +24,7 @@ export function logSealed(log: Log, events: readonly SealedRow[]): void {
         outcome,
         seq,
         ...(clientId === null ? {} : { client_id: clientId }),
-        ...(typeof detail.reason === 'string' ? { reason: detail.reason } : {}),
+        ...(typeof detail.reason === 'string' && REASON_CODES.has(detail.reason) ? { reason: detail.reason } : {}),
         ...(type === 'token.validations' ? { counts: detail } : {}),
         ...(traceparent === null ? {} : { trace_id: traceparent.slice(3, 35) }),
       },

@@ -14,7 +14,7 @@ import {
   type SealedRow,
   writeTiles,
 } from './seal.store.ts';
-import { PERSONAL_MEMBERS, saltBytes, sealableEvents } from './sealable-event.ts';
+import { sealableEvents } from './sealable-event.ts';
 
 type BatchPorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'log'> & HasLogSigner;
 
@@ -76,7 +76,7 @@ export function prepareBatch(
   rows: readonly OutboxRow[],
 ): PreparedBatch {
   const fresh = rowsWithoutLeaf(rows);
-  const events = sealableEvents(fresh, log.firstSeq + log.size, random.bytes(saltBytes(fresh)));
+  const events = sealableEvents(fresh, log.firstSeq + log.size, (count) => random.bytes(count));
   const grown = growTree(
     edge,
     events.map(({ leaf }) => hashLeaf(leaf)),
@@ -92,7 +92,7 @@ export function prepareBatch(
 export async function writeBatch(tx: Tx, batch: PreparedBatch): Promise<void> {
   const { log, rows, events, tiles, size, root } = batch;
   if (!(await growLog(tx, log, size, root))) throw new ConcurrentChangeError();
-  if (!(await markSealed(tx, seqsOf(rows, events), PERSONAL_MEMBERS))) throw new ConcurrentChangeError();
+  if (!(await markSealed(tx, placesOf(rows, events)))) throw new ConcurrentChangeError();
   if (events.length === 0) return;
   await insertEvents(tx, log.firstSeq + log.size, events);
   await insertPersonal(tx, events);
@@ -109,7 +109,16 @@ function rowsWithoutLeaf(rows: readonly OutboxRow[]): OutboxRow[] {
   });
 }
 
-function seqsOf(rows: readonly OutboxRow[], events: readonly SealedRow[]): { row: OutboxRow; seq: number }[] {
-  const seqByEvent = new Map(events.map(({ row, seq }) => [row.eventId, seq]));
-  return rows.map((row) => ({ row, seq: row.knownSeq ?? (seqByEvent.get(row.eventId) as number) }));
+/** Of another row of a sealed event nothing is kept. */
+function placesOf(
+  rows: readonly OutboxRow[],
+  events: readonly SealedRow[],
+): Pick<SealedRow, 'row' | 'seq' | 'hidesDetail' | 'hidesTarget'>[] {
+  const sealed = new Map(events.map((event) => [event.row, event]));
+  const seqs = new Map(events.map(({ row, seq }) => [row.eventId, seq]));
+  return rows.map((row) => {
+    const own = sealed.get(row);
+    if (own !== undefined) return own;
+    return { row, seq: row.knownSeq ?? (seqs.get(row.eventId) as number), hidesDetail: true, hidesTarget: true };
+  });
 }

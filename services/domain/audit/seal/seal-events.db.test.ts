@@ -37,7 +37,9 @@ describe('sealing', () => {
 
   test('a sealed event carries the trace, and its columns equal its leaf', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    await harness.emit(1, { traceparent, detail: { reason: 'sign_out', identifier: 'secret-hash', b: [1, { a: 2 }] } });
+    const userId = harness.random.uuid();
+    const detail = { reason: 'sign_out', identifier: 'secret-hash', n: 7, b: [1, { a: 2 }] };
+    await harness.emit(1, { userId, traceparent, detail });
     await seal();
     const [row] = await harness.raw<Record<string, unknown> & { leaf: Buffer }>(
       `SELECT *, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at FROM audit_events ORDER BY seq DESC LIMIT 1`,
@@ -46,15 +48,21 @@ describe('sealing', () => {
     expect(row).toMatchObject({
       type: 'test.done',
       actor_kind: 'user',
-      actor_id: 'u1',
-      target_kind: 'family',
-      client_id: 'c1',
-      detail: { reason: 'sign_out', b: [1, { a: 2 }] },
+      actor_id: userId,
+      target_kind: null,
+      client_id: null,
+      detail: { reason: 'sign_out', n: 7 },
       trace_id: '0af7651916cd43dd8448eb211c80319c',
       at: leaf.occurred_at,
     });
-    expect(leaf).toMatchObject({ v: 1, type: 'test.done', actor: { kind: 'user', id: 'u1' }, trace_id: row!.trace_id });
-    expect(Object.keys(leaf.personal).sort()).toEqual(['agent_hash', 'detail.identifier', 'ip_hash']);
+    expect(leaf).toMatchObject({
+      v: 1,
+      type: 'test.done',
+      actor: { kind: 'user', id: userId },
+      trace_id: row!.trace_id,
+    });
+    const committed = ['agent_hash', 'client_id', 'detail', 'detail.identifier', 'ip_hash', 'target'];
+    expect(Object.keys(leaf.personal).sort()).toEqual(committed);
     expect(row!.leaf.toString()).not.toContain('secret-hash');
   });
 
@@ -66,9 +74,12 @@ describe('sealing', () => {
       [id],
     );
     expect(values.map(({ field, value, subject }) => [field, value, subject])).toEqual([
+      ['actor', 'u1', 'u1'],
       ['agent_hash', '1.agent', 'u1'],
+      ['client_id', 'c1', null],
       ['detail.identifier', 'hash-of-address', 'u1'],
       ['ip_hash', '1.ip1', 'u1'],
+      ['target', 'family:s1', 'u1'],
     ]);
     const [{ leaf } = { leaf: Buffer.alloc(0) }] = await harness.raw<{ leaf: Buffer }>(
       'SELECT leaf FROM audit_events WHERE event_id = $1',
@@ -124,7 +135,7 @@ describe('sealing', () => {
     await harness.transact(async (tx) => {
       for (const [at, { event, outcome }] of written.entries()) {
         const target = targets[at % targets.length] as (typeof targets)[number];
-        await recordEvent(tx, testCaller, event, { outcome, target, detail });
+        await recordEvent(tx, testCaller, event, { outcome, target, detail: detail as never });
       }
     });
     expect(await seal()).toMatchObject({ sealed: written.length, backlog: 0, stopped: null });

@@ -65,7 +65,7 @@ test.each([
     `(SELECT array_agg(id ORDER BY id) FROM batch)`,
     `(SELECT array_agg(occurred_at ORDER BY id) FROM batch)`,
     `(SELECT array_agg(id ORDER BY id) FROM batch)`,
-    `'{identifier}'`,
+    `(SELECT array_agg(1::int2 ORDER BY id) FROM batch)`,
   ]);
   expect(update).toMatch(/Index Scan using audit_outbox_\d+_pkey .*loops=500/);
   expect(update).toMatch(/Nested Loop .*actual rows=500/);

@@ -35,11 +35,14 @@ export type SealedRow = {
   readonly leaf: Buffer;
   /** `subject`: the user whose erasure removes the value. */
   readonly personal: readonly (PersonalValue & { readonly subject: string | null })[];
+  /** The row has a detail, or a target, that the leaf does not show whole. */
+  readonly hidesDetail: boolean;
+  readonly hidesTarget: boolean;
 };
 
 const micros = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
 
-const OUTBOX_COLUMNS = `id, ${micros('occurred_at')} AS "occurredAtMicros", event_id AS "eventId", type, outcome,
+export const OUTBOX_COLUMNS = `id, ${micros('occurred_at')} AS "occurredAtMicros", event_id AS "eventId", type, outcome,
   actor_kind AS "actorKind", actor_id AS "actorId", target_kind AS "targetKind", target_id AS "targetId", client_id AS "clientId",
   ip_hash AS "ipHash", agent_hash AS "agentHash", detail, traceparent,
   (SELECT seq FROM audit_events e WHERE e.event_id = o.event_id) AS "knownSeq", ${micros('clock_timestamp()')} AS "nowMicros"`;
@@ -71,13 +74,14 @@ const auditEventsInsert = defineStatement(
 );
 
 // Uses the primary key of each row's partition. `coalesce` keeps the planner from the index of unsealed rows, and
-// `auditPlansByIndex` from every other plan. Removes the personal values, which are then only in audit_personal.
+// `auditPlansByIndex` from every other plan. Removes what the leaf commits to, which is then only in audit_personal.
 export const auditOutboxSeal = defineStatement(
   'auditOutboxSeal',
-  `UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL, detail = o.detail - $4::text[],
-     target_kind = CASE WHEN o.outcome <> 'refused' AND o.target_kind <> 'subject' THEN o.target_kind END,
-     target_id = CASE WHEN o.outcome <> 'refused' AND o.target_kind <> 'subject' THEN o.target_id END
-   FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS v(id, occurred_at, seq)
+  `UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL,
+     detail = CASE WHEN v.hides & 1 = 0 THEN o.detail ELSE '{}' END,
+     target_kind = CASE WHEN v.hides & 2 = 0 THEN o.target_kind END,
+     target_id = CASE WHEN v.hides & 2 = 0 THEN o.target_id END
+   FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::int2[]) AS v(id, occurred_at, seq, hides)
    WHERE o.id = v.id AND o.occurred_at = v.occurred_at AND coalesce(o.seq, -1) = -1 RETURNING 1`,
 );
 
@@ -112,14 +116,13 @@ export async function insertEvents(tx: Sql, firstSeq: number, events: readonly S
 /** Assigns sequence numbers to outbox rows. False: a row was removed, or another process sealed it. */
 export async function markSealed(
   tx: Sql,
-  rows: readonly { readonly row: OutboxRow; readonly seq: number }[],
-  personalMembers: readonly string[],
+  rows: readonly Pick<SealedRow, 'row' | 'seq' | 'hidesDetail' | 'hidesTarget'>[],
 ): Promise<boolean> {
   const marked = await tx.query(auditOutboxSeal, [
     bigintArray(rows, ({ row }) => row.id),
     instantArray(rows, ({ row }) => row.occurredAtMicros),
     bigintArray(rows, ({ seq }) => seq),
-    personalMembers,
+    integerArray('int2', rows, ({ hidesDetail, hidesTarget }) => Number(hidesDetail) + 2 * Number(hidesTarget)),
   ]);
   return marked.length === rows.length;
 }

@@ -1,97 +1,172 @@
-import type { Json } from '../log/canonical-json.ts';
+import { auditPersonalErased, auditRowRefused } from '../audit-events.ts';
+import { canonicalJson, type Json } from '../log/canonical-json.ts';
 import { type LeafEvent, leafOf, SALT_BYTES, sealableDetail } from '../log/leaf.ts';
-import { REASON_CODES } from './reason-codes.ts';
+import { type EventRules, isKid, isOwnClient, isOwnId, isRelease, rulesOfType } from './member-rules.ts';
+import { OWN_NAMES } from './own-names.ts';
 import type { OutboxRow, SealedRow } from './seal.store.ts';
 
-// The log is public and permanent. So a leaf must not identify a person, reveal whether an account exists, or contain
-// text that a caller chose.
+// The log is public and permanent. A leaf shows what this file and the declarations of events allow, and commits to all
+// else: a leaf must not identify a person, reveal whether an account exists, or contain text that a caller chose.
 
-/** Members of a detail that may be personal. Sealing removes them from the outbox row. */
-export const PERSONAL_MEMBERS: readonly string[] = [
-  'identifier',
-  'reason',
-  'job_id',
-  'reference',
-  'terms',
-  'act',
-  'act_failure',
-  'country',
-];
+type Detail = OutboxRow['detail'];
+
+/** A value that the leaf commits to. `subject`: the user whose erasure removes the value. */
+type HiddenValue = { readonly field: string; readonly value: string; readonly subject: string | null };
+
+/** An event as its leaf shows it, and the values that the leaf commits to. */
+export type SplitEvent = {
+  readonly shown: Pick<
+    LeafEvent,
+    'type' | 'outcome' | 'actorKind' | 'actorId' | 'targetKind' | 'targetId' | 'clientId'
+  > & { readonly detail: Detail };
+  readonly hidden: readonly HiddenValue[];
+};
+
+/** Names of processes and commands are written in code. */
+const SYSTEM_ACTOR = /^[a-z][a-z0-9 _.:-]{0,63}$/;
+const TYPE = /^[a-z][a-z_]{0,31}(\.[a-z][a-z_]{0,31}){1,2}$/;
+/** In place of a type or outcome that no declaration has. */
+const UNDECLARED = 'undeclared';
+
+const isOwnName = (id: string): boolean => OWN_NAMES.has(id);
+/** The vault was asked about the key of these events; a thumbprint of another one could be any text. */
+const isVaultKey = (type: string, kid: string): boolean => type.startsWith('key.') || !/^[\w-]{43}$/.test(kid);
+
+/** Which ids of a kind of target are ours. Others are chosen by a caller, or come from an imported file. */
+const TARGETS: Readonly<Record<string, (id: string) => boolean>> = {
+  user: isOwnId,
+  session: isOwnId,
+  client: isOwnClient,
+  family: isOwnId,
+  token: isOwnId,
+  api_key: isOwnId,
+  incident: isOwnId,
+  signoff: isOwnId,
+  report: isOwnId,
+  import: isOwnId,
+  key: isKid,
+  queue: isOwnName,
+  control: isOwnName,
+  role: isOwnName,
+  installation: (id) => isOwnId(id) || isRelease(id) || id === 'sallyport' || id === 'users',
+};
+
+const isShownActor = ({ actorKind, actorId }: OutboxRow): boolean =>
+  actorId === null ||
+  (actorKind === 'system'
+    ? SYSTEM_ACTOR.test(actorId)
+    : actorKind === 'client'
+      ? isOwnClient(actorId)
+      : isOwnId(actorId));
 
 /**
- * Those about the person whose health data a user used. They and the person's id are evidence of the use for six years
- * (45 CFR 164.316(b)(2)(i)), so the erasure of the user keeps them.
+ * The sender of a refused request chose its target: a refused sign-in must not reveal which accounts exist. Of such an
+ * event, and of one that is not declared, the leaf does not reveal either whether it has a target.
  */
-const MEMBERS_OF_PATIENTS: readonly string[] = ['reference', 'terms'];
-export const ERASED_MEMBERS = PERSONAL_MEMBERS.filter((member) => !MEMBERS_OF_PATIENTS.includes(member));
-const FIELDS_OF_PATIENTS: ReadonlySet<string> = new Set(MEMBERS_OF_PATIENTS.map((member) => `detail.${member}`));
+const hidesAnyTarget = ({ outcome }: OutboxRow, rules: EventRules | undefined): boolean =>
+  outcome === 'refused' || rules === undefined;
 
-/** Types whose `reason` is public: an error code of ours, and a text that an operator writes for readers of the log. */
-const TYPES_WITH_PUBLIC_REASON: ReadonlySet<string> = new Set(['token.issued', 'audit.log_continued']);
+const isShownTarget = ({ type, targetKind, targetId }: OutboxRow): boolean =>
+  targetKind === null ||
+  (targetId !== null &&
+    TARGETS[targetKind]?.(targetId) === true &&
+    (targetKind !== 'key' || isVaultKey(type, targetId)));
 
-/** Ids that we generate and names that administrators choose. The id of an unvetted client is a URL and does not match. */
-const ID = /^[\w.:-]{1,128}$/;
-const isHiddenId = (id: Json): boolean => typeof id === 'string' && id !== '' && !ID.test(id);
-
-const isReasonPublic = ({ type, detail }: OutboxRow): boolean =>
-  TYPES_WITH_PUBLIC_REASON.has(type) || (typeof detail.reason === 'string' && REASON_CODES.has(detail.reason));
-
-/** Members of this row's detail that the leaf replaces by commitments. */
-const hiddenMembers = (row: OutboxRow): readonly string[] =>
-  Object.entries(row.detail).flatMap(([member, value]) => {
-    if (value === null) return [];
-    if (member === 'reason') return isReasonPublic(row) ? [] : [member];
-    return PERSONAL_MEMBERS.includes(member) || (member.endsWith('_id') && isHiddenId(value)) ? [member] : [];
-  });
-
-/** Kinds of targets that an administrator names by an id which may not exist: then the id is free text. */
-const KINDS_WITH_UNCHECKED_ID: ReadonlySet<string | null> = new Set(['token', 'session']);
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/**
- * The sender of a refused request chose its target. A refused sign-in must not reveal which accounts exist. The id of a
- * subject of health data is chosen by an application, and identifies a patient.
- */
-const hidesTarget = ({ outcome, targetKind, targetId }: OutboxRow): boolean =>
-  outcome === 'refused' ||
-  targetKind === 'subject' ||
-  isHiddenId(targetId) ||
-  (KINDS_WITH_UNCHECKED_ID.has(targetKind) && !UUID.test(targetId ?? ''));
-
-/** Names of system actors are ours. */
-const hidesActor = ({ actorKind, actorId }: OutboxRow): boolean => actorKind !== 'system' && isHiddenId(actorId);
-
-const targetText = ({ targetKind, targetId }: OutboxRow): string =>
-  targetKind === null ? '' : `${targetKind}:${targetId ?? ''}`;
-
-const iso = (micros: number): string =>
-  new Date(Math.floor(micros / 1_000)).toISOString().replace('Z', `${String(micros % 1_000).padStart(3, '0')}Z`);
-
-/** The user whose erasure removes this personal value. */
-function subjectOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow, field: string): string | null {
-  if (FIELDS_OF_PATIENTS.has(field) || (field === 'target' && targetKind === 'subject')) return null;
+/** The person whom a row is about. */
+function personOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow): string | null {
   if (actorKind === 'user') return actorId;
   if (targetKind === 'user') return targetId;
   return typeof detail.user_id === 'string' ? detail.user_id : null;
 }
 
-/** The personal values of a row, with their field names. */
-function personalOf(row: OutboxRow): (readonly [string, string])[] {
-  const values: (readonly [string, Json | undefined])[] = [
-    ['ip_hash', row.ipHash],
-    ['agent_hash', row.agentHash],
-    ['actor', hidesActor(row) ? row.actorId : null],
-    ['client_id', isHiddenId(row.clientId) ? row.clientId : null],
-    ...hiddenMembers(row).map((member) => [`detail.${member}`, row.detail[member]] as const),
-    // Also if there is no target (an empty value), so that the field does not reveal whether there is one.
-    ['target', hidesTarget(row) ? targetText(row) : null],
-  ];
-  return values.flatMap(([field, value]) =>
-    value === null || value === undefined ? [] : [[field, text(value)] as const],
-  );
+/** The ids of an unvetted client and of a person may be personal; the name that an administrator gave to a client is not. */
+const NAME = /^[\w.:-]{1,128}$/;
+const ownerOfClient = (row: OutboxRow, id: string): string | null => (NAME.test(id) ? null : personOf(row));
+
+/** Who used health data is evidence as long as what was used is. */
+function ownerOfActor(row: OutboxRow, actorId: string): string | null {
+  if (row.actorKind !== 'user') return ownerOfClient(row, actorId);
+  return row.targetKind === 'subject' ? null : actorId;
 }
 
-const text = (value: Json): string => (typeof value === 'string' ? value : JSON.stringify(value));
+function ownerOfTarget(row: OutboxRow): string | null {
+  // The record of an erasure is the evidence that it was done.
+  if (row.targetKind === 'subject' || row.type === auditPersonalErased.type) return null;
+  return row.targetKind === 'user' ? row.targetId : personOf(row);
+}
+
+/** Splits a detail. The commitments are to each text of a person, to all else of that person, and to all that stays. */
+function splitDetail(row: OutboxRow, rules: EventRules | undefined, hidden: HiddenValue[]): Detail {
+  let others: Record<string, Json> | undefined;
+  let names: Record<string, Json> | undefined;
+  let isWhole = true;
+  const shown: Record<string, Json> = {};
+  for (const [member, value] of Object.entries(row.detail)) {
+    const rule = rules?.members.get(member);
+    if (rule !== undefined && (value === null || rule.fits(value))) {
+      shown[member] = value;
+      continue;
+    }
+    isWhole = false;
+    if (rule === undefined) {
+      others ??= {};
+      others[member] = value;
+    } else if (rule.isOwnField && typeof value === 'string') {
+      const subject = { row: personOf(row), value, none: null }[rule.belongsTo];
+      hidden.push({ field: `detail.${member}`, value, subject });
+    } else if (rule.belongsTo === 'row') {
+      others ??= {};
+      others[member] = value;
+    } else {
+      names ??= {};
+      names[member] = value;
+    }
+  }
+  if (others !== undefined) hidden.push({ field: 'detail', value: canonicalJson(others), subject: personOf(row) });
+  if (names !== undefined) hidden.push({ field: 'names', value: canonicalJson(names), subject: null });
+  return isWhole ? row.detail : shown;
+}
+
+const targetText = ({ targetKind, targetId }: OutboxRow): string =>
+  targetKind === null ? '' : `${targetKind}:${targetId ?? ''}`;
+
+export function splitEvent(row: OutboxRow): SplitEvent {
+  const rules = rulesOfType(row.type);
+  const hidden: HiddenValue[] = [];
+  const hide = (field: string, value: string | null, subject: string | null): void => {
+    if (value !== null) hidden.push({ field, value, subject });
+  };
+  hide('ip_hash', row.ipHash, personOf(row));
+  hide('agent_hash', row.agentHash, personOf(row));
+  const isTypeShown = rules !== undefined || TYPE.test(row.type);
+  if (!isTypeShown) hide('type', row.type, null);
+  const isOutcomeShown =
+    rules === undefined ? row.outcome === 'ok' || row.outcome === 'refused' : rules.outcomes.has(row.outcome);
+  if (!isOutcomeShown) hide('outcome', row.outcome, null);
+  const actorId = isShownActor(row) ? row.actorId : null;
+  if (actorId === null && row.actorId !== null) hide('actor', row.actorId, ownerOfActor(row, row.actorId));
+  const clientId = row.clientId !== null && isOwnClient(row.clientId) ? row.clientId : null;
+  if (clientId === null && row.clientId !== null) hide('client_id', row.clientId, ownerOfClient(row, row.clientId));
+  const detail = splitDetail(row, rules, hidden);
+  const isTargetShown = !hidesAnyTarget(row, rules) && isShownTarget(row);
+  if (!isTargetShown) hide('target', targetText(row), ownerOfTarget(row));
+  return {
+    shown: {
+      type: isTypeShown ? row.type : UNDECLARED,
+      outcome: isOutcomeShown ? row.outcome : UNDECLARED,
+      actorKind: row.actorKind,
+      actorId,
+      targetKind: isTargetShown ? row.targetKind : null,
+      targetId: isTargetShown ? row.targetId : null,
+      clientId,
+      detail,
+    },
+    hidden,
+  };
+}
+
+const iso = (micros: number): string =>
+  new Date(Math.floor(micros / 1_000)).toISOString().replace('Z', `${String(micros % 1_000).padStart(3, '0')}Z`);
 
 /** Null unless the text begins like a valid `traceparent`. */
 const traceIdOf = (traceparent: string | null): string | null =>
@@ -99,41 +174,37 @@ const traceIdOf = (traceparent: string | null): string | null =>
 
 /**
  * Builds the leaves of these rows, numbered from `firstSeq`.
- * @param salts random bytes; `saltBytes` gives their number
+ * @param randomBytes gives the salts
  */
-export function sealableEvents(rows: readonly OutboxRow[], firstSeq: number, salts: Buffer): SealedRow[] {
+export function sealableEvents(
+  rows: readonly OutboxRow[],
+  firstSeq: number,
+  randomBytes: (count: number) => Buffer,
+): SealedRow[] {
+  const split = rows.map(splitEvent);
+  const salts = randomBytes(SALT_BYTES * split.reduce((values, { hidden }) => values + hidden.length, 0));
   let salted = 0;
   return rows.map((row, at) => {
-    const personal = personalOf(row).map(([field, value]) => {
+    const { shown, hidden } = split[at] as SplitEvent;
+    const personal = hidden.map((value) => {
       salted += SALT_BYTES;
-      return { field, value, salt: salts.subarray(salted - SALT_BYTES, salted), subject: subjectOf(row, field) };
+      return { ...value, salt: salts.subarray(salted - SALT_BYTES, salted) };
     });
-    const { eventId, type, outcome, actorKind } = row;
-    const isTargetHidden = hidesTarget(row);
-    const event: LeafEvent = {
-      seq: firstSeq + at,
-      eventId,
-      type,
-      outcome,
-      actorKind,
-      actorId: hidesActor(row) ? null : row.actorId,
-      targetKind: isTargetHidden ? null : row.targetKind,
-      targetId: isTargetHidden ? null : row.targetId,
-      clientId: isHiddenId(row.clientId) ? null : row.clientId,
-      detail: sealableDetail(without(row.detail, hiddenMembers(row))),
+    const seq = firstSeq + at;
+    const leaf = leafOf({
+      ...shown,
+      seq,
+      eventId: row.eventId,
+      detail: sealableDetail(shown.detail),
       traceId: traceIdOf(row.traceparent),
       occurredAt: iso(row.occurredAtMicros),
       sealedAt: iso(row.nowMicros),
       personal,
-    };
-    return { row, seq: event.seq, leaf: leafOf(event), personal };
+    });
+    // What a refused row claimed stays in the outbox until its day is dropped.
+    const isKept = row.type === auditRowRefused.type;
+    const hidesDetail = !isKept && shown.detail !== row.detail;
+    const hidesTarget = !isKept && shown.targetKind === null && row.targetKind !== null;
+    return { row, seq, leaf, personal, hidesDetail, hidesTarget };
   });
-}
-
-export const saltBytes = (rows: readonly OutboxRow[]): number =>
-  rows.reduce((bytes, row) => bytes + SALT_BYTES * personalOf(row).length, 0);
-
-function without(detail: OutboxRow['detail'], members: readonly string[]): OutboxRow['detail'] {
-  if (!members.some((member) => Object.hasOwn(detail, member))) return detail;
-  return Object.fromEntries(Object.entries(detail).filter(([member]) => !members.includes(member)));
 }

@@ -76,7 +76,7 @@ describe('a database behind its high-water mark', () => {
     const [first] = await harness.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events WHERE seq = $1', [held]);
     expect(JSON.parse(first!.leaf.toString())).toMatchObject({
       type: 'audit.log_continued',
-      detail: { reason: 'backup of yesterday', lost: lostHead, held: { origin: TEST_ORIGIN, size: held } },
+      detail: { lost: lostHead, held: { origin: TEST_ORIGIN, size: held } },
     });
 
     // The leaf of the continuation, two waiting events, and the event of the stop.

@@ -42,7 +42,10 @@ const pageSql = (broken: string): string =>
    UNION ALL SELECT max(seq), NULL, NULL, true FROM page`;
 const actorlessPage = defineStatement(
   'complianceActorlessPage',
-  pageSql(`actor_kind <> 'anonymous' AND actor_id IS NULL`),
+  // The leaf names an actor whose id is not ours by a commitment.
+  pageSql(
+    `actor_kind <> 'anonymous' AND actor_id IS NULL AND convert_from(leaf, 'UTF8')::jsonb #> '{personal,actor}' IS NULL`,
+  ),
 );
 /** An e-mail address, an IPv4 address or a token in a field that every reader of the log sees; read by both languages. */
 const PERSONAL =

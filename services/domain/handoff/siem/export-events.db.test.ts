@@ -82,7 +82,7 @@ describe('a target that accepts', () => {
     await harness.log.raw(
       `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, ip_hash, detail)
        VALUES ('user.login', 'refused', 'anonymous', NULL, 'user', 'hidden-user', 'hidden-address',
-         jsonb_build_object('reason', 'hidden reason', 'identifier', 'hidden@example.test', 'name', $1::text))`,
+         jsonb_build_object('reason', 'hidden reason', 'identifier', 'hidden@example.test', 'provider', $1::text))`,
       [HOSTILE.toWellFormed().replaceAll('\0', '')],
     );
     await sealEvents(harness.log, {}, testCaller);
@@ -93,7 +93,7 @@ describe('a target that accepts', () => {
     expect(documentsOf({ headers: {}, body, url: '' }).at(-1)).toMatchObject({
       status: 'refused',
       user: { name: 'undisclosed' },
-      unmapped: { target: null, detail: { name: expect.stringContaining('forged') } },
+      unmapped: { target: null, detail: { provider: expect.stringContaining('forged') } },
     });
   });
 
@@ -101,7 +101,7 @@ describe('a target that accepts', () => {
     const text = 'x'.repeat(20_000);
     await harness.log.raw(
       `INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
-       SELECT 'role.changed', 'ok', 'system', jsonb_build_object('text', $1::text) FROM generate_series(1, 60)`,
+       SELECT 'role.changed', 'ok', 'system', jsonb_build_object('added', jsonb_build_array($1::text)) FROM generate_series(1, 60)`,
       [text],
     );
     await sealEvents(harness.log, {}, testCaller);

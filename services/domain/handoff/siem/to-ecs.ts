@@ -20,8 +20,8 @@ function usersOf({ actor, target, detail }: AuditEventView): Readonly<Record<str
 }
 
 /**
- * A sealed event as a document of the Elastic Common Schema. It has what the leaf has, and no personal value behind its
- * commitments. What ECS has no field for is below `sallyport`.
+ * A sealed event as a document of the Elastic Common Schema. It has what the leaf has, and of the values behind its
+ * commitments the names of things and ids. What ECS has no field for is below `sallyport`.
  * https://www.elastic.co/docs/reference/ecs
  */
 export function toEcs(event: AuditEventView, source: SiemSource): Readonly<Record<string, unknown>> {

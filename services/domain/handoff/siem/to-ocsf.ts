@@ -99,7 +99,8 @@ function membersOf(event: AuditEventView, { issuer }: SiemSource): Json {
 }
 
 /**
- * A sealed event as OCSF 1.5.0. It has what the leaf has, and no personal value behind its commitments.
+ * A sealed event as OCSF 1.5.0. It has what the leaf has, and of the values behind its commitments
+ * the names of things and ids.
  * https://schema.ocsf.io/1.5.0
  */
 export function toOcsf(event: AuditEventView, source: SiemSource): Json {

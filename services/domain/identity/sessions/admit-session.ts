@@ -1,5 +1,6 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/domain/ports.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
 import { userLogin } from '../audit-events.ts';
@@ -43,7 +44,7 @@ export type Arrival<A extends Assurance = Assurance> = {
   /** What was verified. */
   readonly assurance: A;
   /** Of the event that records the question. */
-  readonly detail?: Readonly<Record<string, unknown>>;
+  readonly detail?: EventDetail<typeof userLogin>;
   /** The session of an old provider that the session continues; the answer of the challenge remembers it. */
   readonly legacySession?: Buffer;
 };

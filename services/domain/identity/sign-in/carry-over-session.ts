@@ -1,5 +1,6 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { Caller, Tx } from '#services/domain/ports.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { userLogin } from '../audit-events.ts';
 import { emailUnverified } from '../contracts/account-errors.ts';
@@ -30,7 +31,7 @@ export type CarriedOver = {
   readonly legacySession: Buffer;
   /** The session that it became before, read with the user locked; null: none. */
   readonly sessionOf: () => Promise<string | null>;
-  readonly detail: Readonly<Record<string, unknown>>;
+  readonly detail: EventDetail<typeof userLogin>;
 };
 
 export type CarriedSession = { readonly signedIn: SessionWithFamily; readonly isNew: boolean };

@@ -1,6 +1,7 @@
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/domain/ports.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { userLogin } from '../audit-events.ts';
 import { loginLocked } from '../contracts/sign-in-errors.ts';
@@ -29,7 +30,7 @@ export async function isClosedTo(
 /** Records the refused sign-in and returns `login_locked` (429), as for the password, for the caller to throw. */
 export async function lockedOut(
   sql: Sql,
-  { userId, detail }: { readonly userId: string; readonly detail: Readonly<Record<string, unknown>> },
+  { userId, detail }: { readonly userId: string; readonly detail: EventDetail<typeof userLogin> },
   caller: Caller,
 ): Promise<AppError> {
   await recordEvent(sql, caller, userLogin, {

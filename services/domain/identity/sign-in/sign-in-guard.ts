@@ -167,7 +167,7 @@ export async function countSignInFailure(
       detail: { factor: 'password', identifier: admitted.identifier, known_device: admitted.isKnownDevice },
     });
   for (const { key, failures, lockedSeconds } of counted.filter(({ beganLock }) => beganLock)) {
-    const kind = key.slice(0, key.indexOf(':'));
+    const kind = key.slice(0, key.indexOf(':')) as 'account' | 'device' | 'network';
     const isNetwork = kind === 'network';
     await recordEvent(tx, caller, userLoginLocked, {
       outcome: 'refused',

@@ -3,6 +3,7 @@ import { recordEvent } from '#services/domain/audit/record-event.ts';
 import { endSessionIn } from '#services/domain/identity/sessions/end-session.ts';
 import { disableFollowing, followProfile } from '#services/domain/identity/users/follow-provider.ts';
 import type { Caller, Fence, Ports, Tx } from '#services/domain/ports.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { legacyEventApplied } from './audit-events.ts';
 import {
   endLegacySession,
@@ -28,12 +29,14 @@ const WAITING = 'user_not_imported';
 // The row triggers write the revocations, which every copy reads within a second; workers cache no sessions.
 const ELSEWHERE = { auth: { forget: async () => {} }, announceRevocations: () => {} };
 
+type EventState = NonNullable<EventDetail<typeof legacyEventApplied>['state']>;
+
 async function applyToUser(
   tx: Tx,
   row: Exclude<LegacyEventRow, { readonly kind: 'session_ended' }>,
   provider: string | null,
   caller: Caller,
-): Promise<string> {
+): Promise<EventState> {
   const found = await findLegacyUser(tx, row.subject, provider);
   if (found === undefined) return WAITING;
   if (found.userId === null) return 'user_deleted_here';
@@ -44,7 +47,7 @@ async function applyToUser(
   return 'applied';
 }
 
-async function applySessionEnd(tx: Tx, session: Buffer, caller: Caller): Promise<string> {
+async function applySessionEnd(tx: Tx, session: Buffer, caller: Caller): Promise<EventState> {
   await setAuditContext(tx, caller, 'legacy_session_ended');
   const known = await readLegacySession(tx, session);
   // Before the row below, as a sign-out does.

@@ -5,6 +5,7 @@ import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Fence, Ports, Sql } from '#services/domain/ports.ts';
 import { type RetryPace, retryPauseSeconds } from '#services/domain/shared/retry-pause.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { logoutTokenSent } from '../audit-events.ts';
 import { idTokenSigning } from '../claims/id-token.ts';
@@ -140,12 +141,16 @@ async function deliver(
 ): Promise<void> {
   const { uri, isVetted } = row;
   const origin = isVetted ? 'admin' : 'unvetted';
-  const record = (tx: Sql, outcome: 'ok' | 'dropped' | 'given_up', detail: object): Promise<void> =>
+  const record = (
+    tx: Sql,
+    outcome: 'ok' | 'dropped' | 'given_up',
+    detail: EventDetail<typeof logoutTokenSent>,
+  ): Promise<void> =>
     recordEvent(tx, caller, logoutTokenSent, {
       outcome,
       target: { kind: 'session', id: row.sessionId },
       clientId: row.clientId,
-      detail: { ...detail },
+      detail,
     });
   const finish = (outcome: 'ok' | 'dropped', attempts: number): Promise<void> =>
     ports.transact(async (tx) => {

@@ -1,4 +1,5 @@
 import { restoreDrillDuration, restoreDrills } from '#observability/metrics/restore-drills.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { AppError } from '#services/platform/define/error.ts';
 import { recordEvent } from '../../audit/record-event.ts';
 import type { HasLogMark } from '../../audit/seal/settle-log.ts';
@@ -70,7 +71,7 @@ export async function rehearseRestore(
   const { restoreDrill } = ports;
   if (restoreDrill === null) return null;
   const { incarnation } = await readFeedState(ports.sql);
-  const record = (outcome: 'ok' | 'failed', detail: Readonly<Record<string, unknown>>): Promise<void> =>
+  const record = (outcome: 'ok' | 'failed', detail: EventDetail<typeof restoreRehearsed>): Promise<void> =>
     ports.transact(async (tx) => {
       await fence.hold(tx);
       await recordEvent(tx, caller, restoreRehearsed, {

@@ -32,11 +32,10 @@ export async function maintainVersionHistory(
     const [newest] = await readReleaseRows(tx, 1);
     if (isSame(release, newest)) return false;
     await insertRelease(tx, release);
-    await recordEvent(tx, caller, kind === 'deploy' ? releaseDeployed : releaseRolledBack, {
-      outcome: 'ok',
-      target: { kind: 'installation', id: version },
-      detail: { version, build, schema_version: schemaVersion, ...detail },
-    });
+    const about = { outcome: 'ok', target: { kind: 'installation', id: version } } as const;
+    const named = { version, build, schema_version: schemaVersion };
+    if (kind === 'deploy') await recordEvent(tx, caller, releaseDeployed, { ...about, detail: named });
+    else await recordEvent(tx, caller, releaseRolledBack, { ...about, detail: { ...named, ...detail } });
     return true;
   });
 }

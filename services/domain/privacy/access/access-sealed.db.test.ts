@@ -113,7 +113,7 @@ test('whose health data a user used stays known after the erasure of the user, s
   await logPhiAccess(log, access, userCaller('erased'));
   await sealEvents(log, {}, testCaller);
   await logPhiAccess(log, access, userCaller('erased'));
-  expect(await erasePersonal(log, { subject: 'erased' }, testCaller)).toMatchObject({ unsealed: 1 });
+  expect(await erasePersonal(log, { subject: 'erased' }, testCaller)).toEqual({ values: 0, unsealed: 0 });
   await sealEvents(log, {}, testCaller);
   const { items } = await listPhiUses(log, { subjectId: 'kept', limit: 5 });
   const kept = { actor: 'user:erased', reference: 'chart/8' };

@@ -1,4 +1,5 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { actorIdOf } from '../../audit/committed-values.ts';
 import type { Sql } from '../../ports.ts';
 import { placeTime } from '../../shared/pagination.ts';
 import type { PhiEnvelope, PhiPurpose } from '../phi-shapes.ts';
@@ -97,7 +98,7 @@ const disclosuresList = defineStatement(
 /** The person of an event and its reference are personal values. By the index audit_personal_target. */
 const usesList = defineStatement(
   'phiUsesList',
-  `SELECT e.seq::float8 AS seq, event_id AS "eventId", type, outcome, actor_kind || ':' || coalesce(actor_id, '') AS actor,
+  `SELECT e.seq::float8 AS seq, event_id AS "eventId", type, outcome, actor_kind || ':' || coalesce(${actorIdOf('e')}, '') AS actor,
      ${placeTime('occurred_at')} AS "occurredAt", detail ->> 'purpose' AS purpose, detail ->> 'basis' AS basis,
      (SELECT value FROM audit_personal r WHERE r.event_id = e.event_id AND r.field = 'detail.reference') AS reference
    FROM audit_personal p JOIN audit_events e USING (event_id)

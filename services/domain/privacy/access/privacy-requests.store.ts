@@ -1,4 +1,5 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { actorIdOf } from '../../audit/committed-values.ts';
 import type { Sql } from '../../ports.ts';
 import { placeTime } from '../../shared/pagination.ts';
 import type { PhiEnvelope } from '../phi-shapes.ts';
@@ -38,7 +39,7 @@ const exportRead = defineStatement(
      (SELECT coalesce(jsonb_agg(jsonb_build_object('purpose', purpose, 'version', version, 'granted', granted, 'terms', terms, 'recorded_at', recorded_at) ORDER BY recorded_at), '[]')
       FROM phi_consents WHERE subject_id = $1) AS consents,
      (SELECT coalesce(jsonb_agg(e.event ORDER BY e.occurred_at), '[]') FROM (
-        SELECT occurred_at, jsonb_build_object('event_id', event_id, 'type', type, 'outcome', outcome, 'actor', actor_id,
+        SELECT occurred_at, jsonb_build_object('event_id', event_id, 'type', type, 'outcome', outcome, 'actor', ${actorIdOf('a')},
           'occurred_at', occurred_at, 'purpose', detail -> 'purpose', 'reference',
           (SELECT value FROM audit_personal r WHERE r.event_id = a.event_id AND r.field = 'detail.reference')) AS event
         FROM audit_personal p JOIN audit_events a USING (event_id)

@@ -1,3 +1,4 @@
+import { newestEventsOf, targetIdOf } from '#services/domain/audit/committed-values.ts';
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { type LogRange, msOf } from './log-range.ts';
@@ -11,18 +12,24 @@ const COMPARED = 30;
  */
 const placedSignInsRead = defineStatement(
   'detectionPlacedSignInsRead',
-  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.occurred_at AS "occurredAt", e.target_id AS "userId", e.detail,
+  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.occurred_at AS "occurredAt", who.id AS "userId", e.detail,
      place.value AS country, agent.value AS agent, ip.value AS network, earlier.rows AS earlier
    FROM audit_events e
      JOIN audit_personal place ON place.event_id = e.event_id AND place.field = 'detail.country'
      LEFT JOIN audit_personal agent ON agent.event_id = e.event_id AND agent.field = 'agent_hash'
      LEFT JOIN audit_personal ip ON ip.event_id = e.event_id AND ip.field = 'ip_hash',
+     LATERAL (SELECT ${targetIdOf('e')} AS id) who,
      LATERAL (
        SELECT coalesce(jsonb_agg(jsonb_build_object('at', ${msOf('b.occurred_at')}, 'country', bp.value, 'agent', ba.value)
          ORDER BY b.seq DESC), '[]') AS rows
-       FROM (SELECT seq, event_id, occurred_at FROM audit_events
-             WHERE target_id = e.target_id AND seq < e.seq AND type = 'user.login' AND outcome = 'ok'
-             ORDER BY seq DESC LIMIT ${COMPARED}) b
+       FROM (${newestEventsOf({
+         column: 'target_id',
+         id: 'who.id',
+         value: `'user:' || who.id`,
+         before: 'e.seq',
+         where: `of.type = 'user.login' AND of.outcome = 'ok'`,
+         limit: COMPARED,
+       })}) b
          LEFT JOIN audit_personal bp ON bp.event_id = b.event_id AND bp.field = 'detail.country'
          LEFT JOIN audit_personal ba ON ba.event_id = b.event_id AND ba.field = 'agent_hash') earlier
    WHERE e.type = 'user.login' AND e.seq > $1 AND e.seq <= $2 AND e.outcome = 'ok'
@@ -33,10 +40,10 @@ const placedSignInsRead = defineStatement(
 /** Other users who signed in from this address on known devices, of its last 200 sign-ins; uses audit_personal_place. */
 const networkUsersCount = defineStatement(
   'detectionNetworkUsersCount',
-  `SELECT count(DISTINCT e.target_id)::int AS users
+  `SELECT count(DISTINCT ${targetIdOf('e')})::int AS users
    FROM (SELECT seq FROM audit_personal WHERE field = 'ip_hash' AND value = $1 AND seq IS NOT NULL AND seq < $2
          ORDER BY seq DESC LIMIT 200) near JOIN audit_events e ON e.seq = near.seq
-   WHERE e.type = 'user.login' AND e.outcome = 'ok' AND e.target_id <> $3 AND e.detail -> 'known_device' = 'true'`,
+   WHERE e.type = 'user.login' AND e.outcome = 'ok' AND ${targetIdOf('e')} <> $3 AND e.detail -> 'known_device' = 'true'`,
 );
 
 type PlacedSignInRow = {

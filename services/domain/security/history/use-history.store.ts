@@ -1,3 +1,11 @@
+import {
+  actorIdOf,
+  clientIdOf,
+  memberOf,
+  newestEventsOf,
+  targetIdOf,
+  textOf,
+} from '#services/domain/audit/committed-values.ts';
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AgentUse } from './agent-anomaly.ts';
@@ -10,8 +18,8 @@ import { type LogRange, msOf } from './log-range.ts';
  */
 const repeatedUsesRead = defineStatement(
   'detectionRepeatedUsesRead',
-  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.outcome, e.target_id AS "familyId", e.client_id AS "clientId",
-     e.detail ->> 'user_id' AS "userId", ip.value AS network, agent.value AS agent, earlier.rows AS earlier
+  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.outcome, e.target_id AS "familyId", ${clientIdOf('e')} AS "clientId",
+     ${textOf('e', 'user_id')} AS "userId", ip.value AS network, agent.value AS agent, earlier.rows AS earlier
    FROM audit_events e
      LEFT JOIN audit_personal ip ON ip.event_id = e.event_id AND ip.field = 'ip_hash'
      LEFT JOIN audit_personal agent ON agent.event_id = e.event_id AND agent.field = 'agent_hash',
@@ -30,11 +38,17 @@ const repeatedUsesRead = defineStatement(
 /** Families of other users at this client that were refreshed from this address at least an hour before, of its last 500. */
 const clientNetworkUsersCount = defineStatement(
   'detectionClientNetworkUsersCount',
-  `SELECT count(DISTINCT e.detail ->> 'user_id')::int AS users
-   FROM (SELECT event_id, detail, occurred_at FROM audit_events
-         WHERE client_id = $1 AND type = 'token.refreshed' AND seq < $2 ORDER BY seq DESC LIMIT 500) e
+  `SELECT count(DISTINCT ${textOf('e', 'user_id')})::int AS users
+   FROM (${newestEventsOf({
+     column: 'client_id',
+     id: '$1::text',
+     value: '$1::text',
+     before: '$2',
+     where: `of.type = 'token.refreshed'`,
+     limit: 500,
+   })}) e
      JOIN audit_personal ip ON ip.event_id = e.event_id AND ip.field = 'ip_hash' AND ip.value = $3
-   WHERE e.occurred_at < to_timestamp($4::float8 / 1000) - interval '1 hour' AND e.detail ->> 'user_id' <> $5`,
+   WHERE e.occurred_at < to_timestamp($4::float8 / 1000) - interval '1 hour' AND ${textOf('e', 'user_id')} <> $5`,
 );
 
 type RepeatedUseRow = {
@@ -77,20 +91,27 @@ const privilegeChangesRead = defineStatement(
    ), newest AS (
      SELECT e.actor_kind, e.actor_id, max(e.seq) AS seq, max(e.occurred_at) AS occurred_at
      FROM unnest($4::text[]) AS wanted, LATERAL (
-       SELECT seq, occurred_at, actor_kind, actor_id FROM audit_events WHERE type = wanted AND seq > $1 AND seq <= $2) e
+       SELECT a.seq, a.occurred_at, a.actor_kind, ${actorIdOf('a')} AS actor_id FROM audit_events a
+       WHERE a.type = wanted AND a.seq > $1 AND a.seq <= $2) e
      WHERE e.actor_kind IN ('user', 'client', 'agent') AND e.actor_id IS NOT NULL GROUP BY 1, 2
    )
    SELECT newest.actor_kind AS "actorKind", newest.actor_id AS "actorId", newest.seq, changes.rows AS changes
    FROM newest, LATERAL (
-     SELECT jsonb_agg(jsonb_build_object('at', ${msOf('c.occurred_at')}, 'type', c.type, 'subject', c.target_id,
+     SELECT jsonb_agg(jsonb_build_object('at', ${msOf('c.occurred_at')}, 'type', c.type, 'subject', ${targetIdOf('c')},
        'isStrong', CASE c.type
-         WHEN 'user.role_granted' THEN c.detail ->> 'role' IN (SELECT role FROM strong)
-         WHEN 'role.changed' THEN coalesce(c.detail -> 'added' ?| $3::text[], false)
-         WHEN 'api_key.created' THEN coalesce(c.detail -> 'permissions' ?| $3::text[], false)
-         WHEN 'client.changed' THEN coalesce(c.detail -> 'columns' ? 'scopes', false)
+         WHEN 'user.role_granted' THEN ${memberOf('c', 'role')} #>> '{}' IN (SELECT role FROM strong)
+         WHEN 'role.changed' THEN coalesce(${memberOf('c', 'added')} ?| $3::text[], false)
+         WHEN 'api_key.created' THEN coalesce(${memberOf('c', 'permissions')} ?| $3::text[], false)
+         WHEN 'client.changed' THEN coalesce(${memberOf('c', 'columns')} ? 'scopes', false)
          ELSE false END) ORDER BY c.seq) AS rows
-     FROM (SELECT seq, occurred_at, type, target_id, detail FROM audit_events
-           WHERE actor_id = newest.actor_id AND seq <= newest.seq ORDER BY seq DESC LIMIT 400) c
+     FROM (${newestEventsOf({
+       column: 'actor_id',
+       id: 'newest.actor_id',
+       value: 'newest.actor_id',
+       before: 'newest.seq + 1',
+       where: 'true',
+       limit: 400,
+     })}) c
      WHERE c.type = ANY ($4::text[]) AND c.occurred_at > newest.occurred_at - interval '10 minutes') changes
    WHERE changes.rows IS NOT NULL`,
 );
@@ -134,9 +155,10 @@ const agentUsesRead = defineStatement(
    FROM newest, LATERAL (
      WITH acts AS (
        SELECT a.occurred_at, a.outcome,
-         string_to_array(coalesce(a.detail ->> 'scope', a.detail ->> 'operation', a.detail ->> 'reason', a.type), ' ') AS kinds,
+         string_to_array(coalesce(${memberOf('a', 'scope')} #>> '{}', ${memberOf('a', 'operation')} #>> '{}',
+           ${memberOf('a', 'reason')} #>> '{}', a.type), ' ') AS kinds,
          a.occurred_at > newest.occurred_at - interval '10 minutes' AS is_now
-       FROM (SELECT occurred_at, outcome, type, detail FROM audit_events
+       FROM (SELECT event_id, occurred_at, outcome, type, detail FROM audit_events
              WHERE client_id = newest.client_id AND seq <= newest.seq ORDER BY seq DESC LIMIT 2000) a
        WHERE a.occurred_at > newest.occurred_at - interval '14 days'
      ), spans AS (

@@ -104,13 +104,13 @@ describe('a client-credentials token', () => {
       clientTokenLog.submit(
         auditRow(caller, tokenIssued, {
           outcome: 'ok',
-          detail: { note: 'it\u2019s "quoted" \\ {NULL}\n\0' },
+          detail: { audience: 'it\u2019s "quoted" \\ {NULL}\n\0' },
           eventId: harness.ports.random.uuid(),
         }),
       );
     const outcomes = await Promise.allSettled([rowOf(own), rowOf(odd), rowOf(own)]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
-    const recorded = { outcome: 'ok', target_id: null, detail: { note: 'it\u2019s "quoted" \\ {NULL}\n' } };
+    const recorded = { outcome: 'ok', target_id: null, detail: { audience: 'it\u2019s "quoted" \\ {NULL}\n' } };
     expect(await eventsOf(own.clientId)).toEqual([recorded, recorded]);
   });
 

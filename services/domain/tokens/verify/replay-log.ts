@@ -34,7 +34,7 @@ export function createReplayLog(
       outcome: 'replay',
       target: { kind: 'token', id: claims.jti },
       clientId: claims.client_id,
-      detail: claims.fid === undefined ? {} : { user_id: claims.sub },
+      detail: { user_id: claims.fid === undefined ? undefined : claims.sub },
     }).then(
       () => true,
       (err: unknown) => {
