@@ -1,9 +1,9 @@
 import type { ClientPasskey, ClientSession, ClientSignIn, ClientUser } from '../contracts/client-shapes.ts';
 import type { SessionView, UserView } from '../contracts/sign-in-contract.ts';
-import type { PasskeyRow } from '../factors/passkeys.store.ts';
 import { type LiveSession, sessionView, userView } from '../sessions/live-session.ts';
 import type { SignInAnswer } from '../sessions/open-session.ts';
 import type { SessionRow } from '../sessions/sessions.store.ts';
+import type { PasskeyRow } from '../users/passkeys.store.ts';
 
 /** Objects as Better Auth's client expects them (`client-shapes.ts`). */
 

@@ -8,7 +8,7 @@ import type { FactorsView } from '../contracts/factors-contract.ts';
 import { passkeyUnknown } from '../contracts/factors-errors.ts';
 import type { PasskeyView } from '../contracts/passkeys-contract.ts';
 import { readFactors } from '../users/accounts.store.ts';
-import { type PasskeyRow, readPasskeys, renamePasskeyRow } from './passkeys.store.ts';
+import { type PasskeyRow, readPasskeys, renamePasskeyRow } from '../users/passkeys.store.ts';
 
 const passkeyView = ({ id, name, deviceType, backedUp, createdAt }: PasskeyRow): PasskeyView => ({
   id,

@@ -13,8 +13,8 @@ import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readFactors } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
 import type { FactorProof } from '../users/factor-proof.ts';
+import { PASSKEYS_MAXIMUM } from '../users/passkeys.store.ts';
 import { insertRecoveryCodes } from './factors.store.ts';
-import { PASSKEYS_MAXIMUM } from './passkeys.store.ts';
 
 export type RegisterPasskeyInput = PasskeyResponse & {
   readonly name: string;

@@ -8,8 +8,8 @@ import { createSessionFamily, type SignInAnswer } from '../sessions/open-session
 import { type LiveOwnSession, ownSession } from '../sessions/own-session.ts';
 import { finishOrEnd } from '../sign-in/finish-sign-in.ts';
 import type { SignInPorts } from '../sign-in/sign-in.ts';
+import { deletePasskey } from '../users/passkeys.store.ts';
 import { removeFactorsSince, removeIdleCodes, removeTotp } from './factors.store.ts';
-import { deletePasskey } from './passkeys.store.ts';
 
 type Cookie = { readonly cookie?: string | undefined; readonly signal?: AbortSignal };
 

@@ -16,7 +16,7 @@ import type { SignInPorts } from '../sign-in/sign-in.ts';
 import { readSignInOriginOf } from '../sign-in/sign-in-origin.ts';
 import { lockUser } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
-import { findPasskey } from './passkeys.store.ts';
+import { findPasskey } from '../users/passkeys.store.ts';
 
 export type PasskeySignInInput = PasskeyResponse & {
   readonly cookie?: string | undefined;

@@ -10,9 +10,9 @@ import {
 } from '@simplewebauthn/server';
 import type { Ports, Sql, Tx } from '#services/domain/ports.ts';
 import { passkeyRefused } from '../contracts/factors-errors.ts';
-import { findPasskey, insertPasskey, readPasskeys, storeCounter } from '../factors/passkeys.store.ts';
 import { findAccount } from '../users/accounts.store.ts';
 import { type FactorProof, factorVerified } from '../users/factor-proof.ts';
+import { findPasskey, insertPasskey, readPasskeys, storeCounter } from '../users/passkeys.store.ts';
 import { isUsableKey, OFFERED_ALGORITHMS } from './cose-key.ts';
 import { required } from './handover.ts';
 import { relyingParty } from './relying-party.ts';
