@@ -96,6 +96,21 @@ describe('events', () => {
     ]);
   });
 
+  test('a member that the event does not declare, or of another type, does not compile', async () => {
+    const given: { readonly note?: string } = {};
+    const calls = [
+      // @ts-expect-error not declared
+      () => recordEvent(recording(), user, event, { outcome: 'ok', detail: { note: 'x' } }),
+      // @ts-expect-error not declared, by a spread
+      () => recordEvent(recording(), user, event, { outcome: 'ok', detail: { n: 1, ...given } }),
+      // @ts-expect-error of another type
+      () => recordEvent(recording(), user, event, { outcome: 'ok', detail: { n: 'x' } }),
+      // @ts-expect-error not declared, by members that are not known
+      () => auditRow(user, event, { outcome: 'ok', detail: {} as Readonly<Record<string, unknown>> }),
+    ];
+    expect(calls).toHaveLength(4);
+  });
+
   test('a string that Postgres rejects cannot fail the statement of a batch', () => {
     const row = auditRow(user, event, {
       outcome: 'refused',

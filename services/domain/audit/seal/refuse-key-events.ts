@@ -23,7 +23,7 @@ export async function refuseKeyEvents(
   const claimed = rows.filter((row, at) => row !== checked[at]);
   if (claimed.length > 0) {
     auditRowsRefused.add(claimed.length);
-    log.error({ rows: claimed.map(({ id, eventId, type }) => ({ id, eventId, type })) }, 'audit rows refused');
+    log.error({ rows: claimed.map(({ id, eventId }) => ({ id, eventId })) }, 'audit rows refused');
   }
   return checked;
 }
