@@ -87,10 +87,14 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
         log.warn(fields, 'a job failed and will be retried');
         return { kind: 'retry', code };
       }
-      log.error(fields, 'a job failed for good and is kept as a dead letter');
-      // If this fails too, the timetable finds the dead letter and continues.
+      if (slotOf(job.name, delivery.id) === undefined) {
+        log.error(fields, 'a job failed for good and is kept as a dead letter');
+        return { kind: 'dead', code };
+      }
+      log.error(fields, 'a scheduled run failed for good; the next one follows the timetable');
+      // If this fails too, the timetable finds a run that is over and a slot that has not passed, and runs it again.
       await deps.timetable.finish(job.name, delivery.id, 'dead', tookMs).catch(() => {});
-      return { kind: 'dead', code };
+      return { kind: 'done' };
     };
     let outcome: JobOutcome = { kind: 'done' };
     // Logged inside the run's trace, and a failure is recorded on its span.

@@ -69,7 +69,6 @@ test('with Postgres away past the limit a worker reports that jobs are stalled, 
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
   await stores.end('postgres', 'SIGKILL');
   // Its only try is used up, and no worker can enqueue the next slot.
-  await eventually('the dead run', async () => (await harness.queue().getFailedCount()) === 1);
   const reasons = ['Postgres is unreachable', 'seal-audit-events: no successful run in time'];
   await eventually('both reasons', () => reasons.every((reason) => worker.health.read().reasons.includes(reason)));
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([0, 1]);
@@ -78,4 +77,6 @@ test('with Postgres away past the limit a worker reports that jobs are stalled, 
   await eventually('runs again', async () => (await effects('scheduled')).length > before);
   await eventually('health', () => worker.health.read().status === 'ok');
   expect([gauge('sallyport_worker_healthy'), gauge('sallyport_job_schedule_stale')]).toEqual([1, 0]);
+  // What failed meanwhile was a state of its schedule.
+  expect(await harness.queue().getFailedCount()).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job as BullJob, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import { connectConsumer, QUEUE_PREFIX } from './connection.ts';
-import type { JobData } from './job-data.ts';
+import { type JobData, STALLED_TO_DEATH } from './job-data.ts';
 
 /** One attempt at one job. */
 export type Delivery = {
@@ -95,7 +95,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     for (const id of ids) worker.cancelJob(id, 'lock lost');
   });
   worker.on('failed', (job, err) => {
-    if (job && err instanceof UnrecoverableError && /^job (stalled|started) more/.test(err.message))
+    if (job && err instanceof UnrecoverableError && STALLED_TO_DEATH.test(err.message))
       options.onStalledToDeath(job.name, job.id as string);
   });
   return {

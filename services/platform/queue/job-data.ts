@@ -28,3 +28,6 @@ export function slotOf(job: string, jobId: string): number | undefined {
   const slot = jobId.startsWith(`${job}-`) ? jobId.slice(job.length + 1) : '';
   return /^\d{1,15}$/.test(slot) ? Number(slot) : undefined;
 }
+
+/** BullMQ's reason of a job whose workers died too often. */
+export const STALLED_TO_DEATH = /^job (stalled|started) more/;

@@ -1,9 +1,16 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { run } from '#jobs/processors/run.ts';
 import type { Composed } from '#services/worker/compose.ts';
 import { eventually } from '#testing/eventually.ts';
-import { effectProcessor, type JobHarness, openJobHarness, scheduledEffectJob } from '#testing/harness/job.ts';
+import {
+  type effectJob,
+  effectProcessor,
+  type JobHarness,
+  openJobHarness,
+  scheduledEffectJob,
+} from '#testing/harness/job.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Job } from '../define/job.ts';
 
@@ -99,6 +106,20 @@ test('a scheduled run that becomes a dead letter is recorded, and the next run i
   });
   expect(row.dueInMs).toBeGreaterThan(0);
   expect(await harness.begun()).toBe(1);
+});
+
+test('a scheduled run that fails for good is a state of its schedule, which the next success ends, and no dead letter', async () => {
+  let fails = true;
+  const failing = run(scheduledEffectJob as typeof effectJob, async () => {
+    if (fails) throw new Error('an outage');
+  });
+  await harness.startWorker({ processors: [failing] });
+  await eventually('the failed run', async () => (await harness.untilPlaced()).lastOutcome === 'dead');
+  expect(await queue().getFailedCount()).toBe(0);
+  fails = false;
+  await harness.makeDue();
+  await eventually('its success', async () => (await harness.untilPlaced()).lastOutcome === 'completed');
+  expect(await queue().getFailedCount()).toBe(0);
 });
 
 test('a job without a contract is removed from timetable and Redis, and its due run does not become a dead letter', async () => {

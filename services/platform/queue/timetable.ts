@@ -1,6 +1,6 @@
 import type { Log, Ports } from '#services/domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
-import { jobIdOf, slotIdOf, slotOf } from './job-data.ts';
+import { jobIdOf, STALLED_TO_DEATH, slotIdOf, slotOf } from './job-data.ts';
 import type { Producer } from './producer.ts';
 import { declareSchedules, finishScheduledRun, forgetSchedule, readDueIn, type ScheduleRow } from './schedule-rows.ts';
 
@@ -74,7 +74,11 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     const placed = await producer.queue(job.queue).getJob(jobId);
     const state = await placed?.getState();
     if (state === 'delayed' && placed?.attemptsMade === 0 && row.dueInMs < -checkMs) await placed.promote();
-    if (state === 'failed') await finish(job.name, jobId, 'dead', 0);
+    if (state === 'failed') {
+      await finish(job.name, jobId, 'dead', 0);
+      // A failed run is a state of its schedule until the next succeeds. What was not a run of ours stays a dead letter.
+      if (STALLED_TO_DEATH.test(placed?.failedReason ?? '')) await placed?.remove();
+    }
     // A completed run advances the timetable before its job completes. So if the job is completed and the slot has not
     // passed, the run came too early and was skipped.
     if (state === 'completed' && (await readDueIn(ports.sql, job.name, row.nextRunAtMs)) !== undefined) {
