@@ -55,6 +55,16 @@ describe('the stores of a verb', { timeout: 60_000 }, () => {
     expect(await openContext([], env)).toEqual({ dataDir });
   });
 
+  test('an embedded store that does not answer is looked for in its log, not in a setting that is not set', async () => {
+    credentials({ database_url: `postgres://x:y@127.0.0.1:${await randomFreePort()}/z` });
+    mkdirSync(join(dataDir, 'run'));
+    const log = join(dataDir, 'run/postgres.log');
+    writeFileSync(log, 'FATAL');
+    const asked = openContext(['databaseUrl'], { SALLYPORT_DATA_DIR: dataDir });
+    await expect(asked).rejects.toMatchObject({ exitCode: 3, fix: expect.stringContaining(log) });
+    await expect(asked).rejects.not.toMatchObject({ fix: expect.stringContaining('DATABASE_URL') });
+  });
+
   test('a Redis that cannot write to its disk is reported with disk space as the fix, not a start', async () => {
     services.push(await startRedis({ dataDir, say: () => {} }));
     const redis = new Redis(services[0]!.url);

@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, meaningOf } from '../observability/log-errors.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
 import { PROBE_TIMEOUT_SECONDS, probePostgres, probeRedis } from '../services/platform/process/probe-store.ts';
-import { troubleOf } from '../services/platform/process/store-trouble.ts';
+import { ownLogOf, troubleOf } from '../services/platform/process/store-trouble.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
 export type Context = {
@@ -30,6 +30,12 @@ function fromCredentials(dataDir: string, url: Url): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What to look at if a store does not answer: the setting that names it, else the log of the embedded one. */
+function placeOf(url: Url, dataDir: string, env: NodeJS.ProcessEnv) {
+  const own = ownLogOf(names[url], dataDir);
+  return env[variables[url]] || !existsSync(own.log) ? variables[url] : own;
 }
 
 /**
@@ -58,7 +64,7 @@ export async function openContext<const N extends Url>(
         value,
         error,
         PROBE_TIMEOUT_SECONDS,
-        direct ? 'DATABASE_DIRECT_URL' : variables[url],
+        direct ? 'DATABASE_DIRECT_URL' : placeOf(url, dataDir, env),
       );
       const message = trouble?.sentence ?? `${names[url]} refuses (${codeOf(error) ?? error.name})`;
       const code = trouble?.isTls ? exitCodes.storeTls : exitCodes.unreachable;

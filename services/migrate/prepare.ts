@@ -57,8 +57,11 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const env = options.env ?? process.env;
   const config = await withUnwrappedKeys(loadConfig(env));
   const authSecret = options.authSecret ?? config.identity.authSecret ?? ensureAuthSecret(options.dataDir);
+  const beganAt = performance.now();
   const migrations = await migrate(options.databaseUrl, options.log);
-  for (const name of migrations) options.log(`applied migration ${name}`);
+  const seconds = ((performance.now() - beganAt) / 1_000).toFixed(1);
+  if (migrations.length > 0)
+    options.log(`applied ${migrations.length} migrations in ${seconds} s, up to ${migrations.at(-1)}`);
   const pool = createPool({
     url: options.databaseUrl,
     connections: 4,

@@ -1,5 +1,6 @@
 import { prepare } from '../migrate/prepare.ts';
 import { directVariableOf } from '../platform/process/probe-store.ts';
+import type { OwnLog } from '../platform/process/store-trouble.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 
 /** The input of a preparation step; `log` takes progress messages for operators. */
@@ -30,11 +31,12 @@ export function runStep(
   input: PrepareInput,
   waitSeconds: number,
   isWanted: () => boolean,
+  ownLog?: OwnLog,
 ): Promise<unknown> {
   const wait = {
     store: 'PostgreSQL',
     url: input.databaseUrl,
-    variable: directVariableOf(input.pooledUrl),
+    variable: ownLog ?? directVariableOf(input.pooledUrl),
     waitSeconds,
     say: input.log,
     isWanted,

@@ -8,7 +8,7 @@ import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/loc
 import { StartError } from '../platform/local/errors.ts';
 import { loopbackNameOf } from '../platform/local/loopback.ts';
 import { PROBE_TIMEOUT_SECONDS, probeRedis, reachPostgres } from '../platform/process/probe-store.ts';
-import { placeOf, troubleOf } from '../platform/process/store-trouble.ts';
+import { type OwnLog, ownLogOf, placeOf, troubleOf } from '../platform/process/store-trouble.ts';
 import { httpUrl, tellMove } from './addresses.ts';
 import { type BackoffPolicy, defaultBackoff } from './backoff.ts';
 import { childEnv } from './child-env.ts';
@@ -100,7 +100,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(STORE_STOP_MS)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
-  await reachStores(options, config, stores);
+  await reachStores(options, config, stores, dataDir);
   const steps = tasks ? [...options.steps, tasks.step] : options.steps;
   await prepareAll({ ...options, steps }, config, stores, dataDir);
 
@@ -207,15 +207,28 @@ async function claimMcpPort(
 
 const tasksOf = (tasks: TasksExample | undefined): { tasks?: string } => (tasks ? { tasks: tasks.url } : {});
 
+/** Of the servers of the data directory, if no setting names others. */
+const ownLogs = ({ env }: SuperviseOptions, dataDir: string): { postgres?: OwnLog; redis?: OwnLog } => ({
+  ...(env.DATABASE_URL ? {} : { postgres: ownLogOf('PostgreSQL', dataDir) }),
+  ...(env.REDIS_URL ? {} : { redis: ownLogOf('Redis', dataDir) }),
+});
+
 /** PostgreSQL is waited for. The API works without Redis, so an unreachable Redis is only named. */
-async function reachStores(options: SuperviseOptions, { stores: settings }: Config, stores: Stores): Promise<void> {
+async function reachStores(
+  options: SuperviseOptions,
+  { stores: settings }: Config,
+  stores: Stores,
+  dataDir: string,
+): Promise<void> {
+  const logs = ownLogs(options, dataDir);
   const { say, requests } = options;
   const { redisUrl } = stores;
   const urls = databaseUrlsOf(stores.databaseUrl, settings);
-  const wait = { say, isWanted: () => !requests.isStopping(), waitSeconds: settings.waitSeconds };
+  const isWanted = (): boolean => !requests.isStopping();
+  const wait = { say, isWanted, waitSeconds: settings.waitSeconds, variable: logs.postgres };
   await awaitStep(`PostgreSQL at ${placeOf('PostgreSQL', urls.databaseUrl)}`, reachPostgres(urls, wait), options);
   const redis = probeRedis(redisUrl).catch((err: unknown) => {
-    const trouble = troubleOf('Redis', redisUrl, err, PROBE_TIMEOUT_SECONDS);
+    const trouble = troubleOf('Redis', redisUrl, err, PROBE_TIMEOUT_SECONDS, logs.redis);
     if (!trouble) throw err;
     const { sentence, fix, mayPass, isTls } = trouble;
     if (!mayPass) throw new StartError(isTls ? 'store_tls' : 'store_refused', sentence, fix, { cause: err });
@@ -231,7 +244,11 @@ async function prepareAll(options: SuperviseOptions, config: Config, stores: Sto
   for (const step of steps) {
     const { redisUrl } = stores;
     const input = { ...databaseUrlsOf(stores.databaseUrl, config.stores), redisUrl, dataDir, log: say };
-    await awaitStep(step.name, runStep(step, input, config.stores.waitSeconds, isWanted), options);
+    await awaitStep(
+      step.name,
+      runStep(step, input, config.stores.waitSeconds, isWanted, ownLogs(options, dataDir).postgres),
+      options,
+    );
   }
 }
 
@@ -246,7 +263,7 @@ function makeSocketFolder(dataDir: string): string {
 
 /** Waits for one step of the start, logs when it takes long, and aborts it at a stop request. */
 async function awaitStep<T>(name: string, work: Promise<T>, { requests, say }: SuperviseOptions): Promise<T> {
-  const slow = setInterval(() => say(`still waiting for ${name} …`), SLOW_STEP_MS);
+  const slow = setTimeout(() => say(`still waiting for ${name} …`), SLOW_STEP_MS);
   const stopped = requests.stop.then((): never => {
     throw new Stopped();
   });
@@ -254,6 +271,6 @@ async function awaitStep<T>(name: string, work: Promise<T>, { requests, say }: S
   try {
     return await Promise.race([work, stopped]);
   } finally {
-    clearInterval(slow);
+    clearTimeout(slow);
   }
 }

@@ -24,13 +24,17 @@ const isAbout = (err: unknown, ...codes: readonly string[]): boolean =>
  */
 export async function reachPostgres(
   { databaseUrl, pooledUrl }: DatabaseUrls,
-  wait: Omit<StoreWait, 'store' | 'url' | 'variable'>,
+  wait: Omit<StoreWait, 'store' | 'url'>,
 ): Promise<void> {
   const how = { ...wait, store: 'PostgreSQL', timeoutSeconds: PROBE_TIMEOUT_SECONDS } as const;
-  const variable = directVariableOf(pooledUrl);
+  const variable = wait.variable ?? directVariableOf(pooledUrl);
   await waitForStore(() => probePostgres(databaseUrl), { ...how, url: databaseUrl, variable });
   if (pooledUrl !== undefined)
-    await waitForStore(() => probePooler({ pooledUrl, databaseUrl }), { ...how, url: pooledUrl });
+    await waitForStore(() => probePooler({ pooledUrl, databaseUrl }), {
+      ...how,
+      url: pooledUrl,
+      variable: 'DATABASE_URL',
+    });
 }
 
 /** The setting that holds the URL of PostgreSQL itself. */

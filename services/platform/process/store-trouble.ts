@@ -27,6 +27,12 @@ const variables = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' } as const sa
 >;
 const usualPorts = { PostgreSQL: 5_432, Redis: 6_379 } as const satisfies Record<StoreName, number>;
 
+/** The log of the embedded server of a data directory, whose URL is in no setting. */
+export type OwnLog = { readonly log: string };
+export const ownLogOf = (store: StoreName, dataDir: string): OwnLog => ({
+  log: `${dataDir}/run/${store === 'Redis' ? 'redis' : 'postgres'}.log`,
+});
+
 /** The parts of a store's URL that may be shown. */
 function partsOf(store: StoreName, url: string): { place: string; user: string; database: string } {
   // The path of a socket, after which ioredis accepts a password.
@@ -99,14 +105,26 @@ function tlsWords(code: string, message: string, variable: string): { cause: str
 
 /**
  * Describes an error of the store or of the network to it; undefined for any other error.
- * @param variable the setting that holds the URL
+ * @param place the setting that holds the URL, or the log of the embedded server
  */
 export function troubleOf(
   store: StoreName,
   url: string,
   err: unknown,
   timeoutSeconds?: number,
-  variable: StoreVariable = variables[store],
+  place: StoreVariable | OwnLog = variables[store],
+): StoreTrouble | undefined {
+  if (typeof place === 'string') return troubleIn(store, url, err, timeoutSeconds, place);
+  const trouble = troubleIn(store, url, err, timeoutSeconds, variables[store]);
+  return trouble && { ...trouble, fix: `see ${place.log}, the log of the embedded ${store}` };
+}
+
+function troubleIn(
+  store: StoreName,
+  url: string,
+  err: unknown,
+  timeoutSeconds: number | undefined,
+  variable: StoreVariable,
 ): StoreTrouble | undefined {
   const root = rootOf(err);
   if (root === undefined) return undefined;

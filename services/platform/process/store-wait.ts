@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StartError } from '../local/errors.ts';
 import { backoffMs } from './backoff.ts';
-import { type StoreName, type StoreVariable, troubleOf } from './store-trouble.ts';
+import { type OwnLog, type StoreName, type StoreVariable, troubleOf } from './store-trouble.ts';
 
 export type StoreWait = {
   readonly store: StoreName;
   readonly url: string;
-  /** The setting that holds the URL; DATABASE_URL or REDIS_URL by default. */
-  readonly variable?: StoreVariable | undefined;
+  /** The setting that holds the URL, or the log of the embedded server; DATABASE_URL or REDIS_URL by default. */
+  readonly variable?: StoreVariable | OwnLog | undefined;
   /** Time from the first attempt to giving up. */
   readonly waitSeconds: number;
   /** Called with the reason for waiting whenever it changes. */
