@@ -1,13 +1,23 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sendSignal } from '../services/platform/local/processes.ts';
 import { type Product, startProduct } from '../testing/harness/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/harness/stores.ts';
 import { runCli } from '../testing/processes/run-cli.ts';
+import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
 
+let database: TestDatabase;
+let proxy: TcpProxy;
 let product: Product;
 beforeAll(async () => {
-  product = await startProduct({ clusterDir: inject('clusterDir') });
+  database = await createTestDatabase();
+  proxy = await startTcpProxy(database.url);
+  product = await startProduct({ stores: { databaseUrl: proxy.url, redisUrl: testRedisUrl() } });
 }, 120_000);
-afterAll(() => product?.dispose());
+afterAll(async () => {
+  await product?.dispose();
+  await proxy?.cut();
+  await database?.drop();
+});
 
 const ask = async (...args: string[]) => runCli(args, { SALLYPORT_DATA_DIR: product.dataDir });
 
@@ -34,6 +44,20 @@ test('status and queue list report a stopped worker as silent, and as ready agai
   }
   expect(workerOf((await ask('status', '--json')).out)).toMatchObject({ name, pid, health: 'ok' });
   expect(JSON.parse((await ask('queue', 'list', '--json')).out).silent_workers).toEqual([]);
+});
+
+test('status says that PostgreSQL does not answer, and that it does again', { timeout: 60_000 }, async () => {
+  proxy.freeze();
+  try {
+    await expect
+      .poll(async () => (await ask('status')).out, { timeout: 30_000 })
+      .toMatch(/NOT READY: .*postgres unreachable/);
+    expect(await ask('status')).toMatchObject({ code: 1, err: expect.stringContaining('npx sallyport doctor') });
+  } finally {
+    proxy.thaw();
+  }
+  await expect.poll(async () => (await ask('status')).code, { timeout: 30_000 }).toBe(0);
+  expect(JSON.parse((await ask('status', '--json')).out).running[0]).toMatchObject({ ready: true, faults: [] });
 });
 
 test('status names stores given by URL with host and port, without their passwords', async () => {

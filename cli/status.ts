@@ -3,8 +3,8 @@ import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
 import { placeOf, type StoreName } from '../services/platform/process/store-trouble.ts';
-import { askHealth } from '../services/supervisor/ask-health.ts';
-import { readRunRecords } from '../services/supervisor/run-record.ts';
+import { askHealth, askReadiness } from '../services/supervisor/ask-health.ts';
+import { type RunRecord, readRunRecords } from '../services/supervisor/run-record.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
@@ -21,19 +21,34 @@ const wordOf = ({ pid, ready, health }: Child): string => {
   return health === 'stalled' ? 'ready, stalled: npx sallyport doctor' : 'ready';
 };
 
+type Answer = { readonly ready: boolean; readonly faults: readonly string[] };
+
+/** What a run's API says of itself. Without a part that it names as a fault it may still be ready. */
+async function askApi(record: RunRecord): Promise<Answer> {
+  if (!record.ready) return { ready: false, faults: ['a process is not ready'] };
+  if (!record.children.some(({ name }) => name.startsWith('api'))) return { ready: true, faults: [] };
+  const answer = await askReadiness(record);
+  if (answer === null) return { ready: false, faults: ['it does not answer'] };
+  const faults = Object.entries(answer.components).filter(([, state]) => state !== 'ok');
+  return { ready: answer.status === 'ready', faults: faults.map(([part, state]) => `${part} ${state}`) };
+}
+
+const apiWord = (isReady: boolean, faults: readonly string[]): string =>
+  `${isReady ? 'ready' : 'NOT READY'}${faults.length === 0 ? '' : `: ${faults.join(', ')}`}`;
+
 /** State of a store: given by URL, or run from the data directory. */
 const placeOfStore = (store: StoreName, given: string | undefined, own: string | undefined): string =>
   given ? `given: ${placeOf(store, given)}` : own ? 'running' : 'not running here';
 
-/** Prints what runs; exit code 3 when nothing does. */
+/** Prints what runs; exit code 3 when nothing does, 1 when an API is not ready. */
 async function status(options: GlobalOptions): Promise<void> {
   const dataDir = resolveDataDir();
   const { DATABASE_URL, REDIS_URL } = process.env;
   const alive = readRunRecords(dataDir).filter((record) => record.alive);
   const running = await Promise.all(
     alive.map(async (record) => {
-      const { supervisor, startedAt, api, metrics, tasks, ready } = record;
-      const health = await askHealth(record);
+      const { supervisor, startedAt, api, metrics, tasks } = record;
+      const [health, answer] = await Promise.all([askHealth(record), askApi(record)]);
       const children = record.children.map(
         (child): Child => ({
           name: child.name,
@@ -42,7 +57,11 @@ async function status(options: GlobalOptions): Promise<void> {
           health: health?.[child.name] ?? null,
         }),
       );
-      return { pid: supervisor.pid, started_at: startedAt, api, metrics, tasks, ready, children };
+      return {
+        ...{ pid: supervisor.pid, started_at: startedAt, api, metrics, tasks },
+        ...answer,
+        children,
+      };
     }),
   );
   const state = {
@@ -56,7 +75,7 @@ async function status(options: GlobalOptions): Promise<void> {
     `postgres  ${state.postgres}`,
     `redis     ${state.redis}`,
     ...running.flatMap((run) => [
-      `api       ${run.api}  ${run.ready ? 'ready' : 'not ready'}  (supervisor pid ${run.pid}, since ${run.started_at})`,
+      `api       ${run.api}  ${apiWord(run.ready, run.faults)}  (supervisor pid ${run.pid}, since ${run.started_at})`,
       `metrics   ${run.metrics}`,
       ...(run.tasks === undefined ? [] : [`tasks     ${run.tasks}`]),
       ...run.children.map((child) => `  ${child.name}  pid ${child.pid}  ${wordOf(child)}`),
@@ -64,4 +83,8 @@ async function status(options: GlobalOptions): Promise<void> {
   ]);
   if (running.length === 0)
     throw new CommandError(exitCodes.unreachable, 'nothing runs from this data directory', 'npm start');
+  if (running.some(({ ready }) => !ready)) {
+    createOutput(options).say('not ready: npx sallyport doctor names the cause');
+    process.exitCode = exitCodes.checkFailed;
+  }
 }

@@ -12,3 +12,16 @@ export async function askHealth({ metrics }: Pick<RunRecord, 'metrics'>): Promis
     return null;
   }
 }
+
+/** What an API says of its parts (`/readyz`), such as `postgres` `unreachable`; null where it does not answer. */
+export async function askReadiness({ api }: Pick<RunRecord, 'api'>): Promise<{
+  readonly status: string;
+  readonly components: Record<string, string>;
+} | null> {
+  try {
+    const answer = await fetch(new URL('/readyz', api), { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return (await answer.json()) as { status: string; components: Record<string, string> };
+  } catch {
+    return null;
+  }
+}
