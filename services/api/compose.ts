@@ -24,7 +24,7 @@ import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../domain/tokens/verify/summarise-validations.ts';
 import { webhookKeyOf } from '../platform/config/legacy.ts';
 import { systemClock } from '../platform/crypto/system.ts';
-import { guardedFetch } from '../platform/http/outbound.ts';
+import { addressRefusal, guardedFetch } from '../platform/http/outbound.ts';
 import { openReplica, type Replica } from '../platform/postgres/replica.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import { clientAuthorities } from './client-authorities.ts';
@@ -88,6 +88,7 @@ function composePorts(
       guardedFetch,
     ),
     signalAudience: tokenSettings.issuer,
+    alertAddresses: { refusalOf: (url: string) => addressRefusal(config.alerts, url) },
     legacyIssuer,
     legacyWebhook: {
       key: config.legacy.webhookSecret === undefined ? null : webhookKeyOf(config.legacy.webhookSecret),

@@ -212,7 +212,7 @@ describe('syslog without TLS', () => {
     const guarded = exportHarnessOf(harness, [{ name: 'soc', format: 'ecs', url }], { allowsPrivate: false });
     await insert({ name: 'ü' }, 2);
     await guarded.run();
-    expect(await siem.rows()).toMatchObject([{ failure: 'OutboundRefused' }]);
+    expect(await siem.rows()).toMatchObject([{ failure: 'private_address' }]);
     expect(text).toBe('');
     await siem.pass();
     await siem.run();

@@ -159,7 +159,7 @@ function Deliveries({ id }: { readonly id: string }) {
                 )}
                 <Time at={delivery.sent_at ?? delivery.created_at} />
                 <span>{fill(own.attempts, { count: number(delivery.attempts) })}</span>
-                {delivery.failure === null ? null : <Foreign>{delivery.failure}</Foreign>}
+                {delivery.explanation === null ? null : <Foreign>{delivery.explanation}</Foreign>}
               </>
             }
             side={

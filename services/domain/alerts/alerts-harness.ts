@@ -4,6 +4,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { loadConfig } from '#services/platform/config/load.ts';
+import { addressRefusal } from '#services/platform/http/outbound.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { createHandoffTransport } from '#services/worker/handoff.ts';
 import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
@@ -17,7 +18,7 @@ import { acknowledgeIncident, closeIncident } from '../security/manage-incidents
 import { raiseIncident } from '../security/raise-incident.ts';
 import type { AlertTargetView, NewAlertTarget } from './contract.ts';
 import type { AlertPace, SendAlertsPorts } from './deliver-alert.ts';
-import { createAlertTarget, listAlertDeliveries } from './manage-targets.ts';
+import { createAlertTarget, type HasAlertAddresses, listAlertDeliveries } from './manage-targets.ts';
 import { sendAlerts } from './send-alerts.ts';
 
 const ISSUER = 'https://auth.example.test';
@@ -27,7 +28,7 @@ type DetectionName = (typeof detections)[number]['name'];
 
 export type AlertsHarness = {
   readonly log: OwnLogHarness;
-  readonly ports: SendAlertsPorts;
+  readonly ports: SendAlertsPorts & HasAlertAddresses;
   /** Requests in the order of their arrival. */
   readonly arrived: Arrived[];
   readonly logged: object[];
@@ -72,13 +73,14 @@ export async function openAlertsHarness(): Promise<AlertsHarness> {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const say = (fields: object, message: string): void => void logged.push({ ...fields, message });
-  const ports: SendAlertsPorts = {
+  const ports: SendAlertsPorts & HasAlertAddresses = {
     ...log,
     log: { debug: say, info: say, warn: say, error: say },
     keyRing,
     mailer: { publicUrl: ISSUER, wake: () => {} },
     tokenSettings: { issuer: ISSUER, accessTokenSeconds: 900 },
     alerts: { transport: createHandoffTransport({ allowsPrivate: true }) },
+    alertAddresses: { refusalOf: (url) => addressRefusal({ allowsPrivate: true }, url) },
   };
   const seal = async (): Promise<void> => void (await sealEvents(log, {}, testCaller));
   const run: AlertsHarness['run'] = async (pace = {}) => {

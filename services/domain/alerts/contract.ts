@@ -161,6 +161,8 @@ export const alertDeliveryView = z
     attempts: z.int(),
     /** Code of the last failure. */
     failure: z.string().nullable(),
+    /** The same in words. */
+    explanation: z.string().nullable(),
     created_at: instant,
     sent_at: instant.nullable(),
   })

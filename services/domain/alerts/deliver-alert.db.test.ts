@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { addressRefusal } from '#services/platform/http/outbound.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { openMailFolder } from '#testing/mail-folder.ts';
 import { type AlertsHarness, type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
 import { acknowledgeAlert, listAlerts } from './manage-alerts.ts';
-import { listAlertTargets, testAlertTarget, updateAlertTarget } from './manage-targets.ts';
+import { createAlertTarget, listAlertTargets, testAlertTarget, updateAlertTarget } from './manage-targets.ts';
 import { receiveAlertmanager } from './receive-alertmanager.ts';
 
 let harness: AlertsHarness;
@@ -109,8 +110,43 @@ describe('a target that is down', () => {
     await sendAlerts(guarded, { fence, signal: new AbortController().signal }, testCaller);
     expect(harness.arrived).toEqual([]);
     expect(await harness.deliveries(id)).toMatchObject([
-      { kind: 'test', status: 'waiting', failure: 'OutboundRefused' },
+      {
+        ...{ kind: 'test', status: 'waiting', failure: 'private_address' },
+        explanation: expect.stringContaining('ALERTS_PRIVATE=true'),
+      },
     ]);
+  });
+});
+
+describe('an address to which nothing can ever be delivered', () => {
+  const strict = (refusal: (url: string) => Promise<string | undefined>) => ({
+    ...harness.ports,
+    alertAddresses: { refusalOf: refusal },
+  });
+  const guarded = () => strict((url) => addressRefusal({ allowsPrivate: false }, url));
+  const settings = {
+    min_severity: 'low' as const,
+    time_zone: 'UTC',
+    reason: 'test',
+    escalates_after_minutes: 15,
+    only_escalated: false,
+    kind: 'webhook' as const,
+    sources: ['incident' as const],
+  };
+  const refusal = (words: string) => ({
+    code: 'alert_target_invalid',
+    options: { detail: expect.stringContaining(words) },
+  });
+
+  test.each([
+    ['https://127.0.0.1/hook', 'ALERTS_PRIVATE=true'],
+    ['https://localhost/hook', 'ALERTS_PRIVATE=true'],
+    ['http://hooks.example.com/hook', 'ALERTS_PRIVATE=true'],
+  ])('%s is refused when the target is made or moved, with the setting to change', async (url, words) => {
+    await expect(createAlertTarget(guarded(), { ...settings, url }, testCaller)).rejects.toMatchObject(refusal(words));
+    const { target_id: id } = await harness.target({});
+    const moved = updateAlertTarget(guarded(), { target_id: id, url, reason: 'test' }, testCaller);
+    await expect(moved).rejects.toMatchObject(refusal(words));
   });
 });
 

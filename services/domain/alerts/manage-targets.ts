@@ -10,8 +10,9 @@ import {
   ESCALATES_AFTER_MINUTES,
   type NewAlertTarget,
 } from './contract.ts';
-import { alertTargetExists, alertTargetUnknown } from './errors.ts';
-import { insertTest, readDeliveriesPage, readDelivery } from './notices.store.ts';
+import { alertTargetExists, alertTargetInvalid, alertTargetUnknown } from './errors.ts';
+import { failureWords } from './failure-words.ts';
+import { type DeliveryFacts, insertTest, readDeliveriesPage, readDelivery } from './notices.store.ts';
 import { addressOf, assertFits, severitiesFrom, viewOf } from './target-settings.ts';
 import {
   deleteTarget,
@@ -33,13 +34,28 @@ async function one(ports: Pick<Ports, 'sql'>, id: string): Promise<ListedTarget>
   return row;
 }
 
+export type HasAlertAddresses = {
+  readonly alertAddresses: {
+    /** Why no message could ever be sent there, by code; undefined if one could. */
+    refusalOf(url: string): Promise<string | undefined>;
+  };
+};
+
+/** What cannot be delivered to is refused here, not at the first alert. Before the transaction: it asks name servers. */
+async function assertDeliverable({ alertAddresses }: HasAlertAddresses, url: string | undefined): Promise<void> {
+  if (url === undefined || !URL.canParse(url)) return;
+  const code = await alertAddresses.refusalOf(url);
+  if (code !== undefined) throw alertTargetInvalid({ detail: failureWords(code) ?? code });
+}
+
 /** Throws `alert_target_invalid` (400), `alert_target_exists` (409). */
 export async function createAlertTarget(
-  { transact, random, vault }: Pick<Ports, 'transact' | 'random' | 'vault'>,
+  { transact, random, vault, ...ports }: Pick<Ports, 'transact' | 'random' | 'vault'> & HasAlertAddresses,
   input: NewAlertTarget,
   caller: Caller,
 ): Promise<AlertTargetView> {
   const { address, shown } = addressOf(input);
+  await assertDeliverable(ports, input.url);
   const { kind, escalates_to: next } = input;
   const id = random.uuid();
   const name = input.name ?? `${kind}-${id.slice(-8)}`;
@@ -98,11 +114,12 @@ function settingsAfter(row: NewTargetRow, input: AlertTargetChanges): NewTargetR
  * only now are sent too. A target that was down is tried at once if its address changed.
  * Throws `alert_target_invalid` (400), `alert_target_unknown` (404), `alert_target_exists` (409).
  */
-export function updateAlertTarget(
-  { transact, vault }: Pick<Ports, 'transact' | 'vault'>,
+export async function updateAlertTarget(
+  { transact, vault, ...ports }: Pick<Ports, 'transact' | 'vault'> & HasAlertAddresses,
   input: OneTarget & AlertTargetChanges & { readonly reason: string },
   caller: Caller,
 ): Promise<AlertTargetView> {
+  await assertDeliverable(ports, input.url);
   const { target_id: id, reason, ...asked } = input;
   return transact(async (tx) => {
     // Locked: two changes at once do not undo each other.
@@ -166,7 +183,7 @@ export function testAlertTarget(
     const { name } = await one({ sql: tx }, id);
     const deliveryId = await insertTest(tx, random.uuid(), id);
     await recordEvent(tx, caller, alertTargetTested, { outcome: 'ok', detail: { target_id: id, name, reason } });
-    return readDelivery(tx, deliveryId);
+    return explained(await readDelivery(tx, deliveryId));
   });
 }
 
@@ -179,7 +196,12 @@ export async function listAlertDeliveries(
   await one({ sql }, id);
   const rows = await readDeliveriesPage(sql, id, after, limit + 1);
   const { items, next } = pageOf(rows, limit, (row) => [row.created_at, row.delivery_id]);
-  return { deliveries: items, next };
+  return { deliveries: items.map(explained), next };
 }
+
+const explained = (facts: DeliveryFacts): AlertDeliveryView => ({
+  ...facts,
+  explanation: failureWords(facts.failure),
+});
 
 const PLACE_UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;

@@ -231,12 +231,15 @@ export type MessageItem = {
 export const readItems = (sql: Sql, deliveryId: string, limit: number): Promise<MessageItem[]> =>
   sql.query<MessageItem>(itemsRead, [deliveryId, limit]);
 
-export const readDelivery = async (sql: Sql, id: string): Promise<AlertDeliveryView> =>
-  (await sql.query<AlertDeliveryView>(deliveryRead, [id]))[0] as AlertDeliveryView;
+/** A delivery without its failure in words. */
+export type DeliveryFacts = Omit<AlertDeliveryView, 'explanation'>;
+
+export const readDelivery = async (sql: Sql, id: string): Promise<DeliveryFacts> =>
+  (await sql.query<DeliveryFacts>(deliveryRead, [id]))[0] as DeliveryFacts;
 export const readDeliveriesPage = (
   sql: Sql,
   targetId: string,
   after: readonly string[] | undefined,
   limit: number,
-): Promise<AlertDeliveryView[]> =>
-  sql.query<AlertDeliveryView>(deliveriesPage, [targetId, after?.[0] ?? null, after?.[1] ?? null, limit]);
+): Promise<DeliveryFacts[]> =>
+  sql.query<DeliveryFacts>(deliveriesPage, [targetId, after?.[0] ?? null, after?.[1] ?? null, limit]);

@@ -51,9 +51,10 @@ const deliveryLine = (delivery: AlertDeliveryView): string =>
     delivery.created_at,
     delivery.status.padEnd(8),
     `${delivery.firing} firing, ${delivery.resolved} resolved`,
-    `attempts ${delivery.attempts}${delivery.failure === null ? '' : `, ${delivery.failure}`}`,
+    `attempts ${delivery.attempts}`,
     delivery.group,
     delivery.delivery_id,
+    ...(delivery.explanation === null ? [] : [delivery.explanation]),
   ].join('  ');
 const silenceLine = (silence: SilenceView): string =>
   [

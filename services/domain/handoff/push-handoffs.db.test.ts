@@ -152,11 +152,11 @@ describe('a failed attempt', () => {
   test.each([
     ['an error status', () => 503, 'http_503'],
     ['a status about the endpoint', () => 401, 'http_401'],
-    ['a redirect', () => 302, 'OutboundRefused'],
+    ['a redirect', () => 302, 'redirected'],
     [
       'a lost answer',
       (_one: Arrived, response: { destroy(): unknown }) => void response.destroy(),
-      expect.stringMatching(/^(ECONNRESET|OutboundRefused)$/),
+      expect.stringMatching(/^(ECONNRESET|not_answered)$/),
     ],
   ])('with %s is repeated with growing pauses and the same id', async (_what, answer, failure) => {
     await harness.events('ada');

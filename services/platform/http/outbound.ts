@@ -16,16 +16,54 @@ export type OutboundRules = {
   readonly nameServers?: readonly string[];
 };
 
+/** Why the guard rejects an address or an answer, by the code that is stored. */
+const REFUSALS = {
+  private_address: 'it names a private address',
+  private_name: 'its name resolves to a private address',
+  name_unknown: 'its name has no address',
+  name_unanswered: 'no name server answers about its name',
+  not_https: 'it is not https',
+  redirected: 'its answer is a redirect',
+  answer_compressed: 'its answer is compressed',
+  answer_too_large: 'its answer is too large',
+  not_answered: 'it was not answered',
+} as const;
+export type OutboundRefusal = keyof typeof REFUSALS;
+
 /** The guard rejected an address, an answer or a delay. */
 export class OutboundRefused extends Error {
-  constructor(why: string) {
-    super(`outbound request refused: ${why}`);
+  readonly code: OutboundRefusal;
+
+  constructor(code: OutboundRefusal) {
+    super(`outbound request refused: ${REFUSALS[code]}`);
     this.name = 'OutboundRefused';
+    this.code = code;
+  }
+}
+
+/** Why a request to this URL would be refused before it is sent; undefined if it would not, or that is not known now. */
+export async function addressRefusal(
+  { allowsPrivate, nameServers }: Pick<OutboundRules, 'allowsPrivate' | 'nameServers'>,
+  address: string,
+): Promise<OutboundRefusal | undefined> {
+  const { protocol, hostname } = new URL(address);
+  if (protocol !== 'https:' && !allowsPrivate) return 'not_https';
+  try {
+    await guardedLookup(
+      { allowsPrivate, ...(nameServers && { nameServers }) },
+      hostname,
+      AbortSignal.timeout(DEADLINE_MS),
+    );
+    return undefined;
+  } catch (err) {
+    return err instanceof OutboundRefused && err.code !== 'name_unanswered' ? err.code : undefined;
   }
 }
 
 const ANSWER_BYTES_MAX = 1_048_576;
 const DEADLINE_MS = 8_000;
+/** A name server says that there is no such name, or no address of it. */
+const UNKNOWN_NAME = /^E?(NOTFOUND|NODATA)$/;
 /** Deadline of each name server, so that after two dead ones there is still time for a third. */
 const LOOKUP_MS = { only: 2_000, each: 700 };
 
@@ -85,8 +123,9 @@ async function publicAddresses(
     const found = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
     signal.throwIfAborted();
     const addresses = found.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
-    if (addresses.length === 0) throw new OutboundRefused('its name has no address');
-    if (!addresses.every(isPublicAddress)) throw new OutboundRefused('its name resolves to a private address');
+    const isAnswered = found.every((each) => each.status === 'fulfilled' || UNKNOWN_NAME.test(each.reason.code));
+    if (addresses.length === 0) throw new OutboundRefused(isAnswered ? 'name_unknown' : 'name_unanswered');
+    if (!addresses.every(isPublicAddress)) throw new OutboundRefused('private_name');
     return addresses.map((address) => ({ address, family: isIP(address) }));
   } finally {
     signal.removeEventListener('abort', cancel);
@@ -113,7 +152,7 @@ export async function guardedLookup(
   const literal = hostname.replace(/^\[|\]$/g, '');
   // localhost is also checked here: it must not be sent to a name server (RFC 6761 §6.3).
   const isInside = isIP(literal) === 0 ? /(^|\.)localhost\.?$/.test(literal) : !isPublicAddress(literal);
-  if (isInside) throw new OutboundRefused('it names a private address');
+  if (isInside) throw new OutboundRefused('private_address');
   return isIP(literal) === 0 ? pinnedLookup(await publicAddresses(hostname, signal, nameServers)) : undefined;
 }
 
@@ -144,8 +183,7 @@ export async function guardedFetch(
 ): Promise<Response> {
   const asked = new Request(input, init);
   const url = new URL(asked.url);
-  if (url.protocol !== 'https:' && !(allowsPrivate && url.protocol === 'http:'))
-    throw new OutboundRefused('it is not https');
+  if (url.protocol !== 'https:' && !(allowsPrivate && url.protocol === 'http:')) throw new OutboundRefused('not_https');
   const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
   const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(deadlineMs)]);
   signal.throwIfAborted();
@@ -157,7 +195,7 @@ export async function guardedFetch(
   const isRedirect = status >= 300 && status < 400 && status !== 304;
   if (isRedirect || headers.has('content-encoding')) {
     answer.destroy();
-    throw new OutboundRefused(isRedirect ? 'its answer is a redirect' : 'its answer is compressed');
+    throw new OutboundRefused(isRedirect ? 'redirected' : 'answer_compressed');
   }
   const bytes = await read(answer, answerBytesMax);
   return new Response(status === 204 || status === 304 ? null : bytes, { status, headers });
@@ -189,7 +227,7 @@ function send(url: URL, { asked, body, signal, lookup }: Sent): Promise<Incoming
       .once('error', fail)
       .once('upgrade', (_answer, socket) => socket.destroy())
       // A 101 answer ends with neither event; after a complete answer this has no effect.
-      .once('close', () => fail(new OutboundRefused('it was not answered')))
+      .once('close', () => fail(new OutboundRefused('not_answered')))
       .end(body);
   });
 }
@@ -201,7 +239,7 @@ async function read(answer: IncomingMessage, bytesMax: number): Promise<Buffer<A
     size += part.byteLength;
     if (size > bytesMax) {
       answer.destroy();
-      throw new OutboundRefused('its answer is too large');
+      throw new OutboundRefused('answer_too_large');
     }
     parts.push(part);
   }
