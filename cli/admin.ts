@@ -24,11 +24,21 @@ export const noNotices = {
 
 export type Verb<O> = (ports: DatabasePorts, output: Output, options: O) => Promise<void>;
 
-/** Runs a verb directly on the database; an error of a use-case ends the command with its exit code and fix. */
-export async function onDatabase<O extends GlobalOptions>(command: Command, verb: Verb<O>): Promise<void> {
+/**
+ * Runs a verb directly on the database; an error of a use-case ends the command with its exit code and fix. What it writes
+ * under --dry-run is undone, so a verb may act to learn what it would do.
+ * @param isRehearsed false: it reads for too long for one transaction, and its plan writes nothing
+ */
+export async function onDatabase<O extends GlobalOptions>(
+  command: Command,
+  verb: Verb<O>,
+  { isRehearsed = true } = {},
+): Promise<void> {
   const options = command.optsWithGlobals<O>();
   try {
-    await withDatabase((ports) => verb(ports, createOutput(options), options));
+    await withDatabase((ports) => verb(ports, createOutput(options), options), process.env, {
+      isRehearsal: isRehearsed && options.dryRun === true,
+    });
   } catch (err) {
     throw asCommandError(err);
   }
@@ -45,8 +55,13 @@ export const addPage = (command: Command): Command =>
   command
     .option('-n, --limit <count>', `maximum number of rows, up to ${LIMIT_MAX}`, '50')
     .option('--cursor <cursor>', 'cursor of the previous page');
-export const addReason = (command: Command): Command =>
-  command.requiredOption('--reason <text>', 'reason, for the audit log');
+/** A dry run writes nothing, and so asks for no reason. */
+export const addReason = (command: Command, meaning = 'reason, for the audit log'): Command =>
+  command.option('--reason <text>', meaning).hook('preAction', (_program, verb) => {
+    if (verb.opts().reason !== undefined) return;
+    if (verb.optsWithGlobals<GlobalOptions>().dryRun) verb.setOptionValue('reason', 'dry run');
+    else verb.error("error: required option '--reason <text>' not specified");
+  });
 
 /** @throws CommandError (2) */
 export const pageOf = ({ limit, cursor }: ListOptions): { readonly limit: number; readonly cursor?: string } => ({
@@ -81,7 +96,7 @@ export function rehearsed(output: Output, options: GlobalOptions, what: string):
   return true;
 }
 
-/** Asks, then acts; see `rehearsed` for `what`. */
+/** Asks, then acts on the ports of `onDatabase`, which undoes a dry run; see `rehearsed` for `what`. */
 export async function actAsked<T>(
   output: Output,
   options: ActOptions,
@@ -90,7 +105,10 @@ export async function actAsked<T>(
   render: (done: T) => readonly string[],
 ): Promise<void> {
   requireReason(options.reason);
-  if (rehearsed(output, options, what)) return;
+  if (options.dryRun) {
+    await act();
+    return void rehearsed(output, options, what);
+  }
   if (!options.yes) await confirm(`${what.charAt(0).toUpperCase()}${what.slice(1)}?`);
   output.data(await act(), render);
 }

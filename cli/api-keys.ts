@@ -62,8 +62,8 @@ const create: Verb<CreateOptions> = async (ports, output, options) => {
     requests_per_minute: wholeNumberOf('--per-minute', perMinute, 1, 60_000),
     reason,
   };
-  if (rehearsed(output, options, `create a key for ${owner.kind} ${id}`)) return;
-  show(output, await createApiKeyFor({ ...ports, ...noNotices }, input, caller));
+  const made = await createApiKeyFor({ ...ports, ...noNotices }, input, caller);
+  if (!rehearsed(output, options, `create a key for ${owner.kind} ${id}`)) show(output, made);
 };
 
 const rotate =
@@ -72,15 +72,9 @@ const rotate =
     const { reason } = options;
     requireReason(reason);
     const overlapSeconds = wholeNumberOf('--overlap', options.overlap, 0, 604_800);
-    if (rehearsed(output, options, `rotate ${apiKeyId}`)) return;
-    show(
-      output,
-      await rotateAnyApiKey(
-        { ...ports, ...noNotices },
-        { api_key_id: apiKeyId, overlap_seconds: overlapSeconds, reason },
-        caller,
-      ),
-    );
+    const input = { api_key_id: apiKeyId, overlap_seconds: overlapSeconds, reason };
+    const made = await rotateAnyApiKey({ ...ports, ...noNotices }, input, caller);
+    if (!rehearsed(output, options, `rotate ${apiKeyId}`)) show(output, made);
   };
 
 function show(output: Output, made: ApiKeyWithSecret): void {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ApplicationChanges } from '../services/domain/access/application-shapes.ts';
 import { declareApplication } from '../services/domain/access/manage-applications.ts';
 import { hasChanges } from '../services/domain/access/plan-application.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
+import type { Config } from '../services/platform/config/load.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { type ActOptions, addReason, noNotices, onDatabase } from './admin.ts';
 import { requireReason } from './arguments.ts';
@@ -12,8 +12,7 @@ import { readPermissionFile } from './permission-file.ts';
 
 const caller = systemCaller('sallyport apply');
 /** The audiences of the installation that are set; no application may use the API's own address. */
-function ownAudiences(): string[] {
-  const { tokens, server, mcp } = loadConfig(process.env);
+function ownAudiences({ tokens, server, mcp }: Config): string[] {
   return [tokens.audience, tokens.issuer, server.publicUrl, mcp.url].filter((each) => each !== undefined);
 }
 
@@ -51,7 +50,7 @@ export function registerApply(program: Command): void {
       onDatabase<ActOptions>(command, async (database, output, options) => {
         requireReason(options.reason);
         const { declaration, refused } = readPermissionFile(name);
-        const ports = { ...database, ...noNotices, ownAudiences: ownAudiences() };
+        const ports = { ...database, ...noNotices, ownAudiences: ownAudiences(database.settings) };
         const declare = (isDryRun: boolean) =>
           declareApplication(ports, { ...declaration, reason: options.reason, dry_run: isDryRun }, caller).catch(
             (err: unknown) => {
@@ -67,6 +66,7 @@ export function registerApply(program: Command): void {
           return;
         }
         if (options.dryRun) {
+          await declare(false);
           output.say(`would change application ${application}; nothing was done`);
           output.data(planned, () => lines);
           return;

@@ -4,6 +4,7 @@ import { createKeyRing, type HasKeyRing } from '../services/domain/keys/key-ring
 import type { Caller, Ports, Vault } from '../services/domain/ports.ts';
 import { createMarkedGuard } from '../services/domain/revocations/database-guard.ts';
 import {
+  type Config,
   derivedKeyEncryptionKey,
   keyEncryptionKeyOf,
   loadConfig,
@@ -15,13 +16,18 @@ import { createVault } from '../services/platform/crypto/vault.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { rehearse } from '../services/platform/postgres/rehearsal.ts';
 import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { installationSettings } from './installation.ts';
 
 /** Ports of a verb that runs use-cases directly on the database. */
 export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> &
   /** Empty until it is loaded. */
-  HasKeyRing;
+  HasKeyRing & {
+    /** Those of the installation where they are facts of it. */
+    readonly settings: Config;
+  };
 
 /**
  * The vault of the previous key-encryption key: KEY_ENCRYPTION_KEY_PREVIOUS, or the key that a start without
@@ -59,24 +65,23 @@ export function authSecretOf(dataDir: string, given: string | undefined): string
 /**
  * Runs `work` with ports on the running or named database, and closes them.
  * @param isHeldToMarks false: also on a database that is behind its high-water marks
+ * @param isRehearsal true: what it writes is undone at its end
  * @throws CommandError (3) when the database does not answer, (5) without the key-encryption key; ConfigError
  */
 export async function withDatabase<T>(
   work: (ports: DatabasePorts) => Promise<T>,
   env: NodeJS.ProcessEnv = process.env,
-  { statementTimeoutMs = 10_000, isHeldToMarks = true } = {},
+  { statementTimeoutMs = 10_000, isHeldToMarks = true, isRehearsal = false } = {},
 ): Promise<T> {
-  const config = await withUnwrappedKeys(loadConfig(env));
+  const own = await withUnwrappedKeys(loadConfig(env));
   const { databaseUrl, dataDir } = await openContext(['databaseUrl'], env);
-  const authSecret = authSecretOf(dataDir, config.identity.authSecret);
-  if (authSecret === '' && !config.keys.keyEncryptionKey && !config.keys.keyEncryptionKeyFile)
+  const authSecret = authSecretOf(dataDir, own.identity.authSecret);
+  if (authSecret === '' && !own.keys.keyEncryptionKey && !own.keys.keyEncryptionKeyFile)
     throw new CommandError(
       exitCodes.refused,
       `no key-encryption key for ${dataDir}`,
       'set KEY_ENCRYPTION_KEY or BETTER_AUTH_SECRET as the API has them, or SALLYPORT_DATA_DIR',
     );
-  // Writes to a database behind its high-water marks would be lost after the command had reported success.
-  const guard = isHeldToMarks ? createMarkedGuard(createMarks(config.marks, dataDir)) : undefined;
   const pool = createPool({
     url: databaseUrl,
     connections: 2,
@@ -85,14 +90,19 @@ export async function withDatabase<T>(
     lockTimeoutMs: 5_000,
   });
   try {
-    const ports = {
-      sql: createSql(pool, guard),
-      transact: createTransact(pool, () => {}, guard),
-      vault: createVault(keyEncryptionKeyOf(config, authSecret)),
+    const settings = await installationSettings({ sql: createSql(pool) }, env);
+    // Writes to a database behind its high-water marks would be lost after the command had reported success.
+    const guard = isHeldToMarks ? createMarkedGuard(createMarks(settings.marks, dataDir)) : undefined;
+    const others = {
+      vault: createVault(keyEncryptionKeyOf(own, authSecret)),
       clock: systemClock,
       random: systemRandom,
+      settings,
     };
-    return await work({ ...ports, keyRing: createKeyRing(ports, config.keys) });
+    const on = (stores: Pick<Ports, 'sql' | 'transact'>): Promise<T> =>
+      work({ ...others, ...stores, keyRing: createKeyRing({ ...others, ...stores }, settings.keys) });
+    if (isRehearsal) return await rehearse(pool, on, guard);
+    return await on({ sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) });
   } finally {
     await pool.end();
   }

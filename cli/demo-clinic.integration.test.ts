@@ -100,5 +100,5 @@ test('seeding again adds nothing and keeps the password; production refuses', as
     BETTER_AUTH_SECRET: randomBytes(32).toString('base64'),
     KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
   });
-  expect(refused).toMatchObject({ code: 5, err: expect.stringContaining('share one password') });
+  expect(refused).toMatchObject({ code: 5, err: expect.stringContaining('SALLYPORT_PROFILE is production here') });
 });

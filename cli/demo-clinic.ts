@@ -20,7 +20,7 @@ import { phiRead } from '../services/domain/privacy/permissions.ts';
 import { createPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import type { PhiEnvelope, PhiPurpose } from '../services/domain/privacy/phi-shapes.ts';
 import { placeHold } from '../services/domain/privacy/retention/legal-holds.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
+import type { Config } from '../services/platform/config/load.ts';
 import { systemClock } from '../services/platform/crypto/system.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { createHasher } from '../services/platform/hasher/hasher.ts';
@@ -78,15 +78,18 @@ const chartOf = (number: number) => ({
 
 type ClinicPorts = DatabasePorts & Parameters<typeof decryptPhi>[0];
 
+function assertNoProduction({ server }: Config): void {
+  if (server.profile !== 'production') return;
+  throw new CommandError(
+    exitCodes.refused,
+    'the staff of the demo clinic share one password, so production does not accept them',
+    'use a development or staging installation',
+  );
+}
+
 /** `sallyport demo seed clinic`: staff, patients' encrypted records, and what a report shows of them. */
 export async function seedClinic(output: Output, options: GlobalOptions): Promise<void> {
-  const config = loadConfig(process.env);
-  if (config.server.profile === 'production')
-    throw new CommandError(
-      exitCodes.refused,
-      'the staff of the demo clinic share one password, so production does not accept them',
-      'use a development or staging installation',
-    );
+  await withDatabase(async ({ settings }) => assertNoProduction(settings));
   if (rehearsed(output, options, `create a clinic with staff at ${DOMAIN} and ${PATIENTS} invented patients`)) return;
   const file = join(resolveDataDir(), FILE);
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as ClinicFile) : undefined;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LOAD_USER_DOMAIN, type LoadUser, seedLoadUsers } from '../services/domain/identity/seed/seed-load-users.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
+import type { Config } from '../services/platform/config/load.ts';
 import { createHasher } from '../services/platform/hasher/hasher.ts';
 import { randomSecret, resolveDataDir, writeSecretFile } from '../services/platform/local/data-dir.ts';
 import { rehearsed } from './admin.ts';
@@ -43,17 +43,19 @@ const content = (password: string, users: readonly LoadUser[]): string =>
     })),
   } satisfies UsersFile);
 
+function assertNoProduction({ server }: Config): void {
+  if (server.profile !== 'production') return;
+  throw new CommandError(
+    exitCodes.refused,
+    'test users share one password, so production does not accept them',
+    'use a development or staging installation',
+  );
+}
+
 /** `sallyport demo seed --users N`: test users with sessions, and the file that load tests read. */
 export async function seedUsers(output: Output, options: GlobalOptions, count: number): Promise<void> {
-  const config = loadConfig(process.env);
-  if (config.server.profile === 'production')
-    throw new CommandError(
-      exitCodes.refused,
-      'test users share one password, so production does not accept them',
-      'use a development or staging installation',
-    );
+  await withDatabase(async ({ settings }) => assertNoProduction(settings));
   if (rehearsed(output, options, `create ${count} test users at ${LOAD_USER_DOMAIN}, with a session each`)) return;
-  const audience = config.tokens.audience ?? config.server.publicUrl ?? findApi(undefined);
   const file = join(resolveDataDir(), 'load-users.json');
   const password = passwordOf(file);
   const startedMs = performance.now();
@@ -63,7 +65,9 @@ export async function seedUsers(output: Output, options: GlobalOptions, count: n
         await ports.keyRing.load();
         const hasher = createHasher({ pepper: ports.keyRing.secret('pepper').key, children: 1, maxWaitSeconds: 60 });
         try {
-          const tokenSettings = { ...config.tokens, audience };
+          const { tokens, server } = ports.settings;
+          const audience = tokens.audience ?? server.publicUrl ?? findApi(undefined);
+          const tokenSettings = { ...tokens, audience };
           const onProgress = (seeded: number): void => output.say(`${seeded} of ${count} users`);
           const given = { count, password, onProgress };
           return await seedLoadUsers({ ...ports, hasher, tokenSettings }, given, systemCaller('demo seed'));

@@ -5,7 +5,6 @@ import {
   validateDataIntegrity,
 } from '../services/domain/operations/backup/validate-data-integrity.ts';
 import type { MarkStore } from '../services/domain/ports.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { asCommandError } from './as-command-error.ts';
@@ -40,8 +39,9 @@ export function registerIntegrity(program: Command): void {
     .action(async (_own, own: Command) => {
       const output = createOutput(own.optsWithGlobals<GlobalOptions>());
       try {
-        const marks = createMarks(loadConfig(process.env).marks, resolveDataDir());
-        const result = await withDatabase((ports) => checkIntegrity(ports, marks), process.env, {
+        const check = (ports: DatabasePorts) =>
+          checkIntegrity(ports, createMarks(ports.settings.marks, resolveDataDir()));
+        const result = await withDatabase(check, process.env, {
           statementTimeoutMs: STATEMENT_TIMEOUT_MS,
           isHeldToMarks: false,
         });

@@ -5,7 +5,7 @@ import { ACCESS_PURPOSE } from '../services/domain/keys/key-timeline.ts';
 import type { KeyView } from '../services/domain/keys/key-view.ts';
 import { keyTimeline, listKeys } from '../services/domain/keys/list-keys.ts';
 import { retireKeys } from '../services/domain/keys/retire-keys.ts';
-import { purposeSigning, rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
+import { rotateSigningKeys } from '../services/domain/keys/rotate-signing-keys.ts';
 import { rewrapSealedValues } from '../services/domain/keys/secrets/rewrap-sealed-values.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { keyServiceOf } from '../services/platform/crypto/key-services.ts';
@@ -75,16 +75,20 @@ const timeline: Verb<GlobalOptions> = async (ports, output) => {
 type RotateOptions = GlobalOptions & { readonly whenDue?: boolean; readonly algorithm?: AsymmetricAlgorithm };
 
 const rotate: Verb<RotateOptions> = async (ports, output, options) => {
-  if (options.dryRun) {
-    const purpose = await purposeSigning(ports.sql, options.algorithm);
-    const waiting = (await listKeys(ports)).find((key) => key.state === 'pending' && key.purpose === purpose);
-    const would = waiting ? 'nothing' : 'publish';
-    output.say(waiting ? `nothing to do: ${waiting.kid} is waiting` : 'would publish the next key; nothing was done');
-    if (options.json) output.data({ dry_run: true, would, key: waiting ?? null }, () => []);
-    return;
-  }
   const input = { onlyWhenDue: options.whenDue ?? false, algorithm: options.algorithm };
   const { outcome, key } = await rotateSigningKeys({ ...ports, keysChanged }, input, caller);
+  if (options.dryRun) {
+    const would = {
+      publish: 'would publish the next key; nothing was done',
+      pending: `nothing to do: ${key.kid} is waiting`,
+      not_due: `nothing to do: ${key.kid} is not due yet`,
+    };
+    output.say(would[outcome]);
+    const isNew = outcome === 'publish';
+    if (options.json)
+      output.data({ dry_run: true, would: isNew ? 'publish' : 'nothing', key: isNew ? null : key }, () => []);
+    return;
+  }
   const retired = await retireKeys(ports, caller);
   const said = {
     publish: `published; it signs from ${key.activates_at}`,
@@ -121,13 +125,13 @@ async function compromise(ports: DatabasePorts, output: Output, options: ActOpti
   requireReason(options.reason);
   const key = (await listKeys(ports)).find((candidate) => candidate.kid === kid);
   if (!key) throw new CommandError(exitCodes.usage, 'unknown key', 'sallyport keys list');
+  if (!options.yes && !options.dryRun) await confirm(`Reject every token signed by the ${key.state} key ${kid}?`);
+  const result = await compromiseKey({ ...ports, keysChanged }, { kid, reason: options.reason }, caller);
   if (options.dryRun) {
     output.say(`would revoke the ${key.state} key ${kid}; nothing was done`);
     if (options.json) output.data({ dry_run: true, would: 'compromise', key }, () => []);
     return;
   }
-  if (!options.yes) await confirm(`Reject every token signed by the ${key.state} key ${kid}?`);
-  const result = await compromiseKey({ ...ports, keysChanged }, { kid, reason: options.reason }, caller);
   output.say(result.notice);
   output.data(result, () => [line(result.key), ...(result.signer ? [line(result.signer)] : [])]);
 }

@@ -1,14 +1,15 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { createAccessDirectory, type HasAccess } from '../services/domain/access/access-directory.ts';
+import type { HasAlertAddresses } from '../services/domain/alerts/manage-targets.ts';
 import type { Caller } from '../services/domain/ports.ts';
 import { createPhiKeys, type HasPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import type { Operation, OperationCommand, PortsOfCommands } from '../services/domain/shared/operation.ts';
-import { tokenNamesOf } from '../services/domain/tokens/token-types.ts';
 import { isVerificationRequired, secondFactorRolesOf } from '../services/platform/config/identity.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
+import type { Config } from '../services/platform/config/load.ts';
 import type { CommandArgument } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
+import { addressRefusal } from '../services/platform/http/outbound.ts';
 import { type ActOptions, actAsked, addPage, addReason, listPage, noNotices, onDatabase, pageOf } from './admin.ts';
 import { checked, requireReason, uuidOf } from './arguments.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
@@ -21,8 +22,7 @@ import type { GlobalOptions, Output } from './output.ts';
 /** Commands that are operations: each calls the rule of its route in this process, directly on the database. */
 
 /** What the settings of this installation say to rules. */
-function settingsOf(env: NodeJS.ProcessEnv) {
-  const config = loadConfig(env);
+function settingsOf(config: Config) {
   return {
     tokenSettings: config.identity,
     verificationRequired: isVerificationRequired(config),
@@ -33,6 +33,7 @@ function settingsOf(env: NodeJS.ProcessEnv) {
 
 /** What the rules of commands get. */
 export type CommandPorts = DatabasePorts &
+  HasAlertAddresses &
   typeof noNotices &
   HasAccess &
   HasPhiKeys &
@@ -57,15 +58,17 @@ async function portsOf(endpoint: Endpoint, ports: DatabasePorts): Promise<Comman
   return {
     ...ports,
     ...noNotices,
-    ...settingsOf(process.env),
+    ...settingsOf(ports.settings),
     access,
     phiKeys: createPhiKeys(ports.vault),
+    alertAddresses: { refusalOf: (url) => addressRefusal(ports.settings.alerts, url) },
     // Only what sends a mail needs the address of its links.
     get mailer() {
-      return mailer().mailer;
+      return mailer(ports.settings).mailer;
     },
     get signalAudience() {
-      return tokenNamesOf(loadConfig(process.env).tokens, mailer().mailer.publicUrl).issuer;
+      const { settings } = ports;
+      return settings.tokens.issuer ?? mailer(settings).mailer.publicUrl;
     },
   };
 }

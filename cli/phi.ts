@@ -56,15 +56,15 @@ type Use = GlobalOptions & { readonly purpose: string };
 const encrypt: Verb<Use & { readonly subject: string; readonly level: string }> = async (ports, output, options) => {
   const { subject: subject_id, purpose, level } = options;
   const input = checked(encryptPhiEndpoint, { subject_id, purpose, level, data: standardInput() });
-  if (rehearsed(output, options, `encrypt a value of ${input.subject_id}`)) return;
   const phiKeys = createPhiKeys(ports.vault);
   const { encrypted } = await encryptPhi({ ...ports, phiKeys }, input, caller);
+  if (rehearsed(output, options, `encrypt a value of ${input.subject_id}`)) return;
   output.data(encrypted, (envelope) => [JSON.stringify(envelope)]);
 };
 
 const decrypt: Verb<Use> = async (ports, output, options) => {
   const input = checked(decryptPhiEndpoint, { purpose: options.purpose, encrypted: standardInput() });
-  if (rehearsed(output, options, `decrypt a value of ${input.encrypted.subject_id}`)) return;
   const found = await decryptPhi({ ...ports, phiKeys: createPhiKeys(ports.vault), stepUp }, input, caller);
+  if (rehearsed(output, options, `decrypt a value of ${input.encrypted.subject_id}`)) return;
   output.data(found, (shown) => [JSON.stringify(shown.data)]);
 };

@@ -7,7 +7,6 @@ import { drainQueue, type QueueAdmin, retryDeadLetters } from '../services/domai
 import type { DeadLetter } from '../services/domain/operations/queues-contract.ts';
 import type { Ports } from '../services/domain/ports.ts';
 import { createMarkedGuard } from '../services/domain/revocations/database-guard.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
@@ -16,12 +15,14 @@ import { createProducer } from '../services/platform/queue/producer.ts';
 import { readTimetable } from '../services/platform/queue/timetable-view.ts';
 import { askHealth } from '../services/supervisor/ask-health.ts';
 import { readRunRecords } from '../services/supervisor/run-record.ts';
+import { addReason } from './admin.ts';
 import { wholeNumberOf } from './arguments.ts';
 import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
 import { openContext } from './context.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { installationSettings } from './installation.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const caller = systemCaller('sallyport queue');
@@ -65,12 +66,10 @@ export function registerQueue(program: Command): void {
     .action((name: string, jobId: string, _own, command: Command) =>
       run(command, (ports, output) => show(ports, output, name, jobId)),
     );
-  queue
-    .command('discard')
+  addReason(queue.command('discard'))
     .description('remove a dead letter for good: its work is never done')
     .argument('<queue>')
     .argument('<job_id>', 'id of the job, as `queue list` shows it')
-    .requiredOption('--reason <text>', 'reason, for the audit log')
     .action((name: string, jobId: string, _own, command: Command) =>
       run(command, (ports, output, options) => discard(ports, output, options, { queue: name, job_id: jobId })),
     );
@@ -92,7 +91,6 @@ async function run(
   const options = command.optsWithGlobals<Options>();
   if (options.queue !== undefined) requireQueue(options.queue);
   const { databaseUrl, redisUrl, dataDir } = await openContext(['databaseUrl', 'redisUrl']);
-  const guard = createMarkedGuard(createMarks(loadConfig(process.env).marks, dataDir));
   const pool = createPool({
     url: databaseUrl,
     connections: 1,
@@ -103,6 +101,8 @@ async function run(
   const producer = createProducer(redisUrl, () => {});
   try {
     await producer.ready(CONNECT_MS);
+    const { marks } = await installationSettings({ sql: createSql(pool) });
+    const guard = createMarkedGuard(createMarks(marks, dataDir));
     const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
     const { countWorkers, ...admin } = createQueueAdmin(producer, queueNames);
     const queueAdmin = withHandoffs(withLogoutTokens(admin, ports), ports);

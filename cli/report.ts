@@ -36,8 +36,8 @@ export function registerReport(program: Command): void {
     .action((_own, command: Command) =>
       onDatabase<RunOptions>(command, async (ports, output, options) => {
         const waitSeconds = wholeNumberOf('--wait', options.wait, 0, 86_400);
-        if (rehearsed(output, options, 'request a compliance report')) return;
         const { report_id: id } = await requestReport(ports, {}, caller);
+        if (rehearsed(output, options, 'request a compliance report')) return;
         output.say(`report ${id} is requested`);
         const until = ports.clock.monotonic() + waitSeconds * 1_000;
         let shown = await readReport(ports, id);

@@ -37,9 +37,9 @@ export function registerReports(program: Command): void {
       onDatabase<RunOptions>(command, async (ports, output, options) => {
         const days = wholeNumberOf('--days', options.days, 1, REPORT_DAYS_MAX);
         const waitSeconds = wholeNumberOf('--wait', options.wait, 0, 86_400);
-        if (rehearsed(output, options, `request a security report of ${days} days`)) return;
         const from = new Date(ports.clock.now() - days * DAY_MS).toISOString();
         const { report_id: id } = await requestSecurityReport(ports, { from }, caller);
+        if (rehearsed(output, options, `request a security report of ${days} days`)) return;
         output.say(`report ${id} is requested`);
         const until = ports.clock.monotonic() + waitSeconds * 1_000;
         let shown = await readSecurityReport(ports, { report_id: id });

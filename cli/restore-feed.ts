@@ -113,9 +113,9 @@ export async function restoreFeed(place: string, options: GlobalOptions): Promis
   const kept = await readKept(place, output.say);
   if (kept.length === 0)
     throw new CommandError(exitCodes.usage, `no segment in ${place}`, 'keep responses of GET /v1/revocations in it');
-  const marks = createMarks(loadConfig(process.env).marks, resolveDataDir());
   await withDatabase(
     async (database) => {
+      const marks = createMarks(database.settings.marks, resolveDataDir());
       const ports = { ...database, marks, keysChanged: () => {} };
       const { entries, ...plan } = await planFeedRestore(ports, kept);
       if (options.dryRun) {

@@ -249,7 +249,11 @@ describe('sallyport restore --from', { timeout: 240_000 }, () => {
     const used = await restore(harness.databaseUrl);
     expect([used.code, used.err]).toEqual([5, expect.stringContaining('restore_target_used')]);
     const dry = await restore(into, { args: ['--dry-run'] });
-    expect([dry.code, JSON.parse(dry.out)]).toEqual([0, { from: backup, is_target_empty: true }]);
+    const planned = { from: backup, is_target_empty: true, created_at: expect.any(String) };
+    expect([dry.code, JSON.parse(dry.out)]).toEqual([0, planned]);
+    // The dry run asks what the restore asks.
+    const refused = await restore(harness.databaseUrl, { args: ['--dry-run'] });
+    expect([refused.code, refused.err]).toEqual([used.code, used.err]);
     const unnamed = await runCli(['restore', '--from', backup], envOf(foreign, harness.databaseUrl));
     expect(unnamed.code).toBe(2);
   });

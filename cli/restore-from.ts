@@ -1,5 +1,6 @@
 import {
   type MissingState,
+  planRestoreBackup,
   type RestoredBackup,
   restoreBackup,
 } from '../services/domain/operations/backup/restore-backup.ts';
@@ -56,23 +57,19 @@ export async function restoreFrom(options: RestoreOptions): Promise<void> {
     async (ports) => {
       const target = await openRestoreTarget(into);
       try {
+        const restorePorts = { ...ports, ...outside, target };
+        const input = { key, sealed: openBackupAt(from), migrations: await readMigrations() };
         if (options.dryRun) {
-          const isUnused = await target.isUnused();
-          output.data({ from, is_target_empty: isUnused }, () => [
-            isUnused ? `would restore ${from}` : 'the database is not empty: a restore would be refused',
+          const { created_at: createdAt } = await planRestoreBackup(restorePorts, input);
+          output.data({ from, is_target_empty: true, created_at: createdAt }, () => [
+            `would restore ${from}, of ${createdAt}; nothing was done`,
           ]);
           return;
         }
         const startedAt = performance.now();
         const done = await restoreBackup(
-          { ...ports, ...outside, target },
-          {
-            key,
-            sealed: openBackupAt(from),
-            migrations: await readMigrations(),
-            isVerified: options.verify ?? false,
-            onProgress: progressOf(output),
-          },
+          restorePorts,
+          { ...input, isVerified: options.verify ?? false, onProgress: progressOf(output) },
           systemCaller('sallyport restore'),
         );
         const seconds = (performance.now() - startedAt) / 1_000;

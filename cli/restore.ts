@@ -1,9 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { planContinue } from '../services/domain/audit/seal/continue-log.ts';
-import { planRestore, type RestorePlan, restoreAcceptLoss } from '../services/domain/operations/restore-accept-loss.ts';
+import {
+  assertLoss,
+  planRestore,
+  type RestorePlan,
+  restoreAcceptLoss,
+} from '../services/domain/operations/restore-accept-loss.ts';
 import type { LogHighWaterStore, MarkStore } from '../services/domain/ports.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
 import { asCommandError } from './as-command-error.ts';
@@ -55,12 +59,16 @@ export function registerRestore(program: Command): void {
           ]);
           return await asCommand(restoreFrom(options));
         }
-        const { marks } = loadConfig(process.env);
-        const outside = {
-          marks: createMarks(marks, resolveDataDir()),
-          logMark: createLogMark(marks, resolveDataDir()),
-        };
-        await withDatabase((ports) => restore({ ...ports, ...outside }, options), process.env, {
+        const restoreHere = (ports: DatabasePorts) =>
+          restore(
+            {
+              ...ports,
+              marks: createMarks(ports.settings.marks, resolveDataDir()),
+              logMark: createLogMark(ports.settings.marks, resolveDataDir()),
+            },
+            options,
+          );
+        await withDatabase(restoreHere, process.env, {
           statementTimeoutMs: STATEMENT_TIMEOUT_MS,
           isHeldToMarks: false,
         });
@@ -75,6 +83,7 @@ type RestorePorts = DatabasePorts & { readonly marks: MarkStore; readonly logMar
 async function restore(ports: RestorePorts, options: RestoreOptions): Promise<void> {
   const output = createOutput(options);
   const plan = await planRestore(ports);
+  if (options.acceptLoss) assertLoss(plan, options.force ?? false);
   if (!options.acceptLoss || options.dryRun) return report(output, plan, options);
   if (!options.yes) await confirm(output, plan);
   const done = await restoreAcceptLoss(ports, { isForced: options.force ?? false }, caller);

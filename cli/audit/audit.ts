@@ -4,7 +4,7 @@ import '#services/domain/modules.ts';
 import { erasePersonal } from '#services/domain/audit/erase-personal.ts';
 import { continueLog, planContinue } from '#services/domain/audit/seal/continue-log.ts';
 import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
-import { rehearsed } from '../admin.ts';
+import { addReason, rehearsed } from '../admin.ts';
 import { requireReason } from '../arguments.ts';
 import { confirm } from '../confirm.ts';
 import { systemCaller } from '../database-ports.ts';
@@ -23,12 +23,10 @@ export function registerAudit(program: Command): void {
   registerAuditTail(audit);
   registerAuditVerify(audit);
   registerAuditExport(audit);
-  audit
-    .command('continue')
+  addReason(audit.command('continue'), 'why, for the log')
     .description(
       'begin a new log after a restored backup lost events; its first event names the last signed head of the old log',
     )
-    .requiredOption('--reason <text>', 'why, for the log')
     .action((_own, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & { reason: string }>();
       return withAuditLog((ports) => goOn(ports, createOutput(options), options));

@@ -1,4 +1,4 @@
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -51,10 +51,10 @@ const sayAge = ({ asOf }: AuditPorts, output: Output): void => {
 async function exportLog(ports: AuditPorts, output: Output, options: ExportOptions): Promise<void> {
   sayAge(ports, output);
   const range = await rangeOf(ports, options);
+  if ((await readdir(options.out).catch(() => [])).length > 0)
+    throw new CommandError(exitCodes.usage, `${options.out} is not empty`, 'choose a new folder');
   if (rehearsed(output, options, `write events ${range.fromSeq} to ${range.toSeq} to ${options.out}`)) return;
   await mkdir(options.out, { recursive: true, mode: 0o700 });
-  if ((await readdir(options.out)).length > 0)
-    throw new CommandError(exitCodes.usage, `${options.out} is not empty`, 'choose a new folder');
   const written = { files: 0, bytes: 0 };
   for await (const { path, bytes } of exportAuditLog(ports, { ...range, personal: options.personal })) {
     const file = join(options.out, path);
@@ -102,15 +102,18 @@ async function report(ports: AuditPorts, output: Output, options: ReportOptions)
   sayAge(ports, output);
   const format = options.format as keyof typeof formats;
   if (!Object.hasOwn(formats, format)) throw new CommandError(exitCodes.usage, '--format takes json or csv');
-  if (options.out !== undefined && rehearsed(output, options, `write the report to ${options.out}`)) return;
   const [start, end] = [instantOf(options.start, '--start', 'first'), instantOf(options.end, '--end', 'last')];
+  const exists = (cause?: unknown): CommandError =>
+    new CommandError(exitCodes.usage, `${options.out} already exists`, 'choose a new file', { cause });
+  if (options.out !== undefined && existsSync(options.out)) throw exists();
+  if (options.out !== undefined && rehearsed(output, options, `write the report to ${options.out}`)) return;
   const made = await generateAuditReport(ports, { start, end });
   if (made.unsealed > 0) output.say(`${made.unsealed} events of that period are not sealed yet and not in the report`);
   const parts = Readable.from(formats[format](made));
   if (options.out === undefined) return pipeline(parts, process.stdout, { end: false });
   await pipeline(parts, createWriteStream(options.out, { flags: 'wx', mode: 0o600 })).catch((cause) => {
     if (cause.code !== 'EEXIST') throw cause;
-    throw new CommandError(exitCodes.usage, `${options.out} already exists`, 'choose a new file', { cause });
+    throw exists(cause);
   });
   output.data({ out: options.out, total: made.total, counts: made.counts }, () => [
     `${options.out}  ${made.total} events`,

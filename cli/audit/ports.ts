@@ -9,7 +9,7 @@ import type { LogHighWaterStore, Ports, Sql } from '#services/domain/ports.ts';
 import { createMarkedGuard } from '#services/domain/revocations/database-guard.ts';
 import { type PublishedNote, readFileNotes, readS3Notes } from '#services/platform/checkpoints/published-notes.ts';
 import { s3SettingsOf } from '#services/platform/checkpoints/s3-requests.ts';
-import { type Config, loadConfig } from '#services/platform/config/load.ts';
+import type { Config } from '#services/platform/config/load.ts';
 import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { createLogMark, createMarks } from '#services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
@@ -17,12 +17,15 @@ import { openReplica, type Replica, readReplicaFacts } from '#services/platform/
 import { asCommandError } from '../as-command-error.ts';
 import { openContext } from '../context.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
+import { installationSettings } from '../installation.ts';
 
 /** Ports for reading and repairing the audit log; they hold no key and no secret. */
 export type AuditPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &
   HasAuditLogKeys &
   HasKeyRotations & {
     readonly logMark: LogHighWaterStore;
+    /** Those of the installation where they are facts of it. */
+    readonly settings: Config;
     /** Time of what a read replica reads; null: the primary reads. */
     readonly asOf: string | null;
     /** Every head of every log that is stored outside the database. */
@@ -41,7 +44,6 @@ export async function withAuditLog<T>(
   work: (ports: AuditPorts) => Promise<T>,
   { isHeldToMarks = false, reads }: { readonly isHeldToMarks?: boolean; readonly reads?: 'replica' } = {},
 ): Promise<T> {
-  const config = loadConfig(process.env);
   const { databaseUrl, dataDir } = await openContext(['databaseUrl']);
   const pool = createPool({
     url: databaseUrl,
@@ -49,6 +51,10 @@ export async function withAuditLog<T>(
     applicationName: 'sallyport-cli',
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     lockTimeoutMs: 5_000,
+  });
+  const config = await installationSettings({ sql: createSql(pool) }).catch(async (err: unknown) => {
+    await pool.end();
+    throw err;
   });
   const guard = isHeldToMarks ? createMarkedGuard(createMarks(config.marks, dataDir)) : undefined;
   const primary = createSql(pool, guard);
@@ -59,6 +65,7 @@ export async function withAuditLog<T>(
   try {
     return await work({
       sql,
+      settings: config,
       asOf,
       transact: createTransact(pool, () => {}, guard),
       clock: systemClock,

@@ -1,5 +1,4 @@
 import { isIP } from 'node:net';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { findApi } from '../api-client.ts';
 import { type Check, pass, type Result, warn } from './check.ts';
 
@@ -17,5 +16,5 @@ export function addressResult(url: string): Result {
 /** Checks that passkeys work at the address that browsers open. */
 export const addressCheck: Check = {
   name: 'address',
-  run: async () => addressResult(loadConfig(process.env).server.publicUrl ?? findApi(undefined)),
+  run: async (settings) => addressResult((await settings()).server.publicUrl ?? findApi(undefined)),
 };

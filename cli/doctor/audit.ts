@@ -1,6 +1,6 @@
 import { describeLog, type LogDescription } from '#services/domain/audit/seal/describe-log.ts';
 import { readControls } from '#services/domain/compliance/list-controls.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
+import type { Config } from '#services/platform/config/load.ts';
 import { type AuditPorts, withAuditLog } from '../audit/ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 
@@ -39,8 +39,7 @@ function logResult(log: LogDescription | null): Result {
   return pass(evidence);
 }
 
-function sinksResult(log: LogDescription | null): Result {
-  const { audit, server } = loadConfig(process.env);
+function sinksResult(log: LogDescription | null, { audit, server }: Config): Result {
   if (audit.sinks.length === 0)
     return warn(
       'none: an attacker with write access to the database could rewrite the log undetected',
@@ -82,8 +81,8 @@ async function recomputedResult(ports: Pick<AuditPorts, 'sql'>): Promise<Result>
   return pass(evidence);
 }
 
-const described = (resultOf: (log: LogDescription | null) => Result) => (): Promise<Result> =>
-  withAuditLog(async (ports) => resultOf(await describeLog(ports)));
+const described = (resultOf: (log: LogDescription | null, settings: Config) => Result) => (): Promise<Result> =>
+  withAuditLog(async (ports) => resultOf(await describeLog(ports), ports.settings));
 
 /** The sealed log and the sinks of its heads. */
 export const auditChecks: readonly Check[] = [

@@ -1,3 +1,5 @@
+import type { Config } from '#services/platform/config/load.ts';
+
 /** `skip`: not checked, because an earlier check names the cause. */
 export type Result = {
   readonly result: 'pass' | 'warn' | 'fail' | 'skip';
@@ -10,7 +12,8 @@ export type Check = {
   readonly name: string;
   /** The check is skipped if this store did not answer an earlier check. */
   readonly needs?: 'databaseUrl' | 'redisUrl';
-  readonly run: () => Promise<Result>;
+  /** @param settings those of the installation, where they are facts of it */
+  readonly run: (settings: () => Promise<Config>) => Promise<Result>;
 };
 
 export const pass = (evidence: string): Result => ({ result: 'pass', evidence });

@@ -1,4 +1,3 @@
-import { loadConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, type Result, warn } from './check.ts';
@@ -41,11 +40,11 @@ export function certificatesResult(
 export const clientCertificatesCheck: Check = {
   name: 'client certificates',
   needs: 'databaseUrl',
-  run: () =>
+  run: (settings) =>
     withDatabase(
       async ({ sql }) => {
         const [facts] = await sql.query<CertificateFacts>(certificateFacts);
-        const { clientCertHeader, clientCertAuthoritiesFile } = loadConfig(process.env).server;
+        const { clientCertHeader, clientCertAuthoritiesFile } = (await settings()).server;
         return certificatesResult(facts as CertificateFacts, {
           isForwarded: clientCertHeader !== undefined,
           hasAuthorities: clientCertAuthoritiesFile !== undefined,

@@ -35,6 +35,7 @@ import { replicaCheck } from './replica.ts';
 import { rolesCheck } from './roles.ts';
 import { roomResult, writeRefusal } from './room.ts';
 import { runChecks } from './run-checks.ts';
+import { judgeInstallation } from './shell.ts';
 import { wingsCheck } from './wings.ts';
 
 const CLOCK_BOUND_MS = 5_000;
@@ -63,13 +64,14 @@ type ServerFacts = {
   read_only: string;
 };
 
-const checks: readonly Check[] = [
+/** @param reached waits for the database, and throws if it did not answer */
+const checksOf = (shellCheck: Check, reached: () => Promise<void>): readonly Check[] => [
   {
     name: 'configuration',
     run: async () => {
       try {
-        const config = loadProcessConfig(process.env);
-        return pass(`profile ${config.server.profile}, every variable readable and safe`);
+        loadProcessConfig(process.env);
+        return pass('every variable of this shell readable and safe');
       } catch (err) {
         if (!(err instanceof ConfigError)) throw err;
         const [first] = err.problems;
@@ -96,8 +98,9 @@ const checks: readonly Check[] = [
   {
     name: 'postgres',
     needs: 'databaseUrl',
-    run: () =>
-      withDatabase(async ({ sql }) => {
+    run: async () => {
+      await reached();
+      return withDatabase(async ({ sql }) => {
         const [facts] = await sql.query<ServerFacts>(serverFacts);
         if (!facts) return fail('PostgreSQL does not answer', 'check DATABASE_URL');
         const evidence = `version ${Math.floor(facts.version / 10_000)}, fsync ${facts.fsync}, synchronous_commit ${facts.synchronous_commit}`;
@@ -114,8 +117,10 @@ const checks: readonly Check[] = [
             'set synchronous_standby_names to lose no commit when a server is lost',
           );
         return pass(evidence);
-      }),
+      });
+    },
   },
+  shellCheck,
   poolerCheck,
   replicaCheck,
   {
@@ -199,12 +204,17 @@ const line = (output: Output, word: string, name: string, evidence: string): str
   `${output.bold(word.padEnd(4))}  ${name.padEnd(14)}  ${evidence}`;
 
 async function doctor(output: Output): Promise<void> {
+  const { settings, shellCheck, reached } = judgeInstallation();
   // Results are printed one by one: a check of a store that does not answer takes until its timeout.
-  const results = await runChecks(checks, ({ name, result, evidence, fix, items = [] }) => {
-    if (result === 'skip') return;
-    const below = [...items.map((item) => `- ${item}`), ...(fix ? [`fix: ${fix}`] : [])];
-    output.lines([line(output, result, name, evidence), ...below.map((text) => `      ${' '.repeat(14)}  ${text}`)]);
-  });
+  const results = await runChecks(
+    checksOf(shellCheck, reached),
+    settings,
+    ({ name, result, evidence, fix, items = [] }) => {
+      if (result === 'skip') return;
+      const below = [...items.map((item) => `- ${item}`), ...(fix ? [`fix: ${fix}`] : [])];
+      output.lines([line(output, result, name, evidence), ...below.map((text) => `      ${' '.repeat(14)}  ${text}`)]);
+    },
+  );
   const skipped = results.filter(({ result }) => result === 'skip').map(({ name }) => name);
   if (skipped.length > 0) output.lines([line(output, 'skip', `not checked (${skipped.length})`, skipped.join(', '))]);
   output.json({ checks: results });

@@ -1,7 +1,6 @@
 import { jobsOf, queuesOf } from '#jobs/schedules.ts';
 import { withHandoffs } from '#services/domain/operations/handoff-dead-letters.ts';
 import { withLogoutTokens } from '#services/domain/operations/logout-dead-letters.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { isScheduled } from '#services/platform/define/job.ts';
 import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
@@ -18,10 +17,10 @@ export const jobChecks: readonly Check[] = [
   {
     name: 'jobs',
     needs: 'databaseUrl',
-    run: async () => {
+    run: async (settings) => {
       const rows = await withDatabase(({ sql }) => readSchedules(sql));
       if (rows.length === 0) return warn('no worker has run yet', 'npm start, or start services/worker/main.ts');
-      const jobs = jobsOf(loadConfig(process.env).wings);
+      const jobs = jobsOf((await settings()).wings);
       const stale = jobs
         .filter(isScheduled)
         .filter((job) => rows.some((row) => row.job === job.name && isStale(row, job)));

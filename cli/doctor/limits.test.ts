@@ -1,10 +1,11 @@
 import { afterEach, expect, test, vi } from 'vitest';
+import { loadConfig } from '#services/platform/config/load.ts';
 import { limitsCheck } from './limits.ts';
 
 const judge = (env: Record<string, string>) => {
   vi.unstubAllEnvs();
   for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-  return limitsCheck.run();
+  return limitsCheck.run(async () => loadConfig(process.env));
 };
 afterEach(() => vi.unstubAllEnvs());
 

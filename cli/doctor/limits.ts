@@ -3,14 +3,13 @@ import {
   UNRESOLVED_ADDRESS_FIX,
   unresolvedAddressWarning,
 } from '#services/platform/config/limits.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { type Check, pass, warn } from './check.ts';
 
 /** Rate limits, audit rows and detections use the client's address, so it must be resolved correctly. */
 export const limitsCheck: Check = {
   name: 'client address',
-  run: async () => {
-    const config = loadConfig(process.env);
+  run: async (settings) => {
+    const config = await settings();
     const { server } = config;
     if (unresolvedAddressWarning(server) !== null)
       return warn('no TRUSTED_PROXIES: behind a proxy all clients would share one address', UNRESOLVED_ADDRESS_FIX);

@@ -1,5 +1,4 @@
 import { readMailBacklog } from '#services/domain/identity/mail/read-mail-backlog.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { isLocalSmtp } from '#services/platform/config/mail.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { mailFolderOf } from '#services/platform/mail/file-outbox.ts';
@@ -42,8 +41,8 @@ type MailWay = {
 export const mailCheck: Check = {
   name: 'mail',
   needs: 'databaseUrl',
-  run: async () => {
-    const { mail, server } = loadConfig(process.env);
+  run: async (settings) => {
+    const { mail, server } = await settings();
     const { smtpUrl, from } = mail;
     const isDevelopment = server.profile === 'development';
     const backlog = await withDatabase(readMailBacklog);

@@ -1,5 +1,4 @@
 import type { Marks } from '#services/domain/ports.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { createMarks } from '#services/platform/marks/mark-stores.ts';
@@ -41,9 +40,9 @@ export function marksResult(store: 'file' | 's3', marks: Marks | null, state: St
 export const marksCheck: Check = {
   name: 'marks',
   needs: 'databaseUrl',
-  run: () =>
+  run: (settings) =>
     withDatabase(async ({ sql }) => {
-      const config = loadConfig(process.env).marks;
+      const config = (await settings()).marks;
       const marks = await createMarks(config, resolveDataDir(process.env))
         .read()
         .catch((err: unknown) => {

@@ -1,4 +1,3 @@
-import { loadConfig } from '#services/platform/config/load.ts';
 import { probePooler, probePostgres } from '#services/platform/process/probe-store.ts';
 import { troubleOf } from '#services/platform/process/store-trouble.ts';
 import { openContext } from '../context.ts';
@@ -7,8 +6,8 @@ import { type Check, fail, pass, warn } from './check.ts';
 export const poolerCheck: Check = {
   name: 'pooler',
   needs: 'databaseUrl',
-  run: async () => {
-    const { databaseUrl: pooledUrl, databaseDirectUrl } = loadConfig(process.env).stores;
+  run: async (settings) => {
+    const { databaseUrl: pooledUrl, databaseDirectUrl } = (await settings()).stores;
     await openContext(['databaseUrl']);
     if (pooledUrl === undefined || databaseDirectUrl === undefined)
       return pass('none: every connection leads to PostgreSQL itself');

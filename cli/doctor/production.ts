@@ -1,5 +1,4 @@
 import { readProductionGaps } from '#services/domain/operations/production-gaps.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { missingForProduction } from '#services/platform/config/production.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, warn } from './check.ts';
@@ -8,8 +7,8 @@ import { type Check, pass, warn } from './check.ts';
 export const productionCheck: Check = {
   name: 'production',
   needs: 'databaseUrl',
-  run: async () => {
-    const { server } = loadConfig(process.env);
+  run: async (settings) => {
+    const { server } = await settings();
     if (server.profile !== 'development') return pass(`profile ${server.profile}: the controls page what is missing`);
     const gaps = await withDatabase((ports) => readProductionGaps(ports, missingForProduction(process.env)));
     if (gaps.length === 0) return pass('nothing is missing but SALLYPORT_PROFILE=production');

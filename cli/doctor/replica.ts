@@ -1,4 +1,3 @@
-import { loadConfig } from '#services/platform/config/load.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
 import { type ReplicaFacts, readReplicaFacts } from '#services/platform/postgres/replica.ts';
 import { troubleOf } from '#services/platform/process/store-trouble.ts';
@@ -24,8 +23,8 @@ export function replicaResult(facts: ReplicaFacts | undefined, maxAgeSeconds: nu
 
 export const replicaCheck: Check = {
   name: 'replica',
-  run: async () => {
-    const { databaseReplicaUrl: url, replicaMaxAgeSeconds } = loadConfig(process.env).stores;
+  run: async (settings) => {
+    const { databaseReplicaUrl: url, replicaMaxAgeSeconds } = (await settings()).stores;
     if (url === undefined) return pass('none: the primary answers every read');
     const limits = { statementTimeoutMs: 3_000, lockTimeoutMs: 3_000, connectTimeoutMs: 3_000 };
     const pool = createPool({ ...limits, url, connections: 1, applicationName: 'sallyport-cli' });

@@ -1,4 +1,3 @@
-import { loadConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, type Result, warn } from './check.ts';
@@ -69,11 +68,11 @@ export function rolesResult({ login, roles, assumes, isOwner }: RoleFacts, isPro
 export const rolesCheck: Check = {
   name: 'database roles',
   needs: 'databaseUrl',
-  run: () =>
+  run: (settings) =>
     withDatabase(
       async ({ sql }) => {
         const [facts] = await sql.query<RoleFacts>(roleFacts, [[...ROLES, ...FORMER]]);
-        return rolesResult(facts as RoleFacts, loadConfig(process.env).server.profile === 'production');
+        return rolesResult(facts as RoleFacts, (await settings()).server.profile === 'production');
       },
       process.env,
       { isHeldToMarks: false },

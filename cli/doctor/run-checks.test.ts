@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ConfigError } from '#services/platform/config/load.ts';
+import { ConfigError, loadConfig } from '#services/platform/config/load.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { type Check, pass } from './check.ts';
@@ -16,7 +16,13 @@ const check = (name: string, run: () => unknown, needs?: Check['needs']): Check 
   },
 });
 const resultsOf = async (...checks: Check[]) =>
-  (await runChecks(checks, () => {})).map(({ name, result, evidence, fix }) => [name, result, evidence, fix ?? null]);
+  (
+    await runChecks(
+      checks,
+      async () => loadConfig({}),
+      () => {},
+    )
+  ).map(({ name, result, evidence, fix }) => [name, result, evidence, fix ?? null]);
 
 test('a store that does not answer fails once, and is not asked again', async () => {
   let asked = 0;

@@ -1,4 +1,4 @@
-import { ConfigError } from '#services/platform/config/load.ts';
+import { type Config, ConfigError } from '#services/platform/config/load.ts';
 import { asCommandError } from '../as-command-error.ts';
 import { type CommandError, exitCodes } from '../exit-codes.ts';
 import { type Check, fail, type Result, skip } from './check.ts';
@@ -8,11 +8,11 @@ export type NamedResult = Result & { readonly name: string };
 /** The check that first reported a failure, by message and by store that did not answer. */
 type Reported = Map<string, string>;
 
-async function outcomeOf(check: Check, reported: Reported): Promise<Result> {
+async function outcomeOf(check: Check, settings: () => Promise<Config>, reported: Reported): Promise<Result> {
   const lost = check.needs && reported.get(check.needs);
   if (lost) return skip(`not checked: see ${lost}`);
   try {
-    return await check.run();
+    return await check.run(settings);
   } catch (err) {
     if (err instanceof ConfigError) return skip('not checked: see configuration');
     const { message, fix, exitCode } = asCommandError(err) as CommandError;
@@ -30,12 +30,13 @@ async function outcomeOf(check: Check, reported: Reported): Promise<Result> {
  */
 export async function runChecks(
   checks: readonly Check[],
+  settings: () => Promise<Config>,
   show: (result: NamedResult) => void,
 ): Promise<readonly NamedResult[]> {
   const reported: Reported = new Map();
   const results: NamedResult[] = [];
   for (const check of checks) {
-    const result = { name: check.name, ...(await outcomeOf(check, reported)) };
+    const result = { name: check.name, ...(await outcomeOf(check, settings, reported)) };
     results.push(result);
     show(result);
   }

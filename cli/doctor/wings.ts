@@ -1,4 +1,3 @@
-import { loadConfig } from '#services/platform/config/load.ts';
 import { WINGS, type Wing } from '#services/platform/config/wings.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
@@ -31,8 +30,8 @@ export function wingsResult(leftOut: readonly Wing[], work: LeftWork): Result {
 export const wingsCheck: Check = {
   name: 'wings',
   needs: 'databaseUrl',
-  run: async () => {
-    const { leftOut } = loadConfig(process.env).wings;
+  run: async (settings) => {
+    const { leftOut } = (await settings()).wings;
     const [work = {}] = leftOut.length === 0 ? [] : await withDatabase(({ sql }) => sql.query<LeftWork>(leftWork));
     return wingsResult(leftOut, work);
   },

@@ -20,13 +20,14 @@ export function registerCertificate(command: Command): void {
     .action((asked: string, file: string, _own, own: Command) =>
       onDatabase<GlobalOptions>(own, async (database, output, options) => {
         const id = uuidOf(asked, 'sallyport import status');
-        if (rehearsed(output, options, `write the certificate of import ${id} to ${file}`)) return;
         const ports = {
           sql: database.sql,
           logSigner: createLogSigner(database),
           auditLogKeys: (origin: string) => readLogKeys(database, origin),
         };
-        await written(file, await issueCertificate(ports, { import_id: id }));
+        const certificate = await issueCertificate(ports, { import_id: id });
+        if (rehearsed(output, options, `write the certificate of import ${id} to ${file}`)) return;
+        await written(file, certificate);
         output.data({ file, import_id: id }, () => [`wrote ${file}`]);
       }),
     );

@@ -1,14 +1,14 @@
 import { createFactorSeal } from '../../services/domain/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../../services/domain/identity/sessions/relying-party.ts';
 import type { ImportPorts } from '../../services/domain/migration/run/run-import.ts';
-import { loadConfig, publicUrlOf } from '../../services/platform/config/load.ts';
+import { publicUrlOf } from '../../services/platform/config/load.ts';
 import { resolveDataDir } from '../../services/platform/local/data-dir.ts';
 import { authSecretOf, type DatabasePorts } from '../database-ports.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 
 /** What an import needs beside the database: the key of second factors, and the RP ID of passkeys. */
 export function importPorts(database: DatabasePorts, env: NodeJS.ProcessEnv = process.env): ImportPorts {
-  const config = loadConfig(env);
+  const config = database.settings;
   const authSecret = authSecretOf(resolveDataDir(env), config.identity.authSecret);
   const seal = createFactorSeal(authSecret);
   const needsSecret = (): void => {

@@ -81,26 +81,30 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
         ).choices(['enrol', 'reject']),
       ),
   ).action((path: string, _own, own: Command) =>
-    onDatabase<ImportOptions>(own, async (database, output, options) => {
-      requireReason(options.reason);
-      const map = await readMap(options.map, options);
-      const source = isLive && isMongoUrl(path) ? await mongoSource(path, map, options) : await sourceFile(path);
-      const input = { adapter, map, source };
-      const result = await (options.dryRun
-        ? rehearse(database, output, input)
-        : run(database, output, { ...input, options })
-      ).finally(() => source.close?.());
-      if (result.rejected > 0)
-        throw new CommandError(
-          exitCodes.checkFailed,
-          `${counted(result.rejected, 'record was', 'records were')} rejected; the rest is ${options.dryRun ? 'acceptable' : 'imported'}`,
-          `${
-            source.read
-              ? 'the numbers count documents in the order of _id: correct these documents and import the collection again'
-              : 'correct them and import the file again'
-          }: users that are here and did not change stay as they are`,
-        );
-    }),
+    onDatabase<ImportOptions>(
+      own,
+      async (database, output, options) => {
+        requireReason(options.reason);
+        const map = await readMap(options.map, options);
+        const source = isLive && isMongoUrl(path) ? await mongoSource(path, map, options) : await sourceFile(path);
+        const input = { adapter, map, source };
+        const result = await (options.dryRun
+          ? rehearse(database, output, input)
+          : run(database, output, { ...input, options })
+        ).finally(() => source.close?.());
+        if (result.rejected > 0)
+          throw new CommandError(
+            exitCodes.checkFailed,
+            `${counted(result.rejected, 'record was', 'records were')} rejected; the rest is ${options.dryRun ? 'acceptable' : 'imported'}`,
+            `${
+              source.read
+                ? 'the numbers count documents in the order of _id: correct these documents and import the collection again'
+                : 'correct them and import the file again'
+            }: users that are here and did not change stay as they are`,
+          );
+      },
+      { isRehearsed: false },
+    ),
   );
 }
 

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { type ImportView, readImports } from '../../services/domain/migration/run/read-imports.ts';
 import { type Move, readMoves } from '../../services/domain/migration/run/read-move.ts';
-import { loadConfig } from '../../services/platform/config/load.ts';
 import { onDatabase } from '../admin.ts';
 import type { GlobalOptions } from '../output.ts';
 
@@ -14,7 +13,7 @@ export function registerStatus(parent: Command): void {
     )
     .action((_own, own: Command) =>
       onDatabase<GlobalOptions>(own, async (database, output) => {
-        const { issuer, bridgeUntil, passwordUrl, provider } = loadConfig(process.env).legacy;
+        const { issuer, bridgeUntil, passwordUrl, provider } = database.settings.legacy;
         const bridge = {
           issuer: issuer ?? null,
           until: bridgeUntil?.toISOString() ?? null,

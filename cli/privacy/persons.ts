@@ -62,8 +62,8 @@ function registerDisclosures(program: Command, disclosures: Command): void {
         const disclosed_at = new Date(instantOf(options.at, '--at', 'first')).toISOString();
         const words = wordsOf(readFileSync(0, 'utf8'));
         const input = checked(recordDisclosureEndpoint, { ...words, purpose: options.purpose, disclosed_at });
-        if (rehearsed(output, options, `record a disclosure of data of ${subjectId}`)) return;
         const done = await recordDisclosure(withPhiKeys(ports), { subject_id: subjectId, ...input }, caller);
+        if (rehearsed(output, options, `record a disclosure of data of ${subjectId}`)) return;
         output.data(done, ({ disclosure_id }) => [disclosure_id]);
       }),
     );
@@ -110,8 +110,9 @@ function registerConsents(program: Command, consents: Command): void {
           const { purpose, terms, refused } = options;
           const body = { subject_id: subject, purpose, terms, granted: refused !== true };
           const input = checked(recordConsentEndpoint, body);
+          const recorded = await recordUserConsent(ports, input, caller);
           if (rehearsed(output, options, `record a decision of ${subject} about ${purpose}`)) return;
-          output.data(await recordUserConsent(ports, input, caller), (row) => [consentLine(row)]);
+          output.data(recorded, (row) => [consentLine(row)]);
         },
       ),
     );

@@ -45,7 +45,10 @@ export function registerRetention(program: Command, privacy: Command): void {
     .action((_own, command: Command) =>
       onDatabase<ActOptions>(command, async (ports, output, options) => {
         requireReason(options.reason);
+        const asked = { dry_run: false, reason: options.reason };
+        const act = () => requestRetentionRun({ ...ports, ...noNotices }, asked, caller);
         if (options.dryRun) {
+          await act();
           const due = (await readOverdueRecords(ports, 0)).map(({ kind, overdue }) => [kind, overdue] as const);
           output.say(`would remove ${due.reduce((sum, [, count]) => sum + count, 0)} records; nothing was done`);
           output.data({ dry_run: true, counts: Object.fromEntries(due) }, () =>
@@ -53,8 +56,6 @@ export function registerRetention(program: Command, privacy: Command): void {
           );
           return;
         }
-        const asked = { dry_run: false, reason: options.reason };
-        const act = () => requestRetentionRun({ ...ports, ...noNotices }, asked, caller);
         await actAsked(output, options, 'remove every record that is overdue', act, (row) => [runLine(row)]);
       }),
     );

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { showUser } from '#services/domain/identity/admin/read-users.ts';
 import { inviteUserEndpoint } from '#services/domain/identity/contracts/invitation-contract.ts';
 import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
+import type { Config } from '#services/platform/config/load.ts';
 import { type ActOptions, actAsked, addReason, noNotices, onAccounts } from '../admin.ts';
 import { checked } from '../arguments.ts';
 import { systemCaller } from '../database-ports.ts';
@@ -14,7 +14,10 @@ const caller = systemCaller('sallyport users');
 /** Loaded when it is used: it verifies digests, and so needs the hashing libraries. */
 const invitations = () => import('#services/domain/identity/admin/invite-user.ts');
 
-const inviter = () => ({ ...mailer(), invitationSeconds: loadConfig(process.env).identity.invitationSeconds });
+const inviter = (settings: Config) => ({
+  ...mailer(settings),
+  invitationSeconds: settings.identity.invitationSeconds,
+});
 
 type InviteOptions = ActOptions & { readonly name?: string; readonly role: readonly string[] };
 
@@ -35,7 +38,7 @@ export function registerUserInvitations(users: Command): void {
         const { name, role: roles, reason } = options;
         const input = checked(inviteUserEndpoint, { email, name, roles, reason });
         const { inviteUser } = await invitations();
-        const act = () => inviteUser({ ...ports, ...inviter() }, input, caller);
+        const act = () => inviteUser({ ...ports, ...inviter(ports.settings) }, input, caller);
         await actAsked(output, options, `invite ${input.email}`, act, ({ id }) => [`${id}  ${input.email}  invited`]);
       }),
     );
@@ -47,7 +50,8 @@ export function registerUserInvitations(users: Command): void {
         const { id: userId, email } = await showUser(ports, { user_id: await findUserId(ports, user) });
         const { reason } = options;
         const { inviteAgain } = await invitations();
-        const act = () => inviteAgain({ ...ports, ...noNotices, ...inviter() }, { user_id: userId, reason }, caller);
+        const act = () =>
+          inviteAgain({ ...ports, ...noNotices, ...inviter(ports.settings) }, { user_id: userId, reason }, caller);
         await actAsked(output, options, `invite ${email} again`, act, ({ id }) => [`${id}  ${email}  invited`]);
       }),
     );

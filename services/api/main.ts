@@ -15,6 +15,7 @@ import { metricsPlaceOf } from '../platform/process/metrics-place.ts';
 import { compose } from './compose.ts';
 import { observeGauges } from './gauges.ts';
 import { listen } from './listen.ts';
+import { recordFacts } from './record-facts.ts';
 import { createServer } from './server.ts';
 import * as instruments from './telemetry.ts';
 
@@ -22,6 +23,8 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const publicUrl = publicUrlOf(config);
   const composed = await compose({ ...processInputsOf(config), config, publicUrl, log });
   const { poll, ports } = composed;
+  const stopping = new AbortController();
+  void recordFacts(ports, { publicUrl, tokens: ports.tokenSettings, log, signal: stopping.signal });
   const missingSettings = missingForProduction(process.env);
   const app = createServer(composed, config, { publicUrl, version, missingSettings });
   httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
@@ -38,6 +41,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   return {
     stopSeconds: drainNoticeSeconds + drainSeconds + 2,
     stop: async () => {
+      stopping.abort();
       if (drainNoticeSeconds > 0) app.giveNotice();
       await sleep(drainNoticeSeconds * 1_000);
       app.startDraining();

@@ -130,3 +130,12 @@ export const releaseRolledBack = defineAuditEvent({
   meaning:
     'An operator rolled the database back to this `version`. `reverted` are the migrations that were taken back, `kept` those that the version runs with.',
 });
+
+export const installationRecorded = defineAuditEvent({
+  type: 'operations.installation_recorded',
+  durability: 'durable',
+  outcomes: ['ok'],
+  detail: { changed: listOf(name) },
+  meaning:
+    'An API started with other facts of the installation than the one before, which commands use from then on. `changed` names the settings.',
+});

@@ -35,6 +35,11 @@ export async function planRestore(ports: Pick<Ports, 'sql' | 'marks'>): Promise<
   return { standing, database, marks, live: await readLiveCounts(ports.sql) };
 }
 
+/** @throws nothingToAccept (409) */
+export function assertLoss({ standing }: RestorePlan, isForced: boolean): void {
+  if ((standing === 'current' || standing === 'replaced') && !isForced) throw nothingToAccept();
+}
+
 /**
  * Makes a rewound database usable again by ending everything that could be out of date. One transaction ends every
  * family and session, raises the epochs of all users and clients, marks every key as compromised and replaces it, begins
@@ -48,8 +53,9 @@ export async function restoreAcceptLoss(
   input: { readonly isForced: boolean },
   caller: Caller,
 ): Promise<AcceptedLoss> {
-  const { standing, marks, database } = await planRestore(ports);
-  if ((standing === 'current' || standing === 'replaced') && !input.isForced) throw nothingToAccept();
+  const plan = await planRestore(ports);
+  assertLoss(plan, input.isForced);
+  const { marks, database } = plan;
   const replacements = await makeReplacements(ports);
   const done = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, REASON);

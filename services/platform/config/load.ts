@@ -91,6 +91,14 @@ export const settingProblem = (issue: z.core.$ZodIssue | undefined, given: strin
 };
 
 function readConfig(env: Environment, unknown: readonly ConfigProblem[]): Config {
+  const result = readSettings(env, unknown);
+  const unsafe = unsafeSettings(result);
+  if (unsafe.length > 0) throw new ConfigError(unsafe);
+  return result;
+}
+
+/** The same without what refuses a start: of an environment that no process has whole. */
+export function readSettings(env: Environment, unknown: readonly ConfigProblem[] = []): Config {
   const problems = [...unknown];
   const config: Record<string, Record<string, unknown>> = {};
   for (const [name, section] of Object.entries(sections)) {
@@ -108,10 +116,7 @@ function readConfig(env: Environment, unknown: readonly ConfigProblem[]): Config
     config[name] = values;
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  const result = config as unknown as Config;
-  const unsafe = unsafeSettings(result);
-  if (unsafe.length > 0) throw new ConfigError(unsafe);
-  return result;
+  return config as unknown as Config;
 }
 
 /**

@@ -316,7 +316,7 @@ export type Agent = { readonly agent_id: string; readonly name: string; readonly
 
 export type Alert = { readonly alert_id: string; readonly source: "incident" | "control" | "alertmanager"; readonly name: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly summary: string; readonly labels: Readonly<Record<string, string>>; readonly state: "firing" | "acknowledged" | "resolved"; readonly count: number; readonly raised_at: string; readonly acknowledged_at: string | null; readonly acknowledged_by: string | null; readonly resolved_at: string | null };
 
-export type AlertDelivery = { readonly delivery_id: string; readonly kind: "alerts" | "test"; readonly group: string; readonly firing: number; readonly resolved: number; readonly status: "waiting" | "sent" | "given_up"; readonly attempts: number; readonly failure: string | null; readonly created_at: string; readonly sent_at: string | null };
+export type AlertDelivery = { readonly delivery_id: string; readonly kind: "alerts" | "test"; readonly group: string; readonly firing: number; readonly resolved: number; readonly status: "waiting" | "sent" | "given_up"; readonly attempts: number; readonly failure: string | null; readonly explanation: string | null; readonly created_at: string; readonly sent_at: string | null };
 
 export type AlertSilence = { readonly silence_id: string; readonly matchers: readonly string[]; readonly until: string; readonly reason: string; readonly created_by: string; readonly created_at: string; readonly is_active: boolean };
 

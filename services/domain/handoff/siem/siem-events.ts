@@ -171,6 +171,7 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'operations.mcp_called': api('Other', 'api:access'),
   'operations.queue_changed': entity('Update', 'configuration:change'),
   'operations.release_deployed': lifecycle('Update', 'package:change'),
+  'operations.installation_recorded': lifecycle('Update', 'package:change'),
   'operations.release_rolled_back': lifecycle('Update', 'package:change', 'medium'),
   'operations.restore_accepted': lifecycle('Other', 'configuration:change', 'critical'),
   'operations.restore_rehearsed': lifecycle('Other', 'configuration:info'),

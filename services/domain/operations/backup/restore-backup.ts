@@ -59,6 +59,36 @@ export type RestoredBackup = BackupContent & {
   readonly cutOff: (AcceptedLoss & { readonly logOrigin: string | null }) | null;
 };
 
+/** Opens a backup if it may be restored into this target; close it. @throws what refuses a restore */
+async function openRestorable(
+  ports: RestoreBackupPorts,
+  { key, sealed, migrations }: Pick<RestoreInput, 'key' | 'sealed' | 'migrations'>,
+) {
+  if (!(await ports.target.lock())) throw restoreInProgress();
+  if (!(await ports.target.isUnused())) throw restoreTargetUsed();
+  const backup = await openBackupContent(key, sealed);
+  try {
+    const marks = await ports.marks.read();
+    assertKeyEncryptionKey(ports, backup.head);
+    assertSchema(backup.head, migrations);
+    await assertInstallation(ports, backup.head, marks);
+    return { backup, marks };
+  } catch (err) {
+    await backup.close();
+    throw err;
+  }
+}
+
+/** What a restore of this backup begins with; changes nothing. @throws what refuses a restore */
+export async function planRestoreBackup(
+  ports: RestoreBackupPorts,
+  input: Pick<RestoreInput, 'key' | 'sealed' | 'migrations'>,
+): Promise<BackupHead> {
+  const { backup } = await openRestorable(ports, input);
+  await backup.close();
+  return backup.head;
+}
+
 /**
  * Fills an empty database from a backup, in one transaction: rows are neither recorded nor numbered a second time, and
  * the foreign keys are checked over all rows at the end.
@@ -76,16 +106,10 @@ export async function restoreBackup(
   caller: Caller,
 ): Promise<RestoredBackup> {
   const { target } = ports;
-  if (!(await target.lock())) throw restoreInProgress();
-  if (!(await target.isUnused())) throw restoreTargetUsed();
-  const backup = await openBackupContent(input.key, input.sealed);
+  const { backup, marks } = await openRestorable(ports, input);
   try {
     const { head } = backup;
-    const marks = await ports.marks.read();
     const logMark = await ports.logMark.read();
-    assertKeyEncryptionKey(ports, head);
-    assertSchema(head, input.migrations);
-    await assertInstallation(ports, head, marks);
     await target.migrate();
     const after = createDeferredMarks(ports);
     const { incarnation, revocation_epoch: revocationEpoch, beat, replaced } = head.state;
