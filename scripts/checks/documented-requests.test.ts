@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { compileValidator, type JsonSchema, jsonSchemaOf } from '#services/platform/http/schema.ts';
+import { schemaProblems } from '#services/platform/http/schema-problems.ts';
 import { collectEndpoints } from '../catalog/collect.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -106,7 +107,7 @@ function faultOf(shown: Shown, endpoint: Endpoint): string | null {
   if (/^\{("\w+"\??,? ?)+\}$/.test(shown.body)) return misfitOf(schema, shown.body);
   const body: unknown = JSON.parse(shown.body.replaceAll(/<[^>]+>/g, UUID));
   const validate = compileValidator({ schema, httpPart: 'body' });
-  return validate(body) ? null : JSON.stringify(validate.errors);
+  return validate(body) ? null : JSON.stringify(schemaProblems(validate.errors ?? [], 'body'));
 }
 
 const pages = globSync(['README.md', 'docs/{how-to,runbooks,explanation}/*.md'], { cwd: root });
@@ -136,7 +137,7 @@ describe('requests in guides and runbooks', () => {
     expect(find({ body: '{"token","scope"?}' })).toBe('has no "scope"');
     expect(find({ body: '{"token"?}' })).toBe('needs "token"');
     expect(find({ body: '{"audience"?}' })).toBe('needs "token" too');
-    expect(find({ body: '{"token":1}' })).toMatch(/must be string/);
+    expect(find({ body: '{"token":1}' })).toMatch(/must be a text/);
     expect(find({ status: 201 })).toBe('never answers 201');
     expect(find({ address: '/v1/tokens/check' })).toBe('unknown');
     expect(find({ method: 'GET', address: '/v1/audit/events?kind=x' })).toBe('takes no "kind" in its query');

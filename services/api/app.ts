@@ -11,6 +11,7 @@ import { bodyMalformed, internalError, requestUnreadable, shuttingDown } from '.
 import { type Brand, DEFAULT_BRAND } from '../platform/html/brand.ts';
 import { inexactPartOf } from '../platform/http/inexact-json.ts';
 import type { ChallengedResource } from '../platform/http/problem.ts';
+import { unreadableJson } from '../platform/http/unreadable-json.ts';
 import { refuseAbandoned } from './requests/abandoned-requests.ts';
 import { type BrowserRules, createBrowserRules } from './requests/browser-rules.ts';
 import { readCertificates } from './requests/client-certificate.ts';
@@ -262,7 +263,9 @@ function readBodies(fastify: FastifyInstance): void {
     else {
       keepRawBody(request, bytes, endpoint?.keepsBytes === true);
       const text = bytes.toString('utf8');
-      parseJson(request, text, (err, value) => done(err ?? inexactness(endpoint, text), value));
+      parseJson(request, text, (err, value) =>
+        done(err === null ? inexactness(endpoint, text) : unreadableJson(err, text), value),
+      );
     }
   });
   fastify.addContentTypeParser('application/secevent+jwt', { parseAs: 'string' }, (_request, body, done) =>

@@ -9,14 +9,23 @@ import {
   type Endpoint,
   type EndpointInput,
   isEventStream,
+  isProtocol,
   mayWrite,
   type RateClass,
   rateClassOf,
   whyNotReplica,
 } from '../platform/define/endpoint.ts';
 import { isAppError } from '../platform/define/error.ts';
+import { TOLERANCE } from '../platform/define/tolerance.ts';
 import { bodyMalformed, requestInvalid } from '../platform/errors.ts';
-import { compileValidator, compileWhenUsed, jsonSchemaOf, type Validator } from '../platform/http/schema.ts';
+import {
+  type Compiler,
+  compiledWhenUsed,
+  jsonSchemaOf,
+  type Validator,
+  validatorCompiler,
+} from '../platform/http/schema.ts';
+import { unreadableJson } from '../platform/http/unreadable-json.ts';
 import type { Replica } from '../platform/postgres/replica.ts';
 import { Answer, JsonText } from './answer.ts';
 import type { CallerResolver } from './requests/caller.ts';
@@ -56,17 +65,21 @@ type Work<E> = (input: EndpointInput<E>, caller: Caller, request: FastifyRequest
 type WorkOnce<E> = (input: EndpointInput<E>, caller: Caller, once: Once, request: FastifyRequest) => unknown;
 
 const DEFAULT_BODY_LIMIT = 65_536;
-/** An endpoint without a declared query accepts none: an ignored parameter could get a meaning later. */
+/** An endpoint of our own without a declared query accepts none: an ignored parameter could get a meaning later. */
 const NO_QUERY = z.strictObject({});
 /** Public routes are excepted: probes and caches add their own parameters. */
 const ANY_QUERY = z.looseObject({});
 
 /** These compile their schemas before the start, so that no request for or with a token waits for it. */
 const COMPILED_AT_START: ReadonlySet<string> = new Set(['token', 'validate'] satisfies RateClass[]);
-const compilerOf = (endpoint: Endpoint): typeof compileValidator =>
-  COMPILED_AT_START.has(rateClassOf(endpoint)) ? compileValidator : compileWhenUsed;
+function compilerOf(endpoint: Endpoint): Compiler {
+  const compile = validatorCompiler(
+    TOLERANCE[`parameters and members of ${isProtocol(endpoint) ? 'a protocol' : 'our own API'}`],
+  );
+  return COMPILED_AT_START.has(rateClassOf(endpoint)) ? compile : compiledWhenUsed(compile);
+}
 
-const isOpenRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
+const isPublicRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
   auth === 'public' && method === 'GET';
 
 /** OpenAPI's `{name}` as Fastify's `:name`, and the rest of a path as its `*`. */
@@ -115,7 +128,7 @@ const headOfStream = (reply: FastifyReply): FastifyReply =>
 /** Options of every route of a contract: address, limits, schemas, content type. */
 function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   const expected = BODY_TYPES[endpoint.bodyType ?? 'json'];
-  const isOpen = isOpenRead(endpoint);
+  const isPublic = isPublicRead(endpoint);
   return {
     method: endpoint.method,
     url: fastifyPath(endpoint),
@@ -123,14 +136,14 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
     config: { endpoint },
     schema: {
       ...(endpoint.body && !endpoint.bodyOptional ? { body: jsonSchemaOf(endpoint.body) } : {}),
-      querystring: jsonSchemaOf(endpoint.query ?? (isOpen ? ANY_QUERY : NO_QUERY)),
+      querystring: jsonSchemaOf(endpoint.query ?? (isPublic ? ANY_QUERY : NO_QUERY)),
       ...(endpoint.params ? { params: jsonSchemaOf(endpoint.params) } : {}),
       response: responseSchemas(endpoint),
     },
     validatorCompiler: compilerOf(endpoint),
     ...(endpoint.rest === undefined ? {} : { preValidation: namesRest(endpoint.rest) }),
     onRequest: (request, _reply, done) => {
-      if (!isOpen && namesCredential(request.raw.url as string)) {
+      if (!isPublic && namesCredential(request.raw.url as string)) {
         done(requestInvalid({ problems: [{ at: 'querystring', why: 'a credential does not belong in an address' }] }));
         return;
       }
@@ -261,7 +274,7 @@ export function bindText<E extends AnyEndpoint>(
     let body: unknown;
     let failure: Error | null = null;
     parseJson(request, text, (err, value) => {
-      failure = err;
+      failure = err === null ? null : unreadableJson(err, text);
       body = value;
     });
     if (failure !== null) throw failure;

@@ -32,6 +32,7 @@ import {
   recoveryCodeUsedPage,
   signedInPage,
   signedOutLeavePage,
+  signedOutLostPage,
   signedOutPage,
   signInPage,
   toProviderPage,
@@ -183,7 +184,8 @@ export function pagesWith(
     recoveryCodeUsed: recoveryCodeUsedPage(9, text),
     provider: toProviderPage(ours, address),
     signedIn: signedInPage(text, text),
-    askSignOut: askSignOutPage({ ...named, clientId: text, redirectUri: text, state: text }),
+    askSignOut: askSignOutPage({ ...named, clientId: text, redirectUri: text, state: text, isLost: false }),
+    askSignOutLost: askSignOutPage({ ...named, clientId: text, redirectUri: text, state: text, isLost: true }),
     signedOut: signedOutLeavePage(address),
     confirm: signInPage({
       formToken: text,
@@ -269,6 +271,7 @@ const NO_CODE = { formToken: '', token: '', typed: '', email: '', next: '' };
 /** Pages that are the same for every user. */
 export const FIXED_PAGES: Readonly<Record<string, FormPage>> = {
   signedOut: signedOutPage,
+  signedOutLost: signedOutLostPage,
   deviceCode: deviceCodePage(true),
   deviceDone: deviceDonePage(true),
   reset: mailLinkPage('reset', NO_CODE),

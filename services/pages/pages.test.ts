@@ -147,7 +147,7 @@ test('an application that asks only who the user is does not ask to act for the 
 });
 
 test('the sign-out page names the requesting client, if it is known', () => {
-  const asked = { formToken: 't', clientId: '', redirectUri: '', state: '', email: 'a@b.test' };
+  const asked = { formToken: 't', clientId: '', redirectUri: '', state: '', email: 'a@b.test', isLost: false };
   expect(formPage(askSignOutPage({ ...asked, clientName: 'App' }))).toContain('<strong>App</strong> asks you');
   expect(formPage(askSignOutPage({ ...asked, clientName: null }))).not.toContain('asks you to sign out');
 });

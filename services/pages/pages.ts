@@ -150,18 +150,26 @@ export type AskSignOutPage = {
   /** Null if the request names no client. */
   readonly clientName: string | null;
   readonly email: string;
+  /** The request names no address that is verified. */
+  readonly isLost: boolean;
 };
 
 export const askSignOutPage =
   (asked: AskSignOutPage): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.signOutTitle,
-    body: html`<p>${say(texts.signedInAs, { email: strong(asked.email) })}${
+    body: html`${asked.isLost && html`<p role="alert">${texts.signOutLost}</p>`}<p>${say(texts.signedInAs, { email: strong(asked.email) })}${
       asked.clientName === null ? null : html` ${say(texts.appAsksSignOut, { client: strong(asked.clientName) })}`
     } ${texts.signOutEffect}</p>
 <form method="post" action="/oauth2/end_session/confirm">${hidden('form_token', asked.formToken)}${hidden('client_id', asked.clientId)}${hidden('post_logout_redirect_uri', asked.redirectUri)}${hidden('state', asked.state)}
 <button type="submit">${texts.signOut}</button></form><p class="dim">${texts.staySignedIn}</p>`,
   });
+
+/** The browser has no session, and the request that sent it here names no address that is verified. */
+export const signedOutLostPage: FormPage = ({ language: { texts } }) => ({
+  title: texts.signedOut,
+  body: html`<p>${texts.signOutLost}</p><p class="links"><a href="/login">${texts.signInAgain}</a></p>`,
+});
 
 export const signedOutPage: FormPage = ({ language: { texts } }) => ({
   title: texts.signedOut,

@@ -1,3 +1,4 @@
+import type { ErrorObject } from 'ajv';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Endpoint } from '../../platform/define/endpoint.ts';
 import type { AppError } from '../../platform/define/error.ts';
@@ -11,6 +12,7 @@ import {
   routeUnknown,
 } from '../../platform/errors.ts';
 import { type ChallengedResource, errorAnswer } from '../../platform/http/problem.ts';
+import { schemaProblems } from '../../platform/http/schema-problems.ts';
 import { problemPage } from './browser-form.ts';
 import { type BrowserRules, isForAnyone } from './browser-rules.ts';
 import { sentCredential } from './credentials.ts';
@@ -122,14 +124,8 @@ type FrameworkError = {
 /** Maps Fastify's errors to ours; any error that the client did not cause is a server error. */
 export function fromFramework(error: FrameworkError & Error): AppError {
   if (error.validation) {
-    const [first] = error.validation as readonly {
-      instancePath?: string;
-      message?: string;
-      params?: Record<string, unknown>;
-    }[];
-    const member = first?.params?.additionalProperty ?? first?.params?.missingProperty;
-    const at = `${error.validationContext ?? 'body'}${first?.instancePath ?? ''}${typeof member === 'string' ? `/${member.slice(0, 64)}` : ''}`;
-    return requestInvalid({ problems: [{ at, why: first?.message ?? 'does not fit' }] });
+    const problems = schemaProblems(error.validation as ErrorObject[], error.validationContext ?? 'body');
+    return requestInvalid({ problems });
   }
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
@@ -138,7 +134,7 @@ export function fromFramework(error: FrameworkError & Error): AppError {
       return contentTypeUnsupported();
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return requestInvalid({
-        problems: [{ at: 'params', why: `must NOT have more than ${LONGEST_PARAM} characters` }],
+        problems: [{ at: 'params', why: `may have at most ${LONGEST_PARAM} characters` }],
       });
     case 'FST_ERR_BAD_URL':
       return routeUnknown({ detail: 'The address is not valid.' });

@@ -13,7 +13,7 @@ import {
   verifyLogout,
 } from '#services/domain/oauth/logout/verify-logout.ts';
 import type { Caller } from '#services/domain/ports.ts';
-import { askSignOutPage, errorPage, signedOutLeavePage, signedOutPage } from '#services/pages/pages.ts';
+import { askSignOutPage, signedOutLeavePage, signedOutLostPage, signedOutPage } from '#services/pages/pages.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
@@ -35,9 +35,13 @@ const requestOf = (parameters: Parameters): LogoutRequest => ({
   state: given(parameters.state),
 });
 
-type Afterwards = Pick<Extract<LogoutStep, { kind: 'signed-out' }>, 'location' | 'isDirect'>;
+type Afterwards = Pick<Extract<LogoutStep, { kind: 'signed-out' }>, 'location' | 'isDirect' | 'isLost'>;
 
-function afterwards({ location, isDirect }: Afterwards, setCookie: readonly string[] = []): Answer {
+/** A request that names an address which is not verified is wrong, whatever the page offers. */
+const statusOf = ({ isLost }: Pick<Afterwards, 'isLost'>): number => (isLost ? 400 : 200);
+
+function afterwards({ location, isDirect, isLost }: Afterwards, setCookie: readonly string[] = []): Answer {
+  if (isLost) return showPage(statusOf({ isLost }), signedOutLostPage, { setCookie });
   if (location === null) return showPage(200, signedOutPage, { setCookie });
   return isDirect ? goTo(location, setCookie) : showPage(200, signedOutLeavePage(location), { setCookie });
 }
@@ -60,17 +64,20 @@ function askPage(
   request: FastifyRequest,
 ): Answer {
   const { token, setCookie } = tieForm(ports, request);
-  const { client, live } = step;
+  const { client, live, isLost } = step;
+  // A request that names no verified address is confirmed as one that names none.
+  const { redirectUri, state }: Partial<LogoutRequest> = isLost ? {} : asked;
   const page = askSignOutPage({
     formToken: token,
     clientId: client?.clientId ?? '',
     clientName: client?.name ?? null,
-    redirectUri: asked.redirectUri ?? '',
-    state: asked.state ?? '',
+    redirectUri: redirectUri ?? '',
+    state: state ?? '',
     email: live.user.email,
+    isLost,
   });
-  const formTargets = asked.redirectUri === undefined ? [] : [formActionSource(asked.redirectUri)];
-  return showPage(200, page, { setCookie, formTargets });
+  const formTargets = redirectUri === undefined ? [] : [formActionSource(redirectUri)];
+  return showPage(statusOf(step), page, { setCookie, formTargets });
 }
 
 /** RP-initiated sign-out as pages that work without script. */
@@ -82,16 +89,6 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
     request: FastifyRequest,
   ): Promise<Answer> {
     switch (step.kind) {
-      case 'page-error':
-        return showPage(
-          400,
-          errorPage(({ language: { texts } }) => ({
-            title: texts.requestRefused,
-            why: step.why,
-            advice: texts.signOutAdvice,
-            link: { path: '/login', text: texts.signIn },
-          })),
-        );
       case 'signed-out':
         return afterwards(step);
       case 'sign-out':

@@ -108,7 +108,25 @@ test('without a named client, the user signs out and stays on our page', async (
   expect(await isSignedIn(user)).toBe(false);
 });
 
-test('an unregistered address is never redirected to, and the user is not signed out', async () => {
+test('a sign-out that cannot return to the application says so, and signs out all the same', async () => {
+  const lost: readonly Members[] = [
+    { post_logout_redirect_uri: BYE },
+    { client_id: 'unknown', post_logout_redirect_uri: BYE },
+  ];
+  for (const members of lost) {
+    const user = await newSignedIn(api);
+    const browser = browserOf(api, user);
+    const asked = await browser.open(pathWith(members));
+    expect([asked.status, asked.text.includes('We do not know where to send you back')]).toEqual([400, true]);
+    const done = await browser.submit(asked, {});
+    expect([done.status, done.leftFor, done.text.includes('You are signed out')]).toEqual([200, null, true]);
+    expect(await isSignedIn(user)).toBe(false);
+    const again = await browser.open(pathWith(members));
+    expect([again.status, again.text.includes('We do not know where to send you back')]).toEqual([400, true]);
+  }
+});
+
+test('an unregistered address is never redirected to, and the user is not signed out without a click', async () => {
   const user = await newSignedIn(api);
   const login = await loginOf(user);
   const other = await newClient('Other', ['https://other.example.test/bye']);

@@ -4,7 +4,8 @@ import type { AccessDirectory, Client } from './access-directory.ts';
 
 /** RFC 6749 §3.3. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/;
-const SHOWN_MAX = 64;
+/** What no scope here has is only repeated if it can be nothing but a name. */
+const PLAIN = /^[\w:.-]{1,64}$/;
 
 type KnowsScopes = { readonly access: Pick<AccessDirectory, 'isScope'> };
 
@@ -13,12 +14,12 @@ export type ScopesAsked =
   /** Why the request is refused, in one or two sentences that name the scope and the nearest one that the client has. */
   | { readonly why: string; readonly scopes?: undefined };
 
-const shown = (scope: string): string => (scope.length > SHOWN_MAX ? `${scope.slice(0, SHOWN_MAX)}...` : scope);
+const shown = (scope: string): string => (PLAIN.test(scope) ? `the scope ${scope}` : 'a scope that it requests');
 
 /** The refusal of a scope, and the nearest scope that the client has. */
 export function scopeRefusal(scope: string, allowed: readonly string[], why = 'The client may not request'): string {
   const near = likelyName(scope, allowed);
-  return `${why} the scope ${shown(scope)}.${near === undefined ? '' : ` Did you mean ${near}?`}`;
+  return `${why} ${shown(scope)}.${near === undefined ? '' : ` Did you mean ${near}?`}`;
 }
 
 const strict = TOLERANCE['scopes in our own API'];

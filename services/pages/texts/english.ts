@@ -267,7 +267,7 @@ export const english = {
   signOffYouApproved: 'You have approved this as {role}.',
   signOffYouDenied: 'You have denied this as {role}.',
   signOut: 'Sign out',
-  signOutAdvice: 'To sign out, open the sign-in page here.',
+  signOutLost: 'We do not know where to send you back: the application gave no address that is registered for it.',
   signOutEffect: 'Every application that you signed in to from this browser loses its access.',
   signOutTitle: 'Sign out?',
   console: 'Admin console',

@@ -281,7 +281,8 @@ export const german: Texts = {
   signOffYouApproved: 'Sie haben das freigegeben, als {role}.',
   signOffYouDenied: 'Sie haben das abgelehnt, als {role}.',
   signOut: 'Abmelden',
-  signOutAdvice: 'Um sich abzumelden, öffnen Sie hier die Anmeldeseite.',
+  signOutLost:
+    'Wir wissen nicht, wohin wir Sie zurückschicken sollen: Die Anwendung hat keine Adresse genannt, die für sie registriert ist.',
   signOutEffect: 'Jede Anwendung, bei der Sie sich in diesem Browser angemeldet haben, verliert ihren Zugriff.',
   signOutTitle: 'Abmelden?',
   console: 'Admin-Konsole',

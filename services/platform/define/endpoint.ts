@@ -58,6 +58,14 @@ export function permissionOf({ auth }: { readonly auth: EndpointAuth }): string 
   return auth.permission;
 }
 
+const PROTOCOLS = /^\/(?:oauth2|ssf|\.well-known)\//;
+
+/**
+ * Whether others wrote the specification of the endpoint: a sender may follow a later revision, and is not ours to
+ * correct. The path says so, so that no endpoint of a protocol can be declared without it.
+ */
+export const isProtocol = ({ path }: Pick<Endpoint, 'path'>): boolean => PROTOCOLS.test(path);
+
 /** Whether API keys are accepted, which act by their permissions and are no sign-in: to read, or where one is required. */
 export const takesApiKeys = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
   auth !== 'public' &&

@@ -7,12 +7,18 @@ type Reference = { readonly $ref: string };
 /** The parts of an OpenAPI document that have a name, each written once. */
 export type Components = {
   /** A shape under its own name (`componentNames`), or under this one. */
-  schema(shape: z.ZodType, io: 'input' | 'output', name: string): Reference;
+  schema(shape: z.ZodType, io: 'input' | 'output', name: string, ignoresUnknown?: boolean): Reference;
   /** Any part. Throws Error if another one has the name. */
   part(kind: Kind, name: string, part: object): Reference;
   /** All of them, by kind and name. */
   readonly parts: Readonly<Record<Kind, Readonly<Record<string, object>>>>;
 };
+
+/** The schema of a body whose unknown members are ignored: nothing in it is closed. */
+const opened = (schema: object): object =>
+  JSON.parse(JSON.stringify(schema), (name, value) =>
+    name === 'additionalProperties' && value === false ? undefined : value,
+  ) as object;
 
 const referenceTo = (kind: Kind, name: string): Reference => ({ $ref: `#/components/${kind}/${name}` });
 
@@ -30,11 +36,13 @@ export function createComponents(): Components {
   return {
     parts,
     part,
-    schema: (shape, io, name) => {
+    schema: (shape, io, name, ignoresUnknown = false) => {
       const { schema, named } = namedSchemasOf(shape, io);
       for (const [id, each] of Object.entries(named)) part('schemas', id, each);
       const own = Object.keys(named).find((id) => schema.$ref === `#/definitions/${id}`);
-      return own === undefined ? part('schemas', name, schema) : referenceTo('schemas', own);
+      return own === undefined
+        ? part('schemas', name, ignoresUnknown ? opened(schema) : schema)
+        : referenceTo('schemas', own);
     },
   };
 }

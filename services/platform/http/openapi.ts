@@ -5,6 +5,7 @@ import {
   type Endpoint,
   isEventStream,
   isPage,
+  isProtocol,
   mayChangeState,
   takesApiKeys,
 } from '../define/endpoint.ts';
@@ -332,7 +333,12 @@ function operationOf(endpoint: Endpoint, components: Components, repeated: Repea
             required: !endpoint.bodyOptional,
             content: {
               [contentType]: {
-                schema: components.schema(endpoint.body, 'input', `${pascal(endpoint.operation)}Request`),
+                schema: components.schema(
+                  endpoint.body,
+                  'input',
+                  `${pascal(endpoint.operation)}Request`,
+                  isProtocol(endpoint),
+                ),
               },
             },
           },

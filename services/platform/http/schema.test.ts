@@ -1,38 +1,33 @@
 import { expect, test } from 'vitest';
 import { compileValidator } from './schema.ts';
 
-test.each(['body', 'querystring'])(
-  'lengths in a %s count code points, and errors have the messages of Ajv',
-  (httpPart) => {
-    const text = { type: 'string', minLength: 2, maxLength: 3 };
-    const validate = compileValidator({ schema: { type: 'object', properties: { text } }, httpPart });
-    for (const fitting of [
-      'ab',
-      'abc',
-      '\u{1f600}\u{1f600}',
-      '\u{1f600}\u{1f600}\u{1f600}',
-      'a\u{1f600}',
-      '\ud83d\ud83d',
-    ])
-      expect(validate({ text: fitting }), fitting).toBe(true);
-    for (const short of ['', 'a', '\u{1f600}', '\ud83d']) expect(validate({ text: short }), short).toBe(false);
-    expect(validate.errors).toMatchObject([
-      {
-        instancePath: '/text',
-        keyword: 'minLength',
-        params: { limit: 2 },
-        message: 'must NOT have fewer than 2 characters',
-      },
-    ]);
-    for (const long of ['abcd', '\u{1f600}\u{1f600}\u{1f600}\u{1f600}', 'a'.repeat(100_000)])
-      expect(validate({ text: long }), long.slice(0, 9)).toBe(false);
-    expect(validate.errors).toMatchObject([
-      {
-        instancePath: '/text',
-        keyword: 'maxLength',
-        params: { limit: 3 },
-        message: 'must NOT have more than 3 characters',
-      },
-    ]);
-  },
-);
+test.each(['body', 'querystring'])('lengths in a %s count code points, and errors name the limit', (httpPart) => {
+  const text = { type: 'string', minLength: 2, maxLength: 3 };
+  const validate = compileValidator({ schema: { type: 'object', properties: { text } }, httpPart });
+  for (const fitting of [
+    'ab',
+    'abc',
+    '\u{1f600}\u{1f600}',
+    '\u{1f600}\u{1f600}\u{1f600}',
+    'a\u{1f600}',
+    '\ud83d\ud83d',
+  ])
+    expect(validate({ text: fitting }), fitting).toBe(true);
+  for (const short of ['', 'a', '\u{1f600}', '\ud83d']) expect(validate({ text: short }), short).toBe(false);
+  expect(validate.errors).toMatchObject([
+    {
+      instancePath: '/text',
+      keyword: 'minLength',
+      params: { limit: 2 },
+    },
+  ]);
+  for (const long of ['abcd', '\u{1f600}\u{1f600}\u{1f600}\u{1f600}', 'a'.repeat(100_000)])
+    expect(validate({ text: long }), long.slice(0, 9)).toBe(false);
+  expect(validate.errors).toMatchObject([
+    {
+      instancePath: '/text',
+      keyword: 'maxLength',
+      params: { limit: 3 },
+    },
+  ]);
+});

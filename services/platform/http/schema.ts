@@ -1,7 +1,8 @@
-import AjvModule, { _, str, type ValidateFunction } from 'ajv';
+import AjvModule, { _, type ValidateFunction } from 'ajv';
 import addFormatsModule from 'ajv-formats';
 import { z } from 'zod';
 import { componentNames } from '../define/component-names.ts';
+import { TOLERANCE, type Tolerance } from '../define/tolerance.ts';
 
 // Both packages are CommonJS with a default export beside it.
 const Ajv = AjvModule.default ?? AjvModule;
@@ -57,13 +58,6 @@ export function namedSchemasOf(
   return { schema: made, named: definitions as Record<string, JsonSchema> };
 }
 
-// Bodies keep their types: "1" is not 1. Path and query arrive as text and are converted by their schema.
-const shared = { allErrors: false, useDefaults: true, removeAdditional: false, strict: false } as const;
-const strict = new Ajv({ ...shared, coerceTypes: false });
-const reading = new Ajv({ ...shared, coerceTypes: 'array' });
-addFormats(strict);
-addFormats(reading);
-
 /** Length of a text in code points, as JSON Schema counts. */
 function countOf(text: string): number {
   let count = 0;
@@ -73,18 +67,14 @@ function countOf(text: string): number {
 
 // Ajv counts the code points of every text; for a token that costs more than the rest of its validation. A code point is
 // one or two UTF-16 units, so the number of units, which is known, usually decides.
-for (const ajv of [strict, reading])
+function countsLengthsFast(ajv: InstanceType<typeof Ajv>): void {
   for (const keyword of ['minLength', 'maxLength'] as const) {
     ajv.removeKeyword(keyword);
     ajv.addKeyword({
       keyword,
       type: 'string',
       schemaType: 'number',
-      error: {
-        message: ({ schemaCode }) =>
-          str`must NOT have ${keyword === 'maxLength' ? 'more' : 'fewer'} than ${schemaCode} characters`,
-        params: ({ schemaCode }) => _`{limit: ${schemaCode}}`,
-      },
+      error: { message: 'has another length', params: ({ schemaCode }) => _`{limit: ${schemaCode}}` },
       code: (cxt) => {
         const { data, schemaCode: limit } = cxt;
         const count = _`${cxt.gen.scopeValue('func', { ref: countOf })}(${data})`;
@@ -96,30 +86,68 @@ for (const ajv of [strict, reading])
       },
     });
   }
+}
+
+// Bodies keep their types: "1" is not 1. Path and query arrive as text and are converted by their schema.
+type Reading = { readonly isText: boolean; readonly dropsUnknown: boolean };
+
+/** `verbose` gives an error the schema and the value that it is about, from which its words are made. */
+const newAjv = ({ isText, dropsUnknown }: Reading) => {
+  const ajv = new Ajv({
+    allErrors: false,
+    useDefaults: true,
+    removeAdditional: dropsUnknown,
+    strict: false,
+    verbose: true,
+    coerceTypes: isText ? 'array' : false,
+  });
+  addFormats(ajv);
+  countsLengthsFast(ajv);
+  return ajv;
+};
+
+const made = new Map<string, ReturnType<typeof newAjv>>();
+function ajvFor(reading: Reading): ReturnType<typeof newAjv> {
+  const name = `${reading.isText} ${reading.dropsUnknown}`;
+  const ajv = made.get(name) ?? newAjv(reading);
+  made.set(name, ajv);
+  return ajv;
+}
 
 export type Validator = ((value: unknown) => boolean) & { errors?: ValidateFunction['errors'] };
 
-/** Fastify's validator compiler: it refuses unknown members instead of dropping them. */
-export function compileValidator(part: { schema: unknown; httpPart?: string }): Validator {
-  const schema = part.schema as JsonSchema;
-  if (part.httpPart === 'body') return strict.compile(schema) as Validator;
-  return withPlainIntegers(reading.compile(schema) as Validator, schema);
-}
+type Part = { readonly schema: unknown; readonly httpPart?: string };
+export type Compiler = (part: Part) => Validator;
+
+/** Fastify's validator compiler. What a closed schema does not know is refused, or dropped, as the rule says. */
+export const validatorCompiler =
+  ({ unknown }: Tolerance): Compiler =>
+  (part) => {
+    const schema = part.schema as JsonSchema;
+    const isText = part.httpPart !== 'body';
+    const validate = ajvFor({ isText, dropsUnknown: unknown === 'ignored' }).compile(schema) as Validator;
+    return isText ? withPlainIntegers(validate, schema) : validate;
+  };
+
+/** The compiler of our own API, which refuses unknown members. */
+export const compileValidator = validatorCompiler(TOLERANCE['parameters and members of our own API']);
 
 /**
  * The same, compiled by the first request: a start would spend a sixth of its time on schemas of which most processes
  * use few.
  */
-export function compileWhenUsed(part: Parameters<typeof compileValidator>[0]): Validator {
-  let compiled: Validator | undefined;
-  const validate: Validator = (value) => {
-    compiled ??= compileValidator(part);
-    const isValid = compiled(value);
-    validate.errors = compiled.errors;
-    return isValid;
+export const compiledWhenUsed =
+  (compile: Compiler): Compiler =>
+  (part) => {
+    let compiled: Validator | undefined;
+    const validate: Validator = (value) => {
+      compiled ??= compile(part);
+      const isValid = compiled(value);
+      validate.errors = compiled.errors;
+      return isValid;
+    };
+    return validate;
   };
-  return validate;
-}
 
 const PLAIN_INTEGER = /^-?\d+$/;
 
@@ -136,7 +164,7 @@ function withPlainIntegers(validate: Validator, { properties = {} }: JsonSchema)
     strictly.errors =
       wrong === undefined
         ? (validate.errors ?? null)
-        : [{ instancePath: `/${wrong}`, schemaPath: '', keyword: 'type', params: {}, message: 'must be integer' }];
+        : [{ instancePath: `/${wrong}`, schemaPath: '', keyword: 'type', params: { type: 'integer' } }];
     return isValid;
   };
   return strictly;

@@ -63,6 +63,31 @@ export function readParameters(query: string): Parameters | null {
   return { values, bad };
 }
 
+/** Where the payload of a request object (RFC 9101 §4) is, signed or not. */
+const REQUEST_OBJECT = /^[\w-]+\.([\w-]+)\.[\w-]*$/;
+const DELIVERY = ['response_mode', 'state'] as const;
+
+/**
+ * How the client wants the refusal of its request object: `response_mode` and `state` that are only inside the object.
+ * Nothing verifies the object, so nothing else of it is read, and the redirect URI is never one of it.
+ */
+export function deliveryOf(values: Parameters['values']): Parameters['values'] {
+  const [, payload] = REQUEST_OBJECT.exec(values.get('request') ?? '') ?? [];
+  if (payload === undefined) return values;
+  let claims: unknown;
+  try {
+    claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
+  } catch {
+    return values;
+  }
+  const inside = DELIVERY.flatMap((name) => {
+    const value = (claims as Readonly<Record<string, unknown>> | null)?.[name];
+    const isUsable = typeof value === 'string' && value !== '' && value.length <= (LONGEST[name] as number);
+    return isUsable && PLAIN.test(value) ? [[name, value] as const] : [];
+  });
+  return new Map([...inside, ...values]);
+}
+
 /** Returns the supported parameters of a form as a query; all others, such as a secret or token, are left out. */
 export function queryOfForm(form: Readonly<Record<string, unknown>>): string {
   const query = new URLSearchParams();

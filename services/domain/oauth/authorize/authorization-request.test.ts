@@ -140,6 +140,54 @@ describe('authorization requests', () => {
     expect(parse(query(changes))).toMatchObject({ kind: 'refused', redirectUri: REDIRECT, state: 's', error });
   });
 
+  describe('the refusal of a request object', () => {
+    const objectOf = (claims: unknown): string =>
+      `${[{ alg: 'none' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`;
+    const refusedWith = (claims: unknown, changes: Record<string, string | undefined> = {}) =>
+      parse(query({ state: undefined, request: objectOf(claims), ...changes }));
+
+    test('goes the way that the object alone names: its response_mode and its state', () => {
+      expect(refusedWith({ response_mode: 'form_post', state: 'inside' })).toMatchObject({
+        kind: 'refused',
+        error: 'request_not_supported',
+        redirectUri: REDIRECT,
+        responseMode: 'form_post',
+        state: 'inside',
+      });
+    });
+
+    test('goes to the registered address of the URL, and by the URL where both name a way', () => {
+      const claims = { response_mode: 'query', state: 'inside', redirect_uri: 'https://evil.test', client_id: 'off' };
+      expect(refusedWith(claims, { response_mode: 'form_post', state: 'outside' })).toMatchObject({
+        error: 'request_not_supported',
+        redirectUri: REDIRECT,
+        responseMode: 'form_post',
+        state: 'outside',
+      });
+      expect(refusedWith({ ...claims }, { redirect_uri: undefined })).toMatchObject({ kind: 'page' });
+    });
+
+    test.each([
+      ['is no object', null],
+      ['is a list', []],
+      ['has other types', { response_mode: 1, state: { $ne: '' } }],
+      ['has control characters', { state: 'a\nb' }],
+      ['has a state too long', { state: 's'.repeat(4_097) }],
+      ['names an unknown mode', { response_mode: 'fragment' }],
+    ])('takes nothing from one that %s', (_what, claims) => {
+      expect(refusedWith(claims)).toMatchObject({
+        error: 'request_not_supported',
+        responseMode: 'query',
+        state: undefined,
+      });
+    });
+
+    test('is one of an unreadable object too', () => {
+      for (const request of ['a.b.c', 'x', 'e30', `e30.${'w'.repeat(11)}.`])
+        expect(parse(query({ request }))).toMatchObject({ error: 'request_not_supported', state: 's' });
+    });
+  });
+
   test('RFC 6749 §3.1, RFC 8707 §2: a repeated parameter is refused, a repeated state is not echoed', () => {
     expect(parse(`${query()}&resource=https://a.test&resource=https://b.test`)).toMatchObject({
       error: 'invalid_target',

@@ -2,6 +2,7 @@ import type { Client, HasAccess } from '#services/domain/access/access-directory
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { requestedAudience, requestedScopes } from '../requested-terms.ts';
 import {
+  deliveryOf,
   formProblem,
   type Parameters,
   type Prompt,
@@ -116,8 +117,10 @@ export function parseAuthorizationRequest(
   const redirectUri = values.get('redirect_uri');
   if (redirectUri === undefined || !matchesRedirectUri(client.redirect_uris, redirectUri))
     return page('The application requested a redirect to an address that is not registered for it.');
-  const responseMode = responseModeOf(values.get('response_mode'), redirectUri);
-  const returns = { redirectUri, responseMode, state: values.get('state') };
+  // A repeated parameter of the address is not replaced by one of the object.
+  const delivery = bad.length > 0 ? values : deliveryOf(values);
+  const responseMode = responseModeOf(delivery.get('response_mode'), redirectUri);
+  const returns = { redirectUri, responseMode, state: delivery.get('state') };
   const refuse: Refuse = (error, why) => ({ kind: 'refused', client, ...returns, error, why });
   if (bad.includes('resource')) return refuse('invalid_target', 'only one resource is supported');
   if (bad.length > 0)

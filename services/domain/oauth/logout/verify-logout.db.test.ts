@@ -70,17 +70,21 @@ test('without a session nothing is asked, and the registered redirect still work
   expect(step).toMatchObject({ kind: 'signed-out', client: { clientId: site.clientId }, location: AFTERWARDS });
 });
 
-test('a hint issued to another client is an error shown only to the user', async () => {
-  const rival = await harness.newClient();
-  expect(await verify({ idTokenHint, clientId: rival.clientId })).toMatchObject({ kind: 'page-error' });
+const lost = { kind: 'ask', client: undefined, location: null, isLost: true };
+
+test('a hint issued to another client asks first, names no client and redirects nowhere', async () => {
+  const rival = await harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] });
+  const asked = { idTokenHint, clientId: rival.clientId, redirectUri: AFTERWARDS };
+  expect(await verify(asked)).toMatchObject(lost);
 });
 
 test.each([
   ['not registered', () => ({ clientId: site.clientId, redirectUri: 'https://evil.test/' })],
   ['without a client', () => ({ redirectUri: AFTERWARDS })],
   ['registered only for codes', () => ({ clientId: site.clientId, redirectUri: REDIRECT })],
-])('never redirects to a URI that is %s', async (_what, asked) => {
-  expect(await verify(asked())).toMatchObject({ kind: 'page-error' });
+])('never redirects to a URI that is %s: the user is asked, or is told so if signed out', async (_what, asked) => {
+  expect(await verify(asked())).toMatchObject(lost);
+  expect(await verify(asked(), '')).toMatchObject({ ...lost, kind: 'signed-out' });
 });
 
 test('the address of an unvetted client needs a click, unless the user in this browser consented to the client', async () => {
@@ -97,11 +101,15 @@ test('the address of an unvetted client needs a click, unless the user in this b
   expect(await verify(asked, (await harness.newUser()).cookie)).toMatchObject({ kind: 'ask', isDirect: false });
 });
 
+test('asks before it signs out by an ID token of this session with an address that is not registered', async () => {
+  expect(await verify({ idTokenHint, redirectUri: 'https://evil.test/' })).toMatchObject(lost);
+});
+
 test('never redirects to a disabled client', async () => {
   const gone = await harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] });
   await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [gone.clientId]);
   await harness.ports.access.load();
   const asked = { clientId: gone.clientId };
   expect(await verify(asked)).toMatchObject({ kind: 'ask', client: undefined });
-  expect(await verify({ ...asked, redirectUri: AFTERWARDS })).toMatchObject({ kind: 'page-error' });
+  expect(await verify({ ...asked, redirectUri: AFTERWARDS })).toMatchObject(lost);
 });

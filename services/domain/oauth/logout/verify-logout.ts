@@ -23,11 +23,11 @@ type Asked = {
   readonly location: string | null;
   /** Whether the browser goes there without a click of the user. */
   readonly isDirect: boolean;
+  /** The request names an address or a client that is not verified (RP-Initiated Logout §3): the browser stays here. */
+  readonly isLost: boolean;
 };
 
 export type LogoutStep =
-  /** Shown only to the user: the redirect URI is not verified as the client's (RP-Initiated Logout §3). */
-  | { readonly kind: 'page-error'; readonly why: string }
   /** The browser has no session. */
   | ({ readonly kind: 'signed-out' } & Asked)
   /** The hint is an ID token of this session: only the client has it. */
@@ -49,7 +49,8 @@ const isTrusted = async (
 
 /**
  * Validates a sign-out request. Without an ID token of this session, the user is asked, because any site can send the
- * browser to this endpoint. The redirect URI must be registered for the client. Throws `store_unavailable` (503).
+ * browser to this endpoint. A redirect URI that is not registered for the client is never used; the user can sign out all
+ * the same. Throws `store_unavailable` (503).
  */
 export async function verifyLogout(
   ports: VerifyLogoutPorts,
@@ -58,20 +59,20 @@ export async function verifyLogout(
 ): Promise<LogoutStep> {
   const hint = idTokenHint === undefined ? null : readIdTokenHint(ports, idTokenHint);
   const named = clientId ?? hint?.clientId;
-  if (hint !== null && hint.clientId !== named)
-    return { kind: 'page-error', why: 'The application that sent you here is not the one that you signed in to.' };
   const known = ports.access.client(named ?? '');
   const client = known?.disabled ? undefined : known;
-  if (redirectUri !== undefined && !matchesRedirectUri(client?.post_logout_redirect_uris ?? [], redirectUri))
-    return {
-      kind: 'page-error',
-      why: 'The application requested a redirect to an address that is not registered for it.',
-    };
-  const location = redirectUri === undefined ? null : redirectWith(redirectUri, { state });
+  const isLost =
+    (hint !== null && hint.clientId !== named) ||
+    (redirectUri !== undefined && !matchesRedirectUri(client?.post_logout_redirect_uris ?? [], redirectUri));
   const live = await findByCookie(ports, cookie);
+  if (isLost) {
+    const lost = { client: undefined, location: null, isDirect: true, isLost };
+    return live === null ? { kind: 'signed-out', ...lost } : { kind: 'ask', ...lost, live };
+  }
+  const location = redirectUri === undefined ? null : redirectWith(redirectUri, { state });
   // Only a known client has an address.
   const isDirect = location === null || (await isTrusted(ports, client as Client, live));
-  const asked = { client, location, isDirect };
+  const asked = { client, location, isDirect, isLost };
   if (live === null) return { kind: 'signed-out', ...asked };
   if (isOf(hint, live)) return { kind: 'sign-out', ...asked };
   return { kind: 'ask', ...asked, live };
