@@ -76,7 +76,7 @@ export async function rotateDueKeys(ports: RotatePorts, caller: Caller): Promise
  * The purpose whose keys sign for clients registered for this algorithm; undefined: the default one.
  * @throws signingAlgorithmRefused (400)
  */
-export async function purposeSigning(sql: Sql, algorithm: AsymmetricAlgorithm | undefined): Promise<string> {
+async function purposeSigning(sql: Sql, algorithm: AsymmetricAlgorithm | undefined): Promise<string> {
   if (algorithm === undefined) return ACCESS_PURPOSE;
   const own = algorithmPurpose(algorithm);
   if (openEnded(await readKeysOf(sql, own))) return own;

@@ -31,7 +31,7 @@ const FACTS: { readonly [S in keyof Config]?: readonly (keyof Config[S])[] } = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 /** By the name of the variable; null: not set. */
-export type Facts = Readonly<Record<string, string | null>>;
+type Facts = Readonly<Record<string, string | null>>;
 
 const factSettings = Object.entries(FACTS).flatMap(([section, names]) =>
   (names as readonly string[]).map(

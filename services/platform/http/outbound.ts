@@ -28,7 +28,7 @@ const REFUSALS = {
   answer_too_large: 'its answer is too large',
   not_answered: 'it was not answered',
 } as const;
-export type OutboundRefusal = keyof typeof REFUSALS;
+type OutboundRefusal = keyof typeof REFUSALS;
 
 /** The guard rejected an address, an answer or a delay. */
 export class OutboundRefused extends Error {
