@@ -119,7 +119,6 @@ describe('sallyport start', { timeout: 600_000 }, () => {
     const children = [
       { name: 'api-1', pid: first.pids.api },
       { name: 'worker-1', pid: first.pids.worker },
-      { name: 'mcp-1', pid: first.pids.mcp },
     ];
     const status = await promisify(execFile)(process.execPath, [main, 'status', '--json'], { env });
     expect(JSON.parse(status.stdout)).toMatchObject({

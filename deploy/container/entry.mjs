@@ -21,6 +21,9 @@ for (const name of names) {
   delete process.env[`${name}_FILE`];
 }
 
+// A role is one process with the login of its own: a proxy passes /mcp on to the role `mcp`.
+process.env.MCP_IN_API ??= 'false';
+
 const [role = 'api', ...more] = process.argv.slice(2);
 // `migrate` alone is the role, `migrate up` the verb.
 const isRole = ['api', 'worker', 'mcp', 'migrate'].includes(role) && more.length === 0;

@@ -1,7 +1,7 @@
 import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 
 /** The connection pools of a process, each with its own purpose and size. */
-const poolNames = ['main', 'refresh', 'revocations', 'identity'] as const;
+const poolNames = ['main', 'refresh', 'revocations', 'identity', 'mcp'] as const;
 export type PoolName = (typeof poolNames)[number];
 
 export const poolWait = defineHistogram({

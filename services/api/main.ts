@@ -6,7 +6,9 @@ import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { version } from '#observability/version.ts';
 import { createCopySampler } from '../domain/monitoring/sample-copy.ts';
+import { mountFace } from '../mcp/mount.ts';
 import { publicUrlOf } from '../platform/config/load.ts';
+import { isMcpInApi, MCP_PATH } from '../platform/config/mcp.ts';
 import { missingForProduction } from '../platform/config/production.ts';
 import { loopbackOf } from '../platform/local/loopback.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
@@ -21,13 +23,18 @@ import * as instruments from './telemetry.ts';
 
 await runProcess('sallyport-api', instruments, async (config, log) => {
   const publicUrl = publicUrlOf(config);
-  const composed = await compose({ ...processInputsOf(config), config, publicUrl, log });
+  const inputs = processInputsOf(config);
+  const composed = await compose({ ...inputs, config, publicUrl, log });
   const { poll, ports } = composed;
   const stopping = new AbortController();
   void recordFacts(ports, { publicUrl, tokens: ports.tokenSettings, log, signal: stopping.signal });
   const missingSettings = missingForProduction(process.env);
   const app = createServer(composed, config, { publicUrl, version, missingSettings });
-  httpMetrics.registerRoutes(app.bound.map((endpoint) => endpoint.path));
+  const { databaseUrl, pooledUrl } = inputs;
+  const mcp = isMcpInApi(config)
+    ? mountFace(app, composed, { config, urls: { databaseUrl, pooledUrl }, publicUrl, version })
+    : undefined;
+  httpMetrics.registerRoutes([...app.bound.map((endpoint) => endpoint.path), ...(mcp ? [MCP_PATH] : [])]);
   observeGauges(composed, config);
   const stopWatching = watchProcess();
   const { host, port, drainSeconds, drainNoticeSeconds } = config.server;
@@ -45,10 +52,12 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
       if (drainNoticeSeconds > 0) app.giveNotice();
       await sleep(drainNoticeSeconds * 1_000);
       app.startDraining();
+      mcp?.startDraining();
       ports.revocationStreams.close();
       ports.eventStreams.close();
       ports.pollWaits.close();
       await app.drain(drainSeconds * 1_000);
+      await mcp?.close();
       await sampler.close();
       await composed.close();
       await metrics.close();

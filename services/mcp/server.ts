@@ -20,9 +20,12 @@ import { callMcpEndpoint } from './contract.ts';
 import { createMessageHandler } from './handle-message.ts';
 import { createProgressStreams, type ProgressStreams } from './progress-streams.ts';
 
+/** Of a process, or of a part of an API process. */
+type Parts = Pick<Composed, 'ports' | 'authenticators' | 'stores' | 'wakeSealing'>;
+
 /** The MCP server over composed ports, ready to listen. @param inFlight those of the server that it is a part of */
 export function createServer(
-  composed: Composed,
+  composed: Parts,
   config: Config,
   about: { readonly version: string },
   { streams = createProgressStreams(), inFlight }: { streams?: ProgressStreams; inFlight?: Set<FastifyReply> } = {},

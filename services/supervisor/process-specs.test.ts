@@ -5,12 +5,11 @@ import { processSpecs } from './process-specs.ts';
 
 const settings = (env: Record<string, string> = {}) => loadConfig(env);
 
-test('one API, one worker and one MCP server by default, else as many as their settings say', () => {
+test('one API and one worker by default, because the API serves MCP clients, else as many as their settings say', () => {
   const copies = (env?: Record<string, string>) => processSpecs(settings(env)).map((spec) => [spec.name, spec.copies]);
   expect(copies()).toEqual([
     ['api', 1],
     ['worker', 1],
-    ['mcp', 1],
   ]);
   expect(copies({ API_COPIES: '3', WORKER_COPIES: '2', MCP_COPIES: '2' })).toEqual([
     ['api', 3],

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadProcessConfig } from '../platform/config/load.ts';
-import { mcpCopiesOf } from '../platform/config/mcp.ts';
+import { isMcpInApi, MCP_PATH, mcpCopiesOf } from '../platform/config/mcp.ts';
 import { databaseUrlsOf } from '../platform/config/stores.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
@@ -153,7 +153,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
       options.onReady({
         api: api.url,
         publicUrl: config.server.publicUrl ?? api.url,
-        ...(mcp ? { mcp: config.mcp.url ?? `${mcp.url}/mcp` } : {}),
+        ...mcpUrlOf(config, { api: api.url, mcp: mcp?.url }),
         metrics: metricsUrl,
         credentialsFile,
         pids,
@@ -184,6 +184,13 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     await household.restart();
   });
   await Promise.race([requests.stop, household.failed]);
+}
+
+/** Where MCP clients connect: to the process that this start runs for them, else to the API. */
+function mcpUrlOf(config: Config, at: { readonly api: string; readonly mcp: string | undefined }): { mcp?: string } {
+  if (at.mcp !== undefined) return { mcp: config.mcp.url ?? `${at.mcp}${MCP_PATH}` };
+  if (!isMcpInApi(config) || config.server.apiCopies === 0) return {};
+  return { mcp: `${config.server.publicUrl ?? at.api}${MCP_PATH}` };
 }
 
 /** Where this start runs an MCP server, its port: after the API's by default. */

@@ -8,7 +8,9 @@ import { type Composed, compose } from '#services/api/compose.ts';
 import { createServer } from '#services/api/server.ts';
 import { createClient } from '#services/domain/access/create-client.ts';
 import { ensureNeededKeys } from '#services/domain/access/ensure-needed-keys.ts';
+import { mountFace } from '#services/mcp/mount.ts';
 import { keyEncryptionKeyOf, loadConfig } from '#services/platform/config/load.ts';
+import { isMcpInApi } from '#services/platform/config/mcp.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
@@ -82,6 +84,8 @@ export type ApiCopyOptions = {
   readonly marksDir?: string;
   /** Its issuer and origin; `API_URL` unless given. */
   readonly publicUrl?: string;
+  /** Free unless given. */
+  readonly port?: number;
 };
 
 /** One whole API copy on real stores, listening on a free port. */
@@ -125,9 +129,12 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   const shareSerializers = await sharedSerializers();
   const app = createServer(copy, config, { publicUrl, version: 'test' });
   shareSerializers(app.fastify);
+  const mcp = isMcpInApi(config)
+    ? mountFace(app, copy, { config, urls: { databaseUrl, pooledUrl: undefined }, publicUrl, version: 'test' })
+    : undefined;
   copy.poll.start();
   await Promise.all([copy.poll.ready(), options.hashes === false || copy.ports.hasher.dummyDigest()]);
-  await app.fastify.listen({ host: '127.0.0.1', port: 0 });
+  await app.fastify.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   const { port } = app.fastify.server.address() as AddressInfo;
   const workerPool = {
     url: databaseUrl,
@@ -139,6 +146,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await app.fastify.close();
+    await mcp?.close();
     await Promise.all([copy.close(), worker.end()]);
     if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
   };

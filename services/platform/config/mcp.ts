@@ -1,5 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
-import { optionalUrl, wholeNumber } from './shapes.ts';
+import { flag, optionalUrl, wholeNumber } from './shapes.ts';
 import { hasWing, type WingSettings } from './wings.ts';
 
 /** Where the MCP server is at the API's origin. */
@@ -8,16 +8,27 @@ export const MCP_PATH = '/mcp';
 export const mcpSettings = defineSettings({
   copies: {
     env: 'MCP_COPIES',
-    schema: wholeNumber(1, 0, 64),
-    use: 'Number of MCP server processes (copies) that `sallyport start` runs on one port; 0: none.',
+    schema: wholeNumber(0, 0, 64),
+    use: 'Number of MCP server processes (copies) that `sallyport start` runs on the port MCP_PORT beside the API; 0: none, and clients use /mcp of the API.',
+  },
+  isInApi: {
+    env: 'MCP_IN_API',
+    schema: flag(true),
+    use: 'Answer /mcp of the API in the processes of the API. false where a proxy passes that path on to processes of the MCP server, as containers and units do.',
   },
   port: { env: 'MCP_PORT', schema: wholeNumber(3001, 0, 65_535), use: 'Port the MCP server listens on.' },
   url: {
     env: 'MCP_URL',
     schema: optionalUrl(),
-    use: 'Public URL of the MCP server, and the audience of its tokens; unset: /mcp at the address it listens on.',
+    use: 'Another public URL of the MCP server than /mcp of BETTER_AUTH_URL, such as that of MCP_PORT. Tokens for either are accepted.',
   },
 });
+
+/** Whether the processes of the API answer for the MCP server too. */
+export const isMcpInApi = (config: {
+  readonly mcp: { readonly isInApi: boolean };
+  readonly wings: WingSettings;
+}): boolean => hasWing(config.wings, 'mcp') && config.mcp.isInApi;
 
 /** How many MCP servers a start runs; none where the installation leaves them out. */
 export const mcpCopiesOf = (config: {

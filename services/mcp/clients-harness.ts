@@ -1,0 +1,38 @@
+// For tests only: an installation as `npm start` has it, with the MCP server at `/mcp` of the API, and a user with a browser.
+
+import { openBrowser } from '#testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { randomFreePort } from '../platform/local/ports.ts';
+
+export type ClientsHarness = ApiHarness & {
+  readonly api: ApiCopy;
+  readonly mcpUrl: string;
+  /** Follows an authorization of the user, who allows all that the page offers. Returns where the browser was sent. */
+  signIn(authorization: URL): Promise<URL>;
+};
+
+export async function openClientsHarness(): Promise<ClientsHarness> {
+  const harness = await openApiHarness();
+  const port = await randomFreePort();
+  const publicUrl = `http://127.0.0.1:${port}`;
+  const env = { CLIENT_REGISTRATION: 'open' };
+  const api = await harness.startCopy({ hashes: false, port, publicUrl, env });
+  const user = await newSignedIn(api);
+  return {
+    ...harness,
+    api,
+    mcpUrl: `${publicUrl}/mcp`,
+    signIn: async ({ pathname, search }) => {
+      const browser = openBrowser(api.url, publicUrl);
+      for (const pair of user.cookie.split('; ')) browser.cookies.set(...(pair.split(/=(.*)/s) as [string, string]));
+      let shown = await browser.open(pathname + search);
+      if (shown.leftFor === null) {
+        const offered = [...shown.text.matchAll(/name="scope" value="([^"]+)"/g)].map(([, scope]) => scope as string);
+        shown = await browser.submit(shown, { decision: 'allow', scope: offered });
+      }
+      if (shown.leftFor === null) throw new Error(`the user was not sent back: ${shown.text}`);
+      return shown.leftFor;
+    },
+  };
+}
