@@ -31,7 +31,8 @@ test('values that a provider omits stay empty; an account id may be a number', (
     name: '',
     tokens: {},
   });
-  expect(shaped({ emailVerified: 'true' }).isEmailVerified).toBe(false);
+  expect(shaped({ emailVerified: 'true' }).isEmailVerified).toBe(true);
+  for (const no of ['false', 'True', 1, {}]) expect(shaped({ emailVerified: no }).isEmailVerified).toBe(false);
 });
 
 test('a null scope is empty', () => {

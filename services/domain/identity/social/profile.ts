@@ -1,5 +1,6 @@
 import type { OAuth2Tokens } from '@better-auth/core/oauth2';
 import { externalId } from '#services/domain/shared/external-id.ts';
+import { isTrueClaim } from '#services/platform/define/true-claim.ts';
 import { NO_CONTROLS } from '../contracts/sign-in-contract.ts';
 import { socialSignInRefused } from '../contracts/social-errors.ts';
 
@@ -65,7 +66,7 @@ export function profileOf(providerId: string, { subject, email, emailVerified, n
     providerId,
     accountId: accountIdOf(subject),
     email: text(email, EMAIL_CHARACTERS) ?? null,
-    isEmailVerified: emailVerified === true,
+    isEmailVerified: isTrueClaim(emailVerified),
     // Truncation must not leave an unpaired surrogate.
     name: (text(name) ?? '').slice(0, NAME_CHARACTERS).replace(/[\ud800-\udbff]$/, ''),
     tokens: without({

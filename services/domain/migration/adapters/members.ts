@@ -1,4 +1,5 @@
 import { type ExternalId, type ExternalIdFault, readExternalId } from '#services/domain/shared/external-id.ts';
+import { isTrueClaim } from '#services/platform/define/true-claim.ts';
 import type { SourceRecord } from '../reading/record.ts';
 import type { FactorKind, LegacyAccount, LegacyRecord, LegacyUser } from './adapter.ts';
 
@@ -28,8 +29,9 @@ export function textOf(given: unknown): string | null {
 
 const TRUE = new Set(['true', 't', '1', 'yes']);
 
+/** As a claim says it, or as databases write it into their exports. */
 export const isTrue = (value: unknown): boolean =>
-  value === true || value === 1 || (typeof value === 'string' && TRUE.has(value.trim().toLowerCase()));
+  isTrueClaim(value) || value === 1 || (typeof value === 'string' && TRUE.has(value.trim().toLowerCase()));
 
 export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
