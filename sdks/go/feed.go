@@ -27,8 +27,13 @@ type feedReader struct {
 	reading  flight
 	// readBytes limits all parts of one read together.
 	readBytes int
-	closing   context.Context
-	close     context.CancelFunc
+	// firstWait and longestWait are the times between two attempts after failures.
+	firstWait, longestWait time.Duration
+	closing                context.Context
+	close                  context.CancelFunc
+
+	// goOn ends the wait of the next turn: another read has shown that the API is there.
+	goOn chan struct{}
 
 	mutex      sync.Mutex
 	failures   int
@@ -37,7 +42,7 @@ type feedReader struct {
 
 func newFeedReader(s *settings, keys *keyStore, r *revocations, status *feedStatus, onAnswer func(string)) *feedReader {
 	closing, cancel := context.WithCancel(context.Background())
-	return &feedReader{settings: s, keys: keys, revocations: r, status: status, onAnswer: onAnswer, readBytes: limitFeedReadBytes, closing: closing, close: cancel}
+	return &feedReader{settings: s, keys: keys, revocations: r, status: status, onAnswer: onAnswer, readBytes: limitFeedReadBytes, closing: closing, close: cancel, goOn: make(chan struct{}, 1), firstWait: firstFeedWait, longestWait: longestFeedWait}
 }
 
 func (f *feedReader) take(jws string) (bool, error) {
@@ -79,9 +84,16 @@ func (f *feedReader) reportRead() {
 func (f *feedReader) attempt(work func() error) bool {
 	err := work()
 	f.mutex.Lock()
+	wasFailing := f.failures > 0 && f.retryAfter == 0
 	f.retryAfter = 0
 	if err == nil {
 		f.failures = 0
+		if wasFailing {
+			select {
+			case f.goOn <- struct{}{}:
+			default:
+			}
+		}
 	} else {
 		f.failures++
 		var gone *unavailable
@@ -129,7 +141,7 @@ func (f *feedReader) wait() time.Duration {
 	if f.failures == 0 {
 		return regular
 	}
-	grown := math.Min(float64(longestFeedWait), float64(firstFeedWait)*math.Exp2(math.Min(float64(f.failures), 10)))
+	grown := math.Min(float64(f.longestWait), float64(f.firstWait)*math.Exp2(math.Min(float64(f.failures), 10)))
 	return max(f.retryAfter, regular, time.Duration(grown*half))
 }
 
@@ -149,6 +161,8 @@ func (f *feedReader) start() {
 			case <-f.closing.Done():
 				timer.Stop()
 				return
+			case <-f.goOn:
+				timer.Stop()
 			case <-timer.C:
 			}
 			if f.settings.Feed != FeedFile {
@@ -160,6 +174,11 @@ func (f *feedReader) start() {
 				f.readOnce(f.closing)
 			}
 			wait = f.wait()
+			// What this turn itself has read ends no wait.
+			select {
+			case <-f.goOn:
+			default:
+			}
 		}
 	}()
 }

@@ -3,6 +3,7 @@ package verifier_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,6 +37,27 @@ func TestARevocationReachesACachedTokenWithinASecond(t *testing.T) {
 			expect(t, "introspections", issuer.Requests("/oauth2/introspect"), 0)
 		})
 	}
+}
+
+func TestAStreamThatWaitsAfterFailuresIsOpenedOnceAReadSucceeds(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	var isUp atomic.Bool
+	v, seen := open(t, changed(issuer, func(o *verifier.Options) {
+		o.Feed = verifier.FeedSSE
+		o.Transport = roundTripper(func(request *http.Request) (*http.Response, error) {
+			if !isUp.Load() {
+				return nil, errors.New("refused")
+			}
+			return issuer.RoundTrip(request)
+		})
+	}))
+	// Without the read it waits for at least half an hour.
+	v.WaitAfterFailures(time.Hour)
+	v.Start()
+	eventually(t, "a failure", func() bool { return len(seen.failures("feed_failed")) > 0 })
+	isUp.Store(true)
+	expect(t, "refreshed", v.Refresh(background), true)
+	eventually(t, "the stream is open", func() bool { return issuer.Requests("/v1/revocations/stream") > 0 })
 }
 
 func TestEveryKindOfRevocation(t *testing.T) {

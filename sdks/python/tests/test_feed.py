@@ -66,6 +66,28 @@ def test_a_stream_that_ends_is_opened_again(fake_issuer: FakeIssuer, make: Make)
     wait_until(lambda: verifier.verify(token).code == "revoked")
 
 
+def test_once_a_read_shows_that_the_api_is_there_a_stream_that_waits_after_failures_is_opened_at_once(
+    fake_issuer: FakeIssuer, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the read it waits for at least half an hour.
+    for name in ("_FIRST_WAIT", "_LONGEST_WAIT"):
+        monkeypatch.setattr(f"sallyport_verifier._feed.{name}", 3600.0)
+    is_down = True
+    events: list[VerifierEvent] = []
+
+    async def serve(request: httpx.Request) -> httpx.Response | None:
+        if is_down:
+            raise httpx.ConnectError("refused")
+        return None
+
+    verifier = make(feed="sse", transport=Changed(fake_issuer, serve), on_event=events.append)
+    verifier.start()
+    wait_until(lambda: any(event.type == "feed_failed" for event in events))
+    is_down = False
+    assert verifier.refresh()
+    wait_until(lambda: len(fake_issuer.listeners) == 1)
+
+
 FORGED: dict[str, Callable[[FakeIssuer, list[str]], str]] = {
     "replayed, of an older epoch": lambda issuer, seen: seen[0],
     "truncated": lambda issuer, seen: seen[1][:-8],

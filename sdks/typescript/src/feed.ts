@@ -162,11 +162,15 @@ export function createFeedReader(context: Context): FeedReader {
   let timer: Timer | undefined;
   let failures = 0;
   let retryAfterMs = 0;
+  /** Ends the wait of the next turn: another read has shown that the API is there. */
+  let goOn: (() => void) | undefined;
 
   async function attempt(work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
+      const wasFailing = failures > 0 && retryAfterMs === 0;
       failures = 0;
+      if (wasFailing) goOn?.();
       return true;
     } catch (err) {
       failures += 1;
@@ -198,10 +202,16 @@ export function createFeedReader(context: Context): FeedReader {
   };
 
   async function turn(): Promise<void> {
+    goOn = undefined;
     if (closing.signal.aborted) return;
     if (feed !== 'file') keys.renewWhenDue();
     await (feed === 'sse' ? attempt(() => followStream(context, closing.signal)) : readOnce());
-    if (!closing.signal.aborted) timer = later(() => void turn(), waitMs());
+    if (closing.signal.aborted) return;
+    timer = later(() => void turn(), waitMs());
+    goOn = () => {
+      clearTimeout(timer);
+      timer = later(() => void turn(), 0);
+    };
   }
 
   return {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Verifier } from '../src/index.ts';
 import { createFakeIssuer } from '../src/testing.ts';
 import { verifierOf } from './feed-harness.ts';
@@ -167,6 +167,29 @@ describe('a feed that falls silent', () => {
     await issuer.revoke(token);
     await expect.poll(() => codeOf(verifier, token)).toBe('revoked');
   });
+});
+
+test('once a read shows that the API is there, a stream that waits after failures is opened at once', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const issuer = await createFakeIssuer();
+    let isDown = true;
+    const { verifier } = verifierOf(issuer, {
+      feed: 'sse',
+      fetch: (input, init) => (isDown ? Promise.reject(new Error('refused')) : issuer.fetch(input, init)),
+    });
+    // As a service that starts together with the API: it waits longer after each failure.
+    verifier.start();
+    await vi.advanceTimersByTimeAsync(60_000);
+    isDown = false;
+    expect(await verifier.refresh()).toBe(true);
+    expect(issuer.requests.get('/v1/revocations/stream')).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(issuer.requests.get('/v1/revocations/stream')).toBe(1);
+    verifier.close();
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('a stream that ends at once is not opened again at once', async () => {

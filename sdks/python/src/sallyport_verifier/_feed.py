@@ -1,6 +1,7 @@
 """Reads the revocation feed: by poll, as a stream, or from a file."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,7 @@ class FeedReader:
         self._on_answer = on_answer
         self._failures = 0
         self._retry_after: float = 0
+        self._go_on: asyncio.Event | None = None
         self._renewal: asyncio.Future[bool] | None = None
         self._stamp: tuple[int, int, int] | None = None
         self._file_answers: frozenset[str] = frozenset()
@@ -66,6 +68,9 @@ class FeedReader:
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> bool:
         try:
             await work()
+            if self._failures > 0 and self._retry_after == 0 and self._go_on is not None:
+                # A wait after failures ends: this read has shown that the API is there.
+                self._go_on.set()
             self._failures = 0
             return True
         except Exception as err:
@@ -174,6 +179,7 @@ class FeedReader:
     async def follow(self) -> None:
         """Reads the feed until the background thread ends."""
         settings = self._settings
+        self._go_on = asyncio.Event()
         if settings.feed != "sse":
             await asyncio.sleep(settings.feed_interval)
         while True:
@@ -184,4 +190,6 @@ class FeedReader:
                 await self._attempt(self._follow_stream)
             else:
                 await self.read_once()
-            await asyncio.sleep(self._wait())
+            self._go_on.clear()
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._go_on.wait(), self._wait())
