@@ -1,6 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
 import { reportOperations } from '../services/domain/compliance/operations.ts';
 import {
   readReport,
@@ -72,7 +73,7 @@ export function registerReport(program: Command): void {
         ] as const;
         for (const [file, read] of files) {
           if (file === undefined) continue;
-          await writeFile(file, await read(ports, id));
+          await writeBytesAtOnce(file, await read(ports, id));
           output.say(`wrote ${file}`);
         }
         output.data(await readReport(ports, id), (view) => [reportLine(view), JSON.stringify(view, null, 2)]);

@@ -1,6 +1,6 @@
-import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
 import { securityReportOperations } from '../services/domain/monitoring/operations.ts';
 import {
   readSecurityReport,
@@ -72,7 +72,7 @@ export function registerReports(program: Command): void {
         ] as const;
         for (const [file, read] of files) {
           if (file === undefined) continue;
-          await writeFile(file, await read(ports, input));
+          await writeBytesAtOnce(file, await read(ports, input));
           output.say(`wrote ${file}`);
         }
         output.data(await readSecurityReport(ports, input), (view) => [reportLine(view)]);

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { recordDisclosureEndpoint } from '#services/domain/privacy/access/access-contract.ts';
 import { recordDisclosure } from '#services/domain/privacy/access/disclosures.ts';
@@ -12,6 +11,7 @@ import { readExport, readPrivacyRequest } from '#services/domain/privacy/access/
 import { recordConsentEndpoint } from '#services/domain/privacy/consent/consent-contract.ts';
 import { consentLine, consentOperations, listConsentsOperation } from '#services/domain/privacy/consent/operations.ts';
 import { recordUserConsent, validateUserConsent } from '#services/domain/privacy/consent/user-consent.ts';
+import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
 import { onDatabase, rehearsed } from '../admin.ts';
 import { checked, instantOf, uuidOf } from '../arguments.ts';
 import { systemCaller } from '../database-ports.ts';
@@ -38,7 +38,7 @@ export function registerPersons(program: Command, privacy: Command): void {
         const chosen = { request_id: uuidOf(asked, 'sallyport privacy export') };
         if (out !== undefined) {
           const found = await readExport(withPhiKeys(ports), chosen, systemCaller('sallyport privacy request'));
-          await writeFile(out, `${JSON.stringify(found, null, 2)}\n`, { mode: 0o600 });
+          await writeBytesAtOnce(out, `${JSON.stringify(found, null, 2)}\n`);
           output.say(`wrote ${out}`);
         }
         output.data(await readPrivacyRequest(ports, chosen), (row) => [requestLine(row)]);

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { writeFileAtOnce } from './file-place.ts';
+import { writeBytesAtOnce, writeFileAtOnce } from './file-place.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -41,7 +41,7 @@ test('a file appears complete, readable by its owner alone', async () => {
 test('a disk that becomes full leaves nothing under the name', async () => {
   const path = join(folder, 'full');
   // A limit of the size of files fails a write as a full disk does; it is that of a process of its own.
-  const script = `import { writeFileAtOnce } from '${import.meta.dirname}/file-place.ts';
+  const script = `import { writeBytesAtOnce, writeFileAtOnce } from '${import.meta.dirname}/file-place.ts';
     process.on('SIGXFSZ', () => {});
     async function* source() { for (let at = 0; at < 100; at += 1) yield Buffer.alloc(65536); }
     await writeFileAtOnce(${JSON.stringify(path)}, source()).catch((err) => { process.stdout.write(err.code); });`;
@@ -52,6 +52,20 @@ test('a disk that becomes full leaves nothing under the name', async () => {
   );
   expect(stdout).toBe('EFBIG');
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('who may write in the folder directs what is written to no other file, by any name that can be foreseen', async () => {
+  const path = join(folder, 'backup');
+  const victim = join(folder, 'victim');
+  await writeFile(victim, 'of the operator');
+  for (let pid = process.pid; pid < process.pid + 20; pid += 1) await symlink(victim, `${path}.partial-${pid}`);
+  await writeFileAtOnce(path, parts('new'));
+  expect(await readFile(victim, 'utf8')).toBe('of the operator');
+  expect((await lstat(path)).isFile()).toBe(true);
+  expect(await readFile(path, 'utf8')).toBe('new');
+  await symlink(victim, join(folder, 'link'));
+  await expect(writeBytesAtOnce(join(folder, 'link'), 'other')).rejects.toMatchObject({ code: 'EISDIR' });
+  expect(await readFile(victim, 'utf8')).toBe('of the operator');
 });
 
 test('what a killed process left is removed, and what a live one writes is not', async () => {

@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { backupPlaceFull } from './errors.ts';
 
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 const READ_BYTES = 262_144;
 
 const isAlive = (pid: number): boolean => {
@@ -19,7 +20,7 @@ const isAlive = (pid: number): boolean => {
 async function removeAbandoned(path: string): Promise<void> {
   const start = `${basename(path)}.partial-`;
   for (const name of await readdir(dirname(path))) {
-    const pid = name.startsWith(start) ? Number(name.slice(start.length)) : 0;
+    const pid = name.startsWith(start) ? Number(/^\d+/.exec(name.slice(start.length))?.[0]) : 0;
     if (pid > 0 && pid !== process.pid && !isAlive(pid)) await rm(join(dirname(path), name), { force: true });
   }
 }
@@ -49,8 +50,9 @@ export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8A
   if (before !== null && !before.isFile())
     throw Object.assign(new Error(`${path} is not a regular file`), { code: 'EISDIR', path });
   await removeAbandoned(path);
-  const partial = `${path}.partial-${process.pid}`;
-  const file = await open(partial, 'w', 0o600);
+  // A new file under a name that nobody can foresee: who may write in the folder cannot plant a link there.
+  const partial = `${path}.partial-${process.pid}-${randomBytes(16).toString('hex')}`;
+  const file = await open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   let written: Written;
   try {
     try {
@@ -70,3 +72,13 @@ export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8A
 
 export const readFileInParts = (path: string): AsyncIterable<Buffer> =>
   createReadStream(path, { highWaterMark: READ_BYTES });
+
+/** The same for what is in memory: a link at the name is refused, and an existing file keeps no wider access. */
+export async function writeBytesAtOnce(path: string, content: string | Uint8Array): Promise<void> {
+  await writeFileAtOnce(
+    path,
+    (async function* () {
+      yield Buffer.from(content);
+    })(),
+  );
+}
