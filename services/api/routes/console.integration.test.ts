@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { consoleAccess } from '#services/domain/oauth/console/console-access.ts';
 import { newProofKey } from '#services/domain/oauth/console/console-proof.ts';
@@ -171,6 +172,31 @@ test('only paths of the API are reached through the console', async () => {
     '/console/api/v2/x',
   ])
     expect((await browser.ask('GET', path)).body.code, path).toBe('route_unknown');
+  // As they are sent: `fetch` would resolve the dots itself.
+  const cookie = cookiesOf(browser);
+  const statusOf = (path: string) =>
+    new Promise((resolve, reject) => {
+      const headers = { cookie, 'x-sallyport-console': '1', 'sec-fetch-site': 'same-origin' };
+      const { hostname, port } = new URL(copy.url);
+      request({ hostname, port, path: `/console/api${path}`, headers }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      })
+        .once('error', reject)
+        .end();
+    });
+  expect(await statusOf('/v1/admin/users?limit=1')).toBe(200);
+  for (const path of [
+    '/v1/../dev/mail',
+    '/v1/%2e%2e/api/auth/user',
+    '/v1/.%2e/oauth2/userinfo',
+    '/v1/%2E./oauth2/userinfo',
+    '/v1/./admin/users?limit=1',
+    '/v1/%2e/admin/users?limit=1',
+    '/v1\\..\\dev\\mail',
+    '/v1/x/..;/../../dev/mail',
+  ])
+    expect(await statusOf(path), path).toBe(404);
 });
 
 test('two copies serve one session, and two tabs that refresh at once both go on', async () => {

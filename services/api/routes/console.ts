@@ -187,9 +187,11 @@ export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): 
   async function call(_input: unknown, caller: Caller, request: FastifyRequest): Promise<Answer> {
     const { session, setCookie } = await accessOf(request, caller);
     const url = (request.raw.url as string).slice(API.length);
-    if (!url.startsWith('/v1/')) throw routeUnknown();
     const method = request.method as 'GET';
     const path = url.split('?', 1)[0] as string;
+    // The path that is asked for inside, by the rules of URLs: dots, in whatever spelling, lead nowhere else.
+    const { pathname } = new URL(url, ownOrigin);
+    if (pathname !== path || !path.startsWith('/v1/')) throw routeUnknown();
     const passed = PASSED_ON.flatMap((name) =>
       request.headers[name] === undefined ? [] : [[name, request.headers[name]]],
     );
