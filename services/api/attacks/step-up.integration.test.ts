@@ -33,6 +33,8 @@ const OF_ONES_OWN = [
   'rotateApiKey',
   'unlinkAccount',
 ];
+/** Reads the health data of a person at level high, as its request does. */
+const OF_HIGH_LEVEL = ['readExport'];
 /** Needs no permission for the caller's own resources and one for other users': the use-case decides which applies. */
 const OF_OTHERS = ['issueTokens', 'revokeToken'];
 /**
@@ -102,6 +104,7 @@ describe('step-up', () => {
       ...byPermission.filter((operation) => !HARMLESS.includes(operation)),
       ...OF_ONES_OWN,
       ...OF_OTHERS,
+      ...OF_HIGH_LEVEL,
     ];
     expect(byPermission.length).toBeGreaterThan(20);
     expect(

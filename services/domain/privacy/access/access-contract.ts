@@ -320,9 +320,10 @@ export const readExportEndpoint = defineEndpoint({
   path: '/v1/privacy/requests/{request_id}/export',
   operation: 'readExport',
   summary: 'Download a finished export, within a week',
-  auth: reads(phiManage),
+  /** The same data as `requestExport` gives, of level high. */
+  auth: manages(phiManage),
   limit: 'admin',
   params: ofRequest,
   responses: { 200: z.object({ subject_id: z.string(), export: z.unknown() }) },
-  errors: [...REFUSALS, agentNotAccepted, privacyRequestUnknown, privacyRequestUnfinished],
+  errors: [...REFUSALS, agentNotAccepted, stepUpRequired, privacyRequestUnknown, privacyRequestUnfinished],
 });
