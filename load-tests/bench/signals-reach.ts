@@ -38,7 +38,7 @@ async function startTransmitter(context: BenchContext, { api, credentials }: Pro
     headers: { authorization: `Bearer ${tokens.access_token}`, 'content-type': 'application/json' },
     body: JSON.stringify({
       issuer: ISSUER,
-      match_email: true,
+      own_ids: true,
       jwks_uri: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`,
       reason: 'load test',
     }),

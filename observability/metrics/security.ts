@@ -9,6 +9,7 @@ export const detectionSeverities = {
   impossible_travel: 'medium',
   unusual_passkey: 'low',
   refresh_token_reuse: 'high',
+  signal_storm: 'high',
   refresh_token_overuse: 'low',
   token_replay: 'high',
   break_glass: 'high',

@@ -1,6 +1,7 @@
 import { applyLegacyEventsJob } from '#jobs/contracts/legacy.ts';
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
 import { countEnqueued } from '#jobs/metrics.ts';
+import { createThrottle } from '#services/domain/shared/throttle.ts';
 import { clientCaller } from '../domain/access/client-caller.ts';
 import { createApiKeyUses } from '../domain/api-keys/api-key-uses.ts';
 import { createKeySummary, createKeyVerifications } from '../domain/api-keys/count-key-verifications.ts';
@@ -89,6 +90,7 @@ function composePorts(
     ),
     signalAudience: tokenSettings.issuer,
     alertAddresses: { refusalOf: (url: string) => addressRefusal(config.alerts, url) },
+    onceAMinute: createThrottle(outside.clock),
     legacyIssuer,
     legacyWebhook: {
       key: config.legacy.webhookSecret === undefined ? null : webhookKeyOf(config.legacy.webhookSecret),

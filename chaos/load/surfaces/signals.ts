@@ -83,7 +83,7 @@ export function createSignals(
       ],
     ],
     prepare: async () => {
-      const accepted = { issuer: transmitter.issuer, jwks_uri: receiver.jwks, match_email: true, reason: REASON };
+      const accepted = { issuer: transmitter.issuer, jwks_uri: receiver.jwks, own_ids: true, reason: REASON };
       await create('/v1/admin/signal-transmitters', accepted);
       await create('/ssf/streams', { delivery: { method: PUSH, endpoint_url: receiver.signals } });
       for (let at = 0; at < 3; at += 1) {

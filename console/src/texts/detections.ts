@@ -18,6 +18,8 @@ export const seenTexts = inLanguages({
       'Eine Anmeldung mit Passkey von einem unbekannten Gerät, in einem Netz, das viele Benutzernamen probierte, oder während der Benutzer anderswo aktiv war.',
     refresh_token_reuse:
       'Ein verbrauchtes Refresh-Token wurde noch einmal vorgelegt, also hatten es zwei Seiten; die Token-Familie ist beendet.',
+    signal_storm:
+      'Ein Absender gemeinsamer Signale beendete die Sitzungen von mehr Benutzern in einer Minute, als er darf.',
     refresh_token_overuse:
       'Ein Refresh-Token wurde öfter vorgelegt, als die Schonfrist erlaubt; keine Sitzung wurde beendet.',
     token_replay:

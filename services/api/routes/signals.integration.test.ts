@@ -55,7 +55,7 @@ test('an outside session-revoked or credential-change is refused at an offline v
   expect(errorOf(await push('session-revoked'))).toEqual([400, 'invalid_issuer']);
   await queryRows(
     harness.databaseUrl,
-    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email) VALUES (gen_random_uuid(), $1, $2, $3, true)`,
+    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email, own_ids) VALUES (gen_random_uuid(), $1, $2, $3, false, true)`,
     [transmitter.issuer, transmitter.jwks_uri, api],
   );
   const reached: number[] = [];

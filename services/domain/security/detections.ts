@@ -108,6 +108,14 @@ export const agentAnomaly = defineDetection({
   actions: [],
 });
 
+/** No action: what the limit refuses may be meant. An administrator can remove the transmitter. */
+export const signalStorm = defineDetection({
+  name: 'signal_storm',
+  severity: 'high',
+  meaning: 'A transmitter of shared signals ended the sessions of more users within a minute than it may.',
+  actions: [],
+});
+
 /** The user signs in again; the thief cannot. */
 export const tokenTheft = defineDetection({
   name: 'token_theft',
@@ -189,6 +197,7 @@ export const detections = [
   impossibleTravel,
   unusualPasskey,
   refreshTokenReuse,
+  signalStorm,
   refreshTokenOveruse,
   tokenReplay,
   breakGlass,

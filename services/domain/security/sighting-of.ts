@@ -11,6 +11,7 @@ import {
   type privilegeBurst,
   refreshTokenOveruse,
   refreshTokenReuse,
+  signalStorm,
   stateRewoundDetected,
   tokenReplay,
   type tokenTheft,
@@ -29,6 +30,7 @@ type KnownDetection =
   | typeof privilegeBurst
   | typeof refreshTokenOveruse
   | typeof refreshTokenReuse
+  | typeof signalStorm
   | typeof stateRewoundDetected
   | typeof tokenReplay
   | typeof tokenTheft
@@ -53,6 +55,7 @@ export const WATCHED_TYPES = [
   'phi.break_glass_opened',
   'agent.credentials_checked',
   'signoff.refused',
+  'signal.limited',
 ] as const;
 
 const INSTALLATION: IncidentSubject = { kind: 'installation', id: 'sallyport' };
@@ -96,6 +99,18 @@ export function sightingsOf(event: AuditEventView): SightingOf[] {
       return [{ detection: tokenReplay, target, detail, on }];
     case 'token.state_rewound':
       return [{ detection: stateRewoundDetected, target: INSTALLATION, detail, on: {} }];
+    case 'signal.limited': {
+      const transmitterId = memberOf(event, 'transmitter_id');
+      return [
+        {
+          detection: signalStorm,
+          // One incident for each transmitter.
+          target: { kind: 'installation', id: transmitterId ?? INSTALLATION.id },
+          detail: { ...detail, transmitter_id: transmitterId },
+          on: {},
+        },
+      ];
+    }
     case 'phi.break_glass_opened':
       return [
         { detection: breakGlass, target, detail: { ...detail, break_glass_id: event.detail.break_glass_id }, on: {} },

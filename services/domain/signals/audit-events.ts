@@ -35,3 +35,12 @@ export const signalReceived = defineAuditEvent({
   meaning:
     'A transmitter sent the shared signal `event`, as `signal_id`. `applied`: every session and token of its user ended. `no_user`: no account here belongs to its subject. `ignored`: it asks for nothing.',
 });
+
+export const signalsLimitReached = defineAuditEvent({
+  type: 'signal.limited',
+  durability: 'durable',
+  outcomes: ['refused'],
+  detail: { transmitter_id: id },
+  meaning:
+    'The transmitter `transmitter_id` ended the sessions of as many users as it may within a minute; its next events are refused and may come again. At most once a minute and copy.',
+});

@@ -3,7 +3,14 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
-import { signalKeysUnavailable, transmitterExists, transmitterInvalid, transmitterUnknown } from './errors.ts';
+import { rightsExceeded } from '../authority/errors.ts';
+import {
+  signalKeysUnavailable,
+  signalsLimited,
+  transmitterExists,
+  transmitterInvalid,
+  transmitterUnknown,
+} from './errors.ts';
 import { signalsManage, signalsRead } from './permissions.ts';
 import { SET_ERRORS, SIGNAL_OUTCOMES, STREAM_STATES } from './signal-shapes.ts';
 import { signalStreamUnknown } from './stream-errors.ts';
@@ -20,6 +27,7 @@ export const transmitterView = z
     audience: z.string(),
     provider: z.string().nullable(),
     match_email: z.boolean(),
+    own_ids: z.boolean(),
     created_at: instant,
     /** Signals of the last 90 days, and when the last one arrived. */
     received: z.int(),
@@ -42,6 +50,8 @@ const newTransmitter = z.strictObject({
     .optional(),
   /** Whether a subject may be an address (`email`): of the account that has verified it. */
   match_email: z.boolean().default(false),
+  /** Whether a subject may be our own id of a user (`iss_sub` with our issuer), and so any user. */
+  own_ids: z.boolean().default(false),
   reason,
 });
 export type NewTransmitter = z.output<typeof newTransmitter>;
@@ -57,7 +67,7 @@ export const createTransmitterEndpoint = defineEndpoint({
   body: newTransmitter,
   idempotency: 'answer',
   responses: { 201: transmitterView },
-  errors: [...REFUSALS, stepUpRequired, idempotencyKeyReused, transmitterInvalid, transmitterExists],
+  errors: [...REFUSALS, rightsExceeded, stepUpRequired, idempotencyKeyReused, transmitterInvalid, transmitterExists],
 });
 
 export const listTransmittersEndpoint = defineEndpoint({
@@ -186,5 +196,5 @@ export const receiveSignalEndpoint = defineEndpoint({
   bodyType: 'secevent',
   body: z.string().max(SET_CHARACTERS_MAX),
   responses: { 202: null, 400: setError },
-  errors: [signalKeysUnavailable, storeUnavailable],
+  errors: [signalKeysUnavailable, signalsLimited, storeUnavailable],
 });

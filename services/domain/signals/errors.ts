@@ -36,3 +36,12 @@ export const signalKeysUnavailable = defineError({
   fix: 'Send the event again later; operators of the transmitter: check that its `jwks_uri` answers.',
   retryable: true,
 });
+
+export const signalsLimited = defineError({
+  code: 'signals_limited',
+  status: 429,
+  title: 'Too many ended sessions of one transmitter',
+  cause: 'The transmitter ended the sessions of as many users as it may within a minute.',
+  fix: 'Send the event again after Retry-After seconds; nothing is lost. Operators: see whether the transmitter means it, and remove it if not.',
+  retryable: true,
+});

@@ -15,13 +15,19 @@ import { assertMayPushTo } from './may-push-to.ts';
 import type { HasPollWaits } from './poll-waits.ts';
 import { queueOf, type SignSignalPorts, signSignal } from './sign-signal.ts';
 import type { StreamState } from './signal-shapes.ts';
-import { signalStreamInvalid, signalStreamsMany, signalStreamUnknown } from './stream-errors.ts';
+import {
+  signalStreamInvalid,
+  signalStreamsMany,
+  signalStreamUnknown,
+  signalVerificationEarly,
+} from './stream-errors.ts';
 import {
   deleteStreamRow,
   excludeUser,
   includeUser,
   insertStream,
   lockStream,
+  markVerified,
   readStreamsOf,
   type StreamRow,
   type StreamSettings,
@@ -234,7 +240,7 @@ const withSubject =
     ports.transact(async (tx) => {
       const row = await locked(tx, caller, id);
       const { issuer } = ports.tokenSettings;
-      const ours = { id: row.id, issuer, jwksUri: '', audience: '', provider: null, matchEmail: true };
+      const ours = { id: row.id, issuer, jwksUri: '', audience: '', provider: null, matchEmail: true, ownIds: true };
       const userId = await createSubjectFinder(tx, ours, issuer)(subject);
       // A subject that is no user here has no events, and whether it is one is not said.
       if (userId !== undefined) await act(tx, id, userId);
@@ -246,7 +252,10 @@ export const addStreamSubject = withSubject(includeUser);
 /** Throws `signal_stream_unknown` (404). */
 export const removeStreamSubject = withSubject(excludeUser);
 
-/** The event goes through the log and the queue of the stream, as every other. Throws `signal_stream_unknown` (404). */
+/**
+ * The event goes through the log and the queue of the stream, as every other. Throws `signal_stream_unknown` (404),
+ * `signal_verification_early` (429).
+ */
 export function verifyStream(
   ports: Pick<Ports, 'transact'>,
   { stream_id: id, state }: OneStream & { readonly state?: string | undefined },
@@ -254,6 +263,8 @@ export function verifyStream(
 ): Promise<void> {
   return ports.transact(async (tx) => {
     await locked(tx, caller, id);
+    if (!(await markVerified(tx, id, VERIFICATION_SECONDS)))
+      throw signalVerificationEarly({ retryAfterSeconds: VERIFICATION_SECONDS });
     const detail = { stream_id: id, ...(state === undefined ? {} : { state }) };
     await recordEvent(tx, caller, signalStreamVerified, { outcome: 'ok', detail });
   });

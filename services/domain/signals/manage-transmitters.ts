@@ -1,4 +1,6 @@
 import { recordEvent } from '../audit/record-event.ts';
+import { assertHolds } from '../authority/permissions.ts';
+import { sessionsManage } from '../identity/permissions.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { transmitterChanged } from './audit-events.ts';
@@ -22,21 +24,31 @@ async function one({ sql }: Pick<Ports, 'sql'>, id: string): Promise<Transmitter
   return view;
 }
 
-/** Throws `transmitter_invalid` (400), `transmitter_exists` (409). */
+/**
+ * Throws `transmitter_invalid` (400), `rights_exceeded` (403) for a caller who may not end sessions, `transmitter_exists`
+ * (409).
+ */
 export async function createTransmitter(
   { transact, random, signalAudience }: Pick<Ports, 'transact' | 'random'> & { readonly signalAudience: string },
   input: NewTransmitter,
   caller: Caller,
 ): Promise<TransmitterView> {
-  const { issuer, jwks_uri: jwksUri, provider = null, match_email: matchEmail, reason } = input;
+  const { issuer, jwks_uri: jwksUri, provider = null, match_email: matchEmail, own_ids: ownIds, reason } = input;
+  assertHolds(caller, [sessionsManage.name]);
   assertUrl(issuer, 'issuer');
   assertUrl(jwksUri, 'jwks_uri');
-  if (provider === null && !matchEmail && issuer !== signalAudience)
-    throw transmitterInvalid({ detail: 'Its events could name no user: give `provider`, or set `match_email`.' });
-  const row = { id: random.uuid(), issuer, jwksUri, audience: input.audience ?? signalAudience, provider, matchEmail };
+  // Its keys would sign for this installation.
+  if (issuer === signalAudience)
+    throw transmitterInvalid({ detail: 'The issuer is that of this installation, which signs its events itself.' });
+  if (provider === null && !matchEmail && !ownIds)
+    throw transmitterInvalid({
+      detail: 'Its events could name no user: give `provider`, or set `match_email` or `own_ids`.',
+    });
+  const audience = input.audience ?? signalAudience;
+  const row = { id: random.uuid(), issuer, jwksUri, audience, provider, matchEmail, ownIds };
   return transact(async (tx) => {
     if (!(await insertTransmitter(tx, row, TRANSMITTERS_MAX))) throw transmitterExists();
-    const detail = { transmitter_id: row.id, issuer, provider, match_email: matchEmail, reason };
+    const detail = { transmitter_id: row.id, issuer, provider, match_email: matchEmail, own_ids: ownIds, reason };
     await recordEvent(tx, caller, transmitterChanged, { outcome: 'created', detail });
     return one({ sql: tx }, row.id);
   });

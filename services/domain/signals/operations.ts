@@ -31,6 +31,7 @@ const line = (transmitter: TransmitterView): string =>
     transmitter.issuer,
     `accounts of ${transmitter.provider ?? 'none'}`,
     transmitter.match_email ? 'and addresses' : 'no addresses',
+    transmitter.own_ids ? 'and our ids' : 'not our ids',
     `${transmitter.received} received, last ${transmitter.last_received_at ?? 'never'}`,
   ].join('  ');
 const signalLine = (signal: ReceivedSignalView): string =>
@@ -48,6 +49,7 @@ export const transmitterOperations = [
       audience: { flags: '--audience <audience>', help: 'what its events name as audience; our issuer by default' },
       provider: { flags: '--provider <name>', help: 'the provider of linked accounts whose ids are its subjects' },
       match_email: { flags: '--match-email', help: 'a subject may be a verified address' },
+      own_ids: { flags: '--own-ids', help: 'a subject may be our own id of a user, and so any user' },
     },
     asks: ({ issuer }) => `let ${issuer} end sessions here`,
     lines: (transmitter) => [line(transmitter)],

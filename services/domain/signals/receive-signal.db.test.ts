@@ -5,12 +5,13 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
 import { insertSession, insertUser } from '#testing/fixtures/families.ts';
-import { type TestPorts, testCaller } from '#testing/harness/ports.ts';
+import { clientCaller, type TestPorts, testCaller } from '#testing/harness/ports.ts';
 import { openTestPorts } from '#testing/harness/stores.ts';
 import { createClientKeySets } from '../oauth/assertions/client-key-sets.ts';
+import { createThrottle } from '../shared/throttle.ts';
 import type { NewTransmitter } from './contract.ts';
 import { createTransmitter, listReceivedSignals, listTransmitters, removeTransmitter } from './manage-transmitters.ts';
-import { type ReceiveSignalPorts, receiveSignal } from './receive-signal.ts';
+import { APPLIED_MAX, type ReceiveSignalPorts, receiveSignal } from './receive-signal.ts';
 import { CAEP_EVENTS, VERIFICATION } from './signal-shapes.ts';
 
 const OURS = 'https://auth.example.test';
@@ -45,6 +46,7 @@ beforeAll(async () => {
     ...db,
     signalAudience: OURS,
     tokenSettings: { issuer: OURS },
+    onceAMinute: createThrottle(db.clock),
     announceRevocations: () => {
       announced += 1;
     },
@@ -64,7 +66,15 @@ beforeEach(async () => {
 const accept = (input: Partial<NewTransmitter> = {}) =>
   createTransmitter(
     ports,
-    { issuer: THEIRS, jwks_uri: jwksUri, provider: 'okta', match_email: false, reason: 'test', ...input },
+    {
+      issuer: THEIRS,
+      jwks_uri: jwksUri,
+      provider: 'okta',
+      match_email: false,
+      own_ids: false,
+      reason: 'test',
+      ...input,
+    },
     testCaller,
   );
 
@@ -155,13 +165,45 @@ describe('an event of an accepted transmitter', () => {
       }),
     ],
   ])('finds its user by %s', async (_, subject) => {
-    await accept({ match_email: true });
+    await accept({ match_email: true, own_ids: true });
     const user = await newLinked();
     await db.raw('UPDATE users SET "emailVerified" = now(), email = $2 WHERE id = $1', [
       user.id,
       `${user.id}@example.test`,
     ]);
     expect(await receive(REVOKED, subject(user))).toBeNull();
+    expect(await sessionsOf(user.id)).toBe(0);
+  });
+
+  test.each([
+    ['alone', (own: object) => own],
+    ['among aliases', (own: object) => ({ format: 'aliases', identifiers: [own] })],
+    ['in a complex subject', (own: object) => ({ format: 'complex', user: own })],
+  ] as const)('names no user by our own id %s, unless its transmitter may', async (_, wrapped) => {
+    await accept({ match_email: true });
+    const user = await newLinked();
+    expect(await receive(REVOKED, wrapped({ format: 'iss_sub', iss: OURS, sub: user.id }))).toBeNull();
+    expect([await sessionsOf(user.id), await outcomes()]).toEqual([1, ['session-revoked no_user']]);
+  });
+
+  test('beyond the limit of its transmitter is not applied, comes again, and becomes an event that detections read', async () => {
+    await accept();
+    const { transmitter_id: id } = (await listTransmitters(db)).transmitters[0]!;
+    const user = await newLinked();
+    await db.raw(
+      `INSERT INTO signals_received (transmitter_id, jti, id, event, outcome)
+       SELECT $1, sha256(n::text::bytea), gen_random_uuid(), 'session-revoked', 'applied' FROM generate_series(1, $2) n`,
+      [id, APPLIED_MAX],
+    );
+    const again = () => receive(REVOKED, { format: 'opaque', id: user.accountId });
+    for (let times = 0; times < 3; times += 1) await expect(again()).rejects.toMatchObject({ code: 'signals_limited' });
+    expect(await sessionsOf(user.id)).toBe(1);
+    // What ends nothing is not limited.
+    expect(await receive(VERIFICATION, undefined)).toBeNull();
+    const limited = `SELECT detail FROM audit_outbox WHERE type = 'signal.limited'`;
+    expect(await db.raw(limited)).toEqual([{ detail: { transmitter_id: id } }]);
+    await db.raw(`UPDATE signals_received SET received_at = received_at - interval '61 seconds'`);
+    expect(await again()).toBeNull();
     expect(await sessionsOf(user.id)).toBe(0);
   });
 
@@ -349,5 +391,19 @@ describe('a transmitter', () => {
   test('has an issuer of its own', async () => {
     await accept();
     await expect(accept()).rejects.toMatchObject({ code: 'transmitter_exists' });
+  });
+
+  test('may not have our own issuer, and is accepted only by a caller who may end sessions', async () => {
+    await expect(accept({ issuer: OURS })).rejects.toMatchObject({ code: 'transmitter_invalid' });
+    const input = { issuer: THEIRS, jwks_uri: jwksUri, match_email: false, own_ids: true, reason: 'test' };
+    await expect(createTransmitter(ports, input, clientCaller('c', ['signals:manage']))).rejects.toMatchObject({
+      code: 'rights_exceeded',
+    });
+    const both = clientCaller('c', ['signals:manage', 'sessions:manage']);
+    expect(await createTransmitter(ports, input, both)).toMatchObject({ own_ids: true, match_email: false });
+  });
+
+  test('whose events could name no user is refused', async () => {
+    await expect(accept({ provider: undefined })).rejects.toMatchObject({ code: 'transmitter_invalid' });
   });
 });

@@ -3,17 +3,23 @@ import { signalsReceived } from '#observability/metrics/signals.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import type { HasRevocationPush } from '../revocations/revocation-set.ts';
+import type { createThrottle } from '../shared/throttle.ts';
 import { endTarget } from '../tokens/revoke/revoke-token.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
-import { signalReceived } from './audit-events.ts';
+import { signalReceived, signalsLimitReached } from './audit-events.ts';
+import { signalsLimited } from './errors.ts';
 import { CAEP_EVENTS, ENDING, type SetErrorCode, type SignalOutcome, VERIFICATION } from './signal-shapes.ts';
-import { insertSignal, readTransmitter } from './signals.store.ts';
+import { countApplied, insertSignal, readTransmitter } from './signals.store.ts';
 import { createSubjectFinder } from './subject-user.ts';
 import { type HasSignalKeys, SetRefused, verifySet } from './verify-set.ts';
 
 export type ReceiveSignalPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random'> &
   HasSignalKeys &
-  HasRevocationPush & { readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer'> };
+  HasRevocationPush & {
+    readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer'>;
+    /** Of the notices of limits. */
+    readonly onceAMinute: ReturnType<typeof createThrottle>;
+  };
 
 type Found = { readonly name: string; readonly ends: boolean; readonly subject: unknown };
 
@@ -39,7 +45,7 @@ export type SignalAnswer = { readonly err: SetErrorCode; readonly description: s
  * Others are accepted and change nothing, and so does an event about a subject that is no user here: the transmitter does
  * not learn which it is.
  * @returns null, or why it is refused
- * @throws signalKeysUnavailable (503)
+ * @throws signalKeysUnavailable (503), signalsLimited (429)
  */
 export async function receiveSignal(ports: ReceiveSignalPorts, text: string, caller: Caller): Promise<SignalAnswer> {
   try {
@@ -51,6 +57,7 @@ export async function receiveSignal(ports: ReceiveSignalPorts, text: string, cal
     const find = createSubjectFinder(ports.sql, set.transmitter, ports.tokenSettings.issuer);
     const userId = event.ends ? await find(event.subject) : undefined;
     const outcome: SignalOutcome = !event.ends ? 'ignored' : userId === undefined ? 'no_user' : 'applied';
+    if (outcome === 'applied') await assertWithinLimit(ports, set.transmitter.id, caller);
     const isNew = await ports.transact((tx) => apply(tx, ports, { set, event, userId, outcome }, caller));
     signalsReceived.add(1, { outcome: isNew ? outcome : 'repeated' });
     return null;
@@ -59,6 +66,23 @@ export async function receiveSignal(ports: ReceiveSignalPorts, text: string, cal
     signalsReceived.add(1, { outcome: err.code });
     return { err: err.code, description: err.message };
   }
+}
+
+/** Users whose sessions one transmitter may end within these seconds: a mass revocation takes minutes, a mistake is seen. */
+export const APPLIED_MAX = 600;
+const LIMIT_SECONDS = 60;
+
+/** The transmitter sends the event again (RFC 8935 §2.4), so nothing is lost. */
+async function assertWithinLimit(ports: ReceiveSignalPorts, transmitterId: string, caller: Caller): Promise<void> {
+  if ((await countApplied(ports.sql, transmitterId, LIMIT_SECONDS, APPLIED_MAX)) < APPLIED_MAX) return;
+  await ports.onceAMinute(transmitterId, () =>
+    recordEvent(ports.sql, caller, signalsLimitReached, {
+      outcome: 'refused',
+      detail: { transmitter_id: transmitterId },
+    }).then(() => true),
+  );
+  signalsReceived.add(1, { outcome: 'limited' });
+  throw signalsLimited({ retryAfterSeconds: LIMIT_SECONDS });
 }
 
 type Applied = {

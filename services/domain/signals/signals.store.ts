@@ -12,26 +12,29 @@ export type TransmitterRow = {
   readonly audience: string;
   readonly provider: string | null;
   readonly matchEmail: boolean;
+  /** Whether `iss_sub` with our issuer may name a user. */
+  readonly ownIds: boolean;
 };
 
 /** Index: signal_transmitters_issuer. */
 const transmitterOfIssuer = defineStatement(
   'signalTransmitterOfIssuer',
-  `SELECT id, issuer, jwks_uri AS "jwksUri", audience, provider, match_email AS "matchEmail"
-   FROM signal_transmitters WHERE issuer = $1`,
+  `SELECT id, issuer, jwks_uri AS "jwksUri", audience, provider, match_email AS "matchEmail",
+     own_ids AS "ownIds" FROM signal_transmitters WHERE issuer = $1`,
 );
 /** Transmitters are few. */
 const transmittersList = defineStatement(
   'signalTransmittersList',
-  `SELECT id AS transmitter_id, issuer, jwks_uri, audience, provider, match_email, ${placeTime('created_at')} AS created_at,
+  `SELECT id AS transmitter_id, issuer, jwks_uri, audience, provider, match_email, own_ids,
+     ${placeTime('created_at')} AS created_at,
      (SELECT count(*)::int FROM signals_received WHERE transmitter_id = t.id) AS received,
      (SELECT ${placeTime('max(received_at)')} FROM signals_received WHERE transmitter_id = t.id) AS last_received_at
    FROM signal_transmitters t WHERE $1::uuid IS NULL OR id = $1 ORDER BY t.created_at, id`,
 );
 const transmitterInsert = defineStatement(
   'signalTransmitterInsert',
-  `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, provider, match_email)
-   SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT count(*) FROM signal_transmitters) < $7
+  `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, provider, match_email, own_ids)
+   SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM signal_transmitters) < $8
    ON CONFLICT (issuer) DO NOTHING RETURNING 1`,
 );
 const transmitterDelete = defineStatement(
@@ -43,6 +46,13 @@ const signalInsert = defineStatement(
   'signalInsert',
   `INSERT INTO signals_received (transmitter_id, jti, id, event, outcome) VALUES ($1, $2, $3, $4, $5)
    ON CONFLICT DO NOTHING RETURNING 1`,
+);
+/** Looks at no more than may be there. Index: signals_received_received_at. */
+const signalsApplied = defineStatement(
+  'signalsAppliedRecently',
+  `SELECT count(*)::int AS applied FROM (
+     SELECT FROM signals_received WHERE received_at > clock_timestamp() - make_interval(secs => $2)
+       AND transmitter_id = $1 AND outcome = 'applied' LIMIT $3) recent`,
 );
 /** Index: signals_received_received_at. */
 const signalsPage = defineStatement(
@@ -86,6 +96,7 @@ export const insertTransmitter = async (tx: Sql, row: TransmitterRow, most: numb
       row.audience,
       row.provider,
       row.matchEmail,
+      row.ownIds,
       most,
     ])
   ).length > 0;
@@ -105,6 +116,9 @@ export const insertSignal = async (
   },
 ): Promise<boolean> =>
   (await tx.query(signalInsert, [row.transmitterId, row.jti, row.id, row.event, row.outcome])).length > 0;
+/** How many events of the transmitter ended sessions within these seconds, at most `most`. */
+export const countApplied = async (tx: Sql, transmitterId: string, seconds: number, most: number): Promise<number> =>
+  (await tx.query<{ applied: number }>(signalsApplied, [transmitterId, seconds, most]))[0]?.applied ?? 0;
 export const readSignalsPage = (
   sql: Sql,
   after: readonly string[] | undefined,

@@ -27,3 +27,12 @@ export const signalStreamInvalid = defineError({
   fix: 'Correct what `detail` names; /.well-known/ssf-configuration lists what is supported.',
   retryable: false,
 });
+
+export const signalVerificationEarly = defineError({
+  code: 'signal_verification_early',
+  status: 429,
+  title: 'Verification requested too soon',
+  cause: 'The last verification of the stream was requested less than `min_verification_interval` seconds ago.',
+  fix: 'Repeat it after Retry-After seconds.',
+  retryable: true,
+});

@@ -6,7 +6,12 @@ import { ownCredentialRequired, stepUpRequired, storeUnavailable } from '#servic
 import { REFUSALS, text } from '../access/admin-shapes.ts';
 import { ssfManage, ssfRead } from './permissions.ts';
 import { CAEP_EVENTS, STREAM_STATES } from './signal-shapes.ts';
-import { signalStreamInvalid, signalStreamsMany, signalStreamUnknown } from './stream-errors.ts';
+import {
+  signalStreamInvalid,
+  signalStreamsMany,
+  signalStreamUnknown,
+  signalVerificationEarly,
+} from './stream-errors.ts';
 
 const TAG = 'Shared signals';
 export const PUSH = 'urn:ietf:rfc:8935';
@@ -223,7 +228,7 @@ export const verifyStreamEndpoint = defineEndpoint({
   auth: mayUse(ssfManage),
   body: z.strictObject({ stream_id: streamId, state: text(255).optional() }),
   responses: { 204: null },
-  errors: [...REFUSALS, signalStreamUnknown],
+  errors: [...REFUSALS, signalStreamUnknown, signalVerificationEarly],
 });
 
 export const pollStreamEndpoint = defineEndpoint({

@@ -123,6 +123,10 @@ describe('a polled stream', () => {
   test('is verified by an event with the given state, which no other stream gets', async () => {
     const [{ stream_id: id }, { stream_id: beside }] = [await harness.create(), await harness.create()];
     await verifyStream(harness.ports, { stream_id: id, state: 'nonce-1' }, caller);
+    await expect(verifyStream(harness.ports, { stream_id: id, state: 'x' }, caller)).rejects.toMatchObject({
+      code: 'signal_verification_early',
+    });
+    await harness.log.raw(`UPDATE signal_streams SET verified_at = verified_at - interval '5 seconds'`);
     await verifyStream(harness.ports, { stream_id: id }, caller);
     await sealEvents(harness.log, {}, testCaller);
     const { sets } = await harness.poll(id);

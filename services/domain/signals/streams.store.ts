@@ -76,6 +76,12 @@ const streamStatusUpdate = defineStatement(
   'signalStreamStatusUpdate',
   'UPDATE signal_streams SET status = $2, status_reason = $3 WHERE id = $1',
 );
+/** Nothing if that was done within these seconds. The caller has locked the row. */
+const streamVerify = defineStatement(
+  'signalStreamVerify',
+  `UPDATE signal_streams SET verified_at = clock_timestamp()
+   WHERE id = $1 AND (verified_at IS NULL OR verified_at <= clock_timestamp() - make_interval(secs => $2)) RETURNING 1`,
+);
 const streamDelete = defineStatement('signalStreamDelete', 'DELETE FROM signal_streams WHERE id = $1');
 const exclusionInsert = defineStatement(
   'signalExclusionInsert',
@@ -104,6 +110,10 @@ export const readPushedStreams = (sql: Sql): Promise<StreamRow[]> =>
   sql.query<StreamRow>(streamsPushed, [ssfManage.name]);
 export const lockStream = async (tx: Sql, owner: string, id: string): Promise<StreamRow | undefined> =>
   (await tx.query<StreamRow>(streamLock, [owner, id]))[0];
+
+/** False if the last verification was requested less than so many seconds ago. */
+export const markVerified = async (tx: Sql, id: string, seconds: number): Promise<boolean> =>
+  (await tx.query(streamVerify, [id, seconds])).length > 0;
 
 export type StreamSettings = Pick<
   StreamRow,

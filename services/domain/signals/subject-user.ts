@@ -19,12 +19,12 @@ type Finder = (subject: Subject, depth: number) => Promise<string | undefined>;
 
 /**
  * The user here that a Subject Identifier (RFC 9493, SSF 1.0 §3) of a transmitter means, by the account that the user has
- * linked with the transmitter's provider, by a verified address where the transmitter may name one, or by our own id.
+ * linked with the transmitter's provider, and where the transmitter may name them, by a verified address or by our own id.
  * Undefined if there is none, or if its format can name none.
  */
 export function createSubjectFinder(
   sql: Sql,
-  { issuer, provider, matchEmail }: TransmitterRow,
+  { issuer, provider, matchEmail, ownIds }: TransmitterRow,
   ownIssuer: string,
 ): (subject: unknown) => Promise<string | undefined> {
   const ofAccount = async (given: unknown): Promise<string | undefined> => {
@@ -34,7 +34,7 @@ export function createSubjectFinder(
   const formats: Readonly<Record<string, Finder>> = {
     iss_sub: async ({ iss, sub }) => {
       const id = idOf(sub);
-      if (iss === ownIssuer) return id === undefined ? undefined : findUserOfId(sql, id);
+      if (iss === ownIssuer) return ownIds && id !== undefined ? findUserOfId(sql, id) : undefined;
       return iss === issuer ? ofAccount(id) : undefined;
     },
     opaque: ({ id }) => ofAccount(id),

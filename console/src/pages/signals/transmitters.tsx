@@ -29,6 +29,8 @@ const texts = inLanguages({
     linked: 'Provider of linked accounts',
     linkedHelp: 'Its subjects are account ids of this provider, as in sign-ins; may be left out',
     matchEmail: 'Its subjects may be verified mail addresses',
+    ownIds: 'Its subjects may be our own ids: it can end the sessions of every user',
+    byOwnId: 'our ids',
     remove: 'Remove',
     removeTitle: 'Refuse the signals of {issuer}',
     removeLead: 'Its signals are refused from now on. What they ended stays ended.',
@@ -54,6 +56,8 @@ const texts = inLanguages({
     linked: 'Anbieter verknüpfter Konten',
     linkedHelp: 'Er nennt Konto-IDs dieses Anbieters, wie bei Anmeldungen; kann fehlen',
     matchEmail: 'Er darf bestätigte Mailadressen nennen',
+    ownIds: 'Er darf unsere eigenen Ids nennen: er kann die Sitzungen aller Benutzer beenden',
+    byOwnId: 'unsere Ids',
     remove: 'Entfernen',
     removeTitle: 'Die Signale von {issuer} ablehnen',
     removeLead: 'Seine Signale werden ab jetzt abgelehnt. Was sie beendet haben, bleibt beendet.',
@@ -64,13 +68,13 @@ const texts = inLanguages({
 type Transmitter = Answer<'GET /v1/admin/signal-transmitters'>['transmitters'][number];
 /** As the contract bounds them. */
 const MAX = { url: 512, provider: 64 } as const;
-const first = { issuer: '', jwks: '', audience: '', provider: '', matchEmail: false };
+const first = { issuer: '', jwks: '', audience: '', provider: '', matchEmail: false, ownIds: false };
 
 function Add() {
   const own = useTexts(texts);
   const [form, setForm] = useState(first);
   const set = (change: Partial<typeof first>): void => setForm({ ...form, ...change });
-  const { issuer, jwks, audience, provider, matchEmail } = form;
+  const { issuer, jwks, audience, provider, matchEmail, ownIds } = form;
   return (
     <ActButton
       act={{
@@ -110,6 +114,7 @@ function Add() {
               isChecked={matchEmail}
               onChange={(value) => set({ matchEmail: value })}
             />
+            <CheckField label={own.ownIds} isChecked={ownIds} onChange={(value) => set({ ownIds: value })} />
             <TextField
               label={own.audience}
               help={own.audienceHelp}
@@ -129,6 +134,7 @@ function Add() {
             ...(audience === '' ? [] : ['--audience', audience]),
             ...(provider === '' ? [] : ['--provider', provider]),
             ...(matchEmail ? ['--match-email'] : []),
+            ...(ownIds ? ['--own-ids'] : []),
             '--reason',
             reason,
           ),
@@ -140,6 +146,7 @@ function Add() {
               ...(audience === '' ? {} : { audience }),
               ...(provider === '' ? {} : { provider }),
               match_email: matchEmail,
+              own_ids: ownIds,
               reason,
             },
           }),
@@ -203,6 +210,7 @@ export function Transmitters() {
                         <span>{fill(own.provider, { provider: transmitter.provider })}</span>
                       )}
                       {transmitter.match_email ? <span>{own.byEmail}</span> : null}
+                      {transmitter.own_ids ? <span>{own.byOwnId}</span> : null}
                       <span>
                         {fill(own.received, { count: number(transmitter.received) })}{' '}
                         <Time at={transmitter.last_received_at} />

@@ -8,6 +8,7 @@ export const seen = {
   impossible_travel: 'A user signed in from an unknown device in a country that they had no time to travel to; or, where no country is known, in another network within ten minutes of activity elsewhere.',
   unusual_passkey: 'A passkey sign-in from an unknown device, in a network that was trying many user names or while the user was active elsewhere.',
   refresh_token_reuse: 'A used refresh token was presented again, so two parties had it; the token family has ended.',
+  signal_storm: 'A transmitter of shared signals ended the sessions of more users within a minute than it may.',
   refresh_token_overuse: 'A refresh token was presented more often than its grace window allows; no session ended.',
   token_replay: 'An access token was presented from another address or user agent than at first.',
   break_glass: 'A user opened emergency access to the health data of a person; another user must review it.',

@@ -243,6 +243,8 @@ export type ProblemCode =
   | "signal_stream_invalid"
   | "signal_stream_unknown"
   | "signal_streams_many"
+  | "signal_verification_early"
+  | "signals_limited"
   | "signing_algorithm_refused"
   | "signing_unavailable"
   | "signoff_already_decided"
@@ -416,7 +418,7 @@ export type CreateSilenceRequest = { readonly matchers: readonly string[]; reado
 
 export type CreateStreamRequest = { readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
 
-export type CreateTransmitterRequest = { readonly issuer: string; readonly jwks_uri: string; readonly audience?: string; readonly provider?: string; readonly match_email?: boolean; readonly reason: string };
+export type CreateTransmitterRequest = { readonly issuer: string; readonly jwks_uri: string; readonly audience?: string; readonly provider?: string; readonly match_email?: boolean; readonly own_ids?: boolean; readonly reason: string };
 
 export type Dashboard = { readonly as_of: string; readonly security: SecurityPart; readonly performance: PerformancePart; readonly tokens: TokensPart; readonly resources: ResourcesPart };
 
@@ -934,7 +936,7 @@ export type SignalStream = { readonly stream_id: string; readonly iss: string; r
 
 export type SignalStreamOverview = { readonly stream_id: string; readonly owner: string; readonly method: string; readonly endpoint_url: string | null; readonly events: readonly string[]; readonly description: string | null; readonly status: "enabled" | "paused" | "disabled"; readonly status_reason: string | null; readonly created_at: string; readonly excluded_users: number; readonly waiting: number; readonly given_up: number; readonly reached_seq: number | null };
 
-export type SignalTransmitter = { readonly transmitter_id: string; readonly issuer: string; readonly jwks_uri: string; readonly audience: string; readonly provider: string | null; readonly match_email: boolean; readonly created_at: string; readonly received: number; readonly last_received_at: string | null };
+export type SignalTransmitter = { readonly transmitter_id: string; readonly issuer: string; readonly jwks_uri: string; readonly audience: string; readonly provider: string | null; readonly match_email: boolean; readonly own_ids: boolean; readonly created_at: string; readonly received: number; readonly last_received_at: string | null };
 
 export type SigningKey = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null };
 

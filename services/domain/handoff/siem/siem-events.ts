@@ -208,6 +208,7 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'session.renewed': sign('Authentication Ticket', 'session:info'),
   'siem.event_skipped': api('Other', 'api:info', 'medium'),
   'siem.replayed': api('Other', 'api:info'),
+  'signal.limited': api('Other', 'api:access', 'high'),
   'signal.received': api('Other', 'api:access', 'low'),
   'signal.stream_changed': entity('Update', 'configuration:change'),
   'signal.stream_verified': api('Other', 'api:info'),
