@@ -269,8 +269,12 @@ describe('refused', () => {
       'legacy_user_unknown',
       [],
     ]);
-    const foreign = await exchange(copies.oidc, token);
-    expect([foreign.status, foreign.body.code]).toEqual([401, 'legacy_token_key_refused']);
+    // 503 until the keys have been read after the token arrived, at most every 30 seconds.
+    const foreign = async () => {
+      const { status, body } = await exchange(copies.oidc, token);
+      return [status, body.code];
+    };
+    await expect.poll(foreign, { interval: 1_000, timeout: 60_000 }).toEqual([401, 'legacy_token_key_refused']);
     expect((await exchange(copies.oidc, 'x')).body.code).toBe('legacy_token_malformed');
   });
 
