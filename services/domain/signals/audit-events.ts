@@ -5,7 +5,7 @@ export const transmitterChanged = defineAuditEvent({
   type: 'signal.transmitter_changed',
   durability: 'durable',
   outcomes: ['created', 'removed'],
-  detail: { transmitter_id: id, issuer: name, provider: name, match_email: flag, reason },
+  detail: { transmitter_id: id, issuer: name, provider: name, match_email: flag, own_ids: flag, reason },
   meaning: 'A transmitter of shared signals was accepted or removed; `issuer` says which, `reason` says why.',
 });
 
