@@ -1,41 +1,127 @@
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { newestFigure } from '#load-tests/lib/benchmarks-page.ts';
 import { sourceFiles, testTitles } from './test-titles.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const page = readFileSync(join(root, 'docs/explanation/requirement-ids.md'), 'utf8');
+const PAGE = 'docs/explanation/requirement-ids.md';
+const page = readFileSync(join(root, PAGE), 'utf8');
 const LONG_ID = /\b[A-DP]-[A-Z]{3}-\d\d\b/g;
 
-/** `- **id** guarantee _source_`, and below it `  - title` for each test. */
-const rows = [...page.matchAll(/^- \*\*([A-Z][A-Z0-9-]*\d)\*\* .+\n((?: {2}- .+\n)*)/gm)].map(([, id, tests]) => ({
-  id: id as string,
-  titles: [...(tests as string).matchAll(/- (.+)\n/g)].map(([, title]) => title as string),
-}));
+/** The first letter of each id of a subject, in the order of their numbers: SHP-01 is P-SHP-01. */
+const REQUIREMENTS = {
+  SHP: 'PPPPPPPACCCBCD',
+  TOK: 'AAAAAAAAAAAAAABBBBCCD',
+  KEY: 'AAAADDDDBC',
+  USR: 'AAAAAAACCDDC',
+  OAU: 'AAAP',
+  MWA: 'AAAAAAAACCCCBBDDDD',
+  CRD: 'CCCCCP',
+  AUD: 'AAACCCDP',
+  HIP: 'AAAAAAAAAAAAAA',
+  MCP: 'AAAAAAAAAA',
+  MIG: 'AAAAAAA',
+  MON: 'AAAAAAAAAAAACD',
+  PRF: 'AAAAACCBCCC',
+  CFG: 'AAAAAADDDDDBP',
+  DEP: 'CCCAAAAAAAP',
+  TST: 'AAAAAAAAABDDC',
+  API: 'DDDDDDDDDDPPC',
+  DAT: 'DDDCCCCCCAD',
+  CLI: 'BDDDBDCAA',
+  TSK: 'DDDDDD',
+  OBS: 'CPADP',
+  DOC: 'CCCBDCA',
+};
+/** How many guarantees against an attack each letter has: J1 to J17. */
+const GUARANTEES = { J: 17, T: 18, D: 4, M: 1, R: 1, U: 9, A: 7, W: 1, L: 5, V: 12 };
+
+const EXPECTED = [
+  ...Object.entries(REQUIREMENTS).flatMap(([subject, letters]) =>
+    [...letters].map((letter, at) => `${letter}-${subject}-${String(at + 1).padStart(2, '0')}`),
+  ),
+  ...Object.entries(GUARANTEES).flatMap(([letter, count]) =>
+    Array.from({ length: count }, (_, at) => letter + (at + 1)),
+  ),
+];
+
+type Row = { readonly id: string; readonly lines: readonly string[] };
+/** `- **id** what it means`, and below it `  - line` for each proof, and for what there is instead. */
+const rowsIn = (text: string): Row[] =>
+  [...text.matchAll(/^- \*\*([A-Z][A-Z0-9-]*\d)\*\* .+\n((?: {2}- .+\n)*)/gm)].map(([, id, lines]) => ({
+    id: id as string,
+    lines: [...(lines as string).matchAll(/- (.+)\n/g)].map(([, line]) => line as string),
+  }));
+
+const rows = rowsIn(page);
 const ids = rows.map(({ id }) => id);
 const titles = testTitles(root);
+const filesOf = Map.groupBy(titles, ({ title }) => title);
 /** An id as a whole word: `U1` is neither in `U10` nor in `x-U1`. */
 const namesAnId = (text: string): boolean =>
   text.match(LONG_ID) !== null || new RegExp(`(?<![\\w-])(?:${ids.join('|')})(?![\\w-])`).test(text);
 
+/** What is wrong with a line, or null. */
+function faultOf(line: string): string | null {
+  if (line.startsWith('Instead: ')) return null;
+  const figure = line.match(/^figure `([^`]+)`: (.+)$/);
+  if (figure !== null) {
+    try {
+      newestFigure(join(root, 'load-tests/results'), figure[1] as string, figure[2] as string);
+      return null;
+    } catch (err) {
+      return (err as Error).message;
+    }
+  }
+  if (line.startsWith('See ')) {
+    const links = [...line.matchAll(/\]\(([^)#]+)/g)].map(([, to]) => to as string);
+    const missing = links.filter((to) => !existsSync(join(root, dirname(PAGE), to)));
+    return links.length > 0 && missing.length === 0 ? null : `no file for "${line}"`;
+  }
+  const count = filesOf.get(line)?.length ?? 0;
+  return count === 1 ? null : `"${line}" is the title of ${count} tests`;
+}
+
+const faultsOf = ({ id, lines }: Row): string[] => {
+  const proofs = lines.filter((line) => !line.startsWith('Instead: ')).length;
+  const reasons = lines.length - proofs;
+  return [
+    ...(proofs < 1 || proofs > 3 ? [`${id}: ${proofs} proofs`] : []),
+    ...(reasons > 1 ? [`${id}: ${reasons} reasons`] : []),
+    ...lines.map(faultOf).flatMap((fault) => (fault === null ? [] : [`${id}: ${fault}`])),
+  ];
+};
+
 describe('the page of requirements', () => {
-  test('has each id once, and names the OWASP API Top 10 among the sources', () => {
-    expect(rows.length).toBeGreaterThan(130);
-    expect(rows).toHaveLength(page.match(/^- /gm)?.length ?? 0);
-    expect(new Set(ids).size).toBe(ids.length);
+  test('has each requirement and each guarantee once, and no other', () => {
+    expect(EXPECTED).toHaveLength(237 + 75);
+    expect([...ids].sort()).toEqual([...EXPECTED].sort());
+    expect(rows).toHaveLength(page.slice(page.indexOf('\n## ')).match(/^- /gm)?.length ?? 0);
+  });
+
+  test('names one to three proofs for each id: tests by a title that exactly one has, figures and files that exist', () => {
+    expect(rows.flatMap(faultsOf)).toEqual([]);
+  });
+
+  test('a title, figure or file that is gone, and an id without a proof, are reported', () => {
+    const faultsIn = (lines: string): string[] => rowsIn(`- **A-TOK-01** It works.\n${lines}`).flatMap(faultsOf);
+    expect(faultsIn('')).toEqual(['A-TOK-01: 0 proofs']);
+    expect(faultsIn('  - Instead: nothing.\n')).toEqual(['A-TOK-01: 0 proofs']);
+    expect(faultsIn('  - gone\n')).toEqual(['A-TOK-01: "gone" is the title of 0 tests']);
+    expect(faultsIn('  - figure `login`: gone\n')).toEqual([expect.stringContaining('no run has the figure')]);
+    expect(faultsIn('  - See [it](gone.md)\n')).toEqual([expect.stringContaining('no file')]);
+  });
+
+  test('names each OWASP API risk of 2023 as a source', () => {
     const covered = new Set([...page.matchAll(/API(10|[1-9])(?!\d)/g)].map(([, number]) => Number(number)));
     expect([...covered].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
-  test('names one to three tests for each id, each by a title that exactly one test has', () => {
-    const files = Map.groupBy(titles, ({ title }) => title);
-    const wrong = rows.flatMap(({ id, titles: named }) => [
-      ...(named.length < 1 || named.length > 3 ? [`${id}: ${named.length} tests`] : []),
-      ...named
-        .filter((title) => files.get(title)?.length !== 1)
-        .map((title) => `${id}: "${title}" is the title of ${files.get(title)?.length ?? 0} tests`),
-    ]);
-    expect(wrong).toEqual([]);
+  test('the top level has every folder and file that the project promised', () => {
+    const folders = ['services', 'prisma', 'jobs', 'observability', 'load-tests'];
+    const files = ['package.json', 'tsconfig.json', 'docker-compose.yml', 'README.md'];
+    expect([...folders, ...files].filter((name) => !existsSync(join(root, name)))).toEqual([]);
   });
 
   test('is the only place of the ids: no title, comment or other document contains one', () => {
