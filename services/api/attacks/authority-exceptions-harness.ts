@@ -96,13 +96,6 @@ const EXCEPTIONS: readonly Exception[] = [
     why: 'only a session gives a pair of one’s own',
   },
   {
-    operation: 'readExport',
-    applies: ({ kind }) => kind.startsWith('agent'),
-    status: 403,
-    code: 'agent_not_accepted',
-    why: 'an export is health data of the level high, which no agent reads',
-  },
-  {
     operation: 'requestSignOff',
     applies: ({ kind }) => kind.startsWith('client'),
     status: 403,
