@@ -197,14 +197,20 @@ export default {
     rule(
       'a process imports no other process',
       { path: '^services/(api|worker|supervisor)/', pathNot: notATest },
-      { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '^services/$1/' },
+      { path: '^services/(api|worker|mcp|supervisor)/', pathNot: '^services/$1/|^services/mcp/mount\\.ts$' },
       'They meet over sockets and queues.',
     ),
     rule(
+      'only the entry of the API mounts the MCP server',
+      { path: '^(services|jobs|cli)/', pathNot: `(${notATest}|^services/api/main\\.ts$)` },
+      { path: '^services/mcp/mount\\.ts$' },
+      'It is a part of an API process that loads its code with its first request.',
+    ),
+    rule(
       'the MCP server shares only the HTTP layer of the API',
-      { path: '^services/mcp/', pathNot: notATest },
+      { path: '^services/mcp/', pathNot: `(${notATest}|^services/mcp/(face|mount)\\.ts$)` },
       { path: '^services/((worker|supervisor)/|api/(main|server|compose|compose-identity)\\.ts)' },
-      'Both answer requests with the same callers, limits and errors, each with its own routes.',
+      'Both answer requests with the same callers, limits and errors, each with its own routes. As a part of an API process it takes what that has composed.',
     ),
     rule(
       'load tests are black boxes',

@@ -55,6 +55,8 @@ const planted: Record<string, string> = {
   'jobs/contracts/keys.ts': from('../../services/domain/keys/key-ring.ts'),
   'services/worker/uses-api.ts': from('../api/main.ts'),
   'services/mcp/uses-worker.ts': from('../worker/uses-bullmq.ts'),
+  'services/mcp/mount.ts': target,
+  'services/worker/mounts-mcp.ts': from('../mcp/mount.ts'),
   'load-tests/lib/uses-domain.ts': from('../../services/domain/keys/key-ring.ts'),
   'services/platform/http/uses-test.ts': from('../../../testing/harness/stores.ts'),
   'testing/harness/stores.ts': target,
