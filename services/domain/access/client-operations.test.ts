@@ -95,10 +95,14 @@ describe('a client on a terminal', () => {
 test('a question names the client', () => {
   expect(commandOf('createClient').asks?.({ name: 'App' }, undefined)).toBe('register the client App');
   expect(
-    ['updateClient', 'rotateClientSecret', 'disableClient', 'enableClient', 'deleteClient'].map((name) =>
-      commandOf(name).asks?.({}, plain),
-    ),
-  ).toEqual(['change App', 'replace the secret of App', 'disable App', 'enable App', 'delete App']);
+    ['updateClient', 'disableClient', 'enableClient', 'deleteClient'].map((name) => commandOf(name).asks?.({}, plain)),
+  ).toEqual(['change App', 'disable App', 'enable App', 'delete App']);
+});
+
+test('the question before a rotation says what becomes of what the old secret made', () => {
+  const asks = (overlap: number) => commandOf('rotateClientSecret').asks?.({ overlap_seconds: overlap }, plain);
+  expect(asks(86_400)).toMatch(/^replace the secret of App: .* stay valid, and --overlap 0 ends them$/);
+  expect(asks(0)).toMatch(/^replace the secret of App: .* end at once$/);
 });
 
 test('a client with an address that gets codes is for users; any other acts for itself', () => {
