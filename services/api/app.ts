@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '#observability/http-span.ts';
 import { activeRequests, httpMetrics, type RouteMetric } from '#observability/metrics/http.ts';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import type { HashIdentifier, Log } from '../domain/ports.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
@@ -57,7 +58,7 @@ const PLACE_CHARACTERS = 200;
 function inexactness(endpoint: Endpoint | undefined, text: string): AppError | null {
   const part = endpoint?.exactBody && inexactPartOf(text);
   if (endpoint?.exactBody === undefined || part === undefined) return null;
-  return endpoint.exactBody({ detail: `At ${part.at.slice(0, PLACE_CHARACTERS)}: ${part.why}.` });
+  return endpoint.exactBody({ detail: `At ${cutText(part.at, PLACE_CHARACTERS)}: ${part.why}.` });
 }
 
 export type AppOptions = {

@@ -2,6 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { commitOf } from '#observability/build.ts';
 import { version } from '#observability/version.ts';
 import type { NewRelease } from '#services/domain/operations/releases/maintain-version-history.ts';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { migrationStates } from '../platform/postgres/migrate.ts';
 
 /** An account without a name, as in a container, is its number. */
@@ -16,7 +17,7 @@ function accountName(): string {
 const LONGEST = 255;
 
 /** Which command ran, and the account and host that ran it. */
-export const startedBy = (command: string): string => `${command} as ${accountName()}@${hostname()}`.slice(0, LONGEST);
+export const startedBy = (command: string): string => cutText(`${command} as ${accountName()}@${hostname()}`, LONGEST);
 
 /** The deploy that this process is, on a database that it has migrated. */
 export async function deployOf(databaseUrl: string, build: string | undefined, command: string): Promise<NewRelease> {

@@ -1,3 +1,4 @@
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { applicationRole, PERMISSION } from './application-rights.ts';
 import type { ScopeWords } from './scope-words.ts';
 import { coversAct, isShownText, policyFlaw } from './signoff-policy.ts';
@@ -85,7 +86,7 @@ function* permissionProblems({ permissions }: Declaration, around: Surroundings)
     const isFormed = permission.length <= PERMISSION_CHARACTERS_MAX && PERMISSION.test(permission);
     const why = isFormed
       ? reservedWhy(permission, around)
-      : `${JSON.stringify(permission.slice(0, PERMISSION_CHARACTERS_MAX))} is no permission: write notes:read, in lower-case letters and underscores, at most ${PERMISSION_CHARACTERS_MAX} characters`;
+      : `${JSON.stringify(cutText(permission, PERMISSION_CHARACTERS_MAX))} is no permission: write notes:read, in lower-case letters and underscores, at most ${PERMISSION_CHARACTERS_MAX} characters`;
     if (why !== undefined) yield { at: `permissions/${index}`, why };
   }
   yield* duplicates('permissions', permissions);
@@ -94,7 +95,7 @@ function* permissionProblems({ permissions }: Declaration, around: Surroundings)
 function* roleProblems({ permissions, roles }: Declaration): Generator<DeclarationProblem> {
   const declared = new Set(permissions);
   for (const [role, held] of Object.entries(roles)) {
-    const at = `roles/${role.slice(0, 64)}`;
+    const at = `roles/${cutText(role, 64)}`;
     if (!ROLE.test(role))
       yield { at, why: 'a role has a name of lower-case letters, digits, _ and -, at most 32 characters' };
     if (held.length > PERMISSIONS_MAX) {
@@ -105,7 +106,7 @@ function* roleProblems({ permissions, roles }: Declaration): Generator<Declarati
       if (!declared.has(permission))
         yield {
           at: `${at}/${index}`,
-          why: `${JSON.stringify(permission.slice(0, PERMISSION_CHARACTERS_MAX))} is not among permissions`,
+          why: `${JSON.stringify(cutText(permission, PERMISSION_CHARACTERS_MAX))} is not among permissions`,
         };
     yield* duplicates(at, held);
   }
@@ -113,7 +114,7 @@ function* roleProblems({ permissions, roles }: Declaration): Generator<Declarati
 
 function* scopeProblems({ permissions, scopes = {} }: Declaration): Generator<DeclarationProblem> {
   for (const [scope, words] of Object.entries(scopes)) {
-    const at = `scopes/${scope.slice(0, PERMISSION_CHARACTERS_MAX)}`;
+    const at = `scopes/${cutText(scope, PERMISSION_CHARACTERS_MAX)}`;
     const texts = Object.values(words).filter((text) => text !== undefined);
     if (!permissions.includes(scope)) yield { at, why: 'is not among permissions' };
     else if (!texts.every(isShownText)) yield { at, why: 'has characters that are not shown' };

@@ -1,3 +1,4 @@
+import { cutText } from '#services/platform/text/cut-text.ts';
 import type { MailRequest } from '../identity/mail/mails.ts';
 import { visibleText } from '../shared/visible-text.ts';
 import type { DeliveryRow, MessageItem } from './notices.store.ts';
@@ -82,12 +83,12 @@ const BLOCK_CHARACTERS_MAX = 3_000;
 /** The body of an incoming webhook of Slack, and of what takes the same. */
 export function slackMessageOf(message: AlertMessage): string {
   const headline = headlineOf(message);
-  const lines = [...message.items.map(lineOf), ...moreOf(message)].map((line) => line.slice(0, 280));
+  const lines = [...message.items.map(lineOf), ...moreOf(message)].map((line) => cutText(line, 280));
   const texts = [headline, lines.join('\n'), `${message.source} · ${message.id}`].filter((text) => text !== '');
   const blocks = texts.map((text) => ({
     type: 'section',
     // Not mrkdwn: `*`, `_` and `@` in a name stay what they are.
-    text: { type: 'plain_text', text: text.slice(0, BLOCK_CHARACTERS_MAX), emoji: false },
+    text: { type: 'plain_text', text: cutText(text, BLOCK_CHARACTERS_MAX), emoji: false },
   }));
   return JSON.stringify({ text: slackText([headline, ...lines].join('\n')), blocks });
 }
@@ -96,6 +97,6 @@ export function slackMessageOf(message: AlertMessage): string {
 export const mailOf = (message: AlertMessage, to: string): MailRequest => ({
   template: 'alert',
   to,
-  subject: headlineOf(message).slice(0, 200),
+  subject: cutText(headlineOf(message), 200),
   paragraphs: [...message.items.map(lineOf), ...moreOf(message), `${message.source} · ${message.id}`],
 });

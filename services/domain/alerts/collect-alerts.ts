@@ -1,3 +1,4 @@
+import { cutText } from '#services/platform/text/cut-text.ts';
 import type { AuditEventView } from '../audit/read/event-view.ts';
 import { followEventsOf, newestEventSeq } from '../audit/read/list-events.ts';
 import { controlChanged } from '../compliance/audit-events.ts';
@@ -22,7 +23,7 @@ const severityOf = (given: unknown): NewAlert['severity'] => SEVERITIES.find((kn
 
 /** Without the subject: a message says which incident it is, and who may read incidents reads the rest there. */
 function ofIncident({ random }: Pick<Ports, 'random'>, { target, detail }: AuditEventView): NewAlert {
-  const name = String(detail.detection).slice(0, 128);
+  const name = cutText(String(detail.detection), 128);
   const severity = severityOf(detail.severity);
   const incidentId = String(target?.id);
   return {
@@ -31,20 +32,20 @@ function ofIncident({ random }: Pick<Ports, 'random'>, { target, detail }: Audit
     cause: incidentId,
     name,
     severity,
-    summary: `incident ${incidentId} about a ${String(detail.subject)}`.slice(0, 1_024),
+    summary: cutText(`incident ${incidentId} about a ${String(detail.subject)}`, 1_024),
     labels: { source: 'incident', name, severity, incident_id: incidentId },
   };
 }
 
 function ofControl({ random }: Pick<Ports, 'random'>, { target, detail, outcome }: AuditEventView): NewAlert {
-  const name = String(target?.id).slice(0, 128);
+  const name = cutText(String(target?.id), 128);
   return {
     id: random.uuid(),
     source: 'control',
     cause: name,
     name,
     severity: 'high',
-    summary: `the control is ${outcome}, ${String(detail.clause)}`.slice(0, 1_024),
+    summary: cutText(`the control is ${outcome}, ${String(detail.clause)}`, 1_024),
     labels: { source: 'control', name, severity: 'high' },
   };
 }
@@ -53,7 +54,7 @@ function ofControl({ random }: Pick<Ports, 'random'>, { target, detail, outcome 
 async function followControl(tx: Tx, ports: Pick<Ports, 'random'>, event: AuditEventView): Promise<void> {
   const status = CONTROL_STATUSES.find((known) => known === event.outcome);
   if (status === undefined || status === 'unknown') return;
-  if (!isRed(status)) await resolveAlertRows(tx, 'control', [String(event.target?.id).slice(0, 128)]);
+  if (!isRed(status)) await resolveAlertRows(tx, 'control', [cutText(String(event.target?.id), 128)]);
   else if (event.detail.before !== undefined) await raiseAlertRows(tx, [ofControl(ports, event)]);
 }
 

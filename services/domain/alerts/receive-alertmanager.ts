@@ -1,3 +1,4 @@
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import type { Severity } from '../security/incident-shapes.ts';
@@ -20,11 +21,9 @@ const SEVERITY: Readonly<Record<string, Severity>> = {
 const LABELS_MAX = 40;
 const LABEL_CHARACTERS_MAX = 256;
 
-/** Postgres stores neither NUL nor lone surrogates, which a cut leaves of a character outside the BMP. */
+/** Postgres stores neither NUL nor lone surrogates. */
 const storable = (text: string, most: number): string =>
-  visibleText(text.toWellFormed().replaceAll('\0', ''))
-    .slice(0, most)
-    .replace(/\p{Cs}$/u, '');
+  cutText(visibleText(text.toWellFormed().replaceAll('\0', '')), most);
 
 function alertOf({ random }: Pick<Ports, 'random'>, { labels, annotations, fingerprint }: ReportedAlert): NewAlert {
   const name = storable(labels.alertname ?? '', 128) || 'alert';

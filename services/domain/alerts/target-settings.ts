@@ -1,3 +1,4 @@
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { normaliseEmail } from '../identity/users/email.ts';
 import { SEVERITIES, type Severity } from '../security/incident-shapes.ts';
 import { shownUrl } from '../shared/shown-url.ts';
@@ -44,7 +45,7 @@ export function addressOf({ kind, url, to }: Pick<NewAlertTarget, 'kind' | 'url'
       detail: `A target of the kind ${kind} has \`url\`, an https URL without credentials and fragment, and no \`to\`.`,
     });
   const shown = kind === 'slack' ? `${parsed.origin}/…` : shownUrl(parsed);
-  return { address: parsed.href, shown: shown.slice(0, 512) };
+  return { address: parsed.href, shown: cutText(shown, 512) };
 }
 
 /** This severity and those above. */

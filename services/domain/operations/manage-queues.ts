@@ -1,3 +1,4 @@
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { queueChanged } from './audit-events.ts';
@@ -38,10 +39,10 @@ export async function recordQueueChange(
 ): Promise<void> {
   const detail = {
     action,
-    ...(jobId === undefined ? {} : { job_id: jobId.slice(0, 200) }),
+    ...(jobId === undefined ? {} : { job_id: cutText(jobId, 200) }),
     ...(reason === undefined ? {} : { reason }),
   };
-  const target = { kind: 'queue', id: queue.slice(0, 64) } as const;
+  const target = { kind: 'queue', id: cutText(queue, 64) } as const;
   await ports.transact((tx) => recordEvent(tx, caller, queueChanged, { outcome: 'requested', target, detail }));
 }
 

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { canonicalJson, type Json } from '../audit/log/canonical-json.ts';
 import { signOffArgumentsInvalid } from './errors.ts';
 import { ARGUMENTS_BYTES_MAX, ARGUMENTS_DEPTH_MAX } from './signoff-shapes.ts';
@@ -35,7 +36,7 @@ function unbindablePart(value: unknown, at: string, depth: number): string | und
  */
 export function bindArguments(value: unknown): BoundArguments {
   const at = unbindablePart(value, '/arguments', ARGUMENTS_DEPTH_MAX);
-  if (at !== undefined) throw signOffArgumentsInvalid({ detail: `At ${at.slice(0, PLACE_CHARACTERS)}.` });
+  if (at !== undefined) throw signOffArgumentsInvalid({ detail: `At ${cutText(at, PLACE_CHARACTERS)}.` });
   const text = canonicalJson(value as Json);
   if (Buffer.byteLength(text) > ARGUMENTS_BYTES_MAX) throw signOffArgumentsInvalid();
   return { text, sha256: hash('sha256', text, 'hex') };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { flag, optionalOneOf } from './shapes.ts';
 
@@ -12,7 +13,7 @@ const words = (fallback: string) =>
       const items = text.split(/[\s,]+/).filter((item) => item !== '');
       const bad = items.find((item) => !/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/.test(item));
       if (bad === undefined) return [...new Set(items)];
-      context.addIssue({ code: 'custom', message: `"${bad.slice(0, 64)}" contains a character that is not allowed` });
+      context.addIssue({ code: 'custom', message: `"${cutText(bad, 64)}" contains a character that is not allowed` });
       return z.NEVER;
     });
 

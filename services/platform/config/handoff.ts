@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { flag } from './shapes.ts';
 
@@ -39,7 +40,7 @@ const types = z
     // An event that reports a failed hand-off must not be handed off: it would cause the next one.
     const bad = items.find((item) => !TYPE.test(item) || item.startsWith('handoff.'));
     if (bad === undefined) return items;
-    context.addIssue({ code: 'custom', message: `"${bad.slice(0, 64)}" is not an event type that can be pushed` });
+    context.addIssue({ code: 'custom', message: `"${cutText(bad, 64)}" is not an event type that can be pushed` });
     return z.NEVER;
   });
 

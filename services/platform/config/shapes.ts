@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { cutText } from '#services/platform/text/cut-text.ts';
 
 /** Shapes of environment values: each parses a text into a validated value, and holds the default. */
 
@@ -111,7 +112,7 @@ const isOrigin = (text: string): boolean =>
 
 /** Origins as browsers send them (RFC 6454 §6.1). `null` is rejected: every sandboxed frame sends it. */
 export const originList = () =>
-  refusing(isOrigin, (item) => `"${item.slice(0, 64)}" is not an origin; write it as https://app.example.com`);
+  refusing(isOrigin, (item) => `"${cutText(item, 64)}" is not an origin; write it as https://app.example.com`);
 
 const PROXY_RANGE_NAMES = new Set(['loopback', 'linklocal', 'uniquelocal']);
 
@@ -128,7 +129,7 @@ function isProxyRange(text: string): boolean {
 
 /** Addresses and CIDR ranges of proxies. */
 export const proxyRangeList = () =>
-  refusing(isProxyRange, (item) => `"${item.slice(0, 64)}" is not an address or CIDR range of a proxy`);
+  refusing(isProxyRange, (item) => `"${cutText(item, 64)}" is not an address or CIDR range of a proxy`);
 
 /** An absolute http(s) URL without query or fragment, kept unchanged: an issuer is compared byte for byte. */
 export const optionalIssuer = () =>
@@ -180,7 +181,7 @@ export const roleFactors = () =>
     const pairs = items.map((item) => /^([a-z][a-z0-9_-]{0,63})=(\d{1,4}(?:\.\d{1,3})?)$/.exec(item));
     const bad = pairs.findIndex((pair) => pair === null || Number(pair[2]) === 0 || Number(pair[2]) > 1_000);
     if (bad === -1) return new Map(pairs.map((pair) => [pair?.[1] as string, Number(pair?.[2])]));
-    context.addIssue({ code: 'custom', message: `"${items[bad]?.slice(0, 64)}" is not a pair like agent=5` });
+    context.addIssue({ code: 'custom', message: `"${cutText(items[bad] ?? '', 64)}" is not a pair like agent=5` });
     return z.NEVER;
   });
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 
 /** Parts of the product that an installation can leave out. Everything else works without them. */
@@ -17,7 +18,7 @@ const wings = z
     if (unknown === undefined) return items.filter(isWing);
     context.addIssue({
       code: 'custom',
-      message: `"${unknown.slice(0, 64)}" cannot be left out; these can: ${WINGS.join(', ')}`,
+      message: `"${cutText(unknown, 64)}" cannot be left out; these can: ${WINGS.join(', ')}`,
     });
     return z.NEVER;
   });

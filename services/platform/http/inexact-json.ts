@@ -1,3 +1,5 @@
+import { cutText } from '#services/platform/text/cut-text.ts';
+
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*|[{}[\],:]|[a-z]+/g;
 const SHOWN_CHARACTERS = 40;
 
@@ -24,7 +26,7 @@ const isExact = (text: string): boolean => {
 };
 
 const shown = (text: string): string =>
-  text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}…`;
+  text.length <= SHOWN_CHARACTERS ? text : `${cutText(text, SHOWN_CHARACTERS)}…`;
 
 /**
  * The first part of a JSON text that parsers do not all read alike: a number that an IEEE 754 double does not keep, or a

@@ -1,4 +1,5 @@
 import type { Ports } from '#services/domain/ports.ts';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { readNewestSeq } from '../events.store.ts';
 import { type AuditEventView, eventViewOf } from './event-view.ts';
 import { countUnsealed, type ReportRange, readReportPage } from './report.store.ts';
@@ -67,6 +68,6 @@ export async function generateAuditReport(
  */
 function instantOf(time: Date | string): string {
   if (typeof time !== 'string') return time.toISOString();
-  if (Number.isNaN(Date.parse(time))) throw new RangeError(`${JSON.stringify(time.slice(0, 40))} is not a time`);
+  if (Number.isNaN(Date.parse(time))) throw new RangeError(`${JSON.stringify(cutText(time, 40))} is not a time`);
   return time;
 }

@@ -1,5 +1,6 @@
 import { auditRowsRefused } from '#observability/metrics/audit.ts';
 import type { Log } from '#services/domain/ports.ts';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { auditRowRefused } from '../audit-events.ts';
 import type { HasLogSigner } from './log-signer.ts';
 import type { OutboxRow } from './seal.store.ts';
@@ -42,6 +43,6 @@ function refused(row: OutboxRow): OutboxRow {
     targetKind: isKid ? 'key' : null,
     targetId: isKid ? row.targetId : null,
     clientId: null,
-    detail: { claimed_type: row.type.slice(0, 64), claimed_actor: row.actorKind, claimed_actor_id: row.actorId },
+    detail: { claimed_type: cutText(row.type, 64), claimed_actor: row.actorKind, claimed_actor_id: row.actorId },
   };
 }

@@ -1,5 +1,6 @@
 import type { OAuth2Tokens } from '@better-auth/core/oauth2';
 import { externalId } from '#services/domain/shared/external-id.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { isTrueClaim } from '#services/platform/define/true-claim.ts';
 import { NO_CONTROLS } from '../contracts/sign-in-contract.ts';
 import { socialSignInRefused } from '../contracts/social-errors.ts';
@@ -67,8 +68,7 @@ export function profileOf(providerId: string, { subject, email, emailVerified, n
     accountId: accountIdOf(subject),
     email: text(email, EMAIL_CHARACTERS) ?? null,
     isEmailVerified: isTrueClaim(emailVerified),
-    // Truncation must not leave an unpaired surrogate.
-    name: (text(name) ?? '').slice(0, NAME_CHARACTERS).replace(/[\ud800-\udbff]$/, ''),
+    name: cutText(text(name) ?? '', NAME_CHARACTERS),
     tokens: without({
       accessToken: text(tokens.accessToken, TOKEN_CHARACTERS),
       refreshToken: text(tokens.refreshToken, TOKEN_CHARACTERS),

@@ -1,5 +1,6 @@
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import type { Profile } from './profile.ts';
 import type { AccountValues } from './social.store.ts';
 
@@ -19,7 +20,7 @@ export function accountValuesOf({ keyRing }: Secrets, { providerId, accountId, t
   return {
     providerId,
     accountId,
-    scope: tokens.scopes?.join(' ').slice(0, 2_048) ?? null,
+    scope: tokens.scopes === undefined ? null : cutText(tokens.scopes.join(' '), 2_048),
     accessToken: sealed('access', tokens.accessToken),
     refreshToken: sealed('refresh', tokens.refreshToken),
     idToken: sealed('id', tokens.idToken),
