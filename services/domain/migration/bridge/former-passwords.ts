@@ -78,12 +78,13 @@ export function createFormerPasswords(
 
   return {
     async isRight({ userId, email }, password) {
-      const legacyId = await findLazyUser(sql, userId);
-      if (legacyId === undefined) return false;
-      if (!mayAsk()) throw unavailable('not_asked');
-      const isRight = await ask({ id: legacyId, email, password });
-      formerPasswordChecks.add(1, { outcome: isRight ? 'right' : 'wrong' });
-      return isRight;
+      for (const legacyId of await findLazyUser(sql, userId)) {
+        if (!mayAsk()) throw unavailable('not_asked');
+        const isRight = await ask({ id: legacyId, email, password });
+        formerPasswordChecks.add(1, { outcome: isRight ? 'right' : 'wrong' });
+        if (isRight) return true;
+      }
+      return false;
     },
     taken: markTaken,
   };

@@ -19,10 +19,10 @@ const legacyUserLink = defineStatement(
    SELECT provider, $1, $3 FROM (SELECT ${PROVIDER} AS provider) named WHERE provider IS NOT NULL
    ON CONFLICT DO NOTHING RETURNING user_id`,
 );
-/** Index: legacy_users_user_id. */
+/** A person may have several ids there, one for each way in; few have more than two. Index: legacy_users_of_user. */
 const lazyUserFind = defineStatement(
   'lazyUserFind',
-  'SELECT legacy_id AS "legacyId" FROM legacy_users WHERE user_id = $1 AND lazy LIMIT 1',
+  'SELECT legacy_id AS "legacyId" FROM legacy_users WHERE user_id = $1 AND lazy ORDER BY joined, legacy_id LIMIT 4',
 );
 const lazyUserTaken = defineStatement(
   'lazyUserTaken',
@@ -81,7 +81,7 @@ export const readLegacySession = async (sql: Sql, id: Buffer): Promise<LegacySes
 export const keepLegacySession = async (tx: Tx, id: Buffer, userId: string, sessionId: string): Promise<boolean> =>
   (await tx.query(legacySessionKeep, [id, userId, sessionId])).length > 0;
 
-/** The id at the old provider of a user whose password is still there. */
-export const findLazyUser = async (sql: Sql, userId: string): Promise<string | undefined> =>
-  (await sql.query<{ legacyId: string }>(lazyUserFind, [userId]))[0]?.legacyId;
+/** The ids at the old provider of a user whose password is still there. */
+export const findLazyUser = async (sql: Sql, userId: string): Promise<string[]> =>
+  (await sql.query<{ legacyId: string }>(lazyUserFind, [userId])).map(({ legacyId }) => legacyId);
 export const markTaken = (tx: Tx, userId: string): Promise<unknown> => tx.query(lazyUserTaken, [userId]);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { cutText } from '#services/platform/text/cut-text.ts';
 import { canonicalJson, type Json } from '../../audit/log/canonical-json.ts';
 import { inspectImported } from '../../identity/passwords/inspect-imported.ts';
 import { isAddress, normaliseEmail } from '../../identity/users/email.ts';
@@ -24,11 +25,9 @@ const ID_MAX = 255;
 
 export const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** The form under which addresses of one file are the same address, whatever alphabet spells them. */
-export const foldedEmail = (email: string): string => email.normalize('NFKC').toLowerCase().normalize('NFKC');
 
 /** What can be shown of a record: never more than this of its id or address, and no control character. */
-export const shownValue = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '').slice(0, 128);
+export const shownValue = (text: string): string => cutText(text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}]/gu, ''), 128);
 
 /** The roles here, or null if the mapping does not name one of them. */
 function mappedRoles(roles: readonly string[], map: ImportMap): readonly string[] | null {

@@ -38,7 +38,7 @@ const exportPage = defineStatement(
          'counter', p.counter, 'transports', p.transports, 'device_type', p."deviceType", 'backed_up', p."backedUp",
          'aaguid', p.aaguid, 'name', p.name) ORDER BY p."credentialID" COLLATE "C")
        FROM passkeys p WHERE p."userId" = u.id), '[]') AS passkeys
-   FROM users u LEFT JOIN legacy_users l ON l.user_id = u.id AND l.provider = $1
+   FROM users u LEFT JOIN legacy_users l ON l.user_id = u.id AND l.provider = $1 AND NOT l.joined
      LEFT JOIN user_metadata m ON m.user_id = u.id
      LEFT JOIN two_factors t ON t."userId" = u.id AND t.verified
    WHERE u.id > $2 ORDER BY u.id LIMIT $3`,

@@ -22,7 +22,7 @@ export type ImportHarness = {
     kind: string,
     text: string | Uint8Array,
     map?: object,
-    more?: Partial<Pick<ImportInput, 'signal' | 'onProgress'>> & { readonly chunkBytes?: number },
+    more?: Partial<Pick<ImportInput, 'signal' | 'onProgress' | 'batchRecords'>> & { readonly chunkBytes?: number },
   ): Promise<Imported>;
   close(): Promise<void>;
 };

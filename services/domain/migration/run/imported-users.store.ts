@@ -16,16 +16,17 @@ const knownRead = defineStatement(
      EXISTS (SELECT FROM two_factors f WHERE f."userId" = u.id AND f.verified)
        OR EXISTS (SELECT FROM passkeys p WHERE p."userId" = u.id) AS has_factor,
      a.password IS NOT NULL AS has_password, u.email, u."disabledAt" IS NOT NULL AS is_disabled,
-     coalesce(l.password_set_at = u."passwordChangedAt", false) AS is_password_imported
+     coalesce(l.password_set_at = u."passwordChangedAt", false) AS is_password_imported, l.joined AS is_joined,
+     l.email_verified AS was_verified
    FROM legacy_users l LEFT JOIN users u ON u.id = l.user_id
      LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential'
    WHERE l.provider = $1 AND l.legacy_id = ANY ($2::text[])`,
 );
 
-/** Index: legacy_users_user_id. */
+/** Index: legacy_users_of_user. */
 const legacyIdRead = defineStatement(
   'importLegacyIdRead',
-  'SELECT legacy_id FROM legacy_users WHERE provider = $1 AND user_id = $2',
+  'SELECT legacy_id FROM legacy_users WHERE provider = $1 AND user_id = $2 ORDER BY joined LIMIT 1',
 );
 
 /** As every writer of several users: in the order of their ids. Index: the primary key. */
@@ -34,12 +35,32 @@ const usersLock = defineStatement(
   'SELECT FROM users WHERE id = ANY ($1::text[]) ORDER BY id FOR NO KEY UPDATE',
 );
 
-/** Index: the unique address. */
+/**
+ * Batches of one source, which may have a person in several rows, are written one after another. Its second key is that
+ * of no other lock.
+ */
+const sourceLock = defineStatement(
+  'importSourceLock',
+  `SELECT pg_advisory_xact_lock(hashtext('legacy_users'), hashtext($1))`,
+);
+
+/**
+ * With what the rows of the source gave: `is_sound` if the source has verified this very address in each of them, which $3 says of
+ * rows that an earlier release imported. Indexes:
+ * the unique address, legacy_users_of_user, accounts_user_id, the unique user of two_factors.
+ */
 const ownersRead = defineStatement(
   'importOwnersRead',
-  `SELECT u.id AS user_id, u.email, u."emailVerified" IS NOT NULL AS is_verified,
-     EXISTS (SELECT FROM legacy_users l WHERE l.provider = $1 AND l.user_id = u.id) AS is_known
-   FROM users u WHERE u.email = ANY ($2::text[])`,
+  `SELECT u.id AS user_id, u.email, u."emailVerified" IS NOT NULL AS is_verified, u."disabledAt" IS NOT NULL AS is_disabled,
+     a.password IS NOT NULL AS has_password, coalesce(l.is_known, false) AS is_known, coalesce(l.is_sound, false) AS is_sound,
+     coalesce(l.is_linked, false) AS is_linked, coalesce(l.has_imported_password, false) AS has_imported_password,
+     EXISTS (SELECT FROM two_factors t WHERE t."userId" = u.id) AS has_totp
+   FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential'
+     CROSS JOIN LATERAL (SELECT count(*) > 0 AS is_known, bool_and(email_sha256 IS NULL) AS is_linked,
+       bool_and((email_verified OR legacy_id = ANY ($3::text[])) AND coalesce(email_sha256 = encode(sha256(convert_to(u.email, 'UTF8')), 'hex'), true)) AS is_sound,
+       bool_or(password_set_at = u."passwordChangedAt") AS has_imported_password
+       FROM legacy_users WHERE provider = $1 AND user_id = u.id) l
+   WHERE u.email = ANY ($2::text[])`,
 );
 
 /** A client's id is the subject of its own tokens: no user takes it. Indexes: the primary keys. */
@@ -122,15 +143,49 @@ const metadataUpsert = defineStatement(
    ON CONFLICT (user_id) DO UPDATE SET metadata = EXCLUDED.metadata`,
 );
 
+/** Members of the user's other rows stay. A column holds 32,768 bytes. */
+const metadataFill = defineStatement(
+  'importMetadataFill',
+  `INSERT INTO user_metadata AS m (user_id, metadata) SELECT id, metadata
+   FROM jsonb_to_recordset($1::jsonb) AS n (id text, metadata jsonb) ORDER BY id
+   ON CONFLICT (user_id) DO UPDATE SET metadata = EXCLUDED.metadata || m.metadata
+   WHERE octet_length((EXCLUDED.metadata || m.metadata)::text) <= 32768`,
+);
+
+/** A release that did not note it has imported them. Index: legacy_users_legacy_id. */
+const verifiedMark = defineStatement(
+  'importVerifiedMark',
+  'UPDATE legacy_users SET email_verified = true WHERE provider = $1 AND legacy_id = ANY ($2::text[])',
+);
+
+/** What another row of the user did not say. */
+const usersFill = defineStatement(
+  'importUsersFill',
+  `UPDATE users u SET name = coalesce(u.name, n.name), image = coalesce(u.image, n.image),
+     "owesFactor" = u."owesFactor" OR (n.owes
+       AND NOT EXISTS (SELECT FROM two_factors f WHERE f."userId" = u.id AND f.verified)
+       AND NOT EXISTS (SELECT FROM passkeys p WHERE p."userId" = u.id)), "updatedAt" = now()
+   FROM (SELECT id, bool_or(owes) AS owes, (array_agg(name) FILTER (WHERE name IS NOT NULL))[1] AS name,
+       (array_agg(image) FILTER (WHERE image IS NOT NULL))[1] AS image
+     FROM jsonb_to_recordset($1::jsonb) AS r (id text, name text, image text, owes boolean) GROUP BY id) n WHERE u.id = n.id`,
+);
+
+/** Their password is here. Index: legacy_users_of_user. */
+const lazyEnd = defineStatement(
+  'importLazyEnd',
+  'UPDATE legacy_users SET lazy = false WHERE lazy AND user_id = ANY ($1::text[])',
+);
+
 /** A member that is null leaves what the row has. */
 const legacyUpsert = defineStatement(
   'importLegacyUsersUpsert',
-  `INSERT INTO legacy_users (provider, legacy_id, user_id, content_sha256, email_sha256, password_sha256, password_set_at, lazy, factors_lost)
-   SELECT $1, legacy_id, id, content, email, password, CASE WHEN sets_password THEN now() END, lazy, factors_lost
+  `INSERT INTO legacy_users (provider, legacy_id, user_id, content_sha256, email_sha256, password_sha256, password_set_at, lazy,
+     factors_lost, joined, email_verified)
+   SELECT $1, legacy_id, id, content, email, password, CASE WHEN sets_password THEN now() END, lazy, factors_lost, joined, verified
    FROM jsonb_to_recordset($2::jsonb) AS n (legacy_id text, id text, content text, email text, password text,
-     sets_password boolean, lazy boolean, factors_lost boolean) ORDER BY legacy_id
+     sets_password boolean, lazy boolean, factors_lost boolean, joined boolean, verified boolean) ORDER BY legacy_id
    ON CONFLICT (provider, legacy_id) DO UPDATE SET content_sha256 = EXCLUDED.content_sha256,
-     factors_lost = EXCLUDED.factors_lost,
+     factors_lost = EXCLUDED.factors_lost, email_verified = EXCLUDED.email_verified,
      email_sha256 = coalesce(EXCLUDED.email_sha256, legacy_users.email_sha256),
      password_sha256 = coalesce(EXCLUDED.password_sha256, legacy_users.password_sha256),
      password_set_at = coalesce(EXCLUDED.password_set_at, legacy_users.password_set_at)`,
@@ -139,13 +194,15 @@ const legacyUpsert = defineStatement(
 /** An address that was verified here stays verified; a user who was disabled here stays so. */
 const usersUpdate = defineStatement(
   'importUsersUpdate',
-  `UPDATE users u SET name = n.name, image = n.image, email = CASE WHEN n.sets_email THEN n.email ELSE u.email END,
+  `UPDATE users u SET name = CASE WHEN n.joined THEN u.name ELSE n.name END,
+     image = CASE WHEN n.joined THEN u.image ELSE n.image END, email = CASE WHEN n.sets_email THEN n.email ELSE u.email END,
      "emailVerified" = CASE WHEN n.verified AND (n.sets_email OR u.email = n.email) THEN coalesce(u."emailVerified", now())
        ELSE u."emailVerified" END,
      "disabledAt" = CASE WHEN n.disables THEN coalesce(u."disabledAt", now()) ELSE u."disabledAt" END,
      "owesFactor" = u."owesFactor" OR n.owes, "updatedAt" = now()
    FROM jsonb_to_recordset($1::jsonb) AS n
-     (id text, name text, image text, email text, sets_email boolean, verified boolean, disables boolean, owes boolean)
+     (id text, name text, image text, email text, sets_email boolean, verified boolean, disables boolean, owes boolean,
+       joined boolean)
    WHERE u.id = n.id`,
 );
 
@@ -159,8 +216,15 @@ export const readLegacyId = async (sql: Sql, provider: string, userId: string): 
 export const lockUsers = async (tx: Sql, ids: readonly string[]): Promise<void> => {
   await tx.query(usersLock, [ids]);
 };
-export const readAddressOwners = (sql: Sql, provider: string, emails: readonly string[]): Promise<AddressOwner[]> =>
-  sql.query<AddressOwner>(ownersRead, [provider, emails]);
+export const readAddressOwners = (
+  sql: Sql,
+  provider: string,
+  emails: readonly string[],
+  verified: readonly string[],
+): Promise<AddressOwner[]> => sql.query<AddressOwner>(ownersRead, [provider, emails, verified]);
+export const markVerified = async (tx: Sql, provider: string, ids: readonly string[]): Promise<void> => {
+  if (ids.length > 0) await tx.query(verifiedMark, [provider, ids]);
+};
 export const readTakenIds = async (sql: Sql, ids: readonly string[]): Promise<Set<string>> =>
   new Set((await sql.query<{ id: string }>(takenIdsRead, [ids])).map(({ id }) => id));
 
@@ -194,7 +258,7 @@ export const insertUsers = async (
 
 export const updateUsers = async (
   tx: Sql,
-  rows: readonly (UserRowIn & { readonly sets_email: boolean; readonly disables: boolean })[],
+  rows: readonly (UserRowIn & { readonly sets_email: boolean; readonly disables: boolean; readonly joined: boolean })[],
 ): Promise<void> => {
   if (rows.length > 0) await tx.query(usersUpdate, [list(rows)]);
 };
@@ -208,6 +272,8 @@ type LegacyRowIn = {
   readonly sets_password: boolean;
   readonly lazy: boolean;
   readonly factors_lost: boolean;
+  readonly joined: boolean;
+  readonly verified: boolean;
 };
 
 /** What else a user brings; each list may be empty. */
@@ -240,6 +306,21 @@ export async function insertParts(tx: Sql, parts: UserParts, replaces: boolean):
   for (const name of ['accounts', 'roles', 'totp', 'passkeys', 'metadata'] as const)
     if (parts[name].length > 0) await tx.query(inserts[name], [list(parts[name])]);
 }
+
+export const lockSource = (tx: Sql, provider: string): Promise<unknown> => tx.query(sourceLock, [provider]);
+
+type Filling = Pick<UserRowIn, 'id' | 'name' | 'image' | 'owes'>;
+/** Fills what users have not from other rows of theirs. */
+export async function fillUsers(tx: Sql, rows: readonly Filling[], metadata: UserParts['metadata']): Promise<void> {
+  if (rows.length > 0) await tx.query(usersFill, [list(rows)]);
+  // One statement changes a row once.
+  for (const each of metadata) await tx.query(metadataFill, [list([each])]);
+}
+
+/** Users whose password the other system is asked for no more. */
+export const endLazy = async (tx: Sql, ids: readonly string[]): Promise<void> => {
+  if (ids.length > 0) await tx.query(lazyEnd, [ids]);
+};
 
 export const upsertLegacyUsers = async (tx: Sql, provider: string, rows: readonly LegacyRowIn[]): Promise<void> => {
   if (rows.length > 0) await tx.query(legacyUpsert, [provider, list(rows)]);

@@ -141,7 +141,7 @@ const totalsRead = defineStatement(
 /** Index: legacy_users_legacy_id. */
 const legacyCount = defineStatement(
   'importLegacyCount',
-  `SELECT provider, count(user_id)::int AS users, count(*) FILTER (WHERE lazy)::int AS lazy,
+  `SELECT provider, count(DISTINCT user_id)::int AS users, count(DISTINCT user_id) FILTER (WHERE lazy)::int AS lazy,
      count(*) FILTER (WHERE user_id IS NULL)::int AS deleted
    FROM legacy_users GROUP BY provider ORDER BY provider`,
 );

@@ -14,7 +14,7 @@ const bridgedCount = defineStatement(
 /** Reads every imported user: for a command. Indexes: accounts_user_id, passkeys_user_id. */
 const withoutCredentialCount = defineStatement(
   'moveWithoutCredentialCount',
-  `SELECT l.provider, count(*)::int AS users FROM legacy_users l
+  `SELECT l.provider, count(DISTINCT l.user_id)::int AS users FROM legacy_users l
    WHERE l.user_id IS NOT NULL AND NOT l.lazy
      AND NOT EXISTS (SELECT FROM accounts a WHERE a."userId" = l.user_id
        AND (a.password IS NOT NULL OR a."providerId" <> 'credential'))

@@ -2,6 +2,7 @@ import type { ImportMap } from '../import-shapes.ts';
 import { type CheckedUser, sha256Of, shownValue } from './check-user.ts';
 import { canBeOwnId, spellingsOf } from './own-ids.ts';
 import type { Notice } from './trim-user.ts';
+import { isJoinable, joined, NOBODY, type Person, personOf } from './person.ts';
 
 /** A record of a batch: its place among all records, its line, and the user or why there is none. */
 export type BatchRecord = { readonly record: number; readonly line: number } & (
@@ -26,6 +27,10 @@ export type KnownUser = {
   readonly has_factor: boolean;
   readonly email: string | null;
   readonly is_disabled: boolean;
+  /** Whether another row of the source is the user's first. */
+  readonly is_joined: boolean;
+  /** Whether the source had verified the address. */
+  readonly was_verified: boolean;
 };
 
 /** An account that has an address of the batch. */
@@ -33,8 +38,14 @@ export type AddressOwner = {
   readonly user_id: string;
   readonly email: string;
   readonly is_verified: boolean;
-  /** Whether it already is a user of the same source. */
+  /** Whether it already is a user of the same source, and then what its rows there are. */
   readonly is_known: boolean;
+  readonly is_sound: boolean;
+  readonly is_linked: boolean;
+  readonly is_disabled: boolean;
+  readonly has_password: boolean;
+  readonly has_imported_password: boolean;
+  readonly has_totp: boolean;
 };
 
 export type Found = {
@@ -46,6 +57,8 @@ export type Found = {
   readonly takenIds: ReadonlySet<string>;
   /** Who has a social account, by `accountKey`. */
   readonly accounts: ReadonlyMap<string, string>;
+  /** People of the batches before, which a rehearsal has not written. */
+  readonly earlier?: (email: string) => Person | undefined;
 };
 
 export type NewUser = { readonly id: string; readonly user: CheckedUser; readonly record: BatchRecord };
@@ -55,8 +68,15 @@ export type ChangedUser = NewUser & {
   readonly disables: boolean;
   /** Whether the user enrols a second factor before the next session, unless one is here. */
   readonly owesFactor: boolean;
+  readonly isJoined: boolean;
 };
 type LinkedUser = { readonly id: string; readonly user: CheckedUser };
+/** Another row of a person who is here. */
+export type JoinedUser = LinkedUser & {
+  /** Whether the account is not the import's to change. */
+  readonly isLinked: boolean;
+  readonly setsPassword: boolean;
+};
 export type Reject = {
   readonly record: number;
   readonly line: number;
@@ -91,6 +111,9 @@ export type BatchPlan = {
   readonly created: readonly NewUser[];
   readonly changed: readonly ChangedUser[];
   readonly linked: readonly LinkedUser[];
+  readonly joined: readonly JoinedUser[];
+  /** By address: people of the source who got it, or another row, in this batch. */
+  readonly people: ReadonlyMap<string, Person>;
   readonly same: number;
   readonly rejects: readonly Reject[];
 };
@@ -115,11 +138,12 @@ export function planBatch(
   const created: NewUser[] = [];
   const changed: ChangedUser[] = [];
   const linked: LinkedUser[] = [];
+  const joins: JoinedUser[] = [];
+  const people = new Map<string, Person>();
   const rejects: Reject[] = [];
   const accounts = new Map(found.accounts);
   const confirmed = new Set(samePerson);
   const taken = new Set(found.takenIds);
-  const owned = new Set<string>();
   const admins = new Set(found.admins);
   let same = 0;
 
@@ -132,12 +156,30 @@ export function planBatch(
         return null;
       }
     }
-    const id = known?.user_id ?? null;
+    const person = known === undefined ? personWith(user.email) : undefined;
+    if (person !== undefined && !isJoinable(person, user)) return 'email_duplicate';
+    const id = known?.user_id ?? person?.id ?? null;
     if (user.accounts.some((account) => (accounts.get(accountKey(account)) ?? id) !== id)) return 'account_conflict';
+    if (person !== undefined) return join(person, user);
     if (id === null || known === undefined) return add(record, user);
     if (known.email_sha256 !== null) return change(record, id, user, known);
     // An account that was only linked is not the import's to change.
     linked.push({ id, user });
+    return null;
+  };
+
+  const personWith = (email: string): Person | undefined => {
+    const owner = found.owners.get(email);
+    const here = owner?.is_known ? personOf(owner) : undefined;
+    const earlier = found.earlier?.(email);
+    return people.get(email) ?? (earlier && { ...earlier, id: owner?.user_id ?? earlier.id }) ?? here;
+  };
+
+  const join = (person: Person, user: CheckedUser): null => {
+    const { id, isLinked, hasPassword } = person;
+    if (!isLinked) for (const account of user.accounts) accounts.set(accountKey(account), id);
+    joins.push({ id, user, isLinked, setsPassword: !isLinked && !hasPassword && user.password_hash !== null });
+    people.set(user.email, joined(person, user));
     return null;
   };
 
@@ -150,16 +192,16 @@ export function planBatch(
     for (const each of spellings) taken.add(each);
     for (const account of user.accounts) accounts.set(accountKey(account), id);
     created.push({ id, user, record });
+    people.set(user.email, joined({ ...NOBODY, id, isSound: user.email_verified, isDisabled: user.disabled }, user));
     return null;
   };
 
   /** An address that only one side has verified proves nothing about who has the other account. */
   const link = (owner: AddressOwner, user: CheckedUser): string | null => {
-    if (owner.is_known || owned.has(owner.user_id)) return 'email_conflict';
     if (!user.email_verified) return 'email_unverified_conflict';
     if (!owner.is_verified) return 'email_unverified_here';
-    owned.add(owner.user_id);
     linked.push({ id: owner.user_id, user });
+    people.set(user.email, { ...NOBODY, id: owner.user_id, isSound: true, isLinked: true });
     return null;
   };
 
@@ -167,7 +209,9 @@ export function planBatch(
     if (isReplaced(user, known) && !confirmed.has(user.legacy_id)) return 'address_and_hash_changed';
     // An address that was changed here since the import stays.
     const isOwnEmail = known.email !== null && known.email_sha256 === sha256Of(known.email);
-    const setsEmail = isOwnEmail && user.email !== known.email;
+    // Another row decides about the address; this one is another person's if it has another.
+    if (known.is_joined && user.emailSha256 !== known.email_sha256) return 'email_conflict';
+    const setsEmail = isOwnEmail && !known.is_joined && user.email !== known.email;
     if (setsEmail && !user.email_verified) return 'email_unverified_conflict';
     if (setsEmail && found.owners.has(user.email)) return 'email_conflict';
     const disables = user.disabled && !known.is_disabled;
@@ -179,7 +223,8 @@ export function planBatch(
       user.passwordSha256 !== known.password_sha256 &&
       (known.is_password_imported || (!known.has_password && known.email_sha256 !== null));
     const owesFactor = user.factors_lost.length > 0 && !known.factors_lost && !known.has_factor;
-    changed.push({ id, user, record, setsEmail, setsPassword, disables, owesFactor });
+    changed.push({ id, user, record, setsEmail, setsPassword, disables, owesFactor, isJoined: known.is_joined });
+    if (setsEmail) people.set(user.email, { ...NOBODY, id });
     return null;
   };
 
@@ -192,5 +237,5 @@ export function planBatch(
     const reason = decide(record, record.user);
     if (reason !== null) rejects.push({ record: place, line, reason, value: record.user.email });
   }
-  return { created, changed, linked, same, rejects };
+  return { created, changed, linked, joined: joins, people, same, rejects };
 }

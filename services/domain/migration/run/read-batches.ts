@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { LegacySystemAdapter, ReadOptions } from '../adapters/adapter.ts';
 import { importSourceChanged } from '../errors.ts';
 import type { ImportMap } from '../import-shapes.ts';
-import { checkUser, foldedEmail, sha256Of, shownValue } from './check-user.ts';
+import { checkUser, sha256Of, shownValue } from './check-user.ts';
 import type { BatchRecord } from './plan-batch.ts';
 import { createSeen } from './seen.ts';
 import { createProviderNames, type TrimOptions } from './trim-user.ts';
@@ -49,7 +49,7 @@ export type BatchReader = {
   usersSha256(): string;
 };
 
-/** Reads, checks and numbers the records of a source. An id or address that an earlier record had is rejected. */
+/** Reads, checks and numbers the records of a source. An id that an earlier record had is rejected. */
 export function readBatches(
   {
     adapter,
@@ -92,15 +92,13 @@ export function readBatches(
       const { legacy_id: id, email } = read.user;
       const value = shownValue(email);
       const checked = checkUser(read.user, map, options);
-      // What is rejected takes no address from the one whose it is.
+      // What is rejected takes no id from the one whose it is.
       if ('reason' in checked) {
         yield { record, line, ...checked };
         continue;
       }
-      const isNewId = seen.add(`id\0${id}`);
-      const isNewEmail = seen.add(`email\0${foldedEmail(checked.user.email)}`);
-      if (!isNewId || !isNewEmail) {
-        yield { record, line, reason: isNewId ? 'email_duplicate' : 'id_duplicate', value };
+      if (!seen.add(id)) {
+        yield { record, line, reason: 'id_duplicate', value };
         continue;
       }
       yield { record, line, ...checked };

@@ -269,11 +269,11 @@ describe('an address that an account here has', () => {
     ).toEqual([{ disabledAt: null, accounts: 0 }]);
   });
 
-  test('a second user of the source with it is a conflict', async () => {
+  test('a second user of the source with it, unverified, is a duplicate', async () => {
     const one = person();
     await harness.importText('ndjson', ndjson(one));
-    const run = await harness.importText('ndjson', ndjson(person({ email: one.email })));
-    expect(run.rejects.map(({ reason }) => reason)).toEqual(['email_conflict']);
+    const run = await harness.importText('ndjson', ndjson(person({ email: one.email, email_verified: false })));
+    expect(run.rejects.map(({ reason }) => reason)).toEqual(['email_duplicate']);
   });
 
   test('a social account that another user has rejects the record', async () => {
@@ -336,7 +336,7 @@ test('a record that is rejected takes no address from the one whose it is; the s
   const [email, victim] = ['victim@example.com', person({ email: 'victim@example.com' })];
   const run = await harness.importText(
     'ndjson',
-    ndjson(person({ email: email.replace('v', 'ｖ') }), victim, person({ email: email.toUpperCase() })),
+    ndjson(person({ email: email.replace('v', 'ｖ') }), victim, person({ email: email.toUpperCase(), email_verified: false })),
   );
   expect(run.rejects.map(({ line, reason }) => `${line} ${reason}`)).toEqual([
     '1 email_not_ascii',
@@ -359,7 +359,7 @@ test('a record that the database refuses is rejected, and its batch is imported'
 
 test('a run that stops goes on where it was, and ends as one that did not stop', async () => {
   const people = Array.from({ length: 2_500 }, () => person());
-  const text = ndjson(...people, { ...people[0], legacy_id: 'twin-of-the-first' });
+  const text = ndjson(...people, { ...people[0], legacy_id: 'twin-of-the-first', email_verified: false });
   const stop = new AbortController();
   const stopped = await harness.importText('ndjson', text, {}, { signal: stop.signal, onProgress: () => stop.abort() });
   const [at] = await harness.rows('SELECT state, position FROM imports WHERE id = $1', [stopped.id]);

@@ -16,7 +16,9 @@ import {
   lockImport,
 } from './imports.store.ts';
 import { type BatchPlan, type BatchRecord, type LineNotice, noticesOf, type Reject } from './plan-batch.ts';
+import { packed, unpacked } from './person.ts';
 import { type Batch, readBatches, usersAfter } from './read-batches.ts';
+import { createNotes } from './seen.ts';
 import { statementDigest } from './statement.ts';
 import { type BatchPorts, type HasRelyingParty, rehearseBatch, sealFactors, writeBatch } from './write-batch.ts';
 
@@ -255,12 +257,12 @@ async function writeOne(
   });
 }
 
-/** A linked account is one that changed: it has the user of the source from now on. */
-const countsOf = ({ created, changed, linked, same, rejects }: BatchPlan) => ({
+/** A linked account is one that changed: it has the user, or another row of the user, of the source from now on. */
+const countsOf = ({ created, changed, linked, joined, same, rejects }: BatchPlan) => ({
   created: created.length,
-  changed: changed.length + linked.length,
+  changed: changed.length + linked.length + joined.length,
   same,
-  linked: linked.length,
+  linked: linked.length + joined.length,
   rejected: rejects.length,
 });
 
@@ -323,9 +325,21 @@ export async function rehearseImport(
   const { relyingPartyId } = ports;
   const differences: Rehearsal['differences'][number][] = [];
   const disabled = new Set<string>();
+  const people = createNotes();
+  const earlier = (email: string) => {
+    const flags = people.get(email);
+    return flags === undefined ? undefined : unpacked(email, flags);
+  };
   const reader = readBatches({ ...input, relyingPartyId, after: 0 }, ports.clock.now());
   for await (const { records, position, bytes } of reader.batches) {
-    const plan = await rehearseBatch(ports, { provider: input.adapter.kind, map: input.map, records, disabled });
+    const plan = await rehearseBatch(ports, {
+      provider: input.adapter.kind,
+      map: input.map,
+      records,
+      disabled,
+      earlier,
+    });
+    for (const [email, person] of plan.people) people.set(email, packed(person));
     for (const { id, disables } of plan.changed) if (disables) disabled.add(id);
     const counts = countsOf(plan);
     sums.new += counts.created;
@@ -339,13 +353,13 @@ export async function rehearseImport(
       if (notices.length < REJECTS_KEPT) notices.push({ line, notice, member, value });
     for (const { line, reason, value } of plan.rejects)
       if (rejects.length < REJECTS_KEPT) rejects.push({ line, reason, value });
-    for (const change of ['created', 'changed', 'linked'] as const)
+    for (const change of ['created', 'changed', 'linked', 'joined'] as const)
       for (const { user } of plan[change])
         if (differences.length < DIFFERENCES_SHOWN)
           differences.push({
             legacy_id: user.legacy_id,
             email: user.email,
-            change: change === 'created' ? 'new' : change,
+            change: change === 'created' ? 'new' : change === 'joined' ? 'linked' : change,
           });
     await input.onProgress?.({ records: position, bytes });
   }

@@ -5,9 +5,13 @@ import { readActiveAdmins } from '../../identity/users/assert-admin-stays.ts';
 import type { ImportMap } from '../import-shapes.ts';
 import type { CheckedUser } from './check-user.ts';
 import {
+  endLazy,
+  fillUsers,
   insertParts,
   insertUsers,
+  lockSource,
   lockUsers,
+  markVerified,
   readAccountOwners,
   readAddressOwners,
   readKnownUsers,
@@ -47,18 +51,25 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
     const row = known.get(id);
     return row?.user_id != null && row.content_sha256 !== contentSha256 ? row.user_id : [];
   });
-  if (locks && changed.length > 0) {
+  const emails = users.flatMap(({ legacy_id: id, contentSha256, email }) =>
+    known.get(id)?.content_sha256 === contentSha256 ? [] : email,
+  );
+  const verified = users.flatMap(({ legacy_id: id, contentSha256, email_verified: isVerified }) => {
+    const row = known.get(id);
+    return isVerified && row?.content_sha256 === contentSha256 && !row.was_verified ? id : [];
+  });
+  if (locks) await markVerified(sql, provider, verified);
+  const ownersOf = () => readAddressOwners(sql, provider, emails, verified);
+  let owners = emails.length === 0 ? [] : await ownersOf();
+  const people = owners.flatMap(({ user_id: id, is_known: isKnown }) => (isKnown ? id : []));
+  if (locks && changed.length + people.length > 0) {
     // A user may change the password, or be deleted, until the lock is taken: what counts is what is there then.
-    await lockUsers(sql, changed);
+    await lockUsers(sql, [...changed, ...people]);
     known = new Map((await readKnownUsers(sql, provider, ids)).map((row) => [row.legacy_id, row]));
+    owners = emails.length === 0 ? [] : await ownersOf();
   }
   const differing = users.filter(({ legacy_id: id, contentSha256 }) => known.get(id)?.content_sha256 !== contentSha256);
   if (differing.length === 0) return { known, admins, owners: new Map(), takenIds: new Set(), accounts: new Map() };
-  const owners = await readAddressOwners(
-    sql,
-    provider,
-    differing.map(({ email }) => email),
-  );
   return {
     known,
     admins,
@@ -76,7 +87,7 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
 
 /**
  * What an import would do with a batch. Reads only.
- * @param disabled users that the batches before would have disabled
+ * @param disabled users that the batches before would have disabled; `earlier`: people whom they would have written
  */
 export async function rehearseBatch(
   { sql, random }: Pick<Ports, 'sql' | 'random'>,
@@ -85,16 +96,18 @@ export async function rehearseBatch(
     map,
     records,
     disabled,
+    earlier,
   }: {
     readonly provider: string;
     readonly map: ImportMap;
     readonly records: readonly BatchRecord[];
     readonly disabled: ReadonlySet<string>;
+    readonly earlier: NonNullable<Found['earlier']>;
   },
 ): Promise<BatchPlan> {
   const found = await readFound(sql, provider, usersIn(records), false);
   const admins = new Set([...found.admins].filter((id) => !disabled.has(id)));
-  return planBatch(records, { ...found, admins }, map, () => random.uuid());
+  return planBatch(records, { ...found, admins, earlier }, map, () => random.uuid());
 }
 
 type Sealed = ReadonlyMap<string, { readonly secret: string; readonly codes: string }>;
@@ -128,6 +141,7 @@ export async function writeBatch(
     readonly sealed: Sealed;
   },
 ): Promise<BatchPlan> {
+  await lockSource(tx, provider);
   const found = await readFound(tx, provider, usersIn(records), true);
   const plan = planBatch(records, found, map, () => random.uuid());
   const inserted = await insertUsers(
@@ -146,15 +160,36 @@ export async function writeBatch(
   await insertParts(tx, partsOf(created, sealed, relyingPartyId), false);
   await updateUsers(
     tx,
-    plan.changed.map(({ id, user, setsEmail, disables, owesFactor }) => ({
+    plan.changed.map(({ id, user, setsEmail, disables, owesFactor, isJoined }) => ({
       ...rowOf(id, user, owesFactor),
       sets_email: setsEmail,
       disables,
+      joined: isJoined,
     })),
   );
   await insertParts(tx, changedParts(plan.changed), true);
+  await joinUsers(tx, plan, sealed, relyingPartyId);
   await upsertLegacyUsers(tx, provider, legacyRows({ ...plan, created }, map));
   return { ...plan, created, rejects: [...plan.rejects, ...overtaken] };
+}
+
+/** Adds what other rows of a person bring; a user whom this batch could not create gets none. */
+async function joinUsers(tx: Tx, plan: BatchPlan, sealed: Sealed, relyingPartyId: string): Promise<void> {
+  const own = plan.joined.filter(({ isLinked }) => !isLinked);
+  const parts = partsOf(own, sealed, relyingPartyId);
+  const passwords = own.flatMap(({ id, setsPassword, user: { password_hash: hash } }) =>
+    setsPassword && hash !== null ? { id, hash: storedDigest(hash) } : [],
+  );
+  await insertParts(tx, { ...parts, passwords, metadata: [] }, true);
+  await fillUsers(
+    tx,
+    own.map(({ id, user: { name, image, factors_lost: lost } }) => ({ id, name, image, owes: lost.length > 0 })),
+    [...parts.metadata, ...metadataOf(plan.changed.filter(({ isJoined }) => isJoined))],
+  );
+  await endLazy(
+    tx,
+    passwords.map(({ id }) => id),
+  );
 }
 
 const timeOf = ({ created_at: createdAt }: CheckedUser): string | null => createdAt?.toISOString() ?? null;
@@ -168,7 +203,7 @@ const rowOf = (id: string, { email, name, image, email_verified: verified }: Che
   owes,
 });
 
-function partsOf(created: readonly NewUser[], sealed: Sealed, relyingPartyId: string): UserParts {
+function partsOf(created: readonly Pick<NewUser, 'id' | 'user'>[], sealed: Sealed, relyingPartyId: string): UserParts {
   return {
     passwords: created.flatMap(({ id, user: { password_hash: hash } }) =>
       hash === null ? [] : { id, hash: storedDigest(hash) },
@@ -196,27 +231,30 @@ const changedParts = (changed: readonly ChangedUser[]): UserParts => ({
   roles: [],
   totp: [],
   passkeys: [],
-  metadata: metadataOf(changed),
+  metadata: metadataOf(changed.filter(({ isJoined }) => !isJoined)),
 });
 
 const metadataOf = (users: readonly { readonly id: string; readonly user: CheckedUser }[]): UserParts['metadata'] =>
   users.flatMap(({ id, user: { metadata } }) => (Object.keys(metadata).length === 0 ? [] : { id, metadata }));
 
 /** The user of the source that each is: a linked account keeps its own address and password. */
-function legacyRows({ created, changed, linked }: BatchPlan, { lazy }: ImportMap) {
-  const row = (id: string, user: CheckedUser, isOwn: boolean, setsPassword: boolean) => ({
+function legacyRows({ created, changed, linked, joined, people }: BatchPlan, { lazy }: ImportMap) {
+  const row = (id: string, user: CheckedUser, isOwn: boolean, setsPassword: boolean, isJoined = false) => ({
     legacy_id: user.legacy_id,
     id,
     content: user.contentSha256,
     email: isOwn ? user.emailSha256 : null,
     password: setsPassword ? user.passwordSha256 : null,
     sets_password: setsPassword,
-    lazy: isOwn && lazy && user.password_hash === null,
+    lazy: isOwn && lazy && user.password_hash === null && !people.get(user.email)?.hasPassword,
+    joined: isJoined,
+    verified: user.email_verified,
     factors_lost: user.factors_lost.length > 0,
   });
   return [
     ...created.map(({ id, user }) => row(id, user, true, user.password_hash !== null)),
     ...changed.map(({ id, user, setsEmail, setsPassword }) => row(id, user, setsEmail, setsPassword)),
     ...linked.map(({ id, user }) => row(id, user, false, false)),
+    ...joined.map(({ id, user, isLinked, setsPassword }) => row(id, user, !isLinked, setsPassword, true)),
   ];
 }
