@@ -1,5 +1,3 @@
-import { cutText } from '#services/platform/text/cut-text.ts';
-
 const REDACTED = '[redacted]';
 
 /** Field names, without case, dashes and underscores, whose values are never written. */
@@ -41,7 +39,7 @@ function isSecretName(name: string): boolean {
 const TEXT_MAX = 4_096;
 
 function redactText(text: string): string {
-  const bounded = text.length > TEXT_MAX ? `${cutText(text, TEXT_MAX)}…` : text;
+  const bounded = text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX).replace(/[\ud800-\udbff]$/, '')}…` : text;
   return secretShapes.reduce((rest, shape) => rest.replaceAll(shape, REDACTED), bounded);
 }
 

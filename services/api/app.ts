@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '#observability/http-span.ts';
 import { activeRequests, httpMetrics, type RouteMetric } from '#observability/metrics/http.ts';
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import type { HashIdentifier, Log } from '../domain/ports.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';

@@ -1,4 +1,4 @@
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { applicationRole, PERMISSION } from './application-rights.ts';
 import type { ScopeWords } from './scope-words.ts';
 import { coversAct, isShownText, policyFlaw } from './signoff-policy.ts';

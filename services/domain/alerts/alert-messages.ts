@@ -1,4 +1,4 @@
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import type { MailRequest } from '../identity/mail/mails.ts';
 import { visibleText } from '../shared/visible-text.ts';
 import type { DeliveryRow, MessageItem } from './notices.store.ts';

@@ -1,4 +1,4 @@
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import type { AuditEventView } from '../audit/read/event-view.ts';
 import { followEventsOf, newestEventSeq } from '../audit/read/list-events.ts';
 import { controlChanged } from '../compliance/audit-events.ts';

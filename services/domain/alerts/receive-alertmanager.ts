@@ -1,4 +1,4 @@
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports } from '../ports.ts';
 import type { Severity } from '../security/incident-shapes.ts';

@@ -1,4 +1,4 @@
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { normaliseEmail } from '../identity/users/email.ts';
 import { SEVERITIES, type Severity } from '../security/incident-shapes.ts';
 import { shownUrl } from '../shared/shown-url.ts';

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { canonicalJson, type Json } from '../audit/log/canonical-json.ts';
 import { signOffArgumentsInvalid } from './errors.ts';
 import { ARGUMENTS_BYTES_MAX, ARGUMENTS_DEPTH_MAX } from './signoff-shapes.ts';

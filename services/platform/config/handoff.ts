@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { flag } from './shapes.ts';
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 
 /** Shapes of environment values: each parses a text into a validated value, and holds the default. */
 

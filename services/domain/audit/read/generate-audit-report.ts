@@ -1,5 +1,5 @@
 import type { Ports } from '#services/domain/ports.ts';
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { readNewestSeq } from '../events.store.ts';
 import { type AuditEventView, eventViewOf } from './event-view.ts';
 import { countUnsealed, type ReportRange, readReportPage } from './report.store.ts';

@@ -1,6 +1,6 @@
 import { auditRowsRefused } from '#observability/metrics/audit.ts';
 import type { Log } from '#services/domain/ports.ts';
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { auditRowRefused } from '../audit-events.ts';
 import type { HasLogSigner } from './log-signer.ts';
 import type { OutboxRow } from './seal.store.ts';

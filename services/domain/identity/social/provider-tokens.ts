@@ -1,6 +1,6 @@
 import type { KeyRing } from '#services/domain/keys/key-ring.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import type { Profile } from './profile.ts';
 import type { AccountValues } from './social.store.ts';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cutText } from '#services/platform/text/cut-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { canonicalJson, type Json } from '../../audit/log/canonical-json.ts';
 import { inspectImported } from '../../identity/passwords/inspect-imported.ts';
 import { isAddress, normaliseEmail } from '../../identity/users/email.ts';

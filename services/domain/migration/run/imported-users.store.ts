@@ -1,6 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { type AddressOwner, accountKey, type KnownUser } from './plan-batch.ts';
+import type { AddressOwner } from './person.ts';
+import { accountKey, type KnownUser } from './plan-batch.ts';
 
 // A batch is a few statements on a thousand rows each, passed as JSON. Rows are written in the order of their ids. The
 // row triggers write the audit events of each user.

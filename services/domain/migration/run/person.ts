@@ -1,5 +1,19 @@
 import type { CheckedUser } from './check-user.ts';
-import type { AddressOwner } from './plan-batch.ts';
+
+/** An account that has an address of the batch. */
+export type AddressOwner = {
+  readonly user_id: string;
+  readonly email: string;
+  readonly is_verified: boolean;
+  /** Whether it already is a user of the same source, and then what its rows there are. */
+  readonly is_known: boolean;
+  readonly is_sound: boolean;
+  readonly is_linked: boolean;
+  readonly is_disabled: boolean;
+  readonly has_password: boolean;
+  readonly has_imported_password: boolean;
+  readonly has_totp: boolean;
+};
 
 /**
  * A person of a source, who may have a row there for each way in, as an enterprise account and one with a password. Rows

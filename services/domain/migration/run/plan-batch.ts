@@ -1,8 +1,8 @@
 import type { ImportMap } from '../import-shapes.ts';
 import { type CheckedUser, sha256Of, shownValue } from './check-user.ts';
 import { canBeOwnId, spellingsOf } from './own-ids.ts';
+import { type AddressOwner, isJoinable, joined, NOBODY, type Person, personOf } from './person.ts';
 import type { Notice } from './trim-user.ts';
-import { isJoinable, joined, NOBODY, type Person, personOf } from './person.ts';
 
 /** A record of a batch: its place among all records, its line, and the user or why there is none. */
 export type BatchRecord = { readonly record: number; readonly line: number } & (
@@ -31,21 +31,6 @@ export type KnownUser = {
   readonly is_joined: boolean;
   /** Whether the source had verified the address. */
   readonly was_verified: boolean;
-};
-
-/** An account that has an address of the batch. */
-export type AddressOwner = {
-  readonly user_id: string;
-  readonly email: string;
-  readonly is_verified: boolean;
-  /** Whether it already is a user of the same source, and then what its rows there are. */
-  readonly is_known: boolean;
-  readonly is_sound: boolean;
-  readonly is_linked: boolean;
-  readonly is_disabled: boolean;
-  readonly has_password: boolean;
-  readonly has_imported_password: boolean;
-  readonly has_totp: boolean;
 };
 
 export type Found = {

@@ -336,7 +336,11 @@ test('a record that is rejected takes no address from the one whose it is; the s
   const [email, victim] = ['victim@example.com', person({ email: 'victim@example.com' })];
   const run = await harness.importText(
     'ndjson',
-    ndjson(person({ email: email.replace('v', 'ｖ') }), victim, person({ email: email.toUpperCase(), email_verified: false })),
+    ndjson(
+      person({ email: email.replace('v', 'ｖ') }),
+      victim,
+      person({ email: email.toUpperCase(), email_verified: false }),
+    ),
   );
   expect(run.rejects.map(({ line, reason }) => `${line} ${reason}`)).toEqual([
     '1 email_not_ascii',
