@@ -1,4 +1,3 @@
-import { cutText } from '#services/platform/define/cut-text.ts';
 import { likelyName } from '#services/platform/define/nearest-name.ts';
 import { sift, TOLERANCE, type Tolerance } from '#services/platform/define/tolerance.ts';
 import type { AccessDirectory, Client } from './access-directory.ts';

@@ -25,7 +25,6 @@ const ID_MAX = 255;
 
 export const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-
 /** What can be shown of a record: never more than this of its id or address, and no control character. */
 export const shownValue = (text: string): string => cutText(text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}]/gu, ''), 128);
 

@@ -15,8 +15,8 @@ import {
   insertRejects,
   lockImport,
 } from './imports.store.ts';
-import { type BatchPlan, type BatchRecord, type LineNotice, noticesOf, type Reject } from './plan-batch.ts';
 import { packed, unpacked } from './person.ts';
+import { type BatchPlan, type BatchRecord, type LineNotice, noticesOf, type Reject } from './plan-batch.ts';
 import { type Batch, readBatches, usersAfter } from './read-batches.ts';
 import { createNotes } from './seen.ts';
 import { statementDigest } from './statement.ts';
