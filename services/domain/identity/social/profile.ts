@@ -1,7 +1,6 @@
 import type { OAuth2Tokens } from '@better-auth/core/oauth2';
 import { externalId } from '#services/domain/shared/external-id.ts';
 import { cutText } from '#services/platform/define/cut-text.ts';
-import { cutText } from '#services/platform/define/cut-text.ts';
 import { isTrueClaim } from '#services/platform/define/true-claim.ts';
 import { NO_CONTROLS } from '../contracts/sign-in-contract.ts';
 import { socialSignInRefused } from '../contracts/social-errors.ts';
