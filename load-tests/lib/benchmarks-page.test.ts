@@ -32,18 +32,18 @@ function raw(date: string, bench: string, figures: Readonly<Record<string, numbe
   writeFileSync(join(folder, `${date}-${bench}.json`), JSON.stringify(report));
 }
 
-test('each bench is of the newest run that has it; a figure names its run, its bottleneck and its trend', () => {
+test('each bench is of the newest run that has it; a figure names its run, its age, its bottleneck and its trend', () => {
   raw('2026-01-01', 'login', { one: 0.4, renamed: 0.7 });
   raw('2026-01-01', 'latency', { two: 0.7 });
   raw('2026-01-02', 'login', { one: 0.6 });
-  const page = benchmarksPage(folder);
+  const page = benchmarksPage(folder, (commit) => `old as ${commit}`);
   expect(page).toContain(
-    'Limited by password hashing: bcrypt, cost 12, on every core. Run 1; again: `npm run bench -- --only login`.',
+    'Limited by password hashing: bcrypt, cost 12, on every core. Run 1, old as c2026-01-02; again: `npm run bench -- --only login`.',
   );
   expect(page).toContain('| one | ≥ 0.5 | 0.600 | yes | ratio | 0.400 → 0.600 | a \\| b |');
   expect(page).toContain('| two | ≥ 0.5 | 0.700 | yes |');
   expect(page).not.toContain('renamed');
-  expect(page).toMatch(/^1\. 2026-01-02.*commit `c2026-01-02`.*\n2\. 2026-01-01/m);
+  expect(page).toMatch(/^1\. 2026-01-02.*commit `c2026-01-02`, old as c2026-01-02: .*\n2\. 2026-01-01/m);
 });
 
 test('a raw file is removed once newer ones have all its benches, and its values stay in the trend', () => {
@@ -55,6 +55,6 @@ test('a raw file is removed once newer ones have all its benches, and its values
   expect(JSON.parse(readFileSync(join(folder, 'trend.json'), 'utf8'))).toMatchObject([
     { figures: { login: { one: 0.4 } } },
   ]);
-  expect(benchmarksPage(folder)).toContain('| 0.400 → 0.600 |');
+  expect(benchmarksPage(folder, () => '')).toContain('| 0.400 → 0.600 |');
   expect(removeSuperseded(folder)).toEqual([]);
 });

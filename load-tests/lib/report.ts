@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { benchmarksPage, removeSuperseded } from './benchmarks-page.ts';
 import { type BenchReport, type Figure, isMet } from './figure.ts';
+import { newAges } from './figure-age.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -132,6 +133,7 @@ export function saveReport(report: BenchReport, only: readonly string[]): string
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
   removeSuperseded(folder);
   const page = join(root, 'docs/benchmarks.md');
-  writeFileSync(page, benchmarksPage(folder));
+  const before = existsSync(page) ? readFileSync(page, 'utf8') : '';
+  writeFileSync(page, benchmarksPage(folder, newAges(before)));
   return [file, page].map((path) => relative(root, path));
 }

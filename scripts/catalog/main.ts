@@ -5,6 +5,7 @@ import { failuresPage, keptReports } from '#chaos/failures-page.ts';
 import { jobs } from '#jobs/schedules.ts';
 import keptReplay from '#load-tests/detections/result.json' with { type: 'json' };
 import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
+import { keptAges, newAges } from '#load-tests/lib/figure-age.ts';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { controls } from '#services/domain/compliance/controls/all.ts';
 import { modules } from '#services/domain/modules.ts';
@@ -73,10 +74,12 @@ function moduleEdges(): [string, string][] {
   return [...edges].sort().map((edge) => edge.split(' ') as [string, string]);
 }
 
-async function pages(): Promise<Record<string, string>> {
+async function pages(isCheck: boolean): Promise<Record<string, string>> {
   const { version } = JSON.parse(await readFile(resolve(ROOT, 'package.json'), 'utf8')) as { version: string };
   const [endpoints, errors, events] = [await collectEndpoints(), await collectErrors(), await collectAuditEvents()];
   const openApi = openApiOf(endpoints, version);
+  const benchmarks = await readFile(resolve(ROOT, 'docs/benchmarks.md'), 'utf8').catch(() => '');
+  const agesOf = isCheck ? keptAges : newAges;
 
   const dashboards = [...dashboardFiles()].map(([file, text]) => [`observability/dashboards/${file}`, text]);
   return {
@@ -84,7 +87,7 @@ async function pages(): Promise<Record<string, string>> {
     '.env.example': envExample(),
     'console/src/texts/generated/detections.ts': detectionTexts(),
     'conformance/contract.json': verifierContractJson(),
-    'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results')),
+    'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results'), agesOf(benchmarks)),
     'docs/explanation/architecture-modules.svg': modulesPicture(),
     'docs/explanation/architecture-processes.svg': processesPicture(),
     'docs/explanation/architecture-walks.svg': walksPicture(),
@@ -130,7 +133,7 @@ if (wanted.includes('--help')) {
 } else {
   const check = wanted.includes('--check');
   const stale: string[] = [];
-  for (const [path, text] of Object.entries(await pages())) {
+  for (const [path, text] of Object.entries(await pages(check))) {
     const file = resolve(ROOT, path);
     const held = await readFile(file, 'utf8').catch(() => null);
     if (held === text) continue;
