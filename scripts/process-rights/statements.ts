@@ -41,6 +41,8 @@ const NOTHING = 'virtual:nothing';
 const TAGGED = '@oxc-project/runtime/helpers/taggedTemplateLiteral';
 /** A worker names the operations of a module, which only the faces of the API load. */
 const OPERATIONS = /^\.\/.*operations\.ts$/;
+/** The part of an API process whose statements run as the role of the MCP server. */
+const FACE = /\/face\.ts$/;
 
 /** Declares a statement, and notes it. */
 const RECORDING = `
@@ -59,6 +61,7 @@ const pluginOf = (of: Process): Plugin => ({
   name: 'statements',
   resolveId: (id, importer = '') => {
     if (of !== 'api' && of !== 'mcp' && OPERATIONS.test(id) && importer.endsWith('/module.ts')) return NOTHING;
+    if (of === 'api' && FACE.test(id) && importer.endsWith('/mcp/mount.ts')) return NOTHING;
     return id === MAIN || id === TAGGED ? id : undefined;
   },
   load: (id) => {

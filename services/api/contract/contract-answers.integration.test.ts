@@ -23,9 +23,10 @@ afterAll(async () => {
 describe('the ready line', () => {
   test('names a live API, its metrics and a file of credentials that only its owner can read', async () => {
     const { ready } = product;
-    expect(Object.keys(ready).sort()).toEqual(['api', 'credentials_file', 'event', 'metrics', 'pids']);
+    expect(Object.keys(ready).sort()).toEqual(['api', 'credentials_file', 'event', 'mcp', 'metrics', 'pids']);
     expect(ready.pids).toEqual({ api: expect.any(Number), worker: expect.any(Number) });
     expect(ready.api).toMatch(/^http:\/\/localhost:\d+$/);
+    expect(ready.mcp).toBe(`${ready.api}/mcp`);
     expect(ready.metrics).toMatch(/^http:\/\/localhost:\d+\/metrics$/);
     expect(ready.credentials_file).toBe(`${product.dataDir}/dev-credentials.json`);
     const metrics = await send(ready.metrics, 'GET', '');
