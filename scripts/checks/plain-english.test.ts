@@ -10,8 +10,10 @@ const root = resolve(import.meta.dirname, '../..');
 
 /** Words that hide the actor. Name the user, client, operator, administrator, caller or attacker instead. */
 const DIALECT = /\b(nobody|whoever|somebody|whom)\b/i;
-/** The Unix user `nobody` and a rare sentence need such a word. */
-const DIALECT_LINES_MAX = 15;
+/** The Unix user. */
+const UNIX_USER = /(['"`])nobody\1/g;
+/** A rare sentence needs such a word. */
+const DIALECT_LINES_MAX = 8;
 /** Imperative verbs that a summary may begin with. Add a verb here; do not begin with a noun. */
 const VERBS = new Set(
   `accept acknowledge activate add allow answer append apply approve ask assign authenticate authorize begin cancel
@@ -42,7 +44,9 @@ describe('plain English', () => {
     const found = files.flatMap((file) =>
       readFileSync(join(root, file), 'utf8')
         .split('\n')
-        .flatMap((line, at) => (DIALECT.test(line) ? [`${file}:${at + 1}: ${line.trim()}`] : [])),
+        .flatMap((line, at) =>
+          DIALECT.test(line.replaceAll(UNIX_USER, '')) ? [`${file}:${at + 1}: ${line.trim()}`] : [],
+        ),
     );
     expect(files.length).toBeGreaterThan(500);
     expect(found.length, found.join('\n')).toBeLessThan(DIALECT_LINES_MAX);

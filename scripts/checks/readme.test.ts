@@ -62,3 +62,11 @@ test('the page of features names every module, and no other', () => {
   const named = [...sectionOf(features, 'Modules').matchAll(/^\| `([a-z-]+)` +\|/gm)].map(([, name]) => name);
   expect(named.sort()).toEqual(foldersOf('services/domain').sort());
 });
+
+test('the security policy names the version of this code, and the guide agrees with it that none is signed', () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string };
+  const policy = sectionOf(read('SECURITY.md'), 'Supported versions');
+  expect(policy.match(/\b\d+\.\d+\.\d+\b/g)).toEqual([version]);
+  const isUnsigned = read('docs/explanation/when-not-to-use-it.md').includes('Versions are not signed yet');
+  expect(isUnsigned).toBe(policy.includes('no signed release'));
+});

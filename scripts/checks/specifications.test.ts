@@ -77,3 +77,9 @@ test('every path on the page is one of the API', async () => {
   expect(shown.length).toBeGreaterThan(1);
   expect(shown.filter((path) => !paths.has(path))).toEqual([]);
 });
+
+test('every document of discovery that the API serves is on the page', async () => {
+  const served = (await collectEndpoints()).filter(({ path }) => path.startsWith('/.well-known/'));
+  expect(served.length).toBeGreaterThan(4);
+  expect(served.filter(({ path }) => !text.includes(`\`GET ${path}\``)).map(({ path }) => path)).toEqual([]);
+});
