@@ -50,7 +50,7 @@ export async function writeFileAtOnce(path: string, source: AsyncIterable<Uint8A
   if (before !== null && !before.isFile())
     throw Object.assign(new Error(`${path} is not a regular file`), { code: 'EISDIR', path });
   await removeAbandoned(path);
-  // A new file under a name that nobody can foresee: who may write in the folder cannot plant a link there.
+  // A new file under an unforeseeable name: another user of the folder cannot plant a link there.
   const partial = `${path}.partial-${process.pid}-${randomBytes(16).toString('hex')}`;
   const file = await open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   let written: Written;

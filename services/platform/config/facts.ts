@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Config, readSettings, sections } from './load.ts';
 
 /**
- * Settings that are facts of the installation: whoever acts for it must use the same, also a command in another shell.
+ * Settings that are facts of the installation: every process that acts for it uses the same, also a command in another shell.
  * The others are of a process (ports, pools, copies), of a machine (folders, files), or secrets.
  */
 const FACTS: { readonly [S in keyof Config]?: readonly (keyof Config[S])[] } = {

@@ -11,7 +11,7 @@ type Fits = (value: Json) => boolean;
 type MemberRule = {
   /** Whether the leaf may show this value. */
   readonly fits: Fits;
-  /** Whom a value that is committed to belongs to: the person of the row, the user whom it names, or no one. */
+  /** The owner of a value that is committed to: the person of the row, the user that it names, or no one. */
   readonly belongsTo: 'row' | 'value' | 'none';
   /** Whether a text is committed to alone: then it is searched for, or erased, by itself. */
   readonly isOwnField: boolean;

@@ -72,7 +72,7 @@ const isShownTarget = ({ type, targetKind, targetId }: OutboxRow): boolean =>
     TARGETS[targetKind]?.(targetId) === true &&
     (targetKind !== 'key' || isVaultKey(type, targetId)));
 
-/** The person whom a row is about. */
+/** The person that a row is about. */
 function personOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow): string | null {
   if (actorKind === 'user') return actorId;
   if (targetKind === 'user') return targetId;

@@ -82,7 +82,7 @@ test.each(Object.keys(FIXTURES))(
 );
 
 test.each(['ndjson', 'clerk', 'firebase', 'csv'])(
-  '%s: users whom our own sign-up takes come back from our own export',
+  '%s: users that our own sign-up takes come back from our own export',
   async (kind) => {
     const map = { parameters: { hash_config: 'hash_config { algorithm: BCRYPT }' } };
     const names = ['=1+1', '@handle', '=^.^=', '- Ana -', "'quoted", '+cmd|x', null];

@@ -13,7 +13,7 @@ const trimmed = (members: Partial<Parameters<typeof legacyUser>[0]>) => {
   return { user, notices: notices.map(({ notice, member }) => `${notice} ${member}`) };
 };
 
-describe('a member that no sign-in needs is shortened or left out, and rejects nobody', () => {
+describe('a member that no sign-in needs is shortened or left out, and rejects no user', () => {
   test.each([
     ['=1+1', '=1+1', []],
     ['@sadie', '@sadie', []],

@@ -87,7 +87,7 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
 
 /**
  * What an import would do with a batch. Reads only.
- * @param disabled users that the batches before would have disabled; `earlier`: people whom they would have written
+ * @param disabled users that the batches before would have disabled; `earlier`: people that they would have written
  */
 export async function rehearseBatch(
   { sql, random }: Pick<Ports, 'sql' | 'random'>,
@@ -173,7 +173,7 @@ export async function writeBatch(
   return { ...plan, created, rejects: [...plan.rejects, ...overtaken] };
 }
 
-/** Adds what other rows of a person bring; a user whom this batch could not create gets none. */
+/** Adds what other rows of a person bring; a user that this batch could not create gets none. */
 async function joinUsers(tx: Tx, plan: BatchPlan, sealed: Sealed, relyingPartyId: string): Promise<void> {
   const own = plan.joined.filter(({ isLinked }) => !isLinked);
   const parts = partsOf(own, sealed, relyingPartyId);
