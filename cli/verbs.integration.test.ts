@@ -82,6 +82,7 @@ describe('on a running product', () => {
       'address',
       'wings',
       'production',
+      'advisories',
     ]);
     expect(checks.filter(({ result }) => result !== 'pass' && result !== 'warn')).toEqual([]);
     expect(checks.find(({ name }) => name === 'signing keys')?.evidence).toBe('1 signing of 1');
