@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { newestFigure } from '#load-tests/lib/benchmarks-page.ts';
+import { isMet } from '#load-tests/lib/figure.ts';
 import { sourceFiles, testTitles } from './test-titles.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -62,13 +63,18 @@ const filesOf = Map.groupBy(titles, ({ title }) => title);
 const namesAnId = (text: string): boolean =>
   text.match(LONG_ID) !== null || new RegExp(`(?<![\\w-])(?:${ids.join('|')})(?![\\w-])`).test(text);
 
+const isReason = (line: string): boolean => /^(Instead|Not met): /.test(line);
+const figureOf = (line: string): RegExpMatchArray | null => line.match(/^figure `([^`]+)`: (.+)$/);
+const measured = ([, bench, name]: RegExpMatchArray) =>
+  newestFigure(join(root, 'load-tests/results'), bench as string, name as string);
+
 /** What is wrong with a line, or null. */
 function faultOf(line: string): string | null {
-  if (line.startsWith('Instead: ')) return null;
-  const figure = line.match(/^figure `([^`]+)`: (.+)$/);
+  if (isReason(line)) return null;
+  const figure = figureOf(line);
   if (figure !== null) {
     try {
-      newestFigure(join(root, 'load-tests/results'), figure[1] as string, figure[2] as string);
+      measured(figure);
       return null;
     } catch (err) {
       return (err as Error).message;
@@ -83,14 +89,26 @@ function faultOf(line: string): string | null {
   return count === 1 ? null : `"${line}" is the title of ${count} tests`;
 }
 
+/** A figure that misses its target needs the words "Not met", and these words a figure that does not meet one. */
+function missOf(lines: readonly string[]): string | null {
+  const figures = lines.map(figureOf).filter((figure) => figure !== null);
+  const met = figures.map((figure) => isMet(measured(figure)));
+  const isSaid = lines.some((line) => line.startsWith('Not met: '));
+  if (met.includes(false) && !isSaid) return 'a figure misses its target';
+  return isSaid && met.every((each) => each === true) ? 'no figure misses a target' : null;
+}
+
 const faultsOf = ({ id, lines }: Row): string[] => {
-  const proofs = lines.filter((line) => !line.startsWith('Instead: ')).length;
+  const proofs = lines.filter((line) => !isReason(line)).length;
   const reasons = lines.length - proofs;
+  const faults = lines.map(faultOf).filter((fault) => fault !== null);
+  const miss = faults.length === 0 ? missOf(lines) : null;
   return [
-    ...(proofs < 1 || proofs > 3 ? [`${id}: ${proofs} proofs`] : []),
-    ...(reasons > 1 ? [`${id}: ${reasons} reasons`] : []),
-    ...lines.map(faultOf).flatMap((fault) => (fault === null ? [] : [`${id}: ${fault}`])),
-  ];
+    ...(proofs < 1 || proofs > 3 ? [`${proofs} proofs`] : []),
+    ...(reasons > 1 ? [`${reasons} reasons`] : []),
+    ...faults,
+    ...(miss === null ? [] : [miss]),
+  ].map((fault) => `${id}: ${fault}`);
 };
 
 describe('the page of requirements', () => {
@@ -111,6 +129,11 @@ describe('the page of requirements', () => {
     expect(faultsIn('  - gone\n')).toEqual(['A-TOK-01: "gone" is the title of 0 tests']);
     expect(faultsIn('  - figure `login`: gone\n')).toEqual([expect.stringContaining('no run has the figure')]);
     expect(faultsIn('  - See [it](gone.md)\n')).toEqual([expect.stringContaining('no file')]);
+    const missed = '  - figure `load sustained (load)`: dropped requests\n';
+    expect(faultsIn(missed)).toEqual(['A-TOK-01: a figure misses its target']);
+    expect(faultsIn(`${missed}  - Not met: some are dropped.\n`)).toEqual([]);
+    const met = '  - figure `latency`: token generation, average\n';
+    expect(faultsIn(`${met}  - Not met: it is slow.\n`)).toEqual(['A-TOK-01: no figure misses a target']);
   });
 
   test('names each OWASP API risk of 2023 as a source', () => {
