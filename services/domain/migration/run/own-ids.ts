@@ -4,19 +4,7 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Words by which people and programs mean someone else than a user. */
 const RESERVED: ReadonlySet<string> = new Set([
-  ...[
-    'admin',
-    'administrator',
-    'anonymous',
-    'api',
-    'client',
-    'everyone',
-    'guest',
-    'installation',
-    'mcp',
-    'me',
-    'nobody',
-  ],
+  ...['admin', 'administrator', 'anonymous', 'api', 'client', 'everyone', 'guest', 'installation', 'mcp', 'me'],
   ...['null', 'operator', 'public', 'root', 'self', 'service', 'support', 'system', 'undefined', 'unknown', 'user'],
   ...['users', 'worker'],
 ]);

@@ -28,12 +28,12 @@ export type Person = {
   readonly isDisabled: boolean;
   /** Whether a row brought a password hash. */
   readonly hasHash: boolean;
-  /** Whether there is a password here, whoever set it. */
+  /** Whether there is a password here, imported or not. */
   readonly hasPassword: boolean;
   readonly hasTotp: boolean;
 };
 
-export const NOBODY: Omit<Person, 'id'> = {
+export const WITHOUT_ROWS: Omit<Person, 'id'> = {
   isSound: false,
   isLinked: false,
   isDisabled: false,
@@ -79,7 +79,7 @@ export const packed = (person: Person): number =>
   FLAGS.reduce((sum, flag, at) => sum + (person[flag] ? 1 << at : 0), 0);
 
 export const unpacked = (id: string, flags: number): Person => ({
-  ...NOBODY,
+  ...WITHOUT_ROWS,
   id,
   ...Object.fromEntries(FLAGS.map((flag, at) => [flag, (flags & (1 << at)) !== 0])),
 });

@@ -1,7 +1,7 @@
 import type { ImportMap } from '../import-shapes.ts';
 import { type CheckedUser, sha256Of, shownValue } from './check-user.ts';
 import { canBeOwnId, spellingsOf } from './own-ids.ts';
-import { type AddressOwner, isJoinable, joined, NOBODY, type Person, personOf } from './person.ts';
+import { type AddressOwner, isJoinable, joined, type Person, personOf, WITHOUT_ROWS } from './person.ts';
 import type { Notice } from './trim-user.ts';
 
 /** A record of a batch: its place among all records, its line, and the user or why there is none. */
@@ -57,7 +57,7 @@ export type ChangedUser = NewUser & {
 };
 type LinkedUser = { readonly id: string; readonly user: CheckedUser };
 /** Another row of a person who is here. */
-export type JoinedUser = LinkedUser & {
+type JoinedUser = LinkedUser & {
   /** Whether the account is not the import's to change. */
   readonly isLinked: boolean;
   readonly setsPassword: boolean;
@@ -177,7 +177,10 @@ export function planBatch(
     for (const each of spellings) taken.add(each);
     for (const account of user.accounts) accounts.set(accountKey(account), id);
     created.push({ id, user, record });
-    people.set(user.email, joined({ ...NOBODY, id, isSound: user.email_verified, isDisabled: user.disabled }, user));
+    people.set(
+      user.email,
+      joined({ ...WITHOUT_ROWS, id, isSound: user.email_verified, isDisabled: user.disabled }, user),
+    );
     return null;
   };
 
@@ -186,7 +189,7 @@ export function planBatch(
     if (!user.email_verified) return 'email_unverified_conflict';
     if (!owner.is_verified) return 'email_unverified_here';
     linked.push({ id: owner.user_id, user });
-    people.set(user.email, { ...NOBODY, id: owner.user_id, isSound: true, isLinked: true });
+    people.set(user.email, { ...WITHOUT_ROWS, id: owner.user_id, isSound: true, isLinked: true });
     return null;
   };
 
@@ -209,7 +212,7 @@ export function planBatch(
       (known.is_password_imported || (!known.has_password && known.email_sha256 !== null));
     const owesFactor = user.factors_lost.length > 0 && !known.factors_lost && !known.has_factor;
     changed.push({ id, user, record, setsEmail, setsPassword, disables, owesFactor, isJoined: known.is_joined });
-    if (setsEmail) people.set(user.email, { ...NOBODY, id });
+    if (setsEmail) people.set(user.email, { ...WITHOUT_ROWS, id });
     return null;
   };
 
