@@ -172,7 +172,7 @@ export function sizingPage(folder: string): string {
   ].join('\n');
   return page(
     'Sizing',
-    'How many cores, how much memory and storage an installation needs, computed from the figures in [the benchmarks](../benchmarks.md).',
+    'How many cores, how much memory and storage an installation needs, computed from the figures in [the benchmarks](../benchmarks.md), which say how old they are.',
     body,
   );
 }
