@@ -312,7 +312,8 @@ async function surprisesOf(
   const waiting = [...verbs];
   const work = async (): Promise<void> => {
     for (let verb = waiting.pop(); verb !== undefined; verb = waiting.pop()) {
-      const { code, err } = await runVerb(verb, options, input);
+      // Standard input costs a process of its own.
+      const { code, err } = await runVerb(verb, options, acts[verb]?.includes('-') ? input : '');
       if (!expected.codes.includes(code ?? -1) || !expected.says.test(err)) surprises.push(`${verb}: ${code} ${err}`);
     }
   };

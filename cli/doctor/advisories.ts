@@ -67,6 +67,7 @@ export function advisoriesResult(list: AdvisoryList, installed: Installed, now: 
 
 export const advisoriesCheck: Check = {
   name: 'advisories',
+  needs: 'databaseUrl',
   run: async () =>
     advisoriesResult(ADVISORIES, { ...packages(), ...(await stores()), node: process.version }, new Date()),
 };

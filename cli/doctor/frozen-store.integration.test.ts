@@ -62,6 +62,7 @@ const SKIPPED = [
   'address',
   'wings',
   'production',
+  'advisories',
 ];
 
 test('doctor probes a store that does not answer only once', { timeout: 60_000 }, async () => {
