@@ -9,6 +9,7 @@ test.each([
   'sql.query(`SET lock_timeout = 100`)',
   `'SET ROLE sallyport_app'`,
   `"BEGIN; SET search_path TO x"`,
+  `'SET CONSTRAINTS ALL IMMEDIATE; SET lock_timeout = 1'`,
   `defineStatement('x', 'RESET ROLE')`,
   'await client.query(`LISTEN revocations`)',
   `SELECT set_config('role', $1, false)`,
@@ -23,6 +24,7 @@ test.each([
 test.each([
   'UPDATE users SET name = $1',
   `'SET LOCAL ROLE NONE'`,
+  `'SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED'`,
   `SELECT set_config('lock_timeout', '100ms', true)`,
   'SELECT pg_advisory_xact_lock(1)',
   'SELECT pg_try_advisory_xact_lock(1)',

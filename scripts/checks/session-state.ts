@@ -8,7 +8,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
  * needs a connection that leads to PostgreSQL itself.
  */
 const LEAVES = [
-  /(?:^|[`'";])\s*SET\s+(?!LOCAL\b)\w/m,
+  /(?:^|[`'";])\s*SET\s+(?!(?:LOCAL|CONSTRAINTS)\b)\w/m,
   /(?:^|[`'";])\s*(?:RESET|LISTEN|DISCARD|PREPARE|LOAD)\s+\w/m,
   /\bset_config\([^)]*,\s*false\)/,
   /\bpg_(?:try_)?advisory_(?:lock|unlock)/,
