@@ -15,15 +15,17 @@ export const readHealthEndpoint = defineEndpoint({
   errors: [],
 });
 
-const components = z.object({
-  api: z.enum(['ok', 'draining']),
-  postgres: z.enum(['ok', 'unreachable']),
-  keys: z.enum(['ok', 'stale']),
-  revocations: z.enum(['ok', 'stale', 'rewound']),
-  directory: z.enum(['ok', 'stale']),
-  redis: z.enum(['ok', 'degraded']),
-  replica: z.enum(['ok', 'stale', 'away', 'other']).optional(),
-});
+const components = z
+  .object({
+    api: z.enum(['ok', 'draining']),
+    postgres: z.enum(['ok', 'unreachable']),
+    keys: z.enum(['ok', 'stale']),
+    revocations: z.enum(['ok', 'stale', 'rewound']),
+    directory: z.enum(['ok', 'stale']),
+    redis: z.enum(['ok', 'degraded']),
+    replica: z.enum(['ok', 'stale', 'away', 'other']).optional(),
+  })
+  .register(componentNames, { id: 'ReadinessComponents' });
 /** Each component both at the top level and in `components`. */
 const readiness = z
   .object({ status: z.enum(['ready', 'not_ready']), components, ...components.shape })

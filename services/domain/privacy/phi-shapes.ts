@@ -24,7 +24,7 @@ export type PhiPurpose = (typeof PHI_PURPOSES)[number];
 /** Opaque id of the person that the data describes; it is in the audit log, so it must not be a name or record number. */
 export const subjectId = z.string().regex(/^[A-Za-z0-9][\w.:-]{0,127}$/);
 export const phiLevel = z.enum(PHI_LEVELS);
-export const phiPurpose = z.enum(PHI_PURPOSES);
+export const phiPurpose = z.enum(PHI_PURPOSES).register(componentNames, { id: 'PhiPurpose' });
 
 /** An encrypted value, to be stored by the caller. Binary members are base64url without padding. */
 export const phiEnvelope = z

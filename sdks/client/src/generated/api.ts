@@ -310,7 +310,7 @@ export type AccountDetail = { readonly id: string; readonly email: string; reado
 
 export type AcknowledgeViolationRequest = { readonly reason: string; readonly through_seq: number };
 
-export type AddRestrictionRequest = { readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string };
+export type AddRestrictionRequest = { readonly purposes: readonly PhiPurpose[]; readonly reason: string };
 
 export type AddStreamSubjectRequest = { readonly stream_id: string; readonly subject: { readonly format: string } & Readonly<Record<string, unknown>>; readonly verified?: boolean };
 
@@ -432,7 +432,7 @@ export type DeclareApplicationRequest = { readonly application: string; readonly
 
 export type DeclareApplicationResponse = { readonly application: Application; readonly changes: ApplicationChanges; readonly dry_run: boolean };
 
-export type DecryptPhiRequest = { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly encrypted: PhiEnvelope };
+export type DecryptPhiRequest = { readonly purpose: PhiPurpose; readonly encrypted: PhiEnvelope };
 
 export type DecryptPhiResponse = { readonly data: unknown };
 
@@ -450,13 +450,13 @@ export type DenySignOffRequest = { readonly role: "developer" | "tech_lead" | "q
 
 export type Device = { readonly id?: string; readonly name?: string };
 
-export type Disclosure = { readonly disclosure_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string | null; readonly description: string | null };
+export type Disclosure = { readonly disclosure_id: string; readonly purpose: PhiPurpose; readonly disclosed_at: string; readonly recipient: string | null; readonly description: string | null };
 
 export type Done = { readonly status: true };
 
 export type DurationMetric = { readonly count: number; readonly average_ms: number | null; readonly p95_ms: number | null; readonly p99_ms: number | null };
 
-export type EncryptPhiRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly level?: "standard" | "high"; readonly data: unknown };
+export type EncryptPhiRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly level?: "standard" | "high"; readonly data: unknown };
 
 export type EncryptPhiResponse = { readonly encrypted: PhiEnvelope };
 
@@ -474,7 +474,7 @@ export type ExplainEndRequest = { readonly token: string };
 
 export type Factors = { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly required: boolean };
 
-export type FieldPolicy = { readonly role: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly fields: readonly string[]; readonly changed_at: string };
+export type FieldPolicy = { readonly role: string; readonly purpose: PhiPurpose; readonly fields: readonly string[]; readonly changed_at: string };
 
 export type FinishSignOffRequest = { readonly outcome: "done" | "failed"; readonly failure?: string };
 
@@ -598,7 +598,7 @@ export type ListViolationsResponse = { readonly violations: readonly ComplianceV
 
 export type LiveSession = { readonly id: string; readonly user_id: string; readonly created_at: string; readonly expires_at: string; readonly ip_address: string | null; readonly user_agent: string | null; readonly logins: readonly { readonly family_id: string; readonly client_id: string; readonly scope: string; readonly device: Readonly<Record<string, unknown>>; readonly created_at: string; readonly refreshed_at: string; readonly expires_at: string }[] };
 
-export type LogPhiAccessRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly action: "view" | "create" | "change" | "delete" | "print" | "transmit"; readonly reference: string };
+export type LogPhiAccessRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly action: "view" | "create" | "change" | "delete" | "print" | "transmit"; readonly reference: string };
 
 export type LogPhiAccessResponse = { readonly event_id: string };
 
@@ -612,6 +612,8 @@ export type OpenBreakGlassRequest = { readonly subject_id: string; readonly minu
 
 export type Passkey = { readonly id: string; readonly name: string | null; readonly device_bound: boolean; readonly backed_up: boolean; readonly created_at: string };
 
+export type PasskeyAssertion = { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>>;
+
 export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
 
 export type PatchAsConsoleRequest = unknown;
@@ -623,6 +625,8 @@ export type PerformancePart = { readonly state: "fresh" | "stale" | "missing"; r
 export type PhiEnvelope = { readonly format: "phi1"; readonly level: "standard" | "high"; readonly subject_id: string; readonly key_version: number; readonly iv: string; readonly tag: string; readonly ciphertext: string };
 
 export type PhiKey = { readonly key_version: number; readonly state: "current" | "retiring" | "destroyed"; readonly created_at: string; readonly destroyed_at: string | null };
+
+export type PhiPurpose = "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency";
 
 export type PhiRotation = { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null };
 
@@ -680,7 +684,7 @@ export type ReadOwnUserResponse = { readonly user: User };
 
 export type ReadProtectedResourceMetadataResponse = { readonly resource: string; readonly authorization_servers: readonly string[]; readonly jwks_uri: string; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly resource_name: string; readonly resource_documentation: string };
 
-export type ReadReadinessResponse = { readonly status: "ready" | "not_ready"; readonly components: { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" }; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other"; readonly code: "not_ready"; readonly retryable: true; readonly trace_id: string };
+export type ReadReadinessResponse = { readonly status: "ready" | "not_ready"; readonly components: ReadinessComponents; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other"; readonly code: "not_ready"; readonly retryable: true; readonly trace_id: string };
 
 export type ReadRetentionResponse = { readonly policies: readonly RetentionPolicy[]; readonly runs: readonly RetentionRun[] };
 
@@ -692,7 +696,9 @@ export type ReadStreamStatusResponse = { readonly stream_id: string; readonly st
 
 export type ReadStreamsResponse = SignalStream | readonly SignalStream[];
 
-export type Readiness = { readonly status: "ready" | "not_ready"; readonly components: { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" }; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" };
+export type Readiness = { readonly status: "ready" | "not_ready"; readonly components: ReadinessComponents; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" };
+
+export type ReadinessComponents = { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" };
 
 export type Reason = { readonly reason: string };
 
@@ -712,13 +718,13 @@ export type ReceiveSocialCallbackRequest = { readonly state: string; readonly co
 
 export type ReceivedSignal = { readonly signal_id: string; readonly transmitter_id: string; readonly event: string; readonly outcome: "applied" | "no_user" | "ignored"; readonly received_at: string };
 
-export type RecordDisclosureRequest = { readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly disclosed_at: string; readonly recipient: string; readonly description: string };
+export type RecordDisclosureRequest = { readonly purpose: PhiPurpose; readonly disclosed_at: string; readonly recipient: string; readonly description: string };
 
 export type RecordDisclosureResponse = { readonly disclosure_id: string };
 
 export type RecordHeartbeatRequest = { readonly capabilities?: readonly string[] };
 
-export type RecordUserConsentRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly granted: boolean; readonly terms: string };
+export type RecordUserConsentRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly granted: boolean; readonly terms: string };
 
 export type RefreshTokensRequest = { readonly refresh_token: string; readonly scope?: string };
 
@@ -790,7 +796,7 @@ export type ResetPasswordRequest = { readonly token: string; readonly new_passwo
 
 export type ResourcesPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly copies: readonly CopyUse[]; readonly queues: readonly QueueUse[] };
 
-export type Restriction = { readonly restriction_id: string; readonly subject_id: string; readonly purposes: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly created_at: string; readonly ended_at: string | null };
+export type Restriction = { readonly restriction_id: string; readonly subject_id: string; readonly purposes: readonly PhiPurpose[]; readonly created_at: string; readonly ended_at: string | null };
 
 export type RetentionPolicy = { readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly least_days: number | null; readonly changed_at: string };
 
@@ -908,7 +914,7 @@ export type SignInSocialResponse = { readonly url: string; readonly redirect: bo
 
 export type SignInWithClientPasskeyRequest = { readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults?: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> };
 
-export type SignInWithPasskeyRequest = { readonly challenge: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> };
+export type SignInWithPasskeyRequest = { readonly challenge: string; readonly response: PasskeyAssertion };
 
 export type SignOff = { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null; readonly policy: { readonly act: string; readonly version: number } | null; readonly argument_labels: readonly ({ readonly path: string; readonly label: { readonly en: string; readonly de?: string }; readonly format: "plain" | "monospace" })[] };
 
@@ -942,7 +948,7 @@ export type SigningKey = { readonly kid: string; readonly alg: "RS256" | "ES256"
 
 export type StartSignOffRequest = { readonly act: string; readonly arguments: unknown };
 
-export type StepUpRequest = { readonly password?: string; readonly totp?: string; readonly recovery_code?: string; readonly passkey?: { readonly challenge: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> } };
+export type StepUpRequest = { readonly password?: string; readonly totp?: string; readonly recovery_code?: string; readonly passkey?: { readonly challenge: string; readonly response: PasskeyAssertion } };
 
 export type SuccessRate = { readonly succeeded: number; readonly failed: number; readonly success_percent: number | null };
 
@@ -988,13 +994,13 @@ export type UpdateUserResponse = { readonly user: User };
 
 export type User = { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string };
 
-export type UserConsent = { readonly consent_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string };
+export type UserConsent = { readonly consent_id: string; readonly purpose: PhiPurpose; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string };
 
 export type UserImport = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number; readonly factors_lost: number | null }; readonly reject_reasons: Readonly<Record<string, number>>; readonly notices: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null };
 
 export type UserInfo = { readonly sub: string; readonly email?: string; readonly email_verified?: boolean; readonly name?: string; readonly picture?: string; readonly updated_at?: number };
 
-export type ValidateDataAccessRequest = { readonly subject_id: string; readonly purpose: "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency"; readonly fields?: readonly string[] };
+export type ValidateDataAccessRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly fields?: readonly string[] };
 
 export type ValidateDataAccessResponse = { readonly allowed: boolean; readonly fields: readonly string[]; readonly refused_fields: readonly string[]; readonly basis: "policy" | "client" | "break_glass" | null; readonly reason: "purpose_not_permitted" | "consent_missing" | "restricted" | "field_not_permitted" | null };
 
@@ -1022,7 +1028,7 @@ export type VerifyEmailResponse = { readonly status: "verified" };
 
 export type VerifyStreamRequest = { readonly stream_id: string; readonly state?: string };
 
-export type WithdrawUserConsentRequest = { readonly subject_id: string; readonly purposes?: readonly ("treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency")[]; readonly reason: string };
+export type WithdrawUserConsentRequest = { readonly subject_id: string; readonly purposes?: readonly PhiPurpose[]; readonly reason: string };
 
 export type WithdrawUserConsentResponse = { readonly withdrawn: readonly UserConsent[] };
 

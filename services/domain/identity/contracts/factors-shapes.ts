@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
 import {
   originRefused,
   permissionMissing,
@@ -47,7 +48,7 @@ export const assertion = credential(
     signature: base64url(2_048),
     userHandle: base64url(128).nullish(),
   }),
-);
+).register(componentNames, { id: 'PasskeyAssertion' });
 
 export const ownErrors = [requestInvalid, unauthenticated, permissionMissing, originRefused, storeUnavailable];
 export const freshErrors = [...ownErrors, stepUpRequired];
