@@ -177,7 +177,7 @@ export const WALKS: Readonly<Record<string, readonly Room[]>> = {
     ['match the route', 'api/routes/identity.ts'],
     ['is the account locked?', 'domain/identity/sign-in/sign-in-guard.ts'],
     ['verify the password', 'platform/hasher/worker-process.ts'],
-    ['second factor?', '*/ask-second-factor.ts'],
+    ['second factor?', 'domain/identity/sessions/admit-session.ts'],
     ['open the session', 'domain/identity/sessions/open-session.ts'],
     ['create the family', 'domain/tokens/refresh/create-family.ts'],
     ['sign', 'domain/keys/sign.ts'],
