@@ -33,7 +33,8 @@ describe.concurrent('start', () => {
     const run = await lab.start();
     const ready = await run.ready();
     // The harness's preparation creates no demo users, so there is no file to name.
-    expect(Object.keys(ready).sort()).toEqual(['api', 'event', 'metrics', 'pids']);
+    expect(Object.keys(ready).sort()).toEqual(['api', 'event', 'mcp', 'metrics', 'pids']);
+    expect(ready.mcp).toBe(`${ready.api}/mcp`);
     expect(await textOf(ready.api)).toBe(String(ready.pids.api));
     expect(existsSync(join(run.folder, 'prepared'))).toBe(true);
     expect(lab.stores()).toEqual(bothAlive);

@@ -17,6 +17,7 @@ import { childSource, runnerSource } from './supervised-programs-harness.ts';
 export type ReadyEvent = {
   event: 'ready';
   api: string;
+  mcp: string;
   metrics: string;
   credentials_file: string;
   pids: Record<string, number>;
