@@ -165,7 +165,8 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(row).toMatchObject({
       origin: 'registration',
       credential_scopes: [],
-      audiences: [UNVETTED_AUDIENCE],
+      // The MCP server needs no setting.
+      audiences: [UNVETTED_AUDIENCE, `${API_URL}/mcp`],
     });
     const by = (copy: ApiCopy, form: Record<string, string>) => askToken(copy, made, form);
     const refresh = { grant_type: 'refresh_token', refresh_token: 'x' };
