@@ -23,9 +23,9 @@ export type ApiKeyHarness = ApiHarness & {
 };
 
 /** One copy of the API: one harness per test file. */
-export async function openApiKeyHarness(): Promise<ApiKeyHarness> {
+export async function openApiKeyHarness(env: Readonly<Record<string, string>> = {}): Promise<ApiKeyHarness> {
   const harness = await openApiHarness();
-  const api = await harness.startCopy({ hashes: false });
+  const api = await harness.startCopy({ hashes: false, env });
   const reader = await harness.newClient(['keys:read', 'tokens:read']);
   const newUser: ApiKeyHarness['newUser'] = (...roles) => newPerson(api, roles);
   const call: ApiKeyHarness['call'] = (method, path, { copy = api, ...sent } = {}) =>
