@@ -42,7 +42,10 @@ export type HasAlertAddresses = {
 };
 
 /** What cannot be delivered to is refused here, not at the first alert. Before the transaction: it asks name servers. */
-async function assertDeliverable({ alertAddresses }: HasAlertAddresses, url: string | undefined): Promise<void> {
+async function assertDeliverable(
+  alertAddresses: HasAlertAddresses['alertAddresses'],
+  url: string | undefined,
+): Promise<void> {
   if (url === undefined || !URL.canParse(url)) return;
   const code = await alertAddresses.refusalOf(url);
   if (code !== undefined) throw alertTargetInvalid({ detail: failureWords(code) ?? code });
@@ -50,12 +53,12 @@ async function assertDeliverable({ alertAddresses }: HasAlertAddresses, url: str
 
 /** Throws `alert_target_invalid` (400), `alert_target_exists` (409). */
 export async function createAlertTarget(
-  { transact, random, vault, ...ports }: Pick<Ports, 'transact' | 'random' | 'vault'> & HasAlertAddresses,
+  { transact, random, vault, alertAddresses }: Pick<Ports, 'transact' | 'random' | 'vault'> & HasAlertAddresses,
   input: NewAlertTarget,
   caller: Caller,
 ): Promise<AlertTargetView> {
   const { address, shown } = addressOf(input);
-  await assertDeliverable(ports, input.url);
+  await assertDeliverable(alertAddresses, input.url);
   const { kind, escalates_to: next } = input;
   const id = random.uuid();
   const name = input.name ?? `${kind}-${id.slice(-8)}`;
@@ -115,11 +118,11 @@ function settingsAfter(row: NewTargetRow, input: AlertTargetChanges): NewTargetR
  * Throws `alert_target_invalid` (400), `alert_target_unknown` (404), `alert_target_exists` (409).
  */
 export async function updateAlertTarget(
-  { transact, vault, ...ports }: Pick<Ports, 'transact' | 'vault'> & HasAlertAddresses,
+  { transact, vault, alertAddresses }: Pick<Ports, 'transact' | 'vault'> & HasAlertAddresses,
   input: OneTarget & AlertTargetChanges & { readonly reason: string },
   caller: Caller,
 ): Promise<AlertTargetView> {
-  await assertDeliverable(ports, input.url);
+  await assertDeliverable(alertAddresses, input.url);
   const { target_id: id, reason, ...asked } = input;
   return transact(async (tx) => {
     // Locked: two changes at once do not undo each other.
