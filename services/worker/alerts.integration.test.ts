@@ -79,9 +79,9 @@ beforeAll(async () => {
     { kind: 'slack', url: `${origin}/slack` },
     { kind: 'mail', to: 'on-call@people.test' },
   ])
-    expect((await send(api, 'POST', '/v1/admin/alert-targets', { bearer, json: { ...target, ...all } })).status).toBe(
-      201,
-    );
+    expect(
+      (await send(api, 'POST', '/v1/admin/alert-targets', { basic: client, json: { ...target, ...all } })).status,
+    ).toBe(201);
 });
 afterAll(async () => {
   await harness?.close();
