@@ -213,7 +213,7 @@ test('SSRF: unless private addresses are allowed, no logout token is sent to one
     async () => (await failuresOf('logout_tokens', 'true')).length === sites.length,
   );
   expect(new Set((await failuresOf('logout_tokens', 'true')).map(({ failure }) => failure))).toEqual(
-    new Set(['not_https']),
+    new Set(['not_https', 'private_address']),
   );
   expect(arrived).toEqual([]);
 });
