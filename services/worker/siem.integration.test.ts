@@ -98,25 +98,25 @@ describe('rsyslog over TLS, with certificates of both sides', () => {
     const siem = toRsyslog();
     const kept = rsyslog.messages().length;
     const name = HOSTILE.toWellFormed().replaceAll('\0', '');
-    await insert({ name, [name.slice(0, 20)]: ']"\n' });
+    await insert({ added: [name], [name.slice(0, 20)]: ']"\n' });
     await siem.run();
     await soon('the message', () => rsyslog.messages().length > kept);
-    await insert({ last: true });
+    await insert({ added: ['last'] });
     await siem.run();
     await soon('the next message', () => rsyslog.messages().length > kept + 1);
     const messages = rsyslog.messages().slice(kept);
     expect(messages).toHaveLength(2);
-    expect(JSON.parse(messages[0]!.text).unmapped.detail.name).toBe(name);
+    expect(JSON.parse(messages[0]!.text).unmapped.detail).toEqual({ added: [name] });
   });
 
   test('messages are not cut: the longest one arrives whole', async () => {
     const siem = toRsyslog();
     const kept = rsyslog.messages().length;
-    for (const size of [MESSAGE_BYTES_MAX - 1_200, MESSAGE_BYTES_MAX]) await insert({ text: 'x'.repeat(size) });
+    for (const size of [MESSAGE_BYTES_MAX - 1_200, MESSAGE_BYTES_MAX]) await insert({ added: ['x'.repeat(size)] });
     await siem.run();
     await soon('both messages', () => rsyslog.messages().length === kept + 2);
     const [long, replaced] = rsyslog.messages().slice(kept);
-    expect(JSON.parse(long!.text).unmapped.detail.text).toHaveLength(MESSAGE_BYTES_MAX - 1_200);
+    expect(JSON.parse(long!.text).unmapped.detail.added[0]).toHaveLength(MESSAGE_BYTES_MAX - 1_200);
     expect(JSON.parse(replaced!.text).unmapped.detail).toHaveProperty('omitted_sha256');
   });
 
@@ -189,7 +189,7 @@ describe('a receiver that closes early', () => {
     const siem = exportHarnessOf(harness, [{ name: 'soc', format: 'ecs', url }], { caFile: files.ca });
     const before = await newestSeq();
     // More than the buffers of both sides hold, so that the sender cannot have written all of it.
-    await insert({ text: 'x'.repeat(6_000) }, 1_000);
+    await insert({ added: ['x'.repeat(6_000)] }, 1_000);
     for (let n = 0; n < 2; n += 1) {
       await siem.run();
       await siem.pass();
@@ -210,7 +210,7 @@ describe('syslog without TLS', () => {
     const url = `syslog://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
     const siem = exportHarnessOf(harness, [{ name: 'soc', format: 'ecs', url }]);
     const guarded = exportHarnessOf(harness, [{ name: 'soc', format: 'ecs', url }], { allowsPrivate: false });
-    await insert({ name: 'ü' }, 2);
+    await insert({ added: ['ü'] }, 2);
     await guarded.run();
     expect(await siem.rows()).toMatchObject([{ failure: 'private_address' }]);
     expect(text).toBe('');
