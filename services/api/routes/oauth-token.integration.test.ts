@@ -38,12 +38,12 @@ describe('client credentials', () => {
   });
 
   test('a client token with narrowed scope may do only what the scope names', async () => {
-    const wide = (await harness.credentials()).body.access_token;
-    const narrow = (await harness.credentials({ scope: 'demo:read' })).body.access_token;
-    const user = await harness.newUser();
-    const issueAs = (bearer: string) => send(api.url, 'POST', '/v1/tokens', { bearer, json: { user_id: user.id } });
-    expect((await issueAs(wide)).status).toBe(201);
-    expect((await issueAs(narrow)).status).toBe(403);
+    const reader = await harness.newClient(['keys:read', 'demo:read']);
+    const wide = (await harness.credentials({}, reader)).body.access_token;
+    const narrow = (await harness.credentials({ scope: 'demo:read' }, reader)).body.access_token;
+    const readKeysAs = (bearer: string) => send(api.url, 'GET', '/v1/keys', { bearer });
+    expect((await readKeysAs(wide)).status).toBe(200);
+    expect((await readKeysAs(narrow)).status).toBe(403);
   });
 
   test('the audit row of each token, issued or refused, is committed before the answer', async () => {
