@@ -138,7 +138,7 @@ describe('queries', () => {
         [{ at: 'querystring/limit', why: expect.stringMatching(/^must be/) }],
       ]);
     }
-    expect((await send(base, 'GET', '/things?limit=101')).body.problems[0].why).toBe('must be <= 100');
+    expect((await send(base, 'GET', '/things?limit=101')).body.problems[0].why).toBe('may be at most 100');
   });
 });
 
