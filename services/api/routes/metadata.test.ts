@@ -11,6 +11,7 @@ function serveMetadata(issuer: string) {
     certificateAuthorities: { exist: false },
     access: { publishedScopes: () => [] },
     clientSettings: { registration: 'off', readsDocuments: false },
+    tokenSettings: { mcpAudiences: [] },
     keyRing: { list: () => [] },
   } as unknown as MetadataRoutesDeps);
   return served;
