@@ -10,7 +10,7 @@ import { eventually } from '#testing/eventually.ts';
 import { createEmptyDatabase } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { childEnv } from '#testing/processes/child-env.ts';
-import { migrate, migrationStates } from './migrate.ts';
+import { migrate, migrationStates, withMigrationLock } from './migrate.ts';
 
 let database: TestDatabase;
 let client: pg.Client;
@@ -70,6 +70,26 @@ test('refuses a migration whose file was changed after it was applied', async ()
     message: expect.stringContaining(name),
     fix: expect.stringContaining('an empty database'),
   });
+});
+
+test('an index is built concurrently while another start waits for its turn', async () => {
+  const silent = (): void => {};
+  let second: Promise<string> | undefined;
+  const first = await withMigrationLock(database.url, silent, async (db) => {
+    second = withMigrationLock(database.url, silent, async () => 'second');
+    second.catch(silent);
+    await eventually('the other start to ask for the lock', async () => {
+      const { rows } = await client.query(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%advisory_lock%'
+           AND application_name = 'sallyport-migrate' AND pid <> $1`,
+        [(await db.query('SELECT pg_backend_pid() AS pid')).rows[0].pid],
+      );
+      return rows.length > 0;
+    });
+    await db.query('CREATE INDEX CONCURRENTLY a_test_index ON users (id)');
+    return 'first';
+  });
+  expect([first, await second]).toEqual(['first', 'second']);
 });
 
 test('a migration killed with -9 leaves nothing; two that start at once afterwards apply it once', async () => {

@@ -11,6 +11,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const LOCK_TIMEOUT_MS = 1_000;
 const LOCK_TRIES = 60;
 const LOCK_PAUSE_MS = 500;
+const TURN_PAUSE_MS = 100;
 
 /** `unknown`: applied, but this version has no file of that name. */
 export type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' | 'unknown' };
@@ -76,13 +77,21 @@ export async function withMigrationLock<T>(url: string, say: Say, work: (db: pg.
   await db.connect();
   try {
     await checkVersion(db, say);
-    // Session lock: a concurrent start waits here, then finds nothing to do.
-    await db.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    await awaitTurn(db);
     await prepareHistory(db);
     return await work(db);
   } finally {
     await db.end();
   }
+}
+
+/**
+ * Takes the lock of the session: a concurrent start waits here, then finds nothing to do. It asks again and again, because
+ * a statement that waits is a snapshot for whose end CREATE INDEX CONCURRENTLY of the other start would wait in turn.
+ */
+async function awaitTurn(db: pg.Client): Promise<void> {
+  const ask = 'SELECT pg_try_advisory_lock($1) AS "isTaken"';
+  while (!(await db.query<{ isTaken: boolean }>(ask, [LOCK])).rows[0]?.isTaken) await sleep(TURN_PAUSE_MS);
 }
 
 async function checkVersion(db: pg.Client, say: Say): Promise<void> {
