@@ -241,8 +241,14 @@ describe('bearer', () => {
     expect(caller).toMatchObject({ kind: 'user', clientId: 'bot', agentId: 'bot', by: 'bearer' });
     expect(caller).not.toHaveProperty('roles');
     expect(caller).not.toHaveProperty('scope');
-    const atMcp = bearerCaller(ports, held, request, undefined, 'mcp');
+    const aud = 'https://mcp.example.test/mcp';
+    const mcp = { ...ports, tokenSettings: { ...ports.tokenSettings, mcpAudiences: [aud] } };
+    const heldThere = harness.token({ aud, client_id: 'bot', roles: undefined });
+    const atMcp = bearerCaller(mcp, heldThere, request, undefined, 'mcp');
     expect(atMcp).toMatchObject({ agentId: 'bot', by: 'mcp', scope: 'openid email' });
+    // A token of the API is none of the MCP server, which without an address of its own accepts no token.
+    expect(bearerCaller(mcp, held, request, undefined, 'mcp')).toBeNull();
+    expect(bearerCaller(ports, held, request, undefined, 'mcp')).toBeNull();
     const own = harness.token({ client_id: 'bot', sub: 'bot', fid: undefined });
     expect(bearerCaller(ports, own, request)).toMatchObject({ kind: 'agent', clientId: 'bot', ownerId: 'u1' });
   });
