@@ -125,6 +125,8 @@ const BOUNDED_TABLES: readonly string[] = [
   'role_permissions',
   'applications',
   'releases',
+  // A row for each file that somebody imports.
+  'imports',
 ];
 
 const byOid = <T extends { readonly oid: number }>(all: readonly T[]): Map<number, T> =>
