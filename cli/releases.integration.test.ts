@@ -92,8 +92,9 @@ test('sallyport upgrade check refuses an unknown version, an older one, and a sc
 const HELD = {
   alert_targets: `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
     VALUES (gen_random_uuid(), 'x', 'mail', '', '', '{}', '{high}', 'UTC', false)`,
-  signal_transmitters: `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email)
-    VALUES (gen_random_uuid(), 'https://a.test', '', 'x', true)`,
+  // One that may name our ids; another is held back by the migration of that column before.
+  signal_transmitters: `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email, own_ids)
+    VALUES (gen_random_uuid(), 'https://a.test', '', 'x', true, true)`,
   signal_streams: `INSERT INTO signal_streams (id, owner, audience, method, events)
     VALUES (gen_random_uuid(), 'client:x', 'x', 'urn:ietf:rfc:8936', '{}')`,
 };
