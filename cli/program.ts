@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, type Option } from 'commander';
 import { version } from '../observability/version.ts';
 import type { Operation, PortsOfCommands } from '../services/domain/shared/operation.ts';
 import type { CommandPorts } from './operations.ts';
@@ -218,9 +218,13 @@ const EXIT_CODES =
 const LEFT_OUT =
   'Commands work also for what SALLYPORT_LEAVE_OUT leaves out: agents that live there must be killed, and requests closed.';
 
+/** A reason without a default is required, except by a dry run (`addReason`). */
+const isRequired = ({ mandatory, long, defaultValue }: Option): boolean =>
+  mandatory || (long === '--reason' && defaultValue === undefined);
+
 /** The usage line, with the options that a verb requires. */
 function usageOf(command: Command): string {
-  const required = command.options.filter(({ mandatory, flags }) => mandatory && !command.usage().includes(flags));
+  const required = command.options.filter((option) => isRequired(option) && !command.usage().includes(option.flags));
   const parents: string[] = [];
   for (let at = command.parent; at !== null; at = at.parent) parents.unshift(at.name());
   return [...parents, command.name(), command.usage(), ...required.map(({ flags }) => flags)].join(' ');
