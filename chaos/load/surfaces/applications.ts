@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { targetIdOf } from '#services/domain/audit/committed-values.ts';
 import { basicOf } from '../../http.ts';
 import type { CopyName } from '../../ledger.ts';
 import type { Usable } from '../../surface-facts.ts';
@@ -19,10 +20,14 @@ import {
   type Tools,
 } from './surface.ts';
 
+/** Leaves of the public log only commit to the name of an application. */
+const keysOf = (type: string): string =>
+  `SELECT ${targetIdOf('e')} AS key FROM audit_events e WHERE e.type = '${type}'`;
+
 export const applicationRows: RowStatements = {
-  'declaration of an application': `SELECT target_id AS key FROM audit_events WHERE type = 'application.declared'`,
+  'declaration of an application': keysOf('application.declared'),
   'registration of a client': 'SELECT name AS key FROM oauth_clients',
-  'deletion of an application': `SELECT target_id AS key FROM audit_events WHERE type = 'application.deleted'`,
+  'deletion of an application': keysOf('application.deleted'),
 };
 
 const LIVE_MOST = 6;
