@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, patiently } from '#testing/flows/flows.ts';
 import { newPerson } from '#testing/flows/people.ts';
-import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
+import { insertPerson, openSessionFor, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { type Received, type Sent, send } from '#testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
@@ -75,13 +75,11 @@ async function person({ isProved = true, factor = '' } = {}): Promise<{ id: stri
   return { id, email };
 }
 
+const hasFactor = ({ factor = '' }: { readonly factor?: string } = {}): boolean => ['app', 'passkey'].includes(factor);
+
 async function changing(about: Parameters<typeof person>[0] = {}): Promise<Way> {
   const { id } = await person(about);
-  const { cookie, sessionId } = await openSessionFor(api, id);
-  if (['app', 'passkey'].includes(about.factor ?? '')) {
-    await harness.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
-    await api.ports.auth.forget(decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? ''));
-  }
+  const { cookie } = await openSessionFor(api, id, hasFactor(about) ? TWO_FACTORS : undefined);
   return {
     choose: (chosen) =>
       post('/api/auth/change-password', { current_password: password, new_password: chosen }, ownPage({ cookie })),
@@ -89,10 +87,15 @@ async function changing(about: Parameters<typeof person>[0] = {}): Promise<Way> 
 }
 
 async function resetting(about: Parameters<typeof person>[0] = {}): Promise<Way> {
-  const { email } = await person(about);
+  const { id, email } = await person(about);
   await post('/api/auth/request-password-reset', { email });
   const token = await codeFor(email);
-  return { choose: (chosen) => post('/api/auth/reset-password', { token, new_password: chosen }) };
+  // A browser with a session of both factors proves the one that a reset asks.
+  const { cookie } = hasFactor(about) && about.isProved !== false ? await openSessionFor(api, id, TWO_FACTORS) : {};
+  return {
+    choose: (chosen) =>
+      post('/api/auth/reset-password', { token, new_password: chosen }, cookie ? ownPage({ cookie }) : {}),
+  };
 }
 
 async function invited(): Promise<Way> {
