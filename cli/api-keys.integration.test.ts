@@ -62,14 +62,15 @@ describe('sallyport api-keys', () => {
     expect(out.trim().split('\n')).toHaveLength(100);
     const cursor = /--cursor (\S+)/.exec(err)?.[1] ?? '';
     expect((await json('list', '--client', 'sallyport', '--cursor', cursor)).api_keys).toHaveLength(1);
-    expect(await json('create', '--client', 'sallyport', '--name', 'x', '--reason', 'x', '--dry-run')).toEqual({
+    const creates = ['create', '--client', 'sallyport', '--name', 'x', '--reason', 'x', '--dry-run'];
+    expect((await sallyport(...creates)).err).toContain('api_key_too_many');
+    await ports.raw(`DELETE FROM api_keys WHERE lifetime_seconds = 60`);
+    expect(await json(...creates)).toEqual({
       dry_run: true,
       would: 'create a key for client sallyport',
     });
-    expect(await json('rotate', UNKNOWN_ID, '--reason', 'x', '--dry-run')).toEqual({
-      dry_run: true,
-      would: `rotate ${UNKNOWN_ID}`,
-    });
+    const rotates = ['rotate', UNKNOWN_ID, '--reason', 'x'];
+    expect(await sallyport(...rotates, '--dry-run')).toEqual(await sallyport(...rotates, '--yes'));
   });
 
   test('a refused command ends with its exit code and one fix, and prints no data', async () => {

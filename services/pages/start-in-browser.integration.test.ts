@@ -50,7 +50,7 @@ test('the reference is searched while the reader types, and Enter opens the firs
   await page.goto('/docs');
   const shown = page.locator('nav li').filter({ visible: true });
   const before = await shown.count();
-  await page.getByLabel('Search operations').fill('rotate api key');
+  await page.getByLabel('Search operations').fill('rotate api_key_id');
   await expect.poll(() => shown.allInnerTexts()).toEqual([expect.stringContaining('/v1/api-keys/{api_key_id}/rotate')]);
   expect(await page.getByRole('status').textContent()).toBe('1 found');
   await page.keyboard.press('Enter');
