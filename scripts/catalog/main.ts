@@ -15,6 +15,7 @@ import { tools } from '#services/mcp/tools.ts';
 import { ADVISORIES } from '#services/platform/advisories/advisories.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { flows } from '#testing/flow-matrix.ts';
+import { testTitles } from '../checks/test-titles.ts';
 import { installedVersions } from '../image/installed-versions.ts';
 import { advisoriesPage } from './advisories-page.ts';
 import { modulesPicture, processesPicture, walksPicture } from './architecture.ts';
@@ -39,8 +40,10 @@ import {
   openApiText,
 } from './pages.ts';
 import { permissionsPage } from './permissions-page.ts';
+import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
 import { siemEventsPage } from './siem-events-page.ts';
 import { sizingPage } from './sizing.ts';
+import { untestedAdvisories } from './untested-advisories.ts';
 import {
   verifierConstantsGo,
   verifierConstantsPy,
@@ -101,6 +104,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     'docs/reference/endpoints.md': endpointsPage(endpoints),
     'docs/reference/errors.md': errorsPage(errors),
     'docs/explanation/failures.md': failuresPage(keptReports(resolve(ROOT, 'chaos/results'))),
+    'docs/explanation/security-tests.md': securityTestsPage(testedAdvisories(testTitles(ROOT)), untestedAdvisories),
     'docs/reference/flows.md': flowsPage(flows),
     'docs/reference/jobs.md': jobsPage(jobs),
     'docs/reference/metrics.md': metricsPage(),

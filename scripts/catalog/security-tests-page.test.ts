@@ -1,0 +1,40 @@
+import { resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { testTitles } from '../checks/test-titles.ts';
+import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
+import { untestedAdvisories } from './untested-advisories.ts';
+
+/** How many advisories of peers are answered, and how many of them by a test. They only grow. */
+const ANSWERED_MIN = 0;
+const TESTED_MIN = 0;
+
+const tested = testedAdvisories(testTitles(resolve(import.meta.dirname, '../..')));
+const titled = (title: string): { file: string; title: string } => ({ file: 'services/api/some.test.ts', title });
+const named = (id: string): string => `refuses a code of another client (${id}, Some Server: codes were not bound)`;
+
+test('the advisories of peers nearest to us are answered, most of them by a test', () => {
+  expect(tested.length).toBeGreaterThanOrEqual(TESTED_MIN);
+  expect(tested.length + untestedAdvisories.length).toBeGreaterThanOrEqual(ANSWERED_MIN);
+  expect(untestedAdvisories.map(({ id }) => id)).toEqual(untestedAdvisories.map(({ id }) => id).toSorted());
+});
+
+test('a title that ends with an advisory is a line of the page', () => {
+  const line = testedAdvisories([titled('refuses what names nothing'), titled(named('CVE-2024-1234'))]);
+  expect(line).toEqual([
+    {
+      id: 'CVE-2024-1234',
+      peer: 'Some Server',
+      fault: 'codes were not bound',
+      guarantee: 'refuses a code of another client',
+      file: 'services/api/some.test.ts',
+    },
+  ]);
+  expect(securityTestsPage(line, [])).toContain('| refuses a code of another client | [some.test.ts](../../services');
+});
+
+test('an advisory that has two answers is refused', () => {
+  const line = testedAdvisories([titled(named('CVE-2024-1234'))]);
+  const other = { id: 'CVE-2024-1234', peer: 'Some Server', fault: 'codes were not bound', why: 'there are no codes' };
+  expect(() => securityTestsPage(line, [other])).toThrow('CVE-2024-1234');
+  expect(() => securityTestsPage([...line, ...line], [])).toThrow('CVE-2024-1234');
+});
