@@ -111,8 +111,9 @@ describe('sallyport backup', () => {
       SALLYPORT_DATA_DIR: harness.dataDir,
       KEY_ENCRYPTION_KEY: KEK.toString('base64'),
     });
-    const partial = `killed.backup.partial-${child.pid}`;
-    await expect.poll(() => readdir(harness.dataDir), { timeout: 60_000, interval: 5 }).toContain(partial);
+    const partial = `killed.backup.partial-${child.pid}-`;
+    const isBegun = async () => (await readdir(harness.dataDir)).some((name) => name.startsWith(partial));
+    await expect.poll(isBegun, { timeout: 60_000, interval: 5 }).toBe(true);
     child.kill('SIGKILL');
     await new Promise((done) => child.once('close', done));
     released.resolve();
