@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { targetIdOf } from '#services/domain/audit/committed-values.ts';
 import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
 import { eventually } from '#testing/eventually.ts';
 import { newClient, signIn } from '#testing/flows/flows.ts';
@@ -160,7 +161,7 @@ test('an API restarted under open streams: no event is lost or shown twice', asy
     );
     await eventually('the events to be sealed', async () => {
       const [{ sealed }] = (await rows(
-        'SELECT count(*)::int AS sealed FROM audit_events WHERE type = $1 AND target_id LIKE $2',
+        `SELECT count(*)::int AS sealed FROM audit_events e WHERE type = $1 AND ${targetIdOf('e')} LIKE $2`,
         [type, `${about}-%`],
       )) as [Json];
       return sealed === count;
