@@ -6,9 +6,20 @@ import {
   systemCaller,
 } from '../services/domain/compliance/compliance-harness.ts';
 import { controls } from '../services/domain/compliance/controls/all.ts';
+import { defineAuditEvent } from '../services/platform/define/audit-event.ts';
+import { known } from '../services/platform/define/audit-member.ts';
 import { runCli } from '../testing/processes/run-cli.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
+
+// A declaration that lets an address in a leaf, as leaves of earlier versions may have it.
+defineAuditEvent({
+  type: 'test.noted',
+  durability: 'durable',
+  outcomes: ['ok'],
+  detail: { note: known('ada@people.test') },
+  meaning: 'A test.',
+});
 
 let harness: ComplianceHarness;
 beforeAll(async () => {

@@ -167,6 +167,16 @@ describe('a control that reads the sealed log', () => {
     expect(await violations()).toMatchObject([{ exception_count: 4, events: { unacknowledged: 4 } }]);
   });
 
+  test('an address is found in each id that a leaf shows, as leaves of earlier versions may have it', async () => {
+    await check();
+    for (const column of ['actor_id', 'client_id', 'target_id'])
+      await harness.pastTriggers(
+        `UPDATE audit_events SET ${column} = 'ada@people.test' WHERE seq = ${await note('nothing')}`,
+      );
+    await check();
+    expect(await violations()).toMatchObject([{ exception_count: 3, events: { unacknowledged: 3 } }]);
+  });
+
   test('a violation names its events, outlives thousands of later ones, and is resolved once they are acknowledged', async () => {
     const first = await note('ada@people.test');
     await check();

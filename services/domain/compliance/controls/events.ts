@@ -88,8 +88,8 @@ export const eventsControls = [
     requirement: 'required',
     population: 'sealed events',
     probe:
-      'Searches the details of the sealed events, on from where it stopped, for the shapes of addresses and tokens other than the addresses of the installation and its applications',
-    probeVersion: 2,
+      'Searches all that the sealed events show (type, outcome, ids and details), on from where it stopped, for the shapes of addresses and tokens other than the addresses of the installation and its applications',
+    probeVersion: 3,
     evidence:
       'Number of the last event read, and numbers and types of those with such a value that are not acknowledged',
     pace: 'frequent',

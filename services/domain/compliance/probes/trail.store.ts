@@ -34,10 +34,12 @@ const headRead = defineStatement(
    WHERE l.closed_at IS NULL`,
 );
 const newestSeq = defineStatement('complianceNewestSeq', 'SELECT coalesce(max(seq), -1) AS seq FROM audit_events');
+/** All texts that the leaf of an event shows; the leaf only commits to all else. */
+const SHOWN = `concat_ws(' ', type, outcome, actor_id, client_id, target_id, detail::text)`;
 // A page of events by the primary key: those that break a rule and are not yet findings, and the number of the last one.
 const pageSql = (broken: string): string =>
   `WITH page AS MATERIALIZED (SELECT * FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2)
-   SELECT seq, type, detail::text AS detail, false AS "isEnd" FROM page WHERE ${broken}
+   SELECT seq, type, ${SHOWN} AS shown, false AS "isEnd" FROM page WHERE ${broken}
      AND NOT EXISTS (SELECT FROM compliance_findings known WHERE known.control = $3 AND known.seq = page.seq)
    UNION ALL SELECT max(seq), NULL, NULL, true FROM page`;
 const actorlessPage = defineStatement(
@@ -50,7 +52,7 @@ const actorlessPage = defineStatement(
 /** An e-mail address, an IPv4 address or a token in a field that every reader of the log sees; read by both languages. */
 const PERSONAL =
   '[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+[.][A-Za-z]{2,}|eyJ[A-Za-z0-9_-]{8,}[.]|[^0-9.]([0-9]{1,3}[.]){3}[0-9]{1,3}[^0-9.]';
-const addressesPage = defineStatement('complianceAddressesPage', pageSql(`detail::text ~ '${PERSONAL}'`));
+const addressesPage = defineStatement('complianceAddressesPage', pageSql(`${SHOWN} ~ '${PERSONAL}'`));
 /** Audiences that operators declared: of applications, and of clients. A few dozen. */
 const audiencesRead = defineStatement(
   'complianceAudiencesRead',
@@ -148,17 +150,17 @@ async function pageOf(
   sql: Sql,
   statement: typeof actorlessPage,
   place: LogPlace,
-  isBroken: (detail: string) => boolean,
+  isBroken: (shown: string) => boolean,
 ): Promise<LogPage> {
-  const rows = await sql.query<{ seq: number | null; type: string; detail: string; isEnd: boolean }>(statement, [
+  const rows = await sql.query<{ seq: number | null; type: string; shown: string; isEnd: boolean }>(statement, [
     place.after,
     place.limit,
     place.control,
   ]);
   return {
     lastSeq: rows.find(({ isEnd }) => isEnd)?.seq ?? null,
-    broken: rows.flatMap(({ seq, type, detail, isEnd }) =>
-      isEnd || seq === null || !isBroken(detail) ? [] : [{ seq, type }],
+    broken: rows.flatMap(({ seq, type, shown, isEnd }) =>
+      isEnd || seq === null || !isBroken(shown) ? [] : [{ seq, type }],
     ),
   };
 }
@@ -172,7 +174,7 @@ export async function readAddressesPage(sql: Sql, place: LogPlace, ownAddresses:
   const declared = await sql.query<{ audience: string }>(audiencesRead);
   const withoutOwn = removalOf([...ownAddresses, ...declared.map(({ audience }) => audience)]);
   const personal = new RegExp(PERSONAL);
-  return pageOf(sql, addressesPage, place, (detail) => personal.test(withoutOwn(detail)));
+  return pageOf(sql, addressesPage, place, (shown) => personal.test(withoutOwn(shown)));
 }
 export const readRemovableTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(removableTally));
 export const readOldestEvent = async (sql: Sql): Promise<string | null> =>
