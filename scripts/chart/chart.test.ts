@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { readMcpMetadataEndpoint } from '#services/domain/access/metadata-contract.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { golden, hashOfSources, renders, root } from './sources.ts';
 
@@ -40,6 +41,12 @@ type Manifest = {
     metrics?: { type: string }[];
     podSelector?: { matchLabels: Record<string, string> };
     ingress?: { ports: { port: string }[]; from?: object[] }[];
+    ingressClassName?: string;
+    tls?: object[];
+    rules?: {
+      host: string;
+      http: { paths: { path: string; pathType: string; backend: { service: object } }[] };
+    }[];
   };
 };
 
@@ -173,6 +180,20 @@ describe('the Helm chart', () => {
       expect(ports).toEqual({ api: ['http', 'metrics'], mcp: ['http', 'metrics'], worker: ['metrics'] }[role] ?? []);
       for (const rule of ingress.filter((each) => each.ports[0]?.port === 'metrics')) expect(rule.from).toHaveLength(1);
     }
+  });
+
+  test('an ingress sends /mcp to the MCP server, and everything else to the API', () => {
+    expect(manifests.filter(({ kind }) => kind === 'Ingress')).toEqual([]);
+    const [ingress] = all.filter(({ kind }) => kind === 'Ingress');
+    expect(ingress?.spec.ingressClassName).toBe('nginx');
+    expect(ingress?.spec.tls).toEqual([{ hosts: ['sign-in.example.org'], secretName: 'sign-in-tls' }]);
+    const [rule] = ingress?.spec.rules ?? [];
+    expect(rule?.host).toBe('sign-in.example.org');
+    expect(rule?.http.paths.map(({ path, pathType, backend }) => [path, pathType, backend.service])).toEqual([
+      ['/mcp', 'Exact', { name: 'sallyport-mcp', port: { name: 'http' } }],
+      [readMcpMetadataEndpoint.path, 'Exact', { name: 'sallyport-mcp', port: { name: 'http' } }],
+      ['/', 'Prefix', { name: 'sallyport-api', port: { name: 'http' } }],
+    ]);
   });
 
   test('with autoscaling, copies follow load, requests and the age of jobs, and never fall below two', () => {

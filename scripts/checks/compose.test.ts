@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { readMcpMetadataEndpoint } from '#services/domain/access/metadata-contract.ts';
+import { LONGEST_MS } from '#services/mcp/progress-streams.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -208,6 +209,17 @@ describe('docker-compose.yml', () => {
     for (const path of ['/mcp', readMcpMetadataEndpoint.path]) expect(path).toMatch(new RegExp(pattern));
     for (const path of ['/mcp/x', '/v1/mcp', '/.well-known/oauth-protected-resource'])
       expect(path).not.toMatch(new RegExp(pattern));
+  });
+
+  test('no load balancer gives up an MCP answer that still reports progress', () => {
+    const waits = {
+      'nginx/nginx.conf': /proxy_pass http:\/\/sallyport_mcp;[^}]*proxy_read_timeout (\d+)s;/,
+      'haproxy/servers.cfg': /backend sallyport_mcp from copies\n(?: {2}.*\n)*? {2}timeout server (\d+)s/,
+    };
+    for (const [path, pattern] of Object.entries(waits)) {
+      const [, seconds] = pattern.exec(readFileSync(join(root, 'deploy', path), 'utf8')) ?? [];
+      expect([path, Number(seconds) * 1_000 > LONGEST_MS]).toEqual([path, true]);
+    }
   });
 
   test('every mounted file exists', () => {

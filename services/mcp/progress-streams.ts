@@ -8,8 +8,8 @@ import { isAppError } from '../platform/define/error.ts';
 /** Open answers with progress, of all callers and of one: a caller beyond it is answered at once, and polls. */
 const STREAMS_MAX = 64;
 const STREAMS_PER_CALLER = 4;
-/** Below the 60 s after which clients of the official SDK give up. */
-const LONGEST_MS = 45_000;
+/** Below the 60 s after which clients of the official SDK give up; what passes `/mcp` on waits longer. */
+export const LONGEST_MS = 45_000;
 /** How long a client may take to read the rest. */
 const REST_MS = 15_000;
 
