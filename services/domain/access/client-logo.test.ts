@@ -32,7 +32,7 @@ test.each([
   ['without end', pngFile(pngHeader(8, 8))],
   ['followed by a page', Buffer.concat([blackPng(8), Buffer.from('<script>alert(1)</script>')])],
   ['followed by another chunk', Buffer.concat([blackPng(8), pngChunk('tEXt', Buffer.from('<script>'))])],
-])('an image that is %s is refused', (_what, png) => {
+])('an image that is %s is refused (CVE-2024-11623, authentik: a picture was a page with a script)', (_what, png) => {
   expect(() => assertLogo(logoOf(png), 'admin')).toThrow(refused);
 });
 

@@ -59,7 +59,7 @@ const weakSessions = async (id: string): Promise<number> =>
   (await harness.rows(`SELECT 1 FROM sessions WHERE "userId" = $1 AND acr <> 'aal2'`, [id])).length;
 
 describe('a password reset by mail of an account with a second factor', () => {
-  test('needs a code of the app: without it, or by a wrong one, the code of the mail stays valid', async () => {
+  test('needs a code of the app: without it, or by a wrong one, the code of the mail stays valid (CVE-2026-133228, Keycloak: a sign-in that began at the reset page needed no second factor)', async () => {
     const holder = await harness.appHolder();
     await verified(holder.id);
     const token = await codeFor('reset_password', holder);

@@ -189,7 +189,7 @@ describe('recovery codes', () => {
     expect((await events(id)).at(-1)).toMatchObject({ outcome: 'ok', factor: 'recovery_code' });
   });
 
-  test('of eight concurrent requests with one code, one succeeds', async () => {
+  test('of eight concurrent requests with one recovery code, one succeeds (CVE-2026-34224, Parse Server: one recovery code opened several sessions at once)', async () => {
     const { id, codes } = await harness.appHolder();
     const challenges: string[] = [];
     for (let n = 0; n < 4; n++) challenges.push(await challengeFor(id));

@@ -66,7 +66,7 @@ describe('registering a passkey', () => {
     expect(passkeys[0]).toMatchObject({ name: 'a key', device_bound: true, backed_up: false });
   });
 
-  test('rejects an unverified user, another origin or relying party, a framed page, and a challenge of another user or of a sign-in', async () => {
+  test('rejects an unverified user, another origin or relying party, a framed page, and a challenge of another user or of a sign-in (CVE-2026-8830, Keycloak: the server did not check what a new passkey said of its ceremony)', async () => {
     const { id, cookie, caller } = await harness.person();
     const register = async (made: Promise<PasskeyResponse & { readonly name: string }>) =>
       outcomeOf(registerPasskey(harness.deps, await made, caller));

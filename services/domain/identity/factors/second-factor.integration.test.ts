@@ -209,7 +209,7 @@ describe('signing in with a second factor', () => {
     ]);
   });
 
-  test('ten wrong codes lock the authenticator for a while, a hundred lock it permanently; a recovery code still works', async () => {
+  test('ten wrong codes lock the authenticator for a while, a hundred lock it permanently; a recovery code still works (CVE-2024-32868, ZITADEL: codes of an authenticator app could be guessed without end)', async () => {
     const { person, userId, uri, codes } = await enrolled(harness);
     await nextStep(userId);
     await rows('UPDATE two_factors SET "failedVerificationCount" = 9 WHERE "userId" = $1', [userId]);

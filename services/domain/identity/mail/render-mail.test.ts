@@ -29,7 +29,7 @@ test('a mail has the name and colour of the brand, loads nothing, and every styl
   expect(html).toContain('<meta name="color-scheme" content="light dark">');
 });
 
-test('renders no link without one, and escapes text', () => {
+test('renders no link without one, and escapes text (CVE-2024-41953, ZITADEL: text of a user was markup in a mail)', () => {
   const { text, html } = renderMail({ subject: '<b>"&', paragraphs: ['<script>alert(1)</script>'] });
   expect(text).toBe('<script>alert(1)</script>\n');
   expect(html).toContain('<title>&lt;b&gt;&quot;&amp;</title>');

@@ -158,7 +158,7 @@ describe('a guessed password', () => {
     ]);
   });
 
-  test('fifty concurrent failures on two copies are all counted, and at most five reveal whether the password was right', async () => {
+  test('fifty concurrent failures on two copies are all counted, and at most five reveal whether the password was right (CVE-2024-4629, Keycloak: guesses sent at once went past the lock)', async () => {
     const { email } = newPerson();
     const home = guard.homeOf(email);
     const admitted = await crowd(50, (n) => admitSignIn((n % 2 ? harness : other).deps, { email }, home));

@@ -219,7 +219,7 @@ describe('callbacks', () => {
     return handleOAuthCallback(ports, { provider: 'company', state, code, issuer, cookie }, caller);
   };
 
-  test('for an account disabled since it was linked opens no session', async () => {
+  test('for an account disabled since it was linked opens no session (CVE-2025-53942, authentik: a deactivated user signed in by a linked provider)', async () => {
     const sub = randomUUID();
     const userId = (await signIn(sub)).result?.user.id as string;
     await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
