@@ -40,6 +40,7 @@ import {
   openApiText,
 } from './pages.ts';
 import { permissionsPage } from './permissions-page.ts';
+import { problemTexts } from './problem-texts.ts';
 import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
 import { siemEventsPage } from './siem-events-page.ts';
 import { sizingPage } from './sizing.ts';
@@ -89,6 +90,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     ...Object.fromEntries(dashboards),
     '.env.example': envExample(),
     'console/src/texts/generated/detections.ts': detectionTexts(),
+    'console/src/texts/generated/problems.ts': problemTexts(endpoints),
     'conformance/contract.json': verifierContractJson(),
     'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results'), agesOf(benchmarks)),
     'docs/explanation/architecture-modules.svg': modulesPicture(),

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { FIXED_PAGES, pagesWith } from './every-page-harness.ts';
 import { type FormPage, formPage, formPageHeaders } from './form-page.ts';
-import { BRIDGE_SCRIPT, COPY_SCRIPT, FORM_POST_SCRIPT, PAGE_SCRIPT } from './page-script.ts';
+import { BRIDGE_SCRIPT, COME_BACK_SCRIPT, COPY_SCRIPT, FORM_POST_SCRIPT, PAGE_SCRIPT } from './page-script.ts';
 import { ENGLISH, GERMAN } from './texts/texts.ts';
 
 const LANGUAGES = [ENGLISH, GERMAN];
@@ -18,7 +18,14 @@ describe('markup', () => {
   test.each(Object.entries(pagesWith(HOSTILE)))('in the page of %s is shown as text', (_name, page) => {
     const document = formPage(page);
     expect(document).not.toContain(HOSTILE);
-    const scripts = [PAGE_SCRIPT, COPY_SCRIPT, PAGE_SCRIPT + COPY_SCRIPT, FORM_POST_SCRIPT, BRIDGE_SCRIPT];
+    const scripts = [
+      COME_BACK_SCRIPT,
+      PAGE_SCRIPT,
+      COPY_SCRIPT,
+      PAGE_SCRIPT + COPY_SCRIPT,
+      FORM_POST_SCRIPT,
+      BRIDGE_SCRIPT,
+    ];
     const own = scripts.map((text) => `<script>${text}</script>`);
     expect(own.reduce((rest, script) => rest.replace(script, ''), document)).not.toMatch(FOREIGN);
     expect(document).toContain('&lt;script&gt;');

@@ -2,6 +2,7 @@ import { brandRules, documentOf, NO_INDEX, styleOf } from '#services/pages/page.
 import { pageHeaders } from '#services/pages/page-headers.ts';
 import { type Brand, DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { type Html, html, raw } from '#services/platform/html/html.ts';
+import { COME_BACK_SCRIPT } from './page-script.ts';
 import { ENGLISH, type Language } from './texts/texts.ts';
 
 const RULES = `:root{--good:#0b6b3a;--on-bad:#fff}@media(prefers-color-scheme:dark){:root{--good:#7fdca6;--on-bad:#1c0606}}
@@ -51,7 +52,15 @@ section form,#add-passkey{max-width:26rem}section button,section a.button{width:
 `;
 
 /** How pages look to one request: the brand of the service and the language of the browser. */
-export type Look = { readonly brand: Brand; readonly language: Language };
+export type Look = {
+  readonly brand: Brand;
+  readonly language: Language;
+  /** The page stands for one that could not be shown (503), and is loaded again until it can. */
+  readonly comesBack?: boolean;
+};
+
+/** Without scripts, a page that comes back is loaded again after this many seconds. */
+const RELOAD_SECONDS = 15;
 
 /** For a page whose request is unknown. */
 const PLAIN_LOOK: Look = { brand: DEFAULT_BRAND, language: ENGLISH };
@@ -106,21 +115,29 @@ function footerOf({ brand: { termsUrl, privacyUrl }, language: { texts } }: Look
     : html`<footer>${links.map(([url, text]) => html`<a href="${url}" rel="noreferrer">${text}</a>`)}</footer>`;
 }
 
+/** What the page says while the service does not answer; hidden until then. */
+const awayOf = ({ comesBack, language: { texts } }: Look): Html =>
+  html`<p id="away" class="note" role="status"${comesBack ? html` data-reloads="1"` : html` hidden`}>${comesBack ? texts.comesBack : texts.serviceAway}</p>`;
+
 const contentOf = ({ title, heading, body, beside }: PageParts): Html =>
   beside === undefined
     ? html`<section><h1>${heading ?? title}</h1>${body}</section>`
     : html`${beside.top}<div class="cols">${beside.navigation}<div>${body}</div></div>`;
 
+/** Whether the page holds its forms while the service does not answer: not those that lead elsewhere at once. */
+const comesBackOf = ({ goesOnTo, postsAway = false }: PageParts): boolean => goesOnTo === undefined && !postsAway;
+
 /** A form page as a complete document. */
 export function formPage(page: FormPage, look: Look = PLAIN_LOOK): string {
   const parts = page(look);
   const { title, script, inlineScript, goesOnTo } = parts;
+  const holds = comesBackOf(parts);
   return documentOf({
     title: `${title} · ${look.brand.name}`,
     style: styleFor(look.brand, parts),
     language: look.language.tag,
-    head: html`${NO_INDEX}${goesOnTo === undefined ? null : html`<meta http-equiv="refresh" content="0;url=${goesOnTo}">`}${script === undefined ? null : html`<script src="${script}" defer></script>`}`,
-    body: html`<main>${headerOf(look.brand)}${contentOf(parts)}${footerOf(look)}</main>${inlineScript === undefined ? null : html`<script>${raw(inlineScript)}</script>`}`,
+    head: html`${NO_INDEX}${goesOnTo === undefined ? null : html`<meta http-equiv="refresh" content="0;url=${goesOnTo}">`}${script === undefined ? null : html`<script src="${script}" defer></script>`}${look.comesBack ? html`<noscript><meta http-equiv="refresh" content="${RELOAD_SECONDS}"></noscript>` : null}`,
+    body: html`<main>${headerOf(look.brand)}${holds ? awayOf(look) : null}${contentOf(parts)}${footerOf(look)}</main>${holds ? html`<script>${raw(COME_BACK_SCRIPT)}</script>` : null}${inlineScript === undefined ? null : html`<script>${raw(inlineScript)}</script>`}`,
   });
 }
 
@@ -136,14 +153,17 @@ export function formPageHeaders(
 ): Record<string, string> {
   const parts = page(look);
   const { script, inlineScript, loadsOwnImages = false, postsAway = false } = parts;
+  const holds = comesBackOf(parts);
+  const scripts = [...(holds ? [COME_BACK_SCRIPT] : []), ...(inlineScript === undefined ? [] : [inlineScript])];
   const { logoUrl } = look.brand;
   const images = [...(logoUrl === undefined ? [] : [logoUrl]), ...(loadsOwnImages ? ["'self'"] : [])];
   return {
     ...pageHeaders({
       styles: [styleFor(look.brand, parts)],
       ...(images.length === 0 ? {} : { images }),
-      ...(script === undefined ? {} : { loadsOwnScripts: true, connects: true }),
-      ...(inlineScript === undefined ? {} : { scripts: [inlineScript] }),
+      ...(script === undefined ? {} : { loadsOwnScripts: true }),
+      ...(script === undefined && !holds ? {} : { connects: true }),
+      ...(scripts.length === 0 ? {} : { scripts }),
       formAction: [...(postsAway ? [] : ["'self'"]), ...formTargets].join(' '),
       keepsOpener: true,
     }),

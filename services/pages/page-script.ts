@@ -27,3 +27,24 @@ export const COPY_SCRIPT = `for(const button of document.querySelectorAll('butto
 button.addEventListener('click',async()=>{await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
 button.parentNode.querySelector('[role=status]').textContent=button.dataset.done})}
 for(const button of document.querySelectorAll('button[data-prints]')){button.hidden=false;button.addEventListener('click',()=>print())}`;
+
+/** How long an answer of the service stands for the next one, milliseconds: within it a form is sent without asking. */
+const FRESH_MS = 20_000;
+
+/**
+ * The script of every page. A form or link of ours waits, with all that was typed, while the service does not answer: the
+ * page says so, asks again with growing pauses, and goes on by itself. A page that stands for an answer which could not be
+ * given (503) asks likewise and loads itself again; the number of its tries is kept in the history entry, so that they slow
+ * down.
+ */
+export const COME_BACK_SCRIPT = `{const away=document.getElementById('away'),tries=history.state?.tries??0;let answeredAt=performance.now(),held=false;
+const answers=()=>fetch('/readyz',{cache:'no-store',signal:AbortSignal.timeout(5000)}).then(({status})=>![502,503,504].includes(status),()=>false);
+const pause=count=>new Promise(go=>setTimeout(go,Math.min(1000*2**count,15000)*(.75+Math.random()/2)));
+const back=async()=>{for(let count=0;!(await answers());count++){away.hidden=false;await pause(count)}away.hidden=true;answeredAt=performance.now()};
+const hold=async(event,goOn)=>{if(event.defaultPrevented||performance.now()-answeredAt<${FRESH_MS})return;event.preventDefault();
+if(held)return;held=true;await back();held=false;goOn()};
+addEventListener('submit',event=>{hold(event,()=>event.target.requestSubmit(event.submitter))});
+addEventListener('click',event=>{const link=event.target.closest?.('a[href]');
+if(link&&link.origin===location.origin&&!link.hash&&!link.target&&!link.download&&!event.button&&!event.ctrlKey&&!event.metaKey&&!event.shiftKey)hold(event,()=>{location.href=link.href})});
+if(away.dataset.reloads){away.hidden=false;pause(tries).then(async()=>{for(let count=tries;!(await answers());count++)await pause(count);
+history.replaceState({tries:tries+1},'');location.reload()})}}`;

@@ -15,6 +15,7 @@ import {
 } from '#testing/harness/browser.ts';
 import { send } from '#testing/http-client.ts';
 import { openMailFolder } from '#testing/mail-folder.ts';
+import { COME_BACK_SCRIPT } from './page-script.ts';
 import {
   addAuthenticator,
   button,
@@ -148,7 +149,8 @@ describe('sign-in and consent', () => {
       expect(text).toContain(said);
     expect(await heading(page)).toBe(`Allow ${HOSTILE_NAME} to act for you?`);
     expect(await page.title()).toContain(HOSTILE_NAME);
-    expect(await page.locator('main img, script:not([src])').count()).toBe(0);
+    expect(await page.locator('main img').count()).toBe(0);
+    expect(await page.locator('script:not([src])').allTextContents()).toEqual([COME_BACK_SCRIPT]);
     expect(complaints).toEqual([]);
     // Using another account signs out the current user, and the request continues.
     await button(page, 'Use another account').click();

@@ -168,10 +168,13 @@ test('a page redirects only to the address that it names', () => {
   expect(formPage(signedOutPage)).not.toContain('http-equiv');
 });
 
-test('the headers of a page allow forms to our origin and the given ones, and its script if it has one', () => {
+test('the headers of a page allow forms to our origin and the given ones, and its scripts', () => {
   const bare = formPageHeaders(signedOutPage);
   expect(bare['content-security-policy']).toContain("form-action 'self';");
-  expect(bare['content-security-policy']).not.toContain('script-src');
+  expect(bare['content-security-policy']).toMatch(/ script-src 'sha256-[^' ]+'; connect-src 'self'; /);
+  // A page that only leads elsewhere has nothing to wait for.
+  const away = formPageHeaders(toProviderPage('google', 'https://a.test/x'));
+  expect(away['content-security-policy']).not.toMatch(/script-src|connect-src/);
   expect(bare).toMatchObject({
     'cache-control': 'no-store',
     'referrer-policy': 'same-origin',

@@ -300,7 +300,7 @@ export const errorPage =
     const { title, why, advice = look.language.texts.adviceTryAgain, link } = shown(look);
     return {
       title,
-      body: html`<div role="alert">${why === undefined ? null : html`<p>${why}</p>`}<p class="dim">${advice}</p></div>${link === undefined ? null : html`<p class="links"><a href="${link.path}">${link.text}</a></p>`}`,
+      body: html`<div role="alert">${why === undefined ? null : html`<p>${why}</p>`}${advice === '' ? null : html`<p class="dim">${advice}</p>`}</div>${link === undefined ? null : html`<p class="links"><a href="${link.path}">${link.text}</a></p>`}`,
     };
   };
 

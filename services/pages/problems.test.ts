@@ -1,44 +1,26 @@
 import { expect, test } from 'vitest';
-import {
-  challengeOver,
-  passkeyRefused,
-  secondFactorLocked,
-  secondFactorRefused,
-} from '#services/domain/identity/contracts/factors-errors.ts';
 import { loginLocked, loginRefused } from '#services/domain/identity/contracts/sign-in-errors.ts';
-import {
-  socialAccountTaken,
-  socialEmailUnproven,
-  socialProviderUnavailable,
-  socialSignInRefused,
-} from '#services/domain/identity/contracts/social-errors.ts';
-import { internalError, rateLimited, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
+import { defineError } from '#services/platform/define/error.ts';
+import { internalError, rateLimited, storeUnavailable } from '#services/platform/errors.ts';
 import { problemAdvice, problemText, problemTitle, waitText } from './problems.ts';
-import { GERMAN } from './texts/texts.ts';
-
-const ALL = [
-  loginRefused,
-  loginLocked,
-  secondFactorRefused,
-  secondFactorLocked,
-  challengeOver,
-  passkeyRefused,
-  socialSignInRefused,
-  socialEmailUnproven,
-  socialAccountTaken,
-  socialProviderUnavailable,
-];
+import { problemWords } from './texts/problem-words.ts';
+import { ENGLISH, GERMAN } from './texts/texts.ts';
 
 test('each problem on a page says what happened and what to do next, in whole sentences without internal terms', () => {
-  for (const make of [...ALL, rateLimited, storeUnavailable, requestInvalid, internalError]) {
-    const text = problemText(make());
-    expect(text, make.definition.code).toMatch(/^[A-Z][^.]+\. ([A-Z][^.]+\.)( [A-Z][^.]+\.)?$/);
-    expect(text).not.toMatch(/Retry-After|POST |GET |\bAPI\b|`|operators/);
-  }
+  for (const code of Object.keys(problemWords))
+    for (const language of [ENGLISH, GERMAN])
+      for (const status of [400, 503]) {
+        const text = problemText(defineError({ ...internalError.definition, code, status })(), language);
+        expect(text, code).toMatch(/^[A-Z][^.]+\. ([A-ZÖ][^.]+\.)( [A-ZÖ][^.]+\.)?$/);
+        expect(text).not.toMatch(/Retry-After|POST |GET |`|operators/);
+      }
   expect(problemText(loginRefused())).toBe(
     'E-mail or password is wrong. Check the e-mail address and the password, and try again.',
   );
-  expect(problemTitle(storeUnavailable())).toBe(storeUnavailable.definition.title);
+  // An error that no page should show has words too, and not those of its definition.
+  const unheard = defineError({ ...internalError.definition, code: 'unheard_of' });
+  expect(problemText(unheard())).toBe('This did not work. Go back and try again.');
+  expect(problemTitle(unheard(), GERMAN)).toBe('Das hat nicht geklappt');
 });
 
 test('a user who must wait is told how long', () => {
@@ -48,6 +30,8 @@ test('a user who must wait is told how long', () => {
   expect(problemAdvice(loginLocked({ retryAfterSeconds: 86_399 }))).toMatch(/^Try again in 24 hours\. You can use /);
   expect(problemAdvice(loginLocked())).toContain('ask for an unlock mail');
   expect(problemAdvice(storeUnavailable())).toBe('Try again in 1 second.');
+  // The page says itself that it tries again.
+  expect(problemAdvice(storeUnavailable(), ENGLISH, true)).toBe('');
   expect([0, 0.2, 1, 89, 90, 121, 7_199, 7_200, 86_400].map((seconds) => waitText(seconds))).toEqual([
     'in 1 second',
     'in 1 second',

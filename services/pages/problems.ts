@@ -2,6 +2,7 @@ import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.
 import { ASK_AGAIN_SECONDS } from '#services/domain/identity/sign-in/sign-in-counters.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import type { Said } from './fields.ts';
+import { wordsOf } from './texts/problem-words.ts';
 import { ENGLISH, fill, type Language } from './texts/texts.ts';
 
 /** @example waitText(600) // 'in 10 minutes' */
@@ -16,22 +17,26 @@ export function waitText(seconds: number, { tag }: Pick<Language, 'tag'> = ENGLI
 }
 
 /** What went wrong, in one phrase. */
-export const problemTitle = ({ code, definition }: AppError, { problems }: Language = ENGLISH): string =>
-  problems[code]?.title ?? definition.title;
+export const problemTitle = ({ code }: AppError, { tag }: Language = ENGLISH): string => wordsOf(code, tag)[0];
 
 /** The address to open instead; undefined for other errors. */
 export const addressOf = ({ options: { members } }: AppError): string | undefined =>
   typeof members?.address === 'string' ? members.address : undefined;
 
-/** What to do next, in full sentences; never reveals whether an account exists. */
-export function problemAdvice(error: AppError, language: Language = ENGLISH): string {
+/**
+ * What to do next, in full sentences; never reveals whether an account exists.
+ * @param comesBack the page says itself that it tries again
+ */
+export function problemAdvice(error: AppError, language: Language = ENGLISH, comesBack = false): string {
   const { code, definition, options } = error;
   const { retryAfterSeconds } = options;
   const waits = definition.status === 429 || definition.status === 503;
   const isForGood = code === loginLocked.definition.code && (retryAfterSeconds ?? 0) >= ASK_AGAIN_SECONDS;
   const again =
-    waits && !isForGood ? fill(language.advice.tryAgain, { time: waitText(retryAfterSeconds ?? 1, language) }) : '';
-  const advice = language.problems[code]?.advice ?? (waits ? '' : language.advice.goBack);
+    waits && !isForGood && !comesBack
+      ? fill(language.advice.tryAgain, { time: waitText(retryAfterSeconds ?? 1, language) })
+      : '';
+  const advice = wordsOf(code, language.tag)[1] ?? (waits ? '' : language.advice.goBack);
   return fill(`${again} ${advice}`.trim(), { address: addressOf(error) ?? '' });
 }
 

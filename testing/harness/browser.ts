@@ -174,7 +174,7 @@ export const CHROMIUM: SystemProgram = {
  * the server that listens on `url`. Close it.
  * @throws StartError `no_chromium` with the exact command to run
  */
-const launchChromiumFor = (origin: string, url: string): Promise<Browser> =>
+export const launchChromiumFor = (origin: string, url: string): Promise<Browser> =>
   launchChromium([`--host-resolver-rules=MAP ${new URL(origin).hostname} ${new URL(url).host}`]);
 
 /** A browser without cookies. Close it. @throws StartError `no_chromium` with the exact command to run */

@@ -1,16 +1,24 @@
 import type { ComponentChildren } from 'preact';
 import { Refusal } from '../data/api.ts';
 import { common } from '../texts/common.ts';
+import { problems, type Words } from '../texts/generated/problems.ts';
 import { fill, useLanguage, useTexts } from '../texts/languages.ts';
 import { CommandLine } from './copy.tsx';
 import { exactTime } from './format.tsx';
 
-/** What went wrong, in the words of the registry of errors. */
+/** What is said about a refusal in the language of the reader; as the API says it only for a code that it never answers. */
+function useWords(): (refusal: Refusal) => Words {
+  const language = useLanguage();
+  return ({ code, message, fix }) => problems[code]?.[language] ?? [message, fix];
+}
+
+/** What went wrong, in words for people. */
 export function useWhy(): (error: unknown) => string {
   const texts = useTexts(common);
+  const wordsOf = useWords();
   return (error) =>
     error instanceof Refusal
-      ? [error.message, error.detail].filter((text) => text !== '').join('. ')
+      ? [wordsOf(error)[0], error.detail].filter((text) => text !== '').join('. ')
       : texts.unreachable;
 }
 
@@ -48,11 +56,13 @@ export function Loading({ lines = 3 }: { readonly lines?: 1 | 2 | 3 | 4 | 5 }) {
 export function Failed({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
   const texts = useTexts(common);
   const why = useWhy();
+  const wordsOf = useWords();
+  const advice = error instanceof Refusal ? wordsOf(error)[1] : undefined;
   return (
     <div class="state bad" role="alert">
       <p class="state-title">{texts.failed}</p>
       <p>{why(error)}</p>
-      {error instanceof Refusal && error.fix !== '' ? <p class="dim">{error.fix}</p> : null}
+      {advice ? <p class="dim">{advice}</p> : null}
       {error instanceof Refusal && error.traceId !== undefined ? (
         <p class="dim small">{fill(texts.traceId, { id: error.traceId })}</p>
       ) : null}

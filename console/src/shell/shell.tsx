@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useCallback, useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { queries, signOut, whenSessionEnds } from '../data/api.ts';
+import { useOutage } from '../data/outage.ts';
 import { signInElsewhere, useCan, useSession, useSignInElsewhere } from '../data/session.tsx';
 import { type Page, pages, titles } from '../pages.ts';
 import { Dialog } from '../parts/dialog.tsx';
@@ -89,6 +90,7 @@ export function Shell({
   const [isMenuOpen, setMenuOpen] = useState(false);
   const [open, setOpen] = useState<'palette' | 'help' | null>(null);
   const [hasEnded, setEnded] = useState(false);
+  const isAway = useOutage();
   const onPalette = useCallback(() => setOpen('palette'), []);
   const onHelp = useCallback(() => setOpen('help'), []);
   useShortcuts({ onPalette, onHelp });
@@ -197,7 +199,10 @@ export function Shell({
           <p class="dim small">{fill('Sallyport {version}', { version: session.version })}</p>
         </div>
       </aside>
-      <main id="content">{children}</main>
+      <main id="content">
+        <div role="status">{isAway ? <p class="note warn">{texts.unreachable}</p> : null}</div>
+        {children}
+      </main>
       {open === 'palette' ? <Palette acts={acts} onClose={() => setOpen(null)} /> : null}
       {open === 'help' ? <HelpDialog onClose={() => setOpen(null)} /> : null}
       {isEnded || hasEnded ? <SessionEnded onClose={() => setEnded(false)} /> : null}

@@ -82,9 +82,9 @@ const isUnknownRoute = ({ code }: AppError): boolean => code === routeUnknown.de
 const problemOf = (error: AppError): Answer => {
   if (isUnknownRoute(error)) return showPage(404, notFoundPage);
   const address = addressOf(error);
-  const page = errorPage(({ language }) => ({
+  const page = errorPage(({ language, comesBack }) => ({
     title: problemTitle(error, language),
-    advice: problemAdvice(error, language),
+    advice: problemAdvice(error, language, comesBack),
     link: address === undefined ? undefined : { path: address, text: address },
   }));
   return withErrorHeaders(showPage(error.definition.status, page), error);

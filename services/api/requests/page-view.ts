@@ -13,15 +13,17 @@ export class PageView {
   }
 }
 
-const lookOf = ({ server, headers }: FastifyRequest): Look => ({
+/** A read that was answered 503 comes back by itself; a form that was sent is not sent again without its user. */
+const lookOf = ({ server, headers, method }: FastifyRequest, status: number): Look => ({
   brand: server.brand,
   language: languageFor(headers['accept-language']),
+  comesBack: method === 'GET' && status === 503,
 });
 
 /** An answer with its page as text; any other answer unchanged. */
 export function rendered(shown: Answer, request: FastifyRequest): Answer {
   if (!(shown.body instanceof PageView)) return shown;
   const { page, formTargets } = shown.body;
-  const look = lookOf(request);
+  const look = lookOf(request, shown.status);
   return answer(shown.status, formPage(page, look), { ...formPageHeaders(page, formTargets, look), ...shown.headers });
 }

@@ -105,6 +105,7 @@ export const english = {
   conditionIncident: 'No serious security incident is open.',
   conditions: 'Conditions when the act starts',
   conditionScore: 'The security score is {score} or more.',
+  comesBack: 'This page tries again by itself.',
   confirm: 'Confirm',
   confirmAddress: 'Confirm your e-mail address',
   connectDevice: 'Connect a device',
@@ -232,6 +233,7 @@ export const english = {
   sendAgain: 'Send the mail again',
   sendLink: 'Send me a mail with a link',
   showPassword: 'Show password',
+  serviceAway: 'The service does not answer. This page tries again by itself.',
   signedIn: 'Signed in',
   signedInAs: 'You are signed in as {email}.',
   signedOut: 'Signed out',
@@ -310,83 +312,6 @@ export const english = {
 } as const;
 
 export type Texts = Readonly<Record<keyof typeof english, string>>;
-
-/** What users read about an error instead of its title and fix, which are for developers. */
-export type ProblemTexts = Readonly<Record<string, { readonly title?: string; readonly advice?: string }>>;
-
-/** An error without an entry has the title of its definition. Advice never reveals whether an account exists. */
-export const englishProblems: ProblemTexts = {
-  login_refused: { advice: 'Check the e-mail address and the password, and try again.' },
-  login_locked: {
-    advice:
-      'You can use a passkey, sign in on a device where you have signed in before, ask for an unlock mail, or reset your password.',
-  },
-  second_factor_refused: {
-    title: 'This code is wrong, or was used before',
-    advice: 'Wait until your app shows the next code and enter it, or use a recovery code.',
-  },
-  second_factor_required: {
-    title: 'A second factor is needed too',
-    advice: 'Enter a code of your authenticator app or a recovery code.',
-  },
-  second_factor_locked: { advice: 'You can use a recovery code or a passkey.' },
-  challenge_over: { title: 'This sign-in took too long or had too many wrong codes', advice: 'Sign in again.' },
-  passkey_refused: {
-    title: 'This service does not accept this passkey',
-    advice: 'Try another passkey, or sign in with your password.',
-  },
-  request_invalid: { title: 'The server could not read this request' },
-  code_invalid: {
-    title: 'This code is invalid or has expired',
-    advice: 'If you have several mails, use the newest, or ask for another one.',
-  },
-  current_password_wrong: { title: 'The password is wrong', advice: 'Try again, or ask for a new password by mail.' },
-  email_taken: { advice: 'Sign in, or choose a new password by mail.' },
-  email_unverified: {
-    title: 'Your e-mail address is not confirmed yet',
-    advice: 'Follow the link in the mail, or ask for another one.',
-  },
-  factor_code_wrong: {
-    title: 'The code of the new app is wrong',
-    advice: 'Check the clock of the device, and enter the code that it shows now.',
-  },
-  last_admin: { title: 'You are the last administrator', advice: 'Give the role to another user first.' },
-  last_way_in: {
-    title: 'This is your only way to sign in',
-    advice: 'Choose a password or link another service first.',
-  },
-  unauthenticated: { title: 'You are not signed in', advice: 'Sign in again.' },
-  password_breached: {
-    title: 'This password was found in a data breach',
-    advice: 'Choose another one, and change it wherever else you use it.',
-  },
-  password_common: { title: 'This password is too common', advice: 'A few unusual words are enough.' },
-  password_has_email: {
-    title: 'This password is too similar to the e-mail address',
-    advice: 'Choose one that has nothing to do with it.',
-  },
-  password_has_name: {
-    title: 'This password is too similar to your name',
-    advice: 'Choose one that has nothing to do with it.',
-  },
-  password_has_product: {
-    title: 'This password is too similar to the name of this service',
-    advice: 'Choose one that has nothing to do with it.',
-  },
-  password_ill_formed: {
-    title: 'This password contains characters that cannot be stored',
-    advice: 'Choose another one.',
-  },
-  password_too_long: { title: 'This password is too long', advice: 'Choose one of at most 256 characters.' },
-  password_too_short: { title: 'This password is too short', advice: 'Choose a longer one; a few words are enough.' },
-  route_unknown: { title: 'This page does not exist' },
-  session_ended: { title: 'Your session has ended', advice: 'Sign in again.' },
-  social_sign_in_refused: { advice: 'Start again in this browser.' },
-  social_provider_unavailable: { advice: 'You can also sign in another way.' },
-  social_email_unproven: { advice: 'Verify your address with that provider, or sign in another way.' },
-  social_account_taken: { advice: 'Sign in to that other account, or unlink the provider there first.' },
-  wrong_host: { advice: 'Open it at {address} and begin again.' },
-};
 
 /** Advice of errors that have none of their own. */
 export const englishAdvice = { goBack: 'Go back and try again.', tryAgain: 'Try again {time}.' } as const;

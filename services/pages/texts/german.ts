@@ -1,4 +1,4 @@
-import type { Advice, ProblemTexts, Texts } from './english.ts';
+import type { Advice, Texts } from './english.ts';
 
 export const german: Texts = {
   accept: 'Annehmen',
@@ -110,6 +110,7 @@ export const german: Texts = {
   conditionIncident: 'Kein schwerer Sicherheitsvorfall ist offen.',
   conditions: 'Bedingungen beim Beginn der Handlung',
   conditionScore: 'Der Sicherheitswert beträgt mindestens {score}.',
+  comesBack: 'Diese Seite versucht es von selbst wieder.',
   confirm: 'Bestätigen',
   confirmAddress: 'E-Mail-Adresse bestätigen',
   connectDevice: 'Gerät verbinden',
@@ -246,6 +247,7 @@ export const german: Texts = {
   sendAgain: 'E-Mail noch einmal senden',
   sendLink: 'E-Mail mit einem Link senden',
   showPassword: 'Passwort anzeigen',
+  serviceAway: 'Der Dienst antwortet nicht. Diese Seite versucht es von selbst wieder.',
   signedIn: 'Angemeldet',
   signedInAs: 'Sie sind als {email} angemeldet.',
   signedOut: 'Abgemeldet',
@@ -326,141 +328,6 @@ export const german: Texts = {
   unlocked: 'Ihr Konto ist entsperrt. Sie können sich wieder anmelden.',
   unlockMail: 'E-Mail zum Entsperren senden',
   windowMayClose: 'Sie können dieses Fenster schließen.',
-};
-
-/** Every error of a page has a title here: its definition has only an English one. */
-export const germanProblems: ProblemTexts = {
-  body_malformed: { title: 'Der Server konnte diese Anfrage nicht lesen' },
-  body_too_large: { title: 'Diese Anfrage ist zu groß' },
-  challenge_over: {
-    title: 'Diese Anmeldung hat zu lange gedauert oder hatte zu viele falsche Codes',
-    advice: 'Melden Sie sich noch einmal an.',
-  },
-  content_type_unsupported: { title: 'Der Server konnte diese Anfrage nicht lesen' },
-  callback_refused: { title: 'Die Rückkehradresse ist nicht erlaubt' },
-  clock_wrong: { title: 'Der Dienst ist vorübergehend nicht verfügbar' },
-  code_invalid: {
-    title: 'Dieser Code ist ungültig oder abgelaufen',
-    advice: 'Wenn Sie mehrere E-Mails haben, verwenden Sie die neueste, oder fordern Sie eine neue an.',
-  },
-  current_password_wrong: {
-    title: 'Das Passwort ist falsch',
-    advice: 'Versuchen Sie es noch einmal, oder fordern Sie per E-Mail ein neues Passwort an.',
-  },
-  email_taken: {
-    title: 'Es gibt schon ein Konto mit dieser E-Mail-Adresse',
-    advice: 'Melden Sie sich an, oder wählen Sie per E-Mail ein neues Passwort.',
-  },
-  email_unverified: {
-    title: 'Ihre E-Mail-Adresse ist noch nicht bestätigt',
-    advice: 'Folgen Sie dem Link in der E-Mail, oder fordern Sie eine neue an.',
-  },
-  idempotency_key_reused: { title: 'Diese Anfrage wurde schon gesendet' },
-  password_breached: {
-    title: 'Dieses Passwort stand in einem Datenleck',
-    advice: 'Wählen Sie ein anderes, und ändern Sie es überall, wo Sie es sonst verwenden.',
-  },
-  password_common: { title: 'Dieses Passwort ist zu verbreitet', advice: 'Einige ungewöhnliche Wörter genügen.' },
-  password_has_email: {
-    title: 'Dieses Passwort ist der E-Mail-Adresse zu ähnlich',
-    advice: 'Wählen Sie eines, das nichts mit ihr zu tun hat.',
-  },
-  password_has_name: {
-    title: 'Dieses Passwort ist Ihrem Namen zu ähnlich',
-    advice: 'Wählen Sie eines, das nichts mit ihm zu tun hat.',
-  },
-  password_has_product: {
-    title: 'Dieses Passwort ist dem Namen dieses Dienstes zu ähnlich',
-    advice: 'Wählen Sie eines, das nichts mit ihm zu tun hat.',
-  },
-  password_ill_formed: {
-    title: 'Dieses Passwort enthält Zeichen, die nicht gespeichert werden können',
-    advice: 'Wählen Sie ein anderes.',
-  },
-  password_required: { title: 'Zu diesem Code gehört ein Passwort' },
-  password_too_long: { title: 'Dieses Passwort ist zu lang', advice: 'Wählen Sie eines mit höchstens 256 Zeichen.' },
-  password_too_short: {
-    title: 'Dieses Passwort ist zu kurz',
-    advice: 'Wählen Sie ein längeres; einige Wörter genügen.',
-  },
-  session_ended: { title: 'Ihre Sitzung ist beendet', advice: 'Melden Sie sich wieder an.' },
-  api_key_not_accepted: { title: 'Hier gilt kein API-Schlüssel' },
-  api_key_unknown: { title: 'Diesen API-Schlüssel gibt es nicht' },
-  consent_unknown: { title: 'Diese Anwendung hat keinen Zugriff' },
-  factor_code_wrong: {
-    title: 'Der Code der neuen App ist falsch',
-    advice: 'Prüfen Sie die Uhr des Geräts, und geben Sie den Code ein, den es jetzt zeigt.',
-  },
-  factor_conflict: { title: 'Das ist beim jetzigen Stand des zweiten Faktors nicht möglich' },
-  last_admin: { title: 'Sie sind der letzte Administrator', advice: 'Geben Sie die Rolle zuerst jemand anderem.' },
-  last_way_in: {
-    title: 'Das ist der einzige Weg, auf dem Sie sich anmelden können',
-    advice: 'Wählen Sie zuerst ein Passwort, oder verbinden Sie einen anderen Dienst.',
-  },
-  linked_account_unknown: { title: 'Dieses Konto ist nicht verbunden' },
-  passkey_unknown: { title: 'Diesen Passkey gibt es nicht' },
-  permission_missing: { title: 'Dazu fehlt Ihnen das Recht' },
-  session_unknown: { title: 'Diese Sitzung gibt es nicht' },
-  step_up_required: { title: 'Ihre Anmeldung ist zu lange her' },
-  unauthenticated: { title: 'Sie sind nicht angemeldet', advice: 'Melden Sie sich wieder an.' },
-  directory_stale: { title: 'Der Dienst kann gerade nicht prüfen, wer was darf' },
-  hashing_busy: { title: 'Zu viele Anmeldungen gleichzeitig' },
-  internal_error: { title: 'Interner Fehler des Servers' },
-  login_locked: {
-    title: 'Die Anmeldung ist vorübergehend gesperrt',
-    advice:
-      'Sie können einen Passkey verwenden, sich auf einem Gerät anmelden, auf dem Sie schon angemeldet waren, eine E-Mail zum Entsperren anfordern oder Ihr Passwort zurücksetzen.',
-  },
-  login_refused: {
-    title: 'E-Mail oder Passwort ist falsch',
-    advice: 'Prüfen Sie E-Mail-Adresse und Passwort und versuchen Sie es noch einmal.',
-  },
-  origin_refused: { title: 'Die Anfrage kam von einer fremden Seite' },
-  passkey_refused: {
-    title: 'Dieser Dienst nimmt diesen Passkey nicht an',
-    advice: 'Versuchen Sie einen anderen Passkey, oder melden Sie sich mit Ihrem Passwort an.',
-  },
-  rate_limited: { title: 'Zu viele Anfragen' },
-  request_invalid: { title: 'Der Server konnte diese Anfrage nicht lesen' },
-  request_stale: { title: 'Die Anfrage ist abgelaufen, bevor sie bearbeitet wurde' },
-  route_unknown: { title: 'Diese Seite gibt es nicht' },
-  second_factor_locked: {
-    title: 'Zu viele falsche Codes',
-    advice: 'Sie können einen Wiederherstellungs\u00adcode oder einen Passkey verwenden.',
-  },
-  second_factor_refused: {
-    title: 'Dieser Code ist falsch oder wurde schon benutzt',
-    advice:
-      'Warten Sie, bis Ihre App den nächsten Code zeigt, und geben Sie diesen ein, oder verwenden Sie einen Wiederherstellungs\u00adcode.',
-  },
-  second_factor_required: {
-    title: 'Ein zweiter Faktor ist auch nötig',
-    advice: 'Geben Sie einen Code Ihrer Authenticator-App oder einen Wiederherstellungs\u00adcode ein.',
-  },
-  shutting_down: { title: 'Der Server wird gerade beendet' },
-  social_account_taken: {
-    title: 'Dieses Konto ist mit einem anderen Benutzer verbunden',
-    advice: 'Melden Sie sich bei jenem Konto an, oder trennen Sie dort zuerst die Verbindung.',
-  },
-  social_email_unproven: {
-    title: 'Der Anbieter hat die E-Mail-Adresse nicht bestätigt',
-    advice: 'Bestätigen Sie Ihre Adresse bei dem Anbieter, oder melden Sie sich anders an.',
-  },
-  social_provider_unavailable: {
-    title: 'Der Anbieter ist nicht erreichbar',
-    advice: 'Sie können sich auch anders anmelden.',
-  },
-  social_provider_unknown: { title: 'Den Anbieter gibt es nicht' },
-  social_sign_in_refused: {
-    title: 'Die Anmeldung konnte nicht abgeschlossen werden',
-    advice: 'Beginnen Sie in diesem Browser noch einmal.',
-  },
-  state_rewound: { title: 'Der Dienst ist vorübergehend nicht verfügbar' },
-  store_unavailable: { title: 'Die Datenbank ist vorübergehend nicht verfügbar' },
-  wrong_host: {
-    title: 'Diese Seite gehört zu einer anderen Adresse',
-    advice: 'Öffnen Sie sie unter {address}, und beginnen Sie noch einmal.',
-  },
 };
 
 export const germanAdvice: Advice = {

@@ -1,14 +1,10 @@
 import { expect, test } from 'vitest';
-import * as accountPages from '#services/domain/oauth/account-pages-contract.ts';
-import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
-import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
-import { showDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
-import { exportAccountEndpoint, sendAccountEndpoint } from '#services/domain/oauth/own-account-page-contract.ts';
-import { sendPasskeyEndpoint, sendProviderEndpoint } from '#services/domain/oauth/sign-in-pages-contract.ts';
-import * as startPages from '#services/domain/operations/start-page-contract.ts';
-import { rateLimited, requestInvalid, shuttingDown } from '#services/platform/errors.ts';
+import { collectEndpoints } from '#scripts/catalog/collect.ts';
+import { consoleOperations, shownCodes } from '#scripts/catalog/problem-texts.ts';
+import { isPage } from '#services/platform/define/endpoint.ts';
 import { html } from '#services/platform/html/html.ts';
-import { english, englishAdvice, englishProblems, type Texts } from './english.ts';
+import { english, englishAdvice, type Texts } from './english.ts';
+import { otherProblem, problemWords, wordsOf } from './problem-words.ts';
 import { ENGLISH, fill, GERMAN, languageFor, say } from './texts.ts';
 
 const placesIn = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!).sort();
@@ -23,25 +19,19 @@ test('every text has the same places in German as in English, and none is left u
   expect(placesIn(GERMAN.advice.tryAgain)).toEqual(placesIn(englishAdvice.tryAgain));
 });
 
-test('every error that a page can show has a title in German, and advice where English has it', () => {
-  const pages = [
-    showLoginEndpoint,
-    sendLoginEndpoint,
-    sendLoginCodeEndpoint,
-    sendPasskeyEndpoint,
-    sendProviderEndpoint,
-    showDeviceGrantEndpoint,
-    ...Object.values(accountPages),
-    ...Object.values(ACCOUNT_SECTIONS),
-    sendAccountEndpoint,
-    exportAccountEndpoint,
-    ...Object.values(startPages),
-  ];
-  const errors = [...pages.flatMap((page) => page.errors), rateLimited, requestInvalid, shuttingDown];
-  const codes = [...new Set(errors.map(({ definition }) => definition.code)), ...Object.keys(englishProblems)];
-  expect(codes.filter((code) => GERMAN.problems[code]?.title === undefined)).toEqual([]);
-  for (const [code, { advice }] of Object.entries(englishProblems))
-    expect([code, GERMAN.problems[code]?.advice !== undefined]).toEqual([code, advice !== undefined]);
+test('every error that a page or the console can show has words for people in each language, and no other has', async () => {
+  const endpoints = await collectEndpoints();
+  expect([endpoints.filter(isPage).length > 40, consoleOperations(endpoints).length > 60]).toEqual([true, true]);
+  expect(Object.keys(problemWords).sort()).toEqual([...shownCodes(endpoints)].sort());
+});
+
+test('what is said of an error has the same places and advice in each language, and other words in each', () => {
+  for (const [code, { en, de }] of Object.entries(problemWords)) {
+    const [own, other] = [en, de].map((said) => said.map((text = '') => placesIn(text)));
+    expect([code, de.length, other]).toEqual([code, en.length, own]);
+    expect([code, de[0] === en[0]]).toEqual([code, false]);
+  }
+  expect(wordsOf('a_code_of_no_page', 'de')).toEqual(otherProblem.de);
 });
 
 test('a browser gets the catalogue of the language that it prefers', () => {

@@ -1,18 +1,17 @@
 import { type LanguageTag, preferredLanguage } from '#services/platform/define/languages.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
-import { type Advice, english, englishAdvice, englishProblems, type ProblemTexts, type Texts } from './english.ts';
-import { german, germanAdvice, germanProblems } from './german.ts';
+import { type Advice, english, englishAdvice, type Texts } from './english.ts';
+import { german, germanAdvice } from './german.ts';
 
 /** The catalogue of one language. */
 export type Language = {
   readonly tag: LanguageTag;
   readonly texts: Texts;
-  readonly problems: ProblemTexts;
   readonly advice: Advice;
 };
 
-export const ENGLISH: Language = { tag: 'en', texts: english, problems: englishProblems, advice: englishAdvice };
-export const GERMAN: Language = { tag: 'de', texts: german, problems: germanProblems, advice: germanAdvice };
+export const ENGLISH: Language = { tag: 'en', texts: english, advice: englishAdvice };
+export const GERMAN: Language = { tag: 'de', texts: german, advice: germanAdvice };
 
 const LANGUAGES: Readonly<Record<LanguageTag, Language>> = { en: ENGLISH, de: GERMAN };
 
