@@ -7,6 +7,7 @@ import { feeds } from './cases/feeds.ts';
 import { forms } from './cases/forms.ts';
 import { legacyFile } from './cases/legacy.ts';
 import { revocationVectors } from './cases/revocations.ts';
+import { sequences } from './cases/sequences.ts';
 import { signatures } from './cases/signatures.ts';
 import { AUDIENCE, ISSUER, keys, type Vector } from './cases/world.ts';
 import { keyNamed, SECRET } from './signing.ts';
@@ -58,6 +59,7 @@ const own = (): object => ({
   keySets: Object.fromEntries(Object.entries(keySets).map(([name, set]) => [name, { keys: set }])),
   feeds,
   vectors,
+  sequences,
 });
 
 const wanted = process.argv.slice(2);

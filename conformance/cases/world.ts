@@ -27,7 +27,8 @@ export type Code =
   | 'key_compromised'
   | 'binding_mismatch'
   | 'insufficient_scope'
-  | 'revocation_state_stale';
+  | 'revocation_state_stale'
+  | 'key_ring_behind';
 
 /** How the verifier is configured, and what the request carries besides the token. */
 export type VectorOptions = {
@@ -64,6 +65,19 @@ export type Vector = {
 };
 
 export type Group = readonly Vector[];
+
+/** Tokens that one verifier, which follows no feed, gets one after the other. */
+export type Sequence = {
+  readonly name: string;
+  readonly steps: readonly {
+    /** The verifier's clock, Unix seconds. */
+    readonly at: number;
+    /** Name of the key set that is published then. */
+    readonly keys: string;
+    readonly token: string;
+    readonly code: Code;
+  }[];
+};
 
 export const keys = {
   rs: keyNamed('rs-1'),

@@ -18,7 +18,8 @@ func (v *Verifier) keyFor(ctx context.Context, parsed *parsedToken) (*knownKey, 
 		known, isPublished = v.keys.find(parsed.kid)
 	}
 	switch {
-	case !isPublished && v.keys.isBehind():
+	// A key that may just have been published is not known yet, which is no verdict on the token.
+	case !isPublished && !v.keys.lacks(parsed.kid):
 		return nil, CodeKeyRingBehind
 	case known == nil || !isIn(known.alg, v.settings.Algorithms...):
 		return nil, CodeUnknownKey

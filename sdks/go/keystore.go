@@ -13,6 +13,9 @@ import (
 // Waiting times after failed fetches, seconds.
 const firstKeyWait, longestKeyWait = 1, 30
 
+// Unknown kids that are remembered, because a set that was asked for after they appeared lacks them.
+const lackingMaximum = 256
+
 // loadedKeys are the keys of one reading. They are replaced as a whole, so requests read them without a lock.
 type loadedKeys struct {
 	set keySet
@@ -36,6 +39,9 @@ type keyStore struct {
 	triedAt      float64
 	dueAt        float64
 	unknownKidAt float64
+	lacking      map[string]struct{}
+	// In the order in which they were added; the oldest goes.
+	lackingOrder []string
 	failures     int
 	// failure is why the last fetch failed; nil after one that did not.
 	failure error
@@ -43,7 +49,10 @@ type keyStore struct {
 
 func newKeyStore(s *settings) *keyStore {
 	never := math.Inf(-1)
-	return &keyStore{settings: s, address: "/.well-known/jwks.json", triedAt: never, dueAt: never, unknownKidAt: never}
+	return &keyStore{
+		settings: s, address: "/.well-known/jwks.json", triedAt: never, dueAt: never, unknownKidAt: never,
+		lacking: map[string]struct{}{},
+	}
 }
 
 // find gives the key of a kid; nil for a published key that is not for us, false for an unknown kid. No I/O.
@@ -68,11 +77,26 @@ func (k *keyStore) isFresh() bool {
 	return k.settings.nowSeconds() <= loaded.loadedAt+life && monotonicSeconds() <= loaded.freshUntilMonotonic
 }
 
-// isBehind tells whether the last fetch failed, so that a newer key may be missing.
-func (k *keyStore) isBehind() bool {
+// lacks tells whether a set that was asked for after this kid appeared lacks it; else nothing is known of it yet.
+func (k *keyStore) lacks(kid string) bool {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
-	return k.failures > 0
+	_, isLacking := k.lacking[kid]
+	return isLacking && k.failures == 0
+}
+
+func (k *keyStore) noteLacking(kid string) {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	if _, isNoted := k.lacking[kid]; isNoted {
+		return
+	}
+	if len(k.lackingOrder) == lackingMaximum {
+		delete(k.lacking, k.lackingOrder[0])
+		k.lackingOrder = k.lackingOrder[1:]
+	}
+	k.lacking[kid] = struct{}{}
+	k.lackingOrder = append(k.lackingOrder, kid)
 }
 
 // lastFailure is why the last fetch failed; nil after one that did not.
@@ -180,7 +204,9 @@ func (k *keyStore) renewForUnknownKid(ctx context.Context, kid string) {
 		fetching = k.fetching.start(k.fetchSet)
 	}
 	k.mutex.Unlock()
-	if fetching != nil {
-		fetching.wait(ctx)
+	if fetching != nil && fetching.wait(ctx) {
+		if _, isPublished := k.find(kid); !isPublished {
+			k.noteLacking(kid)
+		}
 	}
 }

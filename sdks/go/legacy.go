@@ -129,7 +129,7 @@ func (l *legacyTokens) verify(ctx context.Context, token string) (*verifiedToken
 		key, isPublished = l.keys.find(parsed.kid)
 	}
 	switch {
-	case !isPublished && l.keys.isBehind():
+	case !isPublished && !l.keys.lacks(parsed.kid):
 		return nil, CodeKeyRingBehind
 	case key == nil:
 		return nil, CodeUnknownKey

@@ -22,7 +22,16 @@ type vectorFile struct {
 		JWS      string  `json:"jws"`
 		Accepted bool    `json:"accepted"`
 	} `json:"feeds"`
-	Vectors []vector `json:"vectors"`
+	Vectors   []vector `json:"vectors"`
+	Sequences []struct {
+		Name  string `json:"name"`
+		Steps []struct {
+			At    float64 `json:"at"`
+			Keys  string  `json:"keys"`
+			Token string  `json:"token"`
+			Code  string  `json:"code"`
+		} `json:"steps"`
+	} `json:"sequences"`
 }
 
 type vector struct {
@@ -159,5 +168,32 @@ func TestEveryConformanceVectorAtFirstAndFromTheCache(t *testing.T) {
 	}
 	if len(file.Vectors) < 250 {
 		t.Errorf("only %d vectors", len(file.Vectors))
+	}
+}
+
+func TestEachStepOfEverySequence(t *testing.T) {
+	file := readVectors(t)
+	for _, sequence := range file.Sequences {
+		step := sequence.Steps[0]
+		v, err := verifier.New(verifier.Options{
+			Issuer: file.Issuer, Audience: file.Audience, Feed: verifier.FeedOff,
+			Now: func() time.Time { return atSeconds(step.At) },
+			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return answer(200, string(file.KeySets[step.Keys])), nil
+			}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step = range sequence.Steps {
+			_, err := v.Verify(context.Background(), step.Token, verifier.Requirements{})
+			if code := verifier.CodeOf(err); string(code) != step.Code {
+				t.Errorf("%s, at %v: %s, not %s", sequence.Name, step.At, code, step.Code)
+			}
+		}
+		v.Close()
+	}
+	if len(file.Sequences) < 2 {
+		t.Errorf("only %d sequences", len(file.Sequences))
 	}
 }

@@ -32,7 +32,9 @@ def test_concurrent_unknown_kids_share_one_fetch_and_then_cool_down(fake_issuer:
     assert verifier.verify(fake_issuer.mint()).ok
     with ThreadPoolExecutor(16) as pool:
         forged = [fake_issuer.mint({"kid": f"unknown-{at}"}) for at in range(64)]
-        assert {result.code for result in pool.map(verifier.verify, forged)} == {"unknown_key"}
+        codes = {result.code for result in pool.map(verifier.verify, forged)}
+        # Those that the fetch was for are unknown; of those that came in its cool-down nothing is known yet.
+        assert codes <= {"unknown_key", "key_ring_behind"} and "unknown_key" in codes
     assert fake_issuer.requests[JWKS] <= 3
     before = fake_issuer.requests[JWKS]
     for token in forged:

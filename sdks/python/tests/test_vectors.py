@@ -109,3 +109,20 @@ def test_answers_the_code_of_every_vector_in_asyncio() -> None:
         return wrong
 
     assert asyncio.run(verify_all()) == []
+
+
+def test_answers_the_code_of_each_step_of_every_sequence() -> None:
+    wrong: list[str] = []
+    for sequence in FILE["sequences"]:
+        transport, clock = Served(sequence["steps"][0]["keys"]), Clock()
+        verifier = Verifier(
+            issuer=FILE["issuer"], audience=FILE["audience"], feed="off", transport=transport, now=clock.now
+        )
+        for step in sequence["steps"]:
+            clock.seconds, transport.keys = step["at"], json.dumps(FILE["keySets"][step["keys"]])
+            code = verifier.verify(step["token"]).code
+            if code != step["code"]:
+                wrong.append(f"{sequence['name']}, at {step['at']}: {code}, not {step['code']}")
+        verifier.close()
+    assert wrong == []
+    assert len(FILE["sequences"]) > 1

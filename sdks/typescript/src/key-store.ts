@@ -6,6 +6,9 @@ import type { Settings } from './options.ts';
 /** Waiting times after failed fetches, seconds. */
 const [FIRST_WAIT, LONGEST_WAIT] = [1, 30];
 
+/** Unknown kids that are remembered, because a set that was asked for after they appeared lacks them. */
+const LACKING_MAXIMUM = 256;
+
 /** The published keys, in memory. */
 export type KeyStore = {
   /** The key of a kid; null for a published key that is not for us; undefined for an unknown kid. No I/O. */
@@ -17,10 +20,11 @@ export type KeyStore = {
   renewWhenDue(): void;
   /** Fetches the set; calls during a fetch share it. Never rejects. @returns whether the set was read */
   renew(): Promise<boolean>;
-  /** Fetches for a kid that is in no set yet, unless a fetch for another such kid was just made. */
-  renewForUnknownKid(kid: string): Promise<void>;
-  /** Whether the last fetch failed, so that a newer key may be missing. */
-  isBehind(): boolean;
+  /**
+   * Fetches for a kid that is in no set yet, unless a fetch for another such kid was just made. @returns whether a set
+   * that was asked for after the kid appeared lacks it; else nothing is known of the kid yet
+   */
+  renewForUnknownKid(kid: string): Promise<boolean>;
   /** Why the last fetch failed; undefined after one that did not. */
   failure(): Error | undefined;
   /** Takes a set that came another way. Throws when it is refused. */
@@ -47,6 +51,7 @@ export function createKeyStore(settings: Settings, url = `${settings.api}/.well-
   let triedAtMs = Number.NEGATIVE_INFINITY;
   let dueAtMs = Number.NEGATIVE_INFINITY;
   let unknownKidAtMs = Number.NEGATIVE_INFINITY;
+  const lacking = new Set<string>();
   let failures = 0;
   let failure: Error | undefined;
   let inFlight: Promise<boolean> | undefined;
@@ -94,7 +99,6 @@ export function createKeyStore(settings: Settings, url = `${settings.api}/.well-
     find: (kid) => keys.get(kid),
     isFresh: () => now() <= loadedAtMs + (jwksTtl + maxStale) * 1_000 && performance.now() <= freshUntilMonotonicMs,
     isLoaded: () => text !== undefined,
-    isBehind: () => failures > 0,
     failure: () => failure,
     text: () => text,
     load: (given, ageMs) => load(given, ageMs),
@@ -105,11 +109,17 @@ export function createKeyStore(settings: Settings, url = `${settings.api}/.well-
     },
     async renewForUnknownKid(kid) {
       // A fetch under way may have begun before the key was published.
-      if (inFlight !== undefined && (!(await inFlight) || keys.has(kid))) return;
+      if (inFlight !== undefined && (!(await inFlight) || keys.has(kid))) return false;
       const passedMs = now() - unknownKidAtMs;
-      if (inFlight === undefined && passedMs >= 0 && passedMs < jwksCooldown * 1_000) return;
+      if (inFlight === undefined && passedMs >= 0 && passedMs < jwksCooldown * 1_000)
+        return failures === 0 && lacking.has(kid);
       unknownKidAtMs = now();
-      await renew();
+      if (!(await renew()) || keys.has(kid)) return false;
+      // In the order in which they were last asked for, so the oldest goes.
+      lacking.delete(kid);
+      lacking.add(kid);
+      for (const oldest of lacking) if (lacking.size > LACKING_MAXIMUM) lacking.delete(oldest);
+      return true;
     },
     state: () => ({ keys: keys.size, loadedAtMs: text === undefined ? null : loadedAtMs }),
   };

@@ -92,10 +92,10 @@ export function createLegacyTokens(
 
   async function verifyNew(token: string, parsed: ParsedToken) {
     const { kid, alg, typ } = parsed;
-    if (keys.find(kid) === undefined) await keys.renewForUnknownKid(kid);
+    const isLacking = keys.find(kid) === undefined && (await keys.renewForUnknownKid(kid));
     const key = keys.find(kid);
-    if (key === undefined && keys.isBehind()) return 'key_ring_behind';
-    if (key === undefined || key === null) return 'unknown_key';
+    if (key === undefined) return isLacking ? 'unknown_key' : 'key_ring_behind';
+    if (key === null) return 'unknown_key';
     if (alg !== key.alg || !(await verifySignature(key, parsed))) return 'bad_signature';
     if (typ !== undefined && !(typeof typ === 'string' && TYPES.test(typ))) return 'wrong_type';
     const claims = payloadOf(parsed.payload);

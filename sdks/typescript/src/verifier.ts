@@ -168,10 +168,11 @@ export function createVerifier(options: VerifierOptions): Verifier {
     let known = keys.find(kid);
     if (known === undefined) {
       if (!usesKeys || feed === 'file') return 'unknown_key';
-      await keys.renewForUnknownKid(kid);
+      const isLacking = await keys.renewForUnknownKid(kid);
       known = keys.find(kid);
+      // A key that may just have been published is not known yet, which is no verdict on the token.
+      if (known === undefined) return isLacking ? 'unknown_key' : 'key_ring_behind';
     }
-    if (known === undefined) return keys.isBehind() ? 'key_ring_behind' : 'unknown_key';
     if (known === null || !(algorithms as readonly string[]).includes(known.alg)) return 'unknown_key';
     return alg === known.alg ? known : 'bad_signature';
   }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import type { Vector } from '../../../conformance/cases/world.ts';
+import type { Sequence, Vector } from '../../../conformance/cases/world.ts';
 import { createVerifier, type Verifier, type VerifierOptions } from '../src/index.ts';
 
 type Step = { readonly at: number; readonly jws: string; readonly accepted: boolean };
@@ -11,6 +11,7 @@ export const file = JSON.parse(readFileSync(new URL('../../../conformance/vector
   readonly keySets: Readonly<Record<string, unknown>>;
   readonly feeds: Readonly<Record<string, readonly Step[]>>;
   readonly vectors: readonly Vector[];
+  readonly sequences: readonly Sequence[];
 };
 
 /** No header of a token may lead a verifier elsewhere (`jku`, `x5u`). */

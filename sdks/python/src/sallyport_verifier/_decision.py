@@ -146,7 +146,8 @@ class Decider:
                 return "unknown_key"
             if not has_asked:
                 return UnknownKid(parsed.kid)
-            return "key_ring_behind" if keys.is_behind() else "unknown_key"
+            # A key that may just have been published is not known yet, which is no verdict on the token.
+            return "unknown_key" if keys.lacks(parsed.kid) else "key_ring_behind"
         if known is None or known.alg not in settings.algorithms:
             return "unknown_key"
         return known if parsed.alg == known.alg else "bad_signature"

@@ -16,6 +16,8 @@ from ._options import Settings, VerifierEvent
 _FIRST_WAIT, _LONGEST_WAIT = 1, 30
 #: Shortest time between two requests to the background thread.
 _ASK_SECONDS = 0.1
+#: Unknown kids that are remembered, because a set that was asked for after they appeared lacks them.
+_LACKING_MAXIMUM = 256
 _NEVER = float("-inf")
 _MAX_AGE = re.compile(r"(?:^|[ ,])max-age=([0-9]{1,9})", re.IGNORECASE)
 
@@ -49,6 +51,8 @@ class KeyStore:
         self._tried_at = _NEVER
         self._due_at = _NEVER
         self._unknown_kid_at = _NEVER
+        #: In the order in which they were added; the oldest goes.
+        self._lacking: dict[str, None] = {}
         self._failures = 0
         #: Why the last fetch failed; None after one that did not.
         self.failure: Exception | None = None
@@ -70,9 +74,9 @@ class KeyStore:
         """Whether a set was read."""
         return self.text is not None
 
-    def is_behind(self) -> bool:
-        """Whether the last fetch failed, so that a newer key may be missing."""
-        return self._failures > 0
+    def lacks(self, kid: str) -> bool:
+        """Whether a set that was asked for after this kid appeared lacks it; else nothing is known of it yet."""
+        return self._failures == 0 and kid in self._lacking
 
     def size(self) -> int:
         """Number of keys in memory."""
@@ -153,4 +157,7 @@ class KeyStore:
             fetch = self._background.start(self._name, self._fetch)
             # Other threads see the fetch before its cool-down.
             self._unknown_kid_at = self._settings.now()
-            await asyncio.shield(fetch)
+            if await asyncio.shield(fetch) and not self.is_published(kid):
+                self._lacking[kid] = None
+                if len(self._lacking) > _LACKING_MAXIMUM:
+                    del self._lacking[next(iter(self._lacking))]

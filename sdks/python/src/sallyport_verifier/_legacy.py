@@ -112,7 +112,7 @@ class LegacyTokens:
         if not self.keys.is_published(parsed.kid):
             if not has_asked:
                 return UnknownKid(parsed.kid)
-            return "key_ring_behind" if self.keys.is_behind() else "unknown_key"
+            return "unknown_key" if self.keys.lacks(parsed.kid) else "key_ring_behind"
         return self.keys.find(parsed.kid) or "unknown_key"
 
     def _session_of(self, token: str, claims: dict[str, Any]) -> str:
