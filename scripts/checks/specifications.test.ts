@@ -54,8 +54,8 @@ test('the check reports a member that is missing, refused or has another value',
   expect(faultOf('a word')).toBeNull();
   expect(faultOf('response_types_supported: code')).toBeNull();
   expect(faultOf('response_types_supported: code, token')).toContain('["code"]');
-  expect(faultOf('claims_parameter_supported: false')).toBeNull();
-  expect(faultOf('claims_parameter_supported')).toContain('not there');
+  expect(faultOf('frontchannel_logout_supported: false')).toBeNull();
+  expect(faultOf('frontchannel_logout_supported')).toContain('not there');
   expect(faultOf('check_session_endpoint')).toContain('not there');
   expect(faultOf('authorization_response_iss_parameter_supported: false')).toContain('true');
 });

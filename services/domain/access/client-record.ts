@@ -4,6 +4,7 @@ import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { scopes, text } from './admin-shapes.ts';
 import { CLIENT_PROFILES } from './client-auth-shapes.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
+import { PROFILE_CLAIMS } from './profile-claims.ts';
 
 /** A PNG in a data URL (RFC 2397), at most 24 KB of image. */
 export const LOGO_LENGTH_MAX = 32_768;
@@ -189,6 +190,15 @@ export const clientRecord = defineRecord({
     initially: null,
     registers: { shape: namedAlgorithm, help: 'The same for its access tokens.' },
     option: { flags: '--access-token-alg <alg>', help: 'algorithm of its access tokens' },
+  },
+  /** For applications that read the ID token alone; without them UserInfo returns what is known of the user. */
+  id_token_claims: {
+    shape: z.array(z.enum(PROFILE_CLAIMS)).max(PROFILE_CLAIMS.length),
+    initially: [],
+    option: {
+      flags: '--id-token-claims <claims...>',
+      help: `claims about the user in its ID tokens, as far as the user allowed the scope: ${PROFILE_CLAIMS.join(', ')}`,
+    },
   },
   /**
    * Shown beside its name on sign-in, consent and device pages: a PNG of at most 512 × 512 pixels, as a data URL (RFC

@@ -219,10 +219,10 @@ describe('the exemption from PKCE', () => {
   });
 });
 
-describe('the rotation of refresh tokens', () => {
-  const change = (clientId: string, changes: ClientChanges) =>
-    updateClient(harness, { client_id: clientId, ...changes, reason }, testCaller);
+const change = (clientId: string, changes: ClientChanges) =>
+  updateClient(harness, { client_id: clientId, ...changes, reason }, testCaller);
 
+describe('the rotation of refresh tokens', () => {
   test.each([{ dpop_bound_access_tokens: true }, { tls_client_certificate_bound_access_tokens: true }])(
     'is off only as long as tokens are bound: %o',
     async (bound) => {
@@ -256,6 +256,15 @@ describe('the rotation of refresh tokens', () => {
       code: 'client_settings_conflict',
     });
   });
+});
+
+test('claims in ID tokens are set and taken back, and the database refuses another claim', async () => {
+  const { client_id: clientId, id_token_claims } = await harness.newClient({ id_token_claims: ['email'] });
+  expect(id_token_claims).toEqual(['email']);
+  expect((await change(clientId, { id_token_claims: ['name', 'email'] })).id_token_claims).toEqual(['name', 'email']);
+  expect((await change(clientId, { id_token_claims: [] })).id_token_claims).toEqual([]);
+  const other = harness.raw(`UPDATE oauth_clients SET id_token_claims = '{sub}' WHERE "clientId" = $1`, [clientId]);
+  await expect(other).rejects.toThrow('oauth_clients_id_token_claims');
 });
 
 describe('the status of a client', () => {

@@ -61,7 +61,7 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
       claims_supported: z.array(z.string()),
       acr_values_supported: z.array(z.string()),
       prompt_values_supported: z.array(z.string()),
-      claims_parameter_supported: z.literal(false),
+      claims_parameter_supported: z.literal(true),
       request_parameter_supported: z.literal(false),
       request_uri_parameter_supported: z.literal(false),
       backchannel_logout_supported: z.literal(true),

@@ -12,6 +12,7 @@ import {
 } from './client-auth-shapes.ts';
 import type { HasClientSettings } from './client-settings.ts';
 import { GRANT_TYPES } from './grant-shapes.ts';
+import { PROFILE_CLAIMS } from './profile-claims.ts';
 
 export type HasPublicAddress = {
   /** `iss` of every token; the documents contain it byte for byte (RFC 8414 §3.3). */
@@ -39,11 +40,7 @@ const CLAIMS = [
   'amr',
   'acr',
   'sid',
-  'email',
-  'email_verified',
-  'name',
-  'picture',
-  'updated_at',
+  ...PROFILE_CLAIMS,
 ] as const;
 
 /** Methods of confidential clients; those by certificate only as far as certificates are read and verified. */
@@ -135,7 +132,7 @@ export function openIdConfiguration(
   readonly claims_supported: readonly string[];
   readonly acr_values_supported: readonly string[];
   readonly prompt_values_supported: readonly string[];
-  readonly claims_parameter_supported: false;
+  readonly claims_parameter_supported: true;
   readonly request_parameter_supported: false;
   readonly request_uri_parameter_supported: false;
   readonly backchannel_logout_supported: true;
@@ -157,7 +154,7 @@ export function openIdConfiguration(
     claims_supported: CLAIMS,
     acr_values_supported: ['aal1', 'aal2'],
     prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
-    claims_parameter_supported: false,
+    claims_parameter_supported: true,
     request_parameter_supported: false,
     // If omitted it defaults to true (OpenID Connect Discovery §3).
     request_uri_parameter_supported: false,

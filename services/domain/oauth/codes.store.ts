@@ -5,9 +5,9 @@ import { definePurge } from '../shared/purge.store.ts';
 const codeInsert = defineStatement(
   'oauthCodeInsert',
   `INSERT INTO oauth_codes (code_hash, client_id, redirect_uri, code_challenge, user_id, session_id, client_epoch, scope, audience,
-     nonce, dpop_jkt, auth_time, expires_at)
-   SELECT $1::bytea, $2, $3, $4, $5, $6, "tokenEpoch", $7, $8, $9, $10, to_timestamp($11::float8),
-     clock_timestamp() + make_interval(secs => $12::float8)
+     nonce, dpop_jkt, id_token_claims, auth_time, expires_at)
+   SELECT $1::bytea, $2, $3, $4, $5, $6, "tokenEpoch", $7, $8, $9, $10, $11, to_timestamp($12::float8),
+     clock_timestamp() + make_interval(secs => $13::float8)
    FROM oauth_clients WHERE "clientId" = $2`,
 );
 
@@ -20,7 +20,7 @@ const codeConsume = defineStatement(
   `DELETE FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3 AND code_challenge IS NOT DISTINCT FROM $4
      AND audience = coalesce($5, audience) AND coalesce(dpop_jkt, '') IN ('', coalesce($6, '')) AND expires_at > clock_timestamp()
    RETURNING user_id AS "userId", session_id AS "sessionId", client_epoch AS "clientEpoch", scope, audience, nonce,
-     extract(epoch FROM auth_time)::int8 AS "authTime"`,
+     id_token_claims AS "idTokenClaims", extract(epoch FROM auth_time)::int8 AS "authTime"`,
 );
 
 /**
@@ -66,6 +66,7 @@ export type NewAuthorizationCode = {
   readonly scope: string;
   readonly audience: string;
   readonly nonce: string | undefined;
+  readonly idTokenClaims: readonly string[];
   readonly dpopJkt: string | undefined;
   /** Unix seconds. */
   readonly authTime: number;
@@ -84,6 +85,7 @@ export async function insertAuthorizationCode(tx: Sql, code: NewAuthorizationCod
     code.audience,
     code.nonce ?? null,
     code.dpopJkt ?? null,
+    code.idTokenClaims,
     code.authTime,
     code.lifeSeconds,
   ]);
@@ -108,6 +110,8 @@ export type ConsumedCode = {
   readonly scope: string;
   readonly audience: string;
   readonly nonce: string | null;
+  /** Claims that the request named for the ID token. */
+  readonly idTokenClaims: readonly string[];
   /** Unix seconds. */
   readonly authTime: number;
 };

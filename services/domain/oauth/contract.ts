@@ -147,6 +147,9 @@ export const authorizeEndpoint = defineEndpoint({
     acr_values: read(
       'Accepted and without effect: a sign-in uses every factor that the account has, and `acr` in the ID token names the level reached.',
     ),
+    claims: read(
+      'Claims for the ID token and for UserInfo, as JSON (OpenID Connect Core §5.5). A requested claim adds the scope that releases it.',
+    ),
     resource: read('The audience of the token (RFC 8707).'),
     dpop_jkt: read('Thumbprint of the key to bind the code to (RFC 9449 §10).'),
   }),
@@ -193,6 +196,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
     login_hint: optionalParameter(254),
     id_token_hint: optionalParameter(4_096),
     acr_values: optionalParameter(256),
+    claims: optionalParameter(4_096),
     resource: optionalParameter(512),
     dpop_jkt: optionalParameter(43),
     request: optionalParameter(8_192),

@@ -18,7 +18,7 @@ export type OAuthTokenAnswer = {
 /** Signs the tokens of a committed sign-in. Throws `signing_unavailable` (503). */
 export async function finishOAuthSignIn(
   ports: OAuthSignInPorts,
-  { grant, clientId, claims, refresh }: OAuthSignIn,
+  { grant, clientId, claims, profile, refresh }: OAuthSignIn,
   caller: Caller,
 ): Promise<OAuthTokenAnswer> {
   const minted = await signAccessToken(ports, claims);
@@ -27,6 +27,7 @@ export async function finishOAuthSignIn(
     ? await signIdToken(ports, {
         ...grant,
         clientId,
+        profile,
         accessToken: minted.token,
         issuedAt: claims.iat,
         amr: claims.amr,

@@ -10,6 +10,7 @@ import { familyTokenFacts } from '../tokens/refresh/family-token.ts';
 import { sessionEnded } from '../tokens/refresh/refresh-errors.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { idTokenSigning } from './claims/id-token.ts';
+import { profileForIdToken, type UserClaims } from './claims/read-user-info.ts';
 import { lockConsent } from './consents/consents.store.ts';
 
 export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
@@ -26,6 +27,8 @@ export type OAuthGrant = {
   readonly scope: string;
   readonly audience: string;
   readonly nonce: string | null;
+  /** Claims that the request named for the ID token, besides those of the client. */
+  readonly idTokenClaims: readonly string[];
   /** Unix seconds. */
   readonly authTime: number;
   readonly codeId?: Buffer;
@@ -40,6 +43,8 @@ export type OAuthSignIn = {
   readonly grant: OAuthGrant;
   readonly clientId: string;
   readonly claims: AccessTokenClaims;
+  /** What the ID token says about the user. */
+  readonly profile: UserClaims;
   readonly refresh: { readonly refresh_token: string; readonly refresh_expires_in: number } | null;
 };
 
@@ -82,6 +87,9 @@ export async function beginOAuthSignIn(
   await ports.access.atLeast(created.accessVersion, tx);
   const client = ports.access.client(clientId);
   if (scopes.includes('openid')) ports.keyRing.assertSigns({ typ: 'JWT' }, idTokenSigning(client));
+  const named = [...(client?.id_token_claims ?? []), ...grant.idTokenClaims];
+  const profile =
+    scopes.includes('openid') && named.length > 0 ? await profileForIdToken(tx, userId, scopes, named) : {};
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
   const mayRefresh = client?.grant_types.includes('refresh_token') === true;
   return {
@@ -92,6 +100,7 @@ export async function beginOAuthSignIn(
       familyTokenFacts(ports.access, { ...family, ...created, ...bound }),
       caller.request,
     ),
+    profile,
     refresh: mayRefresh
       ? { refresh_token: created.refreshToken, refresh_expires_in: created.refreshExpiresInSeconds }
       : null,

@@ -71,6 +71,38 @@ test('a code creates a token family of its client in the session, with tokens of
   expect(await familyOf(code)).toMatchObject({ user_id: user.id, client_bound: true, jkt: null, revoked_at: null });
 });
 
+describe('an ID token says about the user', () => {
+  const claims = JSON.stringify({ id_token: { email: null, updated_at: null }, userinfo: { name: null } });
+  const idTokenOf = async (client: GrantClient, members: Record<string, string>) =>
+    decodeJwt((await redeem(await codeAt(client, members), {}, client)).id_token as string);
+
+  test('what the parameter claims asked, and the scope that releases it is granted with it (Core §5.5)', async () => {
+    const client = await harness.newClient();
+    const { access_token, id_token, scope } = await redeem(
+      await codeAt(client, { scope: 'openid', claims }),
+      {},
+      client,
+    );
+    expect(scope).toBe('openid email profile');
+    expect(decodeJwt(id_token as string)).toMatchObject({ email: user.email, updated_at: expect.any(Number) });
+    expect(decodeJwt(id_token as string)).not.toHaveProperty('email_verified');
+    expect(await readUserInfo(ports, access_token)).toMatchObject({ email: user.email, email_verified: false });
+  });
+
+  test('what its client is set to, of what the granted scopes release (Core §5.4)', async () => {
+    const client = await harness.newClient({ id_token_claims: ['email', 'email_verified', 'updated_at'] });
+    expect(await idTokenOf(client, { scope: 'openid email' })).toMatchObject({
+      sub: user.id,
+      email: user.email,
+      email_verified: false,
+    });
+    expect(await idTokenOf(client, { scope: 'openid email' })).not.toHaveProperty('updated_at');
+    expect(await idTokenOf(client, { scope: 'openid' })).not.toHaveProperty('email');
+    const { id_token } = await redeem(await codeAt(client, { scope: 'email' }), {}, client);
+    expect(id_token).toBeUndefined();
+  });
+});
+
 test('an ID token has no e-mail address and no name, which UserInfo returns for its access token (Core §5.4)', async () => {
   const { access_token, id_token } = await redeem(await codeAt(site, { scope: 'openid profile email' }));
   for (const claim of ['email', 'email_verified', 'name', 'picture', 'updated_at'])

@@ -17,6 +17,7 @@ export const TOLERANCE = {
   'scopes of a vetted client': { unknown: 'ignored', forbidden: 'refused' },
   'scopes of an unvetted client': REDUCED,
   'scopes in our own API': STRICT,
+  'claims in the parameter claims': REDUCED,
   'redirect addresses at registration': REDUCED,
   'metadata at registration': REDUCED,
   'parameters and members of a protocol': REDUCED,

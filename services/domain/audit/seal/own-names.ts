@@ -334,6 +334,7 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'headers_too_large',
   'host_refused',
   'id',
+  'id_token_claims',
   'id_token_signed_response_alg',
   'idempotency_key_reused',
   'idle-sessions-refused',

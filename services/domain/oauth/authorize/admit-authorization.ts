@@ -95,6 +95,13 @@ export async function admitAuthorization(
   // The user was asked to sign in, and signed in as another user than the client expects (OpenID Connect Core §3.1.2.1).
   if (user !== null && typeof hinted === 'string' && hinted !== user.userId)
     return answerError(ports, request, { error: 'login_required', why: 'another user signed in' }, userId);
+  if (user !== null && live !== null && request.claims.acr?.includes(live.session.acr) === false)
+    return answerError(
+      ports,
+      request,
+      { error: 'unmet_authentication_requirements', why: 'the sign-in has another acr than the request requires' },
+      userId,
+    );
   if (user !== null && live !== null) return { kind: 'admitted', request, user, live };
   if (request.prompts.has('none'))
     return answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, userId);

@@ -33,6 +33,7 @@ const LONGEST: Readonly<Record<string, number>> = {
   login_hint: 254,
   id_token_hint: 4_096,
   acr_values: 256,
+  claims: 4_096,
   resource: 512,
   dpop_jkt: 43,
   request: 8_192,

@@ -197,6 +197,55 @@ describe('authorization requests', () => {
   });
 });
 
+describe('the parameter claims (OpenID Connect Core §5.5)', () => {
+  const asks = (claims: unknown, changes: Record<string, string | undefined> = {}) =>
+    parse(query({ scope: 'openid', claims: typeof claims === 'string' ? claims : JSON.stringify(claims), ...changes }));
+
+  test('adds the scopes that release the claims, as far as the client may have them, and ignores other claims', () => {
+    const claims = {
+      id_token: { email: { essential: true }, name: null, auth_time: null, groups: { essential: true } },
+      userinfo: { email_verified: null, picture: { value: 'x' }, constructor: null },
+      verified_claims: [],
+    };
+    expect(asks(claims)).toMatchObject({
+      request: { scopes: ['openid', 'email'], claims: { idToken: ['email'], sub: undefined, acr: undefined } },
+    });
+    expect(asks({ userinfo: { email: null } })).toMatchObject({
+      request: { scopes: ['openid', 'email'], claims: { idToken: [] } },
+    });
+  });
+
+  test('names a user, and the levels of which an essential acr must be one', () => {
+    const id_token = { sub: { value: 'u' }, acr: { essential: true, values: ['aal2', 'aal3'] } };
+    expect(asks({ id_token })).toMatchObject({ request: { claims: { sub: 'u', acr: ['aal2', 'aal3'] } } });
+    for (const acr of [null, {}, { values: ['aal2'] }, { essential: true }])
+      expect(asks({ id_token: { sub: null, acr } })).toMatchObject({
+        request: { claims: { sub: undefined, acr: undefined } },
+      });
+  });
+
+  test('asks nothing without the scope openid', () => {
+    expect(asks({ id_token: { email: null, sub: { value: 'u' } } }, { scope: 'email' })).toMatchObject({
+      request: { scopes: ['email'], claims: { idToken: [], sub: undefined } },
+    });
+  });
+
+  test.each([
+    '{',
+    '[]',
+    'null',
+    '"email"',
+    '{"id_token":[]}',
+    '{"userinfo":"email"}',
+    '{"id_token":{"sub":"u"}}',
+    '{"id_token":{"sub":{"values":["a","b"]}}}',
+    '{"id_token":{"acr":{"values":"aal2"}}}',
+    '{"id_token":{"acr":{"value":2}}}',
+  ])('of another form is refused: %s', (claims) => {
+    expect(asks(claims)).toMatchObject({ kind: 'refused', error: 'invalid_request', state: 's' });
+  });
+});
+
 describe('a client that must push its requests (RFC 9126 §6)', () => {
   const pushed = query({ client_id: 'pushing' });
 

@@ -13,6 +13,7 @@ import {
   responseModeOf,
 } from './authorization-parameters.ts';
 import { matchesRedirectUri } from './match-redirect-uri.ts';
+import { NO_CLAIMS, type RequestedClaims, requestedClaims } from './requested-claims.ts';
 
 /** Where and how a client wants the response. */
 export type Returns = {
@@ -34,6 +35,8 @@ export type AuthorizationRequest = Returns & {
   readonly loginHint: string | undefined;
   /** An ID token of the user that the client expects; not verified yet. */
   readonly idTokenHint: string | undefined;
+  /** What the parameter `claims` asks; nothing without the scope openid. */
+  readonly claims: RequestedClaims;
   /** RFC 9449 §10. */
   readonly dpopJkt: string | undefined;
   /** Hash of the request_uri of a pushed request (RFC 9126); the response consumes the request. */
@@ -78,13 +81,18 @@ function requestOf(
   const { scopes, why } = requestedScopes(ports, client, values.get('scope'), audience);
   if (scopes === undefined) return refuse('invalid_scope', why);
   if (audience === null) return refuse('invalid_target', 'the client is not allowed tokens for this resource');
+  const claims = requestedClaims(values.get('claims'), client.scopes);
+  if (claims === null)
+    return refuse('invalid_request', 'claims must be an object as OpenID Connect Core §5.5 defines it');
+  const isOpenId = scopes.includes('openid');
   const maxAge = values.get('max_age');
   return {
     kind: 'request',
     request: {
       client,
       ...returns,
-      scopes,
+      // To ask for a claim is to ask for the scope that releases it, so the user consents to it in the same words.
+      scopes: isOpenId ? [...new Set([...scopes, ...claims.scopes])] : scopes,
       audience,
       codeChallenge: values.get('code_challenge'),
       nonce: values.get('nonce'),
@@ -92,6 +100,7 @@ function requestOf(
       maxAgeSeconds: maxAge === undefined ? undefined : Number(maxAge),
       loginHint: values.get('login_hint'),
       idTokenHint: values.get('id_token_hint'),
+      claims: isOpenId ? claims : NO_CLAIMS,
       dpopJkt: values.get('dpop_jkt'),
       pushedHash: typeof source === 'string' ? undefined : source.pushedHash,
     },

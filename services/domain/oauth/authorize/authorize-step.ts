@@ -8,8 +8,13 @@ import type { AuthorizationRequest, Returns } from './authorization-request.ts';
 import { redirectWith } from './match-redirect-uri.ts';
 import { REQUEST_EXPIRED, useRequest } from './pushed-requests.ts';
 
-/** RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6. */
-type AuthorizationErrorCode = RequestErrorCode | 'access_denied' | 'login_required' | 'consent_required';
+/** RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6, OpenID Connect Core Error Code unmet_authentication_requirements 1.0. */
+type AuthorizationErrorCode =
+  | RequestErrorCode
+  | 'access_denied'
+  | 'login_required'
+  | 'consent_required'
+  | 'unmet_authentication_requirements';
 
 /** What the browser takes to the client: code or error, `iss` and the client's state. */
 export type ClientAnswer =

@@ -86,6 +86,25 @@ test('max_age accepts a recent sign-in and requires a new one for an older sign-
   expect((await ask(of('0'))).kind).toBe('sign-in');
 });
 
+test('a user that claims names is the only one who gets a code (OpenID Connect Core §3.1.2.2)', async () => {
+  const client = await agreed();
+  const naming = (sub: string, prompt = 'none') =>
+    harness.query(client, { prompt, claims: JSON.stringify({ id_token: { sub: { value: sub } } }) });
+  expect(answered(await ask(naming(user.id)))).toHaveProperty('code');
+  expect(answered(await ask(naming('another')))).toMatchObject({ error: 'login_required' });
+});
+
+test('an essential acr that the sign-in has not reached is an error, and one that it has gives a code (§5.5.1.1)', async () => {
+  const client = await agreed();
+  const needing = (...values: string[]) =>
+    harness.query(client, { claims: JSON.stringify({ id_token: { acr: { essential: true, values } } }) });
+  expect(answered(await ask(needing('aal1', 'aal2')))).toHaveProperty('code');
+  expect(answered(await ask(needing('aal2')))).toMatchObject({
+    error: 'unmet_authentication_requirements',
+    state: 's',
+  });
+});
+
 describe('id_token_hint (OpenID Connect Core §3.1.2.1)', () => {
   /** An ID token of this user for the client; the user has consented to the client then. */
   async function idTokenOf(by: TestUser, client: GrantClient): Promise<string> {

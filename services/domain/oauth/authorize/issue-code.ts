@@ -36,6 +36,7 @@ export async function issueAuthorizationCode(
     scope: scopes.join(' '),
     audience: request.audience,
     nonce: request.nonce,
+    idTokenClaims: request.claims.idToken,
     dpopJkt: request.dpopJkt,
     authTime: caller.authTime,
     lifeSeconds: CODE_SECONDS,

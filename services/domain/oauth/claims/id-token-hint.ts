@@ -32,13 +32,22 @@ export function readIdTokenHint({ keyRing, tokenSettings }: HintPorts, token: st
 }
 
 /**
- * The user that the ID token of a request names. Null for a token that cannot be verified: of another issuer or client,
+ * The user that the parameter `claims` of a request names (§3.1.2.2), or its ID token. Null for a token that cannot be verified: of another issuer or client,
  * or signed by a key that has been retired. Undefined if the request has none.
  */
 export function hintedUser(
   ports: HintPorts,
-  { client, idTokenHint }: { readonly client: { readonly clientId: string }; readonly idTokenHint: string | undefined },
+  {
+    client,
+    claims,
+    idTokenHint,
+  }: {
+    readonly client: { readonly clientId: string };
+    readonly claims: { readonly sub: string | undefined };
+    readonly idTokenHint: string | undefined;
+  },
 ): string | null | undefined {
+  if (claims.sub !== undefined) return claims.sub;
   if (idTokenHint === undefined) return undefined;
   const hint = readIdTokenHint(ports, idTokenHint);
   return hint !== null && hint.clientId === client.clientId ? hint.userId : null;

@@ -3,6 +3,7 @@ import { decodeProtectedHeader } from 'jose';
 import type { Client, HasAccess } from '#services/domain/access/access-directory.ts';
 import type { HasKeyRing, SignOptions } from '#services/domain/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+import type { UserClaims } from './read-user-info.ts';
 
 export type IdTokenFacts = {
   readonly userId: string;
@@ -16,6 +17,8 @@ export type IdTokenFacts = {
   /** Authentication methods of the sign-in, as in the access token. */
   readonly amr?: readonly string[] | undefined;
   readonly acr?: string | undefined;
+  /** Claims about the user that the client wants here (§5.4 returns them from UserInfo only). */
+  readonly profile?: UserClaims;
 };
 
 /**
@@ -33,8 +36,9 @@ export function accessTokenHash(accessToken: string, alg: string): string {
 }
 
 /**
- * Signs an ID token (OpenID Connect Core §2) with an asymmetric key, even in HS256 mode. It has no e-mail address and no
- * name: an access token always comes with it, so UserInfo returns them (§5.4). Throws `signing_unavailable` (503).
+ * Signs an ID token (OpenID Connect Core §2) with an asymmetric key, even in HS256 mode. An access token always comes
+ * with it, so UserInfo returns what is known of the user (§5.4); the ID token has it only for a client that wants it
+ * here. Throws `signing_unavailable` (503).
  */
 export async function signIdToken(
   ports: HasAccess & HasKeyRing & HasTokenSettings,
@@ -45,6 +49,7 @@ export async function signIdToken(
     ports.keyRing.sign(
       { typ: 'JWT' },
       {
+        ...facts.profile,
         iss: ports.tokenSettings.issuer,
         sub: facts.userId,
         aud: facts.clientId,

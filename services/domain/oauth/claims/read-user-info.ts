@@ -26,6 +26,18 @@ export function userClaims(profile: UserProfile, scopes: ReadonlySet<string>): U
   };
 }
 
+/** The claims of these names that the granted scopes release. The caller has locked the user, who therefore exists. */
+export async function profileForIdToken(
+  tx: Pick<Ports, 'sql'>['sql'],
+  userId: string,
+  scopes: readonly string[],
+  names: readonly string[],
+): Promise<UserClaims> {
+  const profile = await readUserProfile(tx, userId);
+  const released = Object.entries(userClaims(profile!, new Set(scopes)));
+  return Object.fromEntries(released.filter(([name]) => names.includes(name)));
+}
+
 /**
  * Returns the user's claims that the scope of the access token allows (OpenID Connect Core §5.3).
  * Throws `unauthenticated` (401), `openid_scope_missing` (403), `store_unavailable` (503).

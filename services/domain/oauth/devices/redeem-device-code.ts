@@ -62,7 +62,14 @@ async function exchange(
     .transact(async (tx) => {
       const consumed = await consumeDeviceGrant(tx, deviceCodeHash, client.clientId);
       if (consumed === undefined) return null;
-      return beginOAuthSignIn(tx, ports, client, { ...consumed, sessionId: null, nonce: null }, keys, caller);
+      return beginOAuthSignIn(
+        tx,
+        ports,
+        client,
+        { ...consumed, sessionId: null, nonce: null, idTokenClaims: [] },
+        keys,
+        caller,
+      );
     })
     .catch((err: unknown) => {
       // The transaction is rolled back, so the grant stays, and later polls get the same error until it is purged.
