@@ -26,8 +26,6 @@ const PREHASH_PREFIX = '$sp1$';
 type Scheme = {
   /** Name of the format in reports. */
   readonly format: string;
-  isWeak: DigestKind['isWeak'];
-  isSlow: DigestKind['isSlow'];
   inspect: DigestKind['inspect'];
   /** False when the digest should be replaced after a successful verification. */
   isCurrent(digest: string, algorithm?: HashAlgorithm): boolean;
@@ -54,7 +52,6 @@ const plainBcrypt: Scheme = {
 const prehashedBcrypt: Scheme = {
   ...imported(bcrypt),
   format: 'bcrypt-prehashed',
-  isSlow: (digest) => bcrypt.isSlow(withoutPrehashPrefix(digest)),
   inspect: (digest) => (digest.startsWith(PREHASH_PREFIX) ? bcrypt.inspect(withoutPrehashPrefix(digest)) : undefined),
   isCurrent: (digest, algorithm = 'bcrypt') =>
     algorithm === 'bcrypt' && withoutPrehashPrefix(digest).startsWith(currentBcryptPrefix),
@@ -79,7 +76,7 @@ const schemes: readonly Scheme[] = [
 
 /** @throws UnknownDigestError if no scheme has this form, or if its parameters are too costly */
 export function findScheme(digest: string): Scheme {
-  const scheme = schemes.find((each) => each.inspect(digest) === 'verifiable');
+  const scheme = schemes.find((each) => each.inspect(digest)?.isVerifiable);
   if (!scheme) throw new UnknownDigestError();
   return scheme;
 }
@@ -108,16 +105,14 @@ export type ImportedDigest =
  * if it is weak, of a format named in `allowed`.
  */
 export function inspectDigest(digest: string, allowed: readonly string[] = []): ImportedDigest {
-  const found = schemes.find((each) => each.inspect(digest) !== undefined);
-  const refuse = (reason: 'hash_unknown' | 'hash_out_of_bounds' | 'hash_not_allowed'): ImportedDigest => ({
-    isAccepted: false,
-    reason,
-    format: found?.format,
-  });
-  if (!found) return refuse('hash_unknown');
-  if (found.inspect(digest) !== 'verifiable' || found.isSlow(digest)) return refuse('hash_out_of_bounds');
-  if (found.isWeak(digest) && !allowed.includes(found.format)) return refuse('hash_not_allowed');
-  return { isAccepted: true, format: found.format };
+  for (const { format, inspect } of schemes) {
+    const inspected = inspect(digest);
+    if (inspected === undefined) continue;
+    if (!inspected.isVerifiable || inspected.isSlow) return { isAccepted: false, reason: 'hash_out_of_bounds', format };
+    if (inspected.isWeak && !allowed.includes(format)) return { isAccepted: false, reason: 'hash_not_allowed', format };
+    return { isAccepted: true, format };
+  }
+  return { isAccepted: false, reason: 'hash_unknown', format: undefined };
 }
 
 /** A new digest of a normalised password. Blocks its thread for the whole hash: only children call it. */

@@ -1,22 +1,22 @@
 /** What a digest says about itself before anything is computed. */
-type Inspection = 'verifiable' | 'out_of_bounds';
+type Inspection = {
+  /** False for parameters that would block a child for seconds, exhaust its memory, or protect nothing. */
+  readonly isVerifiable: boolean;
+  /** Whether a stolen table gives the passwords away, because the hash is so fast; imported only if the operator names it. */
+  readonly isWeak: boolean;
+  /** Whether one verification takes longer than an import may bring. A digest that is here already is verified. */
+  readonly isSlow: boolean;
+};
 
 /** A kind of digest: its form, its permitted cost, and its verification. */
 export type DigestKind = {
   /** Its name in reports and in `--allow-hash`. */
   readonly format: string;
-  /** Whether a stolen table gives the passwords away, because the hash is so fast; imported only if the operator names it. */
-  isWeak(digest: string): boolean;
-  /** Whether one verification takes longer than an import may bring. A digest that is here already is verified. */
-  isSlow(digest: string): boolean;
-  /**
-   * Undefined for another kind or a malformed digest; `out_of_bounds` for parameters that would block a child for
-   * seconds, exhaust its memory, or protect nothing.
-   */
+  /** Undefined for another kind or a malformed digest. */
   inspect(digest: string): Inspection | undefined;
   /** The key without which this digest cannot be verified. */
   keyIdOf(digest: string): string | undefined;
-  /** Verifies a password; blocks its thread. False for a digest that `inspect` does not call verifiable. */
+  /** Verifies a password; blocks its thread. False for a digest that is not verifiable. */
   verify(password: string, digest: string, key: Uint8Array | undefined): boolean;
 };
 
@@ -39,19 +39,17 @@ const NO_KEY = new Uint8Array();
 
 export function defineKind<T>(kind: KindParts<T>): DigestKind {
   const { format, read, isWithinBounds = () => true, isWeak = false } = kind;
-  const of = <R>(digest: string, decide: (parts: T) => R): R | undefined => {
-    const parts = read(digest);
-    return parts === undefined ? undefined : decide(parts);
-  };
   const keyIdOf = (parts: T): string | undefined => kind.keyIdOf?.(parts);
   return {
     format,
-    isWeak: (digest) => (typeof isWeak === 'boolean' ? isWeak : (of(digest, isWeak) ?? false)),
-    isSlow: (digest) => (of(digest, (parts) => kind.workMs?.(parts) ?? 0) ?? 0) > WORK_MS_MAX,
     inspect: (digest) => {
       const parts = read(digest);
       if (parts === undefined) return undefined;
-      return isWithinBounds(parts) ? 'verifiable' : 'out_of_bounds';
+      return {
+        isVerifiable: isWithinBounds(parts),
+        isWeak: typeof isWeak === 'boolean' ? isWeak : isWeak(parts),
+        isSlow: (kind.workMs?.(parts) ?? 0) > WORK_MS_MAX,
+      };
     },
     keyIdOf: (digest) => {
       const parts = read(digest);
@@ -75,8 +73,6 @@ export function wrapKind(
 ): DigestKind {
   return {
     format,
-    isWeak: (digest) => inner.isWeak(unwrap(digest) ?? ''),
-    isSlow: (digest) => inner.isSlow(unwrap(digest) ?? ''),
     inspect: (digest) => {
       const wrapped = unwrap(digest);
       return wrapped === undefined ? undefined : inner.inspect(wrapped);
