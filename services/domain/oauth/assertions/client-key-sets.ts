@@ -64,7 +64,7 @@ type RemoteSet = { readonly keys: ClientKeySet | null; readonly thumbprints: rea
 /** `fetch` counts fetches, to tell which began before a question and which after. */
 type Fetched = { readonly set: RemoteSet; readonly fetch: number; readonly readAtMs: number };
 type Remote = { readonly uri: string; readonly isVetted: boolean; fetched: Fetched | null; triedAtMs: number };
-type Reading = { readonly hostname: string; readonly isVetted: boolean; readonly read: Promise<RemoteSet | null> };
+type Reading = { readonly hostname: string; readonly isVetted: boolean; readonly read: Promise<Fetched | null> };
 
 const setOf = (jwks: unknown): ClientKeySet => createLocalJWKSet(jwks as JSONWebKeySet);
 
@@ -127,7 +127,7 @@ export function createClientKeySets(
   const running = new Map<string, Reading>();
   let fetches = 0;
 
-  function readAgain(remote: Remote): Promise<RemoteSet | 'busy' | null> {
+  function readAgain(remote: Remote): Promise<Fetched | 'busy' | null> {
     const { uri, isVetted } = remote;
     const name = `${isVetted} ${uri}`;
     const begun = running.get(name);
@@ -143,8 +143,9 @@ export function createClientKeySets(
     const read = Promise.race([fetchSet(fetchGuarded, uri, allowsPrivate), abandoned.promise]).then((set) => {
       clearTimeout(timer);
       running.delete(name);
-      if (set !== null) remote.fetched = { set, fetch, readAtMs: clock.monotonic() };
-      return set;
+      if (set === null) return null;
+      remote.fetched = { set, fetch, readAtMs: clock.monotonic() };
+      return remote.fetched;
     });
     running.set(name, { hostname, isVetted, read });
     return read;
@@ -162,13 +163,13 @@ export function createClientKeySets(
     return new KeysNotRead('unread', Math.max(1, Math.ceil(leftMs / 1_000)));
   };
 
-  async function setAt(remote: Remote): Promise<RemoteSet | KeysNotRead> {
+  async function setAt(remote: Remote): Promise<Fetched | KeysNotRead> {
     const { fetched } = remote;
     const ageMs = fetched === null ? Number.POSITIVE_INFINITY : clock.monotonic() - fetched.readAtMs;
-    if (fetched !== null && ageMs < FRESH_MS) return fetched.set;
+    if (fetched !== null && ageMs < FRESH_MS) return fetched;
     const read = await readAgain(remote);
     if (read !== null && read !== 'busy') return read;
-    return fetched !== null && ageMs < STALE_MS ? fetched.set : notRead(remote, read);
+    return fetched !== null && ageMs < STALE_MS ? fetched : notRead(remote, read);
   }
 
   const deciding =
@@ -177,17 +178,15 @@ export function createClientKeySets(
       if (jwksUri === null) return decide(ofSet(NOTHING));
       const before = fetches;
       const remote = remoteOf(jwksUri, origin === 'admin');
-      const set = await setAt(remote);
-      if (set instanceof KeysNotRead) return set;
-      const decision = await decide(ofSet(set));
-      if (!mayBeNew(decision)) return decision;
-      const isAskedSince = (): boolean => (remote.fetched?.fetch ?? 0) > before;
-      if (isAskedSince()) return decision;
+      const found = await setAt(remote);
+      if (found instanceof KeysNotRead) return found;
+      const decision = await decide(ofSet(found.set));
+      if (!mayBeNew(decision) || found.fetch > before) return decision;
       const read = await readAgain(remote);
       if (read === null || read === 'busy') return notRead(remote, read);
-      const newest = await decide(ofSet(read));
+      const newest = await decide(ofSet(read.set));
       // Another request began the fetch before this one arrived: a key published in between is not in it.
-      return mayBeNew(newest) && !isAskedSince() ? notRead(remote, null) : newest;
+      return mayBeNew(newest) && read.fetch <= before ? notRead(remote, null) : newest;
     };
   const byRemoteKeys = deciding(({ keys }) => keys ?? NO_KEYS);
 
