@@ -24,7 +24,7 @@ export function scopeRefusal(scope: string, allowed: readonly string[], why = 'T
 
 const strict = TOLERANCE['scopes in our own API'];
 const toleranceOf = ({ origin }: Pick<Client, 'origin'>): Tolerance =>
-  TOLERANCE[(origin ?? 'admin') === 'admin' ? 'scopes of a vetted client' : 'scopes of an unvetted client'];
+  TOLERANCE[origin === 'admin' ? 'scopes of a vetted client' : 'scopes of an unvetted client'];
 
 function asked(
   { access }: KnowsScopes,

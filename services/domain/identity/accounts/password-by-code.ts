@@ -2,7 +2,7 @@ import { lockKnownRoles } from '#services/domain/access/role-rights.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
-import type { Caller, Ports } from '#services/domain/ports.ts';
+import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import {
   assertMayIssue,
   type HasRevocationPush,
@@ -99,7 +99,7 @@ async function verifyFactor(
   userId: string,
   { totp, recoveryCode, cookie }: SentCode & { readonly cookie?: string | undefined },
   caller: Caller,
-): Promise<Pick<VerifiedCode, 'use'>> {
+): Promise<{ use(tx: Tx): ReturnType<VerifiedCode['use']> | Promise<boolean> }> {
   if (totp !== undefined || recoveryCode !== undefined) {
     const verified = await verifyCode(ports, userId, { totp, recoveryCode });
     if (verified !== null) return verified;
@@ -111,10 +111,7 @@ async function verifyFactor(
     throw secondFactorRequired({ members: { factors: await factorsOf(ports.sql, userId) } });
   const own = { ...userCaller(userId, caller), sessionId: live.session.id };
   return {
-    use: async (tx) => {
-      const { assurance } = await lockOwnSession(tx, own);
-      return assurance.acr === 'aal2' ? assurance.proof : null;
-    },
+    use: async (tx) => isTwoFactors((await lockOwnSession(tx, own)).assurance.acr),
   };
 }
 

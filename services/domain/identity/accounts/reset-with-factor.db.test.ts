@@ -3,12 +3,13 @@ import { createApiKey } from '#services/domain/api-keys/create-api-key.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { openSessionFor } from '#testing/flows/signed-in.ts';
+import { openSessionFor, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { testCaller } from '#testing/harness/ports.ts';
 import { outcomeOf } from '#testing/outcome.ts';
+import { overtaken } from '#testing/overtaken.ts';
 import { endUserSessions } from '../admin/end-user-sessions.ts';
 import { resetFactors } from '../admin/reset-factors.ts';
-import { enrolTotp } from '../factors/enrol-totp.ts';
+import { confirmTotpEnrolment, enrolTotp } from '../factors/enrol-totp.ts';
 import {
   anonymous,
   cookieOf,
@@ -85,6 +86,21 @@ describe('a password reset by mail of an account with a second factor', () => {
     expect(await reset(token, { recoveryCode }, 'short')).toBe('password_too_short');
     expect(await reset(token, { recoveryCode })).toBe('ok');
     expect(await reset(await codeFor('reset_password', holder), { recoveryCode })).toBe('second_factor_refused');
+  });
+
+  test('stays undone if its recovery code or the code of the mail is used in the meantime', async () => {
+    const holder = await harness.appHolder();
+    await verified(holder.id);
+    const token = await codeFor('reset_password', holder);
+    const send = () => reset(token, { recoveryCode: holder.codes[0] });
+    const use = `UPDATE two_factors SET "backupCodes" = 'another list' WHERE "userId" = $1`;
+    expect(await overtaken(harness.pool, holder.id, use, send)).toBe('second_factor_refused');
+    const other = await harness.appHolder();
+    await verified(other.id);
+    const taken = await codeFor('reset_password', other);
+    const { cookie } = await openSessionFor({ ports: harness.deps }, other.id, TWO_FACTORS);
+    const redeemed = 'DELETE FROM one_time_codes WHERE user_id = $1';
+    expect(await overtaken(harness.pool, other.id, redeemed, () => reset(taken, { cookie }))).toBe('code_invalid');
   });
 
   test('by a user with a passkey alone takes the session that the passkey opened in this browser, and no other', async () => {
@@ -178,6 +194,12 @@ describe('the code of a new address', () => {
     expect(await harness.rows('SELECT email FROM users WHERE id = $1', [id])).toEqual([{ email: to }]);
   });
 
+  test('is void if it names no session that asked for it, as those of earlier versions', async () => {
+    const { id, email, to } = await moving();
+    expect(await redeem(await codeFor('change_email', { id, email: to }))).toBe('code_invalid');
+    expect(await harness.rows('SELECT email FROM users WHERE id = $1', [id])).toEqual([{ email }]);
+  });
+
   test.each<[string, (who: Awaited<ReturnType<typeof moving>>) => Promise<unknown>]>([
     ['ends all sessions', ({ caller }) => endOwnSessions(harness.deps, { keepsCurrent: false }, caller)],
     ['ends all others elsewhere', ({ other }) => endOwnSessions(harness.deps, { keepsCurrent: true }, other)],
@@ -205,4 +227,7 @@ test('an authenticator app that is added after a passkey leaves the recovery cod
   expect(enrolment.recoveryCodes).toEqual([]);
   expect(enrolment.totpUri).toContain('secret=');
   expect(await row()).toEqual(before);
+  const confirmed = await confirmTotpEnrolment(harness.deps, { code: codeOf(enrolment.totpUri) }, caller);
+  const strong = await harness.callerBy(cookieOf(confirmed));
+  expect(await outcomeOf(enrolTotp(harness.deps, { password: harness.password }, strong))).toBe('factor_conflict');
 });

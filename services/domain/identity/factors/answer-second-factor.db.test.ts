@@ -1,13 +1,17 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AppError } from '#services/platform/define/error.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { claimsIn } from '#testing/flows/flows.ts';
+import { type TestAssurance, TWO_FACTORS } from '#testing/flows/signed-in.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { cutOff, overtaken } from '#testing/overtaken.ts';
-import { admitSession } from '../sessions/admit-session.ts';
+import { admitAgain, admitSession } from '../sessions/admit-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
+import { assuranceOfSession } from '../sessions/session-assurance.ts';
+import { PASSWORD_ALONE } from '../users/assurance.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
 import { type AppHolder, anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
 import { registerPasskey } from './register-passkey.ts';
@@ -21,8 +25,12 @@ afterAll(() => harness?.close());
 type Asked = { readonly challenge: string; readonly factors: readonly string[] };
 
 /** The result of a first factor with these methods; null: continue. */
-async function ask(userId: string, amr: readonly string[] = ['pwd']): Promise<Asked | null> {
-  const arrival = { userId, assurance: { amr, acr: 'aal1' }, detail: { factor: 'password' } } as const;
+async function ask(
+  userId: string,
+  amr: readonly string[] = ['pwd'],
+  continues: { readonly legacySession?: Buffer } = {},
+): Promise<Asked | null> {
+  const arrival = { userId, assurance: { amr, acr: 'aal1' }, detail: { factor: 'password' }, ...continues } as const;
   const admission = await harness.deps.transact((tx) => admitSession(tx, harness.deps, arrival, anonymous));
   return isAppError(admission) ? (admission.options.members as Asked) : null;
 }
@@ -174,6 +182,51 @@ describe('answering a challenge', () => {
     // After a lost connection, nothing is written before the next poll.
     await harness.poll.wake();
     expect(await send()).toBe('ok');
+  });
+});
+
+describe('a challenge of an old provider’s session', () => {
+  async function carried() {
+    const holder = await harness.appHolder();
+    const legacySession = randomBytes(32);
+    await harness.rows('INSERT INTO legacy_sessions (id, user_id, session_id) VALUES ($1, $2, $3)', [
+      legacySession,
+      holder.id,
+      holder.sessionId,
+    ]);
+    const challenge = (await ask(holder.id, ['pwd'], { legacySession }))?.challenge ?? 'none';
+    return { ...holder, legacySession, sent: { challenge, totp: codeOf(holder.uri) } };
+  }
+  const sessionIn = async (answered: Awaited<ReturnType<typeof answer>>) =>
+    (await findByCookie(harness.deps, cookieOf(answered)))?.session.id;
+
+  test('goes on as the session that it became here, in its browser and in another, whose own session ends', async () => {
+    const elsewhere = await carried();
+    expect(await sessionIn(await answer(elsewhere.sent))).toBe(elsewhere.sessionId);
+    const here = await carried();
+    expect(await sessionIn(await answer({ ...here.sent, cookie: here.cookie }))).toBe(here.sessionId);
+    const [shared, other] = [await carried(), await harness.appHolder()];
+    expect(await sessionIn(await answer({ ...shared.sent, cookie: other.cookie }))).toBe(shared.sessionId);
+    expect(await sessionsOf(other.id)).toEqual([]);
+  });
+
+  test('opens another session if that has expired, and none once the old provider’s has ended', async () => {
+    const { sessionId, sent } = await carried();
+    await harness.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 minute' WHERE id = $1`, [sessionId]);
+    expect(await sessionIn(await answer(sent))).toEqual(expect.not.stringContaining(sessionId));
+    const ended = await carried();
+    await harness.rows('UPDATE legacy_sessions SET ended_at = now() WHERE id = $1', [ended.legacySession]);
+    expect(await refused(ended.sent)).toBe('challenge_over');
+  });
+});
+
+describe('a session that goes on', () => {
+  test('is refused to a user who has a second factor since and proved none', async () => {
+    const { id } = await harness.appHolder();
+    const goOn = (by: TestAssurance) =>
+      outcomeOf(harness.deps.transact((tx) => admitAgain(tx, { userId: id, assurance: assuranceOfSession(by) })));
+    expect(await goOn(PASSWORD_ALONE)).toBe('second_factor_required');
+    expect(await goOn(TWO_FACTORS)).toBe('ok');
   });
 });
 

@@ -136,8 +136,9 @@ async function holdContinued(
   former: LiveSession | null,
 ): Promise<RenewedSession | null> {
   const id = await readContinued(tx, asked);
-  const token = former?.session.id === id ? (former?.session.token ?? null) : null;
-  const held = id === null ? null : await holdForRenewal(tx, ports, { id, userId: asked.userId, token });
+  if (id === null) return null;
+  const token = former?.session.id === id ? former.session.token : null;
+  const held = await holdForRenewal(tx, ports, { id, userId: asked.userId, token });
   if (held !== null && former !== null && former.session.id !== id) await endSessionIn(tx, ports, former.session.id);
   return held;
 }

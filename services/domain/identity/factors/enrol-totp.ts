@@ -36,8 +36,8 @@ export async function enrolTotp(ports: SignInPorts, input: OwnPassword, caller: 
     const { email } = await lockOwnSession(tx, caller);
     // A password change would have ended this session, so the verified password is still current, even if its digest
     // was upgraded.
-    const { passkeys, codesLeft, hasTotp } = await readFactors(tx, userId);
-    if (passkeys > 0 && codesLeft > 0 && !hasTotp) {
+    const { passkeys, codesLeft } = await readFactors(tx, userId);
+    if (passkeys > 0 && codesLeft > 0) {
       const secret = newSecret(ports.random.bytes(SECRET_BYTES));
       if (!(await replaceSecret(tx, userId, await ports.auth.factors.seal(secret)))) throw factorConflict();
       return { totpUri: totpUriOf(secret, email), recoveryCodes: [] };

@@ -1,7 +1,7 @@
 import type { OAuthProvider } from '@better-auth/core/oauth2';
 import { type CryptoKey, createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { checkIdToken } from './id-token.ts';
+import { assertSameSubject, checkIdToken } from './id-token.ts';
 
 const ISSUER = 'https://login.example.test';
 const NONCE = 'n'.repeat(43);
@@ -91,6 +91,18 @@ describe('claims of an ID token', () => {
     const made = await signed({ nonce: NONCE, ...(claims as JWTPayload) });
     await expect(check(openId, made, true)).resolves.toBe('a1');
   });
+});
+
+test('user info of another subject than the ID token is refused; without a subject on either side nothing is compared', () => {
+  for (const userInfo of [{ sub: 'a2' }, { sub: '' }, { sub: null }, { sub: 7 }])
+    expect(() => assertSameSubject('a1', userInfo)).toThrow(expect.objectContaining(refused));
+  for (const [subject, userInfo] of [
+    ['a1', { sub: 'a1' }],
+    ['a1', {}],
+    ['a1', undefined],
+    [null, { sub: 'a2' }],
+  ] as const)
+    expect(() => assertSameSubject(subject, userInfo)).not.toThrow();
 });
 
 test('an ID token that is not a JWT is rejected, even if the provider may issue such tokens', async () => {

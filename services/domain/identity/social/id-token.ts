@@ -36,6 +36,16 @@ export async function checkIdToken(
   return subject;
 }
 
+/**
+ * OpenID Connect Core §5.3.2: the user info may belong to another user than the ID token. Better Auth compares them only
+ * for providers that have an issuer. Throws `social_sign_in_refused` (400).
+ * @param subject of the ID token; null if there is none
+ */
+export function assertSameSubject(subject: string | null, userInfo: unknown): void {
+  const named = (userInfo as { readonly sub?: unknown } | undefined)?.sub;
+  if (subject !== null && named !== undefined && named !== subject) throw socialSignInRefused();
+}
+
 function claimsOf(idToken: string): JWTPayload | null {
   try {
     return decodeJwt(idToken);

@@ -74,6 +74,7 @@ test('missing settings are found before any sign-in, and reported without values
       paypal: { clientId: 'id' },
       tiktok: client,
       acme: client,
+      login: { ...client, issuer: 'https://login.test' },
       company: { ...client, issuer: 'https://login.test', options: { a: 'b' } },
     },
     BASE,

@@ -3,7 +3,7 @@ import { socialProviders as known } from '@better-auth/core/social-providers';
 import { genericOAuth } from 'better-auth/plugins/generic-oauth';
 import { guardingFetch } from '#services/platform/http/outbound.ts';
 import { socialProviderUnavailable, socialSignInRefused } from '../contracts/social-errors.ts';
-import { checkIdToken } from './id-token.ts';
+import { assertSameSubject, checkIdToken } from './id-token.ts';
 import { type Profile, profileOf } from './profile.ts';
 
 export type ProviderSettings = {
@@ -154,9 +154,7 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
           throw socialProviderUnavailable({ retryAfterSeconds: 5, cause: err });
         });
         const { user, data, account } = given(read);
-        // OpenID Connect Core §5.3.2: the user info may belong to another user than the ID token.
-        const named = (data as { readonly sub?: unknown } | undefined)?.sub;
-        if (subject !== null && named !== undefined && named !== subject) throw socialSignInRefused();
+        assertSameSubject(subject, data);
         return profileOf(name, {
           subject: account,
           email: user.email,
