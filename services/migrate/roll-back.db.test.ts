@@ -9,7 +9,7 @@ import { testCaller } from '#testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
 import { childEnv } from '#testing/processes/child-env.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
-import { readMigrations } from '../platform/postgres/migration-files.ts';
+import { readMigrations, readReleases } from '../platform/postgres/migration-files.ts';
 import { rollBack, rollBackPlan } from './roll-back.ts';
 
 let ports: OwnPorts;
@@ -163,4 +163,19 @@ test('six migrations of which the last to go back refuses change nothing, whethe
   expect(await schema()).toEqual(before);
   guarded([]);
   expect((await back()).reverted.filter((name) => name.endsWith('_six'))).toHaveLength(6);
+});
+
+test('a release that asks for no owed factor is not gone back to while a user who can sign in owes one', async () => {
+  const releases = await readReleases();
+  const asked = { ...(await question()), releases, version: '0.2.0' };
+  expect(await rollBackPlan(asked)).toMatchObject({ compatible: true });
+  await ports.raw(`INSERT INTO users (id, email, name, "owesFactor") VALUES ('ada', 'ada@people.test', 'Ada', true)`);
+  const why = 'let them enrol it';
+  expect(await rollBackPlan(asked)).toMatchObject({ compatible: false, reason: expect.stringContaining(why) });
+  const before = await schema();
+  const rolled = rollBack({ ...asked, command: 'test', say: () => {} }, testCaller);
+  await expect(rolled).rejects.toMatchObject(refusal(why));
+  expect(await schema()).toEqual(before);
+  await ports.raw(`UPDATE users SET "disabledAt" = now() WHERE id = 'ada'`);
+  expect(await rollBackPlan(asked)).toMatchObject({ compatible: true });
 });

@@ -7,7 +7,10 @@ const PRISMA = new URL('../../../prisma/', import.meta.url);
 /** The folder of this version's migrations. */
 const MIGRATIONS = fileURLToPath(new URL('migrations/', PRISMA));
 
-/** Rows that a way back would lose: while the query finds one, the migration is not taken back. */
+/**
+ * Rows that a way back would lose, or that a release before a migration which stays would ignore: while the query finds
+ * one, no rollback goes behind the migration.
+ */
 type Hold = { readonly rows: string; readonly because: string };
 
 export type Migration = {
@@ -18,7 +21,7 @@ export type Migration = {
   readonly phase: 'expand' | 'contract' | undefined;
   /** The SQL that takes it back, or why there is none. */
   readonly down: { readonly sql: string } | { readonly because: string } | undefined;
-  /** What must not be there when it is taken back. */
+  /** What must not be there when a release before it is gone back to. */
   readonly holds: readonly Hold[];
   /** False: its statements run one by one, outside a transaction, as `CREATE INDEX CONCURRENTLY` must. */
   readonly isTransactional: boolean;
@@ -27,18 +30,14 @@ export type Migration = {
 const BECAUSE = /^none, because (.{3,300})$/;
 
 /** What `phase.json` beside a migration declares. */
-const declaration = z
-  .strictObject({
-    phase: z.enum(['expand', 'contract']),
-    down: z.union([z.literal('down.sql'), z.string().regex(BECAUSE)]),
-    holds: z
-      .array(z.strictObject({ rows: z.string().regex(/^SELECT /), because: z.string().min(3).max(300) }))
-      .default([]),
-    transaction: z.boolean().default(true),
-  })
-  .refine(({ down, holds }) => down === 'down.sql' || holds.length === 0, {
-    message: 'only a migration with a down.sql has holds',
-  });
+const declaration = z.strictObject({
+  phase: z.enum(['expand', 'contract']),
+  down: z.union([z.literal('down.sql'), z.string().regex(BECAUSE)]),
+  holds: z
+    .array(z.strictObject({ rows: z.string().regex(/^SELECT /), because: z.string().min(3).max(300) }))
+    .default([]),
+  transaction: z.boolean().default(true),
+});
 
 async function readOrNothing(path: string): Promise<string | undefined> {
   try {

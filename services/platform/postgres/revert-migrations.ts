@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { type Look, namingRefusal } from './migrate.ts';
 import type { Migration } from './migration-files.ts';
 
-/** Why these migrations may not be taken back as the rows are now: one sentence for each hold that finds some. */
+/** Why no rollback may go behind these migrations as the rows are now: one sentence for each hold that finds some. */
 export async function holdsOn(
   db: pg.Client,
   migrations: readonly Pick<Migration, 'name' | 'holds'>[],

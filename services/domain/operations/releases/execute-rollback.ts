@@ -13,7 +13,7 @@ import {
 type Schema = {
   /** Names of the migrations that it holds, in order. */
   applied(): Promise<string[]>;
-  /** Why rows do not allow that these are taken back, one sentence each. */
+  /** Why rows do not allow to go back behind these, one sentence each. */
   holds(names: readonly string[]): Promise<readonly string[]>;
 };
 
@@ -41,7 +41,7 @@ export const rollbackRefused = (reason: string): Error =>
 /** Whether and how this database goes back now: what a dry run says, and what `executeRollback` does. */
 export async function planRollback(schema: Schema, input: RollbackInput): Promise<RollbackCompatibility> {
   const plan = validateRollbackCompatibility({ ...input, applied: await schema.applied() });
-  const holds = await schema.holds(plan.reverts);
+  const holds = await schema.holds([...plan.reverts, ...plan.keeps]);
   return holds.length === 0 ? plan : refused(holds.join('; '));
 }
 
