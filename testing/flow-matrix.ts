@@ -254,6 +254,19 @@ export const flows: readonly Flow[] = [
     load: BY_PEOPLE,
   },
   {
+    name: 'Call tools over MCP',
+    // `/mcp` speaks a protocol of its own, and is not in the contract of the API.
+    paths: [],
+    unit: ['services/mcp/asked.test.ts', 'services/mcp/progress-streams.test.ts'],
+    integration: [
+      'services/mcp/mcp.integration.test.ts',
+      'services/mcp/published-clients.integration.test.ts',
+      'services/mcp/real-clients.integration.test.ts',
+    ],
+    fault: ['services/mcp/mcp-process.integration.test.ts', 'services/mcp/killed-agent.integration.test.ts'],
+    load: { none: 'A call is one operation of the API with its audit event, and its limits are those of the API.' },
+  },
+  {
     name: 'Carry a session over from another provider',
     paths: ['/v1/legacy/sessions'],
     unit: [

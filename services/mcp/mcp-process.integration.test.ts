@@ -1,6 +1,7 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
+import { queryRows } from '#testing/harness/ports.ts';
 import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
 
@@ -9,6 +10,12 @@ beforeAll(async () => {
   harness = await startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0' });
 });
 afterAll(() => harness?.close());
+
+const streamed = ({ bearer, headers, json }: ReturnType<typeof call>): RequestInit => ({
+  method: 'POST',
+  headers: { ...headers, authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+  body: JSON.stringify(json),
+});
 
 const mcpUrl = (): string => harness.product.ready.mcp as string;
 
@@ -42,4 +49,60 @@ test('the API serves while the MCP server is killed, and the MCP server comes ba
   });
   await (await connect()).close();
   await harness.expectUnharmed();
+});
+
+/** A token that may begin tasks; copies learn of the new scope within seconds. */
+const taskToken = (): Promise<string> =>
+  eventually('a token for tasks', async () => {
+    const form = { grant_type: 'client_credentials', resource: mcpUrl(), scope: 'compliance:manage' };
+    const { status, body } = await send(harness.product.api, 'POST', '/oauth2/token', { ...harness.byClient, form });
+    return status === 200 && (body.access_token as string);
+  });
+
+const READ = 'io.modelcontextprotocol';
+const call = (name: string, args: object, token: string, progressToken?: string) => ({
+  bearer: token,
+  headers: {
+    ...{ accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28' },
+    ...{ 'mcp-method': 'tools/call', 'mcp-name': name },
+  },
+  json: {
+    ...{ jsonrpc: '2.0', id: 1, method: 'tools/call' },
+    params: {
+      ...{ name, arguments: args },
+      _meta: {
+        [`${READ}/protocolVersion`]: '2026-07-28',
+        [`${READ}/clientInfo`]: { name: 'test', version: '1' },
+        [`${READ}/clientCapabilities`]: {},
+        ...(progressToken === undefined ? {} : { progressToken }),
+      },
+    },
+  },
+});
+
+test('an open answer of the API at /mcp is whole when the API is told to stop, and its task is read at the next API', async () => {
+  await queryRows(
+    harness.databaseUrl,
+    `UPDATE oauth_clients SET credential_scopes = array_append(credential_scopes, 'compliance:manage') WHERE "clientId" = $1`,
+    [harness.product.credentials.client.client_id],
+  );
+  const token = await taskToken();
+  const { api } = harness.product;
+  const begun = await send(api, 'POST', '/mcp', call('request_compliance_report', {}, token));
+  const { task_id } = begun.body.result.structuredContent as { task_id: string };
+  const followed = fetch(`${api}/mcp`, streamed(call('read_task', { task_id }, token, 'p')));
+  const reader = (await followed).body!.getReader();
+  const decoder = new TextDecoder();
+  let text = decoder.decode((await reader.read()).value);
+  expect(text).toContain('notifications/progress');
+  const pid = harness.product.apiPid() as number;
+  process.kill(pid, 'SIGTERM');
+  for (let part = await reader.read(); !part.done; part = await reader.read()) text += decoder.decode(part.value);
+  expect(text).toMatch(/"structuredContent":.*"status":"working"/s);
+  expect(text).toContain(task_id);
+  const resumed = await eventually('the next API', async () => {
+    const again = await send(api, 'POST', '/mcp', call('read_task', { task_id }, token)).catch(() => null);
+    return harness.product.apiPid() !== pid && again?.status === 200 && again.body.result;
+  });
+  expect(resumed.structuredContent).toMatchObject({ task_id, status: 'working' });
 });
