@@ -14,17 +14,25 @@ export const applicationDeclared = defineAuditEvent({
   type: 'application.declared',
   durability: 'durable',
   outcomes: ['ok'],
-  detail: { added: listOf(label), removed: listOf(label), policies: listOf(name), scopes: oneOf('changed'), reason },
+  detail: {
+    added: listOf(label),
+    removed: listOf(label),
+    policies: listOf(name),
+    lowered: listOf(name),
+    scopes: oneOf('changed'),
+    reason,
+  },
   meaning:
-    'An application declared its permissions and roles. `detail` has the added and removed permissions, and in `policies` the acts whose policy of sign-off was added, changed or removed, and in `scopes` whether the words of scopes changed; `role.created`, `role.changed` and `role.deleted` events report its roles. If a permission was removed, the tokens of users and clients who had it were revoked.',
+    'An application declared its permissions and roles. `detail` has the added and removed permissions, and in `policies` the acts whose policy of sign-off was added, changed or removed, in `lowered` those of them that need less than before or no sign-off any more, and in `scopes` whether the words of scopes changed; `role.created`, `role.changed` and `role.deleted` events report its roles. If a permission was removed, the tokens of users and clients who had it were revoked.',
 });
 
 export const applicationDeleted = defineAuditEvent({
   type: 'application.deleted',
   durability: 'durable',
   outcomes: ['ok'],
-  detail: { reason },
-  meaning: 'An application was deleted with its permissions and roles.',
+  detail: { lowered: listOf(name), reason },
+  meaning:
+    'An application was deleted with its permissions, roles and policies of sign-off; `lowered` has the acts that had one.',
 });
 
 // Row triggers write the events below, in the transaction that changes the row (migrations access and clients).

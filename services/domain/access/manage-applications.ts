@@ -25,6 +25,8 @@ import { applicationRoleHeld, applicationUnknown } from './errors.ts';
 import { type HasOwnAudiences, hasChanges, planOf, storedView } from './plan-application.ts';
 import { addPermissions, removePermissions } from './roles.store.ts';
 import { putPolicy, removePolicies } from './signoff-policies.store.ts';
+import { loweredActs } from './signoff-policy.ts';
+import type { SignOffPolicyView } from './signoff-policy-shapes.ts';
 
 type ApplicationPorts = Pick<Ports, 'transact'> & HasAccessChanged & HasOwnAudiences;
 
@@ -79,13 +81,18 @@ export async function declareApplication(
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason, 'rights_removed');
     if (!isDryRun) await lockApplication(tx, input.application);
-    const { after, changes } = await planOf(tx, ports, input);
+    const { before, after, changes } = await planOf(tx, ports, input);
     if (!isDryRun && hasChanges(changes)) {
       await write(tx, after, changes);
       await recordEvent(tx, caller, applicationDeclared, {
         outcome: 'ok',
         target: { kind: 'application', id: after.application },
-        detail: { ...changes.permissions, ...policyDetail(changes), reason: input.reason },
+        detail: {
+          ...changes.permissions,
+          ...policyDetail(changes),
+          ...loweredDetail(before, after.signoff_policies),
+          reason: input.reason,
+        },
       });
       tx.afterCommit(ports.accessChanged);
       const stored = (await readApplication(tx, after.application)) as StoredDeclaration;
@@ -99,6 +106,15 @@ const policyDetail = ({ scopes, signoff_policies: { changed, removed } }: Applic
   ...(changed.length + removed.length === 0 ? {} : { policies: [...changed.map(({ act }) => act), ...removed] }),
   ...(scopes.added.length + scopes.removed.length === 0 ? {} : { scopes: 'changed' as const }),
 });
+
+/** Alert targets are told of it. */
+function loweredDetail(
+  before: Pick<StoredDeclaration, 'signoff_policies'> | undefined,
+  after: readonly SignOffPolicyView[],
+): { readonly lowered?: readonly string[] } {
+  const lowered = before === undefined ? [] : loweredActs(before.signoff_policies, after);
+  return lowered.length === 0 ? {} : { lowered };
+}
 
 /**
  * Deletes an application with its permissions, roles and policies of sign-off. Throws `application_unknown` (404), and
@@ -124,7 +140,7 @@ export async function deleteApplication(
     await recordEvent(tx, caller, applicationDeleted, {
       outcome: 'ok',
       target: { kind: 'application', id: application },
-      detail: { reason },
+      detail: { ...loweredDetail(stored, []), reason },
     });
     tx.afterCommit(ports.accessChanged);
   });

@@ -132,7 +132,11 @@ export async function planOf(
   sql: Sql,
   ports: HasOwnAudiences,
   declaration: Declaration,
-): Promise<{ readonly after: ApplicationView; readonly changes: ApplicationChanges }> {
+): Promise<{
+  readonly before: ApplicationView | undefined;
+  readonly after: ApplicationView;
+  readonly changes: ApplicationChanges;
+}> {
   const { application, audience } = declaration;
   const around = await surroundingsOf(sql, ports, application);
   const stored = await readApplication(sql, application);
@@ -156,7 +160,7 @@ export async function planOf(
   const held = await readHeldRoles(sql, changes.roles.removed.map(whole));
   if (held.length > 0) throw applicationRoleHeld({ detail: `Users have ${held.join(', ')}.` });
   const losing = changes.roles.changed.filter(({ removed }) => removed.length > 0).map(({ role }) => whole(role));
-  return { after, changes: { ...changes, users: await countHolders(sql, losing) } };
+  return { before, after, changes: { ...changes, users: await countHolders(sql, losing) } };
 }
 
 /** Whether the declaration differs from what is stored. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { coversAct, policyFlaw, policyRules, policyView } from './signoff-policy.ts';
+import { coversAct, loweredActs, policyFlaw, policyRules, policyView } from './signoff-policy.ts';
 import type { SignOffPolicyView } from './signoff-policy-shapes.ts';
 
 const policy = {
@@ -60,4 +60,32 @@ test('a policy that names no quorum needs all its roles, and lists them in order
     quorum: 1,
     version: null,
   });
+});
+
+test.each<[string, Partial<SignOffPolicyView>, readonly string[]]>([
+  ['is the same', {}, []],
+  ['asks more', { quorum: 2, lifetime_minutes: 30, min_security_score: 90, no_open_incident: true }, []],
+  ['needs fewer people', { quorum: 1 }, ['release.deploy']],
+  ['lets another role approve', { roles: ['qa', 'tech_lead', 'developer'] }, ['release.deploy']],
+  ['lets it live longer', { lifetime_minutes: 61 }, ['release.deploy']],
+  ['needs a lower score', { min_security_score: 79 }, ['release.deploy']],
+  ['needs no score', { min_security_score: null }, ['release.deploy']],
+  ['lets it run in an incident', { no_open_incident: false }, ['release.deploy']],
+])('a policy that %s is lowered: %j', (_what, change, lowered) => {
+  const roles = ['qa', 'tech_lead'];
+  const before = { ...policy, roles, quorum: 2, min_security_score: 80, no_open_incident: true } as SignOffPolicyView;
+  expect(loweredActs([before], [{ ...before, ...change }])).toEqual(lowered);
+});
+
+test('an act is lowered too by the removal of its policy, and by one of its own beside a stricter beginning', () => {
+  const strict = { ...policy, act: 'release.*', roles: ['qa', 'tech_lead'], quorum: 2 } as SignOffPolicyView;
+  const wide = { ...strict, act: 'rel*', quorum: 1 } as SignOffPolicyView;
+  expect(loweredActs([strict], [])).toEqual(['release.*']);
+  expect(loweredActs([], [strict])).toEqual([]);
+  expect(loweredActs([strict], [strict, policy])).toEqual(['release.deploy']);
+  expect(loweredActs([policy, strict], [strict])).toEqual([]);
+  // Of two beginnings the longer one decides.
+  expect(loweredActs([wide, strict, policy], [wide, strict])).toEqual([]);
+  expect(loweredActs([wide, policy], [wide])).toEqual(['release.deploy']);
+  expect(loweredActs([strict, wide], [wide])).toEqual(['release.*']);
 });

@@ -40,6 +40,26 @@ export const policyView = (policy: SignOffPolicy, version: number | null): SignO
   version,
 });
 
+/** The policy that decides about an act: its own, else the longest beginning. */
+const policyFor = (policies: readonly SignOffPolicyView[], act: string): SignOffPolicyView | undefined =>
+  policies.find((policy) => policy.act === act) ??
+  policies.filter((policy) => coversAct(policy.act, act)).sort((one, other) => other.act.length - one.act.length)[0];
+
+/** Whether a sign-off that `after` allows could be one that `before` refused. */
+const asksLess = (before: SignOffPolicyView, after: SignOffPolicyView): boolean =>
+  // As the trigger of signoffs counts: other roles may approve first.
+  after.quorum - after.roles.filter((role) => !before.roles.includes(role)).length < before.quorum ||
+  after.lifetime_minutes > before.lifetime_minutes ||
+  Number(after.min_security_score) < Number(before.min_security_score) ||
+  (before.no_open_incident && !after.no_open_incident);
+
+/** Acts that need less than before, or no sign-off any more. */
+export const loweredActs = (before: readonly SignOffPolicyView[], after: readonly SignOffPolicyView[]): string[] =>
+  [...new Set([...before, ...after].map(({ act }) => act))].sort().filter((act) => {
+    const [was, is] = [policyFor(before, act), policyFor(after, act)];
+    return was !== undefined && (is === undefined || asksLess(was, is));
+  });
+
 /** The rules of a policy, one a line, as changes of it are shown. */
 export const policyRules = (policy: SignOffPolicyView): string[] => [
   `roles ${policy.roles.join(', ')}`,

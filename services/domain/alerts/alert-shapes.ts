@@ -3,8 +3,14 @@
 export const TARGET_KINDS = ['webhook', 'mail', 'slack'] as const;
 export type TargetKind = (typeof TARGET_KINDS)[number];
 
-/** Where an alert comes from. */
-export const ALERT_SOURCES = ['incident', 'control', 'alertmanager'] as const;
+/** Sources that a target may leave out. */
+export const TARGET_SOURCES = ['incident', 'control', 'alertmanager'] as const;
+export type TargetSource = (typeof TARGET_SOURCES)[number];
+/**
+ * Where an alert comes from. `oversight`: one person made the oversight weaker. Every target gets it, whatever its sources
+ * and severities, and no silence holds it back.
+ */
+export const ALERT_SOURCES = [...TARGET_SOURCES, 'oversight'] as const;
 export type AlertSource = (typeof ALERT_SOURCES)[number];
 
 export const ALERT_STATES = ['firing', 'acknowledged', 'resolved'] as const;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
+import { declareApplication, deleteApplication } from '../access/manage-applications.ts';
 import { type AlertsHarness, type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
 import { acknowledgeAlert, listAlerts, resolveAlert } from './manage-alerts.ts';
 import { createSilence, endSilence, listSilences } from './manage-silences.ts';
@@ -33,7 +34,7 @@ describe('a cause', () => {
     expect(first.headers['idempotency-key']).toBe(`"${eventOf(first).id}"`);
     expect(harness.isSigned(first)).toBe(true);
     // The user is not named: who may read incidents reads it there.
-    expect(first.body).not.toContain('ada');
+    expect(first.body).not.toMatch(/\bada\b/);
     expect(first.body).toContain(incident);
     await harness.changeIncident(incident, 'closed');
     await harness.run();
@@ -91,6 +92,60 @@ describe('a cause', () => {
     expect(new Set((await alerts()).map(({ name, state }) => `${state} ${name}`))).toEqual(
       new Set(['firing alert', 'resolved Disk\\u202efull']),
     );
+  });
+});
+
+describe('what one person does to the oversight', () => {
+  const until = (): string => new Date(Date.now() + 3_600_000).toISOString();
+
+  test('a silence tells every target, whatever it wants to hear and whatever is silenced, and so does its end', async () => {
+    await harness.target({ sources: ['alertmanager'], min_severity: 'critical' });
+    const silence = await createSilence(
+      harness.log,
+      { matchers: ['source=incident'], until: until(), reason },
+      testCaller,
+    );
+    await createSilence(harness.log, { matchers: ['source=oversight'], until: until(), reason }, testCaller);
+    await harness.seal();
+    await harness.run();
+    expect(harness.told()).toEqual([['firing alerts-silenced', 'firing alerts-silenced']]);
+    expect(eventOf(harness.arrived[0] as Arrived).data.alerts[0]).toMatchObject({
+      ...{ source: 'oversight', severity: 'high' },
+      summary: expect.stringMatching(/ silenced alerts with source=incident until 20\d\d-/),
+    });
+    await endSilence(harness.log, { silence_id: silence.silence_id, reason }, testCaller);
+    await harness.seal();
+    await harness.run();
+    expect(harness.told()[1]).toEqual(['resolved alerts-silenced']);
+    // The other one ends by itself.
+    await harness.log.raw(`UPDATE alert_silences SET until = clock_timestamp() WHERE ended_at IS NULL`);
+    await harness.run();
+    expect(harness.told()[2]).toEqual(['resolved alerts-silenced']);
+  });
+
+  test('a policy of sign-off that is lowered or deleted tells the targets; one that asks more does not', async () => {
+    await harness.target({ sources: ['incident'], min_severity: 'critical' });
+    const ports = { ...harness.log, accessChanged: () => {}, ownAudiences: [] };
+    const declare = (quorum: number) => {
+      const policy = { act: 'ship.deploy', roles: ['qa' as const, 'tech_lead' as const], quorum, lifetime_minutes: 60 };
+      const signoff_policies = [{ ...policy, min_security_score: null, no_open_incident: false, arguments: [] }];
+      const input = { application: 'ship', audience: 'https://ship.test', permissions: [], roles: {} };
+      return declareApplication(ports, { ...input, signoff_policies, reason }, testCaller);
+    };
+    for (const quorum of [1, 2]) await declare(quorum);
+    await harness.seal();
+    await harness.run();
+    expect(harness.arrived).toEqual([]);
+    await declare(1);
+    await harness.seal();
+    await harness.run();
+    expect(harness.told()).toEqual([['firing signoff-policy-lowered']]);
+    const [{ summary }] = eventOf(harness.arrived[0] as Arrived).data.alerts;
+    expect(summary).toMatch(/ lowered or removed the policy of sign-off for ship\.deploy of the application ship$/);
+    await deleteApplication(ports, { application: 'ship', reason }, testCaller);
+    await harness.seal();
+    await harness.run();
+    expect(harness.told()[1]).toEqual(['firing signoff-policy-lowered']);
   });
 });
 
@@ -220,11 +275,11 @@ describe('what is not sent', () => {
     await harness.incidents('token_replay', 'ada');
     await harness.incidents('unusual_passkey', 'bob');
     await harness.run();
-    expect(harness.told()).toEqual([['firing unusual_passkey']]);
+    expect(harness.told().flat()).toEqual(['firing alerts-silenced', 'firing unusual_passkey']);
     await endSilence(harness.log, { silence_id: silence.silence_id, reason }, testCaller);
     expect((await listSilences(harness.log, page)).silences).toMatchObject([{ is_active: false }]);
     await harness.run();
-    expect(harness.told()[1]).toEqual(['firing token_replay']);
+    expect(harness.told().flat().slice(2).sort()).toEqual(['firing token_replay', 'resolved alerts-silenced']);
     const again = endSilence(harness.log, { silence_id: silence.silence_id, reason }, testCaller);
     await expect(again).rejects.toMatchObject({ code: 'silence_unknown' });
   });

@@ -41,6 +41,13 @@ const alertsResolve = defineStatement(
   `UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp(), is_closing = true
    WHERE source = $1 AND cause = ANY ($2) AND state <> 'resolved' RETURNING name`,
 );
+/** Of silences that have ended, by a person or by themselves. Index: alerts_one_open. */
+const alertsResolveSilences = defineStatement(
+  'alertsResolveSilences',
+  `UPDATE alerts a SET state = 'resolved', resolved_at = clock_timestamp(), is_closing = true
+   FROM alert_silences s WHERE a.source = 'oversight' AND a.cause = s.id::text AND a.state <> 'resolved'
+     AND (s.ended_at IS NOT NULL OR s.until <= clock_timestamp())`,
+);
 /** Index: alerts_one_open. */
 const alertsAcknowledge = defineStatement(
   'alertsAcknowledge',
@@ -102,6 +109,7 @@ export async function resolveAlertRows(tx: Sql, source: AlertSource, causes: rea
   const rows = await tx.query<{ name: string }>(alertsResolve, [source, causes]);
   return rows.map(({ name }) => name);
 }
+export const resolveSilenceAlerts = async (tx: Sql): Promise<void> => void (await tx.query(alertsResolveSilences));
 export const acknowledgeAlertRows = async (
   tx: Sql,
   source: AlertSource,

@@ -31,7 +31,7 @@ export const alertChanged = defineAuditEvent({
   type: 'alert.changed',
   durability: 'durable',
   outcomes: ['acknowledged', 'resolved'],
-  detail: { alert_id: id, source: oneOf('incident', 'control', 'alertmanager'), name, reason },
+  detail: { alert_id: id, source: oneOf('incident', 'control', 'alertmanager', 'oversight'), name, reason },
   meaning: 'A person acknowledged or resolved an alert; `source` and `name` say which, `reason` says why.',
 });
 

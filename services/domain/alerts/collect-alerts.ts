@@ -1,4 +1,5 @@
 import { cutText } from '#services/platform/define/cut-text.ts';
+import { applicationDeclared, applicationDeleted } from '../access/audit-events.ts';
 import type { AuditEventView } from '../audit/read/event-view.ts';
 import { followEventsOf, newestEventSeq } from '../audit/read/list-events.ts';
 import { controlChanged } from '../compliance/audit-events.ts';
@@ -14,9 +15,18 @@ import {
   type NewAlert,
   raiseAlertRows,
   resolveAlertRows,
+  resolveSilenceAlerts,
 } from './alerts.store.ts';
+import { alertSilenced } from './audit-events.ts';
 
-const TYPES = [incidentRaised.type, incidentChanged.type, controlChanged.type];
+const TYPES = [
+  incidentRaised.type,
+  incidentChanged.type,
+  controlChanged.type,
+  alertSilenced.type,
+  applicationDeclared.type,
+  applicationDeleted.type,
+];
 const PAGE = 500;
 
 const severityOf = (given: unknown): NewAlert['severity'] => SEVERITIES.find((known) => known === given) ?? 'high';
@@ -58,15 +68,47 @@ async function followControl(tx: Tx, ports: Pick<Ports, 'random'>, event: AuditE
   else if (event.detail.before !== undefined) await raiseAlertRows(tx, [ofControl(ports, event)]);
 }
 
-async function followIncident(tx: Tx, { target, outcome, actor }: AuditEventView): Promise<void> {
-  const causes = [String(target?.id)];
-  const by = actor.id === null ? actor.kind : `${actor.kind}:${actor.id}`;
-  if (outcome === 'closed') await resolveAlertRows(tx, 'incident', causes);
-  else await acknowledgeAlertRows(tx, 'incident', causes, by);
+const actorOf = ({ actor }: AuditEventView): string => (actor.id === null ? actor.kind : `${actor.kind}:${actor.id}`);
+
+/** What one person did to the oversight, in one sentence; undefined if it is not weaker than before. */
+function weakened(event: AuditEventView): Pick<NewAlert, 'cause' | 'name' | 'summary'> | undefined {
+  const { type, outcome, target, detail } = event;
+  if (type === alertSilenced.type) {
+    if (outcome !== 'begun') return undefined;
+    const [cause, matchers] = [String(detail.silence_id), String(detail.matchers)];
+    return {
+      cause,
+      name: 'alerts-silenced',
+      summary: `${actorOf(event)} silenced alerts with ${matchers} until ${String(detail.until)}`,
+    };
+  }
+  if (!Array.isArray(detail.lowered)) return undefined;
+  const cause = `${String(target?.id)} ${event.seq}`;
+  const acts = detail.lowered.join(', ');
+  return {
+    cause,
+    name: 'signoff-policy-lowered',
+    summary: `${actorOf(event)} lowered or removed the policy of sign-off for ${acts} of the application ${String(target?.id)}`,
+  };
+}
+
+async function followOversight(tx: Tx, { random }: Pick<Ports, 'random'>, event: AuditEventView): Promise<void> {
+  const found = weakened(event);
+  if (found === undefined) return;
+  const labels = { source: 'oversight', name: found.name, severity: 'high' };
+  const summary = cutText(found.summary, 1_024);
+  await raiseAlertRows(tx, [{ ...found, summary, id: random.uuid(), source: 'oversight', severity: 'high', labels }]);
+}
+
+async function followIncident(tx: Tx, event: AuditEventView): Promise<void> {
+  const causes = [String(event.target?.id)];
+  if (event.outcome === 'closed') await resolveAlertRows(tx, 'incident', causes);
+  else await acknowledgeAlertRows(tx, 'incident', causes, actorOf(event));
 }
 
 /**
- * Makes alerts of what was sealed since the last run: incidents and controls that turned red, and their ends. Each event
+ * Makes alerts of what was sealed since the last run: incidents, controls that turned red, and what weakens the oversight,
+ * with their ends. Each event
  * counts once, even with several workers and crashes: its effect commits with the new place in the log. The first run
  * begins at the end of the log.
  */
@@ -88,6 +130,7 @@ export async function collectAlerts(
 
 async function collectPage(tx: Tx, ports: Pick<Ports, 'random'>): Promise<number> {
   const after = await lockProgress(tx);
+  await resolveSilenceAlerts(tx);
   if (after === undefined) {
     await beginProgress(tx, await newestEventSeq({ sql: tx }));
     return 0;
@@ -103,6 +146,7 @@ async function collectPage(tx: Tx, ports: Pick<Ports, 'random'>): Promise<number
   for (const event of events) {
     if (event.type === incidentChanged.type) await followIncident(tx, event);
     if (event.type === controlChanged.type) await followControl(tx, ports, event);
+    await followOversight(tx, ports, event);
   }
   await advanceProgress(tx, reachedSeq);
   return events.length;

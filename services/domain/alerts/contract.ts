@@ -4,7 +4,7 @@ import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '../access/admin-shapes.ts';
 import { SEVERITIES } from '../security/incident-shapes.ts';
-import { ALERT_SOURCES, ALERT_STATES, DELIVERY_STATES, TARGET_KINDS } from './alert-shapes.ts';
+import { ALERT_SOURCES, ALERT_STATES, DELIVERY_STATES, TARGET_KINDS, TARGET_SOURCES } from './alert-shapes.ts';
 import {
   alertResolved,
   alertTargetExists,
@@ -33,7 +33,7 @@ export const alertTargetView = z
     kind: z.enum(TARGET_KINDS),
     /** What may be shown of the address: never the URL of a Slack webhook, which is a secret. */
     destination: z.string(),
-    sources: z.array(z.enum(ALERT_SOURCES)),
+    sources: z.array(z.enum(TARGET_SOURCES)),
     min_severity: z.enum(SEVERITIES),
     quiet_from: z.string().nullable(),
     quiet_until: z.string().nullable(),
@@ -57,14 +57,14 @@ const address = {
   /** Address of a person or list, for mail. */
   to: z.string().max(254).optional(),
 };
-const sources = z.array(z.enum(ALERT_SOURCES)).min(1).max(ALERT_SOURCES.length);
+const sources = z.array(z.enum(TARGET_SOURCES)).min(1).max(TARGET_SOURCES.length);
 const minutes = z.int().min(1).max(1_440);
 
 const newTarget = z.strictObject({
   kind: z.enum(TARGET_KINDS),
   name: name.optional(),
   ...address,
-  sources: sources.default([...ALERT_SOURCES]),
+  sources: sources.default([...TARGET_SOURCES]),
   min_severity: z.enum(SEVERITIES).default('medium'),
   /** From then until `quiet_until` only critical alerts are sent; the others are sent after, if they still last. */
   quiet_from: time.optional(),

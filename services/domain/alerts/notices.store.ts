@@ -11,8 +11,9 @@ import type { TargetRow } from './targets.store.ts';
 /** Notices that one statement plans for a target; the next run continues. */
 const PLANNED_MAX = 20_000;
 
-const SILENCED = `EXISTS (SELECT FROM alert_silences s WHERE s.ended_at IS NULL AND s.until > clock_timestamp()
-  AND a.labels @> s.matchers)`;
+/** A silence does not hold back what is about the oversight, itself included. */
+const SILENCED = `(a.source <> 'oversight' AND EXISTS (SELECT FROM alert_silences s WHERE s.ended_at IS NULL
+  AND s.until > clock_timestamp() AND a.labels @> s.matchers))`;
 const LOUD = `(NOT $2::boolean OR a.severity = 'critical')`;
 
 /** What is not told yet, was raised since the target exists, and is neither silenced nor kept for after the quiet hours. Open alerts by index alerts_one_open. */
@@ -21,7 +22,7 @@ const firingPlan = defineStatement(
   `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
    SELECT t.id, a.id, 'firing', a.source || ':' || a.name
    FROM alert_targets t JOIN alerts a ON a.state = 'firing' AND a.raised_at >= t.created_at
-     AND a.source = ANY (t.sources) AND a.severity = ANY (t.severities)
+     AND (a.source = 'oversight' OR a.source = ANY (t.sources) AND a.severity = ANY (t.severities))
    WHERE t.id = $1 AND NOT t.only_escalated AND ${LOUD} AND NOT ${SILENCED}
      AND NOT EXISTS (SELECT FROM alert_notices n WHERE n.target_id = t.id AND n.alert_id = a.id)
    ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,

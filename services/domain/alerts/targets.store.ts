@@ -2,7 +2,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import type { Severity } from '../security/incident-shapes.ts';
 import { placeTime } from '../shared/pagination.ts';
-import type { AlertSource, TargetKind } from './alert-shapes.ts';
+import type { TargetKind, TargetSource } from './alert-shapes.ts';
 
 /** What a message needs to know of its target. */
 export type TargetRow = {
@@ -11,7 +11,7 @@ export type TargetRow = {
   readonly kind: TargetKind;
   readonly sealed: string;
   readonly shown: string;
-  readonly sources: readonly AlertSource[];
+  readonly sources: readonly TargetSource[];
   readonly severities: readonly Severity[];
   /** Local times; null without quiet hours. */
   readonly quietFrom: string | null;

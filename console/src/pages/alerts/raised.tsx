@@ -24,6 +24,7 @@ const texts = inLanguages({
     incident: 'Incidents',
     control: 'Controls',
     alertmanager: 'Alertmanager',
+    oversight: 'Oversight',
     none: 'No alert yet',
     noneWhy: 'An alert appears here by itself when an incident opens, a control fails or Alertmanager reports one.',
     toTargets: 'Say who is notified',
@@ -54,6 +55,7 @@ const texts = inLanguages({
     incident: 'Vorfälle',
     control: 'Kontrollen',
     alertmanager: 'Alertmanager',
+    oversight: 'Aufsicht',
     none: 'Noch kein Alarm',
     noneWhy:
       'Ein Alarm erscheint hier von selbst, wenn ein Vorfall entsteht, eine Kontrolle scheitert oder Alertmanager einen meldet.',
@@ -77,7 +79,7 @@ const texts = inLanguages({
 
 type Alert = Answer<'GET /v1/admin/alerts'>['alerts'][number];
 const STATES = ['firing', 'acknowledged', 'resolved'] as const satisfies readonly Alert['state'][];
-const SOURCES = ['incident', 'control', 'alertmanager'] as const satisfies readonly Alert['source'][];
+const SOURCES = ['incident', 'control', 'alertmanager', 'oversight'] as const satisfies readonly Alert['source'][];
 const tones = { firing: 'bad', acknowledged: 'accent', resolved: 'good' } as const satisfies Record<
   Alert['state'],
   Tone

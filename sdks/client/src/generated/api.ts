@@ -316,7 +316,7 @@ export type AddStreamSubjectRequest = { readonly stream_id: string; readonly sub
 
 export type Agent = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null };
 
-export type Alert = { readonly alert_id: string; readonly source: "incident" | "control" | "alertmanager"; readonly name: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly summary: string; readonly labels: Readonly<Record<string, string>>; readonly state: "firing" | "acknowledged" | "resolved"; readonly count: number; readonly raised_at: string; readonly acknowledged_at: string | null; readonly acknowledged_by: string | null; readonly resolved_at: string | null };
+export type Alert = { readonly alert_id: string; readonly source: "incident" | "control" | "alertmanager" | "oversight"; readonly name: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly summary: string; readonly labels: Readonly<Record<string, string>>; readonly state: "firing" | "acknowledged" | "resolved"; readonly count: number; readonly raised_at: string; readonly acknowledged_at: string | null; readonly acknowledged_by: string | null; readonly resolved_at: string | null };
 
 export type AlertDelivery = { readonly delivery_id: string; readonly kind: "alerts" | "test"; readonly group: string; readonly firing: number; readonly resolved: number; readonly status: "waiting" | "sent" | "given_up"; readonly attempts: number; readonly failure: string | null; readonly explanation: string | null; readonly created_at: string; readonly sent_at: string | null };
 
@@ -1253,7 +1253,7 @@ export type Operations = {
   /** Send a test message to a target; its deliveries show what became of it */
   "POST /v1/admin/alert-targets/{target_id}/test": { readonly input: { readonly path: { readonly target_id: string | number }; readonly body?: TestAlertTargetRequest }; readonly answer: AlertDelivery };
   /** List alerts, newest first */
-  "GET /v1/admin/alerts": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "firing" | "acknowledged" | "resolved"; readonly source?: "incident" | "control" | "alertmanager" } }; readonly answer: ListAlertsResponse };
+  "GET /v1/admin/alerts": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "firing" | "acknowledged" | "resolved"; readonly source?: "incident" | "control" | "alertmanager" | "oversight" } }; readonly answer: ListAlertsResponse };
   /** Acknowledge an alert, so that it is not escalated */
   "POST /v1/admin/alerts/{alert_id}/acknowledge": { readonly input: { readonly path: { readonly alert_id: string | number }; readonly body: Reason }; readonly answer: Alert };
   /** Resolve an alert that its source does not resolve */
