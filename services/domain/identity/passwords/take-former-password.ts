@@ -24,13 +24,15 @@ type Asked = { readonly userId: string; readonly email: string; readonly passwor
  * @throws hashingBusy (503), and the error of a former provider that does not answer (503)
  */
 export async function takeFormerPassword(
-  ports: Pick<Ports, 'transact' | 'hasher' | 'random'> & HasFormerPasswords,
+  ports: Pick<Ports, 'sql' | 'transact' | 'hasher' | 'random'> & HasFormerPasswords,
   { userId, email, password }: Asked,
   { admission, caller }: { readonly admission: HashAdmission; readonly caller: Caller },
 ): Promise<boolean> {
   const { formerPasswords, hasher, random } = ports;
   if (formerPasswords === null || !isHashable(password)) return false;
-  if (!(await formerPasswords.isRight({ userId, email }, password))) return false;
+  // A user is no longer known there once another sign-in has stored the password here.
+  if (!(await formerPasswords.isRight({ userId, email }, password)))
+    return typeof (await findAccount(ports.sql, userId))?.digest === 'string';
   const digest = await inQueue(hasher.hash(password, admission));
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'password_taken_over');

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { FormerPasswords } from '#services/domain/identity/passwords/take-former-password.ts';
 import { type SignInPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
@@ -59,8 +60,8 @@ beforeEach(() => {
 });
 
 let networks = 0;
-const enter = (email: string, password = PASSWORD) =>
-  signIn(ports, { email, password }, callerAt(`198.51.100.${++networks}`));
+const newcomer = () => callerAt(`198.51.100.${++networks}`);
+const enter = (email: string, password = PASSWORD) => signIn(ports, { email, password }, newcomer());
 async function lazyUser() {
   const person = await harness.newUser();
   const sub = randomUUID();
@@ -97,6 +98,21 @@ describe('a user who was imported without a password', () => {
     expect(refused).toHaveLength(1);
     await expect(enter(email, '')).rejects.toMatchObject({ code: 'login_refused' });
     expect(asked).toHaveLength(1);
+  });
+
+  test('a password that another sign-in took over before the provider was asked lets this one in, and a wrong one not', async () => {
+    const former = ports.formerPasswords as FormerPasswords;
+    const overtaken = async (password: string) => {
+      const { id, email } = await lazyUser();
+      const isRight: FormerPasswords['isRight'] = async (who, sent) => {
+        await enter(email);
+        return former.isRight(who, sent);
+      };
+      const signedIn = signIn({ ...ports, formerPasswords: { ...former, isRight } }, { email, password }, newcomer());
+      return signedIn.then(({ body }) => body.user.id === id);
+    };
+    expect(await overtaken(PASSWORD)).toBe(true);
+    await expect(overtaken('not that one')).rejects.toMatchObject({ code: 'login_refused' });
   });
 
   test('who signs in twice at once has one password', async () => {
