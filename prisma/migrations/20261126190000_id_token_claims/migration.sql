@@ -2,5 +2,5 @@
 -- those that a request named.
 ALTER TABLE oauth_clients ADD COLUMN id_token_claims text[] NOT NULL DEFAULT '{}';
 ALTER TABLE oauth_clients ADD CONSTRAINT oauth_clients_id_token_claims
-  CHECK (id_token_claims <@ ARRAY['email', 'email_verified', 'name', 'picture', 'updated_at']);
+  CHECK (id_token_claims <@ ARRAY['email', 'email_verified', 'name', 'picture', 'updated_at']) NOT VALID;
 ALTER TABLE oauth_codes ADD COLUMN id_token_claims text[] NOT NULL DEFAULT '{}';

@@ -1,0 +1,1 @@
+ALTER TABLE oauth_clients VALIDATE CONSTRAINT oauth_clients_id_token_claims;
