@@ -7,9 +7,13 @@ import { assertPostgresVersion, POSTGRES_VERSION_FIX, postgresVersionWarning } f
 
 const LOCK = 72_707_369;
 const CONNECT_TIMEOUT_MS = 10_000;
-/** While a migration waits for a table, every later statement on that table waits behind it. */
-const LOCK_TIMEOUT_MS = 1_000;
-const LOCK_TRIES = 60;
+/**
+ * While a migration waits for a table, later statements wait behind it, on that table and on those that it has taken:
+ * statements of requests for a second at most. So it gives way several times sooner, and before Postgres looks for
+ * deadlocks, which would end one of them.
+ */
+const LOCK_TIMEOUT_MS = 200;
+const LOCK_TRIES = 130;
 const LOCK_PAUSE_MS = 500;
 const TURN_PAUSE_MS = 100;
 
