@@ -16,6 +16,9 @@ export const testedAdvisories = (titles: readonly TestTitle[]): TestedAdvisory[]
     return parts && ID.test(parts.id) ? [{ ...parts, file }] : [];
   });
 
+/** Where the title of a test with several cases names the case. */
+const FORM = /: (?:it )?%[soj]$/;
+
 const link = (id: string): string =>
   `[${id}](${id.startsWith('CVE') ? `https://www.cve.org/CVERecord?id=${id}` : `https://github.com/advisories/${id}`})`;
 const byPeer = (a: { peer: string; id: string }, b: { peer: string; id: string }): number =>
@@ -42,7 +45,7 @@ export function securityTestsPage(tested: readonly TestedAdvisory[], untested: r
           peer,
           link(id),
           fault,
-          guarantee,
+          guarantee.replace(FORM, ''),
           `[${file.slice(file.lastIndexOf('/') + 1)}](../../${file})`,
         ]),
     ),

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 afterEach(() => harness.expectUnharmed());
 
-test('keys that the token names or carries are neither fetched nor used; the attacker’s server sees no connection', async () => {
+test('keys that the token names or carries are neither fetched nor used; the attacker’s server sees no connection (CVE-2026-27962, Authlib: the key in the header of a token verified it)', async () => {
   const listener = await startListener();
   onTestFinished(() => listener.close());
   const jwk = attacker.publicKey.export({ format: 'jwk' });
@@ -101,7 +101,7 @@ test('other serialisations, padding, spaces and part counts are refused before a
   await expectRejected(rsa, 'stray bits', twisted);
 });
 
-test('rejects JWE, password-based keys and compression (CVE-2024-28176, GHSA-jv3g-j58f-9mq9)', async () => {
+test('rejects JWE, password-based keys and compression (CVE-2024-28176, jose: a small compressed token became a large one)', async () => {
   const bomb = deflateRawSync(Buffer.alloc(4_000_000, 0x20)).toString('base64url');
   for (const header of [
     { alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 1e9, p2s: 'x' },

@@ -12,7 +12,7 @@ test('accepts redirect URIs with https, on a loopback address, or with a private
     expect(isRedirectUri(good), good).toBe(true);
 });
 
-test('refuses scripts, http to another machine, fragments, wildcards and user parts (CVE-2026-67333)', () => {
+test('refuses scripts, http to another machine, fragments, wildcards and user parts (CVE-2026-67333, Better Auth: a client could register a script as its redirect address)', () => {
   const bad = [
     'javascript:alert(1)',
     'JAVASCRIPT:alert(1)',

@@ -45,9 +45,12 @@ describe('tokens that a service may exchange (RFC 8693)', () => {
     ['that has passed through four services', { act: actors(4) }],
     ['that has expired', { exp: NOW - 60 }],
     ['bound to a certificate', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
-  ])('a service cannot exchange a token %s', async (_name, claims) => {
-    expect(await outcomeOf(subjectTokenOf(ports, client, harness.token(claims)))).toBe('subject_token_invalid');
-  });
+  ])(
+    'a service cannot exchange any of these tokens: %s (CVE-2026-56668, ZITADEL: a client exchanged tokens that were not for it)',
+    async (_name, claims) => {
+      expect(await outcomeOf(subjectTokenOf(ports, client, harness.token(claims)))).toBe('subject_token_invalid');
+    },
+  );
 });
 
 describe('an agent', () => {
@@ -61,7 +64,7 @@ describe('an agent', () => {
 });
 
 describe('an exchanged token', () => {
-  test('names the acting client and its subject token, and has no longer lifetime and no more scope', async () => {
+  test('an exchanged token names the acting client and its subject token, and has no longer lifetime and no more scope (CVE-2026-96460, Keycloak: repeated exchanges renewed a token for ever)', async () => {
     const made = await exchanged(
       { scope: 'openid tasks:read keys:manage', permissions: ['tasks:read', 'keys:manage'], exp: NOW + 30, bip: 'b' },
       { audience: OTHER },

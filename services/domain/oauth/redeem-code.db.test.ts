@@ -138,7 +138,7 @@ describe('a client that an administrator exempted from PKCE', () => {
     exempt = await harness.newClient({ pkce: 'optional' });
   });
 
-  test('redeems a code that it requested without PKCE; a verifier for it is refused (RFC 9700 §2.1.1)', async () => {
+  test('redeems a code that it requested without PKCE; a verifier for it is refused, RFC 9700 §2.1.1 (CVE-2024-22258, Spring Authorization Server: PKCE of confidential clients could be downgraded)', async () => {
     const code = await codeAt(exempt, without);
     for (const verifier of [codeVerifier, 'short'])
       await expect(redeem(code, { codeVerifier: verifier }, exempt)).rejects.toMatchObject({
@@ -154,13 +154,16 @@ describe('a client that an administrator exempted from PKCE', () => {
   test.each([
     ['no verifier', undefined],
     ['another verifier', newVerifier()],
-  ])('cannot redeem a code that it requested with a challenge with %s', async (_what, verifier) => {
-    const code = await codeAt(exempt);
-    await expect(redeem(code, { codeVerifier: verifier }, exempt)).rejects.toMatchObject({
-      code: 'authorization_code_invalid',
-    });
-    expect(await redeem(code, {}, exempt)).toHaveProperty('access_token');
-  });
+  ])(
+    'cannot redeem a code that it requested with a challenge without its verifier: %s (CVE-2025-4144, workers-oauth-provider: the check of PKCE could be skipped)',
+    async (_what, verifier) => {
+      const code = await codeAt(exempt);
+      await expect(redeem(code, { codeVerifier: verifier }, exempt)).rejects.toMatchObject({
+        code: 'authorization_code_invalid',
+      });
+      expect(await redeem(code, {}, exempt)).toHaveProperty('access_token');
+    },
+  );
 
   test('that must use PKCE again cannot redeem the codes that it requested without', async () => {
     const client = await harness.newClient({ pkce: 'optional' });
@@ -182,7 +185,7 @@ describe('a client that an administrator exempted from PKCE', () => {
   });
 });
 
-test('a code of another client or older than a minute is refused', async () => {
+test('a code of another client or older than a minute is refused (CVE-2026-55672, ZITADEL: codes were not bound to their client)', async () => {
   const rival = await harness.newClient();
   const code = await codeAt();
   await expect(redeem(code, {}, rival)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
@@ -204,7 +207,7 @@ test('a copy that cannot sign does not consume the code', async () => {
   expect(await redeem(code)).toHaveProperty('access_token');
 });
 
-test('another resource than the granted one is refused without consuming the code', async () => {
+test('another resource than the granted one is refused without consuming the code (CVE-2026-67332, Better Auth: the audience of a token was not bound to the grant)', async () => {
   const code = await codeAt();
   await expect(redeem(code, { resource: 'https://other.example.test' })).rejects.toMatchObject({
     code: 'resource_not_granted',

@@ -208,7 +208,7 @@ describe('linking', () => {
     expect(await waysOf(person.id)).toEqual([]);
   });
 
-  test('linking started in one session cannot be completed in another, or without one', async () => {
+  test('linking started in one session cannot be completed in another, or without one (CVE-2026-105207, ZITADEL: an attacker linked an identity to the account of a victim)', async () => {
     const [one, two] = [await someone(), await someone()];
     for (const cookie of [two.cookie, ''])
       await expect(signIn(account(), { linkUserId: one.id, cookie })).rejects.toMatchObject(REFUSED);

@@ -40,7 +40,7 @@ describe('an ID token', () => {
       await expect(check(openId, await signed({ nonce }), isNeeded), String(nonce)).rejects.toMatchObject(refused);
   });
 
-  test('without a nonce is accepted only if none is required', async () => {
+  test('an ID token without a nonce is accepted only if none is required (CVE-2026-15612, Logto: an ID token without a nonce was accepted)', async () => {
     await expect(check(openId, await signed(), false)).resolves.toBe('a1');
     await expect(check(openId, await signed(), true)).rejects.toMatchObject(refused);
   });

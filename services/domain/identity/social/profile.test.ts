@@ -67,6 +67,9 @@ test.each<[string, Partial<GivenProfile>]>([
   ['a scope with NUL', { tokens: { scopes: ['open\0id'] } }],
   ['an invalid expiry', { tokens: { accessTokenExpiresAt: new Date(Number.NaN) } }],
   ['an expiry that is a number', { tokens: { refreshTokenExpiresAt: 60 } }],
-])('rejects %s', (_what, changes) => {
-  expect(() => shaped(changes)).toThrow(expect.objectContaining({ code: 'social_sign_in_refused' }));
-});
+])(
+  'rejects a malformed profile of a provider: %s (CVE-2026-82968, Keycloak: accounts without an id were all linked to one user)',
+  (_what, changes) => {
+    expect(() => shaped(changes)).toThrow(expect.objectContaining({ code: 'social_sign_in_refused' }));
+  },
+);

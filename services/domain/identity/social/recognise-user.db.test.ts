@@ -117,7 +117,7 @@ test('no statement stores a non-ASCII address', async () => {
 });
 
 describe('an address not verified here', () => {
-  test('CVE-2026-53516 removes password, other sign-in methods, factors, roles, codes and sessions of the account that registered it first', async () => {
+  test('an address verified by a provider removes password, other sign-in methods, factors, roles, codes and sessions of the account that registered it first (CVE-2026-53516, Better Auth: a provider’s account was linked to an account that an attacker had registered before)', async () => {
     const id = randomUUID();
     const email = `${id}@people.test`;
     const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email, 'x');
@@ -171,14 +171,17 @@ describe('an address not verified here', () => {
     ['is missing', { email: null }],
     ['is not verified by the provider either', { isEmailVerified: false }],
     ['is not an address', { email: 'ada at people.test' }],
-  ])('if it %s, no user is found or created: social_email_unproven', async (_what, changes) => {
-    const profile = { ...profileOf(`${randomUUID()}@people.test`), ...changes };
-    await expect(ports.transact((tx) => recogniseUser(tx, ports, profile, caller))).rejects.toMatchObject({
-      code: 'social_email_unproven',
-    });
-    expect(await rows('SELECT 1 FROM accounts WHERE "accountId" = $1', [profile.accountId])).toEqual([]);
-    expect(await rows('SELECT 1 FROM users WHERE email = $1', [profile.email])).toEqual([]);
-  });
+  ])(
+    'no user is found or created by an address that its provider has not verified: it %s (CVE-2026-55216, Logto: addresses that a provider had not verified were linked)',
+    async (_what, changes) => {
+      const profile = { ...profileOf(`${randomUUID()}@people.test`), ...changes };
+      await expect(ports.transact((tx) => recogniseUser(tx, ports, profile, caller))).rejects.toMatchObject({
+        code: 'social_email_unproven',
+      });
+      expect(await rows('SELECT 1 FROM accounts WHERE "accountId" = $1', [profile.accountId])).toEqual([]);
+      expect(await rows('SELECT 1 FROM users WHERE email = $1', [profile.email])).toEqual([]);
+    },
+  );
 });
 
 describe('a linked account', () => {
@@ -239,7 +242,7 @@ describe('callbacks', () => {
     expect((await events()).slice(before.length)).toEqual([{ outcome: 'refused' }]);
   });
 
-  test('from a provider that is no longer configured is 404, without an event of a failed sign-in', async () => {
+  test('a callback from a provider that is no longer configured is 404, without an event of a failed sign-in (CVE-2026-3009, Keycloak: a sign-in went on at a provider that was disabled)', async () => {
     const events = () => rows(`SELECT count(*)::int AS count FROM audit_outbox WHERE type = 'user.login'`);
     const before = await events();
     await expect(handleOAuthCallback(ports, { provider: 'gone', state: 's', code: 'c' }, caller)).rejects.toMatchObject(

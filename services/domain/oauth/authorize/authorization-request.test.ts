@@ -188,7 +188,7 @@ describe('authorization requests', () => {
     });
   });
 
-  test('RFC 6749 §3.1, RFC 8707 §2: a repeated parameter is refused, a repeated state is not echoed', () => {
+  test('RFC 6749 §3.1, RFC 8707 §2: a repeated parameter is refused, a repeated state is not echoed (CVE-2026-9689, Keycloak: the client and the server read different ones of two equal parameters)', () => {
     expect(parse(`${query()}&resource=https://a.test&resource=https://b.test`)).toMatchObject({
       error: 'invalid_target',
     });
@@ -274,9 +274,12 @@ describe('a client that an administrator exempted from PKCE', () => {
     { code_challenge_method: 'plain' },
     { code_challenge_method: undefined },
     { code_challenge: undefined },
-  ])('gets an error for incomplete or weak PKCE parameters, which are never ignored: %o', (changes) => {
-    expect(parse(exempt(changes))).toMatchObject({ kind: 'refused', error: 'invalid_request' });
-  });
+  ])(
+    'gets an error for incomplete or weak PKCE parameters, which are never ignored: %o (CVE-2026-67336, Better Auth: PKCE by the method plain was accepted by default)',
+    (changes) => {
+      expect(parse(exempt(changes))).toMatchObject({ kind: 'refused', error: 'invalid_request' });
+    },
+  );
 
   test('must use PKCE in requests that it pushes', () => {
     for (const source of ['pushing', { pushedHash: Buffer.alloc(32) }] as const) {

@@ -33,9 +33,12 @@ describe('redirect_uri is compared character by character', () => {
     'com.example.app:/cb2',
     '/cb',
     '',
-  ])('%s does not match', (uri) => {
-    expect(matchesRedirectUri(registered, uri)).toBe(false);
-  });
+  ])(
+    'a registered address has no other spelling: %s (CVE-2024-52289, authentik: registered addresses were regular expressions)',
+    (uri) => {
+      expect(matchesRedirectUri(registered, uri)).toBe(false);
+    },
+  );
 
   test.each(['http://127.0.0.1:1/cb', 'http://127.0.0.1:65535/cb', 'http://[::1]/cb', 'http://[::1]:1/cb'])(
     '%s matches: the port of a loopback address may vary (RFC 8252 §7.3)',
@@ -50,9 +53,12 @@ describe('redirect_uri is compared character by character', () => {
     'http://127.0.0.2:1/cb',
     'http://localhost:1/cb',
     'https://127.0.0.1:1/cb',
-  ])('%s does not match: nothing else may vary', (uri) => {
-    expect(matchesRedirectUri(registered, uri)).toBe(false);
-  });
+  ])(
+    'nothing but the port of a loopback address may vary: %s (CVE-2024-8883, Keycloak: what followed a loopback address was not compared)',
+    (uri) => {
+      expect(matchesRedirectUri(registered, uri)).toBe(false);
+    },
+  );
 });
 
 test('every URI that can be registered matches itself, so no registered client is always refused', () => {

@@ -72,7 +72,7 @@ test('a list longer than one page continues where the page ended', async () => {
   expect([first.consents.length, second.next]).toEqual([2, null]);
 });
 
-test('a withdrawal ends consents, unredeemed codes and every token family, with an event', async () => {
+test('a withdrawal ends consents, unredeemed codes and every token family, with an event (CVE-2026-43983, Pocket ID: refresh tokens went on after the user withdrew the consent)', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await signInAt(user, client);
   await harness.codeFor(user, client);

@@ -53,7 +53,7 @@ test('RFC 9068 §2.2.3: a token without a scope has an empty one', async () => {
   expect(await introspect(token)).toMatchObject({ active: true, scope: '' });
 });
 
-test('a token is inactive for a client that is not its audience, also for a client with the audience `*`', async () => {
+test('a token is inactive for a client that is not its audience, also for a client with the audience `*` (CVE-2026-58425, Gitea: a client introspected tokens of other clients)', async () => {
   const userId = await insertUser(harness.stores.pools.main);
   const pairFor = (audience: string) => issuePair(harness.ports, { userId, audience }, client);
   const [tasks, payments] = [await pairFor('https://tasks.test'), await pairFor('https://payments.test')];
@@ -84,7 +84,7 @@ test('a family without a sign-in shows the acting client', async () => {
   expect(told).not.toHaveProperty('sid');
 });
 
-test('the answer for a revoked token, or one of another issuer, has only active: false', async () => {
+test('the answer for a revoked token, or one of another issuer, has only active: false (CVE-2026-68481, Apache CXF: introspection said that revoked tokens are active)', async () => {
   const { bearer, refreshToken: refresh, sessionId } = await newPerson(harness);
   await revokeToken(harness.ports, { kind: 'session_id', value: sessionId, reason: 'x' }, testCaller);
   for (const token of [bearer, refresh, 'sp_rt_1.rubbish', 'a.b.c']) expect(await introspect(token)).toEqual(inactive);
