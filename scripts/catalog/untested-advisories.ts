@@ -9,4 +9,71 @@ export type UntestedAdvisory = {
 };
 
 /** The advisories of peers that are near to us and reach nothing that the product has. Ordered by id. */
-export const untestedAdvisories: readonly UntestedAdvisory[] = [];
+export const untestedAdvisories: readonly UntestedAdvisory[] = [
+  {
+    id: 'CVE-2026-104850',
+    peer: 'MCP TypeScript SDK',
+    fault: 'an MCP server named the authorization server to which its client sent its credentials',
+    why: 'the product is an MCP server and connects to no other',
+  },
+  {
+    id: 'CVE-2026-121802',
+    peer: 'Better Auth',
+    fault: 'its package for Expo signed a state that a caller chose',
+    why: 'the package is not installed, and the product signs no state: it stores the hash of one that it made',
+  },
+  {
+    id: 'CVE-2026-123542',
+    peer: 'OpenAM',
+    fault: 'the device grant accepted a PKCE challenge and never compared it',
+    why: 'the device grant takes no challenge, so no client can rely on one: a device code is bound to its client and redeemed once',
+  },
+  {
+    id: 'CVE-2026-1486',
+    peer: 'Keycloak',
+    fault: 'assertions of a disabled identity provider were still exchanged for tokens',
+    why: 'no grant takes the assertion of another issuer',
+  },
+  {
+    id: 'CVE-2026-16442',
+    peer: 'Keycloak',
+    fault: 'a sign-in that began at a SAML provider ignored that the provider was for linking only',
+    why: 'there is no SAML, and every sign-in at a provider begins here',
+  },
+  {
+    id: 'CVE-2026-25227',
+    peer: 'authentik',
+    fault: 'an administrator without the right to it ran code by testing a mapping of attributes',
+    why: 'no role can store code or expressions that the server evaluates',
+  },
+  {
+    id: 'CVE-2026-4636',
+    peer: 'Keycloak',
+    fault: 'a policy of user-managed access named resources of another user',
+    why: 'there is no user-managed access: users share no resources through the authorization server',
+  },
+  {
+    id: 'CVE-2026-4874',
+    peer: 'Keycloak',
+    fault: 'a parameter of the token request became the host that the server called at sign-out',
+    why: 'an address for logout tokens is registered as a whole, and no request fills in a part of it',
+  },
+  {
+    id: 'CVE-2026-7571',
+    peer: 'Keycloak',
+    fault: 'a client that was forbidden the implicit flow got an access token by it',
+    why: 'there is no implicit flow to forbid: the only response type is code',
+  },
+  {
+    id: 'CVE-2026-9792',
+    peer: 'Keycloak',
+    fault: 'a policy that forbids the password grant was skipped',
+    why: 'there is no password grant to forbid',
+  },
+  {
+    id: 'CVE-2026-9793',
+    peer: 'Keycloak',
+    fault: 'an encrypted request object was accepted without a signature inside',
+    why: 'every request object is refused: parameters come from the address or from a pushed request',
+  },
+];

@@ -110,7 +110,7 @@ describe('access', () => {
     });
   });
 
-  test('by a name or from a page of another site is refused (DNS rebinding)', async () => {
+  test('access by a name or from a page of another site is refused: DNS rebinding (CVE-2026-35568, MCP Java SDK: a page could call the tools of a server on the machine of its visitor)', async () => {
     const token = await harness.tokenOf(['keys:read']);
     const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
     const foreign = await harness.post(ping, { token, headers: { origin: 'https://evil.example' } });

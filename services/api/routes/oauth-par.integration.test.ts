@@ -106,7 +106,7 @@ describe('a request_uri', () => {
     expect(await harness.rows(decided, [own.client_id])).toEqual([{ outcome: 'denied' }]);
   });
 
-  test('is used up by an error and by a code that needs no page', async () => {
+  test('a pushed request is used up by an error and by a code that needs no page (CVE-2026-96446, Keycloak: a pushed request that was answered without a page could be used again)', async () => {
     const browser = browserOf(api, user);
     const denied = await harness.pushed(site, { prompt: 'consent' });
     const no = await browser.submit(await browser.open(pushedPath(site, denied)), { decision: 'deny' });
@@ -115,7 +115,7 @@ describe('a request_uri', () => {
     expect((await browserOf(api).open(pushedPath(site, silent))).leftFor?.searchParams.get('error')).toBe(
       'login_required',
     );
-    const granted = await harness.pushed(site);
+    const granted = await harness.pushed(site, { prompt: 'none' });
     const answers = await Promise.all(
       [api, other, api].map((copy) => browserOf(copy, user).open(pushedPath(site, granted))),
     );

@@ -5,6 +5,8 @@ import type { TestUser } from '#testing/flows/flows.ts';
 import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
+import { authorize } from './authorize/authorize.ts';
+import { pushAuthorizationRequest } from './authorize/push-authorization-request.ts';
 import { beginDeviceGrant } from './devices/begin-device-grant.ts';
 import { answerDeviceGrant } from './devices/decide-device-grant.ts';
 import {
@@ -108,9 +110,51 @@ test.each(['authorization_code', 'refresh_token'])(
   },
 );
 
-test('a confidential client that sends no secret is unauthenticated', async () => {
-  const named = { ...(await codeRequest(site)), client_id: site.clientId };
-  await expect(ask(named, anonymousCaller)).rejects.toMatchObject({ code: 'client_unauthenticated' });
+test('a confidential client that sends no secret is unauthenticated, also with its code or refresh token (CVE-2026-53512, Better Auth: a stolen refresh token was accepted without the secret of its client)', async () => {
+  const request = await codeRequest(site);
+  const refused = { code: 'client_unauthenticated' };
+  await expect(ask({ ...request, client_id: site.clientId }, anonymousCaller)).rejects.toMatchObject(refused);
+  const { refresh_token } = (await ask(request)) as { refresh_token: string };
+  const refresh = { grant_type: 'refresh_token', refresh_token };
+  await expect(ask({ ...refresh, client_id: site.clientId }, anonymousCaller)).rejects.toMatchObject(refused);
+  expect(await ask(refresh)).toHaveProperty('access_token');
+});
+
+test('an access token or an ID token refreshes nothing (CVE-2026-101023, Gitea: an access token was accepted as a refresh token)', async () => {
+  const { access_token, id_token } = (await ask(await codeRequest(site))) as Record<string, string>;
+  for (const refresh_token of [access_token, id_token, user.tokens.access_token])
+    await expect(ask({ grant_type: 'refresh_token', refresh_token })).rejects.toMatchObject({
+      code: 'refresh_token_invalid',
+    });
+});
+
+test('a single-use value of one kind is none of another kind (CVE-2026-4282, Keycloak: values of other kinds were accepted as authorization codes)', async () => {
+  const client = await harness.newClient({ grant_types: ['authorization_code', DEVICE_GRANT] });
+  const { code, code_verifier = '' } = await codeRequest(client);
+  const form = { ...Object.fromEntries(new URLSearchParams(harness.query(client))) };
+  const { request_uri } = await pushAuthorizationRequest(ports, form, client.caller);
+  const input = { clientId: client.clientId, scope: 'openid', resource: undefined };
+  const { device_code, user_code } = await beginDeviceGrant(ports, input, client.caller);
+  await answerDeviceGrant(ports, { userCode: user_code, cookie: user.cookie, isAllowed: true }, anonymousCaller);
+
+  const redeem = { grant_type: 'authorization_code', code_verifier, redirect_uri: REDIRECT };
+  for (const other of [device_code, user_code, request_uri, request_uri.slice(-43)])
+    await expect(ask({ ...redeem, code: other }, client.caller)).rejects.toMatchObject({
+      code: 'authorization_code_invalid',
+    });
+  for (const other of [code, user_code, request_uri.slice(-43)])
+    await expect(ask({ grant_type: DEVICE_GRANT, device_code: other }, client.caller)).rejects.toMatchObject({
+      code: 'device_code_invalid',
+    });
+  const query = new URLSearchParams({
+    client_id: client.clientId,
+    request_uri: `${request_uri.slice(0, -43)}${device_code}`,
+  });
+  expect(await authorize(ports, { query: query.toString(), cookie: user.cookie }, anonymousCaller)).toMatchObject({
+    kind: 'page-error',
+  });
+  expect(await ask({ ...redeem, code }, client.caller)).toHaveProperty('access_token');
+  expect(await ask({ grant_type: DEVICE_GRANT, device_code }, client.caller)).toHaveProperty('access_token');
 });
 
 test('a certificate-bound client needs a certificate, and its tokens are bound to it', async () => {

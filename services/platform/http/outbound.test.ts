@@ -37,7 +37,7 @@ test('addresses that are not globally reachable are private, also IPv4 embedded 
   for (const address of inside.split(' ')) expect([address, isPublicAddress(address)]).toEqual([address, false]);
 });
 
-test('SSRF: refuses a private address, a name that resolves to one, and plain http', async () => {
+test('SSRF: refuses a private address, a name that resolves to one, and plain http (CVE-2026-56739, Logto: webhooks and connectors called addresses of the inner network)', async () => {
   const strict = { allowsPrivate: false };
   for (const url of [
     base,

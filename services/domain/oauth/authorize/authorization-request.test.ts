@@ -327,6 +327,7 @@ describe('where the sign-in page redirects to', () => {
     'https://evil.test',
     '//evil.test',
     '/\\evil.test',
+    '/\t/evil.test',
     '/oauth2/authorize?x\\y',
     '/oauth2/authorize',
     '/oauth2/authorize?a b',
@@ -337,9 +338,12 @@ describe('where the sign-in page redirects to', () => {
     '/account/security?done=x',
     '/api/auth/signout',
     `/device?${'x'.repeat(12_288)}`,
-  ])('%s is ignored: links may only lead to our own pages', (next) => {
-    expect(safeNext(next)).toBe('/login');
-  });
+  ])(
+    'the sign-in page follows links to our own pages only, and ignores another: %s (CVE-2026-83589, oauth-proxy: a backslash or a tab after the first slash led to another site)',
+    (next) => {
+      expect(safeNext(next)).toBe('/login');
+    },
+  );
 
   test('an authorization request is kept, and the form policy of the page allows its redirect', async () => {
     const next = new URLSearchParams(signInPathFor(query({ login_hint: 'a@b.test' })).split('?')[1]).get(

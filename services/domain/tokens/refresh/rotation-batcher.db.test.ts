@@ -29,7 +29,7 @@ afterEach(() => harness.reset());
 afterAll(() => harness?.close());
 
 describe('rotation', () => {
-  test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error', async () => {
+  test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error (CVE-2026-53517, Better Auth: parallel refreshes forked the family of a token)', async () => {
     const family = await harness.newFamily();
     const answers = await Promise.all(
       Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? copy : other).refresh(family.refreshToken)),
@@ -223,7 +223,7 @@ describe('grace', () => {
     expect(await harness.revocationsOf(familyId)).toHaveLength(1);
   });
 
-  test('without grace two uses in one batch end the family, as two sequential ones do', async () => {
+  test('without grace two uses in one batch end the family, as two sequential ones do (CVE-2026-1035, Keycloak: parallel uses of one refresh token went past the rule of one use)', async () => {
     const strict = harness.copyWith({ graceUses: 0 });
     const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
     const by = { ...publicClient, jkt: 'thumb' };
