@@ -115,6 +115,10 @@ describe('a request_uri', () => {
     expect((await browserOf(api).open(pushedPath(site, silent))).leftFor?.searchParams.get('error')).toBe(
       'login_required',
     );
+    await browser.submit(
+      await browser.open(pushedPath(site, await harness.pushed(site, { prompt: 'consent' }))),
+      ALLOW,
+    );
     const granted = await harness.pushed(site, { prompt: 'none' });
     const answers = await Promise.all(
       [api, other, api].map((copy) => browserOf(copy, user).open(pushedPath(site, granted))),

@@ -9,6 +9,7 @@ import { authorize } from './authorize/authorize.ts';
 import { pushAuthorizationRequest } from './authorize/push-authorization-request.ts';
 import { beginDeviceGrant } from './devices/begin-device-grant.ts';
 import { answerDeviceGrant } from './devices/decide-device-grant.ts';
+import type { OAuthTokenAnswer } from './finish-oauth-sign-in.ts';
 import {
   anonymousCaller,
   challengeOf,
@@ -121,7 +122,7 @@ test('a confidential client that sends no secret is unauthenticated, also with i
 });
 
 test('an access token or an ID token refreshes nothing (CVE-2026-101023, Gitea: an access token was accepted as a refresh token)', async () => {
-  const { access_token, id_token } = (await ask(await codeRequest(site))) as Record<string, string>;
+  const { access_token, id_token = '' } = (await ask(await codeRequest(site))) as OAuthTokenAnswer;
   for (const refresh_token of [access_token, id_token, user.tokens.access_token])
     await expect(ask({ grant_type: 'refresh_token', refresh_token })).rejects.toMatchObject({
       code: 'refresh_token_invalid',

@@ -253,10 +253,13 @@ describe('starting a sign-in', () => {
     ],
     ['a provider that publishes another issuer', { provider: 'impostor' }, 'social_provider_unavailable'],
     ['a provider on a private network without permission', { provider: 'guarded' }, 'social_provider_unavailable'],
-  ])('a start is refused, and no attempt is stored: %s (CVE-2026-53513, Better Auth: the server called the addresses of a provider on its own network)', async (_what, input, code) => {
-    const attempts = () => rows('SELECT count(*)::int AS attempts FROM social_sign_ins');
-    const before = await attempts();
-    await expect(leave(input)).rejects.toMatchObject({ code });
-    expect(await attempts()).toEqual(before);
-  });
+  ])(
+    'a start is refused, and no attempt is stored: %s (CVE-2026-53513, Better Auth: the server called the addresses of a provider on its own network)',
+    async (_what, input, code) => {
+      const attempts = () => rows('SELECT count(*)::int AS attempts FROM social_sign_ins');
+      const before = await attempts();
+      await expect(leave(input)).rejects.toMatchObject({ code });
+      expect(await attempts()).toEqual(before);
+    },
+  );
 });
