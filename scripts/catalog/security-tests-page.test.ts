@@ -5,8 +5,8 @@ import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
 import { untestedAdvisories } from './untested-advisories.ts';
 
 /** How many advisories of peers are answered, and how many of them by a test. They only grow. */
-const ANSWERED_MIN = 0;
-const TESTED_MIN = 0;
+const ANSWERED_MIN = 60;
+const TESTED_MIN = 50;
 
 const tested = testedAdvisories(testTitles(resolve(import.meta.dirname, '../..')));
 const titled = (title: string): { file: string; title: string } => ({ file: 'services/api/some.test.ts', title });

@@ -43,7 +43,7 @@ export const untestedAdvisories: readonly UntestedAdvisory[] = [
   {
     id: 'CVE-2026-25227',
     peer: 'authentik',
-    fault: 'an administrator without the right to it ran code by testing a mapping of attributes',
+    fault: 'a role that may test a mapping of attributes could run code on the server by it',
     why: 'no role can store code or expressions that the server evaluates',
   },
   {
