@@ -21,9 +21,9 @@ export async function createUser(
   { email: given, password, name = '' }: NewUser,
   caller: Caller,
 ): Promise<UserView> {
-  if (!isAddress(given))
-    throw requestInvalid({ problems: [{ at: 'body/email', why: 'must be an address of visible ASCII' }] });
   const email = normaliseEmail(given);
+  if (!isAddress(email))
+    throw requestInvalid({ problems: [{ at: 'body/email', why: 'must be an address of visible ASCII' }] });
   const digest = await newDigest(ports, { password, owner: { email, name, roles: ['user'] } }, caller);
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, 'user_created');

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { tokenPair } from '#services/domain/tokens/contract.ts';
 import { sessionEnded } from '#services/domain/tokens/refresh/refresh-errors.ts';
+import { asciiDomain } from '#services/platform/define/ascii-domain.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
@@ -18,6 +19,8 @@ import { emailTaken, hashingBusy, loginLocked, loginRefused } from './sign-in-er
 
 // RFC 5321 §4.5.3.1 allows 254 characters for an address and 64 before the @.
 export const emailShape = z
+  .string()
+  .overwrite(asciiDomain)
   .email()
   .max(254)
   .regex(/^[^@]{1,64}@/);

@@ -108,6 +108,14 @@ describe('an address verified here', () => {
   });
 });
 
+test('an internationalised domain is one address in both of its forms', async () => {
+  const [tag, id] = [randomUUID(), randomUUID()];
+  const email = `ana-${tag}@xn--mnchen-3ya.example`;
+  await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+  expect((await recognise(`Ana-${tag}@München.example`)).userId).toBe(id);
+  expect(await rows('SELECT id FROM users WHERE email LIKE $1', [`%${tag}%`])).toEqual([{ id }]);
+});
+
 test('no statement stores a non-ASCII address', async () => {
   const write = (email: string) => rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
   await expect(write(`mar\u212a-${randomUUID()}@people.test`)).rejects.toMatchObject({

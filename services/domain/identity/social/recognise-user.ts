@@ -64,8 +64,10 @@ export async function recogniseUser(
 /** The address verified by the provider. Throws `social_email_unproven` (403). */
 export function verifiedEmail({ email, isEmailVerified }: Pick<Profile, 'email' | 'isEmailVerified'>): string {
   if (email === null || !isEmailVerified) throw socialEmailUnproven();
-  if (!isAddress(email)) throw socialEmailUnproven({ detail: 'Accounts need an e-mail address of ASCII characters.' });
-  return normaliseEmail(email);
+  const address = normaliseEmail(email);
+  if (!isAddress(address))
+    throw socialEmailUnproven({ detail: 'Accounts need an e-mail address of ASCII characters before the @.' });
+  return address;
 }
 
 async function ownerOfAddress(tx: Tx, ports: RecognisePorts, email: string, caller: Caller): Promise<string> {

@@ -42,3 +42,24 @@ test.each([
 ])('rejects %j as an address', (text) => {
   expect(isAddress(text)).toBe(false);
 });
+
+test('an internationalised domain is one address in both of its forms, wherever an address is read', () => {
+  const ascii = 'ana@xn--mnchen-3ya.example';
+  for (const given of ['ana@münchen.example', 'Ana@MÜNCHEN.Example', ascii]) {
+    expect(normaliseEmail(given)).toBe(ascii);
+    expect(emailShape.parse(given).toLowerCase()).toBe(ascii);
+  }
+  // A German sharp s is a letter of its own (IDNA 2008), and not the ss of another domain.
+  expect(normaliseEmail('ana@straße.example')).toBe('ana@xn--strae-oqa.example');
+});
+
+test.each([
+  'ana@ｍünchen.example', // full width
+  'ana@mu\u0308nchen.example', // u and a combining diaeresis
+  'ana@\u0130stanbul.example', // capital I with a dot
+  'ana@m\u00fcnchen .example',
+  'münchen',
+])('a domain that its ASCII form does not give back is no address: %j', (given) => {
+  expect(isAddress(normaliseEmail(given))).toBe(false);
+  expect(emailShape.safeParse(given).success).toBe(false);
+});

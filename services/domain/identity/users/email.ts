@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { asciiDomain } from '#services/platform/define/ascii-domain.ts';
 
 /** RFC 5321 §4.5.3.1 allows 254 characters for an address and 64 before the @. Visible ASCII only. */
 const ADDRESS = /^(?=.{1,254}$)[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]+$/;
@@ -13,7 +14,7 @@ export const isAddress = (email: string): boolean => ADDRESS.test(email);
  * some non-ASCII letters, such as the KELVIN SIGN, is ASCII, and an address with such a letter is another address.
  */
 export const normaliseEmail = (email: string): string =>
-  email.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  asciiDomain(email).replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
 /** Keyed hash of an e-mail address, whether or not an account has it: `<key version>.<128 bits in base64url>`. */
 export function identifierHash(secret: { readonly version: number; readonly key: Buffer }, email: string): string {

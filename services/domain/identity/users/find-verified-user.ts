@@ -4,7 +4,8 @@ import { isAddress, normaliseEmail } from './email.ts';
 
 /** The id of the active user who has verified this address; null if there is none. */
 export async function findVerifiedUser({ sql }: Pick<Ports, 'sql'>, email: string): Promise<string | null> {
-  if (!isAddress(email)) return null;
-  const account = await findAccountByEmail(sql, normaliseEmail(email));
+  const address = normaliseEmail(email);
+  if (!isAddress(address)) return null;
+  const account = await findAccountByEmail(sql, address);
   return account?.emailVerified && !account.isDisabled ? account.id : null;
 }
