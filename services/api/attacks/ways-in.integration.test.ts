@@ -7,7 +7,7 @@ import { createAuthenticator } from '#testing/fakes/authenticator.ts';
 import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#testing/fakes/legacy-provider.ts';
 import { codeOf } from '#testing/fakes/totp.ts';
 import { act, type Enrolled, enrolled } from '#testing/flows/factor-flows.ts';
-import { claimsIn } from '#testing/flows/flows.ts';
+import { claimsIn, signUp } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
 import { type ClientCredentials, cookieOf, type Json, type Received, send } from '#testing/http-client.ts';
@@ -144,6 +144,61 @@ describe('a way in to an account with a second factor that proves none', () => {
   });
 });
 
+describe('a way in to an account that owes a second factor since an import', () => {
+  /** A user of the old provider, imported, whose second factor there is lost. */
+  async function debtor(): Promise<
+    Victim & { readonly cookie: string; readonly refresh: string; readonly access: string }
+  > {
+    const { id: userId, email, password, cookie, tokens: pair } = await signUp({ api: copy.url });
+    const sub = randomUUID();
+    await harness.rows('UPDATE users SET "emailVerified" = now(), "owesFactor" = true WHERE id = $1', [userId]);
+    await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`, [
+      sub,
+      userId,
+    ]);
+    const person = { email, password } as Victim['person'];
+    return { userId, sub, person, cookie, refresh: pair.refresh_token, access: pair.access_token };
+  }
+
+  test.each(Object.entries(WAYS))('%s asks to enrol it and opens nothing', async (name, arrive) => {
+    const who = await debtor();
+    const { code, members } = await arrive(who);
+    expect(code).toBe('second_factor_required');
+    if (!WITHOUT_CHALLENGE.some((each) => name.startsWith(each))) {
+      expect(members.factors).toEqual(['enrolment']);
+      // Neither a code of the attacker's choice nor a recovery code answers: there is nothing that it could be of.
+      for (const guess of [{ totp: '000000' }, { recovery_code: 'aaaa-bbbb-cccc' }])
+        expect((await answered({ challenge: members.challenge, ...guess })).status).toBe(401);
+    }
+    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [who.userId])).toEqual([]);
+    const live = 'SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL';
+    expect(await harness.rows(live, [who.userId])).toEqual([]);
+  });
+
+  test('what was open before the import, and a page or agent that would use it, goes on nowhere', async () => {
+    const who = await debtor();
+    const session = () => send(copy.url, 'GET', '/api/auth/session', { cookie: who.cookie });
+    await expect.poll(async () => (await session()).status).toBe(401);
+    const authorize = '/oauth2/authorize?response_type=code&client_id=x&redirect_uri=x';
+    const tried = {
+      refresh: await send(copy.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: who.refresh } }),
+      stepUp: await act(copy, who.cookie, '/api/auth/step-up', { password: who.person.password }),
+      passkey: await act(copy, who.cookie, '/api/auth/passkey/register/options'),
+      enrol: await act(copy, who.cookie, '/api/auth/two-factor/enable', { password: who.person.password }),
+      consoleOrDevice: await send(copy.url, 'GET', authorize, { cookie: who.cookie }),
+      tokens: await act(copy, who.cookie, '/v1/tokens'),
+    };
+    for (const [way, { status }] of Object.entries(tried))
+      expect(way === 'consoleOrDevice' ? status >= 400 : status === 401, `${way} ${status}`).toBe(true);
+    const page = await send(copy.url, 'POST', '/login', {
+      form: { email: who.person.email, password: who.person.password },
+      headers: { ...own, accept: 'text/html' },
+    });
+    expect(page.headers.get('set-cookie') ?? '').not.toContain('session_token');
+    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [who.userId])).toEqual([]);
+  });
+});
+
 describe('a service that verified a second factor itself says so', () => {
   test('a session and a pair are of two factors, and the audit log keeps what the service said', async () => {
     const { userId } = await victim();
@@ -186,6 +241,32 @@ describe('a carried-over session', () => {
     for (const path of ['/api/auth/two-factor/recovery-codes', '/api/auth/two-factor/disable', '/v1/api-keys'])
       expect((await act(copy, cookie, path)).status, path).toBe(401);
     expect((await harness.rows('SELECT 1 FROM legacy_users WHERE user_id = $1', [who.userId])).length).toBe(0);
+  });
+
+  test('of an administrator whose address an old provider asserts takes nothing, with a factor or without, unless both verified it', async () => {
+    const withFactor = await victim();
+    const without = await newSignedIn(copy);
+    for (const [userId, email] of [
+      [withFactor.userId, withFactor.person.email],
+      [without.id, without.email],
+    ] as const) {
+      await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin') ON CONFLICT DO NOTHING`, [
+        userId,
+      ]);
+      await harness.rows('DELETE FROM legacy_users WHERE user_id = $1', [userId]);
+      const claims = { sub: randomUUID(), email, auth_time: now(), sid: randomUUID() };
+      const known = await harness.rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId]);
+      // Verified there or here alone is no proof.
+      const unverifiedThere = await exchange(
+        await provider.token({ ...claims, email_verified: false, amr: ['pwd', 'otp'] }),
+      );
+      expect(unverifiedThere.status).toBe(401);
+      await harness.rows('UPDATE users SET "emailVerified" = NULL WHERE id = $1', [userId]);
+      const unverifiedHere = await exchange(await provider.token({ ...claims, email_verified: true, jti: 'b' }));
+      expect(unverifiedHere.status).toBe(401);
+      expect(await harness.rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).toEqual(known);
+      expect(await harness.rows('SELECT 1 FROM legacy_users WHERE user_id = $1', [userId])).toEqual([]);
+    }
   });
 
   test('is asked once: the session that answers continues it, in this browser and at the old provider', async () => {

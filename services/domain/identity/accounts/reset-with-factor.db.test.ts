@@ -22,6 +22,7 @@ import { signInWithPasskey } from '../factors/sign-in-with-passkey.ts';
 import type { CodePurpose } from '../mail/one-time-codes.store.ts';
 import { issueCode } from '../mail/one-time-codes.ts';
 import { endOwnSessions } from '../sessions/manage-sessions.ts';
+import { signIn } from '../sign-in/sign-in.ts';
 import { signOut } from '../sign-in/sign-out.ts';
 import { changeEmail } from './change-email.ts';
 import { acceptInvitation, resetPassword } from './password-by-code.ts';
@@ -174,6 +175,27 @@ test('no mailed code opens a session of one factor: each was tried on an account
       await redeem(holder).catch(() => {});
       expect(await weakSessions(holder.id), `${purpose} ${isVerified}`).toBe(0);
     }
+});
+
+test('nor does one of an account that owes a factor: the next sign-in still asks to enrol it', async () => {
+  const acts: Readonly<Record<string, (token: string) => Promise<unknown>>> = {
+    verify_email: (token) => verifyEmail(harness.deps, { token, password: harness.password }, anonymous),
+    unlock_account: (token) => unlockAccount(harness.deps, { token }, anonymous),
+    reset_password: (token) => resetPassword(harness.deps, { token, newPassword: harness.password }, anonymous),
+    invitation: (token) => acceptInvitation(harness.deps, { token, newPassword: harness.password }, anonymous),
+  };
+  for (const [purpose, redeem] of Object.entries(acts)) {
+    const person = await harness.person();
+    await verified(person.id);
+    await harness.rows('UPDATE users SET "owesFactor" = true WHERE id = $1', [person.id]);
+    await redeem(await codeFor(purpose as CodePurpose, person)).catch(() => {});
+    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id]), purpose).toEqual([]);
+    const refusal = signIn(harness.deps, { email: person.email, password: harness.password }, anonymous);
+    await expect(refusal, purpose).rejects.toMatchObject({
+      code: 'second_factor_required',
+      options: { members: { factors: ['enrolment'] } },
+    });
+  }
 });
 
 describe('the code of a new address', () => {

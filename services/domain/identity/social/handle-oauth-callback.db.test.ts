@@ -101,6 +101,17 @@ describe('signing in with a code from a provider', () => {
     expect((await loginEvents()).at(-1)).toMatchObject({ outcome: 'second_factor_asked', target_id: userId });
   });
 
+  test('of a user who owes a second factor opens no session, and asks to enrol one', async () => {
+    const profile = account();
+    const userId = idIn(await signIn(profile));
+    await rows('UPDATE users SET "owesFactor" = true WHERE id = $1', [userId]);
+    await expect(signIn(profile)).rejects.toMatchObject({
+      code: 'second_factor_required',
+      options: { members: { factors: ['enrolment'], challenge: expect.stringMatching(/^[\w-]{43}$/) } },
+    });
+    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+  });
+
   test('for an account locked by an incident is refused for an unknown browser only, with one event', async () => {
     const profile = account();
     const first = await signIn(profile);
@@ -213,6 +224,59 @@ describe('linking', () => {
     for (const cookie of [two.cookie, ''])
       await expect(signIn(account(), { linkUserId: one.id, cookie })).rejects.toMatchObject(REFUSED);
     expect([await waysOf(one.id), await waysOf(two.id)]).toEqual([[], []]);
+  });
+
+  test('a callback that comes a second time links nothing, also after the account was unlinked', async () => {
+    const person = await someone();
+    const input = await back(account(), { linkUserId: person.id, cookie: person.cookie });
+    await finish(input);
+    await expect(finish(input)).rejects.toMatchObject(REFUSED);
+    await rows('DELETE FROM accounts WHERE "userId" = $1', [person.id]);
+    await expect(finish(input)).rejects.toMatchObject(REFUSED);
+    expect(await waysOf(person.id)).toEqual([]);
+  });
+
+  test('the state of another user’s attempt links nothing to either, and neither does a newer session of another user in the same browser', async () => {
+    const [victim, attacker] = [await someone(), await someone()];
+    const begun = await back(account(), { linkUserId: attacker.id, cookie: attacker.cookie });
+    // The victim's browser has the session of the victim, with or without the attacker's secret of the attempt.
+    const secret = begun.cookie?.slice(attacker.cookie.length) ?? '';
+    for (const cookie of [victim.cookie, victim.cookie + secret]) {
+      const next = await back(account(), { linkUserId: attacker.id, cookie: attacker.cookie });
+      await expect(finish({ ...next, cookie })).rejects.toMatchObject(REFUSED);
+    }
+    await expect(finish({ ...begun, cookie: victim.cookie + secret })).rejects.toMatchObject(REFUSED);
+    expect([await waysOf(victim.id), await waysOf(attacker.id)]).toEqual([[], []]);
+  });
+
+  test('an account at the provider with an administrator’s address is a way in to the account that linked it, and none to the administrator’s', async () => {
+    const [admin, person] = [await someone(), await someone()];
+    await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin.id]);
+    const [{ email }] = await rows('UPDATE users SET "emailVerified" = now() WHERE id = $1 RETURNING email', [
+      admin.id,
+    ]);
+    const profile = account({ email });
+    await signIn(profile, { linkUserId: person.id, cookie: person.cookie });
+    expect(idIn(await signIn(profile))).toBe(person.id);
+    expect(await waysOf(admin.id)).toEqual([]);
+    expect(await rows('SELECT email FROM users WHERE id = $1', [person.id])).not.toEqual([{ email }]);
+    expect(await rows('SELECT role FROM user_roles WHERE user_id = $1', [person.id])).not.toContainEqual({
+      role: 'admin',
+    });
+  });
+
+  test('a session of one factor links nothing to an account that has another, also if it began before', async () => {
+    const person = await someone();
+    const input = await back(account(), { linkUserId: person.id, cookie: person.cookie });
+    // Past the trigger that ends such sessions: the rule must not rest on their end.
+    await rows(
+      `WITH plain AS MATERIALIZED (SELECT set_config('session_replication_role', 'replica', true))
+       INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+       SELECT gen_random_uuid(), $1, 'x', 'x', true FROM plain`,
+      [person.id],
+    );
+    await expect(finish(input)).rejects.toMatchObject({ code: 'step_up_required' });
+    expect(await waysOf(person.id)).toEqual([]);
   });
 
   test('a session that ends while it links an account links none', async () => {
