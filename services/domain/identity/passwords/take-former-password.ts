@@ -9,6 +9,11 @@ import { inQueue, isHashable } from './hash-password.ts';
 export type FormerPasswords = {
   /** False for a wrong password, and for a user who is not known there. Throws 503 if it does not answer. */
   isRight(user: { readonly userId: string; readonly email: string }, password: string): Promise<boolean>;
+  /**
+   * What answers every refused sign-in while that place is not asked: an answer for its users alone would say which
+   * addresses they have. Null while it is asked.
+   */
+  away(): Error | null;
   /** The password is stored here, in this transaction: it is asked for there no more. */
   taken(tx: Tx, userId: string): Promise<unknown>;
 };

@@ -55,7 +55,7 @@ export type SignInInput = {
 /**
  * Exchanges e-mail and password for a new or renewed session and its token pair.
  * @throws secondFactorRequired (401 with a challenge: no session was opened), loginRefused (401, the same for an
- *   unknown or disabled account and a wrong password), emailUnverified (403), loginLocked (429), hashingBusy,
+ *   unknown or disabled account and a wrong password; while a former provider is away, its 503), emailUnverified (403), loginLocked (429), hashingBusy,
  *   storeUnavailable (503)
  */
 export async function signIn(ports: SignInPorts, input: SignInInput, caller: Caller): Promise<SignInAnswer> {
@@ -88,7 +88,9 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
   const credential = await findCredential(ports.sql, email);
   const devicesSince = credential?.devicesSince;
   const admitted = await admitSignIn(ports, { email, cookie: input.cookie, devicesSince }, caller);
-  if (credential?.digest === null && !credential.isDisabled) {
+  const away = ports.formerPasswords?.away() ?? null;
+  const isOfFormer = credential?.digest === null && !credential.isDisabled;
+  if (isOfFormer && away === null) {
     const admission = admissionOf(caller, input.signal, admitted.isKnownDevice);
     const asked = { userId: credential.userId, email, password: input.password };
     // Now the password is stored here, and is verified as every other one.
@@ -104,8 +106,10 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
   );
   const refuse = async (): Promise<never> => {
     const lockedSeconds = await ports.transact((tx) => countSignInFailure(tx, admitted, credential?.userId, caller));
-    throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : loginRefused();
+    throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : (away ?? loginRefused());
   };
+  // A password that was not compared is not a wrong one.
+  if (isOfFormer && away !== null) throw away;
   if (!verified) return refuse();
   if (ports.verificationRequired && !credential?.isVerified)
     return refuseUnverified(ports.sql, { ...admitted, userId: verified.userId }, caller);

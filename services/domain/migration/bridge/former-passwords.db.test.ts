@@ -153,6 +153,20 @@ describe('an old provider that does not answer', () => {
     const { id, email } = await lazyUser();
     for (let attempt = 0; attempt < 7; attempt += 1) await expect(enter(email)).rejects.toMatchObject(UNAVAILABLE);
     expect(asked).toHaveLength(5);
+    // Every refusal is this answer meanwhile: an attacker learns of no address whether it is one of those users.
+    const ours = await harness.newUser({ hasPassword: true });
+    for (const [address, password] of [
+      [`${randomUUID()}@people.test`, PASSWORD],
+      [ours.email, 'wrong password'],
+      [(await harness.newUser()).email, PASSWORD],
+    ] as const)
+      await expect(enter(address, password)).rejects.toMatchObject({
+        ...UNAVAILABLE,
+        options: { retryAfterSeconds: 30 },
+      });
+    expect((await harness.eventsOf(ours.id)).filter(({ outcome }) => outcome === 'refused')).toHaveLength(1);
+    expect((await enter(ours.email, harness.password)).body.user.id).toBe(ours.id);
+    expect(asked).toHaveLength(5);
     aheadMs += 31_000;
     for (let attempt = 0; attempt < 3; attempt += 1) await expect(enter(email)).rejects.toMatchObject(UNAVAILABLE);
     expect(asked).toHaveLength(6);

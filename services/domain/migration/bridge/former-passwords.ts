@@ -77,6 +77,7 @@ export function createFormerPasswords(
   }
 
   return {
+    away: () => (clock.monotonic() < openUntil ? unavailable('not_asked') : null),
     async isRight({ userId, email }, password) {
       for (const legacyId of await findLazyUser(sql, userId)) {
         if (!mayAsk()) throw unavailable('not_asked');
