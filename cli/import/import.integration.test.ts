@@ -28,7 +28,7 @@ const HEADER =
   'id,first_name,last_name,username,primary_email_address,primary_phone_number,verified_email_addresses,unverified_email_addresses,verified_phone_numbers,unverified_phone_numbers,totp_secret,password_digest,password_hasher';
 const row = (id: string, email: string, totp = ''): string =>
   `${id},Ada,Lovelace,,${email},,${email},,,,${totp},${HASH},bcrypt`;
-const file = async (name: string, content: string): Promise<string> => {
+const file = async (name: string, content: string | Uint8Array): Promise<string> => {
   const path = join(folder, name);
   await writeFile(path, content);
   return path;
@@ -228,4 +228,39 @@ test('killed after each thousandth record, it goes on where it was, and ends as 
   expect(positions.length).toBeGreaterThan(2);
   expect(await stored()).toBe(count);
   expect(await harness.json(args.slice(0, -1))).toMatchObject({ new: 0, same: count });
+});
+
+test('users without a password are counted in dry run, result, status and certificate, and the guide says what they do', async () => {
+  const path = await file(
+    'without.json',
+    `[{"id":"w-1","email":"w-1@example.com"},{"id":"w-2","email":"w-2@example.com","password_hash":"${HASH}"},{"id":"w-3","email":"none"},{"id":"w-4","email":"none"}]`,
+  );
+  const asks = ['import', 'ndjson', path, ...REASON];
+  const tried = await harness.sallyport([...asks, '--dry-run', '--json']);
+  expect(lastLine(tried.out)).toMatchObject({ new: 2, rejected: 2, without_password: 1 });
+  const shown = await harness.sallyport([...asks, '--dry-run']);
+  expect(shown.out).toContain('without password 1: the file has no hash of theirs, and they reset the password');
+  // Records of one line are told apart.
+  expect(shown.out).toContain('line 1, record 3: email_invalid');
+  expect(shown.out).toContain('line 1, record 4: email_invalid');
+  const run = lastLine((await harness.sallyport([...asks, '--yes', '--json'])).out);
+  expect(run).toMatchObject({ new: 2, without_password: 1, counts: { without_password: 1 } });
+  const status = await harness.json(['import', 'status']);
+  expect(status.imports[0]).toMatchObject({ import_id: run.import_id, hash_formats: { bcrypt: 1, none: 1 } });
+  const guide = await readFile('docs/how-to/import-users.md', 'utf8');
+  expect(guide).toMatch(/how many have no password/);
+  expect(guide).toMatch(/without a password reset it at their first sign-in/);
+});
+
+test('a file that is none of its kind ends the import once, and begins none that goes on', async () => {
+  const path = await file('excel.csv', Buffer.from('id;email;name\n1;a@example.com;Zo\xeb\n', 'latin1'));
+  const before = (await harness.json(['import', 'status'])).imports.length;
+  for (const act of ['--dry-run', '--yes']) {
+    const run = await harness.sallyport(['import', 'csv', path, act, ...REASON]);
+    expect([run.code, run.err.match(/import_file_unreadable/g)?.length], run.err).toEqual([2, 1]);
+    expect(run.err).toContain('Windows-1252');
+  }
+  const { imports } = await harness.json(['import', 'status']);
+  expect(imports.length).toBe(before + 1);
+  expect(imports[0]).toMatchObject({ status: 'failed', failure: 'import_file_unreadable' });
 });

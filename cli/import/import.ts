@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { LegacySystemAdapter } from '../../services/domain/migration/adapters/adapter.ts';
 import { adapters } from '../../services/domain/migration/adapters/adapters.ts';
-import { importSourceChanged } from '../../services/domain/migration/errors.ts';
+import { importFileUnreadable, importSourceChanged } from '../../services/domain/migration/errors.ts';
 import type { ImportMap } from '../../services/domain/migration/import-shapes.ts';
 import { counted } from '../../services/domain/migration/run/move-checklist.ts';
 import { readNotices, readRejected } from '../../services/domain/migration/run/read-imports.ts';
@@ -22,6 +22,8 @@ import { type ImportSource, readMap, sourceFile } from './source.ts';
 import { registerStatus } from './status.ts';
 
 const caller = systemCaller('sallyport import');
+/** With these a run cannot go on. */
+const ENDS = [importFileUnreadable, importSourceChanged].map(({ definition }) => definition.code);
 /** Rejected records that are printed without --json. */
 const REJECTS_SHOWN = 20;
 
@@ -35,6 +37,8 @@ type ImportOptions = GlobalOptions &
     readonly factorsLost?: ImportMap['factors_lost'];
   };
 
+type Place = { readonly record: number; readonly line: number };
+
 type Result = {
   readonly new: number;
   readonly changed: number;
@@ -43,13 +47,8 @@ type Result = {
   readonly rejected: number;
   readonly without_password: number;
   readonly factors_lost: number;
-  readonly notices: readonly {
-    readonly line: number;
-    readonly notice: string;
-    readonly member: string;
-    readonly value: string;
-  }[];
-  readonly rejects: readonly { readonly line: number; readonly reason: string; readonly value: string }[];
+  readonly notices: readonly (Place & { readonly notice: string; readonly member: string; readonly value: string })[];
+  readonly rejects: readonly (Place & { readonly reason: string; readonly value: string })[];
 };
 
 /** `sallyport import KIND FILE|status|certificate`, directly on the database, and `import verify`. */
@@ -147,8 +146,9 @@ async function run(
   };
   const row = await start();
   const ended = await advance(row).catch(async (err: unknown) => {
-    if (!isAppError(err) || err.code !== importSourceChanged.definition.code) throw err;
-    await failImport(database, { id: row.id, failure: err.code }, caller);
+    const isEnd = isAppError(err) && ENDS.includes(err.code);
+    if (isEnd) await failImport(database, { id: row.id, failure: err.code }, caller);
+    if (!isEnd || err.code !== importSourceChanged.definition.code) throw err;
     output.say('the source changed since this import stopped: another begins, and users who are here stay as they are');
     return advance(await start());
   });
@@ -167,7 +167,12 @@ async function run(
   return result;
 }
 
-const placeIn = (source: ImportSource, line: number): string => `${source.read ? 'document' : 'line'} ${line}`;
+/** Says the place of a record: the line, and the record where a line holds several of them. */
+function placesIn(source: ImportSource, all: readonly Place[]): (place: Place) => string {
+  if (source.read) return ({ line }) => `document ${line}`;
+  const areSeveral = all.some(({ record, line }) => record > line);
+  return ({ record, line }) => (areSeveral ? `line ${line}, record ${record}` : `line ${line}`);
+}
 
 const withCounts = ({ rejects, notices, ...result }: Result): object => {
   const { new: created, changed, same, linked, rejected, without_password, factors_lost } = result;
@@ -187,22 +192,25 @@ const firstOf = (lines: readonly string[], all: number): string[] => [
   ...(lines.length > REJECTS_SHOWN ? [`… and ${all - REJECTS_SHOWN} more (--json lists them)`] : []),
 ];
 
-const linesOf = (result: Result, source: ImportSource): string[] => [
-  ...firstOf(
-    result.notices.map(
-      ({ line, notice, member, value }) => `${placeIn(source, line)}: ${SAID[notice] ?? notice}: ${member}  ${value}`,
+function linesOf(result: Result, source: ImportSource): string[] {
+  const placeIn = placesIn(source, [...result.notices, ...result.rejects]);
+  return [
+    ...firstOf(
+      result.notices.map(
+        ({ notice, member, value, ...place }) => `${placeIn(place)}: ${SAID[notice] ?? notice}: ${member}  ${value}`,
+      ),
+      result.notices.length,
     ),
-    result.notices.length,
-  ),
-  ...firstOf(
-    result.rejects.map(({ line, reason, value }) => `${placeIn(source, line)}: ${reason}  ${value}`),
-    result.rejected,
-  ),
-  ...(result.without_password > 0
-    ? [`without password ${result.without_password}: the file has no hash of theirs, and they reset the password`]
-    : []),
-  ...(result.factors_lost > 0
-    ? [`factors lost ${result.factors_lost}: these users enrol a second factor before their first session`]
-    : []),
-  `new ${result.new}  changed ${result.changed} (${result.linked} linked)  same ${result.same}  rejected ${result.rejected}`,
-];
+    ...firstOf(
+      result.rejects.map(({ reason, value, ...place }) => `${placeIn(place)}: ${reason}  ${value}`),
+      result.rejected,
+    ),
+    ...(result.without_password > 0
+      ? [`without password ${result.without_password}: the file has no hash of theirs, and they reset the password`]
+      : []),
+    ...(result.factors_lost > 0
+      ? [`factors lost ${result.factors_lost}: these users enrol a second factor before their first session`]
+      : []),
+    `new ${result.new}  changed ${result.changed} (${result.linked} linked)  same ${result.same}  rejected ${result.rejected}`,
+  ];
+}

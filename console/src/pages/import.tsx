@@ -35,7 +35,7 @@ const texts = inLanguages({
     shortened: 'shortened: {member}',
     none: 'No record was rejected',
     noneWhy: 'Every record became a user here, or was one already.',
-    line: 'line {line}',
+    line: 'line {line}, record {record}',
     download: 'Download',
     downloadOf: 'Download the records that this import rejected',
     certificate: 'Certificate',
@@ -70,7 +70,7 @@ const texts = inLanguages({
     shortened: 'gekürzt: {member}',
     none: 'Kein Datensatz wurde abgelehnt',
     noneWhy: 'Jeder Datensatz wurde hier ein Benutzer oder war schon einer.',
-    line: 'Zeile {line}',
+    line: 'Zeile {line}, Datensatz {record}',
     download: 'Herunterladen',
     downloadOf: 'Die Datensätze herunterladen, die dieser Import ablehnte',
     certificate: 'Zertifikat',
@@ -115,10 +115,10 @@ function Rejects({ of }: { readonly of: Import }) {
           <ul class="rows" aria-label={own.rejects}>
             {of.rejects.map((reject) => (
               <Row
-                key={reject.line}
+                key={reject.record}
                 title={reject.reason}
                 meta={<Foreign>{reject.value}</Foreign>}
-                side={fill(own.line, { line: number(reject.line) })}
+                side={fill(own.line, { line: number(reject.line), record: number(reject.record) })}
               />
             ))}
           </ul>
@@ -143,10 +143,10 @@ function Notices({ of }: { readonly of: Import }) {
       <ul class="rows" aria-label={own.noticed}>
         {of.noticed.map((notice) => (
           <Row
-            key={`${notice.line} ${notice.notice} ${notice.member}`}
+            key={`${notice.record} ${notice.notice} ${notice.member}`}
             title={titleOf(notice)}
             meta={<Foreign>{notice.value}</Foreign>}
-            side={fill(own.line, { line: number(notice.line) })}
+            side={fill(own.line, { line: number(notice.line), record: number(notice.record) })}
           />
         ))}
       </ul>

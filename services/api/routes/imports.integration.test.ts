@@ -65,7 +65,7 @@ test('imports are listed page by page, newest first, and the records that one re
   const headers = { authorization: `Bearer ${admin.bearer}` };
   const file = await fetch(at(ids[0]), { headers });
   expect([file.status, file.headers.get('content-type')]).toEqual([200, 'application/x-ndjson; charset=utf-8']);
-  expect(await file.text()).toBe(`${JSON.stringify({ line: 2, reason: 'email_taken', value: 'a"b' })}\n`);
+  expect(await file.text()).toBe(`${JSON.stringify({ record: 1, line: 2, reason: 'email_taken', value: 'a"b' })}\n`);
   expect((await fetch(at(), { headers })).status).toBe(400);
   expect((await fetch(at('0190a5e2-0000-7000-8000-0000000000ff'), { headers })).status).toBe(404);
 });

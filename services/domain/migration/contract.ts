@@ -3,7 +3,14 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { GRANT_REFUSALS, manages, pageQuery, REFUSALS, reads, reason } from '../access/admin-shapes.ts';
-import { importKindUnknown, importOvertaken, importRoleUnknown, importsBusy, importUnknown } from './errors.ts';
+import {
+  importFileUnreadable,
+  importKindUnknown,
+  importOvertaken,
+  importRoleUnknown,
+  importsBusy,
+  importUnknown,
+} from './errors.ts';
 import { importMap } from './import-shapes.ts';
 import { importsRead, importsWrite } from './permissions.ts';
 
@@ -74,6 +81,7 @@ export const requestImportEndpoint = defineEndpoint({
   errors: [
     ...REFUSALS,
     stepUpRequired,
+    importFileUnreadable,
     importKindUnknown,
     importRoleUnknown,
     ...GRANT_REFUSALS,
@@ -97,7 +105,7 @@ export const listImportsEndpoint = defineEndpoint({
 const ofImport = z.strictObject({ import_id: z.uuid() });
 
 /**
- * The first 10,000, in the order of the file; a line is a JSON object with line, reason and value, which is empty for callers
+ * The first 10,000, in the order of the file; a line is a JSON object with record (from 1), line, reason and value, which is empty for callers
  * without `users:read`.
  */
 export const readImportRejectsEndpoint = defineEndpoint({
@@ -123,8 +131,10 @@ export const readImportEndpoint = defineEndpoint({
   responses: {
     200: importView.extend({
       /** The first of them, in the order of the file. `value` is empty for callers without `users:read`. */
-      rejects: z.array(z.object({ line: count, reason: z.string(), value: z.string() })),
-      noticed: z.array(z.object({ line: count, notice: z.string(), member: z.string(), value: z.string() })),
+      rejects: z.array(z.object({ record: count, line: count, reason: z.string(), value: z.string() })),
+      noticed: z.array(
+        z.object({ record: count, line: count, notice: z.string(), member: z.string(), value: z.string() }),
+      ),
     }),
   },
   errors: [...REFUSALS, importUnknown],

@@ -47,6 +47,16 @@ export const importKindUnknown = defineError({
   retryable: false,
 });
 
+/** `detail` says what the file seems to be. */
+export const importFileUnreadable = defineError({
+  code: 'import_file_unreadable',
+  status: 400,
+  title: 'The file cannot be read',
+  cause: 'The file as a whole is not what this kind of import reads, so no record of it was looked at.',
+  fix: 'Do what `detail` says, and import the file again. Nothing was imported.',
+  retryable: false,
+});
+
 export const importsBusy = defineError({
   code: 'imports_busy',
   status: 409,

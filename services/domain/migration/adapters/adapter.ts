@@ -1,4 +1,5 @@
 import type { ExternalId } from '#services/domain/shared/external-id.ts';
+import type { FileForm } from '../reading/open-file.ts';
 
 /** A social account of the other system: whose account it is at which provider. */
 export type LegacyAccount = {
@@ -82,6 +83,8 @@ export type ReadOptions = {
 export type LegacySystemAdapter = {
   /** The name in `sallyport import <kind>`, and the provider in `legacy_users`. */
   readonly kind: string;
+  /** What its files are; another file is refused whole. */
+  readonly forms: readonly FileForm[];
   /** Secret keys without which the hashes of the source cannot be verified: stored sealed before the users. */
   hashKeys?(options: ReadOptions): readonly Uint8Array[];
   /** Never throws for one bad record: it is rejected, and the rest is read. Holds one record at a time. */

@@ -1,4 +1,5 @@
 import type { ExternalId } from '#services/domain/shared/external-id.ts';
+import { readCsv } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import type { SourceRecord } from '../reading/record.ts';
@@ -25,13 +26,36 @@ import {
 import { socialNames } from './social-names.ts';
 
 /**
- * Auth0: the user export (NDJSON), and the export of password hashes that its support sends (NDJSON). One file may hold
+ * Auth0: the user export (NDJSON, or what the User Import / Export extension writes), and the export of password hashes that its support sends (NDJSON). One file may hold
  * both, the hashes first: `cat hashes.ndjson users.ndjson`.
  */
 
 const names = socialNames({ 'google-oauth2': 'google', windowslive: 'microsoft' });
 const DATABASE = 'auth0';
 const prefixed = (id: ExternalId): ExternalId => `${DATABASE}|${id}` as ExternalId;
+
+/** The columns that the User Import / Export extension has unless its user names others. */
+const EXTENSION_COLUMNS: Readonly<Record<string, string>> = {
+  Id: 'user_id',
+  Email: 'email',
+  'Email Verified': 'email_verified',
+  Name: 'name',
+  Nickname: 'nickname',
+  'Given Name': 'given_name',
+  'Family Name': 'family_name',
+  Picture: 'picture',
+  'Created At': 'created_at',
+};
+
+/** The record under the names of Auth0's API; a member that has its name there already wins. */
+const named = (value: Members): Members => ({
+  ...Object.fromEntries(
+    Object.entries(EXTENSION_COLUMNS).flatMap(([column, name]) =>
+      Object.hasOwn(value, column) ? [[name, value[column]]] : [],
+    ),
+  ),
+  ...value,
+});
 
 /** A line of the export of password hashes. */
 type HashLine = {
@@ -73,11 +97,12 @@ const KEPT = [
 
 const isLinked = (identity: unknown): boolean => isTrue(memberOf(identity, 'isSocial'));
 
-function ofUser(value: Members, hashOf: (id: ExternalId) => string | null): LegacyUser | Refused {
+function ofUser(given: Members, hashOf: (id: ExternalId) => string | null): LegacyUser | Refused {
+  const value = named(given);
   const email = textOf(value.email);
-  const given = idOf(firstOf(value.user_id, value.id, value.Id), email);
+  const theirs = idOf(firstOf(value.user_id, value.id), email);
   // A bulk import names its users without the prefix.
-  const id = given.includes('|') ? given : prefixed(given);
+  const id = theirs.includes('|') ? theirs : prefixed(theirs);
   if (email === null) return { reason: 'email_missing', value: id };
   const totp = listOf(value.mfa_factors).map((factor) => textOf(memberOf(factor, 'totp.secret')));
   return legacyUser({
@@ -198,9 +223,12 @@ function rowOf(user: LegacyUser, isExport: boolean): Members {
 
 export const auth0Adapter: LegacySystemAdapter = {
   kind: 'auth0',
+  forms: ['csv', 'json'],
   async *read(stream) {
     const { first, stream: whole } = await sniff(stream);
-    yield* merged(first === '[' ? readJsonArray(whole) : readNdjson(whole));
+    if (first === '[') yield* merged(readJsonArray(whole));
+    else if (first === '{') yield* merged(readNdjson(whole));
+    else yield* merged(readCsv(whole));
   },
   /** One user a line. With the parameter `form: bulk-import` a line has only what Auth0's bulk import takes. */
   async *write(users, { parameters }) {

@@ -242,6 +242,7 @@ function bytesOf(base32: string): number[] {
 
 export const betterAuthAdapter: LegacySystemAdapter = {
   kind: 'better-auth',
+  forms: ['json'],
   read: (stream, { parameters }) => read(stream, parameters),
   async *write(users, { parameters }) {
     for await (const user of users) yield lineOf(user, parameters.secret);

@@ -174,6 +174,7 @@ const rowOf = (user: LegacyUser): readonly string[] => {
 
 export const clerkAdapter: LegacySystemAdapter = {
   kind: 'clerk',
+  forms: ['csv', 'json'],
   async *read(stream) {
     const { first, stream: whole } = await sniff(stream);
     if (first === '[') yield* usersOf(readJsonArray(whole), ofObject);

@@ -117,6 +117,7 @@ function rowOf(user: LegacyUser): Members {
 
 export const cognitoAdapter: LegacySystemAdapter = {
   kind: 'cognito',
+  forms: ['csv', 'json'],
   async *read(stream) {
     const { first, stream: whole } = await sniff(stream);
     if (first === '{') yield* usersOf(readJsonArray(whole, 'Users'), ofObject);

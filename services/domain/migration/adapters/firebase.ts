@@ -170,6 +170,7 @@ const configOf = ({ parameters }: ReadOptions): HashConfig | null => readHashCon
 
 export const firebaseAdapter: LegacySystemAdapter = {
   kind: 'firebase',
+  forms: ['json'],
   hashKeys: (options) => {
     const config = configOf(options);
     return isScrypt(config) ? [config.signerKey] : [];

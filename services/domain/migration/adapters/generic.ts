@@ -1,7 +1,11 @@
 import { parseExactJson } from '#services/domain/shared/exact-json.ts';
+import { visibleText } from '#services/domain/shared/visible-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
+import { importFileUnreadable } from '../errors.ts';
 import { csvRow, readCsv, shielded, unshieldedRow } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
+import type { SourceRecord } from '../reading/record.ts';
 import { sniff } from '../reading/sniff.ts';
 import type {
   FactorKind,
@@ -137,6 +141,7 @@ const columnOf = (options: ReadOptions, column: Column): string => options.colum
 /** One JSON object a line, or a JSON array of objects. */
 export const ndjsonAdapter: LegacySystemAdapter = {
   kind: 'ndjson',
+  forms: ['json'],
   async *read(stream, options) {
     const { first, stream: whole } = await sniff(stream);
     yield* usersOf(first === '[' ? readJsonArray(whole) : readNdjson(whole), (value) => genericUser(value, options));
@@ -154,9 +159,37 @@ const cellOf = (value: LegacyUser[Column]): string => {
   return shielded(String(value));
 };
 
+/** A table without a column for the id or the address has no user in any row. */
+function assertColumns(row: Members, options: ReadOptions): void {
+  const { columns } = options;
+  const isThere = (...names: readonly string[]): boolean => names.some((name) => memberOf(row, name) !== undefined);
+  const missing = [
+    ...(isThere(...(columns.legacy_id === undefined ? ['legacy_id', 'id'] : [columns.legacy_id])) ? [] : ['legacy_id']),
+    ...(isThere(columnOf(options, 'email')) ? [] : ['email']),
+  ];
+  if (missing.length === 0) return;
+  const names = Object.keys(row)
+    .slice(0, 32)
+    .map((name) => visibleText(cutText(name, 64)));
+  throw importFileUnreadable({
+    detail: `No column is the ${missing.join(', or the ')}. The columns are ${names.join(', ')}: name them under \`columns\` of the mapping.`,
+  });
+}
+
 export const csvAdapter: LegacySystemAdapter = {
   kind: 'csv',
-  read: (stream, options) => usersOf(readCsv(stream), (row) => genericUser(unshieldedRow(row), options)),
+  forms: ['csv'],
+  async *read(stream, options) {
+    let isFirst = true;
+    async function* withIds(): AsyncGenerator<SourceRecord> {
+      for await (const record of readCsv(stream)) {
+        if (isFirst && !('reason' in record)) assertColumns(record.value, options);
+        isFirst = isFirst && 'reason' in record;
+        yield record;
+      }
+    }
+    yield* usersOf(withIds(), (row) => genericUser(unshieldedRow(row), options));
+  },
   async *write(users, options) {
     yield csvRow(COLUMNS.map((column) => columnOf(options, column)));
     for await (const user of users) yield csvRow(COLUMNS.map((column) => cellOf(user[column])));

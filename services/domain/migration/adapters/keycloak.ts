@@ -257,6 +257,7 @@ function rowOf(user: LegacyUser): Members {
 
 export const keycloakAdapter: LegacySystemAdapter = {
   kind: 'keycloak',
+  forms: ['json'],
   async *read(stream, options) {
     const { first, stream: whole } = await sniff(stream);
     const records = readJsonArray(whole, first === '[' ? null : 'users');

@@ -102,6 +102,7 @@ function documentOf(user: LegacyUser, columns: Readonly<Record<string, string>>)
 
 export const mongoAdapter: LegacySystemAdapter = {
   kind: 'mongo',
+  forms: ['json'],
   async *read(stream, options) {
     const { first, stream: whole } = await sniff(stream);
     const columns = columnsOf(options);

@@ -170,6 +170,7 @@ function rowOf(user: LegacyUser): Members {
 
 export const supabaseAdapter: LegacySystemAdapter = {
   kind: 'supabase',
+  forms: ['csv', 'json'],
   async *read(stream, options) {
     const make = (row: Members): LegacyUser | Refused => userOf(row, options);
     const { first, stream: whole } = await sniff(stream);

@@ -68,6 +68,7 @@ function rowOf(user: LegacyUser): Members {
 
 export const zitadelAdapter: LegacySystemAdapter = {
   kind: 'zitadel',
+  forms: ['json'],
   async *read(stream) {
     const { first, stream: whole } = await sniff(stream);
     yield* usersOf(first === '[' ? readJsonArray(whole) : readNamedArrays(whole, 'humanUsers'), userOf);

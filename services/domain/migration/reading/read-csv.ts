@@ -2,6 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type CsvError, type Info, parse } from 'csv-parse';
+import { delimiterOf } from './csv-delimiter.ts';
+import { peek } from './peek.ts';
 import { withoutBom } from './read-ndjson.ts';
 import { isPrototypeKey, RECORD_BYTES_MAX, type SourceRecord } from './record.ts';
 
@@ -18,7 +20,7 @@ const NEWLINE = 0x0a;
 const ROW_BYTES_MAX = 4 * RECORD_BYTES_MAX;
 
 /** Ends in a row that is too long. The parser's own limit drops the rows behind it without a word. */
-async function* bounded(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* bounded(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let isQuoted = false;
   let length = 0;
   for await (const chunk of stream) {
@@ -32,9 +34,10 @@ async function* bounded(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
 }
 
-function rowsOf(stream: AsyncIterable<Uint8Array>): AsyncIterable<Row> {
+function rowsOf(stream: AsyncIterable<Uint8Array>, delimiter: string): AsyncIterable<Row> {
   const parser = parse({
     encoding: null,
+    delimiter,
     record_delimiter: ['\r\n', '\n'],
     info: true,
     relax_column_count: true,
@@ -47,7 +50,7 @@ function rowsOf(stream: AsyncIterable<Uint8Array>): AsyncIterable<Row> {
     },
   });
   // The parser ends with the error of its source.
-  pipeline(Readable.from(bounded(withoutBom(stream)), { objectMode: false }), parser).catch(() => {});
+  pipeline(Readable.from(bounded(stream), { objectMode: false }), parser).catch(() => {});
   return parser;
 }
 
@@ -55,13 +58,15 @@ const textOf = (fields: readonly Buffer[]): string[] | null =>
   fields.every((field) => isUtf8(field)) ? fields.map((field) => field.toString('utf8')) : null;
 
 /**
- * Rows of a CSV file (RFC 4180) by the names in its first row. Holds one row at a time. A column whose name is repeated,
+ * Rows of a CSV file (RFC 4180, or with `;`, tabs or `|`) by the names in its first row. Holds one row at a time. A column whose name is repeated,
  * or changes what an object inherits, is rejected once and left out.
  */
 export async function* readCsv(stream: AsyncIterable<Uint8Array>): AsyncGenerator<SourceRecord> {
+  const { head, stream: whole } = await peek(withoutBom(stream));
+  const { delimiter, isSaid } = delimiterOf(head.toString('latin1'));
   let names: readonly string[] | null = null;
   let endedOn = 0;
-  for await (const row of rowsOf(stream)) {
+  for await (const row of rowsOf(whole, delimiter ?? ',')) {
     const line = endedOn + 1;
     if ('skipped' in row) {
       endedOn = Math.max(row.line, line);
@@ -69,6 +74,7 @@ export async function* readCsv(stream: AsyncIterable<Uint8Array>): AsyncGenerato
       continue;
     }
     endedOn = row.info.lines;
+    if (isSaid && line === 1) continue;
     const fields = textOf(row.record);
     if (row.record.some(({ length }) => length > RECORD_BYTES_MAX)) {
       yield { line, reason: 'record_too_large', value: '' };

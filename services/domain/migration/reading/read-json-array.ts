@@ -1,3 +1,4 @@
+import { listMissing } from './list-missing.ts';
 import { withoutBom } from './read-ndjson.ts';
 import { RECORD_BYTES_MAX, recordOf, type SourceRecord } from './record.ts';
 
@@ -22,12 +23,15 @@ export async function* readJsonArray(
 ): AsyncGenerator<SourceRecord> {
   const scanner = createScanner(under);
   for await (const chunk of withoutBom(stream)) yield* scanner.read(chunk);
+  if (under !== null && scanner.isWithoutList()) throw listMissing(under);
   if (!scanner.isComplete()) yield { line: scanner.line(), reason: 'json_truncated', value: '' };
 }
 
 type Scanner = {
   read(chunk: Buffer): Iterable<SourceRecord>;
   isComplete(): boolean;
+  /** It was read to its end, and has no such list. */
+  isWithoutList(): boolean;
   line(): number;
 };
 
@@ -40,6 +44,7 @@ function createScanner(under: string | null): Scanner {
   /** Whether the scanner is in the array, and whether it has left it. */
   let isInside = false;
   let isLeft = false;
+  let isOpened = false;
   let name: number[] = [];
   /** The element that is being read. */
   let startedOn = 0;
@@ -101,6 +106,7 @@ function createScanner(under: string | null): Scanner {
         if (!isInside && depth === 1) name = [];
       } else if (OPEN.has(byte)) {
         depth += 1;
+        isOpened = true;
         if (!isInside && !isLeft && byte === 0x5b && depth === base && isNamed()) isInside = true;
       } else if (CLOSE.has(byte)) depth -= 1;
     }
@@ -109,5 +115,10 @@ function createScanner(under: string | null): Scanner {
       if (from !== -1) from = 0;
     }
   }
-  return { read, isComplete: () => isLeft && depth === 0, line: () => line };
+  return {
+    read,
+    isComplete: () => isLeft && depth === 0,
+    isWithoutList: () => isOpened && !isLeft && depth === 0,
+    line: () => line,
+  };
 }

@@ -41,5 +41,10 @@ test('reports a file that ends early', async () => {
     { line: 1, value: { id: '1' } },
     { line: 2, reason: 'json_truncated', value: '' },
   ]);
-  expect(await read(`{"${'u'.repeat(300)}": []}`)).toEqual([{ line: 1, reason: 'json_truncated', value: '' }]);
+  expect(await read(`{"${'u'.repeat(300)}": []`)).toEqual([{ line: 1, reason: 'json_truncated', value: '' }]);
+  expect(await read('')).toEqual([{ line: 1, reason: 'json_truncated', value: '' }]);
+});
+
+test('refuses a whole file without such an array', async () => {
+  await expect(read(`{"${'u'.repeat(300)}": []}`)).rejects.toMatchObject({ code: 'import_file_unreadable' });
 });

@@ -1,3 +1,4 @@
+import { listMissing } from './list-missing.ts';
 import { withoutBom } from './read-ndjson.ts';
 import { RECORD_BYTES_MAX, recordOf, type SourceRecord } from './record.ts';
 
@@ -22,6 +23,7 @@ export async function* readNamedArrays(stream: AsyncIterable<Uint8Array>, name: 
   /** The last string outside the array: the name of the member whose value follows. */
   let text: number[] = [];
   let hasRead = false;
+  let isOpened = false;
   let startedOn = 0;
   let parts: Buffer[] = [];
   let length = 0;
@@ -76,6 +78,7 @@ export async function* readNamedArrays(stream: AsyncIterable<Uint8Array>, name: 
         if (base === 0) text = [];
       } else if (OPEN.has(byte)) {
         depth += 1;
+        isOpened = true;
         if (base === 0 && byte === OPEN_ARRAY && Buffer.from(text).toString('utf8') === name) base = depth;
         if (base === 0) text = [];
       } else if (CLOSE.has(byte)) depth -= 1;
@@ -85,5 +88,6 @@ export async function* readNamedArrays(stream: AsyncIterable<Uint8Array>, name: 
       from = 0;
     }
   }
+  if (isOpened && depth === 0 && !hasRead) throw listMissing(name);
   if (!hasRead || depth !== 0) yield { line, reason: 'json_truncated', value: '' };
 }

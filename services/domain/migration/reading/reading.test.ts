@@ -76,7 +76,11 @@ describe('an array of JSON', () => {
   test('that is too large, cut off or absent is rejected', async () => {
     expect(await found(readJsonArray, `[{"a":"${LONG}"},{"b":1}]`)).toEqual(['1 record_too_large', '1 {"b":1}']);
     expect(await found(readJsonArray, '[{"a":1},{"b":')).toEqual(['1 {"a":1}', '1 json_truncated']);
-    expect(await found((stream) => readJsonArray(stream, 'users'), '{"a":1}')).toEqual(['1 json_truncated']);
+    await expect(found((stream) => readJsonArray(stream, 'users'), '{"a":1}')).rejects.toMatchObject({
+      code: 'import_file_unreadable',
+    });
+    expect(await found((stream) => readJsonArray(stream, 'users'), '{"a":1')).toEqual(['1 json_truncated']);
+    expect(await found((stream) => readJsonArray(stream, 'users'), '')).toEqual(['1 json_truncated']);
   });
 });
 

@@ -122,12 +122,12 @@ const noticesInsert = defineStatement(
 /** Index: the primary key. */
 const noticesRead = defineStatement(
   'importNoticesRead',
-  `SELECT line, notice, member, value FROM import_notices WHERE import_id = $1::uuid ORDER BY record, place LIMIT $2`,
+  `SELECT record, line, notice, member, value FROM import_notices WHERE import_id = $1::uuid ORDER BY record, place LIMIT $2`,
 );
 /** Index: the primary key. */
 const rejectsRead = defineStatement(
   'importRejectsRead',
-  `SELECT line, reason, value FROM import_rejects WHERE import_id = $1::uuid ORDER BY record LIMIT $2`,
+  `SELECT record, line, reason, value FROM import_rejects WHERE import_id = $1::uuid ORDER BY record LIMIT $2`,
 );
 /** Reads every run that is kept: a few hundred. A failed run counts what it has read. */
 const totalsRead = defineStatement(
@@ -244,6 +244,8 @@ export const insertNotices = async (tx: Sql, id: string, notices: readonly LineN
 };
 
 export type NoticeView = {
+  /** Place among all records, from 1. */
+  readonly record: number;
   readonly line: number;
   readonly notice: string;
   readonly member: string;
@@ -252,7 +254,7 @@ export type NoticeView = {
 export const readNoticeRows = (sql: Sql, id: string, limit: number): Promise<NoticeView[]> =>
   sql.query<NoticeView>(noticesRead, [id, limit]);
 
-export type RejectView = { readonly line: number; readonly reason: string; readonly value: string };
+export type RejectView = Pick<NoticeView, 'record' | 'line' | 'value'> & { readonly reason: string };
 export const readRejects = (sql: Sql, id: string, limit: number): Promise<RejectView[]> =>
   sql.query<RejectView>(rejectsRead, [id, limit]);
 

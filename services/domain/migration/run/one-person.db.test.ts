@@ -160,7 +160,7 @@ describe('rows with one address are email_duplicate, and the first stays as it i
       const texts = files === 1 ? [ndjson(rows)] : rows.map((row) => ndjson([row]));
       const rejects = [];
       for (const text of texts) rejects.push(...(await harness.importText('ndjson', text, MAP)).rejects);
-      expect(rejects).toEqual([{ line: 3 - files, reason: 'email_duplicate', value: address }]);
+      expect(rejects).toEqual([{ record: 3 - files, line: 3 - files, reason: 'email_duplicate', value: address }]);
       expect((await personWith(address))[0]?.rows).toEqual(['sso']);
     }
   });

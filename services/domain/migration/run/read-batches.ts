@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { LegacySystemAdapter, ReadOptions } from '../adapters/adapter.ts';
 import { importSourceChanged } from '../errors.ts';
 import type { ImportMap } from '../import-shapes.ts';
+import { openFile } from '../reading/open-file.ts';
 import { checkUser, sha256Of, shownValue } from './check-user.ts';
 import type { BatchRecord } from './plan-batch.ts';
 import { createSeen } from './seen.ts';
@@ -77,7 +78,7 @@ export function readBatches(
   async function* numbered(): AsyncGenerator<BatchRecord> {
     const { columns, parameters, allow_hashes: allowedHashes } = map;
     let record = 0;
-    for await (const read of adapter.read(counted(), {
+    for await (const read of adapter.read(openFile(counted(), adapter.forms), {
       columns,
       parameters,
       allowedHashes,

@@ -58,7 +58,7 @@ test('an uploaded file waits encrypted, a worker imports it, and nothing of it s
   const reader = userCaller('operator', { permissions: new Set(['imports:read', 'users:read']) });
   const shown = async (caller: typeof auditor) =>
     (await readImportWithRejects(harness.ports, { import_id: id }, caller)).rejects;
-  expect(await shown(auditor)).toEqual([{ line: 1_201, reason: 'email_invalid', value: '' }]);
+  expect(await shown(auditor)).toEqual([{ record: 1_201, line: 1_201, reason: 'email_invalid', value: '' }]);
   expect(await shown(reader)).toMatchObject([{ value: 'no address' }]);
   expect(await readRejectLines(harness.ports, { import_id: id }, auditor)).not.toContain('no address');
   expect(await readRejectLines(harness.ports, { import_id: id }, reader)).toContain('no address');

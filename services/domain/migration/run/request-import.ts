@@ -5,6 +5,7 @@ import type { Caller, Ports } from '#services/domain/ports.ts';
 import { adapters, findAdapter } from '../adapters/adapters.ts';
 import { IMPORTING_ROLE, type RequestedImport } from '../contract.ts';
 import { importKindUnknown, importsBusy } from '../errors.ts';
+import { assertReadable } from '../reading/open-file.ts';
 import { insertChunks, readUploads } from './chunks.store.ts';
 import { beginImport } from './start-import.ts';
 
@@ -13,16 +14,18 @@ const UPLOADS_MAX = 10;
 
 /**
  * Keeps an uploaded file, encrypted, for a worker. The same file with the same mapping is the same run until it ends.
- * @throws importKindUnknown (400), importRoleUnknown (400), rightsExceeded (403), importsBusy (409)
+ * @throws importKindUnknown (400), importFileUnreadable (400), importRoleUnknown (400), rightsExceeded (403), importsBusy (409)
  */
 export async function requestImport(
   { transact, random, vault }: Pick<Ports, 'transact' | 'random' | 'vault'>,
   { kind, data, map, reason }: RequestedImport,
   caller: Caller,
 ): Promise<{ readonly import_id: string }> {
-  if (findAdapter(kind) === undefined)
+  const adapter = findAdapter(kind);
+  if (adapter === undefined)
     throw importKindUnknown({ detail: `The kinds are ${adapters.map((each) => each.kind).join(', ')}.` });
   const bytes = Buffer.from(data);
+  await assertReadable(bytes, adapter.forms);
   const sourceSha256 = createHash('sha256').update(bytes).digest('hex');
   const source = { kind, map, sourceSha256, sourceBytes: bytes.length, reason, state: 'waiting' } as const;
   return transact(async (tx) => {

@@ -126,7 +126,7 @@ test('ids above the numbers that a double holds stay two people, in one file and
   const third = await harness.importText('ndjson', line('"36028797018963971"', 'two', OTHER_HASH));
   expect(third).toMatchObject({ same_count: 1, rejected_count: 0 });
   const fourth = await harness.importText('ndjson', line('3.6028797018963971e16', 'two', OTHER_HASH));
-  expect(fourth.rejects).toEqual([{ line: 1, reason: 'id_not_exact', value: 'two@digits.example' }]);
+  expect(fourth.rejects).toEqual([{ record: 1, line: 1, reason: 'id_not_exact', value: 'two@digits.example' }]);
 });
 
 describe('again', () => {
@@ -146,7 +146,7 @@ describe('again', () => {
     const next = { ...one, email: `moved-${one.email}`, password_hash: OTHER_HASH };
     const run = await harness.importText('ndjson', ndjson(next));
     expect(run).toMatchObject({ changed_count: 0, reject_reasons: { address_and_hash_changed: 1 } });
-    expect(run.rejects).toEqual([{ line: 1, reason: 'address_and_hash_changed', value: next.email }]);
+    expect(run.rejects).toEqual([{ record: 1, line: 1, reason: 'address_and_hash_changed', value: next.email }]);
     expect(await userOf(one.legacy_id)).toEqual(before);
     const others = await harness.importText('ndjson', ndjson(next), { same_person: ['someone-else'] });
     expect(others.rejected_count).toBe(1);
@@ -231,7 +231,7 @@ describe('again', () => {
     await harness.importText('ndjson', ndjson(one));
     await harness.rows('DELETE FROM users WHERE id = $1', [one.legacy_id]);
     const run = await harness.importText('ndjson', ndjson(one));
-    expect(run.rejects).toEqual([{ line: 1, reason: 'deleted_here', value: one.email }]);
+    expect(run.rejects).toEqual([{ record: 1, line: 1, reason: 'deleted_here', value: one.email }]);
     const [left] = await harness.rows('SELECT * FROM legacy_users WHERE legacy_id = $1', [one.legacy_id]);
     expect(left).toMatchObject({ user_id: null, content_sha256: null, email_sha256: null, password_sha256: null });
     const noBridge = { issuer: null, until: null, checks_passwords: false, provider: null };
@@ -372,7 +372,7 @@ test('a run that stops goes on where it was, and ends as one that did not stop',
   expect(at?.position).toBeGreaterThan(0);
   const ended = await harness.importText('ndjson', text);
   expect(ended).toMatchObject({ id: stopped.id, state: 'done', position: 2_501, new_count: 2_500 });
-  expect(ended.rejects).toEqual([{ line: 2_501, reason: 'email_duplicate', value: people[0]?.email }]);
+  expect(ended.rejects).toEqual([{ record: 2_501, line: 2_501, reason: 'email_duplicate', value: people[0]?.email }]);
   const whole = await harness.importText('ndjson', text);
   expect(whole).toMatchObject({ new_count: 0, same_count: 2_500, users_sha256: ended.users_sha256 });
   expect(whole.id).not.toBe(ended.id);
@@ -493,7 +493,7 @@ test('a dry run shows the last administrator, also when another batch disables t
     yield Buffer.from(text);
   }
   const found = await rehearseImport(harness.ports, { adapter, map: importMap.parse({}), stream: stream() });
-  expect(found.rejects).toEqual([{ line: 1_002, reason: 'last_admin', value: people[1_001]?.email }]);
+  expect(found.rejects).toEqual([{ record: 1_002, line: 1_002, reason: 'last_admin', value: people[1_001]?.email }]);
 });
 
 test('imports that disable users, and that create administrators, do not block each other', async () => {

@@ -302,8 +302,8 @@ export type Rehearsal = {
   readonly without_password: number;
   /** Users who would enrol a second factor before their next session. */
   readonly factors_lost: number;
-  readonly rejects: readonly Omit<Reject, 'record'>[];
-  readonly notices: readonly Omit<LineNotice, 'record' | 'place'>[];
+  readonly rejects: readonly Reject[];
+  readonly notices: readonly Omit<LineNotice, 'place'>[];
   /** The first of them. */
   readonly differences: readonly {
     readonly legacy_id: string;
@@ -320,7 +320,7 @@ export async function rehearseImport(
   input: Pick<ImportInput, 'adapter' | 'map' | 'stream' | 'onProgress'>,
 ): Promise<Rehearsal> {
   const sums = { new: 0, changed: 0, same: 0, linked: 0, rejected: 0, without_password: 0, factors_lost: 0 };
-  const rejects: Omit<Reject, 'record'>[] = [];
+  const rejects: Reject[] = [];
   const notices: Rehearsal['notices'][number][] = [];
   const { relyingPartyId } = ports;
   const differences: Rehearsal['differences'][number][] = [];
@@ -349,10 +349,9 @@ export async function rehearseImport(
     sums.rejected += counts.rejected;
     sums.without_password += withoutPassword(plan, input.map);
     sums.factors_lost += factorsLostIn(plan);
-    for (const { line, notice, member, value } of noticesOf(plan))
-      if (notices.length < REJECTS_KEPT) notices.push({ line, notice, member, value });
-    for (const { line, reason, value } of plan.rejects)
-      if (rejects.length < REJECTS_KEPT) rejects.push({ line, reason, value });
+    for (const { record, line, notice, member, value } of noticesOf(plan))
+      if (notices.length < REJECTS_KEPT) notices.push({ record, line, notice, member, value });
+    rejects.push(...plan.rejects.slice(0, REJECTS_KEPT - rejects.length));
     for (const change of ['created', 'changed', 'linked', 'joined'] as const)
       for (const { user } of plan[change])
         if (differences.length < DIFFERENCES_SHOWN)

@@ -1,3 +1,4 @@
+import { cutText } from '#services/platform/define/cut-text.ts';
 import type { LegacyPasskey, LegacyUser } from '../adapters/adapter.ts';
 
 // A member that no sign-in needs never rejects its user: it is shortened or left out, and the import says so. Only the id,
@@ -94,9 +95,9 @@ export function trimUser(
 
 function nameOf(given: string | null, notices: Notice[]): string | null {
   if (given === null) return null;
-  const plain = given.replaceAll(CONTROLS, '').slice(0, NAME_MAX);
-  // The cut may have left half a character.
-  const name = plain.replaceAll(CONTROLS, '').trim();
+  // A line end in a cell of a spreadsheet separates words.
+  const plain = given.replaceAll(/[\r\n\t]+/g, ' ').replaceAll(CONTROLS, '');
+  const name = cutText(plain, NAME_MAX).trim();
   if (name !== given.trim()) notices.push({ notice: name === '' ? 'left_out' : 'shortened', member: 'name' });
   return name === '' ? null : name;
 }
