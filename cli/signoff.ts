@@ -48,7 +48,13 @@ async function decide(decision: Decision, id: string, command: Command): Promise
   const { role, comment } = options;
   const json = checked(approveSignOffEndpoint, { role, comment, arguments_sha256: asked.arguments_sha256 });
   for (const shown of lines(asked)) output.say(shown);
-  if (rehearsed(output, options, `${decision} ${asked.act} as ${role}`)) return;
+  const what = `${decision} ${asked.act} as ${role}`;
+  if (options.dryRun) {
+    const { body } = await callApi(api, `${path}/${decision}`, { json: { ...json, dry_run: true }, authorization });
+    output.say(`it would be ${body.state}`);
+    rehearsed(output, options, what);
+    return;
+  }
   if (!options.yes) await confirm(`${decision === 'approve' ? 'Approve' : 'Deny'} ${asked.act} as ${role}?`);
   const { body } = await callApi(api, `${path}/${decision}`, { json, authorization });
   output.data(body as unknown as SignOffView, (decided) => [signOffLine(decided)]);

@@ -78,11 +78,12 @@ async function validate(command: Command, argument: string): Promise<void> {
 async function revoke(command: Command, argument: string): Promise<void> {
   const options = optionsOf(command);
   const token = await tokenFrom(argument);
-  if (rehearsed(createOutput(options), options, 'revoke this token')) return;
+  const dryRun = options.dryRun ? { dry_run: true } : {};
   const { body } = await callApi(findApi(options.api), '/v1/tokens/revoke', {
-    json: { token, reason: options.reason ?? 'revoked by hand' },
+    json: { token, reason: options.reason ?? 'revoked by hand', ...dryRun },
     authorization: clientAuthorization(),
   });
+  if (rehearsed(createOutput(options), options, 'revoke this token')) return;
   createOutput(options).data(body, () => [`revoked at epoch ${body.epoch}`]);
 }
 

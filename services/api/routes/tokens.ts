@@ -19,6 +19,7 @@ import {
   type ValidateAnswerPorts,
 } from '#services/domain/tokens/verify/validate-answer.ts';
 import { validateBatch } from '#services/domain/tokens/verify/validate-batch.ts';
+import type { EndpointInput } from '#services/platform/define/endpoint.ts';
 import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
@@ -31,11 +32,14 @@ const BY_NOBODY = { clientId: null, isAuthenticated: false } as const;
 
 const MALFORMED = inactiveAnswer('malformed');
 
-/** Exactly one member besides `reason`, as the schema ensures. */
-function revokeInput(body: Readonly<Record<string, string>>): RevokeInput {
-  const { reason, ...named } = body;
+/** Exactly one member besides `reason` and `dry_run`, as the schema ensures. */
+function revokeInput({
+  reason,
+  dry_run: isDryRun = false,
+  ...named
+}: EndpointInput<typeof revokeTokenEndpoint>['body']): RevokeInput {
   const [[kind, value] = ['token', '']] = Object.entries(named);
-  return { kind: kind as RevokeInput['kind'], value, reason: reason ?? '' };
+  return { kind: kind as RevokeInput['kind'], value, reason, isDryRun };
 }
 
 export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): void {

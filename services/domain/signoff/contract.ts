@@ -204,6 +204,8 @@ export const approveSignOffEndpoint = defineEndpoint({
     comment: text(COMMENT_LENGTH_MAX).optional(),
     /** Of the arguments that you have read. */
     arguments_sha256: sha256,
+    /** Refuses what the decision refuses, and decides nothing; the answer is the sign-off as it would be. */
+    dry_run: z.boolean().optional(),
   }),
   responses: { 200: signOffView },
   errors: [

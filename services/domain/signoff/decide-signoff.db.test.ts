@@ -53,6 +53,21 @@ describe('a sign-off', () => {
     await expect(late).rejects.toMatchObject(refusal('signoff_closed'));
   });
 
+  test('says by a dry run what a decision would make of it, or why it is refused, and stays as it is', async () => {
+    const { agent } = await harness.newAsking();
+    const signOff = await harness.request(agent, { required_roles: ['qa'], quorum: 1 });
+    const qa = await harness.newPerson('qa');
+    const dry = { dry_run: true } as const;
+    expect(await harness.decide(signOff, qa, 'qa', dry)).toMatchObject({ state: 'approved' });
+    expect(await harness.decide(signOff, qa, 'qa', { ...dry, decision: 'deny' })).toMatchObject({ state: 'denied' });
+    const developer = await harness.newPerson('developer');
+    const refused = harness.decide(signOff, developer, 'developer', dry);
+    await expect(refused).rejects.toMatchObject(refusal('signoff_role_not_required'));
+    expect(await harness.storyOf(signOff)).toEqual(['signoff.requested ok']);
+    expect(await harness.decide(signOff, qa, 'qa')).toMatchObject({ state: 'approved' });
+    await expect(harness.decide(signOff, developer, 'developer', dry)).rejects.toMatchObject(refusal('signoff_closed'));
+  });
+
   test('with a quorum above the number of roles is refused', async () => {
     const { agent } = await harness.newAsking();
     const request = harness.request(agent, { required_roles: ['qa', 'qa'], quorum: 2 });

@@ -3,6 +3,7 @@ import { recordEvent } from '../audit/record-event.ts';
 import { ownerAsking } from '../authority/own-account.ts';
 import { assertRecentSignIn, type HasStepUp } from '../authority/recent-sign-in.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
+import { undone } from '../shared/undone.ts';
 import { signOffDecided } from './audit-events.ts';
 import type { SignOffView } from './contract.ts';
 import {
@@ -69,6 +70,8 @@ type DecideSignOffInput = {
   readonly comment?: string | undefined;
   /** Of the arguments that the person saw. */
   readonly arguments_sha256: string;
+  /** The decision is undone, and the answer is what it would be. */
+  readonly dry_run?: boolean | undefined;
 };
 
 /**
@@ -84,14 +87,15 @@ export async function decideSignOff(
 ): Promise<SignOffView> {
   const { userId } = ownerAsking(caller);
   assertRecentSignIn(caller, ports.stepUp, { usesPermission: true });
-  const { role, decision, comment = null } = input;
-  const row = await ports.transact(async (tx) => {
+  const { role, decision, comment = null, dry_run: isDryRun = false } = input;
+  const transact = isDryRun ? undone(ports.transact) : ports.transact;
+  const row = await transact(async (tx) => {
     const locked = await lockSignOff(tx, input.signoff_id);
     if (locked === undefined) throw signOffUnknown();
     if (locked.argumentsSha256 !== input.arguments_sha256) throw signOffArgumentsChanged();
     return applyDecision(tx, locked, { userId, role, decision, comment }, { caller });
   });
-  signOffEvents.add(1, { event: decision === 'deny' ? 'denied' : 'approval' });
+  if (!isDryRun) signOffEvents.add(1, { event: decision === 'deny' ? 'denied' : 'approval' });
   return signOffViewOf(row);
 }
 

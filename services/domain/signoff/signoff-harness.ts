@@ -31,7 +31,12 @@ export type SignOffHarness = AgentHarness &
       signOff: SignOffView,
       by: Caller,
       role: SignOffRole,
-      changes?: { readonly decision?: Decision; readonly arguments_sha256?: string; readonly comment?: string },
+      changes?: {
+        readonly decision?: Decision;
+        readonly arguments_sha256?: string;
+        readonly comment?: string;
+        readonly dry_run?: boolean;
+      },
     ): Promise<SignOffView>;
     /** A sign-off that a developer and a tech lead have approved. */
     approved(by: Caller, changes?: Partial<SignOffRequest>): Promise<SignOffView>;

@@ -170,8 +170,13 @@ export const validateTokensEndpoint = defineEndpoint({
 });
 
 const reason = z.string().min(1).max(256).regex(PLAIN);
+/** Refuses what the act refuses, and changes nothing. */
+const dryRun = z.boolean().optional();
 const one = <const Name extends string>(name: Name, value: z.ZodString) =>
-  z.strictObject({ [name]: value, reason } as { [K in Name]: z.ZodString } & { reason: z.ZodString });
+  z.strictObject({ [name]: value, reason, dry_run: dryRun } as { [K in Name]: z.ZodString } & {
+    reason: z.ZodString;
+    dry_run: typeof dryRun;
+  });
 
 export const revokeTokenEndpoint = defineEndpoint({
   method: 'POST',

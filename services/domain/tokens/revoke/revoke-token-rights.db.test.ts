@@ -213,3 +213,23 @@ describe('RFC 7009: a client', () => {
     expect(await eventsOf(client.clientId, 'refused')).toEqual([]);
   });
 });
+
+test('a dry run refuses what the revocation refuses, and ends nothing', async () => {
+  const [owner, other] = [await newPerson(harness), await newPerson(harness)];
+  const dry = (caller: Caller, value: string) =>
+    outcomeOf(revokeToken(harness.ports, { kind: 'token', value, reason: 'test', isDryRun: true }, caller));
+  const live = () => harness.rows('SELECT revoked_at FROM refresh_families WHERE user_id = $1 ORDER BY id', [owner.id]);
+  const before = await live();
+  expect(await dry(callerOf(owner), owner.refreshToken)).toBe('ok');
+  expect(await dry(callerOf(other), owner.refreshToken)).toBe('permission_missing');
+  expect(await outcomeOf(revoke(callerOf(other), 'token', owner.refreshToken))).toBe('permission_missing');
+  const gone = { kind: 'user_id', value: randomUUID(), reason: 'test' } as const;
+  for (const isDryRun of [true, false])
+    expect(await outcomeOf(revokeToken(harness.ports, { ...gone, isDryRun }, testCaller))).toBe('user_unknown');
+  expect(await live()).toEqual(before);
+  expect(await harness.rows('SELECT 1 FROM revocations WHERE user_id = $1', [owner.id])).toEqual([]);
+  expect(await outcomeOf(revoke(callerOf(owner), 'token', owner.refreshToken))).toBe('ok');
+  expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [owner.id])).toEqual([
+    { kind: 'family' },
+  ]);
+});

@@ -9,6 +9,7 @@ import type { Caller, Ports, Tx } from '#services/domain/ports.ts';
 import { confirmIfMissing, type HasStateConfirmation } from '#services/domain/revocations/confirm-state.ts';
 import type { RevocationKind } from '#services/domain/revocations/revocation-log.ts';
 import type { HasRevocationPush, HasRevocations } from '#services/domain/revocations/revocation-set.ts';
+import { undone } from '#services/domain/shared/undone.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import { tokenRevoked } from '../audit-events.ts';
 import { clientUnknown, userUnknown } from '../errors.ts';
@@ -38,6 +39,8 @@ export type RevokeInput = {
   readonly kind: 'token' | 'token_id' | 'session_id' | 'family_id' | 'user_id' | 'client_id';
   readonly value: string;
   readonly reason: string;
+  /** The transaction is undone, so that it refuses what the act refuses. */
+  readonly isDryRun?: boolean;
 };
 
 /** The target, with its user and client where they are known. */
@@ -224,9 +227,10 @@ const metricKinds = {
  */
 export async function revokeToken(
   ports: RevokePorts & HasStepUp,
-  input: RevokeInput,
+  { isDryRun = false, ...input }: RevokeInput,
   caller: Caller,
 ): Promise<{ readonly epoch: number }> {
+  if (isDryRun) return revokeToken({ ...ports, transact: undone(ports.transact) }, input, caller);
   const target = await targetOf(ports, input, caller);
   if (target === null) return { epoch: ports.revocations.state().epoch };
   if (isOwn(target, caller)) return commitRevocation(ports, target, input.reason, caller);
