@@ -6,17 +6,15 @@ import { encryptPhi } from '../services/domain/privacy/encrypt-phi.ts';
 import { phiKeyOperations, phiOperations } from '../services/domain/privacy/operations.ts';
 import { createPhiKeys } from '../services/domain/privacy/phi-keys.ts';
 import { PHI_LEVELS, PHI_PURPOSES } from '../services/domain/privacy/phi-shapes.ts';
-import { systemClock } from '../services/platform/crypto/system.ts';
 import { onDatabase, rehearsed, type Verb } from './admin.ts';
 import { checked } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { registerOperations } from './operations.ts';
 import type { GlobalOptions } from './output.ts';
+import { withPhiKeys } from './privacy/common.ts';
 
 const caller = systemCaller('sallyport phi');
-/** For users; the caller of a command is the system. */
-const stepUp = { maxAgeSeconds: 0, needsSecondFactor: true, clock: systemClock };
 
 /** `sallyport phi …`, directly on the database; `encrypt` and `decrypt` read standard input. */
 export function registerPhi(program: Command): void {
@@ -64,7 +62,7 @@ const encrypt: Verb<Use & { readonly subject: string; readonly level: string }> 
 
 const decrypt: Verb<Use> = async (ports, output, options) => {
   const input = checked(decryptPhiEndpoint, { purpose: options.purpose, encrypted: standardInput() });
-  const found = await decryptPhi({ ...ports, phiKeys: createPhiKeys(ports.vault), stepUp }, input, caller);
+  const found = await decryptPhi(withPhiKeys(ports), input, caller);
   if (rehearsed(output, options, `decrypt a value of ${input.encrypted.subject_id}`)) return;
   output.data(found, (shown) => [JSON.stringify(shown.data)]);
 };

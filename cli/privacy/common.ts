@@ -1,7 +1,9 @@
 import { Option } from 'commander';
+import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import { listRestrictionsEndpoint } from '#services/domain/privacy/access/access-contract.ts';
 import { createPhiKeys, type HasPhiKeys } from '#services/domain/privacy/phi-keys.ts';
 import { PHI_PURPOSES, type PhiPurpose } from '#services/domain/privacy/phi-shapes.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
 import { checked } from '../arguments.ts';
 import { type DatabasePorts, systemCaller } from '../database-ports.ts';
 
@@ -12,8 +14,12 @@ export const caller = systemCaller('sallyport privacy');
 export const subjectOf = (text: string): string =>
   checked({ body: listRestrictionsEndpoint.params }, { subject_id: text }).subject_id;
 
-export const withPhiKeys = (ports: DatabasePorts): DatabasePorts & HasPhiKeys => ({
+/** A command is no user: no sign-in is asked of it. */
+const stepUp = { maxAgeSeconds: 0, needsSecondFactor: true, clock: systemClock };
+
+export const withPhiKeys = (ports: DatabasePorts): DatabasePorts & HasPhiKeys & HasStepUp => ({
   ...ports,
+  stepUp,
   phiKeys: createPhiKeys(ports.vault),
 });
 

@@ -1,3 +1,4 @@
+import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
 import type { Ports } from '#services/domain/ports.ts';
 import {
   breakGlassOperations,
@@ -13,6 +14,7 @@ import { bindOperations } from '../bind-operations.ts';
 
 export type PrivacyAccessRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> &
   HasPhiKeys &
+  HasStepUp &
   HasPrivacyWake;
 
 /** Who may use health data, emergency access, and what a person may ask for. */

@@ -4,12 +4,13 @@ import { agentNotAccepted } from '#services/platform/errors.ts';
 import { lockAgent } from '../access/lock-agent.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { actingAgentOf } from '../authority/callers.ts';
-import { assertRecentSignIn, type HasStepUp } from '../authority/recent-sign-in.ts';
+import type { HasStepUp } from '../authority/recent-sign-in.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { phiAccessRefused } from './access/access-errors.ts';
 import { type AccessDecision, decideAccess } from './access/decide-access.ts';
 import { applyMinimumNecessary } from './access/minimum-necessary.ts';
 import { phiDecrypted } from './audit-events.ts';
+import { type Clearance, clearanceFor } from './clearance.ts';
 import { phiShredded, phiUnreadable } from './errors.ts';
 import { openPhi, PhiOpenError } from './phi-envelope.ts';
 import { type DataKeyRow, lockDataKey, readDataKey } from './phi-keys.store.ts';
@@ -33,9 +34,9 @@ export async function decryptPhi(
 ): Promise<{ readonly data: unknown }> {
   const { encrypted, purpose } = input;
   const { subject_id: subjectId, level, key_version: keyVersion } = encrypted;
-  // No sign-in helps an agent: it is refused below.
-  if (level === 'high' && actingAgentOf(caller) === null)
-    assertRecentSignIn(caller, ports.stepUp, { usesPermission: true });
+  // No sign-in helps an agent: it is refused below, where the refusal is recorded.
+  const isForAgent = level === 'high' && actingAgentOf(caller) !== null;
+  const clearance = isForAgent ? null : clearanceFor(level, caller, ports.stepUp);
   const about = {
     target: { kind: 'subject', id: subjectId },
     detail: { purpose, level, key_version: keyVersion },
@@ -58,11 +59,11 @@ export async function decryptPhi(
   };
   let decision = await decideAccess(ports, use, caller);
   let refusal = refusalOf(decision);
-  if (refusal !== undefined) return refuse(refusal);
+  if (refusal !== undefined || clearance === null) return refuse(refusal as AppError);
   const row = await readDataKey(ports.sql, { subjectId, level }, keyVersion);
   if (row === undefined) return refuse(phiUnreadable({ isRecorded: true }));
   if (row.wrapped === '') return refuse(phiShredded({ isRecorded: true }));
-  const opened = openWith(ports, row, input);
+  const opened = openWith(ports, row, input, clearance);
   if (opened === undefined) return refuse(phiUnreadable({ isRecorded: true }));
   const { agentId } = decision;
   const isRecorded = await ports.transact(async (tx) => {
@@ -88,8 +89,9 @@ function openWith(
   ports: HasPhiKeys,
   row: DataKeyRow,
   { encrypted, purpose }: DecryptPhiInput,
+  clearance: Clearance,
 ): { readonly data: unknown } | undefined {
-  const { key } = openDataKey(ports, row, { subjectId: encrypted.subject_id, level: encrypted.level });
+  const { key } = openDataKey(ports, row, encrypted.subject_id, clearance);
   try {
     return { data: openPhi(key, encrypted, purpose) };
   } catch (err) {

@@ -28,12 +28,19 @@ export type PhiHarness = {
   close(): Promise<void>;
 };
 
+/** Asks users for a sign-in of the last ten minutes. */
+export const stepUpOf = ({ clock }: Pick<TestPorts, 'clock'>) => ({
+  maxAgeSeconds: 600,
+  needsSecondFactor: false,
+  clock,
+});
+
 /** Another process on the same database. */
 export const phiCopyOf = (ports: TestPorts) => {
   const own = {
     ...ports,
     phiKeys: createPhiKeys(ports.vault),
-    stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: ports.clock },
+    stepUp: stepUpOf(ports),
   };
   return {
     encrypt: async (data: unknown, changes: Partial<EncryptPhiInput> = {}, caller: Caller = testCaller) => {

@@ -1,5 +1,6 @@
 import { storeUnavailable } from '#services/platform/errors.ts';
 import type { Caller, Ports } from '../ports.ts';
+import type { Clearance } from './clearance.ts';
 import { type DataKeyPlace, unwrapDataKey, wrapDataKey } from './phi-envelope.ts';
 import { type DataKeyRow, insertDataKey, readLiveDataKey, readNewestDataKeyVersion } from './phi-keys.store.ts';
 import { currentPhiKey, type HasPhiKeys } from './phi-keys.ts';
@@ -14,8 +15,11 @@ export type SubjectKey = { readonly id: string; readonly version: number; readon
 
 const TRIES = 5;
 
-/** Unwraps a data key that is not shredded. @throws PhiOpenError, phiKeyUnavailable (503) */
-export function openDataKey({ phiKeys }: HasPhiKeys, row: DataKeyRow, { subjectId, level }: Subject): SubjectKey {
+/** A data key that is not shredded, for an answer to whom the clearance was given. @throws PhiOpenError, phiKeyUnavailable (503) */
+export const openDataKey = (ports: HasPhiKeys, row: DataKeyRow, subjectId: string, { level }: Clearance): SubjectKey =>
+  unwrapped(ports, row, { subjectId, level });
+
+function unwrapped({ phiKeys }: HasPhiKeys, row: DataKeyRow, { subjectId, level }: Subject): SubjectKey {
   const kek = phiKeys.open({ version: row.kekVersion as number, sealed: row.sealedKek as string });
   const place: DataKeyPlace = { subjectId, level, version: row.version };
   return { id: row.id, version: row.version, key: unwrapDataKey(kek, row.wrapped, place) };
@@ -25,7 +29,7 @@ export function openDataKey({ phiKeys }: HasPhiKeys, row: DataKeyRow, { subjectI
 export async function liveSubjectKey(ports: SubjectKeyPorts, subject: Subject, caller: Caller): Promise<SubjectKey> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const row = await readLiveDataKey(ports.sql, subject);
-    if (row) return openDataKey(ports, row, subject);
+    if (row) return unwrapped(ports, row, subject);
     // Adds nothing if a concurrent request was faster, or if the wrapping key was destroyed meanwhile: read again.
     await addDataKey(ports, subject, caller);
   }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { clientCaller, testCaller, userCaller } from '#testing/harness/ports.ts';
 import type { Caller } from '../../ports.ts';
-import { openPhiHarness, type PhiHarness } from '../phi-harness.ts';
+import { openPhiHarness, type PhiHarness, stepUpOf } from '../phi-harness.ts';
 import { createPhiKeys } from '../phi-keys.ts';
 import { shredPhi } from '../shred-phi.ts';
 import { listBreakGlass, openBreakGlass, reviewBreakGlass } from './break-glass.ts';
@@ -270,7 +270,12 @@ describe('accounting', () => {
 });
 
 describe('exports and deletions', () => {
-  const own = () => ({ ...ports, phiKeys: createPhiKeys(ports.vault), wakePrivacyRequests: () => {} });
+  const own = () => ({
+    ...ports,
+    phiKeys: createPhiKeys(ports.vault),
+    stepUp: stepUpOf(ports),
+    wakePrivacyRequests: () => {},
+  });
   const ask = (kind: 'export' | 'deletion') => requestPrivacyJob(own(), { kind, subject_id: 'p-1', reason }, officer);
   const run = async () => {
     const fence = await takeFence(ports.sql, 'process-privacy-requests');
@@ -305,6 +310,12 @@ describe('exports and deletions', () => {
       restrictions: [{ purposes: ['research'] }],
       disclosures: [{ recipient: 'canary-court' }],
     });
+    // The level of the data asks, whichever route the request came by.
+    for (const [weak, code] of [
+      [userCaller('officer-1', { roles: ['privacy_officer'], authTime: now - 3_600 }), 'step_up_required'],
+      [userCaller('officer-1', { roles: ['privacy_officer'], authTime: now, by: 'api_key' }), 'api_key_not_accepted'],
+    ] as const)
+      await expect(readExport(own(), { request_id: id }, weak)).rejects.toMatchObject({ code });
     expect(JSON.stringify(await ports.raw('SELECT r::text FROM phi_requests r'))).not.toContain('canary');
     const [event] = await ports.raw('SELECT type, outcome FROM audit_outbox WHERE event_id = $1', [
       done.receipt?.event_id,

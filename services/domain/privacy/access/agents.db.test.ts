@@ -6,7 +6,7 @@ import { outcomeOf, outcomeOfCall } from '#testing/outcome.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import { createClient } from '../../access/create-client.ts';
 import type { Caller } from '../../ports.ts';
-import { openPhiHarness, type PhiHarness } from '../phi-harness.ts';
+import { openPhiHarness, type PhiHarness, stepUpOf } from '../phi-harness.ts';
 import type { PhiEnvelope } from '../phi-shapes.ts';
 import { openBreakGlass } from './break-glass.ts';
 import { decideAccess } from './decide-access.ts';
@@ -137,7 +137,7 @@ test('an agent neither opens emergency access nor downloads an export, also with
     const caller = callers[form] as Caller;
     const emergency = { subject_id: 'p-1', minutes: 30, reason: 'test' };
     expect(outcomeOfCall(() => openBreakGlass(harness.ports, emergency, caller))).toBe('users_only');
-    const own = { ...harness.ports, phiKeys: {} as never };
+    const own = { ...harness.ports, phiKeys: {} as never, stepUp: stepUpOf(harness.ports) };
     expect(await outcomeOf(readExport(own, { request_id: randomUUID() }, caller))).toBe('agent_not_accepted');
   }
 });

@@ -4,6 +4,7 @@ import type { Caller, Ports } from '../../ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '../../shared/pagination.ts';
 import { assertSubject } from '../assert-subject.ts';
 import { phiDisclosed } from '../audit-events.ts';
+import { STANDARD } from '../clearance.ts';
 import { openPhi, sealPhi } from '../phi-envelope.ts';
 import { lockDataKey, readDataKey } from '../phi-keys.store.ts';
 import type { HasPhiKeys } from '../phi-keys.ts';
@@ -86,7 +87,7 @@ async function viewOf(
   const dataKey = await readDataKey(ports.sql, subject, encrypted.key_version);
   let words: { recipient: string | null; description: string | null } = { recipient: null, description: null };
   if (dataKey !== undefined && dataKey.wrapped !== '') {
-    const { key } = openDataKey(ports, dataKey, subject);
+    const { key } = openDataKey(ports, dataKey, subjectId, STANDARD);
     words = openPhi(key, encrypted, BOUND.purpose) as typeof words;
     key.fill(0);
   }

@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import { recordEvent } from '../../audit/record-event.ts';
-import { assertNoAgent } from '../../authority/own-account.ts';
+import type { HasStepUp } from '../../authority/recent-sign-in.ts';
 import type { Caller, JobRun, Ports } from '../../ports.ts';
 import { assertSubject } from '../assert-subject.ts';
 import { privacyRequestDone, privacyRequestMade } from '../audit-events.ts';
+import { clearanceFor } from '../clearance.ts';
 import { openPhi, sealPhi } from '../phi-envelope.ts';
 import { lockDataKey, readDataKey, shredDataKeys } from '../phi-keys.store.ts';
 import type { HasPhiKeys } from '../phi-keys.ts';
@@ -86,22 +87,22 @@ export async function readPrivacyRequest({ sql }: Pick<Ports, 'sql'>, input: Cho
 }
 
 /**
- * An export is of level `high`. Throws `agent_not_accepted` (403), `privacy_request_unknown` (404),
+ * An export is of level `high`. Throws `agent_not_accepted`, `step_up_required` (403), `privacy_request_unknown` (404),
  * `privacy_request_unfinished` (409).
  */
 export async function readExport(
-  ports: Pick<Ports, 'sql'> & HasPhiKeys,
+  ports: Pick<Ports, 'sql'> & HasPhiKeys & HasStepUp,
   input: Chosen,
   caller: Caller,
 ): Promise<{ readonly subject_id: string; readonly export: unknown }> {
-  assertNoAgent(caller);
+  const clearance = clearanceFor(BOUND.level, caller, ports.stepUp);
   const row = await readResult(ports.sql, input.request_id);
   if (row === undefined) throw privacyRequestUnknown();
   if (row.result === null) throw privacyRequestUnfinished();
   const subject = { subjectId: row.subjectId, level: BOUND.level };
   const dataKey = await readDataKey(ports.sql, subject, row.result.key_version);
   if (dataKey === undefined || dataKey.wrapped === '') throw privacyRequestUnfinished();
-  const { key } = openDataKey(ports, dataKey, subject);
+  const { key } = openDataKey(ports, dataKey, row.subjectId, clearance);
   const found = openPhi(key, row.result, BOUND.purpose);
   key.fill(0);
   return { subject_id: row.subjectId, export: found };
