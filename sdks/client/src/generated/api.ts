@@ -108,6 +108,7 @@ export type ProblemCode =
   | "headers_too_large"
   | "host_refused"
   | "idempotency_key_reused"
+  | "import_file_unreadable"
   | "import_kind_unknown"
   | "import_not_sealed"
   | "import_overtaken"
@@ -340,7 +341,7 @@ export type Application = { readonly application: string; readonly audience: str
 
 export type ApplicationChanges = { readonly created: boolean; readonly permissions: { readonly added: readonly string[]; readonly removed: readonly string[] }; readonly roles: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly { readonly added: readonly string[]; readonly removed: readonly string[]; readonly role: string }[] }; readonly scopes: { readonly added: readonly string[]; readonly removed: readonly string[] }; readonly signoff_policies: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly { readonly added: readonly string[]; readonly removed: readonly string[]; readonly act: string }[] }; readonly users: number };
 
-export type ApproveSignOffRequest = { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string };
+export type ApproveSignOffRequest = { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string; readonly dry_run?: boolean };
 
 export type AskForClientPasskeyResponse = Readonly<Record<string, unknown>>;
 
@@ -446,7 +447,7 @@ export type DeleteUserAliasRequest = { readonly password?: string; readonly call
 
 export type DeleteUserAliasResponse = { readonly success: true; readonly message: string };
 
-export type DenySignOffRequest = { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string };
+export type DenySignOffRequest = { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string; readonly dry_run?: boolean };
 
 export type Device = { readonly id?: string; readonly name?: string };
 
@@ -668,7 +669,7 @@ export type ReadExportResponse = { readonly subject_id: string; readonly export:
 
 export type ReadHealthResponse = { readonly status: "ok" };
 
-export type ReadImportResponse = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number; readonly factors_lost: number | null }; readonly reject_reasons: Readonly<Record<string, number>>; readonly notices: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null; readonly rejects: readonly { readonly line: number; readonly reason: string; readonly value: string }[]; readonly noticed: readonly { readonly line: number; readonly notice: string; readonly member: string; readonly value: string }[] };
+export type ReadImportResponse = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number; readonly factors_lost: number | null }; readonly reject_reasons: Readonly<Record<string, number>>; readonly notices: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null; readonly rejects: readonly { readonly record: number; readonly line: number; readonly reason: string; readonly value: string }[]; readonly noticed: readonly { readonly record: number; readonly line: number; readonly notice: string; readonly member: string; readonly value: string }[] };
 
 export type ReadJwksAliasResponse = { readonly keys: readonly PublicJwk[] };
 
@@ -816,7 +817,7 @@ export type RevokeOAuthTokenRequest = { readonly token: string; readonly token_t
 
 export type RevokeOtherClientSessionsRequest = Readonly<Record<string, never>>;
 
-export type RevokeTokenRequest = { readonly token: string; readonly reason: string } | { readonly token_id: string; readonly reason: string } | { readonly session_id: string; readonly reason: string } | { readonly family_id: string; readonly reason: string } | { readonly user_id: string; readonly reason: string } | { readonly client_id: string; readonly reason: string };
+export type RevokeTokenRequest = { readonly token: string; readonly reason: string; readonly dry_run?: boolean } | { readonly token_id: string; readonly reason: string; readonly dry_run?: boolean } | { readonly session_id: string; readonly reason: string; readonly dry_run?: boolean } | { readonly family_id: string; readonly reason: string; readonly dry_run?: boolean } | { readonly user_id: string; readonly reason: string; readonly dry_run?: boolean } | { readonly client_id: string; readonly reason: string; readonly dry_run?: boolean };
 
 export type RevokeTokenResponse = { readonly epoch: number };
 

@@ -338,6 +338,7 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'id_token_signed_response_alg',
   'idempotency_key_reused',
   'idle-sessions-refused',
+  'import_file_unreadable',
   'import_kind_unknown',
   'import_not_sealed',
   'import_overtaken',
