@@ -163,6 +163,15 @@ describe('client metadata (RFC 7591 §2)', () => {
     );
   });
 
+  test('grants and response types that an unvetted client may not have are left out (RFC 7591 §3.2.1)', () => {
+    expect(
+      read({
+        grant_types: ['implicit', 'authorization_code', 'client_credentials', 'refresh_token'],
+        response_types: ['code id_token', 'code', 'token'],
+      }),
+    ).toMatchObject({ grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] });
+  });
+
   test('a device client needs no redirect URI and has no response type', () => {
     expect(read({ redirect_uris: undefined, grant_types: [DEVICE] })).toMatchObject({
       redirect_uris: [],

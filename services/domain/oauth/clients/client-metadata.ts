@@ -48,8 +48,8 @@ const shapes = z.looseObject({
   ...registering,
   client_name: z.string().trim().min(1).max(128).regex(VISIBLE).optional(),
   token_endpoint_auth_method: z.enum(AUTH_METHODS).optional(),
-  grant_types: z.array(z.enum(GRANTS)).max(8).optional(),
-  response_types: z.array(z.literal('code')).max(8).optional(),
+  grant_types: z.array(z.string().max(255)).max(16).optional(),
+  response_types: z.array(z.string().max(255)).max(16).optional(),
   scope: z.string().max(2_048).regex(SCOPE).optional(),
 });
 /** Small limits, because every copy keeps all unvetted clients in memory. */
@@ -104,6 +104,23 @@ export const stated = (given: Readonly<Record<string, unknown>>): Readonly<Recor
     Object.entries(given).filter(([, value]) => value !== null && !(typeof value === 'string' && value.trim() === '')),
   );
 
+/**
+ * Grants or response types that a client names, of those that an unvetted client may have: the others are left out, and
+ * the response names those that remain. A client that would be left with none of those it named is refused.
+ */
+function usableOf<Name extends string>(
+  member: 'grant_types' | 'response_types',
+  named: readonly string[],
+  usable: readonly Name[],
+): readonly Name[] {
+  const { kept } = sift(TOLERANCE['metadata at registration'], named, (name) =>
+    (usable as readonly string[]).includes(name) ? 'allowed' : 'forbidden',
+  );
+  if (kept.length === 0 && named.length > 0)
+    throw invalid(`${member} contains none that an unvetted client may have: ${usable.join(', ')}.`);
+  return kept as readonly Name[];
+}
+
 /** Returns the requested scopes that are allowed; all allowed scopes if the client requests none. */
 function scopesOf(scope: string | undefined, allowed: readonly string[]): readonly string[] {
   if (scope === undefined) return allowed;
@@ -128,16 +145,17 @@ function authenticationOf(authMethod: AuthMethod, given: Readonly<Record<string,
 
 /**
  * Validates the metadata of a client: supported members strictly; other members are ignored (RFC 7591 §2), and empty ones
- * are absent. Scopes and addresses that are not allowed are left out; the response names those that remain (§3.2.1).
+ * are absent. Scopes, addresses, grants and response types that are not allowed are left out; the response names those
+ * that remain (§3.2.1).
  * Throws `client_metadata_invalid`, `client_redirect_uri_invalid` (400).
  */
 export function readClientMetadata(sent: Readonly<Record<string, unknown>>, rules: MetadataRules): ClientMetadata {
   const given = stated(sent);
   const { data, error } = shapes.safeParse(given);
   if (error !== undefined) throw invalid(`${String(error.issues[0]?.path[0])} is malformed or not supported.`);
-  const grantTypes = [...new Set(data.grant_types ?? ['authorization_code'])];
+  const grantTypes = usableOf('grant_types', data.grant_types ?? ['authorization_code'], GRANTS);
   const hasCode = grantTypes.some((grant) => grant === 'authorization_code');
-  const responseTypes = data.response_types ?? (hasCode ? ['code'] : []);
+  const responseTypes = usableOf('response_types', data.response_types ?? (hasCode ? ['code'] : []), ['code']);
   if (hasCode !== responseTypes.length > 0)
     throw invalid('The response type code and the grant type authorization_code require each other.');
   if (grantTypes.every((grant) => grant === 'refresh_token'))
@@ -150,7 +168,7 @@ export function readClientMetadata(sent: Readonly<Record<string, unknown>>, rule
     redirect_uris: redirectUrisOf(given.redirect_uris, hasCode),
     post_logout_redirect_uris: postLogoutUrisOf(given.post_logout_redirect_uris),
     grant_types: grantTypes,
-    response_types: [...new Set(responseTypes)],
+    response_types: responseTypes,
     auth_method: authMethod,
     authentication: authenticationOf(authMethod, given),
     scopes: scopesOf(data.scope, rules.scopes),
