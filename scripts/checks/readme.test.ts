@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createProgram } from '#cli/program.ts';
+import { claimsIn, commitsSince, PROOF_COMMITS_MAX } from '#load-tests/lib/figure-age.ts';
+import { PICTURE_BYTES_MAX, PICTURES, PICTURES_FOLDER } from './pictures.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(resolve(root, path), 'utf8');
@@ -18,6 +20,22 @@ describe('the README', () => {
     const [before = ''] = readme.split('```');
     expect(before.match(/^\s*[-*] /gm)?.length).toBeLessThanOrEqual(5);
     expect(before.length).toBeLessThan(2_000);
+  });
+
+  test('it shows each picture in light and dark, small and not too old', () => {
+    for (const name of PICTURES) {
+      for (const scheme of ['light', 'dark']) {
+        const path = `${PICTURES_FOLDER}/${name}-${scheme}.webp`;
+        expect([path, readme.includes(`="${path}"`)]).toEqual([path, true]);
+        expect(statSync(resolve(root, path)).size, path).toBeLessThanOrEqual(PICTURE_BYTES_MAX);
+      }
+    }
+    const { commit } = JSON.parse(read(`${PICTURES_FOLDER}/taken.json`)) as { readonly commit: string };
+    const claim = claimsIn(readme).find((each) => each.commit === commit);
+    expect(claim?.commit, 'README.md names the commit of docs/pictures/taken.json').toBe(commit);
+    const age = commitsSince(commit) ?? claim?.atLeast;
+    expect(age, 'of the pictures: run npm run screenshots').toBeLessThanOrEqual(PROOF_COMMITS_MAX);
+    expect(age).toBeGreaterThanOrEqual(claim?.atLeast ?? Infinity);
   });
 
   test('the map has every folder, and the modules in the order of their imports', () => {
