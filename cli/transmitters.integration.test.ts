@@ -31,7 +31,7 @@ test('sallyport signal-streams lists the streams of receivers, pauses one, and s
   expect((await harness.sallyport(['signal-streams', 'list'])).out).toContain('client:x  polled  0 waiting');
   expect(await harness.json(['signal-streams', 'status', id, '--status', 'paused', ...act])).toMatchObject({
     status: 'paused',
-    status_reason: 'test',
+    status_reason: 'administrator',
   });
   expect(await harness.json(['signal-streams', 'verify', id, ...act])).toMatchObject({ stream_id: id });
 });

@@ -4,7 +4,7 @@ import { readEvent } from '../audit/read/read-event.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import { userTokensRevoked } from '../identity/audit-events.ts';
 import { listSignalStreams, setSignalStreamStatus, verifySignalStream } from './administer-streams.ts';
-import { removeStreamSubject } from './manage-streams.ts';
+import { readStreamStatus, removeStreamSubject } from './manage-streams.ts';
 import { VERIFICATION } from './signal-shapes.ts';
 import { POLL, PUSH } from './streams-contract.ts';
 import { caller, ISSUER, openStreamsHarness, other, type StreamsHarness, typesOf } from './streams-harness.ts';
@@ -17,7 +17,7 @@ beforeEach(() => harness.reset());
 afterAll(() => harness?.close());
 
 describe('an administrator', () => {
-  const reason = 'test';
+  const reason = 'the receiver of Ada was broken into';
   /** Details of sealed events of this type and stream that have a reason, in their order. */
   async function recordedOf(type: string, streamId: string): Promise<unknown[]> {
     await sealEvents(harness.log, {}, testCaller);
@@ -61,7 +61,11 @@ describe('an administrator', () => {
     const { stream_id: id } = await push8935();
     const set = (next: 'enabled' | 'paused' | 'disabled') =>
       setSignalStreamStatus(harness.ports, { stream_id: id, status: next, reason }, testCaller);
-    expect(await set('paused')).toMatchObject({ status: 'paused', status_reason: reason });
+    expect(await set('paused')).toMatchObject({ status: 'paused', status_reason: 'administrator' });
+    // The receiver learns that it was an administrator, and nothing of what they wrote.
+    expect(await readStreamStatus(harness.ports, { stream_id: id }, caller)).toEqual({
+      ...{ stream_id: id, status: 'paused', reason: 'administrator' },
+    });
     await harness.happen(userTokensRevoked, await harness.newUser());
     await harness.push();
     expect(harness.arrived).toEqual([]);
