@@ -19,28 +19,24 @@ export async function holdsOn(
 const READ = `SELECT relation::regclass::text AS name FROM pg_locks JOIN pg_class c ON c.oid = relation
   WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace`;
 
-type Held = Pick<Migration, 'name' | 'down' | 'holds'>;
-
-const isTakenBack = ({ down }: Held): boolean => down !== undefined && 'sql' in down;
-
-/** Locks the tables that these holds read. */
-async function lockRead(db: pg.Client, migrations: readonly Held[], mode: 'ACCESS EXCLUSIVE' | 'SHARE'): Promise<void> {
-  if (migrations.every(({ holds }) => holds.length === 0)) return;
-  await db.query('SAVEPOINT trial');
-  await holdsOn(db, migrations);
-  const { rows: tables } = await db.query<{ name: string }>(READ);
-  await db.query('ROLLBACK TO trial');
-  if (tables.length > 0) await db.query(`LOCK TABLE ${tables.map(({ name }) => name).join(', ')} IN ${mode} MODE`);
-}
-
 /**
- * As `holdsOn`, in the transaction of a rollback: the tables that the holds read are locked first, so that no other process
- * commits a row after they were asked. A table of a migration that stays is still read meanwhile.
+ * As `holdsOn`, in the transaction of a rollback: the tables that the holds of migrations which it takes back read are
+ * locked first, so that no other process commits a row after they were asked, which would be lost. What a migration that
+ * stays holds is not lost, and requests use its tables meanwhile.
  */
-export async function lockedHoldsOn(db: pg.Client, migrations: readonly Held[]): Promise<string[]> {
-  const stay = migrations.filter((migration) => !isTakenBack(migration));
-  await lockRead(db, migrations.filter(isTakenBack), 'ACCESS EXCLUSIVE');
-  await lockRead(db, stay, 'SHARE');
+export async function lockedHoldsOn(
+  db: pg.Client,
+  migrations: readonly Pick<Migration, 'name' | 'down' | 'holds'>[],
+): Promise<string[]> {
+  const losing = migrations.filter(({ down, holds }) => down !== undefined && 'sql' in down && holds.length > 0);
+  if (losing.length > 0) {
+    await db.query('SAVEPOINT trial');
+    await holdsOn(db, losing);
+    const { rows: tables } = await db.query<{ name: string }>(READ);
+    await db.query('ROLLBACK TO trial');
+    if (tables.length > 0)
+      await db.query(`LOCK TABLE ${tables.map(({ name }) => name).join(', ')} IN ACCESS EXCLUSIVE MODE`);
+  }
   return holdsOn(db, migrations);
 }
 
