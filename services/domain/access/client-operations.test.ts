@@ -34,6 +34,7 @@ const full: ClientView = {
   dpop_bound_access_tokens: true,
   id_token_signed_response_alg: 'ES256',
   access_token_signed_response_alg: 'RS256',
+  id_token_claims: ['email', 'name'],
   has_logo: true,
   disabled: true,
   origin: 'registration',
@@ -78,7 +79,7 @@ describe('a client on a terminal', () => {
       'after sign-out to https://app.example/bye',
       'logout tokens to https://app.example/out',
       'has a logo',
-      'ID tokens ES256  access tokens RS256',
+      'ID tokens ES256  access tokens RS256  ID tokens say email, name',
       'DPoP-bound yes  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  profile default',
     ]);
   });

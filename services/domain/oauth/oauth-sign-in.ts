@@ -81,17 +81,18 @@ export async function beginOAuthSignIn(
     ...(isAuthenticated || x5t === undefined ? {} : { x5t }),
   };
   const created = await createFamily(tx, ports, family, caller);
-  // The new family has the current epochs: different ones mean that tokens were revoked after the grant.
-  if (created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch)
-    throw sessionEnded();
   await ports.access.atLeast(created.accessVersion, tx);
   const client = ports.access.client(clientId);
+  // The new family has the current epochs: different ones mean that tokens were revoked after the grant.
+  const isRevoked =
+    created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch;
+  if (client === undefined || isRevoked) throw sessionEnded();
   if (scopes.includes('openid')) ports.keyRing.assertSigns({ typ: 'JWT' }, idTokenSigning(client));
-  const named = [...(client?.id_token_claims ?? []), ...grant.idTokenClaims];
+  const named = [...client.id_token_claims, ...grant.idTokenClaims];
   const profile =
     scopes.includes('openid') && named.length > 0 ? await profileForIdToken(tx, userId, scopes, named) : {};
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
-  const mayRefresh = client?.grant_types.includes('refresh_token') === true;
+  const mayRefresh = client.grant_types.includes('refresh_token');
   return {
     grant,
     clientId,
