@@ -100,18 +100,19 @@ describe('a user who was imported without a password', () => {
     expect(asked).toHaveLength(1);
   });
 
-  test('a password that another sign-in took over before the provider was asked lets this one in, and a wrong one not', async () => {
+  test('a password that another sign-in took over before the provider was asked, or after it answered, lets this one in, and a wrong one not', async () => {
     const former = ports.formerPasswords as FormerPasswords;
-    const overtaken = async (password: string) => {
+    const overtaken = async (password: string, isAskedFirst = false) => {
       const { id, email } = await lazyUser();
       const isRight: FormerPasswords['isRight'] = async (who, sent) => {
+        const asked = isAskedFirst && (await former.isRight(who, sent));
         await enter(email);
-        return former.isRight(who, sent);
+        return asked || former.isRight(who, sent);
       };
       const signedIn = signIn({ ...ports, formerPasswords: { ...former, isRight } }, { email, password }, newcomer());
       return signedIn.then(({ body }) => body.user.id === id);
     };
-    expect(await overtaken(PASSWORD)).toBe(true);
+    expect([await overtaken(PASSWORD), await overtaken(PASSWORD, true)]).toEqual([true, true]);
     await expect(overtaken('not that one')).rejects.toMatchObject({ code: 'login_refused' });
   });
 
