@@ -137,7 +137,7 @@ export function formPage(page: FormPage, look: Look = PLAIN_LOOK): string {
     style: styleFor(look.brand, parts),
     language: look.language.tag,
     head: html`${NO_INDEX}${goesOnTo === undefined ? null : html`<meta http-equiv="refresh" content="0;url=${goesOnTo}">`}${script === undefined ? null : html`<script src="${script}" defer></script>`}${look.comesBack ? html`<noscript><meta http-equiv="refresh" content="${RELOAD_SECONDS}"></noscript>` : null}`,
-    body: html`<main>${headerOf(look.brand)}${holds ? awayOf(look) : null}${contentOf(parts)}${footerOf(look)}</main>${holds ? html`<script>${raw(COME_BACK_SCRIPT)}</script>` : null}${inlineScript === undefined ? null : html`<script>${raw(inlineScript)}</script>`}`,
+    body: html`<main>${headerOf(look.brand)}${holds && !look.comesBack ? awayOf(look) : null}${contentOf(parts)}${holds && look.comesBack ? awayOf(look) : null}${footerOf(look)}</main>${holds ? html`<script>${raw(COME_BACK_SCRIPT)}</script>` : null}${inlineScript === undefined ? null : html`<script>${raw(inlineScript)}</script>`}`,
   });
 }
 

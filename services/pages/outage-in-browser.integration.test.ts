@@ -124,6 +124,8 @@ test('a link that is followed in an outage is followed once the service answers'
 test('a page that could not be shown for want of the database comes back by itself, in words for people', async () => {
   const user = await newSignedIn(harness.api);
   const { page } = await visit(browser, { locale: 'de-DE' }, user);
+  // The page stays while it is looked at: it hears nothing before the table is free again.
+  await page.route('**/readyz', (route) => route.abort());
   await harness.harness.owner.transact(async (tx) => {
     await tx.query(defineStatement('', 'LOCK TABLE passkeys IN ACCESS EXCLUSIVE MODE'));
     await page.goto('/account/security');
@@ -132,6 +134,7 @@ test('a page that could not be shown for want of the database comes back by itse
     expect(await seen(page)).not.toMatch(/Retry|Sekunde|database|Postgres/);
     await expectReadable(page, 'unavailable');
   });
+  await page.unroute('**/readyz');
   await page.getByRole('heading', { name: 'Passkeys' }).waitFor();
 });
 
