@@ -29,7 +29,7 @@ const ndjson = (people: readonly object[]): string => people.map((one) => `${JSO
 
 describe('cut off from the database', () => {
   const ROLES = { roles: { boss: 'auditor' } };
-  /** Users of every kind, whose ids and addresses begin with `at`: new, changed, linked, the same, and rejected. */
+  /** Users of every kind, whose ids and addresses begin with `at`: new, changed, joined, linked, the same, and rejected. */
   const earlier = (at: string) => [
     { legacy_id: `${at}-changed`, email: `${at}-changed@example.com`, email_verified: true, password_hash: HASH },
     { legacy_id: `${at}-same`, email: `${at}-same@example.com` },
@@ -51,6 +51,13 @@ describe('cut off from the database', () => {
     { legacy_id: `${at}-linked`, email: `${at}-linked@example.com`, email_verified: true },
     { legacy_id: `${at}-bad`, email: 'no address' },
     { legacy_id: `${at}-last`, email: `${at}-last@example.com`, disabled: true },
+    // Another row of the user who changed, of a social account.
+    {
+      legacy_id: `${at}-joined`,
+      email: `${at}-changed@example.com`,
+      email_verified: true,
+      accounts: [{ provider: 'github', subject: `${at}-joined` }],
+    },
   ];
 
   /** Everything that an import of users `at` leaves, with nothing in it that differs from run to run. */
@@ -64,7 +71,7 @@ describe('cut off from the database', () => {
          (SELECT json_agg(t."codesLeft") FROM two_factors t WHERE t."userId" = u.id) AS factors,
          (SELECT json_agg(p."credentialID") FROM passkeys p WHERE p."userId" = u.id) AS passkeys
        FROM users u LEFT JOIN legacy_users l ON l.user_id = u.id LEFT JOIN user_metadata m ON m.user_id = u.id
-       WHERE u.email LIKE $1 ORDER BY u.email`,
+       WHERE u.email LIKE $1 ORDER BY u.email, l.legacy_id`,
       [`${at}-%`],
     );
     const [run] = await harness.rows(
@@ -134,7 +141,7 @@ describe('cut off from the database', () => {
     const statements = await importCutOff('whole', null);
     const expected = await leftBy('whole');
     expect(expected).toMatchObject({
-      counts: { state: 'done', position: 8, new_count: 3, changed_count: 2, same_count: 1, linked_count: 1 },
+      counts: { state: 'done', position: 9, new_count: 3, changed_count: 3, same_count: 1, linked_count: 2 },
       rejects: [{ reason: 'id_duplicate' }, { reason: 'email_invalid' }],
     });
     const commits = statements?.flatMap((text, at) => (text === 'COMMIT' ? [at + 1] : [])) ?? [];
@@ -148,8 +155,8 @@ describe('cut off from the database', () => {
       expect(await leftBy(at), at).toEqual(expected);
     }
     expect(left).toEqual([
-      ...['none', 'running 0', 'running 0', 'running 3', 'running 3', 'running 6', 'running 6', 'running 8'],
-      ...['running 8', 'done 8'],
+      ...['none', 'running 0', 'running 0', 'running 3', 'running 3', 'running 6', 'running 6', 'running 9'],
+      ...['running 9', 'done 9'],
     ]);
   });
 });
