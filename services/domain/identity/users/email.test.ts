@@ -1,4 +1,7 @@
+import fc from 'fast-check';
+import MailComposer from 'nodemailer/lib/mail-composer';
 import { expect, test } from 'vitest';
+import { mailOptionsOf } from '#services/platform/mail/encode.ts';
 import { emailShape } from '../contracts/sign-in-contract.ts';
 import { isAddress, normaliseEmail } from './email.ts';
 
@@ -62,4 +65,55 @@ test.each([
 ])('a domain that its ASCII form does not give back is no address: %j', (given) => {
   expect(isAddress(normaliseEmail(given))).toBe(false);
   expect(emailShape.safeParse(given).success).toBe(false);
+});
+
+test.each([
+  'eve@evil.test\r\nRCPT TO:<mark@example.com>',
+  'eve@evil.test\nBcc: mark@example.com',
+  'eve\r@evil.test',
+  'eve%0d%0a@evil.test\u2028',
+  `${'e'.repeat(60)}\r\nDATA@evil.test`,
+])(
+  'rejects the address %j: no line of it reaches a mail server (CVE-2025-8419, Keycloak: an address of a sign-up held commands for the mail server)',
+  (text) => {
+    expect([isAddress(text), emailShape.safeParse(text).success]).toEqual([false, false]);
+  },
+);
+
+test.each([
+  '"mark"@example.com(x)evil.test',
+  'mark@example.com(x).evil.test',
+  'eve<mark@example.com',
+  'eve@evil.test>,<mark',
+  'eve,mark@example.com',
+  '"eve"@example.com',
+  'eve;mark@example.com',
+  'eve@[192.0.2.1]',
+  'eve@3221225985',
+  'eve\\@example.com',
+  'list:mark@example.com',
+])(
+  'rejects %j, which mail programs read as other addresses (CVE-2026-100699, Nodemailer: a comment after a quoted name changed the recipient)',
+  (text) => {
+    expect([isAddress(text), emailShape.safeParse(text).success]).toEqual([false, false]);
+  },
+);
+
+test('an address of an account is the one recipient of its mail, in one spelling', () => {
+  const part = fc.string({
+    unit: fc.constantFrom(...'axn09.-_+\'&!#$%*/=?^`{|}~,;:<>()[]"\\'),
+    minLength: 1,
+    maxLength: 9,
+  });
+  fc.assert(
+    fc.property(part, part, (name, host) => {
+      const to = `${name}@${host}`;
+      fc.pre(isAddress(to));
+      const mail = { id: 'x', to, subject: '', text: '', html: '' };
+      const [first, ...others] = new MailComposer(mailOptionsOf(mail, 'a@b.test')).compile().getEnvelope().to;
+      // A name with a dot at its end needs quotes (RFC 5321 §4.1.2), and is the same mailbox with them.
+      expect([[to, `"${name}"@${host}`].includes(String(first)), others]).toEqual([true, []]);
+    }),
+    { numRuns: 500, maxSkipsPerRun: 1_000 },
+  );
 });

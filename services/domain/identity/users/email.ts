@@ -1,8 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { asciiDomain } from '#services/platform/define/ascii-domain.ts';
 
-/** RFC 5321 §4.5.3.1 allows 254 characters for an address and 64 before the @. Visible ASCII only. */
-const ADDRESS = /^(?=.{1,254}$)[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]+$/;
+/**
+ * RFC 5321 §4.5.3.1 allows 254 characters for an address and 64 before the @. Before it an atom with dots (RFC 5322
+ * §3.2.3), after it the name of a host, which does not end in a number: programs that send mail read quotes, brackets,
+ * commas, comments and numbers in different ways, and the mail of such an address may go to another.
+ */
+const ADDRESS = /^(?=.{1,254}$)[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]+\.)*[a-z][\w-]*$/i;
 
 /**
  * Whether an account may use this address. Non-ASCII characters may look like, or fold into, another user's address.
