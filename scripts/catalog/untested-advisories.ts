@@ -11,6 +11,19 @@ export type UntestedAdvisory = {
 /** The advisories of peers that are near to us and reach nothing that the product has. Ordered by id. */
 export const untestedAdvisories: readonly UntestedAdvisory[] = [
   {
+    id: 'CVE-2024-37905',
+    peer: 'authentik',
+    fault: 'a user could make another user the owner of an API token',
+    why: 'the owner of an API key is the caller who made it, and no operation changes it',
+  },
+  {
+    id: 'CVE-2025-7365',
+    peer: 'Keycloak',
+    fault:
+      'during a first sign-in at a provider the attacker could enter the address of the victim, who then confirmed it by mail',
+    why: 'a sign-in at a provider takes the address that the provider has verified, and asks for no other',
+  },
+  {
     id: 'CVE-2026-104850',
     peer: 'MCP TypeScript SDK',
     fault: 'an MCP server named the authorization server to which its client sent its credentials',
@@ -35,10 +48,22 @@ export const untestedAdvisories: readonly UntestedAdvisory[] = [
     why: 'no grant takes the assertion of another issuer',
   },
   {
+    id: 'CVE-2026-1529',
+    peer: 'Keycloak',
+    fault: 'the payload of an invitation was believed without its signature',
+    why: 'the code of an invitation is random and carries nothing: the row that it finds has the address and the roles',
+  },
+  {
     id: 'CVE-2026-16442',
     peer: 'Keycloak',
     fault: 'a sign-in that began at a SAML provider ignored that the provider was for linking only',
     why: 'there is no SAML, and every sign-in at a provider begins here',
+  },
+  {
+    id: 'CVE-2026-19607',
+    peer: 'Keycloak',
+    fault: 'a user could take over the user name of another, who was locked out',
+    why: 'accounts have no user names: a user is known by an address, which no two accounts have',
   },
   {
     id: 'CVE-2026-25227',
@@ -63,6 +88,18 @@ export const untestedAdvisories: readonly UntestedAdvisory[] = [
     peer: 'Keycloak',
     fault: 'a client that was forbidden the implicit flow got an access token by it',
     why: 'there is no implicit flow to forbid: the only response type is code',
+  },
+  {
+    id: 'CVE-2026-88770',
+    peer: 'Keycloak',
+    fault: 'a device got tokens for an account that was locked after wrong passwords',
+    why: 'such a lock stops further guesses alone: who is signed in stays signed in, and may allow a device',
+  },
+  {
+    id: 'CVE-2026-9087',
+    peer: 'Keycloak',
+    fault: 'a mailed confirmation was not bound to the account at the provider that was to be linked',
+    why: 'no mail links an account at a provider: a signed-in user links it, or an address that the provider has verified',
   },
   {
     id: 'CVE-2026-9792',
