@@ -15,7 +15,7 @@ export type SubjectKey = { readonly id: string; readonly version: number; readon
 
 const TRIES = 5;
 
-/** A data key that is not shredded, for an answer to whom the clearance was given. @throws PhiOpenError, phiKeyUnavailable (503) */
+/** Unwraps a data key that is not shredded, to answer a caller who has this clearance. @throws PhiOpenError, phiKeyUnavailable (503) */
 export const openDataKey = (ports: HasPhiKeys, row: DataKeyRow, subjectId: string, { level }: Clearance): SubjectKey =>
   unwrapped(ports, row, { subjectId, level });
 

@@ -125,7 +125,7 @@ const BOUNDED_TABLES: readonly string[] = [
   'role_permissions',
   'applications',
   'releases',
-  // A row for each file that somebody imports.
+  // A row for each imported file.
   'imports',
 ];
 
