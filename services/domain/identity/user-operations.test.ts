@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { userOperations } from './user-operations.ts';
 
-const NOBODY = {
+const BARE = {
   ...{
     id: 'u1',
     email: 'ada@people.test',
@@ -17,7 +17,7 @@ const NOBODY = {
 const shown = (view: object): string => {
   const operation = userOperations.find(({ endpoint }) => endpoint.operation === 'readUser');
   const lines = operation?.command?.lines as unknown as (user: object) => readonly string[];
-  return lines({ ...NOBODY, ...view }).join('\n');
+  return lines({ ...BARE, ...view }).join('\n');
 };
 
 test('the lines of an account say what stands between its user and a session', () => {
@@ -46,6 +46,6 @@ test('the lines of an account say that it owes a second factor since an import',
 test('the question before a reset of factors says whether the passkeys go too', () => {
   const reset = userOperations.find(({ endpoint }) => endpoint.operation === 'resetFactors');
   const asks = reset?.command?.asks as unknown as (input: object, user: object) => string;
-  expect(asks({}, NOBODY)).toBe('remove the authenticator app from ada@people.test');
-  expect(asks({ passkeys: true }, NOBODY)).toBe('remove the authenticator app and every passkey from ada@people.test');
+  expect(asks({}, BARE)).toBe('remove the authenticator app from ada@people.test');
+  expect(asks({ passkeys: true }, BARE)).toBe('remove the authenticator app and every passkey from ada@people.test');
 });
