@@ -47,5 +47,5 @@ test('the pictures of the README show the console and the account page, in light
   expect([...serious(), ...visit.serious()]).toEqual([]);
   if (!isKept) return;
   const commit = execFileSync('git', ['rev-parse', '--short=10', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim();
-  writeFileSync(join(ROOT, PICTURES_FOLDER, 'taken.json'), `${JSON.stringify({ commit })}\n`);
+  writeFileSync(join(ROOT, PICTURES_FOLDER, 'taken.json'), `{ "commit": ${JSON.stringify(commit)} }\n`);
 });
