@@ -19,7 +19,7 @@ import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-toke
 import { rehearseRestore } from '#services/domain/operations/backup/rehearse-restore.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
 import { recordIncident, recordProgress } from '#services/domain/operations/progress/record-progress.ts';
-import { advanceTasks } from '#services/domain/operations/tasks/manage-tasks.ts';
+import { advanceTasks } from '#services/domain/operations/tasks/advance-tasks.ts';
 import { processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
 import { createPhiKeys } from '#services/domain/privacy/phi-keys.ts';
 import { implementDataRetentionPolicies } from '#services/domain/privacy/retention/retention.ts';

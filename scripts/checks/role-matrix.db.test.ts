@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { owners, readRights } from '../catalog/database.ts';
-import { leastRights, type Rights } from '../process-rights/rights.ts';
+import { callsOf, declaredRights, leastRights, type Rights } from '../process-rights/rights.ts';
 import type { Process } from '../process-rights/statements.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -46,8 +46,8 @@ const leastOf = (process: Process, table: string): readonly Verb[] =>
 /** The line of a migration that declares what each process needs on a table. */
 const declared = (table: string): string => {
   const parts = (Object.keys(least) as Process[]).flatMap((process) => {
-    const may = needsOf(process, table);
-    return may.length === 0 ? [] : [`${process}: ${may.join(', ')}`];
+    const may = declaredRights(least[process].get(table));
+    return may === '' ? [] : [`${process}: ${may}`];
   });
   return `COMMENT ON TABLE ${table} IS '${parts.join('; ')}';`;
 };
@@ -81,8 +81,9 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const statementOf = (verb: Verb, table: string): string => {
-  const column = `"${updated[table] ?? columns.get(table)}"`;
+const statementOf = (verb: Verb, table: string, role: string): string => {
+  const [named] = least[role.replace('sallyport_', '') as Process]?.get(table)?.get('UPDATE') ?? [];
+  const column = `"${updated[table] ?? (named === undefined || named === '*' ? columns.get(table) : named)}"`;
   const statements: Readonly<Record<Verb, string>> = {
     SELECT: `SELECT FROM ${table} LIMIT 0`,
     INSERT: `INSERT INTO ${table} DEFAULT VALUES`,
@@ -112,13 +113,67 @@ test.each(Object.keys(rights))('%s may do on each table what its row says, and n
   for (const [table, owner] of owners) {
     expected[table] = rights[role]?.(table, owner) ?? [];
     const allowed: Verb[] = [];
-    for (const verb of tried) if (await isAllowed(role, statementOf(verb, table))) allowed.push(verb);
+    for (const verb of tried) if (await isAllowed(role, statementOf(verb, table, role))) allowed.push(verb);
     seen[table] = allowed;
   }
   expect(Object.keys(seen).length).toBeGreaterThan(70);
   const different = [...owners.keys()].filter((table) => `${seen[table]}` !== `${expected[table]}`);
   const fix = `where a process needs other rights, a migration says so, and ends with SELECT grant_roles(): ${different.map(declared).join(' ')}`;
   expect(seen, fix).toEqual(expected);
+});
+
+const processes = ['api', 'mcp', 'worker', 'log_sealer'] as const;
+
+test('a process updates the columns that its statements name, and no others', async () => {
+  const { rows } = await client.query<{ role: string; table: string; columns: string[] }>(
+    `SELECT r.rolname AS role, c.relname AS table, array_agg(a.attname::text ORDER BY attnum) AS columns
+     FROM pg_roles r, pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+     WHERE rolname = ANY($1) AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
+       AND has_column_privilege(r.oid, c.oid, attname, 'UPDATE') AND NOT has_table_privilege(r.oid, c.oid, 'UPDATE')
+     GROUP BY 1, 2`,
+    [processes.map((process) => `sallyport_${process}`)],
+  );
+  const seen = Object.fromEntries(rows.map(({ role, table, columns: named }) => [`${role} ${table}`, named.sort()]));
+  const expected = Object.fromEntries(
+    processes.flatMap((process) =>
+      [...least[process]].flatMap(([table, verbs]) => {
+        const named = [...(verbs.get('UPDATE') ?? ['*'])];
+        return named.includes('*') || !owners.has(table) ? [] : [[`sallyport_${process} ${table}`, named.sort()]];
+      }),
+    ),
+  );
+  const different = new Set(
+    [...Object.keys(seen), ...Object.keys(expected)]
+      .filter((key) => `${seen[key]}` !== `${expected[key]}`)
+      .map((key) => key.split(' ')[1] ?? ''),
+  );
+  expect(seen, [...different].map(declared).join('\n')).toEqual(expected);
+});
+
+test('a function that runs with the rights of the owner may be called by the processes whose statements call it', async () => {
+  const { rows } = await client.query<{ name: string; roles: string[] }>(
+    `SELECT proname::text AS name, ARRAY(SELECT rolname::text FROM pg_roles r
+       WHERE rolname = ANY($1) AND has_function_privilege(r.oid, p.oid, 'EXECUTE') ORDER BY 1) AS roles
+     FROM pg_proc p WHERE prosecdef AND pronamespace = current_schema()::regnamespace AND prorettype <> 'trigger'::regtype`,
+    [processes.map((process) => `sallyport_${process}`)],
+  );
+  expect(rows.length).toBeGreaterThan(4);
+  for (const { name, roles } of rows) expect({ name, roles }).toEqual({ name, roles: callsOf(name) });
+});
+
+test('no role but one deletes revocations, second factors, passkeys or data keys of health data', async () => {
+  const { rows } = await client.query<{ table: string; roles: string[] }>(
+    `SELECT c AS table, ARRAY(SELECT rolname::text FROM pg_roles r
+       WHERE rolname = ANY($1) AND has_table_privilege(r.oid, c, 'DELETE') ORDER BY 1) AS roles
+     FROM unnest(ARRAY['passkeys', 'phi_data_keys', 'revocations', 'two_factors']) c`,
+    [processes.map((process) => `sallyport_${process}`)],
+  );
+  expect(Object.fromEntries(rows.map(({ table, roles }) => [table, roles]))).toEqual({
+    passkeys: ['sallyport_api'],
+    phi_data_keys: ['sallyport_worker'],
+    revocations: ['sallyport_worker'],
+    two_factors: ['sallyport_api'],
+  });
 });
 
 test('every table of a migration after process_roles declares what each process may do on it', () => {

@@ -36,13 +36,32 @@ function importsOf(file: string): string[] {
   );
 }
 
+/** Functions that only define statements: what they return is dropped with its last use. */
+const DEFINING = ['defineStatement', 'defineRetries', 'defineAttemptEnds', 'definePurge', 'ofKinds'];
+
 const MAIN = 'virtual:main';
 const NOTHING = 'virtual:nothing';
 const TAGGED = '@oxc-project/runtime/helpers/taggedTemplateLiteral';
-/** A worker names the operations of a module, which only the faces of the API load. */
+/** A module names its operations, which only the API serves. */
 const OPERATIONS = /^\.\/.*operations\.ts$/;
 /** The part of an API process whose statements run as the role of the MCP server. */
 const FACE = /\/face\.ts$/;
+
+/** A control names its check beside what a reader sees of it. */
+const CONTROL = /\/compliance\/controls\/[\w-]+\.ts$/;
+const PART_OF_CONTROL = /^\.\/|^\.\.\/control\.ts$/;
+/** The only file that runs a check: a process that does not load it needs nothing of what a check imports. */
+const RUNS_CHECKS = join(ROOT, 'services/domain/compliance/run-check.ts');
+const UNUSED = 'virtual:unused:';
+
+/** The exports of a file as values that may be called and read while modules load, and do nothing. */
+const unused = (file: string): string =>
+  [
+    'const unused = new Proxy(function () {}, { get: (_, name) => name === Symbol.toPrimitive ? () => 0 : unused, apply: () => unused });',
+    ...[...readFileSync(file, 'utf8').matchAll(/^export (?:async )?(?:const|function\*?|class) (\w+)/gm)].map(
+      ([, name]) => `export const ${name} = unused;`,
+    ),
+  ].join('\n');
 
 /** Declares a statement, and notes it. */
 const RECORDING = `
@@ -60,13 +79,16 @@ const readPaths = (code: string, id: string): string =>
 const pluginOf = (of: Process): Plugin => ({
   name: 'statements',
   resolveId: (id, importer = '') => {
-    if (of !== 'api' && of !== 'mcp' && OPERATIONS.test(id) && importer.endsWith('/module.ts')) return NOTHING;
+    if (of !== 'api' && OPERATIONS.test(id) && importer.endsWith('/module.ts')) return NOTHING;
     if (of === 'api' && FACE.test(id) && importer.endsWith('/mcp/mount.ts')) return NOTHING;
+    if (of !== 'worker' && CONTROL.test(importer) && !PART_OF_CONTROL.test(id))
+      return UNUSED + (id.startsWith('#') ? join(ROOT, id.slice(1)) : resolve(dirname(importer), id));
     return id === MAIN || id === TAGGED ? id : undefined;
   },
   load: (id) => {
     if (id === MAIN) return IMPORTED[of].join('\n');
     if (id === NOTHING) return 'export {};';
+    if (id.startsWith(UNUSED)) return unused(id.slice(UNUSED.length));
     if (id === TAGGED) return 'export default (strings, raw) => Object.assign(strings ?? [], { raw: raw ?? strings });';
     return id.endsWith('services/platform/define/statement.ts') ? RECORDING : undefined;
   },
@@ -80,7 +102,7 @@ async function statementsOf(of: Process): Promise<Record<string, string>> {
     cwd: ROOT,
     transform: { target: 'esnext' },
     external: (id) => !/^[.#/]|^virtual:/.test(id) && id !== TAGGED,
-    treeshake: { manualPureFunctions: ['defineStatement'], moduleSideEffects: false },
+    treeshake: { manualPureFunctions: DEFINING, moduleSideEffects: false, propertyReadSideEffects: false },
     plugins: [pluginOf(of)],
     logLevel: 'silent',
   });
@@ -95,6 +117,8 @@ async function statementsOf(of: Process): Promise<Record<string, string>> {
       entryFileNames: '[name].mjs',
       chunkFileNames: '[name].mjs',
     });
+    if (of !== 'worker' && output.some((chunk) => chunk.type === 'chunk' && chunk.moduleIds.includes(RUNS_CHECKS)))
+      throw new Error(`${of} runs the checks of controls: take what they import into account`);
     for (const { fileName } of output) await import(join(folder, fileName));
   } finally {
     rmSync(folder, { recursive: true, force: true });

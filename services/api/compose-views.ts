@@ -1,17 +1,14 @@
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
-import { ensureNeededKeys } from '../domain/access/ensure-needed-keys.ts';
 import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
 import { createKeyRing } from '../domain/keys/key-ring.ts';
-import { retireKeys } from '../domain/keys/retire-keys.ts';
 import { callbackOf } from '../domain/oauth/console/console-client.ts';
-import type { Caller, Clock, Log, MarkStore, Ports } from '../domain/ports.ts';
-import { collapseRevocations } from '../domain/revocations/collapse-revocations.ts';
+import type { Clock, Log, MarkStore, Ports } from '../domain/ports.ts';
+import type { collapseRevocations } from '../domain/revocations/collapse-revocations.ts';
 import {
   createNewestConfirmation,
   createStateConfirmation,
   whyUnconfirmed,
 } from '../domain/revocations/confirm-state.ts';
-import { keepRevocations } from '../domain/revocations/revocation-lifetime.ts';
 import { createRevocationSet } from '../domain/revocations/revocation-set.ts';
 import { createStatePoll } from '../domain/revocations/state-poll.ts';
 import { tokenNamesOf } from '../domain/tokens/token-types.ts';
@@ -27,12 +24,6 @@ import { directVariableOf } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { openStores, type Stores } from './stores.ts';
 
-const STARTING: Caller = {
-  kind: 'system',
-  name: 'start',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
-
 export type ComposeInput = DatabaseUrls & {
   readonly config: Config;
   /** Role of its connections; the API's by default. */
@@ -43,6 +34,14 @@ export type ComposeInput = DatabaseUrls & {
   readonly publicUrl: string;
   readonly marks: MarkStore;
   readonly log: Log;
+};
+
+/** What an API process does for the database that others only read: an MCP server has no right to. */
+export type Keeper = {
+  /** Before any token is issued from it. */
+  prepare(input: ComposeInput, opened: Pick<Opened, 'outside' | 'tokenSettings' | 'previousVault'>): Promise<void>;
+  /** After each look at a feed with more entries than its budget. */
+  readonly relieve: typeof collapseRevocations;
 };
 
 /** Ports of the outside world that a caller, such as a test, replaces. */
@@ -69,16 +68,18 @@ type Opened = {
   readonly tokenSettings: ReturnType<typeof tokenSettingsOf>;
   readonly previousVault: ReturnType<typeof vaultsOf>['previousVault'];
   readonly reload: readonly { load(): Promise<unknown> }[];
+  readonly keeper: Keeper | undefined;
 };
 
 /** Waits for PostgreSQL, prepares the database and loads the views; then switches to the deadlines of requests. */
 async function openDatabase(
   input: ComposeInput,
-  { outside, stores, tokenSettings, previousVault, reload }: Opened,
+  { outside, stores, tokenSettings, previousVault, reload, keeper }: Opened,
 ): Promise<void> {
   const { config, log } = input;
   const work = async (): Promise<void> => {
-    await prepareDatabase(input, { outside, tokenSettings, previousVault });
+    await assertHighWaterPlace(outside, config);
+    await keeper?.prepare(input, { outside, tokenSettings, previousVault });
     await Promise.all(reload.map((view) => view.load()));
   };
   await waitForStore(work, {
@@ -91,22 +92,8 @@ async function openDatabase(
   stores.started();
 }
 
-/** Prepares a database before any token is issued from it: keys, and the retention of revocations. */
-async function prepareDatabase(
-  { config, log, authSecret }: ComposeInput,
-  { outside, tokenSettings, previousVault }: Pick<Opened, 'outside' | 'tokenSettings' | 'previousVault'>,
-): Promise<void> {
-  await assertHighWaterPlace(outside, config);
-  await keepRevocations(outside, config.tokens);
-  const { audience } = tokenSettings;
-  const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };
-  const { warnings } = await ensureNeededKeys(outside, keySettings, STARTING);
-  for (const warning of warnings) log.warn({ warning }, 'key ring');
-  await retireKeys(outside, STARTING);
-}
-
 /** The stores of an API process and its in-memory views of them, which are empty until `load`. */
-export function composeViews(input: ComposeInput, replaced: Outside = {}) {
+export function composeViews(input: ComposeInput, keeper?: Keeper, replaced: Outside = {}) {
   const { config, log, authSecret, publicUrl, marks } = input;
   const { clock = systemClock, confirmMs = Math.min(CONFIRM_MS, config.stores.writeMs) } = replaced;
   const stores = replaced.stores ?? openStores(config, log, input);
@@ -147,7 +134,8 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
       access.confirm(seen);
       apiKeys.confirm(seen.accessVersion, seen.sentAtMs);
     },
-    onBeat: () => collapseRevocations({ ...outside, revocations, announceRevocations }, config.stores.revocationBudget),
+    onBeat: async () =>
+      keeper?.relieve({ ...outside, revocations, announceRevocations }, config.stores.revocationBudget),
   });
   const announceRevocations = (): Promise<void> => poll.announce();
   const confirmState = createStateConfirmation({ ...outside, poll, keyRing, revocations }, confirmMs);
@@ -156,7 +144,7 @@ export function composeViews(input: ComposeInput, replaced: Outside = {}) {
     confirmMs,
   );
   const load = (): Promise<void> =>
-    openDatabase(input, { outside, stores, tokenSettings, previousVault, reload: [keyRing, access, apiKeys] });
+    openDatabase(input, { outside, stores, tokenSettings, previousVault, reload: [keyRing, access, apiKeys], keeper });
   return {
     input,
     outside,

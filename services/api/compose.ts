@@ -33,6 +33,7 @@ import { assertSocialProviders, composeIdentity } from './compose-identity.ts';
 import { composeLimits } from './compose-limits.ts';
 import { composeTokens } from './compose-tokens.ts';
 import { type ComposeInput, composeViews, type Views } from './compose-views.ts';
+import { keepDatabase } from './keep-database.ts';
 import { createApiKeyGate } from './requests/api-key-gate.ts';
 import type { Authenticators } from './requests/caller.ts';
 import { createSealingWake } from './sealing-wake.ts';
@@ -155,7 +156,7 @@ const composeAuthenticators = (
 export async function compose(input: ComposeInput) {
   await assertSocialProviders(input.config, input.publicUrl);
   const certificateAuthorities = clientAuthorities(input.config.server);
-  const views = composeViews(input);
+  const views = composeViews(input, keepDatabase);
   const { poll, stores } = views;
   await views.load();
   const replica = replicaOf(input, views);

@@ -32,7 +32,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
         fix: 'do not start it, or do not leave out mcp',
       },
     ]);
-  const views = composeViews({ ...input, databaseRole: 'sallyport_mcp' }, replaced);
+  const views = composeViews({ ...input, databaseRole: 'sallyport_mcp' }, undefined, replaced);
   await views.load();
   const { outside, keyRing, access, revocations, poll, stores, tokenSettings } = views;
   const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);

@@ -7,7 +7,7 @@ import { type Json, type Received, send } from '#testing/http-client.ts';
 import { outcomeOf } from '#testing/outcome.ts';
 import { sealEvents } from '../domain/audit/seal/seal-events.ts';
 import { createLogSigner } from '../domain/keys/log/log-keys.ts';
-import { advanceTasks } from '../domain/operations/tasks/manage-tasks.ts';
+import { advanceTasks } from '../domain/operations/tasks/advance-tasks.ts';
 import { decideSignOff } from '../domain/signoff/decide-signoff.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#testing/harness/ports.ts';
 import type { Json } from '#testing/http-client.ts';
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
-import { advanceTasks } from '../domain/operations/tasks/manage-tasks.ts';
+import { advanceTasks } from '../domain/operations/tasks/advance-tasks.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 
 let harness: McpHarness;

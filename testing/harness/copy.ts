@@ -3,6 +3,7 @@
 import { composeIdentity } from '#services/api/compose-identity.ts';
 import { composeTokens } from '#services/api/compose-tokens.ts';
 import { composeViews } from '#services/api/compose-views.ts';
+import { keepDatabase } from '#services/api/keep-database.ts';
 import type { Stores } from '#services/api/stores.ts';
 import { createCertificateAuthorities } from '#services/domain/access/certificates/certificate-authorities.ts';
 import { createImportedKeys } from '#services/domain/identity/passwords/imported-keys.ts';
@@ -107,7 +108,7 @@ export async function openCopy(options: CopyOptions) {
   const stores = await openPatientStores(options);
   const input = { ...options, config, log, publicUrl: COPY_URL };
   const waitMs = isHurried ? undefined : PATIENCE_MS;
-  const views = composeViews(input, { stores, clock: options.clock, confirmMs: waitMs });
+  const views = composeViews(input, keepDatabase, { stores, clock: options.clock, confirmMs: waitMs });
   const {
     outside,
     poll,

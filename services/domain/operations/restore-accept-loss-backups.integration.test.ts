@@ -2,10 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { API_URL, type ApiCopy, newClient, type TestClient } from '#testing/harness/api.ts';
-import { createTestPorts, testCaller } from '#testing/harness/ports.ts';
+import { createTestPorts, queryRows, testCaller } from '#testing/harness/ports.ts';
 import { restoreAcceptLoss } from './restore-accept-loss.ts';
 import {
   call,
@@ -124,7 +123,7 @@ describe('restoring an older backup', { timeout: 240_000 }, () => {
     await isBack(first);
     expect(await sessionStatus(first)).toBe(401);
     // The state after the revocations of the restore have expired.
-    await first.ports.sql.query(defineStatement('testRestoreForget', 'DELETE FROM revocations'));
+    await queryRows(harness.databaseUrl, 'DELETE FROM revocations');
     expect(await sessionStatus(await harness.startCopy())).toBe(401);
   });
 

@@ -113,15 +113,10 @@ const cutsExtend = defineStatement(
    WHERE r.kind = $1 AND r.value = c.value AND r.token_epoch = c.token_epoch`,
 );
 
-// Deletes only rows of earlier transactions: those of this transaction have no epoch yet.
-const singlesOfUsersDelete = defineStatement(
-  'revocationSinglesOfUsersDelete',
-  `DELETE FROM revocations WHERE kind IN ('jti', 'sid', 'family') AND user_id = ANY($1) AND epoch IS NOT NULL RETURNING 1`,
-);
-const singlesOfClientsDelete = defineStatement(
-  'revocationSinglesOfClientsDelete',
-  `DELETE FROM revocations WHERE kind IN ('jti', 'family') AND (client_id = ANY($1::text[]) AND user_id IS NULL OR $1::text[] IS NULL)
-     AND epoch IS NOT NULL RETURNING 1`,
+// Only rows of earlier transactions that a row of this one covers: the function asks it, and no role deletes them itself.
+const singlesDrop = defineStatement(
+  'revocationSinglesDrop',
+  'SELECT drop_covered_revocations($1, $2::text[]) AS dropped',
 );
 
 type FeedRow = Omit<FeedPage, 'entries'> & {
@@ -201,23 +196,24 @@ async function collapse(
   tx: Sql,
   kind: 'user' | 'client',
   crowds: readonly Crowd[] | null,
-  statements: { readonly raise: Statement; readonly remove: Statement },
+  raise: Statement,
 ): Promise<Collapsed> {
   const until = new Map(crowds?.map(({ id, expiresAtMs }) => [id, expiresAtMs]));
-  const raised = await tx.query<RaisedEpoch>(statements.raise, [crowds && [...until.keys()]]);
+  const raised = await tx.query<RaisedEpoch>(raise, [crowds && [...until.keys()]]);
   const ids = raised.map(({ id }) => id);
   const epochs = raised.map(({ epoch }) => epoch);
   await tx.query(cutsExtend, [kind, ids, epochs, ids.map((id) => until.get(id) ?? 0)]);
-  return { raised: ids.length, collapsed: (await tx.query(statements.remove, [crowds && ids])).length };
+  const [row] = await tx.query<{ dropped: number }>(singlesDrop, [kind, crowds && ids]);
+  return { raised: ids.length, collapsed: row!.dropped };
 }
 
 /** Raises the users' epochs and deletes their single revocations. */
 export const collapseUsers = (tx: Sql, crowds: readonly Crowd[]): Promise<Collapsed> =>
-  collapse(tx, 'user', crowds, { raise: userEpochsRaise, remove: singlesOfUsersDelete });
+  collapse(tx, 'user', crowds, userEpochsRaise);
 
 /** The same for client-credentials tokens. Null raises the epoch of every client, which revokes every token. */
 export const collapseClients = (tx: Sql, crowds: readonly Crowd[] | null): Promise<Collapsed> =>
-  collapse(tx, 'client', crowds, { raise: clientEpochsRaise, remove: singlesOfClientsDelete });
+  collapse(tx, 'client', crowds, clientEpochsRaise);
 
 // Locks one row, for which only another starting copy waits.
 const revocationKeepRaise = defineStatement(

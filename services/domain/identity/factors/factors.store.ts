@@ -87,25 +87,8 @@ const passkeysRemove = defineStatement(
   `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`,
 );
 
-/** Passkeys created since a time. This time, like the times below, is from the database's clock, in milliseconds. */
-const passkeysRemoveSince = defineStatement(
-  'factorsPasskeysRemoveSince',
-  `DELETE FROM passkeys WHERE id IN (
-     SELECT id FROM passkeys WHERE "userId" = $1 AND "createdAt" >= date_trunc('milliseconds', $2::timestamptz)
-     ORDER BY id FOR UPDATE)`,
-);
-
-const totpIsSince = defineStatement(
-  'twoFactorIsSince',
-  `SELECT 1 FROM two_factors WHERE "userId" = $1 AND verified
-     AND coalesce("verifiedAt", "createdAt") >= date_trunc('milliseconds', $2::timestamptz)`,
-);
-
-const codesVoidSince = defineStatement(
-  'recoveryCodesVoidSince',
-  `UPDATE two_factors SET "codesLeft" = 0 WHERE "userId" = $1
-     AND "codesMadeAt" >= date_trunc('milliseconds', $2::timestamptz)`,
-);
+/** The time is from the database's clock. The function asks for an incident of the same transaction. */
+const factorsRemoveSince = defineStatement('factorsRemoveSince', 'SELECT remove_factors_since($1, $2::timestamptz)');
 
 const codesInsert = defineStatement(
   'recoveryCodesInsert',
@@ -171,12 +154,8 @@ export const removeIdleCodes = (tx: Tx, userId: string): Promise<unknown> => tx.
  * Removes passkeys, authenticator app and recovery codes that the account got since a time. The caller has locked the
  * user.
  */
-export async function removeFactorsSince(tx: Tx, userId: string, since: string): Promise<void> {
-  await tx.query(passkeysRemoveSince, [userId, since]);
-  if (await isDone(tx.query(totpIsSince, [userId, since]))) await removeTotp(tx, userId);
-  await removeIdleCodes(tx, userId);
-  await tx.query(codesVoidSince, [userId, since]);
-}
+export const removeFactorsSince = (tx: Tx, userId: string, since: string): Promise<unknown> =>
+  tx.query(factorsRemoveSince, [userId, since]);
 
 /** Returns false if the user already has codes. */
 export const insertRecoveryCodes = (

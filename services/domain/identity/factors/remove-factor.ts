@@ -55,5 +55,5 @@ async function removeFactor(
 }
 
 /** Removes the factors that an account got since, with the recovery codes; every session ends if there was a factor. */
-export const takeFactorsSince = (tx: Tx, userId: string, since: string): Promise<void> =>
+export const takeFactorsSince = (tx: Tx, userId: string, since: string): Promise<unknown> =>
   removeFactorsSince(tx, userId, since);

@@ -8,18 +8,9 @@ import { rotateKeysEndpoint } from '../../keys/contract.ts';
 import type { Caller, Ports } from '../../ports.ts';
 import { taskUnknown } from '../errors.ts';
 import { reportTask } from './report-task.ts';
-import { type RotateBeginPorts, type RotatePorts, rotateKeysTask } from './signed-off-task.ts';
-import { ownerCaller, type TaskProgress } from './task-kind.ts';
-import {
-  changeTask,
-  checkSoon,
-  insertTask,
-  purgeTasks,
-  readDueTasks,
-  readTaskRow,
-  type TaskOwner,
-  type TaskRow,
-} from './tasks.store.ts';
+import { type RotateBeginPorts, rotateKeysTask } from './signed-off-task.ts';
+import type { TaskProgress } from './task-kind.ts';
+import { changeTask, checkSoon, insertTask, readTaskRow, type TaskOwner, type TaskRow } from './tasks.store.ts';
 
 export type { TaskRow };
 
@@ -32,10 +23,6 @@ const kinds = { compliance_report: reportTask, rotate_signing_keys: rotateKeysTa
 export type TaskKindName = keyof typeof kinds;
 
 const ID_BYTES = 18;
-const PAGE = 50;
-const PAGES_MAX = 40;
-/** When a task is checked again after a check failed. */
-const AGAIN_SECONDS = 30;
 
 /** Wakes the workers; without Redis they check by their timetable. */
 export type HasTaskWake = { readonly wakeTasks: () => void };
@@ -44,7 +31,6 @@ export const taskWake = (enqueue: Enqueue, job: Job): HasTaskWake => ({
 });
 
 type TaskPorts = Pick<Ports, 'sql'> & RotateBeginPorts & HasTaskWake;
-type AdvancePorts = Pick<Ports, 'log'> & RotatePorts;
 
 /** Who began a task. A delegated token counts as its user by that client. Throws `permission_missing` for others. */
 function ownerOf(caller: Caller): TaskOwner {
@@ -98,35 +84,6 @@ export async function checkTaskSoon(ports: TaskPorts, id: string, caller: Caller
   await readTask(ports, id, caller);
   await checkSoon(ports.sql, id);
   ports.wakeTasks();
-}
-
-/**
- * Checks the open tasks that are due and stores their new states. A task whose check fails is checked again later and
- * delays no other. Each check is safe to repeat.
- */
-export async function advanceTasks(
-  ports: AdvancePorts,
-  { signal }: { readonly signal: AbortSignal },
-  caller: Caller,
-): Promise<void> {
-  for (let page = 0; page < PAGES_MAX && !signal.aborted; page += 1) {
-    const due = await readDueTasks(ports.sql, PAGE);
-    // No poll keeps the directory of a worker; each check asks it for the caller of its task.
-    if (due.length > 0) await ports.access.load();
-    for (const task of due) if (!signal.aborted) await advanceOne(ports, task, caller);
-    if (due.length < PAGE) break;
-  }
-  await purgeTasks(ports.sql, TASK_SECONDS);
-}
-
-async function advanceOne(ports: AdvancePorts, task: TaskRow, caller: Caller): Promise<void> {
-  try {
-    const change = await kinds[task.kind as TaskKindName].advance(ports, task, ownerCaller(ports, task, caller));
-    await changeTask(ports.sql, task, change);
-  } catch (err) {
-    ports.log.warn({ err, kind: task.kind }, 'checking a task failed; it will be checked again');
-    await changeTask(ports.sql, task, { state: task.state, message: task.message, afterSeconds: AGAIN_SECONDS });
-  }
 }
 
 /** The permission, and scope, that beginning a task of this kind needs. */

@@ -2,7 +2,7 @@ import { isAppError } from '#services/platform/define/error.ts';
 import { type ReportView, readReport } from '../../compliance/reports/read-report.ts';
 import { cancelReport, requestReport } from '../../compliance/reports/request-report.ts';
 import type { Ports } from '../../ports.ts';
-import type { TaskKind, TaskProgress } from './task-kind.ts';
+import type { AdvanceTask, TaskKind, TaskProgress } from './task-kind.ts';
 
 const CHECK_SECONDS = 5;
 
@@ -18,20 +18,10 @@ const progressOf = ({ status, progress }: ReportView): TaskProgress => ({
 });
 
 /** Builds a compliance report; the workers of reports do the work. */
-export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random' | 'sql'>, Pick<Ports, 'sql'>> = {
+export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random' | 'sql'>> = {
   begin: async (ports, _input, caller) => {
     const { report_id: subjectId } = await requestReport(ports, {}, caller);
     return { subjectId, state: 'working', message: 'The report is queued.' };
-  },
-  advance: async (ports, { subjectId }) => {
-    const report = await readReport(ports, subjectId);
-    const { status } = report;
-    if (status === 'done') return { state: 'completed', message: 'The report is ready.', result: report };
-    if (status === 'cancelled') return { state: 'cancelled', message: 'The report was cancelled.' };
-    if (status === 'failed')
-      return { state: 'completed', message: 'The report could not be built.', result: report, isError: true };
-    const { message, percent } = progressOf(report);
-    return { state: 'working', message: `${message} ${percent} %`, afterSeconds: CHECK_SECONDS };
   },
   look: async (ports, { subjectId }) => progressOf(await readReport(ports, subjectId)),
   cancel: async (ports, { subjectId }, caller) => {
@@ -43,4 +33,15 @@ export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random' | 'sql'>, Pi
       return false;
     }
   },
+};
+
+export const advanceReportTask: AdvanceTask<Pick<Ports, 'sql'>> = async (ports, { subjectId }) => {
+  const report = await readReport(ports, subjectId);
+  const { status } = report;
+  if (status === 'done') return { state: 'completed', message: 'The report is ready.', result: report };
+  if (status === 'cancelled') return { state: 'cancelled', message: 'The report was cancelled.' };
+  if (status === 'failed')
+    return { state: 'completed', message: 'The report could not be built.', result: report, isError: true };
+  const { message, percent } = progressOf(report);
+  return { state: 'working', message: `${message} ${percent} %`, afterSeconds: CHECK_SECONDS };
 };

@@ -12,7 +12,7 @@ import { WITHDRAWN, withdrawSignOff } from '../../signoff/finish-signoff.ts';
 import { readReceipt, readSignOff } from '../../signoff/read-signoff.ts';
 import { type HasSignOffLimit, requestSignOff } from '../../signoff/request-signoff.ts';
 import { runSignedOff } from '../../signoff/run-signoff.ts';
-import type { TaskKind } from './task-kind.ts';
+import type { AdvanceTask, TaskKind } from './task-kind.ts';
 import { holdsPermission, type TaskChange, type TaskRow } from './tasks.store.ts';
 
 const ACT = 'keys.rotate';
@@ -35,47 +35,12 @@ const refused = (code: string, task: TaskRow, detail: object = {}): TaskChange =
   isError: true,
 });
 
-/**
- * Rotates the signing keys once people in two roles have approved exactly these arguments. `runSignedOff` starts an
- * approved act at most once, whatever repeats a check, so a worker that dies meanwhile never rotates twice.
- */
-export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
+/** Asks people in two roles to approve exactly these arguments. */
+export const rotateKeysTask: TaskKind<RotateBeginPorts> = {
   begin: async (ports, input, caller) => {
     const request = { act: ACT, title: 'Rotate the signing keys', arguments: input, required_roles: ROLES };
     const { signoff_id: subjectId } = await requestSignOff(ports, request, caller);
     return { subjectId, state: 'input_required', message: `Waits for approval by ${ROLES.join(' and ')}.` };
-  },
-  advance: async (ports, task, caller) => {
-    const signOff = await readSignOff(ports, { signoff_id: task.subjectId }, caller);
-    switch (signOff.state) {
-      case 'pending':
-        return waitingFor(signOff);
-      case 'approved':
-        try {
-          return await run(ports, task, caller);
-        } catch (err) {
-          if (isOf(err, signOffApprovalVoid))
-            return waitingFor(await readSignOff(ports, { signoff_id: task.subjectId }, caller));
-          if (isOf(err, signOffRequesterEnded)) return refused(signOffRequesterEnded.definition.code, task);
-          throw err;
-        }
-      case 'running':
-        return { state: 'working', message: 'The act is running.', afterSeconds: CHECK_SECONDS };
-      case 'done':
-      case 'failed': {
-        const receipt = await receiptOf(ports, task, caller);
-        if (receipt === null)
-          return signOff.failure === WITHDRAWN
-            ? { state: 'cancelled', message: 'The caller cancelled the task.' }
-            : refused('signoff_failed', task, { failure: signOff.failure });
-        const isError = signOff.state === 'failed';
-        const message = isError ? 'The act failed.' : 'The act was run.';
-        const failure = isError ? { failure: signOff.failure } : {};
-        return { state: 'completed', message, isError, result: { ...task.result, ...failure, receipt } };
-      }
-      default:
-        return refused(`signoff_${signOff.state}`, task, { failure: signOff.failure });
-    }
   },
   look: (_ports, { state, result, message }) => {
     const percent = state === 'input_required' ? 0 : result === null ? STARTED_PERCENT : RUN_PERCENT;
@@ -83,6 +48,43 @@ export const rotateKeysTask: TaskKind<RotateBeginPorts, RotatePorts> = {
   },
   // A worker may be about to run it, so the sign-off itself is withdrawn.
   cancel: (ports, { subjectId }, caller) => withdrawSignOff(ports, subjectId, caller),
+};
+
+/**
+ * Rotates the signing keys once the people have approved. `runSignedOff` starts an
+ * approved act at most once, whatever repeats a check, so a worker that dies meanwhile never rotates twice.
+ */
+export const advanceRotateKeysTask: AdvanceTask<RotatePorts> = async (ports, task, caller) => {
+  const signOff = await readSignOff(ports, { signoff_id: task.subjectId }, caller);
+  switch (signOff.state) {
+    case 'pending':
+      return waitingFor(signOff);
+    case 'approved':
+      try {
+        return await run(ports, task, caller);
+      } catch (err) {
+        if (isOf(err, signOffApprovalVoid))
+          return waitingFor(await readSignOff(ports, { signoff_id: task.subjectId }, caller));
+        if (isOf(err, signOffRequesterEnded)) return refused(signOffRequesterEnded.definition.code, task);
+        throw err;
+      }
+    case 'running':
+      return { state: 'working', message: 'The act is running.', afterSeconds: CHECK_SECONDS };
+    case 'done':
+    case 'failed': {
+      const receipt = await receiptOf(ports, task, caller);
+      if (receipt === null)
+        return signOff.failure === WITHDRAWN
+          ? { state: 'cancelled', message: 'The caller cancelled the task.' }
+          : refused('signoff_failed', task, { failure: signOff.failure });
+      const isError = signOff.state === 'failed';
+      const message = isError ? 'The act failed.' : 'The act was run.';
+      const failure = isError ? { failure: signOff.failure } : {};
+      return { state: 'completed', message, isError, result: { ...task.result, ...failure, receipt } };
+    }
+    default:
+      return refused(`signoff_${signOff.state}`, task, { failure: signOff.failure });
+  }
 };
 
 const waitingFor = ({ waiting_for: roles, expires_at: at }: SignOffView): TaskChange => ({

@@ -6,8 +6,8 @@ import type { TaskChange, TaskRow, TaskState } from './tasks.store.ts';
 /** @param percent from 0 to 100 */
 export type TaskProgress = { readonly percent: number; readonly message: string };
 
-/** A kind of long work: how it begins, what it waits for, and how it is cancelled. */
-export type TaskKind<BeginPorts, AdvancePorts> = {
+/** A kind of long work, for those that ask for it: how it begins, how far it is, and how it is cancelled. */
+export type TaskKind<BeginPorts> = {
   /** Begins the work. Its subject is the row that the task waits for. */
   begin(
     ports: BeginPorts,
@@ -16,11 +16,14 @@ export type TaskKind<BeginPorts, AdvancePorts> = {
   ): Promise<{ readonly subjectId: string; readonly state: TaskState; readonly message: string }>;
   /** How far it is now, for a client that follows it. */
   look(ports: Pick<Ports, 'sql'>, task: TaskRow): Promise<TaskProgress> | TaskProgress;
-  /** Its state now. Called until it has ended, also after a restart, so it must be safe to repeat. */
-  advance(ports: AdvancePorts, task: TaskRow, caller: Caller): Promise<TaskChange>;
   /** Cancels it. False if that is no longer possible: then the next check finds how it ended. */
   cancel(ports: BeginPorts, task: TaskRow, caller: Caller): Promise<boolean>;
 };
+
+/**
+ * The state of a task now. A worker asks for it until the task has ended, also after a restart, so it must be safe to repeat.
+ */
+export type AdvanceTask<AdvancePorts> = (ports: AdvancePorts, task: TaskRow, caller: Caller) => Promise<TaskChange>;
 
 /** The caller that began a task, for which a worker acts without permissions. */
 export function ownerCaller(

@@ -1,4 +1,4 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
+import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../../ports.ts';
 import { placeTime } from '../../shared/pagination.ts';
 import type { RetentionKind } from './retention-shapes.ts';
@@ -87,25 +87,26 @@ const dueOf = ({ ends, where = 'true', subject }: Records): string =>
     ? ''
     : ` AND NOT EXISTS (SELECT 1 FROM legal_holds h WHERE h.subject_id = t.${subject} AND h.ended_at IS NULL)`);
 
+const ofKinds = (define: (records: Records) => Statement): ReadonlyMap<RetentionKind, Statement> =>
+  new Map(records.map((each) => [each.kind, define(each)]));
+
+const counts = ofKinds((each) =>
+  defineStatement(
+    `retentionCount_${each.kind}`,
+    `SELECT count(*)::int AS count FROM ${each.table} t WHERE ${dueOf(each)}`,
+  ),
+);
+
 // Run once a day, in batches: tables of the size of these are scanned. Locks in id order, and skips locked rows.
-const statements = new Map(
-  records.map((each) => [
-    each.kind,
-    {
-      count: defineStatement(
-        `retentionCount_${each.kind}`,
-        `SELECT count(*)::int AS count FROM ${each.table} t WHERE ${dueOf(each)}`,
-      ),
-      apply: defineStatement(
-        `retentionApply_${each.kind}`,
-        `WITH due AS MATERIALIZED (
-           SELECT t.id FROM ${each.table} t WHERE ${dueOf(each)} ORDER BY t.id LIMIT $2 FOR UPDATE SKIP LOCKED
-         )
-         ${each.set === undefined ? `DELETE FROM ${each.table} r` : `UPDATE ${each.table} r SET ${each.set}`}
-         ${each.set === undefined ? 'USING' : 'FROM'} due WHERE r.id = due.id RETURNING 1`,
-      ),
-    },
-  ]),
+const applies = ofKinds((each) =>
+  defineStatement(
+    `retentionApply_${each.kind}`,
+    `WITH due AS MATERIALIZED (
+       SELECT t.id FROM ${each.table} t WHERE ${dueOf(each)} ORDER BY t.id LIMIT $2 FOR UPDATE SKIP LOCKED
+     )
+     ${each.set === undefined ? `DELETE FROM ${each.table} r` : `UPDATE ${each.table} r SET ${each.set}`}
+     ${each.set === undefined ? 'USING' : 'FROM'} due WHERE r.id = due.id RETURNING 1`,
+  ),
 );
 
 const policiesRead = defineStatement(
@@ -201,10 +202,10 @@ export const writeRetentionPolicy = async (
   (await tx.query<RetentionPolicyRow>(policySet, [kind, keepDays]))[0] as RetentionPolicyRow;
 
 export const countDue = async (sql: Sql, kind: RetentionKind, keepDays: number): Promise<number> =>
-  (await sql.query<{ count: number }>(statements.get(kind)!.count, [keepDays]))[0]!.count;
+  (await sql.query<{ count: number }>(counts.get(kind)!, [keepDays]))[0]!.count;
 /** One batch; the number of records. */
 export const applyRetention = async (tx: Sql, kind: RetentionKind, keepDays: number, limit: number): Promise<number> =>
-  (await tx.query(statements.get(kind)!.apply, [keepDays, limit])).length;
+  (await tx.query(applies.get(kind)!, [keepDays, limit])).length;
 
 export const insertHold = async (tx: Sql, id: string, subjectId: string): Promise<LegalHoldRow> =>
   (await tx.query<LegalHoldRow>(holdInsert, [id, subjectId]))[0] as LegalHoldRow;

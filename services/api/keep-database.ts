@@ -1,0 +1,24 @@
+import { ensureNeededKeys } from '../domain/access/ensure-needed-keys.ts';
+import { retireKeys } from '../domain/keys/retire-keys.ts';
+import type { Caller } from '../domain/ports.ts';
+import { collapseRevocations } from '../domain/revocations/collapse-revocations.ts';
+import { keepRevocations } from '../domain/revocations/revocation-lifetime.ts';
+import type { Keeper } from './compose-views.ts';
+
+const STARTING: Caller = {
+  kind: 'system',
+  name: 'start',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
+
+/** An API process makes keys, retires them, and sets how long revocations stay. */
+export const keepDatabase: Keeper = {
+  prepare: async ({ config, log, authSecret }, { outside, tokenSettings: { audience }, previousVault }) => {
+    await keepRevocations(outside, config.tokens);
+    const keySettings = { keys: config.keys, tokens: config.tokens, authSecret, audience, previousVault };
+    const { warnings } = await ensureNeededKeys(outside, keySettings, STARTING);
+    for (const warning of warnings) log.warn({ warning }, 'key ring');
+    await retireKeys(outside, STARTING);
+  },
+  relieve: collapseRevocations,
+};
