@@ -1,6 +1,6 @@
 // PROCESS: generates the secrets of a stack at its first start, one file each, in the given folder. Existing files stay. Each
 // kind of service has its own folder, so that none gets a secret it does not use (least privilege).
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -29,6 +29,24 @@ secret('owner', 'database_url', () => database('sallyport', postgres));
 // One login for each process; `migrate` makes them.
 for (const process of /** @type {const} */ (['api', 'mcp', 'worker']))
   secret(process, 'database_url', () => database(`sallyport_${process}_login`, urlSafe()));
-// Stacks of before gave every process the owner's.
-rmSync(join(folder, 'product', 'database_url'), { force: true });
-secret('product', 'redis_url', () => `redis://:${redis}@redis:6379`);
+// Users of Redis as this release has them, with their passwords, and one that only asks whether the server answers.
+const acl = readFileSync(join(import.meta.dirname, '../redis/users.acl'), 'utf8')
+  .trim()
+  .split('\n');
+const users = acl.map((line) => {
+  const process = /** @type {const} */ (['api', 'mcp', 'worker']).find((each) =>
+    line.startsWith(`user sallyport_${each} `),
+  );
+  if (process === undefined) return line;
+  const url = secret(process, 'redis_url', () => `redis://sallyport_${process}:${urlSafe()}@redis:6379`);
+  return `${line} #${hash('sha256', new URL(url).password)}`;
+});
+const aclFile = join(folder, 'redis', 'users.acl');
+rmSync(aclFile, { force: true });
+writeFileSync(
+  aclFile,
+  [...users, `user sallyport_probe on resetchannels -@all +ping #${hash('sha256', redis)}`, ''].join('\n'),
+  { mode: 0o444 },
+);
+// Stacks of before gave every process the owner's, and one user of Redis.
+for (const old of ['database_url', 'redis_url']) rmSync(join(folder, 'product', old), { force: true });

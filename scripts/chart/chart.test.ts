@@ -122,7 +122,7 @@ describe('the Helm chart', () => {
     expect(keys).toEqual([
       'auth_secret',
       'key_encryption_key',
-      'redis_url',
+      `redis_url.${role === 'migrate' ? 'api' : role}`,
       ...logins.map((login) => `database_url.${login}`),
     ]);
   });

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -164,26 +165,37 @@ describe('docker-compose.yml', () => {
     // Of a stack of before, in which every process had the owner's login.
     mkdirSync(join(folder, 'product'));
     writeFileSync(join(folder, 'product/database_url'), 'postgresql://sallyport:old@postgres:5432/sallyport');
+    writeFileSync(join(folder, 'product/redis_url'), 'redis://:old@redis:6379');
     make();
     const made = read();
     expect(Object.keys(made)).toEqual([
       'api/database_url',
+      'api/redis_url',
       'grafana/grafana_password',
       'mcp/database_url',
+      'mcp/redis_url',
       'owner/database_url',
       'postgres/postgres_password',
       'product/auth_secret',
       'product/key_encryption_key',
-      'product/redis_url',
       'redis/redis_password',
+      'redis/users.acl',
       'worker/database_url',
+      'worker/redis_url',
     ]);
     for (const process of ['api', 'mcp', 'worker'])
       expect(made[`${process}/database_url`]).toMatch(
         new RegExp(`^postgresql://sallyport_${process}_login:[\\w-]{43}@postgres:5432/sallyport$`),
       );
     expect(made['owner/database_url']).toContain(`:${made['postgres/postgres_password']}@`);
-    expect(made['product/redis_url']).toContain(`:${made['redis/redis_password']}@`);
+    for (const process of ['api', 'mcp', 'worker']) {
+      const url = new URL(made[`${process}/redis_url`] as string);
+      expect(url.username).toBe(`sallyport_${process}`);
+      expect(made['redis/users.acl']).toMatch(
+        new RegExp(`^user sallyport_${process} on .* #${hash('sha256', url.password)}$`, 'm'),
+      );
+    }
+    expect(made['redis/users.acl']).toContain('user default off\n');
     make();
     expect(read()).toEqual(made);
   });

@@ -25,7 +25,7 @@ const database = `least_${suffix}`;
 /** By process: its login of PostgreSQL, the group roles that give it rights, and its user of Redis. */
 const processes = {
   api: { login: `api_${suffix}`, groups: 'sallyport_api', redisUser: 'sallyport_api' },
-  mcp: { login: `mcp_${suffix}`, groups: 'sallyport_mcp', redisUser: 'sallyport_api' },
+  mcp: { login: `mcp_${suffix}`, groups: 'sallyport_mcp', redisUser: 'sallyport_mcp' },
   worker: {
     login: `worker_${suffix}`,
     groups: 'sallyport_worker, sallyport_log_sealer',
@@ -49,15 +49,16 @@ const loginUrl = (role: Role): string => {
   Object.assign(url, { username: processes[role].login, password: 'own' });
   return url.href;
 };
-const redisUrl = (role: Exclude<Role, 'mcp'>): string =>
-  `redis://${processes[role].redisUser}:${role}-word@127.0.0.1:${redisPort}/0`;
+const redisUrl = (role: Role): string => `redis://${processes[role].redisUser}:${role}-word@127.0.0.1:${redisPort}/0`;
 
 /** The file of the repository with a password for each user, and an operator who looks at it from outside. */
 function usersFile(): string {
   const digest = (word: string): string => `#${hash('sha256', word)}`;
   const lines = readFileSync(join(root, 'deploy/redis/users.acl'), 'utf8').trim().split('\n');
   const named = lines.map((line) => {
-    const role = (['api', 'worker'] as const).find((each) => line.startsWith(`user ${processes[each].redisUser} `));
+    const role = (['api', 'mcp', 'worker'] as const).find((each) =>
+      line.startsWith(`user ${processes[each].redisUser} `),
+    );
     return role === undefined ? line : `${line} ${digest(`${role}-word`)}`;
   });
   const path = join(folder, 'users.acl');
@@ -65,8 +66,7 @@ function usersFile(): string {
   return path;
 }
 
-/** An MCP server has the user of an API in Redis. */
-async function start(role: Role | 'mcp' | 'migrate', env: Record<string, string>): Promise<RoleProcess> {
+async function start(role: Role | 'migrate', env: Record<string, string>): Promise<RoleProcess> {
   const child = startContainerRole(role, {
     SALLYPORT_DATA_DIR: join(folder, 'data'),
     BETTER_AUTH_SECRET: Buffer.alloc(32, 7).toString('base64'),
@@ -74,7 +74,7 @@ async function start(role: Role | 'mcp' | 'migrate', env: Record<string, string>
     RATE_LIMIT_CREDENTIAL_PER_MINUTE: '100',
     HOST: '127.0.0.1',
     DATABASE_URL: role === 'migrate' ? owner : loginUrl(role),
-    REDIS_URL: redisUrl(role === 'worker' ? 'worker' : 'api'),
+    REDIS_URL: redisUrl(role === 'migrate' ? 'api' : role),
     ...env,
   });
   started.push(child);
@@ -199,6 +199,14 @@ describe('the product with the least privileges', () => {
     ['api', ['keys', '*']],
     ['api', ['get', 'of another application']],
     ['api', ['publish', 'channel', 'text']],
+    ['api', ['client', 'list']],
+    ['api', ['bzpopmin', '{sallyport}:audit-seal:marker', '1']],
+    ['mcp', ['get', 'auth:{session}']],
+    ['mcp', ['set', 'sallyport:token:x', 'forged']],
+    ['mcp', ['bzpopmin', '{sallyport}:audit-seal:marker', '1']],
+    ['mcp', ['script', 'flush']],
+    ['worker', ['set', 'sallyport:token:x', 'forged']],
+    ['worker', ['xadd', 'sp:revocations', '*', 'epoch', '1']],
     ['worker', ['get', 'auth:{session}']],
     ['worker', ['del', 'limits:{login:x}']],
     ['worker', ['acl', 'list']],

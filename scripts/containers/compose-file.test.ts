@@ -39,7 +39,7 @@ describe('docker-compose.yml, as podman runs it', () => {
   test('health checks, one-shot services and networks are those of the file', () => {
     expect(service('postgres')?.options).toContain('--health-cmd=["pg_isready","-U","sallyport","-d","sallyport"]');
     expect(service('redis')?.options.find((word) => word.startsWith('--health-cmd'))).toMatch(
-      /^--health-cmd=\["CMD-SHELL","redis-cli -a \\"\$\(cat /,
+      /^--health-cmd=\["CMD-SHELL","redis-cli --user sallyport_probe -a \\"\$\(cat /,
     );
     expect(service('migrate')).toMatchObject({ isOneShot: true, needs: { postgres: 'service_healthy' } });
     expect(service('migrate')?.options).toContain('--no-healthcheck');

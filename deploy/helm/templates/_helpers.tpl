@@ -71,7 +71,7 @@ volumes:
       items:
         - { key: auth_secret, path: auth_secret }
         - { key: key_encryption_key, path: key_encryption_key }
-        - { key: redis_url, path: redis_url }
+        - { key: redis_url.{{ eq .role "migrate" | ternary "api" .login }}, path: redis_url }
         - { key: database_url.{{ .login }}, path: database_url }
         {{- if eq .role "migrate" }}
         # It makes these logins, if the owner's may make any.
