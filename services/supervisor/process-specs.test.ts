@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../platform/config/load.ts';
-import { processSpecs } from './process-specs.ts';
+import { processSpecs, withOwnRedisUser } from './process-specs.ts';
 
 const settings = (env: Record<string, string> = {}) => loadConfig(env);
 
@@ -22,6 +22,14 @@ test('one API and one worker by default, because the API serves MCP clients, els
     ['api', 1],
     ['worker', 1],
   ]);
+});
+
+test('a child connects to the local Redis as the user of its process, with the rest of its environment', () => {
+  const [api] = processSpecs(settings());
+  const own = { ...api!, env: (product: NodeJS.ProcessEnv) => ({ ...product, MORE: '1' }) };
+  const env = withOwnRedisUser(own).env?.({ REDIS_URL: 'redis://:word@127.0.0.1:1/0', PORT: '3000' });
+  expect(env).toMatchObject({ PORT: '3000', MORE: '1' });
+  expect(env?.REDIS_URL).toMatch(/^redis:\/\/sallyport_api:[\w-]{43}@127\.0\.0\.1:1\/0$/);
 });
 
 test.each(['2.5', 'many', '65', '-1'])('API_COPIES=%s ends the start with an error that names it', (value) => {

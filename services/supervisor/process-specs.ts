@@ -1,5 +1,6 @@
 import { mcpCopiesOf } from '../platform/config/mcp.ts';
 import type { WingSettings } from '../platform/config/wings.ts';
+import { redisUrlOf } from '../platform/local/redis-users.ts';
 
 /** One kind of child process. */
 export type ChildSpec = {
@@ -29,6 +30,15 @@ export type ChildSettings = {
   readonly wings: WingSettings;
   readonly jobs: { readonly workerCopies: number; readonly workerDrainSeconds: number };
 };
+
+/** A child that connects to the local Redis as the user of its process. */
+export const withOwnRedisUser = (spec: ChildSpec): ChildSpec => ({
+  ...spec,
+  env: (product) => {
+    const given = spec.env?.(product) ?? product;
+    return { ...given, REDIS_URL: redisUrlOf(given.REDIS_URL as string, spec.name) };
+  },
+});
 
 const entryOf = (path: string): string => new URL(`../${path}`, import.meta.url).pathname;
 

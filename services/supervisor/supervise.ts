@@ -16,7 +16,7 @@ import { drain } from './drain.ts';
 import { claimListenPort, type ListenPort } from './listen-port.ts';
 import { healthOf, listenForMetrics } from './metrics-server.ts';
 import { type PreparationStep, runStep } from './migrate-and-seed.ts';
-import { type ChildSpec, processSpecs } from './process-specs.ts';
+import { type ChildSpec, processSpecs, withOwnRedisUser } from './process-specs.ts';
 import { createProcesses } from './processes.ts';
 import type { ReadyState } from './ready.ts';
 import { copyNames, socketOf } from './replicas.ts';
@@ -106,7 +106,8 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
 
   const socketFolder = makeSocketFolder(dataDir);
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
-  const specs = [...(options.children ?? processSpecs(config)), ...(tasks ? [tasks.spec] : [])];
+  const children = options.children ?? processSpecs(config);
+  const specs = [...(env.REDIS_URL ? children : children.map(withOwnRedisUser)), ...(tasks ? [tasks.spec] : [])];
   const measured = specs.filter(({ servesMetrics }) => servesMetrics !== false).flatMap(copyNames);
   const restarts = new Map<string, number>(specs.flatMap(copyNames).map((name) => [name, 0]));
   const sources = () => measured.map((process) => ({ process, socketPath: socketOf(socketFolder, process) }));

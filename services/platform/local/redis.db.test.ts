@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { readState, sendSignal, stopProcess } from './processes.ts';
 import { findRedisUrl, startRedis } from './redis.ts';
+import { redisUrlOf } from './redis-users.ts';
 import type { LocalService } from './shared-service.ts';
 
 let dataDir: string;
@@ -51,6 +52,18 @@ const rawAnswer = (port: number, command: string): Promise<string> =>
 const state = (): NonNullable<ReturnType<typeof readState>> => readState(join(dataDir, 'run/redis.json'))!;
 
 describe('private Redis', { timeout: 60_000 }, () => {
+  test('each process has a user with its keys and commands; the owner of the data directory has every right', async () => {
+    const { url } = await start();
+    await ask(url, (client) => client.set('auth:{x}', 'session'));
+    expect(await ask(redisUrlOf(url, 'api'), (client) => client.get('auth:{x}'))).toBe('session');
+    for (const process of ['mcp', 'worker']) {
+      expect(await ask(redisUrlOf(url, process), (client) => client.ping())).toBe('PONG');
+      await expect(ask(redisUrlOf(url, process), (client) => client.get('auth:{x}'))).rejects.toThrow('NOPERM');
+      await expect(ask(redisUrlOf(url, process), (client) => client.call('ACL', 'LIST'))).rejects.toThrow('NOPERM');
+    }
+    expect(redisUrlOf(url, 'tasks')).toBe(url);
+  });
+
   test('Redis keeps an append-only file, evicts no key, and refuses clients without the password', async () => {
     const { url, startedByUs } = await start();
     expect(startedByUs).toBe(true);

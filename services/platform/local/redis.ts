@@ -10,6 +10,7 @@ import { isPortFree, randomFreePort } from './ports.ts';
 import { processesIn, type ServerTraits } from './predecessor.ts';
 import { endingOf, type RecordedProcess, readState, recordProcess, stopProcess, writeState } from './processes.ts';
 import { ensureRedisBinary } from './redis-binary.ts';
+import { makeRedisUsers } from './redis-users.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
 const START_TIMEOUT_MS = 30_000;
@@ -44,7 +45,7 @@ const instanceOf = (dataDir: string, password: string): Instance => ({
 const urlOf = (password: string, port: number): string =>
   `redis://:${encodeURIComponent(password)}@127.0.0.1:${port}/0`;
 
-/** Pid of the Redis at `port` if it accepts our password and works in our folder, else undefined. */
+/** Pid of the Redis at `port` if it accepts our password and works in our folder, else undefined. It then has its users. */
 async function askPid(instance: Instance, port: number): Promise<number | undefined> {
   // Only here: other programs read the state of the server from this file.
   const { Redis } = await import('ioredis');
@@ -61,7 +62,9 @@ async function askPid(instance: Instance, port: number): Promise<number | undefi
     const [, folder] = (await client.config('GET', 'dir')) as string[];
     if (!folder || realpathSync(folder) !== realpathSync(instance.folder)) return undefined;
     const pid = /^process_id:(\d+)/m.exec(await client.info('server'))?.[1];
-    return pid ? Number(pid) : undefined;
+    if (!pid) return undefined;
+    await makeRedisUsers(client, instance.password);
+    return Number(pid);
   } catch {
     return undefined;
   } finally {

@@ -10,6 +10,8 @@ export type RedisFacts = {
   readonly isAppendOnly: boolean;
   /** Masters of a cluster; null if it is none. */
   readonly masters: number | null;
+  /** The user, if it may ask for its name: the user of a process may not. */
+  readonly user: string | null;
 };
 
 const fieldOf = (info: string, name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
@@ -35,6 +37,7 @@ export async function readRedisFacts(url: string): Promise<RedisFacts> {
       evictionPolicy: all('maxmemory_policy').find((policy) => policy !== 'noeviction') ?? 'noeviction',
       isAppendOnly: all('aof_enabled').every((word) => word === '1'),
       masters: client.isCluster ? infos.length : null,
+      user: await client.acl('WHOAMI').catch(() => null),
     };
   } finally {
     client.disconnect();
