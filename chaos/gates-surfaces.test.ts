@@ -12,7 +12,7 @@ import {
   toldOnce,
 } from './gates-handoffs.ts';
 import { closedByKill, finished, type SignOffRow, startedOnceAndApproved } from './gates-signoffs.ts';
-import { acceptedAfterEnd, importedOnce, keptOnce, refusedWithoutEnd } from './gates-surfaces.ts';
+import { acceptedAfterEnd, importedOnce, keptOnce, openedOnce, refusedWithoutEnd } from './gates-surfaces.ts';
 import { createLedger, type Ledger, type Revocation } from './ledger.ts';
 import { SURFACES, type SurfaceName, type Usable, type Use } from './surface-facts.ts';
 
@@ -384,3 +384,9 @@ test.each([
     expect(isFailed(checked)).toBe(true);
   },
 );
+
+test('a challenge of a second factor that opened two sessions is a finding, and one that opened none is not', () => {
+  const of = (sessions: number) => openedOnce({ openings: [{ challenge: 'a-challenge', sessions }] });
+  expect([0, 1, 2].map((sessions) => findingsOf(of(sessions)))).toEqual([0, 0, 1]);
+  expect(isFailed(openedOnce({ openings: [] }))).toBe(true);
+});

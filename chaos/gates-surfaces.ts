@@ -41,6 +41,14 @@ export function refusedWithoutEnd(ledger: Ledger, surface: SurfaceName): Gate {
   return { name: `${surface}: what is good is accepted`, checked, findings };
 }
 
+/** A challenge of a second factor opens one session at most, however many answers come at once. */
+export function openedOnce({ openings }: Pick<Ledger, 'openings'>): Gate {
+  const findings = openings
+    .filter(({ sessions }) => sessions > 1)
+    .map(({ challenge, sessions }) => ({ text: `challenge ${challenge.slice(0, 8)}… opened ${sessions} sessions` }));
+  return { name: 'second factors: a challenge opens one session', checked: openings.length, findings };
+}
+
 /** How often each key of a kind is in the database. */
 export type Rows = ReadonlyMap<string, ReadonlyMap<string, number>>;
 

@@ -69,16 +69,24 @@ const SURFACE_OF: readonly (readonly [string, SurfaceName])[] = [
   ['/v1/admin/clients', 'applications'],
   ['/v1/admin/imports', 'imports'],
   ['/v1/legacy/', 'old sessions'],
-  ['/mcp', 'MCP tasks'],
+  ['/mcp', 'MCP'],
   ['/v1/alerts', 'alerts'],
   ['/v1/admin/alert-targets', 'alerts'],
   ['/v1/admin/signal-transmitters', 'signals'],
   ['/ssf', 'signals'],
   ['/v1/admin/dead-letters', 'queues'],
   ['/v1/admin/queues', 'queues'],
+  ['/api/auth/second-factor', 'second factors'],
+  ['/api/auth/two-factor', 'second factors'],
   ['/', 'accounts'],
 ];
 const surfaceOf = (path: string): SurfaceName => SURFACE_OF.find(([start]) => path.startsWith(start))![1];
+/** Of the requests to another address than that of a copy's API. */
+const ELSEWHERE: SurfaceName = 'MCP tasks';
+
+/** The problem in the result of a tool that failed, which is answered with a status of 200. */
+const problemOf = (body: Json): { readonly status: number; readonly code: string } | undefined =>
+  body?.result?.isError === true ? body.result.structuredContent : undefined;
 
 /**
  * Sends requests, each in a trace of its own, and writes how each ended into the ledger.
@@ -91,8 +99,8 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
   ) => {
     const traceId = randomBytes(16).toString('hex');
     const sentAtMs = now();
+    const surface = url === urls[copy] ? surfaceOf(path) : ELSEWHERE;
     const ended = (status: number, waitedMs?: number, code?: string): void => {
-      const surface = surfaceOf(path);
       ledger.exchanges.push({
         ...{ surface, copy, path, isLimited: method !== 'GET' && path !== '/mcp', sentAtMs, endedAtMs: now(), status },
         ...(waitedMs === undefined ? {} : { waitedMs }),
@@ -122,14 +130,14 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
       });
       const body = parsed(await response.text());
       const { status } = response;
-      ended(status, undefined, body?.code);
-      if (status >= 500)
+      const problem = problemOf(body);
+      const said = problem ?? { status, code: body?.code };
+      ended(said.status, undefined, said.code);
+      if (said.status >= 500)
         ledger.serverErrors.push({
-          copy,
-          path,
-          status,
-          code: body?.code,
-          hasRetryAfter: Number(response.headers.get('retry-after')) >= 1,
+          ...{ copy, path, status: said.status, code: said.code },
+          // A tool has no headers of its own.
+          hasRetryAfter: problem !== undefined || Number(response.headers.get('retry-after')) >= 1,
           traceId,
           atMs: now(),
         });

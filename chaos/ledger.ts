@@ -4,7 +4,7 @@ import type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts
 
 export type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts';
 
-import type { Arrival, Entry, Exchange, SignOffFacts, Told, Unplaced, Usable, Use } from './surface-facts.ts';
+import type { Arrival, Entry, Exchange, Opening, SignOffFacts, Told, Unplaced, Usable, Use } from './surface-facts.ts';
 
 /** An access token shown to a copy, and what the copy said: `active`, or the reason or error code. */
 export type TokenCheck = {
@@ -88,6 +88,7 @@ export type Ledger = {
   readonly entries: Entry[];
   readonly signOffs: Map<string, SignOffFacts>;
   readonly exchanges: Exchange[];
+  readonly openings: Opening[];
   readonly arrivals: Arrival[];
   /** The same at the target of the SIEM export. */
   readonly exported: Arrival[];
@@ -119,6 +120,7 @@ export const createLedger = (): Ledger => ({
   entries: [],
   signOffs: new Map(),
   exchanges: [],
+  openings: [],
   arrivals: [],
   exported: [],
   told: [],

@@ -125,6 +125,7 @@ type FaultRuns = {
 };
 
 async function runFaults(scene: Scene, receiver: Receiver, options: Options): Promise<FaultRuns> {
+  const { system, clients, authorization } = scene;
   const random = createRandom(options.seed);
   const wanted = allFaults.filter(
     ({ name, needs }) =>
@@ -144,7 +145,7 @@ async function runFaults(scene: Scene, receiver: Receiver, options: Options): Pr
     say(`${name} (${copy})`);
     const about = { name, hangs, frozen: freezesApi ? [copy] : [], isOfStores: isOfStores(fault) };
     const { done, period: was } = await period(scene, about, () =>
-      fault.run({ system: scene.system, clients: scene.clients, receiver, random, copy }).catch((err: unknown) => {
+      fault.run({ ...{ system, clients, authorization }, receiver, random, copy }).catch((err: unknown) => {
         if (!(err instanceof GuaranteeViolated)) throw err;
         findings.push({ text: `${name} at ${atSeconds} s: ${err.message}`, subject: err });
         return err.message;

@@ -27,6 +27,7 @@ import {
   importedOnce,
   isImportedOnce,
   keptOnce,
+  openedOnce,
   type Rows,
   refusedWithoutEnd,
 } from './gates-surfaces.ts';
@@ -168,6 +169,7 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     finished('retention: every run ends', ledger, runs),
     finished('reports: every report is built', ledger, reports),
     importedOnce(ledger, imports, USERS_OF_IMPORT),
+    openedOnce(ledger),
     finished('MCP tasks: every task ends', ledger, tasks),
     arrived(ledger, due),
     arrivedInOrder(ledger),

@@ -19,6 +19,8 @@ export const SURFACES = [
   'applications',
   'imports',
   'old sessions',
+  'second factors',
+  'MCP',
   'MCP tasks',
   'alerts',
   'signals',
@@ -74,6 +76,9 @@ export type SignOffFacts = {
   readonly starts: { readonly copy: CopyName; readonly answeredAtMs: number; readonly status: number }[];
   readonly requestedAtMs: number;
 };
+
+/** The answers to one challenge of a second factor, and how many of them opened a session. */
+export type Opening = { readonly challenge: string; readonly sessions: number };
 
 /** A request as it ended for its client. */
 export type Exchange = {

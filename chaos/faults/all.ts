@@ -4,6 +4,7 @@ import { diskFaults } from './disks.ts';
 import type { Fault } from './fault.ts';
 import { jobFaults } from './jobs.ts';
 import { linkFaults } from './links.ts';
+import { mcpFaults } from './mcp.ts';
 import { objectStoreFaults } from './object-stores.ts';
 import { processFaults } from './processes.ts';
 import { receiverFaults } from './receivers.ts';
@@ -19,6 +20,7 @@ export const allFaults: readonly Fault[] = [
   ...diskFaults,
   ...jobFaults,
   ...receiverFaults,
+  ...mcpFaults,
   ...releaseFaults,
   ...clusterFaults,
   ...replicaFaults,

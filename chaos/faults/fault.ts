@@ -22,6 +22,8 @@ export type FaultSite = {
   readonly clients: Clients;
   readonly receiver: Receiver;
   readonly random: Random;
+  /** Of a client with the permissions of every surface. */
+  readonly authorization: string;
   /** The copy that the schedule chose. */
   readonly copy: CopyName;
 };

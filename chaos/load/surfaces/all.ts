@@ -9,11 +9,13 @@ import { applicationRows, createApplications } from './applications.ts';
 import { consentRows, createConsents } from './consents.ts';
 import { createHealthData, healthDataRows } from './health-data.ts';
 import { createImports, importRows } from './imports.ts';
+import { createMcp, mcpRows } from './mcp.ts';
 import { createMcpTasks, mcpTaskRows } from './mcp-tasks.ts';
 import { createOldSessions, oldSessionRows } from './old-sessions.ts';
 import { createQueues, type GiveUp } from './queues.ts';
 import { createReports, reportRows } from './reports.ts';
 import { createRetention, retentionRows } from './retention.ts';
+import { createSecondFactors } from './second-factors.ts';
 import { createSignOffs, signOffRows } from './sign-offs.ts';
 import { createSignals } from './signals.ts';
 import type { RowStatements, Surface, Tools } from './surface.ts';
@@ -30,6 +32,7 @@ export const surfaceRows: Readonly<Partial<Record<SurfaceName, RowStatements>>> 
   applications: applicationRows,
   imports: importRows,
   'old sessions': oldSessionRows,
+  MCP: mcpRows,
   'MCP tasks': mcpTaskRows,
   alerts: alertRows,
 };
@@ -42,6 +45,8 @@ export const surfacesOfUsables = [
   'API keys',
   'applications',
   'old sessions',
+  'second factors',
+  'MCP',
   'signals',
   'queues',
 ] as const;
@@ -72,6 +77,8 @@ export function createSurfaces(tools: Tools, outside: Outside): readonly Surface
     createApplications(tools),
     createImports(tools),
     createOldSessions(tools, provider),
+    createSecondFactors(tools),
+    createMcp(tools, mcpUrl),
     createMcpTasks(tools, mcpUrl),
     createAlerts(tools, receiver),
     createSignals(tools, outside),

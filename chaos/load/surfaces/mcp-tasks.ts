@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import { eventually } from '#testing/eventually.ts';
-import type { Answer } from '../../http.ts';
 import { mayBeRevoked, now, revocationsOfUsable } from '../../ledger.ts';
+import { mcpToken, taskOf, toolCall } from '../mcp-messages.ts';
 import { keep, newToken, type RowStatements, type Surface, type TokenUsable, type Tools } from './surface.ts';
 
 export const mcpTaskRows: RowStatements = { 'task over MCP': 'SELECT id AS key FROM mcp_tasks' };
 
-const VERSION = '2026-07-28';
 const TOKEN_LIFE_MS = 300_000;
 
-/** Long work over the Model Context Protocol, which one of the copies serves. @param mcpUrl ends with `/mcp` */
+/** Long work over the Model Context Protocol, at the process that one of the copies runs. @param mcpUrl ends with `/mcp` */
 export function createMcpTasks(tools: Tools, mcpUrl: string): Surface {
   const { ledger, ask, authorization, random } = tools;
   const ids: string[] = [];
@@ -19,33 +17,16 @@ export function createMcpTasks(tools: Tools, mcpUrl: string): Surface {
     const isGood =
       token && now() - token.madeAtMs < TOKEN_LIFE_MS && !mayBeRevoked(revocationsOfUsable(ledger, token), now());
     if (token && isGood) return token.token;
-    const form = { grant_type: 'client_credentials', resource: mcpUrl };
-    const { status, body } = await ask('A', { path: '/oauth2/token', form, headers: { authorization } });
-    if (status !== 200) return '';
-    token = newToken('MCP tasks', 'token for MCP', body.access_token, []);
+    const own = await mcpToken(ask, mcpUrl, authorization);
+    if (own === undefined) return '';
+    token = newToken('MCP tasks', 'token for MCP', own, []);
     return token.token;
   }
 
   const request = (own: string, name: string, args: object) => ({
     url: mcpUrl.replace(/\/mcp$/, ''),
-    path: '/mcp',
-    json: {
-      ...{ jsonrpc: '2.0', id: randomUUID(), method: 'tools/call' },
-      params: {
-        ...{ name, arguments: args },
-        _meta: {
-          'io.modelcontextprotocol/protocolVersion': VERSION,
-          'io.modelcontextprotocol/clientInfo': { name: 'chaos', version: '1' },
-          'io.modelcontextprotocol/clientCapabilities': {},
-        },
-      },
-    },
-    headers: {
-      ...{ authorization: `Bearer ${own}`, accept: 'application/json, text/event-stream' },
-      ...{ 'mcp-protocol-version': VERSION, 'mcp-method': 'tools/call', 'mcp-name': name },
-    },
+    ...toolCall(own, name, args),
   });
-  const taskOf = ({ body }: Answer): { readonly task_id?: string } | undefined => body?.result?.structuredContent;
 
   const begin = async (): Promise<void> => {
     const own = await bearer();
