@@ -81,7 +81,7 @@ describe('a browser that comes back from a provider', () => {
     const [shown] = await sentBack(who);
     expect([shown.status, shown.headers.get('content-type')]).toEqual([403, 'text/html; charset=utf-8']);
     expect(shown.text).toMatch(
-      /E-mail address not verified by the provider.*Verify your address with that provider, or sign in another way\./s,
+      /The provider has not confirmed the e-mail address.*Verify your address with that provider, or sign in another way\./s,
     );
     expect((await harness.signInAs(who)).body).toMatchObject({ code: 'social_email_unproven' });
   });
