@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registry } from '#observability/metrics/instruments.ts';
 import type { Caller } from '#services/domain/ports.ts';
 import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
 import { testCaller } from '#testing/harness/ports.ts';
@@ -214,22 +215,33 @@ describe('RFC 7009: a client', () => {
   });
 });
 
+/** Revocations that this process has counted. */
+const counted = (): number =>
+  registry
+    .collect()
+    .filter(({ name }) => name === 'sallyport_token_revocations')
+    .flatMap(({ series }) => series.filter(({ labels }) => labels.outcome === 'ok'))
+    .reduce((sum, { value }) => sum + value, 0);
+
 test('a dry run refuses what the revocation refuses, and ends nothing', async () => {
   const [owner, other] = [await newPerson(harness), await newPerson(harness)];
   const dry = (caller: Caller, value: string) =>
     outcomeOf(revokeToken(harness.ports, { kind: 'token', value, reason: 'test', isDryRun: true }, caller));
   const live = () => harness.rows('SELECT revoked_at FROM refresh_families WHERE user_id = $1 ORDER BY id', [owner.id]);
   const before = await live();
+  const atFirst = counted();
   expect(await dry(callerOf(owner), owner.refreshToken)).toBe('ok');
   expect(await dry(callerOf(other), owner.refreshToken)).toBe('permission_missing');
   expect(await outcomeOf(revoke(callerOf(other), 'token', owner.refreshToken))).toBe('permission_missing');
   const gone = { kind: 'user_id', value: randomUUID(), reason: 'test' } as const;
   for (const isDryRun of [true, false])
     expect(await outcomeOf(revokeToken(harness.ports, { ...gone, isDryRun }, testCaller))).toBe('user_unknown');
+  expect(counted() - atFirst).toBe(0);
   expect(await live()).toEqual(before);
   expect(await harness.rows('SELECT 1 FROM revocations WHERE user_id = $1', [owner.id])).toEqual([]);
   expect(await outcomeOf(revoke(callerOf(owner), 'token', owner.refreshToken))).toBe('ok');
   expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [owner.id])).toEqual([
     { kind: 'family' },
   ]);
+  expect(counted() - atFirst).toBe(1);
 });

@@ -200,11 +200,11 @@ export async function commitRevocation(
 ): Promise<{ readonly epoch: number }> {
   await ports.transact(async (tx) => {
     await endTarget(tx, target, reason, caller);
+    tx.afterCommit(() => tokenRevocations.add(1, { kind: target.kind, outcome: 'ok' }));
     tx.afterCommit(ports.announceRevocations);
   });
   const written = await readRevocationEpoch(ports.sql, target.kind, target.value);
   if (written !== undefined) await applied(ports, written);
-  tokenRevocations.add(1, { kind: target.kind, outcome: 'ok' });
   return { epoch: written ?? ports.revocations.state().epoch };
 }
 
