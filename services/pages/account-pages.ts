@@ -77,6 +77,7 @@ type LinkWords = {
   readonly action: string;
   readonly button: keyof Texts;
   readonly done: keyof Texts;
+  readonly doneTitle: keyof Texts;
   /** Where a user without a valid code gets another mail. */
   readonly another?: string;
 };
@@ -87,6 +88,7 @@ const LINKS = {
     action: '/account/verify-email',
     button: 'confirm',
     done: 'addressConfirmed',
+    doneTitle: 'addressConfirmedTitle',
     another: '/account/resend-verification',
   },
   reset: {
@@ -94,14 +96,22 @@ const LINKS = {
     action: '/account/reset-password',
     button: 'changePassword',
     done: 'passwordChanged',
+    doneTitle: 'passwordChangedTitle',
     another: '/account/forgot-password',
   },
-  unlock: { title: 'unlockAccount', action: '/account/unlock', button: 'unlock', done: 'unlocked' },
+  unlock: {
+    title: 'unlockAccount',
+    action: '/account/unlock',
+    button: 'unlock',
+    done: 'unlocked',
+    doneTitle: 'unlockedTitle',
+  },
   invitation: {
     title: 'acceptInvitation',
     action: '/account/accept-invitation',
     button: 'accept',
     done: 'accountReady',
+    doneTitle: 'accountReadyTitle',
   },
 } as const satisfies Record<string, LinkWords>;
 
@@ -210,9 +220,9 @@ export const mailLinkPage =
 export const mailLinkDonePage =
   (link: MailLink, signInPath: string | null): FormPage =>
   ({ language: { texts } }) => {
-    const { title, done } = LINKS[link];
+    const { doneTitle, done } = LINKS[link];
     return {
-      title: texts[title],
+      title: texts[doneTitle],
       body:
         signInPath === null
           ? html`<p role="status">${texts.addressConfirmedHere}</p><p class="links"><a href="/account">${texts.accountTitle}</a></p>`

@@ -89,7 +89,7 @@ describe('a user without an account or a password', () => {
     await button(page, 'Change password').click();
     await page.getByRole('link', { name: 'Sign in' }).click();
     await signInOn(page, { email: user.email, password: PASSWORD });
-    expect(await heading(page)).toBe('Signed in');
+    expect(await heading(page)).toBe('Your account');
     // A code works once; the page then offers another mail.
     await page.goto('about:blank');
     await page.goto(`${path}`);
@@ -262,7 +262,7 @@ describe('where addresses must be confirmed first', () => {
     await page.getByText('Your address is confirmed.').waitFor();
     await page.getByRole('link', { name: 'Sign in' }).click();
     await signInOn(page, { email, password: PASSWORD });
-    expect(await heading(page)).toBe('Signed in');
+    expect(await heading(page)).toBe('Your account');
     expect(complaints).toEqual([]);
     await context.close();
   });

@@ -119,7 +119,7 @@ test('after a click on a mailed link the code is in no visible field, and the pa
   await page.getByText('Your password is changed').waitFor();
   await page.getByRole('link', { name: 'Sign in' }).click();
   await signInOn(page, { email: user.email, password });
-  expect(await heading(page)).toBe('Signed in');
+  expect(await heading(page)).toBe('Your account');
   expect(complaints).toEqual([]);
   await context.close();
 });

@@ -140,7 +140,7 @@ test('a user adds, names and removes passkeys by the script of the page, and sig
   expect(await seen(page)).toContain('Use your passkey, or enter one of your recovery codes.');
   await expectReadable(page);
   await button(page, 'Sign in with a passkey').click();
-  await page.getByText('Signed in').first().waitFor();
+  await page.waitForURL('**/account');
   await page.goto('/account/security');
   await button(page, 'Remove').click();
   expect(await status(page)).toMatch(/^The passkey is removed\. /);

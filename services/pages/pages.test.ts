@@ -8,10 +8,12 @@ import { html } from '#services/platform/html/html.ts';
 import { mailLinkDonePage, mailLinkPage } from './account-pages.ts';
 import { signOffWith } from './every-page-harness.ts';
 import { formPage, formPageHeaders } from './form-page.ts';
+import { owedFactorPage } from './own-account/factor-pages.ts';
 import {
   askSignOutPage,
   codePage,
   consentPage,
+  consoleProblemPage,
   deviceCodePage,
   deviceConfirmPage,
   deviceDonePage,
@@ -161,6 +163,14 @@ test('a page says what the user decided, and an error says what to do next', () 
   expect(page).not.toContain('<p></p>');
 });
 
+test('a sign-in to the console that did not finish leads to the console alone', () => {
+  for (const why of ['refused', null] as const) {
+    const page = formPage(consoleProblemPage(why));
+    expect(page).toContain('<a href="/console">');
+    expect(page).not.toContain('Go back to the application');
+  }
+});
+
 test('a page redirects only to the address that it names', () => {
   expect(formPage(toProviderPage('google', 'https://a.test/x?a=1&b=2'))).toContain(
     '<meta http-equiv="refresh" content="0;url=https://a.test/x?a=1&amp;b=2">',
@@ -279,6 +289,12 @@ describe('the page of a mailed link', () => {
     );
   });
 
+  test.each(LINKS)('%s has another heading once it is done', (link) => {
+    const headingOf = (page: string) => /<h1>(.*?)<\/h1>/.exec(page)?.[1];
+    expect(headingOf(formPage(mailLinkDonePage(link, '/login')))).toMatch(/confirmed|changed|unlocked|ready/);
+    expect(headingOf(formPage(mailLinkPage(link, nothing)))).not.toMatch(/confirmed|changed|unlocked|ready/);
+  });
+
   test('of a verification asks for a password only if one is needed', () => {
     expect(formPage(mailLinkPage('verify', nothing))).not.toContain('name="password"');
     expect(formPage(mailLinkPage('verify', { ...nothing, token: 'the-code' }))).toContain('name="password"');
@@ -317,6 +333,13 @@ describe('the second factor', () => {
     expect(page).toContain('<label for="code">A recovery code</label>');
     expect(page).not.toContain('authenticator app');
     expect(page.indexOf('id="passkey"')).toBeLessThan(page.indexOf('id="code"'));
+  });
+
+  test('is asked for on a page that leads back to the sign-in, and from there to the same place', () => {
+    const asked = { formToken: 't', next: '/device', challenge: 'c', factors: [] };
+    const enrolment = { totpUri: 'otpauth://totp/x?secret=ABCD', recoveryCodes: [] };
+    for (const page of [codePage(asked), owedFactorPage({ ...asked, enrolment })])
+      expect(formPage(page)).toContain('<a href="/login?next=%2Fdevice">Back to sign-in</a>');
   });
 });
 

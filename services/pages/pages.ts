@@ -106,6 +106,10 @@ export type CodePage = {
   readonly problem?: Said | undefined;
 };
 
+/** Back to the sign-in page, which goes on to the same place. */
+export const backToSignIn = (next: string, texts: Texts): Html =>
+  html`<p class="links"><a href="${pathWithNext('/login', next)}">${texts.backToSignIn}</a></p>`;
+
 export const codePage =
   ({ formToken, next, challenge, factors, problem }: CodePage): FormPage =>
   (look) => {
@@ -114,12 +118,11 @@ export const codePage =
     const form = html`<form method="post" action="/login/code">${hidden('form_token', formToken)}${hidden('next', next)}${hidden('challenge', challenge)}${hidden('factors', factors.join(' '))}
 ${codeField(hasApp, texts)}<button${hasApp ? null : html` class="plain"`} type="submit">${texts.continue}</button></form>`;
     const passkey = hasPasskey ? passkeyButton(texts, !hasApp) : null;
+    const answers = hasApp ? html`${form}${passkey}` : html`<p>${texts.secondFactorPasskey}</p>${passkey}${form}`;
     return {
       title: texts.secondFactorTitle,
       script: PASSKEY_SCRIPT_PATH,
-      body: hasApp
-        ? html`${alertOf(problem, look)}${form}${passkey}`
-        : html`${alertOf(problem, look)}<p>${texts.secondFactorPasskey}</p>${passkey}${form}`,
+      body: html`${alertOf(problem, look)}${answers}${backToSignIn(next, texts)}`,
     };
   };
 
@@ -130,15 +133,6 @@ export const recoveryCodeUsedPage =
     title: texts.recoveryCodeUsed,
     body: html`<p role="status">${say(texts.accountCodesLeft, { count: strong(String(codesLeft)) })}</p><p>${texts.recoveryCodeUsedWhy} <a href="/account/security">${texts.accountCodesRenew}</a></p>
 <p class="acts"><a class="button" href="${next}">${texts.continue}</a></p>`,
-  });
-
-export const signedInPage =
-  (formToken: string, email: string): FormPage =>
-  ({ language: { texts } }) => ({
-    title: texts.signedIn,
-    body: html`<p>${say(texts.signedInAs, { email: strong(email) })} ${texts.windowMayClose}</p>
-<p class="links"><a href="/account">${texts.accountTitle}</a></p>
-<form method="post" action="/logout">${hidden('form_token', formToken)}<button class="plain" type="submit">${texts.signOut}</button></form>`,
   });
 
 export type AskSignOutPage = {
@@ -309,6 +303,7 @@ export const consoleProblemPage = (why: 'refused' | null): FormPage =>
   errorPage(({ language: { texts } }) => ({
     title: texts.consoleStopped,
     why: why === null ? texts.consoleNoCookie : texts.consoleStoppedWhy,
+    advice: '',
     link: { path: '/console', text: texts.consoleOpen },
   }));
 

@@ -138,7 +138,7 @@ describe('the authorization endpoint', () => {
     const login = await browser.open(harness.authorizePath(harness.site, newVerifier(), { scope: 'profile' }));
     const half = await browser.submit(login, { email: person.email, password: person.password });
     expect(half.text).toContain('action="/login/code"');
-    expect((await browser.open('/login')).text).not.toContain('You are signed in');
+    expect((await browser.open('/login')).text).not.toContain('<h1>Your account</h1>');
     const wrong = await browser.submit(half, { code: '000 000' });
     expect([wrong.status, wrong.text.includes('role="alert"')]).toEqual([401, true]);
     expect((await browserOf(harness.api).submit(half, { code: codes[0] as string })).status).toBe(403);
@@ -168,7 +168,7 @@ describe('the authorization endpoint', () => {
     const offered = await browser.submit(login, { email: person.email, password: person.password });
     const secretIn = ({ text }: Shown) => /secret=(\w+)/.exec(text)?.[1];
     expect(offered.text).toContain('Your account had a second factor before it moved here.');
-    expect((await browser.open('/login')).text).not.toContain('You are signed in');
+    expect((await browser.open('/login')).text).not.toContain('<h1>Your account</h1>');
     const wrong = await browser.submit(offered, { code: '000000' });
     expect([wrong.status, secretIn(wrong)]).toEqual([401, secretIn(offered)]);
     const code = codeOf(`otpauth://totp/x?secret=${secretIn(offered)}&period=30&digits=6`);
@@ -208,7 +208,7 @@ describe('the authorization endpoint', () => {
     const plain = await browserOf(harness.api).open('/login?next=https://evil.test');
     expect(plain.text).toContain('name="next" value="/login"');
     const home = await browserOf(harness.api, harness.user).open('/login');
-    expect(home.text).toContain('You are signed in');
+    expect(home.text).toContain('<h1>Your account</h1>');
   });
 
   test('a consent form decides only the request that its page shows', async () => {

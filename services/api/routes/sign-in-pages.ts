@@ -24,6 +24,7 @@ import {
   safeNext,
 } from '#services/domain/oauth/authorize/next-path.ts';
 import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
+import { showAccountEndpoint } from '#services/domain/oauth/own-account-page-contract.ts';
 import {
   readPasskeyScriptEndpoint,
   sendPasskeyEndpoint,
@@ -37,7 +38,6 @@ import {
   codePage,
   recoveryCodeUsedPage,
   type SignInHelp,
-  signedInPage,
   signInPage,
   toProviderPage,
 } from '#services/pages/pages.ts';
@@ -255,9 +255,9 @@ export function signInPagesRoutes(routes: RouteContext, ports: SignInPagesPorts)
     asPage(async () => {
       const next = safeNext(query.next);
       const live = next === NO_NEXT ? await findByCookie(ports, request.headers.cookie) : null;
-      if (live === null) return showSignIn(ports, request, next, { isAnother: query.another === '1' });
-      const { token, setCookie } = tieForm(ports, request);
-      return showPage(200, signedInPage(token, live.user.email), { setCookie });
+      return live === null
+        ? showSignIn(ports, request, next, { isAnother: query.another === '1' })
+        : goTo(showAccountEndpoint.path);
     }),
   );
   bind(routes, sendLoginEndpoint, ({ body }, caller, request) =>

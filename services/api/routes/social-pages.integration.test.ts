@@ -64,7 +64,7 @@ describe('a browser that comes back from a provider', () => {
     expect(wrong.text).toContain('use a recovery code');
     const done = await browser.submit(wrong, { code: codeOf(uri, 1) });
     expect(done.leftFor?.href ?? null).toBe(leadsTo);
-    if (leadsTo === null) expect(done.text).toContain('You are signed in as');
+    if (leadsTo === null) expect(done.text).toContain('<h1>Your account</h1>');
     expect(await isSignedIn(browser)).toBe(true);
   });
 
@@ -73,7 +73,7 @@ describe('a browser that comes back from a provider', () => {
     const [asked, browser] = await sentBack(who, { callbackURL: `${LISTED}/welcome` });
     const changed = { ...asked, text: asked.text.replaceAll(LISTED, 'https://evil.test') };
     const done = await browser.submit(changed, { code: codeOf(uri, 1) });
-    expect([done.leftFor, done.text.includes('You are signed in as')]).toEqual([null, true]);
+    expect([done.leftFor, done.text.includes('<h1>Your account</h1>')]).toEqual([null, true]);
   });
 
   test('is shown on a page what went wrong and what to do next; a program gets an error code', async () => {
@@ -111,11 +111,11 @@ describe('the sign-in page', () => {
     expect(done.headers.getSetCookie().join()).toContain('session_token=');
   });
 
-  test('without a page to continue to names the signed-in user', async () => {
+  test('without a page to continue to leads to the account of the user', async () => {
     const browser = openBrowser(harness.copy.url, API_URL);
     const left = await browser.submit(await browser.open('/login'), { provider: 'company' }, '/login/provider');
     const back = await harness.comeBack({ url: goesOnTo(left), cookie: '' }, providerAccount());
-    expect((await browser.open(back)).text).toContain('You are signed in as');
+    expect((await browser.open(back)).text).toContain('<h1>Your account</h1>');
   });
 
   test('is not redirected elsewhere by a manipulated form', async () => {

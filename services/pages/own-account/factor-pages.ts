@@ -3,7 +3,7 @@ import { type Html, html } from '#services/platform/html/html.ts';
 import { alertOf, currentPasswordField, hidden, type Said } from '../fields.ts';
 import type { FormPage, Look } from '../form-page.ts';
 import { COPY_SCRIPT, PAGE_SCRIPT } from '../page-script.ts';
-import { type CodePage, codeField, PASSKEY_SCRIPT_PATH, passkeyButton } from '../pages.ts';
+import { backToSignIn, type CodePage, codeField, PASSKEY_SCRIPT_PATH, passkeyButton } from '../pages.ts';
 import { qrImage } from '../qr-image.ts';
 import type { Texts } from '../texts/english.ts';
 import { codesBlock } from './codes-block.ts';
@@ -85,7 +85,7 @@ export const owedFactorPage =
     return {
       title: look.language.texts.accountTotpAdd,
       inlineScript: COPY_SCRIPT,
-      body: html`<p>${look.language.texts.owedFactorWhy}</p>${totpSteps(page, form, look)}`,
+      body: html`<p>${look.language.texts.owedFactorWhy}</p>${totpSteps(page, form, look)}${backToSignIn(next, look.language.texts)}`,
     };
   };
 

@@ -56,6 +56,7 @@ export const german: Texts = {
   accountPasskeyScript: 'Um einen Passkey hinzuzufügen, ist JavaScript nötig.',
   accountPasswordWhy: 'Wählen Sie ein neues, falls jemand es kennen könnte. Sie werden dann überall sonst abgemeldet.',
   accountProfile: 'Profil',
+  accountReadyTitle: 'Konto bereit',
   accountReady: 'Ihr Konto ist bereit. Sie können sich jetzt anmelden.',
   accountRemove: 'Entfernen',
   accountRename: 'Umbenennen',
@@ -79,6 +80,7 @@ export const german: Texts = {
   accountUnknownBrowser: 'Unbekannter Browser',
   accountUnverified: '(noch nicht bestätigt)',
   accountWithdraw: 'Zugriff entziehen',
+  addressConfirmedTitle: 'Adresse bestätigt',
   addressConfirmed: 'Ihre Adresse ist bestätigt. Sie können sich jetzt anmelden.',
   addressConfirmedHere: 'Ihre Adresse ist bestätigt.',
   addressIs: 'Ihre Adresse ist {address}.',
@@ -96,7 +98,7 @@ export const german: Texts = {
   bridgeAdvice:
     'Sie waren bei unserem früheren Anmeldedienst angemeldet. Fahren Sie nur fort, wenn Sie gerade von unserer Anwendung kommen.',
   bridgeConfirm: 'Sie fahren als {email} fort. Wenn das nicht Ihr Konto ist, fahren Sie nicht fort.',
-  bridgeRefused: 'Ihre frühere Anmeldung ist abgelaufen oder wurde beendet. Bitte melden Sie sich erneut an.',
+  bridgeRefused: 'Ihre frühere Anmeldung ist abgelaufen oder wurde beendet. Melden Sie sich wieder an.',
   bridgeTitle: 'Angemeldet bleiben',
   changePassword: 'Passwort ändern',
   checkMail: 'Sehen Sie in Ihr Postfach',
@@ -206,6 +208,7 @@ export const german: Texts = {
     'Es wurde kein Passkey verwendet. Versuchen Sie es noch einmal, oder melden Sie sich mit Ihrem Passwort an.',
   passkeyPlace: 'Unter dieser Adresse gibt es keine Passkeys. Melden Sie sich mit Ihrem Passwort an.',
   password: 'Passwort',
+  passwordChangedTitle: 'Passwort geändert',
   passwordChanged: 'Ihr Passwort ist geändert, und Sie sind auf allen Geräten abgemeldet.',
   passwordRule: 'Mindestens 12 Zeichen; einige Wörter genügen.',
   passwordToSignIn: 'Passwort für die Anmeldung',
@@ -240,7 +243,7 @@ export const german: Texts = {
   scopeOwnSignoffs: 'die Freigaben sehen, um die Sie gebeten haben',
   scopeProfile: 'Ihren Namen und Ihr Bild sehen',
   resetFactorAdvice:
-    'Dieses Konto hat einen zweiten Faktor. Mit einem Passkey allein: Melden Sie sich zuerst damit an, und öffnen Sie dann diesen Link noch einmal. Ohne beides hilft Ihnen ein Administrator.',
+    'Wenn Ihr einziger zweiter Faktor ein Passkey ist, melden Sie sich zuerst damit an, und öffnen Sie dann diesen Link noch einmal. Wenn Sie keinen zweiten Faktor mehr haben, wenden Sie sich an einen Administrator.',
   secondFactorLabel: 'Der Code aus Ihrer Authenticator-App oder ein Wiederherstellungs\u00adcode',
   secondFactorPasskey: 'Verwenden Sie Ihren Passkey, oder geben Sie einen Ihrer Wiederherstellungs\u00adcodes ein.',
   secondFactorTitle: 'Zweiten Faktor eingeben',
@@ -248,7 +251,6 @@ export const german: Texts = {
   sendLink: 'E-Mail mit einem Link senden',
   showPassword: 'Passwort anzeigen',
   serviceAway: 'Der Dienst antwortet nicht. Diese Seite versucht es von selbst wieder.',
-  signedIn: 'Angemeldet',
   signedInAs: 'Sie sind als {email} angemeldet.',
   signedOut: 'Abgemeldet',
   signedOutNow: 'Sie sind abgemeldet. Sie können dieses Fenster schließen.',
@@ -299,7 +301,7 @@ export const german: Texts = {
   startHealth: 'Zustand',
   startMissing: 'Was für die Produktion fehlt',
   startMissingWhy:
-    'Dieselbe Liste wie die von npx sallyport doctor. In der Entwicklung löst nichts davon einen Alarm aus.',
+    'npx sallyport doctor gibt dieselbe Liste aus. In der Entwicklung löst nichts davon einen Alarm aus.',
   startNotReady:
     'Der Dienst startet gerade, oder ein Teil von ihm ist nicht verfügbar. Versuchen Sie es gleich noch einmal.',
   startOpenApi: 'OpenAPI-Vertrag',
@@ -309,7 +311,7 @@ export const german: Texts = {
   staySignedIn: 'Um angemeldet zu bleiben, schließen Sie dieses Fenster.',
   stepUpTitle: 'Bestätigen Sie, dass Sie es sind',
   stepUpWhy:
-    'Für diese Änderung muss Ihre Anmeldung frisch sein. Bestätigen Sie, dass Sie es sind, und wiederholen Sie die Änderung.',
+    'Für diese Änderung darf Ihre Anmeldung nicht lange her sein. Bestätigen Sie, dass Sie es sind, und wiederholen Sie die Änderung.',
   terms: 'Nutzungs\u00adbedingungen',
   totpCode: 'Der Code, den die App jetzt zeigt',
   totpConfirm: 'Den ersten Code eingeben',
@@ -325,9 +327,9 @@ export const german: Texts = {
   unlockAccount: 'Konto entsperren',
   unlockAdvice:
     'Geben Sie die E-Mail-Adresse Ihres Kontos ein. Sie erhalten eine E-Mail mit einem Link, um es zu entsperren.',
+  unlockedTitle: 'Konto entsperrt',
   unlocked: 'Ihr Konto ist entsperrt. Sie können sich wieder anmelden.',
   unlockMail: 'E-Mail zum Entsperren senden',
-  windowMayClose: 'Sie können dieses Fenster schließen.',
 };
 
 export const germanAdvice: Advice = {
