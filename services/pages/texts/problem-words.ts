@@ -21,7 +21,7 @@ const SIGN_IN_AGAIN = words(
 );
 /** A sign-in at the former provider that is not carried over. */
 const NOT_CARRIED_OVER = words(
-  ['Your former sign-in has expired or was ended', 'Sign in here.'],
+  ['Your former sign-in has expired or ended', 'Sign in here.'],
   ['Ihre frühere Anmeldung ist abgelaufen oder wurde beendet', 'Melden Sie sich hier an.'],
 );
 const LOG_DOUBTFUL = words(
@@ -332,9 +332,9 @@ export const problemWords = {
     ],
   ),
   second_factor_required: words(
-    ['A second factor is needed too', 'Enter a code of your authenticator app or a recovery code.'],
+    ['A second factor is also needed', 'Enter a code of your authenticator app or a recovery code.'],
     [
-      'Ein zweiter Faktor ist auch nötig',
+      'Ein zweiter Faktor ist zusätzlich nötig',
       'Geben Sie einen Code Ihrer Authenticator-App oder einen Wiederherstellungs\u00adcode ein.',
     ],
   ),

@@ -543,11 +543,11 @@ export const problems: Readonly<Record<string, Readonly<Record<LanguageTag, Word
   },
   "second_factor_required": {
     "en": [
-      "A second factor is needed too",
+      "A second factor is also needed",
       "Enter a code of your authenticator app or a recovery code."
     ],
     "de": [
-      "Ein zweiter Faktor ist auch nötig",
+      "Ein zweiter Faktor ist zusätzlich nötig",
       "Geben Sie einen Code Ihrer Authenticator-App oder einen Wiederherstellungs­code ein."
     ]
   },
