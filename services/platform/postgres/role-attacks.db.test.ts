@@ -24,7 +24,10 @@ const VICTIMS = `
   INSERT INTO revocations (kind, value, reason, user_id, expires_at) VALUES ('sid', 'stolen', 'stolen', 'mole', now() + interval '1 hour');
   INSERT INTO phi_keys (version, sealed) VALUES (1, 'sealed');
   INSERT INTO phi_data_keys (id, subject_id, level, version, kek_version, wrapped)
-    VALUES (gen_random_uuid(), 'boss', 'high', 1, 1, 'wrapped');`;
+    VALUES (gen_random_uuid(), 'boss', 'high', 1, 1, 'wrapped');
+  INSERT INTO signoffs (id, act, title, arguments, arguments_sha256, requested_by_kind, requested_by, barred_users, required_roles,
+    quorum, no_open_incident, expires_at) VALUES (gen_random_uuid(), 'keys.rotate', 'Rotate', '{}', encode(sha256('{}'), 'hex'), 'user', 'mole',
+    '{mole}', '{developer,tech_lead}', 2, true, now() + interval '1 hour');`;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -184,4 +187,41 @@ describe('what a rule of the database lets through', () => {
     expect(await refusalOf('sallyport_api', drop)).not.toBeUndefined();
     expect(await refusalOf('sallyport_api', `${cut}; ${drop}`)).toBeUndefined();
   });
+});
+
+/** Every role may make tables and functions of its own in a session; none takes the place of one of ours. */
+const AROUND = [
+  [
+    'sallyport_worker',
+    'a table of its own named imports',
+    `CREATE TEMP TABLE imports AS SELECT 'running' AS state, '{"roles": {"a": "admin"}}'::jsonb AS map; INSERT INTO user_roles (user_id, role) VALUES ('mole', 'admin')`,
+  ],
+  [
+    'sallyport_worker',
+    'a table of its own named pg_class',
+    `CREATE TEMP TABLE pg_class (oid oid, relowner oid); INSERT INTO pg_class SELECT 'user_roles'::regclass, current_user::regrole; SET LOCAL search_path = pg_temp, pg_catalog, public; INSERT INTO user_roles (user_id, role) VALUES ('mole', 'admin')`,
+  ],
+  [
+    'sallyport_worker',
+    'a trigger of its own',
+    `CREATE TEMP TABLE mine (a int); CREATE FUNCTION pg_temp.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO user_roles (user_id, role) VALUES (''mole'', ''admin''); RETURN NEW; END'; CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION pg_temp.f(); INSERT INTO mine VALUES (1)`,
+  ],
+  [
+    'sallyport_worker',
+    'a table of its own named users',
+    `CREATE TEMP TABLE users AS SELECT 'boss' AS id, now() AS "createdAt", false AS "owesFactor", NULL::timestamptz AS "disabledAt"; INSERT INTO sessions (id, "userId", token, "expiresAt") VALUES ('mine', 'boss', 'mine', now() + interval '1 day')`,
+  ],
+  [
+    'sallyport_worker',
+    'revocations: a table named pg_class',
+    `CREATE TEMP TABLE pg_class (oid oid, relowner oid); INSERT INTO pg_class SELECT 'revocations'::regclass, current_user::regrole; SET LOCAL search_path = pg_temp, pg_catalog, public; DELETE FROM revocations WHERE value = 'stolen'`,
+  ],
+  [
+    'sallyport_mcp',
+    'approvals of its own',
+    `CREATE TEMP TABLE signoff_decisions AS SELECT s.id AS signoff_id, 'boss' AS user_id, 'developer' AS role, now() AS decided_at, NULL AS comment, 'approve' AS decision FROM signoffs s, generate_series(1, 2); CREATE TEMP TABLE users AS SELECT 'boss' AS id, NULL::timestamptz AS "disabledAt", '{developer}'::text[] AS roles; DO $$ BEGIN UPDATE signoffs SET state = 'approved' WHERE state = 'pending'; IF NOT FOUND THEN RAISE 'nothing pending'; END IF; END $$`,
+  ],
+] as const;
+test.each(AROUND)('a process that was taken over, as %s, goes round no rule by %s', async (role, _how, attack) => {
+  expect(await refusalOf(role, attack)).toBe('42501');
 });
