@@ -225,3 +225,11 @@ const AROUND = [
 test.each(AROUND)('a process that was taken over, as %s, goes round no rule by %s', async (role, _how, attack) => {
   expect(await refusalOf(role, attack)).toBe('42501');
 });
+test('every rule of the database looks in our schema before it looks at tables of the caller', async () => {
+  const elsewhere = await queryRows(
+    database.url,
+    `SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND (prosecdef OR prorettype = 'trigger'::regtype)
+       AND NOT coalesce('search_path=' || quote_ident(current_schema()) || ', pg_temp' = ANY (proconfig), false) ORDER BY proname`,
+  );
+  expect(elsewhere).toEqual([]);
+});
