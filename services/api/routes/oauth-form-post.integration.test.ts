@@ -61,6 +61,27 @@ test('errors come in the same form: of the request, of prompt=none, and of a use
   expect(formOn(denied).fields).toMatchObject({ error: 'access_denied', iss: API_URL });
 });
 
+const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
+/** An unsigned request object, as the conformance suite sends one. */
+const unsigned = (claims: object) => `${encoded({ alg: 'none' })}.${encoded(claims)}.`;
+
+test('a request without response_type, and a request object that alone asks for a form, are refused in a form with their state (oidcc-response-type-missing, oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported)', async () => {
+  const missing = formOn(await open(newVerifier(), { response_type: undefined }));
+  expect(missing).toMatchObject({ action: WEB_REDIRECT, fields: { error: 'invalid_request', state: 'a state &=' } });
+  const request = unsigned({ response_mode: 'form_post', state: 'inside', redirect_uri: WEB_REDIRECT });
+  const inside = await open(newVerifier(), { request, response_mode: undefined, state: undefined });
+  expect(formOn(inside)).toMatchObject({
+    action: WEB_REDIRECT,
+    fields: { error: 'request_not_supported', state: 'inside', iss: API_URL },
+  });
+});
+
+test('an address that is only registered inside a request object gets nothing: the error stays on our page (oidcc-ensure-request-object-with-redirect-uri)', async () => {
+  const request = unsigned({ response_mode: 'form_post', redirect_uri: WEB_REDIRECT });
+  const shown = await open(newVerifier(), { request, redirect_uri: 'https://elsewhere.example.test/callback' });
+  expect([shown.status, shown.leftFor, shown.text.includes('<form method="post"')]).toEqual([400, null, false]);
+});
+
 test('a pushed request is answered by a form too', async () => {
   const verifier = newVerifier();
   const pushed = await send(harness.api.url, 'POST', '/oauth2/par', {

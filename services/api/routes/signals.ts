@@ -11,23 +11,29 @@ import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 import type { CallerRecheck } from '../requests/recheck-caller.ts';
 
-/** Shared signals of others, and streams of our own. */
-export function signalsRoutes(
-  routes: RouteContext,
-  ports: PortsOf<typeof transmitterOperations> &
-    PortsOf<typeof signalStreamOperations> &
-    PortsOf<typeof streamOperations> &
-    PollPorts &
-    ReceiveSignalPorts & { readonly recheckCaller: CallerRecheck },
-): void {
-  bindOperations(routes, transmitterOperations, ports);
-  bindOperations(routes, signalStreamOperations, ports);
+type StreamRoutesPorts = PortsOf<typeof streamOperations> & PollPorts & { readonly recheckCaller: CallerRecheck };
+
+/** What a receiver uses: streams of its own, and where they are described. */
+export function streamRoutes(routes: RouteContext, ports: StreamRoutesPorts): void {
   bindOperations(routes, streamOperations, ports);
   const mayPoll = ports.recheckCaller(pollStreamEndpoint);
   bind(routes, pollStreamEndpoint, ({ body, params }, caller, request) =>
     pollStream(ports, { ...body, ...params }, caller, () => mayPoll(request)),
   );
   bind(routes, readSsfConfigurationEndpoint, () => ssfConfiguration(ports));
+}
+
+/** Shared signals of others, and streams of our own. */
+export function signalsRoutes(
+  routes: RouteContext,
+  ports: PortsOf<typeof transmitterOperations> &
+    PortsOf<typeof signalStreamOperations> &
+    StreamRoutesPorts &
+    ReceiveSignalPorts,
+): void {
+  bindOperations(routes, transmitterOperations, ports);
+  bindOperations(routes, signalStreamOperations, ports);
+  streamRoutes(routes, ports);
   bind(routes, receiveSignalEndpoint, async ({ body }, caller) => {
     const refusal = await receiveSignal(ports, body, caller);
     return refusal === null ? undefined : answer(400, refusal);
