@@ -6,7 +6,13 @@ import { parse } from 'yaml';
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-type Step = { readonly uses?: string; readonly run?: string; readonly with?: Readonly<Record<string, unknown>> };
+type Step = {
+  readonly uses?: string;
+  readonly run?: string;
+  readonly if?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly with?: Readonly<Record<string, unknown>>;
+};
 type Workflow = {
   readonly on: Readonly<Record<string, unknown>>;
   readonly permissions: Readonly<Record<string, string>>;
@@ -31,4 +37,12 @@ test('the workflow may only read, keeps no credentials, and pins the version of 
   for (const { uses } of steps) if (uses !== undefined) expect(uses).toMatch(/^actions\/[a-z-]+@v\d+$/);
   const checkout = steps.find(({ uses }) => uses?.startsWith('actions/checkout@'));
   expect(checkout?.with).toEqual({ 'persist-credentials': false });
+});
+
+test('continuous integration requires the look-up of every dependency, and keeps its report', () => {
+  expect(steps.find(({ run }) => run === '.ci/run')?.env).toEqual({ DEPENDENCY_AUDIT: 'required' });
+  const [report] = /coverage\/[\w-]+\.json/.exec(read('scripts/checks/dependencies.ts')) ?? [];
+  const kept = steps.find(({ uses }) => uses?.startsWith('actions/upload-artifact@'));
+  // Also of a run that failed, perhaps for what it found.
+  expect([kept?.if, kept?.with?.name, kept?.with?.path]).toEqual(['always()', 'dependencies', report]);
 });
