@@ -133,7 +133,7 @@ export const mcpFaults: readonly Fault[] = [
       }),
     ),
   ),
-  // Its sessions end, and new ones find no role of that name.
+  // Its sessions end, and new ones are refused, because they find no role of that name.
   fault('lose-mcp-role', (site) =>
     whileAway(site, async (work) => {
       const { query } = site.system.stores;

@@ -1,10 +1,10 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, pass, type Result, warn } from './check.ts';
+import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 /** The role of each process; a worker has a second one for the connections that seal. */
 const ROLES = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'] as const;
-/** Roles of the release before: processes whose login is in none of the others run as them. */
+/** Roles of the release before. `sallyport_app` is also that of an application which embeds the product. */
 const FORMER = ['sallyport_app', 'sallyport_sealer'] as const;
 
 /** A role created for another database of the cluster has rights only there. */
@@ -34,14 +34,14 @@ const GUIDE = 'docs/how-to/run-in-production.md, "Database logins"';
 export function rolesResult({ login, roles, assumes, isOwner }: RoleFacts, isProduction: boolean): Result {
   const missing = ROLES.filter((role) => !roles.includes(role));
   if (missing.length > 0)
-    return warn(
-      `processes run with more rights than they need: the database has no ${missing.join(', ')}`,
+    return fail(
+      `a process only runs as its role, and does not start without it: the database has no ${missing.join(', ')}`,
       `as a superuser, unless another database of the server has them: ${missing.map((role) => `CREATE ROLE ${role};`).join(' ')} then: GRANT ${missing.join(', ')} TO ${quoted(login)}; as the owner of the tables: SELECT grant_roles();`,
     );
   const own = ROLES.filter((role) => assumes.includes(role));
   if (isOwner && own.length < ROLES.length)
-    return warn(
-      `processes run as ${login}, which may change sealed events: it is not a member of every role of the processes`,
+    return fail(
+      `a process only runs as its role, and ${login} is not a member of ${ROLES.filter((role) => !own.includes(role)).join(', ')}`,
       `as a superuser: GRANT ${ROLES.filter((role) => !own.includes(role)).join(', ')} TO ${quoted(login)};`,
     );
   if (isOwner) {
@@ -54,14 +54,20 @@ export function rolesResult({ login, roles, assumes, isOwner }: RoleFacts, isPro
       : pass(evidence);
   }
   const former = FORMER.filter((role) => assumes.includes(role));
-  if (own.length > 0 && former.length === 0)
-    return pass(`the database user ${login} has the rights of ${own.join(', ')}`);
-  return warn(
-    former.length > 0
-      ? `the database user ${login} has the rights of ${former.join(', ')}, which may write tables that its process does not`
-      : `the database user ${login} is in no role of a process`,
-    `give it the role of its process, and no other: ${GUIDE}`,
-  );
+  const fix = `give it the role of its process, and no other: ${GUIDE}`;
+  if (own.length === 0 && !assumes.includes('sallyport_app'))
+    return fail(`the database user ${login} is in no role of a process, so no process starts with it`, fix);
+  if (own.length === 0)
+    return warn(
+      `the database user ${login} has only the rights of ${former.join(', ')}: an application that embeds Sallyport runs with it, and no process does`,
+      fix,
+    );
+  if (former.length > 0)
+    return warn(
+      `the database user ${login} has the rights of ${former.join(', ')}, which may write tables that its process does not`,
+      fix,
+    );
+  return pass(`the database user ${login} has the rights of ${own.join(', ')}`);
 }
 
 /** Checks with which rights the processes run. */

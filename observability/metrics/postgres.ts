@@ -38,6 +38,6 @@ export const replicaAge = defineGauge({
 
 export const postgresRefusals = defineCounter({
   name: 'sallyport_postgres_refusals',
-  help: 'Statements that PostgreSQL rejected because its disk is full, it is read-only, or its connections are used up. An operator must correct this.',
-  labels: { reason: ['disk_full', 'read_only', 'connections_used_up'] },
+  help: 'Statements that were rejected because the disk of PostgreSQL is full, it is read-only, its connections are used up, or the database user may not assume the role of the process. An operator must correct this.',
+  labels: { reason: ['disk_full', 'read_only', 'connections_used_up', 'role_refused'] },
 });

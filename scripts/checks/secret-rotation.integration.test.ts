@@ -39,7 +39,7 @@ const databaseUrl = (age: Age): string => {
   return url.href;
 };
 const createLogin = (age: Age): Promise<unknown> =>
-  queryRows(owner, `CREATE ROLE ${logins[age]} LOGIN PASSWORD '${age}-password' IN ROLE sallyport_app`);
+  queryRows(owner, `CREATE ROLE ${logins[age]} LOGIN PASSWORD '${age}-password' IN ROLE sallyport_api`);
 
 function start(role: 'api' | 'migrate', age: Age, env: Readonly<Record<string, string>> = {}): RoleProcess {
   const child = startContainerRole(role, {

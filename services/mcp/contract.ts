@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { hostRefused, messageRefused } from '#services/domain/operations/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { originRefused, storeUnavailable } from '#services/platform/errors.ts';
+import { mcpUnavailable, originRefused, storeUnavailable } from '#services/platform/errors.ts';
 
 export const callMcpEndpoint = defineEndpoint({
   method: 'POST',
@@ -13,5 +13,5 @@ export const callMcpEndpoint = defineEndpoint({
   body: z.unknown(),
   exactBody: messageRefused,
   responses: { 200: { contentType: 'application/json' } },
-  errors: [originRefused, hostRefused, messageRefused, storeUnavailable],
+  errors: [originRefused, hostRefused, messageRefused, mcpUnavailable, storeUnavailable],
 });

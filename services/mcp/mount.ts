@@ -1,7 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { App } from '../api/app.ts';
 import type { Composed } from '../api/compose.ts';
+import { answerAlone } from '../api/requests/unreadable.ts';
 import { MCP_PATH } from '../platform/config/mcp.ts';
+import { mcpUnavailable } from '../platform/errors.ts';
 import type { FaceInput, openFace } from './face.ts';
 
 type Face = Awaited<ReturnType<typeof openFace>>;
@@ -40,7 +42,7 @@ export function mountFace(
       (err: unknown) => {
         opening = undefined;
         api.ports.log.error({ err }, 'the MCP server could not be loaded');
-        response.writeHead(503, { 'retry-after': '1', connection: 'close' }).end();
+        answerAlone(mcpUnavailable({ cause: err }), response);
       },
     );
   };

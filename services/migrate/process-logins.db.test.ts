@@ -60,7 +60,7 @@ test('a login of the release before gets the role of its process, and keeps the 
   const login = decodeURIComponent(new URL(url).username).replaceAll('"', '""');
   await queryRows(database.url, `REVOKE sallyport_api FROM "${login}"`);
   await queryRows(database.url, `GRANT sallyport_app TO "${login}"`);
-  expect(await rolesOf(url, 'sallyport_api')).toBe('sallyport_app');
+  await expect(rolesOf(url, 'sallyport_api')).rejects.toMatchObject({ code: '0P000' });
   expect(await ensure({ api: url })).toEqual([]);
   expect(await rolesOf(url, 'sallyport_api')).toBe('sallyport_api');
   await queryRows(url, 'SET ROLE sallyport_app');

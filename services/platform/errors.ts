@@ -137,6 +137,15 @@ export const queueUnavailable = defineError({
   retryable: true,
 });
 
+export const mcpUnavailable = defineError({
+  code: 'mcp_unavailable',
+  status: 503,
+  title: 'MCP server could not be loaded',
+  cause: 'The API process could not load its MCP server, which it does with the first request. Nothing was changed.',
+  fix: 'Try again after Retry-After, which loads it again; operators: see the log line "the MCP server could not be loaded".',
+  retryable: true,
+});
+
 /** The worker lost its lock: another run of the same job has begun, so this run must not write. */
 export const runSuperseded = defineError({
   code: 'run_superseded',

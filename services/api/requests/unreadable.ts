@@ -39,8 +39,16 @@ export function answerUnreadable(
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${text}`, () => socket.destroy());
 }
 
-/** Refuses an expectation that Node does not support (RFC 9110 §10.1.1) before any route; the connection ends. */
-export function answerExpectation(response: ServerResponse, always: Readonly<Record<string, string>>): void {
-  const { status, headers, text } = answerOf(expectationUnsupported(), always);
+/** Answers a request that has no route or hook yet in the common error format; the connection ends. */
+export function answerAlone(
+  error: AppError,
+  response: ServerResponse,
+  always: Readonly<Record<string, string>> = {},
+): void {
+  const { status, headers, text } = answerOf(error, always);
   response.writeHead(status, headers).end(text);
 }
+
+/** Refuses an expectation that Node does not support (RFC 9110 §10.1.1) before any route; the connection ends. */
+export const answerExpectation = (response: ServerResponse, always: Readonly<Record<string, string>>): void =>
+  answerAlone(expectationUnsupported(), response, always);

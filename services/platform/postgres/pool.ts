@@ -9,9 +9,12 @@ import { nameMissingRight } from './missing-right.ts';
 import { recordStatements } from './record-statements.ts';
 import { connectInTime, inTime, queryInTime, sendInTime } from './request-time.ts';
 import {
+  assertRole,
   type DatabaseRole,
   dropStatementNames,
-  roleTaken,
+  type RoleAnswer,
+  RoleRefusedError,
+  roleColumns,
   StandbyError,
   type TransactionSettings,
   transactionSettings,
@@ -31,7 +34,7 @@ export type PoolSettings = {
   readonly isPooled?: boolean;
   /** True if the URL leads to a standby, which is read only; by default a connection to one is not kept. */
   readonly isReplica?: boolean;
-  /** Role of the connections, if it exists and the database user may assume it; by default the database user itself. */
+  /** Role of the connections; one that may not assume it is refused. By default the database user itself. */
   readonly role?: DatabaseRole;
   readonly connections: number;
   readonly applicationName: string;
@@ -121,12 +124,13 @@ function ownSession(
 
 /** @returns the role of the connection from now on */
 async function takeRole(client: pg.ClientBase, role: DatabaseRole, isReplica: boolean): Promise<string> {
-  const { rows } = await client.query<{ isStandby: boolean; role: string }>(
-    `SELECT pg_is_in_recovery() AS "isStandby", ${roleTaken(role, 'session')} AS role`,
+  const { rows } = await client.query<RoleAnswer & { isStandby: boolean }>(
+    `SELECT pg_is_in_recovery() AS "isStandby", ${roleColumns(role, 'session')}`,
   );
-  if (rows[0]?.isStandby && !isReplica)
+  const [answer] = rows as [RoleAnswer & { isStandby: boolean }];
+  if (answer.isStandby && !isReplica)
     throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
-  return rows[0]?.role ?? '';
+  return assertRole(role, answer);
 }
 
 /** How long callers from now on wait for a connection: `pg-pool` reads it at each call. */
@@ -162,7 +166,7 @@ function watchConnects(
     const settled = (err?: Error): void => {
       const isGivenUp = err !== undefined && /^timeout(:| exceeded)/.test(err.message);
       if (!err || isGivenUp) onWait?.(performance.now() - startedAt, isGivenUp);
-      else onLost?.();
+      else if (!(err instanceof RoleRefusedError)) onLost?.();
     };
     const watched = (settle: Callback): void =>
       connect((err, client, done) => {
@@ -182,15 +186,16 @@ function watchConnects(
   pool.connect = connectWatched as pg.Pool['connect'];
 }
 
-// Class 08 connection, 53 resources, 57P0x shutdown, 55P03 lock timeout, 57014 cancelled, 25006 read-only, 25P03 and 25P04
+// Class 08 connection, 0P000 a role that is refused, 53 resources, 57P0x shutdown, 55P03 lock timeout, 57014 cancelled, 25006 read-only, 25P03 and 25P04
 // a transaction that stood idle or open for too long, as in a process without processor time, 40xxx retryable.
-const UNAVAILABLE_STATE = /^(08|53|57P0|40)|^(55P03|57014|25006|25P03|25P04)$/;
+const UNAVAILABLE_STATE = /^(08|53|57P0|40)|^(0P000|55P03|57014|25006|25P03|25P04)$/;
 
 /** Conditions that only an operator can end, by SQLSTATE. */
 const refusals = new Map<unknown, CounterSeries>([
   ['53100', postgresRefusals.at({ reason: 'disk_full' })],
   ['25006', postgresRefusals.at({ reason: 'read_only' })],
   ['53300', postgresRefusals.at({ reason: 'connections_used_up' })],
+  ['0P000', postgresRefusals.at({ reason: 'role_refused' })],
 ]);
 
 /** True if the database, not the statement, caused the error: the same request may succeed later. */

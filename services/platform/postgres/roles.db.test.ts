@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
 import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
-import { queryRows, testCaller } from '#testing/harness/ports.ts';
+import { patient, queryRows, testCaller } from '#testing/harness/ports.ts';
 import { startOwnStores } from '#testing/processes/own-stores.ts';
 import { migrate } from './migrate.ts';
 import { createPool, createSql, createTransact } from './pool.ts';
@@ -130,11 +130,44 @@ describe('rights that a process does not have', () => {
     }
   });
 
-  test('a database without the roles works: processes run as the database user', async () => {
-    const [row] = await queryRows<{ role: string }>(harness.databaseUrl, 'SELECT current_user AS role');
+  test('a role that does not exist is refused as an outage, and the message has the statements that make it', async () => {
     const other = open('sallyport_none' as DatabaseRole, harness.databaseUrl);
-    expect((await other.query('SELECT current_user AS role')).rows).toEqual([row]);
+    await expect(other.query('SELECT 1')).rejects.toMatchObject({
+      code: '0P000',
+      message: expect.stringMatching(
+        /the role sallyport_none .*: as a superuser: CREATE ROLE sallyport_none;.* GRANT sallyport_none TO "/,
+      ),
+    });
+    const one = { name: 'one', text: 'SELECT 1', writes: false };
+    const refused = { code: 'store_unavailable', cause: expect.objectContaining({ code: '0P000' }) };
+    await expect(createSql(other).query(one)).rejects.toMatchObject(refused);
+    await expect(createTransact(other, () => {})((tx) => tx.query(one))).rejects.toMatchObject(refused);
+    expect(other.totalCount).toBe(0);
     await other.end();
+  });
+
+  test('a role that does not exist is refused within a transaction, as through a pooler, before its first statement', async () => {
+    const pooled = createPool({
+      ...patient,
+      url: harness.databaseUrl,
+      isPooled: true,
+      role: 'sallyport_none' as DatabaseRole,
+      connections: 1,
+      applicationName: 'test',
+    });
+    let begun = 0;
+    const work = createTransact(pooled, () => {})(async () => {
+      begun += 1;
+    });
+    await expect(work).rejects.toMatchObject({
+      code: 'store_unavailable',
+      cause: expect.objectContaining({ code: '0P000' }),
+    });
+    await expect(createSql(pooled).query({ name: 'one', text: 'SELECT 1', writes: false })).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    expect(begun).toBe(0);
+    await pooled.end();
   });
 });
 
@@ -159,8 +192,10 @@ describe('a separate database user', () => {
   });
 
   test('cannot gain more rights than its role has, whichever role it assumes', async () => {
-    const pool = open('sallyport_log_sealer', address());
-    expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: login }]);
+    const refused = open('sallyport_log_sealer', address());
+    await expect(refused.query('SELECT 1')).rejects.toMatchObject({ code: '0P000' });
+    await refused.end();
+    const pool = open('sallyport_api', address());
     const others = ['sallyport_log_sealer', 'sallyport_worker', 'sallyport_app', 'sallyport_sealer'];
     for (const statement of [...others.map((role) => `SET ROLE ${role}`), ...NONE_MAY, ...APPLICATION_MAY_NOT])
       await expect(pool.query(statement)).rejects.toMatchObject({ code: '42501' });
@@ -168,33 +203,30 @@ describe('a separate database user', () => {
   });
 });
 
-describe('a database user that is a member of the roles of the release before', () => {
+describe('a database user that is only a member of the roles of the release before', () => {
   test.each([
-    ['sallyport_app', 'sallyport_api', 'sallyport_app'],
-    ['sallyport_app', 'sallyport_mcp', 'sallyport_app'],
-    ['sallyport_sealer', 'sallyport_worker', 'sallyport_app'],
-    ['sallyport_sealer', 'sallyport_log_sealer', 'sallyport_sealer'],
-  ] as const)(
-    'a member of %s that would run as %s runs as %s, and the message names it',
-    async (group, role, taken) => {
-      const login = `t_${randomBytes(6).toString('hex')}`;
-      await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${group}`);
-      const url = new URL(harness.databaseUrl);
-      Object.assign(url, { username: login, password: 'own' });
-      const pool = open(role, url.href);
-      expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: taken }]);
-      const forbidden = { name: 'forbidden', text: 'DELETE FROM audit_events', writes: false };
-      await expect(createSql(pool).query(forbidden)).rejects.toMatchObject({
-        message: expect.stringContaining(`GRANT DELETE ON audit_events TO ${taken}`),
-      });
-      await pool.end();
-      await queryRows(harness.databaseUrl, `DROP ROLE ${login}`);
-    },
-  );
+    ['sallyport_app', 'sallyport_api'],
+    ['sallyport_app', 'sallyport_mcp'],
+    ['sallyport_sealer', 'sallyport_worker'],
+    ['sallyport_sealer', 'sallyport_log_sealer'],
+  ] as const)('a member of %s does not run as %s, and the message names the grant', async (group, role) => {
+    const login = `t_${randomBytes(6).toString('hex')}`;
+    await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${group}`);
+    const url = new URL(harness.databaseUrl);
+    Object.assign(url, { username: login, password: 'own' });
+    const pool = open(role, url.href);
+    await expect(pool.query('SELECT 1')).rejects.toMatchObject({
+      message: expect.stringContaining(`GRANT ${role} TO "${login}"`),
+    });
+    await queryRows(harness.databaseUrl, `GRANT ${role} TO ${login}`);
+    expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
+    await pool.end();
+    await queryRows(harness.databaseUrl, `DROP ROLE ${login}`);
+  });
 });
 
 describe('a database user that is not a superuser, as on hosted databases', () => {
-  test('migrates an empty database; its processes run as the roles if it can create them, else as itself', async () => {
+  test('migrates an empty database; its processes run as the roles if it can create them, else not at all', async () => {
     const stores = await startOwnStores();
     try {
       for (const role of [...roles, 'sallyport_sealer', 'sallyport_app'])
@@ -210,9 +242,11 @@ describe('a database user that is not a superuser, as on hosted databases', () =
         await migrate(url.href);
         for (const role of roles) {
           const pool = open(role, url.href);
-          const expected = right === 'CREATEROLE' ? role : login;
-          expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: expected }]);
-          await pool.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
+          if (right === 'NOCREATEROLE') await expect(pool.query('SELECT 1')).rejects.toMatchObject({ code: '0P000' });
+          else {
+            expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
+            await pool.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);
+          }
           await pool.end();
         }
       }
@@ -221,7 +255,7 @@ describe('a database user that is not a superuser, as on hosted databases', () =
     }
   });
 
-  test('connects as itself if it may grant a role but not assume it', async () => {
+  test('is refused if it may grant a role but not assume it', async () => {
     const login = `t_${randomBytes(6).toString('hex')}`;
     await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own'`);
     await queryRows(
@@ -231,7 +265,7 @@ describe('a database user that is not a superuser, as on hosted databases', () =
     const url = new URL(harness.databaseUrl);
     Object.assign(url, { username: login, password: 'own' });
     const pool = open('sallyport_log_sealer', url.href);
-    expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role: login }]);
+    await expect(pool.query('SELECT 1')).rejects.toMatchObject({ code: '0P000' });
     await pool.end();
     await queryRows(harness.databaseUrl, `DROP ROLE ${login}`);
   });

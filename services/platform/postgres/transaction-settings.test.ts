@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import { transactionSettings } from './transaction-settings.ts';
 
-const row = (startedAt: string, isStandby = false): object => ({ startedAt, isStandby });
+const row = (startedAt: string, isStandby = false): object => ({
+  startedAt,
+  isStandby,
+  taken: 'sallyport_api',
+  login: 'us',
+});
 
 test('a pooler that leads to another server than before is noticed with the first transaction there, once', () => {
   let moves = 0;

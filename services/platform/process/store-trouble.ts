@@ -1,4 +1,5 @@
 import { codeOf, isError, meaningOf } from '#observability/log-errors.ts';
+import { RoleRefusedError } from '../postgres/transaction-settings.ts';
 
 export type StoreName = 'PostgreSQL' | 'Redis';
 
@@ -154,6 +155,9 @@ function troubleIn(
       'leads to another database than DATABASE_DIRECT_URL',
       'let DATABASE_URL and DATABASE_DIRECT_URL lead to one database',
     );
+  // It may pass: the migration process may be about to make the role.
+  if (root instanceof RoleRefusedError)
+    return { sentence: `${at} refuses the role of this process (${code})`, fix: root.fix, mayPass: true };
   if (code === '28P01')
     return refused(`refuses the password of user "${user}" (${code})`, `correct user and password in ${variable}`);
   if (code === '28000')

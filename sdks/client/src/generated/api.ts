@@ -149,6 +149,7 @@ export type ProblemCode =
   | "login_refused"
   | "malformed"
   | "mcp_message_refused"
+  | "mcp_unavailable"
   | "method_not_allowed"
   | "not_ready"
   | "not_yet_valid"

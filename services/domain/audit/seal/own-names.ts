@@ -470,6 +470,7 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'malformed',
   'mcp-progress',
   'mcp_message_refused',
+  'mcp_unavailable',
   'measure-progress',
   'method_not_allowed',
   'minimum-necessary-applied',
