@@ -176,6 +176,28 @@ describe('an old provider that does not answer', () => {
     expect((await enter(email)).body.user.id).toBe(id);
   });
 
+  test.each([400, 413, 422, 423, 429])(
+    'only for one of its users (%i), as a stranger who guesses can make it, stays in use for the others',
+    async (status) => {
+      const [victim, other, later] = [await lazyUser(), await lazyUser(), await lazyUser()];
+      behave = (request, response, body) =>
+        body.email === victim.email ? answers(status, {})(request, response) : decides(request, response, body);
+      for (let attempt = 0; attempt < 7; attempt += 1)
+        await expect(enter(victim.email, `guess ${attempt}`)).rejects.toMatchObject(UNAVAILABLE);
+      expect((await enter(other.email)).body.user.id).toBe(other.id);
+      // As the trial after an outage it ends the pause: the provider answers again.
+      const decide = behave;
+      behave = answers(503, {});
+      const lost = await lazyUser();
+      for (let attempt = 0; attempt < 5; attempt += 1)
+        await expect(enter(lost.email)).rejects.toMatchObject(UNAVAILABLE);
+      behave = decide;
+      aheadMs += 31_000;
+      await expect(enter(victim.email)).rejects.toMatchObject(UNAVAILABLE);
+      expect((await enter(later.email)).body.user.id).toBe(later.id);
+    },
+  );
+
   test('is asked by sixteen sign-ins at once and no more', async () => {
     const held: (() => void)[] = [];
     behave = (request, response, body) => void held.push(() => decides(request, response, body));

@@ -13,6 +13,8 @@ const CONCURRENT_MAX = 16;
 /** Failures in a row after which it is asked no more, and for how long; then one request tries. */
 const FAILURES_MAX = 5;
 const OPEN_MS = 30_000;
+/** Answers about this request or user, such as too many guesses: a stranger can provoke them, and they are no outage. */
+const ABOUT_THE_REQUEST = new Set([400, 413, 422, 423, 429]);
 
 /** The answer of the old provider; undefined for anything but `{"valid": true}` or `{"valid": false}` with 200. */
 async function answerOf(response: Response): Promise<boolean | undefined> {
@@ -56,7 +58,13 @@ export function createFormerPasswords(
     return unavailable('failed', cause);
   }
 
-  async function ask(body: object): Promise<boolean> {
+  function answered(): void {
+    failures = 0;
+    openUntil = Number.NEGATIVE_INFINITY;
+  }
+
+  /** True or false as the old provider says; undefined if it does not say it of this user now. */
+  async function ask(body: object): Promise<boolean | undefined> {
     running += 1;
     try {
       const response = await fetchGuarded(rules, passwordUrl as string, {
@@ -65,9 +73,9 @@ export function createFormerPasswords(
         body: JSON.stringify(body),
       });
       const answer = await answerOf(response);
-      if (answer === undefined) throw new Error(`the old provider answered ${response.status}`);
-      failures = 0;
-      openUntil = Number.NEGATIVE_INFINITY;
+      if (answer === undefined && !ABOUT_THE_REQUEST.has(response.status))
+        throw new Error(`the old provider answered ${response.status}`);
+      answered();
       return answer;
     } catch (err) {
       throw failed(err);
@@ -82,6 +90,7 @@ export function createFormerPasswords(
       for (const legacyId of await findLazyUser(sql, userId)) {
         if (!mayAsk()) throw unavailable('not_asked');
         const isRight = await ask({ id: legacyId, email, password });
+        if (isRight === undefined) throw unavailable('failed');
         formerPasswordChecks.add(1, { outcome: isRight ? 'right' : 'wrong' });
         if (isRight) return true;
       }

@@ -111,6 +111,23 @@ describe('an access token of the old provider', () => {
     expect(statements).toBeGreaterThan(0);
   });
 
+  test('whose sub is the id of one of ours is of nobody, or of the user whom the import gave that id', async () => {
+    const [ours, victim] = [await harness.newUser(), await imported()];
+    const token = await provider.token({ sub: ours.id });
+    expect(await ask(token)).toEqual(inactive('revoked'));
+    expect(await bridge.introspect(token)).toBe('{"active":false}');
+    // An id at the old provider that is the id of another user here.
+    const clashing = await harness.newUser();
+    await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', $1, $2)`, [
+      victim.id,
+      clashing.id,
+    ]);
+    expect(await ask(await provider.token({ sub: victim.id }))).toMatchObject({
+      issuer_kind: 'legacy',
+      user_id: clashing.id,
+    });
+  });
+
   test('that is bound to a key is inactive, and its key is left to the caller of introspection', async () => {
     const { sub } = await imported();
     const token = await provider.token({ sub, cnf: { jkt: 'x'.repeat(43) } });
