@@ -224,6 +224,7 @@ export const problemWords = {
     ['E-mail or password is wrong', 'Check the e-mail address and the password, and try again.'],
     ['E-Mail oder Passwort ist falsch', 'Prüfen Sie E-Mail-Adresse und Passwort und versuchen Sie es noch einmal.'],
   ),
+  mcp_unavailable: UNAVAILABLE,
   method_not_allowed: UNREADABLE,
   origin_refused: words(
     ['This request came from another site', 'Open the page here and begin again.'],

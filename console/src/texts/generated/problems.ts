@@ -379,6 +379,14 @@ export const problems: Readonly<Record<string, Readonly<Record<LanguageTag, Word
       "Geben Sie die Rolle zuerst jemand anderem."
     ]
   },
+  "mcp_unavailable": {
+    "en": [
+      "The service does not answer at the moment"
+    ],
+    "de": [
+      "Der Dienst antwortet gerade nicht"
+    ]
+  },
   "method_not_allowed": {
     "en": [
       "The server could not read this request"
