@@ -7,8 +7,8 @@ export type TargetKind = (typeof TARGET_KINDS)[number];
 export const TARGET_SOURCES = ['incident', 'control', 'alertmanager'] as const;
 export type TargetSource = (typeof TARGET_SOURCES)[number];
 /**
- * Where an alert comes from. `oversight`: one person made the oversight weaker. Every target gets it, whatever its sources
- * and severities, and no silence holds it back.
+ * Where an alert comes from. `oversight`: one person made the oversight weaker. Every target gets it, whatever its
+ * settings, and no silence holds it back.
  */
 export const ALERT_SOURCES = [...TARGET_SOURCES, 'oversight'] as const;
 export type AlertSource = (typeof ALERT_SOURCES)[number];

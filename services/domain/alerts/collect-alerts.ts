@@ -17,13 +17,14 @@ import {
   resolveAlertRows,
   resolveSilenceAlerts,
 } from './alerts.store.ts';
-import { alertSilenced } from './audit-events.ts';
+import { alertSilenced, alertTargetChanged } from './audit-events.ts';
 
 const TYPES = [
   incidentRaised.type,
   incidentChanged.type,
   controlChanged.type,
   alertSilenced.type,
+  alertTargetChanged.type,
   applicationDeclared.type,
   applicationDeleted.type,
 ];
@@ -80,6 +81,16 @@ function weakened(event: AuditEventView): Pick<NewAlert, 'cause' | 'name' | 'sum
       cause,
       name: 'alerts-silenced',
       summary: `${actorOf(event)} silenced alerts with ${matchers} until ${String(detail.until)}`,
+    };
+  }
+  if (type === alertTargetChanged.type) {
+    const changed = String(detail.changed);
+    if (outcome === 'created' || changed === '') return undefined;
+    const act = outcome === 'removed' ? outcome : `changed ${changed} of`;
+    return {
+      cause: `${String(detail.target_id)} ${event.seq}`,
+      name: 'alert-target-changed',
+      summary: `${actorOf(event)} ${act} the alert target ${String(detail.name)}`,
     };
   }
   if (!Array.isArray(detail.lowered)) return undefined;

@@ -66,7 +66,7 @@ const newTarget = z.strictObject({
   ...address,
   sources: sources.default([...TARGET_SOURCES]),
   min_severity: z.enum(SEVERITIES).default('medium'),
-  /** From then until `quiet_until` only critical alerts are sent; the others are sent after, if they still last. */
+  /** From then until `quiet_until` only critical alerts and those of the oversight are sent; the others are sent after, if they still last. */
   quiet_from: time.optional(),
   quiet_until: time.optional(),
   time_zone: zone.default('UTC'),

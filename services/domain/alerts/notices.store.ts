@@ -11,10 +11,11 @@ import type { TargetRow } from './targets.store.ts';
 /** Notices that one statement plans for a target; the next run continues. */
 const PLANNED_MAX = 20_000;
 
-/** A silence does not hold back what is about the oversight, itself included. */
-const SILENCED = `(a.source <> 'oversight' AND EXISTS (SELECT FROM alert_silences s WHERE s.ended_at IS NULL
-  AND s.until > clock_timestamp() AND a.labels @> s.matchers))`;
+const AUDIBLE = `NOT EXISTS (SELECT FROM alert_silences s WHERE s.ended_at IS NULL
+  AND s.until > clock_timestamp() AND a.labels @> s.matchers)`;
 const LOUD = `(NOT $2::boolean OR a.severity = 'critical')`;
+/** What is about the oversight meets every condition: neither a target's settings nor a silence holds it back. */
+const wanted = (...conditions: readonly string[]): string => `(a.source = 'oversight' OR ${conditions.join(' AND ')})`;
 
 /** What is not told yet, was raised since the target exists, and is neither silenced nor kept for after the quiet hours. Open alerts by index alerts_one_open. */
 const firingPlan = defineStatement(
@@ -22,8 +23,8 @@ const firingPlan = defineStatement(
   `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
    SELECT t.id, a.id, 'firing', a.source || ':' || a.name
    FROM alert_targets t JOIN alerts a ON a.state = 'firing' AND a.raised_at >= t.created_at
-     AND (a.source = 'oversight' OR a.source = ANY (t.sources) AND a.severity = ANY (t.severities))
-   WHERE t.id = $1 AND NOT t.only_escalated AND ${LOUD} AND NOT ${SILENCED}
+   WHERE t.id = $1
+     AND ${wanted('NOT t.only_escalated', 'a.source = ANY (t.sources)', 'a.severity = ANY (t.severities)', LOUD, AUDIBLE)}
      AND NOT EXISTS (SELECT FROM alert_notices n WHERE n.target_id = t.id AND n.alert_id = a.id)
    ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
 );
@@ -35,7 +36,7 @@ const escalatedPlan = defineStatement(
    FROM alert_targets t JOIN alert_notices n ON n.target_id = t.id AND n.kind <> 'resolved'
      AND n.planned_at <= clock_timestamp() - make_interval(mins => t.escalates_after_minutes)
    JOIN alerts a ON a.id = n.alert_id AND a.state = 'firing'
-   WHERE t.escalates_to = $1 AND ${LOUD} AND NOT ${SILENCED}
+   WHERE t.escalates_to = $1 AND ${wanted(LOUD, AUDIBLE)}
      AND NOT EXISTS (SELECT FROM alert_notices o WHERE o.target_id = $1 AND o.alert_id = a.id AND o.kind = 'escalated')
    ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
 );
@@ -44,7 +45,7 @@ const resolvedPlan = defineStatement(
   'alertResolvedPlan',
   `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
    SELECT $1, a.id, 'resolved', a.source || ':' || a.name
-   FROM alerts a WHERE a.is_closing AND ${LOUD}
+   FROM alerts a WHERE a.is_closing AND ${wanted(LOUD)}
      AND EXISTS (SELECT FROM alert_notices n WHERE n.target_id = $1 AND n.alert_id = a.id AND n.kind <> 'resolved')
      AND NOT EXISTS (SELECT FROM alert_notices n WHERE n.target_id = $1 AND n.alert_id = a.id AND n.kind = 'resolved')
    ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
