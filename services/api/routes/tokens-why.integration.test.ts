@@ -117,14 +117,14 @@ test('each rule by which another party ends a token family is distinguished, wha
 
 /** Applies a detection's policy, as the worker does. */
 const actOnSighting = (userId: string): Promise<void> =>
-  copy.ports.transact(async (tx) => {
+  copy.workerPorts.transact(async (tx) => {
     const id = randomUUID();
     await harness.rows(
       `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'x', 'high', 'user', $2)`,
       [id, userId],
     );
     const detection = { ...detections[0], actions: ['revoke_sessions'] } as unknown as Detection;
-    await actOn(tx, copy.ports, detection, { id }, { userId }, testCaller);
+    await actOn(tx, copy.workerPorts, detection, { id }, { userId }, testCaller);
   });
 
 test('a family that was replaced by a newer one, or revoked for reuse, says so to the holder of the old token', async () => {
