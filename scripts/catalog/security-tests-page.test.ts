@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { testTitles } from '../checks/test-titles.ts';
-import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
+import { type TestTitle, testTitles } from '../checks/test-titles.ts';
+import { securityTestsPage, type TestedAdvisory, testedAdvisories } from './security-tests-page.ts';
 import { untestedAdvisories } from './untested-advisories.ts';
 
 /** How many advisories of peers are answered, and how many of them by a test. They only grow. */
@@ -9,7 +9,11 @@ const ANSWERED_MIN = 60;
 const TESTED_MIN = 50;
 
 const tested = testedAdvisories(testTitles(resolve(import.meta.dirname, '../..')));
-const titled = (title: string): { file: string; title: string } => ({ file: 'services/api/some.test.ts', title });
+const titled = (title: string, ...within: string[]): TestTitle => ({
+  file: 'services/api/some.test.ts',
+  title,
+  within,
+});
 const named = (id: string): string => `refuses a code of another client (${id}, Some Server: codes were not bound)`;
 
 test('the advisories of peers nearest to us are answered, most of them by a test', () => {
@@ -30,6 +34,20 @@ test('a title that ends with an advisory is a line of the page', () => {
     },
   ]);
   expect(securityTestsPage(line, [])).toContain('| refuses a code of another client | [some.test.ts](../../services');
+});
+
+test('a guarantee begins with the groups around its test, and has no places of its cases', () => {
+  const [line] = testedAdvisories([
+    titled(named('CVE-2024-1234').replace('another', 'a %s'), 'a code', 'redeemed twice'),
+  ]);
+  expect(line?.guarantee).toBe('a code › redeemed twice › refuses a code of a %s client');
+  expect(securityTestsPage([line as TestedAdvisory], [])).toContain(
+    '| a code › redeemed twice › refuses a code of a … client |',
+  );
+  const inFile = testTitles(resolve(import.meta.dirname, '../..')).find(({ title }) =>
+    title.startsWith('is redeemed once (CVE'),
+  );
+  expect(inFile?.within).toEqual(['a mailed code']);
 });
 
 test('an advisory that has two answers is refused', () => {

@@ -11,13 +11,15 @@ const TITLE = /^(?<guarantee>.+) \((?<id>[^\s,()]+), (?<peer>[^:()]+): (?<fault>
 
 /** The advisories that the titles of tests name. */
 export const testedAdvisories = (titles: readonly TestTitle[]): TestedAdvisory[] =>
-  titles.flatMap(({ file, title }) => {
+  titles.flatMap(({ file, title, within }) => {
     const parts = TITLE.exec(title)?.groups as Omit<TestedAdvisory, 'file'> | undefined;
-    return parts && ID.test(parts.id) ? [{ ...parts, file }] : [];
+    if (!parts || !ID.test(parts.id)) return [];
+    return [{ ...parts, guarantee: [...within, parts.guarantee].join(' › '), file }];
   });
 
-/** Where the title of a test with several cases names the case. */
-const FORM = /: (?:it )?%[soj]$/;
+/** A guarantee without the places where a title of several cases names the case. */
+const withoutForms = (guarantee: string): string =>
+  guarantee.replace(/: (?:it )?%[soj]$/, '').replace(/%[sojdi]/g, '…');
 
 const link = (id: string): string =>
   `[${id}](${id.startsWith('CVE') ? `https://www.cve.org/CVERecord?id=${id}` : `https://github.com/advisories/${id}`})`;
@@ -45,7 +47,7 @@ export function securityTestsPage(tested: readonly TestedAdvisory[], untested: r
           peer,
           link(id),
           fault,
-          guarantee.replace(FORM, ''),
+          withoutForms(guarantee),
           `[${file.slice(file.lastIndexOf('/') + 1)}](../../${file})`,
         ]),
     ),

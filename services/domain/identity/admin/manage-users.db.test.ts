@@ -77,7 +77,7 @@ describe('acting on a user with more rights than the caller is refused: rights_e
     expect(await harness.sessionsOf(target.id)).toBe(1);
   });
 
-  test('for a role with rights that the caller lacks', async () => {
+  test('as is the grant of a role with rights that the caller lacks', async () => {
     const [by, target] = [await harness.signedIn({ roles: ['operator'] }), await harness.newUser()];
     const given = { user_id: target.id, reason, role: 'admin' };
     expect(await outcomeOf(grantRole(harness.deps, given, by.caller))).toBe('rights_exceeded');
