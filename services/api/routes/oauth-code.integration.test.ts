@@ -85,7 +85,7 @@ describe('an outside client (oauth4webapi)', () => {
     const silent = `${new URL(as.authorization_endpoint as string).pathname}?${hinted}`;
     const seen = (await browserOf(harness.api, await newSignedIn(harness.api)).open(silent)).leftFor as URL;
     expect(() => oauth.validateAuthResponse(as, client, seen, state)).toThrow(
-      expect.objectContaining({ error: 'login_required' }),
+      expect.objectContaining({ error: 'consent_required' }),
     );
     const again = await oauth.refreshTokenGrantRequest(as, client, auth, tokens.refresh_token as string, viaApi);
     const refreshed = await oauth.processRefreshTokenResponse(as, client, again);

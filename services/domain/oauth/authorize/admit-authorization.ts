@@ -9,8 +9,10 @@ import { assertMayIssue, type HasRevocations } from '#services/domain/revocation
 import { newestClient } from '#services/domain/tokens/issue/newest-client.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import { type HintPorts, hintedUser } from '../claims/id-token-hint.ts';
+import { readGrantedConsent } from '../consents/consents.store.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
-import { type AuthorizeStep, answerError, answerRefusal } from './authorize-step.ts';
+import { type AuthorizeStep, answerError, answerRefusal, type Refusal } from './authorize-step.ts';
+import { isClaimedRedirectUri } from './match-redirect-uri.ts';
 import { type HasPageKeys, markedQuery, markedSince } from './page-seals.ts';
 import { readAuthorizationRequest } from './pushed-requests.ts';
 
@@ -23,7 +25,7 @@ export type AuthorizePorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'clock'
   HasRevocations &
   HasTokenSettings;
 
-export type BrowserCaller = Caller & { readonly kind: 'user'; readonly sessionId: string };
+type BrowserCaller = Caller & { readonly kind: 'user'; readonly sessionId: string };
 
 export type AuthorizeInput = {
   /** Query of the URL, without the question mark. */
@@ -37,6 +39,8 @@ export type Admitted = {
   readonly request: AuthorizationRequest;
   readonly user: BrowserCaller;
   readonly live: LiveSession;
+  /** Whether the client gets its answer without asking the user. */
+  readonly isGranted: boolean;
 };
 
 type Asked = {
@@ -67,6 +71,39 @@ function signedInFor(
   return user;
 }
 
+/**
+ * Another app could impersonate a public client whose redirect URI is not https, so users of such a client are always
+ * asked (RFC 6749 §10.2, RFC 8252 §8.6).
+ */
+async function hasGranted(ports: AuthorizePorts, request: AuthorizationRequest, userId: string): Promise<boolean> {
+  const { client, audience, prompts, redirectUri, scopes } = request;
+  if (prompts.has('consent')) return false;
+  if (client.auth_method === 'none' && !isClaimedRedirectUri(redirectUri)) return false;
+  if (client.skip_consent) return true;
+  const granted = await readGrantedConsent(ports.sql, { userId, clientId: client.clientId, audience });
+  return scopes.every((scope) => granted.includes(scope));
+}
+
+/**
+ * Why the client gets no code of this user and sign-in; null if it gets one. It says who the user is and how they signed
+ * in, so only a client that the user has allowed is told.
+ */
+export function misfitOf(
+  ports: AuthorizePorts,
+  { request, user, live }: Pick<Admitted, 'request' | 'user' | 'live'>,
+): Pick<Refusal, 'error' | 'why'> | null {
+  const hinted = hintedUser(ports, request);
+  // The user was asked to sign in, and signed in as another user than the client expects (OpenID Connect Core §3.1.2.1).
+  if (typeof hinted === 'string' && hinted !== user.userId)
+    return { error: 'login_required', why: 'another user signed in' };
+  if (request.claims.acr?.includes(live.session.acr) === false)
+    return {
+      error: 'unmet_authentication_requirements',
+      why: 'the sign-in has another acr than the request requires',
+    };
+  return null;
+}
+
 /** Shows the sign-in page, which repeats this request after the sign-in. */
 export const signInStep = (ports: AuthorizePorts, query: string): AuthorizeStep => ({
   kind: 'sign-in',
@@ -90,20 +127,13 @@ export async function admitAuthorization(
   const userId = live?.user.id ?? null;
   if (parsed.kind === 'refused') return answerRefusal(ports, parsed, userId);
   const { request } = parsed;
-  const hinted = hintedUser(ports, request);
-  const user = signedInFor(ports, { request, query, hinted }, live, caller);
-  // The user was asked to sign in, and signed in as another user than the client expects (OpenID Connect Core §3.1.2.1).
-  if (user !== null && typeof hinted === 'string' && hinted !== user.userId)
-    return answerError(ports, request, { error: 'login_required', why: 'another user signed in' }, userId);
-  if (user !== null && live !== null && request.claims.acr?.includes(live.session.acr) === false)
-    return answerError(
-      ports,
-      request,
-      { error: 'unmet_authentication_requirements', why: 'the sign-in has another acr than the request requires' },
-      userId,
-    );
-  if (user !== null && live !== null) return { kind: 'admitted', request, user, live };
-  if (request.prompts.has('none'))
-    return answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, userId);
+  const isSilent = request.prompts.has('none');
+  const isGranted = userId !== null && (await hasGranted(ports, request, userId));
+  // Before the sign-in is judged: the answer would say to a client without consent who the user is.
+  if (isSilent && userId !== null && !isGranted)
+    return answerError(ports, request, { error: 'consent_required', why: 'the user must consent' }, userId);
+  const user = signedInFor(ports, { request, query, hinted: hintedUser(ports, request) }, live, caller);
+  if (user !== null && live !== null) return { kind: 'admitted', request, user, live, isGranted };
+  if (isSilent) return answerError(ports, request, { error: 'login_required', why: 'the user must sign in' }, userId);
   return signInStep(ports, query);
 }

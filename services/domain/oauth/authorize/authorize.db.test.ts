@@ -105,6 +105,32 @@ test('an essential acr that the sign-in has not reached is an error, and one tha
   });
 });
 
+describe('without a page, a client without consent learns nothing of the user (OpenID Connect Core §3.1.2.6)', () => {
+  const silently = (client: GrantClient, claims: object, members: Record<string, string> = {}) =>
+    ask(harness.query(client, { prompt: 'none', claims: JSON.stringify({ id_token: claims }), ...members }));
+
+  test.each([
+    ['who it is', () => ({ sub: { value: user.id } })],
+    ['who it is not', () => ({ sub: { value: 'another' } })],
+    ['how they signed in', () => ({ acr: { essential: true, values: ['aal2'] } })],
+  ])('not %s', async (_what, claims) => {
+    expect(answered(await silently(site, claims()))).toMatchObject({ error: 'consent_required' });
+  });
+
+  test('nor when they signed in', async () => {
+    const query = harness.query(site, { prompt: 'none', max_age: '60' });
+    expect(answered(await ask(query))).toMatchObject({ error: 'consent_required' });
+    expect(answered(await ask(query, user.cookie, later(120)))).toMatchObject({ error: 'consent_required' });
+  });
+
+  test('and one with a consent to fewer scopes than it asks for is answered the same', async () => {
+    const client = await agreed({ scope: 'openid' });
+    const named = { sub: { value: 'another' } };
+    expect(answered(await silently(client, named))).toMatchObject({ error: 'consent_required' });
+    expect(answered(await silently(client, named, { scope: 'openid' }))).toMatchObject({ error: 'login_required' });
+  });
+});
+
 describe('id_token_hint (OpenID Connect Core §3.1.2.1)', () => {
   /** An ID token of this user for the client; the user has consented to the client then. */
   async function idTokenOf(by: TestUser, client: GrantClient): Promise<string> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#testing/flows/flows.ts';
+import { openSessionFor } from '#testing/flows/signed-in.ts';
 import { overtaken } from '#testing/overtaken.ts';
 import {
   anonymousCaller,
@@ -69,6 +70,21 @@ test('scopes accumulate: a later, narrower consent removes none', async () => {
   await decide(harness.query(client));
   await decide(harness.query(client, { scope: 'profile' }), true, ['profile']);
   expect(await consentsOf(user.id, client)).toMatchObject([{ scopes: ['email', 'openid', 'profile'] }]);
+});
+
+test.each([
+  ['who the user is', { sub: { value: 'another' } }, 'login_required'],
+  ['how they signed in', { acr: { essential: true, values: ['aal2'] } }, 'unmet_authentication_requirements'],
+])('a client learns %s only after the user allowed it, and then gets no code', async (_what, claims, error) => {
+  const client = await harness.newClient();
+  const asked = harness.query(client, { claims: JSON.stringify({ id_token: claims }) });
+  const again = await authorize(ports, { query: asked, cookie: user.cookie }, anonymousCaller);
+  const { cookie } = await openSessionFor(harness, user.id);
+  const query = again.kind === 'sign-in' ? again.query : asked;
+  expect((await authorize(ports, { query, cookie }, anonymousCaller)).kind).toBe('consent');
+  expect(answered(await decide(query, false, ['openid'], cookie))).toMatchObject({ error: 'access_denied' });
+  expect(answered(await decide(query, true, ['openid'], cookie))).toMatchObject({ error });
+  expect(await consentsOf(user.id, client)).toEqual([]);
 });
 
 test.each([

@@ -3,8 +3,8 @@ import type { Caller } from '#services/domain/ports.ts';
 import { holdSession } from '#services/domain/tokens/refresh/create-family.ts';
 import { authorizationDecided, consentGranted } from '../audit-events.ts';
 import { keepConsent, lockConsentOwner } from '../consents/consents.store.ts';
-import { type AuthorizePorts, admitAuthorization, signInStep } from './admit-authorization.ts';
-import { type AuthorizeStep, answerTo, requestUsed } from './authorize-step.ts';
+import { type AuthorizePorts, admitAuthorization, misfitOf, signInStep } from './admit-authorization.ts';
+import { type AuthorizeStep, answerError, answerTo, requestUsed } from './authorize-step.ts';
 import { issueAuthorizationCode } from './issue-code.ts';
 import { useRequest } from './pushed-requests.ts';
 
@@ -39,6 +39,8 @@ export async function decideConsent(
       await recordEvent(tx, user, authorizationDecided, { outcome: 'denied', ...about });
       return answerTo(ports, request, { error: 'access_denied', error_description: 'the user denied the request' });
     });
+  const misfit = misfitOf(ports, admitted);
+  if (misfit !== null) return answerError(ports, request, misfit, user.userId);
   return ports.transact(async (tx) => {
     // A consent outlives its session, so an ended session must not grant one; the session cache may not know yet that
     // it ended. The response to an incident locks the user before it removes consents, and so finds this one.
