@@ -191,7 +191,9 @@ describe('the page /bridge', () => {
     const [{ email }] = await harness.rows('SELECT email FROM users WHERE id = $1', [userId]);
     const page = await open('?return_to=/account/security');
     expect(page.status).toBe(200);
-    expect(page.headers.get('content-security-policy')).toMatch(/script-src 'sha256-[^;]+; connect-src 'self'; form-action 'self'/);
+    expect(page.headers.get('content-security-policy')).toMatch(
+      /script-src 'sha256-[^;]+; connect-src 'self'; form-action 'self'/,
+    );
     expect(page.text).toContain('history.replaceState');
     const form = { form_token: fieldOf(page.text, 'form_token'), return_to: fieldOf(page.text, 'return_to'), token };
     // No session opens before the page has named the account.
