@@ -51,6 +51,8 @@ declare module 'fastify' {
 
 /** Status in metrics and traces for a request whose client has disconnected. */
 const CALLER_LEFT = 499;
+/** A whole request arrives within this time. */
+const REQUEST_MS = 10_000;
 
 const PLACE_CHARACTERS = 200;
 
@@ -185,11 +187,11 @@ function createFastify(options: AppOptions, browsers: BrowserRules, errors: Erro
     bodyLimit: 65_536,
     trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
     return503OnClosing: false,
-    requestTimeout: 10_000,
+    requestTimeout: REQUEST_MS,
     keepAliveTimeout: 72_000,
     // Node's own refusal has no error code; ours is below. Node would keep only the first of several Host or
-    // Authorization headers.
-    http: { requireHostHeader: false, joinDuplicateHeaders: true },
+    // Authorization headers. A longer time for the headers, as by default, would also be that of the whole request.
+    http: { requireHostHeader: false, joinDuplicateHeaders: true, headersTimeout: REQUEST_MS },
     routerOptions: { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: LONGEST_PARAM },
     frameworkErrors: (error, request, reply) => {
       request.trace ??= startServerSpan(request.headers, request.method, undefined);
