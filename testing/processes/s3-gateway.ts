@@ -34,10 +34,15 @@ export function findS3Gateway(): string | undefined {
 }
 
 /**
- * `lose`: the request is done and its answer lost. `break`: the answer ends after its first megabyte. `other-range`:
- * the answer to a range says that it is another.
+ * `lose`: the request is done and its answer lost. `break`: the answer ends after its first megabyte. `says`: the answer
+ * has these headers instead of its own.
  */
-export type S3Fault = { readonly answer: number } | 'lose' | 'break' | 'hang' | 'other-range';
+export type S3Fault =
+  | { readonly answer: number }
+  | { readonly says: Readonly<Record<string, string>> }
+  | 'lose'
+  | 'break'
+  | 'hang';
 
 export type S3Gateway = {
   readonly env: Readonly<Record<string, string>>;
@@ -57,14 +62,14 @@ const BREAK_AFTER_BYTES = 1_000_000;
 
 function passOn(request: IncomingMessage, response: ServerResponse, port: number, fault: S3Fault | undefined): void {
   if (fault === 'hang') return;
-  if (typeof fault === 'object') {
+  if (typeof fault === 'object' && 'answer' in fault) {
     request.resume().on('end', () => response.writeHead(fault.answer).end());
     return;
   }
   const { method, url: path, headers } = request;
   const upstream = ask({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
     if (fault === 'lose') return void answer.resume().on('end', () => request.socket.destroy());
-    const said = fault === 'other-range' ? { 'content-range': 'bytes 0-5/6' } : {};
+    const said = typeof fault === 'object' ? fault.says : {};
     response.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...said });
     let passed = 0;
     answer.on('data', (chunk: Buffer) => {

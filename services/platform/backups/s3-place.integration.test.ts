@@ -107,13 +107,37 @@ describe.skipIf(program === undefined)('a backup in an S3 store', { timeout: 60_
     gateway.fault = first(1, /^GET /, 'hang');
     expect((await readBack('read')).equals(content)).toBe(true);
     let requests = 0;
-    gateway.fault = () => (++requests === 1 ? 'break' : 'other-range');
+    gateway.fault = () => (++requests === 1 ? 'break' : { says: { 'content-range': 'bytes 0-5/6' } });
     await expect(readBack('read')).rejects.toMatchObject({ code: 'backup_store_unavailable' });
     const reading = readS3InParts('s3://backups/read', config(), FAST);
     gateway.fault = first(1, /^GET .*\/read$/, 'break');
     await reading.next();
     await write('read', source(randomBytes(content.length)));
     await expect(read(reading)).rejects.toMatchObject({ code: 'backup_store_refused' });
+  });
+
+  test('a store that lies about the tag of a part or the length of the object has written no backup', async () => {
+    gateway.fault = first(1, /partNumber=2/, { says: { etag: '"0123456789abcdef0123456789abcdef"' } });
+    await expect(write('false-tag')).rejects.toMatchObject({ code: 'backup_store_refused' });
+    expect(gateway.keys().objects).not.toContain('false-tag');
+    expect(gateway.keys().uploads).toEqual([]);
+    gateway.fault = first(1, /^HEAD /, { says: { 'content-length': String(content.length - 1) } });
+    await expect(write('false-length')).rejects.toMatchObject({
+      code: 'backup_store_refused',
+      options: { detail: `s3://backups/false-length has ${content.length - 1} of ${content.length} bytes` },
+    });
+  });
+
+  test('a store that lies about the tag or the length of what is read is never read to an end', async () => {
+    await write('lied');
+    gateway.fault = first(1, /^GET /, { says: { 'content-length': String(content.length + 1) } });
+    await expect(readBack('lied')).rejects.toMatchObject({ code: 'backup_store_refused' });
+    const reading = readS3InParts('s3://backups/lied', config(), FAST);
+    gateway.fault = first(1, /^GET /, { says: { etag: '"another"', 'content-length': String(content.length + 1) } });
+    await expect(read(reading)).rejects.toMatchObject({
+      code: 'backup_store_refused',
+      options: { detail: expect.stringContaining('412') },
+    });
   });
 
   test('what the store refuses is told with its status, and is not tried again', async () => {
