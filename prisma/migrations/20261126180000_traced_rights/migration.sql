@@ -79,7 +79,7 @@ CREATE TRIGGER user_roles_allowed BEFORE INSERT ON user_roles FOR EACH ROW EXECU
 CREATE FUNCTION session_allowed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF is_process_role(TG_RELID) AND NOT has_table_privilege('refresh_families', 'INSERT')
-    AND NOT EXISTS (SELECT FROM users WHERE id = NEW."userId" AND "createdAt" >= now()) THEN
+    AND NOT EXISTS (SELECT FROM users WHERE id = NEW."userId" AND "createdAt" >= date_trunc('milliseconds', now())) THEN
     RAISE EXCEPTION 'this process opens no session' USING ERRCODE = 'insufficient_privilege';
   END IF;
   RETURN NEW;
