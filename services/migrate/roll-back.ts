@@ -7,7 +7,12 @@ import {
 import type { RollbackCompatibility } from '#services/domain/operations/releases/validate-rollback-compatibility.ts';
 import type { Caller, Ports } from '#services/domain/ports.ts';
 import { StartError } from '../platform/local/errors.ts';
-import { appliedMigrations, inOneTransaction, withMigrationLock } from '../platform/postgres/migrate.ts';
+import {
+  appliedMigrations,
+  inOneTransaction,
+  namingFullDisk,
+  withMigrationLock,
+} from '../platform/postgres/migrate.ts';
 import type { Migration } from '../platform/postgres/migration-files.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { holdsOn, lockedHoldsOn, revertMigration } from '../platform/postgres/revert-migrations.ts';
@@ -69,7 +74,8 @@ export function rollBack(
     const schema = {
       applied: () => appliedMigrations(db),
       holds: (names: readonly string[]) => lockedHoldsOn(db, named(question.migrations, names)),
-      whole: <T>(work: () => Promise<T>) => inOneTransaction(db, work),
+      whole: <T>(work: () => Promise<T>) =>
+        namingFullDisk('the rollback found no room; nothing was taken back', () => inOneTransaction(db, work)),
       revert: async (name: string) => {
         say(`taking back ${name}`);
         await revertMigration(db, named(question.migrations, [name])[0]!).catch((err: unknown) => {
