@@ -77,7 +77,7 @@ async function create(method: string, header?: string): Promise<Json> {
   return body;
 }
 
-/** The id of a stream that was, as the suite makes one that nobody has. */
+/** The id of a deleted stream, in place of the unused id that the suite makes. */
 async function deletedId(method: string): Promise<string> {
   const { stream_id } = await create(method);
   expect((await ask('DELETE', `/ssf/streams?stream_id=${stream_id}`)).status).toBe(204);
@@ -183,7 +183,7 @@ describe.each([
     expect(one.stream_id).not.toBe(two.stream_id);
   });
 
-  test('adds and removes a subject by its address, whoever that is (openid-ssf-stream-subject-control)', async () => {
+  test('adds and removes a subject by its address, known or not (openid-ssf-stream-subject-control)', async () => {
     const { stream_id } = await create(method);
     const added = await ask('POST', '/ssf/subjects/add', { stream_id, subject: SUBJECT, verified: true });
     expect([added.status, added.text]).toEqual([200, '']);

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { safeMessage } from '#observability/log-errors.ts';
 
 /** The role of each process, with the rights of its statements alone, whatever its database user may do. */
@@ -29,7 +29,7 @@ export class RoleRefusedError extends Error {
   readonly fix: string;
 
   constructor(role: DatabaseRole, login: string) {
-    const fix = roleFix(role, pg.escapeIdentifier(login));
+    const fix = roleFix(role, `"${login.replaceAll('"', '""')}"`);
     super(`the database user ${login} may not assume the role ${role} of this process, or there is none: ${fix}`);
     this.name = 'RoleRefusedError';
     this.fix = fix;

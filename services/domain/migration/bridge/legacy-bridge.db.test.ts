@@ -111,7 +111,7 @@ describe('an access token of the old provider', () => {
     expect(statements).toBeGreaterThan(0);
   });
 
-  test('whose sub is the id of one of ours is of nobody, or of the user whom the import gave that id', async () => {
+  test('whose sub is one of our ids belongs to nobody, or to the user with that id in the import', async () => {
     const [ours, victim] = [await harness.newUser(), await imported()];
     const token = await provider.token({ sub: ours.id });
     expect(await ask(token)).toEqual(inactive('revoked'));

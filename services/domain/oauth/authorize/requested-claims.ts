@@ -7,7 +7,7 @@ export type RequestedClaims = {
   readonly idToken: readonly ProfileClaim[];
   /** The scopes that release the requested claims, of those that the client may have. */
   readonly scopes: readonly string[];
-  /** The only user of whom the client wants an ID token (§3.1.2.2). */
+  /** The client wants an ID token of this user alone (§3.1.2.2). */
   readonly sub: string | undefined;
   /** The levels of which the sign-in must reach one (§5.5.1.1). */
   readonly acr: readonly string[] | undefined;
