@@ -1,4 +1,5 @@
 import { alertCircuits, alertNotices } from '#observability/metrics/alerts.ts';
+import { allEnded } from '#services/domain/shared/all-ended.ts';
 import type { Caller, Fence, Tx } from '../ports.ts';
 import { OPENS_AFTER, openPauseSeconds } from '../shared/delivery-circuit.ts';
 import { ALL_GROUPS } from './alert-shapes.ts';
@@ -47,7 +48,7 @@ export async function sendAlerts(
     await run.fence.hold(tx);
     await closeAlerts(tx);
   });
-  const taken = await Promise.all(targets.map((target) => sendTo(ports, target, run, caller)));
+  const taken = await allEnded(targets.map((target) => sendTo(ports, target, run, caller)));
   return { read, planned, taken: taken.reduce((sum, each) => sum + each, 0) };
 }
 
@@ -79,7 +80,7 @@ async function sendTo(ports: SendAlertsPorts, target: TargetRow, run: Run, calle
   });
   if (rows.length === 0 || run.signal.aborted) return 0;
   await ports.keyRing.load();
-  const ends = await Promise.all(rows.map((row) => deliverAlert(ports, { target, row, signal: run.signal, caller })));
+  const ends = await allEnded(rows.map((row) => deliverAlert(ports, { target, row, signal: run.signal, caller })));
   const tried = ends.filter((end) => end !== 'queued');
   if (tried.length > 0 && tried.every((end) => end === 'unreachable')) await fail(ports, target);
   else if (target.failures > 0 && tried.some((end) => end === 'accepted')) await recover(ports, target);

@@ -1,4 +1,5 @@
 import { handoffCircuits } from '#observability/metrics/handoff.ts';
+import { allEnded } from '#services/domain/shared/all-ended.ts';
 import type { Caller, Fence } from '../ports.ts';
 import { DELIVERY_PACE, OPENS_AFTER, openPauseSeconds } from '../shared/delivery-circuit.ts';
 import { deliverHandoff, type HandoffEndpoint, type PushHandoffPorts } from './deliver-handoff.ts';
@@ -21,7 +22,7 @@ export async function pushHandoffs(
   run: { readonly fence: Fence; readonly signal: AbortSignal },
   caller: Caller,
 ): Promise<{ readonly taken: number }> {
-  const taken = await Promise.all(ports.handoff.endpoints.map((endpoint) => pushTo(ports, endpoint, run, caller)));
+  const taken = await allEnded(ports.handoff.endpoints.map((endpoint) => pushTo(ports, endpoint, run, caller)));
   return { taken: taken.reduce((sum, each) => sum + each, 0) };
 }
 
@@ -57,7 +58,7 @@ async function pushBatch(
   });
   if (rows.length === 0) return 0;
   await ports.keyRing.load();
-  const ends = await Promise.all(rows.map((row) => deliverHandoff(ports, endpoint, row, { signal, caller })));
+  const ends = await allEnded(rows.map((row) => deliverHandoff(ports, endpoint, row, { signal, caller })));
   if (ends.every((end) => end === 'unreachable')) await fail(ports, name, failures + 1);
   else if (failures > 0) await recover(ports, name, failures);
   return rows.length;

@@ -1,4 +1,5 @@
 import { siemBatches, siemEvents } from '#observability/metrics/handoff.ts';
+import { allEnded } from '#services/domain/shared/all-ended.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { AuditEventView } from '../../audit/read/event-view.ts';
 import { followSealedEvents, newestEventSeq } from '../../audit/read/list-events.ts';
@@ -76,7 +77,7 @@ export async function exportEvents(
   run: Run,
   caller: Caller,
 ): Promise<{ readonly sent: number }> {
-  const sent = await Promise.all(ports.siem.targets.map((target) => exportTo(ports, target, run, caller)));
+  const sent = await allEnded(ports.siem.targets.map((target) => exportTo(ports, target, run, caller)));
   return { sent: sent.reduce((sum, each) => sum + each, 0) };
 }
 

@@ -1,6 +1,7 @@
 import { mailsSent } from '#observability/metrics/mail.ts';
 import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
 import type { Fence, MailTransport, Ports } from '#services/domain/ports.ts';
+import { allEnded } from '#services/domain/shared/all-ended.ts';
 import { type RetryPace, retryPauseSeconds } from '#services/domain/shared/retry-pause.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { Brand } from '#services/platform/html/brand.ts';
@@ -36,7 +37,7 @@ export async function deliverMails(
       await fence.hold(tx);
       return takeMails(tx, BATCH, LEASE_SECONDS);
     });
-    await Promise.all(rows.map((row) => deliver(ports, row)));
+    await allEnded(rows.map((row) => deliver(ports, row)));
     taken += rows.length;
     if (rows.length < BATCH) break;
   }

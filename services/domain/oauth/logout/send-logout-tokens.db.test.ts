@@ -398,6 +398,32 @@ describe('a logout token', () => {
     expect(await eventsOf(user.sessionId)).toEqual([]);
   });
 
+  test('is sent before its run ends, even if the run is superseded meanwhile', async () => {
+    await leave(await signedInTo(site));
+    const order: string[] = [];
+    const superseded = Promise.withResolvers<void>();
+    const refused = Promise.withResolvers<void>();
+    let transactions = 0;
+    // The second transaction would take the tokens of unvetted clients.
+    const transact: SendLogoutPorts['transact'] = async (work) => {
+      transactions += 1;
+      if (transactions !== 2) return harness.ports.transact(work);
+      await superseded.promise;
+      return harness.ports.transact(work).finally(refused.resolve);
+    };
+    const answer = async (): Promise<number> => {
+      await takeFence(harness.ports.sql, 'send-logout-tokens');
+      superseded.resolve();
+      await refused.promise;
+      await new Promise(setImmediate);
+      order.push('delivered');
+      return 200;
+    };
+    await run(answer, [], undefined, { transact }).catch((err: { code: string }) => order.push(err.code));
+    expect(order).toEqual(['delivered', 'run_superseded']);
+    expect(await rows()).toEqual([]);
+  });
+
   test('is sent once by concurrent runs', async () => {
     for (let n = 0; n < 20; n += 1) await leave(await signedInTo(site));
     const sent: Sent[] = [];

@@ -3,6 +3,7 @@ import { logoutTokensSent } from '#observability/metrics/oauth.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
 import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
 import type { Caller, Fence, Ports, Sql } from '#services/domain/ports.ts';
+import { allEnded } from '#services/domain/shared/all-ended.ts';
 import { type RetryPace, retryPauseSeconds } from '#services/domain/shared/retry-pause.ts';
 import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
 import type { EventDetail } from '#services/platform/define/audit-event.ts';
@@ -103,7 +104,7 @@ export async function sendLogoutTokens(
     });
     if (rows.length === 0) return 0;
     await ports.keyRing.load();
-    await Promise.all(rows.map((row) => deliverTraced(ports, row, signal, caller)));
+    await allEnded(rows.map((row) => deliverTraced(ports, row, signal, caller)));
     return rows.length;
   }
   async function sendVetted(): Promise<number> {
@@ -115,8 +116,8 @@ export async function sendLogoutTokens(
     }
     return taken;
   }
-  const [vetted, unvetted] = await Promise.all([sendVetted(), sendBatch(true)]);
-  return { taken: vetted + unvetted };
+  const taken = await allEnded([sendVetted(), sendBatch(true)]);
+  return { taken: taken.reduce((sum, each) => sum + each, 0) };
 }
 
 /** Makes one attempt in the trace of the request that ended the session; its audit event has that trace's id too. */
