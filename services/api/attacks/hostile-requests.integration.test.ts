@@ -1,6 +1,8 @@
+import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
 import { expectRefused } from '#testing/fixtures/hostile-bodies.ts';
-import { claimsIn, signIn, signUp, type TestUser } from '#testing/flows/flows.ts';
+import { claimsIn, signIn, signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import type { Product } from '#testing/harness/product.ts';
 import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
@@ -283,4 +285,40 @@ test('text from a request neither starts a log line nor reaches the terminal as 
     expect(line).not.toContain('planted-line');
     expect(/^(\{.*\}|sallyport: .*|Debugger .*|For help.*)$/.test(line), line).toBe(true);
   }
+});
+
+/** Sockets whose request the server has begun to read (it says "100 Continue"), and whose body does not come. */
+async function stopInBodies(targets: readonly string[], count: number) {
+  const { hostname, port } = new URL(product.api);
+  const open = async (target: string) => {
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => {});
+    let answer = '';
+    socket.on('data', (part: Buffer) => {
+      answer += part.toString('latin1');
+    });
+    const [type, body] = target.startsWith('/oauth2')
+      ? ['application/x-www-form-urlencoded', 'grant_type=']
+      : ['application/json', '{"email":'];
+    const lines = ['Expect: 100-continue', `Content-Type: ${type}`, `Origin: ${product.api}`, 'Content-Length: 100'];
+    socket.write(
+      `POST ${target} HTTP/1.1\r\nHost: ${new URL(product.api).host}\r\n${lines.join('\r\n')}\r\n\r\n${body}`,
+    );
+    await eventually(`a request to ${target} that is read`, () => answer !== '');
+    return { socket, isHeld: () => answer === 'HTTP/1.1 100 Continue\r\n\r\n' };
+  };
+  return Promise.all(Array.from({ length: count }, (_, at) => open(targets[at % targets.length] as string)));
+}
+
+test('slowloris: hundreds of bodies that do not come, at the token endpoint and at sign-in, hold no sign-in back', async () => {
+  const targets = ['/oauth2/token', '/api/auth/signin', '/api/auth/sign-in/email'];
+  // On a busy machine the bound of a slow request may pass before the sign-in is answered; then it is tried again.
+  await eventually('a sign-in beside requests that are all held', async () => {
+    const slow = await stopInBodies(targets, 300);
+    await signIn(product, product.credentials.user);
+    expect(await verdictOn(product, user.tokens.access_token)).toBe('active');
+    const held = slow.filter(({ isHeld }) => isHeld()).length;
+    for (const { socket } of slow) socket.destroy();
+    return held === slow.length;
+  });
 });
