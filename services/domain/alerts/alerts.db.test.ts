@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { takeFence } from '#services/platform/queue/fences.ts';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
 import { declareApplication, deleteApplication } from '../access/manage-applications.ts';
 import { type AlertsHarness, type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
+import { collectAlerts } from './collect-alerts.ts';
 import { acknowledgeAlert, listAlerts, resolveAlert } from './manage-alerts.ts';
 import { createSilence, endSilence, listSilences } from './manage-silences.ts';
 import { listAlertTargets, removeAlertTarget, updateAlertTarget } from './manage-targets.ts';
@@ -133,6 +135,41 @@ describe('what one person does to the oversight', () => {
     await endSilence(harness.log, { silence_id, reason }, testCaller);
     await harness.run();
     expect(harness.told()[1]).toEqual(['resolved alerts-silenced']);
+  });
+
+  describe('is told though it was over before the first target was to be told', () => {
+    /** A worker that raises the alerts of what was sealed and dies. */
+    const collectAndDie = async (): Promise<void> => {
+      const fence = await takeFence(harness.log.sql, 'send-alerts');
+      await collectAlerts(harness.log, { fence, signal: new AbortController().signal });
+    };
+    const silence = async (): Promise<string> => {
+      await harness.target({ sources: ['alertmanager'], min_severity: 'critical' });
+      const made = await createSilence(harness.log, { matchers: ['a=b'], until: until(), reason }, testCaller);
+      await harness.seal();
+      await collectAndDie();
+      return made.silence_id;
+    };
+
+    test('because the silence ended', async () => {
+      await endSilence(harness.log, { silence_id: await silence(), reason }, testCaller);
+      await harness.run();
+      await harness.run();
+      await harness.run();
+      expect(harness.told()).toEqual([['firing alerts-silenced'], ['resolved alerts-silenced']]);
+    });
+
+    test.each([
+      ['acknowledged', acknowledgeAlert],
+      ['resolved', resolveAlert],
+    ])('because the person who did it %s the alert', async (_, change) => {
+      await silence();
+      const [alert] = await alerts();
+      await change(harness.log, { alert_id: String(alert?.alert_id), reason }, testCaller);
+      await harness.run();
+      await harness.run();
+      expect(harness.told()[0]).toEqual(['firing alerts-silenced']);
+    });
   });
 
   test('who changes or removes a target tells the others; who adds one or changes nothing does not', async () => {

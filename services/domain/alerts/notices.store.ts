@@ -17,12 +17,17 @@ const LOUD = `(NOT $2::boolean OR a.severity = 'critical')`;
 /** What is about the oversight meets every condition: neither a target's settings nor a silence holds it back. */
 const wanted = (...conditions: readonly string[]): string => `(a.source = 'oversight' OR ${conditions.join(' AND ')})`;
 
-/** What is not told yet, was raised since the target exists, and is neither silenced nor kept for after the quiet hours. Open alerts by index alerts_one_open. */
+/**
+ * What lasts and is not told yet, was raised since the target exists, and is neither silenced nor kept for after the quiet
+ * hours. What is about the oversight is told though it is over or acknowledged: otherwise the person who weakened it could
+ * keep it from the targets. Indexes: alerts_one_open, alerts_closing.
+ */
 const firingPlan = defineStatement(
   'alertFiringPlan',
   `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
    SELECT t.id, a.id, 'firing', a.source || ':' || a.name
-   FROM alert_targets t JOIN alerts a ON a.state = 'firing' AND a.raised_at >= t.created_at
+   FROM alert_targets t JOIN alerts a ON a.raised_at >= t.created_at AND (a.state = 'firing'
+     OR a.state = 'acknowledged' AND a.source = 'oversight' OR a.is_closing AND a.source = 'oversight')
    WHERE t.id = $1
      AND ${wanted('NOT t.only_escalated', 'a.source = ANY (t.sources)', 'a.severity = ANY (t.severities)', LOUD, AUDIBLE)}
      AND NOT EXISTS (SELECT FROM alert_notices n WHERE n.target_id = t.id AND n.alert_id = a.id)
