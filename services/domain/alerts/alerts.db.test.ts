@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { clientCaller, testCaller } from '#testing/harness/ports.ts';
+import { outcomeOf } from '#testing/outcome.ts';
 import { declareApplication, deleteApplication } from '../access/manage-applications.ts';
 import { type AlertsHarness, type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
 import { collectAlerts } from './collect-alerts.ts';
@@ -191,6 +192,42 @@ describe('what one person does to the oversight', () => {
       'system:test removed the alert target on-call',
       'system:test changed url,only_escalated of the alert target on-call',
     ]);
+  });
+
+  test('who removes or moves every target within one run tells the addresses that were there, and nothing else reaches them', async () => {
+    const removed = await harness.target({ name: 'removed', url: `${harness.origin}/removed` });
+    const moved = await harness.target({ name: 'moved', url: `${harness.origin}/moved` });
+    const address = { target_id: moved.target_id, url: `${harness.origin}/mine` };
+    await updateAlertTarget(harness.ports, { ...address, reason }, testCaller);
+    for (const { target_id } of [removed, moved])
+      await removeAlertTarget(harness.log, { target_id, reason }, testCaller);
+    await createSilence(harness.log, { matchers: ['a=b'], until: until(), reason }, testCaller);
+    expect((await listAlertTargets(harness.log)).targets).toEqual([]);
+    await harness.incidents('token_replay', 'ada');
+    await harness.run();
+    for (const at of ['/removed', '/moved', '/mine'])
+      expect(harness.told(at).flat().sort()).toEqual([
+        'firing alert-target-changed',
+        'firing alert-target-changed',
+        'firing alert-target-changed',
+        'firing alerts-silenced',
+      ]);
+    await harness.log.raw(`UPDATE alert_targets SET removed_at = removed_at - interval '25 hours'`);
+    await harness.run();
+    expect(await harness.log.raw('SELECT name FROM alert_targets')).toEqual([]);
+  });
+
+  test('targets that are added and removed at once leave no address out: the next one is refused', async () => {
+    const { target_id } = await harness.target({ name: 'real', url: `${harness.origin}/real` });
+    await harness.log.raw(
+      `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated, removed_at)
+       SELECT gen_random_uuid(), 'removed ' || n, kind, sealed, shown, '{}', '{}', 'UTC', true, clock_timestamp()
+       FROM alert_targets, generate_series(1, 99) n`,
+    );
+    expect(await outcomeOf(harness.target({ name: 'next' }))).toBe('alert_target_exists');
+    const elsewhere = { target_id, url: `${harness.origin}/mine`, reason };
+    expect(await outcomeOf(updateAlertTarget(harness.ports, elsewhere, testCaller))).toBe('alert_target_exists');
+    expect(await outcomeOf(removeAlertTarget(harness.log, { target_id, reason }, testCaller))).toBe('ok');
   });
 
   test('a policy of sign-off that is lowered or deleted tells the targets; one that asks more does not', async () => {

@@ -1,6 +1,6 @@
 import { recordEvent } from '../audit/record-event.ts';
 import { alertTargetContext } from '../keys/secrets/sealed-contexts.ts';
-import type { Caller, Ports } from '../ports.ts';
+import type { Caller, Ports, Tx } from '../ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { alertTargetChanged, alertTargetTested } from './audit-events.ts';
 import {
@@ -17,6 +17,7 @@ import { addressOf, assertFits, severitiesFrom, viewOf } from './target-settings
 import {
   deleteTarget,
   insertTarget,
+  keepForLastWord,
   type ListedTarget,
   listTargetRows,
   lockTargets,
@@ -89,6 +90,17 @@ export async function createAlertTarget(
   });
 }
 
+/** The person who removes or moves every target does not do it in silence: who was told until now hears of it. */
+async function leaveAddress(
+  tx: Tx,
+  { random, vault }: Pick<Ports, 'random' | 'vault'>,
+  { id, kind, sealed, shown }: ListedTarget,
+): Promise<void> {
+  const lastId = random.uuid();
+  const address = vault.seal(vault.open(sealed, alertTargetContext(id)), alertTargetContext(lastId));
+  if (!(await keepForLastWord(tx, { id: lastId, kind, sealed: address, shown }))) throw alertTargetExists();
+}
+
 /** The settings of a target with what the request names; a target without quiet hours or escalation has null there. */
 function settingsAfter(row: NewTargetRow, input: AlertTargetChanges): NewTargetRow {
   const after = {
@@ -118,7 +130,7 @@ function settingsAfter(row: NewTargetRow, input: AlertTargetChanges): NewTargetR
  * Throws `alert_target_invalid` (400), `alert_target_unknown` (404), `alert_target_exists` (409).
  */
 export async function updateAlertTarget(
-  { transact, vault, alertAddresses }: Pick<Ports, 'transact' | 'vault'> & HasAlertAddresses,
+  { transact, random, vault, alertAddresses }: Pick<Ports, 'transact' | 'random' | 'vault'> & HasAlertAddresses,
   input: OneTarget & AlertTargetChanges & { readonly reason: string },
   caller: Caller,
 ): Promise<AlertTargetView> {
@@ -139,7 +151,10 @@ export async function updateAlertTarget(
     assertFits(after, rows);
     if (rows.some((other) => other.id !== id && other.name === after.name)) throw alertTargetExists();
     await updateTarget(tx, after);
-    if (isMoved) await recoverTarget(tx, id);
+    if (isMoved) {
+      await leaveAddress(tx, { random, vault }, row);
+      await recoverTarget(tx, id);
+    }
     const changed = Object.keys(asked).filter((name) => asked[name as keyof typeof asked] !== undefined);
     const detail = { target_id: id, kind: row.kind, name: after.name, changed, reason };
     await recordEvent(tx, caller, alertTargetChanged, { outcome: 'changed', detail });
@@ -163,13 +178,16 @@ export const readAlertTarget = async (
 
 /** Throws `alert_target_unknown` (404). */
 export function removeAlertTarget(
-  { transact }: Pick<Ports, 'transact'>,
+  { transact, random, vault }: Pick<Ports, 'transact' | 'random' | 'vault'>,
   { target_id: id, reason }: OneTarget & { readonly reason: string },
   caller: Caller,
 ): Promise<AlertTargetView> {
   return transact(async (tx) => {
+    // Locked: a target that moves meanwhile is removed with the address that it has then.
+    await lockTargets(tx);
     const row = await one({ sql: tx }, id);
-    if (!(await deleteTarget(tx, id))) throw alertTargetUnknown();
+    await deleteTarget(tx, id);
+    await leaveAddress(tx, { random, vault }, row);
     const detail = { target_id: id, kind: row.kind, name: row.name, reason };
     await recordEvent(tx, caller, alertTargetChanged, { outcome: 'removed', detail });
     return viewOf(row);

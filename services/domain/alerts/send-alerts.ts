@@ -16,7 +16,7 @@ import {
   takeDeliveries,
 } from './notices.store.ts';
 import { isQuiet } from './quiet-hours.ts';
-import { failTarget, readTargets, recoverTarget, type TargetRow } from './targets.store.ts';
+import { dropLastWords, failTarget, readTargets, recoverTarget, type TargetRow } from './targets.store.ts';
 
 /** Messages sent concurrently to a target, each of another group. */
 const BATCH = 10;
@@ -47,6 +47,7 @@ export async function sendAlerts(
   await ports.transact(async (tx) => {
     await run.fence.hold(tx);
     await closeAlerts(tx);
+    await dropLastWords(tx);
   });
   const taken = await allEnded(targets.map((target) => sendTo(ports, target, run, caller)));
   return { read, planned, taken: taken.reduce((sum, each) => sum + each, 0) };

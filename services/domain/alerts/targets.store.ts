@@ -33,7 +33,13 @@ const COLUMNS = `id, name, kind, sealed, shown, sources, severities, quiet_from 
   only_escalated AS "onlyEscalated", failures, coalesce(open_until > clock_timestamp(), false) AS "isOpen",
   ${placeTime('created_at')} AS "createdAt"`;
 
-/** Targets are few: at most TARGETS_MAX. */
+/**
+ * Targets and addresses of the last day that were given up. A limit, because each is told; whoever could reach it with
+ * targets that are removed at once is refused the next one, and no address is left out.
+ */
+const ROWS_MAX = 100;
+
+/** Targets are few: at most ROWS_MAX. */
 const targetsRead = defineStatement('alertTargetsRead', `SELECT ${COLUMNS} FROM alert_targets ORDER BY created_at, id`);
 /** Indexes: alert_notices_waiting, alert_deliveries_open. */
 const targetsList = defineStatement(
@@ -41,13 +47,14 @@ const targetsList = defineStatement(
   `SELECT ${COLUMNS},
      (SELECT count(*) FROM alert_notices WHERE target_id = t.id AND delivery_id IS NULL)::int
      + (SELECT count(*) FROM alert_deliveries WHERE target_id = t.id AND next_attempt_at IS NOT NULL)::int AS waiting
-   FROM alert_targets t WHERE $1::uuid IS NULL OR id = $1 ORDER BY created_at, id`,
+   FROM alert_targets t WHERE removed_at IS NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY created_at, id`,
 );
 const targetInsert = defineStatement(
   'alertTargetInsert',
   `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, quiet_from, quiet_until, time_zone,
      escalates_to, escalates_after_minutes, only_escalated)
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 WHERE (SELECT count(*) FROM alert_targets) < $14
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+   WHERE (SELECT count(*) FILTER (WHERE removed_at IS NULL) < $14 AND count(*) < $15 FROM alert_targets)
    ON CONFLICT (name) DO NOTHING RETURNING 1`,
 );
 /** In one order. Targets are few. */
@@ -58,7 +65,18 @@ const targetUpdate = defineStatement(
      quiet_until = $8, time_zone = $9, escalates_to = $10, escalates_after_minutes = $11, only_escalated = $12
    WHERE id = $1`,
 );
-const targetDelete = defineStatement('alertTargetDelete', 'DELETE FROM alert_targets WHERE id = $1 RETURNING 1');
+/** What was at an address that is given up: no alert but those about the oversight reaches it. */
+const lastWordInsert = defineStatement(
+  'alertLastWordInsert',
+  `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated, removed_at)
+   SELECT $1::uuid, 'removed ' || $1::uuid, $2, $3, $4, '{}', '{}', 'UTC', true, clock_timestamp()
+   WHERE (SELECT count(*) FROM alert_targets) < $5 RETURNING 1`,
+);
+const lastWordsDelete = defineStatement(
+  'alertLastWordsDelete',
+  `DELETE FROM alert_targets WHERE removed_at < clock_timestamp() - interval '1 day'`,
+);
+const targetDelete = defineStatement('alertTargetDelete', 'DELETE FROM alert_targets WHERE id = $1');
 /** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
 const targetFail = defineStatement(
   'alertTargetFail',
@@ -94,6 +112,7 @@ export async function insertTarget(tx: Sql, row: NewTargetRow, most: number): Pr
     row.escalatesAfterMinutes,
     row.onlyEscalated,
     most,
+    ROWS_MAX,
   ]);
   return inserted.length > 0;
 }
@@ -114,9 +133,13 @@ export async function updateTarget(tx: Sql, row: Omit<NewTargetRow, 'kind'>): Pr
     row.onlyEscalated,
   ]);
 }
-/** False if it was removed meanwhile. */
-export const deleteTarget = async (tx: Sql, id: string): Promise<boolean> =>
-  (await tx.query(targetDelete, [id])).length > 0;
+/** False if too many were kept since yesterday. @param row the address that is given up, sealed for its new id */
+export const keepForLastWord = async (
+  tx: Sql,
+  row: Pick<TargetRow, 'id' | 'kind' | 'sealed' | 'shown'>,
+): Promise<boolean> => (await tx.query(lastWordInsert, [row.id, row.kind, row.sealed, row.shown, ROWS_MAX])).length > 0;
+export const dropLastWords = async (tx: Sql): Promise<void> => void (await tx.query(lastWordsDelete));
+export const deleteTarget = async (tx: Sql, id: string): Promise<void> => void (await tx.query(targetDelete, [id]));
 /** @param pauseSeconds nothing is sent for this time */
 export const failTarget = async (sql: Sql, id: string, pauseSeconds: number): Promise<void> =>
   void (await sql.query(targetFail, [id, pauseSeconds]));
