@@ -42,8 +42,9 @@ export async function requestSignOff(
     await assertLives(tx, requester);
     await assertSignedIn(tx, caller);
     const barredUsers = await barredUsersOf(tx, requester);
-    const terms = termsUnder(await lockPolicyOf(tx, request.act), request);
     if ((await countOpenSignOffs(tx, requester)) >= ports.openSignOffsMax) throw signOffTooMany();
+    // After the wait for other requests: the policy that counts is the one at the insert.
+    const terms = termsUnder(await lockPolicyOf(tx, request.act), request);
     await insertSignOff(tx, {
       ...requester,
       id,

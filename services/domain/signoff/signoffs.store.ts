@@ -137,6 +137,7 @@ const policyRead = defineStatement(
      no_open_incident AS "noOpenIncident"
    FROM signoff_policies WHERE act = (SELECT act FROM signoff_policy_of($1)) FOR SHARE`,
 );
+const policyNameRead = defineStatement('signoffPolicyNameRead', 'SELECT act FROM signoff_policy_of($1)');
 /** By the primary keys, under the lock of the sign-off. */
 const barredRead = defineStatement(
   'signoffBarredRead',
@@ -257,9 +258,13 @@ export type PolicyRow = {
   readonly minSecurityScore: number | null;
   readonly noOpenIncident: boolean;
 };
-/** The policy of an act, locked until commit. */
-export const lockPolicyOf = async (tx: Sql, act: string): Promise<PolicyRow | undefined> =>
-  (await tx.query<PolicyRow>(policyRead, [act]))[0];
+/** The policy of an act, locked until commit. One that was removed while this waited leaves the act to the next. */
+export async function lockPolicyOf(tx: Sql, act: string): Promise<PolicyRow | undefined> {
+  for (;;) {
+    const [row] = await tx.query<PolicyRow>(policyRead, [act]);
+    if (row !== undefined || (await tx.query(policyNameRead, [act])).length === 0) return row;
+  }
+}
 
 /** Until commit none of these users is disabled or loses a role. */
 export const lockPeople = async (tx: Sql, ids: readonly string[]): Promise<void> => {
