@@ -208,6 +208,7 @@ describe('sallyport restore --from', { timeout: 240_000 }, () => {
     expect(code, err).toBe(0);
     expect(JSON.parse(out)).toMatchObject({
       standing: 'rewound',
+      installation: { incarnation: made.incarnation, log_origin: null },
       cut_off: null,
       missing: { revocations: { count: 2, from: made.revocation_epoch + 1, to: made.revocation_epoch + 2 }, beats: 5 },
     });
@@ -249,7 +250,8 @@ describe('sallyport restore --from', { timeout: 240_000 }, () => {
     const used = await restore(harness.databaseUrl);
     expect([used.code, used.err]).toEqual([5, expect.stringContaining('restore_target_used')]);
     const dry = await restore(into, { args: ['--dry-run'] });
-    const planned = { from: backup, is_target_empty: true, created_at: expect.any(String) };
+    const installation = { incarnation: expect.any(String), log_origin: null };
+    const planned = { from: backup, is_target_empty: true, created_at: expect.any(String), installation };
     expect([dry.code, JSON.parse(dry.out)]).toEqual([0, planned]);
     // The dry run asks what the restore asks.
     const refused = await restore(harness.databaseUrl, { args: ['--dry-run'] });

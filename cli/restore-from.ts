@@ -60,9 +60,11 @@ export async function restoreFrom(options: RestoreOptions): Promise<void> {
         const restorePorts = { ...ports, ...outside, target };
         const input = { key, sealed: openBackupAt(from), migrations: await readMigrations() };
         if (options.dryRun) {
-          const { created_at: createdAt } = await planRestoreBackup(restorePorts, input);
-          output.data({ from, is_target_empty: true, created_at: createdAt }, () => [
+          const head = await planRestoreBackup(restorePorts, input);
+          const { created_at: createdAt } = head;
+          output.data({ from, is_target_empty: true, created_at: createdAt, ...installationOf(head) }, () => [
             `would restore ${from}, of ${createdAt}; nothing was done`,
+            installationLine(head),
           ]);
           return;
         }
@@ -94,6 +96,7 @@ function report(
   const rows = foot.tables.reduce((all, table) => all + table.rows, 0);
   const json = {
     backup_of: head.created_at,
+    ...installationOf(head),
     rows,
     tables: foot.tables.length,
     seconds,
@@ -115,6 +118,7 @@ function report(
       ? ['verified      every table was read back and is what the backup holds', ...integrityLines(integrity)]
       : []),
     `backup of     ${head.created_at}, revocation epoch ${head.state.revocation_epoch}`,
+    installationLine(head),
     `database      ${STANDING_TEXT[standing]}`,
     ...missingLines(missing),
     ...(cutOff ? [`ended         ${cutOff.ended.sessions} sessions, ${cutOff.ended.families} token families`] : []),
@@ -127,6 +131,17 @@ function report(
     );
   if (missing?.events) output.say('and, since the audit log lost events: sallyport audit continue --reason …');
 }
+
+type RestoredHead = RestoredBackup['head'];
+
+/** Where no mark is left nothing but the operator can tell whose backup it is. */
+const installationOf = ({ state, log }: RestoredHead) => ({
+  installation: { incarnation: state.incarnation, log_origin: log?.origin ?? null },
+});
+const installationLine = (head: RestoredHead): string => {
+  const { incarnation, log_origin: origin } = installationOf(head).installation;
+  return `installation  ${incarnation}${origin === null ? '' : `, audit log ${origin}`}`;
+};
 
 function missingLines(missing: MissingState | null): string[] {
   if (missing === null) return [];

@@ -7,9 +7,10 @@ import { erasePersonal } from '#services/domain/audit/erase-personal.ts';
 import { openPhiHarness, type PhiHarness, phiCopyOf } from '#services/domain/privacy/phi-harness.ts';
 import { shredPhi } from '#services/domain/privacy/shred-phi.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { giveKeys } from '#testing/harness/log.ts';
-import { createEmptyDatabase, createTestPorts, testCaller } from '#testing/harness/ports.ts';
+import { createEmptyDatabase, createTestPorts, queryRows, testCaller } from '#testing/harness/ports.ts';
 import { type BackupResult, BackupService } from './backup-service.ts';
 
 let harness: PhiHarness;
@@ -97,6 +98,25 @@ test('keys that rotate while a backup is written: every value is readable in the
   );
   expect(await harness.decrypt(value)).toBe('rotated');
   expect(await decryptThere(await restore('rotating'), value)).toBe('rotated');
+}, 240_000);
+
+test('a backup is refused where only the mark of another installation’s log is left, and nothing is restored', async () => {
+  await backUp('foreign');
+  const dataDir = await mkdtemp(join(folder, 'data-'));
+  const another = { origin: 'another.example/log', size: 1, root: randomBytes(32).toString('base64') };
+  await createFileLogMark(dataDir).swap(null, another);
+  const database = await createEmptyDatabase(harness.ports.databaseUrl);
+  databases.push(database);
+  const restored = serviceOf(dataDir).restoreAuthenticationData({
+    file: join(folder, 'foreign'),
+    key,
+    into: database.url,
+  });
+  await expect(restored).rejects.toMatchObject({
+    code: 'backup_other_installation',
+    options: { detail: expect.stringContaining('those of the log another.example/log') },
+  });
+  expect(await queryRows(database.url, `SELECT FROM pg_tables WHERE schemaname = 'public'`)).toEqual([]);
 }, 240_000);
 
 test('a backup of an older schema, and of one that this version does not know, are refused by name', async () => {

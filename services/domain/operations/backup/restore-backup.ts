@@ -175,17 +175,22 @@ function assertSchema({ migrations, product_version }: BackupHead, own: BackupHe
     : backupSchemaUnknown({ detail });
 }
 
-/** A backup from before a loss that was accepted has another incarnation than the marks; its log has their origin. */
+/**
+ * Whichever mark is left tells the installation. A backup from before a loss that was accepted has another incarnation than
+ * the marks; its log has their origin.
+ */
 async function assertInstallation(
   { logMark }: HasLogMark,
   { state, log }: BackupHead,
   marks: Marks | null,
 ): Promise<void> {
-  if (marks === null || [state.incarnation, ...state.replaced].includes(marks.incarnation)) return;
-  const heads = [await logMark.read(), ...(await logMark.readEarlier())];
-  if (log !== null && heads.some((head) => head?.origin === log.origin)) return;
+  if (marks !== null && [state.incarnation, ...state.replaced].includes(marks.incarnation)) return;
+  const origins = [await logMark.read(), ...(await logMark.readEarlier())].flatMap((head) => head?.origin ?? []);
+  if (marks === null && origins.length === 0) return;
+  if (log !== null && origins.includes(log.origin)) return;
+  const known = marks === null ? `the log ${origins.join(', ')}` : `incarnation ${marks.incarnation}`;
   throw backupOtherInstallation({
-    detail: `the high-water marks of this machine are those of incarnation ${marks.incarnation}, and the backup is of ${state.incarnation}`,
+    detail: `the high-water marks of this machine are those of ${known}, and the backup is of incarnation ${state.incarnation}`,
   });
 }
 
