@@ -19,7 +19,7 @@ export function violationOfAway(answers: readonly AwayAnswer[]): string | undefi
     const api = answers.filter((each) => each.of === 'API' && each.copy === copy);
     const served = api.filter(({ status }) => status < 300 && status > 0).length;
     if (served < API_LEAST * api.length || served === 0)
-      return `the API of ${copy} gave ${served} of ${api.length} tokens while the tables of MCP were away`;
+      return `the API of ${copy} gave ${served} of ${api.length} tokens while the tables of MCP were away: ${api.map(({ status }) => status).join(' ')}`;
   }
   return undefined;
 }

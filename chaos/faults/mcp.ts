@@ -63,20 +63,24 @@ async function endWithStream(site: FaultSite, signal: 'SIGTERM' | 'SIGKILL'): Pr
   const { system, copy } = site;
   const bearer = await bearerOf(site);
   const taskId = await begin(site, bearer);
-  const { path, json, headers } = toolCall(bearer.token, 'read_task', { task_id: taskId }, 'chaos');
-  const response = await fetch(system.copies[copy].url + path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(json),
-    signal: AbortSignal.timeout(STREAM_MS),
+  const body = await until(`a stream of a task at ${copy}`, async () => {
+    const { path, json, headers } = toolCall(bearer.token, 'read_task', { task_id: taskId }, 'chaos');
+    const response = await fetch(system.copies[copy].url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(json),
+      signal: AbortSignal.timeout(STREAM_MS),
+    }).catch(() => undefined);
+    if (response?.headers.get('content-type')?.startsWith('text/event-stream')) return response.body ?? undefined;
+    if (response?.status === 401) bearer.token = (await tokenOf(site)) ?? bearer.token;
+    await response?.body?.cancel();
+    return undefined;
   });
-  if (!response.headers.get('content-type')?.startsWith('text/event-stream') || response.body === null)
-    return `no stream at ${copy}: ${response.status}`;
   let ending: Promise<string> | undefined;
   let text = '';
   const decoder = new TextDecoder();
   try {
-    for await (const part of response.body) {
+    for await (const part of body) {
       text += decoder.decode(part, { stream: true });
       ending ??= endProcess(site, 'api', signal);
     }
@@ -102,16 +106,22 @@ async function whileAway(site: FaultSite, away: (work: () => Promise<void>) => P
   const taskId = await begin(site, bearer);
   await expectResumed(site, bearer, taskId);
   const answers: AwayAnswer[] = [];
-  const look = async (copy: CopyName): Promise<void> => {
-    const [mcp, api] = await Promise.all([
-      read(site, copy, bearer, taskId),
-      clients.ask(copy, { path: '/oauth2/token', form, headers: { authorization } }),
-    ]);
-    answers.push({ of: 'MCP', copy, status: mcp }, { of: 'API', copy, status: api.status });
-  };
+  // Each in a loop of its own: an answer of MCP that waits for its tables takes no look at the API away.
+  const looks: readonly [AwayAnswer['of'], (copy: CopyName) => Promise<number>][] = [
+    ['MCP', (copy) => read(site, copy, bearer, taskId)],
+    [
+      'API',
+      async (copy) => (await clients.ask(copy, { path: '/oauth2/token', form, headers: { authorization } })).status,
+    ],
+  ];
   await away(async () => {
-    for (const until = performance.now() + AWAY_MS; performance.now() < until; await sleep(EVERY_MS))
-      await Promise.all(COPIES.map(look));
+    const endsAtMs = performance.now() + AWAY_MS;
+    const loops = looks.flatMap(([of, ask]) =>
+      COPIES.map(async (copy) => {
+        for (; performance.now() < endsAtMs; await sleep(EVERY_MS)) answers.push({ of, copy, status: await ask(copy) });
+      }),
+    );
+    await Promise.all(loops);
   });
   const violation = violationOfAway(answers);
   if (violation !== undefined) throw new GuaranteeViolated(violation);
