@@ -1,7 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { compileValidator, jsonSchemaOf } from '#services/platform/http/schema.ts';
+import { z } from 'zod';
+import { compileValidator, serializerOf } from '#services/platform/http/schema.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -32,16 +33,23 @@ test.each([
 
 test('the schemas of every endpoint compile, though most are compiled by the first request only', async () => {
   const endpoints = await collectEndpoints();
-  const broken = endpoints.flatMap(({ operation, body, query, params }) =>
-    Object.entries({ body, querystring: query, params }).flatMap(([httpPart, shape]) => {
+  const broken = endpoints.flatMap(({ operation, body, query, params, responses }) => {
+    const problemOf = (part: string, compile: () => unknown): string[] => {
       try {
-        if (shape !== undefined) compileValidator({ schema: jsonSchemaOf(shape), httpPart });
+        compile();
         return [];
       } catch (err) {
-        return [`${operation} ${httpPart}: ${err}`];
+        return [`${operation} ${part}: ${err}`];
       }
-    }),
-  );
+    };
+    const requests = Object.entries({ body, querystring: query, params }).flatMap(([httpPart, schema]) =>
+      schema ? problemOf(httpPart, () => compileValidator({ schema, httpPart })) : [],
+    );
+    const answers = Object.entries(responses).flatMap(([status, shape]) =>
+      shape instanceof z.ZodType ? problemOf(status, () => serializerOf(shape)) : [],
+    );
+    return [...requests, ...answers];
+  });
   expect(endpoints.length).toBeGreaterThan(200);
   expect(broken).toEqual([]);
 });

@@ -106,7 +106,7 @@ function faultOf(shown: Shown, endpoint: Endpoint): string | null {
   const schema = jsonSchemaOf(endpoint.body) as ObjectSchema;
   if (/^\{("\w+"\??,? ?)+\}$/.test(shown.body)) return misfitOf(schema, shown.body);
   const body: unknown = JSON.parse(shown.body.replaceAll(/<[^>]+>/g, UUID));
-  const validate = compileValidator({ schema, httpPart: 'body' });
+  const validate = compileValidator({ schema: endpoint.body, httpPart: 'body' });
   return validate(body) ? null : JSON.stringify(schemaProblems(validate.errors ?? [], 'body'));
 }
 

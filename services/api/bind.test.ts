@@ -41,6 +41,31 @@ test('checks the caller, then the permission, then the request: 401, 403, 400', 
   expect(denied).toHaveLength(1);
 });
 
+test.each([
+  ['the first request', 'write', []],
+  ['the start, for tokens and their validation', 'token', ['querystring', 'answer', 'body']],
+] as const)('the schemas of a route are made by %s', async (_when, limit, atStart) => {
+  const makes: string[] = [];
+  const noted = (part: string, shape: z.ZodType) =>
+    z.lazy(() => {
+      makes.push(part);
+      return shape;
+    });
+  const served = serve();
+  const endpoint = made({
+    operation: 'makeThing',
+    limit,
+    query: z.object({ at: noted('querystring', z.string()) }),
+    body: z.object({ size: noted('body', z.int()) }),
+    responses: { 201: z.object({ size: noted('answer', z.int()) }) },
+  });
+  bind(served.routes, endpoint, () => ({ size: 2, undeclared: true }));
+  await served.fastify.ready();
+  expect(new Set(makes)).toEqual(new Set(atStart));
+  expect((await served.ask('POST', '/things?at=1', json({ size: 1 }))).text).toBe('{"size":2}');
+  expect(new Set(makes)).toEqual(new Set(['querystring', 'answer', 'body']));
+});
+
 describe('a body', () => {
   const size = made({ operation: 'makeThing', body: z.strictObject({ size: z.int().min(1) }) });
   const serveSizes = () => {

@@ -21,7 +21,8 @@ import { bodyMalformed, requestInvalid } from '../platform/errors.ts';
 import {
   type Compiler,
   compiledWhenUsed,
-  jsonSchemaOf,
+  serializedWhenUsed,
+  serializerOf,
   type Validator,
   validatorCompiler,
 } from '../platform/http/schema.ts';
@@ -72,11 +73,23 @@ const ANY_QUERY = z.looseObject({});
 
 /** These compile their schemas before the start, so that no request for or with a token waits for it. */
 const COMPILED_AT_START: ReadonlySet<string> = new Set(['token', 'validate'] satisfies RateClass[]);
+const isCompiledAtStart = (endpoint: Endpoint): boolean => COMPILED_AT_START.has(rateClassOf(endpoint));
+
 function compilerOf(endpoint: Endpoint): Compiler {
   const compile = validatorCompiler(
     TOLERANCE[`parameters and members of ${isProtocol(endpoint) ? 'a protocol' : 'our own API'}`],
   );
-  return COMPILED_AT_START.has(rateClassOf(endpoint)) ? compile : compiledWhenUsed(compile);
+  return isCompiledAtStart(endpoint) ? compile : compiledWhenUsed(compile);
+}
+
+/** Fastify passes on the shapes that a route declares, of which its compilers make JSON Schemas. */
+function compilersOf(endpoint: Endpoint): Pick<RouteOptions, 'validatorCompiler' | 'serializerCompiler'> {
+  const validatorOf = compilerOf(endpoint);
+  const serializer = isCompiledAtStart(endpoint) ? serializerOf : serializedWhenUsed;
+  return {
+    validatorCompiler: ({ schema, httpPart = '' }) => validatorOf({ schema: schema as z.ZodType, httpPart }),
+    serializerCompiler: ({ schema }) => serializer(schema as z.ZodType),
+  };
 }
 
 const isPublicRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): boolean =>
@@ -86,13 +99,10 @@ const isPublicRead = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>): bool
 export const fastifyPath = ({ path, rest }: Pick<Endpoint, 'path' | 'rest'>): string =>
   (rest === undefined ? path : path.replace(`{${rest}}`, '*')).replaceAll(/\{(\w+)\}/g, ':$1');
 
-function responseSchemas(endpoint: AnyEndpoint): Record<string, unknown> {
-  const schemas: Record<string, unknown> = {};
-  for (const [status, shape] of Object.entries(endpoint.responses)) {
-    if (shape && 'safeParse' in shape) schemas[status] = jsonSchemaOf(shape, 'output');
-  }
-  return schemas;
-}
+const responseShapes = ({ responses }: AnyEndpoint): Record<string, z.ZodType> =>
+  Object.fromEntries(
+    Object.entries(responses).filter((each): each is [string, z.ZodType] => each[1] instanceof z.ZodType),
+  );
 
 function send(reply: FastifyReply, result: unknown, successStatus: number): unknown {
   if (result instanceof JsonText) {
@@ -135,12 +145,12 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
     bodyLimit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT,
     config: { endpoint },
     schema: {
-      ...(endpoint.body && !endpoint.bodyOptional ? { body: jsonSchemaOf(endpoint.body) } : {}),
-      querystring: jsonSchemaOf(endpoint.query ?? (isPublic ? ANY_QUERY : NO_QUERY)),
-      ...(endpoint.params ? { params: jsonSchemaOf(endpoint.params) } : {}),
-      response: responseSchemas(endpoint),
+      ...(endpoint.body && !endpoint.bodyOptional ? { body: endpoint.body } : {}),
+      querystring: endpoint.query ?? (isPublic ? ANY_QUERY : NO_QUERY),
+      ...(endpoint.params ? { params: endpoint.params } : {}),
+      response: responseShapes(endpoint),
     },
-    validatorCompiler: compilerOf(endpoint),
+    ...compilersOf(endpoint),
     ...(endpoint.rest === undefined ? {} : { preValidation: namesRest(endpoint.rest) }),
     onRequest: (request, _reply, done) => {
       if (!isPublic && namesCredential(request.raw.url as string)) {
@@ -303,7 +313,7 @@ export function bindText<E extends AnyEndpoint>(
 }
 
 const bodyValidatorOf = (body: z.ZodType, endpoint: Endpoint): Validator =>
-  compilerOf(endpoint)({ schema: jsonSchemaOf(body), httpPart: 'body' });
+  compilerOf(endpoint)({ schema: body, httpPart: 'body' });
 
 /** For a body that Fastify does not validate. */
 function validateBody(validate: Validator, body: unknown): void {

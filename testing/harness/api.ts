@@ -19,7 +19,6 @@ import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import type { ClientCredentials, Json } from '../http-client.ts';
 import { oneHasher, patient } from './busy-machine.ts';
 import { createPatientPool, createTestPorts, quietLog, type TestPorts, testCaller } from './ports.ts';
-import { sharedSerializers } from './shared-serializers.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
 
 /** One installation: copies of the API on a separate database. */
@@ -126,9 +125,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     if (options.marksDir === undefined) await rm(marksDir, { recursive: true, force: true });
     throw err;
   });
-  const shareSerializers = await sharedSerializers();
   const app = createServer(copy, config, { publicUrl, version: 'test' });
-  shareSerializers(app.fastify);
   const mcp = isMcpInApi(config)
     ? mountFace(app, copy, { config, urls: { databaseUrl, pooledUrl: undefined }, publicUrl, version: 'test' })
     : undefined;

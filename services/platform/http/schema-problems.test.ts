@@ -6,7 +6,7 @@ import { compileValidator, jsonSchemaOf } from './schema.ts';
 import { schemaProblems } from './schema-problems.ts';
 
 function problemsOf(shape: z.ZodType, value: unknown, httpPart = 'body') {
-  const validate = compileValidator({ schema: jsonSchemaOf(shape), httpPart });
+  const validate = compileValidator({ schema: shape, httpPart });
   return validate(value) ? [] : schemaProblems(validate.errors ?? [], httpPart);
 }
 const whyOf = (shape: z.ZodType, value: unknown) => problemsOf(z.strictObject({ it: shape }), { it: value })[0]?.why;

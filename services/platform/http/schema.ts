@@ -1,5 +1,6 @@
 import AjvModule, { _, type ValidateFunction } from 'ajv';
 import addFormatsModule from 'ajv-formats';
+import fastJson from 'fast-json-stringify';
 import { z } from 'zod';
 import { componentNames } from '../define/component-names.ts';
 import { TOLERANCE, type Tolerance } from '../define/tolerance.ts';
@@ -116,14 +117,14 @@ function ajvFor(reading: Reading): ReturnType<typeof newAjv> {
 
 export type Validator = ((value: unknown) => boolean) & { errors?: ValidateFunction['errors'] };
 
-type Part = { readonly schema: unknown; readonly httpPart?: string };
+type Part = { readonly schema: z.ZodType; readonly httpPart?: string };
 export type Compiler = (part: Part) => Validator;
 
 /** Fastify's validator compiler. What a closed schema does not know is refused, or dropped, as the rule says. */
 export const validatorCompiler =
   ({ unknown }: Tolerance): Compiler =>
   (part) => {
-    const schema = part.schema as JsonSchema;
+    const schema = jsonSchemaOf(part.schema);
     const isText = part.httpPart !== 'body';
     const validate = ajvFor({ isText, dropsUnknown: unknown === 'ignored' }).compile(schema) as Validator;
     return isText ? withPlainIntegers(validate, schema) : validate;
@@ -133,7 +134,7 @@ export const validatorCompiler =
 export const compileValidator = validatorCompiler(TOLERANCE['parameters and members of our own API']);
 
 /**
- * The same, compiled by the first request: a start would spend a sixth of its time on schemas of which most processes
+ * The same, compiled by the first request: a start would spend a good part of its time on schemas of which most processes
  * use few.
  */
 export const compiledWhenUsed =
@@ -148,6 +149,26 @@ export const compiledWhenUsed =
     };
     return validate;
   };
+
+type Serializer = (value: unknown) => string;
+
+const serializers = new WeakMap<z.ZodType, Serializer>();
+
+/** Writes what the shape declares and nothing else; compiled once for all servers of a process. */
+export function serializerOf(shape: z.ZodType): Serializer {
+  const serialize = serializers.get(shape) ?? fastJson(jsonSchemaOf(shape, 'output'));
+  serializers.set(shape, serialize);
+  return serialize;
+}
+
+/** The same, compiled by the first answer. */
+export function serializedWhenUsed(shape: z.ZodType): Serializer {
+  let serialize: Serializer | undefined;
+  return (value) => {
+    serialize ??= serializerOf(shape);
+    return serialize(value);
+  };
+}
 
 const PLAIN_INTEGER = /^-?\d+$/;
 
