@@ -2,6 +2,9 @@
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { nameSourcesOfCrash } from '../observability/source-frames.ts';
+
+nameSourcesOfCrash();
 
 // Removing types and compiling cost more than most verbs do, and a third of what a process of `start` needs until it is
 // ready. Not while coverage is measured, which cached code blurs.

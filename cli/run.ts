@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { nameSources } from '../observability/source-frames.ts';
 import { visibleText } from '../services/domain/shared/visible-text.ts';
 import { ConfigError } from '../services/platform/config/config-error.ts';
 import { StartError } from '../services/platform/local/errors.ts';
@@ -40,6 +41,6 @@ function tell(err: unknown): ExitCode {
     if (err instanceof CommandError) return err.exitCode;
     return err.code === 'store_tls' ? exitCodes.storeTls : exitCodes.checkFailed;
   }
-  say(err instanceof Error ? (err.stack ?? err.message) : String(err));
+  say(err instanceof Error ? nameSources(err.stack ?? err.message) : String(err));
   return exitCodes.checkFailed;
 }

@@ -22,8 +22,9 @@ import { findRedisUrl } from '../services/platform/local/redis.ts';
 import { userCan } from '../services/platform/local/service-user.ts';
 import type { ReadyEvent } from '../services/supervisor/supervisor-harness.ts';
 import { eventually } from '../testing/eventually.ts';
+import { program } from '../testing/processes/programs.ts';
 
-const main = join(repositoryRoot, 'cli/main.ts');
+const main = program('cli');
 /** Settings of a start with one process of each kind that it needs. */
 const FEWEST = { MCP_COPIES: '0', HASHER_CHILDREN: '1' };
 const unprivileged = { name: 'nobody', uid: 65_534, gid: 65_534 };

@@ -38,7 +38,17 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 async function importUsers(product: Product, { kind, exportFile }: RunningProvider): Promise<void> {
   const child = spawn(
     process.execPath,
-    ['cli/main.ts', 'import', kind, exportFile, '--reason', 'carry sessions over', '--yes', '--json', '--quiet'],
+    [
+      'dist/current/cli.mjs',
+      'import',
+      kind,
+      exportFile,
+      '--reason',
+      'carry sessions over',
+      '--yes',
+      '--json',
+      '--quiet',
+    ],
     {
       env: { ...process.env, DATABASE_URL: product.credentials.database_url, SALLYPORT_DATA_DIR: product.dataDir },
       stdio: ['ignore', 'ignore', 'inherit'],

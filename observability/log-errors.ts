@@ -1,3 +1,5 @@
+import { nameSources } from './source-frames.ts';
+
 /** Set on an error class whose messages are our own fixed text: `readonly [safeMessage] = true`. */
 export const safeMessage: unique symbol = Symbol.for('sallyport.safeMessage');
 
@@ -92,5 +94,5 @@ function frames(error: Error): string[] {
     .split('\n')
     .filter((line) => frameForm.test(line))
     .slice(0, FRAMES_MAX)
-    .map((line) => line.trim());
+    .map((line) => nameSources(line.trim()));
 }

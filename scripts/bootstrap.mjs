@@ -1,15 +1,22 @@
-// Makes a bare clone runnable: installs dependencies, generates the Prisma client and builds the console. Runs on any
-// Node >= 20, needs no package, and takes a few milliseconds when there is nothing to do. All messages go to stderr.
+// Makes a bare clone runnable: installs dependencies, generates the Prisma client, builds the console, and bundles what
+// runs. Runs on any Node >= 20, needs no package, and takes a tenth of a second when there is nothing to do. All messages
+// go to stderr.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  accessSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  renameSync,
   rmSync,
+  statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
@@ -32,6 +39,17 @@ const consoleStamp = join(consoleFolder, 'dist/.stamp');
 const viteProgram = join(root, 'node_modules/vite/bin/vite.js');
 /** What the console is built from, besides the packages that it names. */
 const consoleSources = [consoleFolder, join(root, 'sdks/client/src')];
+
+/** Every bundle is a folder of its own, which never changes: a running product keeps the one it started from. */
+const bundles = join(root, 'dist');
+/** Names the bundle of now. */
+const currentBundle = join(bundles, 'current');
+const bundler = join(root, 'scripts/bundle.mjs');
+const rolldownPackage = join(root, 'node_modules/rolldown/package.json');
+/** What is bundled, besides packages and the Prisma client. */
+const bundledSources = ['cli', 'jobs', 'observability', 'services'];
+const bundlesKept = 5;
+const bundleTries = 3;
 
 const wordsKept = 4_000;
 
@@ -198,7 +216,68 @@ async function buildConsole(hash) {
   writeFileSync(consoleStamp, hash);
 }
 
-/** Ensures dependencies and generated code; idempotent and safe to run concurrently. Throws an error with a fix. */
+/** Undefined without sources: an installation that has only the bundle keeps it. */
+function bundleHash() {
+  if (![bundler, ...bundledSources.map((folder) => join(root, folder))].every((place) => existsSync(place)))
+    return undefined;
+  const files = bundledSources.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(ts|mjs|json)$/.test(file) && !/\.test\.ts$|-harness\.ts$|[/\\]generated[/\\]/.test(file))
+      .sort()
+      .map((file) => join(root, folder, file)),
+  );
+  return sha256([
+    lockHash(),
+    readText(clientStamp) ?? '',
+    readText(join(root, 'prisma/SHA256SUMS')) ?? '',
+    ...[bundler, ...files].flatMap((file) => [file.slice(root.length), readFileSync(file, 'utf8')]),
+  ]).slice(0, 16);
+}
+
+/** The name of the bundle of now. */
+function bundleInUse() {
+  try {
+    return statSync(currentBundle) && readlinkSync(currentBundle);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Bundles into a folder that gets its name when it is whole. The name is taken before the sources are read, and if they
+ * have changed meanwhile, what was made of them is dropped.
+ */
+async function buildBundle() {
+  for (let tries = 1; tries <= bundleTries; tries += 1) {
+    const name = /** @type {string} */ (bundleHash());
+    const made = join(bundles, name);
+    if (!existsSync(made)) {
+      say('bundling the programs …');
+      if (!existsSync(rolldownPackage)) await installDependencies(withDevelopment);
+      const unfinished = join(bundles, 'unfinished');
+      rmSync(unfinished, { recursive: true, force: true });
+      await run(node24, [bundler, unfinished], process.env);
+      if (bundleHash() !== name) continue;
+      renameSync(unfinished, made);
+    }
+    utimesSync(made, new Date(), new Date());
+    const link = join(bundles, 'next');
+    rmSync(link, { force: true });
+    symlinkSync(name, link);
+    renameSync(link, currentBundle);
+    return removeOldBundles();
+  }
+  throw new Error('the sources change while they are bundled\n  fix: start again when they are saved');
+}
+
+function removeOldBundles() {
+  const names = readdirSync(bundles).filter((name) => /^[0-9a-f]{16}$/.test(name));
+  const age = (/** @type {string} */ name) => statSync(join(bundles, name)).mtimeMs;
+  for (const name of names.sort((a, b) => age(b) - age(a)).slice(bundlesKept))
+    rmSync(join(bundles, name), { recursive: true, force: true });
+}
+
+/** Ensures dependencies, generated code and the bundle; idempotent and safe to run concurrently. Throws an error with a fix. */
 export async function ensureReady() {
   const isInstalled = () => readText(depsStamp) === lockHash();
   const isGenerated = () => {
@@ -209,29 +288,38 @@ export async function ensureReady() {
     const hash = consoleHash();
     return hash === undefined || readText(consoleStamp) === hash;
   };
-  if (isInstalled() && isGenerated() && isBuilt()) {
+  // After the client, which is a part of it.
+  const isBundled = () => {
+    const hash = bundleHash();
+    return hash === undefined || bundleInUse() === hash;
+  };
+  if (isInstalled() && isGenerated() && isBuilt() && isBundled()) {
     assertComplete();
     return preferLaterNode();
   }
 
   try {
     mkdirSync(join(root, '.sallyport'), { recursive: true, mode: 0o711 });
+    accessSync(root, constants.W_OK);
   } catch (err) {
+    const what = isInstalled() ? 'what runs here is older than its sources' : 'dependencies are not installed here yet';
     throw new Error(
-      `dependencies are not installed here yet, and ${root} cannot be written (${/** @type {NodeJS.ErrnoException} */ (err).code})\n  fix: run "npm ci" and "npm run generate" there as a user who can write it; then set SALLYPORT_DATA_DIR to a folder of your own`,
+      `${what}, and ${root} cannot be written (${/** @type {NodeJS.ErrnoException} */ (err).code})\n  fix: run "npm ci" and "npm run build" there as a user who can write it; then set SALLYPORT_DATA_DIR to a folder of your own`,
     );
   }
   await withFileLock(
     join(root, '.sallyport/install.lock'),
     async () => {
       if (!isInstalled()) {
-        if (!installedMatchesLock()) await installDependencies(isGenerated() && isBuilt() ? [] : withDevelopment);
+        const makesNothing = isGenerated() && isBuilt() && isBundled();
+        if (!installedMatchesLock()) await installDependencies(makesNothing ? [] : withDevelopment);
         linkOwnBin();
         writeFileSync(depsStamp, lockHash());
       }
-      const makesAnything = !isGenerated() || !isBuilt();
+      const makesAnything = !isGenerated() || !isBuilt() || !isBundled();
       if (!isGenerated()) await generateClient(/** @type {string} */ (schemaHash()));
       if (!isBuilt()) await buildConsole(/** @type {string} */ (consoleHash()));
+      if (!isBundled()) await buildBundle();
       if (makesAnything && isProduction()) (await import('./production-modules.mjs')).keepProductionModules(root);
     },
     (pid) => say(`waiting for another start (pid ${pid}) to finish installing …`),

@@ -5,7 +5,9 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   statSync,
@@ -32,10 +34,7 @@ beforeEach(() => {
   write('vendor/node/node.sh', `#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
   chmodSync(join(clone, 'vendor/node/node.sh'), 0o755);
   writeLock('1.0.0');
-  write(
-    'cli/main.ts',
-    `console.log(JSON.stringify(process.argv.slice(2)), (process.versions as { node: string }).node);\n`,
-  );
+  write('dist/current/cli.mjs', 'console.log(JSON.stringify(process.argv.slice(2)), process.versions.node);\n');
 });
 afterEach(() => rmSync(clone, { recursive: true, force: true }));
 
@@ -142,11 +141,122 @@ test('a package that was removed from node_modules is reported with the fix', as
   });
 });
 
+describe('a bundle', { timeout: 60_000 }, () => {
+  const SOURCES = ['cli', 'jobs', 'observability', 'services'];
+  /** Copies a source, as the bundler of the product does with much ado, and does something to the clone before it ends. */
+  const bundler = (and = ''): void =>
+    write(
+      'scripts/bundle.mjs',
+      `import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+      mkdirSync(process.argv[2], { recursive: true });
+      const text = readFileSync('cli/main.ts', 'utf8');
+      appendFileSync('bundled.log', text);
+      ${and}
+      writeFileSync(process.argv[2] + '/cli.mjs', text);\n`,
+    );
+  const bundles = (): string[] => readdirSync(join(clone, 'dist')).filter((name) => name !== 'current');
+  const bundledTimes = (): number => readFileSync(join(clone, 'bundled.log'), 'utf8').trim().split('\n').length;
+
+  beforeEach(() => {
+    rmSync(join(clone, 'dist'), { recursive: true });
+    for (const folder of SOURCES) write(`${folder}/main.ts`, '');
+    write('cli/main.ts', 'console.log("one");\n');
+    write('node_modules/rolldown/package.json', '{}');
+    // npm would remove what the lock does not name.
+    write('node_modules/.bin/node', `#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
+    chmodSync(join(clone, 'node_modules/.bin/node'), 0o755);
+    write('node_modules/node/package.json', '{"name":"node","version":"99.0.0","bin":"node.sh"}');
+    const lock = JSON.parse(readFileSync(join(clone, 'package-lock.json'), 'utf8')) as object;
+    write('node_modules/.package-lock.json', JSON.stringify(lock));
+    bundler();
+  });
+
+  test('is made once for the same sources, again for others, and found again for those of before', async () => {
+    expect(await sallyport()).toEqual({ stdout: 'one\n', stderr: 'sallyport: bundling the programs …\n' });
+    expect(await sallyport()).toEqual({ stdout: 'one\n', stderr: '' });
+    write('cli/main.ts', 'console.log("two");\n');
+    expect((await sallyport()).stdout).toBe('two\n');
+    write('cli/main.ts', 'console.log("one");\n');
+    expect(await sallyport()).toEqual({ stdout: 'one\n', stderr: '' });
+    expect(bundledTimes()).toBe(2);
+  });
+
+  test('of sources that change while it is made is dropped, and made again of what they are then', async () => {
+    bundler(`if (text.includes('one')) writeFileSync('cli/main.ts', 'console.log("two");\\n');`);
+    expect((await sallyport()).stdout).toBe('two\n');
+    expect(bundles()).toEqual([readlinkSync(join(clone, 'dist/current'))]);
+    // No bundle has the name of the sources of before, so they are bundled anew.
+    bundler();
+    write('cli/main.ts', 'console.log("one");\n');
+    expect((await sallyport()).stdout).toBe('one\n');
+  });
+
+  test('whose sources never rest is refused with the fix, and nothing half is left to run', async () => {
+    bundler(`appendFileSync('cli/main.ts', '// more\\n');`);
+    await expect(sallyport()).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/the sources change while they are bundled\n {2}fix: start again when/),
+    });
+    expect(bundles().filter((name) => name !== 'unfinished')).toEqual([]);
+  });
+
+  test('that fails keeps the one of before', async () => {
+    await sallyport();
+    const before = readlinkSync(join(clone, 'dist/current'));
+    bundler('process.exit(3);');
+    await expect(sallyport()).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('exit code 3') });
+    expect(readlinkSync(join(clone, 'dist/current'))).toBe(before);
+  });
+
+  test('is made once by two starts at the same time', async () => {
+    const [one, two] = await Promise.all([sallyport(), sallyport()]);
+    expect([one.stdout, two.stdout]).toEqual(['one\n', 'one\n']);
+    expect(bundledTimes()).toBe(1);
+  });
+
+  test('of another checkout does not change this one', async () => {
+    const other = `${clone}-other`;
+    await sallyport();
+    try {
+      cpSync(clone, other, { recursive: true, verbatimSymlinks: true });
+      writeFileSync(join(other, 'cli/main.ts'), 'console.log("other");\n');
+      const answers = await Promise.all([
+        run(process.execPath, [join(other, 'scripts/sallyport.mjs')], { cwd: other }),
+        sallyport(),
+      ]);
+      expect(answers.map(({ stdout }) => stdout)).toEqual(['other\n', 'one\n']);
+    } finally {
+      rmSync(other, { recursive: true });
+    }
+  });
+
+  test('runs from a folder that cannot be written, and is refused there with the fix when its sources are newer', async () => {
+    await sallyport();
+    chmodSync(clone, 0o555);
+    // A user who may not write: root may, whatever the mode.
+    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    const asUser = (): Promise<{ stdout: string; stderr: string }> =>
+      run(process.execPath, [join(clone, 'scripts/sallyport.mjs')], { cwd: clone, ...user });
+    try {
+      expect((await asUser()).stdout).toBe('one\n');
+      write('cli/main.ts', 'console.log("two");\n');
+      await expect(asUser()).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /what runs here is older than its sources.*EACCES.*\n {2}fix: run "npm ci" and "npm run build"/,
+        ),
+      });
+    } finally {
+      chmodSync(clone, 0o755);
+    }
+  });
+});
+
 describe('the launcher', { timeout: 60_000 }, () => {
   /** Counts the signals it receives, and exits with 40 + count at SIGUSR2 or when the channel closes. */
   const counter = `
     let count = 0;
-    const end = (why: string): void => { console.log(why, count); process.exit(40 + count); };
+    const end = (why) => { console.log(why, count); process.exit(40 + count); };
     process.on('SIGTERM', () => { count += 1; console.log('got one'); });
     process.on('SIGINT', () => { count += 1; console.log('got one'); });
     process.on('SIGHUP', () => end('ended'));
@@ -158,7 +268,7 @@ describe('the launcher', { timeout: 60_000 }, () => {
   let out: string;
 
   beforeEach(async () => {
-    write('cli/main.ts', counter);
+    write('dist/current/cli.mjs', counter);
     await run(process.execPath, [join(clone, 'scripts/bootstrap.mjs')]);
     launcher = spawn(process.execPath, [join(clone, 'scripts/sallyport.mjs')], {
       detached: true,

@@ -5,7 +5,8 @@ import { realpathSync } from 'node:fs';
 import { constants } from 'node:os';
 import { ensureReady, fail, node24 } from './bootstrap.mjs';
 
-const main = new URL('../cli/main.ts', import.meta.url);
+// What is watched is the sources, so they are what runs then.
+const main = new URL(process.argv.includes('--watch') ? '../cli/main.ts' : '../dist/current/cli.mjs', import.meta.url);
 
 await ensureReady().catch(fail);
 if (realpathSync(process.execPath) === realpathSync(node24)) {

@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { findApi } from '#cli/api-client.ts';
 import { CommandError } from '#cli/exit-codes.ts';
 
-const MAIN = resolve(import.meta.dirname, '../cli/main.ts');
+const MAIN = resolve(import.meta.dirname, '../dist/current/cli.mjs');
 const ACT = { act: 'release.deploy', arguments: { version: '1.4', to: ['eu', 'us'] } };
 /** An API copy learns of an agent, and an event is sealed, within a second; a busy machine takes longer. */
 const LONGEST_MS = 30_000;

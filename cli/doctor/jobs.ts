@@ -19,7 +19,7 @@ export const jobChecks: readonly Check[] = [
     needs: 'databaseUrl',
     run: async (settings) => {
       const rows = await withDatabase(({ sql }) => readSchedules(sql));
-      if (rows.length === 0) return warn('no worker has run yet', 'npm start, or start services/worker/main.ts');
+      if (rows.length === 0) return warn('no worker has run yet', 'npm start, or start a worker');
       const jobs = jobsOf((await settings()).wings);
       const stale = jobs
         .filter(isScheduled)

@@ -27,4 +27,4 @@ process.env.MCP_IN_API ??= 'false';
 const [role = 'api', ...more] = process.argv.slice(2);
 // `migrate` alone is the role, `migrate up` the verb.
 const isRole = ['api', 'worker', 'mcp', 'migrate'].includes(role) && more.length === 0;
-await import(isRole ? `../../services/${role}/main.ts` : '../../cli/main.ts');
+await import(`../../dist/current/${isRole ? role : 'cli'}.mjs`);

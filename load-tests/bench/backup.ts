@@ -28,7 +28,7 @@ type Run = { readonly json: Readonly<Record<string, unknown>>; readonly seconds:
 /** One verb of `sallyport`, as an operator runs it. Memory: the peak of its process, by /proc. */
 async function sallyport(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Run> {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, ['cli/main.ts', ...args, '--json', '--quiet'], {
+  const child = spawn(process.execPath, ['dist/current/cli.mjs', ...args, '--json', '--quiet'], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

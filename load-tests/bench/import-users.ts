@@ -64,7 +64,7 @@ async function importFile(product: Product, file: string): Promise<Imported> {
   const startedAt = performance.now();
   const child = spawn(
     process.execPath,
-    ['cli/main.ts', 'import', 'ndjson', file, '--reason', 'bench', '--yes', '--json', '--quiet'],
+    ['dist/current/cli.mjs', 'import', 'ndjson', file, '--reason', 'bench', '--yes', '--json', '--quiet'],
     {
       env: { ...process.env, DATABASE_URL: product.credentials.database_url, SALLYPORT_DATA_DIR: product.dataDir },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -46,7 +46,7 @@ async function each<T, R>(items: readonly T[], atOnce: number, work: (item: T) =
 /** Runs `sallyport demo seed --users` on the product of a data directory. */
 export function seedUsers(dataDir: string, count: number, say: (text: string) => void): Promise<SeededUsers> {
   say(`creating ${count} test users with a session each`);
-  const args = ['cli/main.ts', 'demo', 'seed', '--users', String(count), '--json', '--quiet'];
+  const args = ['dist/current/cli.mjs', 'demo', 'seed', '--users', String(count), '--json', '--quiet'];
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, args, {
     cwd: ROOT,

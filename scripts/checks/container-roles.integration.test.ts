@@ -129,7 +129,7 @@ test('the migrate role migrates and ends; the API, worker and MCP roles serve, a
   const names = new Set(
     [...files].map((file) => /^(?:.*\/node_modules\/)?((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] as string),
   );
-  expect(names.size).toBeGreaterThan(150);
+  expect(names).toContain('pg');
   const listed = new Set([...production.loaded, ...Object.keys(production.tried)]);
   expect([...names].filter((name) => !listed.has(name)).sort()).toEqual([]);
   expect([...files].filter((file) => unreadFile(file) !== undefined)).toEqual([]);

@@ -1,4 +1,5 @@
 // PROCESS: brings the database to where the API and the worker can start, and ends: migrations, first keys, demo users.
+import { nameSourcesOfCrash } from '#observability/source-frames.ts';
 import { loadProcessConfig } from '../platform/config/load.ts';
 import { ensureDataDir } from '../platform/local/data-dir.ts';
 import { exitCodeOf, fatalOf } from '../platform/process/fatal.ts';
@@ -8,6 +9,7 @@ import { waitForStore } from '../platform/process/store-wait.ts';
 import { prepare } from './prepare.ts';
 import { ensureProcessLogins } from './process-logins.ts';
 
+nameSourcesOfCrash();
 const say = (text: string): void => void process.stderr.write(`sallyport-migrate: ${text}\n`);
 
 try {

@@ -5,7 +5,7 @@ import { redisUrlOf } from '../platform/local/redis-users.ts';
 /** One kind of child process. */
 export type ChildSpec = {
   name: string;
-  /** Absolute path of its TypeScript or JavaScript entry. */
+  /** Absolute path of the file that it begins with. */
   entry: string;
   copies: number;
   /** A start that is not ready by then counts as a crash; a child that waits for its store gives up earlier. */
@@ -40,7 +40,12 @@ export const withOwnRedisUser = (spec: ChildSpec): ChildSpec => ({
   },
 });
 
-const entryOf = (path: string): string => new URL(`../${path}`, import.meta.url).pathname;
+/** A bundle names its own files here (scripts/bundle.mjs). */
+const ENTRIES = {
+  api: new URL('../api/main.ts', import.meta.url).pathname,
+  worker: new URL('../worker/main.ts', import.meta.url).pathname,
+  mcp: new URL('../mcp/main.ts', import.meta.url).pathname,
+} as const;
 
 /** The children in start order; they stop in the same order, one kind after the other. */
 export function processSpecs(settings: ChildSettings): readonly ChildSpec[] {
@@ -48,21 +53,21 @@ export function processSpecs(settings: ChildSettings): readonly ChildSpec[] {
   const children = [
     {
       name: 'api',
-      entry: entryOf('api/main.ts'),
+      entry: ENTRIES.api,
       copies: server.apiCopies,
       readyTimeoutSeconds: stores.waitSeconds + 60,
       drainSeconds: (server.drainNoticeSeconds ?? 0) + server.drainSeconds + 3,
     },
     {
       name: 'worker',
-      entry: entryOf('worker/main.ts'),
+      entry: ENTRIES.worker,
       copies: jobs.workerCopies,
       readyTimeoutSeconds: stores.waitSeconds + 60,
       drainSeconds: jobs.workerDrainSeconds + 3,
     },
     {
       name: 'mcp',
-      entry: entryOf('mcp/main.ts'),
+      entry: ENTRIES.mcp,
       copies: mcpCopiesOf(settings),
       readyTimeoutSeconds: stores.waitSeconds + 60,
       drainSeconds: server.drainSeconds + 3,

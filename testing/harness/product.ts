@@ -15,6 +15,7 @@ import { type ClientCredentials, type Received, type Sent, send } from '../http-
 import { createAnswerCheck, type Operation, operationsOf } from '../openapi-check.ts';
 import { preloaded } from '../processes/child-env.ts';
 import { copyCluster } from '../processes/prepared-cluster.ts';
+import { program } from '../processes/programs.ts';
 import { oneHasher, patient } from './busy-machine.ts';
 import { queryRows } from './ports.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
@@ -158,7 +159,7 @@ function ownEnv(): NodeJS.ProcessEnv {
 }
 
 function spawnProduct(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(join(repositoryRoot, 'node_modules/.bin/node'), ['cli/main.ts', 'start', ...args], {
+  return spawn(join(repositoryRoot, 'node_modules/.bin/node'), [program('cli'), 'start', ...args], {
     cwd: repositoryRoot,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

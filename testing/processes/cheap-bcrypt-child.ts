@@ -28,4 +28,4 @@ bcrypt.hashSync = (key, options) => {
 bcrypt.verifySync = (key, digest) =>
   verifySync(key, digest.startsWith(REAL + SALT_START) ? CHEAP + digest.slice(VERSION_LENGTH) : digest);
 
-await import('#services/platform/hasher/child.ts');
+await import(process.argv[2] as string);

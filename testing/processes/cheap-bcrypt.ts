@@ -3,12 +3,14 @@
 // beside the hasher, on its real processes.
 import childProcess from 'node:child_process';
 import { syncBuiltinESMExports } from 'node:module';
-import { fileURLToPath } from 'node:url';
 
-const HASHER = fileURLToPath(new URL('../../services/platform/hasher/child.ts', import.meta.url));
+/** The source, or the program of a bundle. */
+const HASHER = /\/services\/platform\/hasher\/child\.ts$|\/dist\/[0-9a-f]{16}\/hasher\.mjs$/;
 const CHEAP = new URL('./cheap-bcrypt-child.ts', import.meta.url);
 
 const { fork } = childProcess;
-childProcess.fork = ((path: string | URL, ...rest: []) =>
-  fork(path === HASHER ? CHEAP : path, ...rest)) as typeof childProcess.fork;
+childProcess.fork = ((path: string | URL, args: string[], ...rest: []) =>
+  HASHER.test(String(path))
+    ? fork(CHEAP, [String(path)], ...rest)
+    : fork(path, args, ...rest)) as typeof childProcess.fork;
 syncBuiltinESMExports();

@@ -1,7 +1,9 @@
 // PROCESS, for tests only: runs verbs of the command line one after another, each as if the process were its own.
 import { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '#cli/run.ts';
+import { program } from './programs.ts';
+
+const { run } = (await import(program('run'))) as typeof import('#cli/run.ts');
 
 export type CliRequest = {
   readonly args: readonly string[];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { childEnv, preloaded } from './child-env.ts';
 import type { CliAnswer, CliRequest } from './cli-server.ts';
+import { program } from './programs.ts';
 
 export type CliRun = { readonly code: number | null; readonly out: string; readonly err: string };
 
@@ -13,7 +14,7 @@ export function startCli(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): ChildProcessByStdio<Writable, Readable, Readable> {
-  return spawn(process.execPath, ['cli/main.ts', ...args], {
+  return spawn(process.execPath, [program('cli'), ...args], {
     cwd: ROOT,
     env: { ...childEnv(), ...preloaded(), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,5 +1,8 @@
 /** PROCESS. Hashes on its main thread, since the parent lowers the priority of that thread only; ends with its parent. */
+import { nameSourcesOfCrash } from '#observability/source-frames.ts';
 import { serveChild } from './serve-child.ts';
+
+nameSourcesOfCrash();
 
 // Ctrl-C and service managers signal the whole group, but the child must finish sign-ins while the parent drains.
 process.on('SIGINT', () => {});

@@ -2,6 +2,12 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { StartError } from '../local/errors.ts';
+
+declare global {
+  /** In a bundle, the last migration that there was when it was made; undefined where sources run. */
+  var NEWEST_BUNDLED_MIGRATION: string | undefined;
+}
 
 const PRISMA = new URL('../../../prisma/', import.meta.url);
 /** The folder of this version's migrations. */
@@ -64,7 +70,22 @@ async function readMigration(folder: string, name: string): Promise<Migration> {
   };
 }
 
-/** The migrations of this version and of other folders, by name. */
+/** A bundle must not apply what its own statements do not know. */
+function refuseNewer(own: readonly Migration[]): void {
+  const known = globalThis.NEWEST_BUNDLED_MIGRATION;
+  const newer = known === undefined ? undefined : own.find(({ name }) => name > known);
+  if (newer === undefined) return;
+  throw new StartError(
+    'bundle_outdated',
+    `the bundle that runs here is older than its migrations: it does not know ${newer.name}`,
+    'run "npm run build" in its folder, and start again',
+  );
+}
+
+/**
+ * The migrations of this version and of other folders, by name.
+ * @throws StartError `bundle_outdated`
+ */
 export async function readMigrations(others: readonly string[] = []): Promise<Migration[]> {
   const found = await Promise.all(
     [MIGRATIONS, ...others].map(async (folder) => {
@@ -72,6 +93,7 @@ export async function readMigrations(others: readonly string[] = []): Promise<Mi
       return Promise.all(entries.filter((each) => each.isDirectory()).map(({ name }) => readMigration(folder, name)));
     }),
   );
+  refuseNewer(found[0] as Migration[]);
   return found.flat().sort((one, other) => (one.name < other.name ? -1 : 1));
 }
 

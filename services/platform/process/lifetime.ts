@@ -2,6 +2,7 @@ import type { ErrorReports } from '#observability/error-report.ts';
 import { createLogger, type Logger } from '#observability/logger.ts';
 import { profileInUse } from '#observability/metrics/process.ts';
 import type { Telemetry } from '#observability/otel.ts';
+import { nameSourcesOfCrash } from '#observability/source-frames.ts';
 import { type Config, loadProcessConfig } from '../config/load.ts';
 import { databaseUrlsOf } from '../config/stores.ts';
 import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
@@ -31,6 +32,7 @@ export async function runProcess(
   { telemetry, errorReports }: Instruments,
   start: (config: Config, log: Logger) => Promise<Running>,
 ): Promise<void> {
+  nameSourcesOfCrash();
   try {
     const config = await withUnwrappedKeys(loadProcessConfig(process.env));
     const log = createLogger({ service, level: config.server.logLevel, onError: errorReports.report });
