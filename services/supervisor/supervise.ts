@@ -7,6 +7,7 @@ import { databaseUrlsOf } from '../platform/config/stores.ts';
 import { ensureAuthSecret, ensureDataDir, resolveDataDir } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
 import { loopbackNameOf } from '../platform/local/loopback.ts';
+import { collectWhenIdle } from '../platform/process/collect-when-idle.ts';
 import { PROBE_TIMEOUT_SECONDS, probeRedis, reachPostgres } from '../platform/process/probe-store.ts';
 import { type OwnLog, ownLogOf, placeOf, troubleOf } from '../platform/process/store-trouble.ts';
 import { httpUrl, tellMove } from './addresses.ts';
@@ -171,6 +172,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   household.start();
   const names = specs.map((spec) => spec.name).join(', ');
   await awaitStep(`${names} to be ready`, Promise.race([household.ready, household.failed]), options);
+  collectWhenIdle();
   stores.keepAlive(backoff, household.restart);
   const watch = createSilenceWatch({
     ask: async () => (await healthOf(sources())).body.processes,

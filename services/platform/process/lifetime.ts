@@ -6,6 +6,7 @@ import { nameSourcesOfCrash } from '#observability/source-frames.ts';
 import { type Config, loadProcessConfig } from '../config/load.ts';
 import { databaseUrlsOf } from '../config/stores.ts';
 import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
+import { collectWhenIdle } from './collect-when-idle.ts';
 import { exitCodeOf, fatalOf, tellSupervisor } from './fatal.ts';
 import { refuseMixedSessions, refuseUnfitRedis } from './probe-store.ts';
 
@@ -44,6 +45,7 @@ export async function runProcess(
     await refuseUnfitRedis(redisUrl);
     const running = await start(config, log);
     tellSupervisor({ type: 'ready' });
+    collectWhenIdle();
     stopOnSignals(log, running, () => Promise.all([telemetry.shutdown(), errorReports.close()]));
   } catch (err) {
     const fatal = fatalOf(err);
