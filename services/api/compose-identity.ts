@@ -16,7 +16,7 @@ import { createCommonPasswords } from '../platform/passwords/common-passwords.ts
 import type { Views } from './compose-views.ts';
 import { createHasherOf } from './hasher.ts';
 
-/** What accounts and sign-ins need besides the loaded views: Better Auth, and a hashing worker that starts on first use. */
+/** What accounts and sign-ins need besides the loaded views: Better Auth, and password hashing, whose processes start on first use. */
 export function composeIdentity(
   { input, outside, revocations, keyRing }: Pick<Views, 'input' | 'outside' | 'revocations' | 'keyRing'>,
   enqueue: Enqueue,

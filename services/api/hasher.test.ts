@@ -25,7 +25,7 @@ test('every job is counted by how it ended, refusals by their cause, with the pr
   });
   const hasher = createHasherOf(config, { pepper: randomBytes(32) });
   onTestFinished(() => hasher.close());
-  await hasher.dummyDigest();
+  await hasher.warm();
   const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
   const gone = AbortSignal.abort();
   const runs = [

@@ -11,30 +11,6 @@ import { createHasher, type Hasher, type HasherOptions } from '../platform/hashe
 
 type HasherKeys = Pick<HasherOptions, 'pepper' | 'importedKey'>;
 
-/** The password hashing worker of this process, with its metrics. Its child processes start on first use. */
-export function createHasherOf(
-  config: Config,
-  keys: HasherKeys,
-): Pick<Hasher, 'hash' | 'verify' | 'refusalOf' | 'needsUpgrade' | 'dummyDigest' | 'close'> {
-  let started: Hasher | undefined;
-  const get = (): Hasher => {
-    started ??= start(config, keys);
-    return started;
-  };
-  return {
-    hash: (password, admission) => get().hash(password, admission).catch(countRefusal),
-    verify: (password, digest, admission) => get().verify(password, digest, admission).catch(countRefusal),
-    refusalOf: (admission) => {
-      const refusal = started?.refusalOf(admission);
-      if (refusal !== undefined) hashJobs.add(1, { outcome: REFUSED[refusal.reason] });
-      return refusal;
-    },
-    needsUpgrade: (digest) => get().needsUpgrade(digest),
-    dummyDigest: () => get().dummyDigest(),
-    close: async () => started?.close(),
-  };
-}
-
 const REFUSED = {
   full: 'full',
   waited_too_long: 'expired',
@@ -47,7 +23,8 @@ function countRefusal(err: unknown): never {
   throw err;
 }
 
-function start(config: Config, keys: HasherKeys): Hasher {
+/** The password hashing of this process, with its metrics. */
+export function createHasherOf(config: Config, keys: HasherKeys): Omit<Hasher, 'stats'> {
   const { hasherChildren, hashQueue, passwordHash } = config.identity;
   const wait = hashQueueWait.at();
   const hasher = createHasher({
@@ -64,5 +41,14 @@ function start(config: Config, keys: HasherKeys): Hasher {
     },
   });
   hashQueueDepth.at().observe(() => hasher.stats().queued);
-  return hasher;
+  return {
+    ...hasher,
+    hash: (password, admission) => hasher.hash(password, admission).catch(countRefusal),
+    verify: (password, digest, admission) => hasher.verify(password, digest, admission).catch(countRefusal),
+    refusalOf: (admission) => {
+      const refusal = hasher.refusalOf(admission);
+      if (refusal !== undefined) hashJobs.add(1, { outcome: REFUSED[refusal.reason] });
+      return refusal;
+    },
+  };
 }

@@ -42,7 +42,8 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const sampler = createCopySampler(ports, 'api');
   sampler.start();
   poll.start();
-  await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
+  const isDevelopment = config.server.profile === 'development';
+  await Promise.all([poll.ready(), ports.auth.ready(), isDevelopment || ports.hasher.warm()]);
   const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
   await listen(app.fastify, { addresses: loopbackOf(host), port, reusePort });
   return {

@@ -96,8 +96,8 @@ export type PasswordHasher = {
   /** The error that a job with this admission would fail with now, if any. */
   refusalOf(admission: HashAdmission): Error | undefined;
   needsUpgrade(digest: string): boolean;
-  /** Resolves once the hashing processes are ready. */
-  dummyDigest(): Promise<string>;
+  /** A digest that no password has, as costly to verify as any. */
+  readonly dummyDigest: string;
 };
 
 /** High-water marks, kept outside the database: a restored database must not be behind them. */

@@ -39,7 +39,8 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
   const sampler = createCopySampler(ports, 'api');
   sampler.start();
   poll.start();
-  await Promise.all([poll.ready(), ports.auth.ready(), ports.hasher.dummyDigest()]);
+  const isDevelopment = config.server.profile === 'development';
+  await Promise.all([poll.ready(), ports.auth.ready(), isDevelopment || ports.hasher.warm()]);
   return {
     ports,
     authenticators,

@@ -130,7 +130,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     ? mountFace(app, copy, { config, urls: { databaseUrl, pooledUrl: undefined }, publicUrl, version: 'test' })
     : undefined;
   copy.poll.start();
-  await Promise.all([copy.poll.ready(), options.hashes === false || copy.ports.hasher.dummyDigest()]);
+  await Promise.all([copy.poll.ready(), options.hashes === false || copy.ports.hasher.warm()]);
   await app.fastify.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   const { port } = app.fastify.server.address() as AddressInfo;
   const workerPool = {

@@ -12,7 +12,7 @@ import type { Clock, Log, MarkStore, PasswordHasher, Redis } from '#services/dom
 import { createPolledGuard } from '#services/domain/revocations/database-guard.ts';
 import type { LegacyBridge } from '#services/domain/tokens/verify/legacy-bridge-port.ts';
 import { type Config, loadConfig, registrationOf } from '#services/platform/config/load.ts';
-import { createHasher, type Hasher } from '#services/platform/hasher/hasher.ts';
+import { createHasher } from '#services/platform/hasher/hasher.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { connectRedis } from '#services/platform/redis/redis.ts';
@@ -82,23 +82,6 @@ async function openPatientStores({ databaseUrl: url, redisUrl, log, isHurried = 
   };
 }
 
-/** Starts the hashing process with the first password: most test files have none. */
-function startedWhenUsed(start: () => Hasher): PasswordHasher & Pick<Hasher, 'close'> {
-  let started: Hasher | undefined;
-  const get = (): Hasher => {
-    started ??= start();
-    return started;
-  };
-  return {
-    hash: (password, admission) => get().hash(password, admission),
-    verify: (password, digest, admission) => get().verify(password, digest, admission),
-    refusalOf: (admission) => get().refusalOf(admission),
-    needsUpgrade: (digest) => get().needsUpgrade(digest),
-    dummyDigest: () => get().dummyDigest(),
-    close: async () => started?.close(),
-  };
-}
-
 /** A started copy: its ports, and what it keeps in memory. No deadline refuses, and no revocation is too old. */
 export async function openCopy(options: CopyOptions) {
   const { around = {}, authSecret, isHurried = false, log = quietLog } = options;
@@ -127,14 +110,12 @@ export async function openCopy(options: CopyOptions) {
   const redis = { ...outside.redis, ...around.redis?.(outside.redis) };
   const identity = composeIdentity({ ...views, outside: { ...outside, redis }, keyRing }, unqueued);
   const tokens = composeTokens(views, identity, waitMs);
-  const hasher = startedWhenUsed(() =>
-    createHasher({
-      pepper: keyRing.secret('pepper').key,
-      children: 1,
-      importedKey: createImportedKeys(outside),
-      ...(options.hashQueue ?? { capacity: 256, maxWaitSeconds: 60 }),
-    }),
-  );
+  const hasher = createHasher({
+    pepper: keyRing.secret('pepper').key,
+    children: 1,
+    importedKey: createImportedKeys(outside),
+    ...(options.hashQueue ?? { capacity: 256, maxWaitSeconds: 60 }),
+  });
   const used: PasswordHasher = around.hasher?.(hasher) ?? hasher;
   const ports = {
     ...outside,

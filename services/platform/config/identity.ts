@@ -73,7 +73,7 @@ export const identitySettings = defineSettings({
   hasherChildren: {
     env: 'HASHER_CHILDREN',
     schema: wholeNumber(0, 0, 64),
-    use: 'Password-hashing processes; 0: one per core.',
+    use: 'Largest number of password-hashing processes; 0: one per core. They start with the passwords that need them; staging and production keep one from the start.',
   },
   hashQueue: {
     env: 'HASH_QUEUE',

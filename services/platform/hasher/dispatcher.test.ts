@@ -19,7 +19,7 @@ type House = {
   readonly children: ChildEvent[];
 };
 
-function house(overrides: Partial<DispatcherOptions> = {}): House {
+function house(overrides: Partial<DispatcherOptions> = {}, isCold = false): House {
   const clock = createFakeClock();
   const { workers, startWorker } = createFakeWorkers();
   const waits: number[] = [];
@@ -30,6 +30,7 @@ function house(overrides: Partial<DispatcherOptions> = {}): House {
     capacity: 8,
     reservedForKnown: 2,
     maxWaitMs: 2_000,
+    firstStartMs: 5_000,
     stuckAfterMs: 30_000,
     clock,
     startWorker,
@@ -38,6 +39,7 @@ function house(overrides: Partial<DispatcherOptions> = {}): House {
     onChild: (event) => children.push(event),
     ...overrides,
   });
+  if (!isCold) dispatcher.start(overrides.workers ?? 1).catch(() => {});
   return { dispatcher, clock, workers, waits, hashes, children };
 }
 
@@ -62,6 +64,46 @@ function answer(worker: FakeWorker): string | undefined {
 }
 
 describe('dispatcher', () => {
+  it('starts no child before the first job, and then one for each job that would wait, up to their number', () => {
+    const { dispatcher, workers } = house({ workers: 2 }, true);
+    expect(workers).toHaveLength(0);
+    hashJob(dispatcher, 'a');
+    expect(workers).toHaveLength(1);
+    workers[0]?.ready();
+    expect(answer(workers[0]!)).toBe('a');
+    hashJob(dispatcher, 'b');
+    expect(workers).toHaveLength(1);
+    for (const password of ['c', 'd', 'e']) hashJob(dispatcher, password);
+    expect(workers).toHaveLength(2);
+    expect(answer(workers[0]!)).toBe('b');
+    workers[1]?.ready();
+    expect(workers.map(({ requests }) => requests.at(-1)?.password)).toEqual(['c', 'd']);
+  });
+
+  it('gives the jobs that wait for the first child of all the time that it needs to start', async () => {
+    const { dispatcher, workers, clock } = house({}, true);
+    const patient = hashJob(dispatcher, 'patient');
+    clock.advance(6_999);
+    workers[0]?.ready();
+    answer(workers[0]!);
+    await expect(patient).resolves.toBeDefined();
+    hashJob(dispatcher, 'running');
+    const late = hashJob(dispatcher, 'late');
+    clock.advance(2_000);
+    await expect(late).rejects.toEqual(busyWith('waited_too_long'));
+    const never = house({}, true);
+    const dropped = hashJob(never.dispatcher, 'dropped');
+    never.clock.advance(7_000);
+    await expect(dropped).rejects.toEqual(busyWith('waited_too_long'));
+  });
+
+  it('closes without a child that never started', async () => {
+    const { dispatcher, workers } = house({ workers: 2 }, true);
+    await dispatcher.close();
+    await expect(dispatcher.start(1)).rejects.toEqual(busyWith('closing'));
+    expect(workers).toHaveLength(0);
+  });
+
   it('gives each ready child one job at a time', async () => {
     const { dispatcher, workers } = house({ workers: 2 });
     const results = ['a', 'b', 'c'].map((password) => hashJob(dispatcher, password));
@@ -332,7 +374,7 @@ describe('dispatcher', () => {
     const { dispatcher, workers, clock } = house({ workers: 2 });
     workers[0]?.end();
     const closed = dispatcher.close();
-    await expect(dispatcher.firstReady).rejects.toEqual(busyWith('closing', 1));
+    await expect(dispatcher.start(1)).rejects.toEqual(busyWith('closing', 1));
     expect(workers[1]?.stops).toBe(1);
     workers[1]?.end();
     await closed;
@@ -347,7 +389,6 @@ describe('dispatcher', () => {
     answer(workers[0]!);
     await expect(result).resolves.toBeDefined();
     workers[0]?.end();
-    expect(await dispatcher.firstReady).toMatchObject({ dummyDigest: 'dummy of 1' });
     expect(new HasherBusyError('full', 1).message).not.toContain('quiet');
   });
 });

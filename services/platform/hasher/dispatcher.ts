@@ -37,6 +37,8 @@ export type DispatcherOptions = {
   readonly capacity: number;
   readonly reservedForKnown: number;
   readonly maxWaitMs: number;
+  /** How much longer a job waits as long as no child has ever been ready: the first one is started by the first job. */
+  readonly firstStartMs: number;
   /** A child that runs one job for this long is killed. */
   readonly stuckAfterMs: number;
   readonly clock: HasherClock;
@@ -53,8 +55,8 @@ export type Dispatcher = {
   submit(request: HashRequest, admission: Admission): Promise<FinishedReply>;
   /** The error with which a job of this place would be refused now, if any. */
   refusalOf(place: Place): HasherBusyError | undefined;
-  /** The report of the first child that is ready. */
-  readonly firstReady: Promise<ReadyMessage>;
+  /** Sees to it that so many children are started, as far as there are places; resolves once one is ready. */
+  start(children: number): Promise<void>;
   counts(): { queued: number; running: number };
   close(): Promise<void>;
 };
@@ -69,6 +71,8 @@ type Job = Place & {
 };
 
 type Slot = {
+  /** Whether it has had a child: from then on, one that ends is replaced. */
+  isOpen: boolean;
   worker: HashingWorker | undefined;
   ready: boolean;
   job: Job | undefined;
@@ -80,17 +84,21 @@ type Slot = {
 const NEWEST_WEIGHT = 0.2;
 const nothing = (): void => {};
 
-/** Moves jobs from the bounded queue to the workers, replaces workers that end, and estimates the waiting time. */
+/**
+ * Moves jobs from the bounded queue to the workers, starts one for a job that would wait, replaces those that end, and
+ * estimates the waiting time.
+ */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { clock } = options;
-  const waiting = createWaitingRoom(options, drop);
+  let hasBeenReady = false;
+  const longestWaitMs = (): number => options.maxWaitMs + (hasBeenReady ? 0 : options.firstStartMs);
+  const waiting = createWaitingRoom(options, longestWaitMs, drop);
   const slots = Array.from({ length: options.workers }, emptySlot);
-  const firstReady = Promise.withResolvers<ReadyMessage>();
+  const firstReady = Promise.withResolvers<void>();
   const allEnded = Promise.withResolvers<void>();
   const estimate = createEstimate();
   let closing = false;
   firstReady.promise.catch(nothing); // Prevents an unhandled rejection when it closes before a child is ready.
-  for (const slot of slots) startWorker(slot);
 
   function submit(request: HashRequest, admission: Admission): Promise<FinishedReply> {
     const { clientPrefix, knownDevice, signal } = admission;
@@ -130,6 +138,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (!job) return;
       run(slot, slot.worker, job);
     }
+    const starting = slots.filter(({ isOpen, ready }) => isOpen && !ready).length;
+    open(waiting.size() - starting);
+  }
+
+  function open(children: number): void {
+    for (const slot of slots.filter(({ isOpen }) => !isOpen).slice(0, Math.max(0, children))) startWorker(slot);
   }
 
   function run(slot: Slot, worker: HashingWorker, job: Job): void {
@@ -149,10 +163,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function startWorker(slot: Slot): void {
+    slot.isOpen = true;
     const onReady = (message: ReadyMessage): void => {
       slot.ready = true;
       slot.failedStarts = 0;
-      firstReady.resolve(message);
+      hasBeenReady = true;
+      firstReady.resolve();
       estimate.learn(message.hashSeconds);
       pump();
     };
@@ -221,12 +237,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (slots.every((slot) => !slot.worker)) allEnded.resolve();
   }
 
-  return { submit, refusalOf, firstReady: firstReady.promise, counts, close };
+  const start = (children: number): Promise<void> => {
+    if (!closing) open(children - slots.filter(({ isOpen }) => isOpen).length);
+    return firstReady.promise;
+  };
+
+  return { submit, refusalOf, start, counts, close };
 }
 
 /** Jobs that no child runs. Drops those that wait too long, or whose client disconnects. */
 function createWaitingRoom(
-  { clock, capacity, reservedForKnown, maxWaitMs }: DispatcherOptions,
+  { clock, capacity, reservedForKnown }: DispatcherOptions,
+  longestWaitMs: () => number,
   drop: (job: Job, reason: HasherBusyReason) => void,
 ) {
   const queue = createFairQueue<Job>(capacity, reservedForKnown);
@@ -234,7 +256,7 @@ function createWaitingRoom(
 
   function startWaiting(job: Job): void {
     job.waitingSinceMs = clock.nowMs();
-    const cancelTimer = clock.after(maxWaitMs, () => dropWaiting(job, 'waited_too_long'));
+    const cancelTimer = clock.after(longestWaitMs(), () => dropWaiting(job, 'waited_too_long'));
     const onAbort = (): void => dropWaiting(job, 'client_left');
     job.signal?.addEventListener('abort', onAbort);
     job.stopWaiting = () => {
@@ -289,7 +311,15 @@ function createEstimate() {
 }
 
 function emptySlot(): Slot {
-  return { worker: undefined, ready: false, job: undefined, startedJobMs: 0, failedStarts: 0, cancelTimer: nothing };
+  return {
+    isOpen: false,
+    worker: undefined,
+    ready: false,
+    job: undefined,
+    startedJobMs: 0,
+    failedStarts: 0,
+    cancelTimer: nothing,
+  };
 }
 
 const restartDelayMs = (failedStarts: number): number => (failedStarts === 0 ? 0 : backoffMs(ownBackoff, failedStarts));

@@ -35,8 +35,7 @@ describe('equal cost', () => {
     ['argon2id costlier than bcrypt: argon2id is the target cost', 'argon2id', 6_144, [10], 6_144],
   ] as const)('%s', (_name, algorithm, ownMicros, measured, wholeMicros) => {
     const { work, filled, costs, spentMicros } = meter();
-    const { result, equalCost } = createEqualCost(algorithm, work(ownMicros, 'the first hash'), costs);
-    expect(result).toBe('the first hash');
+    const equalCost = createEqualCost(algorithm, work(ownMicros, ''), costs);
     expect(filled).toEqual(measured);
     for (const micros of [0, 100, 1_024, wholeMicros - 16, wholeMicros - 1, wholeMicros]) {
       const from = spentMicros();
@@ -49,7 +48,7 @@ describe('equal cost', () => {
 
   it('fills a cheap verification up to the target cost, and adds nothing to one at or above it', () => {
     const { work, filled, costs } = meter();
-    const { equalCost } = createEqualCost('bcrypt', work(4_096, ''), costs);
+    const equalCost = createEqualCost('bcrypt', work(4_096, ''), costs);
     equalCost(work(1_024, ''));
     expect(filled).toEqual([11, 10]);
     filled.length = 0;
@@ -59,8 +58,7 @@ describe('equal cost', () => {
   });
 
   it('measures processor time and computes real hashes by default', () => {
-    const { result, equalCost } = createEqualCost('argon2id', () => hashSync('password', { cost: 4, version: '2b' }));
-    expect(result).toMatch(/^\$2b\$04\$/);
+    const equalCost = createEqualCost('argon2id', () => hashSync('password', { cost: 4, version: '2b' }));
     expect(equalCost(() => 42)).toBe(42);
   });
 });

@@ -28,11 +28,11 @@ type Costs = {
  * Measures the cost of one of our hashes with `hashOne`.
  * With Argon2id, older digests (bcrypt of cost 12) may be costlier; in that case their cost is used.
  */
-export function createEqualCost<T>(
+export function createEqualCost(
   algorithm: HashAlgorithm,
-  hashOne: () => T,
+  hashOne: () => unknown,
   { spentMicros, burn }: Costs = { spentMicros: processorMicros, burn: burnBcrypt },
-): { readonly result: T; readonly equalCost: EqualCost } {
+): EqualCost {
   const measure = <R>(work: () => R): { readonly result: R; readonly micros: number } => {
     const from = spentMicros();
     const result = work();
@@ -44,13 +44,10 @@ export function createEqualCost<T>(
       ? own.micros
       : measure(() => burn(MEASURED_COST)).micros * 2 ** (BCRYPT_COST - MEASURED_COST);
   const wholeMicros = Math.max(own.micros, bcryptMicros);
-  return {
-    result: own.result,
-    equalCost: (work) => {
-      const { result, micros } = measure(work);
-      for (const cost of stepsFor(wholeMicros - micros, bcryptMicros)) burn(cost);
-      return result;
-    },
+  return (work) => {
+    const { result, micros } = measure(work);
+    for (const cost of stepsFor(wholeMicros - micros, bcryptMicros)) burn(cost);
+    return result;
   };
 }
 

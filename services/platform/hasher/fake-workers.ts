@@ -76,7 +76,7 @@ function fakeWorker(pid: number, events: WorkerEvents): FakeWorker {
     kill: () => {
       kills += 1;
     },
-    ready: (hashSeconds = 0.25) => events.onReady({ kind: 'ready', dummyDigest: `dummy of ${pid}`, hashSeconds }),
+    ready: (hashSeconds = 0.25) => events.onReady({ kind: 'ready', hashSeconds }),
     reply: (result, processorSeconds = 0.25) => events.onReply({ ...result, processorSeconds }),
     end: () => events.onEnd({ code: null, signal: 'SIGKILL' }),
   };

@@ -21,6 +21,7 @@ function fakeHasher({ children = 1, importedKey }: Pick<HasherOptions, 'children
   const { workers, startWorker } = createFakeWorkers();
   const clock = createFakeClock();
   const hasher = createHasher({ pepper: randomBytes(32), children, startWorker, clock, importedKey });
+  hasher.warm();
   return { hasher, workers, clock };
 }
 
@@ -119,11 +120,18 @@ describe('createHasher', () => {
     expect(workers[0]?.kills).toBe(1);
   });
 
-  it('provides the dummy digest once a child is ready', async () => {
+  it('is warm once the one child that it starts without a password is ready', async () => {
     const { hasher, workers } = fakeHasher({ children: 2 });
-    workers[1]?.ready();
+    const warm = hasher.warm();
+    expect(workers).toHaveLength(1);
     workers[0]?.ready();
-    expect(await hasher.dummyDigest()).toBe('dummy of 2');
-    expect(hasher.needsUpgrade(digest)).toBe(false);
+    await expect(warm).resolves.toBeUndefined();
+  });
+
+  it('needs no child for the dummy digest', () => {
+    const { startWorker, workers } = createFakeWorkers();
+    const hasher = createHasher({ pepper: randomBytes(32), startWorker });
+    expect(hasher.needsUpgrade(hasher.dummyDigest)).toBe(false);
+    expect(workers).toHaveLength(0);
   });
 });

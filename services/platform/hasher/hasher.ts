@@ -7,6 +7,7 @@ import {
   type HashOutcome,
   systemHasherClock,
 } from './dispatcher.ts';
+import { dummyDigestOf } from './dummy-digest.ts';
 import { type HasherBusyError, HasherFailedError, UnknownDigestError } from './errors.ts';
 import { normalisePassword, PASSWORD_BYTES_MAX } from './normalise-password.ts';
 import { findScheme, type HashAlgorithm } from './schemes.ts';
@@ -18,7 +19,7 @@ export * from './errors.ts';
 export type HasherOptions = {
   /** At least 32 bytes. Passwords over 72 bytes verify with this key only: losing it resets them. */
   readonly pepper: Uint8Array;
-  /** Number of child processes; by default one per core, so that hashing can use the whole machine. */
+  /** Largest number of child processes; by default one per core, so that hashing can use the whole machine. */
   readonly children?: number | undefined;
   /** Waiting jobs; by default eight per child, about what they hash in two seconds. */
   readonly capacity?: number | undefined;
@@ -62,11 +63,10 @@ export type Hasher = {
    * @throws UnknownDigestError
    */
   needsUpgrade(digest: string): boolean;
-  /**
-   * A digest of a random, discarded password: verifying against it makes an unknown account cost as much as a known
-   * one. Resolves once the first child is ready, so a start that awaits it waits for the hasher.
-   */
-  dummyDigest(): Promise<string>;
+  /** A digest that no password has: verifying against it makes an unknown account cost as much as a known one. */
+  readonly dummyDigest: string;
+  /** Starts one child before the first password, and resolves once it is ready. */
+  warm(): Promise<void>;
   stats(): { readonly queued: number; readonly running: number; readonly capacity: number };
   /** Refuses new jobs, drops waiting ones, lets running ones finish, and ends the children. */
   close(): Promise<void>;
@@ -74,11 +74,14 @@ export type Hasher = {
 
 const PEPPER_BYTES_MIN = 32;
 const QUEUED_PER_CHILD = 8;
+// Half a second on an idle machine; many on one that starts other processes, to which the children yield.
+const FIRST_START_MS = 30_000;
 // The costliest accepted digest takes about two seconds.
 const STUCK_AFTER_SECONDS = 30;
 
 /**
  * Hashes passwords outside this process: bcrypt cost 12 (or Argon2id) in low-priority children behind a bounded, fair queue.
+ * The first password starts the first child, one that would wait another, up to their number.
  * @example
  * const hasher = createHasher({ pepper });
  * const digest = await hasher.hash('correct horse', { clientPrefix: '192.0.2.1', knownDevice: false });
@@ -92,6 +95,7 @@ export function createHasher(options: HasherOptions): Hasher {
     capacity,
     reservedForKnown: Math.floor(capacity / 4),
     maxWaitMs: (options.maxWaitSeconds ?? 2) * 1000,
+    firstStartMs: FIRST_START_MS,
     stuckAfterMs: (options.stuckAfterSeconds ?? STUCK_AFTER_SECONDS) * 1000,
     clock: options.clock ?? systemHasherClock,
     startWorker: options.startWorker ?? hashingWorkers(options.pepper, undefined, options.algorithm),
@@ -122,7 +126,8 @@ export function createHasher(options: HasherOptions): Hasher {
     },
     refusalOf: (admission) => dispatcher.refusalOf(admission),
     needsUpgrade: (digest) => !findScheme(digest).isCurrent(digest, options.algorithm),
-    dummyDigest: async () => (await dispatcher.firstReady).dummyDigest,
+    dummyDigest: dummyDigestOf(options.algorithm),
+    warm: () => dispatcher.start(1),
     stats: () => ({ ...dispatcher.counts(), capacity }),
     close: () => dispatcher.close(),
   };

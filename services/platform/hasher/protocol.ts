@@ -21,10 +21,9 @@ export type HashRequest =
       readonly keyBase64?: string;
     };
 
-/** Sent once: the digest of a random password and the time it took. It also shows that the child can hash. */
+/** Sent once: the time that a first hash took. It also shows that the child can hash. */
 export type ReadyMessage = {
   readonly kind: 'ready';
-  readonly dummyDigest: string;
   readonly hashSeconds: number;
 };
 

@@ -18,7 +18,7 @@ import { wordpressBcrypt } from './formats/wordpress.ts';
 export type HashAlgorithm = 'bcrypt' | 'argon2id';
 
 export const BCRYPT_COST = 12;
-const currentBcryptPrefix = `$2b$${BCRYPT_COST}$`;
+export const currentBcryptPrefix = `$2b$${BCRYPT_COST}$`;
 
 /** bcrypt over the peppered, base64 HMAC-SHA-256 of the password: `$sp1$` followed by the bcrypt string. */
 const PREHASH_PREFIX = '$sp1$';

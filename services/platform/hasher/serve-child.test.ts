@@ -11,9 +11,7 @@ describe('serveChild', () => {
     const pepper = randomBytes(32);
     const serve = serveChild((message) => sent.push(message));
     serve({ kind: 'init', pepperBase64: pepper.toString('base64') });
-    expect(sent).toEqual([
-      { kind: 'ready', dummyDigest: expect.stringMatching(/^\$2b\$12\$/), hashSeconds: expect.any(Number) },
-    ]);
+    expect(sent).toEqual([{ kind: 'ready', hashSeconds: expect.any(Number) }]);
 
     const long = 'x'.repeat(100);
     serve({ kind: 'hash', password: long });
@@ -29,7 +27,7 @@ describe('serveChild', () => {
     const sent: FromChild[] = [];
     const serve = serveChild((message) => sent.push(message));
     serve({ kind: 'init', pepperBase64: randomBytes(32).toString('base64'), algorithm: 'argon2id' });
-    expect(sent[0]).toMatchObject({ kind: 'ready', dummyDigest: expect.stringMatching(/^\$argon2id\$/) });
+    expect(sent[0]).toMatchObject({ kind: 'ready' });
     const django = 'pbkdf2_sha256$20000$Q2hhcmxpZTEy$ZyEWMavgIZKHBBFHf7c68knqkXkhxQCVXD3lmA61ZXw=';
     serve({ kind: 'verify', password: 'imported password', digest: django });
     serve({ kind: 'verify', password: 'another', digest: django });

@@ -49,7 +49,7 @@ export async function openGuardHarness(): Promise<GuardHarness> {
   const watched = (real: PasswordHasher): PasswordHasher => ({
     ...real,
     hash: (password, admission) => real.hash(password, admission),
-    dummyDigest: () => real.dummyDigest(),
+    dummyDigest: real.dummyDigest,
     refusalOf: (admission) => real.refusalOf(admission),
     needsUpgrade: (digest) => real.needsUpgrade(digest),
     verify: async (password, digest, admission) => {

@@ -171,7 +171,7 @@ async function verifyPassword(
   credential: PasswordCredential | undefined,
   admission: HashAdmission,
 ): Promise<{ readonly userId: string; readonly digest: string } | undefined> {
-  const digest = credential?.digest ?? (await ports.hasher.dummyDigest());
+  const digest = credential?.digest ?? ports.hasher.dummyDigest;
   const candidate = isHashable(password) ? password : 'no password has this form';
   const matches = await inQueue(ports.hasher.verify(candidate, digest, admission));
   if (!matches || !credential?.digest || credential.isDisabled || candidate !== password) return undefined;
