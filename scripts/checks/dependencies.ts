@@ -1,17 +1,20 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { type Accepted, type Finding, lockFlaws, npmFindings, unaccepted } from './advisories.ts';
 import { onPath } from './debian-package.ts';
 
 const HELP = `Looks up known vulnerabilities of every dependency, and fails on one that is high or critical.
 
-  node scripts/checks/dependencies.ts              what cannot be looked up is SKIPPED
-  node scripts/checks/dependencies.ts --required   what cannot be looked up fails
+  node scripts/checks/dependencies.ts                   what cannot be looked up is SKIPPED
+  node scripts/checks/dependencies.ts --report <file>   writes the report there
+
+With DEPENDENCY_AUDIT=required in the environment, what cannot be looked up fails.
 
 npm audit and npm audit signatures ask the npm registry, pip-audit asks PyPI, govulncheck asks vuln.go.dev. The last two
 are programs of their own: pipx install pip-audit, go install golang.org/x/vuln/cmd/govulncheck@latest. The report is
-coverage/dependencies.json. scripts/checks/accepted-advisories.json lists what is accepted, why, and until when.
+coverage/dependencies.json unless --report says otherwise. scripts/checks/accepted-advisories.json lists what is accepted, why, and until when.
 `;
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -78,21 +81,28 @@ function npmSignatures(): LookUp {
   };
 }
 
-/** A program that exits with 0 if it found nothing, and with `found` if it found something. */
+/**
+ * A program that exits with 0 if it found nothing, and with `found` if it found something. pip-audit exits with 0 also
+ * if the registry answered for no package.
+ */
 function program(what: string, command: string, args: readonly string[], folder: string, found: number): LookUp {
   if (onPath(command) === undefined)
     return { what, state: 'skipped', findings: [], why: `${command} is not installed` };
   const { status, output } = run(command, args, folder);
+  const unknown = /^.*could not be audited.*$/m.exec(output)?.[0];
+  if (status === 0 && unknown !== undefined) return { what, state: 'skipped', findings: [], why: unknown };
   if (status === 0) return { what, state: 'passed', findings: [] };
   return { what, state: status === found ? 'failed' : 'skipped', findings: [], why: output.trim().slice(0, 2_000) };
 }
 
-function main(args: readonly string[]): number {
-  if (args.includes('--help')) {
+function main(): number {
+  const text = { type: 'string', default: join(ROOT, 'coverage/dependencies.json') } as const;
+  const { values } = parseArgs({ options: { report: text, help: { type: 'boolean' } } });
+  if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
-  const isRequired = args.includes('--required');
+  const isRequired = process.env.DEPENDENCY_AUDIT === 'required';
   const accepted = JSON.parse(
     readFileSync(join(import.meta.dirname, 'accepted-advisories.json'), 'utf8'),
   ) as readonly Accepted[];
@@ -109,10 +119,10 @@ function main(args: readonly string[]): number {
     for (const { severity, name, title, id } of findings)
       process.stdout.write(`  ${severity} ${name}: ${title} (${id})\n`);
   }
-  mkdirSync(join(ROOT, 'coverage'), { recursive: true });
+  mkdirSync(dirname(values.report), { recursive: true });
   const report = { lookedUpAt: new Date().toISOString(), accepted, lookUps };
-  writeFileSync(join(ROOT, 'coverage/dependencies.json'), `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(values.report, `${JSON.stringify(report, null, 2)}\n`);
   return lookUps.some(({ state }) => state === 'failed' || (isRequired && state === 'skipped')) ? 1 : 0;
 }
 
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = main();

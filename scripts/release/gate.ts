@@ -10,6 +10,7 @@ import { type GateStep, runCommand, runSteps } from './steps.ts';
 import { validateStaging } from './validate-staging.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
+const AUDIT_REPORT = resolve(import.meta.dirname, 'results/dependencies.json');
 
 const HELP = `npm run release:gate -- --staging URL --client ID [--deploy-staging COMMAND] [--deploy-production COMMAND]
 
@@ -65,7 +66,7 @@ function stepsOf(asked: Asked): GateStep[] {
       name: 'advisories',
       run: async () => {
         await runCommand(process.execPath, ['scripts/checks/listed-advisories.ts', '--fresh']);
-        await runCommand('npm', ['run', 'audit'], { DEPENDENCY_AUDIT: 'required' });
+        await runCommand('npm', ['run', 'audit', '--', '--report', AUDIT_REPORT], { DEPENDENCY_AUDIT: 'required' });
       },
     },
     { name: 'upgrade', run: () => runCommand(process.execPath, check, { DATABASE_URL: databaseUrl }) },
