@@ -48,6 +48,7 @@ describe('the README', () => {
     expect(missing).toEqual([]);
     const line = /in modules: (.+)/.exec(map)?.[1]?.split(' ← ') ?? [];
     expect([...line].sort()).toEqual(foldersOf('services/domain').sort());
+    expect(read('CONTRIBUTING.md')).toContain(`\`${line.join(' ← ')}\``);
   });
 
   test('what it says is not built is no command, folder, module or guide', async () => {
