@@ -1,8 +1,14 @@
 // For tests only: the product with all its telemetry on, and everything that it exports recorded.
+import { pathToFileURL } from 'node:url';
 import { type OtlpReceiver, startOtlpReceiver } from '#observability/testing.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 import { send } from '#testing/http-client.ts';
+import { preloaded } from '#testing/processes/child-env.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+
+/** The value of a statement that fails as a defect of ours would. */
+export const PLANTED = 'planted-defect@example.test';
+const PLANTED_DEFECT = pathToFileURL(`${import.meta.dirname}/../../testing/processes/planted-defect.ts`);
 
 /** Contains no address, so that any address found is a client's. */
 export const ORIGIN = 'http://auth.sallyport.test';
@@ -34,6 +40,8 @@ export async function openTelemetryHarness(): Promise<TelemetryHarness> {
     OTEL_TRACES_SAMPLER_ARG: '1',
     OTEL_BSP_SCHEDULE_DELAY: '100',
     OTEL_METRIC_EXPORT_INTERVAL: '500',
+    PLANTED_DEFECT: PLANTED,
+    NODE_OPTIONS: `${preloaded().NODE_OPTIONS} --import=${PLANTED_DEFECT.href}`,
     SENTRY_DSN: sentry.endpoint.replace('://', '://publickey@').concat('/1'),
   };
   const product = await startProduct({ stores, env }).catch(async (err: unknown) => {

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { eventually } from '#testing/eventually.ts';
 import {
   claimsIn,
@@ -14,7 +17,7 @@ import {
 } from '#testing/flows/flows.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { expectProblem, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
-import { ORIGIN, openTelemetryHarness, series, type TelemetryHarness } from './telemetry-harness.ts';
+import { ORIGIN, openTelemetryHarness, PLANTED, series, type TelemetryHarness } from './telemetry-harness.ts';
 
 let harness: TelemetryHarness;
 let stores: TelemetryHarness['stores'];
@@ -246,5 +249,38 @@ describe('a defect', () => {
     // The earlier token family is unchanged.
     expect((await refresh(product, person.tokens.refresh_token)).status).toBe(200);
     expect((await send(product.api, 'GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
+  });
+
+  test('is logged and reported with the files and lines of our sources, though a bundle runs', async () => {
+    const answer = await send(product.api, 'POST', '/api/auth/signin', {
+      json: { email: PLANTED, password: newPassword() },
+    });
+    expectProblem(answer, 500, 'internal_error');
+    const logged = await eventually('its log line', () =>
+      product
+        .output()
+        .split('\n')
+        .find((line) => line.includes('"level":"error"') && line.includes(answer.body.trace_id)),
+    );
+    const { err } = JSON.parse(logged) as { err: { type: string; stack: string[] } };
+    expect(err.type).toBe('TypeError');
+    const own = err.stack.flatMap((frame) => {
+      const [, file, line] = /\/((?:services|observability)\/[\w/.-]+\.ts):(\d+):\d+\)?$/.exec(frame) ?? [];
+      return file === undefined ? [] : [{ file, line: Number(line) }];
+    });
+    expect(own.length, err.stack.join('\n')).toBeGreaterThan(2);
+    expect(err.stack.join('\n')).not.toContain('/dist/');
+    for (const { file, line } of own) {
+      const text = readFileSync(join(repositoryRoot, file), 'utf8').split('\n')[line - 1];
+      expect(text, `${file}:${line}`).toMatch(/\w\(|await /);
+    }
+    const reported = await eventually('its report', () =>
+      harness
+        .sentryText()
+        .split('\n')
+        .find((text) => text.includes(answer.body.trace_id) && text.includes('"frames"')),
+    );
+    for (const { file, line } of own)
+      expect(reported).toMatch(new RegExp(`"filename":"${file}"[^}]*"lineno":${line}\\b`));
   });
 });
