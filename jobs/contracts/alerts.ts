@@ -7,7 +7,7 @@ export const sendAlertsJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
-  schedule: { everySeconds: 2 },
+  schedule: { everySeconds: 2, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,
   meaning:

@@ -32,7 +32,7 @@ export const sealAuditEventsJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 1,
-  schedule: { everySeconds: 1 },
+  schedule: { everySeconds: 1, idleSeconds: 60 },
   staleAfterSeconds: 60,
   timeoutSeconds: 30,
   meaning: 'Append new security events to the sealed log and publish its signed head',

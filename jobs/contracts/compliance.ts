@@ -33,7 +33,7 @@ export const advanceComplianceReportsJob = defineJob({
   payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
-  schedule: { everySeconds: 5 },
+  schedule: { everySeconds: 5, idleSeconds: 3_600 },
   staleAfterSeconds: 14_400,
   timeoutSeconds: 3_600,
   meaning: 'Request the daily and the monthly compliance report when due, and build requested reports step by step',

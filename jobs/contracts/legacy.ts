@@ -7,7 +7,7 @@ export const applyLegacyEventsJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
-  schedule: { everySeconds: 30 },
+  schedule: { everySeconds: 30, idleSeconds: 3_600 },
   staleAfterSeconds: 600,
   timeoutSeconds: 120,
   meaning:

@@ -7,7 +7,7 @@ export const deliverMailJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
-  schedule: { everySeconds: 5 },
+  schedule: { everySeconds: 5, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,
   meaning: 'Send waiting mails; retry a failed one for a day without delaying the others',

@@ -7,7 +7,7 @@ export const runImportsJob = defineJob({
   payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
-  schedule: { everySeconds: 5 },
+  schedule: { everySeconds: 5, idleSeconds: 3_600 },
   staleAfterSeconds: 7_200,
   timeoutSeconds: 3_600,
   meaning: 'Import the users of uploaded files, a thousand in a transaction, and go on where a stopped run was',

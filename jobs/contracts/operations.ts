@@ -97,7 +97,7 @@ export const advanceTasksJob = defineJob({
   payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 2,
-  schedule: { everySeconds: 2 },
+  schedule: { everySeconds: 2, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,
   meaning: 'Continue the tasks of MCP clients, and store what became of them',

@@ -7,7 +7,7 @@ export const detectIncidentsJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 1,
-  schedule: { everySeconds: 1 },
+  schedule: { everySeconds: 1, idleSeconds: 3_600 },
   staleAfterSeconds: 120,
   timeoutSeconds: 60,
   meaning:

@@ -7,7 +7,7 @@ export const pushSignalsJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
-  schedule: { everySeconds: 2 },
+  schedule: { everySeconds: 2, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,
   meaning: 'Push shared signals to the streams of their receivers, signed and in order for each user',

@@ -1,32 +1,35 @@
 import type { z } from 'zod';
-import { sendAlerts } from '#services/domain/alerts/send-alerts.ts';
+import { alertsAreDue, sendAlerts } from '#services/domain/alerts/send-alerts.ts';
 import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import { sealEvents, sealingIsDue } from '#services/domain/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
 import { checkControls } from '#services/domain/compliance/check-controls.ts';
-import { advanceReports } from '#services/domain/compliance/reports/advance-reports.ts';
-import { pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
-import { exportEvents } from '#services/domain/handoff/siem/export-events.ts';
-import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
+import { advanceReports, reportsAreDue } from '#services/domain/compliance/reports/advance-reports.ts';
+import { handoffsAreDue, pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
+import { exportEvents, exportIsDue } from '#services/domain/handoff/siem/export-events.ts';
+import { deliverMails, mailsAreDue } from '#services/domain/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
-import { applyLegacyEvents } from '#services/domain/migration/bridge/apply-legacy-events.ts';
-import { advanceImports } from '#services/domain/migration/run/advance-imports.ts';
+import { applyLegacyEvents, legacyEventsAreDue } from '#services/domain/migration/bridge/apply-legacy-events.ts';
+import { advanceImports, importsAreDue } from '#services/domain/migration/run/advance-imports.ts';
 import { modulesOf, purgesOf } from '#services/domain/modules.ts';
 import { sampleCapacity } from '#services/domain/monitoring/capacity/sample-capacity.ts';
-import { countEventHours } from '#services/domain/monitoring/count-event-hours.ts';
-import { makeSecurityReports } from '#services/domain/monitoring/reports/make-security-reports.ts';
-import { sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
+import { countEventHours, countIsDue } from '#services/domain/monitoring/count-event-hours.ts';
+import {
+  makeSecurityReports,
+  securityReportsAreDue,
+} from '#services/domain/monitoring/reports/make-security-reports.ts';
+import { logoutTokensAreDue, sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { rehearseRestore } from '#services/domain/operations/backup/rehearse-restore.ts';
 import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
 import { recordIncident, recordProgress } from '#services/domain/operations/progress/record-progress.ts';
-import { advanceTasks } from '#services/domain/operations/tasks/advance-tasks.ts';
-import { processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
+import { advanceTasks, tasksAreDue } from '#services/domain/operations/tasks/advance-tasks.ts';
+import { privacyRequestsAreDue, processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
 import { createPhiKeys } from '#services/domain/privacy/phi-keys.ts';
 import { implementDataRetentionPolicies } from '#services/domain/privacy/retention/retention.ts';
-import { rotateEncryptionKeys } from '#services/domain/privacy/rotate-encryption-keys.ts';
-import { detectIncidents } from '#services/domain/security/detect-incidents.ts';
+import { rotateEncryptionKeys, rotationIsDue } from '#services/domain/privacy/rotate-encryption-keys.ts';
+import { detectIncidents, detectionsAreDue } from '#services/domain/security/detect-incidents.ts';
 import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
-import { pushSignals } from '#services/domain/signals/push-signals.ts';
+import { pushSignals, signalsAreDue } from '#services/domain/signals/push-signals.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import { sendAlertsJob } from '../contracts/alerts.ts';
@@ -82,14 +85,18 @@ export const processors: readonly Processor[] = [
   run(thinAuditCheckpointsJob, (ports, _payload, { fence, signal }) =>
     thinCheckpoints(fenced(asSealer(ports), fence), signal),
   ),
-  run(sealAuditEventsJob, (ports, _payload, { fence, signal, caller }) =>
-    sealEvents(asSealer(ports), { fence, signal }, caller),
+  run(
+    sealAuditEventsJob,
+    (ports, _payload, { fence, signal, caller }) => sealEvents(asSealer(ports), { fence, signal }, caller),
+    () => sealingIsDue,
   ),
   run(advanceKeyRingJob, (ports, _payload, { fence, caller }) => advanceKeyRing(fenced(ports, fence), caller)),
   purgedBy(cleanUpExpiredTokensJob),
   purgedBy(cleanUpExpiredSessionsJob),
-  run(detectIncidentsJob, (ports, _payload, { fence, signal, caller }) =>
-    detectIncidents(fenced(ports, fence), { signal }, caller),
+  run(
+    detectIncidentsJob,
+    (ports, _payload, { fence, signal, caller }) => detectIncidents(fenced(ports, fence), { signal }, caller),
+    () => detectionsAreDue,
   ),
   purgedBy(cleanUpIncidentsJob),
   run(checkControlsJob, (ports, _payload, { fence, signal, caller }) =>
@@ -99,24 +106,45 @@ export const processors: readonly Processor[] = [
     checkControls(fenced(ports, fence), { pace: 'thorough', signal }, caller),
   ),
   run(applyRetentionJob, (ports, _payload, jobRun) => implementDataRetentionPolicies(ports, jobRun)),
-  run(processPrivacyRequestsJob, (ports, _payload, jobRun) =>
-    processPrivacyRequests({ ...ports, phiKeys: createPhiKeys(ports.vault) }, jobRun),
+  run(
+    processPrivacyRequestsJob,
+    (ports, _payload, jobRun) => processPrivacyRequests({ ...ports, phiKeys: createPhiKeys(ports.vault) }, jobRun),
+    () => privacyRequestsAreDue,
   ),
-  run(rotateEncryptionKeysJob, (ports, _payload, jobRun) =>
-    rotateEncryptionKeys(ports, { rotationDays: ports.config.keys.phiRotationDays }, jobRun),
+  run(
+    rotateEncryptionKeysJob,
+    (ports, _payload, jobRun) =>
+      rotateEncryptionKeys(ports, { rotationDays: ports.config.keys.phiRotationDays }, jobRun),
+    ({ config }) => rotationIsDue({ rotationDays: config.keys.phiRotationDays }),
   ),
-  run(advanceComplianceReportsJob, (ports, _payload, { fence, signal, caller }) =>
-    advanceReports(fenced(ports, fence), { signal }, caller),
+  run(
+    advanceComplianceReportsJob,
+    (ports, _payload, { fence, signal, caller }) => advanceReports(fenced(ports, fence), { signal }, caller),
+    () => reportsAreDue,
   ),
   purgedBy(cleanUpComplianceRecordsJob),
   run(rehearseRestoreJob, (ports, _payload, { fence, signal, caller }) =>
     rehearseRestore(ports, { fence, signal }, caller),
   ),
-  run(deliverMailJob, (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal })),
-  run(advanceTasksJob, (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller)),
-  run(countEventHoursJob, (ports, _payload, { fence, signal }) => countEventHours(fenced(ports, fence), { signal })),
-  run(makeSecurityReportsJob, (ports, _payload, { fence, signal, caller }) =>
-    makeSecurityReports(fenced(ports, fence), { signal }, caller),
+  run(
+    deliverMailJob,
+    (ports, _payload, { fence, signal }) => deliverMails(ports, { fence, signal }),
+    () => mailsAreDue,
+  ),
+  run(
+    advanceTasksJob,
+    (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller),
+    () => tasksAreDue,
+  ),
+  run(
+    countEventHoursJob,
+    (ports, _payload, { fence, signal }) => countEventHours(fenced(ports, fence), { signal }),
+    () => countIsDue,
+  ),
+  run(
+    makeSecurityReportsJob,
+    (ports, _payload, { fence, signal, caller }) => makeSecurityReports(fenced(ports, fence), { signal }, caller),
+    () => securityReportsAreDue,
   ),
   run(sampleCapacityJob, (ports, _payload, { fence, signal }) =>
     sampleCapacity(fenced(ports, fence), {
@@ -130,17 +158,42 @@ export const processors: readonly Processor[] = [
   // Their rows make a repeated run harmless, and a report is not lost to a newer one's fence.
   runUnfenced(recordProgressJob, (ports, report) => recordProgress(ports, report)),
   runUnfenced(recordIncidentJob, (ports, report, { caller }) => recordIncident(ports, report, caller)),
-  run(sendLogoutTokensJob, (ports, _payload, { fence, signal, caller }) =>
-    sendLogoutTokens(ports, { fence, signal }, caller),
+  run(
+    sendLogoutTokensJob,
+    (ports, _payload, { fence, signal, caller }) => sendLogoutTokens(ports, { fence, signal }, caller),
+    () => logoutTokensAreDue,
   ),
-  run(applyLegacyEventsJob, (ports, _payload, { fence, signal, caller }) =>
-    applyLegacyEvents({ ...ports, legacyProvider: ports.config.legacy.provider ?? null }, { fence, signal }, caller),
+  run(
+    applyLegacyEventsJob,
+    (ports, _payload, { fence, signal, caller }) =>
+      applyLegacyEvents({ ...ports, legacyProvider: ports.config.legacy.provider ?? null }, { fence, signal }, caller),
+    () => legacyEventsAreDue,
   ),
-  run(runImportsJob, (ports, _payload, { fence, signal, caller }) => advanceImports(ports, { fence, signal }, caller)),
-  run(sendAlertsJob, (ports, _payload, { fence, signal, caller }) => sendAlerts(ports, { fence, signal }, caller)),
-  run(pushSignalsJob, (ports, _payload, { fence, signal, caller }) => pushSignals(ports, { fence, signal }, caller)),
-  run(pushHandoffsJob, (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller)),
-  run(exportEventsJob, (ports, _payload, { fence, signal, caller }) => exportEvents(ports, { fence, signal }, caller)),
+  run(
+    runImportsJob,
+    (ports, _payload, { fence, signal, caller }) => advanceImports(ports, { fence, signal }, caller),
+    () => importsAreDue,
+  ),
+  run(
+    sendAlertsJob,
+    (ports, _payload, { fence, signal, caller }) => sendAlerts(ports, { fence, signal }, caller),
+    () => alertsAreDue,
+  ),
+  run(
+    pushSignalsJob,
+    (ports, _payload, { fence, signal, caller }) => pushSignals(ports, { fence, signal }, caller),
+    () => signalsAreDue,
+  ),
+  run(
+    pushHandoffsJob,
+    (ports, _payload, { fence, signal, caller }) => pushHandoffs(ports, { fence, signal }, caller),
+    ({ handoff }) => handoffsAreDue(handoff.endpoints.map(({ name }) => name)),
+  ),
+  run(
+    exportEventsJob,
+    (ports, _payload, { fence, signal, caller }) => exportEvents(ports, { fence, signal }, caller),
+    ({ siem }) => exportIsDue(siem.targets.map(({ name }) => name)),
+  ),
 ];
 
 /** The jobs that the workers of an installation run. */

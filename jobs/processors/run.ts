@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Fence, JobRun } from '#services/domain/ports.ts';
 import type { Job } from '#services/platform/define/job.ts';
+import type { Question } from '#services/platform/define/question.ts';
 import type { WorkerPorts } from './ports.ts';
 
 /** A job and its use-case. */
@@ -9,17 +10,26 @@ export type Processor = {
   /** Its runs take no fence, which commits a row before the work begins. */
   readonly isUnfenced?: true;
   readonly work: (ports: WorkerPorts, payload: unknown, run: JobRun) => Promise<unknown>;
+  /** Whether there is work, where the schedule of the job has `idleSeconds`. */
+  readonly question?: QuestionOf;
 };
 
+type QuestionOf = (ports: WorkerPorts) => Question;
+
 /**
- * Binds a job to its use-case.
+ * Binds a job to its use-case, and to the question whether there is work.
  * @example run(sealEventsJob, (ports, _payload, { fence, caller }) => sealEvents(ports, { fence }, caller))
  */
 export function run<Payload extends z.ZodType>(
   job: Job<Payload>,
   work: (ports: WorkerPorts, payload: z.output<Payload>, run: JobRun) => Promise<unknown>,
+  question?: QuestionOf,
 ): Processor {
-  return { job, work: (ports, payload, jobRun) => work(ports, job.payload.parse(payload), jobRun) };
+  return {
+    job,
+    work: (ports, payload, jobRun) => work(ports, job.payload.parse(payload), jobRun),
+    ...(question === undefined ? {} : { question }),
+  };
 }
 
 /** Binds a job whose runs may overlap: what it writes is safe to write twice, in any order. */

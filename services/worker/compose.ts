@@ -195,7 +195,11 @@ export function compose(input: ComposeInput) {
   const purges = [...purgesOf(modulesOf(config.wings)), ...outboxPurges(config.audit.outboxDays)];
   const ports = composePorts(input, pools, purges);
   const checkMs = config.jobs.scheduleCheckMs;
-  const timetable = createTimetable({ ports: timing, producer, jobs: jobs.filter(isScheduled), queues, checkMs, log });
+  const scheduled = jobs.filter(isScheduled);
+  const asked = work.flatMap(({ job, question }) =>
+    isScheduled(job) && question !== undefined ? [{ job, question: question(ports) }] : [],
+  );
+  const timetable = createTimetable({ ports: timing, producer, jobs: scheduled, asked, queues, checkMs, log });
   const stopping = new AbortController();
   const handle = createJobHandler({
     ...ports,
@@ -226,7 +230,7 @@ export function compose(input: ComposeInput) {
       await waitForMarks(input, timing);
       await timetable.reconcile();
       timetable.start();
-      watches.push(showSchedules(timetable, jobs.filter(isScheduled)));
+      watches.push(showSchedules(timetable, scheduled));
       for (const queue of queues) consumers.push(consume(queue, handle, { input, jobs, onError: pools.onRedisError }));
       health.start();
       sampler.start();

@@ -10,7 +10,8 @@ import { type Processor, run } from '#jobs/processors/run.ts';
 import { queueNames } from '#jobs/schedules.ts';
 import type { JobRun, Log, Tx } from '#services/domain/ports.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
-import { defineJob, type Job } from '#services/platform/define/job.ts';
+import { defineJob, type Job, type Schedule, type ScheduledJob } from '#services/platform/define/job.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
@@ -49,7 +50,8 @@ const createEffectTables = (databaseUrl: string): Promise<unknown> =>
      CREATE TABLE begun (effect text, pid int, fence bigint);
      CREATE TABLE ended (effect text, pid int, outcome text);
      CREATE TABLE gates (effect text);
-     GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates TO sallyport_app, sallyport_worker`,
+     CREATE TABLE wanted (effect text);
+     GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates, wanted TO sallyport_app, sallyport_worker`,
   );
 
 /** Releases a blocked job. */
@@ -80,6 +82,28 @@ export const effectProcessor = (job: Job): Processor =>
     }
   });
 
+/** The same job with a question: it runs only if an effect is wanted. */
+export const askedEffectJob: ScheduledJob = {
+  ...effectJob,
+  schedule: { everySeconds: 1, idleSeconds: 3_600 },
+  staleAfterSeconds: 4,
+};
+
+const wantedTake = defineStatement('wantedTake', 'DELETE FROM wanted RETURNING effect');
+
+/** Writes one effect for each that is wanted. */
+export const wantedEffect = (schedule: Schedule = askedEffectJob.schedule): Processor =>
+  run(
+    { ...askedEffectJob, schedule },
+    ({ transact }, _payload, { fence, jobId }) =>
+      transact(async (tx) => {
+        await fence.hold(tx);
+        for (const { effect } of await tx.query<{ effect: string }>(wantedTake))
+          await tx.query(effectInsert, [effect, fence.number, jobId]);
+      }),
+    () => defineQuestion('EXISTS (SELECT FROM wanted)'),
+  );
+
 export type LogHarnessOptions = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
@@ -90,6 +114,9 @@ export type LogHarnessOptions = {
 
 /** A short lock, so that the job of a frozen or killed worker is retried at once; a busy machine may lose it too. */
 export const SHORT_LOCK = { JOB_LOCK_MS: '600' };
+
+/** A worker writes the rows of its contracts at the first check and then after this many. */
+const CHECKS_PER_DECLARATION = 6;
 
 /** What `composeWorker` derives its keys from. */
 export const WORKER_AUTH_SECRET = 'x'.repeat(43);
@@ -212,7 +239,7 @@ export async function openJobHarness(stores: {
     afterChecks: async (count) => {
       const declared = async () =>
         (await rows<{ at: Date }>('SELECT max(declared_at) AS at FROM job_schedules'))[0]?.at.getTime();
-      for (let checks = 0; checks < count; checks += 1) {
+      for (let checks = 0; checks < count; checks += CHECKS_PER_DECLARATION) {
         const before = await declared();
         await eventually('a check', async () => (await declared()) !== before);
       }

@@ -1,15 +1,22 @@
 // For tests only: PROCESS. A worker that runs `effectJob` until it is told to stop; tests kill it, freeze it, and give
 // it a clock that is off.
-import { composeWorker, effectJob, effectProcessor, SHORT_LOCK, scheduledEffectJob } from '../harness/job.ts';
+import {
+  composeWorker,
+  effectJob,
+  effectProcessor,
+  SHORT_LOCK,
+  scheduledEffectJob,
+  wantedEffect,
+} from '../harness/job.ts';
 
-const { DATABASE_URL = '', REDIS_URL = '', SCHEDULED, CLOCK_STEP_MS = '0' } = process.env;
+const { DATABASE_URL = '', REDIS_URL = '', SCHEDULED, ASKED, CLOCK_STEP_MS = '0' } = process.env;
 const systemNow = Date.now;
 Date.now = () => systemNow() + Number(CLOCK_STEP_MS);
 const worker = composeWorker({
   databaseUrl: DATABASE_URL,
   redisUrl: REDIS_URL,
   env: SHORT_LOCK,
-  processors: [effectProcessor(SCHEDULED ? scheduledEffectJob : effectJob)],
+  processors: [ASKED ? wantedEffect() : effectProcessor(SCHEDULED ? scheduledEffectJob : effectJob)],
 });
 await worker.start();
 process.send?.('ready');

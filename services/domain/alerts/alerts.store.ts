@@ -1,4 +1,6 @@
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { NEWEST_SEQ } from '../audit/read/list-events.ts';
 import type { Sql } from '../ports.ts';
 import type { Severity } from '../security/incident-shapes.ts';
 import { placeTime } from '../shared/pagination.ts';
@@ -78,6 +80,18 @@ const progressInsert = defineStatement(
   'INSERT INTO alert_progress (seq) VALUES ($1) ON CONFLICT DO NOTHING',
 );
 const progressAdvance = defineStatement('alertProgressAdvance', 'UPDATE alert_progress SET seq = $1');
+
+/**
+ * The log has news, or something may be planned or sent: while an alert fires, what its targets get depends on the time of
+ * day, silences and their patience. Indexes: alerts_one_open, alerts_closing, alert_notices_waiting, alert_deliveries_open.
+ */
+export const alertsAreDue = defineQuestion(
+  `${NEWEST_SEQ} > coalesce((SELECT seq FROM alert_progress), -2)
+   OR EXISTS (SELECT FROM alerts WHERE state <> 'resolved' AND state = 'firing' AND (source = 'oversight' OR EXISTS (SELECT FROM alert_targets)))
+   OR EXISTS (SELECT FROM alerts WHERE is_closing)
+   OR EXISTS (SELECT FROM alert_notices WHERE delivery_id IS NULL)
+   OR EXISTS (SELECT FROM alert_deliveries WHERE next_attempt_at <= clock_timestamp())`,
+);
 
 /** Resolved ones go after half a year, with what was told of them. Index: alerts_resolved_at. */
 export const alertPurge = definePurge({

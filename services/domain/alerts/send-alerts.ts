@@ -18,6 +18,8 @@ import {
 import { isQuiet } from './quiet-hours.ts';
 import { dropLastWords, failTarget, readTargets, recoverTarget, type TargetRow } from './targets.store.ts';
 
+export { alertsAreDue } from './alerts.store.ts';
+
 /** Messages sent concurrently to a target, each of another group. */
 const BATCH = 10;
 

@@ -86,11 +86,9 @@ const auditEventsCount = defineStatement(
    GROUP BY 1, 2, 3`,
 );
 
-/** Reads the last entry of the primary key. */
-const auditEventsNewest = defineStatement(
-  'auditEventsNewest',
-  `SELECT coalesce(max(seq), -1) AS seq FROM audit_events`,
-);
+/** `seq` of the newest sealed event: the last entry of the primary key. Also in the questions of jobs that follow the log. */
+export const NEWEST_SEQ = '(SELECT coalesce(max(seq), -1) FROM audit_events)';
+const auditEventsNewest = defineStatement('auditEventsNewest', `SELECT ${NEWEST_SEQ} AS seq`);
 
 /** Joins the log whose range of sequence numbers contains the event. */
 const auditEventRead = defineStatement(

@@ -1,4 +1,6 @@
+import { defineQuestion, type Question } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { NEWEST_SEQ } from '../audit/read/list-events.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../shared/purge.store.ts';
 import { defineRetries } from '../shared/retries.store.ts';
@@ -130,6 +132,16 @@ const deliveriesHasten = defineStatement(
   `UPDATE handoff_deliveries SET next_attempt_at = date_trunc('milliseconds', clock_timestamp())
    WHERE endpoint = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
 );
+
+/** Indexes: handoff_deliveries_waiting, handoff_parked_pkey. */
+export const handoffsAreDue = (endpoints: readonly string[]): Question =>
+  defineQuestion(
+    `EXISTS (SELECT FROM handoff_endpoints e WHERE name = ANY ($1) AND coalesce(open_until <= clock_timestamp(), true)
+       AND (reached_seq < ${NEWEST_SEQ}
+         OR EXISTS (SELECT FROM handoff_deliveries d WHERE d.endpoint = e.name AND d.next_attempt_at <= clock_timestamp())
+         OR EXISTS (SELECT FROM handoff_parked p WHERE p.endpoint = e.name)))`,
+    endpoints,
+  );
 
 /** Indexes: handoff_deliveries_waiting; handoff_deliveries_given_up, of which there are few. */
 const queuesCount = defineStatement(

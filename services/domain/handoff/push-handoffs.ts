@@ -6,6 +6,8 @@ import { deliverHandoff, type HandoffEndpoint, type PushHandoffPorts } from './d
 import { failEndpoint, hastenDeliveries, recoverEndpoint, takeDeliveries } from './handoff.store.ts';
 import { planDeliveries } from './plan-deliveries.ts';
 
+export { handoffsAreDue } from './handoff.store.ts';
+
 /** Half the time limit of the job: what is left then is sent by the next run. */
 const RUN_MS = 60_000;
 /** Events sent concurrently to an endpoint, each of another subject. */

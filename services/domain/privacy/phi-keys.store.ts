@@ -1,3 +1,4 @@
+import { defineQuestion, type Question } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
@@ -92,11 +93,18 @@ const keysRead = defineStatement(
   'phiKeysRead',
   `SELECT version, sealed FROM phi_keys WHERE sealed <> '' ORDER BY version`,
 );
+const IS_DUE = 'created_at < clock_timestamp() - make_interval(secs => $1::float8)';
 const keyNewest = defineStatement(
   'phiKeyNewest',
-  `SELECT version, sealed, created_at < clock_timestamp() - make_interval(secs => $1::float8) AS "isDue"
-   FROM phi_keys WHERE sealed <> '' ORDER BY version DESC LIMIT 1`,
+  `SELECT version, sealed, ${IS_DUE} AS "isDue" FROM phi_keys WHERE sealed <> '' ORDER BY version DESC LIMIT 1`,
 );
+/** A rotation runs or is due. Index: phi_rotations_one_running; keys are few. */
+export const phiRotationIsDue = (afterSeconds: number): Question =>
+  defineQuestion(
+    `EXISTS (SELECT FROM phi_rotations WHERE state = 'running')
+     OR coalesce((SELECT ${IS_DUE} FROM phi_keys WHERE sealed <> '' ORDER BY version DESC LIMIT 1), false)`,
+    afterSeconds,
+  );
 const keyInsert = defineStatement(
   'phiKeyInsert',
   `INSERT INTO phi_keys (version, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING version`,

@@ -1,4 +1,5 @@
 import { phiOperations } from '#observability/metrics/privacy.ts';
+import type { Question } from '#services/platform/define/question.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import { lockSealing } from '../keys/secrets/lock-sealing.ts';
 import { phiKeyContext } from '../keys/secrets/sealed-contexts.ts';
@@ -15,6 +16,7 @@ import {
   insertRotation,
   listPhiKeyRows,
   type OlderDataKey,
+  phiRotationIsDue,
   type RotationRow,
   readLastRotation,
   readNewestPhiKey,
@@ -105,6 +107,9 @@ export async function listPhiKeys({
     rotation: rotation === undefined ? null : viewOf(rotation),
   };
 }
+
+export const rotationIsDue = ({ rotationDays }: { readonly rotationDays: number }): Question =>
+  phiRotationIsDue(rotationDays * DAY_SECONDS);
 
 type JobPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'clock'>;
 

@@ -9,6 +9,7 @@ import { raiseIncident } from './raise-incident.ts';
 import { WATCHED_TYPES } from './sighting-of.ts';
 import {
   advanceProgress,
+  detectionIsDue,
   isFresh,
   lockProgress,
   readLoginRatio,
@@ -30,6 +31,8 @@ const AGAIN = 10;
 const RATIO_OF = 200;
 const RATIO = 0.9;
 const STUFFING = { names: STUFFING_NAMES, windowSeconds: LOCK_POLICY.windowSeconds };
+
+export const detectionsAreDue = detectionIsDue(STUFFING);
 
 /**
  * Runs every detection on the events sealed since the last run and on the counters of failed passwords; raises incidents

@@ -1,4 +1,6 @@
+import { defineQuestion, type Question } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { NEWEST_SEQ } from '../audit/read/list-events.ts';
 import type { Sql } from '../ports.ts';
 
 /** One reader at a time: the effects of events commit together with the log position. */
@@ -12,16 +14,33 @@ const detectionProgressAdvance = defineStatement(
 
 const detectionProgressRead = defineStatement('detectionProgressRead', `SELECT seq FROM detection_progress`);
 
+const STUFFING = `last_failed_at > clock_timestamp() - make_interval(secs => $2) AND key LIKE 'network:%'
+  AND window_began_at > clock_timestamp() - make_interval(secs => $2) AND cardinality(tried) >= $1
+  AND successes * 4 < recent AND coalesce(locked_until, '-infinity') <= clock_timestamp()`;
+
 /** Networks above the limit that are not locked, or only the one named by key; uses login_failures_networks or the primary key. */
 const stuffingNetworksRead = defineStatement(
   'stuffingNetworksRead',
   `SELECT key, recent AS failures, successes, cardinality(tried) AS names FROM login_failures
-   WHERE last_failed_at > clock_timestamp() - make_interval(secs => $2) AND key LIKE 'network:%'
-     AND ($3::text IS NULL OR key = $3)
-     AND window_began_at > clock_timestamp() - make_interval(secs => $2) AND cardinality(tried) >= $1
-     AND successes * 4 < recent AND coalesce(locked_until, '-infinity') <= clock_timestamp()
+   WHERE ${STUFFING} AND ($3::text IS NULL OR key = $3)
    ORDER BY key COLLATE "C"`,
 );
+
+/** Indexes: the primary key of the log, unjudged_events_next_try_at, login_failures_networks. */
+export const detectionIsDue = ({
+  names,
+  windowSeconds,
+}: {
+  readonly names: number;
+  readonly windowSeconds: number;
+}): Question =>
+  defineQuestion(
+    `${NEWEST_SEQ} > coalesce((SELECT seq FROM detection_progress), -1)
+     OR EXISTS (SELECT FROM unjudged_events WHERE next_try_at <= clock_timestamp())
+     OR EXISTS (SELECT FROM login_failures WHERE ${STUFFING})`,
+    names,
+    windowSeconds,
+  );
 
 /** Scans audit_events_type backwards. */
 const loginRatioRead = defineStatement(

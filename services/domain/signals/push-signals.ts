@@ -6,6 +6,8 @@ import { SIGNAL_TYPES } from './caep-events.ts';
 import { queueOf, type SignSignalPorts, signSignal } from './sign-signal.ts';
 import { readPushedStreams, type StreamRow } from './streams.store.ts';
 
+export { signalsAreDue } from './streams.store.ts';
+
 export type PushSignalsPorts = Omit<PushHandoffPorts, 'handoff'> &
   SignSignalPorts &
   Pick<Ports, 'vault'> & { readonly signals: { readonly transport: HandoffTransport } };

@@ -1,3 +1,4 @@
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
@@ -39,11 +40,14 @@ const OWNER_MAY_RECEIVE = `CASE split_part(owner, ':', 1)
   WHEN 'user' THEN EXISTS (
     SELECT FROM users WHERE users.id = substr(owner, 6) AND "disabledAt" IS NULL AND $1 = ANY (user_permissions(users.id)))
   ELSE false END`;
+const PUSHED = `status = 'enabled' AND endpoint_url IS NOT NULL`;
+/** Whether a stream is pushed to at all: the names of their queues are not known to PostgreSQL. */
+export const signalsAreDue = defineQuestion(`EXISTS (SELECT FROM signal_streams WHERE ${PUSHED})`);
 /** Streams are few. */
 const streamsPushed = defineStatement(
   'signalStreamsPushed',
   `SELECT ${COLUMNS} FROM signal_streams
-   WHERE status = 'enabled' AND endpoint_url IS NOT NULL AND ${OWNER_MAY_RECEIVE} ORDER BY created_at, id`,
+   WHERE ${PUSHED} AND ${OWNER_MAY_RECEIVE} ORDER BY created_at, id`,
 );
 /** Streams are few. Exclusions by the primary key. */
 const streamsList = defineStatement(

@@ -1,5 +1,14 @@
 import type { z } from 'zod';
 
+export type Schedule = {
+  readonly everySeconds: number;
+  /**
+   * The job has a question, which says whether there is work: every worker asks it each second, and enqueues a run only
+   * if there is. Without work a run follows once in this time, for what no question sees, such as old rows to remove.
+   */
+  readonly idleSeconds?: number;
+};
+
 /** A job: its name, queue, payload and retries. */
 export type Job<Payload extends z.ZodType = z.ZodType> = {
   /** Verb-noun, the name of the use-case it runs. */
@@ -12,7 +21,7 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
   readonly attempts: number;
   /** Delay before the second attempt; doubles with each attempt. */
   readonly backoffSeconds: number;
-  readonly schedule?: { readonly everySeconds: number };
+  readonly schedule?: Schedule;
   /** Health fails if the last success of a scheduled job is older, or if any other job waits longer. */
   readonly staleAfterSeconds: number;
   /** A longer run is aborted and retried. */
@@ -20,7 +29,7 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
   readonly meaning: string;
 };
 
-export type ScheduledJob = Job & { readonly schedule: { readonly everySeconds: number } };
+export type ScheduledJob = Job & { readonly schedule: Schedule };
 
 /** Declares a job: `defineJob({ name: 'seal-audit-events', queue: 'audit-seal', payload: z.strictObject({}), … })`. */
 export function defineJob<Payload extends z.ZodType>(job: Job<Payload>): Job<Payload> {

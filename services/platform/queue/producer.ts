@@ -14,6 +14,8 @@ export type Producer = {
   readonly enqueue: Enqueue;
   /** The queue of this name, for reading; its commands also fail fast. */
   readonly queue: (name: string) => Queue<JobData>;
+  /** Whether Redis knows all of these jobs. False for none. */
+  readonly knows: (jobs: readonly { readonly job: Job; readonly ownId: string }[]) => Promise<boolean>;
   /** How many dead letters of a queue failed after this time, in Unix milliseconds. */
   readonly countDeadAfter: (name: string, unixMs: number) => Promise<number>;
   readonly isReady: () => boolean;
@@ -74,6 +76,10 @@ export function createProducer(
   return {
     enqueue,
     queue,
+    knows: async (jobs) => {
+      const keys = jobs.map(({ job, ownId }) => queue(job.queue).toKey(jobIdOf(job.name, ownId)));
+      return keys.length > 0 && (await connection.exists(keys)) === keys.length;
+    },
     countDeadAfter: (name, unixMs) => connection.zcount(queue(name).toKey('failed'), `(${unixMs}`, '+inf'),
     isReady: () => connection.status === 'ready',
     ready: async (withinMs) => {

@@ -78,6 +78,20 @@ const jobScheduleFinish = defineStatement(
    RETURNING (extract(epoch FROM next_run_at) * 1000)::bigint AS "nextRunAtMs", every_seconds AS "everySeconds"`,
 );
 
+/**
+ * For jobs that were due and had no work: the question was their run. Skips rows that another worker has just advanced, and
+ * slots that have passed. By the primary key.
+ */
+const jobScheduleAdvanceIdle = defineStatement(
+  'jobScheduleAdvanceIdle',
+  `UPDATE job_schedules s SET next_run_at = clock_timestamp() + make_interval(secs => every_seconds),
+     last_started_at = clock_timestamp(), last_finished_at = clock_timestamp(), last_succeeded_at = clock_timestamp(),
+     last_outcome = 'completed', declared_at = clock_timestamp()
+   FROM unnest($1::text[], $2::float8[]) AS idle(job, slot_ms)
+   WHERE s.job = idle.job AND s.next_run_at = to_timestamp(idle.slot_ms / 1000)::timestamptz(3)
+     AND coalesce(s.last_finished_at < clock_timestamp() - make_interval(secs => $3::float8 / 1000), true)`,
+);
+
 /** Writes the timetable of these contracts, and returns the resulting rows. */
 export async function declareSchedules(tx: Tx, jobs: readonly ScheduledJob[]): Promise<ScheduleRow[]> {
   await tx.query(jobScheduleLock);
@@ -87,6 +101,15 @@ export async function declareSchedules(tx: Tx, jobs: readonly ScheduledJob[]): P
     jobs.map((job) => job.schedule.everySeconds),
   ]);
   return tx.query<ScheduleRow>(jobScheduleList);
+}
+
+/** Advances the rows of jobs without work, unless they were advanced within `freshMs`. */
+export async function advanceIdleSchedules(
+  sql: Sql,
+  idle: readonly { readonly job: string; readonly slotMs: number }[],
+  freshMs: number,
+): Promise<void> {
+  await sql.query(jobScheduleAdvanceIdle, [idle.map(({ job }) => job), idle.map(({ slotMs }) => slotMs), freshMs]);
 }
 
 /** Removes a row that no worker has declared for this long; false if a worker has, or the row is gone. */

@@ -2,7 +2,15 @@ import type { Log, Ports } from '#services/domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { jobIdOf, STALLED_TO_DEATH, slotIdOf, slotOf } from './job-data.ts';
 import type { Producer } from './producer.ts';
-import { declareSchedules, finishScheduledRun, forgetSchedule, readDueIn, type ScheduleRow } from './schedule-rows.ts';
+import {
+  declareSchedules,
+  finishScheduledRun,
+  forgetSchedule,
+  readDueIn,
+  readSchedules,
+  type ScheduleRow,
+} from './schedule-rows.ts';
+import { type AskedJob, createTick } from './tick.ts';
 
 export type Timetable = {
   /** Writes the timetable, and ensures that the next run of each job is in Redis. Never rejects. */
@@ -23,36 +31,45 @@ export type TimetableOptions = {
   readonly ports: Pick<Ports, 'transact' | 'sql' | 'clock'>;
   readonly producer: Producer;
   readonly jobs: readonly ScheduledJob[];
+  /** Those of them that run only if there is work. */
+  readonly asked: readonly AskedJob[];
   /** Every queue that this worker consumes, with or without schedules. */
   readonly queues: readonly string[];
   readonly checkMs: number;
   readonly log: Log;
 };
 
+/** A worker writes the rows of its contracts again when they were not written for this many checks. */
+const DECLARE_AFTER_CHECKS = 6;
 /** A job that no worker has declared for this many checks is no longer scheduled. */
-const FORGET_AFTER_CHECKS = 4;
+const FORGET_AFTER_CHECKS = 4 * DECLARE_AFTER_CHECKS;
+/** The rows of jobs without work advance once in this many checks. */
+const ADVANCE_AFTER_CHECKS = 3;
+/** How often the jobs that have a question are asked for work. */
+const TICK_MS = 1_000;
 
 /**
  * The timetable is a table; Redis holds one delayed job for the next slot of each line, under the slot's own id. Any
- * number of workers may add it, also again after Redis lost it; the row advances once, when the run has ended.
+ * number of workers may add it, also again after Redis lost it; the row advances once, when the run has ended. A job with a
+ * question has no delayed job: the tick enqueues its due slot when there is work.
  */
-export function createTimetable({ ports, producer, jobs, queues, checkMs, log }: TimetableOptions): Timetable {
+export function createTimetable(options: TimetableOptions): Timetable {
+  const { ports, producer, jobs, asked, queues, checkMs, log } = options;
   const byName = new Map<string, ScheduledJob>(jobs.map((job) => [job.name, job]));
   let known: readonly ScheduleRow[] | undefined;
   let readAtMs = ports.clock.monotonic();
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
-  let isClosed = false;
+  let answeredAtMs = readAtMs;
   let wasFailing = false;
+  const loops: { close(): Promise<void> }[] = [];
 
-  const silentMs = (): number => ports.clock.monotonic() - readAtMs;
+  const silentMs = (): number => ports.clock.monotonic() - answeredAtMs;
   /** Ages the last reading: while Postgres does not answer, the worker learns of no later success. */
   const rows = (): readonly ScheduleRow[] | undefined => {
-    const passedMs = silentMs();
+    const passedMs = ports.clock.monotonic() - readAtMs;
     return known?.map((row) => ({
       ...row,
       dueInMs: row.dueInMs - passedMs,
-      sinceSuccessMs: row.sinceSuccessMs + passedMs,
+      sinceSuccessMs: Math.min(row.sinceSuccessMs + passedMs, tick.idleMs(row.job)),
     }));
   };
 
@@ -60,12 +77,20 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     await producer.enqueue(job, {}, { jobId: slotIdOf(slotMs), delayMs: Math.max(0, delayMs), traceparent: '' });
   };
 
+  const tick = createTick({
+    ...ports,
+    asked,
+    place: (job, slotMs) => place(job, slotMs, 0),
+    advanceMs: checkMs * ADVANCE_AFTER_CHECKS,
+  });
+  const isAsked = (name: string): boolean => asked.some(({ job }) => job.name === name);
+
   const finish: Timetable['finish'] = async (name, jobId, outcome, tookMs) => {
     const [job, slotMs] = [byName.get(name), slotOf(name, jobId)];
     if (job === undefined || slotMs === undefined) return;
     const next = await finishScheduledRun(ports.sql, { job: name, slotMs, outcome, tookMs });
     // If Redis is unreachable now, the next check adds the run.
-    if (next) await place(job, next.nextRunAtMs, next.everySeconds * 1_000).catch(() => {});
+    if (next && !isAsked(name)) await place(job, next.nextRunAtMs, next.everySeconds * 1_000).catch(() => {});
   };
 
   /** Handles a slot past due whose run was delayed by a clock step, was skipped as too early, or died unreported. */
@@ -96,22 +121,33 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     if (await forgetSchedule(ports.sql, row.job, afterMs)) log.info({ job: row.job }, 'job is no longer scheduled');
   };
 
+  /** Whether a row is missing, differs from its contract, was not written for long, or is further away than its interval. */
+  const mustDeclare = (read: readonly ScheduleRow[]): boolean =>
+    jobs.some((job) => {
+      const row = read.find((each) => each.job === job.name);
+      const { everySeconds } = job.schedule;
+      if (row === undefined || row.queue !== job.queue || row.everySeconds !== everySeconds) return true;
+      return row.sinceDeclaredMs > checkMs * DECLARE_AFTER_CHECKS || row.dueInMs > everySeconds * 1_000;
+    });
+
   const check = async (): Promise<void> => {
     const askedAtMs = ports.clock.monotonic();
-    const read = await ports.transact((tx) => declareSchedules(tx, jobs));
+    let read = await readSchedules(ports.sql);
+    if (mustDeclare(read)) read = await ports.transact((tx) => declareSchedules(tx, jobs));
     known = read;
     readAtMs = askedAtMs;
-    // Redis loses the concurrency limit together with the jobs, so it is set at every check.
-    for (const name of queues) await producer.queue(name).setGlobalConcurrency(1);
-    for (const row of read) {
+    answeredAtMs = askedAtMs;
+    const placeable = read.flatMap((row) => {
       const job = byName.get(row.job);
-      if (job === undefined) {
-        await forget(row);
-        continue;
-      }
-      await place(job, row.nextRunAtMs, row.dueInMs);
-      if (row.dueInMs < 0) await unblock(job, row);
+      return job !== undefined && (!isAsked(row.job) || tick.hasPlaced(row.job, row.nextRunAtMs)) ? [{ job, row }] : [];
+    });
+    // Redis loses the limits of concurrency together with the jobs.
+    if (!(await producer.knows(placeable.map(({ job, row }) => ({ job, ownId: slotIdOf(row.nextRunAtMs) }))))) {
+      for (const name of queues) await producer.queue(name).setGlobalConcurrency(1);
+      for (const { job, row } of placeable) await place(job, row.nextRunAtMs, row.dueInMs);
     }
+    for (const { job, row } of placeable) if (row.dueInMs < 0) await unblock(job, row);
+    for (const row of read) if (!byName.has(row.job)) await forget(row);
   };
 
   const reconcile = async (): Promise<void> => {
@@ -126,6 +162,17 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     }
   };
 
+  /** If a store does not answer, the next tick asks again; the check logs it. */
+  const ask = async (): Promise<void> => {
+    const askedAtMs = ports.clock.monotonic();
+    await tick.run().then(
+      () => {
+        answeredAtMs = askedAtMs;
+      },
+      () => {},
+    );
+  };
+
   return {
     reconcile,
     finish,
@@ -136,14 +183,28 @@ export function createTimetable({ ports, producer, jobs, queues, checkMs, log }:
     rows,
     silentMs,
     start: () => {
-      const next = (): void => {
-        running = reconcile();
-        void running.then(() => {
-          if (!isClosed) timer = setTimeout(next, wasFailing ? Math.min(checkMs, 1_000) : checkMs);
-        });
-      };
-      next();
+      loops.push(repeat(reconcile, () => (wasFailing ? Math.min(checkMs, 1_000) : checkMs)));
+      if (asked.length > 0) loops.push(repeat(ask, () => Math.min(checkMs, TICK_MS)));
     },
+    close: async () => {
+      await Promise.all(loops.map((loop) => loop.close()));
+    },
+  };
+}
+
+/** Does the work at once and again after each pause. The work never rejects. */
+function repeat(work: () => Promise<void>, pauseMs: () => number): { close(): Promise<void> } {
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let isClosed = false;
+  const next = (): void => {
+    running = work();
+    void running.then(() => {
+      if (!isClosed) timer = setTimeout(next, pauseMs());
+    });
+  };
+  next();
+  return {
     close: async () => {
       isClosed = true;
       clearTimeout(timer);

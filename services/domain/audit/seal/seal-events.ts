@@ -12,6 +12,8 @@ import type { SealedRow } from './seal.store.ts';
 import { sealBatch } from './seal-batch.ts';
 import { type HasLogMark, settleLog, stopSealing } from './settle-log.ts';
 
+export { sealingIsDue } from './seal.store.ts';
+
 export type SealPorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'clock' | 'log'> &
   HasLogMark &
   HasLogSigner &

@@ -7,6 +7,7 @@ import {
   integerArray,
   textArray,
 } from '#services/domain/shared/binary-arrays.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Json } from '../log/canonical-json.ts';
 import type { GrownTile } from '../log/grow-tree.ts';
@@ -99,6 +100,16 @@ const auditTilesWrite = defineStatement(
   'auditTilesWrite',
   `INSERT INTO audit_tiles (origin, level, n, hashes) SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bytea[])
    ON CONFLICT (origin, level, n) DO UPDATE SET hashes = EXCLUDED.hashes`,
+);
+
+/**
+ * Events wait, the head that a killed run left is not signed, or sealing has stopped and may go on. Indexes:
+ * audit_outbox_unsealed; the primary key of the checkpoints.
+ */
+export const sealingIsDue = defineQuestion(
+  `EXISTS (SELECT FROM audit_outbox WHERE seq IS NULL)
+   OR NOT EXISTS (SELECT FROM audit_log l WHERE l.closed_at IS NULL AND l.stopped_reason IS NULL
+     AND EXISTS (SELECT FROM audit_checkpoints c WHERE c.origin = l.origin AND c.size = l.size))`,
 );
 
 export const readUnsealed = (sql: Sql, limit: number): Promise<OutboxRow[]> => sql.query(auditOutboxUnsealed, [limit]);

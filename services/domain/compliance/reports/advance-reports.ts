@@ -32,6 +32,8 @@ import {
   stepReport,
 } from './reports.store.ts';
 
+export { reportsAreDue } from './reports.store.ts';
+
 /** Draws a signed report for people. The same report gives the same bytes. */
 export type HasReportRenderer = {
   readonly renderReport: (signed: {

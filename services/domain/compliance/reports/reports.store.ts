@@ -1,6 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { ReportKind, ReportStatus, ReportSummary } from './report-shapes.ts';
 
@@ -26,12 +27,19 @@ const reportInsert = defineStatement(
   'complianceReportInsert',
   `INSERT INTO compliance_reports (id, kind, requested_by) VALUES ($1, 'demand', $2)`,
 );
+const PERIODS = `(VALUES ('daily', 'YYYY-MM-DD'), ('monthly', 'YYYY-MM')) due(kind, form)`;
+const PERIOD = `to_char(clock_timestamp() AT TIME ZONE 'UTC', form)`;
+/** Indexes: compliance_reports_unfinished, compliance_reports_period. */
+export const reportsAreDue = defineQuestion(
+  `EXISTS (SELECT FROM compliance_reports WHERE ended_at IS NULL)
+   OR EXISTS (SELECT FROM ${PERIODS} WHERE NOT EXISTS (
+     SELECT FROM compliance_reports r WHERE r.period IS NOT NULL AND r.kind = due.kind AND r.period = ${PERIOD}))`,
+);
 /** One row a day and one a month, by the database's clock; the unique index makes a second run do nothing. */
 const reportsSchedule = defineStatement(
   'complianceReportsSchedule',
   `INSERT INTO compliance_reports (id, kind, period, requested_by)
-   SELECT id, kind, to_char(clock_timestamp() AT TIME ZONE 'UTC', form), $3
-   FROM (VALUES ($1::uuid, 'daily', 'YYYY-MM-DD'), ($2::uuid, 'monthly', 'YYYY-MM')) due(id, kind, form)
+   SELECT CASE kind WHEN 'daily' THEN $1::uuid ELSE $2::uuid END, kind, ${PERIOD}, $3 FROM ${PERIODS}
    ON CONFLICT DO NOTHING RETURNING id, kind`,
 );
 /** Index: compliance_reports_unfinished. */

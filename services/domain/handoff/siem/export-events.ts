@@ -14,6 +14,8 @@ import { toSyslog } from './syslog.ts';
 import { toEcs } from './to-ecs.ts';
 import { type SiemSource, toOcsf } from './to-ocsf.ts';
 
+export { exportIsDue } from './siem.store.ts';
+
 type SiemFormat = 'ocsf' | 'ecs';
 
 export type SiemTarget = {

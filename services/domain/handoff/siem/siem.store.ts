@@ -1,4 +1,6 @@
+import { defineQuestion, type Question } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { NEWEST_SEQ } from '../../audit/read/list-events.ts';
 import type { Sql } from '../../ports.ts';
 import { definePurge } from '../../shared/purge.store.ts';
 
@@ -54,6 +56,14 @@ const targetReplay = defineStatement(
   `UPDATE siem_targets SET reached_seq = $2, rejections = 0, retry_at = NULL
    WHERE name = $1 AND reached_seq >= $2 RETURNING ${COLUMNS}`,
 );
+
+/** Targets are few. */
+export const exportIsDue = (targets: readonly string[]): Question =>
+  defineQuestion(
+    `EXISTS (SELECT FROM siem_targets
+       WHERE name = ANY ($1) AND coalesce(retry_at <= clock_timestamp(), true) AND reached_seq < ${NEWEST_SEQ})`,
+    targets,
+  );
 
 /** A target that is configured again after this time is a new one. Index: siem_targets_followed_at. */
 export const siemTargetPurge = definePurge({

@@ -9,6 +9,8 @@ import { deleteMail, lockMail, type MailRow, postponeMail, takeMails } from './m
 import { type StoredMail, writeMail } from './mails.ts';
 import { type Letter, renderMail } from './render-mail.ts';
 
+export { mailsAreDue } from './mail.store.ts';
+
 export type DeliverPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'log'> & {
   readonly mailTransport: MailTransport;
   /** How mails look; as without settings by default. */

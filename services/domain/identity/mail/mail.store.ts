@@ -1,6 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineAttemptEnds } from '#services/domain/shared/retries.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type MailRow = {
@@ -19,13 +20,17 @@ const mailInsert = defineStatement(
   `INSERT INTO mail_outbox (id, template, sealed, traceparent) VALUES ($1, $2, $3, nullif($4, ''))`,
 );
 
+const DUE = 'next_attempt_at <= clock_timestamp()';
+/** Index: mail_outbox_due. */
+export const mailsAreDue = defineQuestion(`EXISTS (SELECT FROM mail_outbox WHERE ${DUE})`);
+
 /** Leases due mails for longer than any attempt takes. Index: mail_outbox_due. */
 const mailsTake = defineStatement(
   'mailsTake',
   `WITH due AS MATERIALIZED (
-     SELECT id FROM mail_outbox WHERE next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at LIMIT $1
+     SELECT id FROM mail_outbox WHERE ${DUE} ORDER BY next_attempt_at LIMIT $1
    ), locked AS MATERIALIZED (
-     SELECT id FROM mail_outbox WHERE id IN (SELECT id FROM due) AND next_attempt_at <= clock_timestamp()
+     SELECT id FROM mail_outbox WHERE id IN (SELECT id FROM due) AND ${DUE}
      ORDER BY id FOR UPDATE SKIP LOCKED
    )
    UPDATE mail_outbox m SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $2)

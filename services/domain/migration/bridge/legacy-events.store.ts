@@ -1,5 +1,6 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { LegacyEvent, ProfileChanges } from './legacy-event.ts';
 
@@ -9,6 +10,10 @@ const legacyEventInsert = defineStatement(
   `INSERT INTO legacy_events (id, kind, subject, session, changes, occurred_at) VALUES ($1, $2, $3, $4, $5, $6)
    ON CONFLICT (id) DO NOTHING RETURNING seq`,
 );
+
+const DUE = 'next_attempt_at <= clock_timestamp()';
+/** Index: legacy_events_next_attempt_at. */
+export const legacyEventsAreDue = defineQuestion(`EXISTS (SELECT FROM legacy_events WHERE ${DUE})`);
 
 /**
  * Locks the next event, so that a second worker takes another. An event of a user waits for the earlier ones of the same
@@ -20,7 +25,7 @@ const legacyEventTake = defineStatement(
      EXISTS (SELECT FROM legacy_events later WHERE later.subject = e.subject AND later.next_attempt_at IS NULL
        AND later.state = 'applied' AND (later.occurred_at, later.seq) > (e.occurred_at, e.seq)) AS "isSuperseded"
    FROM legacy_events e
-   WHERE next_attempt_at <= clock_timestamp() AND NOT EXISTS (SELECT FROM legacy_events earlier
+   WHERE ${DUE} AND NOT EXISTS (SELECT FROM legacy_events earlier
      WHERE earlier.subject = e.subject AND earlier.next_attempt_at IS NOT NULL
        AND (earlier.occurred_at, earlier.seq) < (e.occurred_at, e.seq))
    ORDER BY next_attempt_at, seq LIMIT 1 FOR UPDATE SKIP LOCKED`,

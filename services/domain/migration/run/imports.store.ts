@@ -1,6 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { SourceDigest } from '../import-shapes.ts';
 import type { LineNotice, Reject } from './plan-batch.ts';
@@ -23,6 +24,12 @@ export const endedLegacyUserPurge = definePurge({
   stays: `interval '400 days'`,
   where: 'ended_at IS NOT NULL',
 });
+
+/** While a run is open, also one of the command, and for a minute after its last batch, so that the metrics show its end. Indexes: imports_open, imports_touched_at. */
+export const importsAreDue = defineQuestion(
+  `EXISTS (SELECT FROM imports WHERE finished_at IS NULL)
+   OR EXISTS (SELECT FROM imports WHERE touched_at > clock_timestamp() - interval '1 minute')`,
+);
 
 type ImportState = 'waiting' | 'running' | 'done' | 'failed';
 export type ImportRow = {

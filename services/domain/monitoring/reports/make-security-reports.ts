@@ -15,6 +15,8 @@ import {
   type SecurityReportRow,
 } from './security-reports.store.ts';
 
+export { securityReportsAreDue } from './security-reports.store.ts';
+
 type ReportPorts = Pick<Ports, 'sql' | 'transact' | 'random'>;
 type SystemCaller = Caller & { readonly kind: 'system' };
 

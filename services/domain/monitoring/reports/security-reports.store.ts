@@ -1,6 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { SecurityReportView } from './report-shapes.ts';
 
@@ -13,13 +14,20 @@ const securityReportInsert = defineStatement(
   'securityReportInsert',
   `INSERT INTO security_reports (id, kind, period_from, period_to, requested_by) VALUES ($1, 'demand', $2, $3, $4)`,
 );
+const LAST_WEEK = `(SELECT date_trunc('week', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') last(week)`;
+const WEEK_IS_COUNTED = 'EXISTS (SELECT FROM event_hours WHERE hour < week)';
+/** Indexes: security_reports_queued, security_reports_weekly. */
+export const securityReportsAreDue = defineQuestion(
+  `EXISTS (SELECT FROM security_reports WHERE status = 'queued')
+   OR EXISTS (SELECT FROM ${LAST_WEEK} WHERE ${WEEK_IS_COUNTED} AND NOT EXISTS (
+     SELECT FROM security_reports r WHERE r.kind = 'weekly' AND r.period_from = week - interval '7 days'))`,
+);
 /** The last whole week by the database's clock, if all of it was counted; the unique index makes a second run do nothing. */
 const securityReportSchedule = defineStatement(
   'securityReportSchedule',
   `INSERT INTO security_reports (id, kind, period_from, period_to, requested_by)
    SELECT $1, 'weekly', week - interval '7 days', week, $2
-   FROM (SELECT date_trunc('week', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') last(week)
-   WHERE EXISTS (SELECT FROM event_hours WHERE hour < week)
+   FROM ${LAST_WEEK} WHERE ${WEEK_IS_COUNTED}
    ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
 );
 /** Index: security_reports_queued. Those whose period is counted, and those that waited too long for it. */

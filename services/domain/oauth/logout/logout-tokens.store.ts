@@ -2,6 +2,7 @@ import type { AsymmetricAlgorithm } from '#services/domain/keys/algorithm-shapes
 import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineRetries } from '#services/domain/shared/retries.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** One attempt to send a logout token. The trigger of `sessions` inserts the row when the session ends. */
@@ -25,14 +26,18 @@ export type LogoutTokenRow = {
   readonly isVetted: boolean;
 };
 
+const DUE = 'next_attempt_at <= clock_timestamp()';
+/** Index: logout_tokens_due, in which few rows wait. */
+export const logoutTokensAreDue = defineQuestion(`EXISTS (SELECT FROM logout_tokens WHERE ${DUE})`);
+
 /** Leases due rows for longer than any attempt takes. The address is the client's current one. Index: logout_tokens_due. */
 const logoutTokensTake = defineStatement(
   'logoutTokensTake',
   `WITH due AS MATERIALIZED (
-     SELECT id FROM logout_tokens WHERE unvetted = $1 AND next_attempt_at <= clock_timestamp()
+     SELECT id FROM logout_tokens WHERE unvetted = $1 AND ${DUE}
      ORDER BY next_attempt_at LIMIT $2
    ), locked AS MATERIALIZED (
-     SELECT id FROM logout_tokens WHERE id IN (SELECT id FROM due) AND next_attempt_at <= clock_timestamp()
+     SELECT id FROM logout_tokens WHERE id IN (SELECT id FROM due) AND ${DUE}
      ORDER BY id FOR UPDATE SKIP LOCKED
    ), taken AS (
      UPDATE logout_tokens t SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $3)

@@ -18,6 +18,8 @@ import {
   takeLogoutTokens,
 } from './logout-tokens.store.ts';
 
+export { logoutTokensAreDue } from './logout-tokens.store.ts';
+
 export type LogoutTransport = {
   /**
    * Sends a logout token to the address of a client and returns the HTTP status. Rejects if the address is not

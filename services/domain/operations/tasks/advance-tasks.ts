@@ -5,6 +5,8 @@ import { advanceRotateKeysTask, type RotatePorts } from './signed-off-task.ts';
 import { type AdvanceTask, ownerCaller } from './task-kind.ts';
 import { changeTask, purgeTasks, readDueTasks, type TaskRow } from './tasks.store.ts';
 
+export { tasksAreDue } from './tasks.store.ts';
+
 type AdvancePorts = Pick<Ports, 'log'> & RotatePorts;
 
 const advances = {

@@ -1,5 +1,6 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type TaskState = 'working' | 'input_required' | 'completed' | 'cancelled';
@@ -39,6 +40,11 @@ const COLUMNS = `id, kind, caller_kind AS "callerKind", caller_id AS "callerId",
   ${placeTime('updated_at')} AS "updatedAt", ${placeTime('next_look_at')} AS "nextLookAt"`;
 const OPEN = `state IN ('working', 'input_required')`;
 
+const DUE = `${OPEN} AND next_look_at <= now()`;
+
+/** Index: mcp_tasks_next_look_at. */
+export const tasksAreDue = defineQuestion(`EXISTS (SELECT FROM mcp_tasks WHERE ${DUE})`);
+
 const mcpTaskInsert = defineStatement(
   'mcpTaskInsert',
   `INSERT INTO mcp_tasks (id, kind, caller_kind, caller_id, client_id, arguments, state, subject_id, message)
@@ -48,7 +54,7 @@ const mcpTaskRead = defineStatement('mcpTaskRead', `SELECT ${COLUMNS} FROM mcp_t
 // Reads the index of open tasks, those that are due the longest first.
 const mcpTasksDue = defineStatement(
   'mcpTasksDue',
-  `SELECT ${COLUMNS} FROM mcp_tasks WHERE ${OPEN} AND next_look_at <= now() ORDER BY next_look_at LIMIT $1`,
+  `SELECT ${COLUMNS} FROM mcp_tasks WHERE ${DUE} ORDER BY next_look_at LIMIT $1`,
 );
 // By the primary key; a task that ended meanwhile is not found. Waiting at $7 stores what a check read at $8: if the task
 // was woken since, what it read may be out of date, so nothing is stored and the task stays due.

@@ -1,3 +1,4 @@
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { actorIdOf } from '../../audit/committed-values.ts';
 import type { Sql } from '../../ports.ts';
@@ -17,6 +18,8 @@ const resultRead = defineStatement(
   'phiRequestResultRead',
   `SELECT subject_id AS "subjectId", result FROM phi_requests WHERE id = $1`,
 );
+/** Also deletions that a legal hold keeps waiting. Index: phi_requests_queued. */
+export const privacyRequestsAreDue = defineQuestion(`EXISTS (SELECT FROM phi_requests WHERE state = 'queued')`);
 /** By index phi_requests_queued. A deletion waits for the end of a legal hold. */
 const requestReadNext = defineStatement(
   'phiRequestReadNext',

@@ -24,6 +24,8 @@ import {
   readResult,
 } from './privacy-requests.store.ts';
 
+export { privacyRequestsAreDue } from './privacy-requests.store.ts';
+
 export type PrivacyRequestView = z.output<typeof privacyRequestView>;
 
 /** Requests the job; never fails, because the timetable runs it anyway. */
