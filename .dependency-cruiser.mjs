@@ -225,7 +225,7 @@ export default {
         path: '^(services/(api|worker)/(app|compose|main)\\.ts|services/supervisor/main\\.ts|cli/main\\.ts|testing/harness/product\\.ts)$',
         reachable: true,
       },
-      'What goes through the product is an `.integration.test.ts`, and proves other things.',
+      'What goes through the product is an `.integration.test.ts` or an `.all.test.ts`, and proves other things.',
     ),
     rule(
       'nothing shipped imports a test or its helpers',

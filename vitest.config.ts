@@ -19,6 +19,8 @@ const common = {
   setupFiles: ['testing/file-folder.ts', 'testing/child-coverage.ts'],
   maxWorkers: 2,
 };
+// They install and build the web examples first.
+const WEB = 'examples/web.all.test.ts';
 const never = ['**/node_modules/**', '**/.sallyport/**'];
 // They read, set or measure what a process has one of: its metrics, its tracer, its memory, its pool.
 const alone = [
@@ -52,17 +54,18 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: [...never, ...alone, '**/*.{db,integration,browser}.test.ts'],
+          exclude: [...never, ...alone, '**/*.{db,integration,all}.test.ts'],
         },
       },
       { test: { ...common, name: 'unit-alone', include: alone, isolate: true } },
       { test: { ...onStores, name: 'unit-db', include: ['**/*.db.test.ts'] } },
       { test: { ...onStores, name: 'integration', include: ['**/*.integration.test.ts'] } },
+      { test: { ...onStores, name: 'all', include: ['**/*.all.test.ts'], exclude: [...never, WEB] } },
       {
         test: {
           ...onStores,
           name: 'web',
-          include: ['examples/*.browser.test.ts'],
+          include: [WEB],
           globalSetup: [...onStores.globalSetup, 'examples/web-setup.ts'],
         },
       },

@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-// What needs no packages of the examples; `web.browser.test.ts` runs them in Chromium.
+// What needs no packages of the examples; `web.all.test.ts` runs them in Chromium.
 
 const ROOT = resolve(import.meta.dirname, '..');
 const folders = globSync('examples/web-*/', { cwd: ROOT });

@@ -168,7 +168,7 @@ export const flows: readonly Flow[] = [
     ],
     unit: ['services/domain/tokens/verify/validate-token.test.ts', 'services/domain/tokens/explain-end.db.test.ts'],
     integration: [`${ROUTES}/tokens-validate.integration.test.ts`, `${ROUTES}/tokens-why.integration.test.ts`],
-    fault: [`${ROUTES}/tokens-faults.integration.test.ts`, `${FAULTS}/survives-redis.integration.test.ts`],
+    fault: [`${ROUTES}/tokens-faults.integration.test.ts`, `${FAULTS}/survives-redis.all.test.ts`],
     load: [`${LOAD}/validate.js`, `${LOAD}/validate-fresh.js`, `${LOAD}/batch.js`],
   },
   {
@@ -180,8 +180,8 @@ export const flows: readonly Flow[] = [
     ],
     integration: ['services/domain/tokens/refresh/refresh-token.integration.test.ts'],
     fault: [
-      `${FAULTS}/survives-postgres.integration.test.ts`,
-      `${FAULTS}/pgbouncer.integration.test.ts`,
+      `${FAULTS}/survives-postgres.all.test.ts`,
+      `${FAULTS}/pgbouncer.all.test.ts`,
       'services/domain/tokens/refresh/family-contention-faults.db.test.ts',
     ],
     load: [`${LOAD}/refresh.js`, `${LOAD}/refresh-race.js`],
@@ -192,9 +192,9 @@ export const flows: readonly Flow[] = [
     unit: ['services/domain/tokens/revoke/revoke-token.db.test.ts'],
     integration: [`${ROUTES}/tokens-revoke.integration.test.ts`],
     fault: [
-      `${FAULTS}/older-database.integration.test.ts`,
+      `${FAULTS}/older-database.all.test.ts`,
       `${FAULTS}/answers-in-time.integration.test.ts`,
-      `${FAULTS}/replica.integration.test.ts`,
+      `${FAULTS}/replica.all.test.ts`,
     ],
     load: [`${LOAD}/revoke.js`],
   },
@@ -261,7 +261,7 @@ export const flows: readonly Flow[] = [
     integration: [
       'services/mcp/mcp.integration.test.ts',
       'services/mcp/published-clients.integration.test.ts',
-      'services/mcp/real-clients.integration.test.ts',
+      'services/mcp/real-clients.all.test.ts',
     ],
     fault: ['services/mcp/mcp-process.integration.test.ts', 'services/mcp/killed-agent.integration.test.ts'],
     load: { none: 'A call is one operation of the API with its audit event, and its limits are those of the API.' },
@@ -313,10 +313,10 @@ export const flows: readonly Flow[] = [
     unit: ['services/domain/oauth/console/console-session.test.ts', 'services/pages/console-build.test.ts'],
     integration: [
       `${ROUTES}/console.integration.test.ts`,
-      'services/pages/console-in-browser.integration.test.ts',
+      'services/pages/console-in-browser.all.test.ts',
       'services/pages/console-new-in-browser.integration.test.ts',
-      'services/pages/console-review-in-browser.integration.test.ts',
-      'services/pages/console-viewers.integration.test.ts',
+      'services/pages/console-review-in-browser.all.test.ts',
+      'services/pages/console-viewers.all.test.ts',
     ],
     fault: [`${FAULTS}/console-away.integration.test.ts`],
     load: {

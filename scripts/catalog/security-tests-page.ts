@@ -33,7 +33,7 @@ export function securityTestsPage(tested: readonly TestedAdvisory[], untested: r
   if (twice.length > 0) throw new Error(`advisories with two answers: ${twice.join(', ')}`);
 
   const body = [
-    'The attacks run against a whole API in `services/api/attacks`: forged tokens, hostile requests and values, every route × every role × another user’s object. The pages are tested in a real Chromium (`services/pages/pages-in-browser.integration.test.ts`): its console stays free of content security policy violations, in light and dark, narrow and wide, with and without JavaScript.',
+    'The attacks run against a whole API in `services/api/attacks`: forged tokens, hostile requests and values, every route × every role × another user’s object. The pages are tested in a real Chromium (`services/pages/pages-in-browser.all.test.ts`): its console stays free of content security policy violations, in light and dark, narrow and wide, with and without JavaScript.',
     '',
     '## Advisories of peers',
     '',

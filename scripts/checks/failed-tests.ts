@@ -6,6 +6,8 @@ export type TestReport = {
   readonly testResults?: readonly {
     readonly name: string;
     readonly status: string;
+    readonly startTime?: number;
+    readonly endTime?: number;
     readonly message?: string;
     readonly assertionResults: readonly {
       readonly fullName: string;

@@ -6,8 +6,8 @@ import { FLOW_PATHS, flows, KINDS, NO_FLOW } from '#testing/flow-matrix.ts';
 const ROOT = resolve(import.meta.dirname, '../..');
 const endings: Readonly<Record<(typeof KINDS)[number], RegExp>> = {
   // A rule by itself, or on its store, without an API.
-  unit: /^(?!.*\.integration\.).*\.test\.ts$/,
-  integration: /\.integration\.test\.ts$/,
+  unit: /^(?!.*\.(integration|all)\.).*\.test\.ts$/,
+  integration: /\.(integration|all)\.test\.ts$/,
   fault: /\.test\.ts$/,
   load: /^load-tests\/scenarios\/[\w-]+\.js$/,
 };

@@ -1,5 +1,5 @@
 // Preloaded (`--import`) into a process, appends each file of node_modules that the process loads to the file that
-// LOADED_FILES names: what production-packages.json lists and container-roles.integration.test.ts compares.
+// LOADED_FILES names: what production-packages.json lists and container-roles.all.test.ts compares.
 import { appendFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 

@@ -5,7 +5,7 @@ import { dirname, join, normalize } from 'node:path';
 /** Files that every test depends on: a change of one reaches all tests. */
 const EVERYTHING = /^(package(-lock)?\.json|tsconfig\.json|vitest\.config\.ts|\.npmrc)$/;
 /** Tests that read the whole repository by patterns, as a linter does. */
-const READS_ALL = /^scripts\/checks\/[^/.]+\.test\.ts$/;
+const READS_ALL = /^scripts\/(checks|test)\/[^/.]+\.test\.ts$/;
 const SOURCE = /\.(ts|mts|mjs|js)$/;
 /** Removes type imports, which the type checker covers, and comments, which name files for readers only. */
 const UNSEEN = /^(import|export) type [^;]*;|^\s*(\/\/|\/?\*).*$/gm;
@@ -15,7 +15,7 @@ const NAMED = /(['"`])([^'"`\n\\$]{2,120})\1/g;
  * The paths that a source names in strings, relative to itself or to the root (`#`): the modules it imports, the programs it
  * starts, the pages it reads, and folders, as that of the migrations.
  */
-function namedBy(path: string, text: string): string[] {
+export function namedBy(path: string, text: string): string[] {
   const names = [...text.replace(UNSEEN, '').matchAll(NAMED)].map(([, , name = '']) => name.replace(/^#/, ''));
   return names.flatMap((name) => [join(dirname(path), name), normalize(name)]).map((place) => place.replace(/\/$/, ''));
 }
@@ -55,11 +55,20 @@ const git = (...args: readonly string[]): string[] =>
     .split('\0')
     .filter(Boolean);
 
-/** The same for this repository: changes since it branched from a commit, including uncommitted ones. */
-export function testsReachedSince(ref: string): string[] {
-  const untracked = git('ls-files', '--others', '--exclude-standard');
+const untrackedFiles = (): string[] => git('ls-files', '--others', '--exclude-standard');
+
+/** Every file of this repository, including uncommitted ones. */
+export function repositoryFiles(): string[] {
   const deleted = new Set(git('ls-files', '--deleted'));
-  const files = [...git('ls-files').filter((path) => !deleted.has(path)), ...untracked];
-  const changed = [...git('diff', '--name-only', '--no-renames', '--merge-base', ref), ...untracked];
-  return testsReachedBy(changed, files, (path) => readFileSync(path, 'utf8'));
+  return [...git('ls-files').filter((path) => !deleted.has(path)), ...untrackedFiles()];
 }
+
+/** The files that changed since this branch left a commit, including uncommitted ones. */
+export const changesSince = (ref: string): string[] => [
+  ...git('diff', '--name-only', '--no-renames', '--merge-base', ref),
+  ...untrackedFiles(),
+];
+
+/** The tests of this repository that changes since a commit can reach. */
+export const testsReachedSince = (ref: string): string[] =>
+  testsReachedBy(changesSince(ref), repositoryFiles(), (path) => readFileSync(path, 'utf8'));

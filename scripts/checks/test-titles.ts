@@ -10,7 +10,7 @@ const NAME = /^\s*- name: (.+)$/gm;
 
 /** Every file of this repository that a pattern matches. */
 export const sourceFiles = (root: string, pattern: string): string[] =>
-  globSync(pattern, { cwd: root, exclude: (path) => /(^|\/)(node_modules|\.[a-z]+|generated)(\/|$)/.test(path) });
+  globSync(pattern, { cwd: root, exclude: (path) => /(^|\/)(node_modules|\.[a-z]+|dist|generated)(\/|$)/.test(path) });
 
 /** The titles of all tests and groups of tests in this repository, as written. */
 export function testTitles(root: string): TestTitle[] {

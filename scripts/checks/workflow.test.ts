@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -18,31 +18,44 @@ type Workflow = {
   readonly permissions: Readonly<Record<string, string>>;
   readonly jobs: Readonly<Record<string, { readonly permissions?: unknown; readonly steps: readonly Step[] }>>;
 };
-const workflow = parse(read('.github/workflows/ci.yml')) as Workflow;
-const steps = Object.values(workflow.jobs).flatMap((job) => job.steps);
+const workflowOf = (name: string): Workflow => parse(read(`.github/workflows/${name}.yml`)) as Workflow;
+const workflows = { ci: workflowOf('ci'), nightly: workflowOf('nightly') };
+const stepsOf = ({ jobs }: Workflow): readonly Step[] => Object.values(jobs).flatMap((job) => job.steps);
 
-test('continuous integration runs .ci/run for every pull request, on the Node of .nvmrc', () => {
-  expect(Object.keys(workflow.on)).toEqual(['push', 'pull_request']);
-  expect(steps.filter(({ run }) => run === '.ci/run')).toHaveLength(1);
+test('continuous integration runs .ci/run for every pull request, and everything each night', () => {
+  expect(Object.keys(workflows.ci.on)).toEqual(['push', 'pull_request']);
+  expect(stepsOf(workflows.ci).filter(({ run }) => run === '.ci/run')).toHaveLength(1);
   accessSync(join(root, '.ci/run'), constants.X_OK);
-  const node = steps.find(({ uses }) => uses?.startsWith('actions/setup-node@'));
-  expect(node?.with).toEqual({ 'node-version-file': '.nvmrc' });
-  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: { node: string } };
-  expect(dependencies.node.split('.')[0]).toBe(read('.nvmrc').trim());
+  expect(Object.keys(workflows.nightly.on)).toEqual(['schedule', 'workflow_dispatch']);
+  expect(stepsOf(workflows.nightly).filter(({ run }) => run === 'npm run test:all')).toHaveLength(1);
 });
 
-test('the workflow may only read, keeps no credentials, and pins the version of every action', () => {
-  expect(workflow.permissions).toEqual({ contents: 'read' });
-  for (const job of Object.values(workflow.jobs)) expect(job.permissions).toBeUndefined();
-  for (const { uses } of steps) if (uses !== undefined) expect(uses).toMatch(/^actions\/[a-z-]+@v\d+$/);
-  const checkout = steps.find(({ uses }) => uses?.startsWith('actions/checkout@'));
-  expect(checkout?.with).toEqual({ 'persist-credentials': false });
-});
+describe.each(Object.entries(workflows))('the workflow %s', (_name, workflow) => {
+  const steps = stepsOf(workflow);
 
-test('continuous integration requires the look-up of every dependency, and keeps its report', () => {
-  expect(steps.find(({ run }) => run === '.ci/run')?.env).toEqual({ DEPENDENCY_AUDIT: 'required' });
-  const [report] = /coverage\/[\w-]+\.json/.exec(read('scripts/checks/dependencies.ts')) ?? [];
-  const kept = steps.find(({ uses }) => uses?.startsWith('actions/upload-artifact@'));
-  // Also of a run that failed, perhaps for what it found.
-  expect([kept?.if, kept?.with?.name, kept?.with?.path]).toEqual(['always()', 'dependencies', report]);
+  test('runs on the Node of .nvmrc', () => {
+    const node = steps.find(({ uses }) => uses?.startsWith('actions/setup-node@'));
+    expect(node?.with).toEqual({ 'node-version-file': '.nvmrc' });
+    const { dependencies } = JSON.parse(read('package.json')) as { dependencies: { node: string } };
+    expect(dependencies.node.split('.')[0]).toBe(read('.nvmrc').trim());
+  });
+
+  test('may only read, keeps no credentials, pins the version of every action, and has the whole history', () => {
+    expect(workflow.permissions).toEqual({ contents: 'read' });
+    for (const job of Object.values(workflow.jobs)) expect(job.permissions).toBeUndefined();
+    for (const { uses } of steps) if (uses !== undefined) expect(uses).toMatch(/^actions\/[a-z-]+@v\d+$/);
+    const checkout = steps.find(({ uses }) => uses?.startsWith('actions/checkout@'));
+    expect(checkout?.with).toEqual({ 'persist-credentials': false, 'fetch-depth': 0 });
+  });
+
+  test('requires the look-up of every dependency, and keeps its report', () => {
+    const looksUp = steps.filter(({ run }) => run === 'npm run audit' || run === 'npm run test:all');
+    expect(looksUp.map(({ env }) => env)).toEqual([{ DEPENDENCY_AUDIT: 'required' }]);
+    const [report] = /coverage\/[\w-]+\.json/.exec(read('scripts/checks/dependencies.ts')) ?? [];
+    const kept = steps.find(
+      ({ uses, with: of }) => uses?.startsWith('actions/upload-artifact@') && of?.name === 'dependencies',
+    );
+    // Also of a run that failed, perhaps for what it found.
+    expect([kept?.if, kept?.with?.path]).toEqual(['always()', report]);
+  });
 });

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { version } from '#observability/version.ts';
 import { readMigrations, readReleases } from '#services/platform/postgres/migration-files.ts';
+import { expectRecorded } from '../test/record.ts';
 import { lacksOf } from './describe-release.ts';
 import { type GateStep, runCommand, runSteps } from './steps.ts';
 import { validateStaging } from './validate-staging.ts';
@@ -16,7 +17,7 @@ const HELP = `npm run release:gate -- --staging URL --client ID [--deploy-stagin
 
 Steps, in this order; the first that fails blocks all that follow, and the exit code is 1:
   release      the commit is clean, CHANGELOG.md and prisma/releases.json name the version
-  tests        npm test: types, lint, boundaries, unit, integration, attacks, coverage
+  tests        npm run test:all, and its record is of just this tree
   rehearsal    npm run rehearse: the release before and this one side by side under load, up, down, up
   advisories   npm run audit, with nothing skipped; the dated list of advisories is at most 30 days old
   upgrade      sallyport upgrade check VERSION --rows all, on the database of staging (STAGING_DATABASE_URL)
@@ -60,7 +61,13 @@ function stepsOf(asked: Asked): GateStep[] {
   const check = ['scripts/sallyport.mjs', 'upgrade', 'check', version, '--rows', 'all'];
   return [
     { name: 'release', run: checkRelease },
-    { name: 'tests', run: () => runCommand('npm', ['test']) },
+    {
+      name: 'tests',
+      run: async () => {
+        await runCommand('npm', ['run', 'test:all']);
+        expectRecorded(ROOT);
+      },
+    },
     { name: 'rehearsal', run: () => runCommand('npm', ['run', 'rehearse']) },
     {
       name: 'advisories',

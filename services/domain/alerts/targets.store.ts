@@ -34,7 +34,7 @@ const COLUMNS = `id, name, kind, sealed, shown, sources, severities, quiet_from 
   ${placeTime('created_at')} AS "createdAt"`;
 
 /**
- * Targets and addresses of the last day that were given up. A limit, because each is told; whoever could reach it with
+ * Targets and addresses of the last day that were given up. A limit, because each is told; a person who could reach it with
  * targets that are removed at once is refused the next one, and no address is left out.
  */
 const ROWS_MAX = 100;

@@ -1,0 +1,381 @@
+// About: console/src/
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { actionNames, effectTexts, seenTexts, undoTexts } from '#console/src/texts/detections.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { expectReadable } from '#testing/harness/browser.ts';
+import {
+  type ConsoleHarness,
+  type ConsoleVisit,
+  expectReadableInEachLanguage,
+  HOSTILE,
+  openConsoleHarness,
+  openPage,
+  speak,
+} from './console-browser-harness.ts';
+import {
+  writeAlerts,
+  writeDeadLetter,
+  writeFigures,
+  writeGrants,
+  writeImports,
+  writeSignals,
+} from './console-harness.ts';
+import { NEW_PAGES, PAGES } from './console-pages-harness.ts';
+import { newPagesClient, textOf } from './pages-harness.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+let harness: ConsoleHarness;
+let person: { readonly id: string; readonly email: string };
+let administrator: ConsoleVisit;
+let places: Readonly<Record<string, string>>;
+const filled = (text: string): string => text.replace(/\{(\w+)\}/, (_, name: string) => places[name] ?? '');
+
+const open = (page: Page, path: string, title: string): Promise<void> => openPage(page, filled(path), filled(title));
+
+beforeAll(async () => {
+  // The addresses of targets here are names that lead nowhere, which is asked only of public addresses.
+  harness = await openConsoleHarness({ ALERTS_PRIVATE: 'true' });
+  administrator = await harness.atConsole('admin');
+  person = await newSignedIn(harness.api);
+  const agent = HOSTILE.slice(0, 100);
+  await harness.harness.rows(`UPDATE users SET name = $2 WHERE id = $1`, [person.id, HOSTILE.slice(0, 100)]);
+  await harness.harness.rows(`UPDATE sessions SET "userAgent" = $2 WHERE "userId" = $1`, [person.id, agent]);
+  const application = await newPagesClient(harness.api, HOSTILE, 'https://app.example.test/back', ['openid']);
+  await harness.seal();
+  const incident = '0190a5e2-0000-7000-8000-00000000c0de';
+  await harness.harness.rows(
+    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail, actions)
+     VALUES ($1, 'credential_stuffing', 'high', 'network', $2, $3, '{block_network}')`,
+    [incident, HOSTILE.slice(0, 100), JSON.stringify({ names: HOSTILE })],
+  );
+  const target = await writeAlerts(harness.harness.rows, HOSTILE);
+  const letter = await writeDeadLetter(harness.harness.rows);
+  const run = await writeImports(harness.harness.rows, HOSTILE);
+  await writeSignals(harness.harness.rows, HOSTILE, person.id);
+  await writeFigures(harness.harness.rows);
+  await writeGrants(harness.harness.rows, HOSTILE, application.client_id);
+  const [event] = await harness.harness.rows('SELECT seq, type FROM audit_events ORDER BY seq LIMIT 1');
+  const { seq, type } = event as { readonly seq: string; readonly type: string };
+  places = {
+    person: person.id,
+    email: person.email,
+    incident,
+    target,
+    target_name: HOSTILE.slice(0, 64),
+    letter,
+    import: run,
+    event: seq,
+    event_type: type,
+    client: application.client_id,
+    application: HOSTILE,
+  };
+});
+afterAll(() => harness?.close());
+
+test('a browser without a session gets the sign-in, and comes back to the page that it asked for', async () => {
+  const user = await newSignedIn(harness.api);
+  await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.id]);
+  const { page, serious, context } = await harness.visitConsole({}, user);
+  await page.goto('/console/people?q=person');
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  await expectReadable(page);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'People' }).waitFor();
+  expect(new URL(page.url()).search).toBe('?q=person');
+  expect(
+    await page.evaluate('document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)'),
+  ).not.toMatch(/sallyport\.console|eyJ|sp_rt_/);
+  expect(serious()).toEqual([]);
+  await context.close();
+});
+
+test.each(PAGES)('$path is readable in English and German, in light and dark, wide and narrow', ({ path, en, de }) =>
+  expectReadableInEachLanguage(administrator, filled(path), { en: filled(en), de: filled(de) }),
+);
+
+test('names and user agents of a hostile user are shown as they are, and nothing of them runs', async () => {
+  const { page, serious } = administrator;
+  await page.setViewportSize({ width: 1_280, height: 800 });
+  await open(page, '/console/people/{person}', '{email}');
+  const text = await textOf(page.locator('main'));
+  expect(text.split(HOSTILE.slice(0, 28)).length).toBeGreaterThan(2);
+  expect(await page.locator('main img, main script').count()).toBe(0);
+  expect(serious()).toEqual([]);
+});
+
+test.each(['auditor', 'operator'])(
+  'a user of role %s sees the pages of its permissions alone, and no data of others',
+  async (role) => {
+    const { page, serious, context } = await harness.atConsole(role);
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    const links = await page.getByRole('navigation').getByRole('link').allInnerTexts();
+    const permissions: string[] = await page.evaluate(
+      `fetch('/console/session', { headers: { 'x-sallyport-console': '1' } }).then((r) => r.json()).then((s) => s.permissions)`,
+    );
+    const all = [
+      ...PAGES,
+      ...NEW_PAGES.map(({ path, title, permission }) => ({ path: `/console${path}`, en: title, permission })),
+    ];
+    const refused = all.filter(({ permission }) => permission !== undefined && !permissions.includes(permission));
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { path, en, permission } of refused) {
+      expect(links).not.toContain(en);
+      asked.length = 0;
+      await page.goto(filled(path));
+      await page.getByText(`It needs the permission ${permission}.`).waitFor();
+      expect(await page.content()).not.toContain(person.email);
+      expect([path, asked.filter((at) => at.startsWith('/console/api/'))]).toEqual([path, []]);
+    }
+    expect(serious()).toEqual([]);
+    await context.close();
+  },
+);
+
+test('a proof is verified by the browser itself, and fails for bytes that were not sealed', async () => {
+  const { page, serious } = administrator;
+  await open(page, '/console/audit/{event}', '{event_type}');
+  await page.getByRole('button', { name: 'Verify inclusion' }).click();
+  await page.getByText('Verified in this browser').waitFor();
+  await page.getByText('This browser saw that key for the first time.').waitFor();
+  await page.getByRole('button', { name: 'Verify again' }).click();
+  await page.getByText('The same key as before').waitFor();
+  await expectReadable(page, 'verified');
+
+  const event = await page.evaluate<{ readonly leaf: string }>(
+    `fetch('/console/api/v1/audit/events/${places.event}', { headers: { 'x-sallyport-console': '1' } }).then((r) => r.json())`,
+  );
+  const forged = Buffer.from(event.leaf, 'base64').toString().replace('"v":1', '"v":2');
+  const address = /\/v1\/audit\/events\/\d+$/;
+  await page.route(address, (route) =>
+    route.fulfill({ json: { ...event, leaf: Buffer.from(forged).toString('base64') } }),
+  );
+  await open(page, '/console/audit/{event}', '{event_type}');
+  await page.getByRole('button', { name: 'Verify inclusion' }).click();
+  await page.getByText('the event or the log was changed').waitFor();
+  await page.unroute(address);
+  expect(serious()).toEqual([]);
+});
+
+test('live events go on after a break without a loss or a repetition', async () => {
+  const { page, context } = await harness.atConsole('auditor');
+  const list = page.getByRole('list', { name: 'Live events' });
+  const happen = async (count: number): Promise<void> => {
+    for (let at = 0; at < count; at += 1) await newSignedIn(harness.api);
+    await harness.seal();
+  };
+  const newest = async (): Promise<number> =>
+    Number((await harness.harness.rows('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
+  await harness.seal();
+  const before = await newest();
+  // As a network does that breaks in the middle of an answer.
+  await page.addInitScript(`const ask = fetch; fetch = (address, options = {}) => {
+  if (!String(address).endsWith('/v1/admin/events')) return ask(address, options);
+  const broken = new AbortController();
+  globalThis.breakStream = () => broken.abort();
+  return ask(address, { ...options, signal: AbortSignal.any([options.signal, broken.signal]) });
+}`);
+  await page.goto('/console/stream');
+  await page.locator('.badge', { hasText: 'live' }).waitFor();
+  await happen(2);
+  await expect.poll(() => list.getByRole('listitem').count()).toBe((await newest()) - before);
+  await page.evaluate('breakStream()');
+  await page.locator('.badge', { hasText: 'reconnecting' }).waitFor();
+  await happen(3);
+  const expected = Array.from({ length: (await newest()) - before }, (_, at) => `/console/audit/${before + 1 + at}`);
+  await expect
+    .poll(() => list.getByRole('link').evaluateAll((links) => links.map((link) => link.getAttribute('href'))))
+    .toEqual(expected.reverse());
+  await expectReadable(page, 'events');
+  await context.close();
+});
+
+test('by keyboard alone: the palette finds a page, j walks its list, Enter opens a person, ? explains', async () => {
+  const { page, serious } = administrator;
+  await page.setViewportSize({ width: 1_280, height: 800 });
+  await open(page, '/console', 'Overview');
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('peop');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'People' }).waitFor();
+  await page.locator('[data-row]').first().waitFor();
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.keyboard.press('k');
+  const [first = ''] = await page.locator('[data-row]').allInnerTexts();
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: first }).waitFor();
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  expect(serious()).toEqual([]);
+});
+
+test('a pasted token is accepted or not, says what is in it, and is refused once it was revoked there', async () => {
+  const { page, serious } = administrator;
+  const holder = await newSignedIn(harness.api);
+  await open(page, '/console/inspector', 'Token inspector');
+  await page.getByLabel('Access or refresh token').fill(holder.tokens.access_token);
+  await page.getByRole('button', { name: 'Inspect' }).click();
+  await page.getByText('Active: this installation accepts the token now').waitFor();
+  expect(await textOf(page.locator('main .facts').last())).toContain(holder.id);
+  await expectReadable(page, 'active');
+  await page.getByRole('button', { name: 'Revoke' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Revoke this token' });
+  await dialog.getByLabel('Reason').fill('pasted into a chat');
+  await dialog.getByRole('button', { name: 'Revoke' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Inspect' }).click();
+  await page.getByText('Not accepted', { exact: true }).waitFor();
+  await page.getByText('do not rely on it').waitFor();
+  await expectReadable(page, 'revoked');
+  expect(serious()).toEqual([]);
+});
+
+test('an act says what it affects, asks for a reason, shows its command line, and is done', async () => {
+  const { page, serious } = administrator;
+  const target = await newSignedIn(harness.api);
+  await page.goto(`/console/people/${target.id}`);
+  await page.getByRole('button', { name: 'Disable' }).click();
+  const dialog = page.getByRole('dialog', { name: `Disable ${target.email}` });
+  await dialog.getByText('Sign-ins at them').waitFor();
+  expect((await textOf(dialog.locator('.reach'))).replaceAll(/\s+/g, ' ')).toBe(
+    'Sessions 1 Applications 1 Sign-ins at them 1',
+  );
+  await dialog.getByLabel('Reason').fill(`left 'us'`);
+  await dialog.getByText('The same on the command line').click();
+  await dialog.getByText(`sallyport users disable ${target.id} --reason 'left '\\''us'\\'''`).waitFor();
+  await expectReadable(page);
+  await dialog.getByRole('button', { name: 'Disable', exact: true }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Enable' }).waitFor();
+  const [event] = await harness.harness.rows(
+    `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'user.disabled' AND target_id = $1`,
+    [target.id],
+  );
+  expect(event).toEqual({ reason: `left 'us'` });
+  expect(serious()).toEqual([]);
+});
+
+test('an incident says what was seen, what was done at once and how each act is undone, in the language of the reader', async () => {
+  const { page, serious } = administrator;
+  const id = '0190a5e2-0000-7000-8000-00000000c0df';
+  await harness.harness.rows(
+    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail, actions)
+     VALUES ($1, 'account_takeover', 'critical', 'user', $2, $3, '{revoke_sessions,step_up}')`,
+    [id, person.id, JSON.stringify({ seq: Number(places.event) })],
+  );
+  for (const language of ['en', 'de'] as const) {
+    await speak(page, language);
+    await openPage(page, `/console/incidents/${id}`, 'Account takeover');
+    const text = await textOf(page.locator('main'));
+    expect(text).toContain(seenTexts[language].account_takeover);
+    for (const action of ['revoke_sessions', 'step_up'] as const)
+      for (const texts of [actionNames, effectTexts, undoTexts]) expect(text).toContain(texts[language][action]);
+    expect(text).not.toContain(undoTexts[language].block_network);
+    await expectReadable(page);
+  }
+  await speak(page, null);
+  const links = page.locator('main').getByRole('link');
+  const hrefs = await links.evaluateAll((all) => all.map((link) => link.getAttribute('href')));
+  expect(hrefs).toEqual(['/console/incidents', `/console/audit/${places.event}`, `/console/people/${person.id}`]);
+  expect(serious()).toEqual([]);
+});
+
+test('an administrator adds a target of alerts, tests and changes it, and silences an alert; rows say what became of it', async () => {
+  const { page, serious } = administrator;
+  await open(page, '/console/alerts?show=targets', 'Alerts');
+  await page.getByRole('button', { name: 'Add a target' }).click();
+  const adding = page.getByRole('dialog', { name: 'Add a target' });
+  await adding.getByLabel('URL').fill('https://hooks.example.test/in');
+  await adding.getByLabel('Name').fill('On call');
+  await adding.getByLabel('Escalate to').selectOption({ label: 'Night shift' });
+  await adding.getByLabel('Minutes without an acknowledgement').fill('30');
+  await adding.getByLabel('Reason').fill('a new rota');
+  await expectReadable(page);
+  await adding.getByRole('button', { name: 'Add a target' }).click();
+  await adding.waitFor({ state: 'detached' });
+  await page.getByRole('link', { name: 'On call' }).click();
+  await page.getByText('To Night shift after 30 min without an acknowledgement').waitFor();
+  await page.getByText('Nothing was sent there yet').waitFor();
+  await page.getByRole('button', { name: 'Send a test' }).click();
+  const testing = page.getByRole('dialog', { name: 'Send a test message to On call' });
+  await testing.getByLabel('Reason').fill('try it');
+  await testing.getByRole('button', { name: 'Send a test' }).click();
+  await page.getByRole('list', { name: 'Deliveries' }).getByText('Test message').waitFor();
+
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
+  const changing = page.getByRole('dialog', { name: 'Change On call' });
+  await changing.getByText('Nothing yet: no field differs').waitFor();
+  await changing.getByLabel('Reason').fill('nights are quiet');
+  const change = changing.getByRole('button', { name: 'Change', exact: true });
+  expect(await change.isDisabled()).toBe(true);
+  await changing.getByLabel('Name').fill('On call, days');
+  await changing.getByLabel('Quiet hours begin').fill('22:00');
+  await changing.getByLabel('Quiet hours end').fill('06:30');
+  await changing.getByLabel('Alertmanager').uncheck();
+  await changing.getByLabel('Escalate to').selectOption({ label: 'no other target' });
+  await changing.getByText('The same on the command line').click();
+  const asCommand = [
+    `alert-targets update [0-9a-f-]{36} --name 'On call, days' --sources incident,control`,
+    `--quiet-from 22:00 --quiet-until 06:30 --no-escalates-to --reason 'nights are quiet'`,
+  ].join(' ');
+  expect(await textOf(changing.locator('.command code'))).toMatch(new RegExp(`^sallyport ${asCommand}$`));
+  await expectReadable(page);
+  await change.click();
+  await changing.waitFor({ state: 'detached' });
+  await page.getByRole('heading', { level: 1, name: 'On call, days' }).waitFor();
+  await page.getByText('To no other target').waitFor();
+  await page.getByText(/^Quiet from 22:00 to 06:30 /).waitFor();
+  const [changed] = await harness.harness.rows(
+    `SELECT detail - 'target_id' - 'kind' AS detail FROM audit_outbox
+   WHERE type = 'alert.target_changed' AND outcome = 'changed'`,
+  );
+  expect(changed).toEqual({
+    detail: {
+      name: 'On call, days',
+      changed: ['name', 'sources', 'quiet_from', 'quiet_until', 'escalates_to'],
+      reason: 'nights are quiet',
+    },
+  });
+
+  await open(page, '/console/alerts?source=incident', 'Alerts');
+  await page.getByRole('button', { name: 'Silence', exact: true }).click();
+  const silencing = page.getByRole('dialog', { name: 'Silence alerts' });
+  expect(await silencing.getByLabel('Labels').inputValue()).toBe('source=incident name=token_replay');
+  await silencing.getByLabel('Reason').fill('we move');
+  await silencing.getByRole('button', { name: 'Silence', exact: true }).click();
+  await silencing.waitFor({ state: 'detached' });
+  const silences = await harness.harness.rows(`SELECT matchers FROM alert_silences WHERE reason = 'we move'`);
+  expect(silences).toEqual([{ matchers: { source: 'incident', name: 'token_replay' } }]);
+  expect(serious()).toEqual([]);
+});
+
+test('a session that ends while an act is prepared loses nothing: another window signs in, and the act goes on', async () => {
+  const { page, serious, context } = await harness.atConsole('admin');
+  const target = await newSignedIn(harness.api);
+  await page.goto(`/console/people/${target.id}`);
+  await page.getByRole('button', { name: 'Disable' }).click();
+  const dialog = page.getByRole('dialog', { name: `Disable ${target.email}` });
+  await dialog.getByLabel('Reason').fill('typed before the end');
+  const [session] = (await context.cookies()).filter(({ name }) => name.endsWith('sallyport.console'));
+  await context.clearCookies({ name: session?.name ?? '' });
+  await dialog.getByRole('button', { name: 'Disable', exact: true }).click();
+  const ended = page.getByRole('dialog', { name: 'Your session has ended' });
+  const [popup] = await Promise.all([
+    context.waitForEvent('page'),
+    ended.getByRole('button', { name: 'Sign in again' }).click(),
+  ]);
+  await popup.waitForEvent('close');
+  await ended.waitFor({ state: 'detached' });
+  expect(await dialog.getByLabel('Reason').inputValue()).toBe('typed before the end');
+  await dialog.getByText('You signed in again').waitFor();
+  expect(await dialog.getByRole('alert').count(), 'the refusal of before').toBe(0);
+  await dialog.getByRole('button', { name: 'Disable', exact: true }).click();
+  await page.getByRole('button', { name: 'Enable' }).waitFor();
+  expect(serious()).toEqual([]);
+  await context.close();
+});

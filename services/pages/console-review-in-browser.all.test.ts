@@ -1,0 +1,297 @@
+// About: console/src/
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { createClient } from '#services/domain/access/create-client.ts';
+import { advanceReports } from '#services/domain/compliance/reports/advance-reports.ts';
+import { readReportBundle } from '#services/domain/compliance/reports/read-report.ts';
+import { twoControls } from '#services/domain/compliance/reports/report-harness.ts';
+import { requestReport } from '#services/domain/compliance/reports/request-report.ts';
+import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys.ts';
+import { requestSignOff } from '#services/domain/signoff/request-signoff.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
+import { installationOf } from '#services/worker/installation.ts';
+import { renderReportPdf } from '#services/worker/report-pdf.ts';
+import { newEmail } from '#testing/flows/flows.ts';
+import { insertPerson, newSignedIn } from '#testing/flows/signed-in.ts';
+import { expectReadable } from '#testing/harness/browser.ts';
+import { agentCaller, testCaller } from '#testing/harness/ports.ts';
+import {
+  type ConsoleHarness,
+  type ConsoleVisit,
+  expectReadableInEachLanguage,
+  HOSTILE,
+  openConsoleHarness,
+  openPage,
+} from './console-browser-harness.ts';
+import { textOf } from './pages-harness.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const systemCaller = testCaller as typeof testCaller & { readonly kind: 'system' };
+/** Two letters with a character between them that reorders what follows. */
+const REORDERED = 'Deploy a\u202eb';
+
+let harness: ConsoleHarness;
+let agent: { readonly id: string; readonly ownerId: string };
+let signOffId: string;
+let hostile: { readonly agentId: string; readonly signOffId: string };
+let reportId: string;
+let administrator: ConsoleVisit;
+beforeAll(async () => {
+  harness = await openConsoleHarness();
+  agent = await newAgent();
+  const asking = agentCaller(agent.id, agent.ownerId, ['signoffs:request']);
+  ({ signoff_id: signOffId } = await requestSignOff(
+    harness.api.ports,
+    {
+      act: 'release.deploy',
+      title: REORDERED,
+      arguments: { version: '1.4', note: 'a long line '.repeat(40) },
+      required_roles: ['qa', 'architect'],
+      quorum: 2,
+      conditions: { no_open_incident: true, min_security_score: 90 },
+    },
+    asking,
+  ));
+  hostile = await newHostile();
+  reportId = await newReport();
+  administrator = await harness.atConsole('admin');
+});
+afterAll(() => harness?.close());
+
+/** An agent of a new user, known to the API when this resolves. */
+async function newAgent(name = 'Deployer') {
+  const { ports } = harness.api;
+  const ownerId = await insertPerson(harness.api, newEmail());
+  const { clientId } = await createClient(ports, { name, grant_types: ['client_credentials'] }, testCaller);
+  await harness.harness.rows(
+    `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`,
+    [clientId, ownerId],
+  );
+  await ports.access.load();
+  return { id: clientId, ownerId };
+}
+
+/** An agent and a sign-off with hostile texts. */
+async function newHostile() {
+  const { id, ownerId } = await newAgent(HOSTILE);
+  const { signoff_id } = await requestSignOff(
+    harness.api.ports,
+    {
+      act: 'release.deploy',
+      title: HOSTILE,
+      arguments: { [HOSTILE.slice(0, 60)]: HOSTILE },
+      required_roles: ['qa'],
+      quorum: 1,
+    },
+    agentCaller(id, ownerId, ['signoffs:request']),
+  );
+  return { agentId: id, signOffId: signoff_id };
+}
+
+/** A report of two controls, built and sealed as by a worker. */
+async function newReport(): Promise<string> {
+  const { api, harness: stores, logDir } = harness;
+  const ports = {
+    ...api.ports,
+    sql: stores.owner.sql,
+    transact: stores.owner.transact,
+    logMark: createFileLogMark(logDir),
+    logSigner: createLogSigner(api.ports),
+    renderReport: renderReportPdf,
+    marks: { read: async () => null, raise: async <T>(raised: T) => raised },
+    auditLogKeys: (origin: string) => readLogKeys(stores.owner, origin),
+    config: loadConfig({ BETTER_AUTH_SECRET: 'x'.repeat(43) }),
+    installation: installationOf({
+      databaseUrl: 'postgresql://localhost/test',
+      redisUrl: 'redis://localhost',
+      backupFolder: undefined,
+      ownAddresses: [],
+      purges: [],
+    }),
+  };
+  const advance = () =>
+    advanceReports(ports, { signal: new AbortController().signal, controls: twoControls }, systemCaller);
+  const { report_id: id } = await requestReport(ports, {}, testCaller);
+  await advance();
+  await harness.seal();
+  await advance();
+  return id;
+}
+
+/** As a sign-off shows it: what is invisible or reorders text is an escape. */
+const SHOWN = HOSTILE.replace('\u202e', '\\u202e').replace('\u200b', '\\u200b');
+const PAGES: readonly [name: string, path: () => string, en: string, de: string][] = [
+  ['the list of agents', () => '/console/agents', 'Agents', 'Agenten'],
+  ['an agent', () => `/console/agents/${agent.id}`, 'Deployer', 'Deployer'],
+  ['the list of sign-offs', () => '/console/signoffs', 'Sign-offs', 'Freigaben'],
+  ['a sign-off', () => `/console/signoffs/${signOffId}`, 'Deploy a\\u202eb', 'Deploy a\\u202eb'],
+  ['an agent of a hostile name', () => `/console/agents/${hostile.agentId}`, HOSTILE, HOSTILE],
+  ['a hostile sign-off', () => `/console/signoffs/${hostile.signOffId}`, SHOWN, SHOWN],
+  ['a report', () => `/console/compliance/reports/${reportId}`, 'Report on demand', 'Bericht auf Anforderung'],
+  ['the page that verifies a file', () => '/console/compliance/verify', 'Verify a bundle', 'Ein Paket prüfen'],
+  ['the list of ended sign-ins', () => '/console/sessions?show=logins', 'Sessions', 'Sitzungen'],
+];
+
+test.each(PAGES)('%s is readable in English and German, in light and dark, wide and narrow', (_, path, en, de) =>
+  expectReadableInEachLanguage(administrator, path(), { en, de }),
+);
+
+test('a compliance officer verifies a report in the browser, part by part, and downloads it as PDF', async () => {
+  const { page, serious } = administrator;
+  await page.setViewportSize({ width: 1_280, height: 800 });
+  await openPage(page, '/console/compliance', 'Compliance');
+  await page.getByRole('link', { name: 'Report on demand' }).click();
+  await page.getByRole('button', { name: 'Verify', exact: true }).click();
+  await page.getByText('The bundle is valid').waitFor();
+  const results = await page.getByRole('list', { name: 'The bundle' }).locator('.badge').allInnerTexts();
+  expect(results).toEqual(Array(7).fill('valid'));
+  const controls = page.getByRole('list', { name: 'Each control' }).getByRole('listitem');
+  expect(await controls.count()).toBe(twoControls.length);
+  for (const control of await controls.all())
+    expect(await textOf(control)).toMatch(/✓[^✗]*✓[^✗]*✓[^✗]*✓[^✗]*[^n]valid$/);
+  await expectReadable(page);
+  await page.getByRole('button', { name: 'Verify again' }).click();
+  await page.getByText('Checked with keys that this browser trusted before.').waitFor();
+
+  const [file] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: /^PDF:/ }).click(),
+  ]);
+  expect(file.suggestedFilename()).toMatch(/^compliance-.*\.pdf$/);
+  expect((await readFile(await file.path())).subarray(0, 5).toString()).toBe('%PDF-');
+  expect(serious()).toEqual([]);
+});
+
+test('a file that was dropped is verified too, and a changed one says which control was changed', async () => {
+  const { page, serious } = administrator;
+  const text = await readReportBundle(harness.harness.owner, reportId);
+  await openPage(page, '/console/compliance/verify', 'Verify a bundle');
+  const choose = (name: string, content: string) =>
+    page
+      .getByLabel('Bundle of a report')
+      .last()
+      .setInputFiles({
+        name,
+        mimeType: 'application/json',
+        buffer: Buffer.from(content),
+      });
+  await choose('good.json', text);
+  await page.getByRole('button', { name: 'Verify', exact: true }).click();
+  await page.getByText('The bundle is valid').waitFor();
+
+  const changed = text.replace('"status":"unknown"', '"status":"pass"');
+  expect(changed).not.toBe(text);
+  await choose('changed.json', changed);
+  await page.getByRole('button', { name: 'Verify', exact: true }).click();
+  await page.getByText('The bundle is not valid').waitFor();
+  await expectReadable(page);
+  const row = page.getByRole('list', { name: 'Each control' }).getByRole('listitem').filter({ hasText: '✗' });
+  expect(await row.count()).toBe(1);
+  expect(await textOf(row)).toContain('✗ control: The control does not have the stated digest.');
+  await page.getByText('The signed digest is of other content').waitFor();
+
+  // By drag and drop, and of another installation.
+  await page.evaluate(`(() => {
+    const data = new DataTransfer();
+    data.items.add(new File([${JSON.stringify(text.replaceAll('sallyport.test/audit', 'another.test/audit'))}], 'other.json'));
+    document.querySelector('.drop').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+  })()`);
+  await page.getByText('other.json').waitFor();
+  await page.getByRole('button', { name: 'Verify', exact: true }).click();
+  await page.getByText('The bundle is not valid').waitFor();
+  expect(serious()).toEqual([]);
+});
+
+test('an administrator kills an agent after seeing what it affects, and sees who ended it', async () => {
+  const { page, serious } = administrator;
+  const { id, ownerId } = await newAgent();
+  await openPage(page, `/console/agents?owner=${ownerId}`, 'Agents');
+  await page.getByRole('link', { name: 'Deployer' }).click();
+  await page.getByRole('button', { name: 'Kill' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Kill Deployer for good' });
+  await dialog.getByText('Sign-ins at them').waitFor();
+  await dialog.getByLabel('Reason').fill('acts on its own');
+  await dialog.getByText('The same on the command line').click();
+  await dialog.getByText(`sallyport agents kill ${id} --reason 'acts on its own'`).waitFor();
+  await dialog.getByRole('button', { name: 'Kill' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.locator('.badge', { hasText: 'killed' }).waitFor();
+  expect(await page.getByRole('button', { name: 'Kill' }).count()).toBe(0);
+  const killed = await harness.harness.rows(
+    `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'agent.killed' AND target_id = $1`,
+    [id],
+  );
+  expect(killed).toEqual([{ reason: 'acts on its own' }]);
+  expect(serious()).toEqual([]);
+});
+
+test('a sign-off is read in the console, with hidden characters shown, and decided on the person’s own page alone', async () => {
+  const { page, serious, context, user } = await harness.atConsole('admin');
+  await openPage(page, '/console/signoffs', 'Sign-offs');
+  await page.getByRole('link', { name: 'Deploy a\\u202eb' }).click();
+  await page.getByRole('heading', { name: 'Arguments, exactly' }).waitFor();
+  const text = await textOf(page.locator('main'));
+  for (const part of ['"version": "1.4"', 'at least 90 %', 'Architect', 'has not decided', '0 of 2 approvals'])
+    expect(text).toContain(part);
+  // No token decides, whatever permissions its user has (ADR 51).
+  const row = await page.evaluate<{ readonly arguments_sha256: string }>(
+    `fetch('/console/api/v1/handoff/signoffs/${signOffId}', { headers: { 'x-sallyport-console': '1' } }).then((r) => r.json())`,
+  );
+  const body = JSON.stringify({ role: 'qa', arguments_sha256: row.arguments_sha256 });
+  const refused = await page.evaluate<readonly unknown[]>(
+    `fetch('/console/api/v1/handoff/signoffs/${signOffId}/approve', { method: 'POST', body: ${JSON.stringify(body)},
+       headers: { 'x-sallyport-console': '1', 'content-type': 'application/json' } })
+       .then(async (r) => [r.status, (await r.json()).code])`,
+  );
+  expect(refused).toEqual([403, 'permission_missing']);
+
+  await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'qa')`, [user.id]);
+  await page.getByRole('link', { name: 'Open my page for this sign-off' }).click();
+  await page.waitForURL(`**/signoff/${signOffId}`);
+  expect(serious()).toEqual([]);
+  await context.close();
+});
+
+test('one sign-in at an application ends alone, one session ends with it, and what ended each is shown', async () => {
+  const { page, serious } = administrator;
+  const person = await newSignedIn(harness.api);
+  await openPage(page, `/console/people/${person.id}`, person.email);
+  await page.getByRole('button', { name: 'End at sallyport' }).click();
+  const ofLogin = page.getByRole('dialog', { name: 'End the sign-in at sallyport' });
+  await ofLogin.getByLabel('Reason').fill('lost laptop');
+  await ofLogin.getByText('The same on the command line').click();
+  await ofLogin.getByText(/sallyport sessions revoke --family [0-9a-f-]{36} --reason 'lost laptop'/).waitFor();
+  await ofLogin.getByRole('button', { name: 'End', exact: true }).click();
+  await ofLogin.waitFor({ state: 'detached' });
+  await page.getByText('No application holds tokens through it').waitFor();
+  const live = async () =>
+    (
+      await harness.harness.rows(
+        `SELECT (SELECT count(*)::int FROM sessions WHERE "userId" = $1) AS sessions,
+           (SELECT count(*)::int FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL) AS families`,
+        [person.id],
+      )
+    )[0];
+  expect(await live()).toEqual({ sessions: 1, families: 0 });
+
+  await page.getByRole('button', { name: 'End session', exact: true }).click();
+  const ofSession = page.getByRole('dialog', { name: 'End this session' });
+  await ofSession.getByLabel('Reason').fill('left us');
+  await ofSession.getByRole('button', { name: 'End', exact: true }).click();
+  await page.getByText('No live session').waitFor();
+  expect(await live()).toEqual({ sessions: 0, families: 0 });
+
+  await harness.seal();
+  await page.getByText(`Ended: session ${person.sessionId}`).getByRole('link', { name: 'What ended it' }).click();
+  await page.getByRole('link', { name: 'session.ended' }).click();
+  await page.getByText('left us').waitFor();
+  await openPage(page, '/console/sessions?show=logins', 'Sessions');
+  await page.getByRole('link', { name: 'lost laptop' }).waitFor();
+  await expectReadable(page, 'ended');
+  await openPage(page, '/console/sessions?show=ended', 'Sessions');
+  await page.getByRole('link', { name: 'left us' }).waitFor();
+  await expectReadable(page, 'ended');
+  expect(serious()).toEqual([]);
+});

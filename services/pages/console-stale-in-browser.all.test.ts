@@ -1,0 +1,51 @@
+// About: console/src/
+// What the console shows when its figures are old, or when a refresh fails.
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { countEventHours } from '#services/domain/monitoring/count-event-hours.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { expectReadable } from '#testing/harness/browser.ts';
+import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+let harness: ConsoleHarness;
+beforeAll(async () => {
+  harness = await openConsoleHarness();
+  const ports = { ...harness.api.ports, ...harness.harness.owner };
+  await countEventHours(ports, { signal: new AbortController().signal });
+});
+afterAll(() => harness?.close());
+
+test('figures that were not counted for a minute say of when they are', async () => {
+  const { page, serious } = await harness.atConsole('admin');
+  await openPage(page, '/console', 'Overview');
+  const notes = page.getByText(/^These figures are of .+; newer ones are overdue\.$/);
+  expect(await notes.count()).toBe(0);
+
+  await harness.harness.rows(
+    `UPDATE monitoring_state SET counted_at = counted_at - interval '1 minute', tokens_at = tokens_at - interval '1 minute'`,
+  );
+  await openPage(page, '/console', 'Overview');
+  await notes.first().waitFor();
+  expect(await notes.count()).toBe(2);
+  await expectReadable(page, 'stale figures');
+  expect(serious()).toEqual([]);
+});
+
+test('a page whose refresh fails keeps what it showed, says of when it is and why, and is fresh by itself once it can be', async () => {
+  const { page } = await harness.atConsole('admin');
+  await openPage(page, '/console', 'Overview');
+  const note = page.getByRole('status').filter({ hasText: /^Shown as of .+ The last refresh failed: / });
+  const signIns = page.getByRole('heading', { name: 'Sign-ins of the last 24 hours' });
+  await signIns.waitFor();
+  expect(await note.count()).toBe(0);
+
+  await harness.harness.owner.transact(async (tx) => {
+    await tx.query(defineStatement('', 'LOCK TABLE monitoring_state IN ACCESS EXCLUSIVE MODE'));
+    await note.waitFor();
+    expect(await signIns.isVisible()).toBe(true);
+    await expectReadable(page, 'refresh failed');
+  });
+  await note.waitFor({ state: 'detached' });
+  expect(await signIns.isVisible()).toBe(true);
+});

@@ -1,0 +1,165 @@
+// About: services/pages/ console/src/
+// Pages that are open in a browser while the service does not answer. Minutes pass by the browser's own clock alone.
+
+import type { AddressInfo } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { newEmail } from '#testing/flows/flows.ts';
+import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { expectReadable, launchChromiumFor, PAGES_ORIGIN, visit } from '#testing/harness/browser.ts';
+import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
+import { button, heading, seen } from './pages-harness.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+type Line = {
+  readonly url: string;
+  /** Connections are refused from now on, and those that are open end. */
+  cut(): void;
+  mend(): void;
+  close(): Promise<void>;
+};
+
+/** What stands between browser and API, and can be cut. */
+async function openLine(to: string): Promise<Line> {
+  const { hostname, port } = new URL(to);
+  const open = new Set<Socket>();
+  let isCut = false;
+  const server: Server = createServer((socket) => {
+    if (isCut) return void socket.destroy();
+    const far = connect(Number(port), hostname);
+    for (const end of [socket, far]) {
+      open.add(end);
+      end.on('error', () => end.destroy());
+      end.on('close', () => {
+        open.delete(end);
+        socket.destroy();
+        far.destroy();
+      });
+    }
+    socket.pipe(far).pipe(socket);
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const endAll = (): void => {
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut: () => {
+      isCut = true;
+      endAll();
+    },
+    mend: () => {
+      isCut = false;
+    },
+    close: () => {
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      endAll();
+      return closed;
+    },
+  };
+}
+
+const AWAY = 'The service does not answer. This page tries again by itself.';
+/** Minutes that pass in the page at once. */
+const wait = (page: Page, minutes: number): Promise<void> => page.clock.fastForward(minutes * 60_000);
+
+let harness: ConsoleHarness;
+let line: Line;
+let browser: Browser;
+beforeAll(async () => {
+  harness = await openConsoleHarness();
+  line = await openLine(harness.api.url);
+  browser = await launchChromiumFor(PAGES_ORIGIN, line.url);
+});
+afterAll(async () => {
+  await browser?.close();
+  await line?.close();
+  await harness?.close();
+});
+
+test('a form that is sent in an outage of three minutes keeps what was typed, says so, and goes on by itself', async () => {
+  const { page } = await visit(browser, {});
+  await page.clock.install();
+  await page.goto('/login');
+  const [email, password] = [newEmail(), 'seven quiet rivers of tin'];
+  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('Password', { exact: true }).fill(password);
+  const note = page.getByText(AWAY);
+  expect(await note.isVisible()).toBe(false);
+
+  line.cut();
+  await wait(page, 1);
+  await button(page, 'Sign in').click();
+  await note.waitFor();
+  await expectReadable(page, 'outage');
+  // A second click sends nothing twice.
+  await button(page, 'Sign in').click();
+  await wait(page, 2);
+  expect(await page.getByLabel('E-mail').inputValue()).toBe(email);
+  expect(await page.getByLabel('Password', { exact: true }).inputValue()).toBe(password);
+  expect(new URL(page.url()).pathname).toBe('/login');
+  expect(await note.isVisible()).toBe(true);
+
+  line.mend();
+  await wait(page, 1);
+  await page.getByText('E-mail or password is wrong').waitFor();
+  expect(await page.getByLabel('E-mail').inputValue()).toBe(email);
+});
+
+test('a link that is followed in an outage is followed once the service answers', async () => {
+  const { page } = await visit(browser, {});
+  await page.clock.install();
+  await page.goto('/login');
+  line.cut();
+  await wait(page, 1);
+  await page.getByRole('link', { name: 'Forgot password?' }).click();
+  await page.getByText(AWAY).waitFor();
+  line.mend();
+  await wait(page, 1);
+  await page.waitForURL('**/account/forgot-password*');
+});
+
+test('a page that could not be shown for want of the database comes back by itself, in words for people', async () => {
+  const user = await newSignedIn(harness.api);
+  const { page } = await visit(browser, { locale: 'de-DE' }, user);
+  // The page stays while it is looked at: it hears nothing before the table is free again.
+  await page.route('**/readyz', (route) => route.abort());
+  await harness.harness.owner.transact(async (tx) => {
+    await tx.query(defineStatement('', 'LOCK TABLE passkeys IN ACCESS EXCLUSIVE MODE'));
+    await page.goto('/account/security');
+    expect(await heading(page)).toBe('Der Dienst antwortet gerade nicht');
+    expect(await seen(page)).toContain('Diese Seite versucht es von selbst wieder.');
+    expect(await seen(page)).not.toMatch(/Retry|Sekunde|database|Postgres/);
+    await expectReadable(page, 'unavailable');
+  });
+  await page.unroute('**/readyz');
+  await page.getByRole('heading', { name: 'Passkeys' }).waitFor();
+});
+
+test('the console says that the service does not answer, keeps what is typed, and has fresh figures by itself', async () => {
+  const { user } = await harness.atConsole('admin');
+  const { page } = await visit(browser, {}, user);
+  await page.clock.install();
+  await page.goto('/console/sign-in?return=/console');
+  await openPage(page, '/console/people', 'People');
+  const search = page.getByRole('searchbox');
+  await search.fill('someb');
+  const note = page.getByRole('status').filter({ hasText: AWAY });
+
+  line.cut();
+  // The session is read every minute, whatever the page shows.
+  await wait(page, 2);
+  await note.waitFor();
+  await expectReadable(page, 'outage');
+  await wait(page, 3);
+  expect(await search.inputValue()).toBe('someb');
+
+  line.mend();
+  await wait(page, 1);
+  await note.waitFor({ state: 'detached' });
+  expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
+  expect(await search.inputValue()).toBe('someb');
+});

@@ -1,0 +1,86 @@
+// About: services/pages/ services/domain/signoff/
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { createClient } from '#services/domain/access/create-client.ts';
+import type { Caller } from '#services/domain/ports.ts';
+import { requestSignOff } from '#services/domain/signoff/request-signoff.ts';
+import { newEmail } from '#testing/flows/flows.ts';
+import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
+import { type BrowserHarness, expectReadable, openBrowserHarness } from '#testing/harness/browser.ts';
+import { agentCaller, testCaller } from '#testing/harness/ports.ts';
+import { button, heading, seen } from './pages-harness.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const OWNER = newEmail();
+let harness: BrowserHarness;
+beforeAll(async () => {
+  harness = await openBrowserHarness();
+});
+afterAll(() => harness?.close());
+
+async function newReviewer() {
+  const id = await insertPerson(harness.api, newEmail());
+  // Before the session, which knows its roles for some minutes.
+  await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'qa'), ($1, 'architect')`, [id]);
+  return openSessionFor(harness.api, id);
+}
+
+/** An agent of a user, as a caller. */
+async function newAgent() {
+  const { ports } = harness.api;
+  const ownerId = await insertPerson(harness.api, OWNER);
+  const { clientId } = await createClient(ports, { name: 'Deployer', grant_types: ['client_credentials'] }, testCaller);
+  await harness.harness.rows(
+    `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`,
+    [clientId, ownerId],
+  );
+  await ports.access.load();
+  return agentCaller(clientId, ownerId, ['signoffs:request']);
+}
+
+const ask = (caller: Caller = testCaller) =>
+  requestSignOff(
+    harness.api.ports,
+    {
+      act: 'release.deploy',
+      title: 'Deploy 1.4 to production',
+      arguments: { version: '1.4', note: 'a long line '.repeat(40) },
+      required_roles: ['qa', 'architect'],
+      quorum: 1,
+      conditions: { no_open_incident: true, min_security_score: 90 },
+    },
+    caller,
+  );
+
+test('the sign-off pages can be read by everyone, in light and dark, wide and narrow', async () => {
+  const { signoff_id: id } = await ask(await newAgent());
+  const { page, complaints, context } = await harness.visit({}, await newReviewer());
+  for (const path of ['/signoff', `/signoff/${id}`]) {
+    await page.goto(path);
+    expect(await seen(page)).toContain('Deployer');
+    await expectReadable(page);
+  }
+  expect(await seen(page)).toContain(`Ada (${OWNER})`);
+  await page.getByLabel('Architect').check();
+  await button(page, 'Approve').click();
+  await page.getByText('You have approved this as Architect.').waitFor();
+  await expectReadable(page);
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+test('a person approves by keyboard in a browser without script', async () => {
+  const { signoff_id: id } = await ask();
+  const { page, context } = await harness.visit({ javaScriptEnabled: false }, await newReviewer());
+  await page.goto(`/signoff/${id}`);
+  expect(await heading(page)).toBe('Approve “Deploy 1.4 to production”?');
+  await page.getByLabel('Quality assurance').focus();
+  await page.keyboard.press('Space');
+  await page.getByLabel('Comment (optional)').fill('looks right');
+  await button(page, 'Approve').focus();
+  await page.keyboard.press('Enter');
+  await page.getByText('Approved; the act has not started.').waitFor();
+  await page.getByText('looks right').waitFor();
+  await page.getByText('You have approved this as Quality assurance.').waitFor();
+  await context.close();
+});

@@ -1,0 +1,198 @@
+// About: observability/otel.ts observability/otel-export.ts
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type OtlpReceiver, receivedSpans, startOtlpReceiver } from '#observability/testing.ts';
+import { eventually } from '#testing/eventually.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
+import { send } from '#testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+
+const CALLER_SPAN = '00f067aa0ba902b7';
+const newTraceId = (): string => randomBytes(16).toString('hex');
+
+const authSecret = randomBytes(32).toString('base64');
+let stores: OwnStores;
+let collector: OtlpReceiver;
+let product: Product;
+
+async function start(sampling: Record<string, string>): Promise<Product> {
+  return startProduct({
+    stores,
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      OTEL_BSP_SCHEDULE_DELAY: '100',
+      // One folder for both starts: it contains the key that encrypts the signing keys.
+      BETTER_AUTH_SECRET: authSecret,
+      ...sampling,
+    },
+  });
+}
+
+/** A refused sign-in: one request, one security event. */
+const signIn = (traceId: string) =>
+  send(product.api, 'POST', '/api/auth/signin', {
+    json: { email: 'unknown@example.test', password: 'not the right password' },
+    headers: { traceparent: `00-${traceId}-${CALLER_SPAN}-00` },
+  });
+
+const sealed = (traceId: string) =>
+  eventually('the sealed row', async () => {
+    const rows = await queryRows<{ seq: string; leaf: Buffer; traceparent: string; type: string }>(
+      stores.databaseUrl,
+      `SELECT e.seq, leaf, o.traceparent, e.type FROM audit_events e JOIN audit_outbox o USING (event_id)
+       WHERE trace_id = $1`,
+      [traceId],
+    );
+    return rows.length > 0 && rows;
+  });
+const spansOf = (traceId: string) => receivedSpans(collector).filter((span) => span.traceId === traceId);
+
+beforeAll(async () => {
+  [stores, collector] = await Promise.all([startOwnStores(), startOtlpReceiver()]);
+});
+afterAll(async () => {
+  await stores?.dispose();
+  await collector?.close();
+});
+
+describe('with every request sampled', () => {
+  beforeAll(async () => {
+    product = await start({ OTEL_TRACES_SAMPLER: 'parentbased_always_on' });
+  });
+  afterAll(() => product?.dispose());
+
+  test('one trace: request, outbox row, the job that it woke, statements, and its entry in the sealed log', async () => {
+    const traceId = newTraceId();
+    const answer = await signIn(traceId);
+    expect([answer.status, answer.body.trace_id]).toEqual([401, traceId]);
+    const [row] = await sealed(traceId);
+    expect(row?.type).toBe('user.login');
+    expect(JSON.parse(row?.leaf.toString() as string).trace_id).toBe(traceId);
+
+    const names = ['POST /api/auth/signin', 'seal-audit-events', 'seal audit event'];
+    await eventually('the spans', () => names.every((name) => spansOf(traceId).some((span) => span.name === name)));
+    const named = (name: string) => spansOf(traceId).find((span) => span.name === name);
+    const [request, job, seal] = names.map(named);
+    expect([request?.service, request?.parentSpanId]).toEqual(['sallyport-api', CALLER_SPAN]);
+    expect([job?.service, job?.parentSpanId]).toEqual(['sallyport-worker', request?.spanId]);
+    expect([seal?.service, seal?.parentSpanId]).toEqual(['sallyport-worker', request?.spanId]);
+    expect(row?.traceparent).toBe(`00-${traceId}-${request?.spanId}-01`);
+    // The seal's span links to the run that did it, which may belong to another request.
+    expect(seal?.links.length).toBe(1);
+
+    const statements = await eventually('the statements', () => {
+      const found = spansOf(traceId).filter((span) => span.attributes['db.system.name'] === 'postgresql');
+      return found.length > 0 && found;
+    });
+    expect(new Set(statements.map(({ service }) => service))).toEqual(new Set(['sallyport-api', 'sallyport-worker']));
+    expect(JSON.stringify(spansOf(traceId))).not.toContain('unknown@example.test');
+  });
+
+  test('the Redis commands of a request are in its trace, by their names', async () => {
+    const traceId = newTraceId();
+    const { status } = await send(product.api, 'POST', '/api/auth/signup', {
+      json: { email: 'redis@example.test', password: 'a long enough password' },
+      headers: { traceparent: `00-${traceId}-${CALLER_SPAN}-00` },
+    });
+    expect(status).toBe(201);
+    const command = await eventually('a Redis command', () =>
+      spansOf(traceId).find(
+        ({ service, attributes }) => service === 'sallyport-api' && attributes['db.system.name'] === 'redis',
+      ),
+    );
+    expect(command.attributes['db.query.text']).toMatch(/^[a-z]+$/);
+    expect(JSON.stringify(spansOf(traceId))).not.toContain('redis@example.test');
+  });
+
+  test('a scheduled run has its own trace, which includes the Redis command that enqueues the next run', async () => {
+    const ofWorker = () => receivedSpans(collector).filter(({ service }) => service === 'sallyport-worker');
+    const [run, command] = await eventually('a scheduled run with its Redis command', () => {
+      const runs = ofWorker().filter(({ attributes }) => /-\d{13}$/.test(String(attributes['messaging.message.id'])));
+      for (const each of runs) {
+        const found = ofWorker().find(
+          (span) => span.attributes['db.system.name'] === 'redis' && span.parentSpanId === each.spanId,
+        );
+        if (found) return [each, found] as const;
+      }
+      return undefined;
+    });
+    expect(command.traceId).toBe(run.traceId);
+    // Its name without values: keys and job data are not exported.
+    expect(command.attributes['db.query.text']).toMatch(/^[a-z]+$/);
+  });
+
+  test('log lines of the worker carry the trace of their job', async () => {
+    const lines = () =>
+      product
+        .output()
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as Readonly<Record<string, string | undefined>>);
+    // Sealing without its tables fails, logs it, and is retried.
+    await queryRows(stores.databaseUrl, 'ALTER TABLE audit_tiles RENAME TO audit_tiles_away');
+    const traceId = newTraceId();
+    await signIn(traceId);
+    try {
+      const failed = await eventually('a failed run', () =>
+        lines().find(({ job, msg }) => job === 'seal-audit-events' && msg?.includes('will be retried')),
+      );
+      expect(failed.trace_id).toMatch(/^[0-9a-f]{32}$/);
+      await eventually('its span', () =>
+        receivedSpans(collector).some((span) => span.traceId === failed.trace_id && span.name === 'seal-audit-events'),
+      );
+    } finally {
+      await queryRows(stores.databaseUrl, 'ALTER TABLE audit_tiles_away RENAME TO audit_tiles');
+    }
+    await sealed(traceId);
+    const line = await eventually('the line of the sign-in', () =>
+      lines().find((each) => each.trace_id === traceId && each.event === 'user.login'),
+    );
+    expect([line.service, line.outcome]).toEqual(['sallyport-worker', 'refused']);
+  });
+
+  test('the span of a failed statement names its error without the message', async () => {
+    const failing = await eventually('a failed statement', () =>
+      receivedSpans(collector).find(
+        (span) => span.service === 'sallyport-worker' && span.attributes['db.query.text'] && span.statusCode === 2,
+      ),
+    );
+    expect([failing.statusMessage, failing.eventCount]).toEqual(['', 0]);
+  });
+});
+
+describe('with a tenth sampled', () => {
+  beforeAll(async () => {
+    collector.requests.length = 0;
+    product = await start({ OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.1' });
+  });
+  afterAll(() => product?.dispose());
+
+  test('a trace is complete or absent: the worker records exactly the requests that the API recorded, whatever callers ask', async () => {
+    /** The trace of a request that was answered: a busy machine may refuse one. */
+    const ask = async (flags: '00' | '01'): Promise<string> => {
+      const traceId = newTraceId();
+      const { status } = await send(product.api, 'POST', '/oauth2/token', {
+        basic: product.credentials.client,
+        form: { grant_type: 'client_credentials' },
+        headers: { traceparent: `00-${traceId}-${CALLER_SPAN}-${flags}` },
+      });
+      return status === 200 ? traceId : ask(flags);
+    };
+    const traces = await Promise.all(Array.from({ length: 120 }, (_, index) => ask(index % 2 === 0 ? '01' : '00')));
+    for (const traceId of traces) await sealed(traceId);
+    // Read once for all traces: the collector answers on this event loop, and the product gives up spans it cannot deliver.
+    const withSpan = (name: string): string[] => {
+      const named = new Set(receivedSpans(collector).flatMap((span) => (span.name === name ? span.traceId : [])));
+      return traces.filter((id) => named.has(id));
+    };
+    await eventually('the last seal', () => {
+      const [requests, seals] = [withSpan('POST /oauth2/token'), withSpan('seal audit event')];
+      return requests.length > 0 && requests.length === seals.length;
+    });
+    expect(withSpan('seal audit event')).toEqual(withSpan('POST /oauth2/token'));
+    // 120 draws at a tenth: fewer than 1 or more than 36 come once in 10⁹ runs or so.
+    expect(withSpan('POST /oauth2/token').length).toBeLessThan(37);
+  });
+});
