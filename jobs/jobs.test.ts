@@ -45,7 +45,7 @@ test.each(jobs.map((job) => [job.name, job] as const))('%s: its limits are consi
 });
 
 /** They look at what changes without a row that says so, such as the time, the settings and rights of the database. */
-const WITHOUT_QUESTION = ['advance-key-ring', 'check-controls', 'measure-progress'];
+const WITHOUT_QUESTION = ['advance-key-ring', 'measure-progress'];
 
 test('every job that is due each minute or more often has a question, so that an idle installation runs none of them', () => {
   const frequent = scheduledJobs.filter(({ schedule }) => schedule.everySeconds <= 60);

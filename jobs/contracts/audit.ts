@@ -34,6 +34,8 @@ export const sealAuditEventsJob = defineJob({
   backoffSeconds: 1,
   schedule: { everySeconds: 1, idleSeconds: 60 },
   staleAfterSeconds: 60,
+  // The next event is sealed within five seconds of the death of a worker, its restart included.
+  lockSeconds: 2,
   timeoutSeconds: 30,
   meaning: 'Append new security events to the sealed log and publish its signed head',
 });

@@ -8,7 +8,7 @@ export const checkControlsJob = defineJob({
   payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
-  schedule: { everySeconds: 20 },
+  schedule: { everySeconds: 20, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 300,
   meaning: 'Run the quick checks of the compliance controls and record changes of their status',

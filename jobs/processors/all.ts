@@ -3,7 +3,7 @@ import { alertsAreDue, sendAlerts } from '#services/domain/alerts/send-alerts.ts
 import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbox.ts';
 import { sealEvents, sealingIsDue } from '#services/domain/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
-import { checkControls } from '#services/domain/compliance/check-controls.ts';
+import { checkControls, checksAreDue } from '#services/domain/compliance/check-controls.ts';
 import { advanceReports, reportsAreDue } from '#services/domain/compliance/reports/advance-reports.ts';
 import { handoffsAreDue, pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
 import { exportEvents, exportIsDue } from '#services/domain/handoff/siem/export-events.ts';
@@ -99,8 +99,11 @@ export const processors: readonly Processor[] = [
     () => detectionsAreDue,
   ),
   purgedBy(cleanUpIncidentsJob),
-  run(checkControlsJob, (ports, _payload, { fence, signal, caller }) =>
-    checkControls(fenced(ports, fence), { pace: 'frequent', signal }, caller),
+  run(
+    checkControlsJob,
+    (ports, _payload, { fence, signal, caller }) =>
+      checkControls(fenced(ports, fence), { pace: 'frequent', signal }, caller),
+    () => checksAreDue,
   ),
   run(checkControlsThoroughlyJob, (ports, _payload, { fence, signal, caller }) =>
     checkControls(fenced(ports, fence), { pace: 'thorough', signal }, caller),

@@ -28,7 +28,7 @@ const SHA = 'a'.repeat(64);
 const UUID = '0190b1d4-0000-7000-8000-000000000001';
 const event = (seq: number) =>
   `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
-   VALUES (${seq}, gen_random_uuid(), 'user.login', 'ok', 'system', '{}', now(), now(), '')`;
+   VALUES (${seq}, gen_random_uuid(), 'user.login', 'ok', 'system', '{}', now(), clock_timestamp(), '')`;
 
 /** Everything was done up to the newest event of the log. Foreign keys and triggers are not what these tests are about. */
 const IDLE = `SET LOCAL session_replication_role = replica; DELETE FROM audit_outbox; ${event(7)};
@@ -36,6 +36,8 @@ const IDLE = `SET LOCAL session_replication_role = replica; DELETE FROM audit_ou
   INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ('log', 8, sha256(''), '-');
   UPDATE detection_progress SET seq = 7; INSERT INTO alert_progress (seq) VALUES (7);
   UPDATE monitoring_state SET after_seq = 7, counted_at = clock_timestamp();
+  INSERT INTO compliance_controls (control, status, population, sampled, exceptions, exception_count, observed, observed_sha256, probe_version, release, collector, started_at, ended_at)
+    VALUES ('c', 'pass', 1, 1, '[]', 0, '', '${SHA}', 1, '', '', now(), clock_timestamp());
   INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('crm', 7), ('gone', 3);
   INSERT INTO siem_targets (name, reached_seq) VALUES ('splunk', 7), ('gone', 3);
   INSERT INTO compliance_reports (id, kind, period, requested_by, status, ended_at)
@@ -78,7 +80,14 @@ const network = (
   names: number,
 ) => `INSERT INTO login_failures (key, recent, successes, tried, window_began_at, last_failed_at)
   VALUES ('network:1', 100, 0, (SELECT array_agg(n::text) FROM generate_series(1, ${names}) n), now(), now())`;
-const followers = ['count-event-hours', 'detect-incidents', 'export-events', 'push-handoffs', 'send-alerts'];
+const followers = [
+  'check-controls',
+  'count-event-hours',
+  'detect-incidents',
+  'export-events',
+  'push-handoffs',
+  'send-alerts',
+];
 
 test.each<readonly [string, string, readonly string[]]>([
   [
@@ -198,6 +207,7 @@ test('no question reads a whole table of events, mails, tokens or deliveries', a
   // One row each, or a few dozen.
   expect([...new Set(scanned)].sort()).toEqual([
     'alert_progress',
+    'compliance_controls',
     'detection_progress',
     'monitoring_state',
     'signal_streams',

@@ -5,7 +5,7 @@ import { page, table } from './pages.ts';
 const NO_CLAIM =
   'None of this states that an installation meets the law: that also depends on people, contracts and buildings.';
 
-const paceOf = { frequent: 'every 20 s', thorough: 'every hour' } as const;
+const paceOf = { frequent: 'within 20 s of an event, and every minute', thorough: 'every hour' } as const;
 const clauseOf = ({ clause, profile }: Control): string => (profile === 'proposed' ? `${clause} (proposed)` : clause);
 
 /** Every control with its probe, in the order of the clauses. */

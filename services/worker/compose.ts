@@ -70,7 +70,7 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 /** One connection for the transaction, and one for concurrent reads and external publication. */
 const SEAL_CONNECTIONS = 3;
 /** At most a quarter of the time after which a queue counts as stalled. */
-const SAMPLE_MS = 5_000;
+const SAMPLE_MS = 15_000;
 const CLEANUP_SAMPLE_MS = 30_000;
 const BACKLOG_SAMPLE_MS = 10_000;
 const CONTROLS_SAMPLE_MS = 10_000;
@@ -266,6 +266,10 @@ const waitForMarks = ({ config, databaseUrl, pooledUrl, log }: ComposeInput, tim
     say: (waiting) => log.warn({ waiting }, 'the start waits for PostgreSQL'),
   });
 
+/** Of the job of the queue that must continue the soonest after the death of its worker. */
+const lockMsOf = (queue: string, jobs: readonly Job[], { jobs: { lockMs } }: Config): number =>
+  Math.min(lockMs, ...jobs.filter((job) => job.queue === queue).map((job) => (job.lockSeconds ?? Infinity) * 1_000));
+
 /** Starts to take the jobs of a queue. */
 const consume = (
   queue: Job['queue'],
@@ -279,7 +283,7 @@ const consume = (
   startConsumer({
     queue,
     redisUrl: input.redisUrl,
-    lockMs: input.config.jobs.lockMs,
+    lockMs: lockMsOf(queue, jobs, input.config),
     handle,
     onStalled: () => jobsStalled.add(1, { queue }),
     onStalledToDeath: (name, id) => {

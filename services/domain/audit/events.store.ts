@@ -88,6 +88,8 @@ const auditEventsCount = defineStatement(
 
 /** `seq` of the newest sealed event: the last entry of the primary key. Also in the questions of jobs that follow the log. */
 export const NEWEST_SEQ = '(SELECT coalesce(max(seq), -1) FROM audit_events)';
+/** When the newest event was sealed: by the primary key. */
+export const NEWEST_SEALED_AT = '(SELECT sealed_at FROM audit_events ORDER BY seq DESC LIMIT 1)';
 const auditEventsNewest = defineStatement('auditEventsNewest', `SELECT ${NEWEST_SEQ} AS seq`);
 
 /** Joins the log whose range of sequence numbers contains the event. */

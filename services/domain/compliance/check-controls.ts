@@ -12,6 +12,8 @@ import { followViolation } from './manage-violations.ts';
 import { controlChecks } from './metrics.ts';
 import { type CheckResult, runCheck } from './run-check.ts';
 
+export { checksAreDue } from './controls.store.ts';
+
 /** Longest time of one check. A thorough check reads every audit event. */
 export const LIMIT_MS = { frequent: 10_000, thorough: 1_200_000 } as const;
 

@@ -1,4 +1,6 @@
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { NEWEST_SEALED_AT } from '../audit/read/list-events.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import type { ControlException } from './control.ts';
@@ -31,6 +33,11 @@ const COLUMNS = `control, status, reason, population, sampled, exceptions, excep
 
 /** One row for each control: a few dozen. */
 const complianceControlsRead = defineStatement('complianceControlsRead', `SELECT ${COLUMNS} FROM compliance_controls`);
+/** Something happened since the last check, or that was a minute ago: some controls depend on the time, files and settings. */
+export const checksAreDue = defineQuestion(
+  `coalesce((SELECT max(ended_at) FROM compliance_controls) <
+     greatest(${NEWEST_SEALED_AT}, clock_timestamp() - interval '1 minute'), true)`,
+);
 /** Locks the row, so that two workers that see a change record it once. */
 const complianceControlLock = defineStatement(
   'complianceControlLock',

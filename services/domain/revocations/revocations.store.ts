@@ -26,13 +26,19 @@ type FeedEntry = RevocationEntry & { readonly createdAtMs: number };
 /** Entries per statement, so that reading a page does not block the event loop. */
 export const FEED_PAGE_SIZE = 2_000;
 
+const IS_OLD = `clock_timestamp() NOT BETWEEN s.beat_at AND s.beat_at + interval '900 milliseconds'`;
+// A transaction that writes has begun since the row of the beat was written, or one is open: where none is, nothing was
+// committed that a restored database could lack. The row's own transaction was the last one.
+const IS_FOLLOWED = `(pg_snapshot_xmin(pg_current_snapshot()) <> pg_snapshot_xmax(pg_current_snapshot())
+  OR pg_snapshot_xmax(pg_current_snapshot())::text::bigint & 4294967295 <> (s.xmin::text::bigint + 1) & 4294967295)`;
+
 // Locks nothing. Index: revocations_epoch_key. Counter and rows come from one snapshot, so every row that the counter
 // has counted is visible. A JSON array keeps the answer in one row and is the cheapest form to parse.
 const feedRead = defineStatement(
   'revocationFeedRead',
   `SELECT s.incarnation, s.replaced, s.revocation_epoch AS epoch, s.keys_version AS "keysVersion",
      s.access_version AS "accessVersion", s.beat,
-     clock_timestamp() NOT BETWEEN s.beat_at AND s.beat_at + interval '900 milliseconds' AS "isBeatDue",
+     ${IS_OLD} AND ${IS_FOLLOWED} AS "isBeatDue",
      pg_is_in_recovery() AS "isStandby", (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs",
      (SELECT coalesce(json_agg(json_build_array(r.epoch, r.kind, r.value, r.token_epoch, r.reason, r.user_id, r.client_id,
         round(extract(epoch FROM r.expires_at) * 1000), round(extract(epoch FROM r.created_at) * 1000)) ORDER BY r.epoch), '[]')
@@ -44,8 +50,8 @@ const feedRead = defineStatement(
 const feedBeat = defineStatement(
   'revocationFeedBeat',
   `UPDATE feed_state SET beat = beat + 1, beat_at = clock_timestamp()
-   WHERE id IN (SELECT id FROM feed_state
-     WHERE clock_timestamp() NOT BETWEEN beat_at AND beat_at + interval '900 milliseconds' FOR UPDATE SKIP LOCKED)`,
+   WHERE id IN (SELECT id FROM feed_state s WHERE ${IS_OLD} FOR UPDATE SKIP LOCKED)
+   RETURNING pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot()) AS "isLast"`,
 );
 
 // True for a database without keys, sessions and token families: it has never issued a token.
@@ -154,9 +160,13 @@ export async function readFeed(sql: Sql, epoch: number): Promise<FeedPage> {
   return { ...state, entries };
 }
 
-/** Advances the beat unless another copy just did. */
-export async function beatFeed(sql: Sql): Promise<void> {
-  await sql.query(feedBeat);
+/**
+ * Advances the beat unless another copy just did. False if a transaction was open meanwhile, whose commit the beat may
+ * precede: then another beat must follow.
+ */
+export async function beatFeed(sql: Sql): Promise<boolean> {
+  const [row] = await sql.query<{ isLast: boolean }>(feedBeat);
+  return row?.isLast !== false;
 }
 
 export async function isDatabaseUnused(sql: Sql): Promise<boolean> {

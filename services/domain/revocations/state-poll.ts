@@ -13,7 +13,7 @@ export type StatePollDeps = Pick<Ports, 'sql' | 'redis' | 'marks'> &
     readonly onKeysVersion: () => Promise<unknown>;
     /** The same for roles and clients, by `access_version`. */
     readonly onAccessVersion: () => Promise<unknown>;
-    /** Called about once a second, on the copy that advanced the beat: maintenance of the feed. */
+    /** Called on the copy that advanced the beat, once a second while anything is written: maintenance of the feed. */
     readonly onBeat?: () => Promise<unknown>;
   };
 
@@ -32,6 +32,9 @@ export type StatePoll = {
   ready(): Promise<void>;
   close(): Promise<void>;
 };
+
+/** After a beat that another must follow. */
+const BEAT_MS = 1_000;
 
 /** Keeps the revocation set, the keys, and roles and clients up to date with the database. */
 export function createStatePoll(deps: StatePollDeps): StatePoll {
@@ -104,16 +107,25 @@ function createBeat({ sql, onBeat, log }: Pick<StatePollDeps, 'sql' | 'onBeat' |
   ended(): Promise<void> | null;
 } {
   let beating: Promise<void> | null = null;
+  let again: NodeJS.Timeout | undefined;
+  const advance = (): void => {
+    if (beating) return;
+    clearTimeout(again);
+    beating = beatFeed(sql)
+      .then((isLast) => {
+        if (!isLast) again = setTimeout(advance, BEAT_MS).unref();
+        return onBeat?.();
+      })
+      .catch((err: unknown) => log.warn({ err }, 'beat or maintenance of the revocation feed failed'))
+      .then(() => {
+        beating = null;
+      });
+  };
   return {
-    advance: () => {
-      if (beating) return;
-      beating = beatFeed(sql)
-        .then(() => onBeat?.())
-        .catch((err: unknown) => log.warn({ err }, 'beat or maintenance of the revocation feed failed'))
-        .then(() => {
-          beating = null;
-        });
+    advance,
+    ended: () => {
+      clearTimeout(again);
+      return beating;
     },
-    ended: () => beating,
   };
 }

@@ -24,6 +24,8 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
   readonly schedule?: Schedule;
   /** Health fails if the last success of a scheduled job is older, or if any other job waits longer. */
   readonly staleAfterSeconds: number;
+  /** How long a dead worker keeps the queue from others; the setting JOB_LOCK_MS by default. */
+  readonly lockSeconds?: number;
   /** A longer run is aborted and retried. */
   readonly timeoutSeconds: number;
   readonly meaning: string;

@@ -83,10 +83,12 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     skipVersionCheck: true,
     concurrency: 1,
     lockDuration: lockMs,
-    stalledInterval: Math.max(100, Math.floor(lockMs / 3)),
+    // A job is taken from a dead worker at the first or second check after its lock has expired.
+    stalledInterval: Math.max(100, Math.floor((lockMs * 2) / 3)),
     maxStalledCount: STALLS_MAX,
-    // Seconds for which an idle worker blocks before it polls again, and milliseconds after a lost connection.
-    drainDelay: 2,
+    // Seconds for which an idle worker blocks before it polls again: a new job, or one that becomes due, ends that. And
+    // milliseconds after a lost connection.
+    drainDelay: 30,
     runRetryDelay: 500,
   });
   worker.on('error', onError);

@@ -12,7 +12,7 @@ export type QueueState = {
 /** Current state of a queue. Rejects within half a second if Redis is unreachable. */
 export async function lookAtQueue(queue: Queue, nowMs: number): Promise<QueueState> {
   const counts = await queue.getJobCounts('wait', 'prioritized', 'active', 'delayed', 'failed');
-  const [oldest] = await queue.getJobs(['wait'], 0, 0, true);
+  const [oldest] = counts.wait ? await queue.getJobs(['wait'], 0, 0, true) : [];
   const dueAtMs = oldest ? oldest.timestamp + (oldest.opts.delay ?? 0) : nowMs;
   return {
     waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),

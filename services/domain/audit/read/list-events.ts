@@ -113,7 +113,7 @@ export const followSealedEvents = async (
   limit: number,
 ): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(exportedViewOf);
 
-export { NEWEST_SEQ } from '../events.store.ts';
+export { NEWEST_SEALED_AT, NEWEST_SEQ } from '../events.store.ts';
 
 /** `seq` of the newest sealed event; -1 before the first. */
 export const newestEventSeq = ({ sql }: Pick<Ports, 'sql'>): Promise<number> => readNewestSeq(sql);
