@@ -25,6 +25,9 @@ export const exported = (ledger: Ledger, due: readonly DueEvent[]): Gate =>
 /** @param due which alerts the target is to be told of: `id firing`, `id resolved` */
 export const told = (ledger: Ledger, due: readonly DueEvent[]): Gate =>
   everyArrived('alerts: every alert arrives', ledger.told, due);
+/** @param due of each silence that it began: an alert that there is not never arrives */
+export const toldOfSilences = (ledger: Ledger, due: readonly DueEvent[]): Gate =>
+  everyArrived('alerts: every silence is told', ledger.told, due);
 export const signalled = (ledger: Ledger, due: readonly DueEvent[]): Gate =>
   everyArrived('signals: every event arrives', ledger.signalled, due);
 

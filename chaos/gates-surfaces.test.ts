@@ -9,6 +9,7 @@ import {
   signalledInOrder,
   told,
   toldInOrder,
+  toldOfSilences,
   toldOnce,
 } from './gates-handoffs.ts';
 import { closedByKill, finished, type SignOffRow, startedOnceAndApproved } from './gates-signoffs.ts';
@@ -268,6 +269,16 @@ describe('alerts', () => {
     expect(told(ledger, due)).toMatchObject({ checked: 3, findings: [] });
   });
 
+  test('a silence that the target was not told of is a finding, whether it has an alert or none', () => {
+    const ledger = createLedger();
+    ledger.told.push(tell('a firing'));
+    const silences = ['a firing', 'b firing', 'without an alert: c'].map((id, seq) => ({ id, seq, type: 'silence' }));
+    expect(toldOfSilences(ledger, silences).findings).toEqual([
+      { text: 'silence b firing (1) never arrived' },
+      { text: 'silence without an alert: c (2) never arrived' },
+    ]);
+  });
+
   test.each([
     ['in order', [tell('a firing'), tell('b firing'), tell('a resolved')], 0],
     ['out of order', [tell('b firing'), tell('a firing')], 1],
@@ -374,6 +385,7 @@ test.each([
   ['alerts', (ledger) => told(ledger, []), 'alerts'],
   ['order of alerts', (ledger) => toldInOrder(ledger, []), 'alerts'],
   ['alerts told once', toldOnce, 'alerts'],
+  ['silences', (ledger) => toldOfSilences(ledger, []), 'alerts'],
   ['signals', (ledger) => signalled(ledger, []), 'signals'],
   ['order of signals', (ledger) => signalledInOrder(ledger, []), 'signals'],
 ] as [string, (ledger: Ledger, surface: SurfaceName) => Gate, SurfaceName][])(

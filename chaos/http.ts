@@ -72,6 +72,7 @@ const SURFACE_OF: readonly (readonly [string, SurfaceName])[] = [
   ['/mcp', 'MCP'],
   ['/v1/alerts', 'alerts'],
   ['/v1/admin/alert-targets', 'alerts'],
+  ['/v1/admin/silences', 'alerts'],
   ['/v1/admin/signal-transmitters', 'signals'],
   ['/ssf', 'signals'],
   ['/v1/admin/dead-letters', 'queues'],

@@ -10,6 +10,7 @@ import {
   signalledInOrder,
   told,
   toldInOrder,
+  toldOfSilences,
   toldOnce,
 } from './gates-handoffs.ts';
 import { sentAfterRetry, silentAfterDiscard } from './gates-queues.ts';
@@ -95,6 +96,12 @@ const DUE_ALERTS = `
   WHERE a.state = 'firing' AND status = 'firing'
     OR a.state = 'resolved' AND EXISTS (
       SELECT FROM alert_notices f WHERE f.target_id = t.id AND f.alert_id = a.id AND f.kind = 'firing')`;
+/** From the silences themselves: whether there is an alert of each is what is asked. */
+const DUE_SILENCES = `
+  SELECT coalesce(a.id::text || ' firing', 'without an alert: ' || s.id) AS id, coalesce(a.seq, 0)::int AS seq,
+    'silence ' || s.matchers::text AS type
+  FROM alert_silences s JOIN alert_targets t ON t.name = '${ALERT_TARGET}' AND s.created_at >= t.created_at
+  LEFT JOIN alerts a ON a.source = 'oversight' AND a.cause = s.id::text`;
 /** Types of the log that are signals whatever their detail, of users. */
 const SIGNALLED_TYPES = ['session.ended', 'user.tokens_revoked', 'account.password_changed'];
 
@@ -149,6 +156,10 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     () => stores.query<DueEvent>(DUE_ALERTS),
     ({ id }) => ledger.told.some((arrival) => arrival.id === id),
   );
+  const dueSilences = await untilEnded(
+    () => stores.query<DueEvent>(DUE_SILENCES),
+    ({ id }) => ledger.told.some((arrival) => arrival.id === id),
+  );
   const dueSignals = await untilEnded(
     () =>
       stores.query<DueEvent>(
@@ -178,6 +189,7 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     told(ledger, dueAlerts),
     toldInOrder(ledger, dueAlerts),
     toldOnce(ledger),
+    toldOfSilences(ledger, dueSilences),
     signalled(ledger, dueSignals),
     signalledInOrder(ledger, dueSignals),
     sentAfterRetry(ledger),

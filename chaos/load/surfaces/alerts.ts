@@ -4,16 +4,22 @@ import { anyCopy, keep, REASON, type RowStatements, type Surface, type Tools } f
 
 export const alertRows: RowStatements = {
   'report of an alert': `SELECT convert_from(decode(cause, 'hex'), 'UTF8') AS key FROM alerts WHERE source = 'alertmanager'`,
+  'silence of alerts': `SELECT matchers ->> 'chaos' AS key FROM alert_silences`,
 };
 
 /** The target that the receiver is. */
 export const ALERT_TARGET = 'chaos';
 const NAMES = ['DiskFull', 'CertificateExpires'] as const;
 const LASTING_MOST = 12;
+/** Some silences end before their alert is sent. */
+const SILENT_MS = [1_000, 30_000] as const;
 
-/** A monitoring system reports alerts and their ends, beside the incidents of attackers, and a target is told of both. */
+/**
+ * A monitoring system reports alerts and their ends, beside the incidents of attackers, and a target is told of both. A
+ * person silences alerts that there are not, which the target is told of too.
+ */
 export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts'>): Surface {
-  const { authorization, ask, random } = tools;
+  const { authorization, ask, random, ledger } = tools;
   const headers = { authorization };
   /** By key: what it reported. */
   const lasting = new Map<string, object>();
@@ -42,8 +48,23 @@ export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts'>): 
     await ask(anyCopy(tools), { path, json: { version: '4', alerts: [{ ...alert, status: 'resolved' }] }, headers });
   }
 
+  const silence = (): Promise<unknown> =>
+    keep(
+      tools,
+      { surface: 'alerts', kind: 'silence of alerts', events: ['alert.silenced'] },
+      (key) => {
+        const until = new Date(Date.now() + random.between(...SILENT_MS)).toISOString();
+        const json = { matchers: [`chaos=${key}`], until, reason: REASON };
+        return { path: '/v1/admin/silences', json, headers };
+      },
+      ({ status }) => status === 201,
+    );
+
   return {
-    acts: [[0.5, () => (lasting.size < LASTING_MOST ? report() : resolve())]],
+    acts: [
+      [0.5, () => (lasting.size < LASTING_MOST ? report() : resolve())],
+      [0.2, silence],
+    ],
     prepare: async () => {
       const target = { kind: 'webhook', name: ALERT_TARGET, url: receiver.alerts, min_severity: 'low' };
       const json = { ...target, reason: REASON };
@@ -52,6 +73,9 @@ export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts'>): 
       );
       for (let at = 0; at < 3; at += 1) await report();
       await resolve();
+      // What weakens the oversight is told from the first run of the job on.
+      await eventually('the first alert', () => ledger.told.length > 0);
+      await silence();
     },
     settle: async () => {},
   };
