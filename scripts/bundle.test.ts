@@ -40,6 +40,20 @@ function reach(name: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
+test('a bundle of the same sources is equal byte for byte', { timeout: 120_000 }, async () => {
+  const again = join(root, 'dist/again');
+  try {
+    await run(process.execPath, [join(root, 'scripts/bundle.mjs'), again], { cwd: root });
+    const files = readdirSync(bundle).sort();
+    expect(readdirSync(again).sort()).toEqual(files);
+    expect(files.filter((name) => !readFileSync(join(again, name)).equals(readFileSync(join(bundle, name))))).toEqual(
+      [],
+    );
+  } finally {
+    rmSync(again, { recursive: true, force: true });
+  }
+});
+
 describe('a program of the bundle', () => {
   test.each(PROCESSES)('%s loads no other process as a part of it', (name) => {
     const loaded = reach(`${name}.mjs`);

@@ -18,16 +18,23 @@ import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 const serverVersion = defineStatement('doctorServerVersion', `SELECT current_setting('server_version') AS version`);
 
-/** The npm packages that the list names, as they are installed here. */
+type Versions = { readonly version: string };
+const jsonOf = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'));
+
+/** The npm packages that the list names, as they are installed here; one that is only in the bundle, as the lock has it. */
 function packages(): Record<string, string> {
+  const { packages: locked } = jsonOf('package-lock.json') as { readonly packages: Readonly<Record<string, Versions>> };
   const found: Record<string, string> = {};
-  for (const { product } of ADVISORIES.advisories)
+  for (const { product } of ADVISORIES.advisories) {
+    const place = `node_modules/${product}`;
     try {
-      const path = new URL(`../../node_modules/${product}/package.json`, import.meta.url);
-      found[product] = (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+      found[product] = (jsonOf(`${place}/package.json`) as Versions).version;
     } catch {
-      // Not installed, or no package but a server.
+      // A server is in neither.
+      const version = locked[place]?.version;
+      if (version !== undefined) found[product] = version;
     }
+  }
   return found;
 }
 

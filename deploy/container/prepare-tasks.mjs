@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { prepareTasksDatabase } from '../../services/supervisor/tasks-database.ts';
+import { prepareTasksDatabase } from '../../dist/current/tasks-database.mjs';
 
 const [folder = '/run/tasks-secrets', suffix] = process.argv.slice(2);
 const pathOf = (/** @type {string} */ name) => join(folder, name);

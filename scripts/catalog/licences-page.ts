@@ -39,7 +39,7 @@ export const ACCEPTED_LICENCES: ReadonlySet<string> = new Set([
 /** `docs/reference/licences.md`: every npm package that ships. */
 export function licencesPage(packages: readonly ImagePackage[]): string {
   const byLicence = [...Map.groupBy(packages, ({ license }) => license)].sort(([a], [b]) => (a < b ? -1 : 1));
-  const rows = packages.map(({ name, version, license, reason = '' }) => [`\`${name}\``, version, license, reason]);
+  const rows = packages.map(({ name, version, license, reason }) => [`\`${name}\``, version, license, reason]);
   const body = [
     table(
       ['licence', 'packages'],
@@ -56,7 +56,7 @@ export function licencesPage(packages: readonly ImagePackage[]): string {
   ].join('\n');
   return page(
     'Licences of what ships',
-    'Sallyport itself is under Apache-2.0 (`LICENSE`). These npm packages are in its image and in a production install, or in the built console, from `package-lock.json`. Debian packages of the base image are in the bill of materials of an image.',
+    'Sallyport itself is under Apache-2.0 (`LICENSE`). These npm packages are in its image, in the bundle that runs or beside it, or in the built console, from `package-lock.json`. Debian packages of the base image are in the bill of materials of an image.',
     body,
   );
 }

