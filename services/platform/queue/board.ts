@@ -112,12 +112,14 @@ export async function createQueueBoard(
   queueNames: readonly string[],
 ): Promise<Board> {
   const collected = new Collected();
+  const ui = dirname(createRequire(import.meta.url).resolve('@bull-board/ui/package.json'));
   createBullBoard({
     queues: queueNames.map((name) => new BullMQAdapter(producer.queue(name))),
     serverAdapter: collected,
-    options: { uiConfig: { boardTitle: 'Sallyport queues', hideRedisDetails: true } },
+    // It would look them up by `require`, which a bundle has not.
+    options: { uiBasePath: ui, uiConfig: { boardTitle: 'Sallyport queues', hideRedisDetails: true } },
   });
-  const files = join(dirname(createRequire(import.meta.url).resolve('@bull-board/ui/package.json')), 'dist');
+  const files = join(ui, 'dist');
   const page = await renderPage(collected, join(files, 'index.ejs'), basePath);
   const pages = [collected.entry?.route ?? []]
     .flat()
