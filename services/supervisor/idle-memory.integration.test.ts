@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 
@@ -9,11 +8,49 @@ beforeAll(async () => {
 });
 afterAll(() => product?.dispose());
 
-/** The memory of one process, pages that it shares counted in part, MB. */
-const memoryOf = (pid: number): number =>
-  Number(/^Pss: +(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]) / 1_000;
+const readProc = (pid: string, file: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return ''; // It has ended.
+  }
+};
 
-test.runIf(process.platform === 'linux')('an idle API process takes at most 220 MB', async () => {
-  await sleep(3_000);
-  expect(memoryOf(product.ready.pids.api)).toBeLessThanOrEqual(220);
-});
+/** Name and memory of a process and of all that it started, MB; pages that processes share are counted in part. */
+function memoryFrom(supervisor: number): Readonly<Record<string, number>> {
+  const parents = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => [pid, /\) \S (\d+)/.exec(readProc(pid, 'stat'))?.[1]] as const);
+  const within = (pid: string): string[] => [
+    pid,
+    ...parents.filter(([, parent]) => parent === pid).flatMap(([child]) => within(child)),
+  ];
+  const megabytes = within(String(supervisor)).map(
+    (pid) =>
+      [
+        `${readProc(pid, 'cmdline').replaceAll('\0', ' ').trim().slice(-60)} (${pid})`,
+        Number(/^Pss: +(\d+)/m.exec(readProc(pid, 'smaps_rollup'))?.[1] ?? 0) / 1_000,
+      ] as const,
+  );
+  return Object.fromEntries(megabytes);
+}
+
+const sumOf = (memory: Readonly<Record<string, number>>): number =>
+  Object.values(memory).reduce((sum, each) => sum + each, 0);
+
+// From the sources, as where coverage is measured, each process takes a third more.
+test.runIf(process.platform === 'linux' && process.env.NODE_V8_COVERAGE === undefined)(
+  'an idle product takes at most 420 MB in all, of which its API takes 150 MB',
+  { timeout: 180_000 },
+  async () => {
+    const { api } = product.ready.pids;
+    // 344 to 378 MB were seen on a machine with time, 406 on one without, where the collections wait for an idle moment.
+    const settled = { timeout: 150_000, interval: 2_000 };
+    await expect.poll(() => sumOf(memoryFrom(product.supervisorPid)), settled).toBeLessThanOrEqual(420);
+    const memory = memoryFrom(product.supervisorPid);
+    const [ofApi = Number.NaN] = Object.keys(memory)
+      .filter((name) => name.endsWith(`(${api})`))
+      .map((name) => memory[name]);
+    expect(ofApi, JSON.stringify(memory, null, 1)).toBeLessThanOrEqual(150);
+  },
+);

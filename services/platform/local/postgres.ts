@@ -29,6 +29,9 @@ const settings: Readonly<Record<string, string>> = {
   shared_buffers: '128MB',
   max_wal_size: '512MB',
   jit: 'off',
+  // Each of their processes takes memory, and a start for one machine needs neither.
+  io_method: 'sync',
+  max_logical_replication_workers: '0',
   timezone: 'UTC',
   log_timezone: 'UTC',
   // Statement texts, parameters and the key values of a failed constraint are personal data: keep them out of the log.

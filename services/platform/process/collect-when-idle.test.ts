@@ -15,16 +15,22 @@ function startedProcess(share: number) {
   return state;
 }
 
-test('an idle process collects two seconds after its start, and then every ten minutes', () => {
+test('an idle process collects two seconds after its start, a minute later, and then every ten minutes', () => {
   const state = startedProcess(0.02);
   vi.advanceTimersByTime(1_999);
   expect(state.collections).toBe(0);
   vi.advanceTimersByTime(1);
   expect(state.collections).toBe(1);
-  vi.advanceTimersByTime(600_000 + 1_999);
-  expect(state.collections).toBe(1);
-  vi.advanceTimersByTime(1);
-  expect(state.collections).toBe(2);
+  for (const [pauseMs, collections] of [
+    [60_000, 2],
+    [600_000, 3],
+    [600_000, 4],
+  ] as const) {
+    vi.advanceTimersByTime(pauseMs + 1_999);
+    expect(state.collections).toBe(collections - 1);
+    vi.advanceTimersByTime(1);
+    expect(state.collections).toBe(collections);
+  }
 });
 
 test('a process under load collects only once the load is over', () => {
