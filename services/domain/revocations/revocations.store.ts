@@ -51,7 +51,8 @@ const feedBeat = defineStatement(
   'revocationFeedBeat',
   `UPDATE feed_state SET beat = beat + 1, beat_at = clock_timestamp()
    WHERE id IN (SELECT id FROM feed_state s WHERE ${IS_OLD} FOR UPDATE SKIP LOCKED)
-   RETURNING pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot()) AS "isLast"`,
+   RETURNING pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id()
+     AND pg_snapshot_xmax(pg_current_snapshot()) = pg_current_xact_id() AS "isLast"`,
 );
 
 // True for a database without keys, sessions and token families: it has never issued a token.

@@ -108,12 +108,13 @@ function createBeat({ sql, onBeat, log }: Pick<StatePollDeps, 'sql' | 'onBeat' |
 } {
   let beating: Promise<void> | null = null;
   let again: NodeJS.Timeout | undefined;
+  let isEnded = false;
   const advance = (): void => {
     if (beating) return;
     clearTimeout(again);
     beating = beatFeed(sql)
       .then((isLast) => {
-        if (!isLast) again = setTimeout(advance, BEAT_MS).unref();
+        if (!isLast && !isEnded) again = setTimeout(advance, BEAT_MS).unref();
         return onBeat?.();
       })
       .catch((err: unknown) => log.warn({ err }, 'beat or maintenance of the revocation feed failed'))
@@ -124,6 +125,7 @@ function createBeat({ sql, onBeat, log }: Pick<StatePollDeps, 'sql' | 'onBeat' |
   return {
     advance,
     ended: () => {
+      isEnded = true;
       clearTimeout(again);
       return beating;
     },

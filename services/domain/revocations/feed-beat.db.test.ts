@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { eventually } from '#testing/eventually.ts';
+import { createTestPorts } from '#testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
+import { beatFeed, readFeed } from './revocations.store.ts';
+
+const age = defineStatement('testBeatAge', `UPDATE feed_state SET beat_at = clock_timestamp() - interval '2 seconds'`);
+const write = defineStatement(
+  'testBeatWrite',
+  `UPDATE token_lifetimes SET revocation_keep_seconds = revocation_keep_seconds`,
+);
+
+let database: TestDatabase;
+let ports: ReturnType<typeof createTestPorts>;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  ports = createTestPorts(database.url);
+});
+afterAll(async () => {
+  await ports?.end();
+  await database?.drop();
+});
+beforeEach(() => ports.sql.query(age));
+
+const read = () => readFeed(ports.sql, 0);
+
+test('a beat is due after a transaction that wrote', async () => {
+  await ports.sql.query(write);
+  expect((await read()).isBeatDue).toBe(true);
+});
+
+test('no beat is due when nothing was written since the last, as a restored database then lacks nothing', async () => {
+  // Other databases of the server number their transactions together with this one.
+  await eventually('a moment in which no other database writes', async () => {
+    await ports.sql.query(age);
+    return !(await read()).isBeatDue;
+  });
+});
+
+test('a beat beside an open transaction that wrote is not the last one, and another is due while it is open', async () => {
+  await ports.transact(async (tx) => {
+    await tx.query(write);
+    expect(await beatFeed(ports.sql)).toBe(false);
+    await ports.sql.query(age);
+    expect((await read()).isBeatDue).toBe(true);
+  });
+});
+
+test('two copies advance the beat once', async () => {
+  const { beat } = await read();
+  await Promise.all([beatFeed(ports.sql), beatFeed(ports.sql)]);
+  await beatFeed(ports.sql);
+  expect((await read()).beat).toBe(beat + 1);
+});
