@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { clientToken, registerClient, signIn } from '../lib/api-client.ts';
 import type { Bench, Figure } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
-import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
+import { alternate, compared, middleSpeed, type Speed } from '../lib/rounds.ts';
 import { measureClosed, ratioDetail, raw, targetOf, warmUp } from './setup.ts';
 
 const CONNECTIONS = 64;
@@ -25,7 +25,7 @@ export const clientGroupCommit: Bench = {
     const [ours, base] = [sideOf(shared), sideOf(single)];
     for (const { target, workload } of [ours, base]) await warmUp(context, target, workload, CONNECTIONS);
     const rounds = await alternate(
-      context.rounds,
+      context.pairs,
       {
         single: () => measureClosed(context, base.target, base.workload, CONNECTIONS),
         shared: () => measureClosed(context, ours.target, ours.workload, CONNECTIONS),
@@ -38,7 +38,7 @@ export const clientGroupCommit: Bench = {
       {
         name: 'client credentials (ES256) with group commit ÷ without',
         unit: 'per CPU-second',
-        value: medianOf(rounds, (round) => round.shared.perCpuSecond / round.single.perCpuSecond),
+        ...compared(rounds, (round) => round.shared.perCpuSecond / round.single.perCpuSecond),
         measured: { connections: CONNECTIONS, rounds },
         detail: ratioDetail(middleSpeed(rounds, 'shared'), middleSpeed(rounds, 'single')),
       },
@@ -66,7 +66,7 @@ export const clientCredentials: Bench = {
     const figures: Figure[] = [];
     for (const { connections: callers, atLeast } of targets) {
       const rounds = await alternate(
-        context.rounds,
+        context.pairs,
         {
           sign: () =>
             raw(crypto, { operation: 'rs256-sign', seconds: context.seconds, bytes, inFlight: SIGNATURES_IN_FLIGHT }),
@@ -77,7 +77,7 @@ export const clientCredentials: Bench = {
       figures.push({
         name: `client credentials ÷ raw RS256 signing, ${callers} connections`,
         unit: 'per CPU-second',
-        value: medianOf(rounds, ({ sign, ours }) => ours.perCpuSecond / sign.perCpuSecond),
+        ...compared(rounds, ({ sign, ours }) => ours.perCpuSecond / sign.perCpuSecond),
         target: { atLeast },
         measured: { connections: callers, bytes, rounds },
         detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'sign')),
@@ -114,7 +114,7 @@ export const clientAssertions: Bench = {
     } as const;
     for (const workload of [bySecret, byAssertion]) await warmUp(context, target, workload, CONNECTIONS);
     const rounds = await alternate(
-      context.rounds,
+      context.pairs,
       {
         secret: () => measureClosed(context, target, bySecret, CONNECTIONS),
         assertion: () => measureClosed(context, target, byAssertion, CONNECTIONS),
@@ -126,7 +126,7 @@ export const clientAssertions: Bench = {
       {
         name: 'token request by private_key_jwt ÷ by client_secret_basic, ES256',
         unit: 'CPU a request',
-        value: medianOf(rounds, (round) => round.secret.perCpuSecond / round.assertion.perCpuSecond),
+        ...compared(rounds, (round) => round.secret.perCpuSecond / round.assertion.perCpuSecond),
         target: { atMost: 1.3 },
         measured: { connections: CONNECTIONS, rounds },
         detail: ratioDetail(middleSpeed(rounds, 'assertion'), middleSpeed(rounds, 'secret')),
@@ -154,7 +154,7 @@ export const clientPeer: Bench = {
       for (const target of [peer, ours]) await warmUp(context, target, workload, CONNECTIONS);
       for (const { connections: callers } of targets) {
         const rounds = await alternate(
-          context.rounds,
+          context.pairs,
           {
             peer: () => measureClosed(context, peer, workload, callers),
             ours: () => measureClosed(context, ours, workload, callers),
@@ -164,7 +164,7 @@ export const clientPeer: Bench = {
         figures.push({
           name: `client credentials (${algorithm}) ÷ oidc-provider, ${callers} connections`,
           unit: 'per CPU-second of the whole product',
-          value: medianOf(rounds, (round) => productSpeed(round.ours) / productSpeed(round.peer)),
+          ...compared(rounds, (round) => productSpeed(round.ours) / productSpeed(round.peer)),
           target: { atLeast: PEER_AT_LEAST },
           measured: { connections: callers, rounds },
           detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'peer')),

@@ -100,7 +100,8 @@ const help = `npm run bench -- [options]
 Measures the running product against baselines on this machine and exits 1 when a figure misses its target.
 
   --only <name>     one bench or part, repeatable
-  --rounds <n>      alternating rounds of every ratio (3)
+  --rounds <n>      alternating rounds of every other ratio (3)
+  --pairs <n>       alternating pairs of what compares the product with a peer or a bare route (9)
   --seconds <n>     seconds of one measured run (5)
   --json            the whole report on stdout instead of the table
 
@@ -124,6 +125,7 @@ function options() {
     options: {
       only: { type: 'string', multiple: true, default: [] },
       rounds: { type: 'string', default: '3' },
+      pairs: { type: 'string', default: '9' },
       seconds: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -138,6 +140,7 @@ function options() {
     json: values.json,
     only,
     rounds: wholeNumber('rounds', values.rounds, 1, 50),
+    pairs: wholeNumber('pairs', values.pairs, 1, 50),
     seconds: wholeNumber('seconds', values.seconds, 1, 300),
   };
 }
@@ -154,7 +157,7 @@ function runParts(names: readonly string[]): number {
 }
 
 async function main(): Promise<number> {
-  const { help: isHelp, json, only, rounds, seconds } = options();
+  const { help: isHelp, json, only, rounds, pairs, seconds } = options();
   if (isHelp) {
     process.stdout.write(help);
     return 0;
@@ -165,7 +168,7 @@ async function main(): Promise<number> {
   if (chosen.length === 0) return failedParts > 0 ? 1 : 0;
 
   const report = startReport(`npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`);
-  const context = new BenchContext({ rounds, seconds, say });
+  const context = new BenchContext({ rounds, pairs, seconds, say });
   let isStopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {

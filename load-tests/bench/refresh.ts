@@ -2,7 +2,7 @@ import { issue } from '../lib/api-client.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';
 import type { Product } from '../lib/product.ts';
-import { alternate, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
+import { alternate, compared, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
 import { demoUserId, fill, measureClosed, ratioDetail, raw, targetOf, warmUp } from './setup.ts';
 
 const CONNECTIONS = 64;
@@ -45,7 +45,7 @@ export const refreshAgainstSigning: Bench = {
     const figures: Figure[] = [];
     for (const { connections: callers, atLeast } of targets) {
       const rounds = await alternate(
-        context.rounds,
+        context.pairs,
         {
           sign: () =>
             raw(crypto, { operation: 'rs256-sign', seconds: context.seconds, bytes, inFlight: SIGNATURES_IN_FLIGHT }),
@@ -56,7 +56,7 @@ export const refreshAgainstSigning: Bench = {
       figures.push({
         name: `refresh ÷ raw RS256 signing, ${callers} connections`,
         unit: 'per CPU-second',
-        value: medianOf(rounds, ({ sign, ours }) => ours.perCpuSecond / sign.perCpuSecond),
+        ...compared(rounds, ({ sign, ours }) => ours.perCpuSecond / sign.perCpuSecond),
         target: { atLeast },
         measured: { connections: callers, bytes, rounds },
         detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'sign')),
@@ -76,7 +76,7 @@ export const refreshGroupCommit: Bench = {
       await families(context, shared, 'families-shared');
       await families(context, single, 'families-single');
       const rounds = await alternate(
-        context.rounds,
+        context.pairs,
         {
           single: () => refreshing(context, single, 'families-single'),
           shared: () => refreshing(context, shared, 'families-shared'),
@@ -88,7 +88,7 @@ export const refreshGroupCommit: Bench = {
         {
           name: 'refresh (ES256) with group commit ÷ without',
           unit: 'per CPU-second',
-          value: medianOf(rounds, ({ shared: ours, single: base }) => ours.perCpuSecond / base.perCpuSecond),
+          ...compared(rounds, ({ shared: ours, single: base }) => ours.perCpuSecond / base.perCpuSecond),
           target: { atLeast: 2 },
           measured: { connections: CONNECTIONS, rounds },
           detail,
@@ -96,7 +96,7 @@ export const refreshGroupCommit: Bench = {
         {
           name: 'the same, throughput',
           unit: 'per second',
-          value: medianOf(rounds, ({ shared: ours, single: base }) => ours.perSecond / base.perSecond),
+          ...compared(rounds, ({ shared: ours, single: base }) => ours.perSecond / base.perSecond),
           measured: {},
           detail: `p99 ${middleSpeed(rounds, 'shared').p99Ms?.toFixed(1)} ms against ${middleSpeed(rounds, 'single').p99Ms?.toFixed(1)} ms`,
         },

@@ -44,7 +44,7 @@ function mint(): string {
 }
 const minted = (count: number): string[] => Array.from({ length: count }, mint);
 
-const context = new BenchContext({ rounds, seconds, say: (text) => console.error(text) });
+const context = new BenchContext({ rounds, pairs: rounds, seconds, say: (text) => console.error(text) });
 try {
   const route = context.baseline('validate-route.ts', {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',

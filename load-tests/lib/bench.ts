@@ -8,6 +8,8 @@ export type { Figure } from './figure.ts';
 /** What a bench may use; everything it starts is stopped with it. */
 export class BenchContext {
   readonly rounds: number;
+  /** Alternating pairs of a figure that compares. */
+  readonly pairs: number;
   readonly seconds: number;
   readonly say: (text: string) => void;
   /** Of what the report does not know by itself. */
@@ -17,8 +19,9 @@ export class BenchContext {
   #generator: LoadGenerator | undefined;
   #besideGenerator: LoadGenerator | undefined;
 
-  constructor(options: { rounds: number; seconds: number; say: (text: string) => void }) {
+  constructor(options: { rounds: number; pairs: number; seconds: number; say: (text: string) => void }) {
     this.rounds = options.rounds;
+    this.pairs = options.pairs;
     this.seconds = options.seconds;
     this.say = options.say;
   }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BenchReport, isMet } from './figure.ts';
+import { type BenchReport, detailOf, isMet } from './figure.ts';
 
 /** Values of removed raw files, by bench and figure. */
 type TrendEntry = {
@@ -168,8 +168,8 @@ export function benchmarksPage(folder: string, age: Age): string {
         .filter((figure) => figure.bench === bench)
         .map((figure) => {
           const met = { true: 'yes', false: 'NO', undefined: '' }[String(isMet(figure))] ?? '';
-          const { name, value, unit, detail } = figure;
-          return row([name, targetOf(figure), shown(value), met, unit, trendOf(bench, name), detail]);
+          const { name, value, unit } = figure;
+          return row([name, targetOf(figure), shown(value), met, unit, trendOf(bench, name), detailOf(figure)]);
         }),
       '',
     ]);

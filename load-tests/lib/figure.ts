@@ -1,9 +1,13 @@
+import type { Interval } from './rounds.ts';
+
 /** One measured number with what it must be. */
 export type Figure = {
   readonly name: string;
   /** What the number is, in a few words: `ratio per CPU-second`. */
   readonly unit: string;
   readonly value: number;
+  /** Of a figure that compares. */
+  readonly interval?: Interval;
   /** Without a target the figure is shown for its own sake. */
   readonly target?: { readonly atLeast: number } | { readonly atMost: number };
   /** Every round and whatever explains the number; goes into the JSON result. */
@@ -16,6 +20,14 @@ export const isMet = ({ value, target }: Figure): boolean | undefined => {
   if (!target) return undefined;
   return 'atLeast' in target ? value >= target.atLeast : value <= target.atMost;
 };
+
+const digits = (value: number): string => value.toFixed(value >= 100 ? 0 : 3);
+
+/** The detail, behind the interval of what is the median of several pairs. */
+export const detailOf = ({ interval, detail }: Pick<Figure, 'interval' | 'detail'>): string =>
+  interval === undefined
+    ? detail
+    : `${interval.percent} % interval ${digits(interval.low)} to ${digits(interval.high)}, n = ${interval.count}; ${detail}`;
 
 /** A run of benches, as its raw file. */
 export type BenchReport = {

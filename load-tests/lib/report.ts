@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { benchmarksPage, removeSuperseded } from './benchmarks-page.ts';
-import { type BenchReport, type Figure, isMet } from './figure.ts';
+import { type BenchReport, detailOf, type Figure, isMet } from './figure.ts';
 import { newAges } from './figure-age.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -89,7 +89,7 @@ function rowsOf(report: BenchReport): string[][] {
       shown(figure.value),
       word[String(figure.met) as keyof typeof word],
       figure.unit,
-      figure.detail,
+      detailOf(figure),
     ]),
     ...report.errors.map(({ bench, error }) => [bench, '', 'not measured', 'NO', '', error.split('\n', 1)[0]!]),
   ];

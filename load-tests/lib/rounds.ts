@@ -85,6 +85,42 @@ export const medianOf = <Name extends string, T>(
   value: (round: Readonly<Record<Name, T>>) => number,
 ): number => median(rounds.map(value));
 
+/** Where the true median lies, by order statistics: no distribution of the values is assumed. */
+export type Interval = {
+  readonly low: number;
+  readonly high: number;
+  readonly count: number;
+  /** At least 95 % from six values on; fewer cannot say so much. */
+  readonly percent: number;
+};
+
+const MOST_OUTSIDE = 0.05;
+
+export function medianInterval(values: readonly number[]): Interval {
+  const sorted = values.toSorted((a, b) => a - b);
+  const count = sorted.length;
+  // The chance that fewer than `rank` of `count` values lie below the median: a sum of the binomial distribution.
+  let rank = 1;
+  let term = 0.5 ** count;
+  let tail = term;
+  for (;;) {
+    term *= (count - rank + 1) / rank;
+    if (2 * (tail + term) > MOST_OUTSIDE) break;
+    tail += term;
+    rank += 1;
+  }
+  return { low: sorted[rank - 1]!, high: sorted[count - rank]!, count, percent: Math.round(100 * (1 - 2 * tail)) };
+}
+
+/** The median over the pairs of what `value` makes of each, with its interval: what a figure that compares is made of. */
+export function compared<Name extends string, T>(
+  pairs: Rounds<Name, T>,
+  value: (pair: Readonly<Record<Name, T>>) => number,
+): { readonly value: number; readonly interval: Interval } {
+  const values = pairs.map(value);
+  return { value: median(values), interval: medianInterval(values) };
+}
+
 /** The middle one of a case's speeds, for a table. */
 export const middleSpeed = <Name extends string>(rounds: Rounds<Name, Speed>, name: Name): Speed =>
   rounds.map((round) => round[name]).toSorted((a, b) => a.perCpuSecond - b.perCpuSecond)[
