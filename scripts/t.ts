@@ -1,6 +1,7 @@
 // Runs single test files with the Node version and the stores that all tests use.
-import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { startChild } from './test/children.ts';
 
 const HELP = `Runs single test files with the Node version and the stores that all tests use.
 
@@ -17,10 +18,11 @@ if (args.length === 0 || args[0]?.startsWith('-')) {
   process.exitCode = args[0] === '--help' ? 0 : 2;
 } else {
   const how = args.includes('--watch') ? [] : ['--run'];
-  const { status } = spawnSync(process.execPath, [resolve(ROOT, 'node_modules/vitest/vitest.mjs'), ...how, ...args], {
+  const child = startChild(process.execPath, [resolve(ROOT, 'node_modules/vitest/vitest.mjs'), ...how, ...args], {
     cwd: ROOT,
     stdio: 'inherit',
     env: { ...process.env, NODE_COMPILE_CACHE: resolve(ROOT, 'node_modules/.cache/compiled') },
   });
+  const [status] = (await once(child, 'exit')) as [number | null];
   process.exitCode = status ?? 1;
 }

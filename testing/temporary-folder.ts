@@ -1,36 +1,31 @@
 // One temporary folder for a run of tests, in which each file has its own (`file-folder`): both go at the end.
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { endDeadRuns, endRun, openRunFolder } from './run-folder.ts';
 
-const MEMORY = '/dev/shm';
-const MEMORY_BYTES_MIN = 8 * 2 ** 30;
+const LOOK_MS = 500;
 
-/** Memory where there is plenty of it: a run creates and drops hundreds of databases, whose files a disk is slow to make. */
-function parentFolder(): string {
-  if (process.env.TMPDIR) return tmpdir();
-  try {
-    const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
-    const options = mounts
-      .map((line) => line.split(' '))
-      .find(([, point]) => point === MEMORY)?.[3]
-      ?.split(',');
-    // Tests also run programs that they put there.
-    if (options === undefined || options.includes('noexec')) return tmpdir();
-    const { bavail, bsize } = statfsSync(MEMORY);
-    return bavail * bsize >= MEMORY_BYTES_MIN ? MEMORY : tmpdir();
-  } catch {
-    return tmpdir();
-  }
+/** Ends this run with the program that started it: a killed one cannot say so. */
+function endWithRunner(): void {
+  const runner = process.env.TEST_RUNNER_PID;
+  if (runner !== String(process.ppid)) return;
+  setInterval(() => {
+    if (runner !== String(process.ppid)) process.exit(1);
+  }, LOOK_MS).unref();
 }
 
 export function setup(): () => void {
-  // The projects of one run share it. Its name is short: sockets lie below, and their paths have at most 107 bytes.
+  // The projects of one run share it.
   if (process.env.SALLYPORT_TEST_FOLDER) return () => {};
-  const folder = mkdtempSync(join(parentFolder(), 'sp-'));
-  // As root, Postgres runs as another user, who must be able to pass through.
-  chmodSync(folder, 0o755);
+  endDeadRuns();
+  const folder = openRunFolder();
   process.env.SALLYPORT_TEST_FOLDER = folder;
   process.env.TMPDIR = folder;
-  return () => rmSync(folder, { recursive: true, force: true });
+  const endNow = (): void => endRun(folder);
+  // At a signal vitest exits without its teardown.
+  process.once('exit', endNow);
+  endWithRunner();
+  return () => {
+    process.off('exit', endNow);
+    rmSync(folder, { recursive: true, force: true });
+  };
 }
