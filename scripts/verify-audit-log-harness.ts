@@ -1,11 +1,11 @@
-// For tests only: the offline verifier as a process of its own, in a folder of a test's own.
-import { spawn } from 'node:child_process';
+// For tests only: the offline verifier, in a folder of a test's own.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach } from 'vitest';
+import { afterEach, beforeEach, vi } from 'vitest';
 import { type TlogFiles, tlogSigner, writeTlog } from '../testing/fixtures/tlog-builder.ts';
 import type { Json } from '../testing/http-client.ts';
+import { main } from './verify-audit-log.mjs';
 
 export const VERIFIER = join(import.meta.dirname, './verify-audit-log.mjs');
 export const signer = tlogSigner('sallyport.example/audit', 7);
@@ -16,28 +16,32 @@ export let folder: string;
 export function useFolder(): void {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'sallyport-verify-'));
+    vi.stubEnv('HOME', folder).stubEnv('XDG_STATE_HOME', undefined);
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
+  });
 }
 
-export type Run = { readonly code: number | null; readonly out: string; readonly err: string; readonly report: Json };
+export type Run = { readonly code: number; readonly out: string; readonly err: string; readonly report: Json };
 
-export function verify(...args: readonly string[]): Promise<Run> {
-  const child = spawn(process.execPath, [VERIFIER, '--json', ...args], {
-    env: { PATH: process.env.PATH ?? '', HOME: folder },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+/** Runs the verifier in this process: starting one costs more than most tests. */
+export async function verify(...args: readonly string[]): Promise<Run> {
   let out = '';
   let err = '';
-  child.stdout.on('data', (part: Buffer) => {
-    out += part;
-  });
-  child.stderr.on('data', (part: Buffer) => {
-    err += part;
-  });
-  return new Promise((done) =>
-    child.once('close', (code) => done({ code, out, err, report: out === '' ? undefined : JSON.parse(out) })),
-  );
+  const stdout = {
+    write(text: string): void {
+      out += text;
+    },
+  };
+  const stderr = {
+    write(text: string): void {
+      err += text;
+    },
+  };
+  const code = await main(['--json', ...args], { stdout, stderr });
+  return { code, out, err, report: out === '' ? undefined : JSON.parse(out) };
 }
 export const faultsOf = ({ report }: Run): Json[] => report.logs.flatMap((log: Json) => log.faults);
 

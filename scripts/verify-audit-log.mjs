@@ -2,9 +2,21 @@
 // Verifies a Sallyport audit log, or any log in the C2SP tlog-tiles form, from its published bytes alone.
 // One file, Node 20 or newer, no dependency, and no line shared with the code that seals: hand it to an auditor.
 import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto';
-import { mkdirSync, openSync, readdirSync, readFileSync, readSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const HELP = `Usage:
@@ -1298,30 +1310,40 @@ function describe(log) {
   ];
 }
 
-async function main() {
-  const options = readOptions(process.argv.slice(2));
-  const say = (text) => options.quiet || process.stderr.write(`verify-audit-log: ${text}\n`);
-  if (options.help) return process.stdout.write(`${HELP}\n`);
+async function verifyAsAsked(args, { stdout, stderr }) {
+  const options = readOptions(args);
+  const say = (text) => options.quiet || stderr.write(`verify-audit-log: ${text}\n`);
+  if (options.help) {
+    stdout.write(`${HELP}\n`);
+    return EXIT.ok;
+  }
   const logs = await run(options);
   const isSound = logs.every(({ faults }) => faults.length === 0);
   const isOk = isSound && logs.every(isAuthenticated);
-  process.stdout.write(
+  stdout.write(
     options.json
       ? `${JSON.stringify({ ok: isOk, authenticated: logs.every(isAuthenticated), logs })}\n`
       : `${logs.flatMap(describe).join('\n')}\n`,
   );
   if (!logs.every(isAuthenticated))
     say('not authenticated: give --vkey. The key came with the log, and proves nothing by itself: get it elsewhere');
-  process.exitCode = isOk ? EXIT.ok : isSound ? EXIT.notAuthenticated : EXIT.faulty;
+  return isOk ? EXIT.ok : isSound ? EXIT.notAuthenticated : EXIT.faulty;
 }
 
-try {
-  await main();
-} catch (err) {
-  const isKnown = err instanceof UsageError || err instanceof UnreachableError || err instanceof Fault;
-  process.stderr.write(
-    `verify-audit-log: ${isKnown ? err.message : err.stack}\n${err instanceof UsageError ? '(add --help for the options)\n' : ''}`,
-  );
-  process.exitCode =
-    err instanceof UsageError ? EXIT.usage : err instanceof UnreachableError ? EXIT.unreachable : EXIT.faulty;
+/** Runs the verifier with the arguments of its command line, and gives the exit code. */
+export async function main(args, { stdout, stderr } = process) {
+  try {
+    return await verifyAsAsked(args, { stdout, stderr });
+  } catch (err) {
+    const isKnown = err instanceof UsageError || err instanceof UnreachableError || err instanceof Fault;
+    stderr.write(
+      `verify-audit-log: ${isKnown ? err.message : err.stack}\n${err instanceof UsageError ? '(add --help for the options)\n' : ''}`,
+    );
+    return err instanceof UsageError ? EXIT.usage : err instanceof UnreachableError ? EXIT.unreachable : EXIT.faulty;
+  }
 }
+
+const [, program] = process.argv;
+/** Whether Node was told to run this file, by its path or through a link. */
+const isProgram = existsSync(program ?? '') && realpathSync(program) === realpathSync(fileURLToPath(import.meta.url));
+if (isProgram) process.exitCode = await main(process.argv.slice(2));

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { buildProof, buildTlog, type TlogFiles, writeTlog } from '../testing/fixtures/tlog-builder.ts';
@@ -233,6 +233,21 @@ describe('usage', () => {
     const { stdout, status } = spawnSync(process.execPath, [VERIFIER, '--help'], { encoding: 'utf8' });
     expect(status).toBe(0);
     for (const word of ['--vkey', '--state', '--witness', '--proof', 'Exit codes']) expect(stdout).toContain(word);
+  });
+
+  test('as a program, by its path or through a link, it prints its report and ends with the exit code', () => {
+    const link = join(folder, 'verifier');
+    symlinkSync(VERIFIER, link);
+    const files = buildTlog(plainLeaves(3), signer);
+    files.set('tile/entries/000.p/3', buildTlog(plainLeaves(4).slice(1), signer).get('tile/entries/000.p/3') as Buffer);
+    writeTlog(join(folder, 'log'), files);
+    for (const program of [VERIFIER, link]) {
+      const args = [program, join(folder, 'log'), raw, '--vkey', signer.vkey];
+      const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      expect(status).toBe(1);
+      expect(stdout).toMatch(/^FAULT /);
+      expect(stderr).toBe('');
+    }
   });
 
   test('it needs no package and shares no code: its imports are Node’s own', () => {
