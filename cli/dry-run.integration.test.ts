@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registerAgent } from '../services/domain/agents/register-agent.ts';
 import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
+import { alertTargetContext } from '../services/domain/keys/secrets/sealed-contexts.ts';
 import { adapters } from '../services/domain/migration/adapters/adapters.ts';
 import { modules } from '../services/domain/modules.ts';
 import { requestSignOff } from '../services/domain/signoff/request-signoff.ts';
@@ -147,8 +148,8 @@ beforeAll(async () => {
   );
   await harness.rows(
     `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
-     VALUES ($1, 'x', 'mail', '', '', '{}', '{high}', 'UTC', false)`,
-    [target],
+     VALUES ($1, 'x', 'mail', $2, '', '{}', '{high}', 'UTC', false)`,
+    [target, copy.ports.vault.seal(Buffer.from('x@people.test'), alertTargetContext(target))],
   );
   await harness.rows(
     `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, '{}', now() + interval '1 hour', '', '')`,

@@ -304,9 +304,10 @@ describe('SIGTERM', () => {
 
   test('requests in flight finish, no new ones begin, and no process is left', async () => {
     const api = witness.apiPid()!;
+    const logins = await inFlight(witness, 6);
+    // With the processes that hash, which passwords start.
     const family = [witness.supervisorPid, api, ...descendantsOf(api)];
     expect(family.length).toBeGreaterThanOrEqual(4);
-    const logins = await inFlight(witness, 6);
     const ended = witness.stop('SIGTERM');
     const answers = await Promise.all(logins);
     const [login] = expectAnswered(answers);
@@ -322,8 +323,8 @@ describe('SIGTERM', () => {
     try {
       const api = stopping.apiPid()!;
       const stores = (['postgres', 'redis'] as const).map((store) => stopping.storePid(store)!);
-      const all = [stopping.supervisorPid, api, ...descendantsOf(api), ...stores, ...stores.flatMap(descendantsOf)];
       const logins = await inFlight(stopping, 4);
+      const all = [stopping.supervisorPid, api, ...descendantsOf(api), ...stores, ...stores.flatMap(descendantsOf)];
       const ended = stopping.stop('SIGINT');
       expectAnswered(await Promise.all(logins));
       expect(await ended).toBe(0);
