@@ -120,7 +120,7 @@ test('a product killed during a run is named in the report, nothing is left, and
   timeout: 300_000,
 }, async () => {
   const { pids, ended, output } = await startRun();
-  const product = pids.find((pid) => /cli\/main\.ts start/.test(commandOf(pid))) as number;
+  const product = pids.find((pid) => /cli(\/main\.ts|\.mjs) start/.test(commandOf(pid))) as number;
   process.kill(product, 'SIGKILL');
   expect(await ended, output()).toBe(1);
   expect(output()).toContain('INCIDENT: the product ended (SIGKILL)');
