@@ -78,6 +78,8 @@ const untilReady = ({ copies }: Installation): Promise<unknown> =>
 
 /** Token families from before the backup: one stays valid, the others are revoked after it. */
 async function signInMany({ copies: [copy], person }: Installation): Promise<Pair[]> {
+  // A copy that was ready a moment ago may have no confirmed state since its PostgreSQL was copied.
+  await eventually('a copy that issues', () => issueFor(copy!, person.id).catch(() => undefined));
   return Promise.all(Array.from({ length: REVOKED + 1 }, () => issueFor(copy!, person.id)));
 }
 
