@@ -34,6 +34,7 @@ describe('bill of materials', () => {
 
   test('lists every package of the image with its reason, and no other', () => {
     const bom = billOfMaterials(npmBom(), packages, debian, builtAt);
+    expect(bom).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.5' });
     const refs = bom.components.map((component) => component['bom-ref']);
     expect(refs).toHaveLength(new Set(packages.map(({ name, version }) => `${name}@${version}`)).size + 1);
     expect(bom.components.find(({ name }) => name === 'fastify')).toMatchObject({

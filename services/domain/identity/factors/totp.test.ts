@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { importedSecret, matchingStep, shownSecret } from './totp.ts';
+import { importedSecret, matchingStep, newSecret, SECRET_BYTES, shownSecret, totpUriOf } from './totp.ts';
 
 /** RFC 6238 appendix B: the secret of its SHA-1 rows, and the last six of its eight digits. */
 const SECRET = '12345678901234567890';
@@ -35,4 +35,16 @@ test('reads the secret of another system from its base32, and shows either secre
   expect(await matchingStep(importedSecret('JBSWY3DPEHPK3PXP'), '996554', { nowMs: AT_59, lastUsedStep: 0 })).toBe(1);
   expect(shownSecret(imported)).toBe('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
   expect(shownSecret(SECRET)).toBe('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
+});
+
+test('a new secret has 160 bits, and its address says what an app assumes: six digits and thirty seconds', async () => {
+  const uri = new URL(totpUriOf(newSecret(Buffer.from(SECRET)), 'ada@example.test'));
+  expect(SECRET_BYTES * 8).toBe(160);
+  expect(Object.fromEntries(uri.searchParams)).toEqual({
+    secret: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
+    issuer: 'Sallyport',
+    digits: '6',
+    period: '30',
+  });
+  expect(Buffer.from(SECRET)).toHaveLength(SECRET_BYTES);
 });

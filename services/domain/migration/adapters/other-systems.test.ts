@@ -349,6 +349,7 @@ describe('Keycloak', () => {
   test.each([
     ['eight digits', { ...usual, digits: 8 }],
     ['SHA-256', { ...usual, algorithm: 'HmacSHA256' }],
+    ['SHA-512', { ...usual, algorithm: 'HmacSHA512' }],
     ['a counter', { ...usual, subType: 'hotp' }],
   ])('an app with %s is a lost factor', async (_what, data) => {
     expect(usersOf(await readText(keycloakAdapter, withOtp(data)))).toMatchObject([
