@@ -174,11 +174,52 @@ describe('what a rule of the database lets through', () => {
     expect(await refusalOf('sallyport_worker', BECOME_ADMINISTRATOR[0]!)).toBe('42501');
   });
 
-  test('a worker removes factors beside an incident of the same transaction, and the log names each', async () => {
-    const raise = `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES (gen_random_uuid(), 'test', 'low', 'user', 'boss')`;
-    expect(
-      await refusalOf('sallyport_worker', `${raise}; SELECT remove_factors_since('boss', '2000-01-01')`),
-    ).toBeUndefined();
+  const incident = (values: Readonly<Record<string, string>>): string => {
+    const columns = {
+      id: 'gen_random_uuid()',
+      detection: `'test'`,
+      severity: `'low'`,
+      subject_kind: `'user'`,
+      subject_id: `'boss'`,
+      ...values,
+    };
+    return `INSERT INTO incidents (${Object.keys(columns).join()}) VALUES (${Object.values(columns).join()})`;
+  };
+  const REMOVE = `SELECT remove_factors_since('boss', '2000-01-01')`;
+  test('a worker removes factors beside an open incident about that account, raised in the same transaction', async () => {
+    for (const state of ['open', 'acknowledged'])
+      expect(await refusalOf('sallyport_worker', `${incident({ state: `'${state}'` })}; ${REMOVE}`)).toBeUndefined();
+  });
+  test.each([
+    ['about another account', { subject_id: `'mole'` }],
+    ['about a client of that name', { subject_kind: `'client'` }],
+    ['that is closed', { state: `'closed'` }],
+    ['of an earlier transaction', { last_seen_at: `now() - interval '1 second'` }],
+    ['dated ahead', { last_seen_at: `now() + interval '1 day'` }],
+  ])('a worker removes no factors beside an incident %s', async (_which, values) => {
+    expect(await refusalOf('sallyport_worker', `${incident(values)}; ${REMOVE}`)).toBe('42501');
+  });
+  test('a worker removes no factors beside an incident that a user is closing', async () => {
+    const [worker, api] = await Promise.all([
+      pools.get('sallyport_worker')!.connect(),
+      pools.get('sallyport_api')!.connect(),
+    ]);
+    try {
+      await worker.query('BEGIN');
+      await queryRows(database.url, incident({}));
+      await worker.query('SAVEPOINT before');
+      await worker.query(REMOVE);
+      await worker.query('ROLLBACK TO before');
+      await api.query('BEGIN');
+      await api.query(`UPDATE incidents SET state = 'closed', reason = 'test' WHERE subject_id = 'boss'`);
+      await expect(worker.query(REMOVE)).rejects.toMatchObject({ code: '42501' });
+    } finally {
+      for (const client of [worker, api]) {
+        await client.query('ROLLBACK');
+        client.release();
+      }
+      await queryRows(database.url, 'DELETE FROM incidents');
+    }
   });
 
   test('an API drops single revocations once a cut of the same transaction covers them', async () => {

@@ -87,7 +87,7 @@ const passkeysRemove = defineStatement(
   `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`,
 );
 
-/** The time is from the database's clock. The function asks for an incident of the same transaction. */
+/** The time is from the database's clock. The function asks for an open incident of this transaction about the user. */
 const factorsRemoveSince = defineStatement('factorsRemoveSince', 'SELECT remove_factors_since($1, $2::timestamptz)');
 
 const codesInsert = defineStatement(
