@@ -139,6 +139,58 @@ test('while its address fails, a set remains in use for an hour, and the address
   expect(await has(remote(), maker.jwk.kid)).toBe(true);
 });
 
+test('an address whose keys were never read is asked again after 1 s, 2 s … 30 s, and as before once they were read', async () => {
+  const { sets, fetched, served, has, pass } = harness();
+  served.fails = true;
+  const asked: number[] = [];
+  const ask = () =>
+    sets.decideByKeys(
+      remote(),
+      () => 'decided',
+      () => false,
+    );
+  for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
+    expect(await ask()).toEqual(new KeysNotRead('unread', seconds));
+    pass(seconds - 0.5);
+    expect(await ask(), 'within the cool-down').toEqual(new KeysNotRead('unread', 1));
+    pass(0.5);
+    asked.push(fetched.length);
+  }
+  expect(asked).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  served.fails = false;
+  expect(await has(remote(), maker.jwk.kid)).toBe(true);
+  expect(await newerKeysOf(sets, remote()), 'read once').toBe('unread');
+  pass(29);
+  expect(await newerKeysOf(sets, remote())).toBe('unread');
+  pass(1);
+  expect(await newerKeysOf(sets, remote())).toBeTypeOf('function');
+});
+
+test('the wait begins when the fetch failed, however long it took', async () => {
+  const { sets, fetched, served, hold, pass } = harness();
+  served.fails = true;
+  const release = hold();
+  const first = keysOf(sets, remote());
+  pass(3);
+  release();
+  await first;
+  expect(await keysOf(sets, remote())).toBe('unread');
+  expect(fetched).toHaveLength(1);
+});
+
+test('the address of a client that registered itself is asked every 30 s even if its keys were never read', async () => {
+  const { sets, fetched, served, pass } = harness();
+  served.fails = true;
+  const unvetted = remote(URI, 'registration');
+  expect(await keysOf(sets, unvetted)).toBe('unread');
+  pass(29);
+  expect(await keysOf(sets, unvetted)).toBe('unread');
+  expect(fetched).toHaveLength(1);
+  pass(1);
+  await keysOf(sets, unvetted);
+  expect(fetched).toHaveLength(2);
+});
+
 test.each([
   ['an answer that is not 200', { status: 404 }],
   ['a set without usable keys', { keys: [] }],

@@ -55,6 +55,8 @@ const FRESH_MS = 600_000;
 const STALE_MS = 3_600_000;
 /** Shortest time between two fetches of one address, whatever unknown key ids or failures come. */
 const COOL_DOWN_MS = 30_000;
+/** While keys that an administrator registered were never read, after the first failure; then twice as long each time. */
+const FIRST_COOL_DOWN_MS = 1_000;
 const BUSY_SECONDS = 5;
 /** Sets that are kept, of each kind. */
 const KEPT_MAX = 1_000;
@@ -63,7 +65,14 @@ const KEPT_MAX = 1_000;
 type RemoteSet = { readonly keys: ClientKeySet | null; readonly thumbprints: readonly string[] | null };
 /** `fetch` counts fetches, to tell which began before a question and which after. */
 type Fetched = { readonly set: RemoteSet; readonly fetch: number; readonly readAtMs: number };
-type Remote = { readonly uri: string; readonly isVetted: boolean; fetched: Fetched | null; triedAtMs: number };
+type Remote = {
+  readonly uri: string;
+  readonly isVetted: boolean;
+  fetched: Fetched | null;
+  triedAtMs: number;
+  /** Since this copy started. */
+  failures: number;
+};
 type Reading = { readonly hostname: string; readonly isVetted: boolean; readonly read: Promise<Fetched | null> };
 
 const setOf = (jwks: unknown): ClientKeySet => createLocalJWKSet(jwks as JSONWebKeySet);
@@ -100,6 +109,12 @@ async function fetchSet(fetchGuarded: GuardedFetch, uri: string, allowsPrivate: 
   }
 }
 
+/** When the address may be asked again. An outage at our start delays no client for long after it ends. */
+function askedAgainAtMs({ isVetted, fetched, triedAtMs, failures }: Remote): number {
+  if (!isVetted || fetched !== null) return triedAtMs + COOL_DOWN_MS;
+  return triedAtMs + Math.min(COOL_DOWN_MS, FIRST_COOL_DOWN_MS * 2 ** (failures - 1));
+}
+
 /** Whether another fetch fits beside those that run. */
 function mayFetch(readings: readonly Reading[], { isVetted }: Remote, hostname: string): boolean {
   const unvetted = readings.filter((reading) => !reading.isVetted).length;
@@ -132,7 +147,7 @@ export function createClientKeySets(
     const name = `${isVetted} ${uri}`;
     const begun = running.get(name);
     if (begun !== undefined) return begun.read;
-    if (clock.monotonic() - remote.triedAtMs < COOL_DOWN_MS) return Promise.resolve(null);
+    if (clock.monotonic() < askedAgainAtMs(remote)) return Promise.resolve(null);
     const { hostname } = new URL(uri);
     if (!mayFetch([...running.values()], remote, hostname)) return Promise.resolve('busy');
     fetches += 1;
@@ -143,7 +158,12 @@ export function createClientKeySets(
     const read = Promise.race([fetchSet(fetchGuarded, uri, allowsPrivate), abandoned.promise]).then((set) => {
       clearTimeout(timer);
       running.delete(name);
-      if (set === null) return null;
+      if (set === null) {
+        remote.failures += 1;
+        // From its end: a fetch may take longer than the first cool-downs.
+        remote.triedAtMs = clock.monotonic();
+        return null;
+      }
       remote.fetched = { set, fetch, readAtMs: clock.monotonic() };
       return remote.fetched;
     });
@@ -153,13 +173,13 @@ export function createClientKeySets(
 
   function remoteOf(uri: string, isVetted: boolean): Remote {
     const remotes = isVetted ? vettedRemotes : unvettedRemotes;
-    const fresh = { uri, isVetted, fetched: null, triedAtMs: Number.NEGATIVE_INFINITY };
+    const fresh = { uri, isVetted, fetched: null, triedAtMs: Number.NEGATIVE_INFINITY, failures: 0 };
     return keep(remotes, uri, remotes.get(uri) ?? fresh);
   }
 
   const notRead = (remote: Remote, read: 'busy' | null): KeysNotRead => {
     if (read === 'busy') return new KeysNotRead('busy', BUSY_SECONDS);
-    const leftMs = remote.triedAtMs + COOL_DOWN_MS - clock.monotonic();
+    const leftMs = askedAgainAtMs(remote) - clock.monotonic();
     return new KeysNotRead('unread', Math.max(1, Math.ceil(leftMs / 1_000)));
   };
 
