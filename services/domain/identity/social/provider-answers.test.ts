@@ -141,6 +141,26 @@ describe('an OpenID provider', () => {
     expect(asked.map(({ path }) => path)).not.toContain(USER);
   });
 
+  test.each<[string, object | number | 'nothing', string]>([
+    ['hangs up', 'nothing', 'ECONNRESET'],
+    ['answers 502', 502, 'answered_502'],
+    ['names another issuer', { issuer: 'https://other.test' }, 'issuer_differs'],
+    ['names no keys', { jwks_uri: undefined }, 'metadata_unusable'],
+    ['answers a list', [], 'metadata_unusable'],
+  ])('whose server %s when it is discovered is unavailable, and the log says so', async (_what, answer, code) => {
+    const { provider } = createSocialProviders(
+      { company: { clientId: 'us', issuer, allowPrivateAddresses: true } },
+      OWN,
+    );
+    const path = '/.well-known/openid-configuration';
+    const isChange = typeof answer === 'object' && !Array.isArray(answer);
+    answers.set(path, isChange ? { ...(answers.get(path) as object), ...answer } : answer);
+    await expect(provider('company')?.authorizationUrl({ ...proof, state: 's' })).rejects.toMatchObject({
+      code: 'social_provider_unavailable',
+      options: { cause: { code } },
+    });
+  });
+
   test('is called as a public client if we have no secret for it', async () => {
     await expect(redeem('company')).rejects.toMatchObject({ code: 'social_sign_in_refused' });
     const exchange = asked.find(({ path }) => path === TOKEN)?.text ?? '';

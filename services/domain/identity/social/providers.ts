@@ -106,9 +106,12 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
 
   async function load(): Promise<Found> {
     if (issuer === undefined) return { provider: knownProvider(name, settings), namesIssuer: false };
+    // First, because Better Auth does not say why it could not read the metadata.
+    const namesIssuer = await saysThatItNamesItself(issuer);
     const provider = await discover(name, { ...settings, issuer });
-    if (provider?.issuer !== issuer) throw new Error(`${name} publishes another issuer than ${issuer}`);
-    return { provider, namesIssuer: await saysThatItNamesItself(issuer) };
+    if (provider === undefined) throw new NotDiscovered('metadata_unusable');
+    if (provider.issuer !== issuer) throw new NotDiscovered('issuer_differs');
+    return { provider, namesIssuer };
   }
 
   /** An error between us and the provider is neither our defect nor the user's fault. */
@@ -194,16 +197,28 @@ const silent = { error: ignore, warn: ignore, info: ignore, debug: ignore };
 
 const discoveryUrlOf = (issuer: string): string => `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
 
+/** Why the metadata of a provider are of no use. The log shows the code, and nothing that the provider wrote. */
+class NotDiscovered extends Error {
+  readonly code: `answered_${number}` | 'issuer_differs' | 'metadata_unusable';
+  constructor(code: NotDiscovered['code']) {
+    super('the provider was not discovered');
+    this.name = 'NotDiscovered';
+    this.code = code;
+  }
+}
+
 /** Whether its metadata promise RFC 9207's `iss` (§3); Better Auth does not pass this on. */
 async function saysThatItNamesItself(issuer: string): Promise<boolean> {
-  const metadata: unknown = await (await fetch(discoveryUrlOf(issuer))).json();
+  const answer = await fetch(discoveryUrlOf(issuer));
+  if (!answer.ok) throw new NotDiscovered(`answered_${answer.status}`);
+  const metadata: unknown = await answer.json();
   return (
     (metadata as { authorization_response_iss_parameter_supported?: unknown } | null)
       ?.authorization_response_iss_parameter_supported === true
   );
 }
 
-/** OpenID Connect Discovery by Better Auth's plugin; undefined if the provider did not answer. */
+/** OpenID Connect Discovery by Better Auth's plugin; undefined if the metadata lack what a sign-in needs. */
 async function discover(
   name: string,
   { clientId, clientSecret, issuer }: ProviderSettings & { readonly issuer: string },
