@@ -1,3 +1,4 @@
+import { withSpan } from '#observability/http-span.ts';
 import {
   hashDuration,
   hashJobs,
@@ -23,7 +24,7 @@ function countRefusal(err: unknown): never {
   throw err;
 }
 
-/** The password hashing of this process, with its metrics. */
+/** The password hashing of this process, with its metrics and spans. */
 export function createHasherOf(config: Config, keys: HasherKeys): Omit<Hasher, 'stats'> {
   const { hasherChildren, hashQueue, passwordHash } = config.identity;
   const wait = hashQueueWait.at();
@@ -43,8 +44,10 @@ export function createHasherOf(config: Config, keys: HasherKeys): Omit<Hasher, '
   hashQueueDepth.at().observe(() => hasher.stats().queued);
   return {
     ...hasher,
-    hash: (password, admission) => hasher.hash(password, admission).catch(countRefusal),
-    verify: (password, digest, admission) => hasher.verify(password, digest, admission).catch(countRefusal),
+    hash: (password, admission) =>
+      withSpan('hash password', {}, () => hasher.hash(password, admission).catch(countRefusal)),
+    verify: (password, digest, admission) =>
+      withSpan('verify password', {}, () => hasher.verify(password, digest, admission).catch(countRefusal)),
     refusalOf: (admission) => {
       const refusal = hasher.refusalOf(admission);
       if (refusal !== undefined) hashJobs.add(1, { outcome: REFUSED[refusal.reason] });

@@ -71,10 +71,12 @@ describe('with every request sampled', () => {
     expect(row?.type).toBe('user.login');
     expect(JSON.parse(row?.leaf.toString() as string).trace_id).toBe(traceId);
 
-    const names = ['POST /api/auth/signin', 'seal-audit-events', 'seal audit event'];
+    const names = ['POST /api/auth/signin', 'seal-audit-events', 'seal audit event', 'verify password'];
     await eventually('the spans', () => names.every((name) => spansOf(traceId).some((span) => span.name === name)));
     const named = (name: string) => spansOf(traceId).find((span) => span.name === name);
-    const [request, job, seal] = names.map(named);
+    const [request, job, seal, verification] = names.map(named);
+    // The longest part of a sign-in, with its wait for a hashing process.
+    expect(verification).toMatchObject({ service: 'sallyport-api', parentSpanId: request?.spanId });
     expect([request?.service, request?.parentSpanId]).toEqual(['sallyport-api', CALLER_SPAN]);
     expect([job?.service, job?.parentSpanId]).toEqual(['sallyport-worker', request?.spanId]);
     expect([seal?.service, seal?.parentSpanId]).toEqual(['sallyport-worker', request?.spanId]);
