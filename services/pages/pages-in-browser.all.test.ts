@@ -149,7 +149,7 @@ describe('sign-in and consent', () => {
     const text = await seen(page);
     for (const said of [HOSTILE_NAME, leaver.email, new URL(redirectUri).host, 'tasks:read', 'sign you in'])
       expect(text).toContain(said);
-    expect(await heading(page)).toBe(`Allow ${HOSTILE_NAME} to act for you?`);
+    expect(await heading(page)).toBe(`Allow ${HOSTILE_NAME} to access your account?`);
     expect(await page.title()).toContain(HOSTILE_NAME);
     expect(await page.locator('main img').count()).toBe(0);
     expect(await page.locator('script:not([src])').allTextContents()).toEqual([COME_BACK_SCRIPT]);
@@ -199,7 +199,7 @@ describe('sign-in and consent', () => {
     // The current code was used to enrol.
     await field.fill(codeOf(uri, 1));
     await button(page, 'Continue').click();
-    expect(await heading(page)).toContain('act for you?');
+    expect(await heading(page)).toContain('access your account?');
     expect(complaints).toEqual([]);
     await context.close();
   });

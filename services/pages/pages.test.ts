@@ -145,7 +145,7 @@ test('an application that asks only who the user is does not ask to act for the 
   expect(titled(['openid', 'email', 'profile'])).toContain('<h1>Sign in to <bdi>App</bdi>?</h1>');
   expect(titled(['openid', 'email', 'profile'])).toContain('sign you in');
   for (const more of ['notes:read', 'own.sessions'])
-    expect(titled(['openid', more])).toContain('<h1>Allow <bdi>App</bdi> to act for you?</h1>');
+    expect(titled(['openid', more])).toContain('<h1>Allow <bdi>App</bdi> to access your account?</h1>');
 });
 
 test('the sign-out page names the requesting client, if it is known', () => {

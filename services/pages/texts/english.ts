@@ -83,7 +83,7 @@ export const english = {
   adviceTryAgain: 'Go back to the application and try again.',
   allow: 'Allow',
   allowSignInTitle: 'Sign in to {client}?',
-  allowTitle: 'Allow {client} to act for you?',
+  allowTitle: 'Allow {client} to access your account?',
   anotherAccount: 'Use another account',
   appAsksSignOut: '{client} asks you to sign out.',
   approve: 'Approve',

@@ -87,7 +87,7 @@ export const german: Texts = {
   adviceTryAgain: 'Gehen Sie zur Anwendung zurück und versuchen Sie es noch einmal.',
   allow: 'Erlauben',
   allowSignInTitle: 'Bei {client} anmelden?',
-  allowTitle: 'Darf {client} für Sie handeln?',
+  allowTitle: 'Darf {client} auf Ihr Konto zugreifen?',
   anotherAccount: 'Anderes Konto verwenden',
   appAsksSignOut: '{client} bittet Sie, sich abzumelden.',
   approve: 'Freigeben',
