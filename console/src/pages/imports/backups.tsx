@@ -71,6 +71,10 @@ function useSimple(): (of: Readonly<Record<string, unknown>>) => (readonly [stri
     });
 }
 
+/** The reason of a control that fails is the first of its exceptions. */
+const isSaid = ({ exceptions }: NonNullable<Control['check']>, reason: string): boolean =>
+  exceptions.some(({ why }) => why === reason);
+
 function Evidence({ control }: { readonly control: Control }) {
   const own = useTexts(texts);
   const simple = useSimple();
@@ -89,7 +93,7 @@ function Evidence({ control }: { readonly control: Control }) {
           {why}
         </p>
       ))}
-      {control.reason === null || control.check === null ? null : (
+      {control.reason === null || control.check === null || isSaid(control.check, control.reason) ? null : (
         <p class="dim" lang="en">
           {control.reason}
         </p>
