@@ -4,15 +4,17 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Accepted, type Finding, lockFlaws, npmFindings, unaccepted } from './advisories.ts';
 import { onPath } from './debian-package.ts';
+import { lagOf, OF_AUTHENTICATION } from './newest-releases.ts';
 
-const HELP = `Looks up known vulnerabilities of every dependency, and fails on one that is high or critical.
+const HELP = `Looks up known vulnerabilities of every dependency, and fails on one that is high or critical. A dependency of
+authentication also fails if it is more than 14 days behind its newest release.
 
   node scripts/checks/dependencies.ts                   what cannot be looked up is SKIPPED
   node scripts/checks/dependencies.ts --report <file>   writes the report there
 
 With DEPENDENCY_AUDIT=required in the environment, what cannot be looked up fails.
 
-npm audit and npm audit signatures ask the npm registry, pip-audit asks PyPI, govulncheck asks vuln.go.dev. The last two
+npm audit, npm audit signatures and npm view ask the npm registry, pip-audit asks PyPI, govulncheck asks vuln.go.dev. The last two
 are programs of their own: pipx install pip-audit, go install golang.org/x/vuln/cmd/govulncheck@latest. The report is
 coverage/dependencies.json unless --report says otherwise. scripts/checks/accepted-advisories.json lists what is accepted, why, and until when.
 `;
@@ -67,6 +69,17 @@ function npmAudit(folder: string, accepted: readonly Accepted[]): LookUp {
   return { what, state: findings.length === 0 ? 'passed' : 'failed', findings };
 }
 
+/** Whether a dependency of authentication is current; a decision not to raise it is an acceptance. */
+function newest(name: string, ours: string, accepted: readonly Accepted[]): LookUp {
+  const what = `newest release of ${name}`;
+  const { stdout, output } = run('npm', ['view', name, 'time', 'dist-tags.latest', '--json', ...QUICK], '.');
+  const all = lagOf(name, ours, stdout, new Date());
+  if (all === undefined)
+    return { what, state: 'skipped', findings: [], why: `no answer of the registry${whyNot(output)}` };
+  const findings = unaccepted(all, accepted, new Date());
+  return { what, state: findings.length === 0 ? 'passed' : 'failed', findings };
+}
+
 /** Each package was signed by the registry that it says it is from. Needs an installed `node_modules`. */
 function npmSignatures(): LookUp {
   const what = 'npm audit signatures';
@@ -106,9 +119,14 @@ function main(): number {
   const accepted = JSON.parse(
     readFileSync(join(import.meta.dirname, 'accepted-advisories.json'), 'utf8'),
   ) as readonly Accepted[];
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    readonly dependencies: Readonly<Record<string, string>>;
+  };
+  const ofAuthentication = Object.entries(dependencies).filter(([name]) => OF_AUTHENTICATION.test(name));
   const lookUps = [
     ...LOCKS.map(lockFile),
     ...LOCKS.map((folder) => npmAudit(folder, accepted)),
+    ...ofAuthentication.map(([name, version]) => newest(name, version, accepted)),
     npmSignatures(),
     ...PYTHON.map((path) => program(`pip-audit of ${path}`, 'pip-audit', ['-r', path], '.', 1)),
     ...GO_MODULES.map((folder) => program(`govulncheck of ${folder}`, 'govulncheck', ['./...'], folder, 3)),
