@@ -293,9 +293,14 @@ export const flows: readonly Flow[] = [
   {
     name: 'Import users of another system',
     paths: ['/v1/admin/imports', '/v1/admin/imports/{import_id}', '/v1/admin/imports/{import_id}/rejects'],
-    unit: ['services/domain/migration/run/run-import.db.test.ts', 'services/domain/migration/reading/reading.test.ts'],
+    unit: [
+      'services/domain/migration/run/run-import.db.test.ts',
+      'services/domain/migration/run/one-person.db.test.ts',
+      'services/domain/migration/run/factors-lost.db.test.ts',
+      'services/domain/migration/reading/reading.test.ts',
+    ],
     integration: [`${ROUTES}/imports.integration.test.ts`, 'cli/import/import.integration.test.ts'],
-    fault: ['services/domain/migration/run/import-survives.db.test.ts'],
+    fault: ['services/domain/migration/run/import-survives.db.test.ts', 'cli/import/import-killed.all.test.ts'],
     load: { none: 'A worker imports at low priority, one file at a time; requests only store and read a row.' },
   },
   {
