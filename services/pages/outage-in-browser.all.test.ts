@@ -1,5 +1,6 @@
 // About: services/pages/ console/src/
-// Pages that are open in a browser while the service does not answer. Minutes pass by the browser's own clock alone.
+// Pages that are open in a browser while the service does not answer. Minutes pass by the browser's own clock alone; in
+// `outage-of-minutes.all.test.ts` they are real.
 
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -80,7 +81,7 @@ afterAll(async () => {
   await harness?.close();
 });
 
-test('a form that is sent in an outage of three minutes keeps what was typed, says so, and goes on by itself', async () => {
+test('a form that is sent in an outage keeps what was typed, says so, and goes on by itself', async () => {
   const { page } = await visit(browser, {});
   await page.clock.install();
   await page.goto('/login');
