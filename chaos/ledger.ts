@@ -75,6 +75,9 @@ export type Rewind = {
   acceptedAtMs?: number;
 };
 
+/** The old provider answered nothing from `startedAtMs` until it came back, if it has. */
+export type Absence = { readonly startedAtMs: number; endedAtMs?: number };
+
 export type Ledger = {
   readonly families: Map<string, TokenFamily>;
   readonly tokens: Map<string, Access>;
@@ -84,6 +87,7 @@ export type Ledger = {
   readonly serverErrors: ServerError[];
   readonly heads: Head[];
   readonly rewinds: Rewind[];
+  readonly absences: Absence[];
   readonly uses: Use[];
   readonly entries: Entry[];
   readonly signOffs: Map<string, SignOffFacts>;
@@ -116,6 +120,7 @@ export const createLedger = (): Ledger => ({
   serverErrors: [],
   heads: [],
   rewinds: [],
+  absences: [],
   uses: [],
   entries: [],
   signOffs: new Map(),

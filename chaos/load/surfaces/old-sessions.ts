@@ -86,13 +86,22 @@ export function createOldSessions(tools: Tools, provider: LegacyProvider): Surfa
     if (of && !(of.kind === 'old token' && ledger.rewinds.length > 0)) await showToken(tools, of, copy);
   };
 
+  const goAway = (isGone: boolean): void => {
+    const last = ledger.absences.at(-1);
+    const isAway = last !== undefined && last.endedAtMs === undefined;
+    if (isGone === isAway) return;
+    if (isGone) ledger.absences.push({ startedAtMs: now() });
+    provider.goAway(isGone);
+    if (isAway) last.endedAtMs = now();
+  };
+
   return {
     acts: [
       [0.2, exchange],
       [0.1, () => signOut(random.pick(kept(tools, sessions).filter((session) => !ended(session))))],
       [1, () => show(pickShown(tools, shown()))],
-      // Keys that were read are kept: its users and ours notice nothing.
-      [0.1, async () => provider.goAway(random.chance(0.5))],
+      // Keys that were read are kept: its users and ours notice nothing, but at a copy that starts meanwhile.
+      [0.1, async () => goAway(random.chance(0.5))],
     ],
     prepare: async () => {
       const { ids, isOver } = await importUsers(tools);
@@ -102,7 +111,7 @@ export function createOldSessions(tools: Tools, provider: LegacyProvider): Surfa
       await signOut(sessions[0]);
     },
     settle: async () => {
-      provider.goAway(false);
+      goAway(false);
       await atBothCopies(shown().slice(-60), show);
     },
   };
