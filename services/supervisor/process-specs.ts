@@ -8,6 +8,8 @@ export type ChildSpec = {
   /** Absolute path of the file that it begins with. */
   entry: string;
   copies: number;
+  /** The kind whose copies are ready before it starts, as it asks them at once. Default: it starts at once. */
+  startsAfter?: string;
   /** A start that is not ready by then counts as a crash; a child that waits for its store gives up earlier. */
   readyTimeoutSeconds: number;
   /** From SIGTERM to SIGKILL. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ListenPort } from './listen-port.ts';
 import { claimPort } from './port-claim.ts';
+import type { ChildSpec } from './process-specs.ts';
 import { createProcesses, type Household } from './processes.ts';
 
 /** Reports its first port as taken twice, and is ready on another. */
@@ -32,8 +33,12 @@ afterEach(async () => {
 function begin(move: ListenPort['move'], copies = 1): Household {
   const entry = join(folder, 'child.mjs');
   writeFileSync(entry, source.replace("'starts'", JSON.stringify(join(folder, 'starts'))));
+  return beginAll([{ name: 'api', entry, copies, readyTimeoutSeconds: 50, drainSeconds: 50 }], move);
+}
+
+function beginAll(specs: readonly ChildSpec[], move: ListenPort['move'] = async () => {}): Household {
   household = createProcesses({
-    specs: [{ name: 'api', entry, copies, readyTimeoutSeconds: 50, drainSeconds: 50 }],
+    specs,
     env: () => ({ MOVES: String(moves) }),
     socketFolder: folder,
     backoff: { firstMs: 20, capMs: 80, healthyAfterMs: 1e9 },
@@ -83,4 +88,33 @@ test('a port that two copies report as taken is moved once, and both are restart
     ['api-1', true],
     ['api-2', true],
   ]);
+});
+
+test('a child that starts after another one starts when all copies of that are ready, also at a restart', async () => {
+  const entry = join(folder, 'child.mjs');
+  const log = join(folder, 'log');
+  writeFileSync(
+    entry,
+    `import { appendFileSync } from 'node:fs';
+    const say = (what) => appendFileSync(${JSON.stringify(log)}, process.env.KIND + ' ' + what + '\\n');
+    process.on('SIGTERM', () => process.disconnect()).on('disconnect', () => process.exit(0));
+    say('starts');
+    setTimeout(() => (say('is ready'), process.send({ type: 'ready' })), process.env.KIND === 'api' ? 300 : 0);`,
+  );
+  const kind = (name: string, more: Partial<ChildSpec> = {}): ChildSpec => ({
+    ...{ name, entry, copies: 1, readyTimeoutSeconds: 50, drainSeconds: 50, env: () => ({ KIND: name }) },
+    ...more,
+  });
+  const { ready, restart, fleets } = beginAll([kind('api', { copies: 2 }), kind('tasks', { startsAfter: 'api' })]);
+  const ofApi = ['api is ready', 'api is ready', 'api starts', 'api starts'];
+  const expectOrder = (lines: readonly string[]): void => {
+    expect(lines.slice(0, 4).toSorted()).toEqual(ofApi);
+    expect(lines.slice(4)).toEqual(['tasks starts', 'tasks is ready']);
+  };
+  const logged = () => readFileSync(log, 'utf8').trim().split('\n');
+  await ready;
+  expectOrder(logged());
+  await restart();
+  await expect.poll(() => fleets.flat().every(({ isReady }) => isReady), { timeout: 20_000 }).toBe(true);
+  expectOrder(logged().slice(6));
 });

@@ -55,16 +55,28 @@ export function createProcesses(options: HouseholdOptions): Household {
     const children = fleets.flat();
     const { isReady, isNews, hopeless } = readiness.look(children);
     options.onChange(children.flatMap(runningOf), isReady);
+    for (const kind of [...waiting]) begin(kind);
     if (hopeless) failed.reject(gaveUp(hopeless));
     if (!isNews) return;
     ready.resolve();
     options.onReady(Object.fromEntries(specs.map(({ name }, kind) => [name, fleets[kind]![0]!.process!.pid])));
   };
 
+  /** Kinds whose predecessor is not ready yet. */
+  const waiting = new Set<number>();
+  const begin = (kind: number): void => {
+    const before = specs.findIndex(({ name }) => name === specs[kind]!.startsAfter);
+    waiting.add(kind);
+    if (before >= 0 && !fleets[before]!.every(({ isReady }) => isReady)) return;
+    waiting.delete(kind);
+    for (const child of fleets[kind]!) child.start();
+  };
+
   const restart = async (): Promise<void> => {
-    for (const children of fleets) {
+    for (const [kind, children] of fleets.entries()) {
+      waiting.delete(kind);
       await Promise.all(children.map((child) => child.stop()));
-      if (!requests.isStopping()) for (const child of children) child.start();
+      if (!requests.isStopping()) begin(kind);
     }
   };
 
@@ -109,7 +121,7 @@ export function createProcesses(options: HouseholdOptions): Household {
     ready: ready.promise,
     failed: failed.promise,
     start: () => {
-      for (const child of fleets.flat()) child.start();
+      for (const kind of fleets.keys()) begin(kind);
     },
     restart,
   };

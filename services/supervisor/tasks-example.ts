@@ -74,6 +74,7 @@ export async function claimTasksExample(options: TasksExampleOptions): Promise<T
     name: 'tasks',
     entry: new URL('../../examples/tasks-fastify/main.ts', import.meta.url).pathname,
     copies: 1,
+    startsAfter: 'api',
     readyTimeoutSeconds: 60,
     drainSeconds: 5,
     servesMetrics: false,
