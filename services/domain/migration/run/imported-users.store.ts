@@ -53,11 +53,11 @@ const sourceLock = defineStatement(
 const ownersRead = defineStatement(
   'importOwnersRead',
   `SELECT u.id AS user_id, u.email, u."emailVerified" IS NOT NULL AS is_verified, u."disabledAt" IS NOT NULL AS is_disabled,
-     a.password IS NOT NULL AS has_password, coalesce(l.is_known, false) AS is_known, coalesce(l.is_sound, false) AS is_sound,
+     a.password IS NOT NULL AS has_password, l.row_count > 0 AS is_known, l.row_count, coalesce(l.is_sound, false) AS is_sound,
      coalesce(l.is_linked, false) AS is_linked, coalesce(l.has_imported_password, false) AS has_imported_password,
      EXISTS (SELECT FROM two_factors t WHERE t."userId" = u.id) AS has_totp
    FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential'
-     CROSS JOIN LATERAL (SELECT count(*) > 0 AS is_known, bool_and(email_sha256 IS NULL) AS is_linked,
+     CROSS JOIN LATERAL (SELECT count(*)::int AS row_count, bool_and(email_sha256 IS NULL) AS is_linked,
        bool_and((email_verified OR legacy_id = ANY ($3::text[])) AND coalesce(email_sha256 = encode(sha256(convert_to(u.email, 'UTF8')), 'hex'), true)) AS is_sound,
        bool_or(password_set_at = u."passwordChangedAt") AS has_imported_password
        FROM legacy_users WHERE provider = $1 AND user_id = u.id) l

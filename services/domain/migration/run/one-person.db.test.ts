@@ -165,6 +165,23 @@ describe('rows with one address are email_duplicate, and the first stays as it i
     }
   });
 
+  test('once twenty rows are one user, in one batch, in several, and in a file of its own', async () => {
+    const rows = (address: string) =>
+      Array.from({ length: 22 }, (_, at) => ({ legacy_id: `${at}-${address}`, email: address, email_verified: true }));
+    const addresses = [email(), email(), email()] as const;
+    const found = await rehearsed(rows(addresses[0]));
+    expect(found).toMatchObject({ new: 1, linked: 19, rejected: 2 });
+    for (const [address, options] of [
+      [addresses[0], {}],
+      [addresses[1], { batchRecords: 7 }],
+    ] as const) {
+      const run = await harness.importText('ndjson', ndjson(rows(address)), MAP, options);
+      expect(run).toMatchObject({ new_count: 1, linked_count: 19, rejected_count: 2 });
+    }
+    for (const row of rows(addresses[2])) await harness.importText('ndjson', ndjson([row]), MAP);
+    for (const address of addresses) expect((await personWith(address))[0]?.rows).toHaveLength(20);
+  });
+
   test('a verification here alone does not make them one', async () => {
     const address = email();
     const [first, , second] = rowsOf(address) as [object, object, object];

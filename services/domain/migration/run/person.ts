@@ -7,6 +7,7 @@ export type AddressOwner = {
   readonly is_verified: boolean;
   /** Whether it already is a user of the same source, and then what its rows there are. */
   readonly is_known: boolean;
+  readonly row_count: number;
   readonly is_sound: boolean;
   readonly is_linked: boolean;
   readonly is_disabled: boolean;
@@ -21,6 +22,7 @@ export type AddressOwner = {
  */
 export type Person = {
   readonly id: string;
+  readonly rows: number;
   /** Whether every row of this person has this address, verified by the source. */
   readonly isSound: boolean;
   /** An account of ours, which the import does not change. */
@@ -34,6 +36,7 @@ export type Person = {
 };
 
 export const WITHOUT_ROWS: Omit<Person, 'id'> = {
+  rows: 0,
   isSound: false,
   isLinked: false,
   isDisabled: false,
@@ -44,6 +47,7 @@ export const WITHOUT_ROWS: Omit<Person, 'id'> = {
 
 export const personOf = (owner: AddressOwner): Person => ({
   id: owner.user_id,
+  rows: owner.row_count,
   isSound: owner.is_sound,
   isLinked: owner.is_linked,
   isDisabled: owner.is_disabled,
@@ -52,11 +56,15 @@ export const personOf = (owner: AddressOwner): Person => ({
   hasTotp: owner.has_totp,
 });
 
+/** Rows of one person: more than a source has ways in, and each may bring twenty accounts. */
+const ROWS_MAX = 20;
+
 /**
  * Whether a row is another one of this person. Of two passwords, two second factors or a ban of one way in alone, one
  * would be lost: the operator decides about such rows.
  */
 export const isJoinable = (person: Person, user: CheckedUser): boolean =>
+  person.rows < ROWS_MAX &&
   person.isSound &&
   user.email_verified &&
   (person.isLinked ||
@@ -67,6 +75,7 @@ export const isJoinable = (person: Person, user: CheckedUser): boolean =>
 /** The person with this row too. */
 export const joined = (person: Person, { password_hash: hash, totp_secret: totp }: CheckedUser): Person => ({
   ...person,
+  rows: person.rows + 1,
   hasHash: person.hasHash || hash !== null,
   hasPassword: person.hasPassword || hash !== null,
   hasTotp: person.hasTotp || totp !== null,
@@ -74,12 +83,13 @@ export const joined = (person: Person, { password_hash: hash, totp_secret: totp 
 
 const FLAGS = ['isSound', 'isLinked', 'isDisabled', 'hasHash', 'hasPassword', 'hasTotp'] as const;
 
-/** A person in a byte, without the id. */
+/** A person in two bytes, without the id. */
 export const packed = (person: Person): number =>
-  FLAGS.reduce((sum, flag, at) => sum + (person[flag] ? 1 << at : 0), 0);
+  FLAGS.reduce((sum, flag, at) => sum + (person[flag] ? 1 << at : 0), Math.min(person.rows, ROWS_MAX) << FLAGS.length);
 
-export const unpacked = (id: string, flags: number): Person => ({
+export const unpacked = (id: string, note: number): Person => ({
   ...WITHOUT_ROWS,
   id,
-  ...Object.fromEntries(FLAGS.map((flag, at) => [flag, (flags & (1 << at)) !== 0])),
+  rows: note >> FLAGS.length,
+  ...Object.fromEntries(FLAGS.map((flag, at) => [flag, (note & (1 << at)) !== 0])),
 });

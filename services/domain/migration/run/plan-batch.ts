@@ -189,7 +189,7 @@ export function planBatch(
     if (!user.email_verified) return 'email_unverified_conflict';
     if (!owner.is_verified) return 'email_unverified_here';
     linked.push({ id: owner.user_id, user });
-    people.set(user.email, { ...WITHOUT_ROWS, id: owner.user_id, isSound: true, isLinked: true });
+    people.set(user.email, { ...WITHOUT_ROWS, id: owner.user_id, rows: 1, isSound: true, isLinked: true });
     return null;
   };
 
