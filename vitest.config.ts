@@ -9,14 +9,10 @@ const common = {
   isolate: false,
   // A developer's own .env is no part of a test.
   env: { SALLYPORT_ENV_FILE: '' },
-  // What takes seconds takes a minute on a machine that is busy with other work; more is a hang. `eventually` gives up
-  // before, and says what never came.
-  testTimeout: 90_000,
-  hookTimeout: 120_000,
   // What is waited for comes when it comes on a busy machine: only its absence is a failure.
   expect: { poll: { timeout: 30_000 } },
   globalSetup: ['testing/temporary-folder.ts'],
-  setupFiles: ['testing/file-folder.ts', 'testing/child-coverage.ts'],
+  setupFiles: ['testing/patience.ts', 'testing/file-folder.ts', 'testing/child-coverage.ts'],
   maxWorkers: 2,
 };
 // They install and build the web examples first.

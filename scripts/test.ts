@@ -1,4 +1,3 @@
-import { FEW_FILES } from './test/again.ts';
 import { runChecks, step } from './test/checks.ts';
 import { FIRST_CHECKS, FIRST_TIER, type How, runFast, runSteps, STEPS } from './test/lanes.ts';
 import { countLine, outcome } from './test/outcome.ts';
@@ -30,8 +29,8 @@ old. A shallow clone, or one without git, says that it cannot know.
 applies, pages it reads. It does not see files found by a pattern or by a name put together at run time, and it leaves
 out chaos and coverage. A change of package.json, the lock, tsconfig.json or vitest.config.ts reaches every test.
 
-Up to ${FEW_FILES} files that failed are run once more at the end, with nothing beside them. What passes then is listed as UNSTEADY
-with its first failure, and does not fail the run: on two busy cores a wait can end before what it waits for has come.
+A test that fails fails the run. On a machine that is busy with other work the tests and what they start wait up to ten
+times as long as shipped, except in files about deadlines; TEST_PATIENCE=8 npm test sets the factor.
 `;
 
 const args = process.argv.slice(2);

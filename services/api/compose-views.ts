@@ -20,6 +20,7 @@ import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
 import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
 import type { DatabaseRole } from '../platform/postgres/transaction-settings.ts';
+import { patient } from '../platform/process/patience.ts';
 import { directVariableOf } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -95,7 +96,7 @@ async function openDatabase(
 /** The stores of an API process and its in-memory views of them, which are empty until `load`. */
 export function composeViews(input: ComposeInput, keeper?: Keeper, replaced: Outside = {}) {
   const { config, log, authSecret, publicUrl, marks } = input;
-  const { clock = systemClock, confirmMs = Math.min(CONFIRM_MS, config.stores.writeMs) } = replaced;
+  const { clock = systemClock, confirmMs = Math.min(patient(CONFIRM_MS), config.stores.writeMs) } = replaced;
   const stores = replaced.stores ?? openStores(config, log, input);
   const { vault, previousVault } = vaultsOf(config, authSecret);
   const tokenSettings = tokenSettingsOf(config, publicUrl);

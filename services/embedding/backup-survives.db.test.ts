@@ -9,9 +9,12 @@ import { shredPhi } from '#services/domain/privacy/shred-phi.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { giveKeys } from '#testing/harness/log.ts';
 import { createEmptyDatabase, createTestPorts, queryRows, testCaller } from '#testing/harness/ports.ts';
 import { type BackupResult, BackupService } from './backup-service.ts';
+
+asShipped();
 
 let harness: PhiHarness;
 let folder: string;

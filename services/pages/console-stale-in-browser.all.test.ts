@@ -4,7 +4,10 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { countEventHours } from '#services/domain/monitoring/count-event-hours.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { expectReadable } from '#testing/harness/browser.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
+
+asShipped();
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 

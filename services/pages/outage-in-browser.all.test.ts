@@ -10,8 +10,11 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { newEmail } from '#testing/flows/flows.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { expectReadable, launchChromiumFor, PAGES_ORIGIN, visit } from '#testing/harness/browser.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
 import { button, heading, seen } from './pages-harness.ts';
+
+asShipped();
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 

@@ -1,3 +1,4 @@
+import { patient } from '../platform/process/patience.ts';
 import type { StopRequests } from './stop-requests.ts';
 
 /** From a stop request: a child still draining then is killed, which leaves the stores enough of the 40 s. */
@@ -22,7 +23,7 @@ export async function drain(
     isOver = true;
     for (const child of fleets.flat()) child.kill();
   };
-  const budget = setTimeout(killAll, DRAIN_BUDGET_MS);
+  const budget = setTimeout(killAll, patient(DRAIN_BUDGET_MS));
   void requests.hurry.then(killAll);
   for (const children of fleets) {
     const stopping = children.map((child) => child.stop());

@@ -4,10 +4,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { isAlive } from '#testing/processes/alive.ts';
 import { askHealth } from './ask-health.ts';
 import { bothAlive, fileOnce, nothingLeft, takePort, test, textOf } from './supervisor-harness.ts';
+
+asShipped();
 
 // Most of a test is waiting; with more than two, the processes would wait for each other.
 vi.setConfig({ maxConcurrency: 2 });

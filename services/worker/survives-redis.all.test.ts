@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#testing/eventually.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import {
   effectJob,
   effectProcessor,
@@ -15,6 +16,8 @@ import { outcomeOf } from '#testing/outcome.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import type { Composed } from './compose.ts';
+
+asShipped();
 
 let database: TestDatabase;
 let stores: OwnStores;

@@ -10,6 +10,7 @@ import { isSameProcessAlive } from '#services/platform/local/file-lock.mjs';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { readState, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
 import { readRunRecords } from '#services/supervisor/run-record.ts';
+import { patient as longer, TEST_FOLDER, TEST_PATIENCE } from '../../services/platform/process/patience.ts';
 import { eventually } from '../eventually.ts';
 import { type ClientCredentials, type Received, type Sent, send } from '../http-client.ts';
 import { createAnswerCheck, type Operation, operationsOf } from '../openapi-check.ts';
@@ -180,6 +181,12 @@ async function endStores(dataDir: string): Promise<void> {
 /** A start that fails ends by itself: this bounds only one that hangs, within the patience of a test's hooks. */
 const START_PATIENCE_MS = 110_000;
 
+/** The patience of this run, for its processes. */
+function patienceOfTests(): NodeJS.ProcessEnv {
+  const { [TEST_FOLDER]: folder, [TEST_PATIENCE]: factor } = process.env;
+  return folder === undefined ? {} : { [TEST_FOLDER]: folder, [TEST_PATIENCE]: factor };
+}
+
 /** Under load a product may log without bound. */
 const OUTPUT_KEPT = 8_000_000;
 const keep = (text: string): string => (text.length > 2 * OUTPUT_KEPT ? text.slice(-OUTPUT_KEPT) : text);
@@ -203,7 +210,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     TASKS_PORT: String(await randomFreePort()),
     SALLYPORT_DATA_DIR: dataDir,
     RATE_LIMIT_PROFILE: 'load',
-    ...(options.isAsShipped ? {} : { ...patient, ...oneHasher }),
+    ...(options.isAsShipped ? {} : { ...patient, ...oneHasher, ...patienceOfTests() }),
     // A process more to start; only its own tests need it.
     MCP_COPIES: '0',
     ...(options.stores ? { DATABASE_URL: options.stores.databaseUrl, REDIS_URL: options.stores.redisUrl } : {}),
@@ -259,7 +266,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
         if (line === undefined && ending !== undefined) throw new Error(`the start ended (${ending})`);
         return line === undefined ? undefined : (JSON.parse(line) as ReadyLine);
       },
-      options.readyWithinMs ?? START_PATIENCE_MS,
+      options.readyWithinMs ?? longer(START_PATIENCE_MS),
     );
   } catch (cause) {
     await dispose();

@@ -1,4 +1,6 @@
-const KEPT = ['PATH', 'TMPDIR', 'NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE'] as const;
+import { TEST_FOLDER, TEST_PATIENCE } from '../../services/platform/process/patience.ts';
+
+const KEPT = ['PATH', 'TMPDIR', 'NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE', TEST_FOLDER, TEST_PATIENCE] as const;
 
 /** All that a process of a test needs of this one's environment; a developer's .env is no part of it. */
 export const childEnv = (): Record<string, string> => ({

@@ -4,7 +4,10 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#testing/eventually.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { type ClientCredentials, type Received, send } from '#testing/http-client.ts';
+
+asShipped();
 
 /** How old a copy's knowledge may be. */
 const BOUND_MS = 2_000;

@@ -4,8 +4,11 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import { eventually } from '#testing/eventually.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { type ClientCredentials, cookieOf, expectErrorForm, type Received, send } from '#testing/http-client.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+
+asShipped();
 
 /** The time is 0.8 s; a busy machine, and a hash that waits for its processor, get the rest. The limits of the statements alone would add up to more. */
 const BOUND_MS = 3_000;

@@ -4,8 +4,11 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#testing/eventually.ts';
 import { newPerson, type Person } from '#testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { type ClientCredentials, type Received, send } from '#testing/http-client.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+
+asShipped();
 
 const BOUND_MS = 2_000;
 const TABLES = ['oauth_clients', 'agents', 'roles', 'permissions', 'role_permissions', 'applications'] as const;

@@ -15,10 +15,13 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 import { expectErrorForm, type Json, type Received, send } from '#testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+
+asShipped();
 
 const LOGINS = 24;
 /** How long a store is away: longer than every internal deadline. */

@@ -21,11 +21,14 @@ import {
   untilVerdict,
   verdictOn,
 } from '#testing/flows/flows.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { createEmptyDatabase, queryRows } from '#testing/harness/ports.ts';
 import { type Product, startProduct } from '#testing/harness/product.ts';
 import { testRedisUrl } from '#testing/harness/stores.ts';
 import { expectProblem, requestText, send } from '#testing/http-client.ts';
 import { isAlive } from '#testing/processes/alive.ts';
+
+asShipped();
 
 // One installation: the same stores, secret and issuer; each copy has its own supervisor and data directory.
 const shared = {

@@ -4,10 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { systemClock } from '#services/platform/crypto/system.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { requestText } from '#testing/http-client.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { made, serve } from '../route-harness.ts';
 import { BEAT_MS, STANDSTILL_MS } from './arrivals.ts';
+
+asShipped();
 
 const standStill = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 const keptOpen = (method: string, path: string): string =>

@@ -4,6 +4,7 @@ import type { Clock } from '#services/domain/ports.ts';
 import { mayChangeState } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { requestStale } from '#services/platform/errors.ts';
+import { patient } from '#services/platform/process/patience.ts';
 import { BEAT_MS, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 
 declare module 'fastify' {
@@ -38,6 +39,7 @@ export function refuseAbandoned(
   clock: Pick<Clock, 'monotonic'>,
 ): (request: FastifyRequest, done: (refusal?: AppError) => void) => void {
   const arrivals = watchArrivals(app.server, clock);
+  const standstillMs = patient(STANDSTILL_MS);
   const refuse = (counter: typeof unread): AppError => {
     counter.add(1);
     return requestStale({ retryAfterSeconds: 1 });
@@ -66,7 +68,7 @@ export function refuseAbandoned(
     }
     request.arrivedAt = arrivals.earliest(request.raw.socket);
     const unreadMs = clock.monotonic() - request.arrivedAt;
-    if (unreadMs > STANDSTILL_MS) done(refuse(unread));
+    if (unreadMs > standstillMs) done(refuse(unread));
     // The first immediate runs before the next poll, the second after it.
     else if (unreadMs > LOOK_AGAIN_MS) setImmediate(() => setImmediate(done));
     else done();

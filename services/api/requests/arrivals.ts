@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#services/domain/ports.ts';
+import { patient } from '#services/platform/process/patience.ts';
 
 /** How often the clock is read, milliseconds: the precision of an arrival time. */
 export const BEAT_MS = 20;
@@ -39,10 +40,11 @@ export function watchArrivals(server: Server, clock: Pick<Clock, 'monotonic'>): 
   let timer: NodeJS.Timeout | undefined;
   let askedAt = Number.NEGATIVE_INFINITY;
   let isIdle = false;
+  const standstillMs = patient(STANDSTILL_MS);
 
   function beat(): void {
     const now = clock.monotonic();
-    if (now - polledAt > STANDSTILL_MS) standstillEndedAt = now;
+    if (now - polledAt > standstillMs) standstillEndedAt = now;
     setImmediate(() => {
       polledAt = now;
       if (timer !== undefined) schedule(now - askedAt > IDLE_AFTER_MS);
@@ -97,6 +99,6 @@ export function watchArrivals(server: Server, clock: Pick<Clock, 'monotonic'>): 
       const isNew = connection !== undefined && connection.at > polledAt;
       return Math.min(askedAt, isNew ? connection.arrivedAfter : polledAt);
     },
-    hasStoodStillSince: (arrivedAt) => arrivedAt < standstillEndedAt || clock.monotonic() - polledAt > STANDSTILL_MS,
+    hasStoodStillSince: (arrivedAt) => arrivedAt < standstillEndedAt || clock.monotonic() - polledAt > standstillMs,
   };
 }

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readSession, redisKeyOf, signIn, signOut, signUp } from '#testing/flows/identity-flows.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { type IdentityHarness, newPerson, startIdentityHarness } from '#testing/harness/identity.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+
+asShipped();
 
 vi.setConfig({ testTimeout: 180_000 });
 

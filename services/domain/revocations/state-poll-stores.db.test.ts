@@ -8,7 +8,10 @@ import { startPostgres } from '#services/platform/local/postgres.ts';
 import { startRedis } from '#services/platform/local/redis.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { createStateCopies, type StateCopy } from './state-copy-harness.ts';
+
+asShipped();
 
 /** Servers that only this file uses, so that it can stop and freeze them by pid. */
 

@@ -5,9 +5,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Sql } from '#services/domain/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import { REVOCATION_STREAM } from './revocation-news.cache.ts';
 import { createStateCopies, type StateCopy } from './state-copy-harness.ts';
+
+asShipped();
 
 const insert = defineStatement(
   'testRevocationInsert',

@@ -43,6 +43,12 @@ test('a name beside the setting that it resembles belongs to another program', (
   expect(found({ DATABASE_URL: 'postgresql:///a', DATABASE_URI: 'postgresql:///b' })).toEqual([]);
 });
 
+test('the patience of tests is known in a run of tests alone', () => {
+  expect(found({ SALLYPORT_TEST_PATIENCE: '8', SALLYPORT_TEST_FOLDER: '/tmp/run' })).toEqual([]);
+  expect(found({ SALLYPORT_TEST_PATIENCE: '8' })).toMatchObject([{ name: 'SALLYPORT_TEST_PATIENCE' }]);
+  expect(() => loadProcessConfig({ SALLYPORT_TEST_PATIENCE: '8' })).toThrow(ConfigError);
+});
+
 test('an own prefix with no word of a setting still gets a suggestion', () => {
   expect(found({ SALLYPORT_VERBOSE: '1' })).toEqual([{ name: 'SALLYPORT_VERBOSE', nearest: expect.any(String) }]);
 });

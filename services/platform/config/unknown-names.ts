@@ -1,4 +1,5 @@
 import { isMisspelling, nearestName } from '../define/nearest-name.ts';
+import { TEST_FOLDER, TEST_PATIENCE } from '../process/patience.ts';
 
 /** Names that the product reads from the environment besides its settings. */
 const READ_ELSEWHERE = [
@@ -8,7 +9,7 @@ const READ_ELSEWHERE = [
   'SALLYPORT_PARENT_CHANNEL',
   'SALLYPORT_PROCESS',
   'SALLYPORT_REUSE_PORT',
-  'SALLYPORT_TEST_FOLDER',
+  TEST_FOLDER,
   'SALLYPORT_TOKEN',
 ];
 
@@ -25,7 +26,7 @@ export function unknownNames(
   env: Readonly<Record<string, string | undefined>>,
   settings: readonly string[],
 ): UnknownName[] {
-  const known = new Set([...settings, ...READ_ELSEWHERE]);
+  const known = new Set([...settings, ...READ_ELSEWHERE, ...(env[TEST_FOLDER] === undefined ? [] : [TEST_PATIENCE])]);
   return Object.keys(env).flatMap((name) => {
     if (known.has(name) || env[name] === undefined) return [];
     const nearest = nearestName(name, settings);

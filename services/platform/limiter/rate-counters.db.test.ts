@@ -4,10 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import type { RateBucket } from '#services/domain/ports.ts';
 import { eventually } from '#testing/eventually.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { testRedisUrl } from '#testing/harness/stores.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { systemClock } from '../crypto/system.ts';
 import { createRateCounters, type RedisRateCounters } from './rate-counters.ts';
+
+asShipped();
 
 const bucket: RateBucket = { name: 'test', limit: 5, windowSeconds: 60, counting: 'shared', sentEvery: 1 };
 const secret = randomBytes(16).toString('hex');

@@ -2,6 +2,7 @@ import { createHmac, hash } from 'node:crypto';
 import { RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible';
 import { rateLimitCountsAlone } from '#observability/metrics/limits.ts';
 import type { Clock, RateBucket, RateCount, RateCounters } from '#services/domain/ports.ts';
+import { patient } from '../process/patience.ts';
 import { connectClient } from '../redis/redis.ts';
 import { type WindowCount, WindowCounts } from './window-counts.ts';
 
@@ -33,7 +34,10 @@ type Unsent = { readonly bucket: RateBucket; readonly key: string; readonly held
  */
 export function createRateCounters(options: RateCountersOptions): RedisRateCounters {
   const { clock } = options;
-  const client = connectClient(options.redisUrl, { maxRetriesPerRequest: 0, commandTimeout: COMMAND_TIMEOUT_MS });
+  const client = connectClient(options.redisUrl, {
+    maxRetriesPerRequest: 0,
+    commandTimeout: patient(COMMAND_TIMEOUT_MS),
+  });
   client.on('error', options.onRedisError);
   // The caller compares the points, because it knows the limit of this request.
   const points = Number.MAX_SAFE_INTEGER;

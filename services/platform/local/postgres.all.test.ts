@@ -17,11 +17,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { copyCluster } from '#testing/processes/prepared-cluster.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { findPostgresUrl, startPostgres } from './postgres.ts';
 import { readState, recordProcess, sendSignal, stopProcess } from './processes.ts';
 import type { LocalService } from './shared-service.ts';
+
+asShipped();
 
 let folder: string;
 let dataDir: string;

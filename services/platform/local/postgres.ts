@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, ClientConfig } from 'pg';
+import { patient } from '../process/patience.ts';
 import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import { StartError } from './errors.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
@@ -155,7 +156,7 @@ async function launch(cluster: Cluster, port: number, inBackground: boolean): Pr
   if (inBackground && child.pid) lowerPriority(child.pid, BACKGROUND);
   closeSync(log);
   const ended = endingOf(child);
-  const deadline = performance.now() + START_TIMEOUT_MS;
+  const deadline = performance.now() + patient(START_TIMEOUT_MS);
   while (ended() === undefined && performance.now() < deadline) {
     const folder = await askDataDirectory(cluster, port);
     if (folder && child.pid && ended() === undefined) {
@@ -191,7 +192,7 @@ async function ensureDatabase(cluster: Cluster, url: string): Promise<void> {
 
 async function startOrAdopt(options: LocalPostgresOptions): Promise<RunningServer> {
   const cluster = await openCluster(options);
-  const running = await settle(cluster, options.inBackground ?? false, options.waitMs ?? START_TIMEOUT_MS);
+  const running = await settle(cluster, options.inBackground ?? false, options.waitMs ?? patient(START_TIMEOUT_MS));
   await ensureDatabase(cluster, running.url);
   return running;
 }

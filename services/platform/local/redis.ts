@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { patient } from '../process/patience.ts';
 import { BACKGROUND, lowerPriority } from '../process/priority.ts';
 import { createSecretFile, randomSecret } from './data-dir.ts';
 import { StartError } from './errors.ts';
@@ -14,6 +15,7 @@ import { makeRedisUsers } from './redis-users.ts';
 import { type LocalService, type RunningServer, shareServer } from './shared-service.ts';
 
 const START_TIMEOUT_MS = 30_000;
+const ASK_TIMEOUT_MS = 2_000;
 const PORT_ATTEMPTS = 5;
 
 export type LocalRedisOptions = {
@@ -51,8 +53,8 @@ async function askPid(instance: Instance, port: number): Promise<number | undefi
   const { Redis } = await import('ioredis');
   const client = new Redis(urlOf(instance.password, port), {
     lazyConnect: true,
-    connectTimeout: 2_000,
-    commandTimeout: 2_000,
+    connectTimeout: patient(ASK_TIMEOUT_MS),
+    commandTimeout: patient(ASK_TIMEOUT_MS),
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
@@ -157,7 +159,7 @@ async function launch(
   closeSync(log);
   const ended = endingOf(child);
   if (child.pid) writeState(instance.stateFile, { ...recordProcess(child.pid), port });
-  const deadline = performance.now() + START_TIMEOUT_MS;
+  const deadline = performance.now() + patient(START_TIMEOUT_MS);
   while (ended() === undefined && performance.now() < deadline) {
     if (child.pid && (await askPid(instance, port)) === child.pid) {
       child.unref();
@@ -178,7 +180,7 @@ async function launch(
 }
 
 async function startOrAdopt(options: LocalRedisOptions): Promise<RunningServer> {
-  const { dataDir, say, inBackground = false, waitMs = START_TIMEOUT_MS } = options;
+  const { dataDir, say, inBackground = false, waitMs = patient(START_TIMEOUT_MS) } = options;
   const instance = instanceOf(dataDir, createSecretFile(join(dataDir, 'redis-password'), randomSecret(24)));
   mkdirSync(instance.folder, { recursive: true, mode: 0o700 });
   const adopted = await adoptLive(instance, waitMs);

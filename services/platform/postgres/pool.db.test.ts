@@ -2,11 +2,14 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { createPatientPool } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { startTcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { defineStatement } from '../define/statement.ts';
 import { createSql, createTransact } from './pool.ts';
+
+asShipped();
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -5,6 +5,7 @@ import { postgresRefusals } from '#observability/metrics/postgres.ts';
 import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '#services/domain/ports.ts';
 import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
+import { patient } from '../process/patience.ts';
 import { nameMissingRight } from './missing-right.ts';
 import { recordStatements } from './record-statements.ts';
 import { connectInTime, inTime, queryInTime, sendInTime } from './request-time.ts';
@@ -63,9 +64,9 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 
 export function createPool(settings: PoolSettings): pg.Pool {
   const limitsMs = {
-    statement_timeout: settings.statementTimeoutMs,
-    lock_timeout: settings.lockTimeoutMs,
-    idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs ?? IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    statement_timeout: patient(settings.statementTimeoutMs),
+    lock_timeout: patient(settings.lockTimeoutMs),
+    idle_in_transaction_session_timeout: patient(settings.idleInTransactionTimeoutMs ?? IDLE_IN_TRANSACTION_TIMEOUT_MS),
   };
   const opening = settings.isPooled ? transactionSettings(limitsMs, settings.role, settings.onLost) : undefined;
   // The loss of a connection to a pooler says nothing of the database: its transactions notice another server themselves.
@@ -74,9 +75,9 @@ export function createPool(settings: PoolSettings): pg.Pool {
     connectionString: settings.url,
     max: settings.connections,
     application_name: settings.applicationName,
-    connectionTimeoutMillis: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: patient(settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS),
     // A server that stops answering mid-statement must not hold a request past its deadline.
-    query_timeout: settings.statementTimeoutMs + (settings.answerMarginMs ?? ANSWER_MARGIN_MS),
+    query_timeout: patient(settings.statementTimeoutMs + (settings.answerMarginMs ?? ANSWER_MARGIN_MS)),
     keepAlive: true,
     types,
     ...(opening ? {} : ownSession(settings, limitsMs, (client, taken) => nameRole([pool, client], taken))),
@@ -135,7 +136,7 @@ async function takeRole(client: pg.ClientBase, role: DatabaseRole, isReplica: bo
 
 /** How long callers from now on wait for a connection: `pg-pool` reads it at each call. */
 export function setConnectTimeout(pool: pg.Pool, timeoutMs: number): void {
-  pool.options.connectionTimeoutMillis = timeoutMs;
+  pool.options.connectionTimeoutMillis = patient(timeoutMs);
 }
 
 /** Value with which a connection is released: true, or the error of its last statement. */

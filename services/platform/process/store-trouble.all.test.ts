@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { startPooler } from '#testing/fakes/pooler.ts';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { startPgBouncer } from '#testing/processes/pgbouncer.ts';
 import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { storeUnavailable } from '../errors.ts';
@@ -8,6 +9,8 @@ import { randomFreePort } from '../local/ports.ts';
 import { createPool, createSql } from '../postgres/pool.ts';
 import { probePostgres, probeRedis, refuseMixedSessions } from './probe-store.ts';
 import { placeOf, type StoreName, troubleOf } from './store-trouble.ts';
+
+asShipped();
 
 const databaseUrl = inject('templateUrl').replace('sallyport_template', 'postgres');
 const redisUrl = inject('redisUrl');

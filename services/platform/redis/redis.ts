@@ -1,10 +1,12 @@
 import type { Cluster, Command, RedisOptions } from 'ioredis';
 import { endStoreSpanWith, startStoreSpan } from '#observability/store-call-span.ts';
 import type { Redis } from '#services/domain/ports.ts';
+import { patient } from '../process/patience.ts';
 import { type RedisClient as Client, openClient } from './open-client.ts';
 
 /** Deadline of a command: a slow Redis is of no use as a cache. */
 const COMMAND_TIMEOUT_MS = 500;
+const CONNECT_TIMEOUT_MS = 1_000;
 
 /** Interval of the probe that tests whether Redis still answers. */
 const BEAT_MS = 1_000;
@@ -12,13 +14,12 @@ const BEAT_MS = 1_000;
 const common: RedisOptions = {
   lazyConnect: false,
   enableOfflineQueue: false,
-  connectTimeout: 1_000,
   retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
 };
 
 /** A connection for an adapter with its own commands: it queues none while disconnected, and reconnects by itself. */
 export function connectClient(url: string, options: RedisOptions): Client {
-  const client = openClient(url, { ...common, ...options });
+  const client = openClient(url, { ...common, connectTimeout: patient(CONNECT_TIMEOUT_MS), ...options });
   recordCommands(client);
   return client;
 }
@@ -58,7 +59,7 @@ function createFollowers(url: string, onError: (err: Error) => void): Pick<Redis
 
   const follow: Redis['follow'] = (stream, onEntry) => {
     // A blocking read occupies its connection, so it gets a separate one without the command deadline.
-    const reader = openClient(url, { ...common, maxRetriesPerRequest: 0 });
+    const reader = openClient(url, { ...common, connectTimeout: patient(CONNECT_TIMEOUT_MS), maxRetriesPerRequest: 0 });
     reader.on('error', onError);
     readers.add(reader);
     let ended = false;
@@ -99,7 +100,7 @@ function createFollowers(url: string, onError: (err: Error) => void): Pick<Redis
 export function connectRedis(
   url: string,
   onError: (err: Error) => void,
-  commandTimeoutMs = COMMAND_TIMEOUT_MS,
+  commandTimeoutMs = patient(COMMAND_TIMEOUT_MS),
 ): RedisConnection {
   const client = connectClient(url, { maxRetriesPerRequest: 1, commandTimeout: commandTimeoutMs });
   client.on('error', onError);
