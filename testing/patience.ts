@@ -6,7 +6,8 @@ import { TEST_PATIENCE } from '../services/platform/process/patience.ts';
 
 /** The lanes of a run alone bring about as many runnable processes for each processor. */
 const OWN_LOAD = 5;
-const MOST = 10;
+const HALF_OWN_LOAD = OWN_LOAD / 2;
+const MOST = 6;
 
 /** A test and a hook of a file on an idle machine; `eventually` gives up before, and says what never came. */
 const TEST_MS = 90_000;
@@ -17,7 +18,7 @@ function factorNow(): number {
   const given = Number(process.env.TEST_PATIENCE);
   if (given >= 1) return given;
   const load = (loadavg()[0] ?? 0) / availableParallelism();
-  return load <= OWN_LOAD ? 1 : Math.min(MOST, Math.ceil(load / 2));
+  return load <= OWN_LOAD ? 1 : Math.min(MOST, Math.ceil(load / HALF_OWN_LOAD));
 }
 
 function setFactor(factor: number): void {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { failedFilesOf, failuresOf, passedFilesOf } from './failed-tests.ts';
+import { failuresOf } from './failed-tests.ts';
 
 const passed = { fullName: 'adds', status: 'passed', failureMessages: [] };
 
@@ -32,11 +32,4 @@ test('passed tests and a missing report are not reported', () => {
   const file = { name: '/here/sum.test.ts', status: 'passed', assertionResults: [passed] };
   expect(failuresOf({ testResults: [file] }, '/here')).toEqual([]);
   expect(failuresOf({}, '/here')).toEqual([]);
-});
-
-test('the files that failed are those with a failed test and those that failed outside their tests', () => {
-  const file = { name: '/here/a.test.ts', status: 'failed', assertionResults: [] };
-  const report = { testResults: [file, { ...file, name: '/here/b.test.ts', status: 'passed' }] };
-  expect([failedFilesOf(report), passedFilesOf(report)]).toEqual([[file.name], ['/here/b.test.ts']]);
-  expect([failedFilesOf({}), passedFilesOf({})]).toEqual([[], []]);
 });

@@ -37,11 +37,3 @@ export function failuresOf(report: TestReport, root: string): string[] {
     return tests.map((test) => `${name} › ${test.fullName}\n${firstLines((test.failureMessages ?? []).join('\n'))}`);
   });
 }
-
-/** The files of a run that failed, in a test or outside of its tests. */
-export const failedFilesOf = (report: TestReport): string[] => filesOf(report, 'failed');
-
-export const passedFilesOf = (report: TestReport): string[] => filesOf(report, 'passed');
-
-const filesOf = ({ testResults = [] }: TestReport, wanted: string): string[] =>
-  testResults.filter(({ status }) => status === wanted).map(({ name }) => name);

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import { findEngine } from '../image/engine.ts';
-import { again } from './again.ts';
 import { checks, runChecks, step } from './checks.ts';
 import { coverage } from './coverage.ts';
 import { laterSteps } from './reached.ts';
@@ -89,7 +88,6 @@ export async function runSteps(isWanted: (name: string) => boolean, how: How): P
     await inOrder(beside);
   };
   await Promise.all([first(), ...others.map(inOrder)]);
-  await again(how.isMeasured);
   await inOrder(['coverage', ...AFTER]);
 }
 

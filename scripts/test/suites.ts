@@ -35,7 +35,7 @@ export type SuiteRun = {
 };
 
 /** Runs a suite in vitest, and leaves reports in a folder. */
-export async function vitest(name: string, how: SuiteRun = {}): Promise<Ran & { report: TestReport }> {
+async function vitest(name: string, how: SuiteRun = {}): Promise<Ran & { report: TestReport }> {
   const { projects, workers, isCounted } = suites[name] as Suite;
   const { folder = resolve(OUT, name), files = [] } = how;
   const isMeasured = how.isMeasured === true && isCounted;
@@ -67,12 +67,9 @@ export const runFiles = (files: readonly string[]): Promise<Ran> =>
     ? Promise.resolve({ status: 0, output: '' })
     : run([VITEST, 'run', ...files], { NODE_COMPILE_CACHE: COMPILED });
 
-/** The coverage of suites, and of what of them ran again. */
+/** The coverage of suites that ran. */
 export const coverageReports = (...names: readonly string[]): string[] =>
-  names
-    .flatMap((name) => [name, `${name}-again`])
-    .map((name) => resolve(OUT, name, 'vitest/coverage-final.json'))
-    .filter((path) => existsSync(path));
+  names.map((name) => resolve(OUT, name, 'vitest/coverage-final.json')).filter((path) => existsSync(path));
 
 /** How long each file of the second tier took. */
 export const laterSeconds = (): Record<string, number> =>

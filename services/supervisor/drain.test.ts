@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { asShipped } from '#testing/harness/busy-machine.ts';
 import { type Drainable, drain } from './drain.ts';
+
+asShipped();
 
 let acts: string[];
 beforeEach(() => {
