@@ -32,16 +32,30 @@ function isTraceparent(value: string): boolean {
   return value.length === 55 || !value.startsWith('00');
 }
 
+function traceparentIn({ traceparent }: IncomingHttpHeaders): string | undefined {
+  return typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : undefined;
+}
+
+let parentIn = traceparentIn;
+
+/** Sets how the parent of a request is found. The default is its `traceparent` (W3C Trace Context §3.2). */
+export function readParentBy(read: (headers: IncomingHttpHeaders) => string | undefined): void {
+  parentIn = read;
+}
+
 /**
  * Opens the server span of a request. Call it first in `onRequest` and keep the result on the request.
- * A valid `traceparent` sets trace id and parent (W3C Trace Context §3.2). Its sampled flag is ignored,
- * and `tracestate` and `baggage` are dropped, because they are untrusted text.
+ * A valid parent in the headers sets trace id and parent. Its sampled flag is ignored, and `tracestate` and `baggage`
+ * are dropped, because they are untrusted text.
  *
  * @param route the route's pattern (`/v1/tokens/:token_id`), undefined when none matched; never the requested path
  */
 export function startServerSpan(headers: IncomingHttpHeaders, method: string, route: string | undefined): RequestTrace {
-  const header = headers.traceparent;
-  const parent = typeof header === 'string' && isTraceparent(header) ? header : undefined;
+  return continueTrace(parentIn(headers), method, route);
+}
+
+/** The same for a caller whose `traceparent`, which is valid, came otherwise. */
+export function continueTrace(parent: string | undefined, method: string, route: string | undefined): RequestTrace {
   if (!drawSample()) return new RequestTrace(parent === undefined ? newTraceId() : parent.slice(3, 35), undefined);
   return startRecording(parent, methods.has(method) ? method : '_OTHER', route);
 }

@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { trace } from '@opentelemetry/api';
-import { ExportResultCode } from '@opentelemetry/core';
+import { core } from '@opentelemetry/sdk-node';
 import { type ReadableSpan, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { endServerSpan, runInSpan, startServerSpan, withSpan } from './http-span.ts';
@@ -9,6 +9,7 @@ import { registry } from './metrics/instruments.ts';
 import { revocationStaleness } from './metrics/revocations.ts';
 import { startTelemetry } from './otel.ts';
 import { startExport } from './otel-export.ts';
+import { readTelemetrySettings } from './otel-settings.ts';
 import { boundedSpanProcessor } from './span-export.ts';
 import { type OtlpReceiver, startOtlpReceiver } from './testing.ts';
 import { setSamplingRatio } from './trace-context.ts';
@@ -39,14 +40,16 @@ type Sent = {
 };
 
 describe('startExport', () => {
+  const { warnings: _none, ...settings } = readTelemetrySettings({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1' });
+
   it('sends histograms and gauges under their convention’s names, with closed attributes, and the last spans at shutdown', async () => {
     const sdk = startExport({
+      ...settings,
       serviceName: 'sallyport-worker',
       instanceId: 'one',
       samplingRatio: 1,
-      protocol: 'http/json',
-      exportsSpans: true,
-      exportsMetrics: true,
+      spanProtocol: 'http/json',
+      metricProtocol: 'http/json',
     });
     setSamplingRatio(1);
     const requestTrace = startServerSpan({}, 'GET', '/v1/keys');
@@ -92,12 +95,12 @@ describe('startExport', () => {
 
   it('sends nothing for a signal without an endpoint', async () => {
     receiver.requests.length = 0;
-    const off = { serviceName: 'sallyport-mcp', instanceId: 'two', samplingRatio: 0.01 } as const;
-    await startExport({ ...off, protocol: 'http/protobuf', exportsSpans: false, exportsMetrics: true }).shutdown();
+    const both = { ...settings, serviceName: 'sallyport-mcp', instanceId: 'two' };
+    await startExport({ ...both, exportsSpans: false }).shutdown();
     expect(receiver.requests.map(({ path, contentType }) => [path, contentType])).toEqual([
       ['/v1/metrics', 'application/x-protobuf'],
     ]);
-    await startExport({ ...off, protocol: 'http/protobuf', exportsSpans: true, exportsMetrics: false }).shutdown();
+    await startExport({ ...both, exportsMetrics: false }).shutdown();
     expect(receiver.requests).toHaveLength(1);
   });
 });
@@ -108,7 +111,7 @@ describe('boundedSpanProcessor', () => {
     const exporter: SpanExporter = {
       export: (spans, done) => {
         sent.push(...spans);
-        done({ code: ExportResultCode.SUCCESS });
+        done({ code: core.ExportResultCode.SUCCESS });
       },
       shutdown: async () => undefined,
     };
@@ -152,7 +155,7 @@ describe('boundedSpanProcessor', () => {
     const before = counted();
     const flights: { spans: ReadableSpan[]; done: () => void }[] = [];
     const processor = begin({
-      export: (spans, done) => flights.push({ spans, done: () => done({ code: ExportResultCode.SUCCESS }) }),
+      export: (spans, done) => flights.push({ spans, done: () => done({ code: core.ExportResultCode.SUCCESS }) }),
       shutdown: async () => undefined,
     });
     processor.spans(25);
@@ -175,7 +178,7 @@ describe('boundedSpanProcessor', () => {
       export(_spans, done) {
         calls += 1;
         if (calls === 1) throw new Error('broken');
-        done({ code: ExportResultCode.FAILED });
+        done({ code: core.ExportResultCode.FAILED });
       },
       shutdown: async () => undefined,
     });

@@ -2,15 +2,27 @@ import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
-import { decodeMessage, type Message, nested, type OtlpReceiver, startOtlpReceiver } from './testing.ts';
+import {
+  decodeMessage,
+  type Message,
+  nested,
+  type OtlpReceiver,
+  startOtlpGrpcReceiver,
+  startOtlpReceiver,
+} from './testing.ts';
 
 const run = promisify(execFile);
 const incoming = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
 
 /** Runs a script in a separate Node process, because telemetry is one per process. Returns its output. */
-async function inProcess(script: string, settings: Record<string, string>): Promise<Record<string, unknown>> {
+async function inProcess(
+  script: string,
+  settings: Record<string, string>,
+  before = '',
+): Promise<Record<string, unknown>> {
   const prelude = `
+    ${before}
     const { startTelemetry } = await import(${module('./otel.ts')});
     const telemetry = startTelemetry({ serviceName: 'sallyport-api', serviceVersion: '1.2.3' });
     const spans = await import(${module('./http-span.ts')});
@@ -111,6 +123,95 @@ describe('export', () => {
     expect(JSON.stringify(metrics)).toContain('"name":"sallyport_logins"');
   });
 
+  it('sends the same by gRPC when OTEL_EXPORTER_OTLP_PROTOCOL asks for it', async () => {
+    receiver = await startOtlpGrpcReceiver();
+    const printed = await inProcess(work, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      OTEL_TRACES_SAMPLER: 'always_on',
+    });
+    expect(printed).toMatchObject({ counted: { exported: 2, failed: 0, dropped: 0 }, warnings: [] });
+    const of = (service: string) =>
+      receiver?.requests.filter(({ path }) => path === `/opentelemetry.proto.collector.${service}/Export`) ?? [];
+    const [traces] = of('trace.v1.TraceService');
+    expect(traces?.contentType).toBe('application/grpc');
+    expect(nested(decodeMessage(traces?.body as Buffer), 1, 2, 2).map((span) => hex(span, 1))).toEqual([
+      incoming.traceId,
+      incoming.traceId,
+    ]);
+    const metrics = of('metrics.v1.MetricsService').flatMap(({ body }) => nested(decodeMessage(body), 1, 2, 2));
+    expect(metrics.map((metric) => text(metric, 1))).toContain('sallyport_logins');
+  });
+
+  it('reads a caller’s trace from the headers that OTEL_PROPAGATORS names, and from no other', async () => {
+    receiver = await startOtlpReceiver();
+    const printed = await inProcess(
+      `const b3 = request({ b3: '${incoming.traceId}-${incoming.spanId}-0', baggage: 'user=1' });
+       const other = request({ traceparent: '00-${'a'.repeat(32)}-${incoming.spanId}-01' });
+       const broken = request({ b3: 'not a trace' });
+       await telemetry.shutdown();
+       console.log(JSON.stringify({ b3, other, broken, counted: counted() }));`,
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+        OTEL_PROPAGATORS: 'b3,baggage',
+        OTEL_TRACES_SAMPLER: 'always_on',
+      },
+    );
+    expect(printed).toEqual({
+      b3: incoming.traceId,
+      other: expect.not.stringMatching(/^a{32}$/),
+      broken: expect.stringMatching(/^[0-9a-f]{32}$/),
+      // The flag of b3 is ignored, as that of a traceparent.
+      counted: { exported: 6, failed: 0, dropped: 0 },
+    });
+    const sent = receiver.requests.map(({ body }) => body.toString('latin1')).join();
+    expect(sent).not.toContain('user');
+  });
+
+  it('names the host and its system when asked, and never the command line', async () => {
+    receiver = await startOtlpReceiver();
+    const printed = await inProcess(work, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+      OTEL_NODE_RESOURCE_DETECTORS: 'os,process',
+      OTEL_METRICS_EXPORTER: 'none',
+      OTEL_TRACES_SAMPLER: 'always_on',
+    });
+    expect(printed.warnings).toEqual([expect.stringContaining('OTEL_NODE_RESOURCE_DETECTORS')]);
+    const [{ path, body }] = receiver.requests as [OtlpReceiver['requests'][number]];
+    expect([path, receiver.requests.length]).toEqual(['/v1/traces', 1]);
+    const resource = keys(nested(decodeMessage(body), 1, 1)[0] as Message, 1);
+    expect(Object.keys(resource).sort()).toEqual([
+      'host.name',
+      'os.type',
+      'os.version',
+      'service.instance.id',
+      'service.name',
+      'service.namespace',
+      'service.version',
+    ]);
+  });
+
+  it('patches nothing of Node, registers no loader, and writes no line of the SDK', async () => {
+    const printed = await inProcess(
+      `request();
+       await telemetry.shutdown();
+       console.log(JSON.stringify({ same: parts().map((part, at) => part === before[at]), registered }));`,
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+        OTEL_EXPORTER_OTLP_TIMEOUT: '100',
+        OTEL_TRACES_SAMPLER: 'always_on',
+        OTEL_LOG_LEVEL: 'debug',
+      },
+      `const { createRequire, Module } = await import('node:module');
+       const { default: http } = await import('node:http');
+       let registered = 0;
+       for (const name of ['register', 'registerHooks']) Module[name] = () => void (registered += 1);
+       const parts = () => [Module.prototype.require, Module._load, Module._extensions['.js'], http.request, http.Server.prototype.emit, fetch, console.error];
+       const before = parts();`,
+    );
+    expect(printed).toEqual({ same: [true, true, true, true, true, true, true], registered: 0 });
+  });
+
   it('records about the configured share, whatever the callers’ flags', async () => {
     receiver = await startOtlpReceiver();
     const printed = await inProcess(
@@ -172,21 +273,29 @@ describe('export', () => {
 });
 
 describe('without an endpoint', () => {
-  it('the SDK is not loaded, nothing is recorded, and trace ids exist', async () => {
+  it('no package but the API of OpenTelemetry is loaded, nothing is recorded, and trace ids exist', async () => {
     const printed = await inProcess(
-      `const { createRequire } = await import('node:module');
+      `const { startErrorReports } = await import(${module('./error-reports.ts')});
+       const reports = startErrorReports({ serviceName: 'sallyport-api' });
        const requestTrace = spans.startServerSpan({}, 'GET', '/');
        const seen = spans.runInSpan(requestTrace, () => spans.withSpan('child', {}, spans.currentTraceId));
-       const loaded = Object.keys(createRequire(${module('./otel.ts')}).cache).filter((path) => /sdk-node|exporter-/.test(path));
        console.log(JSON.stringify({ same: seen === requestTrace.traceId, traceId: seen, sampled: requestTrace.sampled,
-         loaded, outcome: await telemetry.shutdown() }));`,
-      { OTEL_TRACES_SAMPLER: 'always_on' },
+         reports: reports.isOn, loaded: [...packages], outcome: await telemetry.shutdown() }));`,
+      { OTEL_TRACES_SAMPLER: 'always_on', SENTRY_DSN: '' },
+      `const { registerHooks } = await import('node:module');
+       const packages = new Set();
+       registerHooks({ load: (url, context, next) => {
+         const [, name] = /.*\\/node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url) ?? [];
+         if (name !== undefined) packages.add(name);
+         return next(url, context);
+       } });`,
     );
     expect(printed).toEqual({
       same: true,
       traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       sampled: false,
-      loaded: [],
+      reports: false,
+      loaded: ['@opentelemetry/api'],
       outcome: 'finished',
     });
   });

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
-import { context, propagation } from '@opentelemetry/api';
-import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { context } from '@opentelemetry/api';
 import type { startExport } from './otel-export.ts';
 import { readTelemetrySettings, type TelemetrySettings } from './otel-settings.ts';
 import { requestContextManager, setSamplingRatio } from './trace-context.ts';
@@ -30,17 +29,14 @@ function loadExport(): { startExport: typeof startExport } {
  * Starts telemetry. The first import of a process must be a file that calls this, so that nothing is loaded before it.
  * It is synchronous for that reason: an awaited import would not delay its siblings.
  *
- * Reads `OTEL_EXPORTER_OTLP_ENDPOINT` (and the `_TRACES_`/`_METRICS_` forms), `OTEL_EXPORTER_OTLP_PROTOCOL`
- * (`http/protobuf`, `http/json`), `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_BSP_*`,
- * `OTEL_METRIC_EXPORT_INTERVAL` in ms, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SDK_DISABLED`. With no endpoint nothing is
- * loaded, recorded or sent; trace ids still exist.
+ * Reads the standard variables (`otel-settings.ts`); the SDK and its exporters read the others, such as headers. With
+ * nothing to export nothing of the SDK is loaded, recorded or sent; trace ids still exist.
  */
 export function startTelemetry(options: TelemetryOptions, load = loadExport): Telemetry {
   const settings = readTelemetrySettings(process.env);
   setSamplingRatio(settings.samplingRatio);
   if (!settings.exportsSpans && !settings.exportsMetrics) {
     context.setGlobalContextManager(requestContextManager);
-    propagation.setGlobalPropagator(new W3CTraceContextPropagator());
     return { ...settings, shutdown: async () => 'finished' };
   }
   const sdk = load().startExport({ ...options, ...settings, instanceId: randomUUID() });

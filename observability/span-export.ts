@@ -1,5 +1,5 @@
 import type { Context } from '@opentelemetry/api';
-import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
+import { core } from '@opentelemetry/sdk-node';
 import {
   BatchSpanProcessor,
   type ReadableSpan,
@@ -43,17 +43,17 @@ export function boundedSpanProcessor(options: BoundedSpanProcessorOptions): Span
   let pendingSpans = 0;
   let onIdle: (() => void) | undefined;
   const counting: SpanExporter = {
-    export(spans: ReadableSpan[], done: (result: ExportResult) => void) {
-      const settle = (result: ExportResult): void => {
+    export(spans: ReadableSpan[], done: (result: core.ExportResult) => void) {
+      const settle = (result: core.ExportResult): void => {
         pendingSpans -= spans.length;
-        (result.code === ExportResultCode.SUCCESS ? exported : failed).add(spans.length);
+        (result.code === core.ExportResultCode.SUCCESS ? exported : failed).add(spans.length);
         done(result);
         if (pendingSpans === 0) onIdle?.();
       };
       try {
         options.exporter.export(spans.map(withoutWords), settle);
       } catch (error) {
-        settle({ code: ExportResultCode.FAILED, error: error as Error });
+        settle({ code: core.ExportResultCode.FAILED, error: error as Error });
       }
     },
     forceFlush: () => options.exporter.forceFlush?.() ?? Promise.resolve(),

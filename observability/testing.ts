@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 /** One request that reached the receiver. */
@@ -32,6 +33,32 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+      }),
+  };
+}
+
+const GRPC_FRAME_HEADER_BYTES = 5;
+
+/** The same over gRPC: a request is one message, and so is its answer, which is empty. */
+export async function startOtlpGrpcReceiver(): Promise<OtlpReceiver> {
+  const requests: OtlpRequest[] = [];
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createHttp2Server().on('session', (session) => sessions.add(session));
+  server.on('stream', async (stream, headers) => {
+    const body = Buffer.concat(await stream.toArray()).subarray(GRPC_FRAME_HEADER_BYTES);
+    requests.push({ path: String(headers[':path']), contentType: String(headers['content-type']), body });
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(Buffer.alloc(GRPC_FRAME_HEADER_BYTES));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const session of sessions) session.destroy();
       }),
   };
 }

@@ -1,7 +1,7 @@
 // Cost of the API's two span hooks a request, by sampling ratio. Run: node load-tests/bench/span-hooks.ts
 import { setImmediate as turn } from 'node:timers/promises';
 import { context, trace } from '@opentelemetry/api';
-import { ExportResultCode } from '@opentelemetry/core';
+import { core } from '@opentelemetry/sdk-node';
 import { TracerProvider } from '@opentelemetry/sdk-trace';
 import { endServerSpan, runInSpan, startServerSpan } from '#observability/http-span.ts';
 import { edgeSampler } from '#observability/sampling.ts';
@@ -20,7 +20,7 @@ const provider = new TracerProvider({
   spanProcessors: [
     boundedSpanProcessor({
       // Sending is not measured here, only what the request's own turn pays.
-      exporter: { export: (_spans, done) => done({ code: ExportResultCode.SUCCESS }), shutdown: async () => {} },
+      exporter: { export: (_spans, done) => done({ code: core.ExportResultCode.SUCCESS }), shutdown: async () => {} },
       maxPendingSpans: 4_096,
       maxBatchSpans: 512,
       scheduledDelayMs: 2_000,

@@ -1,33 +1,28 @@
 import { type Attributes, type HrTime, ValueType } from '@opentelemetry/api';
-import { hrTime, millisToHrTime } from '@opentelemetry/core';
-import { emptyResource } from '@opentelemetry/resources';
-import {
-  AggregationTemporality,
-  type CollectionResult,
-  DataPointType,
-  type MetricData,
-  type MetricProducer,
-} from '@opentelemetry/sdk-metrics';
+import { core, resources, metrics as sdk } from '@opentelemetry/sdk-node';
 import { type CollectedMetric, registry, type SeriesSnapshot } from './instruments.ts';
 
-const startTime = millisToHrTime(Date.now());
+const startTime = core.millisToHrTime(Date.now());
 
 /** Gives the numbers of the scrape to OpenTelemetry's reader, as cumulative sums, gauges and histograms. */
-export const metricProducer: MetricProducer = {
-  async collect(): Promise<CollectionResult> {
-    const endTime = hrTime();
+export const metricProducer: sdk.MetricProducer = {
+  async collect(): Promise<sdk.CollectionResult> {
+    const endTime = core.hrTime();
     const metrics = registry
       .collect()
       .filter((metric) => metric.series.length > 0)
       .map((metric) => metricData(metric, endTime));
     return {
-      resourceMetrics: { resource: emptyResource(), scopeMetrics: [{ scope: { name: 'sallyport' }, metrics }] },
+      resourceMetrics: {
+        resource: resources.emptyResource(),
+        scopeMetrics: [{ scope: { name: 'sallyport' }, metrics }],
+      },
       errors: [],
     };
   },
 };
 
-function metricData(metric: CollectedMetric, endTime: HrTime): MetricData {
+function metricData(metric: CollectedMetric, endTime: HrTime): sdk.MetricData {
   const base = {
     descriptor: {
       name: metric.otel?.name ?? metric.name,
@@ -35,19 +30,19 @@ function metricData(metric: CollectedMetric, endTime: HrTime): MetricData {
       unit: metric.unit,
       valueType: ValueType.DOUBLE,
     },
-    aggregationTemporality: AggregationTemporality.CUMULATIVE,
+    aggregationTemporality: sdk.AggregationTemporality.CUMULATIVE,
   };
   const point = (series: SeriesSnapshot) => ({ startTime, endTime, attributes: attributesOf(metric, series) });
   if (metric.kind === 'histogram') {
     return {
       ...base,
-      dataPointType: DataPointType.HISTOGRAM,
+      dataPointType: sdk.DataPointType.HISTOGRAM,
       dataPoints: metric.series.map((series) => ({ ...point(series), value: histogramOf(metric, series) })),
     };
   }
   const dataPoints = metric.series.map((series) => ({ ...point(series), value: series.value }));
-  if (metric.kind === 'gauge') return { ...base, dataPointType: DataPointType.GAUGE, dataPoints };
-  return { ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints };
+  if (metric.kind === 'gauge') return { ...base, dataPointType: sdk.DataPointType.GAUGE, dataPoints };
+  return { ...base, dataPointType: sdk.DataPointType.SUM, isMonotonic: true, dataPoints };
 }
 
 function histogramOf(metric: CollectedMetric, series: SeriesSnapshot) {

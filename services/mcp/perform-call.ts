@@ -1,11 +1,5 @@
 import { TRACEPARENT_META_KEY } from '@modelcontextprotocol/server';
-import {
-  endServerSpan,
-  type RequestTrace,
-  runInSpan,
-  startServerSpan,
-  traceparentOf,
-} from '#observability/http-span.ts';
+import { continueTrace, endServerSpan, type RequestTrace, runInSpan, traceparentOf } from '#observability/http-span.ts';
 import type { HasAccess } from '../domain/access/access-directory.ts';
 import type { RecordDenial } from '../domain/access/record-denial.ts';
 import type { RequestLimits } from '../domain/limits/request-limits.ts';
@@ -72,7 +66,7 @@ export async function perform(
 ): Promise<Performed> {
   const traceparent = (meta as Record<string, unknown> | undefined)?.[TRACEPARENT_META_KEY];
   const isContinued = typeof traceparent === 'string' && TRACEPARENT.test(traceparent);
-  const trace = isContinued ? startServerSpan({ traceparent }, 'POST', `mcp ${name}`) : ofRequest;
+  const trace = isContinued ? continueTrace(traceparent, 'POST', `mcp ${name}`) : ofRequest;
   const { traceId } = trace;
   const traced = { traceId, traceparent: traceparentOf(trace) };
   const tracedCaller: Caller = { ...caller, request: withTrace(caller.request, traced) };

@@ -9,7 +9,17 @@ export const telemetrySettings = defineSettings({
   otlpEndpoint: {
     env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     schema: optionalText(),
-    use: 'Endpoint to which spans and metrics are exported by OTLP over HTTP; unset: nothing is exported. The other OTEL_EXPORTER_OTLP_* variables are read too.',
+    use: 'Endpoint to which spans and metrics are exported by OTLP; unset: nothing is exported. The other OTEL_EXPORTER_OTLP_* variables are read too.',
+  },
+  otlpProtocol: {
+    env: 'OTEL_EXPORTER_OTLP_PROTOCOL',
+    schema: optionalText(32),
+    use: 'Protocol of that endpoint: http/protobuf, http/json or grpc. Unset: http/protobuf.',
+  },
+  propagators: {
+    env: 'OTEL_PROPAGATORS',
+    schema: optionalText(64),
+    use: 'Headers in which callers name their trace, where spans or metrics are exported: tracecontext, b3, b3multi, jaeger or none, separated by commas. Unset: tracecontext.',
   },
   tracesSampler: {
     env: 'OTEL_TRACES_SAMPLER',
