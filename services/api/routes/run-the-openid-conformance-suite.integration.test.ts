@@ -42,17 +42,17 @@ async function register(command: string): Promise<void> {
   expect(arrow).toBe('>');
   const args = words
     .slice(2, -2)
-    .map((word) => (/^jwks-\d\.json$/.test(word) ? join(folder, word) : word.replace('$SUITE', SUITE)));
+    .map((word) => (/^jwks-\d\.json$/.test(word) ? join(folder, word) : word.replaceAll('$SUITE', SUITE)));
   const { databaseUrl, authSecret } = harness;
   const env = { DATABASE_URL: databaseUrl, BETTER_AUTH_SECRET: authSecret, SALLYPORT_DATA_DIR: folder };
-  const { code, out, err } = await runCli(args, { ...env, JWT_ADDITIONAL_ALGORITHMS: 'ES256' });
+  const { code, out, err } = await runCli(args, { ...env, BETTER_AUTH_URL: OP, JWT_ADDITIONAL_ALGORITHMS: 'ES256' });
   expect(code, err).toBe(0);
   await writeFile(join(folder, file), out);
 }
 
 async function run(name: string, program: string): Promise<void> {
   await writeFile(join(folder, name), program);
-  await promisify(execFile)(process.execPath, [name], { cwd: folder, env: { OP } });
+  await promisify(execFile)(process.execPath, [name], { cwd: folder, env: { OP, SUITE } });
 }
 
 test('the page registers the clients that each plan of the suite needs, and writes its configurations', async () => {
@@ -61,7 +61,7 @@ test('the page registers the clients that each plan of the suite needs, and writ
   const commands = blocks('sh')
     .flatMap((block) => block.replaceAll('\\\n', '').trim().split('\n'))
     .filter((line) => line.startsWith('npx'));
-  expect(commands).toHaveLength(12);
+  expect(commands).toHaveLength(13);
   for (const command of commands) await register(command);
 
   // A logout token that reaches the suite ends the modules of RP-Initiated Logout.
@@ -78,8 +78,16 @@ test('the page registers the clients that each plan of the suite needs, and writ
     id_token_signed_response_alg: 'ES256',
   });
 
+  expect(await read('transmitter')).toMatchObject({
+    issuer: SUITE,
+    jwks_uri: `${SUITE}/jwks`,
+    audience: OP,
+    own_ids: true,
+  });
+
   await run('write-configurations.mjs', writeConfigurations);
   const basic = await read('plan-basic');
+  expect(basic.alias).toBe('sallyport');
   expect(basic.server.discoveryUrl).toBe(`${OP}/.well-known/openid-configuration`);
   for (const member of ['client', 'client2', 'client_secret_post'])
     expect(basic[member]).toEqual({ client_id: expect.any(String), client_secret: expect.any(String) });
