@@ -7,8 +7,7 @@ import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';
 import {
   type Collapsed,
   type Crowd,
-  collapseClients,
-  collapseUsers,
+  collapseInto,
   lockCollapse,
   readCrowdedClients,
   readCrowdedUsers,
@@ -84,10 +83,10 @@ async function collapse(tx: Tx, budget: number): Promise<CollapseResult | null> 
   if (live <= budget) return null;
   const excess = live - budget * RELIEVED_SHARE;
   const users = enough(await readCrowdedUsers(tx, CROWD_LIMIT), excess);
-  if (users.length > 0) return { into: 'user', ...(await collapseUsers(tx, users)) };
+  if (users.length > 0) return { into: 'user', ...(await collapseInto(tx, 'user', users)) };
   const clients = enough(await readCrowdedClients(tx, CROWD_LIMIT), excess);
-  if (clients.length > 0) return { into: 'client', ...(await collapseClients(tx, clients)) };
+  if (clients.length > 0) return { into: 'client', ...(await collapseInto(tx, 'client', clients)) };
   // Raising every client's epoch removes only revocations of tokens and families; those of sessions and epochs stay.
   if (live <= budget * GLOBAL_FACTOR || ofTokens < live / 2) return null;
-  return { into: 'global', ...(await collapseClients(tx, null)) };
+  return { into: 'global', ...(await collapseInto(tx, 'client', null)) };
 }

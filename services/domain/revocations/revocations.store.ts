@@ -1,6 +1,6 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
-import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 
 /** The row that every copy polls, and the revocations above an epoch, from one snapshot. */
@@ -86,44 +86,25 @@ const liveCounts = defineStatement(
 // The join leaves out deleted users: the revocation of the user covers theirs already.
 const crowdedUsers = defineStatement(
   'revocationCrowdedUsers',
-  `SELECT r.user_id AS id, count(*) AS entries, (extract(epoch FROM max(r.expires_at)) * 1000)::float8 AS "expiresAtMs"
+  `SELECT r.user_id AS id, count(*) AS entries
    FROM revocations r JOIN users u ON u.id = r.user_id
    WHERE r.kind IN ('jti', 'sid', 'family') AND r.expires_at > clock_timestamp()
    GROUP BY r.user_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.user_id LIMIT $1`,
 );
 const crowdedClients = defineStatement(
   'revocationCrowdedClients',
-  `SELECT r.client_id AS id, count(*) AS entries, (extract(epoch FROM max(r.expires_at)) * 1000)::float8 AS "expiresAtMs"
+  `SELECT r.client_id AS id, count(*) AS entries
    FROM revocations r JOIN oauth_clients c ON c."clientId" = r.client_id
    WHERE r.kind IN ('jti', 'family') AND r.user_id IS NULL AND r.expires_at > clock_timestamp()
    GROUP BY r.client_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.client_id LIMIT $1`,
 );
 
-// Locks in id order, as every writer of many rows does. The row triggers end the families and write revocation and audit rows.
-const userEpochsRaise = defineStatement(
-  'revocationUserEpochsRaise',
-  `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1
-   WHERE id IN (SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE) RETURNING id, "tokenEpoch" AS epoch`,
-);
-const clientEpochsRaise = defineStatement(
-  'revocationClientEpochsRaise',
-  `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1
-   WHERE id IN (SELECT id FROM oauth_clients WHERE "clientId" = ANY($1::text[]) OR $1::text[] IS NULL ORDER BY id FOR NO KEY UPDATE)
-   RETURNING "clientId" AS id, "tokenEpoch" AS epoch`,
-);
-
-// Index: revocations_kind_value. The row of the epoch must live as long as the longest of the rows that it replaces.
-const cutsExtend = defineStatement(
-  'revocationCutsExtend',
-  `UPDATE revocations r SET expires_at = greatest(r.expires_at, to_timestamp(c.expires_at_ms / 1000))
-   FROM unnest($2::text[], $3::int[], $4::float8[]) AS c(value, token_epoch, expires_at_ms)
-   WHERE r.kind = $1 AND r.value = c.value AND r.token_epoch = c.token_epoch`,
-);
-
-// Only rows of earlier transactions that a row of this one covers: the function asks it, and no role deletes them itself.
-const singlesDrop = defineStatement(
-  'revocationSinglesDrop',
-  'SELECT drop_covered_revocations($1, $2::text[]) AS dropped',
+// The function raises the epochs and deletes what they cover, in one; no role deletes revocations that have not expired. Null
+// ids are every client. It locks in id order, as every writer of many rows does; the row triggers end the families and write
+// the epochs and audit rows.
+const revocationsCollapse = defineStatement(
+  'revocationsCollapse',
+  'SELECT raised, dropped AS collapsed FROM collapse_revocations($1, $2::text[])',
 );
 
 type FeedRow = Omit<FeedPage, 'entries'> & {
@@ -176,7 +157,7 @@ export async function isDatabaseUnused(sql: Sql): Promise<boolean> {
 }
 
 /** A user or client with several single revocations. */
-export type Crowd = { readonly id: string; readonly entries: number; readonly expiresAtMs: number };
+export type Crowd = { readonly id: string; readonly entries: number };
 
 /** Allows one collapse at a time across all copies; released at commit. False while another runs. */
 export async function lockCollapse(tx: Sql): Promise<boolean> {
@@ -194,8 +175,6 @@ export const readCrowdedUsers = (tx: Sql, limit: number): Promise<Crowd[]> => tx
 export const readCrowdedClients = (tx: Sql, limit: number): Promise<Crowd[]> =>
   tx.query<Crowd>(crowdedClients, [limit]);
 
-type RaisedEpoch = { readonly id: string; readonly epoch: number };
-
 export type Collapsed = {
   /** Users or clients whose epoch was raised. */
   readonly raised: number;
@@ -203,28 +182,18 @@ export type Collapsed = {
   readonly collapsed: number;
 };
 
-async function collapse(
+/**
+ * Raises the epochs of these users, or of these clients for client-credentials tokens, and deletes the single revocations that
+ * the epochs cover. Null is every client, which revokes every token.
+ */
+export async function collapseInto(
   tx: Sql,
   kind: 'user' | 'client',
   crowds: readonly Crowd[] | null,
-  raise: Statement,
 ): Promise<Collapsed> {
-  const until = new Map(crowds?.map(({ id, expiresAtMs }) => [id, expiresAtMs]));
-  const raised = await tx.query<RaisedEpoch>(raise, [crowds && [...until.keys()]]);
-  const ids = raised.map(({ id }) => id);
-  const epochs = raised.map(({ epoch }) => epoch);
-  await tx.query(cutsExtend, [kind, ids, epochs, ids.map((id) => until.get(id) ?? 0)]);
-  const [row] = await tx.query<{ dropped: number }>(singlesDrop, [kind, crowds && ids]);
-  return { raised: ids.length, collapsed: row!.dropped };
+  const [row] = await tx.query<Collapsed>(revocationsCollapse, [kind, crowds?.map(({ id }) => id) ?? null]);
+  return row!;
 }
-
-/** Raises the users' epochs and deletes their single revocations. */
-export const collapseUsers = (tx: Sql, crowds: readonly Crowd[]): Promise<Collapsed> =>
-  collapse(tx, 'user', crowds, userEpochsRaise);
-
-/** The same for client-credentials tokens. Null raises the epoch of every client, which revokes every token. */
-export const collapseClients = (tx: Sql, crowds: readonly Crowd[] | null): Promise<Collapsed> =>
-  collapse(tx, 'client', crowds, clientEpochsRaise);
 
 // Locks one row, for which only another starting copy waits.
 const revocationKeepRaise = defineStatement(

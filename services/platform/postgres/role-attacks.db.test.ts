@@ -95,9 +95,11 @@ const WEAKEN = [
   `UPDATE revocations SET expires_at = now() WHERE value = 'stolen'`,
   `UPDATE revocations SET epoch = NULL WHERE value = 'stolen'`,
   `UPDATE revocations SET value = 'another' WHERE value = 'stolen'`,
-  `SELECT drop_covered_revocations('user', '{mole}')`,
-  `SELECT drop_covered_revocations('client', NULL)`,
+  `SELECT collapse_revocations('user', '{mole}')`,
+  `SELECT collapse_revocations('client', NULL)`,
   `UPDATE users SET "twoFactorEnabled" = "twoFactorEnabled", "tokenEpoch" = 0, id = id`,
+  `UPDATE users SET "tokenEpoch" = -1`,
+  `UPDATE oauth_clients SET "tokenEpoch" = -1`,
   `UPDATE signal_transmitters SET own_ids = true`,
   `DELETE FROM signoff_policies`,
 ];
@@ -108,8 +110,9 @@ const API_MAY = new Set([
   WEAKEN[1],
   WEAKEN[2],
   WEAKEN[3],
-  // It drops nothing: a test below.
-  `SELECT drop_covered_revocations('user', '{mole}')`,
+  // They raise the epochs that cover what they drop: `collapsed-revocations.db.test.ts`.
+  `SELECT collapse_revocations('user', '{mole}')`,
+  `SELECT collapse_revocations('client', NULL)`,
   `UPDATE users SET "twoFactorEnabled" = "twoFactorEnabled", "tokenEpoch" = 0, id = id`,
   `DELETE FROM signoff_policies`,
 ]);
@@ -222,11 +225,12 @@ describe('what a rule of the database lets through', () => {
     }
   });
 
-  test('an API drops single revocations once a cut of the same transaction covers them', async () => {
-    const drop = `DO $$ BEGIN IF drop_covered_revocations('user', '{mole}') <> 1 THEN RAISE 'not dropped'; END IF; END $$`;
-    const cut = `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = 'mole'; UPDATE revocations SET expires_at = expires_at + interval '1 day' WHERE kind = 'user' AND value = 'mole'`;
-    expect(await refusalOf('sallyport_api', drop)).not.toBeUndefined();
-    expect(await refusalOf('sallyport_api', `${cut}; ${drop}`)).toBeUndefined();
+  test('an API drops single revocations, and the epoch that covers them rises with it', async () => {
+    const collapse = `DO $$ BEGIN
+      IF (collapse_revocations('user', '{mole}')).dropped <> 1 THEN RAISE 'not dropped'; END IF;
+      IF NOT EXISTS (SELECT FROM revocations WHERE kind = 'user' AND value = 'mole' AND token_epoch = 1) THEN RAISE 'not covered'; END IF;
+    END $$`;
+    expect(await refusalOf('sallyport_api', collapse)).toBeUndefined();
   });
 });
 
