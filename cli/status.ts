@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { outdatedBundle } from '../services/platform/local/outdated-bundle.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
 import { placeOf, type StoreName } from '../services/platform/process/store-trouble.ts';
@@ -81,6 +82,8 @@ async function status(options: GlobalOptions): Promise<void> {
       ...run.children.map((child) => `  ${child.name}  pid ${child.pid}  ${wordOf(child)}`),
     ]),
   ]);
+  const outdated = outdatedBundle();
+  if (outdated !== undefined) createOutput(options).say(`${outdated.message}: ${outdated.fix}`);
   if (running.length === 0)
     throw new CommandError(exitCodes.unreachable, 'nothing runs from this data directory', 'npm start');
   if (running.some(({ ready }) => !ready)) {

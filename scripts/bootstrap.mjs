@@ -21,6 +21,7 @@ import {
 } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { bundleNameOf } from '../services/platform/local/bundle-sources.mjs';
 import { withFileLock } from '../services/platform/local/file-lock.mjs';
 import { takeLaterNode } from './system-node.mjs';
 
@@ -45,10 +46,7 @@ const bundles = join(root, 'dist');
 /** Names the bundle of now. */
 const currentBundle = join(bundles, 'current');
 const bundler = join(root, 'scripts/bundle.mjs');
-const outsidePackages = join(root, 'scripts/outside-packages.mjs');
 const rolldownPackage = join(root, 'node_modules/rolldown/package.json');
-/** What is bundled, besides packages and the Prisma client. */
-const bundledSources = ['cli', 'jobs', 'observability', 'services'];
 const bundlesKept = 5;
 const bundleTries = 3;
 
@@ -217,26 +215,6 @@ async function buildConsole(hash) {
   writeFileSync(consoleStamp, hash);
 }
 
-/** Undefined without sources: an installation that has only the bundle keeps it. */
-function bundleHash() {
-  if (![bundler, ...bundledSources.map((folder) => join(root, folder))].every((place) => existsSync(place)))
-    return undefined;
-  const files = bundledSources.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((file) => /\.(ts|mjs|json)$/.test(file) && !/\.test\.ts$|-harness\.ts$|[/\\]generated[/\\]/.test(file))
-      .sort()
-      .map((file) => join(root, folder, file)),
-  );
-  return sha256([
-    lockHash(),
-    readText(clientStamp) ?? '',
-    readText(join(root, 'prisma/SHA256SUMS')) ?? '',
-    ...[bundler, outsidePackages, ...files]
-      .filter((file) => existsSync(file))
-      .flatMap((file) => [file.slice(root.length), readFileSync(file, 'utf8')]),
-  ]).slice(0, 16);
-}
-
 /** The name of the bundle of now. */
 function bundleInUse() {
   try {
@@ -246,13 +224,23 @@ function bundleInUse() {
   }
 }
 
+/** A process of the bundle compares its sources again only if they are newer than this. @param {string} name @param {Date} at */
+function markKnown(name, at) {
+  try {
+    utimesSync(join(bundles, name), at, at);
+  } catch {
+    // A folder that another user owns: its processes compare a little more often.
+  }
+}
+
 /**
  * Bundles into a folder that gets its name when it is whole. The name is taken before the sources are read, and if they
  * have changed meanwhile, what was made of them is dropped.
  */
 async function buildBundle() {
   for (let tries = 1; tries <= bundleTries; tries += 1) {
-    const name = /** @type {string} */ (bundleHash());
+    let knownAt = new Date();
+    const name = /** @type {string} */ (bundleNameOf(root));
     const made = join(bundles, name);
     if (!existsSync(made)) {
       say('bundling the programs …');
@@ -260,10 +248,11 @@ async function buildBundle() {
       const unfinished = join(bundles, 'unfinished');
       rmSync(unfinished, { recursive: true, force: true });
       await run(node24, [bundler, unfinished], process.env);
-      if (bundleHash() !== name) continue;
+      knownAt = new Date();
+      if (bundleNameOf(root) !== name) continue;
       renameSync(unfinished, made);
     }
-    utimesSync(made, new Date(), new Date());
+    markKnown(name, knownAt);
     const link = join(bundles, 'next');
     rmSync(link, { force: true });
     symlinkSync(name, link);
@@ -293,8 +282,12 @@ export async function ensureReady() {
   };
   // After the client, which is a part of it.
   const isBundled = () => {
-    const hash = bundleHash();
-    return hash === undefined || bundleInUse() === hash;
+    const knownAt = new Date();
+    const name = bundleNameOf(root);
+    if (name === undefined) return true;
+    if (bundleInUse() !== name) return false;
+    markKnown(name, knownAt);
+    return true;
   };
   if (isInstalled() && isGenerated() && isBuilt() && isBundled()) {
     assertComplete();

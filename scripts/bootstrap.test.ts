@@ -29,7 +29,11 @@ let clone: string;
 beforeEach(() => {
   clone = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-clone-')));
   const files = ['scripts/bootstrap.mjs', 'scripts/sallyport.mjs', 'scripts/system-node.mjs'];
-  for (const path of [...files, 'services/platform/local/file-lock.mjs']) cpSync(join(root, path), join(clone, path));
+  for (const path of [
+    ...files,
+    ...['bundle-sources', 'file-lock'].map((name) => `services/platform/local/${name}.mjs`),
+  ])
+    cpSync(join(root, path), join(clone, path));
   write('vendor/node/package.json', JSON.stringify({ name: 'node', version: '1.0.0', bin: { node: 'node.sh' } }));
   write('vendor/node/node.sh', `#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
   chmodSync(join(clone, 'vendor/node/node.sh'), 0o755);

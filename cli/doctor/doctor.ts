@@ -21,6 +21,7 @@ import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { addressCheck } from './address.ts';
 import { advisoriesCheck } from './advisories.ts';
 import { auditChecks } from './audit.ts';
+import { bundleCheck } from './bundle.ts';
 import { type Check, fail, pass, warn } from './check.ts';
 import { clientCertificatesCheck } from './client-certificates.ts';
 import { clientsCheck } from './clients.ts';
@@ -93,6 +94,7 @@ const checksOf = (shellCheck: Check, reached: () => Promise<void>): readonly Che
       return roomResult(dataDir, bavail * bsize);
     },
   },
+  bundleCheck,
   limitsCheck,
   redisCheck,
   {

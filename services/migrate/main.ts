@@ -2,6 +2,7 @@
 import { nameSourcesOfCrash } from '#observability/source-frames.ts';
 import { loadProcessConfig } from '../platform/config/load.ts';
 import { ensureDataDir } from '../platform/local/data-dir.ts';
+import { outdatedBundle } from '../platform/local/outdated-bundle.ts';
 import { exitCodeOf, fatalOf } from '../platform/process/fatal.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { directVariableOf, reachPostgres } from '../platform/process/probe-store.ts';
@@ -16,6 +17,8 @@ try {
   const config = loadProcessConfig(process.env);
   const { dataDir, databaseUrl, pooledUrl, redisUrl, authSecret } = processInputsOf(config);
   ensureDataDir(dataDir);
+  const outdated = outdatedBundle();
+  if (outdated !== undefined) say(`${outdated.message}\n  fix: ${outdated.fix}`);
   const wait = { waitSeconds: config.stores.waitSeconds, say };
   await reachPostgres({ databaseUrl, pooledUrl }, wait);
   const { warnings } = await waitForStore(() => prepare({ databaseUrl, redisUrl, dataDir, authSecret, log: say }), {

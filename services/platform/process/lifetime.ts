@@ -6,6 +6,7 @@ import { nameSourcesOfCrash } from '#observability/source-frames.ts';
 import { type Config, loadProcessConfig } from '../config/load.ts';
 import { databaseUrlsOf } from '../config/stores.ts';
 import { withUnwrappedKeys } from '../crypto/unwrap-keys.ts';
+import { outdatedBundle } from '../local/outdated-bundle.ts';
 import { collectWhenIdle } from './collect-when-idle.ts';
 import { exitCodeOf, fatalOf, tellSupervisor } from './fatal.ts';
 import { refuseMixedSessions, refuseUnfitRedis } from './probe-store.ts';
@@ -39,6 +40,8 @@ export async function runProcess(
     const log = createLogger({ service, level: config.server.logLevel, onError: errorReports.report });
     for (const warning of [...telemetry.warnings, ...errorReports.warnings])
       log.warn({ warning }, 'telemetry setting ignored');
+    const outdated = outdatedBundle();
+    if (outdated !== undefined) log.warn({ code: outdated.code, fix: outdated.fix }, outdated.message);
     profileInUse.set(1, { profile: config.server.profile });
     const { databaseUrl, redisUrl } = config.stores;
     if (databaseUrl !== undefined) await refuseMixedSessions(databaseUrlsOf(databaseUrl, config.stores));

@@ -1,0 +1,12 @@
+import { outdatedBundle, runningBundle } from '#services/platform/local/outdated-bundle.ts';
+import { type Check, pass, warn } from './check.ts';
+
+/** Checks that the code that runs here is that of the sources beside it. */
+export const bundleCheck: Check = {
+  name: 'code',
+  run: async () => {
+    const outdated = outdatedBundle();
+    if (outdated !== undefined) return warn(`bundle ${runningBundle}: ${outdated.message}`, outdated.fix);
+    return pass(runningBundle === undefined ? 'the sources' : `bundle ${runningBundle}`);
+  },
+};
