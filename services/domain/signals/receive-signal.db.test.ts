@@ -207,6 +207,25 @@ describe('an event of an accepted transmitter', () => {
     expect(await sessionsOf(user.id)).toBe(0);
   });
 
+  test('many at once are no more than the limit of their transmitter, and one that took effect may come again', async () => {
+    await accept();
+    const { transmitter_id: id } = (await listTransmitters(db)).transmitters[0]!;
+    const user = await newLinked();
+    const subject = { format: 'opaque', id: user.accountId };
+    await db.raw(
+      `INSERT INTO signals_received (transmitter_id, jti, id, event, outcome)
+       SELECT $1, sha256(n::text::bytea), gen_random_uuid(), 'session-revoked', 'applied' FROM generate_series(1, $2) n`,
+      [id, APPLIED_MAX - 3],
+    );
+    const tokens = await Promise.all(Array.from({ length: 12 }, () => tokenOf(REVOKED, subject)));
+    const ends = await Promise.allSettled(tokens.map((token) => receiveSignal(ports, token, testCaller)));
+    expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+    const applied = `SELECT count(*)::int AS n FROM signals_received WHERE outcome = 'applied'`;
+    expect(await db.raw(applied)).toEqual([{ n: APPLIED_MAX }]);
+    const again = tokens[ends.findIndex(({ status }) => status === 'fulfilled')]!;
+    expect(await receiveSignal(ports, again, testCaller)).toBeNull();
+  });
+
   test('of an earlier draft has its subject in the event', async () => {
     await accept();
     const user = await newLinked();

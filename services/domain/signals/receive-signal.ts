@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { signalsReceived } from '#observability/metrics/signals.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import type { HasRevocationPush } from '../revocations/revocation-set.ts';
@@ -9,7 +10,7 @@ import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { signalReceived, signalsLimitReached } from './audit-events.ts';
 import { signalsLimited } from './errors.ts';
 import { CAEP_EVENTS, ENDING, type SetErrorCode, type SignalOutcome, VERIFICATION } from './signal-shapes.ts';
-import { countApplied, insertSignal, readTransmitter } from './signals.store.ts';
+import { countApplied, insertSignal, lockTransmitter, readTransmitter } from './signals.store.ts';
 import { createSubjectFinder } from './subject-user.ts';
 import { type HasSignalKeys, SetRefused, verifySet } from './verify-set.ts';
 
@@ -57,8 +58,12 @@ export async function receiveSignal(ports: ReceiveSignalPorts, text: string, cal
     const find = createSubjectFinder(ports.sql, set.transmitter, ports.tokenSettings.issuer);
     const userId = event.ends ? await find(event.subject) : undefined;
     const outcome: SignalOutcome = !event.ends ? 'ignored' : userId === undefined ? 'no_user' : 'applied';
-    if (outcome === 'applied') await assertWithinLimit(ports, set.transmitter.id, caller);
-    const isNew = await ports.transact((tx) => apply(tx, ports, { set, event, userId, outcome }, caller));
+    const isNew = await ports
+      .transact((tx) => apply(tx, ports, { set, event, userId, outcome }, caller))
+      .catch(async (err: unknown) => {
+        if (isLimited(err)) await noticeLimit(ports, set.transmitter.id, caller);
+        throw err;
+      });
     signalsReceived.add(1, { outcome: isNew ? outcome : 'repeated' });
     return null;
   } catch (err) {
@@ -72,9 +77,18 @@ export async function receiveSignal(ports: ReceiveSignalPorts, text: string, cal
 export const APPLIED_MAX = 600;
 const LIMIT_SECONDS = 60;
 
-/** The transmitter sends the event again (RFC 8935 §2.4), so nothing is lost. */
-async function assertWithinLimit(ports: ReceiveSignalPorts, transmitterId: string, caller: Caller): Promise<void> {
-  if ((await countApplied(ports.sql, transmitterId, LIMIT_SECONDS, APPLIED_MAX)) < APPLIED_MAX) return;
+/**
+ * The transaction has inserted the event, under the lock of its transmitter: two at once count each other. It is sent again
+ * (RFC 8935 §2.4), so nothing is lost.
+ */
+async function assertWithinLimit(tx: Tx, transmitterId: string): Promise<void> {
+  if ((await countApplied(tx, transmitterId, LIMIT_SECONDS, APPLIED_MAX + 1)) > APPLIED_MAX)
+    throw signalsLimited({ retryAfterSeconds: LIMIT_SECONDS });
+}
+
+const isLimited = (err: unknown): boolean => isAppError(err) && err.definition === signalsLimited.definition;
+
+async function noticeLimit(ports: ReceiveSignalPorts, transmitterId: string, caller: Caller): Promise<void> {
   await ports.onceAMinute(transmitterId, () =>
     recordEvent(ports.sql, caller, signalsLimitReached, {
       outcome: 'refused',
@@ -82,7 +96,6 @@ async function assertWithinLimit(ports: ReceiveSignalPorts, transmitterId: strin
     }).then(() => true),
   );
   signalsReceived.add(1, { outcome: 'limited' });
-  throw signalsLimited({ retryAfterSeconds: LIMIT_SECONDS });
 }
 
 type Applied = {
@@ -100,8 +113,10 @@ async function apply(
 ): Promise<boolean> {
   const id = random.uuid();
   const jti = hash('sha256', set.jti, 'buffer');
+  if (outcome === 'applied') await lockTransmitter(tx, set.transmitter.id);
   if (!(await insertSignal(tx, { transmitterId: set.transmitter.id, jti, id, event: event.name, outcome })))
     return false;
+  if (outcome === 'applied') await assertWithinLimit(tx, set.transmitter.id);
   const reason = event.name === 'session-revoked' ? 'signal_session_revoked' : 'signal_credential_change';
   if (userId !== undefined) {
     await endTarget(tx, { kind: 'user', value: userId, userId, clientId: null }, reason, caller);

@@ -47,6 +47,11 @@ const signalInsert = defineStatement(
   `INSERT INTO signals_received (transmitter_id, jti, id, event, outcome) VALUES ($1, $2, $3, $4, $5)
    ON CONFLICT DO NOTHING RETURNING 1`,
 );
+/** One signal of a transmitter takes effect at a time. */
+const transmitterLock = defineStatement(
+  'signalTransmitterLock',
+  'SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))',
+);
 /** Looks at no more than may be there. Index: signals_received_received_at. */
 const signalsApplied = defineStatement(
   'signalsAppliedRecently',
@@ -116,6 +121,9 @@ export const insertSignal = async (
   },
 ): Promise<boolean> =>
   (await tx.query(signalInsert, [row.transmitterId, row.jti, row.id, row.event, row.outcome])).length > 0;
+/** Until the end of the transaction. */
+export const lockTransmitter = async (tx: Sql, id: string): Promise<void> =>
+  void (await tx.query(transmitterLock, [id]));
 /** How many events of the transmitter ended sessions within these seconds, at most `most`. */
 export const countApplied = async (tx: Sql, transmitterId: string, seconds: number, most: number): Promise<number> =>
   (await tx.query<{ applied: number }>(signalsApplied, [transmitterId, seconds, most]))[0]?.applied ?? 0;
