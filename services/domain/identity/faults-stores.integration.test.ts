@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readSession, redisKeyOf, signIn, signOut, signUp } from '#testing/flows/identity-flows.ts';
 import { asShipped } from '#testing/harness/busy-machine.ts';
-import { type IdentityHarness, newPerson, startIdentityHarness } from '#testing/harness/identity.ts';
+import { type IdentityHarness, newPerson, send, startIdentityHarness } from '#testing/harness/identity.ts';
 import { queryRows } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
 import type { Json } from '#testing/http-client.ts';
@@ -98,6 +98,8 @@ describe('Postgres unreachable', () => {
     expect((await signIn(harness, person)).status).toBe(503);
     expect((await signIn(harness, newPerson())).status).toBe(503);
     expect((await signUp(harness)).status).toBe(503);
+    const asked = await send(harness, 'POST', '/api/auth/passkey/sign-in/options');
+    expect([asked.status, asked.body.code]).toEqual([503, 'store_unavailable']);
     await postgres.restore();
     await expect.poll(async () => (await readSession(harness, cookie)).status, { timeout: 60_000 }).toBe(200);
     expect(await rows('SELECT revoked_at FROM refresh_families WHERE sid = $1', [body.session.id])).toEqual([

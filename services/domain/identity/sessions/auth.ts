@@ -155,7 +155,7 @@ export function createAuth(
     factors: createAuthFactors(engine, handover),
     passkeys: createPasskeyCeremonies({
       ...ports,
-      challenges: challengesOf(engine),
+      challenges: challengesOf(engine, authDatabase),
       currentTx: () => authDatabase.currentTx(),
       baseUrl: settings.baseUrl,
       origins: browser.trustedOrigins,
@@ -168,10 +168,13 @@ export function createAuth(
 }
 
 /** Challenges of passkeys, in the table where Better Auth keeps values that are used once. */
-const challengesOf = (engine: ReturnType<typeof createAuthEngine>): ChallengeStore => ({
+const challengesOf = (
+  engine: ReturnType<typeof createAuthEngine>,
+  { unmask }: Pick<AuthDatabase, 'unmask'>,
+): ChallengeStore => ({
   async keep(identifier, value, expiresAt) {
     const { internalAdapter } = await engine.$context;
-    await internalAdapter.createVerificationValue({ identifier, value, expiresAt });
+    await unmask(() => internalAdapter.createVerificationValue({ identifier, value, expiresAt }));
   },
   async take(identifier) {
     const { internalAdapter } = await engine.$context;
