@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 import { startConsumer } from '#services/platform/queue/consumer.ts';
+import { watchForDeadWorkers } from '#services/platform/queue/dead-workers.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
 import type { Credentials } from '../stack/smoke.ts';
 
@@ -94,6 +95,7 @@ export function startRedisLoad(tokens: TokenLives, redisUrl: string): RedisLoad 
     onStalledToDeath: () => {},
     onError: () => {},
   });
+  const watch = watchForDeadWorkers(producer, [consumer]);
   const clients = Array.from({ length: 2 }, async () => {
     while (isOn) {
       await tokens.live().then(
@@ -116,7 +118,7 @@ export function startRedisLoad(tokens: TokenLives, redisUrl: string): RedisLoad 
     stop: async () => {
       isOn = false;
       await Promise.all([...clients, beats]);
-      await Promise.all([consumer.close(), producer.close()]);
+      await Promise.all([consumer.close(), watch.close(), producer.close()]);
     },
   };
 }

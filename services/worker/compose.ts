@@ -38,6 +38,7 @@ import { oncePerMinute } from '../platform/process/once-per-minute.ts';
 import { directVariableOf } from '../platform/process/probe-store.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 import { type Consumer, type ConsumerOptions, startConsumer } from '../platform/queue/consumer.ts';
+import { watchForDeadWorkers } from '../platform/queue/dead-workers.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { createTimetable } from '../platform/queue/timetable.ts';
 import { connectRedis } from '../platform/redis/redis.ts';
@@ -221,7 +222,7 @@ export function compose(input: ComposeInput) {
     sampleMs: Math.min(SAMPLE_MS, config.jobs.stallSeconds * 250),
     checkMs,
   });
-  const watches: { close(): void }[] = [];
+  const watches: { close(): unknown }[] = [];
   const sampler = createCopySampler(ports, 'worker');
   return {
     health,
@@ -232,6 +233,7 @@ export function compose(input: ComposeInput) {
       timetable.start();
       watches.push(showSchedules(timetable, scheduled));
       for (const queue of queues) consumers.push(consume(queue, handle, { input, jobs, onError: pools.onRedisError }));
+      watches.push(watchForDeadWorkers(producer, consumers));
       health.start();
       sampler.start();
       watches.push(
@@ -247,7 +249,7 @@ export function compose(input: ComposeInput) {
       await Promise.allSettled(consumers.map((consumer) => consumer.close()));
       clearTimeout(cut);
       health.close();
-      for (const watch of watches) watch.close();
+      await Promise.all(watches.map((watch) => watch.close()));
       await sampler.close();
       await timetable.close();
       await Promise.all([ports.checkpointOutbox.close(), ports.mailTransport.close()]);

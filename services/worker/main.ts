@@ -12,7 +12,6 @@ import * as instruments from './telemetry.ts';
 /** Part of the drain time that is reserved for aborted jobs to stop. */
 const STOP_MS = 2_500;
 
-lowerPriority(0, BACKGROUND);
 await runProcess('sallyport-worker', instruments, async (config, log) => {
   const worker = compose({ ...processInputsOf(config), config, log });
   const stopWatching = watchProcess();
@@ -23,6 +22,8 @@ await runProcess('sallyport-worker', instruments, async (config, log) => {
   };
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'worker'), exemplars: true, health });
   await worker.start();
+  // Not before: after a crash, events wait for it.
+  lowerPriority(0, BACKGROUND);
   return {
     // Another worker takes the jobs that still run then, once their locks expire.
     stopSeconds: workerDrainSeconds,

@@ -41,12 +41,17 @@ export type ConsumerOptions = {
 export type Consumer = {
   readonly queue: string;
   readonly isRunning: () => boolean;
+  /** Returns jobs to the queue whose lock has expired: their worker died. It sees that at the second call of two. */
+  readonly recover: () => Promise<void>;
   /** Stops taking jobs; resolves when the running ones have ended. */
   close(): Promise<void>;
 };
 
 /** Number of times a job's worker may die before the job becomes a dead letter. */
 const STALLS_MAX = 3;
+
+/** Workers beside each other look for dead ones once in this time together. */
+const RECOVER_MS = 100;
 
 /** Takes jobs of one queue, one at a time, until closed; waits for Redis without a limit. */
 export function startConsumer(options: ConsumerOptions): Consumer {
@@ -83,8 +88,9 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     skipVersionCheck: true,
     concurrency: 1,
     lockDuration: lockMs,
-    // A job is taken from a dead worker at the first or second check after its lock has expired.
-    stalledInterval: Math.max(100, Math.floor((lockMs * 2) / 3)),
+    // `recover` is called instead, for all queues by one timer, while jobs are active.
+    skipStalledCheck: true,
+    stalledInterval: RECOVER_MS,
     maxStalledCount: STALLS_MAX,
     // Seconds for which an idle worker blocks before it polls again: a new job, or one that becomes due, ends that. And
     // milliseconds after a lost connection.
@@ -92,7 +98,6 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     runRetryDelay: 500,
   });
   worker.on('error', onError);
-  worker.on('stalled', options.onStalled);
   worker.on('lockRenewalFailed', (ids: string[]) => {
     for (const id of ids) worker.cancelJob(id, 'lock lost');
   });
@@ -103,6 +108,9 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   return {
     queue,
     isRunning: () => worker.isRunning() && !worker.closing,
+    recover: async () => {
+      for (const _job of await worker.getBackend().moveStalledJobsToWait()) options.onStalled();
+    },
     close: async () => {
       const closed = worker.close().catch(onError);
       // BullMQ would wait for an unreachable Redis; with no running job a forced close loses nothing.

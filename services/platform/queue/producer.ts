@@ -16,6 +16,8 @@ export type Producer = {
   readonly queue: (name: string) => Queue<JobData>;
   /** Whether Redis knows all of these jobs. False for none. */
   readonly knows: (jobs: readonly { readonly job: Job; readonly ownId: string }[]) => Promise<boolean>;
+  /** Those of the queues that have a job which a worker has taken. */
+  readonly active: (queues: readonly string[]) => Promise<readonly string[]>;
   /** How many dead letters of a queue failed after this time, in Unix milliseconds. */
   readonly countDeadAfter: (name: string, unixMs: number) => Promise<number>;
   readonly isReady: () => boolean;
@@ -79,6 +81,13 @@ export function createProducer(
     knows: async (jobs) => {
       const keys = jobs.map(({ job, ownId }) => queue(job.queue).toKey(jobIdOf(job.name, ownId)));
       return keys.length > 0 && (await connection.exists(keys)) === keys.length;
+    },
+    active: async (names) => {
+      const isActive = async (...of: readonly string[]): Promise<boolean> =>
+        (await connection.exists(of.map((name) => queue(name).toKey('active')))) > 0;
+      if (!(await isActive(...names))) return [];
+      const answers = await Promise.all(names.map((name) => isActive(name)));
+      return names.filter((_name, at) => answers[at]);
     },
     countDeadAfter: (name, unixMs) => connection.zcount(queue(name).toKey('failed'), `(${unixMs}`, '+inf'),
     isReady: () => connection.status === 'ready',

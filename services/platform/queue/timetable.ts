@@ -2,6 +2,7 @@ import type { Log, Ports } from '#services/domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { jobIdOf, STALLED_TO_DEATH, slotIdOf, slotOf } from './job-data.ts';
 import type { Producer } from './producer.ts';
+import { repeat } from './repeat.ts';
 import {
   declareSchedules,
   finishScheduledRun,
@@ -188,27 +189,6 @@ export function createTimetable(options: TimetableOptions): Timetable {
     },
     close: async () => {
       await Promise.all(loops.map((loop) => loop.close()));
-    },
-  };
-}
-
-/** Does the work at once and again after each pause. The work never rejects. */
-function repeat(work: () => Promise<void>, pauseMs: () => number): { close(): Promise<void> } {
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
-  let isClosed = false;
-  const next = (): void => {
-    running = work();
-    void running.then(() => {
-      if (!isClosed) timer = setTimeout(next, pauseMs());
-    });
-  };
-  next();
-  return {
-    close: async () => {
-      isClosed = true;
-      clearTimeout(timer);
-      await running;
     },
   };
 }

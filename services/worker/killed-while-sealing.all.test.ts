@@ -1,0 +1,57 @@
+// About: services/platform/queue/
+import { availableParallelism, loadavg } from 'node:os';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { eventually } from '#testing/eventually.ts';
+import { queryRows } from '#testing/harness/ports.ts';
+import { type Product, startProduct } from '#testing/harness/product.ts';
+import { send } from '#testing/http-client.ts';
+
+/** What is promised of a machine with time; where processes wait for a core, a start takes as much longer. */
+const SEALED_WITHIN_MS = 5_000;
+const waitersPerCore = (): number => Math.max(1, (loadavg()[0] as number) / availableParallelism());
+
+let product: Product;
+let holder: pg.Client;
+beforeAll(async () => {
+  product = await startProduct({ clusterDir: inject('clusterDir'), isAsShipped: true });
+  holder = new pg.Client({ connectionString: product.credentials.database_url });
+  await holder.connect();
+});
+afterAll(async () => {
+  await holder?.end();
+  await product?.dispose();
+});
+
+const rows = (text: string) => queryRows<{ n: string }>(product.credentials.database_url, text);
+const unsealed = async () => Number((await rows('SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL'))[0]?.n);
+const writeEvent = async (): Promise<void> => {
+  const form = { grant_type: 'client_credentials' };
+  expect((await send(product.api, 'POST', '/oauth2/token', { basic: product.credentials.client, form })).status).toBe(
+    200,
+  );
+};
+/** A run of sealing that waits for a lock of this test. */
+const WAITING = `SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND relation = 'audit_log'::regclass`;
+
+test('after kill -9 in the midst of sealing the next event is sealed within 5 s, also at the third kill in a minute', {
+  timeout: 180_000,
+}, async () => {
+  await eventually('a quiet log', async () => (await unsealed()) === 0);
+  const took: number[] = [];
+  const crowd = waitersPerCore();
+  for (let kill = 0; kill < 3; kill += 1) {
+    const pid = await eventually('a worker', () => product.workerPids()['worker-1']);
+    await holder.query('BEGIN; LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE');
+    await writeEvent();
+    await eventually('a run that seals', async () => Number((await rows(WAITING))[0]?.n) > 0);
+    process.kill(pid, 'SIGKILL');
+    const killedAt = performance.now();
+    await holder.query('COMMIT');
+    await writeEvent();
+    await eventually('the events to be sealed', async () => (await unsealed()) === 0);
+    took.push(Math.round(performance.now() - killedAt));
+  }
+  console.log(`sealed ${took.join(', ')} ms after each kill; ${crowd.toFixed(1)} processes for each core`);
+  expect(Math.max(...took)).toBeLessThanOrEqual(SEALED_WITHIN_MS * Math.max(crowd, waitersPerCore()));
+});
