@@ -147,3 +147,26 @@ test('an aborted run stops between two checks and stores nothing of the one that
   );
   expect(checked).toEqual([]);
 });
+
+test('quick checks write what changed in one transaction, and every control is as recent as the last run', async () => {
+  const [one, other] = [controlThat(async () => passing), controlThat(async () => passing, second)];
+  const quick = controls.filter((control) => isMachine(control) && control.pace === 'frequent');
+  const [named, beside] = quick.map(({ name }) => name) as [MachineControl['name'], MachineControl['name']];
+  const both = (seen: Observation) =>
+    checkWith({ ...one, name: named }, { ...other, name: beside, check: async () => seen });
+  await both(passing);
+  await harness.raw(`UPDATE compliance_controls SET ended_at = ended_at - interval '200 seconds'`);
+  const writes = async () =>
+    (await harness.raw<{ xmin: string }>('SELECT control, xmin::text FROM compliance_controls ORDER BY control')).map(
+      ({ xmin }) => xmin,
+    );
+  const before = await writes();
+  await both(passing);
+  const after = await writes();
+  expect(after.filter((xmin, at) => xmin !== before[at])).toHaveLength(1);
+  const [seen, kept] = [await viewOf(named), await viewOf(beside)];
+  expect(kept?.check?.ended_at).toBe(seen?.check?.ended_at);
+  await both(failing);
+  expect(new Set((await writes()).filter((xmin, at) => xmin !== after[at])).size).toBe(1);
+  expect(await viewOf(beside)).toMatchObject({ status: 'fail', check: { observed: { seen: 2 } } });
+});
