@@ -1,5 +1,4 @@
 import { version } from '#observability/version.ts';
-import { canonicalJson } from '../audit/log/canonical-json.ts';
 import { recordEvent } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { controlChanged } from './audit-events.ts';
@@ -111,7 +110,10 @@ const differs = (row: ControlRow, { control, result }: CheckedControl): boolean 
   row.observedSha256 !== result.observedSha256 ||
   row.probeVersion !== control.probeVersion ||
   row.release !== version ||
-  canonicalJson(row.exceptions) !== canonicalJson(result.exceptions);
+  row.exceptions.length !== result.exceptions.length ||
+  row.exceptions.some(
+    ({ resource, why }, at) => resource !== result.exceptions[at]?.resource || why !== result.exceptions[at]?.why,
+  );
 
 /** Returns the status before. */
 async function replace(
