@@ -1,7 +1,9 @@
 /** Validates docker-compose.yml with Compose's own parser: `docker compose config`, else compose-go built with Go. */
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
-import { goProgram, onPath } from './debian-package.ts';
+import { onPath } from './debian-package.ts';
+import { ensureGo } from './go-program.ts';
+import { runStep } from './missing-tool.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`compose: ${text}\n`);
@@ -10,15 +12,14 @@ function run(command: string, args: readonly string[], cwd = root): boolean {
   return spawnSync(command, args, { cwd, stdio: ['ignore', 'ignore', 2] }).status === 0;
 }
 
-const docker = onPath('docker');
-const go = goProgram();
-if (docker && spawnSync(docker, ['compose', 'version'], { stdio: 'ignore' }).status === 0) {
-  if (run(docker, ['compose', 'config', '--quiet'])) say('docker compose finds it valid');
+runStep('docker-compose.yml by Compose', () => {
+  const docker = onPath('docker');
+  if (docker && spawnSync(docker, ['compose', 'version'], { stdio: 'ignore' }).status === 0) {
+    if (run(docker, ['compose', 'config', '--quiet'])) say('docker compose finds it valid');
+    else process.exitCode = 1;
+    return;
+  }
+  const checker = ['run', '-buildvcs=false', '.', '../../docker-compose.yml'];
+  if (run(ensureGo(), checker, resolve(root, 'deploy/compose-check'))) say('compose-go finds it valid');
   else process.exitCode = 1;
-} else if (go) {
-  if (run(go, ['run', '-buildvcs=false', '.', '../../docker-compose.yml'], resolve(root, 'deploy/compose-check')))
-    say('compose-go finds it valid');
-  else process.exitCode = 1;
-} else {
-  process.stdout.write('SKIPPED: validation by Compose: neither `docker compose` nor Go is installed here\n');
-}
+});

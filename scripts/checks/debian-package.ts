@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import { MissingTool } from './missing-tool.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const cacheFolder = join(root, 'node_modules/.cache/sallyport');
@@ -50,12 +51,12 @@ function unpack(program: DebianProgram): string | undefined {
     : undefined;
 }
 
-/** Path of a program: from PATH, else unpacked earlier, else from Debian's package. Throws an error with the command to run. */
+/** Path of a program: from PATH, else unpacked earlier, else from Debian's package. @throws MissingTool with the command to run */
 export function ensureProgram(program: DebianProgram): string {
   const kept = join(cacheFolder, program.package, program.path);
   const found = onPath(program.name) ?? (existsSync(kept) ? kept : unpack(program));
   if (found !== undefined && existsSync(found)) return found;
-  throw new Error(
+  throw new MissingTool(
     `no ${program.name} here, and Debian's package could not be fetched. Run: sudo apt-get install ${program.package}`,
   );
 }

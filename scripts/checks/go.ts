@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { ensureGo } from './go-program.ts';
+import { runStep } from './missing-tool.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../sdks/go');
 /** The program that the benchmarks run. */
@@ -60,9 +61,4 @@ function main(): void {
   if (!isPassed) process.exitCode = 1;
 }
 
-try {
-  main();
-} catch (err) {
-  process.stderr.write(`${(err as Error).message}\n`);
-  process.exitCode = 1;
-}
+runStep('the Go verifier', main);

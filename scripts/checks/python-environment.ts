@@ -4,11 +4,14 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ensureProgram, onPath } from './debian-package.ts';
+import { MissingTool } from './missing-tool.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 export const PYTHON_PACKAGE = join(ROOT, 'sdks/python');
 const CACHE = join(ROOT, 'node_modules/.cache/python');
 const NAMES = ['python3', 'python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python'];
+/** What pip says of an index that does not answer. */
+const NO_INDEX = /NewConnectionError|ConnectTimeoutError|ProxyError|NameResolutionError|Could not fetch URL/;
 const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
 
 const spawn = (command: string, args: readonly string[], cwd = PYTHON_PACKAGE): SpawnSyncReturns<string> =>
@@ -21,7 +24,7 @@ export function run(command: string, args: readonly string[], cwd?: string): str
   throw new Error(`${command} ${args.join(' ')} failed:\n${error?.message ?? ''}${stdout}${stderr}`);
 }
 
-/** Path and version of a Python that is new enough. */
+/** Path and version of a Python that is new enough. @throws MissingTool */
 export function findPython(): { readonly path: string; readonly version: string } {
   const program = 'import sys; print(sys.version); sys.exit(sys.version_info < (3, 10))';
   for (const name of NAMES) {
@@ -29,7 +32,7 @@ export function findPython(): { readonly path: string; readonly version: string 
     const { status, stdout } = path === undefined ? { status: 1, stdout: '' } : spawn(path, ['-c', program]);
     if (path !== undefined && status === 0) return { path, version: stdout };
   }
-  throw new Error(
+  throw new MissingTool(
     'no Python 3.10 or newer on PATH, which sdks/python needs. Run: sudo apt-get install python3 (Debian 12, Ubuntu 22.04 or newer)',
   );
 }
@@ -73,8 +76,11 @@ export function environmentOf(python: ReturnType<typeof findPython>, requirement
   try {
     run(pythonIn(environment), [...pipOf(pythonIn(environment)), ...install]);
   } catch (err) {
-    throw new Error(
-      `${(err as Error).message}\n  fix: pip must reach its index once (https://pypi.org, or PIP_INDEX_URL)`,
+    const { message } = err as Error;
+    // A package that pip reached and refused is no missing tool.
+    if (!NO_INDEX.test(message)) throw err;
+    throw new MissingTool(
+      `packages of Python could not be fetched. Run it once where pip reaches its index (https://pypi.org, or PIP_INDEX_URL)\n${message}`,
     );
   }
   writeFileSync(join(environment, '.complete'), '');

@@ -3,6 +3,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runStep } from './missing-tool.ts';
 import { environmentOf, findPython, PYTHON_PACKAGE, pipOf, pythonIn, run } from './python-environment.ts';
 
 /** The program that the benchmarks run, checked like the package. */
@@ -47,9 +48,4 @@ function main(): void {
   }
 }
 
-try {
-  main();
-} catch (err) {
-  process.stderr.write(`${(err as Error).message}\n`);
-  process.exitCode = 1;
-}
+runStep('the Python verifier', main);
