@@ -8,7 +8,7 @@ export const legacyValidations = defineCounter({
 
 export const formerPasswordChecks = defineCounter({
   name: 'sallyport_former_password_checks',
-  help: 'Passwords of users without one here, checked at the old provider, by outcome; not_asked: it failed five times in a row, or 16 checks run.',
+  help: 'Passwords of users without one here, checked at the old provider, by outcome; not_asked: it failed, and is not back yet, or 16 checks run.',
   labels: { outcome: ['right', 'wrong', 'failed', 'not_asked'] },
 });
 

@@ -40,7 +40,7 @@ const acr = known('aal1', 'aal2');
 export const userLogin = defineAuditEvent({
   type: 'user.login',
   durability: 'durable',
-  outcomes: ['ok', 'refused', 'second_factor_asked', 'locked'],
+  outcomes: ['ok', 'refused', 'second_factor_asked', 'locked', 'uncompared'],
   detail: {
     factor: signInFactor,
     identifier: personal,
@@ -56,7 +56,7 @@ export const userLogin = defineAuditEvent({
     verified_factors: listOf(known('password', 'totp', 'passkey', 'security_key')),
   },
   meaning:
-    'A sign-in was attempted. `refused` is committed before the 401 is sent, and `locked` before the 429. `locked` means that the password was not verified, or that a sign-in by another provider was refused because of the incident action `step_up`. `second_factor_asked` means that the first factor was correct and no session was opened. `detail.identifier` is a keyed hash of the e-mail address, and `detail.country` of an `ok` the country of the network address, if it is known. Attempts that were answered 503 because the hashing queue was full (`hashing_busy`) are not recorded.',
+    'A sign-in was attempted. `refused` is committed before the 401 is sent, and `locked` before the 429. `locked` means that the password was not verified, or that a sign-in by another provider was refused because of the incident action `step_up`. `uncompared` means that an old provider, which still has the password, did not compare it. `second_factor_asked` means that the first factor was correct and no session was opened. `detail.identifier` is a keyed hash of the e-mail address, and `detail.country` of an `ok` the country of the network address, if it is known. Attempts that were answered 503 because the hashing queue was full (`hashing_busy`) are not recorded.',
 });
 
 export const userLoginLocked = defineAuditEvent({

@@ -278,7 +278,7 @@ const FAILURES: readonly string[] = [
   'unjustified',
 ];
 /** Outcomes that say neither. */
-const UNDECIDED: readonly string[] = ['not_applicable', 'second_factor_asked', 'unknown'];
+const UNDECIDED: readonly string[] = ['not_applicable', 'second_factor_asked', 'uncompared', 'unknown'];
 
 export const siemOutcomeOf = (outcome: string): SiemOutcome =>
   FAILURES.includes(outcome) ? 'failure' : UNDECIDED.includes(outcome) ? 'unknown' : 'success';

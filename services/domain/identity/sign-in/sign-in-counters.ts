@@ -29,6 +29,13 @@ export function counterKey(keyRing: KeyRing, kind: 'account' | 'device' | 'netwo
 export const accountKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
   counterKey(keyRing, 'account', normaliseEmail(email));
 
+/**
+ * Counts what failed for a name while an old provider is away, and locks as the counter of the account, but only until
+ * the provider is back: nobody is locked out by an outage. It is purged as the counter of a name without an account.
+ */
+export const uncomparedKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
+  counterKey(keyRing, 'account', `${normaliseEmail(email)}\0uncompared`);
+
 /** Whether a known device has failed too often to be treated as known. */
 export const isDeviceSpent = (deviceKeys: readonly string[], counters: readonly CounterState[]): boolean =>
   counters.some(({ key, failures }) => deviceKeys.includes(key) && failures >= DEVICE_FAILURES_EVER);

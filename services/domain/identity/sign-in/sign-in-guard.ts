@@ -7,9 +7,11 @@ import { loginLocked } from '../contracts/sign-in-errors.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import { identifierHash } from '../users/email.ts';
 import {
+  type CountedFailure,
   countFailure,
   deleteCounter,
   forgiveFailures,
+  noteFailure,
   readCounters,
   spendCounter,
 } from '../users/sign-in-failures.store.ts';
@@ -22,6 +24,7 @@ import {
   LOCK_POLICY,
   PASSWORD_FAILURES_EVER,
   refusedSeconds,
+  uncomparedKeyOf,
 } from './sign-in-counters.ts';
 
 /** The counters of one sign-in attempt. */
@@ -91,7 +94,7 @@ export async function admitSignIn(
 }
 
 /** Records that an attempt was refused because of a lock, whether or not its password was verified. */
-const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSignIn, caller: Caller): Promise<void> =>
+export const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSignIn, caller: Caller): Promise<void> =>
   recordEvent(sql, caller, userLogin, {
     outcome: 'locked',
     detail: { factor: 'password', identifier, known_device: isKnownDevice },
@@ -123,8 +126,11 @@ export async function forgiveSignIn(tx: Tx, admitted: AdmittedSignIn): Promise<{
  * Deletes the failure counter of an account, because it has a new password, a mailed code was redeemed, or an
  * administrator unlocked it.
  */
-export const clearSignInFailures = (tx: Tx, ports: HasKeyRing, email: string): Promise<number | undefined> =>
-  deleteCounter(tx, accountKeyOf(ports, email));
+export async function clearSignInFailures(tx: Tx, ports: HasKeyRing, email: string): Promise<number | undefined> {
+  const counter = await deleteCounter(tx, accountKeyOf(ports, email));
+  await deleteCounter(tx, uncomparedKeyOf(ports, email));
+  return counter?.failures;
+}
 
 /**
  * Disables password sign-in of an account, as after its hundredth failure, until `clearSignInFailures` or a sign-in
@@ -136,6 +142,36 @@ export const disablePasswordSignIn = (
   { userId, email }: { readonly userId: string; readonly email: string },
 ): Promise<boolean> => spendCounter(tx, accountKeyOf(ports, email), PASSWORD_FAILURES_EVER, userId);
 
+/** An attempt while an old provider is away, that would be refused. */
+export type UncomparedSignIn = {
+  readonly key: string;
+  /** The user whose password here was compared, and is another one. */
+  readonly comparedUserId: string | null;
+};
+
+/**
+ * Counts towards the locks that an attempt may begin. While an old provider is away a name has one counter for all, so
+ * that its answers do not say whether it was imported. A password that was compared counts towards the limit of a
+ * hundred too, and for its network. In the order of keys of every writer; the counter of the name is the last.
+ */
+async function countAttempt(
+  tx: Tx,
+  { lockingKeys, accountKey }: AdmittedSignIn,
+  userId: string | undefined,
+  uncompared: UncomparedSignIn | null,
+): Promise<CountedFailure[]> {
+  if (uncompared === null) return countFailure(tx, lockingKeys, { accountKey, userId }, LOCK_POLICY);
+  const { key, comparedUserId } = uncompared;
+  const counted: CountedFailure[] = [];
+  if (comparedUserId !== null) {
+    await noteFailure(tx, accountKey, comparedUserId);
+    const networks = lockingKeys.filter((locking) => locking.startsWith('network:'));
+    counted.push(...(await countFailure(tx, networks, { accountKey, userId }, LOCK_POLICY)));
+  }
+  counted.push(...(await countFailure(tx, [key], { accountKey, userId: undefined }, LOCK_POLICY)));
+  return counted;
+}
+
 /**
  * Counts and records a wrong password in one transaction. Concurrent failures are all counted; an attempt that failed
  * after a lock began is reported as locked, so it does not reveal whether its password was right.
@@ -146,23 +182,23 @@ export async function countSignInFailure(
   admitted: AdmittedSignIn,
   userId: string | undefined,
   caller: Caller,
+  uncompared: UncomparedSignIn | null = null,
 ): Promise<number> {
-  const counted = await countFailure(
-    tx,
-    admitted.lockingKeys,
-    { accountKey: admitted.accountKey, userId },
-    LOCK_POLICY,
-  );
+  const counted = await countAttempt(tx, admitted, userId, uncompared);
   const met = counted.map(({ wasLocked, ...counter }) => ({
     ...counter,
     failures: counter.failures - 1,
     lockedSeconds: wasLocked ? Math.max(1, counter.lockedSeconds) : 0,
   }));
-  const seconds = refusedSeconds(admitted.lockingKeys, met);
+  const seconds = refusedSeconds(
+    counted.map(({ key }) => key),
+    met,
+  );
+  const isUncompared = uncompared !== null && uncompared.comparedUserId === null && userId !== undefined;
   if (seconds > 0) await recordLocked(tx, admitted, caller);
   else
     await recordEvent(tx, caller, userLogin, {
-      outcome: 'refused',
+      outcome: isUncompared ? 'uncompared' : 'refused',
       ...(userId === undefined ? {} : { target: { kind: 'user', id: userId } as const }),
       detail: { factor: 'password', identifier: admitted.identifier, known_device: admitted.isKnownDevice },
     });

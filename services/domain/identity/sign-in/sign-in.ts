@@ -1,7 +1,7 @@
 import { logins } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/domain/audit/audit-context.ts';
 import { recordEvent } from '#services/domain/audit/record-event.ts';
-import type { Caller, HashAdmission, Ports } from '#services/domain/ports.ts';
+import type { Caller, HashAdmission, Ports, Tx } from '#services/domain/ports.ts';
 import { assertMayIssue, type HasRevocationPush } from '#services/domain/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
@@ -31,6 +31,7 @@ import {
   mayBeKnownDevice,
 } from './sign-in-guard.ts';
 import { readSignInOrigin } from './sign-in-origin.ts';
+import { forgiveUncompared, refuseUncompared, uncomparedOf } from './uncompared-sign-ins.ts';
 
 export type SignInPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
   HasPasswordPolicy &
@@ -88,13 +89,15 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
   const credential = await findCredential(ports.sql, email);
   const devicesSince = credential?.devicesSince;
   const admitted = await admitSignIn(ports, { email, cookie: input.cookie, devicesSince }, caller);
-  const away = ports.formerPasswords?.away() ?? null;
-  const isOfFormer = credential?.digest === null && !credential.isDisabled;
-  if (isOfFormer && away === null) {
+  await refuseUncompared(ports, { email, admitted }, caller);
+  let uncompared: Error | null = null;
+  if (credential?.digest === null && !credential.isDisabled) {
     const admission = admissionOf(caller, input.signal, admitted.isKnownDevice);
     const asked = { userId: credential.userId, email, password: input.password };
+    const isTaken = await takeFormerPassword(ports, asked, { admission, caller });
     // Now the password is stored here, and is verified as every other one.
-    if (await takeFormerPassword(ports, asked, { admission, caller })) return attempt(ports, input, caller);
+    if (isTaken === true) return attempt(ports, input, caller);
+    if (isTaken !== false) uncompared = isTaken;
   }
   // Before the password is hashed: if the form was sent twice, the cookie is replaced meanwhile.
   const former = await findByCookie(ports, input.cookie);
@@ -105,11 +108,17 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
     admissionOf(caller, input.signal, admitted.isKnownDevice),
   );
   const refuse = async (): Promise<never> => {
-    const lockedSeconds = await ports.transact((tx) => countSignInFailure(tx, admitted, credential?.userId, caller));
+    const away = uncompared ?? (await ports.formerPasswords?.away()) ?? null;
+    const counted = away === null ? null : uncomparedOf(ports, { email, admitted }, credential);
+    const userId = credential?.userId;
+    const lockedSeconds = await ports.transact((tx) => countSignInFailure(tx, admitted, userId, caller, counted));
     throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : (away ?? loginRefused());
   };
-  // A password that was not compared is not a wrong one.
-  if (isOfFormer && away !== null) throw away;
+  const forgive = async (tx: Tx) => {
+    const forgiven = await forgiveSignIn(tx, admitted);
+    await forgiveUncompared(tx, ports, { email, admitted });
+    return forgiven;
+  };
   if (!verified) return refuse();
   if (ports.verificationRequired && !credential?.isVerified)
     return refuseUnverified(ports.sql, { ...admitted, userId: verified.userId }, caller);
@@ -130,11 +139,11 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
       const arrival = { userId: verified.userId, assurance: PASSWORD_ALONE, detail };
       const admission = await admitSession(tx, ports, arrival, actor);
       if (isAppError(admission)) {
-        await forgiveSignIn(tx, admitted);
+        await forgive(tx);
         return admission;
       }
       const renews = await makeRoom(tx, ports, { userId: verified.userId, former, reason: 'sign_in' }, actor);
-      const { suspectNetwork } = await forgiveSignIn(tx, admitted);
+      const { suspectNetwork } = await forgive(tx);
       const opened = await ports.auth.openSession({ admission, renews }, caller.request);
       await recordEvent(tx, actor, userLogin, {
         outcome: 'ok',

@@ -56,9 +56,20 @@ const loginFailuresForgive = defineStatement(
   `SELECT is_refused AS "isRefused", locked_seconds AS "lockedSeconds", tried_names AS "triedNames" FROM login_failures_forgive($1, $2, $3, $4)`,
 );
 
+/** Index: the primary key. Waits for failures that are being counted. */
 const loginFailuresDelete = defineStatement(
   'loginFailuresDelete',
-  `DELETE FROM login_failures WHERE key = $1 RETURNING failures`,
+  `DELETE FROM login_failures WHERE key = $1
+   RETURNING failures, greatest(0, ceil(extract(epoch FROM locked_until - clock_timestamp())))::int AS "lockedSeconds"`,
+);
+
+/** Index: the primary key. Counts a failure towards the limit of a hundred alone. The user first, as in login_failures_count. */
+const loginFailuresNote = defineStatement(
+  'loginFailuresNote',
+  `INSERT INTO login_failures AS l (key, failures, user_id)
+   VALUES ($1, 1, (SELECT id FROM users WHERE id = $2 FOR KEY SHARE))
+   ON CONFLICT (key) DO UPDATE SET failures = l.failures + 1, user_id = coalesce(excluded.user_id, l.user_id),
+     last_failed_at = clock_timestamp()`,
 );
 
 /**
@@ -177,8 +188,10 @@ export const readTriedNames = async (sql: Sql, key: string, windowSeconds: numbe
 export const countLocked = async (sql: Sql, failuresEver: number): Promise<number> =>
   (await sql.query<{ accounts: number }>(loginFailuresCountLocked, [failuresEver]))[0]?.accounts ?? 0;
 
-/** Deletes a counter and returns its number of failures, or undefined if there was none. */
-export async function deleteCounter(tx: Sql, key: string): Promise<number | undefined> {
-  const [row] = await tx.query<{ failures: number }>(loginFailuresDelete, [key]);
-  return row?.failures;
-}
+/** Deletes a counter and returns what it was, or undefined if there was none. */
+export const deleteCounter = async (tx: Sql, key: string): Promise<Omit<CounterState, 'key'> | undefined> =>
+  (await tx.query<Omit<CounterState, 'key'>>(loginFailuresDelete, [key]))[0];
+
+/** Counts a failure that begins no lock of the account. */
+export const noteFailure = async (tx: Sql, key: string, userId: string): Promise<void> =>
+  void (await tx.query(loginFailuresNote, [key, userId]));

@@ -10,11 +10,13 @@ const DEADLINE_MS = 5_000;
 const ANSWER_BYTES_MAX = 16_384;
 /** Requests at the old provider at once, of this copy. */
 const CONCURRENT_MAX = 16;
-/** Failures in a row after which it is asked no more, and for how long; then one request tries. */
-const FAILURES_MAX = 5;
-const OPEN_MS = 30_000;
+/** How long it is not asked after a failure; after each further one twice as long. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
 /** Answers about this request or user, such as too many guesses: a stranger can provoke them, and they are no outage. */
 const ABOUT_THE_REQUEST = new Set([400, 413, 422, 423, 429]);
+/** What it may answer to the trial, which is about a user that it does not have. */
+const ABOUT_THE_TRIAL = new Set([...ABOUT_THE_REQUEST, 404]);
 
 /** The answer of the old provider; undefined for anything but `{"valid": true}` or `{"valid": false}` with 200. */
 async function answerOf(response: Response): Promise<boolean | undefined> {
@@ -25,11 +27,12 @@ async function answerOf(response: Response): Promise<boolean | undefined> {
 
 /**
  * Asks the old provider for the passwords of users who were imported without one. Null unless LEGACY_PASSWORD_URL is set.
- * A provider that is slow or away is asked no more for half a minute: only its users wait.
+ * A provider that failed is not asked for a while. Then a trial about nobody decides whether it is back: so what a
+ * sign-in is answered does not depend on whether its user was imported.
  */
 export function createFormerPasswords(
   { passwordUrl, passwordSecret }: Pick<LegacySettings, 'passwordUrl' | 'passwordSecret'>,
-  { sql, clock }: Pick<Ports, 'sql'> & { readonly clock: Pick<Clock, 'monotonic'> },
+  { sql, clock, random }: Pick<Ports, 'sql' | 'random'> & { readonly clock: Pick<Clock, 'monotonic'> },
   fetchGuarded: GuardedFetch,
 ): FormerPasswords | null {
   if (passwordUrl === undefined) return null;
@@ -37,34 +40,33 @@ export function createFormerPasswords(
   const rules = { allowsPrivate, answerBytesMax: ANSWER_BYTES_MAX, deadlineMs: DEADLINE_MS };
   let running = 0;
   let failures = 0;
-  let openUntil = Number.NEGATIVE_INFINITY;
+  let pausedUntil = Number.NEGATIVE_INFINITY;
+  let trial: Promise<unknown> | undefined;
+
+  const isFull = (): boolean => running >= CONCURRENT_MAX;
+  const isInUse = (): boolean => failures === 0 && !isFull();
 
   function unavailable(outcome: 'failed' | 'not_asked', cause?: unknown): Error {
     formerPasswordChecks.add(1, { outcome });
-    return legacyProviderUnavailable({ retryAfterSeconds: OPEN_MS / 1_000, cause });
+    const leftMs = pausedUntil - clock.monotonic();
+    return legacyProviderUnavailable({ retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1_000)), cause });
   }
 
-  /** Whether the old provider may be asked now. The first request after a pause is the trial: the others wait for it. */
-  function mayAsk(): boolean {
+  function failed(): void {
     const now = clock.monotonic();
-    if (now < openUntil || running >= CONCURRENT_MAX) return false;
-    if (failures >= FAILURES_MAX) openUntil = now + OPEN_MS;
-    return true;
-  }
-
-  function failed(cause?: unknown): Error {
+    // Requests that fail together are one failure.
+    if (now < pausedUntil) return;
     failures += 1;
-    if (failures >= FAILURES_MAX) openUntil = clock.monotonic() + OPEN_MS;
-    return unavailable('failed', cause);
+    pausedUntil = now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
   }
 
   function answered(): void {
     failures = 0;
-    openUntil = Number.NEGATIVE_INFINITY;
+    pausedUntil = Number.NEGATIVE_INFINITY;
   }
 
-  /** True or false as the old provider says; undefined if it does not say it of this user now. */
-  async function ask(body: object): Promise<boolean | undefined> {
+  /** True or false as the old provider says; undefined if it does not say it of this user now. Throws if it failed. */
+  async function ask(body: object, aboutTheRequest: ReadonlySet<number>): Promise<boolean | undefined> {
     running += 1;
     try {
       const response = await fetchGuarded(rules, passwordUrl as string, {
@@ -73,26 +75,46 @@ export function createFormerPasswords(
         body: JSON.stringify(body),
       });
       const answer = await answerOf(response);
-      if (answer === undefined && !ABOUT_THE_REQUEST.has(response.status))
+      if (answer === undefined && !aboutTheRequest.has(response.status))
         throw new Error(`the old provider answered ${response.status}`);
       answered();
       return answer;
     } catch (err) {
-      throw failed(err);
+      failed();
+      throw err;
     } finally {
       running -= 1;
     }
   }
 
+  /** Its outcome is in the state. */
+  function tryOut(): Promise<unknown> {
+    const [id, password] = [random.uuid(), random.uuid()];
+    return ask({ id, email: `${id}@trial.invalid`, password }, ABOUT_THE_TRIAL).catch(() => undefined);
+  }
+
   return {
-    away: () => (clock.monotonic() < openUntil ? unavailable('not_asked') : null),
+    isInUse,
+    async away() {
+      if (failures > 0 && clock.monotonic() >= pausedUntil && !isFull()) {
+        trial ??= tryOut().finally(() => {
+          trial = undefined;
+        });
+        await trial;
+      }
+      return isInUse() ? null : unavailable('not_asked');
+    },
     async isRight({ userId, email }, password) {
       for (const legacyId of await findLazyUser(sql, userId)) {
-        if (!mayAsk()) throw unavailable('not_asked');
-        const isRight = await ask({ id: legacyId, email, password });
-        if (isRight === undefined) throw unavailable('failed');
-        formerPasswordChecks.add(1, { outcome: isRight ? 'right' : 'wrong' });
-        if (isRight) return true;
+        if (!isInUse()) return unavailable('not_asked');
+        try {
+          const isRight = await ask({ id: legacyId, email, password }, ABOUT_THE_REQUEST);
+          if (isRight === undefined) return unavailable('failed');
+          formerPasswordChecks.add(1, { outcome: isRight ? 'right' : 'wrong' });
+          if (isRight) return true;
+        } catch (err) {
+          return unavailable('failed', err);
+        }
       }
       return false;
     },

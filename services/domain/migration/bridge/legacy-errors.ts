@@ -143,7 +143,8 @@ export const legacyProviderUnavailable = defineError({
   code: 'legacy_provider_unavailable',
   status: 503,
   title: 'The former sign-in service does not answer',
-  cause: 'The password of this user is still at the old provider, which did not answer within five seconds, or failed.',
-  fix: 'Try again in half a minute, or set a new password by mail. Operators check LEGACY_PASSWORD_URL.',
+  cause:
+    'Passwords of some users are still at the old provider, which did not answer within five seconds, or failed. Every sign-in that would be refused is answered so meanwhile.',
+  fix: 'Try again after Retry-After, or set a new password by mail. Operators check LEGACY_PASSWORD_URL.',
   retryable: true,
 });
