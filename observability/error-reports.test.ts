@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ErrorReports } from './error-report.ts';
 import { startErrorReports } from './error-reports.ts';
@@ -164,6 +166,46 @@ describe('error reports', () => {
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     await expect.poll(() => count('dropped') - before.dropped).toBeGreaterThan(50);
     await close(50);
+  });
+
+  it('send no span, session, log or metric, patch nothing and register no loader, whatever SENTRY_* say', async () => {
+    const script = `
+      const { default: Module } = await import('node:module');
+      const { default: http } = await import('node:http');
+      let registered = 0;
+      for (const name of ['register', 'registerHooks']) Module[name] = () => void (registered += 1);
+      Module.syncBuiltinESMExports();
+      const parts = () => [Module.prototype.require, Module._load, http.request, http.Server.prototype.emit, fetch, console.error,
+        process.listenerCount('uncaughtException'), process.listenerCount('unhandledRejection')];
+      const before = parts();
+      const { startErrorReports } = await import(${JSON.stringify(new URL('./error-reports.ts', import.meta.url).href)});
+      const reports = startErrorReports({ serviceName: 'sallyport-api', serviceVersion: '1.2.3' });
+      const { getClient, startSpan, captureSession, startSession, metrics, captureCheckIn } = await import('@sentry/node');
+      const client = getClient();
+      startSpan({ name: 'span' }, () => undefined);
+      startSession();
+      captureSession(true);
+      metrics.count('metric', 1);
+      captureCheckIn({ monitorSlug: 'check', status: 'ok' });
+      reports.report(new TypeError('x'), {});
+      await client.flush(2000);
+      await reports.close();
+      console.log(JSON.stringify({ same: parts().map((part, at) => part === before[at]), registered }));`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+      env: {
+        ...process.env,
+        SENTRY_DSN: dsn(),
+        SENTRY_TRACES_SAMPLE_RATE: '1',
+        SENTRY_SPOTLIGHT: dsn().replace('publickey@', ''),
+        SENTRY_DEBUG: 'true',
+        SENTRY_NAME: 'a-host',
+        SENTRY_RELEASE: 'another',
+      },
+    });
+    expect(JSON.parse(stdout)).toEqual({ same: Array(8).fill(true), registered: 0 });
+    expect(envelopes.map(({ text }) => JSON.parse(text.split('\n')[1] as string))).toEqual([{ type: 'event' }]);
+    expect(envelopes[0]?.event).toMatchObject({ release: '1.2.3', exception: { values: [{ type: 'TypeError' }] } });
+    expect(envelopes[0]?.text).not.toContain('a-host');
   });
 
   it('are off, and load nothing, without a DSN', async () => {

@@ -206,6 +206,7 @@ describe('export', () => {
        const { default: http } = await import('node:http');
        let registered = 0;
        for (const name of ['register', 'registerHooks']) Module[name] = () => void (registered += 1);
+       Module.syncBuiltinESMExports();
        const parts = () => [Module.prototype.require, Module._load, Module._extensions['.js'], http.request, http.Server.prototype.emit, fetch, console.error];
        const before = parts();`,
     );

@@ -1,16 +1,20 @@
 import { request as httpRequest, Agent as PlainAgent } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
-import { type BaseTransportOptions, createTransport, suppressTracing, type Transport } from '@sentry/core';
+import { createTransport, suppressTracing } from '@sentry/node';
 
-type TransportOptions = BaseTransportOptions & { headers?: Record<string, string> };
+type Transport = ReturnType<typeof createTransport>;
+type TransportOptions = Parameters<typeof createTransport>[0] & { url: string; headers?: Record<string, string> };
 
-/** Sends envelopes to the DSN, through the proxy of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` if there is one. */
+/**
+ * Sends errors to the DSN, and nothing else that the SDK knows (spans, logs, sessions, profiles), through the proxy of
+ * `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` if there is one.
+ */
 export function sentryTransport(options: TransportOptions): Transport {
   const url = new URL(options.url);
   const settings = { keepAlive: true, maxSockets: 30, timeout: 2_000, proxyEnv: process.env };
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const agent = url.protocol === 'https:' ? new Agent(settings) : new PlainAgent(settings);
-  return createTransport(options, ({ body }) =>
+  const transport = createTransport(options, ({ body }) =>
     // A report leaves no span of its own.
     suppressTracing(
       () =>
@@ -31,4 +35,9 @@ export function sentryTransport(options: TransportOptions): Transport {
         }),
     ),
   );
+  return {
+    flush: transport.flush,
+    send: async (envelope) =>
+      envelope[1].every(([header]) => header.type === 'event') ? transport.send(envelope) : {},
+  };
 }

@@ -1,6 +1,5 @@
 import { relative, resolve } from 'node:path';
-import { applySdkMetadata, createStackParser, type ErrorEvent, Scope } from '@sentry/core';
-import { nodeStackLineParser, ServerRuntimeClient } from '@sentry/core/server';
+import { defaultStackParser, type ErrorEvent, initWithoutDefaultIntegrations, Scope } from '@sentry/node';
 import type { ErrorReportOptions, ErrorReports, ErrorReportTags } from './error-report.ts';
 import { currentTraceparent } from './http-span.ts';
 import { describeError, type ErrorDescription } from './log-errors.ts';
@@ -8,7 +7,6 @@ import { errorReports } from './metrics/telemetry.ts';
 import { sentryTransport } from './sentry-transport.ts';
 
 const root = resolve(import.meta.dirname, '..');
-const parseStack = createStackParser(nodeStackLineParser());
 
 /** The same defect is reported once in this time; the next report has the number of others. */
 const QUIET_MS = 10_000;
@@ -24,7 +22,7 @@ type ErrorException = NonNullable<NonNullable<ErrorEvent['exception']>['values']
 
 /** Frames in Sentry's order, oldest first, with paths from the repository's root. */
 function framesOf(description: ErrorDescription): SentryFrame[] {
-  const parsed = parseStack(['Error', ...(description.stack ?? []).map((frame) => `    ${frame}`)].join('\n'));
+  const parsed = defaultStackParser(['Error', ...(description.stack ?? []).map((frame) => `    ${frame}`)].join('\n'));
   return parsed.map(({ filename, function: name, lineno, colno, in_app }) => {
     const frame: SentryFrame = {};
     if (filename !== undefined) frame.filename = pathOf(filename);
@@ -77,25 +75,28 @@ function onlyOurs(event: ErrorEvent): ErrorEvent {
   return kept;
 }
 
-/** Starts the client. Only `startErrorReports` calls it. Nothing global is patched: no hooks, no second tracer. */
+/**
+ * Starts Sentry's SDK. Only `startErrorReports` calls it. Nothing is patched or observed: no integration, no loader that
+ * instruments modules, no second tracer. What the SDK would take from `SENTRY_*` otherwise is set here.
+ */
 export function startSentry(options: ErrorReportOptions & { dsn: string }): Pick<ErrorReports, 'report' | 'close'> {
-  const settings = {
+  const client = initWithoutDefaultIntegrations({
     dsn: options.dsn,
-    platform: 'node',
-    stackParser: parseStack,
     integrations: [],
+    enableOpenTelemetrySetup: false,
+    enableRuntimeChannelInjection: false,
+    includeServerName: false,
     sendClientReports: false,
+    spotlight: false,
+    debug: false,
     // By default the SDK's transport holds 64; a report beyond the limit is dropped and counted.
     transportOptions: { bufferSize: 32 },
-    transport: (transport: Parameters<typeof sentryTransport>[0]) =>
-      sentryTransport({ ...transport, recordDroppedEvent: () => dropped.add(1) }),
+    transport: (transport) => sentryTransport({ ...transport, recordDroppedEvent: () => dropped.add(1) }),
     beforeSend: onlyOurs,
     ...(options.serviceVersion === undefined ? {} : { release: options.serviceVersion }),
     environment: process.env.SALLYPORT_PROFILE ?? 'development',
-  };
-  applySdkMetadata(settings, 'node', ['core']);
-  const client = new ServerRuntimeClient(settings);
-  client.init();
+  });
+  if (client === undefined) throw new Error('Sentry does not start in this thread');
   client.on('afterSendEvent', (_event, answer) => {
     const { statusCode } = answer;
     if (statusCode === undefined) return;

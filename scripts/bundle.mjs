@@ -83,7 +83,13 @@ async function bundle(folder) {
     input: Object.fromEntries(Object.entries(PROGRAMS).map(([file, name]) => [name, join(root, file)])),
     external: isOutside,
     plugins: [ownPlaces(folder)],
-    transform: { define: { 'globalThis.NEWEST_BUNDLED_MIGRATION': JSON.stringify(newestMigration) } },
+    transform: {
+      define: {
+        'globalThis.NEWEST_BUNDLED_MIGRATION': JSON.stringify(newestMigration),
+        // Sentry's loader, which would instrument modules: left out whole.
+        __SENTRY_CHANNEL_INJECTION__: 'false',
+      },
+    },
     onLog(level, log, handler) {
       // A library that looks its own pages up by `eval('require')`; we name their place.
       if (log.code !== 'EVAL') handler(level, log);
