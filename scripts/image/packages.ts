@@ -2,11 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OUTSIDE_PACKAGES } from '../outside-packages.mjs';
-import type { productionPackages } from '../production-modules.mjs';
 import { root } from './engine.ts';
-import { shippedPackages } from './ship.mjs';
+import { type Package, shippedPackages } from './ship.mjs';
 
-type LockEntry = Parameters<typeof productionPackages>[0][string] & {
+type LockEntry = Package & {
   readonly version?: string;
   readonly license?: string;
   readonly os?: readonly string[];
@@ -53,7 +52,7 @@ export const outsidePlaces = (packages: Lock, arch: string): readonly string[] =
   [...shippedPackages(packages)].filter((place) => runsThere(packages[place] as LockEntry, arch));
 
 /** The places of the packages whose code is in the bundle. */
-export const bundledPlaces = (): readonly string[] =>
+const bundledPlaces = (): readonly string[] =>
   JSON.parse(readFileSync(join(root, 'dist/current/packages.json'), 'utf8')) as string[];
 
 /** @param arch as npm names it: `x64`, `arm64` */

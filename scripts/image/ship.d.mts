@@ -1,6 +1,9 @@
-import type { productionPackages } from '../production-modules.mjs';
-
-/** The packages that an image has in node_modules, by the place that package-lock.json gives them. */
-export function shippedPackages(packages: Parameters<typeof productionPackages>[0]): Set<string>;
-/** Copies what an image ships into a folder that does not exist yet. */
+export type Package = {
+  readonly dependencies?: Record<string, string>;
+  readonly optionalDependencies?: Record<string, string>;
+  readonly peerDependencies?: Record<string, string>;
+  readonly peerDependenciesMeta?: Record<string, { optional?: boolean }>;
+};
+export function shippedPackages(packages: Record<string, Package>): Set<string>;
+export function withoutSymbols(elf: Buffer): Buffer;
 export function ship(folder: string): void;
