@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { PublicLeaf } from './gates-public-log.ts';
 import { type CopyName, type Ledger, now } from './ledger.ts';
 import type { ChaosStores } from './stores.ts';
 
@@ -108,6 +109,10 @@ export async function readRoots(
   }
   return (origin, size) => roots.get(origin)?.get(size);
 }
+
+/** What anyone may read of the log. */
+export const readLeaves = ({ query }: ChaosStores): Promise<PublicLeaf[]> =>
+  query<PublicLeaf>(`SELECT seq::int, convert_from(leaf, 'UTF8') AS text FROM audit_events ORDER BY seq`);
 
 /** Waits until no event waits to be sealed; false when some still do after this time. */
 export async function untilSealed(stores: ChaosStores, patienceMs: number): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { scheduledJobs } from '../jobs/schedules.ts';
+import { modules } from '../services/domain/modules.ts';
 import type { ScheduledJob } from '../services/platform/define/job.ts';
-import { familyEvents, readEvents, readRoots, untilSealed } from './audit-log.ts';
+import { familyEvents, readEvents, readLeaves, readRoots, untilSealed } from './audit-log.ts';
 import {
   acceptedRevokedTokens,
   answersOfOlderDatabase,
@@ -12,6 +13,7 @@ import {
   wrongfulRefusals,
 } from './gates.ts';
 import { auditedActs } from './gates-acts.ts';
+import { showsOnlyDeclared } from './gates-public-log.ts';
 import type { Ledger } from './ledger.ts';
 import { checkSurfaces } from './surface-evidence.ts';
 import type { System } from './system.ts';
@@ -103,6 +105,10 @@ export async function checkGates(system: System, ledger: Ledger, followedFrom: n
     serverErrors(ledger),
     sealed,
     forks(ledger, rootAt),
+    showsOnlyDeclared(
+      await readLeaves(system.stores),
+      modules.flatMap((module) => module.events),
+    ),
     ...(await checkSurfaces(system, ledger, followedFrom)),
     await schedules(system),
     well,

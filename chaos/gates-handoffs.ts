@@ -1,5 +1,5 @@
 import { type Finding, type Gate, secondsOf } from './gates.ts';
-import type { Ledger } from './ledger.ts';
+import { isLost, type Ledger } from './ledger.ts';
 import type { Arrival, Told, Unplaced } from './surface-facts.ts';
 
 /** An event of the sealed log that the receiver is due. */
@@ -28,6 +28,16 @@ export const told = (ledger: Ledger, due: readonly DueEvent[]): Gate =>
 /** @param due of each silence that it began: an alert that there is not never arrives */
 export const toldOfSilences = (ledger: Ledger, due: readonly DueEvent[]): Gate =>
   everyArrived('alerts: every silence is told', ledger.told, due);
+/** Who removes or moves a target does not do it in silence. */
+export function leftAddressesTold(ledger: Ledger): Gate {
+  const due = ledger.leftAddresses.filter(({ ackedAtMs }) => !isLost(ledger, ackedAtMs));
+  return everyArrived(
+    'alerts: an address that is left is told',
+    ledger.lastWords,
+    due.map(({ address }, seq) => ({ id: address, seq, type: 'end of an address' })),
+  );
+}
+
 export const signalled = (ledger: Ledger, due: readonly DueEvent[]): Gate =>
   everyArrived('signals: every event arrives', ledger.signalled, due);
 

@@ -5,6 +5,7 @@ import {
   arrivedInOrder,
   exported,
   exportedInOrder,
+  leftAddressesTold,
   signalled,
   signalledInOrder,
   told,
@@ -13,7 +14,14 @@ import {
   toldOnce,
 } from './gates-handoffs.ts';
 import { closedByKill, finished, type SignOffRow, startedOnceAndApproved } from './gates-signoffs.ts';
-import { acceptedAfterEnd, importedOnce, keptOnce, openedOnce, refusedWithoutEnd } from './gates-surfaces.ts';
+import {
+  acceptedAfterEnd,
+  importedOnce,
+  keptOnce,
+  openedOnce,
+  refusedWithoutEnd,
+  registeredWhole,
+} from './gates-surfaces.ts';
 import { createLedger, type Ledger, type Revocation } from './ledger.ts';
 import { SURFACES, type SurfaceName, type Usable, type Use } from './surface-facts.ts';
 
@@ -279,6 +287,18 @@ describe('alerts', () => {
     ]);
   });
 
+  test('an address that was left and not told is a finding, unless its database was lost', () => {
+    const ledger = createLedger();
+    ledger.leftAddresses.push({ address: 'left-1', ackedAtMs: 1_000 }, { address: 'left-2', ackedAtMs: 5_000 });
+    expect(leftAddressesTold(ledger).findings.map(({ text }) => text)).toEqual([
+      'end of an address left-1 (0) never arrived',
+      'end of an address left-2 (1) never arrived',
+    ]);
+    ledger.lastWords.push({ id: 'left-1', subject: 'left-1', atMs: 2_000 });
+    ledger.rewinds.push(rewind);
+    expect(leftAddressesTold(ledger)).toMatchObject({ checked: 1, findings: [] });
+  });
+
   test.each([
     ['in order', [tell('a firing'), tell('b firing'), tell('a resolved')], 0],
     ['out of order', [tell('b firing'), tell('a firing')], 1],
@@ -386,6 +406,8 @@ test.each([
   ['order of alerts', (ledger) => toldInOrder(ledger, []), 'alerts'],
   ['alerts told once', toldOnce, 'alerts'],
   ['silences', (ledger) => toldOfSilences(ledger, []), 'alerts'],
+  ['addresses', leftAddressesTold, 'alerts'],
+  ['passkeys', registeredWhole, 'second factors'],
   ['signals', (ledger) => signalled(ledger, []), 'signals'],
   ['order of signals', (ledger) => signalledInOrder(ledger, []), 'signals'],
 ] as [string, (ledger: Ledger, surface: SurfaceName) => Gate, SurfaceName][])(
@@ -401,4 +423,18 @@ test('a challenge of a second factor that opened two sessions is a finding, and 
   const of = (sessions: number) => openedOnce({ openings: [{ challenge: 'a-challenge', sessions }] });
   expect([0, 1, 2].map((sessions) => findingsOf(of(sessions)))).toEqual([0, 0, 1]);
   expect(isFailed(openedOnce({ openings: [] }))).toBe(true);
+});
+
+test.each([
+  [
+    'passkeys that open a session, and a challenge for the password',
+    { opening: 2, isChallenged: true, isCodeTaken: true },
+    0,
+  ],
+  ['none, and no challenge', { opening: 0, isChallenged: false }, 0],
+  ['a passkey beside a password that opens a session alone', { opening: 1, isChallenged: false }, 1],
+  ['a challenge that no passkey of the account answers', { opening: 0, isChallenged: true }, 1],
+  ['recovery codes that do not work', { opening: 1, isChallenged: true, isCodeTaken: false }, 1],
+])('an account with %s', (_, found, findings) => {
+  expect(findingsOf(registeredWhole({ passkeyAccounts: [{ id: 'ada', ...found }] }))).toBe(findings);
 });

@@ -49,6 +49,23 @@ export function openedOnce({ openings }: Pick<Ledger, 'openings'>): Gate {
   return { name: 'second factors: a challenge opens one session', checked: openings.length, findings };
 }
 
+/** A passkey whose answer was lost is there whole or not at all: with the challenge for a password, and with codes. */
+export function registeredWhole({ passkeyAccounts }: Pick<Ledger, 'passkeyAccounts'>): Gate {
+  const findings: Finding[] = [];
+  for (const { id, opening, isChallenged, isCodeTaken } of passkeyAccounts) {
+    if (opening > 0 !== isChallenged)
+      findings.push({
+        text: `${opening} passkeys of ${id} open a session, and its password alone ${isChallenged ? 'opens none' : 'opens one'}`,
+      });
+    if (isCodeTaken === false) findings.push({ text: `a recovery code that came with a passkey of ${id} is refused` });
+  }
+  return {
+    name: 'second factors: a passkey is registered whole or not at all',
+    checked: passkeyAccounts.length,
+    findings,
+  };
+}
+
 /** How often each key of a kind is in the database. */
 export type Rows = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
@@ -77,6 +94,7 @@ export function keptOnce(ledger: Ledger, surface: SurfaceName, rows: Rows): Gate
 export type ImportRow = {
   readonly id: string;
   readonly state: string;
+  /** Records that made a user, or were another row of one. */
   readonly users: number;
   readonly rejected: number;
   readonly batches: number;

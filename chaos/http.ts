@@ -17,7 +17,7 @@ export type Answer = {
 };
 
 export type Request = {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Another address than the copy's API. */
   readonly url?: string;
   readonly path: string;
@@ -79,6 +79,7 @@ const SURFACE_OF: readonly (readonly [string, SurfaceName])[] = [
   ['/v1/admin/queues', 'queues'],
   ['/api/auth/second-factor', 'second factors'],
   ['/api/auth/two-factor', 'second factors'],
+  ['/api/auth/passkey', 'second factors'],
   ['/', 'accounts'],
 ];
 const surfaceOf = (path: string): SurfaceName => SURFACE_OF.find(([start]) => path.startsWith(start))![1];

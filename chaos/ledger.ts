@@ -4,7 +4,20 @@ import type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts
 
 export type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts';
 
-import type { Arrival, Entry, Exchange, Opening, SignOffFacts, Told, Unplaced, Usable, Use } from './surface-facts.ts';
+import type {
+  Arrival,
+  BoundedSignal,
+  Entry,
+  Exchange,
+  LeftAddress,
+  Opening,
+  PasskeyAccount,
+  SignOffFacts,
+  Told,
+  Unplaced,
+  Usable,
+  Use,
+} from './surface-facts.ts';
 
 /** An access token shown to a copy, and what the copy said: `active`, or the reason or error code. */
 export type TokenCheck = {
@@ -93,13 +106,18 @@ export type Ledger = {
   readonly signOffs: Map<string, SignOffFacts>;
   readonly exchanges: Exchange[];
   readonly openings: Opening[];
+  readonly passkeyAccounts: PasskeyAccount[];
   readonly arrivals: Arrival[];
   /** The same at the target of the SIEM export. */
   readonly exported: Arrival[];
   /** The same at the target of alerts. */
   readonly told: Told[];
+  readonly leftAddresses: LeftAddress[];
+  /** Addresses that were told that they are left: as `id`. */
+  readonly lastWords: Unplaced[];
   /** The same at the receiver of shared signals. */
   readonly signalled: Unplaced[];
+  readonly boundedSignals: BoundedSignal[];
   /** Logout tokens at the client that they are sent to, by `jti`. */
   readonly loggedOut: Unplaced[];
   /** Of signing keys, by key id. */
@@ -126,10 +144,14 @@ export const createLedger = (): Ledger => ({
   signOffs: new Map(),
   exchanges: [],
   openings: [],
+  passkeyAccounts: [],
   arrivals: [],
   exported: [],
   told: [],
+  leftAddresses: [],
+  lastWords: [],
   signalled: [],
+  boundedSignals: [],
   loggedOut: [],
   keyRevocations: new Map(),
   globalRevocations: [],

@@ -20,6 +20,7 @@ import { createLoad } from './load/load.ts';
 import { type Receiver, startReceiver } from './load/receiver.ts';
 import { createSurfaces } from './load/surfaces/all.ts';
 import { giveUpLogoutTokens } from './load/surfaces/queues.ts';
+import { fillMinuteOfSignals } from './load/surfaces/signal-bounds.ts';
 import { createTools } from './load/surfaces/tools.ts';
 import { createTransmitter } from './load/transmitter.ts';
 import { exclusionOf, HELP, type Options, readOptions, rewindsOf, UsageError } from './options.ts';
@@ -212,7 +213,8 @@ async function run(options: Options): Promise<Report> {
     const followedFrom = await system.stores.query<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
     const tools = await createTools(system, clients, random, () => isStopping);
     const giveUp = giveUpLogoutTokens(system.stores);
-    const outside = { mcpUrl: system.mcpUrl, provider, receiver, transmitter, giveUp };
+    const fillMinute = fillMinuteOfSignals(system.stores);
+    const outside = { mcpUrl: system.mcpUrl, provider, receiver, transmitter, giveUp, fillMinute };
     const load = createLoad(clients, random, options, createSurfaces(tools, outside));
     const scene: Scene = { system, clients, load, authorization: tools.authorization };
     await load.prepare();

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { APPLIED_MAX } from '#services/domain/signals/receive-signal.ts';
 import type { Gate } from './gates.ts';
 import {
   arrived,
@@ -6,6 +7,7 @@ import {
   type DueEvent,
   exported,
   exportedInOrder,
+  leftAddressesTold,
   signalled,
   signalledInOrder,
   told,
@@ -14,6 +16,7 @@ import {
   toldOnce,
 } from './gates-handoffs.ts';
 import { sentAfterRetry, silentAfterDiscard } from './gates-queues.ts';
+import { type BusiestMinute, withinBounds } from './gates-signals.ts';
 import {
   type Begun,
   closedByKill,
@@ -31,11 +34,13 @@ import {
   openedOnce,
   type Rows,
   refusedWithoutEnd,
+  registeredWhole,
 } from './gates-surfaces.ts';
 import { type Ledger, now } from './ledger.ts';
 import { ALERT_TARGET } from './load/surfaces/alerts.ts';
 import { surfaceRows, surfacesOfUsables } from './load/surfaces/all.ts';
-import { USERS_OF_IMPORT } from './load/surfaces/imports.ts';
+import { ROWS_OF_IMPORT } from './load/surfaces/imports.ts';
+import { MOST_IN_A_MINUTE } from './load/surfaces/signal-bounds.ts';
 import type { RowStatements } from './load/surfaces/surface.ts';
 import { HANDOFF_TYPES } from './settings.ts';
 import type { ChaosStores } from './stores.ts';
@@ -126,11 +131,11 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
   const imports = await untilEnded(
     () =>
       stores.query<ImportRow>(
-        `SELECT id::text, state, new_count::int AS users, rejected_count::int AS rejected,
+        `SELECT id::text, state, (new_count + changed_count)::int AS users, rejected_count::int AS rejected,
            (SELECT count(*)::int FROM audit_events e WHERE e.type = 'import.batch' AND e.target_id = i.id::text) AS batches
          FROM imports i`,
       ),
-    (row) => isImportedOnce(row, USERS_OF_IMPORT),
+    (row) => isImportedOnce(row, ROWS_OF_IMPORT),
   );
   const due = await untilEnded(
     () =>
@@ -170,7 +175,7 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     ({ id }) => ledger.signalled.some((arrival) => arrival.id === id),
   );
   await untilEnded(
-    async () => [sentAfterRetry(ledger)],
+    async () => [sentAfterRetry(ledger), leftAddressesTold(ledger)],
     ({ findings }) => findings.length === 0,
   );
   return [
@@ -179,8 +184,9 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     closedByKill(await readKilled(stores)),
     finished('retention: every run ends', ledger, runs),
     finished('reports: every report is built', ledger, reports),
-    importedOnce(ledger, imports, USERS_OF_IMPORT),
+    importedOnce(ledger, imports, ROWS_OF_IMPORT),
     openedOnce(ledger),
+    registeredWhole(ledger),
     finished('MCP tasks: every task ends', ledger, tasks),
     arrived(ledger, due),
     arrivedInOrder(ledger),
@@ -190,8 +196,10 @@ export async function checkSurfaces(system: System, ledger: Ledger, followedFrom
     toldInOrder(ledger, dueAlerts),
     toldOnce(ledger),
     toldOfSilences(ledger, dueSilences),
+    leftAddressesTold(ledger),
     signalled(ledger, dueSignals),
     signalledInOrder(ledger, dueSignals),
+    withinBounds(ledger, await stores.query<BusiestMinute>(MOST_IN_A_MINUTE), APPLIED_MAX),
     sentAfterRetry(ledger),
     silentAfterDiscard(ledger),
   ];

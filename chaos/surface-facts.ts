@@ -80,6 +80,23 @@ export type SignOffFacts = {
 /** The answers to one challenge of a second factor, and how many of them opened a session. */
 export type Opening = { readonly challenge: string; readonly sessions: number };
 
+/** An account with passkeys, as its owner finds it when all is well. */
+export type PasskeyAccount = {
+  readonly id: string;
+  /** Of the passkeys that were asked to be registered, with an answer or without: how many open a session. */
+  readonly opening: number;
+  /** Whether the password alone is answered with a challenge. */
+  readonly isChallenged: boolean;
+  /** Whether a recovery code answers it; undefined where the owner has none. */
+  readonly isCodeTaken?: boolean;
+};
+
+/** A signal that is beyond a bound of the receiver, and its answer. */
+export type BoundedSignal = { readonly beyond: 'age' | 'size' | 'number'; readonly status: number };
+
+/** The address of a target of alerts that was removed, or moved elsewhere. */
+export type LeftAddress = { readonly address: string; readonly ackedAtMs: number };
+
 /** A request as it ended for its client. */
 export type Exchange = {
   readonly surface: SurfaceName;

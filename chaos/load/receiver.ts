@@ -17,6 +17,8 @@ export type Receiver = {
   readonly siemTarget: string;
   /** Where alerts and shared signals go. */
   readonly alerts: string;
+  /** The same of a target with an address of its own. */
+  alertsOf(name: string): string;
   readonly signals: string;
   /** Where logout tokens go. */
   readonly logout: string;
@@ -33,8 +35,10 @@ export type Receiver = {
 
 const FAILING = 0.17;
 
+const ALERTS_OF = '/alerts-of/';
+
 /** What each path takes: a request as facts of the ledger. */
-const takes: Readonly<Record<string, (ledger: Ledger, body: string) => void>> = {
+const takes: Readonly<Record<string, (ledger: Ledger, body: string, rest: string) => void>> = {
   '/events': ({ arrivals }, body) => {
     const { id, subject, data } = JSON.parse(body);
     arrivals.push({ seq: data.seq, id, subject, atMs: now() });
@@ -50,6 +54,11 @@ const takes: Readonly<Record<string, (ledger: Ledger, body: string) => void>> = 
     // A message may be of several groups.
     for (const { alert_id: id, status, source, name } of data.alerts)
       told.push({ id: `${id} ${status}`, subject: `${source}:${name}`, atMs: now(), messageId });
+  },
+  [ALERTS_OF]: ({ lastWords }, body, name) => {
+    const { alerts } = JSON.parse(body).data as { readonly alerts: readonly { readonly summary: string }[] };
+    if (alerts.some(({ summary }) => summary.endsWith(` the alert target ${name}`)))
+      lastWords.push({ id: name, subject: name, atMs: now() });
   },
   '/signals': ({ signalled }, body) => {
     const { txn, sub_id: subId } = decodeJwt<{ txn: string; sub_id: { user?: { sub: string }; sub?: string } }>(body);
@@ -81,7 +90,8 @@ export async function startReceiver(ledger: Ledger, random: Random, keySet: obje
     }
     const how = down ?? (random.chance(failing) ? random.pick(WAYS_DOWN) : undefined);
     if (how !== undefined) return fail(how, request, response);
-    takes[request.url ?? '']?.(ledger, body);
+    const [, path = '', rest = ''] = /^(\/[^/]*\/?)(.*)$/.exec(request.url ?? '') ?? [];
+    takes[path]?.(ledger, body, rest);
     response.writeHead(202).end();
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -90,6 +100,7 @@ export async function startReceiver(ledger: Ledger, random: Random, keySet: obje
     endpoint: `chaos=${url}/events`,
     siemTarget: `chaos=ecs+${url}/siem`,
     alerts: `${url}/alerts`,
+    alertsOf: (name) => url + ALERTS_OF + name,
     signals: `${url}/signals`,
     logout: `${url}/logout`,
     jwks: `${url}/jwks`,

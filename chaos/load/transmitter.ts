@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { CAEP_EVENTS } from '#services/domain/signals/signal-shapes.ts';
 
 /** Another system that tells the product that sessions were revoked there. */
 export type Transmitter = {
   readonly issuer: string;
   readonly jwks: object;
-  /** A Security Event Token for the product, about one of its users. */
-  sessionRevoked(product: string, userId: string): Promise<string>;
+  /** A Security Event Token for the product, about one of its users. @param more another issuer, time, or claims */
+  sessionRevoked(product: string, userId: string, more?: JWTPayload): Promise<string>;
 };
 
 export async function createTransmitter(): Promise<Transmitter> {
@@ -17,16 +17,14 @@ export async function createTransmitter(): Promise<Transmitter> {
   return {
     issuer,
     jwks: { keys: [{ ...(await exportJWK(publicKey)), alg: header.alg, kid: header.kid, use: 'sig' }] },
-    sessionRevoked: (product, sub) =>
+    sessionRevoked: (product, sub, more) =>
       new SignJWT({
+        ...{ iss: issuer, aud: product, jti: randomUUID(), iat: Math.floor(Date.now() / 1_000) },
         sub_id: { format: 'iss_sub', iss: product, sub },
         events: { [CAEP_EVENTS['session-revoked']]: {} },
+        ...more,
       })
         .setProtectedHeader(header)
-        .setIssuer(issuer)
-        .setAudience(product)
-        .setJti(randomUUID())
-        .setIssuedAt()
         .sign(privateKey),
   };
 }

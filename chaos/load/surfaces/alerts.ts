@@ -9,17 +9,21 @@ export const alertRows: RowStatements = {
 
 /** The target that the receiver is. */
 export const ALERT_TARGET = 'chaos';
+const TARGETS = '/v1/admin/alert-targets';
 const NAMES = ['DiskFull', 'CertificateExpires'] as const;
 const LASTING_MOST = 12;
+/** Each address that is left is told of all that weakens the oversight, for a day. */
+const LEFT_MOST = 8;
 /** Some silences end before their alert is sent. */
 const SILENT_MS = [1_000, 30_000] as const;
 
 /**
  * A monitoring system reports alerts and their ends, beside the incidents of attackers, and a target is told of both. A
- * person silences alerts that there are not, which the target is told of too.
+ * person silences alerts that there are not, which the target is told of too, and makes targets that are removed, or moved
+ * elsewhere, before anything was sent there.
  */
-export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts'>): Surface {
-  const { authorization, ask, random, ledger } = tools;
+export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts' | 'alertsOf'>): Surface {
+  const { authorization, ask, attempt, random, ledger } = tools;
   const headers = { authorization };
   /** By key: what it reported. */
   const lasting = new Map<string, object>();
@@ -60,22 +64,48 @@ export function createAlerts(tools: Tools, receiver: Pick<Receiver, 'alerts'>): 
       ({ status }) => status === 201,
     );
 
+  const targetOf = (name: string, url: string) => ({ kind: 'webhook', name, url, min_severity: 'low', reason: REASON });
+  let left = 0;
+
+  async function leaveAddress(): Promise<void> {
+    if (left >= LEFT_MOST) return;
+    left += 1;
+    const [address, isMoved] = [`left-${left}`, left % 2 === 0];
+    const made = await ask(anyCopy(tools), {
+      path: TARGETS,
+      json: targetOf(address, receiver.alertsOf(address)),
+      headers,
+    });
+    if (made.status !== 201) return;
+    const one = `${TARGETS}/${made.body.target_id}`;
+    const { act } = await attempt(
+      { kind: 'end of an address of alerts', events: ['alert.target_changed'], isRepeatable: true, subject: null },
+      () =>
+        isMoved
+          ? { method: 'PATCH', path: one, json: { url: receiver.alertsOf('elsewhere'), reason: REASON }, headers }
+          : { path: `${one}/remove`, json: { reason: REASON }, headers },
+      ({ status }) => status === 200,
+    );
+    if (act.ackedAtMs !== undefined) ledger.leftAddresses.push({ address, ackedAtMs: act.ackedAtMs });
+  }
+
   return {
     acts: [
       [0.5, () => (lasting.size < LASTING_MOST ? report() : resolve())],
       [0.2, silence],
+      [0.1, leaveAddress],
     ],
     prepare: async () => {
-      const target = { kind: 'webhook', name: ALERT_TARGET, url: receiver.alerts, min_severity: 'low' };
-      const json = { ...target, reason: REASON };
+      const json = targetOf(ALERT_TARGET, receiver.alerts);
       await eventually('a target of alerts before the first fault', async () =>
-        [201, 409].includes((await ask('A', { path: '/v1/admin/alert-targets', json, headers })).status),
+        [201, 409].includes((await ask('A', { path: TARGETS, json, headers })).status),
       );
       for (let at = 0; at < 3; at += 1) await report();
       await resolve();
       // What weakens the oversight is told from the first run of the job on.
       await eventually('the first alert', () => ledger.told.length > 0);
       await silence();
+      await leaveAddress();
     },
     settle: async () => {},
   };

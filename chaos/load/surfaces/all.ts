@@ -12,11 +12,13 @@ import { createImports, importRows } from './imports.ts';
 import { createMcp, mcpRows } from './mcp.ts';
 import { createMcpTasks, mcpTaskRows } from './mcp-tasks.ts';
 import { createOldSessions, oldSessionRows } from './old-sessions.ts';
+import { createPasskeys } from './passkeys.ts';
 import { createQueues, type GiveUp } from './queues.ts';
 import { createReports, reportRows } from './reports.ts';
 import { createRetention, retentionRows } from './retention.ts';
 import { createSecondFactors } from './second-factors.ts';
 import { createSignOffs, signOffRows } from './sign-offs.ts';
+import { createSignalBounds, type FillMinute, signalRows } from './signal-bounds.ts';
 import { createSignals } from './signals.ts';
 import type { RowStatements, Surface, Tools } from './surface.ts';
 
@@ -35,6 +37,7 @@ export const surfaceRows: Readonly<Partial<Record<SurfaceName, RowStatements>>> 
   MCP: mcpRows,
   'MCP tasks': mcpTaskRows,
   alerts: alertRows,
+  signals: signalRows,
 };
 
 /** Surfaces whose clients hold something that can be ended. */
@@ -60,6 +63,7 @@ export type Outside = {
   readonly receiver: Receiver;
   readonly transmitter: Transmitter;
   readonly giveUp: GiveUp;
+  readonly fillMinute: FillMinute;
 };
 
 /** In the order in which they prepare. */
@@ -78,10 +82,12 @@ export function createSurfaces(tools: Tools, outside: Outside): readonly Surface
     createImports(tools),
     createOldSessions(tools, provider),
     createSecondFactors(tools),
+    createPasskeys(tools),
     createMcp(tools, mcpUrl),
     createMcpTasks(tools, mcpUrl),
     createAlerts(tools, receiver),
     createSignals(tools, outside),
+    createSignalBounds(tools, { ...outside, jwks: receiver.jwks }),
     createQueues(tools, receiver, giveUp),
   ];
 }
