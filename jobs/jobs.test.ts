@@ -44,13 +44,9 @@ test.each(jobs.map((job) => [job.name, job] as const))('%s: its limits are consi
   expect(job.meaning).toMatch(/^[A-Z].*[^.]$/);
 });
 
-/** They look at what changes without a row that says so, such as the time, the settings and rights of the database. */
-const WITHOUT_QUESTION = ['advance-key-ring', 'measure-progress'];
-
 test('every job that is due each minute or more often has a question, so that an idle installation runs none of them', () => {
   const frequent = scheduledJobs.filter(({ schedule }) => schedule.everySeconds <= 60);
-  const asked = frequent.filter(({ schedule }) => schedule.idleSeconds !== undefined);
-  expect(names(frequent.filter((job) => !asked.includes(job)))).toEqual(WITHOUT_QUESTION);
+  expect(names(frequent.filter(({ schedule }) => schedule.idleSeconds === undefined))).toEqual([]);
   const bound = processors.filter(({ question }) => question !== undefined).map(({ job }) => job);
   expect(names(bound)).toEqual(names(scheduledJobs.filter(({ schedule }) => schedule.idleSeconds !== undefined)));
 });

@@ -7,7 +7,7 @@ export const advanceKeyRingJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
-  schedule: { everySeconds: 60 },
+  schedule: { everySeconds: 240 },
   staleAfterSeconds: 600,
   timeoutSeconds: 60,
   meaning:

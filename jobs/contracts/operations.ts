@@ -71,7 +71,7 @@ export const measureProgressJob = defineJob({
   payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
-  schedule: { everySeconds: 30 },
+  schedule: { everySeconds: 30, idleSeconds: 3_600 },
   staleAfterSeconds: 900,
   timeoutSeconds: 120,
   meaning: 'Measure the security metrics',

@@ -20,7 +20,7 @@ import {
 } from '#services/domain/monitoring/reports/make-security-reports.ts';
 import { logoutTokensAreDue, sendLogoutTokens } from '#services/domain/oauth/logout/send-logout-tokens.ts';
 import { rehearseRestore } from '#services/domain/operations/backup/rehearse-restore.ts';
-import { measureProgress } from '#services/domain/operations/progress/measure-progress.ts';
+import { measureProgress, measuringIsDue } from '#services/domain/operations/progress/measure-progress.ts';
 import { recordIncident, recordProgress } from '#services/domain/operations/progress/record-progress.ts';
 import { advanceTasks, tasksAreDue } from '#services/domain/operations/tasks/advance-tasks.ts';
 import { privacyRequestsAreDue, processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
@@ -157,7 +157,11 @@ export const processors: readonly Processor[] = [
     }),
   ),
   purgedBy(cleanUpMonitoringRecordsJob),
-  run(measureProgressJob, (ports, _payload, { fence }) => measureProgress(fenced(ports, fence))),
+  run(
+    measureProgressJob,
+    (ports, _payload, { fence }) => measureProgress(fenced(ports, fence)),
+    () => measuringIsDue,
+  ),
   // Their rows make a repeated run harmless, and a report is not lost to a newer one's fence.
   runUnfenced(recordProgressJob, (ports, report) => recordProgress(ports, report)),
   runUnfenced(recordIncidentJob, (ports, report, { caller }) => recordIncident(ports, report, caller)),

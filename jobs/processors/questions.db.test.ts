@@ -26,16 +26,16 @@ const asked = processors.flatMap(({ job, question }) => (question ? [{ job: job.
 
 const SHA = 'a'.repeat(64);
 const UUID = '0190b1d4-0000-7000-8000-000000000001';
-const event = (seq: number) =>
+const event = (seq: number, sealedAt = 'clock_timestamp()') =>
   `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
-   VALUES (${seq}, gen_random_uuid(), 'user.login', 'ok', 'system', '{}', now(), clock_timestamp(), '')`;
+   VALUES (${seq}, gen_random_uuid(), 'user.login', 'ok', 'system', '{}', now(), ${sealedAt}, '')`;
 
 /** Everything was done up to the newest event of the log. Foreign keys and triggers are not what these tests are about. */
-const IDLE = `SET LOCAL session_replication_role = replica; DELETE FROM audit_outbox; ${event(7)};
+const IDLE = `SET LOCAL session_replication_role = replica; DELETE FROM audit_outbox; ${event(7, `clock_timestamp() - interval '10 seconds'`)};
   INSERT INTO audit_log (origin, first_seq, size, root) VALUES ('log', 0, 8, sha256(''));
   INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ('log', 8, sha256(''), '-');
   UPDATE detection_progress SET seq = 7; INSERT INTO alert_progress (seq) VALUES (7);
-  UPDATE monitoring_state SET after_seq = 7, counted_at = clock_timestamp();
+  UPDATE monitoring_state SET after_seq = 7, counted_at = clock_timestamp(); UPDATE progress_state SET measured = '{"tokens": null}', measured_at = clock_timestamp();
   INSERT INTO compliance_controls (control, status, population, sampled, exceptions, exception_count, observed, observed_sha256, probe_version, release, collector, started_at, ended_at)
     VALUES ('c', 'pass', 1, 1, '[]', 0, '', '${SHA}', 1, '', '', now(), clock_timestamp());
   INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('crm', 7), ('gone', 3);
@@ -85,6 +85,7 @@ const followers = [
   'count-event-hours',
   'detect-incidents',
   'export-events',
+  'measure-progress',
   'push-handoffs',
   'send-alerts',
 ];
@@ -161,8 +162,13 @@ test.each<readonly [string, string, readonly string[]]>([
     ['advance-compliance-reports'],
   ],
   [
-    'figures of more than a minute ago',
-    `UPDATE monitoring_state SET counted_at = now() - interval '61 seconds'`,
+    'other counts of tokens than those of the last measurement',
+    `UPDATE monitoring_state SET tokens = '{"issued": 1}'`,
+    ['measure-progress'],
+  ],
+  [
+    'figures of more than 40 seconds ago',
+    `UPDATE monitoring_state SET counted_at = now() - interval '41 seconds'`,
     ['count-event-hours'],
   ],
   ['no report of last week', 'DELETE FROM security_reports', ['make-security-reports']],
@@ -210,6 +216,7 @@ test('no question reads a whole table of events, mails, tokens or deliveries', a
     'compliance_controls',
     'detection_progress',
     'monitoring_state',
+    'progress_state',
     'signal_streams',
   ]);
 });

@@ -7,6 +7,8 @@ export type CopyKind = (typeof COPY_KINDS)[number];
 
 /** How often a copy writes what it measured. */
 export const SAMPLE_SECONDS = 15;
+/** How many samples without an act become one row, which is written before the one before it is stale. */
+export const QUIET_SAMPLES = 3;
 /** Figures that are older are stale: three samples of a copy are missing. */
 export const STALE_SECONDS = 50;
 /** Span of the figures of performance. */

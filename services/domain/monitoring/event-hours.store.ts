@@ -1,7 +1,7 @@
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { EventCount } from '../audit/read/count-events.ts';
-import { NEWEST_SEQ } from '../audit/read/list-events.ts';
+import { NEWEST_SEALED_AT, NEWEST_SEQ } from '../audit/read/list-events.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';
@@ -13,10 +13,12 @@ const monitoringStateLock = defineStatement(
   'monitoringStateLock',
   'SELECT after_seq AS "afterSeq" FROM monitoring_state FOR UPDATE',
 );
-/** The log has news, or the dashboard's figures are a minute old. */
+/** SQL: when the newest event was sealed that figures may depend on. */
+export const NEWEST_EVENT_AT = NEWEST_SEALED_AT;
+/** The log has news, or the dashboard's figures will soon be stale: locks end and tokens expire without an event. */
 export const countIsDue = defineQuestion(
   `EXISTS (SELECT FROM monitoring_state WHERE after_seq IS DISTINCT FROM ${NEWEST_SEQ}
-     OR coalesce(counted_at < clock_timestamp() - interval '1 minute', true))`,
+     OR coalesce(counted_at < clock_timestamp() - interval '40 seconds', true))`,
 );
 const monitoringStateSet = defineStatement(
   'monitoringStateSet',

@@ -1,9 +1,9 @@
 import type { Ports } from '../ports.ts';
 import type { TokenStatistics } from '../tokens/metadata/read-token-statistics.ts';
 import type { CountedType } from './counted-events.ts';
-import { type EventSum, readMonitoringState, sumEventHours } from './event-hours.store.ts';
+import { type EventSum, NEWEST_EVENT_AT, readMonitoringState, sumEventHours } from './event-hours.store.ts';
 
-export type { EventSum };
+export { type EventSum, NEWEST_EVENT_AT };
 
 /** Events of these types in this clock hour and in the last 24, by type and outcome. */
 export const readEventSums = ({ sql }: Pick<Ports, 'sql'>, types: readonly CountedType[]): Promise<EventSum[]> =>

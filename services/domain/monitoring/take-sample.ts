@@ -72,6 +72,17 @@ export function sampleOf(metrics: Metrics, before: Totals, now: Totals): Sample 
   return { counters, gauges: valuesOf(SAMPLED_GAUGES, metrics), histograms };
 }
 
+/** What a copy does without being asked: using a processor, and its own statements. */
+const OWN = /^(cpu_seconds|pool_wait\b)/;
+const QUEUES = /^queue\./;
+
+/** Whether the copy did nothing for anybody, and no queue changed since the sample before. */
+export function isQuiet(before: Sample, { counters, gauges, histograms }: Sample): boolean {
+  const acts = [...Object.keys(counters), ...Object.keys(histograms)].filter((key) => !OWN.test(key));
+  const queues = Object.keys(gauges).filter((key) => QUEUES.test(key));
+  return acts.length === 0 && queues.every((key) => gauges[key] === before.gauges[key]);
+}
+
 type Sums = Pick<Sample, 'counters' | 'histograms'>;
 
 /** Counters and histograms of several samples, added up. */

@@ -29,6 +29,9 @@ const settings: Readonly<Record<string, string>> = {
   max_connections: '200',
   shared_buffers: '128MB',
   max_wal_size: '512MB',
+  // After each checkpoint the log takes whole pages: of an idle installation that was most of it.
+  checkpoint_timeout: '30min',
+  wal_compression: 'on',
   jit: 'off',
   // Each of their processes takes memory, and a start for one machine needs neither.
   io_method: 'sync',

@@ -80,11 +80,13 @@ const jobScheduleFinish = defineStatement(
 
 /**
  * For jobs that were due and had no work: the question was their run. Skips rows that another worker has just advanced, and
- * slots that have passed. By the primary key.
+ * slots that have passed. In the same commit declares the other jobs. By the primary key.
  */
 const jobScheduleAdvanceIdle = defineStatement(
   'jobScheduleAdvanceIdle',
-  `UPDATE job_schedules s SET next_run_at = clock_timestamp() + make_interval(secs => every_seconds),
+  `WITH declared AS (UPDATE job_schedules SET declared_at = clock_timestamp()
+     WHERE job = ANY ($4) AND job <> ALL ($1) AND declared_at < clock_timestamp() - make_interval(secs => $3::float8 / 1000))
+   UPDATE job_schedules s SET next_run_at = clock_timestamp() + make_interval(secs => every_seconds),
      last_started_at = clock_timestamp(), last_finished_at = clock_timestamp(), last_succeeded_at = clock_timestamp(),
      last_outcome = 'completed', declared_at = clock_timestamp()
    FROM unnest($1::text[], $2::float8[]) AS idle(job, slot_ms)
@@ -103,13 +105,19 @@ export async function declareSchedules(tx: Tx, jobs: readonly ScheduledJob[]): P
   return tx.query<ScheduleRow>(jobScheduleList);
 }
 
-/** Advances the rows of jobs without work, unless they were advanced within `freshMs`. */
+/** Advances the rows of jobs without work, and declares all jobs, unless either was done within `freshMs`. */
 export async function advanceIdleSchedules(
   sql: Sql,
   idle: readonly { readonly job: string; readonly slotMs: number }[],
+  jobs: readonly ScheduledJob[],
   freshMs: number,
 ): Promise<void> {
-  await sql.query(jobScheduleAdvanceIdle, [idle.map(({ job }) => job), idle.map(({ slotMs }) => slotMs), freshMs]);
+  await sql.query(jobScheduleAdvanceIdle, [
+    idle.map(({ job }) => job),
+    idle.map(({ slotMs }) => slotMs),
+    freshMs,
+    jobs.map(({ name }) => name),
+  ]);
 }
 
 /** Removes a row that no worker has declared for this long; false if a worker has, or the row is gone. */

@@ -18,6 +18,8 @@ export type Tick = {
 
 export type TickDeps = Pick<Ports, 'sql' | 'clock'> & {
   readonly asked: readonly AskedJob[];
+  /** Every job of this worker, with or without a question. */
+  readonly jobs: readonly ScheduledJob[];
   /** Enqueues a run that is due. */
   readonly place: (job: ScheduledJob, slotMs: number) => Promise<void>;
   /** How often the rows of jobs without work advance. */
@@ -44,7 +46,7 @@ function defineWorkRead(asked: readonly AskedJob[]): { readonly statement: State
  * however many workers see the work, it runs once. For a job without work the tick is its run: its row advances with those
  * of all such jobs, now and then.
  */
-export function createTick({ sql, clock, asked, place, advanceMs }: TickDeps): Tick {
+export function createTick({ sql, clock, asked, jobs, place, advanceMs }: TickDeps): Tick {
   const { statement, values } = defineWorkRead(asked);
   const byName = new Map(asked.map(({ job }) => [job.name, job]));
   const placed = new Map<string, { readonly slotMs: number; readonly atMs: number }>();
@@ -72,7 +74,7 @@ export function createTick({ sql, clock, asked, place, advanceMs }: TickDeps): T
     }
     if (idle.length === 0 || atMs - advancedAtMs < advanceMs) return;
     advancedAtMs = atMs;
-    await advanceIdleSchedules(sql, idle, advanceMs / 2);
+    await advanceIdleSchedules(sql, idle, jobs, advanceMs / 2);
   };
 
   return {

@@ -81,6 +81,7 @@ export function createTimetable(options: TimetableOptions): Timetable {
   const tick = createTick({
     ...ports,
     asked,
+    jobs,
     place: (job, slotMs) => place(job, slotMs, 0),
     advanceMs: checkMs * ADVANCE_AFTER_CHECKS,
   });

@@ -1,8 +1,10 @@
 import type { Ports } from '#services/domain/ports.ts';
 import { readSecurityScore } from '../../compliance/read-security-score.ts';
-import { readCountedTokens } from '../../monitoring/read-counts.ts';
+import { NEWEST_EVENT_AT, readCountedTokens } from '../../monitoring/read-counts.ts';
 import { countOpenIncidents } from '../../security/open-incidents.ts';
-import { forgetOld, setMeasured } from './progress.store.ts';
+import { forgetOld, measuringIsDueAfter, setMeasured } from './progress.store.ts';
+
+export const measuringIsDue = measuringIsDueAfter(NEWEST_EVENT_AT);
 
 /** Measures the security metrics. Events and tokens are counted by the job `count-event-hours`. */
 export async function measureProgress({ sql }: Pick<Ports, 'sql'>): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { placeTime } from '#services/domain/shared/pagination.ts';
+import { defineQuestion, type Question } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type Facts = Readonly<Record<string, unknown>>;
@@ -30,6 +31,16 @@ const progressStateRead = defineStatement(
      reported, ${placeTime('reported_at')} AS "reportedAt"
    FROM progress_state`,
 );
+/**
+ * An event was sealed after the last measurement or shortly before its end, as incidents and controls change by events, or
+ * the counts of tokens are others.
+ */
+export const measuringIsDueAfter = (newestEventAt: string): Question =>
+  defineQuestion(
+    `EXISTS (SELECT FROM progress_state WHERE measured IS NULL
+     OR measured_at < ${newestEventAt} + interval '5 seconds'
+     OR measured -> 'tokens' IS DISTINCT FROM (SELECT coalesce(tokens, 'null') FROM monitoring_state))`,
+  );
 const progressMeasuredSet = defineStatement(
   'progressMeasuredSet',
   'UPDATE progress_state SET measured = $1, measured_at = clock_timestamp()',
