@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { systemClock } from '#services/platform/crypto/system.ts';
+import { eventually } from '#testing/eventually.ts';
 import { asShipped } from '#testing/harness/busy-machine.ts';
 import { requestText } from '#testing/http-client.ts';
 import { bind, type RouteContext } from '../bind.ts';
@@ -19,6 +20,7 @@ const keptOpen = (method: string, path: string): string =>
 let served: ReturnType<typeof serve>;
 let worked: string[];
 let socket: Socket;
+let received: string;
 const bindAll = (routes: RouteContext): void => {
   for (const [operation, method, limit] of [
     ['change', 'POST', undefined],
@@ -33,11 +35,21 @@ const bindAll = (routes: RouteContext): void => {
 const open = async (): Promise<Socket> => {
   const { port } = served.fastify.server.address() as AddressInfo;
   const opened = connect(port, '127.0.0.1');
+  received = '';
+  opened.on('data', (part) => (received += part));
   await once(opened, 'connect');
   return opened;
 };
-/** The answer on this connection, as text. */
-const answer = async (): Promise<string> => String((await once(socket, 'data'))[0]);
+/** The next answer on this connection, as text. It may have come before it is asked for, in parts, or with another. */
+const answer = (): Promise<string> =>
+  eventually('an answer', () => {
+    const head = received.indexOf('\r\n\r\n') + 4;
+    const length = Number(/^content-length: (\d+)\r$/im.exec(received)?.[1]);
+    if (head < 4 || received.length < head + length) return undefined;
+    const text = received.slice(0, head + length);
+    received = received.slice(head + length);
+    return text;
+  });
 
 beforeEach(async () => {
   worked = [];
