@@ -12,7 +12,7 @@ const common = {
   // What is waited for comes when it comes on a busy machine: only its absence is a failure.
   expect: { poll: { timeout: 30_000 } },
   globalSetup: ['testing/temporary-folder.ts'],
-  setupFiles: ['testing/patience.ts', 'testing/file-folder.ts', 'testing/child-coverage.ts'],
+  setupFiles: ['testing/file-cost.ts', 'testing/patience.ts', 'testing/file-folder.ts', 'testing/child-coverage.ts'],
   maxWorkers: 2,
 };
 // They install and build the web examples first.

@@ -1,4 +1,5 @@
 import { runChecks, step } from './test/checks.ts';
+import { costLines, costlyFiles, costsOf, tooCostly } from './test/costs.ts';
 import { FIRST_CHECKS, FIRST_TIER, type How, runFast, runSteps, STEPS } from './test/lanes.ts';
 import { countLine, outcome } from './test/outcome.ts';
 import { broughtSince, laterSteps, MINUTES_MAX, testsReached } from './test/reached.ts';
@@ -90,6 +91,17 @@ async function runFirst(): Promise<void> {
   return runSteps((name) => FIRST_TIER.includes(name) || more.has(name), { ...how, laterFiles: files });
 }
 
+/** The files that cost most. @param isGated whether whole suites ran, so that a file that costs too much fails the run */
+function showCosts(isGated: boolean): void {
+  const costs = costsOf([...outcome.reports.keys()]);
+  if (costs.length === 0) return;
+  say(`\nprocessor time of the test files that took most, of ${costs.length}:`);
+  for (const line of costLines(costs)) say(line);
+  const faults = isGated ? tooCostly(costs, costlyFiles(ROOT)) : [];
+  if (faults.length > 0) outcome.failedSteps.push('costs');
+  for (const fault of faults) outcome.failures.push(`FAILED costs: ${fault}`);
+}
+
 async function main(): Promise<void> {
   const wanted = args.filter((word) => !word.startsWith('--'));
   const unknown = has('--changed') ? wanted.slice(1) : wanted.filter((word) => !STEPS.includes(word));
@@ -103,6 +115,7 @@ async function main(): Promise<void> {
   else if (has('--fast')) await runFast();
   else if (wanted.length > 0) await runSteps((name) => wanted.includes(name), how);
   else await (has('--all') ? runAll() : runFirst());
+  showCosts(wanted.length === 0 && !has('--fast') && !has('--changed') && !has('--all'));
   const { counts, failedSteps, failures, ofRepository, skips } = outcome;
   for (const why of skips) say(`SKIPPED ${why}`);
   for (const failure of failures) say(`\n${failure}`);

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { TestReport } from '../checks/failed-tests.ts';
+import { costsPath } from './costs.ts';
 import { countReport, outcome } from './outcome.ts';
 import { CACHE, OUT, type Ran, ROOT, run, runQuietly } from './run.ts';
 
@@ -48,7 +49,11 @@ async function vitest(name: string, how: SuiteRun = {}): Promise<Ran & { report:
     ...(isMeasured ? ['--coverage', `--coverage.reportsDirectory=${resolve(folder, 'vitest')}`] : []),
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...files],
   ];
-  const env = { NODE_COMPILE_CACHE: isMeasured ? resolve(folder, 'compiled') : COMPILED, CI: 'true' };
+  const env = {
+    NODE_COMPILE_CACHE: isMeasured ? resolve(folder, 'compiled') : COMPILED,
+    TEST_FILE_COSTS: costsPath(folder),
+    CI: 'true',
+  };
   const ran = name === 'integration' ? await run(args, env) : await runQuietly('node', args, env);
   return { ...ran, report: JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as TestReport };
 }
