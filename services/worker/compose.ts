@@ -9,6 +9,7 @@ import { showMailsGivenUp } from '#observability/metrics/mail.ts';
 import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import { version } from '#observability/version.ts';
+import { allEnded } from '#services/domain/shared/all-ended.ts';
 import { createAccessDirectory } from '../domain/access/access-directory.ts';
 import { outboxPurges } from '../domain/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../domain/audit/seal/log-gauges.ts';
@@ -249,10 +250,10 @@ export function compose(input: ComposeInput) {
       await Promise.allSettled(consumers.map((consumer) => consumer.close()));
       clearTimeout(cut);
       health.close();
-      await Promise.all(watches.map((watch) => watch.close()));
+      await allEnded(watches.map((watch) => watch.close()));
       await sampler.close();
       await timetable.close();
-      await Promise.all([ports.checkpointOutbox.close(), ports.mailTransport.close()]);
+      await allEnded([ports.checkpointOutbox.close(), ports.mailTransport.close()]);
       await pools.close();
     },
   };

@@ -1,4 +1,5 @@
 import { version } from '#observability/version.ts';
+import { allEnded } from '#services/domain/shared/all-ended.ts';
 import { modules } from '../domain/modules.ts';
 import type { HasRestoreDrill } from '../domain/operations/backup/rehearse-restore.ts';
 import { backupKeyFileInvalid } from '../platform/backups/errors.ts';
@@ -64,7 +65,7 @@ export function createRestoreDrill(databaseUrl: string, config: DrillConfig): Ha
         try {
           return await work({ target, sql: createSql(pool) });
         } finally {
-          await Promise.all([target.close(), pool.end()]);
+          await allEnded([target.close(), pool.end()]);
         }
       }),
     tables: [...modules.flatMap(({ tables }) => tables), ...queueTables],
