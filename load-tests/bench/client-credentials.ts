@@ -2,8 +2,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { clientToken, registerClient, signIn } from '../lib/api-client.ts';
 import type { Bench, Figure } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
-import { alternate, compared, middleSpeed, type Speed } from '../lib/rounds.ts';
-import { measureClosed, ratioDetail, raw, targetOf, warmUp } from './setup.ts';
+import { alternate, compared, middleSpeed } from '../lib/rounds.ts';
+import { measureClosed, productSpeed, ratioDetail, raw, targetOf, warmUp } from './setup.ts';
 
 const CONNECTIONS = 64;
 /** A token may cost at most 1.1 times what it costs at oidc-provider. */
@@ -135,8 +135,6 @@ export const clientAssertions: Bench = {
   },
 };
 
-const productSpeed = ({ perProductCpuSecond = Number.NaN }: Speed): number => perProductCpuSecond;
-
 /** Both sign a JWT; oidc-provider stores nothing, and the product records an audit event. */
 export const clientPeer: Bench = {
   name: 'client-credentials-peer',
@@ -147,7 +145,7 @@ export const clientPeer: Bench = {
       const product = await context.start({ JWT_ALGORITHM: algorithm });
       const { client } = product.credentials;
       const provider = context.baseline('oidc-provider.ts', { NODE_ENV: 'production' });
-      const api = await provider.ask<string>({ client, algorithm });
+      const { api } = await provider.ask<{ api: string }>({ client, algorithm });
       const peer = { api, pid: provider.pid, productPids: [provider.pid] };
       const ours = targetOf(product);
       const workload = { kind: 'client_credentials', client } as const;

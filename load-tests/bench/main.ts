@@ -24,10 +24,11 @@ import { loginStorm } from './login-storm.ts';
 import { loginTiming } from './login-timing.ts';
 import { mcpReads } from './mcp-reads.ts';
 import { openTasks } from './open-tasks.ts';
+import { peers } from './peers.ts';
 import { phi } from './phi.ts';
 import { progress } from './progress.ts';
 import { rateLimits } from './rate-limits.ts';
-import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence } from './refresh.ts';
+import { refreshAgainstSigning, refreshGroupCommit, refreshInSequence, refreshPeer } from './refresh.ts';
 import { revokeReach } from './revoke-reach.ts';
 import { sessions } from './sessions.ts';
 import { signalsReach } from './signals-reach.ts';
@@ -49,9 +50,11 @@ const benches: readonly Bench[] = [
   tracing,
   clientCredentials,
   clientPeer,
+  peers,
   clientGroupCommit,
   clientAssertions,
   refreshAgainstSigning,
+  refreshPeer,
   refreshGroupCommit,
   refreshInSequence,
   latency,

@@ -3,7 +3,7 @@ import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';
 import type { Product } from '../lib/product.ts';
 import { alternate, compared, medianOf, middleSpeed, type Speed } from '../lib/rounds.ts';
-import { demoUserId, fill, measureClosed, ratioDetail, raw, targetOf, warmUp } from './setup.ts';
+import { demoUserId, fill, measureClosed, productSpeed, ratioDetail, raw, targetOf, warmUp } from './setup.ts';
 
 const CONNECTIONS = 64;
 const SIGNATURES_IN_FLIGHT = 4;
@@ -61,6 +61,50 @@ export const refreshAgainstSigning: Bench = {
         measured: { connections: callers, bytes, rounds },
         detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'sign')),
       });
+    }
+    return figures;
+  },
+};
+
+/** Both rotate and sign an access token, without an ID token; oidc-provider keeps its tokens in memory, the product on disk. */
+export const refreshPeer: Bench = {
+  name: 'refresh-peer',
+  about: 'POST /v1/tokens/refresh, durable, against oidc-provider with refresh tokens in memory',
+  async run(context) {
+    const figures: Figure[] = [];
+    for (const algorithm of ['RS256', 'ES256'] as const) {
+      const product = await context.start({ JWT_ALGORITHM: algorithm });
+      const { client } = product.credentials;
+      const [stock, peerStock] = [`families-${algorithm}`, `peer-families-${algorithm}`];
+      await families(context, product, stock);
+      const provider = context.baseline('oidc-provider.ts', { NODE_ENV: 'production' });
+      const peer = await provider.ask<{ api: string; heads: string[] }>({ client, algorithm, families: CONNECTIONS });
+      await context.generator().put(peerStock, peer.heads);
+      const base = { api: peer.api, pid: provider.pid, productPids: [provider.pid] };
+      const ours = targetOf(product);
+      const ourWork = { kind: 'refresh', stock } as const;
+      const theirWork = { kind: 'refresh', stock: peerStock, client } as const;
+      await warmUp(context, base, theirWork, CONNECTIONS);
+      await warmUp(context, ours, ourWork, CONNECTIONS);
+      for (const { connections: callers } of targets) {
+        const rounds = await alternate(
+          context.pairs,
+          {
+            peer: () => measureClosed(context, base, theirWork, callers),
+            ours: () => measureClosed(context, ours, ourWork, callers),
+          },
+          (round, { peer: them, ours: us }) => context.say(`round ${round}: ${ratioDetail(us, them)}`),
+        );
+        figures.push({
+          name: `refresh without ID token (${algorithm}) ÷ oidc-provider, ${callers} connections`,
+          unit: 'per CPU-second of the whole product',
+          ...compared(rounds, (round) => productSpeed(round.ours) / productSpeed(round.peer)),
+          target: { atLeast: 1 },
+          measured: { connections: callers, rounds },
+          detail: ratioDetail(middleSpeed(rounds, 'ours'), middleSpeed(rounds, 'peer')),
+        });
+      }
+      await product.stop();
     }
     return figures;
   },

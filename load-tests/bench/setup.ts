@@ -100,6 +100,9 @@ export function speedDetail({ perCpuSecond, perSecond, cores, p50Ms, p99Ms, perP
   return `${rounded(perCpuSecond)} a CPU-s (${wall.join('; ')})`;
 }
 
+/** By the CPU time of everything that runs. */
+export const productSpeed = ({ perProductCpuSecond = Number.NaN }: Speed): number => perProductCpuSecond;
+
 export const ratioDetail = (ours: Speed, base: Speed): string => `${speedDetail(ours)} against ${speedDetail(base)}`;
 
 /** The password of every account made for load. */

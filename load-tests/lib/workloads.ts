@@ -14,7 +14,13 @@ export type WorkloadSpec =
   | { readonly kind: 'introspect'; readonly stock: string; readonly client: ClientCredentials }
   /** Verifies the API keys of a stock, over and over. */
   | { readonly kind: 'verify_key'; readonly stock: string }
-  | { readonly kind: 'client_credentials'; readonly client: ClientCredentials; readonly collect?: string }
+  | {
+      readonly kind: 'client_credentials';
+      readonly client: ClientCredentials;
+      readonly collect?: string;
+      /** Of the token endpoint of another server. */
+      readonly path?: string;
+    }
   /** Client credentials of a client that signs an assertion for each request (RFC 7523), with a P-256 key. */
   | { readonly kind: 'client_assertion'; readonly clientId: string; readonly issuer: string; readonly key: JsonWebKey }
   /** Pairs for a user by a client with `tokens:issue`; collects one token of each pair. */
@@ -26,7 +32,12 @@ export type WorkloadSpec =
       readonly member?: 'access_token' | 'refresh_token';
     }
   /** Every refresh token of the stock is the head of a chain of its own; never replayed. */
-  | { readonly kind: 'refresh'; readonly stock: string }
+  | {
+      readonly kind: 'refresh';
+      readonly stock: string;
+      /** Of a server that has only the standard's endpoint. */
+      readonly client?: ClientCredentials;
+    }
   /** One GET with these headers, which is answered 200. */
   | { readonly kind: 'get'; readonly path: string; readonly headers: Readonly<Record<string, string>> }
   /** Calls tools of the MCP server: a stock of `{name, arguments}` in JSON, over and over. */
@@ -108,13 +119,20 @@ function active(requests: readonly Buffer[], once: boolean): Workload {
   };
 }
 
-function refresh(url: URL, heads: string[]): Workload {
+function refresh(url: URL, heads: string[], client: ClientCredentials | undefined): Workload {
+  const request = (token: string): Buffer =>
+    client === undefined
+      ? requestBytes('POST', url, '/v1/tokens/refresh', json, JSON.stringify({ refresh_token: token }))
+      : requestBytes(
+          'POST',
+          url,
+          '/oauth2/token',
+          { ...form, ...basic(client) },
+          `grant_type=refresh_token&refresh_token=${token}`,
+        );
   const ended = new Set<number>();
   return {
-    next: (slot) =>
-      heads[slot] === undefined || ended.has(slot)
-        ? undefined
-        : requestBytes('POST', url, '/v1/tokens/refresh', json, JSON.stringify({ refresh_token: heads[slot] })),
+    next: (slot) => (heads[slot] === undefined || ended.has(slot) ? undefined : request(heads[slot])),
     judge: (slot, answer) => {
       const successor = answer.status === 200 ? textMember(answer.body, 'refresh_token') : undefined;
       if (successor === heads[slot]) return 'same token again';
@@ -246,7 +264,13 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
       );
     case 'client_credentials':
       return constant(
-        requestBytes('POST', url, '/oauth2/token', { ...form, ...basic(spec.client) }, 'grant_type=client_credentials'),
+        requestBytes(
+          'POST',
+          url,
+          spec.path ?? '/oauth2/token',
+          { ...form, ...basic(spec.client) },
+          'grant_type=client_credentials',
+        ),
         200,
         'access_token',
         collector(stocks, spec.collect),
@@ -267,7 +291,7 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
         collector(stocks, spec.collect),
       );
     case 'refresh':
-      return refresh(url, stockOf(stocks, spec.stock));
+      return refresh(url, stockOf(stocks, spec.stock), spec.client);
     case 'get': {
       const request = requestBytes('GET', url, spec.path, spec.headers);
       return { next: () => request, judge: (_slot, answer) => (answer.status === 200 ? 'ok' : failureOf(answer)) };

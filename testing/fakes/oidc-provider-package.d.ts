@@ -5,7 +5,11 @@ declare module 'oidc-provider' {
   type Context = {
     readonly oidc: { readonly client: { readonly clientId: string }; readonly session: { accountId: string } };
   };
-  type Grant = { addOIDCScope(scope: string): void; save(): Promise<string> };
+  type Grant = {
+    addOIDCScope(scope: string): void;
+    addResourceScope(resource: string, scope: string): void;
+    save(): Promise<string>;
+  };
 
   export class Provider {
     constructor(issuer: string, configuration: object);
@@ -13,6 +17,10 @@ declare module 'oidc-provider' {
       clientId: string;
       accountId: string;
     }) => Grant;
+    readonly RefreshToken: new (
+      about: object,
+    ) => { save(): Promise<string> };
+    readonly Client: { find(clientId: string): Promise<object | undefined> };
     /** Once the token endpoint has its answer: `body`. */
     on(
       event: 'grant.success',
