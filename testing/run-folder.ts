@@ -105,7 +105,8 @@ function isDead(folder: string): boolean {
   const found = lstatSync(folder);
   if (!found.isDirectory() || found.uid !== process.getuid?.()) return false;
   const owner = JSON.parse(readFileSync(join(folder, OWNER_FILE), 'utf8')) as Owner;
-  return owner.pidNamespace === pidNamespace() && owner.start !== undefined && !isSameProcessAlive(owner);
+  const here = pidNamespace();
+  return here !== '' && owner.pidNamespace === here && owner.start !== undefined && !isSameProcessAlive(owner);
 }
 
 /** Ends what killed runs left in the folder where this run will have its own. */

@@ -1,5 +1,4 @@
 // One temporary folder for a run of tests, in which each file has its own (`file-folder`): both go at the end.
-import { rmSync } from 'node:fs';
 import { endDeadRuns, endRun, openRunFolder } from './run-folder.ts';
 
 const LOOK_MS = 500;
@@ -13,19 +12,14 @@ function endWithRunner(): void {
   }, LOOK_MS).unref();
 }
 
-export function setup(): () => void {
+export function setup(): void {
   // The projects of one run share it.
-  if (process.env.SALLYPORT_TEST_FOLDER) return () => {};
+  if (process.env.SALLYPORT_TEST_FOLDER) return;
   endDeadRuns();
   const folder = openRunFolder();
   process.env.SALLYPORT_TEST_FOLDER = folder;
   process.env.TMPDIR = folder;
-  const endNow = (): void => endRun(folder);
-  // At a signal vitest exits without its teardown.
-  process.once('exit', endNow);
+  // Not in a teardown: at a signal vitest exits without it, and the stores of the other projects may stop after it.
+  process.once('exit', () => endRun(folder));
   endWithRunner();
-  return () => {
-    process.off('exit', endNow);
-    rmSync(folder, { recursive: true, force: true });
-  };
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -68,6 +68,18 @@ test.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)(
     await eventually('no folder', () => !readdirSync(parent).includes(folder.slice(parent.length + 1)));
   },
 );
+
+test('a run of several projects that ends by itself leaves no folder, and none of its stores misses it', async () => {
+  const { SALLYPORT_TEST_FOLDER: _, NODE_V8_COVERAGE: __, ...env } = process.env;
+  const files = ['testing/smoke.db.test.ts', 'services/platform/process/patience.test.ts'];
+  const ended = spawnSync(process.execPath, ['scripts/t.ts', ...files], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    env: { ...env, TMPDIR: parent },
+  });
+  expect([ended.status, ended.stderr]).toEqual([0, expect.not.stringContaining('error during close')]);
+  expect(readdirSync(parent)).toEqual([]);
+});
 
 test('a folder without the name of its owner is left alone', () => {
   mkdirSync(join(parent, 'sp-unmarked'));
