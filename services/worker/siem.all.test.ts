@@ -40,7 +40,6 @@ const toRsyslog = (tls = known(), place = `localhost:${port}`) =>
 
 const newestSeq = async (): Promise<number> =>
   Number((await harness.log.raw<{ seq: string }>('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
-const soon = <T>(what: string, ask: () => T | undefined | false) => eventually(what, ask, 15_000);
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 const seqOf = (data: string): number => Number(/ seq="(\d+)"/.exec(data)?.[1]);
 
@@ -85,7 +84,7 @@ describe('rsyslog over TLS, with certificates of both sides', () => {
     await harness.events('ada', 'bob', 'ada');
     await siem.run();
     const newest = await newestSeq();
-    await soon('the messages', () => rsyslog.messages().length === kept + newest - before);
+    await eventually('the messages', () => rsyslog.messages().length === kept + newest - before);
     const messages = rsyslog.messages().slice(kept);
     expect(messages.map(({ data }) => seqOf(data))).toEqual(range(before + 1, newest));
     expect(messages[0]).toMatchObject({ pri: '110', host: 'auth.example.test', app: 'sallyport', msgid: 'user.login' });
@@ -101,10 +100,10 @@ describe('rsyslog over TLS, with certificates of both sides', () => {
     const name = HOSTILE.toWellFormed().replaceAll('\0', '');
     await insert({ added: [name], [name.slice(0, 20)]: ']"\n' });
     await siem.run();
-    await soon('the message', () => rsyslog.messages().length > kept);
+    await eventually('the message', () => rsyslog.messages().length > kept);
     await insert({ added: ['last'] });
     await siem.run();
-    await soon('the next message', () => rsyslog.messages().length > kept + 1);
+    await eventually('the next message', () => rsyslog.messages().length > kept + 1);
     const messages = rsyslog.messages().slice(kept);
     expect(messages).toHaveLength(2);
     expect(JSON.parse(messages[0]!.text).unmapped.detail).toEqual({ added: [name] });
@@ -115,7 +114,7 @@ describe('rsyslog over TLS, with certificates of both sides', () => {
     const kept = rsyslog.messages().length;
     for (const size of [MESSAGE_BYTES_MAX - 1_200, MESSAGE_BYTES_MAX]) await insert({ added: ['x'.repeat(size)] });
     await siem.run();
-    await soon('both messages', () => rsyslog.messages().length === kept + 2);
+    await eventually('both messages', () => rsyslog.messages().length === kept + 2);
     const [long, replaced] = rsyslog.messages().slice(kept);
     expect(JSON.parse(long!.text).unmapped.detail.added[0]).toHaveLength(MESSAGE_BYTES_MAX - 1_200);
     expect(JSON.parse(replaced!.text).unmapped.detail).toHaveProperty('omitted_sha256');
@@ -134,7 +133,7 @@ describe('rsyslog over TLS, with certificates of both sides', () => {
     await rsyslog.start();
     await siem.run();
     const newest = await newestSeq();
-    await soon('all messages', () => rsyslog.messages().length >= kept + newest - before);
+    await eventually('all messages', () => rsyslog.messages().length >= kept + newest - before);
     expect(
       rsyslog
         .messages()

@@ -101,7 +101,8 @@ ruleset(name="keep") { action(type="omfile" file="${log}" template="each") }
       existsSync(log)
         ? readFileSync(log, 'utf8')
             .split('\n')
-            .filter((line) => line !== '')
+            // The last one is not yet whole: a long message is written in parts.
+            .slice(0, -1)
             .map((line) => JSON.parse(line) as SyslogMessage)
         : [],
     complaints: () => said,
