@@ -1,5 +1,6 @@
 // For tests only: an installation as `npm start` has it, with the MCP server at `/mcp` of the API, and a user with a browser.
 
+import { patiently } from '#testing/flows/flows.ts';
 import { openBrowser } from '#testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#testing/flows/signed-in.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
@@ -26,10 +27,11 @@ export async function openClientsHarness(): Promise<ClientsHarness> {
     signIn: async ({ pathname, search }) => {
       const browser = openBrowser(api.url, publicUrl);
       for (const pair of user.cookie.split('; ')) browser.cookies.set(...(pair.split(/=(.*)/s) as [string, string]));
-      let shown = await browser.open(pathname + search);
+      let shown = await patiently(() => browser.open(pathname + search));
       if (shown.leftFor === null) {
         const offered = [...shown.text.matchAll(/name="scope" value="([^"]+)"/g)].map(([, scope]) => scope as string);
-        shown = await browser.submit(shown, { decision: 'allow', scope: offered });
+        const page = shown;
+        shown = await patiently(() => browser.submit(page, { decision: 'allow', scope: offered }));
       }
       if (shown.leftFor === null) throw new Error(`the user was not sent back: ${shown.text}`);
       return shown.leftFor;
