@@ -60,6 +60,7 @@ describe('on a running product', () => {
     expect(checks.map(({ name }) => name)).toEqual([
       'configuration',
       'data directory',
+      'code',
       'client address',
       'redis',
       'postgres',

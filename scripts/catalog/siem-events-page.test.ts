@@ -55,6 +55,7 @@ test('every outcome that counts as a failure or as undecided is one of an event'
       "set_aside",
       "skipped",
       "tiles_damaged",
+      "uncompared",
       "unjustified",
       "unknown",
     ]

@@ -169,6 +169,11 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     tables: ['phi_data_keys'],
     reason: 'a backup holds no key that was shredded before it was written',
   },
+  {
+    of: 'operations',
+    tables: ['monitoring_state'],
+    reason: 'progress is measured again when the counts of tokens are others',
+  },
   { of: 'operations', tables: ['revocations'], reason: 'lost revocations are written from kept segments of the feed' },
   {
     of: 'privacy',

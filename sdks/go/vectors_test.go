@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,11 +97,15 @@ func readVectors(t testing.TB) (file vectorFile) {
 // verifierOf has read the feed of the vector, and its clock then shows its time. asked notes where it was led.
 func verifierOf(t *testing.T, file vectorFile, one vector, asked map[string]bool) *verifier.Verifier {
 	now, served := one.Now, ""
+	// Keys and feed are read beside each other.
+	var mutex sync.Mutex
 	options := verifier.Options{
 		Issuer: file.Issuer, Audience: file.Audience, Algorithms: one.Options.Algorithms, OnStale: one.Options.OnStale,
 		MaxStale: seconds(one.Options.MaxStale), RequiredScopes: one.Options.RequiredScopes, Feed: verifier.FeedOff,
 		Now: func() time.Time { return atSeconds(now) },
 		Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
+			mutex.Lock()
+			defer mutex.Unlock()
 			asked[request.URL.Scheme+"://"+request.URL.Host+request.URL.Path] = true
 			if request.URL.Path == "/.well-known/jwks.json" {
 				name := one.Options.Keys
@@ -135,7 +140,9 @@ func verifierOf(t *testing.T, file vectorFile, one vector, asked map[string]bool
 	}
 	if one.Options.Feed != nil {
 		for _, step := range file.Feeds[*one.Options.Feed] {
+			mutex.Lock()
 			now, served = step.At, step.JWS
+			mutex.Unlock()
 			before := v.State()
 			v.Refresh(context.Background())
 			after := v.State()

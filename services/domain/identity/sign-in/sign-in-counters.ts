@@ -31,7 +31,7 @@ export const accountKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
 
 /**
  * Counts what failed for a name while an old provider is away, and locks as the counter of the account, but only until
- * the provider is back: nobody is locked out by an outage. It is purged as the counter of a name without an account.
+ * the provider is back: an outage locks no user out. It is purged as the counter of a name without an account.
  */
 export const uncomparedKeyOf = ({ keyRing }: HasKeyRing, email: string): string =>
   counterKey(keyRing, 'account', `${normaliseEmail(email)}\0uncompared`);

@@ -155,7 +155,7 @@ describe('an old provider that does not answer', () => {
     expect((await enter(own.email, harness.password)).body.user.id).toBe(own.id);
   });
 
-  test('is asked once after pauses of 1 s, 2 s … half a minute, about nobody, and again when it answers', async () => {
+  test('is asked once after pauses of 1 s, 2 s … half a minute, about a made-up user, and again when it answers', async () => {
     behave = answers(503, {});
     const { id, email } = await lazyUser();
     await expect(enter(email)).rejects.toMatchObject({ ...UNAVAILABLE, options: { retryAfterSeconds: 1 } });
@@ -296,7 +296,7 @@ describe('an outsider, while the old provider is away,', () => {
     expect(await tenEach(two)).toEqual([...locked, ...locked]);
   });
 
-  test('locks nobody out: a right password here signs in meanwhile, a former one as soon as the provider is back', async () => {
+  test('locks no user out: a right password here signs in meanwhile, a former one as soon as the provider is back', async () => {
     const [{ former, formerId, local, localId }, other] = [await trio(), await lazyUser()];
     await goAway();
     for (let at = 0; at < 4; at += 1) await wrong(local);

@@ -27,7 +27,7 @@ async function answerOf(response: Response): Promise<boolean | undefined> {
 
 /**
  * Asks the old provider for the passwords of users who were imported without one. Null unless LEGACY_PASSWORD_URL is set.
- * A provider that failed is not asked for a while. Then a trial about nobody decides whether it is back: so what a
+ * A provider that failed is not asked for a while. Then a trial about a made-up user decides whether it is back: so what a
  * sign-in is answered does not depend on whether its user was imported.
  */
 export function createFormerPasswords(
