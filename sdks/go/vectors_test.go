@@ -94,18 +94,20 @@ func readVectors(t testing.TB) (file vectorFile) {
 	return file
 }
 
+// transport guards what the transports of all verifiers share: keys and feed are read beside each other, and readers of
+// earlier verifiers may still run.
+var transport sync.Mutex
+
 // verifierOf has read the feed of the vector, and its clock then shows its time. asked notes where it was led.
 func verifierOf(t *testing.T, file vectorFile, one vector, asked map[string]bool) *verifier.Verifier {
 	now, served := one.Now, ""
-	// Keys and feed are read beside each other.
-	var mutex sync.Mutex
 	options := verifier.Options{
 		Issuer: file.Issuer, Audience: file.Audience, Algorithms: one.Options.Algorithms, OnStale: one.Options.OnStale,
 		MaxStale: seconds(one.Options.MaxStale), RequiredScopes: one.Options.RequiredScopes, Feed: verifier.FeedOff,
 		Now: func() time.Time { return atSeconds(now) },
 		Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
-			mutex.Lock()
-			defer mutex.Unlock()
+			transport.Lock()
+			defer transport.Unlock()
 			asked[request.URL.Scheme+"://"+request.URL.Host+request.URL.Path] = true
 			if request.URL.Path == "/.well-known/jwks.json" {
 				name := one.Options.Keys
@@ -140,9 +142,9 @@ func verifierOf(t *testing.T, file vectorFile, one vector, asked map[string]bool
 	}
 	if one.Options.Feed != nil {
 		for _, step := range file.Feeds[*one.Options.Feed] {
-			mutex.Lock()
+			transport.Lock()
 			now, served = step.At, step.JWS
-			mutex.Unlock()
+			transport.Unlock()
 			before := v.State()
 			v.Refresh(context.Background())
 			after := v.State()
