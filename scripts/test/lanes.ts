@@ -38,7 +38,7 @@ async function containers(): Promise<Ran> {
   } catch (err) {
     return { status: 0, output: `SKIPPED: ${(err as Error).message.split('\n')[0]}\n` };
   }
-  return await runQuietly('node', ['scripts/containers/main.ts']);
+  return await runQuietly('node', ['scripts/containers/main.ts', '--build']);
 }
 
 /** Building k6 takes minutes. Without it, the tests of its scenarios are skipped and say why. */
@@ -66,13 +66,9 @@ const works = (how: How): Readonly<Record<string, () => Promise<Ran>>> => ({
 export const FIRST_CHECKS: readonly string[] = Object.keys(checks).filter((name) => !Object.hasOwn(laterSteps, name));
 export const FIRST_TIER: readonly string[] = [...FIRST_CHECKS, 'unit', 'unit-db', 'integration', 'chaos'];
 
-const LANES = [
-  ['unit', 'unit-db'],
-  ['integration', 'chaos'],
-  ['k6', 'all', 'web'],
-];
+const LANES = [['unit', 'unit-db'], ['integration'], ['k6', 'all', 'web']];
 /** They measure the machine, or use ports of their own on it: one after another, with nothing beside them. */
-const AFTER = ['containers', 'load'];
+const AFTER = ['chaos', 'containers', 'load'];
 
 export const STEPS: readonly string[] = [...Object.keys(checks), ...LANES.flat(), 'coverage', ...AFTER];
 
