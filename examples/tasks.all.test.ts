@@ -103,7 +103,7 @@ beforeAll(async () => {
       () => undefined,
     ),
   );
-}, 240_000);
+}, 600_000);
 
 afterAll(async () => {
   if (fastapi !== undefined && fastapi.exitCode === null) {
@@ -115,7 +115,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('the FastAPI example passes its own tests, type checker and linter', { timeout: 120_000 }, async () => {
+test('the FastAPI example passes its own tests, type checker and linter', { timeout: 400_000 }, async () => {
   const tool = (...args: string[]) => run(python, ['-m', ...args], pythonEnv, FASTAPI);
   await tool('ruff', 'format', '--check', '-q', '.');
   await tool('ruff', 'check', '-q', '.');

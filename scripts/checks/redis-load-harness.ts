@@ -12,13 +12,13 @@ export type TokenLives = {
   live(at?: { readonly validateAt: string }): Promise<{ readonly revokedAfterMs: number }>;
 };
 
-/** An answer that decides. A PostgreSQL that is short of time on a busy machine decides nothing: its 503 is asked again. */
+/** An answer that decides. On a busy machine a PostgreSQL or a copy that is short of time decides nothing: its 503 is asked again. */
 async function decided(what: string, ask: () => Promise<Response>): Promise<Record<string, unknown>> {
   for (let tries = 1; ; tries += 1) {
     const answer = await ask();
     const text = await answer.text();
     if (answer.status === 200) return text === '' ? {} : JSON.parse(text);
-    if (answer.status !== 503 || !text.includes('store_unavailable') || tries === 20)
+    if (answer.status !== 503 || !/store_unavailable|request_stale/.test(text) || tries === 20)
       throw new Error(`${what} answered ${answer.status}: ${text}`);
     await sleep(200);
   }
