@@ -31,7 +31,7 @@ export const applyRetentionJob = defineJob({
   payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
-  schedule: { everySeconds: 300 },
+  schedule: { everySeconds: 300, idleSeconds: 3_600 },
   staleAfterSeconds: 7_200,
   timeoutSeconds: 1_200,
   meaning: 'Run the retention policies once a day and on request, in batches, except for persons under a legal hold',

@@ -4,6 +4,7 @@ import { maintainAuditOutbox } from '#services/domain/audit/maintain-audit-outbo
 import { sealEvents, sealingIsDue } from '#services/domain/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
 import { checkControls, checksAreDue } from '#services/domain/compliance/check-controls.ts';
+import { createProbeMemory } from '#services/domain/compliance/probes/probe-memory.ts';
 import { advanceReports, reportsAreDue } from '#services/domain/compliance/reports/advance-reports.ts';
 import { handoffsAreDue, pushHandoffs } from '#services/domain/handoff/push-handoffs.ts';
 import { exportEvents, exportIsDue } from '#services/domain/handoff/siem/export-events.ts';
@@ -25,7 +26,7 @@ import { recordIncident, recordProgress } from '#services/domain/operations/prog
 import { advanceTasks, tasksAreDue } from '#services/domain/operations/tasks/advance-tasks.ts';
 import { privacyRequestsAreDue, processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
 import { createPhiKeys } from '#services/domain/privacy/phi-keys.ts';
-import { implementDataRetentionPolicies } from '#services/domain/privacy/retention/retention.ts';
+import { implementDataRetentionPolicies, retentionIsDue } from '#services/domain/privacy/retention/retention.ts';
 import { rotateEncryptionKeys, rotationIsDue } from '#services/domain/privacy/rotate-encryption-keys.ts';
 import { detectIncidents, detectionsAreDue } from '#services/domain/security/detect-incidents.ts';
 import { purgeOnSchedule } from '#services/domain/shared/purge.ts';
@@ -71,11 +72,13 @@ import { fenced, type Processor, run, runUnfenced } from './run.ts';
 /** Only the jobs of the sealed log use its database role. */
 const asSealer = (ports: WorkerPorts): WorkerPorts => ({ ...ports, ...ports.sealing });
 
-/** A job that removes what modules keep no longer. */
+/** A job that removes what modules keep no longer. A row is removed once, also by runs that overlap. */
 const purgedBy = (job: Job<z.ZodType<object>>): Processor =>
-  run(job, (ports, _payload, { fence, signal }) =>
-    purgeOnSchedule(fenced(ports, fence), purgesOf(modulesOf(ports.config.wings), job), signal),
+  runUnfenced(job, (ports, _payload, { signal }) =>
+    purgeOnSchedule(ports, purgesOf(modulesOf(ports.config.wings), job), signal),
   );
+
+const probeMemory = createProbeMemory();
 
 /** Every job with its use-case. */
 export const processors: readonly Processor[] = [
@@ -102,13 +105,17 @@ export const processors: readonly Processor[] = [
   run(
     checkControlsJob,
     (ports, _payload, { fence, signal, caller }) =>
-      checkControls(fenced(ports, fence), { pace: 'frequent', signal }, caller),
+      checkControls(fenced(ports, fence), { pace: 'frequent', signal, memory: probeMemory }, caller),
     () => checksAreDue,
   ),
   run(checkControlsThoroughlyJob, (ports, _payload, { fence, signal, caller }) =>
     checkControls(fenced(ports, fence), { pace: 'thorough', signal }, caller),
   ),
-  run(applyRetentionJob, (ports, _payload, jobRun) => implementDataRetentionPolicies(ports, jobRun)),
+  run(
+    applyRetentionJob,
+    (ports, _payload, jobRun) => implementDataRetentionPolicies(ports, jobRun),
+    () => retentionIsDue,
+  ),
   run(
     processPrivacyRequestsJob,
     (ports, _payload, jobRun) => processPrivacyRequests({ ...ports, phiKeys: createPhiKeys(ports.vault) }, jobRun),

@@ -35,7 +35,8 @@ const IDLE = `SET LOCAL session_replication_role = replica; DELETE FROM audit_ou
   INSERT INTO audit_log (origin, first_seq, size, root) VALUES ('log', 0, 8, sha256(''));
   INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ('log', 8, sha256(''), '-');
   UPDATE detection_progress SET seq = 7; INSERT INTO alert_progress (seq) VALUES (7);
-  UPDATE monitoring_state SET after_seq = 7, counted_at = clock_timestamp(); UPDATE progress_state SET measured = '{"tokens": null}', measured_at = clock_timestamp();
+  UPDATE monitoring_state SET after_seq = 7, locked_accounts = 0, tokens = '{"active": 0}', counted_at = clock_timestamp(), tokens_at = clock_timestamp();
+  UPDATE progress_state SET measured = '{"tokens": {"active": 0}}', measured_at = clock_timestamp();
   INSERT INTO compliance_controls (control, status, population, sampled, exceptions, exception_count, observed, observed_sha256, probe_version, release, collector, started_at, ended_at)
     VALUES ('c', 'pass', 1, 1, '[]', 0, '', '${SHA}', 1, '', '', now(), clock_timestamp());
   INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('crm', 7), ('gone', 3);
@@ -43,6 +44,7 @@ const IDLE = `SET LOCAL session_replication_role = replica; DELETE FROM audit_ou
   INSERT INTO compliance_reports (id, kind, period, requested_by, status, ended_at)
     SELECT gen_random_uuid(), kind, to_char(clock_timestamp() AT TIME ZONE 'UTC', form), 'system:test', 'failed', now()
     FROM (VALUES ('daily', 'YYYY-MM-DD'), ('monthly', 'YYYY-MM')) due(kind, form);
+  INSERT INTO retention_runs (id, dry_run, state, finished_at, counts) VALUES (gen_random_uuid(), false, 'done', now(), '{}');
   INSERT INTO event_hours (hour, type, outcome, events, active) VALUES (now() - interval '20 days', 'user.login', 'ok', 1, 0);
   INSERT INTO security_reports (id, kind, period_from, period_to, requested_by, status, ended_at)
     SELECT gen_random_uuid(), 'weekly', week - interval '7 days', week, 'system:test', 'failed', now()
@@ -166,10 +168,28 @@ test.each<readonly [string, string, readonly string[]]>([
     `UPDATE monitoring_state SET tokens = '{"issued": 1}'`,
     ['measure-progress'],
   ],
+  ...[
+    ['a locked account', 'locked_accounts = 1'],
+    ['a token family that can expire', `tokens = '{"active": 1}'`],
+    ['token families that were not counted with the last events', `tokens_at = now() - interval '1 minute'`],
+  ].map(
+    ([what, change]) =>
+      [
+        `figures of more than 40 seconds ago, and ${what}`,
+        `UPDATE monitoring_state SET ${change}, counted_at = now() - interval '41 seconds'; UPDATE progress_state SET measured = jsonb_build_object('tokens', (SELECT coalesce(tokens, 'null') FROM monitoring_state))`,
+        ['count-event-hours'],
+      ] as const,
+  ),
   [
-    'figures of more than 40 seconds ago',
-    `UPDATE monitoring_state SET counted_at = now() - interval '41 seconds'`,
-    ['count-event-hours'],
+    'a report whose period is not counted yet',
+    `UPDATE monitoring_state SET counted_at = now() - interval '41 seconds'; INSERT INTO security_reports (id, kind, period_from, period_to, requested_by) VALUES ('${UUID}', 'demand', '2026-01-01', now(), 'user:u')`,
+    ['count-event-hours', 'make-security-reports'],
+  ],
+  ['no removal of old health records within a day', 'DELETE FROM retention_runs', ['apply-retention']],
+  [
+    'a run of the retention policies that was asked for',
+    `INSERT INTO retention_runs (id, dry_run) VALUES ('${UUID}', true)`,
+    ['apply-retention'],
   ],
   ['no report of last week', 'DELETE FROM security_reports', ['make-security-reports']],
   [
@@ -194,6 +214,7 @@ test.each<readonly [string, string, readonly string[]]>([
   ],
   ['a mail that waits for its next attempt', mail(FUTURE), []],
   ['a network that tried 49 names', network(49), []],
+  ['figures of an hour ago', `UPDATE monitoring_state SET counted_at = now() - interval '1 hour'`, []],
   ['a firing alert without a target', `${ALERT} 'firing', false)`, []],
   ['a target that is paused', `UPDATE siem_targets SET reached_seq = 5, retry_at = ${FUTURE}`, []],
 ])('%s', async (_what, work, jobs) => {

@@ -1,11 +1,13 @@
-import type { Control } from '#services/domain/compliance/control.ts';
-import { isMachine } from '#services/domain/compliance/control.ts';
+import { type Control, isMachine, type MachineControl } from '#services/domain/compliance/control.ts';
 import { page, table } from './pages.ts';
 
 const NO_CLAIM =
   'None of this states that an installation meets the law: that also depends on people, contracts and buildings.';
 
-const paceOf = { frequent: 'within 20 s of an event, and every minute', thorough: 'every hour' } as const;
+const paceOf = ({ pace, isProbe }: MachineControl): string => {
+  if (pace === 'thorough') return 'every hour';
+  return `within 20 s of an event, and every ${isProbe ? 'hour; within a minute of another change it depends on' : 'minute'}`;
+};
 const clauseOf = ({ clause, profile }: Control): string => (profile === 'proposed' ? `${clause} (proposed)` : clause);
 
 /** Every control with its probe, in the order of the clauses. */
@@ -26,7 +28,7 @@ export const controlsPage = (controls: readonly Control[]): string =>
             control.population,
             control.probe,
             control.evidence,
-            paceOf[control.pace],
+            paceOf(control),
           ]),
       )}`,
       `## Confirmed by a person\n\n${table(

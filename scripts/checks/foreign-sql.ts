@@ -138,6 +138,11 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
       'a batch of a thousand imported users is a few statements, in one transaction with the place in the file; an export reads them as they are, and a certificate has the bytes of its sealed event',
   },
   {
+    of: 'monitoring',
+    tables: ['job_schedules'],
+    reason: 'figures are right until the job that counts was last asked for work and had none',
+  },
+  {
     of: 'oauth',
     tables: ['users'],
     reason: `${ONE_STATEMENT}: a consent, device or document client and its user; and claims of the user`,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { quietLog } from '#testing/harness/ports.ts';
 import { checkControls } from './check-controls.ts';
@@ -6,6 +7,8 @@ import type { MachineControl, Observation } from './control.ts';
 import { isMachine } from './control.ts';
 import { controls } from './controls/all.ts';
 import { readControls } from './list-controls.ts';
+import { createProbeMemory } from './probes/probe-memory.ts';
+import type { CheckResult } from './run-check.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -132,6 +135,78 @@ test('every check of the product runs on a new installation, and none stays with
   expect(results.length).toBe(controls.filter(isMachine).length);
   const without = results.filter(({ result }) => result.status === 'unknown' || result.status === 'error');
   expect(without.map(({ control, result }) => [control.name, result.reason])).toEqual([]);
+});
+
+test('a probe that passed runs again after an event, a change of the schema, a right or the settings, and an hour; other checks always run', async () => {
+  let movedMs = 0;
+  const clock = { now: Date.now, monotonic: () => performance.now() + movedMs };
+  let seen = passing;
+  const runs = { probe: 0, other: 0 };
+  const counting = (name: 'probe' | 'other') => async () => {
+    runs[name] += 1;
+    return seen;
+  };
+  const given: readonly MachineControl[] = [
+    { ...controlThat(counting('probe')), isProbe: true },
+    controlThat(counting('other'), second),
+  ];
+  const memory = createProbeMemory();
+  let ports = { ...harness.portsWith(), clock };
+  const runsOfProbe = async (times = 1): Promise<number> => {
+    const before = { ...runs };
+    for (let time = 0; time < times; time += 1)
+      await checkControls(ports, { pace: 'frequent', signal, memory, controls: given, limitMs: 5_000 }, systemCaller);
+    expect(runs.other - before.other).toBe(times);
+    return runs.probe - before.probe;
+  };
+  expect(await runsOfProbe(3)).toBe(1);
+  const changes: readonly (readonly [string, () => unknown])[] = [
+    ['an event', () => harness.emit(1).then(harness.seal)],
+    ['a new function', () => harness.raw(`CREATE FUNCTION test_ground() RETURNS int LANGUAGE sql AS 'SELECT 1'`)],
+    [
+      'another function',
+      () => harness.raw(`CREATE OR REPLACE FUNCTION test_ground() RETURNS int LANGUAGE sql AS 'SELECT 2'`),
+    ],
+    ['a function less', () => harness.raw('DROP FUNCTION test_ground()')],
+    ['a trigger that is off', () => harness.raw('ALTER TABLE users DISABLE TRIGGER users_changed')],
+    ['a trigger that is on', () => harness.raw('ALTER TABLE users ENABLE TRIGGER users_changed')],
+    ['a right', () => harness.raw('GRANT TRUNCATE ON login_failures TO sallyport_worker')],
+    ['no right', () => harness.raw('REVOKE TRUNCATE ON login_failures FROM sallyport_worker')],
+    ['a policy', () => harness.raw('CREATE POLICY test_ground ON login_failures USING (true)')],
+    ['no policy', () => harness.raw('DROP POLICY test_ground ON login_failures')],
+    ['settings', () => (ports = { ...harness.portsWith(), clock })],
+    ['an hour', () => (movedMs = 3_600_001)],
+  ];
+  for (const [what, change] of changes) {
+    await change();
+    expect([what, await runsOfProbe(2)]).toEqual([what, 1]);
+  }
+  seen = failing;
+  movedMs *= 2;
+  expect(await runsOfProbe(3)).toBe(3);
+  seen = passing;
+  expect(await runsOfProbe(2)).toBe(1);
+});
+
+test('a pass that stands has the facts of its run and the times of now, and is lost with the database', async () => {
+  const memory = createProbeMemory();
+  const ports = harness.portsWith();
+  const control = { ...controlThat(async () => passing), isProbe: true } as const;
+  const check = async (changed = ports) => {
+    const input = { pace: 'frequent', signal, memory, controls: [control], limitMs: 5_000 } as const;
+    return (await checkControls(changed, input, systemCaller))[0]?.result as CheckResult;
+  };
+  const ran = await check();
+  await sleep(2);
+  const stands = await check();
+  expect({ ...stands, startedAtMs: 0, endedAtMs: 0 }).toEqual({ ...ran, startedAtMs: 0, endedAtMs: 0 });
+  expect(stands.startedAtMs).toBeGreaterThan(ran.endedAtMs);
+  expect(await viewOf(first.name)).toMatchObject({
+    check: { ended_at: new Date(stands.endedAtMs).toISOString(), observed: { seen: 1 } },
+  });
+  const sql = { query: () => Promise.reject(new Error('away')) };
+  const { standing } = await memory.begin({ ...ports, sql });
+  expect(standing(control)).toBe(undefined);
 });
 
 test('an aborted run stops between two checks and stores nothing of the one that was cut', async () => {

@@ -10,6 +10,7 @@ import { type ControlRow, lockControl, readControlRows, storeControl } from './c
 import { storeFindings } from './findings.store.ts';
 import { followViolation } from './manage-violations.ts';
 import { controlChecks } from './metrics.ts';
+import type { ProbeMemory } from './probes/probe-memory.ts';
 import { type CheckResult, runCheck } from './run-check.ts';
 
 export { checksAreDue } from './controls.store.ts';
@@ -22,6 +23,8 @@ export type CheckedControl = { readonly control: MachineControl; readonly result
 type ChecksInput = {
   readonly pace: MachineControl['pace'];
   readonly signal: AbortSignal;
+  /** Passes of probes that may stand; without it, every probe runs. */
+  readonly memory?: ProbeMemory;
   /** Other controls than the product's. */
   readonly controls?: readonly MachineControl[];
   readonly limitMs?: number;
@@ -36,7 +39,7 @@ type ChecksInput = {
  */
 export async function checkControls(
   ports: CheckPorts & Pick<Ports, 'log'>,
-  { pace, signal, controls: given, limitMs = LIMIT_MS[pace] }: ChecksInput,
+  { pace, signal, memory, controls: given, limitMs = LIMIT_MS[pace] }: ChecksInput,
   caller: Caller & { readonly kind: 'system' },
 ): Promise<CheckedControl[]> {
   const due = (given ?? controls.filter(isMachine)).filter((control) => control.pace === pace);
@@ -55,13 +58,16 @@ export async function checkControls(
     }
   };
   try {
+    const known = await memory?.begin(ports);
     for (const control of due) {
       if (signal.aborted) break;
-      const result = await runCheck(ports, control, { signal, limitMs });
+      const standing = known?.standing(control);
+      const result = standing ?? (await runCheck(ports, control, { signal, limitMs }));
       // A check that was cut by the end of its worker says nothing about the control.
       if (signal.aborted && result.status === 'unknown') break;
       controlChecks.add(1, { status: result.status });
       checked.push({ control, result });
+      if (standing === undefined) known?.keep(control, result);
       if (pace === 'thorough') await keep([{ control, result }], true);
     }
     if (pace === 'frequent' && checked.length > 0) await keep(checked, checked.length === due.length);

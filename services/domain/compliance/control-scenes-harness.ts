@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, vi } from 'vitest';
 import { type Changes, type ComplianceHarness, openComplianceHarness } from './compliance-harness.ts';
 import { isMachine, type MachineControl } from './control.ts';
 import { controls, type MachineControlName } from './controls/all.ts';
+import { readProbeGround } from './probes/probe-ground.store.ts';
 
 type Scene = {
   /** What the check sees before it is broken. */
@@ -77,8 +78,12 @@ async function openControlHarness(): Promise<ControlHarness> {
     const healthy = await scene.healthy?.();
     const before = await harness.check(control, healthy ?? {});
     expect(before).toMatchObject({ status: scene.before ?? 'pass', exceptionCount: 0 });
+    const ground = await readProbeGround(harness.sql);
     try {
-      const after = await harness.check(control, (await scene.breakIt()) ?? healthy ?? {});
+      const changes = await scene.breakIt();
+      // Otherwise the pass from before would stand.
+      if (control.isProbe && changes === undefined) expect(await readProbeGround(harness.sql)).not.toBe(ground);
+      const after = await harness.check(control, changes ?? healthy ?? {});
       expect(after.status).toBe('fail');
       expect(after.exceptions.map(({ resource }) => resource)).toEqual(
         expect.arrayContaining([typeof scene.names === 'string' ? scene.names : expect.stringMatching(scene.names)]),

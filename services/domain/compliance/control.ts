@@ -79,6 +79,11 @@ export type MachineControl<Name extends string = string> = ControlBase & {
   readonly evidence: string;
   /** `thorough` checks read whole tables: hourly. The others run several times a minute. */
   readonly pace: 'frequent' | 'thorough';
+  /**
+   * The check inserts rows of its own and rolls back, so its result depends on events, the schema, the settings and the
+   * release alone: while none of them changed, its last pass stands.
+   */
+  readonly isProbe?: true;
   /** An attacker’s action or failure that the control answers, for the page of threats. */
   readonly threat: string;
   readonly check: (

@@ -6,7 +6,7 @@ import { COUNTED_TYPES } from './counted-events.ts';
 import {
   addEventHours,
   lockCountedSeq,
-  readMonitoringState,
+  readTokensAgeSeconds,
   setCountedSeq,
   setLockedAccounts,
   setTokenCounts,
@@ -27,7 +27,7 @@ export async function countEventHours(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<void> {
   const lockedAccounts = await countLockedAccounts(ports);
-  const { tokensAgeSeconds } = await readMonitoringState(ports.sql);
+  const tokensAgeSeconds = await readTokensAgeSeconds(ports.sql);
   const isOld = tokensAgeSeconds === null || tokensAgeSeconds > TOKENS_EVERY_SECONDS;
   const tokens = isOld ? await readTokenStatistics(ports) : undefined;
   for (let isMore = true; isMore && !signal.aborted; )

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { countEventHoursJob } from '#jobs/contracts/monitoring.ts';
 import type { CollectedMetric } from '#observability/metrics/instruments.ts';
 import { createRegistry } from '#observability/metrics/instruments.ts';
 import { testCaller } from '#testing/harness/ports.ts';
@@ -126,6 +127,28 @@ describe('the figures of security', () => {
     expect((await readDashboard(ports)).security.state).toBe('stale');
     await count();
     expect((await readDashboard(ports)).security.state).toBe('fresh');
+  });
+
+  test('are fresh while the job is asked and has nothing to count, but not tokens that the last count left out', async () => {
+    const states = async () => {
+      const { security, tokens } = await readDashboard(ports);
+      return [security.state, tokens.state];
+    };
+    await ports.raw(
+      `UPDATE monitoring_state SET counted_at = now() - interval '1 hour', tokens_at = now() - interval '1 hour'`,
+    );
+    expect(await states()).toEqual(['stale', 'stale']);
+    await ports.raw(
+      `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, last_succeeded_at)
+       VALUES ('${countEventHoursJob.name}', 'monitoring', 10, now(), now() - interval '20 seconds')`,
+    );
+    expect(await states()).toEqual(['fresh', 'fresh']);
+    await ports.raw(`UPDATE monitoring_state SET tokens_at = tokens_at - interval '1 second'`);
+    expect(await states()).toEqual(['fresh', 'stale']);
+    await ports.raw(`UPDATE job_schedules SET last_succeeded_at = now() - interval '51 seconds'`);
+    expect(await states()).toEqual(['stale', 'stale']);
+    await ports.raw('DELETE FROM job_schedules');
+    await count();
   });
 });
 

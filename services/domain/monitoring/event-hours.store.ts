@@ -1,3 +1,4 @@
+import { countEventHoursJob } from '#jobs/contracts/monitoring.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { EventCount } from '../audit/read/count-events.ts';
@@ -15,11 +16,18 @@ const monitoringStateLock = defineStatement(
 );
 /** SQL: when the newest event was sealed that figures may depend on. */
 export const NEWEST_EVENT_AT = NEWEST_SEALED_AT;
-/** The log has news, or the dashboard's figures will soon be stale: locks end and tokens expire without an event. */
+/**
+ * The log has news, or the last count is old and may be outdated without news: a lock ends, a token family expires, the
+ * families were not counted with the last events, or a report waits until its period is counted.
+ */
 export const countIsDue = defineQuestion(
-  `EXISTS (SELECT FROM monitoring_state WHERE after_seq IS DISTINCT FROM ${NEWEST_SEQ}
-     OR coalesce(counted_at < clock_timestamp() - interval '40 seconds', true))`,
+  `EXISTS (SELECT FROM monitoring_state WHERE after_seq IS DISTINCT FROM ${NEWEST_SEQ} OR counted_at IS NULL
+     OR counted_at < clock_timestamp() - interval '40 seconds' AND (
+       (locked_accounts = 0 AND tokens -> 'active' = '0' AND tokens_at >= counted_at) IS NOT TRUE
+       OR EXISTS (SELECT FROM security_reports WHERE status = 'queued' AND period_to > counted_at)))`,
 );
+/** When the job last ended or was asked for work and had none: the figures were still right. */
+const CONFIRMED_AT = `(SELECT last_succeeded_at FROM job_schedules WHERE job = '${countEventHoursJob.name}')`;
 const monitoringStateSet = defineStatement(
   'monitoringStateSet',
   'UPDATE monitoring_state SET after_seq = $1, counted_at = CASE WHEN $2 THEN clock_timestamp() ELSE counted_at END',
@@ -31,11 +39,17 @@ const monitoringTokensSet = defineStatement(
 );
 const monitoringStateRead = defineStatement(
   'monitoringStateRead',
-  `SELECT after_seq AS "afterSeq", ${placeTime('counted_at')} AS "countedAt", locked_accounts AS "lockedAccounts",
-     extract(epoch FROM clock_timestamp() - counted_at)::float8 AS "ageSeconds", ${placeTime('clock_timestamp()')} AS now,
-     tokens, ${placeTime('tokens_at')} AS "tokensAt",
-     extract(epoch FROM clock_timestamp() - tokens_at)::float8 AS "tokensAgeSeconds"
-   FROM monitoring_state`,
+  `SELECT after_seq AS "afterSeq", ${placeTime('counted_until')} AS "countedAt", locked_accounts AS "lockedAccounts",
+     extract(epoch FROM clock_timestamp() - counted_until)::float8 AS "ageSeconds", ${placeTime('clock_timestamp()')} AS now,
+     tokens, ${placeTime('tokens_until')} AS "tokensAt",
+     extract(epoch FROM clock_timestamp() - tokens_until)::float8 AS "tokensAgeSeconds"
+   FROM (SELECT *, CASE WHEN counted_at IS NOT NULL THEN greatest(counted_at, ${CONFIRMED_AT}) END AS counted_until,
+     CASE WHEN tokens_at >= counted_at THEN greatest(tokens_at, ${CONFIRMED_AT}) ELSE tokens_at END AS tokens_until
+     FROM monitoring_state) state`,
+);
+const monitoringTokensAgeRead = defineStatement(
+  'monitoringTokensAgeRead',
+  'SELECT extract(epoch FROM clock_timestamp() - tokens_at)::float8 AS seconds FROM monitoring_state',
 );
 const eventHoursAdd = defineStatement(
   'eventHoursAdd',
@@ -69,7 +83,7 @@ export const eventHourPurge = definePurge({
 
 type MonitoringState = {
   readonly afterSeq: number | null;
-  /** When every event that was sealed until then had been counted; null before the first time. */
+  /** Until when all figures of events are right; null before the first count. */
   readonly countedAt: string | null;
   readonly ageSeconds: number | null;
   readonly lockedAccounts: number | null;
@@ -98,6 +112,10 @@ export async function readMonitoringState(sql: Sql): Promise<MonitoringState> {
   const [row] = await sql.query<MonitoringState>(monitoringStateRead);
   return row as MonitoringState;
 }
+
+/** Time since token families were counted; null before the first time. */
+export const readTokensAgeSeconds = async (sql: Sql): Promise<number | null> =>
+  (await sql.query<{ seconds: number | null }>(monitoringTokensAgeRead))[0]?.seconds ?? null;
 
 export const addEventHours = (tx: Sql, counts: readonly EventCount[]): Promise<unknown> =>
   tx.query(eventHoursAdd, [

@@ -42,6 +42,7 @@ export const accessControls = [
     probeVersion: 1,
     evidence: 'Sessions left, revocations written and events recorded',
     pace: 'frequent',
+    isProbe: true,
     threat: 'Access outlives the decision to end it',
     humanDuty: 'Decide who is disabled, and when.',
     check: async ({ random, ...ports }): Promise<Observation> => {

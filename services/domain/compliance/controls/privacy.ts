@@ -53,6 +53,7 @@ export const privacyControls = [
     probeVersion: 1,
     evidence: 'The three decisions',
     pace: 'frequent',
+    isProbe: true,
     threat: 'Care is delayed because health data cannot be read, or emergency access stays open',
     humanDuty: 'Decide who may open emergency access (permission phi:break_glass).',
     check: async ({ random, ...ports }): Promise<Observation> => {
@@ -95,6 +96,7 @@ export const privacyControls = [
     probeVersion: 1,
     evidence: 'Names of the fields that the probe saw, and the decision without a policy',
     pace: 'frequent',
+    isProbe: true,
     threat: 'A member of staff reads health data that the work does not need',
     humanDuty: 'Write the policy that limits uses, disclosures and requests to the minimum necessary.',
     check: async ({ random, ...ports }): Promise<Observation> => {

@@ -29,6 +29,7 @@ export const signInControls = [
     probeVersion: 1,
     evidence: 'Failures until the lock, and its length in seconds',
     pace: 'frequent',
+    isProbe: true,
     threat: 'An attacker guesses passwords',
     humanDuty: 'Review incidents of password guessing.',
     check: async ({ random, ...ports }): Promise<Observation> => {
@@ -77,6 +78,7 @@ export const signInControls = [
     probeVersion: 1,
     evidence: 'The idle limit in seconds, and the decision for each session',
     pace: 'frequent',
+    isProbe: true,
     threat: 'A person uses a workstation that its user left signed in',
     humanDuty: 'Choose the idle limit (SESSION_IDLE_TWO_FACTORS), and lock the screens of workstations.',
     check: async ({ config, clock, random, ...ports }): Promise<Observation> => {

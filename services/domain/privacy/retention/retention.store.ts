@@ -1,3 +1,4 @@
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../../ports.ts';
 import { placeTime } from '../../shared/pagination.ts';
@@ -150,11 +151,10 @@ const runReadNext = defineStatement(
   'retentionRunReadNext',
   `SELECT ${RUN} FROM retention_runs WHERE state = 'queued' ORDER BY created_at LIMIT 1`,
 );
-/** True when no run that deletes was begun within a day. */
-const runIsDue = defineStatement(
-  'retentionRunIsDue',
-  `SELECT NOT EXISTS (SELECT 1 FROM retention_runs WHERE NOT dry_run AND created_at > clock_timestamp() - interval '1 day') AS "isDue"`,
-);
+/** No run that deletes was begun within a day. */
+const IS_DUE = `NOT EXISTS (SELECT FROM retention_runs WHERE NOT dry_run AND created_at > now() - interval '1 day')`;
+const runIsDue = defineStatement('retentionRunIsDue', `SELECT ${IS_DUE} AS "isDue"`);
+export const retentionIsDue = defineQuestion(`EXISTS (SELECT FROM retention_runs WHERE state = 'queued') OR ${IS_DUE}`);
 const runFinish = defineStatement(
   'retentionRunFinish',
   // A policy may have been lifted since a process that died removed records of its kind.

@@ -21,6 +21,8 @@ import type { retentionPolicyView, retentionRunView } from './retention-contract
 import { retentionRunUnknown, retentionTooShort } from './retention-errors.ts';
 import { FLOOR_DAYS, type RetentionKind, WITHOUT_FLOOR } from './retention-shapes.ts';
 
+export { retentionIsDue } from './retention.store.ts';
+
 export type RetentionPolicyView = z.output<typeof retentionPolicyView>;
 export type RetentionRunView = z.output<typeof retentionRunView>;
 /** Requests the job; never fails, because the timetable runs it anyway. */
