@@ -1,4 +1,5 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { WRITTEN_WITHOUT_BEAT } from '#services/platform/postgres/beat-sql.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';
@@ -7,7 +8,9 @@ import type { Sample } from './take-sample.ts';
 
 const copySampleInsert = defineStatement(
   'copySampleInsert',
-  'INSERT INTO copy_samples (id, copy_id, kind, seconds, sample) VALUES ($1, $2, $3, $4, $5)',
+  `WITH written AS (
+     INSERT INTO copy_samples (id, copy_id, kind, seconds, sample) VALUES ($1, $2, $3, $4, $5) RETURNING id
+   ), ${WRITTEN_WITHOUT_BEAT} SELECT FROM written`,
 );
 
 /** Index: copy_samples_at. Oldest first. */

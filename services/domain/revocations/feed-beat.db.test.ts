@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { WRITTEN_WITHOUT_BEAT } from '#services/platform/postgres/beat-sql.ts';
 import { eventually } from '#testing/eventually.ts';
 import { createTestPorts } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
@@ -36,6 +37,48 @@ test('no beat is due when nothing was written since the last, as a restored data
     await ports.sql.query(age);
     return !(await read()).isBeatDue;
   });
+});
+
+const figures = defineStatement(
+  'testBeatFigures',
+  `WITH written AS (
+     INSERT INTO copy_samples (id, copy_id, kind, seconds, sample)
+     SELECT gen_random_uuid(), gen_random_uuid(), 'api', 1, '{}' WHERE $1 RETURNING id
+   ), ${WRITTEN_WITHOUT_BEAT} SELECT FROM written`,
+);
+
+test('no beat is due after a write that a restored database may lack, and it advances none', async () => {
+  await eventually('a moment in which no other database writes', async () => {
+    await ports.sql.query(age);
+    const { beat } = await read();
+    for (let time = 0; time < 3; time += 1) await ports.sql.query(figures, [true]);
+    const after = await read();
+    expect(after.beat).toBe(beat);
+    return !after.isBeatDue;
+  });
+});
+
+test('such a write hides no other: a beat is due for one before it, one after it and one that is open beside it', async () => {
+  await ports.sql.query(write);
+  await ports.sql.query(figures, [true]);
+  expect((await read()).isBeatDue).toBe(true);
+  await ports.sql.query(age);
+  await ports.sql.query(figures, [true]);
+  await ports.sql.query(write);
+  expect((await read()).isBeatDue).toBe(true);
+  await ports.sql.query(age);
+  await ports.transact(async (tx) => {
+    await tx.query(write);
+    await ports.sql.query(figures, [true]);
+  });
+  expect((await read()).isBeatDue).toBe(true);
+});
+
+test('a statement that wrote nothing leaves the row of the beat alone', async () => {
+  const version = defineStatement('testBeatVersion', 'SELECT xmin::text FROM feed_state');
+  const before = await ports.sql.query(version);
+  await ports.sql.query(figures, [false]);
+  expect(await ports.sql.query(version)).toEqual(before);
 });
 
 test('a beat beside an open transaction that wrote is not the last one, and another is due while it is open', async () => {

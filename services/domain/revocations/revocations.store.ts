@@ -1,6 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { BEAT_IS_FOLLOWED } from '#services/platform/postgres/beat-sql.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 
 /** The row that every copy polls, and the revocations above an epoch, from one snapshot. */
@@ -27,10 +28,6 @@ type FeedEntry = RevocationEntry & { readonly createdAtMs: number };
 export const FEED_PAGE_SIZE = 2_000;
 
 const IS_OLD = `clock_timestamp() NOT BETWEEN s.beat_at AND s.beat_at + interval '900 milliseconds'`;
-// A transaction that writes has begun since the row of the beat was written, or one is open: where none is, nothing was
-// committed that a restored database could lack. The row's own transaction was the last one.
-const IS_FOLLOWED = `(pg_snapshot_xmin(pg_current_snapshot()) <> pg_snapshot_xmax(pg_current_snapshot())
-  OR pg_snapshot_xmax(pg_current_snapshot())::text::bigint & 4294967295 <> (s.xmin::text::bigint + 1) & 4294967295)`;
 
 // Locks nothing. Index: revocations_epoch_key. Counter and rows come from one snapshot, so every row that the counter
 // has counted is visible. A JSON array keeps the answer in one row and is the cheapest form to parse.
@@ -38,7 +35,7 @@ const feedRead = defineStatement(
   'revocationFeedRead',
   `SELECT s.incarnation, s.replaced, s.revocation_epoch AS epoch, s.keys_version AS "keysVersion",
      s.access_version AS "accessVersion", s.beat,
-     ${IS_OLD} AND ${IS_FOLLOWED} AS "isBeatDue",
+     ${IS_OLD} AND ${BEAT_IS_FOLLOWED} AS "isBeatDue",
      pg_is_in_recovery() AS "isStandby", (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs",
      (SELECT coalesce(json_agg(json_build_array(r.epoch, r.kind, r.value, r.token_epoch, r.reason, r.user_id, r.client_id,
         round(extract(epoch FROM r.expires_at) * 1000), round(extract(epoch FROM r.created_at) * 1000)) ORDER BY r.epoch), '[]')

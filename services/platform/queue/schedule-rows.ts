@@ -1,6 +1,7 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { defineStatement } from '../define/statement.ts';
+import { WRITTEN_WITHOUT_BEAT } from '../postgres/beat-sql.ts';
 
 /** One line of the timetable; times in Unix milliseconds by the database's clock. */
 export type ScheduleRow = {
@@ -85,13 +86,16 @@ const jobScheduleFinish = defineStatement(
 const jobScheduleAdvanceIdle = defineStatement(
   'jobScheduleAdvanceIdle',
   `WITH declared AS (UPDATE job_schedules SET declared_at = clock_timestamp()
-     WHERE job = ANY ($4) AND job <> ALL ($1) AND declared_at < clock_timestamp() - make_interval(secs => $3::float8 / 1000))
-   UPDATE job_schedules s SET next_run_at = clock_timestamp() + make_interval(secs => every_seconds),
-     last_started_at = clock_timestamp(), last_finished_at = clock_timestamp(), last_succeeded_at = clock_timestamp(),
-     last_outcome = 'completed', declared_at = clock_timestamp()
-   FROM unnest($1::text[], $2::float8[]) AS idle(job, slot_ms)
-   WHERE s.job = idle.job AND s.next_run_at = to_timestamp(idle.slot_ms / 1000)::timestamptz(3)
-     AND coalesce(s.last_finished_at < clock_timestamp() - make_interval(secs => $3::float8 / 1000), true)`,
+     WHERE job = ANY ($4) AND job <> ALL ($1) AND declared_at < clock_timestamp() - make_interval(secs => $3::float8 / 1000)
+   ), written AS (
+     UPDATE job_schedules s SET next_run_at = clock_timestamp() + make_interval(secs => every_seconds),
+       last_started_at = clock_timestamp(), last_finished_at = clock_timestamp(), last_succeeded_at = clock_timestamp(),
+       last_outcome = 'completed', declared_at = clock_timestamp()
+     FROM unnest($1::text[], $2::float8[]) AS idle(job, slot_ms)
+     WHERE s.job = idle.job AND s.next_run_at = to_timestamp(idle.slot_ms / 1000)::timestamptz(3)
+       AND coalesce(s.last_finished_at < clock_timestamp() - make_interval(secs => $3::float8 / 1000), true)
+     RETURNING s.job
+   ), ${WRITTEN_WITHOUT_BEAT} SELECT FROM written`,
 );
 
 /** Writes the timetable of these contracts, and returns the resulting rows. */
