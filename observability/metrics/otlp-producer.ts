@@ -1,12 +1,14 @@
 import { type Attributes, type HrTime, ValueType } from '@opentelemetry/api';
 import { core, resources, metrics as sdk } from '@opentelemetry/sdk-node';
 import { type CollectedMetric, registry, type SeriesSnapshot } from './instruments.ts';
+import { lookBeforeScrape } from './scrape-looks.ts';
 
 const startTime = core.millisToHrTime(Date.now());
 
 /** Gives the numbers of the scrape to OpenTelemetry's reader, as cumulative sums, gauges and histograms. */
 export const metricProducer: sdk.MetricProducer = {
   async collect(): Promise<sdk.CollectionResult> {
+    await lookBeforeScrape();
     const endTime = core.hrTime();
     const metrics = registry
       .collect()

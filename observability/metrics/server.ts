@@ -7,6 +7,7 @@ import {
   type RenderOptions,
   renderPrometheus,
 } from './prometheus.ts';
+import { lookBeforeScrape } from './scrape-looks.ts';
 
 export type MetricsServerOptions = {
   /** Unix socket to listen on, mode 0600; replaces one left by a dead process. */
@@ -76,6 +77,7 @@ async function answer(
     return;
   }
   const exemplars = options.exemplars === true && (request.headers.accept ?? '').includes('openmetrics-text');
+  await lookBeforeScrape();
   const metrics = (options.collect ?? registry.collect)();
   const text = renderPrometheus(metrics, { exemplars, constantLabels: options.constantLabels ?? {} });
   const contentType = exemplars ? OPEN_METRICS_CONTENT_TYPE : PROMETHEUS_CONTENT_TYPE;

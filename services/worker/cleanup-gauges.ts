@@ -1,10 +1,11 @@
 import { cleanupLag } from '#observability/metrics/cleanup.ts';
+import { lookWhenScraped } from '#observability/metrics/scrape-looks.ts';
 import type { Clock, Sql } from '../domain/ports.ts';
 import type { Purge } from '../domain/shared/purge.ts';
 
 /**
- * Shows how late each kind of clean-up is, whichever worker runs it. The database is queried periodically; between
- * queries, and while it does not answer, the age of overdue rows keeps growing.
+ * Shows how late each kind of clean-up is, whichever worker runs it. The database is queried when metrics are read; while
+ * it does not answer, the age of overdue rows keeps growing.
  */
 export function watchCleanup(
   { sql, clock }: { readonly sql: Sql; readonly clock: Clock },
@@ -20,13 +21,10 @@ export function watchCleanup(
   const look = async (): Promise<void> => {
     for (const purge of purges) {
       const atMs = clock.monotonic();
-      // Without overdue rows, none becomes overdue before the next query.
+      // Without rows, none is overdue before the next query.
       const overdueMs = (await purge.readOverdueMs(sql)) ?? Number.NEGATIVE_INFINITY;
       known.set(purge.kind, { overdueMs, atMs });
     }
   };
-  const next = (): void => void look().catch(() => {});
-  next();
-  const timer = setInterval(next, everyMs).unref();
-  return { close: () => clearInterval(timer) };
+  return lookWhenScraped(look, everyMs);
 }

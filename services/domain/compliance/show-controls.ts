@@ -1,3 +1,4 @@
+import { lookWhenScraped } from '#observability/metrics/scrape-looks.ts';
 import type { Ports } from '../ports.ts';
 import { CONTROL_STATUSES, type ControlStatus, isRed } from './control-shapes.ts';
 import { type MachineControlName, machineControlNames } from './controls/all.ts';
@@ -5,7 +6,7 @@ import { readControls } from './list-controls.ts';
 import { controlCheckAge, controlPasses, controlsByStatus } from './metrics.ts';
 
 /**
- * Shows the state of every control in the metrics of this process. The database is read periodically; while it does
+ * Shows the state of every control in the metrics of this process. The database is read when metrics are; while it does
  * not answer, the age of the checks keeps growing.
  */
 export function showControls(ports: Pick<Ports, 'sql' | 'clock'>, everyMs: number): { close(): void } {
@@ -31,8 +32,5 @@ export function showControls(ports: Pick<Ports, 'sql' | 'clock'>, everyMs: numbe
     const times = checked.flatMap(({ check }) => (check === null ? [] : [Date.parse(check.ended_at)]));
     oldest = times.length === 0 ? undefined : { endedAtMs: Math.min(...times) };
   };
-  const next = (): void => void look().catch(() => {});
-  next();
-  const timer = setInterval(next, everyMs).unref();
-  return { close: () => clearInterval(timer) };
+  return lookWhenScraped(look, everyMs);
 }

@@ -1,4 +1,5 @@
 import { siemBehind, siemFailing } from '#observability/metrics/handoff.ts';
+import { lookWhenScraped } from '#observability/metrics/scrape-looks.ts';
 import { newestEventSeq } from '../../audit/read/list-events.ts';
 import type { Ports } from '../../ports.ts';
 import type { HasSiem } from './export-events.ts';
@@ -13,8 +14,5 @@ export function showSiem(ports: Pick<Ports, 'sql'> & HasSiem, everyMs: number): 
     siemBehind.set(Math.max(0, ...rows.map(({ reachedSeq }) => newest - reachedSeq)));
     siemFailing.set(rows.filter(({ failure }) => failure !== null).length);
   };
-  const next = (): void => void look().catch(() => {});
-  next();
-  const timer = setInterval(next, everyMs).unref();
-  return { close: () => clearInterval(timer) };
+  return lookWhenScraped(look, everyMs);
 }
