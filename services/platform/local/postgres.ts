@@ -32,6 +32,8 @@ const settings: Readonly<Record<string, string>> = {
   // After each checkpoint the log takes whole pages: of an idle installation that was most of it.
   checkpoint_timeout: '30min',
   wal_compression: 'on',
+  // A commit syncs the log itself, and none here is asynchronous: the writer would sync what need not be on disk yet.
+  wal_writer_delay: '10s',
   jit: 'off',
   // Each of their processes takes memory, and a start for one machine needs neither.
   io_method: 'sync',
