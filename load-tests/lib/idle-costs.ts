@@ -24,7 +24,7 @@ export type IdleCosts = {
 export type Sources = Readonly<Record<string, number>>;
 
 /** Most that a second may take: what was seen, and room for a job that is due in the span. */
-export const IDLE_BOUNDS = { jobs: 0.15, fsyncs: 1.3, walBytes: 1_000, redisCommands: 30 } as const;
+export const IDLE_BOUNDS = { jobs: 0.1, fsyncs: 0.6, walBytes: 400, redisCommands: 27 } as const;
 
 type Counts = ReadonlyMap<string, number>;
 type Reading = { readonly fsyncs: Counts; readonly walBytes: Counts; readonly redisCommands: Counts };

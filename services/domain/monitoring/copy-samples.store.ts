@@ -1,5 +1,5 @@
+import { WRITTEN_WITHOUT_BEAT } from '#services/platform/define/beat-sql.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { WRITTEN_WITHOUT_BEAT } from '#services/platform/postgres/beat-sql.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { WRITTEN_WITHOUT_BEAT } from '#services/platform/define/beat-sql.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { WRITTEN_WITHOUT_BEAT } from '#services/platform/postgres/beat-sql.ts';
 import { eventually } from '#testing/eventually.ts';
 import { createTestPorts } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';

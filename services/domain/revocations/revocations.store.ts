@@ -1,7 +1,7 @@
 import type { Sql } from '#services/domain/ports.ts';
 import { definePurge } from '#services/domain/shared/purge.store.ts';
+import { BEAT_IS_FOLLOWED } from '#services/platform/define/beat-sql.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { BEAT_IS_FOLLOWED } from '#services/platform/postgres/beat-sql.ts';
 import type { RevocationEntry, RevocationKind } from './revocation-log.ts';
 
 /** The row that every copy polls, and the revocations above an epoch, from one snapshot. */

@@ -1,7 +1,7 @@
 import type { Sql, Tx } from '#services/domain/ports.ts';
+import { WRITTEN_WITHOUT_BEAT } from '../define/beat-sql.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { defineStatement } from '../define/statement.ts';
-import { WRITTEN_WITHOUT_BEAT } from '../postgres/beat-sql.ts';
 
 /** One line of the timetable; times in Unix milliseconds by the database's clock. */
 export type ScheduleRow = {
