@@ -2,12 +2,13 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
+import { eventually } from '#testing/eventually.ts';
 import { asShipped } from '#testing/harness/busy-machine.ts';
 import { createPatientPool } from '#testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
 import { startTcpProxy } from '#testing/processes/tcp-proxy.ts';
 import { defineStatement } from '../define/statement.ts';
-import { createSql, createTransact } from './pool.ts';
+import { createPool, createSql, createTransact } from './pool.ts';
 
 asShipped();
 
@@ -142,4 +143,28 @@ test('onLost is called before the statement fails for an idle, busy or refused c
   expect(await toldWith(() => sql.query(ownPid))).toBe(1);
   await killer.end();
   await pool.end();
+});
+
+test('a connection that takes longer to open than its caller waits serves a later caller', async () => {
+  const proxy = await startTcpProxy(database.url);
+  const pool = createPool({
+    ...{ url: proxy.url, applicationName: 'test', connections: 1, connectTimeoutMs: 300 },
+    ...{ statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 },
+  });
+  const sql = createSql(pool);
+  const one = defineStatement('slowlyConnectedOne', 'SELECT 1 AS one');
+  // Each message takes this long; opening takes several, so every attempt outlasts a wait.
+  proxy.delay(200);
+  await expect(sql.query(one)).rejects.toMatchObject({ code: 'store_unavailable' });
+  await eventually(
+    'an answer',
+    () =>
+      sql.query(one).then(
+        ([row]) => row !== undefined,
+        () => false,
+      ),
+    20_000,
+  );
+  await pool.end();
+  await proxy.cut();
 });

@@ -59,6 +59,11 @@ export type PoolSettings = {
 
 /** Milliseconds a caller waits for a connection before the answer is 503. */
 export const CONNECT_TIMEOUT_MS = 900;
+/**
+ * Milliseconds that opening a connection may take, whether or not its caller still waits: a later one gets it. On a busy
+ * machine that takes seconds, and if each attempt ended with its caller's wait, there would never be a connection.
+ */
+const OPEN_TIMEOUT_MS = 3_000;
 const ANSWER_MARGIN_MS = 500;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 
@@ -75,13 +80,13 @@ export function createPool(settings: PoolSettings): pg.Pool {
     connectionString: settings.url,
     max: settings.connections,
     application_name: settings.applicationName,
-    connectionTimeoutMillis: patient(settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS),
     // A server that stops answering mid-statement must not hold a request past its deadline.
     query_timeout: patient(settings.statementTimeoutMs + (settings.answerMarginMs ?? ANSWER_MARGIN_MS)),
     keepAlive: true,
     types,
     ...(opening ? {} : ownSession(settings, limitsMs, (client, taken) => nameRole([pool, client], taken))),
   });
+  setConnectTimeout(pool, settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
   if (opening) openings.set(pool, opening);
   const name = settings.role ?? (URL.canParse(settings.url) ? decodeURIComponent(new URL(settings.url).username) : '');
   nameRole([pool], name);
@@ -134,9 +139,13 @@ async function takeRole(client: pg.ClientBase, role: DatabaseRole, isReplica: bo
   return assertRole(role, answer);
 }
 
-/** How long callers from now on wait for a connection: `pg-pool` reads it at each call. */
+/** How long callers of a pool wait for a connection. */
+const waits = new WeakMap<pg.Pool, number>();
+
+/** How long callers from now on wait for a connection; `pg-pool` reads the time for opening one at each call. */
 export function setConnectTimeout(pool: pg.Pool, timeoutMs: number): void {
-  pool.options.connectionTimeoutMillis = patient(timeoutMs);
+  waits.set(pool, patient(timeoutMs));
+  pool.options.connectionTimeoutMillis = patient(Math.max(OPEN_TIMEOUT_MS, timeoutMs));
 }
 
 /** Value with which a connection is released: true, or the error of its last statement. */
@@ -152,16 +161,15 @@ function watchConnects(
   {
     onWait,
     onLost,
-    limitsRequests,
+    limitsRequests = false,
   }: Pick<PoolSettings, 'onWait' | 'limitsRequests'> & {
     readonly onLost: PoolSettings['onLost'] | undefined;
   },
 ): void {
   type Callback = NonNullable<Parameters<pg.Pool['connect']>[0]>;
   const connectAtAll = pool.connect.bind(pool);
-  const connect = limitsRequests
-    ? (callback: Callback): void => connectInTime(connectAtAll, callback)
-    : (callback: Callback): void => connectAtAll(callback);
+  const connect = (callback: Callback): void =>
+    connectInTime(connectAtAll, callback, { waitMs: waits.get(pool) as number, limitsRequests });
   const connectWatched = (callback?: Callback): Promise<pg.PoolClient> | undefined => {
     const startedAt = performance.now();
     const settled = (err?: Error): void => {

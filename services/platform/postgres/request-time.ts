@@ -8,35 +8,40 @@ const timeIsUp = (): Error => new Error('timeout: the request has used up its ti
 
 type Callback = NonNullable<Parameters<pg.Pool['connect']>[0]>;
 
+const waitIsOver = (): Error => new Error('timeout exceeded when trying to connect');
+
 /**
- * Connects for the current request: gives up when its time is up, and binds the connection's statements to it. A
- * connection that comes later goes back to the pool.
+ * Connects, and gives up when `waitMs` or the time of the request is over: a connection that comes later goes back to the
+ * pool.
+ * @param limitsRequests whether the time of the current request counts, and limits the statements of the connection
  */
-export function connectInTime(connect: (callback: Callback) => void, callback: Callback): void {
+export function connectInTime(
+  connect: (callback: Callback) => void,
+  callback: Callback,
+  { waitMs, limitsRequests }: { readonly waitMs: number; readonly limitsRequests: boolean },
+): void {
   // The callback may run in the context of the request that released the connection.
-  const request = currentRequestTrace();
-  if (request?.storeMsLeft === undefined) {
-    connect((err, client, done) => {
-      if (client) served.delete(client);
-      callback(err, client, done);
-    });
-    return;
-  }
+  const request = limitsRequests ? currentRequestTrace() : undefined;
+  const leftMs = request?.storeMsLeft;
   const startedAt = performance.now();
+  const spend = (): void => request?.spendStoreTime(startedAt);
   let isGivenUp = false;
   const timer = setTimeout(
     () => {
       isGivenUp = true;
-      request.spendStoreTime(startedAt);
-      callback(timeIsUp(), undefined, () => {});
+      spend();
+      callback(leftMs === undefined || leftMs > waitMs ? waitIsOver() : timeIsUp(), undefined, () => {});
     },
-    Math.max(0, request.storeMsLeft),
+    Math.max(0, Math.min(waitMs, leftMs ?? waitMs)),
   );
   connect((err, client, done) => {
     if (isGivenUp) return void (client && done());
     clearTimeout(timer);
-    request.spendStoreTime(startedAt);
-    if (client) served.set(client, request);
+    spend();
+    if (client && limitsRequests) {
+      if (leftMs === undefined) served.delete(client);
+      else served.set(client, request as RequestTrace);
+    }
     callback(err, client, done);
   });
 }
