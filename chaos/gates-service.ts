@@ -10,6 +10,8 @@ export type Period = {
   readonly endedAtMs: number;
   /** Both copies served again. */
   readonly servedAtMs: number;
+  /** What they refused until then, and how often; empty where nothing. */
+  readonly refused?: string;
   /** How many times its processor time work took then: 1 on a machine with nothing else to do. */
   readonly stretch: number;
   /** A process that the fault stops answers nothing: requests to these copies may hang while it lasts. */
@@ -35,12 +37,12 @@ export const recoveryBoundMs = (stretch: number): number => Math.min(RECOVERY_MO
 
 /** Both copies serve soon after every fault. */
 export function recoveries(periods: readonly Period[], findings: readonly Finding[] = []): Gate {
-  const late = periods.flatMap(({ name, startedAtMs, endedAtMs, servedAtMs, stretch }) => {
+  const late = periods.flatMap(({ name, startedAtMs, endedAtMs, servedAtMs, stretch, refused }) => {
     const tookMs = servedAtMs - endedAtMs;
     const most = recoveryBoundMs(stretch);
     if (tookMs <= most) return [];
     const text = `${name} of ${secondsOf(startedAtMs)}: both copies served again after ${secondsOf(tookMs)}, ${secondsOf(most)} are allowed at a stretch of ${stretch.toFixed(1)}`;
-    return [{ text }];
+    return [{ text: refused ? `${text}; refused: ${refused}` : text }];
   });
   return { name: 'recovery after every fault', checked: periods.length, findings: [...findings, ...late] };
 }

@@ -53,25 +53,35 @@ async function start(env: Readonly<Record<string, string>>, { hasCluster, hasRep
 
 const GIVES_UP_MS = 90_000;
 
-/** Waits until both copies issue and validate tokens, authenticate a client, and have a worker. */
-async function untilServed({ system, clients, load, authorization }: Scene): Promise<void> {
+/**
+ * Waits until both copies issue and validate tokens, authenticate a client, and have a worker.
+ * @returns what they refused meanwhile, and how often
+ */
+async function untilServed({ system, clients, load, authorization }: Scene): Promise<string> {
   const form = { grant_type: 'client_credentials' };
+  const refused = new Map<string, number>();
+  const isDone = (what: string, isHoped: boolean, said: unknown): boolean => {
+    const name = `${what}: ${said}`;
+    if (!isHoped) refused.set(name, (refused.get(name) ?? 0) + 1);
+    return isHoped;
+  };
   const serves = async (copy: CopyName): Promise<boolean> => {
-    if (system.copies[copy].workerPid() === undefined) return false;
-    const { status } = await clients.ask(copy, { path: '/oauth2/token', form, headers: { authorization } });
-    if (status !== 200) return false;
-    const { body, ...issued } = await clients.tryToIssue(load.caseUser().id, copy);
-    if (issued.status !== 201) return false;
+    if (!isDone(`worker of ${copy}`, system.copies[copy].workerPid() !== undefined, 'none')) return false;
+    const client = await clients.ask(copy, { path: '/oauth2/token', form, headers: { authorization } });
+    if (!isDone(`client at ${copy}`, client.status === 200, client.body?.code ?? client.status)) return false;
+    const { body, status } = await clients.tryToIssue(load.caseUser().id, copy);
+    if (!isDone(`token at ${copy}`, status === 201, body?.code ?? status)) return false;
     const access = clients.ledger.tokens.get(decodeJwt(body.access_token).jti!)!;
-    const results = await Promise.all([clients.validate(access, 'A'), clients.validate(access, 'B')]);
-    return results.every((result) => result === 'active');
+    const shown = await Promise.all((['A', 'B'] as const).map((at) => clients.validate(access, at)));
+    return shown.every((said) => isDone(`token of ${copy} shown`, said === 'active', said));
   };
   const from = performance.now();
   while (performance.now() - from < GIVES_UP_MS) {
     const served = await Promise.all([serves('A'), serves('B')]);
-    if (served.every(Boolean)) return;
+    if (served.every(Boolean)) break;
     await sleep(100);
   }
+  return [...refused].map(([name, times]) => `${times} × ${name}`).join(', ');
 }
 
 const HANGS_PER_FAULT = 3;
@@ -91,10 +101,11 @@ async function period<T>(
   const done = await work();
   const endedAtMs = performance.now();
   const before = await measureStretch();
-  await untilServed(scene);
+  const refused = await untilServed(scene);
   const servedAtMs = performance.now();
   const stretch = Math.max(before, await measureStretch());
-  return { done, period: { name, hangs, frozen, isOfStores: isTheirs, startedAtMs, endedAtMs, servedAtMs, stretch } };
+  const times = { startedAtMs, endedAtMs, servedAtMs, stretch };
+  return { done, period: { name, hangs, frozen, isOfStores: isTheirs, ...times, refused } };
 }
 
 async function runCases(scene: Scene): Promise<Gate[]> {
