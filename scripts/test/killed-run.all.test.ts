@@ -69,15 +69,18 @@ test.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)(
   },
 );
 
-test('a run of several projects that ends by itself leaves no folder, and none of its stores misses it', async () => {
+test('the folder of a run stays until its process ends: stores of one project stop after the teardown of another', () => {
   const { SALLYPORT_TEST_FOLDER: _, NODE_V8_COVERAGE: __, ...env } = process.env;
-  const files = ['testing/smoke.db.test.ts', 'services/platform/process/patience.test.ts'];
-  const ended = spawnSync(process.execPath, ['scripts/t.ts', ...files], {
+  const program = `import { existsSync } from 'node:fs';
+    import { setup } from './testing/temporary-folder.ts';
+    await setup()?.();
+    process.stdout.write(String(existsSync(process.env.SALLYPORT_TEST_FOLDER)));`;
+  const ended = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     cwd: ROOT,
     encoding: 'utf8',
     env: { ...env, TMPDIR: parent },
   });
-  expect([ended.status, ended.stderr]).toEqual([0, expect.not.stringContaining('error during close')]);
+  expect([ended.status, ended.stdout, ended.stderr]).toEqual([0, 'true', '']);
   expect(readdirSync(parent)).toEqual([]);
 });
 
