@@ -85,7 +85,11 @@ func (k *keyStore) lacks(kid string) bool {
 	return isLacking && k.failures == 0
 }
 
-func (k *keyStore) noteLacking(kid string) {
+// noteIfLacking notes a kid that is not in the set that was just read.
+func (k *keyStore) noteIfLacking(kid string) {
+	if _, isPublished := k.find(kid); isPublished {
+		return
+	}
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	if _, isNoted := k.lacking[kid]; isNoted {
@@ -201,12 +205,17 @@ func (k *keyStore) renewForUnknownKid(ctx context.Context, kid string) {
 	// A fetch that ends meanwhile must not become another one within the cooldown.
 	if passed < 0 || passed >= k.settings.JWKSCooldown.Seconds() {
 		k.unknownKidAt = now
-		fetching = k.fetching.start(k.fetchSet)
+		fetching = k.fetching.start(func() bool {
+			wasRead := k.fetchSet()
+			// Before anybody who waits for this fetch goes on: each of them asks what it said of the kid.
+			if wasRead {
+				k.noteIfLacking(kid)
+			}
+			return wasRead
+		})
 	}
 	k.mutex.Unlock()
 	if fetching != nil && fetching.wait(ctx) {
-		if _, isPublished := k.find(kid); !isPublished {
-			k.noteLacking(kid)
-		}
+		k.noteIfLacking(kid)
 	}
 }
