@@ -35,7 +35,7 @@ export async function createTestDatabase(filled?: TestDatabase): Promise<TestDat
   };
 }
 
-/** PostgreSQL checkpoints first, which fails now and then beside another drop: its files are gone when their turn comes. */
+/** PostgreSQL checkpoints before it drops. In one run of many that checkpoint failed, and the next did not. */
 async function dropDatabase(admin: pg.Client, name: string): Promise<void> {
   const drop = () => admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
   await drop().catch(async (err: Error) => {
