@@ -3,7 +3,7 @@ import { eventually } from '#testing/eventually.ts';
 import { type DashboardAnswer, violationOfUncounted, violationOfUnread } from '../gates-dashboard.ts';
 import { type CopyName, now } from '../ledger.ts';
 import type { Scene } from '../rewinds.ts';
-import { type Case, GuaranteeViolated } from './case.ts';
+import { type Case, GuaranteeViolated, newFamily } from './case.ts';
 
 /** Longer than the ten seconds in which the job counts again. */
 const UNCOUNTED_MS = 14_000;
@@ -77,6 +77,8 @@ export const dashboardCases: readonly Case[] = [
         postgres.thaw();
       }
       expectNoViolation(violationOfUnread(answers));
+      // Nothing is counted where nothing happens.
+      await newFamily(scene);
       await untilCounted(scene, 'B', countedAtMs ?? 0);
     },
   },
