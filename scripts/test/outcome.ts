@@ -1,4 +1,4 @@
-import type { TestReport } from '../checks/failed-tests.ts';
+import { failuresOf, type TestReport } from '../checks/failed-tests.ts';
 
 export type Counts = { passed: number; failed: number; skipped: number };
 
@@ -20,11 +20,12 @@ export const outcome = {
 /** Tests without a store of documents, names and structure, of tools, and of the gates of chaos and load tests. */
 const REPOSITORY = /^(scripts|chaos|load-tests|testing)\/(?!.*\.(db|integration|all)\.test\.ts$)/;
 
-/** Adds the tests of a suite. @param root the folder that names in a report begin with */
+/** Adds the tests of a suite, and what failed of them. @param root the folder that names in a report begin with */
 export function countReport(report: TestReport, root: string): void {
   outcome.counts.passed += report.numPassedTests ?? 0;
   outcome.counts.failed += report.numFailedTests ?? 0;
   outcome.counts.skipped += report.numPendingTests ?? 0;
+  outcome.failures.push(...failuresOf(report, root).map((failure) => `FAILED ${failure}`));
   for (const { name, assertionResults } of report.testResults ?? [])
     if (REPOSITORY.test(name.replace(`${root}/`, '')))
       outcome.ofRepository += assertionResults.filter(({ status }) => status === 'passed').length;
