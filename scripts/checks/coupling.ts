@@ -1,3 +1,5 @@
+import gates from './size.json' with { type: 'json' };
+
 /** A source file and the files that it imports, as dependency-cruiser reports them. */
 export type CruisedModule = {
   readonly source: string;
@@ -12,8 +14,8 @@ export type Coupling = {
   readonly importsPerFile: number;
 };
 
-/** A change that needs more says why in its commit, and raises the bound. */
-const MOST: Pick<Coupling, 'pairs' | 'importsPerFile'> = { pairs: 145, importsPerFile: 1.3 };
+/** They only fall, as every gate of the house's size. */
+const MOST: Pick<Coupling, 'pairs' | 'importsPerFile'> = gates.all;
 
 const moduleOf = (path: string): string | undefined => /^services\/domain\/([^/]+)\//.exec(path)?.[1];
 

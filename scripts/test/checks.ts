@@ -13,6 +13,7 @@ export const checks: Readonly<Record<string, readonly [string, readonly string[]
   lint: ['biome', ['check', '--error-on-warnings', '--max-diagnostics=50']],
   boundaries: ['node', ['scripts/checks/boundaries.ts']],
   callers: ['node', ['scripts/checks/callers.ts']],
+  size: ['node', ['scripts/checks/size.ts']],
   catalogue: ['node', ['scripts/catalog/main.ts', '--check']],
   vectors: ['node', ['conformance/make-vectors.ts', '--check']],
   'dead-code': ['knip', ['--cache', '--cache-location', `${CACHE}/knip`]],
