@@ -62,8 +62,8 @@ const roomOrder = rooms
   .map((room, index) =>
     rule(
       `identity/${room} imports no folder of identity to its right`,
-      { path: `^services/domain/identity/${room}/`, pathNot: notATest },
-      { path: `^services/domain/identity/(${rooms.slice(index + 1).join('|')})/` },
+      { path: `^services/core/identity/${room}/`, pathNot: notATest },
+      { path: `^services/core/identity/(${rooms.slice(index + 1).join('|')})/` },
       'Folder order is acyclic, as that of modules: a folder can be learnt after those to its left.',
     ),
   );
@@ -73,7 +73,7 @@ export default {
     rule('imports form no circle', {}, { circular: true }, 'A circle is one thing cut in two at the wrong place.'),
     rule(
       'the domain knows no framework, store or process',
-      { path: '^services/domain/', pathNot: `(${notATest}|^services/domain/identity/)` },
+      { path: '^services/domain/', pathNot: `(${notATest}|^services/core/identity/)` },
       {
         path: 'node_modules/(fastify|@fastify|bullmq|ioredis|pg|pg-pool|@prisma|prisma|pino|commander|@sentry|better-auth|@better-auth)/',
       },
@@ -82,19 +82,19 @@ export default {
     rule(
       'only identity imports Better Auth',
       // What is moved from runs beside the product there.
-      { pathNot: '^(services/domain/identity|load-tests/carry)/' },
+      { pathNot: '^(services/core/identity|load-tests/carry)/' },
       { path: 'node_modules/(better-auth|@better-auth)/' },
       'One seam to replace, one place to review at each release.',
     ),
     rule(
       'identity knows no HTTP framework and no other store',
-      { path: '^services/domain/identity/', pathNot: notATest },
+      { path: '^services/core/identity/', pathNot: notATest },
       { path: 'node_modules/(fastify|@fastify|bullmq|ioredis|pg|pg-pool|pino|commander)/' },
       'Better Auth is its only library.',
     ),
     rule(
       'the domain reaches the platform only through definitions',
-      { path: '^services/domain/', pathNot: `(${notATest}|^services/domain/identity/)` },
+      { path: '^services/domain/', pathNot: `(${notATest}|^services/core/identity/)` },
       { path: '^services/platform/', pathNot: '^services/platform/(define/|errors\\.ts|config/)' },
       'define/, errors and setting types are shapes; everything else of the platform is the outside world.',
     ),
@@ -107,7 +107,7 @@ export default {
     rule(
       'adapters know the domain only by its ports',
       { path: '^services/platform/', pathNot: notATest },
-      { path: '^services/domain/', pathNot: '^services/domain/ports\\.ts$' },
+      { path: '^services/domain/', pathNot: '^services/core/ports\\.ts$' },
       'An adapter that knows a module cannot serve another.',
     ),
     rule(
@@ -222,7 +222,7 @@ export default {
       'tests of a module alone start no process of the product',
       { path: '\\.db\\.test\\.ts$' },
       {
-        path: '^(services/(api|worker)/(app|compose|main)\\.ts|services/supervisor/main\\.ts|cli/main\\.ts|testing/harness/product\\.ts)$',
+        path: '^(services/(api|worker)/(app|compose|main)\\.ts|services/supervisor/main\\.ts|cli/main\\.ts|tools/testing/harness/product\\.ts)$',
         reachable: true,
       },
       'What goes through the product is an `.integration.test.ts` or an `.all.test.ts`, and proves other things.',
@@ -260,15 +260,15 @@ export default {
     rule(
       'only what verifies a factor makes the proof of one',
       {
-        pathNot: `(${notATest}|^services/domain/identity/(users/(assurance|verified-elsewhere)|sessions/(passkey-ceremonies|session-assurance)|factors/(verify-code|register-passkey))\\.ts$|^services/domain/migration/bridge/exchange-legacy-session\\.ts$)`,
+        pathNot: `(${notATest}|^services/core/identity/(users/(assurance|verified-elsewhere)|sessions/(passkey-ceremonies|session-assurance)|factors/(verify-code|register-passkey))\\.ts$|^services/wings/import/bridge/exchange-legacy-session\\.ts$)`,
       },
-      { path: '^services/domain/identity/users/factor-proof\\.ts$' },
+      { path: '^services/core/identity/users/factor-proof\\.ts$' },
       'A session of an account with a second factor needs the proof of one; who can make it can open every account.',
     ),
     rule(
       'only the adapter of Better Auth opens sessions',
-      { pathNot: `(${notATest}|^services/domain/identity/sessions/(auth|auth-factors|auth-engine)\\.ts$)` },
-      { path: '^services/domain/identity/sessions/(auth-engine|session-plugin)\\.ts$' },
+      { pathNot: `(${notATest}|^services/core/identity/sessions/(auth|auth-factors|auth-engine)\\.ts$)` },
+      { path: '^services/core/identity/sessions/(auth-engine|session-plugin)\\.ts$' },
       'Its interface takes the admission that `admitSession` makes; the engine behind it would take a user.',
     ),
     ...moduleOrder,

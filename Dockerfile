@@ -11,8 +11,8 @@ RUN npm ci --include=dev
 COPY . .
 # What is shipped is what runs: the bundle, the packages outside of it, and what they read. No source, and no Postgres:
 # a container uses an external one.
-RUN node scripts/bootstrap.mjs \
-    && node scripts/image/ship.mjs /shipped \
+RUN node tools/bootstrap.mjs \
+    && node tools/image/ship.mjs /shipped \
     && mkdir /empty \
     && mkdir -p /secrets/product /secrets/owner /secrets/api /secrets/mcp /secrets/worker \
       /secrets/postgres /secrets/redis /secrets/grafana

@@ -11,8 +11,8 @@ const common = {
   env: { SALLYPORT_ENV_FILE: '' },
   // What is waited for comes when it comes on a busy machine: only its absence is a failure.
   expect: { poll: { timeout: 30_000 } },
-  globalSetup: ['testing/temporary-folder.ts'],
-  setupFiles: ['testing/file-cost.ts', 'testing/patience.ts', 'testing/file-folder.ts', 'testing/child-coverage.ts'],
+  globalSetup: ['tools/testing/temporary-folder.ts'],
+  setupFiles: ['tools/testing/file-cost.ts', 'tools/testing/patience.ts', 'tools/testing/file-folder.ts', 'tools/testing/child-coverage.ts'],
   maxWorkers: 2,
 };
 // They install and build the web examples first.
@@ -22,15 +22,15 @@ const never = ['**/node_modules/**', '**/.sallyport/**'];
 const alone = [
   'observability/**/*.test.ts',
   'services/api/bounded-series.test.ts',
-  'services/domain/keys/sign.test.ts',
-  'services/domain/tokens/verify/{hostile-token-cost,verified-token-cache}.test.ts',
+  'services/core/keys/sign.test.ts',
+  'services/core/tokens/verify/{hostile-token-cost,verified-token-cache}.test.ts',
 ];
 
 const onStores = {
   ...common,
   exclude: never,
-  setupFiles: [...common.setupFiles, 'testing/cheap-hashing.ts', 'testing/cli-servers.ts', 'testing/empty-redis.ts'],
-  globalSetup: [...common.globalSetup, 'testing/global-services.ts'],
+  setupFiles: [...common.setupFiles, 'tools/testing/cheap-hashing.ts', 'tools/testing/cli-servers.ts', 'tools/testing/empty-redis.ts'],
+  globalSetup: [...common.globalSetup, 'tools/testing/global-services.ts'],
 };
 
 export default defineConfig({

@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
+import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { newAssertionMaker } from '../testing/fakes/assertions.ts';
-import { blackPng } from '../testing/fakes/png.ts';
-import { testCaller } from '../testing/harness/ports.ts';
+import { newAssertionMaker } from '../tools/testing/fakes/assertions.ts';
+import { blackPng } from '../tools/testing/fakes/png.ts';
+import { testCaller } from '../tools/testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 const reason = ['--reason', 'because of the test'];

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { createApiKeyEndpoint } from '../services/domain/api-keys/contract.ts';
-import { type ApiKeyWithSecret, createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
-import { apiKeyLine, apiKeyOperations } from '../services/domain/api-keys/operations.ts';
-import { rotateAnyApiKey } from '../services/domain/api-keys/rotate-api-key.ts';
-import type { Caller } from '../services/domain/ports.ts';
+import { createApiKeyEndpoint } from '../services/core/api-keys/contract.ts';
+import { type ApiKeyWithSecret, createApiKeyFor } from '../services/core/api-keys/create-api-key.ts';
+import { apiKeyLine, apiKeyOperations } from '../services/core/api-keys/operations.ts';
+import { rotateAnyApiKey } from '../services/core/api-keys/rotate-api-key.ts';
+import type { Caller } from '../services/core/ports.ts';
 import { type ActOptions, addReason, noNotices, onDatabase, rehearsed, type Verb } from './admin.ts';
 import { checked, listed, requireReason, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { ApplicationChanges } from '../services/domain/access/application-shapes.ts';
-import { declareApplication } from '../services/domain/access/manage-applications.ts';
-import { hasChanges } from '../services/domain/access/plan-application.ts';
+import type { ApplicationChanges } from '../services/core/access/application-shapes.ts';
+import { declareApplication } from '../services/core/access/manage-applications.ts';
+import { hasChanges } from '../services/core/access/plan-application.ts';
 import type { Config } from '../services/platform/config/load.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { type ActOptions, addReason, noNotices, onDatabase } from './admin.ts';

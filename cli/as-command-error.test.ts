@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
+import { KeyMaterialError } from '../services/core/keys/key-material.ts';
 import { defineError } from '../services/platform/define/error.ts';
 import { MarksUnreadableError } from '../services/platform/marks/mark-texts.ts';
 import { MarkStoreUnavailableError, MarkStoreUnfitError } from '../services/platform/marks/s3-cell.ts';

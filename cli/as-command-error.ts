@@ -1,4 +1,4 @@
-import { KeyMaterialError } from '../services/domain/keys/key-material.ts';
+import { KeyMaterialError } from '../services/core/keys/key-material.ts';
 import { KeyServiceError } from '../services/platform/crypto/key-services.ts';
 import { isAppError } from '../services/platform/define/error.ts';
 import { MarksUnreadableError } from '../services/platform/marks/mark-texts.ts';

@@ -4,9 +4,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
-import { createEmptyDatabase } from '../testing/harness/ports.ts';
-import { runCli, startCli } from '../testing/processes/run-cli.ts';
-import { findS3Gateway, type S3Gateway, startS3Gateway } from '../testing/processes/s3-gateway.ts';
+import { createEmptyDatabase } from '../tools/testing/harness/ports.ts';
+import { runCli, startCli } from '../tools/testing/processes/run-cli.ts';
+import { findS3Gateway, type S3Gateway, startS3Gateway } from '../tools/testing/processes/s3-gateway.ts';
 import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
 
 const program = findS3Gateway();

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defineStatement } from '../services/platform/define/statement.ts';
-import { startCli } from '../testing/processes/run-cli.ts';
+import { startCli } from '../tools/testing/processes/run-cli.ts';
 import { backedUpTables } from './backup.ts';
 import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
 

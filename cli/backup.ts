@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { version } from '../observability/version.ts';
-import { modules } from '../services/domain/modules.ts';
-import { backUp, type Progress } from '../services/domain/operations/backup/back-up.ts';
-import type { BackupContent } from '../services/domain/operations/backup/read-backup.ts';
-import { verifyBackup } from '../services/domain/operations/backup/read-backup.ts';
-import { assertBackupWhole } from '../services/domain/operations/backup/seal-backup.ts';
+import { modules } from '../services/modules.ts';
+import { backUp, type Progress } from '../services/wings/recovery/backup/back-up.ts';
+import type { BackupContent } from '../services/wings/recovery/backup/read-backup.ts';
+import { verifyBackup } from '../services/wings/recovery/backup/read-backup.ts';
+import { assertBackupWhole } from '../services/wings/recovery/backup/seal-backup.ts';
 import { readBackupAt, writeBackupAt } from '../services/platform/backups/backup-place.ts';
 import { KEY_BYTES, keyInFile } from '../services/platform/backups/key-file.ts';
 import { loadConfig } from '../services/platform/config/load.ts';

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { type OwnPorts, openTestPorts } from '../testing/harness/stores.ts';
-import type { Json } from '../testing/http-client.ts';
-import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
+import { type OwnPorts, openTestPorts } from '../tools/testing/harness/stores.ts';
+import type { Json } from '../tools/testing/http-client.ts';
+import { type CliRun, runCli } from '../tools/testing/processes/run-cli.ts';
 
 /** Key-encryption key of every run. */
 export const KEK = Buffer.alloc(32, 5);

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { visibleText } from '../services/domain/shared/visible-text.ts';
+import { visibleText } from '../services/core/shared/visible-text.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
 /**

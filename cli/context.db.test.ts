@@ -7,7 +7,7 @@ import { randomFreePort } from '../services/platform/local/ports.ts';
 import { startPostgres } from '../services/platform/local/postgres.ts';
 import { startRedis } from '../services/platform/local/redis.ts';
 import type { LocalService } from '../services/platform/local/shared-service.ts';
-import { eventually } from '../testing/eventually.ts';
+import { eventually } from '../tools/testing/eventually.ts';
 import { openContext } from './context.ts';
 
 let dataDir: string;

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createKeyRing, type HasKeyRing } from '../services/domain/keys/key-ring.ts';
-import type { Caller, Ports, Vault } from '../services/domain/ports.ts';
-import { createMarkedGuard } from '../services/domain/revocations/database-guard.ts';
+import { createKeyRing, type HasKeyRing } from '../services/core/keys/key-ring.ts';
+import type { Caller, Ports, Vault } from '../services/core/ports.ts';
+import { createMarkedGuard } from '../services/core/revocations/database-guard.ts';
 import {
   type Config,
   derivedKeyEncryptionKey,

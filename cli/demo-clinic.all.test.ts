@@ -1,12 +1,12 @@
-// About: services/domain/identity/seed/
+// About: services/core/identity/seed/
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
-import { eventually } from '../testing/eventually.ts';
-import { queryRows } from '../testing/harness/ports.ts';
-import { type Product, startProduct } from '../testing/harness/product.ts';
-import { runCli } from '../testing/processes/run-cli.ts';
+import { eventually } from '../tools/testing/eventually.ts';
+import { queryRows } from '../tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '../tools/testing/harness/product.ts';
+import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 

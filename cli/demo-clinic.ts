@@ -1,25 +1,25 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createRole } from '../services/domain/access/manage-roles.ts';
-import { seedDemo } from '../services/domain/identity/seed/seed-demo.ts';
-import type { Caller } from '../services/domain/ports.ts';
-import { openBreakGlass } from '../services/domain/privacy/access/break-glass.ts';
-import { recordDisclosure } from '../services/domain/privacy/access/disclosures.ts';
-import { setFieldPolicy } from '../services/domain/privacy/access/field-policies.ts';
-import { logPhiAccess } from '../services/domain/privacy/access/log-phi-access.ts';
-import { requestExport } from '../services/domain/privacy/access/privacy-requests.ts';
-import { addRestriction } from '../services/domain/privacy/access/restrictions.ts';
+import { createRole } from '../services/core/access/manage-roles.ts';
+import { seedDemo } from '../services/core/identity/seed/seed-demo.ts';
+import type { Caller } from '../services/core/ports.ts';
+import { openBreakGlass } from '../services/wings/privacy/access/break-glass.ts';
+import { recordDisclosure } from '../services/wings/privacy/access/disclosures.ts';
+import { setFieldPolicy } from '../services/wings/privacy/access/field-policies.ts';
+import { logPhiAccess } from '../services/wings/privacy/access/log-phi-access.ts';
+import { requestExport } from '../services/wings/privacy/access/privacy-requests.ts';
+import { addRestriction } from '../services/wings/privacy/access/restrictions.ts';
 import {
   listConsents,
   manageConsentWithdrawal,
   recordUserConsent,
-} from '../services/domain/privacy/consent/user-consent.ts';
-import { decryptPhi } from '../services/domain/privacy/decrypt-phi.ts';
-import { encryptPhi } from '../services/domain/privacy/encrypt-phi.ts';
-import { phiRead } from '../services/domain/privacy/permissions.ts';
-import { createPhiKeys } from '../services/domain/privacy/phi-keys.ts';
-import type { PhiEnvelope, PhiPurpose } from '../services/domain/privacy/phi-shapes.ts';
-import { placeHold } from '../services/domain/privacy/retention/legal-holds.ts';
+} from '../services/wings/privacy/consent/user-consent.ts';
+import { decryptPhi } from '../services/wings/privacy/decrypt-phi.ts';
+import { encryptPhi } from '../services/wings/privacy/encrypt-phi.ts';
+import { phiRead } from '../services/wings/privacy/permissions.ts';
+import { createPhiKeys } from '../services/wings/privacy/phi-keys.ts';
+import type { PhiEnvelope, PhiPurpose } from '../services/wings/privacy/phi-shapes.ts';
+import { placeHold } from '../services/wings/privacy/retention/legal-holds.ts';
 import type { Config } from '../services/platform/config/load.ts';
 import { systemClock } from '../services/platform/crypto/system.ts';
 import { isAppError } from '../services/platform/define/error.ts';

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LOAD_USER_DOMAIN, type LoadUser, seedLoadUsers } from '../services/domain/identity/seed/seed-load-users.ts';
+import { LOAD_USER_DOMAIN, type LoadUser, seedLoadUsers } from '../services/core/identity/seed/seed-load-users.ts';
 import type { Config } from '../services/platform/config/load.ts';
 import { createHasher } from '../services/platform/hasher/hasher.ts';
 import { randomSecret, resolveDataDir, writeSecretFile } from '../services/platform/local/data-dir.ts';

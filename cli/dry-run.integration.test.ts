@@ -5,16 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { registerAgent } from '../services/domain/agents/register-agent.ts';
-import { createApiKeyFor } from '../services/domain/api-keys/create-api-key.ts';
-import { alertTargetContext } from '../services/domain/keys/secrets/sealed-contexts.ts';
-import { adapters } from '../services/domain/migration/adapters/adapters.ts';
-import { modules } from '../services/domain/modules.ts';
-import { requestSignOff } from '../services/domain/signoff/request-signoff.ts';
-import { newPerson } from '../testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, newClient, openApiHarness, type TestClient } from '../testing/harness/api.ts';
-import { testCaller } from '../testing/harness/ports.ts';
-import { runCli } from '../testing/processes/run-cli.ts';
+import { registerAgent } from '../services/wings/agents/register-agent.ts';
+import { createApiKeyFor } from '../services/core/api-keys/create-api-key.ts';
+import { alertTargetContext } from '../services/core/keys/secrets/sealed-contexts.ts';
+import { adapters } from '../services/wings/import/adapters/adapters.ts';
+import { modules } from '../services/modules.ts';
+import { requestSignOff } from '../services/wings/signoff/request-signoff.ts';
+import { newPerson } from '../tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, newClient, openApiHarness, type TestClient } from '../tools/testing/harness/api.ts';
+import { testCaller } from '../tools/testing/harness/ports.ts';
+import { runCli } from '../tools/testing/processes/run-cli.ts';
 import { createProgram } from './program.ts';
 
 /** Runs every verb that writes with --dry-run, by the list of verbs: each reports what it would do and changes nothing. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { accountKeyOf } from '../services/domain/identity/sign-in/sign-in-counters.ts';
-import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
-import { createKeyRing } from '../services/domain/keys/key-ring.ts';
+import { accountKeyOf } from '../services/core/identity/sign-in/sign-in-counters.ts';
+import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
+import { createKeyRing } from '../services/core/keys/key-ring.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { testCaller } from '../testing/harness/ports.ts';
+import { testCaller } from '../tools/testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;

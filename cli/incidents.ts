@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { listUnevaluated, retryEvent, type UnevaluatedView } from '../services/domain/security/retry-unevaluated.ts';
+import { listUnevaluated, retryEvent, type UnevaluatedView } from '../services/core/security/retry-unevaluated.ts';
 import {
   type ActOptions,
   actAsked,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { createClientEndpoint } from '../services/domain/access/clients-contract.ts';
-import { createRoleEndpoint } from '../services/domain/access/roles-contract.ts';
-import { inviteUserEndpoint } from '../services/domain/identity/contracts/invitation-contract.ts';
+import { createClientEndpoint } from '../services/core/access/clients-contract.ts';
+import { createRoleEndpoint } from '../services/core/access/roles-contract.ts';
+import { inviteUserEndpoint } from '../services/core/identity/contracts/invitation-contract.ts';
 import { optionOf, problemsOf } from './input-problems.ts';
 
 const problems = (shape: z.ZodType | undefined, input: unknown): string[] => {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
-import { mailContext } from '../services/domain/keys/secrets/sealed-contexts.ts';
-import { recordInstallation } from '../services/domain/operations/installation/record-installation.ts';
+import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
+import { mailContext } from '../services/core/keys/secrets/sealed-contexts.ts';
+import { recordInstallation } from '../services/core/health/installation/record-installation.ts';
 import { factsOf } from '../services/platform/config/facts.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
-import { testCaller } from '../testing/harness/ports.ts';
+import { testCaller } from '../tools/testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 /** The installation was started with these settings; the shells of the commands below have none of them. */

@@ -1,8 +1,8 @@
 import {
   type InstallationFacts,
   readInstallation,
-} from '../services/domain/operations/installation/read-installation.ts';
-import type { Ports } from '../services/domain/ports.ts';
+} from '../services/core/health/installation/read-installation.ts';
+import type { Ports } from '../services/core/ports.ts';
 import { type Contradiction, contradictionsOf, settingsWithFacts } from '../services/platform/config/facts.ts';
 import { type Config, loadConfig } from '../services/platform/config/load.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';

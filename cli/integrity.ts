@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { readLogKeys } from '../services/domain/keys/log/log-keys.ts';
+import { readLogKeys } from '../services/core/keys/log/log-keys.ts';
 import {
   type IntegrityResult,
   validateDataIntegrity,
-} from '../services/domain/operations/backup/validate-data-integrity.ts';
-import type { MarkStore } from '../services/domain/ports.ts';
+} from '../services/wings/recovery/backup/validate-data-integrity.ts';
+import type { MarkStore } from '../services/core/ports.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { asCommandError } from './as-command-error.ts';

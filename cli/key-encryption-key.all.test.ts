@@ -1,8 +1,8 @@
-// About: services/domain/keys/secrets/
+// About: services/core/keys/secrets/
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { claimsIn, issueFor, refresh, signIn, verdictOn } from '../testing/flows/flows.ts';
-import { type Product, startProduct } from '../testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/harness/stores.ts';
+import { claimsIn, issueFor, refresh, signIn, verdictOn } from '../tools/testing/flows/flows.ts';
+import { type Product, startProduct } from '../tools/testing/harness/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../tools/testing/harness/stores.ts';
 
 const [FIRST, SECOND, STRANGE] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte).toString('base64'));
 const authSecret = 'an-auth-secret-of-more-than-thirty-two-characters';

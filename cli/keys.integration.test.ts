@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ensureKeys } from '../services/domain/keys/ensure-keys.ts';
-import { testCaller } from '../testing/harness/ports.ts';
+import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
+import { testCaller } from '../tools/testing/harness/ports.ts';
 import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;

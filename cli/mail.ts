@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readMailBacklog } from '../services/domain/identity/mail/read-mail-backlog.ts';
+import { readMailBacklog } from '../services/core/identity/mail/read-mail-backlog.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { type ReadableMail, readMail } from '../services/platform/mail/decode.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../services/platform/mail/file-outbox.ts';

@@ -2,9 +2,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { countEventHours } from '../services/domain/monitoring/count-event-hours.ts';
-import { makeSecurityReports } from '../services/domain/monitoring/reports/make-security-reports.ts';
-import { testCaller } from '../testing/harness/ports.ts';
+import { countEventHours } from '../services/wings/monitoring/count-event-hours.ts';
+import { makeSecurityReports } from '../services/wings/monitoring/reports/make-security-reports.ts';
+import { testCaller } from '../tools/testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import type { Ports } from '../services/domain/ports.ts';
+import type { Ports } from '../services/core/ports.ts';
 import type { CommandOption, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { listed, wholeNumberOf } from './arguments.ts';

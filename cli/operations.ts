@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { createAccessDirectory, type HasAccess } from '../services/domain/access/access-directory.ts';
-import type { HasAlertAddresses } from '../services/domain/alerts/manage-targets.ts';
-import type { Caller } from '../services/domain/ports.ts';
-import { createPhiKeys, type HasPhiKeys } from '../services/domain/privacy/phi-keys.ts';
-import type { Operation, OperationCommand, PortsOfCommands } from '../services/domain/shared/operation.ts';
+import { createAccessDirectory, type HasAccess } from '../services/core/access/access-directory.ts';
+import type { HasAlertAddresses } from '../services/wings/outbound/alerts/manage-targets.ts';
+import type { Caller } from '../services/core/ports.ts';
+import { createPhiKeys, type HasPhiKeys } from '../services/wings/privacy/phi-keys.ts';
+import type { Operation, OperationCommand, PortsOfCommands } from '../services/core/shared/operation.ts';
 import { isVerificationRequired, secondFactorRolesOf } from '../services/platform/config/identity.ts';
 import type { Config } from '../services/platform/config/load.ts';
 import type { CommandArgument } from '../services/platform/define/command-option.ts';

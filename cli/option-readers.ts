@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { CERTIFICATE_NAMES } from '../services/domain/access/certificates/certificate-shapes.ts';
-import { findUserId } from '../services/domain/identity/users/find-user-id.ts';
-import type { Ports } from '../services/domain/ports.ts';
+import { CERTIFICATE_NAMES } from '../services/core/access/certificates/certificate-shapes.ts';
+import { findUserId } from '../services/core/identity/users/find-user-id.ts';
+import type { Ports } from '../services/core/ports.ts';
 import type { CommandReader } from '../services/platform/define/command-option.ts';
 import { instantOf } from './arguments.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';

@@ -1,4 +1,4 @@
-import { visibleText } from '../services/domain/shared/visible-text.ts';
+import { visibleText } from '../services/core/shared/visible-text.ts';
 
 /** Options of every verb. */
 export type GlobalOptions = {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { type Document, LineCounter, parseDocument } from 'yaml';
-import { declarationShape } from '../services/domain/access/application-shapes.ts';
-import type { Declaration } from '../services/domain/access/declaration.ts';
+import { declarationShape } from '../services/core/access/application-shapes.ts';
+import type { Declaration } from '../services/core/access/declaration.ts';
 import { whyOf } from '../services/platform/define/input-problem.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 

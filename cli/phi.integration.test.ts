@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCli } from '../testing/processes/run-cli.ts';
+import { runCli } from '../tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { decryptPhiEndpoint, encryptPhiEndpoint } from '../services/domain/privacy/contract.ts';
-import { decryptPhi } from '../services/domain/privacy/decrypt-phi.ts';
-import { encryptPhi } from '../services/domain/privacy/encrypt-phi.ts';
-import { phiKeyOperations, phiOperations } from '../services/domain/privacy/operations.ts';
-import { createPhiKeys } from '../services/domain/privacy/phi-keys.ts';
-import { PHI_LEVELS, PHI_PURPOSES } from '../services/domain/privacy/phi-shapes.ts';
+import { decryptPhiEndpoint, encryptPhiEndpoint } from '../services/wings/privacy/contract.ts';
+import { decryptPhi } from '../services/wings/privacy/decrypt-phi.ts';
+import { encryptPhi } from '../services/wings/privacy/encrypt-phi.ts';
+import { phiKeyOperations, phiOperations } from '../services/wings/privacy/operations.ts';
+import { createPhiKeys } from '../services/wings/privacy/phi-keys.ts';
+import { PHI_LEVELS, PHI_PURPOSES } from '../services/wings/privacy/phi-shapes.ts';
 import { onDatabase, rehearsed, type Verb } from './admin.ts';
 import { checked } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';

@@ -1,6 +1,6 @@
 import { Command, type Option } from 'commander';
 import { version } from '../observability/version.ts';
-import type { Operation, PortsOfCommands } from '../services/domain/shared/operation.ts';
+import type { Operation, PortsOfCommands } from '../services/core/shared/operation.ts';
 import type { CommandPorts } from './operations.ts';
 
 type Register = (program: Command) => void;
@@ -45,11 +45,11 @@ const verbs: Readonly<Record<string, Verb>> = {
   applications: {
     summary: 'manage applications with permissions of their own: list, delete (to declare one: sallyport apply)',
     load: () =>
-      folded(async () => (await import('../services/domain/access/application-operations.ts')).applicationOperations),
+      folded(async () => (await import('../services/core/access/application-operations.ts')).applicationOperations),
   },
   agents: {
     summary: 'register, list, show and kill agents: software that acts for a user',
-    load: () => folded(async () => (await import('../services/domain/agents/operations.ts')).agentOperations),
+    load: () => folded(async () => (await import('../services/wings/agents/operations.ts')).agentOperations),
   },
   'api-keys': {
     summary: 'manage API keys: list, create, rotate, revoke',
@@ -65,11 +65,11 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   dashboard: {
     summary: 'show sign-ins, incidents, the speed of tokens, and the use of processors, memory, pools and queues',
-    load: () => folded(async () => (await import('../services/domain/monitoring/operations.ts')).monitoringOperations),
+    load: () => folded(async () => (await import('../services/wings/monitoring/operations.ts')).monitoringOperations),
   },
   capacity: {
     summary: 'predict when limits are reached, and advise on settings',
-    load: () => folded(async () => (await import('../services/domain/monitoring/operations.ts')).capacityOperations),
+    load: () => folded(async () => (await import('../services/wings/monitoring/operations.ts')).capacityOperations),
   },
   reports: {
     summary: 'make, list and show security reports (run, list, show)',
@@ -80,7 +80,7 @@ const verbs: Readonly<Record<string, Verb>> = {
       'handle security incidents (list, show, acknowledge, close) and events that could not be evaluated (unjudged, retry)',
     load: async () => {
       const operations = await folded(
-        async () => (await import('../services/domain/security/operations.ts')).incidentOperations,
+        async () => (await import('../services/core/security/operations.ts')).incidentOperations,
       );
       const { registerUnjudged } = await import('./incidents.ts');
       return (program) => {
@@ -91,27 +91,27 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   transmitters: {
     summary: 'say which systems may end sessions here by shared signals: add, list, remove, received',
-    load: () => folded(async () => (await import('../services/domain/signals/operations.ts')).transmitterOperations),
+    load: () => folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).transmitterOperations),
   },
   'signal-streams': {
     summary: 'streams of shared signals of every receiver: list, status, verify',
-    load: () => folded(async () => (await import('../services/domain/signals/operations.ts')).signalStreamOperations),
+    load: () => folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).signalStreamOperations),
   },
   alerts: {
     summary: 'see, acknowledge and resolve alerts: list, acknowledge, resolve',
-    load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).alertOperations),
+    load: () => folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).alertOperations),
   },
   'alert-targets': {
     summary: 'say where alerts are sent: add, list, update, remove, test, deliveries',
-    load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).alertTargetOperations),
+    load: () => folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).alertTargetOperations),
   },
   silences: {
     summary: 'do not send some alerts for a while: add, list, end',
-    load: () => folded(async () => (await import('../services/domain/alerts/operations.ts')).silenceOperations),
+    load: () => folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).silenceOperations),
   },
   violations: {
     summary: 'list violations of compliance controls, and acknowledge the events that they name',
-    load: () => folded(async () => (await import('../services/domain/compliance/operations.ts')).violationOperations),
+    load: () => folded(async () => (await import('../services/wings/compliance/operations.ts')).violationOperations),
   },
   report: {
     summary: 'build, list and show compliance reports (run, list, show), and verify a bundle offline (verify)',
@@ -137,11 +137,11 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   roles: {
     summary: 'manage roles and their permissions: list, create, set, delete',
-    load: () => folded(async () => (await import('../services/domain/access/role-operations.ts')).roleOperations),
+    load: () => folded(async () => (await import('../services/core/access/role-operations.ts')).roleOperations),
   },
   clients: {
     summary: 'OAuth clients: list, show, create, update, rotate-secret, disable, enable, delete',
-    load: () => folded(async () => (await import('../services/domain/access/client-operations.ts')).clientOperations),
+    load: () => folded(async () => (await import('../services/core/access/client-operations.ts')).clientOperations),
   },
   queue: {
     summary:
@@ -163,7 +163,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   siem: {
     summary: 'list the targets of the SIEM export, and send one the events from a position on again (replay)',
-    load: () => folded(async () => (await import('../services/domain/handoff/operations.ts')).handoffOperations),
+    load: () => folded(async () => (await import('../services/wings/outbound/handoff/operations.ts')).handoffOperations),
   },
   signoff: {
     summary: 'list, approve and deny acts that wait for sign-off',

@@ -6,11 +6,11 @@ import { queueNames } from '../jobs/schedules.ts';
 import { permissionMissing } from '../services/platform/errors.ts';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
 import { createProducer, type Producer } from '../services/platform/queue/producer.ts';
-import { eventually } from '../testing/eventually.ts';
-import { composeWorker, effectJob, effectJobId } from '../testing/harness/job.ts';
-import { queryRows } from '../testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/harness/stores.ts';
-import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
+import { eventually } from '../tools/testing/eventually.ts';
+import { composeWorker, effectJob, effectJobId } from '../tools/testing/harness/job.ts';
+import { queryRows } from '../tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../tools/testing/harness/stores.ts';
+import { type CliRun, runCli } from '../tools/testing/processes/run-cli.ts';
 
 let database: TestDatabase;
 let producer: Producer;

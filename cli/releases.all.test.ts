@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { version } from '../observability/version.ts';
 import { applyMigration, prepareHistory } from '../services/platform/postgres/migrate.ts';
 import { readMigrations } from '../services/platform/postgres/migration-files.ts';
-import { createEmptyDatabase, queryRows } from '../testing/harness/ports.ts';
-import { startCli } from '../testing/processes/run-cli.ts';
+import { createEmptyDatabase, queryRows } from '../tools/testing/harness/ports.ts';
+import { startCli } from '../tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;

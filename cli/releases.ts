@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { version } from '../observability/version.ts';
-import { rollbackRefused } from '../services/domain/operations/releases/execute-rollback.ts';
+import { rollbackRefused } from '../services/core/health/releases/execute-rollback.ts';
 import {
   listReleases,
   maintainVersionHistory,
   type ReleaseRow,
-} from '../services/domain/operations/releases/maintain-version-history.ts';
+} from '../services/core/health/releases/maintain-version-history.ts';
 import { deployOf } from '../services/migrate/deploy-of.ts';
 import { rollBack, rollBackPlan, withReleases } from '../services/migrate/roll-back.ts';
 import { loadConfig } from '../services/platform/config/load.ts';

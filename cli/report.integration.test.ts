@@ -6,10 +6,10 @@ import {
   type ComplianceHarness,
   openComplianceHarness,
   systemCaller,
-} from '../services/domain/compliance/compliance-harness.ts';
-import { advanceReports } from '../services/domain/compliance/reports/advance-reports.ts';
-import { threeControls } from '../services/domain/compliance/reports/report-harness.ts';
-import { runCli } from '../testing/processes/run-cli.ts';
+} from '../services/wings/compliance/compliance-harness.ts';
+import { advanceReports } from '../services/wings/compliance/reports/advance-reports.ts';
+import { threeControls } from '../services/wings/compliance/reports/report-harness.ts';
+import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -2,16 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
-import { reportOperations } from '../services/domain/compliance/operations.ts';
+import { reportOperations } from '../services/wings/compliance/operations.ts';
 import {
   readReport,
   readReportBundle,
   readReportCsv,
   readReportPdf,
-} from '../services/domain/compliance/reports/read-report.ts';
-import { reportLine } from '../services/domain/compliance/reports/report-line.ts';
-import { requestReport } from '../services/domain/compliance/reports/request-report.ts';
-import { type VerifiedBundle, verifyBundle } from '../services/domain/compliance/reports/verify-bundle.ts';
+} from '../services/wings/compliance/reports/read-report.ts';
+import { reportLine } from '../services/wings/compliance/reports/report-line.ts';
+import { requestReport } from '../services/wings/compliance/reports/request-report.ts';
+import { type VerifiedBundle, verifyBundle } from '../services/wings/compliance/reports/verify-bundle.ts';
 import { onDatabase, rehearsed } from './admin.ts';
 import { listed, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
-import { securityReportOperations } from '../services/domain/monitoring/operations.ts';
+import { securityReportOperations } from '../services/wings/monitoring/operations.ts';
 import {
   readSecurityReport,
   readSecurityReportCsv,
   readSecurityReportFile,
-} from '../services/domain/monitoring/reports/read-security-report.ts';
-import { reportLine } from '../services/domain/monitoring/reports/report-line.ts';
-import { REPORT_DAYS_MAX } from '../services/domain/monitoring/reports/report-shapes.ts';
-import { requestSecurityReport } from '../services/domain/monitoring/reports/request-security-report.ts';
+} from '../services/wings/monitoring/reports/read-security-report.ts';
+import { reportLine } from '../services/wings/monitoring/reports/report-line.ts';
+import { REPORT_DAYS_MAX } from '../services/wings/monitoring/reports/report-shapes.ts';
+import { requestSecurityReport } from '../services/wings/monitoring/reports/request-security-report.ts';
 import { onDatabase, rehearsed } from './admin.ts';
 import { uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { KeptSegment } from '../services/domain/operations/backup/feed-segments.ts';
-import { planFeedRestore, restoreFromFeed } from '../services/domain/operations/backup/restore-from-feed.ts';
+import type { KeptSegment } from '../services/wings/recovery/backup/feed-segments.ts';
+import { planFeedRestore, restoreFromFeed } from '../services/wings/recovery/backup/restore-from-feed.ts';
 import { listS3Folder } from '../services/platform/backups/s3-folder.ts';
 import { isS3Folder, isS3Place } from '../services/platform/backups/s3-object.ts';
 import { readS3InParts } from '../services/platform/backups/s3-place.ts';

@@ -1,4 +1,4 @@
-// About: services/domain/operations/backup/
+// About: services/wings/recovery/backup/
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
-import { newPerson } from '../testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, newClient, openApiHarness } from '../testing/harness/api.ts';
-import { createTestPorts, type TestPorts } from '../testing/harness/ports.ts';
-import { onServer, testRedisUrl } from '../testing/harness/stores.ts';
-import type { Json } from '../testing/http-client.ts';
-import { runCli, startCli } from '../testing/processes/run-cli.ts';
+import { newPerson } from '../tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, newClient, openApiHarness } from '../tools/testing/harness/api.ts';
+import { createTestPorts, type TestPorts } from '../tools/testing/harness/ports.ts';
+import { onServer, testRedisUrl } from '../tools/testing/harness/stores.ts';
+import type { Json } from '../tools/testing/http-client.ts';
+import { runCli, startCli } from '../tools/testing/processes/run-cli.ts';
 
 const KEK = Buffer.alloc(32, 9).toString('base64');
 

@@ -3,8 +3,8 @@ import {
   planRestoreBackup,
   type RestoredBackup,
   restoreBackup,
-} from '../services/domain/operations/backup/restore-backup.ts';
-import type { IntegrityResult } from '../services/domain/operations/backup/validate-data-integrity.ts';
+} from '../services/wings/recovery/backup/restore-backup.ts';
+import type { IntegrityResult } from '../services/wings/recovery/backup/validate-data-integrity.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';

@@ -1,13 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { planContinue } from '../services/domain/audit/seal/continue-log.ts';
+import { planContinue } from '../services/core/audit/seal/continue-log.ts';
 import {
   assertLoss,
   planRestore,
   type RestorePlan,
   restoreAcceptLoss,
-} from '../services/domain/operations/restore-accept-loss.ts';
-import type { LogHighWaterStore, MarkStore } from '../services/domain/ports.ts';
+} from '../services/wings/recovery/restore-accept-loss.ts';
+import type { LogHighWaterStore, MarkStore } from '../services/core/ports.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
 import { asCommandError } from './as-command-error.ts';

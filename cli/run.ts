@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { nameSources } from '../observability/source-frames.ts';
-import { visibleText } from '../services/domain/shared/visible-text.ts';
+import { visibleText } from '../services/core/shared/visible-text.ts';
 import { ConfigError } from '../services/platform/config/config-error.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import { readEnvFile } from './env-file.ts';

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { endUserSessions } from '../services/domain/identity/admin/end-user-sessions.ts';
-import { sessionOperations } from '../services/domain/identity/session-operations.ts';
-import { endAnySession } from '../services/domain/identity/sessions/manage-sessions.ts';
-import { findUserId } from '../services/domain/identity/users/find-user-id.ts';
-import { endFamily } from '../services/domain/tokens/refresh/end-family.ts';
+import { endUserSessions } from '../services/core/identity/admin/end-user-sessions.ts';
+import { sessionOperations } from '../services/core/identity/session-operations.ts';
+import { endAnySession } from '../services/core/identity/sessions/manage-sessions.ts';
+import { findUserId } from '../services/core/identity/users/find-user-id.ts';
+import { endFamily } from '../services/core/tokens/refresh/end-family.ts';
 import { type ActOptions, actAsked, addReason, noNotices, onDatabase } from './admin.ts';
 import { uuidOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { queryRows } from '#testing/harness/ports.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;

@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { requestSignOff } from '../services/domain/signoff/request-signoff.ts';
-import { newPerson, type Person } from '../testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '../testing/harness/api.ts';
-import { testCaller } from '../testing/harness/ports.ts';
-import { runCli } from '../testing/processes/run-cli.ts';
+import { requestSignOff } from '../services/wings/signoff/request-signoff.ts';
+import { newPerson, type Person } from '../tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '../tools/testing/harness/api.ts';
+import { testCaller } from '../tools/testing/harness/ports.ts';
+import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 let harness: ApiHarness;
 let copy: ApiCopy;

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { approveSignOffEndpoint, type SignOffView } from '../services/domain/signoff/contract.ts';
-import { signOffLine, signOffOperations } from '../services/domain/signoff/operations.ts';
-import { labelledArguments, shownArguments } from '../services/domain/signoff/shown-arguments.ts';
-import { type Decision, SIGNOFF_ROLES, type SignOffRole } from '../services/domain/signoff/signoff-shapes.ts';
+import { approveSignOffEndpoint, type SignOffView } from '../services/wings/signoff/contract.ts';
+import { signOffLine, signOffOperations } from '../services/wings/signoff/operations.ts';
+import { labelledArguments, shownArguments } from '../services/wings/signoff/shown-arguments.ts';
+import { type Decision, SIGNOFF_ROLES, type SignOffRole } from '../services/wings/signoff/signoff-shapes.ts';
 import { rehearsed } from './admin.ts';
 import { callApi, findApi } from './api-client.ts';
 import { checked, uuidOf } from './arguments.ts';

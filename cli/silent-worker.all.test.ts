@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sendSignal } from '../services/platform/local/processes.ts';
-import { type Product, startProduct } from '../testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../testing/harness/stores.ts';
-import { runCli } from '../testing/processes/run-cli.ts';
-import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
+import { type Product, startProduct } from '../tools/testing/harness/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '../tools/testing/harness/stores.ts';
+import { runCli } from '../tools/testing/processes/run-cli.ts';
+import { startTcpProxy, type TcpProxy } from '../tools/testing/processes/tcp-proxy.ts';
 
 let database: TestDatabase;
 let proxy: TcpProxy;

@@ -1,4 +1,4 @@
-// About: services/supervisor/ scripts/bootstrap.mjs
+// About: services/supervisor/ tools/bootstrap.mjs
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -22,8 +22,8 @@ import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
 import { userCan } from '../services/platform/local/service-user.ts';
 import type { ReadyEvent } from '../services/supervisor/supervisor-harness.ts';
-import { eventually } from '../testing/eventually.ts';
-import { program } from '../testing/processes/programs.ts';
+import { eventually } from '../tools/testing/eventually.ts';
+import { program } from '../tools/testing/processes/programs.ts';
 
 const main = program('cli');
 /** Settings of a start with one process of each kind that it needs. */

@@ -3,7 +3,7 @@ import {
   type RollbackCompatibility,
   refused,
   validateRollbackCompatibility,
-} from '../services/domain/operations/releases/validate-rollback-compatibility.ts';
+} from '../services/core/health/releases/validate-rollback-compatibility.ts';
 import { StartError } from '../services/platform/local/errors.ts';
 import { migrationRefusal, migrationStates } from '../services/platform/postgres/migrate.ts';
 import { type Migration, readMigrations, readReleases } from '../services/platform/postgres/migration-files.ts';

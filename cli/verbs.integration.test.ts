@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { createEmptyDatabase, queryRows } from '../testing/harness/ports.ts';
-import { type Product, startProduct } from '../testing/harness/product.ts';
-import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
+import { createEmptyDatabase, queryRows } from '../tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '../tools/testing/harness/product.ts';
+import { type CliRun, runCli } from '../tools/testing/processes/run-cli.ts';
 
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 

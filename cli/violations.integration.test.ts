@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { checkControls } from '../services/domain/compliance/check-controls.ts';
+import { checkControls } from '../services/wings/compliance/check-controls.ts';
 import {
   type ComplianceHarness,
   openComplianceHarness,
   systemCaller,
-} from '../services/domain/compliance/compliance-harness.ts';
-import { controls } from '../services/domain/compliance/controls/all.ts';
+} from '../services/wings/compliance/compliance-harness.ts';
+import { controls } from '../services/wings/compliance/controls/all.ts';
 import { defineAuditEvent } from '../services/platform/define/audit-event.ts';
 import { known } from '../services/platform/define/audit-member.ts';
-import { runCli } from '../testing/processes/run-cli.ts';
+import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vite';
 
-/** Built by `scripts/bootstrap.mjs` into `console/dist`, which the API serves at `/console`. */
+/** Built by `tools/bootstrap.mjs` into `console/dist`, which the API serves at `/console`. */
 export default defineConfig({
   root: import.meta.dirname,
   base: '/console/',

@@ -7,7 +7,7 @@ import {
   type HandoffHarness,
   ISSUER,
   openHandoffHarness,
-} from '#services/domain/handoff/handoff-harness.ts';
+} from '#services/wings/outbound/handoff/handoff-harness.ts';
 import { createMemoryStore, type EventStore, type PushedEvent } from './event-receiver/event-store.ts';
 import { createEventReceiver } from './event-receiver/receiver.ts';
 

@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#testing/fakes/legacy-provider.ts';
-import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { insertPerson } from '#testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { launchChromium, visit } from '#testing/harness/browser.ts';
-import { send } from '#testing/http-client.ts';
+import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
+import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
+import { insertPerson } from '#tools/testing/flows/signed-in.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { launchChromium, visit } from '#tools/testing/harness/browser.ts';
+import { send } from '#tools/testing/http-client.ts';
 import { type ExampleSite, serveExamples } from './serve.ts';
 
 let harness: ApiHarness;

@@ -1,4 +1,4 @@
-import { modules, modulesOf } from '../services/domain/modules.ts';
+import { modules, modulesOf } from '../services/modules.ts';
 import type { WingSettings } from '../services/platform/config/wings.ts';
 import { isScheduled, type Job, type ScheduledJob } from '../services/platform/define/job.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** A place in a bundle (scripts/bundle.mjs), as a frame names it. */
+/** A place in a bundle (tools/bundle.mjs), as a frame names it. */
 const PLACE = /(file:\/\/\/\S*\/dist\/[0-9a-f]{16}\/[\w.-]+\.mjs):(\d+):(\d+)/g;
 const DIGITS = new Map(
   [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].map((digit, value) => [digit, value]),

@@ -3,12 +3,12 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { eventually } from '#testing/eventually.ts';
-import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#testing/harness/log.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
-import { type CliRun, runCli, runCliProcess, startCli } from '#testing/processes/run-cli.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { type CliRun, runCli, runCliProcess, startCli } from '#tools/testing/processes/run-cli.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const EVENTS = 700;

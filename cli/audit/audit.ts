@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 // Declares the events of every module, so that an erasure knows what their leaves show.
-import '#services/domain/modules.ts';
-import { erasePersonal } from '#services/domain/audit/erase-personal.ts';
-import { continueLog, planContinue } from '#services/domain/audit/seal/continue-log.ts';
-import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
+import '#services/modules.ts';
+import { erasePersonal } from '#services/core/audit/erase-personal.ts';
+import { continueLog, planContinue } from '#services/core/audit/seal/continue-log.ts';
+import { findUserId } from '#services/core/identity/users/find-user-id.ts';
 import { addReason, rehearsed } from '../admin.ts';
 import { requireReason } from '../arguments.ts';
 import { confirm } from '../confirm.ts';

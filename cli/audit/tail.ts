@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { listAuditEventsEndpoint } from '#services/domain/audit/contract.ts';
-import type { AuditEventView } from '#services/domain/audit/read/event-view.ts';
-import { fitsFilter, followEvents, listEvents } from '#services/domain/audit/read/list-events.ts';
-import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
+import { listAuditEventsEndpoint } from '#services/core/audit/contract.ts';
+import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
+import { fitsFilter, followEvents, listEvents } from '#services/core/audit/read/list-events.ts';
+import { findUserId } from '#services/core/identity/users/find-user-id.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { checked, wholeNumberOf } from '../arguments.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';

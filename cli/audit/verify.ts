@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
-import { auditLogEmpty } from '#services/domain/audit/errors.ts';
-import { joinNotes } from '#services/domain/audit/log/rotation.ts';
-import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
-import { readEvent } from '#services/domain/audit/read/read-event.ts';
-import { listOrigins, readVkeysOf } from '#services/domain/audit/read/read-log.ts';
-import { type AuditValidationResult, validateAuditTrail } from '#services/domain/audit/trail/validate-audit-trail.ts';
+import { auditLogEmpty } from '#services/core/audit/errors.ts';
+import { joinNotes } from '#services/core/audit/log/rotation.ts';
+import { proveEvent } from '#services/core/audit/read/prove-event.ts';
+import { readEvent } from '#services/core/audit/read/read-event.ts';
+import { listOrigins, readVkeysOf } from '#services/core/audit/read/read-log.ts';
+import { type AuditValidationResult, validateAuditTrail } from '#services/core/audit/trail/validate-audit-trail.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { rehearsed } from '../admin.ts';
 import { listed } from '../arguments.ts';
@@ -15,7 +15,7 @@ import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { type AuditPorts, seqOf, withAuditLog } from './ports.ts';
 
-const VERIFIER = join(repositoryRoot, 'scripts/verify-audit-log.mjs');
+const VERIFIER = join(repositoryRoot, 'tools/verify-audit-log.mjs');
 
 type VerifyOptions = GlobalOptions & {
   readonly vkey?: string[];

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { createLogHarness, giveKeys, type LogHarness } from '#testing/harness/log.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { createLogHarness, giveKeys, type LogHarness } from '#tools/testing/harness/log.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 let database: TestDatabase;
 let folder: string;

@@ -1,4 +1,4 @@
-import { ACCESS_PURPOSE } from '#services/domain/keys/key-timeline.ts';
+import { ACCESS_PURPOSE } from '#services/core/keys/key-timeline.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, type Result, warn } from './check.ts';

@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { readUnsignedAlgorithms } from '#services/domain/access/signed-algorithms.ts';
-import { readKeyWarnings } from '#services/domain/keys/key-warnings.ts';
-import { assertVaultFits } from '#services/domain/keys/publish-key.ts';
+import { readUnsignedAlgorithms } from '#services/core/access/signed-algorithms.ts';
+import { readKeyWarnings } from '#services/core/keys/key-warnings.ts';
+import { assertVaultFits } from '#services/core/keys/publish-key.ts';
 import { ConfigError, loadProcessConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';

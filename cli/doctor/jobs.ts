@@ -1,6 +1,6 @@
 import { jobsOf, queuesOf } from '#jobs/schedules.ts';
-import { withHandoffs } from '#services/domain/operations/handoff-dead-letters.ts';
-import { withLogoutTokens } from '#services/domain/operations/logout-dead-letters.ts';
+import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
+import { withLogoutTokens } from '#services/core/health/logout-dead-letters.ts';
 import { isScheduled } from '#services/platform/define/job.ts';
 import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';

@@ -1,4 +1,4 @@
-import { readMailBacklog } from '#services/domain/identity/mail/read-mail-backlog.ts';
+import { readMailBacklog } from '#services/core/identity/mail/read-mail-backlog.ts';
 import { isLocalSmtp } from '#services/platform/config/mail.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { mailFolderOf } from '#services/platform/mail/file-outbox.ts';

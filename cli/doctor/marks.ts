@@ -1,4 +1,4 @@
-import type { Marks } from '#services/domain/ports.ts';
+import type { Marks } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { createMarks } from '#services/platform/marks/mark-stores.ts';

@@ -1,4 +1,4 @@
-import { readProductionGaps } from '#services/domain/operations/production-gaps.ts';
+import { readProductionGaps } from '#services/core/health/production-gaps.ts';
 import { missingForProduction } from '#services/platform/config/production.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, warn } from './check.ts';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { queryRows } from '#testing/harness/ports.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
 import { openCliHarness } from '../cli-harness.ts';
 
 test('fails with a fix on a database that refuses to write', async () => {

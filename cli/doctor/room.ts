@@ -1,4 +1,4 @@
-import type { Sql } from '#services/domain/ports.ts';
+import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { fail, pass, type Result, warn } from './check.ts';
 

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { createLogSigner, readLogKeys } from '../../services/domain/keys/log/log-keys.ts';
-import { issueCertificate } from '../../services/domain/migration/certificate/issue-certificate.ts';
-import { verifyCertificate } from '../../services/domain/migration/certificate/verify-certificate.ts';
+import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
+import { issueCertificate } from '#services/wings/import/certificate/issue-certificate.ts';
+import { verifyCertificate } from '#services/wings/import/certificate/verify-certificate.ts';
 import { onDatabase, rehearsed } from '../admin.ts';
 import { listed, uuidOf } from '../arguments.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';

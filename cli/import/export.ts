@@ -1,8 +1,8 @@
 import { access, type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import type { Command } from 'commander';
-import type { LegacySystemAdapter } from '../../services/domain/migration/adapters/adapter.ts';
-import { adapters } from '../../services/domain/migration/adapters/adapters.ts';
-import { type Exported, exportUsers } from '../../services/domain/migration/run/export-users.ts';
+import type { LegacySystemAdapter } from '#services/wings/import/adapters/adapter.ts';
+import { adapters } from '#services/wings/import/adapters/adapters.ts';
+import { type Exported, exportUsers } from '#services/wings/import/run/export-users.ts';
 import { onDatabase, rehearsed } from '../admin.ts';
 import { requireReason } from '../arguments.ts';
 import { confirm } from '../confirm.ts';

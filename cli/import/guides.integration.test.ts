@@ -3,11 +3,11 @@ import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { betterAuthRows } from '../../services/domain/identity/sessions/better-auth-rows-harness.ts';
+import { betterAuthRows } from '#services/core/identity/sessions/better-auth-rows-harness.ts';
 import { type CliHarness, openCliHarness } from '../cli-harness.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const FIXTURES = join(ROOT, 'services/domain/migration/adapters/fixtures');
+const FIXTURES = join(ROOT, 'services/wings/import/adapters/fixtures');
 let harness: CliHarness;
 beforeAll(async () => {
   harness = await openCliHarness({ BETTER_AUTH_SECRET: 'an-auth-secret-of-more-than-thirty-two-characters' });

@@ -1,4 +1,4 @@
-// About: services/domain/migration/run/
+// About: services/wings/import/run/
 // One file, imported by two operators at once, whose processes are ended by kill -9 while they write a chosen row.
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { vkeyOf } from '../../services/domain/audit/log/note.ts';
-import { sealEvents } from '../../services/domain/audit/seal/seal-events.ts';
-import { readLogKeys } from '../../services/domain/keys/log/log-keys.ts';
-import { eventually } from '../../testing/eventually.ts';
-import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '../../testing/harness/log.ts';
-import { testCaller } from '../../testing/harness/ports.ts';
-import { sessionsEnded } from '../../testing/processes/killable.ts';
-import { runCli, startCli } from '../../testing/processes/run-cli.ts';
+import { vkeyOf } from '#services/core/audit/log/note.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
+import { eventually } from '../../tools/testing/eventually.ts';
+import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '../../tools/testing/harness/log.ts';
+import { testCaller } from '../../tools/testing/harness/ports.ts';
+import { sessionsEnded } from '../../tools/testing/processes/killable.ts';
+import { runCli, startCli } from '../../tools/testing/processes/run-cli.ts';
 
 /** The name of the command line's sessions in the database. */
 const NAME = 'sallyport-cli';

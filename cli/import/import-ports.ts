@@ -1,6 +1,6 @@
-import { createFactorSeal } from '../../services/domain/identity/sessions/factor-seal.ts';
-import { relyingParty } from '../../services/domain/identity/sessions/relying-party.ts';
-import type { ImportPorts } from '../../services/domain/migration/run/run-import.ts';
+import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
+import { relyingParty } from '#services/core/identity/sessions/relying-party.ts';
+import type { ImportPorts } from '#services/wings/import/run/run-import.ts';
 import { publicUrlOf } from '../../services/platform/config/load.ts';
 import { resolveDataDir } from '../../services/platform/local/data-dir.ts';
 import { authSecretOf, type DatabasePorts } from '../database-ports.ts';

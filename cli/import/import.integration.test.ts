@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { childEnv, preloaded } from '../../testing/processes/child-env.ts';
-import { startCli } from '../../testing/processes/run-cli.ts';
+import { childEnv, preloaded } from '../../tools/testing/processes/child-env.ts';
+import { startCli } from '../../tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
 
 let harness: CliHarness;

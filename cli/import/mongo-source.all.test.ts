@@ -1,4 +1,4 @@
-// About: services/domain/migration/adapters/
+// About: services/wings/import/adapters/
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Collection, type Document, Long, MongoClient, ObjectId, UUID } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { importMap } from '../../services/domain/migration/import-shapes.ts';
-import { type MongoServer, startMongoServer } from '../../testing/processes/mongo-server.ts';
-import { startCli } from '../../testing/processes/run-cli.ts';
+import { importMap } from '#services/wings/import/import-shapes.ts';
+import { type MongoServer, startMongoServer } from '../../tools/testing/processes/mongo-server.ts';
+import { startCli } from '../../tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
 import { mongoSource } from './mongo-source.ts';
 

@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { importMap } from '../../services/domain/migration/import-shapes.ts';
+import { importMap } from '#services/wings/import/import-shapes.ts';
 import { isMongoUrl, mongoSource } from './mongo-source.ts';
 
 const map = importMap.parse({});

@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { BSON, Collection, Document, MongoClient, MongoClientOptions } from 'mongodb';
-import { membersRead } from '../../services/domain/migration/adapters/mongo.ts';
-import type { ImportMap } from '../../services/domain/migration/import-shapes.ts';
+import { membersRead } from '#services/wings/import/adapters/mongo.ts';
+import type { ImportMap } from '#services/wings/import/import-shapes.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import type { ImportSource } from './source.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type ImportMap, importMap, type SourceDigest } from '../../services/domain/migration/import-shapes.ts';
+import { type ImportMap, importMap, type SourceDigest } from '#services/wings/import/import-shapes.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 
 export type ImportSource = {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type ImportView, readImports } from '../../services/domain/migration/run/read-imports.ts';
-import { type Move, readMoves } from '../../services/domain/migration/run/read-move.ts';
+import { type ImportView, readImports } from '#services/wings/import/run/read-imports.ts';
+import { type Move, readMoves } from '#services/wings/import/run/read-move.ts';
 import { onDatabase } from '../admin.ts';
 import type { GlobalOptions } from '../output.ts';
 

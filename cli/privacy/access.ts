@@ -1,15 +1,15 @@
 import { type Command, Option } from 'commander';
-import { showUser } from '#services/domain/identity/admin/read-users.ts';
-import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
-import { reviewBreakGlass } from '#services/domain/privacy/access/break-glass.ts';
-import { deleteFieldPolicy } from '#services/domain/privacy/access/field-policies.ts';
-import { listPhiUses, type PhiUseView } from '#services/domain/privacy/access/list-phi-uses.ts';
+import { showUser } from '#services/core/identity/admin/read-users.ts';
+import { findUserId } from '#services/core/identity/users/find-user-id.ts';
+import { reviewBreakGlass } from '#services/wings/privacy/access/break-glass.ts';
+import { deleteFieldPolicy } from '#services/wings/privacy/access/field-policies.ts';
+import { listPhiUses, type PhiUseView } from '#services/wings/privacy/access/list-phi-uses.ts';
 import {
   breakGlassLine,
   breakGlassOperations,
   policyOperations,
   restrictionOperations,
-} from '#services/domain/privacy/access/operations.ts';
+} from '#services/wings/privacy/access/operations.ts';
 import {
   type ActOptions,
   actAsked,

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { recordDisclosureEndpoint } from '#services/domain/privacy/access/access-contract.ts';
-import { recordDisclosure } from '#services/domain/privacy/access/disclosures.ts';
+import { recordDisclosureEndpoint } from '#services/wings/privacy/access/access-contract.ts';
+import { recordDisclosure } from '#services/wings/privacy/access/disclosures.ts';
 import {
   disclosureOperations,
   privacyRequestOperations,
   requestLine,
-} from '#services/domain/privacy/access/operations.ts';
-import { readExport, readPrivacyRequest } from '#services/domain/privacy/access/privacy-requests.ts';
-import { recordConsentEndpoint } from '#services/domain/privacy/consent/consent-contract.ts';
-import { consentLine, consentOperations, listConsentsOperation } from '#services/domain/privacy/consent/operations.ts';
-import { recordUserConsent, validateUserConsent } from '#services/domain/privacy/consent/user-consent.ts';
+} from '#services/wings/privacy/access/operations.ts';
+import { readExport, readPrivacyRequest } from '#services/wings/privacy/access/privacy-requests.ts';
+import { recordConsentEndpoint } from '#services/wings/privacy/consent/consent-contract.ts';
+import { consentLine, consentOperations, listConsentsOperation } from '#services/wings/privacy/consent/operations.ts';
+import { recordUserConsent, validateUserConsent } from '#services/wings/privacy/consent/user-consent.ts';
 import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
 import { onDatabase, rehearsed } from '../admin.ts';
 import { checked, instantOf, uuidOf } from '../arguments.ts';

@@ -1,15 +1,15 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { openBreakGlass } from '#services/domain/privacy/access/break-glass.ts';
-import { processPrivacyRequests } from '#services/domain/privacy/access/privacy-requests.ts';
-import { encryptPhi } from '#services/domain/privacy/encrypt-phi.ts';
-import { createPhiKeys } from '#services/domain/privacy/phi-keys.ts';
-import { implementDataRetentionPolicies } from '#services/domain/privacy/retention/retention.ts';
+import { openBreakGlass } from '#services/wings/privacy/access/break-glass.ts';
+import { processPrivacyRequests } from '#services/wings/privacy/access/privacy-requests.ts';
+import { encryptPhi } from '#services/wings/privacy/encrypt-phi.ts';
+import { createPhiKeys } from '#services/wings/privacy/phi-keys.ts';
+import { implementDataRetentionPolicies } from '#services/wings/privacy/retention/retention.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
-import { giveKeys } from '#testing/harness/log.ts';
-import { testCaller, userCaller } from '#testing/harness/ports.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+import { giveKeys } from '#tools/testing/harness/log.ts';
+import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
 
 // Each command is a process of its own.

@@ -4,13 +4,13 @@ import {
   policyLine,
   retentionOperations,
   runLine,
-} from '#services/domain/privacy/retention/operations.ts';
+} from '#services/wings/privacy/retention/operations.ts';
 import {
   readOverdueRecords,
   requestRetentionRun,
   setRetentionPolicy,
-} from '#services/domain/privacy/retention/retention.ts';
-import { RETENTION_KINDS, type RetentionKind } from '#services/domain/privacy/retention/retention-shapes.ts';
+} from '#services/wings/privacy/retention/retention.ts';
+import { RETENTION_KINDS, type RetentionKind } from '#services/wings/privacy/retention/retention-shapes.ts';
 import { type ActOptions, actAsked, addReason, noNotices, onDatabase } from '../admin.ts';
 import { requireReason, wholeNumberOf } from '../arguments.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { showUser } from '#services/domain/identity/admin/read-users.ts';
-import { inviteUserEndpoint } from '#services/domain/identity/contracts/invitation-contract.ts';
-import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
+import { showUser } from '#services/core/identity/admin/read-users.ts';
+import { inviteUserEndpoint } from '#services/core/identity/contracts/invitation-contract.ts';
+import { findUserId } from '#services/core/identity/users/find-user-id.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { type ActOptions, actAsked, addReason, noNotices, onAccounts } from '../admin.ts';
 import { checked } from '../arguments.ts';
@@ -12,7 +12,7 @@ import { USER } from './roles.ts';
 const caller = systemCaller('sallyport users');
 
 /** Loaded when it is used: it verifies digests, and so needs the hashing libraries. */
-const invitations = () => import('#services/domain/identity/admin/invite-user.ts');
+const invitations = () => import('#services/core/identity/admin/invite-user.ts');
 
 const inviter = (settings: Config) => ({
   ...mailer(settings),

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { grantRole, removeRole } from '#services/domain/identity/admin/assign-role.ts';
-import { showUser } from '#services/domain/identity/admin/read-users.ts';
-import { userLine } from '#services/domain/identity/user-operations.ts';
-import { findUserId } from '#services/domain/identity/users/find-user-id.ts';
+import { grantRole, removeRole } from '#services/core/identity/admin/assign-role.ts';
+import { showUser } from '#services/core/identity/admin/read-users.ts';
+import { userLine } from '#services/core/identity/user-operations.ts';
+import { findUserId } from '#services/core/identity/users/find-user-id.ts';
 import { type ActOptions, actAsked, noNotices, onAccounts } from '../admin.ts';
 import { systemCaller } from '../database-ports.ts';
 

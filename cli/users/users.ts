@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { userOperations } from '#services/domain/identity/user-operations.ts';
-import { lockOperations } from '#services/domain/security/lock-operations.ts';
+import { userOperations } from '#services/core/identity/user-operations.ts';
+import { lockOperations } from '#services/core/security/lock-operations.ts';
 import { registerOperations } from '../operations.ts';
 import { registerUserInvitations } from './invite.ts';
 import { registerUserRoles } from './roles.ts';

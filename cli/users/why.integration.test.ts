@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
+import { ensureKeys } from '#services/core/keys/ensure-keys.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from '../cli-harness.ts';
 
 const reason = ['--reason', 'because of the test', '--yes'];

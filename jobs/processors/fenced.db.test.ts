@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { thinCheckpoints } from '#services/domain/audit/seal/thin-checkpoints.ts';
-import { deliverMails } from '#services/domain/identity/mail/deliver-mail.ts';
-import { queueMail } from '#services/domain/identity/mail/queue-mail.ts';
-import { advanceKeyRing } from '#services/domain/keys/advance-key-ring.ts';
-import { ensureKeys } from '#services/domain/keys/ensure-keys.ts';
-import { MailRefusedError, type MailTransport } from '#services/domain/ports.ts';
-import { purge } from '#services/domain/shared/purge.ts';
-import { tokenPurges } from '#services/domain/tokens/clean-up-expired-tokens.ts';
+import { thinCheckpoints } from '#services/core/audit/seal/thin-checkpoints.ts';
+import { deliverMails } from '#services/core/identity/mail/deliver-mail.ts';
+import { queueMail } from '#services/core/identity/mail/queue-mail.ts';
+import { advanceKeyRing } from '#services/core/keys/advance-key-ring.ts';
+import { ensureKeys } from '#services/core/keys/ensure-keys.ts';
+import { MailRefusedError, type MailTransport } from '#services/core/ports.ts';
+import { purge } from '#services/core/shared/purge.ts';
+import { tokenPurges } from '#services/core/tokens/clean-up-expired-tokens.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
-import { type TestPorts, testCaller } from '#testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { fenced } from './run.ts';
 
 let ports: OwnPorts & { keysChanged: () => void };

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { processors } from './all.ts';
 import type { WorkerPorts } from './ports.ts';
 

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Fence, JobRun } from '#services/domain/ports.ts';
+import type { Fence, JobRun } from '#services/core/ports.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import type { Question } from '#services/platform/define/question.ts';
 import type { WorkerPorts } from './ports.ts';

@@ -5,9 +5,9 @@ import { startTelemetry } from '#observability/otel.ts';
 import { createApp } from '#services/api/app.ts';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
 import { type TokenRoutesPorts, tokensRoutes } from '#services/api/routes/tokens.ts';
-import { createRevocationSet } from '#services/domain/revocations/revocation-set.ts';
-import { createValidationCounts } from '#services/domain/tokens/verify/validation-counts.ts';
-import { createVerifiedTokenCache } from '#services/domain/tokens/verify/verified-token-cache.ts';
+import { createRevocationSet } from '#services/core/revocations/revocation-set.ts';
+import { createValidationCounts } from '#services/core/tokens/verify/validation-counts.ts';
+import { createVerifiedTokenCache } from '#services/core/tokens/verify/verified-token-cache.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 

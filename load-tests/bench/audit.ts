@@ -11,13 +11,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import '#services/domain/modules.ts';
-import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
+import '#services/modules.ts';
+import { proveEvent } from '#services/core/audit/read/prove-event.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { startPostgres } from '#services/platform/local/postgres.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
-import { createLogHarness, giveKeys, type LogHarness } from '#testing/harness/log.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { createLogHarness, giveKeys, type LogHarness } from '#tools/testing/harness/log.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { cpuSecondsOf } from '../lib/cpu-time.ts';
 
 const BACKLOG_TARGET_PER_SECOND = 5_000;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { requestReport } from '#services/domain/compliance/reports/request-report.ts';
-import { createTestPorts, testCaller } from '#testing/harness/ports.ts';
+import { requestReport } from '#services/wings/compliance/reports/request-report.ts';
+import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { residentMbOf } from '../lib/cpu-time.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';

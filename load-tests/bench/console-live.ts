@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { launchChromium } from '#testing/harness/browser.ts';
+import { launchChromium } from '#tools/testing/harness/browser.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { cookieHeader, signInAtConsole } from '../lib/console-session.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, BrowserContext, Request } from 'playwright-core';
-import { launchChromium } from '#testing/harness/browser.ts';
+import { launchChromium } from '#tools/testing/harness/browser.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { CONSOLE_HEADERS, cookieHeader, signInAtConsole } from '../lib/console-session.ts';
 import { LatencyHistogram } from '../lib/latency-histogram.ts';

@@ -3,12 +3,12 @@
 // is another: COPY, and indexes that are built once.
 import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { edgeRoot, growTree } from '#services/domain/audit/log/grow-tree.ts';
-import { hashLeaf } from '#services/domain/audit/log/merkle.ts';
-import { readEdge } from '#services/domain/audit/log-tiles.ts';
-import { sealableEvents } from '#services/domain/audit/seal/sealable-event.ts';
+import { edgeRoot, growTree } from '#services/core/audit/log/grow-tree.ts';
+import { hashLeaf } from '#services/core/audit/log/merkle.ts';
+import { readEdge } from '#services/core/audit/log-tiles.ts';
+import { sealableEvents } from '#services/core/audit/seal/sealable-event.ts';
 import { copyIn } from '#services/platform/postgres/copy.ts';
-import { createTestPorts } from '#testing/harness/ports.ts';
+import { createTestPorts } from '#tools/testing/harness/ports.ts';
 
 type OutboxRow = Parameters<typeof sealableEvents>[0][number];
 type SealedRow = ReturnType<typeof sealableEvents>[number];

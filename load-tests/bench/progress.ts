@@ -3,7 +3,7 @@ import { measureProgressJob } from '#jobs/contracts/operations.ts';
 import { Phase6IntegrationService } from '#services/embedding/phase6-integration-service.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
-import { quietLog } from '#testing/harness/ports.ts';
+import { quietLog } from '#tools/testing/harness/ports.ts';
 import type { Bench, BenchContext } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';
 import { totalOf } from '../lib/prometheus-text.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { CAEP_EVENTS } from '#services/domain/signals/signal-shapes.ts';
+import { CAEP_EVENTS } from '#services/wings/outbound/signals/signal-shapes.ts';
 import { signIn } from '../lib/api-client.ts';
 import type { Bench, BenchContext } from '../lib/bench.ts';
 import type { Product } from '../lib/product.ts';

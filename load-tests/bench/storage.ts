@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { modules } from '#services/domain/modules.ts';
+import { modules } from '#services/modules.ts';
 import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
 import { pairsOf, seedUsers } from '../lib/pool.ts';
 

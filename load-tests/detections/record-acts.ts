@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createIdentifierHashes } from '#services/domain/audit/audit-context.ts';
-import { isAnotherPlace } from '#services/domain/identity/sign-in/sign-in-origin.ts';
+import { createIdentifierHashes } from '#services/core/audit/audit-context.ts';
+import { isAnotherPlace } from '#services/core/identity/sign-in/sign-in-origin.ts';
 import type { CountryOf } from '#services/platform/geo/country-table.ts';
 import { type Act, type Label, MINUTE } from './acts.ts';
 

@@ -1,8 +1,8 @@
-// About: services/domain/security/
+// About: services/core/security/
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Sql } from '#services/domain/ports.ts';
-import { type DetectionHarness, openDetectionHarness } from '#services/domain/security/detection-harness.ts';
-import { findInHistory } from '#services/domain/security/history/find-in-history.ts';
+import type { Sql } from '#services/core/ports.ts';
+import { type DetectionHarness, openDetectionHarness } from '#services/core/security/detection-harness.ts';
+import { findInHistory } from '#services/core/security/history/find-in-history.ts';
 import type { Statement } from '#services/platform/define/statement.ts';
 import { openCountryTable } from '#services/platform/geo/country-table.ts';
 import { makeSet } from './make-set.ts';

@@ -1,6 +1,6 @@
 // About: services/worker/ jobs/ services/platform/queue/
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type Product, startProduct } from '#testing/harness/product.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { IDLE_BOUNDS, idleCosts } from './idle-costs.ts';
 
 let product: Product;

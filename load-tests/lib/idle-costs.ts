@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import type { Product } from '#testing/harness/product.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
 import { totalOf } from './prometheus-text.ts';
 
 /** What a product that nobody uses does in a second. Equal on every machine, unlike its processor time. */

@@ -1,4 +1,4 @@
-import { startProduct as launch, type Product as Running } from '#testing/harness/product.ts';
+import { startProduct as launch, type Product as Running } from '#tools/testing/harness/product.ts';
 
 const READY_MS = 180_000;
 const STOP_MS = 45_000;

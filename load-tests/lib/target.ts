@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { patient } from '#testing/harness/busy-machine.ts';
+import { patient } from '#tools/testing/harness/busy-machine.ts';
 import { signIn } from './api-client.ts';
 import { type SeededUsers, seedUsers } from './pool.ts';
 import { type Product, startProduct } from './product.ts';

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
-import { ensureGo } from '#scripts/checks/go-program.ts';
-import { environmentOf, findPython, PYTHON_PACKAGE, pythonIn } from '#scripts/checks/python-environment.ts';
+import { ensureGo } from '#tools/checks/go-program.ts';
+import { environmentOf, findPython, PYTHON_PACKAGE, pythonIn } from '#tools/checks/python-environment.ts';
 import type { BenchContext } from './bench.ts';
 import { LineProcess } from './line-process.ts';
 

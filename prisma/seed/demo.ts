@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
-import { tokensIssue } from '#services/domain/access/permissions.ts';
-import { auditRead } from '#services/domain/audit/permissions.ts';
-import type { SeedClient, SeedUser } from '#services/domain/identity/seed/seed-demo.ts';
-import { keysManage, keysRead } from '#services/domain/keys/permissions.ts';
-import { revocationsRead } from '#services/domain/revocations/permissions.ts';
-import { tokensIntrospect, tokensRead, tokensRevoke } from '#services/domain/tokens/permissions.ts';
+import { tokensIssue } from '#services/core/access/permissions.ts';
+import { auditRead } from '#services/core/audit/permissions.ts';
+import type { SeedClient, SeedUser } from '#services/core/identity/seed/seed-demo.ts';
+import { keysManage, keysRead } from '#services/core/keys/permissions.ts';
+import { revocationsRead } from '#services/core/revocations/permissions.ts';
+import { tokensIntrospect, tokensRead, tokensRevoke } from '#services/core/tokens/permissions.ts';
 
 export type DemoScenario = { readonly user: SeedUser; readonly admin: SeedUser; readonly client: SeedClient };
 

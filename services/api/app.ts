@@ -4,7 +4,7 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { endServerSpan, type RequestTrace, runInSpan, startServerSpan } from '#observability/http-span.ts';
 import { activeRequests, httpMetrics, type RouteMetric } from '#observability/metrics/http.ts';
 import { cutText } from '#services/platform/define/cut-text.ts';
-import type { HashIdentifier, Log } from '../domain/ports.ts';
+import type { HashIdentifier, Log } from '../core/ports.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';

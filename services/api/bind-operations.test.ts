@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { clientCaller } from '#testing/harness/ports.ts';
-import type { Sql } from '../domain/ports.ts';
-import { type Operation, operation } from '../domain/shared/operation.ts';
+import { clientCaller } from '#tools/testing/harness/ports.ts';
+import type { Sql } from '../core/ports.ts';
+import { type Operation, operation } from '../core/shared/operation.ts';
 import { cursorInvalid } from '../platform/errors.ts';
 import { bindOperations } from './bind-operations.ts';
 import { createCallerResolver } from './requests/caller.ts';

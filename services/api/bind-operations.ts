@@ -1,5 +1,5 @@
-import type { Caller, Sql } from '../domain/ports.ts';
-import type { Operation, PortsOf } from '../domain/shared/operation.ts';
+import type { Caller, Sql } from '../core/ports.ts';
+import type { Operation, PortsOf } from '../core/shared/operation.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { bind, bindOnce, type RouteContext } from './bind.ts';
 import type { Once } from './requests/once.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { clientCaller } from '#testing/harness/ports.ts';
+import { clientCaller } from '#tools/testing/harness/ports.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
 import { answer, JsonText } from './answer.ts';
 import { bind, bindText, type RouteContext } from './bind.ts';

@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHandler, RouteOptions } from 'fastify';
 import { z } from 'zod';
-import type { RecordDenial } from '../domain/access/record-denial.ts';
-import type { Caller, Sql } from '../domain/ports.ts';
+import type { RecordDenial } from '../core/access/record-denial.ts';
+import type { Caller, Sql } from '../core/ports.ts';
 import {
   BODY_TYPES,
   type Endpoint,

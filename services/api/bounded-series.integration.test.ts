@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { basicHeader, type Sent, send } from '#testing/http-client.ts';
-import type { Operation } from '#testing/openapi-check.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { basicHeader, type Sent, send } from '#tools/testing/http-client.ts';
+import type { Operation } from '#tools/testing/openapi-check.ts';
 
 let harness: ProductHarness;
 beforeAll(async () => {

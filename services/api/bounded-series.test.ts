@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import '#scripts/catalog/metrics.ts';
+import '#tools/catalog/metrics.ts';
 import { httpMetrics } from '#observability/metrics/http.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
-import { refusesAssertions } from '#testing/fakes/assertions.ts';
-import { quietLog } from '#testing/harness/ports.ts';
+import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
+import { quietLog } from '#tools/testing/harness/ports.ts';
 import { defineEndpoint } from '../platform/define/endpoint.ts';
 import { createApp } from './app.ts';
 import { bind } from './bind.ts';

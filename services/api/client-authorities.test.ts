@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { loadConfig } from '#services/platform/config/load.ts';
-import { AUTHORITY, BANK_CERTIFICATE } from '#testing/fakes/client-certificates.ts';
+import { AUTHORITY, BANK_CERTIFICATE } from '#tools/testing/fakes/client-certificates.ts';
 import { clientAuthorities } from './client-authorities.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-authorities-'));

@@ -3,7 +3,7 @@ import {
   type CertificateAuthorities,
   createCertificateAuthorities,
   readAuthorities,
-} from '#services/domain/access/certificates/certificate-authorities.ts';
+} from '#services/core/access/certificates/certificate-authorities.ts';
 import { type Config, ConfigError } from '#services/platform/config/load.ts';
 
 /** The authorities in CLIENT_CERT_CA_FILE; none if it is unset. Throws ConfigError. */

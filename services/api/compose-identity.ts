@@ -1,10 +1,10 @@
 import { deliverMailJob } from '#jobs/contracts/mail.ts';
-import { createIdentifierHashes } from '../domain/audit/audit-context.ts';
-import { createImportedKeys } from '../domain/identity/passwords/imported-keys.ts';
-import type { PasswordPolicy } from '../domain/identity/passwords/password-policy.ts';
-import { createAuth } from '../domain/identity/sessions/auth.ts';
-import { createSocialProviders, socialProviderProblems } from '../domain/identity/social/providers.ts';
-import { createFormerPasswords } from '../domain/migration/bridge/former-passwords.ts';
+import { createIdentifierHashes } from '../core/audit/audit-context.ts';
+import { createImportedKeys } from '../core/identity/passwords/imported-keys.ts';
+import type { PasswordPolicy } from '../core/identity/passwords/password-policy.ts';
+import { createAuth } from '../core/identity/sessions/auth.ts';
+import { createSocialProviders, socialProviderProblems } from '../core/identity/social/providers.ts';
+import { createFormerPasswords } from '../wings/import/bridge/former-passwords.ts';
 import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../platform/config/identity.ts';
 import { type Config, ConfigError } from '../platform/config/load.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';

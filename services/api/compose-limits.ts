@@ -1,5 +1,5 @@
-import { limitBuckets } from '../domain/limits/buckets.ts';
-import { createRequestLimits } from '../domain/limits/request-limits.ts';
+import { limitBuckets } from '../core/limits/buckets.ts';
+import { createRequestLimits } from '../core/limits/request-limits.ts';
 import { rateLimitProfileOf, unresolvedAddressWarning } from '../platform/config/limits.ts';
 import { createRateCounters } from '../platform/limiter/rate-counters.ts';
 import type { Views } from './compose-views.ts';

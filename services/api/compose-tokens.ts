@@ -1,13 +1,13 @@
-import { createUsedAssertions } from '../domain/oauth/assertions/used-assertions.ts';
-import type { RequestContext } from '../domain/ports.ts';
-import { createRevocationFeed } from '../domain/revocations/revocation-feed.ts';
-import { createRevocationStreams } from '../domain/revocations/revocation-stream.ts';
-import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
-import { createClientTokenLog } from '../domain/tokens/issue/issue-client-token.ts';
-import { createRotationBatcher } from '../domain/tokens/refresh/rotation-batcher.ts';
-import { createReplayLog } from '../domain/tokens/verify/replay-log.ts';
-import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
-import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
+import { createUsedAssertions } from '../core/oauth/assertions/used-assertions.ts';
+import type { RequestContext } from '../core/ports.ts';
+import { createRevocationFeed } from '../core/revocations/revocation-feed.ts';
+import { createRevocationStreams } from '../core/revocations/revocation-stream.ts';
+import { createProofKeyCache } from '../core/tokens/dpop/dpop-proof.ts';
+import { createClientTokenLog } from '../core/tokens/issue/issue-client-token.ts';
+import { createRotationBatcher } from '../core/tokens/refresh/rotation-batcher.ts';
+import { createReplayLog } from '../core/tokens/verify/replay-log.ts';
+import { createValidationCounts } from '../core/tokens/verify/validation-counts.ts';
+import { createVerifiedTokenCache } from '../core/tokens/verify/verified-token-cache.ts';
 import type { Views } from './compose-views.ts';
 
 /**

@@ -1,17 +1,17 @@
-import { createAccessDirectory } from '../domain/access/access-directory.ts';
-import { createApiKeyDirectory } from '../domain/api-keys/api-key-directory.ts';
-import { createKeyRing } from '../domain/keys/key-ring.ts';
-import { callbackOf } from '../domain/oauth/console/console-client.ts';
-import type { Clock, Log, MarkStore, Ports } from '../domain/ports.ts';
-import type { collapseRevocations } from '../domain/revocations/collapse-revocations.ts';
+import { createAccessDirectory } from '../core/access/access-directory.ts';
+import { createApiKeyDirectory } from '../core/api-keys/api-key-directory.ts';
+import { createKeyRing } from '../core/keys/key-ring.ts';
+import { callbackOf } from '../core/oauth/console/console-client.ts';
+import type { Clock, Log, MarkStore, Ports } from '../core/ports.ts';
+import type { collapseRevocations } from '../core/revocations/collapse-revocations.ts';
 import {
   createNewestConfirmation,
   createStateConfirmation,
   whyUnconfirmed,
-} from '../domain/revocations/confirm-state.ts';
-import { createRevocationSet } from '../domain/revocations/revocation-set.ts';
-import { createStatePoll } from '../domain/revocations/state-poll.ts';
-import { tokenNamesOf } from '../domain/tokens/token-types.ts';
+} from '../core/revocations/confirm-state.ts';
+import { createRevocationSet } from '../core/revocations/revocation-set.ts';
+import { createStatePoll } from '../core/revocations/state-poll.ts';
+import { tokenNamesOf } from '../core/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import { type Config, mcpUrlsOf, registrationOf } from '../platform/config/load.ts';
 import type { DatabaseUrls } from '../platform/config/stores.ts';

@@ -1,8 +1,8 @@
-import { ensureNeededKeys } from '../domain/access/ensure-needed-keys.ts';
-import { retireKeys } from '../domain/keys/retire-keys.ts';
-import type { Caller } from '../domain/ports.ts';
-import { collapseRevocations } from '../domain/revocations/collapse-revocations.ts';
-import { keepRevocations } from '../domain/revocations/revocation-lifetime.ts';
+import { ensureNeededKeys } from '../core/access/ensure-needed-keys.ts';
+import { retireKeys } from '../core/keys/retire-keys.ts';
+import type { Caller } from '../core/ports.ts';
+import { collapseRevocations } from '../core/revocations/collapse-revocations.ts';
+import { keepRevocations } from '../core/revocations/revocation-lifetime.ts';
 import type { Keeper } from './compose-views.ts';
 
 const STARTING: Caller = {

@@ -5,7 +5,7 @@ import { httpMetrics } from '#observability/metrics/http.ts';
 import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { version } from '#observability/version.ts';
-import { createCopySampler } from '../domain/monitoring/sample-copy.ts';
+import { createCopySampler } from '../wings/monitoring/sample-copy.ts';
 import { mountFace } from '../mcp/mount.ts';
 import { publicUrlOf } from '../platform/config/load.ts';
 import { isMcpInApi, MCP_PATH } from '../platform/config/mcp.ts';

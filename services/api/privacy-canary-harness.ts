@@ -1,10 +1,10 @@
 // For tests only: health data through every privacy and compliance route, and through their jobs.
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type Json, type Sent, send } from '#testing/http-client.ts';
-import type { Operation } from '#testing/openapi-check.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type Json, type Sent, send } from '#tools/testing/http-client.ts';
+import type { Operation } from '#tools/testing/openapi-check.ts';
 
 const isPrivate = ({ path }: Operation): boolean => /^\/v1\/(privacy|compliance)\//.test(path);
 const patternOf = (path: string): RegExp => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { recordInstallation } from '../domain/operations/installation/record-installation.ts';
-import type { Log, Ports } from '../domain/ports.ts';
+import { recordInstallation } from '../core/health/installation/record-installation.ts';
+import type { Log, Ports } from '../core/ports.ts';
 import { factsOf } from '../platform/config/facts.ts';
 
 const STARTING = {

@@ -1,8 +1,8 @@
 // For tests only: routes that a test binds, called without a network; every credential is rejected.
 import type { InjectOptions } from 'fastify';
 import { z } from 'zod';
-import { refusesAssertions } from '#testing/fakes/assertions.ts';
-import { quietLog } from '#testing/harness/ports.ts';
+import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
+import { quietLog } from '#tools/testing/harness/ports.ts';
 import { defineEndpoint, type Endpoint } from '../platform/define/endpoint.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { bind, type RouteContext } from './bind.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/harness/api.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
-import type { Json } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#tools/testing/harness/api.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 let database: TestDatabase;

@@ -1,6 +1,6 @@
 import { sealAuditEventsJob } from '#jobs/contracts/audit.ts';
 import { type RequestTrace, traceparentOf } from '#observability/http-span.ts';
-import type { Clock } from '../domain/ports.ts';
+import type { Clock } from '../core/ports.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 
 /** A process requests sealing at most this often. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { createDenialLog } from '../domain/access/record-denial.ts';
+import { createDenialLog } from '../core/access/record-denial.ts';
 import type { ConfigProblem } from '../platform/config/config-error.ts';
 import type { Config } from '../platform/config/load.ts';
 import { hasWing, type Wing } from '../platform/config/wings.ts';

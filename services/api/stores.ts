@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
-import type { Log, Sql, Transact } from '../domain/ports.ts';
-import { createPolledGuard, type PolledGuard } from '../domain/revocations/database-guard.ts';
+import type { Log, Sql, Transact } from '../core/ports.ts';
+import { createPolledGuard, type PolledGuard } from '../core/revocations/database-guard.ts';
 import type { Config } from '../platform/config/load.ts';
 import type { DatabaseUrls } from '../platform/config/stores.ts';
 import {

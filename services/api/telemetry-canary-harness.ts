@@ -2,15 +2,15 @@
 
 import { Redis } from 'ioredis';
 import { expect } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { codeOf } from '#testing/fakes/totp.ts';
-import { newEmail, newPassword, signIn, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { openBrowser } from '#testing/flows/oauth-browser.ts';
-import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type Json, type Sent, send } from '#testing/http-client.ts';
-import { mailsIn } from '#testing/mail-folder.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import { newEmail, newPassword, signIn, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
+import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type Json, type Sent, send } from '#tools/testing/http-client.ts';
+import { mailsIn } from '#tools/testing/mail-folder.ts';
 import { mailFolderOf } from '../platform/mail/file-outbox.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';

@@ -1,11 +1,11 @@
 // About: observability/
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { newClient, refresh, signIn, tampered } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type Sent, send, sendBytes } from '#testing/http-client.ts';
-import { operationsOf } from '#testing/openapi-check.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newClient, refresh, signIn, tampered } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type Sent, send, sendBytes } from '#tools/testing/http-client.ts';
+import { operationsOf } from '#tools/testing/openapi-check.ts';
 import { usePrivacyRoutes } from './privacy-canary-harness.ts';
 import {
   databaseContents,

@@ -1,10 +1,10 @@
 // For tests only: the product with all its telemetry on, and everything that it exports recorded.
 import { pathToFileURL } from 'node:url';
 import { type OtlpReceiver, startOtlpReceiver } from '#observability/testing.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { send } from '#testing/http-client.ts';
-import { preloaded } from '#testing/processes/child-env.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { preloaded } from '#tools/testing/processes/child-env.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 
 /** The value of a statement that fails as a defect of ours would. */
 export const PLANTED = 'planted-defect@example.test';

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -15,9 +15,9 @@ import {
   signIn,
   signUp,
   tampered,
-} from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { expectProblem, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
+} from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { expectProblem, type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import { ORIGIN, openTelemetryHarness, PLANTED, series, type TelemetryHarness } from './telemetry-harness.ts';
 
 let harness: TelemetryHarness;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { collectEndpoints } from '#scripts/catalog/collect.ts';
-import { clientCaller } from '#testing/harness/ports.ts';
-import type { Json } from '#testing/http-client.ts';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
+import { clientCaller } from '#tools/testing/harness/ports.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 import { BODY_TYPES, type Endpoint, isProtocol } from '../platform/define/endpoint.ts';
 import { sampleRequests } from './attacks/sample-input-harness.ts';
 import { bind } from './bind.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type AgentHarness, openAgentHarness } from '../domain/agents/agent-harness.ts';
+import { type AgentHarness, openAgentHarness } from '../wings/agents/agent-harness.ts';
 import { AgentService } from './agent-service.ts';
 
 let harness: AgentHarness;

@@ -3,8 +3,8 @@ import {
   type AgentCredentials,
   type ValidateAgentPorts,
   validateAgentCredentials,
-} from '../domain/agents/validate-agent-credentials.ts';
-import type { Caller } from '../domain/ports.ts';
+} from '../wings/agents/validate-agent-credentials.ts';
+import type { Caller } from '../core/ports.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
 
 /** Agents for TypeScript code in the same process. */

@@ -1,7 +1,7 @@
-import { type AuditReport, generateAuditReport } from '../domain/audit/read/generate-audit-report.ts';
-import type { HasAuditLogKeys } from '../domain/audit/read/read-log.ts';
-import { type AuditValidationResult, validateAuditTrail } from '../domain/audit/trail/validate-audit-trail.ts';
-import type { Ports } from '../domain/ports.ts';
+import { type AuditReport, generateAuditReport } from '../core/audit/read/generate-audit-report.ts';
+import type { HasAuditLogKeys } from '../core/audit/read/read-log.ts';
+import { type AuditValidationResult, validateAuditTrail } from '../core/audit/trail/validate-audit-trail.ts';
+import type { Ports } from '../core/ports.ts';
 
 export type AuditServicePorts = Pick<Ports, 'sql' | 'clock'> & HasAuditLogKeys;
 

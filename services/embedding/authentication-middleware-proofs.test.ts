@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { refusesAssertions } from '#testing/fakes/assertions.ts';
-import { newProofMaker } from '#testing/fakes/dpop.ts';
-import { userCaller } from '#testing/harness/ports.ts';
+import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
+import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
+import { userCaller } from '#tools/testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from '../api/requests/caller.ts';
 import { type ProofPorts, useProofsOnce } from '../api/requests/use-proofs-once.ts';
-import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
-import { verifyProof } from '../domain/tokens/dpop/use-dpop-proof.ts';
+import { createProofKeyCache } from '../core/tokens/dpop/dpop-proof.ts';
+import { verifyProof } from '../core/tokens/dpop/use-dpop-proof.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { createAuthenticationMiddleware } from './authentication-middleware.ts';

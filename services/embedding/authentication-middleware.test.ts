@@ -1,9 +1,9 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { refusesAssertions } from '#testing/fakes/assertions.ts';
-import { clientCaller } from '#testing/harness/ports.ts';
+import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
+import { clientCaller } from '#tools/testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from '../api/requests/caller.ts';
-import type { Caller, RequestContext } from '../domain/ports.ts';
+import type { Caller, RequestContext } from '../core/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { type AuthenticationMiddleware, createAuthenticationMiddleware } from './authentication-middleware.ts';
 

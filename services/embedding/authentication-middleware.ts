@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
 import type { Authenticators, CallerResolver } from '../api/requests/caller.ts';
 import { extractTokenFromRequest } from '../api/requests/credentials.ts';
-import { userOf } from '../domain/authority/callers.ts';
-import { assertNoApiKey } from '../domain/authority/own-account.ts';
-import type { Caller } from '../domain/ports.ts';
+import { userOf } from '../core/authority/callers.ts';
+import { assertNoApiKey } from '../core/authority/own-account.ts';
+import type { Caller } from '../core/ports.ts';
 import type { Credential, Endpoint } from '../platform/define/endpoint.ts';
 import { permissionMissing } from '../platform/errors.ts';
 

@@ -3,12 +3,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { readLogKeys } from '#services/domain/keys/log/log-keys.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
-import { createTestPorts, testCaller } from '#testing/harness/ports.ts';
-import { onServer } from '#testing/harness/stores.ts';
+import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
+import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { onServer } from '#tools/testing/harness/stores.ts';
 import { BackupService } from './backup-service.ts';
 
 let harness: OwnLogHarness;

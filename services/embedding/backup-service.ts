@@ -1,10 +1,10 @@
 import { version } from '#observability/version.ts';
-import type { HasAuditLogKeys } from '../domain/audit/read/read-log.ts';
-import { modules } from '../domain/modules.ts';
-import { backUp } from '../domain/operations/backup/back-up.ts';
-import { type RestoredBackup, restoreBackup } from '../domain/operations/backup/restore-backup.ts';
-import { type IntegrityResult, validateDataIntegrity } from '../domain/operations/backup/validate-data-integrity.ts';
-import type { Ports } from '../domain/ports.ts';
+import type { HasAuditLogKeys } from '../core/audit/read/read-log.ts';
+import { modules } from '../modules.ts';
+import { backUp } from '../wings/recovery/backup/back-up.ts';
+import { type RestoredBackup, restoreBackup } from '../wings/recovery/backup/restore-backup.ts';
+import { type IntegrityResult, validateDataIntegrity } from '../wings/recovery/backup/validate-data-integrity.ts';
+import type { Ports } from '../core/ports.ts';
 import { readBackupAt, writeBackupAt } from '../platform/backups/backup-place.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import { resolveDataDir } from '../platform/local/data-dir.ts';

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { insertSession, insertUser } from '#testing/fixtures/families.ts';
-import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { openPeopleHarness, type PeopleHarness } from '#testing/harness/people.ts';
-import { validateToken } from '#testing/harness/token.ts';
-import { createProofKeyCache } from '../domain/tokens/dpop/dpop-proof.ts';
-import type { ClientInfo } from '../domain/tokens/token-types.ts';
-import { createValidationCounts } from '../domain/tokens/verify/validation-counts.ts';
-import { createVerifiedTokenCache } from '../domain/tokens/verify/verified-token-cache.ts';
+import { insertSession, insertUser } from '#tools/testing/fixtures/families.ts';
+import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
+import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
+import { validateToken } from '#tools/testing/harness/token.ts';
+import { createProofKeyCache } from '../core/tokens/dpop/dpop-proof.ts';
+import type { ClientInfo } from '../core/tokens/token-types.ts';
+import { createValidationCounts } from '../core/tokens/verify/validation-counts.ts';
+import { createVerifiedTokenCache } from '../core/tokens/verify/verified-token-cache.ts';
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
 import { JWTTokenService } from './jwt-token-service.ts';
 

@@ -22,11 +22,11 @@ import { SignOffService } from 'sallyport/embedding/sign-off-service';
 import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { registerAgent } from '#services/domain/agents/register-agent.ts';
-import { grantRole } from '#services/domain/identity/admin/assign-role.ts';
-import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
+import { registerAgent } from '#services/wings/agents/register-agent.ts';
+import { grantRole } from '#services/core/identity/admin/assign-role.ts';
+import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 
 let database: TestDatabase;
 let dataDir: string;

@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { insertUser } from '#testing/fixtures/families.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { compromiseKey } from '../domain/keys/compromise-key.ts';
-import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
-import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../domain/tokens/issuing-harness.ts';
+import { insertUser } from '#tools/testing/fixtures/families.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { compromiseKey } from '../core/keys/compromise-key.ts';
+import { tokenPurges } from '../core/tokens/clean-up-expired-tokens.ts';
+import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../core/tokens/issuing-harness.ts';
 import type {
   CleanupResult,
   ClientInfo,
   TokenMetadata,
   TokenStatistics,
   TokenValidationResult,
-} from '../domain/tokens/token-types.ts';
+} from '../core/tokens/token-types.ts';
 import { JWTTokenService } from './jwt-token-service.ts';
 import { TokenCachingStrategy } from './token-caching-strategy.ts';
 
@@ -244,7 +244,7 @@ describe('TokenCachingStrategy', () => {
     const second = await service.refreshAccessToken(pair.refreshToken, home);
     expect(await cache.isTokenRevoked(second.tokenId)).toBe(false);
     await harness.ports.transact(async (tx) => {
-      const { endFamily } = await import('../domain/tokens/refresh/end-family.ts');
+      const { endFamily } = await import('../core/tokens/refresh/end-family.ts');
       await endFamily(tx, fid as string, 'x', testCaller);
       tx.afterCommit(harness.ports.announceRevocations);
     });

@@ -1,13 +1,13 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
-import { recordEvent } from '../domain/audit/record-event.ts';
-import type { Caller, Ports, RequestContext } from '../domain/ports.ts';
-import { tokenReplayDetected } from '../domain/tokens/audit-events.ts';
-import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
-import { type IssuePorts, issuePair } from '../domain/tokens/issue/issue-pair.ts';
-import type { TokenMetadata } from '../domain/tokens/metadata/read-token.ts';
-import { isGenerationSuperseded, readRefreshToken } from '../domain/tokens/refresh/read-refresh-token.ts';
-import { type RefreshTokenPorts, refreshToken } from '../domain/tokens/refresh/refresh-token.ts';
-import { type RevokePorts, revokeToken } from '../domain/tokens/revoke/revoke-token.ts';
+import { recordEvent } from '../core/audit/record-event.ts';
+import type { Caller, Ports, RequestContext } from '../core/ports.ts';
+import { tokenReplayDetected } from '../core/tokens/audit-events.ts';
+import { type CleanupResult, cleanUpExpiredTokens } from '../core/tokens/clean-up-expired-tokens.ts';
+import { type IssuePorts, issuePair } from '../core/tokens/issue/issue-pair.ts';
+import type { TokenMetadata } from '../core/tokens/metadata/read-token.ts';
+import { isGenerationSuperseded, readRefreshToken } from '../core/tokens/refresh/read-refresh-token.ts';
+import { type RefreshTokenPorts, refreshToken } from '../core/tokens/refresh/refresh-token.ts';
+import { type RevokePorts, revokeToken } from '../core/tokens/revoke/revoke-token.ts';
 import type {
   ClientInfo,
   JWTPayload,
@@ -15,10 +15,10 @@ import type {
   TokenType,
   TokenValidationResult,
   UserRole,
-} from '../domain/tokens/token-types.ts';
-import type { VerifiedFactor } from '../domain/tokens/verified-factor-shapes.ts';
-import { detectReplayAttack, type ReplayContext } from '../domain/tokens/verify/detect-replay.ts';
-import { decideToken, type ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
+} from '../core/tokens/token-types.ts';
+import type { VerifiedFactor } from '../core/tokens/verified-factor-shapes.ts';
+import { detectReplayAttack, type ReplayContext } from '../core/tokens/verify/detect-replay.ts';
+import { decideToken, type ValidatePorts } from '../core/tokens/verify/validate-token.ts';
 import { tokenPairOf } from './token-pair.ts';
 import { validateTokenSecurity } from './validate-token-security.ts';
 

@@ -1,15 +1,15 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
-import type { SessionView } from '../domain/identity/contracts/sign-in-contract.ts';
-import { type ExchangePorts, exchangeLegacySession } from '../domain/migration/bridge/exchange-legacy-session.ts';
+import type { SessionView } from '../core/identity/contracts/sign-in-contract.ts';
+import { type ExchangePorts, exchangeLegacySession } from '../wings/import/bridge/exchange-legacy-session.ts';
 import {
   receiveLegacyWebhook,
   type WebhookInput,
   type WebhookPorts,
   type WebhookReceipt,
-} from '../domain/migration/bridge/receive-legacy-webhook.ts';
-import { type LegacySession, validateLegacySession } from '../domain/migration/bridge/validate-legacy-session.ts';
-import type { Caller, RequestContext } from '../domain/ports.ts';
-import type { ClientInfo } from '../domain/tokens/token-types.ts';
+} from '../wings/import/bridge/receive-legacy-webhook.ts';
+import { type LegacySession, validateLegacySession } from '../wings/import/bridge/validate-legacy-session.ts';
+import type { Caller, RequestContext } from '../core/ports.ts';
+import type { ClientInfo } from '../core/tokens/token-types.ts';
 
 const NO_CLIENT_INFO: ClientInfo = { ip: '', userAgent: '' };
 

@@ -1,15 +1,15 @@
-import type { AccountDetailView } from '../domain/identity/contracts/admin-contract.ts';
-import { createFactorSeal } from '../domain/identity/sessions/factor-seal.ts';
-import { relyingParty } from '../domain/identity/sessions/relying-party.ts';
-import { findAdapter } from '../domain/migration/adapters/adapters.ts';
-import { importKindUnknown } from '../domain/migration/errors.ts';
-import { importMap } from '../domain/migration/import-shapes.ts';
+import type { AccountDetailView } from '../core/identity/contracts/admin-contract.ts';
+import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';
+import { relyingParty } from '../core/identity/sessions/relying-party.ts';
+import { findAdapter } from '../wings/import/adapters/adapters.ts';
+import { importKindUnknown } from '../wings/import/errors.ts';
+import { importMap } from '../wings/import/import-shapes.ts';
 import {
   type ImportOnePorts,
   type LegacySystem,
   migrateFromLegacyProvider,
   syncLegacyProviderData,
-} from '../domain/migration/run/import-one.ts';
+} from '../wings/import/run/import-one.ts';
 import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 

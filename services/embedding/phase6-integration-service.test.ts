@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { quietLog } from '#testing/harness/ports.ts';
+import { quietLog } from '#tools/testing/harness/ports.ts';
 import { systemRandom } from '../platform/crypto/system.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 import { queueUnavailable } from '../platform/errors.ts';

@@ -7,8 +7,8 @@ import {
   recordIncidentJob,
   recordProgressJob,
 } from '#jobs/contracts/operations.ts';
-import { progressInvalid } from '../domain/operations/errors.ts';
-import type { Ports } from '../domain/ports.ts';
+import { progressInvalid } from '../core/health/errors.ts';
+import type { Ports } from '../core/ports.ts';
 import type { Enqueue, Job } from '../platform/define/job.ts';
 
 export type AuthenticationEvent = { readonly type: (typeof AUTHENTICATION_EVENTS)[number]; readonly at?: Date };

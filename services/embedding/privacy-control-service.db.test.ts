@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { createPhiKeys } from '../domain/privacy/phi-keys.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { createPhiKeys } from '../wings/privacy/phi-keys.ts';
 import { PrivacyControlService } from './privacy-control-service.ts';
 
 let ports: OwnPorts;

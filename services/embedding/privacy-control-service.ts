@@ -1,30 +1,30 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
-import type { Caller, Ports } from '../domain/ports.ts';
-import { phiAccessRefused } from '../domain/privacy/access/access-errors.ts';
-import type { PhiAction } from '../domain/privacy/access/access-shapes.ts';
+import type { Caller, Ports } from '../core/ports.ts';
+import { phiAccessRefused } from '../wings/privacy/access/access-errors.ts';
+import type { PhiAction } from '../wings/privacy/access/access-shapes.ts';
 import {
   decideAccess,
   type ValidationResult,
   validateDataAccessRequest,
-} from '../domain/privacy/access/decide-access.ts';
-import { logPhiAccess } from '../domain/privacy/access/log-phi-access.ts';
-import { applyMinimumNecessary } from '../domain/privacy/access/minimum-necessary.ts';
+} from '../wings/privacy/access/decide-access.ts';
+import { logPhiAccess } from '../wings/privacy/access/log-phi-access.ts';
+import { applyMinimumNecessary } from '../wings/privacy/access/minimum-necessary.ts';
 import {
   type ConsentView,
   isConsented,
   manageConsentWithdrawal,
   recordUserConsent,
-} from '../domain/privacy/consent/user-consent.ts';
-import type { PhiRotationView } from '../domain/privacy/contract.ts';
-import { type DecryptPhiPorts, decryptPhi } from '../domain/privacy/decrypt-phi.ts';
-import { encryptPhi } from '../domain/privacy/encrypt-phi.ts';
-import type { PhiEnvelope, PhiLevel, PhiPurpose } from '../domain/privacy/phi-shapes.ts';
+} from '../wings/privacy/consent/user-consent.ts';
+import type { PhiRotationView } from '../wings/privacy/contract.ts';
+import { type DecryptPhiPorts, decryptPhi } from '../wings/privacy/decrypt-phi.ts';
+import { encryptPhi } from '../wings/privacy/encrypt-phi.ts';
+import type { PhiEnvelope, PhiLevel, PhiPurpose } from '../wings/privacy/phi-shapes.ts';
 import {
   type HasRetentionWake,
   type RetentionRunView,
   requestRetentionRun,
-} from '../domain/privacy/retention/retention.ts';
-import { type HasRotationWake, rotatePhiKeys } from '../domain/privacy/rotate-encryption-keys.ts';
+} from '../wings/privacy/retention/retention.ts';
+import { type HasRotationWake, rotatePhiKeys } from '../wings/privacy/rotate-encryption-keys.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
 
 export type PrivacyControlServicePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> &

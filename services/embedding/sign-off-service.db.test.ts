@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openSignOffHarness, type SignOffHarness } from '../domain/signoff/signoff-harness.ts';
+import { openSignOffHarness, type SignOffHarness } from '../wings/signoff/signoff-harness.ts';
 import { SignOffService } from './sign-off-service.ts';
 
 let harness: SignOffHarness;

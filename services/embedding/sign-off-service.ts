@@ -1,6 +1,6 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
-import type { Ports } from '../domain/ports.ts';
-import { type TrackedSignOff, type TrackedState, trackSignOff } from '../domain/signoff/track-signoff.ts';
+import type { Ports } from '../core/ports.ts';
+import { type TrackedSignOff, type TrackedState, trackSignOff } from '../wings/signoff/track-signoff.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
 
 /** A record of a sign-off that the application collects from several roles. */

@@ -1,19 +1,19 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
-import type { HasStepUp } from '../domain/authority/recent-sign-in.ts';
-import type { Ports } from '../domain/ports.ts';
-import { assertFresh } from '../domain/revocations/revocation-set.ts';
-import { type CleanupResult, cleanUpExpiredTokens } from '../domain/tokens/clean-up-expired-tokens.ts';
+import type { HasStepUp } from '../core/authority/recent-sign-in.ts';
+import type { Ports } from '../core/ports.ts';
+import { assertFresh } from '../core/revocations/revocation-set.ts';
+import { type CleanupResult, cleanUpExpiredTokens } from '../core/tokens/clean-up-expired-tokens.ts';
 import {
   isRevoked,
   readTokenMetadata,
   type TokenMetadata,
   writeTokenMetadata,
-} from '../domain/tokens/metadata/read-token.ts';
-import { readTokenStatistics, type TokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
-import { type RevokePorts, revokeToken } from '../domain/tokens/revoke/revoke-token.ts';
-import type { JWTPayload, TokenValidationResult } from '../domain/tokens/token-types.ts';
-import { batchValidateTokens } from '../domain/tokens/verify/validate-batch.ts';
-import type { ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
+} from '../core/tokens/metadata/read-token.ts';
+import { readTokenStatistics, type TokenStatistics } from '../core/tokens/metadata/read-token-statistics.ts';
+import { type RevokePorts, revokeToken } from '../core/tokens/revoke/revoke-token.ts';
+import type { JWTPayload, TokenValidationResult } from '../core/tokens/token-types.ts';
+import { batchValidateTokens } from '../core/tokens/verify/validate-batch.ts';
+import type { ValidatePorts } from '../core/tokens/verify/validate-token.ts';
 
 export type TokenCachingPorts = ValidatePorts & RevokePorts & HasStepUp & Pick<Ports, 'redis' | 'sql' | 'log'>;
 

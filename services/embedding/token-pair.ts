@@ -1,8 +1,8 @@
-import type { HasKeyRing } from '../domain/keys/key-ring.ts';
-import type { TokenPairAnswer } from '../domain/tokens/refresh/family-token.ts';
-import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
-import type { TokenPair } from '../domain/tokens/token-types.ts';
-import { verifyToken } from '../domain/tokens/verify/validate-token.ts';
+import type { HasKeyRing } from '../core/keys/key-ring.ts';
+import type { TokenPairAnswer } from '../core/tokens/refresh/family-token.ts';
+import type { HasTokenSettings } from '../core/tokens/token-settings.ts';
+import type { TokenPair } from '../core/tokens/token-types.ts';
+import { verifyToken } from '../core/tokens/verify/validate-token.ts';
 
 export type TokenPairPorts = HasKeyRing & HasTokenSettings;
 

@@ -1,6 +1,6 @@
-import type { LimitBuckets } from '../domain/limits/buckets.ts';
-import { limitResultOf, type RateLimitResult } from '../domain/limits/limit-headers.ts';
-import type { Clock, RateCounters } from '../domain/ports.ts';
+import type { LimitBuckets } from '../core/limits/buckets.ts';
+import { limitResultOf, type RateLimitResult } from '../core/limits/limit-headers.ts';
+import type { Clock, RateCounters } from '../core/ports.ts';
 import { type Endpoint, rateClassOf } from '../platform/define/endpoint.ts';
 
 /**

@@ -1,6 +1,6 @@
-import type { AccessTokenClaims } from '../domain/tokens/access-token.ts';
-import type { TokenMetadata } from '../domain/tokens/metadata/read-token.ts';
-import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
+import type { AccessTokenClaims } from '../core/tokens/access-token.ts';
+import type { TokenMetadata } from '../core/tokens/metadata/read-token.ts';
+import type { HasTokenSettings } from '../core/tokens/token-settings.ts';
 
 type BindingSwitches = Pick<
   HasTokenSettings['tokenSettings'],

@@ -1,9 +1,9 @@
 // For tests only: an installation as `npm start` has it, with the MCP server at `/mcp` of the API, and a user with a browser.
 
-import { patiently } from '#testing/flows/flows.ts';
-import { openBrowser } from '#testing/flows/oauth-browser.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { patiently } from '#tools/testing/flows/flows.ts';
+import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 
 export type ClientsHarness = ApiHarness & {

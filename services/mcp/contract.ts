@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hostRefused, messageRefused } from '#services/domain/operations/errors.ts';
+import { hostRefused, messageRefused } from '#services/core/health/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { mcpUnavailable, originRefused, storeUnavailable } from '#services/platform/errors.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { send } from '#testing/http-client.ts';
-import { OWN_SCOPES } from '../domain/authority/own-scopes.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
 import { type McpHarness, openMcpHarness } from './mcp-harness.ts';
 import { ownTools } from './own-tools.ts';
 import { namesOf } from './tool.ts';

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { createLogHarness } from '#testing/harness/log.ts';
-import { testCaller, userCaller } from '#testing/harness/ports.ts';
-import { type Json, type Received, send } from '#testing/http-client.ts';
-import { outcomeOf } from '#testing/outcome.ts';
-import { sealEvents } from '../domain/audit/seal/seal-events.ts';
-import { createLogSigner } from '../domain/keys/log/log-keys.ts';
-import { advanceTasks } from '../domain/operations/tasks/advance-tasks.ts';
-import { decideSignOff } from '../domain/signoff/decide-signoff.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { createLogHarness } from '#tools/testing/harness/log.ts';
+import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
+import { sealEvents } from '../core/audit/seal/seal-events.ts';
+import { createLogSigner } from '../core/keys/log/log-keys.ts';
+import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
+import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 
 vi.setConfig({ testTimeout: 300_000 });

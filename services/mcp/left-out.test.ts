@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { modules } from '../domain/modules.ts';
+import { modules } from '../modules.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import { WINGS, type Wing } from '../platform/config/wings.ts';
 import { compose } from './compose.ts';

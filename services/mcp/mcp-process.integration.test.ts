@@ -1,9 +1,9 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { send } from '#tools/testing/http-client.ts';
 
 let harness: ProductHarness;
 beforeAll(async () => {

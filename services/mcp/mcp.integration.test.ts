@@ -1,13 +1,13 @@
 import { request } from 'node:http';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newPerson } from '#testing/flows/people.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { type Json, send } from '#testing/http-client.ts';
-import { killAgent } from '../domain/agents/manage-agents.ts';
-import { countEventHours } from '../domain/monitoring/count-event-hours.ts';
-import { measureProgress } from '../domain/operations/progress/measure-progress.ts';
-import { recordProgress } from '../domain/operations/progress/record-progress.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
+import { killAgent } from '../wings/agents/manage-agents.ts';
+import { countEventHours } from '../wings/monitoring/count-event-hours.ts';
+import { measureProgress } from '../wings/monitoring/progress/measure-progress.ts';
+import { recordProgress } from '../wings/monitoring/progress/record-progress.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 
 let harness: McpHarness;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TestUser } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { browserOf, challengeOf, newVerifier } from '#testing/harness/oauth.ts';
-import { type Json, send } from '#testing/http-client.ts';
-import { OWN_SCOPES } from '../domain/authority/own-scopes.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { browserOf, challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
+import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
 import { type McpHarness, openMcpHarness } from './mcp-harness.ts';
 
 let harness: McpHarness;

@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { apiKeyView, listApiKeysEndpoint } from '../domain/api-keys/contract.ts';
-import { listApiKeys } from '../domain/api-keys/list-api-keys.ts';
-import { listAuditEventsEndpoint } from '../domain/audit/contract.ts';
-import { listOwnEvents } from '../domain/audit/read/list-own-events.ts';
-import { listOwnSessionsEndpoint } from '../domain/identity/contracts/admin-contract.ts';
-import { listOwnSessions } from '../domain/identity/sessions/manage-sessions.ts';
-import { listGrantedConsentsEndpoint } from '../domain/oauth/consents/consent-contract.ts';
-import { listGrantedConsents } from '../domain/oauth/consents/list-consents.ts';
-import { listSignOffsEndpoint } from '../domain/signoff/contract.ts';
-import { listOwnSignOffs } from '../domain/signoff/read-signoff.ts';
+import { apiKeyView, listApiKeysEndpoint } from '../core/api-keys/contract.ts';
+import { listApiKeys } from '../core/api-keys/list-api-keys.ts';
+import { listAuditEventsEndpoint } from '../core/audit/contract.ts';
+import { listOwnEvents } from '../core/audit/read/list-own-events.ts';
+import { listOwnSessionsEndpoint } from '../core/identity/contracts/admin-contract.ts';
+import { listOwnSessions } from '../core/identity/sessions/manage-sessions.ts';
+import { listGrantedConsentsEndpoint } from '../core/oauth/consents/consent-contract.ts';
+import { listGrantedConsents } from '../core/oauth/consents/list-consents.ts';
+import { listSignOffsEndpoint } from '../wings/signoff/contract.ts';
+import { listOwnSignOffs } from '../wings/signoff/read-signoff.ts';
 import { outputOf, type Tool, tool } from './tool.ts';
 
 const PAGES = '`next` is the cursor of the next page.';

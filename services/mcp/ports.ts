@@ -1,12 +1,12 @@
 import { advanceTasksJob } from '#jobs/contracts/operations.ts';
 import type { Authenticators } from '../api/requests/caller.ts';
 import type { ProofPorts } from '../api/requests/use-proofs-once.ts';
-import type { HasAccess } from '../domain/access/access-directory.ts';
-import { taskWake } from '../domain/operations/tasks/manage-tasks.ts';
-import type { Ports } from '../domain/ports.ts';
-import { assertOwnFactor } from '../domain/shared/assert-own-factor.ts';
-import { bearerCaller } from '../domain/tokens/verify/bearer-caller.ts';
-import type { ValidatePorts } from '../domain/tokens/verify/validate-token.ts';
+import type { HasAccess } from '../core/access/access-directory.ts';
+import { taskWake } from '../wings/mcp/tasks/manage-tasks.ts';
+import type { Ports } from '../core/ports.ts';
+import { assertOwnFactor } from '../core/shared/assert-own-factor.ts';
+import { bearerCaller } from '../core/tokens/verify/bearer-caller.ts';
+import type { ValidatePorts } from '../core/tokens/verify/validate-token.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 import { unauthenticated } from '../platform/errors.ts';
 import { addressesOf } from './addresses.ts';

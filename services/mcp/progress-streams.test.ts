@@ -1,7 +1,7 @@
 import { finished } from 'node:stream/promises';
 import { ReadableStream } from 'node:stream/web';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { clientCaller } from '#testing/harness/ports.ts';
+import { clientCaller } from '#tools/testing/harness/ports.ts';
 import { createProgressStreams } from './progress-streams.ts';
 
 const allowed = async (): Promise<boolean> => true;

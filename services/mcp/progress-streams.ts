@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import type { Caller } from '../domain/ports.ts';
-import { eventStreamsBusy, eventStreamsSpent } from '../domain/security/errors.ts';
-import { createStreamLedger, type LedgerStream } from '../domain/shared/stream-ledger.ts';
+import type { Caller } from '../core/ports.ts';
+import { eventStreamsBusy, eventStreamsSpent } from '../core/security/errors.ts';
+import { createStreamLedger, type LedgerStream } from '../core/shared/stream-ledger.ts';
 import { isAppError } from '../platform/define/error.ts';
 
 /** Open answers with progress, of all callers and of one: a caller beyond it is answered at once, and polls. */

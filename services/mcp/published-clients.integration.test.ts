@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { challengeOf, newVerifier } from '#testing/harness/oauth.ts';
-import { type Json, send } from '#testing/http-client.ts';
-import { OWN_SCOPES } from '../domain/authority/own-scopes.ts';
+import { challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
+import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
 import { type ClientsHarness, openClientsHarness } from './clients-harness.ts';
 
 let harness: ClientsHarness;

@@ -1,10 +1,10 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { type Json, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
 import { taskTools } from './task-shapes.ts';
 import { plainTools } from './task-tools.ts';
 import { tools } from './tools.ts';

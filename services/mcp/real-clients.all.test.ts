@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as current from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { environmentOf, findPython, pythonIn } from '#scripts/checks/python-environment.ts';
+import { environmentOf, findPython, pythonIn } from '#tools/checks/python-environment.ts';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
 import { type ClientsHarness, openClientsHarness } from './clients-harness.ts';
 
@@ -113,7 +113,7 @@ test.each(sdks)(
 );
 
 test('the Python SDK finds the server, registers, signs a user in, calls and refreshes', async () => {
-  const folder = join(repositoryRoot, 'testing/mcp-clients');
+  const folder = join(repositoryRoot, 'tools/testing/mcp-clients');
   const python = pythonIn(environmentOf(findPython(), [join(folder, 'requirements.txt')]));
   const child = spawn(python, [join(folder, 'client.py'), harness.mcpUrl], { stdio: ['pipe', 'pipe', 'pipe'] });
   onTestFinished(() => void child.kill());

@@ -12,8 +12,8 @@ import {
   readTask,
   TASK_SECONDS,
   type TaskRow,
-} from '../domain/operations/tasks/manage-tasks.ts';
-import type { Caller } from '../domain/ports.ts';
+} from '../wings/mcp/tasks/manage-tasks.ts';
+import type { Caller } from '../core/ports.ts';
 import { TASKS_EXTENSION } from './asked.ts';
 import { type McpCallContext, type McpPorts, perform, problemOf } from './perform-call.ts';
 import { OF_TASKS } from './task-shapes.ts';

@@ -1,8 +1,8 @@
 import { request } from 'node:http';
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import type { Json, Received } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import type { Json, Received } from '#tools/testing/http-client.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 import { createProgressStreams, type ProgressStreams } from './progress-streams.ts';
 

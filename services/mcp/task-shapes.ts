@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { readReportEndpoint } from '../domain/compliance/contract.ts';
-import { rotateKeysEndpoint } from '../domain/keys/contract.ts';
-import { permissionOfTask, type TaskKindName } from '../domain/operations/tasks/manage-tasks.ts';
-import { readReceiptEndpoint } from '../domain/signoff/contract.ts';
+import { readReportEndpoint } from '../wings/compliance/contract.ts';
+import { rotateKeysEndpoint } from '../core/keys/contract.ts';
+import { permissionOfTask, type TaskKindName } from '../wings/mcp/tasks/manage-tasks.ts';
+import { readReceiptEndpoint } from '../wings/signoff/contract.ts';
 import type { Wing } from '../platform/config/wings.ts';
 import { type Need, outputOf } from './tool.ts';
 

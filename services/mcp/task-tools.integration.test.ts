@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { testCaller } from '#testing/harness/ports.ts';
-import type { Json } from '#testing/http-client.ts';
-import { createAccessDirectory } from '../domain/access/access-directory.ts';
-import { advanceTasks } from '../domain/operations/tasks/advance-tasks.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import type { Json } from '#tools/testing/http-client.ts';
+import { createAccessDirectory } from '../core/access/access-directory.ts';
+import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 
 let harness: McpHarness;

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { scopeNotGranted } from '../domain/authority/errors.ts';
-import { type OwnScope, readerOfOwn } from '../domain/authority/own-scopes.ts';
-import { holds } from '../domain/authority/permissions.ts';
-import type { HasKeyRing } from '../domain/keys/key-ring.ts';
-import type { Caller, Ports } from '../domain/ports.ts';
-import type { HasTokenSettings } from '../domain/tokens/token-settings.ts';
+import { scopeNotGranted } from '../core/authority/errors.ts';
+import { type OwnScope, readerOfOwn } from '../core/authority/own-scopes.ts';
+import { holds } from '../core/authority/permissions.ts';
+import type { HasKeyRing } from '../core/keys/key-ring.ts';
+import type { Caller, Ports } from '../core/ports.ts';
+import type { HasTokenSettings } from '../core/tokens/token-settings.ts';
 import { hasWing, type Wing, type WingSettings } from '../platform/config/wings.ts';
 import { type Endpoint, permissionOf } from '../platform/define/endpoint.ts';
 import type { AppError } from '../platform/define/error.ts';

@@ -1,28 +1,28 @@
 import { z } from 'zod';
-import { listAuditEventsEndpoint, proveAuditEventEndpoint, readAuditEventEndpoint } from '../domain/audit/contract.ts';
-import { listEvents } from '../domain/audit/read/list-events.ts';
-import { proveEvent } from '../domain/audit/read/prove-event.ts';
-import { readEvent } from '../domain/audit/read/read-event.ts';
-import { controlView, listControlsEndpoint, readReportEndpoint } from '../domain/compliance/contract.ts';
-import { readControls } from '../domain/compliance/list-controls.ts';
-import { readReport } from '../domain/compliance/reports/read-report.ts';
-import { listKeysEndpoint } from '../domain/keys/contract.ts';
+import { listAuditEventsEndpoint, proveAuditEventEndpoint, readAuditEventEndpoint } from '../core/audit/contract.ts';
+import { listEvents } from '../core/audit/read/list-events.ts';
+import { proveEvent } from '../core/audit/read/prove-event.ts';
+import { readEvent } from '../core/audit/read/read-event.ts';
+import { controlView, listControlsEndpoint, readReportEndpoint } from '../wings/compliance/contract.ts';
+import { readControls } from '../wings/compliance/list-controls.ts';
+import { readReport } from '../wings/compliance/reports/read-report.ts';
+import { listKeysEndpoint } from '../core/keys/contract.ts';
 import {
   authenticationProgressView,
   componentProgressView,
   securityMetricsView,
-} from '../domain/operations/progress/progress-shapes.ts';
+} from '../wings/monitoring/progress/progress-shapes.ts';
 import {
   readAuthenticationProgress,
   readComponentProgress,
   readSecurityMetrics,
-} from '../domain/operations/progress/read-progress.ts';
-import { listIncidentsEndpoint, readIncidentEndpoint } from '../domain/security/contract.ts';
-import { listIncidents, readIncident } from '../domain/security/manage-incidents.ts';
-import { listSignOffsEndpoint } from '../domain/signoff/contract.ts';
-import { listSignOffs } from '../domain/signoff/read-signoff.ts';
-import { readTokenStatisticsEndpoint } from '../domain/tokens/contract.ts';
-import { readTokenStatistics } from '../domain/tokens/metadata/read-token-statistics.ts';
+} from '../wings/monitoring/progress/read-progress.ts';
+import { listIncidentsEndpoint, readIncidentEndpoint } from '../core/security/contract.ts';
+import { listIncidents, readIncident } from '../core/security/manage-incidents.ts';
+import { listSignOffsEndpoint } from '../wings/signoff/contract.ts';
+import { listSignOffs } from '../wings/signoff/read-signoff.ts';
+import { readTokenStatisticsEndpoint } from '../core/tokens/contract.ts';
+import { readTokenStatistics } from '../core/tokens/metadata/read-token-statistics.ts';
 import { ownTools } from './own-tools.ts';
 import { like, needOf, type Tool, tool } from './tool.ts';
 

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import { commitOf } from '#observability/build.ts';
 import { version } from '#observability/version.ts';
-import type { NewRelease } from '#services/domain/operations/releases/maintain-version-history.ts';
+import type { NewRelease } from '#services/core/health/releases/maintain-version-history.ts';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { migrationStates } from '../platform/postgres/migrate.ts';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
-import { newPerson, send, startIdentityHarness } from '#testing/harness/identity.ts';
-import { testRedisUrl } from '#testing/harness/stores.ts';
+import { newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
+import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { ensureAuthSecret, randomSecret } from '../platform/local/data-dir.ts';
 import { prepare } from './prepare.ts';
 

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { testCaller } from '#testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import { childEnv } from '#testing/processes/child-env.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { childEnv } from '#tools/testing/processes/child-env.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import { readMigrations, readReleases } from '../platform/postgres/migration-files.ts';
 import { rollBack, rollBackPlan } from './roll-back.ts';
@@ -53,7 +53,7 @@ test('a rollback that is killed within a migration has taken none back; the same
   await migrate(ports.databaseUrl, () => {}, [folder]);
   expect(await tables()).toEqual(['one', 'two']);
 
-  const program = fileURLToPath(new URL('../../testing/processes/roll-back.ts', import.meta.url));
+  const program = fileURLToPath(new URL('../../tools/testing/processes/roll-back.ts', import.meta.url));
   const child = spawn(process.execPath, [program, ports.databaseUrl, folder, '7.0.0', last], {
     env: childEnv(),
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -3,9 +3,9 @@ import {
   planRollback,
   type RollbackResult,
   rollbackRefused,
-} from '#services/domain/operations/releases/execute-rollback.ts';
-import type { RollbackCompatibility } from '#services/domain/operations/releases/validate-rollback-compatibility.ts';
-import type { Caller, Ports } from '#services/domain/ports.ts';
+} from '#services/core/health/releases/execute-rollback.ts';
+import type { RollbackCompatibility } from '#services/core/health/releases/validate-rollback-compatibility.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
 import { StartError } from '../platform/local/errors.ts';
 import {
   appliedMigrations,

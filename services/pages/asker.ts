@@ -1,4 +1,4 @@
-import type { Asker } from '#services/domain/oauth/authorize/next-path.ts';
+import type { Asker } from '#services/core/oauth/authorize/next-path.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { strong } from './fields.ts';
 import type { Texts } from './texts/english.ts';

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
-import type { TestUser } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#testing/harness/browser.ts';
-import { sealerOf } from '#testing/harness/log.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#tools/testing/harness/browser.ts';
+import { sealerOf } from '#tools/testing/harness/log.ts';
 
 export type ConsoleVisit = Visit & {
   /**

@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { PARTS, STEPS, type VerifiedBundle, verifyBundle } from '#console/src/data/bundle.ts';
 import { type ReadTile, tilePath, verifyConsistency } from '#console/src/data/consistency.ts';
 import type { ProofError } from '#console/src/data/notes.ts';
-import { canonicalJson, type Json } from '#services/domain/audit/log/canonical-json.ts';
-import { checkpointText } from '#services/domain/audit/log/checkpoint.ts';
+import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
+import { checkpointText } from '#services/core/audit/log/checkpoint.ts';
 import {
   foldHashes,
   hashLeaf,
@@ -12,13 +12,13 @@ import {
   inclusionSpans,
   rootSpan,
   type Span,
-} from '#services/domain/audit/log/merkle.ts';
-import { type NoteSigner, noteKey, signNote, vkeyOf } from '#services/domain/audit/log/note.ts';
-import { formatProof } from '#services/domain/audit/log/proof.ts';
-import { tilePath as tilePathOfServer } from '#services/domain/audit/log/tiles.ts';
-import { digestOf, noteTextOf, signReport } from '#services/domain/compliance/reports/report-note.ts';
-import type { ReportDocument, ReportItem, ReportProof } from '#services/domain/compliance/reports/report-shapes.ts';
-import { verifyBundle as verifyAsCommand } from '#services/domain/compliance/reports/verify-bundle.ts';
+} from '#services/core/audit/log/merkle.ts';
+import { type NoteSigner, noteKey, signNote, vkeyOf } from '#services/core/audit/log/note.ts';
+import { formatProof } from '#services/core/audit/log/proof.ts';
+import { tilePath as tilePathOfServer } from '#services/core/audit/log/tiles.ts';
+import { digestOf, noteTextOf, signReport } from '#services/wings/compliance/reports/report-note.ts';
+import type { ReportDocument, ReportItem, ReportProof } from '#services/wings/compliance/reports/report-shapes.ts';
+import { verifyBundle as verifyAsCommand } from '#services/wings/compliance/reports/verify-bundle.ts';
 
 const ORIGIN = 'console.test/audit';
 

@@ -2,8 +2,8 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { actionNames, effectTexts, seenTexts, undoTexts } from '#console/src/texts/detections.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { expectReadable } from '#testing/harness/browser.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { expectReadable } from '#tools/testing/harness/browser.ts';
 import {
   type ConsoleHarness,
   type ConsoleVisit,

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyInclusion } from '#console/src/data/inclusion.ts';
 import { followRotations, ProofError } from '#console/src/data/notes.ts';
-import { checkpointText } from '#services/domain/audit/log/checkpoint.ts';
+import { checkpointText } from '#services/core/audit/log/checkpoint.ts';
 import {
   foldHashes,
   hashLeaf,
@@ -10,10 +10,10 @@ import {
   inclusionSpans,
   rootSpan,
   type Span,
-} from '#services/domain/audit/log/merkle.ts';
-import { type NoteSigner, noteKey, signNote, vkeyOf } from '#services/domain/audit/log/note.ts';
-import { formatProof } from '#services/domain/audit/log/proof.ts';
-import { joinNotes, rotationText } from '#services/domain/audit/log/rotation.ts';
+} from '#services/core/audit/log/merkle.ts';
+import { type NoteSigner, noteKey, signNote, vkeyOf } from '#services/core/audit/log/note.ts';
+import { formatProof } from '#services/core/audit/log/proof.ts';
+import { joinNotes, rotationText } from '#services/core/audit/log/rotation.ts';
 
 const ORIGIN = 'console.test/audit';
 const LEAVES = Array.from({ length: 40 }, (_, at) => Buffer.from(`leaf ${at}`));

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { expectReadable } from '#testing/harness/browser.ts';
+import { expectReadable } from '#tools/testing/harness/browser.ts';
 import {
   type ConsoleHarness,
   type ConsoleVisit,

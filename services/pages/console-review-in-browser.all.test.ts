@@ -1,21 +1,21 @@
 // About: console/src/
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createClient } from '#services/domain/access/create-client.ts';
-import { advanceReports } from '#services/domain/compliance/reports/advance-reports.ts';
-import { readReportBundle } from '#services/domain/compliance/reports/read-report.ts';
-import { twoControls } from '#services/domain/compliance/reports/report-harness.ts';
-import { requestReport } from '#services/domain/compliance/reports/request-report.ts';
-import { createLogSigner, readLogKeys } from '#services/domain/keys/log/log-keys.ts';
-import { requestSignOff } from '#services/domain/signoff/request-signoff.ts';
+import { createClient } from '#services/core/access/create-client.ts';
+import { advanceReports } from '#services/wings/compliance/reports/advance-reports.ts';
+import { readReportBundle } from '#services/wings/compliance/reports/read-report.ts';
+import { twoControls } from '#services/wings/compliance/reports/report-harness.ts';
+import { requestReport } from '#services/wings/compliance/reports/request-report.ts';
+import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
+import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { installationOf } from '#services/worker/installation.ts';
 import { renderReportPdf } from '#services/worker/report-pdf.ts';
-import { newEmail } from '#testing/flows/flows.ts';
-import { insertPerson, newSignedIn } from '#testing/flows/signed-in.ts';
-import { expectReadable } from '#testing/harness/browser.ts';
-import { agentCaller, testCaller } from '#testing/harness/ports.ts';
+import { newEmail } from '#tools/testing/flows/flows.ts';
+import { insertPerson, newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { expectReadable } from '#tools/testing/harness/browser.ts';
+import { agentCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import {
   type ConsoleHarness,
   type ConsoleVisit,

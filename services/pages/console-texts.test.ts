@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { actionNames, effectTexts, seenTexts, undoTexts } from '#console/src/texts/detections.ts';
-import { actions, detections } from '#services/domain/security/detections.ts';
+import { actions, detections } from '#services/core/security/detections.ts';
 
 const figures = (text: string): readonly string[] => (text.match(/\d+/g) ?? []).sort();
 const actionTexts = (of: 'effect' | 'undo') =>

@@ -1,5 +1,5 @@
 // For tests only: every page, with the same text in every place that takes text.
-import type { SignOffView } from '#services/domain/signoff/contract.ts';
+import type { SignOffView } from '#services/wings/signoff/contract.ts';
 import {
   forgotPasswordPage,
   mailLinkDonePage,

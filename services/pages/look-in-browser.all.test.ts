@@ -1,14 +1,14 @@
 // About: services/pages/
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import * as english from '#services/domain/identity/mail/letters.ts';
-import * as german from '#services/domain/identity/mail/letters-german.ts';
-import { renderMail } from '#services/domain/identity/mail/render-mail.ts';
+import * as english from '#services/core/identity/mail/letters.ts';
+import * as german from '#services/core/identity/mail/letters-german.ts';
+import { renderMail } from '#services/core/identity/mail/render-mail.ts';
 import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
-import { blackPng, logoOf } from '#testing/fakes/png.ts';
-import { signUp } from '#testing/flows/flows.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#testing/harness/browser.ts';
-import { send } from '#testing/http-client.ts';
-import { openMailFolder } from '#testing/mail-folder.ts';
+import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
+import { signUp } from '#tools/testing/flows/flows.ts';
+import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
 import { button, heading, newAuthorization, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

@@ -7,10 +7,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { newEmail } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { expectReadable, launchChromiumFor, PAGES_ORIGIN, visit } from '#testing/harness/browser.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
+import { newEmail } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { expectReadable, launchChromiumFor, PAGES_ORIGIN, visit } from '#tools/testing/harness/browser.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
 import { button, heading, seen } from './pages-harness.ts';
 

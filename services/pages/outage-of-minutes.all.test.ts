@@ -3,9 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { launchChromium } from '#testing/harness/browser.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import { launchChromium } from '#tools/testing/harness/browser.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import { openPage } from './console-browser-harness.ts';
 import { heading, signInOn } from './pages-harness.ts';
 

@@ -1,8 +1,8 @@
 // For tests only: what users do on the account page.
 import type { Locator, Page } from 'playwright-core';
-import type { TestUser } from '#testing/flows/flows.ts';
-import { openBrowser } from '#testing/flows/oauth-browser.ts';
-import { type BrowserHarness, PAGES_ORIGIN } from '#testing/harness/browser.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
+import { type BrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
 import { textOf } from './pages-harness.ts';
 
 export const status = (page: Page): Promise<string> => textOf(page.getByRole('status').first());

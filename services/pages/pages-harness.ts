@@ -2,10 +2,10 @@
 import * as oauth from 'oauth4webapi';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { createClient } from '#services/domain/access/create-client.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { PAGES_ORIGIN } from '#testing/harness/browser.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { createClient } from '#services/core/access/create-client.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 
 export type Credentials = { readonly email: string; readonly password: string };
 

@@ -2,20 +2,20 @@
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { disablePasswordSignIn } from '#services/domain/identity/sign-in/sign-in-guard.ts';
-import { codeOf } from '#testing/fakes/totp.ts';
-import { enrolled } from '#testing/flows/factor-flows.ts';
-import { signUp, type TestUser } from '#testing/flows/flows.ts';
-import { openBrowser } from '#testing/flows/oauth-browser.ts';
+import { disablePasswordSignIn } from '#services/core/identity/sign-in/sign-in-guard.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import { enrolled } from '#tools/testing/flows/factor-flows.ts';
+import { signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
 import {
   type BrowserHarness,
   expectReadable,
   openBrowserHarness,
   PAGES_ORIGIN,
   type Visit,
-} from '#testing/harness/browser.ts';
-import { send } from '#testing/http-client.ts';
-import { openMailFolder } from '#testing/mail-folder.ts';
+} from '#tools/testing/harness/browser.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
 import { COME_BACK_SCRIPT } from './page-script.ts';
 import {
   addAuthenticator,

@@ -1,7 +1,7 @@
-import { type ScopeWords, wordsIn } from '#services/domain/access/scope-words.ts';
-import { isOwnScope } from '#services/domain/authority/own-scopes.ts';
-import type { ClientAnswer } from '#services/domain/oauth/authorize/authorize-step.ts';
-import { type Asker, pathWithNext } from '#services/domain/oauth/authorize/next-path.ts';
+import { type ScopeWords, wordsIn } from '#services/core/access/scope-words.ts';
+import { isOwnScope } from '#services/core/authority/own-scopes.ts';
+import type { ClientAnswer } from '#services/core/oauth/authorize/authorize-step.ts';
+import { type Asker, pathWithNext } from '#services/core/oauth/authorize/next-path.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { askerLine, confirmLine, logoOf } from './asker.ts';
 import { alertOf, currentPasswordField, emailField, hidden, type Said, strong } from './fields.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loginLocked, loginRefused } from '#services/domain/identity/contracts/sign-in-errors.ts';
+import { loginLocked, loginRefused } from '#services/core/identity/contracts/sign-in-errors.ts';
 import { defineError } from '#services/platform/define/error.ts';
 import { internalError, rateLimited, storeUnavailable } from '#services/platform/errors.ts';
 import { problemAdvice, problemText, problemTitle, waitText } from './problems.ts';

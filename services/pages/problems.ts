@@ -1,5 +1,5 @@
-import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.ts';
-import { ASK_AGAIN_SECONDS } from '#services/domain/identity/sign-in/sign-in-counters.ts';
+import { loginLocked } from '#services/core/identity/contracts/sign-in-errors.ts';
+import { ASK_AGAIN_SECONDS } from '#services/core/identity/sign-in/sign-in-counters.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import type { Said } from './fields.ts';
 import { wordsOf } from './texts/problem-words.ts';

@@ -1,14 +1,14 @@
-// About: services/pages/ services/domain/identity/social/
+// About: services/pages/ services/core/identity/social/
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
+import { startOidcProvider, type TestProvider } from '#tools/testing/fakes/oidc-provider.ts';
 import {
   type BrowserHarness,
   expectReadable,
   openBrowserHarness,
   PAGES_ORIGIN,
   type Visit,
-} from '#testing/harness/browser.ts';
-import { providerAccount } from '#testing/harness/social.ts';
+} from '#tools/testing/harness/browser.ts';
+import { providerAccount } from '#tools/testing/harness/social.ts';
 import { button, heading, newAuthorization, newPagesClient, userInfoOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

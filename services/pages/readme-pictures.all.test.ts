@@ -4,8 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { PICTURE_BYTES_MAX, PICTURES, PICTURES_FOLDER } from '#scripts/checks/pictures.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
+import { PICTURE_BYTES_MAX, PICTURES, PICTURES_FOLDER } from '#tools/checks/pictures.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
 import { writeFigures } from './console-harness.ts';
 

@@ -1,12 +1,12 @@
-// About: services/pages/ services/domain/signoff/
+// About: services/pages/ services/wings/signoff/
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createClient } from '#services/domain/access/create-client.ts';
-import type { Caller } from '#services/domain/ports.ts';
-import { requestSignOff } from '#services/domain/signoff/request-signoff.ts';
-import { newEmail } from '#testing/flows/flows.ts';
-import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness } from '#testing/harness/browser.ts';
-import { agentCaller, testCaller } from '#testing/harness/ports.ts';
+import { createClient } from '#services/core/access/create-client.ts';
+import type { Caller } from '#services/core/ports.ts';
+import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
+import { newEmail } from '#tools/testing/flows/flows.ts';
+import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { type BrowserHarness, expectReadable, openBrowserHarness } from '#tools/testing/harness/browser.ts';
+import { agentCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import { button, heading, seen } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

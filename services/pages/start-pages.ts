@@ -1,4 +1,4 @@
-import type { ProductionGap } from '#services/domain/operations/production-gaps.ts';
+import type { ProductionGap } from '#services/core/health/production-gaps.ts';
 import { routeUnknown } from '#services/platform/errors.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import type { DemoLogin } from '#services/platform/local/demo-login.ts';

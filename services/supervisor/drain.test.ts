@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { asShipped } from '#testing/harness/busy-machine.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type Drainable, drain } from './drain.ts';
 
 asShipped();

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type Product, startProduct } from '#testing/harness/product.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 
 let product: Product;
 beforeAll(async () => {

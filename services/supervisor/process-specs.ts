@@ -42,7 +42,7 @@ export const withOwnRedisUser = (spec: ChildSpec): ChildSpec => ({
   },
 });
 
-/** A bundle names its own files here (scripts/bundle.mjs). */
+/** A bundle names its own files here (tools/bundle.mjs). */
 const ENTRIES = {
   api: new URL('../api/main.ts', import.meta.url).pathname,
   worker: new URL('../worker/main.ts', import.meta.url).pathname,

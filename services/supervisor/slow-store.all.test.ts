@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
-import { childEnv } from '#testing/processes/child-env.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { childEnv } from '#tools/testing/processes/child-env.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { processSpecs } from './process-specs.ts';
 

@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { isAlive } from '#testing/processes/alive.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { isAlive } from '#tools/testing/processes/alive.ts';
 import { askHealth } from './ask-health.ts';
 import { bothAlive, fileOnce, nothingLeft, takePort, test, textOf } from './supervisor-harness.ts';
 

@@ -3,10 +3,10 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { isAlive } from '#testing/processes/alive.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { isAlive } from '#tools/testing/processes/alive.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { patient } from '../platform/process/patience.ts';
 import { bothAlive, fileOnce, nothingLeft, occupyPort, type TestBench, test, textOf } from './supervisor-harness.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { queryRows } from '#testing/harness/ports.ts';
-import { onServer } from '#testing/harness/stores.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { onServer } from '#tools/testing/harness/stores.ts';
 import { prepareTasksDatabase } from './tasks-database.ts';
 
 const product = `product_${randomBytes(6).toString('hex')}`;

@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { type SmtpServer, startSmtpServer } from '#testing/fakes/smtp-server.ts';
-import { clientToken, newClient } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { send } from '#testing/http-client.ts';
-import { parseMail } from '#testing/mail-folder.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { type SmtpServer, startSmtpServer } from '#tools/testing/fakes/smtp-server.ts';
+import { clientToken, newClient } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { parseMail } from '#tools/testing/mail-folder.ts';
 
 /** A message as its reader sees it: its id where it has one, and one line for each alert. */
 type Message = { readonly id?: string; readonly lines: readonly string[] };

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 // Declares the events of every module: a leaf shows nothing of an event that is not declared.
-import '../domain/modules.ts';
-import { createCheckpointOutbox } from '../domain/audit/seal/checkpoint-outbox.ts';
-import { createLogGauges } from '../domain/audit/seal/log-gauges.ts';
-import { createLogSigner } from '../domain/keys/log/log-keys.ts';
-import type { CheckpointSink, Ports } from '../domain/ports.ts';
+import '../modules.ts';
+import { createCheckpointOutbox } from '../core/audit/seal/checkpoint-outbox.ts';
+import { createLogGauges } from '../core/audit/seal/log-gauges.ts';
+import { createLogSigner } from '../core/keys/log/log-keys.ts';
+import type { CheckpointSink, Ports } from '../core/ports.ts';
 import { createFileSink } from '../platform/checkpoints/file-sink.ts';
 import { s3SettingsOf } from '../platform/checkpoints/s3-requests.ts';
 import { createS3Sink } from '../platform/checkpoints/s3-sink.ts';

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
-import { eventually } from '#testing/eventually.ts';
-import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
-import { createTestPorts, queryRows, type TestPorts } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { insertExpired } from '../domain/shared/expired-rows-harness.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { createTestPorts, queryRows, type TestPorts } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { insertExpired } from '../core/shared/expired-rows-harness.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 /** Rows of each kind: several batches. */

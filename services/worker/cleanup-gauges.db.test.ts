@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { lookBeforeScrape } from '#observability/metrics/scrape-looks.ts';
-import type { TestPorts } from '#testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
-import type { Clock } from '../domain/ports.ts';
-import { tokenPurges } from '../domain/tokens/clean-up-expired-tokens.ts';
+import type { TestPorts } from '#tools/testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import type { Clock } from '../core/ports.ts';
+import { tokenPurges } from '../core/tokens/clean-up-expired-tokens.ts';
 import { defineStatement } from '../platform/define/statement.ts';
 import { watchCleanup } from './cleanup-gauges.ts';
 

@@ -1,7 +1,7 @@
 import { cleanupLag } from '#observability/metrics/cleanup.ts';
 import { lookWhenScraped } from '#observability/metrics/scrape-looks.ts';
-import type { Clock, Sql } from '../domain/ports.ts';
-import type { Purge } from '../domain/shared/purge.ts';
+import type { Clock, Sql } from '../core/ports.ts';
+import type { Purge } from '../core/shared/purge.ts';
 
 /**
  * Shows how late each kind of clean-up is, whichever worker runs it. The database is queried when metrics are read; while

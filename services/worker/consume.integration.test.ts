@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { run, runUnfenced } from '#jobs/processors/run.ts';
 import { registry } from '#observability/metrics/instruments.ts';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   effectJob,
   effectJobId,
@@ -9,9 +9,9 @@ import {
   type JobHarness,
   openGate,
   openJobHarness,
-} from '#testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
-import type { JobRun } from '../domain/ports.ts';
+} from '#tools/testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import type { JobRun } from '../core/ports.ts';
 import type { Job } from '../platform/define/job.ts';
 import { internalError, permissionMissing, storeUnavailable } from '../platform/errors.ts';
 import type { Producer } from '../platform/queue/producer.ts';

@@ -3,7 +3,7 @@ import { jobDuration, jobRuns, jobWait } from '#jobs/metrics.ts';
 import type { WorkerPorts } from '#jobs/processors/ports.ts';
 import type { Processor } from '#jobs/processors/run.ts';
 import { withJobSpan } from '#observability/job-span.ts';
-import type { Clock, Fence, JobRun, Log, Sql } from '../domain/ports.ts';
+import type { Clock, Fence, JobRun, Log, Sql } from '../core/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { errorCodeOf } from '../platform/define/error-code.ts';
 import type { Job } from '../platform/define/job.ts';

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { recordIncidentJob, recordProgressJob } from '#jobs/contracts/operations.ts';
 import { detectIncidentsJob } from '#jobs/contracts/security.ts';
 import { jobs } from '#jobs/schedules.ts';
-import { eventually } from '#testing/eventually.ts';
-import { signUp } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { signUp } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { send } from '#tools/testing/http-client.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../platform/mail/file-outbox.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 

@@ -11,12 +11,12 @@ import { pushHandoffsJob } from '#jobs/contracts/handoff.ts';
 import { processors } from '#jobs/processors/all.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { eventually } from '#testing/eventually.ts';
-import { signIn, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { quietLog } from '#testing/harness/ports.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { signIn, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { quietLog } from '#tools/testing/harness/ports.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { type Composed, compose } from './compose.ts';
 
 /** Every event that the receiver acted on, and how many requests reached its port. */

@@ -1,4 +1,4 @@
-import type { HandoffTransport } from '../domain/handoff/deliver-handoff.ts';
+import type { HandoffTransport } from '../wings/outbound/handoff/deliver-handoff.ts';
 import type { HandoffSettings } from '../platform/config/handoff.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 

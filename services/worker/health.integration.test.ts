@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { serveMetrics } from '#observability/metrics/server.ts';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   effectJob,
   effectProcessor,
@@ -8,9 +8,9 @@ import {
   openGate,
   openJobHarness,
   scheduledEffectJob,
-} from '#testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+} from '#tools/testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import type { Composed } from './compose.ts';
 
 let database: TestDatabase;

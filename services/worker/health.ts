@@ -1,5 +1,5 @@
 import { queueJobs, queueOldestAge, workerHealthy } from '#jobs/metrics.ts';
-import type { Clock } from '../domain/ports.ts';
+import type { Clock } from '../core/ports.ts';
 import type { Job } from '../platform/define/job.ts';
 import { isScheduled } from '../platform/define/job.ts';
 import type { Consumer } from '../platform/queue/consumer.ts';

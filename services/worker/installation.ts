@@ -1,9 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { redactLine } from '#observability/log-redaction.ts';
-import type { HasInstallation, StoreLink } from '../domain/compliance/control.ts';
-import type { Purge } from '../domain/shared/purge.ts';
-import { tokenNamesOf } from '../domain/tokens/token-types.ts';
+import type { HasInstallation, StoreLink } from '../wings/compliance/control.ts';
+import type { Purge } from '../core/shared/purge.ts';
+import { tokenNamesOf } from '../core/tokens/token-types.ts';
 import { type Config, mcpUrlsOf, publicUrlOf } from '../platform/config/load.ts';
 
 type Backup = { readonly name: string; readonly writtenAtMs: number; readonly bytes: number };

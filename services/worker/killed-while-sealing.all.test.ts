@@ -2,10 +2,10 @@
 import { availableParallelism, loadavg } from 'node:os';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { send } from '#tools/testing/http-client.ts';
 
 /** What is promised of a machine with time; where processes wait for a core, a start takes as much longer. */
 const SEALED_WITHIN_MS = 5_000;

@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { processorsOf } from '#jobs/processors/all.ts';
 import type { Processor } from '#jobs/processors/run.ts';
 import { jobsOf, leftOutJobs, queuesOf } from '#jobs/schedules.ts';
-import { eventually } from '#testing/eventually.ts';
-import { composeWorker, type JobHarness, openJobHarness } from '#testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { composeWorker, type JobHarness, openJobHarness } from '#tools/testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { WINGS, type Wing } from '../platform/config/wings.ts';
 import type { Job } from '../platform/define/job.ts';
 

@@ -1,4 +1,4 @@
-import type { LogoutTransport } from '../domain/oauth/logout/send-logout-tokens.ts';
+import type { LogoutTransport } from '../core/oauth/logout/send-logout-tokens.ts';
 import type { ClientSettings } from '../platform/config/clients.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 

@@ -1,4 +1,4 @@
-import type { Log, MailTransport } from '../domain/ports.ts';
+import type { Log, MailTransport } from '../core/ports.ts';
 import type { Config } from '../platform/config/load.ts';
 import { isLocalSmtp } from '../platform/config/mail.ts';
 import { createFileOutbox, mailFolderOf } from '../platform/mail/file-outbox.ts';

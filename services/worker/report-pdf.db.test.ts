@@ -3,11 +3,11 @@ import {
   type ComplianceHarness,
   openComplianceHarness,
   systemCaller,
-} from '../domain/compliance/compliance-harness.ts';
-import { controls } from '../domain/compliance/controls/all.ts';
-import { advanceReports } from '../domain/compliance/reports/advance-reports.ts';
-import { readReport, readReportBundle, readReportPdf } from '../domain/compliance/reports/read-report.ts';
-import { requestReport } from '../domain/compliance/reports/request-report.ts';
+} from '../wings/compliance/compliance-harness.ts';
+import { controls } from '../wings/compliance/controls/all.ts';
+import { advanceReports } from '../wings/compliance/reports/advance-reports.ts';
+import { readReport, readReportBundle, readReportPdf } from '../wings/compliance/reports/read-report.ts';
+import { requestReport } from '../wings/compliance/reports/request-report.ts';
 import { renderReportPdf } from './report-pdf.ts';
 
 vi.setConfig({ testTimeout: 60_000 });

@@ -1,6 +1,6 @@
 import PDFDocument from 'pdfkit';
-import type { HasReportRenderer } from '../domain/compliance/reports/advance-reports.ts';
-import type { ReportDocument, ReportItem } from '../domain/compliance/reports/report-shapes.ts';
+import type { HasReportRenderer } from '../wings/compliance/reports/advance-reports.ts';
+import type { ReportDocument, ReportItem } from '../wings/compliance/reports/report-shapes.ts';
 
 type Signed = Parameters<HasReportRenderer['renderReport']>[0];
 type Pdf = InstanceType<typeof PDFDocument>;

@@ -1,7 +1,7 @@
 import { version } from '#observability/version.ts';
-import { allEnded } from '#services/domain/shared/all-ended.ts';
-import { modules } from '../domain/modules.ts';
-import type { HasRestoreDrill } from '../domain/operations/backup/rehearse-restore.ts';
+import { allEnded } from '#services/core/shared/all-ended.ts';
+import { modules } from '../modules.ts';
+import type { HasRestoreDrill } from '../wings/recovery/backup/rehearse-restore.ts';
 import { backupKeyFileInvalid } from '../platform/backups/errors.ts';
 import { keyInFile } from '../platform/backups/key-file.ts';
 import type { Config } from '../platform/config/load.ts';

@@ -1,15 +1,15 @@
-// About: services/domain/keys/advance-key-ring.ts services/domain/keys/key-ring.ts
+// About: services/core/keys/advance-key-ring.ts services/core/keys/key-ring.ts
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRemoteJWKSet, decodeProtectedHeader, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { advanceKeyRingJob } from '#jobs/contracts/keys.ts';
 import { createVerifier } from '#sdks/typescript/src/index.ts';
-import { eventually } from '#testing/eventually.ts';
-import { claimsIn, clientToken, newClient, refresh, signIn, verdictOn } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { claimsIn, clientToken, newClient, refresh, signIn, verdictOn } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 const ROTATION_SECONDS = 3;

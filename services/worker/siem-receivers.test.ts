@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer, getCACertificates, setDefaultCACertificates, type TlsOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { SiemTarget } from '#services/domain/handoff/siem/export-events.ts';
-import { makeAuthority } from '#testing/fakes/certificate-maker.ts';
+import type { SiemTarget } from '#services/wings/outbound/handoff/siem/export-events.ts';
+import { makeAuthority } from '#tools/testing/fakes/certificate-maker.ts';
 import { createSiemTransport } from './siem.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,4 +1,4 @@
-// About: services/domain/handoff/siem/
+// About: services/wings/outbound/handoff/siem/
 // Real receivers of syslog: rsyslog with TLS, and a server that is cut off while it reads.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -7,16 +7,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { type HandoffHarness, openHandoffHarness } from '#services/domain/handoff/handoff-harness.ts';
-import { exportHarnessOf } from '#services/domain/handoff/siem/export-harness.ts';
-import { HOSTILE } from '#services/domain/handoff/siem/siem-harness.ts';
-import { MESSAGE_BYTES_MAX } from '#services/domain/handoff/siem/syslog.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { type HandoffHarness, openHandoffHarness } from '#services/wings/outbound/handoff/handoff-harness.ts';
+import { exportHarnessOf } from '#services/wings/outbound/handoff/siem/export-harness.ts';
+import { HOSTILE } from '#services/wings/outbound/handoff/siem/siem-harness.ts';
+import { MESSAGE_BYTES_MAX } from '#services/wings/outbound/handoff/siem/syslog.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
-import { eventually } from '#testing/eventually.ts';
-import { makeAuthority } from '#testing/fakes/certificate-maker.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { type Rsyslog, startRsyslog } from '#testing/processes/rsyslog.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { makeAuthority } from '#tools/testing/fakes/certificate-maker.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { type Rsyslog, startRsyslog } from '#tools/testing/processes/rsyslog.ts';
 
 const authority = makeAuthority('Collectors');
 const server = authority.issue({ dns: ['localhost'], ips: ['127.0.0.1'] });

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { effectJobId, type JobHarness, openJobHarness } from '#testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { effectJobId, type JobHarness, openJobHarness } from '#tools/testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 
 const TWO_DAYS_MS = 2 * 86_400_000;
 

@@ -1,7 +1,7 @@
 // About: services/worker/ services/platform/queue/
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   effectJob,
   effectJobId,
@@ -9,8 +9,8 @@ import {
   type JobHarness,
   openJobHarness,
   scheduledEffectJob,
-} from '#testing/harness/job.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+} from '#tools/testing/harness/job.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import type { Job } from '../platform/define/job.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import type { Composed } from './compose.ts';

@@ -2,18 +2,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import {
   effectJob,
   effectProcessor,
   type JobHarness,
   openJobHarness,
   scheduledEffectJob,
-} from '#testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
-import { outcomeOf } from '#testing/outcome.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+} from '#tools/testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import type { Composed } from './compose.ts';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 
 let harness: ProductHarness;
 let product: Product;

@@ -3,9 +3,9 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newPerson, type Person } from '../../../testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '../../../testing/harness/api.ts';
-import { basicHeader, type ClientCredentials } from '../../../testing/http-client.ts';
+import { newPerson, type Person } from '../../../tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '../../../tools/testing/harness/api.ts';
+import { basicHeader, type ClientCredentials } from '../../../tools/testing/http-client.ts';
 import { createClient } from '../src/index.ts';
 
 const PACKAGE = resolve(import.meta.dirname, '..');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import { typeOf } from '../../../scripts/catalog/client-types.ts';
+import { typeOf } from '../../../tools/catalog/client-types.ts';
 import {
   type ApiClient,
   type AuditEvent,

@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { sealerOf } from '#testing/harness/log.ts';
-import { type ClientCredentials, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { sealerOf } from '#tools/testing/harness/log.ts';
+import { type ClientCredentials, send } from '#tools/testing/http-client.ts';
 
 /** What an agent with all rights of an administrator would leave behind, for the time after its kill. */
 let harness: ApiHarness;

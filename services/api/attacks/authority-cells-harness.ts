@@ -2,8 +2,8 @@
 import { request } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import type { Credential } from '#testing/flows/every-caller.ts';
-import type { Json } from '#testing/http-client.ts';
+import type { Credential } from '#tools/testing/flows/every-caller.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 import { type Decision, expectedDecision, KINDS, type KindName, type Rights } from './authority-expected-harness.ts';
 import { type Ids, type NamedRequest, requestsNaming } from './authority-victims-harness.ts';
 

@@ -1,7 +1,7 @@
 // For tests only: what each kind of caller may expect of an endpoint, derived from the endpoint's declaration alone.
 
 import { type Audience, asksForOwnCredential, type Endpoint } from '#services/platform/define/endpoint.ts';
-import type { Callers } from '#testing/flows/every-caller.ts';
+import type { Callers } from '#tools/testing/flows/every-caller.ts';
 
 /** How the caller's credential travels; `cookie` is a session. */
 type Sent = 'none' | 'cookie' | 'bearer' | 'basic';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { collectEndpoints } from '#scripts/catalog/collect.ts';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
 import type { Audience, Endpoint, Subject } from '#services/platform/define/endpoint.ts';
 import {
   type Callers,
@@ -8,8 +8,8 @@ import {
   newCallers,
   newSignedInUser,
   patiently,
-} from '#testing/flows/every-caller.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+} from '#tools/testing/flows/every-caller.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Answered, ask, type Cell, cellsOf, eachOf, permissionIn } from './authority-cells-harness.ts';
 import { createExceptions, NO_REASON, OF_NOBODY } from './authority-exceptions-harness.ts';
 import { KINDS, type KindName, type Rights } from './authority-expected-harness.ts';

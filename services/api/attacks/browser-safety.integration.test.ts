@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { newPerson } from '#testing/harness/identity.ts';
-import { cookieOf, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
-import { type Operation, operationsOf } from '#testing/openapi-check.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { newPerson } from '#tools/testing/harness/identity.ts';
+import { cookieOf, type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
+import { type Operation, operationsOf } from '#tools/testing/openapi-check.ts';
 
 const LISTED = 'https://app.sallyport.test';
 const FOREIGN = 'https://evil.example';

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import {
   type ClientCredentials,
   expectProblem,
@@ -9,7 +9,7 @@ import {
   requestText,
   send,
   sendBytes,
-} from '#testing/http-client.ts';
+} from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let copy: ApiCopy;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { signAs } from '#testing/fixtures/signing-key.ts';
-import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
-import { send } from '#testing/http-client.ts';
+import { signAs } from '#tools/testing/fixtures/signing-key.ts';
+import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
+import { send } from '#tools/testing/http-client.ts';
 import {
   expectRejected,
   type ForgedHarness,

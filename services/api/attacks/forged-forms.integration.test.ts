@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { encoded } from '#testing/fixtures/signing-key.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
+import { encoded } from '#tools/testing/fixtures/signing-key.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import {
   attacker,
   byAttacker,

@@ -1,8 +1,8 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { encoded } from '#testing/fixtures/signing-key.ts';
-import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
-import { send } from '#testing/http-client.ts';
+import { encoded } from '#tools/testing/fixtures/signing-key.ts';
+import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
+import { send } from '#tools/testing/http-client.ts';
 import {
   byAttacker,
   expectRejected,

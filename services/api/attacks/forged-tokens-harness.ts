@@ -3,11 +3,11 @@ import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'vitest';
-import { encoded, openSigningKey, type SigningKey, signAs } from '#testing/fixtures/signing-key.ts';
-import { claimsIn, signIn, type TestUser } from '#testing/flows/flows.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { type Json, send } from '#testing/http-client.ts';
+import { encoded, openSigningKey, type SigningKey, signAs } from '#tools/testing/fixtures/signing-key.ts';
+import { claimsIn, signIn, type TestUser } from '#tools/testing/flows/flows.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
 
 /** A product, its signing key, and an administrator's valid token with its claims. */
 export type Target = {

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
+import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

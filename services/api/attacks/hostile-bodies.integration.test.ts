@@ -8,11 +8,11 @@ import {
   jsonOperations,
   pathOf,
   sendTo,
-} from '#testing/fixtures/hostile-bodies.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { expectErrorForm, expectProblem, requestText, sendBytes } from '#testing/http-client.ts';
-import { evaluateInside, INSPECTABLE } from '#testing/processes/inside.ts';
+} from '#tools/testing/fixtures/hostile-bodies.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expectErrorForm, expectProblem, requestText, sendBytes } from '#tools/testing/http-client.ts';
+import { evaluateInside, INSPECTABLE } from '#tools/testing/processes/inside.ts';
 
 let harness: ProductHarness;
 let product: Product;

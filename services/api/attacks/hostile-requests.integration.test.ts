@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { expectRefused } from '#testing/fixtures/hostile-bodies.ts';
-import { claimsIn, signIn, signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { expectErrorForm, expectProblem, requestText, send, sendBytes } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { expectRefused } from '#tools/testing/fixtures/hostile-bodies.ts';
+import { claimsIn, signIn, signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expectErrorForm, expectProblem, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 
 let harness: ProductHarness;
 let product: Product;

@@ -9,10 +9,10 @@ import {
   jsonOperations,
   sendTo,
   textPlaces,
-} from '#testing/fixtures/hostile-bodies.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { expectErrorForm, expectProblem, type Received } from '#testing/http-client.ts';
-import type { Operation } from '#testing/openapi-check.ts';
+} from '#tools/testing/fixtures/hostile-bodies.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expectErrorForm, expectProblem, type Received } from '#tools/testing/http-client.ts';
+import type { Operation } from '#tools/testing/openapi-check.ts';
 
 let harness: ProductHarness;
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { eventually } from '#testing/eventually.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { type ClientCredentials, type Received, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
 
 asShipped();
 

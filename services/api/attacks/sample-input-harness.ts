@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import type { Json } from '#testing/http-client.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 
 /** Texts of the formats that contracts require; the first that fits is used. */
 const TEXTS = [

@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync, hash, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL } from '#testing/harness/api.ts';
-import { expectProblem, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { expectProblem, type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from '../routes/api-keys-harness.ts';
 
 const { publicKey, privateKey } = generateKeyPairSync('ed25519');

@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import { claimsIn } from '#testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 
 /**
  * Endpoints that require a recent sign-in (ASVS 7.5.1), by the route table: every action by a permission, and these.

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { pathOf } from '#testing/fixtures/hostile-bodies.ts';
-import { clientToken } from '#testing/flows/flows.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { expectProblem, requestText, send, sendBytes } from '#testing/http-client.ts';
-import type { Operation } from '#testing/openapi-check.ts';
+import { pathOf } from '#tools/testing/fixtures/hostile-bodies.ts';
+import { clientToken } from '#tools/testing/flows/flows.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expectProblem, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
+import type { Operation } from '#tools/testing/openapi-check.ts';
 
 let harness: ProductHarness;
 let product: Product;

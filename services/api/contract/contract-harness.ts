@@ -1,6 +1,6 @@
 // For tests only: addresses and bodies that match the OpenAPI document.
-import type { Json } from '#testing/http-client.ts';
-import type { Operation } from '#testing/openapi-check.ts';
+import type { Json } from '#tools/testing/http-client.ts';
+import type { Operation } from '#tools/testing/openapi-check.ts';
 
 /** Texts of the formats that contracts require; the first that fits is sent. */
 const TEXTS = [

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -12,12 +12,12 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { basicHeader, expectErrorForm, expectOAuthError, type Received, type Sent } from '#testing/http-client.ts';
+} from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { basicHeader, expectErrorForm, expectOAuthError, type Received, type Sent } from '#tools/testing/http-client.ts';
 
 let harness: ProductHarness;
 let product: Product;

@@ -8,12 +8,12 @@ import {
   signUp,
   type TestUser,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import { sessionTokenOf } from '#testing/flows/identity-flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { cookieOf, expectProblem, type Received, type Sent } from '#testing/http-client.ts';
+} from '#tools/testing/flows/flows.ts';
+import { sessionTokenOf } from '#tools/testing/flows/identity-flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { cookieOf, expectProblem, type Received, type Sent } from '#tools/testing/http-client.ts';
 
 let harness: ProductHarness;
 let product: Product;

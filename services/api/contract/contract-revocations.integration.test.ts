@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { compactVerify, createLocalJWKSet, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -17,9 +17,9 @@ import {
   type TestUser,
   tampered,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
+} from '#tools/testing/flows/flows.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import {
   basicHeader,
   expectOAuthError,
@@ -28,7 +28,7 @@ import {
   type Received,
   type Sent,
   send,
-} from '#testing/http-client.ts';
+} from '#tools/testing/http-client.ts';
 
 let harness: ProductHarness;
 let product: Product;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { collectEndpoints } from '#scripts/catalog/collect.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { send } from '#testing/http-client.ts';
-import { type Operation, operationsOf } from '#testing/openapi-check.ts';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { type Operation, operationsOf } from '#tools/testing/openapi-check.ts';
 import { fastifyPath } from '../bind.ts';
 
 let harness: ApiHarness;

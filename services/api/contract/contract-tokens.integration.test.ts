@@ -12,11 +12,11 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { expireFamily, type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+} from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { expireFamily, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 
 const GRACE_USES = 3;
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { openSigningKey, signAs } from '#testing/fixtures/signing-key.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { openSigningKey, signAs } from '#tools/testing/fixtures/signing-key.ts';
 import {
   claimsIn,
   clientToken,
@@ -16,10 +16,10 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { expireFamily, type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { expectProblem } from '#testing/http-client.ts';
+} from '#tools/testing/flows/flows.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { expireFamily, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expectProblem } from '#tools/testing/http-client.ts';
 
 let harness: ProductHarness;
 let product: Product;

@@ -12,11 +12,11 @@ import {
   signUp,
   type TestUser,
   tampered,
-} from '#testing/flows/flows.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { testRedisUrl } from '#testing/harness/stores.ts';
-import { send } from '#testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+} from '#tools/testing/flows/flows.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 /** A revocation must be refused everywhere within this time. */
 const REACH_MS = 1_000;

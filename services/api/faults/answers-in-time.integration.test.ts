@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { commandOf } from '#services/platform/local/processes.ts';
-import { eventually } from '#testing/eventually.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { type ClientCredentials, cookieOf, expectErrorForm, type Received, send } from '#testing/http-client.ts';
-import { descendantsOf } from '#testing/processes/alive.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { type ClientCredentials, cookieOf, expectErrorForm, type Received, send } from '#tools/testing/http-client.ts';
+import { descendantsOf } from '#tools/testing/processes/alive.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 asShipped();
 

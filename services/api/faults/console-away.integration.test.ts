@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { consoleBrowser } from '../routes/console-harness.ts';
 
 let harness: ApiHarness;

@@ -4,15 +4,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { smoke } from '#scripts/stack/smoke.ts';
+import { smoke } from '#tools/stack/smoke.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
-import { eventually } from '#testing/eventually.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { basicHeader, send } from '#testing/http-client.ts';
-import { type RoleProcess, startContainerRole } from '#testing/processes/container-role.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { type PgBouncer, startPgBouncer } from '#testing/processes/pgbouncer.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { basicHeader, send } from '#tools/testing/http-client.ts';
+import { type RoleProcess, startContainerRole } from '#tools/testing/processes/container-role.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { type PgBouncer, startPgBouncer } from '#tools/testing/processes/pgbouncer.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { copyOfPostgres, type Standby, startStandby } from './older-database-harness.ts';
 
 // Two servers, a pooler and four processes start one after another.

@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
-import { readRevocationsEndpoint } from '#services/domain/revocations/contract.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { basicHeader, expectOAuthError, expectProblem, send } from '#testing/http-client.ts';
-import { outcomeOf } from '#testing/outcome.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { readRevocationsEndpoint } from '#services/core/revocations/contract.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { basicHeader, expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 const REGISTRATIONS = 100;
 const UNKNOWN_IDS = 10_000;

@@ -5,9 +5,9 @@ import { appendFileSync, chmodSync, mkdirSync, realpathSync, rmSync, writeFileSy
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startPostgres } from '#services/platform/local/postgres.ts';
-import { eventually } from '#testing/eventually.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { OwnStores } from '#testing/processes/own-stores.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { OwnStores } from '#tools/testing/processes/own-stores.ts';
 
 const CLUSTER = 'postgres-18';
 

@@ -1,11 +1,11 @@
-// About: services/domain/revocations/
+// About: services/core/revocations/
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { createPool } from '#services/platform/postgres/pool.ts';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
   issueFor,
@@ -16,12 +16,12 @@ import {
   signIn,
   signUp,
   type TestUser,
-} from '#testing/flows/flows.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { type Received, send } from '#testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+} from '#tools/testing/flows/flows.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { type Received, send } from '#tools/testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { copyOfPostgres, putBack, startStandby } from './older-database-harness.ts';
 
 const REVOKED = 16;

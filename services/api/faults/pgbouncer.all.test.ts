@@ -4,15 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
-import { eventually } from '#testing/eventually.ts';
-import { clientToken, issueFor, refresh, revoke, signIn, signUp, verdictOn } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
-import { send } from '#testing/http-client.ts';
-import { startContainerRole } from '#testing/processes/container-role.ts';
-import { type PgBouncer, startPgBouncer } from '#testing/processes/pgbouncer.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { clientToken, issueFor, refresh, revoke, signIn, signUp, verdictOn } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { startContainerRole } from '#tools/testing/processes/container-role.ts';
+import { type PgBouncer, startPgBouncer } from '#tools/testing/processes/pgbouncer.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 // The product starts, and PgBouncer may be fetched once.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });

@@ -1,4 +1,4 @@
-// About: services/domain/operations/
+// About: services/core/health/
 import { execFile, spawnSync } from 'node:child_process';
 import { chownSync, cpSync, existsSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,14 +6,14 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
-import { call, issued, type Pair, userInsert } from '#services/domain/operations/restore-harness.ts';
+import { call, issued, type Pair, userInsert } from '#services/wings/recovery/restore-harness.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
-import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#testing/harness/api.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { testRedisUrl } from '#testing/harness/stores.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#tools/testing/harness/api.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 const bin = globSync('/usr/lib/postgresql/*/bin/pg_basebackup').sort().map(dirname).at(-1);
 const isRoot = process.getuid?.() === 0;

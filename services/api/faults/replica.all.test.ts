@@ -7,14 +7,14 @@ import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
 import { openReplica } from '#services/platform/postgres/replica.ts';
-import { eventually } from '#testing/eventually.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiCopy, newAuthSecret, newClient, startApiCopy } from '#testing/harness/api.ts';
-import { queryRows, quietLog } from '#testing/harness/ports.ts';
-import { testRedisUrl } from '#testing/harness/stores.ts';
-import { type Received, type Sent, send } from '#testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { type ApiCopy, newAuthSecret, newClient, startApiCopy } from '#tools/testing/harness/api.ts';
+import { queryRows, quietLog } from '#tools/testing/harness/ports.ts';
+import { testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { copyOfPostgres, type Standby, startStandby } from './older-database-harness.ts';
 
 // A PostgreSQL, a copy of it and an API start one after another.

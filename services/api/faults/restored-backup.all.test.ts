@@ -1,9 +1,9 @@
-// About: services/domain/operations/backup/
+// About: services/wings/recovery/backup/
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { type S3Server, startS3Server } from '#tools/testing/fakes/s3-server.ts';
 import {
   claimsIn,
   clientToken,
@@ -16,12 +16,12 @@ import {
   type TestUser,
   untilVerdict,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import { createEmptyDatabase, queryRows } from '#testing/harness/ports.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { expectErrorForm, expectProblem, type Received, send } from '#testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+} from '#tools/testing/flows/flows.ts';
+import { createEmptyDatabase, queryRows } from '#tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { expectErrorForm, expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 let stores: OwnStores;
 let database: Awaited<ReturnType<typeof createEmptyDatabase>>;

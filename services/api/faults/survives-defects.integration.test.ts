@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { send } from '#testing/http-client.ts';
-import { evaluateInside, INSPECTABLE } from '#testing/processes/inside.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { evaluateInside, INSPECTABLE } from '#tools/testing/processes/inside.ts';
 
 let harness: ProductHarness;
 let product: Product;

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { refreshFamilyRotateBatch } from '#services/domain/tokens/refresh/refresh-families.store.ts';
+import { refreshFamilyRotateBatch } from '#services/core/tokens/refresh/refresh-families.store.ts';
 import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
   generationOf,
@@ -14,14 +14,14 @@ import {
   signIn,
   type TestUser,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
-import { expectProblem, type Received, send } from '#testing/http-client.ts';
-import { descendantsOf, isAlive } from '#testing/processes/alive.ts';
-import { REAL_HASHING } from '#testing/processes/child-env.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+} from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import { descendantsOf, isAlive } from '#tools/testing/processes/alive.ts';
+import { REAL_HASHING } from '#tools/testing/processes/child-env.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 const shared = {
   BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),

@@ -1,7 +1,7 @@
-// About: services/platform/postgres/pool.ts services/domain/revocations/
+// About: services/platform/postgres/pool.ts services/core/revocations/
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -14,12 +14,12 @@ import {
   type TestUser,
   untilVerdict,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { expectErrorForm, type Json, type Received, send } from '#testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+} from '#tools/testing/flows/flows.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { expectErrorForm, type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 
 asShipped();
 

@@ -1,8 +1,8 @@
-// About: services/platform/redis/ services/domain/revocations/
+// About: services/platform/redis/ services/core/revocations/
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
   clientToken,
@@ -13,11 +13,11 @@ import {
   signUp,
   untilVerdict,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { expectProblem, type Received, send } from '#testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+} from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 
 let stores: OwnStores;
 let product: Product;

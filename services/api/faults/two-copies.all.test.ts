@@ -1,4 +1,4 @@
-// About: services/domain/revocations/
+// About: services/core/revocations/
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
   issueFor,
@@ -20,13 +20,13 @@ import {
   tampered,
   untilVerdict,
   verdictOn,
-} from '#testing/flows/flows.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { createEmptyDatabase, queryRows } from '#testing/harness/ports.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { testRedisUrl } from '#testing/harness/stores.ts';
-import { expectProblem, requestText, send } from '#testing/http-client.ts';
-import { isAlive } from '#testing/processes/alive.ts';
+} from '#tools/testing/flows/flows.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { createEmptyDatabase, queryRows } from '#tools/testing/harness/ports.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { expectProblem, requestText, send } from '#tools/testing/http-client.ts';
+import { isAlive } from '#tools/testing/processes/alive.ts';
 
 asShipped();
 

@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { insertUser } from '#testing/fixtures/families.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { startProduct } from '#testing/harness/product.ts';
-import { expectProblem, type Received, send } from '#testing/http-client.ts';
+import { insertUser } from '#tools/testing/fixtures/families.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { startProduct } from '#tools/testing/harness/product.ts';
+import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let copy: ApiCopy;

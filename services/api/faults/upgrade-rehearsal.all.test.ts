@@ -8,12 +8,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rollBack } from '#services/migrate/roll-back.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
 import { readMigrations } from '#services/platform/postgres/migration-files.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { queryRows, testCaller } from '#testing/harness/ports.ts';
-import { send } from '#testing/http-client.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { queryRows, testCaller } from '#tools/testing/harness/ports.ts';
+import { send } from '#tools/testing/http-client.ts';
 
-const NEXT = fileURLToPath(new URL('../../../testing/fixtures/next-release', import.meta.url));
+const NEXT = fileURLToPath(new URL('../../../tools/testing/fixtures/next-release', import.meta.url));
 
 let harness: ApiHarness;
 let copies: readonly ApiCopy[];

@@ -6,11 +6,11 @@ import { advanceKeyRingJob } from '#jobs/contracts/keys.ts';
 import { spawnVerifier } from '#load-tests/lib/verifier-process.ts';
 import { createVerifier } from '#sdks/typescript/src/index.ts';
 import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
-import { eventually } from '#testing/eventually.ts';
-import { claimsIn, issueFor, patiently, revoke, signUp } from '#testing/flows/flows.ts';
-import { type Product, startProduct } from '#testing/harness/product.ts';
-import { send } from '#testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#testing/processes/own-stores.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { claimsIn, issueFor, patiently, revoke, signUp } from '#tools/testing/flows/flows.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 
 // A longer run by hand: ROTATION_SECONDS=10 ROTATIONS=30 npm run t -- services/api/faults/verifiers-survive
 const ROTATION_SECONDS = Number(process.env.ROTATION_SECONDS ?? 3);

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { requestsDropped } from '#observability/metrics/http.ts';
-import type { Clock } from '#services/domain/ports.ts';
+import type { Clock } from '#services/core/ports.ts';
 import { mayChangeState } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { requestStale } from '#services/platform/errors.ts';

@@ -1,13 +1,13 @@
 import { generateKeyPairSync, hash, randomBytes, sign } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { LiveApiKey } from '#services/domain/api-keys/api-key-directory.ts';
-import { newApiKeySecret } from '#services/domain/api-keys/api-key-format.ts';
-import type { Caller } from '#services/domain/ports.ts';
+import type { LiveApiKey } from '#services/core/api-keys/api-key-directory.ts';
+import { newApiKeySecret } from '#services/core/api-keys/api-key-format.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import { refusesAssertions } from '#testing/fakes/assertions.ts';
-import { testCaller } from '#testing/harness/ports.ts';
+import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type ApiKeyGatePorts, createApiKeyGate } from './api-key-gate.ts';
 import { createCallerResolver } from './caller.ts';
 import { keepRawBody } from './raw-body.ts';

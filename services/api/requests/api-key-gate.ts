@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
-import { type AdmitPorts, admitApiKey } from '#services/domain/api-keys/admit-api-key.ts';
-import { type ApiKeyCallerPorts, recogniseApiKey } from '#services/domain/api-keys/api-key-caller.ts';
-import type { LiveApiKey } from '#services/domain/api-keys/api-key-directory.ts';
-import { API_KEY_PREFIX } from '#services/domain/api-keys/api-key-format.ts';
-import { rateLimitHeaders } from '#services/domain/limits/limit-headers.ts';
-import type { Caller, RequestContext } from '#services/domain/ports.ts';
+import { type AdmitPorts, admitApiKey } from '#services/core/api-keys/admit-api-key.ts';
+import { type ApiKeyCallerPorts, recogniseApiKey } from '#services/core/api-keys/api-key-caller.ts';
+import type { LiveApiKey } from '#services/core/api-keys/api-key-directory.ts';
+import { API_KEY_PREFIX } from '#services/core/api-keys/api-key-format.ts';
+import { rateLimitHeaders } from '#services/core/limits/limit-headers.ts';
+import type { Caller, RequestContext } from '#services/core/ports.ts';
 import type { Authenticators, CallerResolver } from './caller.ts';
 import { rawBodyOf } from './raw-body.ts';
 

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { systemClock } from '#services/platform/crypto/system.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type Arrivals, BEAT_MS, IDLE_BEAT_MS, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
 
 asShipped();

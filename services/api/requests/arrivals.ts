@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '#services/domain/ports.ts';
+import type { Clock } from '#services/core/ports.ts';
 import { patient } from '#services/platform/process/patience.ts';
 
 /** How often the clock is read, milliseconds: the precision of an arrival time. */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import type { HasAuth } from '#services/domain/identity/sessions/auth.ts';
-import { cookieValue } from '#services/domain/identity/sessions/csrf.ts';
-import { formToken, type HasPageKeys, isFormToken } from '#services/domain/oauth/authorize/page-seals.ts';
+import type { HasAuth } from '#services/core/identity/sessions/auth.ts';
+import { cookieValue } from '#services/core/identity/sessions/csrf.ts';
+import { formToken, type HasPageKeys, isFormToken } from '#services/core/oauth/authorize/page-seals.ts';
 import type { FormPage } from '#services/pages/form-page.ts';
 import { errorPage } from '#services/pages/pages.ts';
 import { addressOf, problemAdvice, problemTitle } from '#services/pages/problems.ts';

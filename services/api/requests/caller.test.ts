@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Caller, RequestContext } from '#services/domain/ports.ts';
+import type { Caller, RequestContext } from '#services/core/ports.ts';
 import { defineEndpoint, type Endpoint } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, storeUnavailable } from '#services/platform/errors.ts';
-import { refusesAssertions } from '#testing/fakes/assertions.ts';
-import { clientCaller, userCaller } from '#testing/harness/ports.ts';
+import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
+import { clientCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from './caller.ts';
 import { createCallerRecheck } from './recheck-caller.ts';
 

@@ -1,6 +1,6 @@
 import Fastify from 'fastify';
 import { expect, test } from 'vitest';
-import { CERTIFICATE, derOf } from '#testing/fakes/client-certificates.ts';
+import { CERTIFICATE, derOf } from '#tools/testing/fakes/client-certificates.ts';
 import { readCertificates } from './client-certificate.ts';
 
 const PROXY = '10.0.0.5';

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
   type ClientCertificate,
   forwardedCertificate,
-} from '#services/domain/access/certificates/client-certificate.ts';
+} from '#services/core/access/certificates/client-certificate.ts';
 
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.

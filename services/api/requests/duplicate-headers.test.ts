@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { expectProblem, requestText, sendBytes } from '#testing/http-client.ts';
+import { expectProblem, requestText, sendBytes } from '#tools/testing/http-client.ts';
 import { bind } from '../bind.ts';
 import { made, serve } from '../route-harness.ts';
 import { sentCredential } from './credentials.ts';

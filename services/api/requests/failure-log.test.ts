@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Log } from '#services/domain/ports.ts';
+import type { Log } from '#services/core/ports.ts';
 import { internalError, storeUnavailable } from '#services/platform/errors.ts';
 import { createFailureLog } from './failure-log.ts';
 

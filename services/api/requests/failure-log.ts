@@ -1,4 +1,4 @@
-import type { Clock, Log } from '#services/domain/ports.ts';
+import type { Clock, Log } from '#services/core/ports.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { requestStale, shuttingDown, transferCodingUnsupported } from '#services/platform/errors.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { Sql, Tx } from '#services/domain/ports.ts';
+import type { Sql, Tx } from '#services/core/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
-import { clientCaller } from '#testing/harness/ports.ts';
-import { tokenHarness } from '#testing/harness/token.ts';
+import { clientCaller } from '#tools/testing/harness/ports.ts';
+import { tokenHarness } from '#tools/testing/harness/token.ts';
 import { answerOnce, type OncePorts } from './once.ts';
 
 const caller = clientCaller('c');

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
-import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
-import type { Caller, Ports } from '#services/domain/ports.ts';
-import { idempotentRequest, workOnce } from '#services/domain/tokens/issue/idempotency.ts';
+import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
+import { idempotentRequest, workOnce } from '#services/core/tokens/issue/idempotency.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 
 /** The ports of a use-case, so that its writes, the idempotency key and the stored answer are one transaction. */

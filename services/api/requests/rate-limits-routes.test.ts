@@ -1,14 +1,14 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { limitBuckets } from '#services/domain/limits/buckets.ts';
-import { createRequestLimits, type RequestLimits } from '#services/domain/limits/request-limits.ts';
-import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '#services/domain/ports.ts';
+import { limitBuckets } from '#services/core/limits/buckets.ts';
+import { createRequestLimits, type RequestLimits } from '#services/core/limits/request-limits.ts';
+import type { Caller, RateBucket, RateCount, RateCounters, Sql } from '#services/core/ports.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { WindowCounts } from '#services/platform/limiter/window-counts.ts';
-import { refusesAssertions } from '#testing/fakes/assertions.ts';
-import { clientCaller, quietLog, userCaller } from '#testing/harness/ports.ts';
+import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
+import { clientCaller, quietLog, userCaller } from '#tools/testing/harness/ports.ts';
 import { createCallerResolver } from './caller.ts';
 import { admitUnrouted, identifyBy, limitCallers, limitRequests } from './rate-limits.ts';
 

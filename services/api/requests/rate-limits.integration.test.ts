@@ -2,12 +2,12 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
-import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { cookieOf, expectOAuthError, expectProblem, type Received, type Sent, send } from '#testing/http-client.ts';
-import { operationsOf } from '#testing/openapi-check.ts';
+import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { cookieOf, expectOAuthError, expectProblem, type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { operationsOf } from '#tools/testing/openapi-check.ts';
 
 const LIMITS = {
   RATE_LIMIT_PROFILE: 'default',

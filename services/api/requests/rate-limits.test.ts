@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { describe, expect, test } from 'vitest';
-import type { Caller } from '#services/domain/ports.ts';
-import { clientCaller } from '#testing/harness/ports.ts';
+import type { Caller } from '#services/core/ports.ts';
+import { clientCaller } from '#tools/testing/harness/ports.ts';
 import { identifyBy } from './rate-limits.ts';
 
 const client = clientCaller('c');

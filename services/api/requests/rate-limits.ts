@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
 import { rateLimitCheckDuration } from '#observability/metrics/limits.ts';
-import { rateLimitHeaders } from '#services/domain/limits/limit-headers.ts';
-import type { ArrivedRequest, RequestAdmission, RequestLimits } from '#services/domain/limits/request-limits.ts';
-import type { Caller } from '#services/domain/ports.ts';
+import { rateLimitHeaders } from '#services/core/limits/limit-headers.ts';
+import type { ArrivedRequest, RequestAdmission, RequestLimits } from '#services/core/limits/request-limits.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { type Credential, type Endpoint, type RateClass, rateClassOf } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { type Authenticators, type CallerResolver, requestContextOf, requestProof } from './caller.ts';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { send } from '#testing/http-client.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let api: ApiCopy;

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { expect, test } from 'vitest';
-import type { Caller } from '#services/domain/ports.ts';
+import type { Caller } from '#services/core/ports.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { refusesAssertions } from '#testing/fakes/assertions.ts';
-import { clientCaller } from '#testing/harness/ports.ts';
+import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
+import { clientCaller } from '#tools/testing/harness/ports.ts';
 import type { Authenticators } from './caller.ts';
 import { createCallerRecheck } from './recheck-caller.ts';
 

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
-import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
-import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
-import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
-import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
-import type { Caller } from '#services/domain/ports.ts';
+import { clearedCookies } from '#services/core/identity/sessions/csrf.ts';
+import { sessionCallerOf } from '#services/core/identity/sessions/open-session.ts';
+import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
+import type { SignInPorts } from '#services/core/identity/sign-in/sign-in.ts';
+import { signOut } from '#services/core/identity/sign-in/sign-out.ts';
+import type { Caller } from '#services/core/ports.ts';
 
 /**
  * Ends this browser's session, if it has one, and the session's tokens.

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import type { Caller, Ports } from '#services/domain/ports.ts';
-import { consumeProof, type DpopPorts, verifyProof } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
+import { consumeProof, type DpopPorts, verifyProof } from '#services/core/tokens/dpop/use-dpop-proof.ts';
 import { type CallerResolver, requestProof } from './caller.ts';
 import { sentCredential } from './credentials.ts';
 

@@ -3,25 +3,25 @@ import {
   requestPasswordReset,
   requestUnlock,
   sendVerificationEmail,
-} from '#services/domain/identity/accounts/ask-for-mail.ts';
-import { acceptInvitation, resetPassword } from '#services/domain/identity/accounts/password-by-code.ts';
-import { readTypedCode } from '#services/domain/identity/accounts/read-typed-code.ts';
-import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
-import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
+} from '#services/core/identity/accounts/ask-for-mail.ts';
+import { acceptInvitation, resetPassword } from '#services/core/identity/accounts/password-by-code.ts';
+import { readTypedCode } from '#services/core/identity/accounts/read-typed-code.ts';
+import { unlockAccount } from '#services/core/identity/accounts/unlock-account.ts';
+import { verifyEmail } from '#services/core/identity/accounts/verify-email.ts';
 import {
   acceptInvitationPageEndpoint,
   resetPasswordPageEndpoint,
   unlockPageEndpoint,
   verifyEmailPageEndpoint,
-} from '#services/domain/identity/contracts/account-contract.ts';
-import { codeInvalid, passwordRequired } from '#services/domain/identity/contracts/account-errors.ts';
-import { secondFactorLocked, secondFactorRefused } from '#services/domain/identity/contracts/factors-errors.ts';
-import { emailShape } from '#services/domain/identity/contracts/sign-in-contract.ts';
-import { sentCode } from '#services/domain/identity/factors/verify-code.ts';
-import type { MailedCode } from '#services/domain/identity/mail/one-time-codes.ts';
-import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
-import { returnPage } from '#services/domain/identity/social/return-address.ts';
+} from '#services/core/identity/contracts/account-contract.ts';
+import { codeInvalid, passwordRequired } from '#services/core/identity/contracts/account-errors.ts';
+import { secondFactorLocked, secondFactorRefused } from '#services/core/identity/contracts/factors-errors.ts';
+import { emailShape } from '#services/core/identity/contracts/sign-in-contract.ts';
+import { sentCode } from '#services/core/identity/factors/verify-code.ts';
+import type { MailedCode } from '#services/core/identity/mail/one-time-codes.ts';
+import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
+import { type SignUpPorts, signUp } from '#services/core/identity/sign-in/sign-up.ts';
+import { returnPage } from '#services/core/identity/social/return-address.ts';
 import {
   sendForgotPasswordEndpoint,
   sendInvitationEndpoint,
@@ -35,9 +35,9 @@ import {
   showForgotPasswordEndpoint,
   showResendVerificationEndpoint,
   showSignUpEndpoint,
-} from '#services/domain/oauth/account-pages-contract.ts';
-import { describeNext, formNext, NO_NEXT, pathWithNext, safeNext } from '#services/domain/oauth/authorize/next-path.ts';
-import type { Caller } from '#services/domain/ports.ts';
+} from '#services/core/oauth/account-pages-contract.ts';
+import { describeNext, formNext, NO_NEXT, pathWithNext, safeNext } from '#services/core/oauth/authorize/next-path.ts';
+import type { Caller } from '#services/core/ports.ts';
 import {
   type AskMailPage,
   forgotPasswordPage,

@@ -1,10 +1,10 @@
 // For tests only: accounts on two copies of the API, and the mails they receive.
 
-import { newEmail, newPassword, patiently, type TestUser } from '#testing/flows/flows.ts';
-import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { type Json, type Received, type Sent, send } from '#testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
+import { newEmail, newPassword, patiently, type TestUser } from '#tools/testing/flows/flows.ts';
+import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
 
 export type AccountHarness = Pick<ApiHarness, 'rows' | 'newClient'> & {
   /** Opens a session at sign-up, without verification. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
-import { newEmail, newPassword, signIn } from '#testing/flows/flows.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { type Received, send } from '#testing/http-client.ts';
+import { accountKeyOf } from '#services/core/identity/sign-in/sign-in-counters.ts';
+import { newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { type Received, send } from '#tools/testing/http-client.ts';
 import { type AccountHarness, at, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
 let harness: AccountHarness;

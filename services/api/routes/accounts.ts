@@ -1,13 +1,13 @@
-import { accountOperations } from '#services/domain/identity/account-operations.ts';
-import { requestPasswordReset, sendVerificationEmail } from '#services/domain/identity/accounts/ask-for-mail.ts';
-import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
-import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
-import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
-import { acceptInvitation, resetPassword } from '#services/domain/identity/accounts/password-by-code.ts';
-import { unlockAccount } from '#services/domain/identity/accounts/unlock-account.ts';
-import { updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
-import { verifyEmail } from '#services/domain/identity/accounts/verify-email.ts';
-import { clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
+import { accountOperations } from '#services/core/identity/account-operations.ts';
+import { requestPasswordReset, sendVerificationEmail } from '#services/core/identity/accounts/ask-for-mail.ts';
+import { changeEmail } from '#services/core/identity/accounts/change-email.ts';
+import { changePassword } from '#services/core/identity/accounts/change-password.ts';
+import { deleteAccount } from '#services/core/identity/accounts/delete-account.ts';
+import { acceptInvitation, resetPassword } from '#services/core/identity/accounts/password-by-code.ts';
+import { unlockAccount } from '#services/core/identity/accounts/unlock-account.ts';
+import { updateProfile } from '#services/core/identity/accounts/update-profile.ts';
+import { verifyEmail } from '#services/core/identity/accounts/verify-email.ts';
+import { clientSignIn } from '#services/core/identity/better-auth-client/client-views.ts';
 import {
   changeEmailEndpoint,
   changePasswordEndpoint,
@@ -19,12 +19,12 @@ import {
   unlockAccountEndpoint,
   updateUserAliasEndpoint,
   verifyEmailEndpoint,
-} from '#services/domain/identity/contracts/account-contract.ts';
-import { acceptInvitationEndpoint } from '#services/domain/identity/contracts/invitation-contract.ts';
-import { verifySentPassword } from '#services/domain/identity/factors/verify-own-password.ts';
-import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
-import type { SignUpPorts } from '#services/domain/identity/sign-in/sign-up.ts';
-import { returnPage } from '#services/domain/identity/social/return-address.ts';
+} from '#services/core/identity/contracts/account-contract.ts';
+import { acceptInvitationEndpoint } from '#services/core/identity/contracts/invitation-contract.ts';
+import { verifySentPassword } from '#services/core/identity/factors/verify-own-password.ts';
+import { clearedCookies } from '#services/core/identity/sessions/csrf.ts';
+import type { SignUpPorts } from '#services/core/identity/sign-in/sign-up.ts';
+import { returnPage } from '#services/core/identity/social/return-address.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

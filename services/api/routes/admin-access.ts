@@ -1,8 +1,8 @@
-import { applicationOperations } from '#services/domain/access/application-operations.ts';
-import { clientOperations } from '#services/domain/access/client-operations.ts';
-import type { ManageClientsPorts } from '#services/domain/access/manage-clients.ts';
-import type { HasOwnAudiences } from '#services/domain/access/plan-application.ts';
-import { roleOperations } from '#services/domain/access/role-operations.ts';
+import { applicationOperations } from '#services/core/access/application-operations.ts';
+import { clientOperations } from '#services/core/access/client-operations.ts';
+import type { ManageClientsPorts } from '#services/core/access/manage-clients.ts';
+import type { HasOwnAudiences } from '#services/core/access/plan-application.ts';
+import { roleOperations } from '#services/core/access/role-operations.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

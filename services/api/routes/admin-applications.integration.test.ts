@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { claimsIn, verdictOn } from '#testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import { newSignedIn, openSessionFor } from '#testing/flows/signed-in.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { claimsIn, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
+import { newSignedIn, openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

@@ -1,11 +1,11 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { blackPng, logoOf } from '#testing/fakes/png.ts';
-import { untilVerdict, verdictOn } from '#testing/flows/flows.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
+import { untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { claimsIn, refresh, verdictOn } from '#testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import { expectProblem, type Json } from '#testing/http-client.ts';
+import { claimsIn, refresh, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
+import { expectProblem, type Json } from '#tools/testing/http-client.ts';
 import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

@@ -1,7 +1,7 @@
-import { invitationOperations } from '#services/domain/identity/invitation-operations.ts';
-import { sessionOperations } from '#services/domain/identity/session-operations.ts';
-import { userOperations } from '#services/domain/identity/user-operations.ts';
-import type { PortsOf } from '#services/domain/shared/operation.ts';
+import { invitationOperations } from '#services/core/identity/invitation-operations.ts';
+import { sessionOperations } from '#services/core/identity/session-operations.ts';
+import { userOperations } from '#services/core/identity/user-operations.ts';
+import type { PortsOf } from '#services/core/shared/operation.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

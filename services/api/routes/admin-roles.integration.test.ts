@@ -1,10 +1,10 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { claimsIn } from '#testing/flows/flows.ts';
-import { newPerson, pairOf } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { expectProblem } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { newPerson, pairOf } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { expectProblem } from '#tools/testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

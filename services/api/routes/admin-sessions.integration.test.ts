@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { claimsIn, refresh, verdictOn } from '#testing/flows/flows.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { claimsIn, refresh, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

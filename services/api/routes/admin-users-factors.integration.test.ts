@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createAuthenticator } from '#testing/fakes/authenticator.ts';
-import { act, answer, type Enrolled, enrolled } from '#testing/flows/factor-flows.ts';
-import { refresh, verdictOn } from '#testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { expectProblem, type Received, send } from '#testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
+import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
+import { act, answer, type Enrolled, enrolled } from '#tools/testing/flows/factor-flows.ts';
+import { refresh, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

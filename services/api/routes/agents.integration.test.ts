@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TOKEN_EXCHANGE } from '#services/domain/access/grant-shapes.ts';
-import { eventually } from '#testing/eventually.ts';
-import { newProofMaker } from '#testing/fakes/dpop.ts';
-import { claimsIn } from '#testing/flows/flows.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
+import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let here: ApiCopy;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
 let harness: ApiKeyHarness;

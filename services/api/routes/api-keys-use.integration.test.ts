@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
-import type { Sent } from '#testing/http-client.ts';
+import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import type { Sent } from '#tools/testing/http-client.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
 let harness: ApiKeyHarness;

@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import type { Person } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { testRedisUrl } from '#testing/harness/stores.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import type { Person } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { testRedisUrl } from '#tools/testing/harness/stores.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
 const audience = 'https://notes.example';

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createApiKeyDirectory } from '#services/domain/api-keys/api-key-directory.ts';
-import { mintAccessToken } from '#services/domain/tokens/access-token.ts';
-import { createFamily } from '#services/domain/tokens/refresh/create-family.ts';
-import { familyTokenFacts } from '#services/domain/tokens/refresh/family-token.ts';
-import type { Person } from '#testing/flows/people.ts';
-import { API_URL, type ApiCopy, newClient } from '#testing/harness/api.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import type { Json } from '#testing/http-client.ts';
-import { overtaken } from '#testing/overtaken.ts';
+import { createApiKeyDirectory } from '#services/core/api-keys/api-key-directory.ts';
+import { mintAccessToken } from '#services/core/tokens/access-token.ts';
+import { createFamily } from '#services/core/tokens/refresh/create-family.ts';
+import { familyTokenFacts } from '#services/core/tokens/refresh/family-token.ts';
+import type { Person } from '#tools/testing/flows/people.ts';
+import { API_URL, type ApiCopy, newClient } from '#tools/testing/harness/api.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import type { Json } from '#tools/testing/http-client.ts';
+import { overtaken } from '#tools/testing/overtaken.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
 let harness: ApiKeyHarness;

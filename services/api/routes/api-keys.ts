@@ -1,8 +1,8 @@
-import { verifyApiKeyEndpoint } from '#services/domain/api-keys/contract.ts';
-import type { HasApiKeysChanged } from '#services/domain/api-keys/key-owner.ts';
-import { apiKeyOperations } from '#services/domain/api-keys/operations.ts';
-import { type VerifyApiKeyPorts, verifyApiKey } from '#services/domain/api-keys/verify-api-key.ts';
-import type { Ports } from '#services/domain/ports.ts';
+import { verifyApiKeyEndpoint } from '#services/core/api-keys/contract.ts';
+import type { HasApiKeysChanged } from '#services/core/api-keys/key-owner.ts';
+import { apiKeyOperations } from '#services/core/api-keys/operations.ts';
+import { type VerifyApiKeyPorts, verifyApiKey } from '#services/core/api-keys/verify-api-key.ts';
+import type { Ports } from '#services/core/ports.ts';
 import { bindText, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';

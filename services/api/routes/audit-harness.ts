@@ -1,11 +1,11 @@
 // For tests only: a copy of the API that serves a sealed log and the closed log before it.
-import type { NoteSigner } from '#services/domain/audit/log/note.ts';
-import { createLogSigner } from '#services/domain/keys/log/log-keys.ts';
-import { continueInBulk, sealInBulk } from '#testing/fixtures/sealed-log.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Received, send } from '#testing/http-client.ts';
+import type { NoteSigner } from '#services/core/audit/log/note.ts';
+import { createLogSigner } from '#services/core/keys/log/log-keys.ts';
+import { continueInBulk, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Received, send } from '#tools/testing/http-client.ts';
 
 /** The closed log. */
 export const FIRST = 'audit.example/1';

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { plainEvent, sealInBulk } from '#testing/fixtures/sealed-log.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { expectProblem, type Json } from '#testing/http-client.ts';
+import { plainEvent, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { expectProblem, type Json } from '#tools/testing/http-client.ts';
 import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
-const VERIFIER = join(import.meta.dirname, '../../../scripts/verify-audit-log.mjs');
+const VERIFIER = join(import.meta.dirname, '../../../tools/verify-audit-log.mjs');
 
 let harness: AuditHarness;
 let folder: string;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { plainEvent } from '#testing/fixtures/sealed-log.ts';
-import { signIn, signUp } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { plainEvent } from '#tools/testing/fixtures/sealed-log.ts';
+import { signIn, signUp } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const SIZE = FIRST_SIZE + SECOND_SIZE;

@@ -10,10 +10,10 @@ import {
   readOriginKeyEndpoint,
   readOriginRotationsEndpoint,
   readOriginTileEndpoint,
-} from '#services/domain/audit/contract.ts';
-import { auditOperations } from '#services/domain/audit/operations.ts';
-import { proveEvent } from '#services/domain/audit/read/prove-event.ts';
-import { parseSeq } from '#services/domain/audit/read/read-event.ts';
+} from '#services/core/audit/contract.ts';
+import { auditOperations } from '#services/core/audit/operations.ts';
+import { proveEvent } from '#services/core/audit/read/prove-event.ts';
+import { parseSeq } from '#services/core/audit/read/read-event.ts';
 import {
   type HasAuditLogKeys,
   type HasKeyRotations,
@@ -22,10 +22,10 @@ import {
   readCheckpoint,
   readKeyRotations,
   readVkeys,
-} from '#services/domain/audit/read/read-log.ts';
-import { createTileReader, type PublicTile } from '#services/domain/audit/read/tile-reader.ts';
-import { isNoneMatch } from '#services/domain/keys/read-jwks.ts';
-import type { Ports } from '#services/domain/ports.ts';
+} from '#services/core/audit/read/read-log.ts';
+import { createTileReader, type PublicTile } from '#services/core/audit/read/tile-reader.ts';
+import { isNoneMatch } from '#services/core/keys/read-jwks.ts';
+import type { Ports } from '#services/core/ports.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

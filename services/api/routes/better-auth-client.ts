@@ -1,17 +1,17 @@
-import { userOf } from '#services/domain/authority/callers.ts';
-import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
+import { userOf } from '#services/core/authority/callers.ts';
+import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
 import {
   challengeCookie,
   hasSecondFactorChallenge,
   noChallengeCookie,
   secondFactorChallenge,
-} from '#services/domain/identity/better-auth-client/challenge-cookies.ts';
+} from '#services/core/identity/better-auth-client/challenge-cookies.ts';
 import {
   clientLiveSession,
   clientSessionRow,
   clientSignIn,
-} from '#services/domain/identity/better-auth-client/client-views.ts';
-import { verifyOwnTotp } from '#services/domain/identity/better-auth-client/verify-own-totp.ts';
+} from '#services/core/identity/better-auth-client/client-views.ts';
+import { verifyOwnTotp } from '#services/core/identity/better-auth-client/verify-own-totp.ts';
 import {
   generateBackupCodesEndpoint,
   listClientSessionsEndpoint,
@@ -20,28 +20,28 @@ import {
   revokeOtherClientSessionsEndpoint,
   verifyClientBackupCodeEndpoint,
   verifyClientTotpEndpoint,
-} from '#services/domain/identity/contracts/client-contract.ts';
+} from '#services/core/identity/contracts/client-contract.ts';
 import {
   getSessionEndpoint,
   signInEmailEndpoint,
   signOutAliasEndpoint,
   signUpEmailEndpoint,
   type TwoFactorRedirect,
-} from '#services/domain/identity/contracts/client-sign-in-contract.ts';
-import { sessionUnknown } from '#services/domain/identity/contracts/sign-in-errors.ts';
-import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
-import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';
-import { stepUp } from '#services/domain/identity/factors/step-up.ts';
-import { verifySentPassword } from '#services/domain/identity/factors/verify-own-password.ts';
-import { assertOwnPage, clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
-import { endOwnSession, endOwnSessions, readOwnSessions } from '#services/domain/identity/sessions/manage-sessions.ts';
-import type { SignInAnswer } from '#services/domain/identity/sessions/open-session.ts';
-import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import { signIn } from '#services/domain/identity/sign-in/sign-in.ts';
-import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
-import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
-import { returnAddress, returnPage } from '#services/domain/identity/social/return-address.ts';
-import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+} from '#services/core/identity/contracts/client-sign-in-contract.ts';
+import { sessionUnknown } from '#services/core/identity/contracts/sign-in-errors.ts';
+import { answerSecondFactor } from '#services/core/identity/factors/answer-second-factor.ts';
+import { renewRecoveryCodes } from '#services/core/identity/factors/renew-recovery-codes.ts';
+import { stepUp } from '#services/core/identity/factors/step-up.ts';
+import { verifySentPassword } from '#services/core/identity/factors/verify-own-password.ts';
+import { assertOwnPage, clearedCookies } from '#services/core/identity/sessions/csrf.ts';
+import { endOwnSession, endOwnSessions, readOwnSessions } from '#services/core/identity/sessions/manage-sessions.ts';
+import type { SignInAnswer } from '#services/core/identity/sessions/open-session.ts';
+import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
+import { signIn } from '#services/core/identity/sign-in/sign-in.ts';
+import { signOut } from '#services/core/identity/sign-in/sign-out.ts';
+import { type SignUpPorts, signUp } from '#services/core/identity/sign-in/sign-up.ts';
+import { returnAddress, returnPage } from '#services/core/identity/social/return-address.ts';
+import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
 import { type Answer, answer, JsonText } from '../answer.ts';

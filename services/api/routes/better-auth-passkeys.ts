@@ -2,8 +2,8 @@ import {
   challengeCookie,
   noChallengeCookie,
   passkeyChallenge,
-} from '#services/domain/identity/better-auth-client/challenge-cookies.ts';
-import { clientPasskey, clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
+} from '#services/core/identity/better-auth-client/challenge-cookies.ts';
+import { clientPasskey, clientSignIn } from '#services/core/identity/better-auth-client/client-views.ts';
 import {
   askForClientPasskeyEndpoint,
   listClientPasskeysEndpoint,
@@ -12,13 +12,13 @@ import {
   removeClientPasskeyEndpoint,
   renameClientPasskeyEndpoint,
   signInWithClientPasskeyEndpoint,
-} from '#services/domain/identity/contracts/client-passkeys-contract.ts';
-import { readOwnPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
-import { preparePasskey, registerPasskey } from '#services/domain/identity/factors/register-passkey.ts';
-import { removePasskey } from '#services/domain/identity/factors/remove-factor.ts';
-import { askForPasskey, signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
-import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
-import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+} from '#services/core/identity/contracts/client-passkeys-contract.ts';
+import { readOwnPasskeys, renamePasskey } from '#services/core/identity/factors/own-factors.ts';
+import { preparePasskey, registerPasskey } from '#services/core/identity/factors/register-passkey.ts';
+import { removePasskey } from '#services/core/identity/factors/remove-factor.ts';
+import { askForPasskey, signInWithPasskey } from '#services/core/identity/factors/sign-in-with-passkey.ts';
+import { assertOwnPage } from '#services/core/identity/sessions/csrf.ts';
+import type { SignInPorts } from '#services/core/identity/sign-in/sign-in.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

@@ -1,14 +1,14 @@
 import { hash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import { returnAddress } from '#services/domain/identity/social/return-address.ts';
-import { sendBridgeEndpoint, showBridgeEndpoint } from '#services/domain/migration/bridge/bridge-contract.ts';
+import { returnAddress } from '#services/core/identity/social/return-address.ts';
+import { sendBridgeEndpoint, showBridgeEndpoint } from '#services/wings/import/bridge/bridge-contract.ts';
 import {
   type ExchangePorts,
   exchangeLegacySession,
   type LegacyAccount,
   showLegacyAccount,
-} from '#services/domain/migration/bridge/exchange-legacy-session.ts';
-import { formNext, pathWithNext } from '#services/domain/oauth/authorize/next-path.ts';
+} from '#services/wings/import/bridge/exchange-legacy-session.ts';
+import { formNext, pathWithNext } from '#services/core/oauth/authorize/next-path.ts';
 import { bridgeConfirmPage, bridgePage, bridgeRefusedPage } from '#services/pages/bridge-page.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { bind, type RouteContext } from '../bind.ts';

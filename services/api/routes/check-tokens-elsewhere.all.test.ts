@@ -7,21 +7,21 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { onPath } from '#scripts/checks/debian-package.ts';
+import { onPath } from '#tools/checks/debian-package.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
-import { eventually } from '#testing/eventually.ts';
-import { openBrowser } from '#testing/flows/oauth-browser.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
-import { send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { send } from '#tools/testing/http-client.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const page = readFileSync(join(root, 'docs/how-to/check-tokens.md'), 'utf8');
 const block = (language: string): string =>
   new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(page)?.[1] as string;
 
-const SPRING = join(root, 'testing/fixtures/spring');
+const SPRING = join(root, 'tools/testing/fixtures/spring');
 const MODULES = '/usr/lib/apache2/modules';
 const maven = onPath('mvn');
 const nginx = onPath('nginx', `${process.env.PATH}:/usr/sbin`);
@@ -43,7 +43,7 @@ function springJar(): string | undefined {
 const jar = springJar();
 if (jar === undefined)
   console.warn(
-    'SKIPPED: tokens at Spring: Maven has no Spring Boot here. Run: mvn -f testing/fixtures/spring dependency:go-offline package',
+    'SKIPPED: tokens at Spring: Maven has no Spring Boot here. Run: mvn -f tools/testing/fixtures/spring dependency:go-offline package',
   );
 if (nginx === undefined) console.warn('SKIPPED: tokens at nginx: no nginx here');
 if (apache === undefined) console.warn('SKIPPED: tokens at Apache: no apache2 with libapache2-mod-oauth2 here');

@@ -2,15 +2,15 @@ import {
   readReportBundleEndpoint,
   readReportEndpoint,
   readReportEvidenceEndpoint,
-} from '#services/domain/compliance/contract.ts';
-import { controlOperations, reportOperations, violationOperations } from '#services/domain/compliance/operations.ts';
+} from '#services/wings/compliance/contract.ts';
+import { controlOperations, reportOperations, violationOperations } from '#services/wings/compliance/operations.ts';
 import {
   readReport,
   readReportBundle,
   readReportCsv,
   readReportPdf,
-} from '#services/domain/compliance/reports/read-report.ts';
-import type { Ports } from '#services/domain/ports.ts';
+} from '#services/wings/compliance/reports/read-report.ts';
+import type { Ports } from '#services/core/ports.ts';
 import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

@@ -7,10 +7,10 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import * as client from 'openid-client';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { openBrowser } from '#testing/flows/oauth-browser.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 const ISSUER = 'https://sallyport.example';
 const page = readFileSync(

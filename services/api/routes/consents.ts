@@ -1,5 +1,5 @@
-import { consentOperations } from '#services/domain/oauth/consents/operations.ts';
-import type { PortsOf } from '#services/domain/shared/operation.ts';
+import { consentOperations } from '#services/core/oauth/consents/operations.ts';
+import type { PortsOf } from '#services/core/shared/operation.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

@@ -1,10 +1,10 @@
 // For tests only: a browser at the console: its sign-in, and requests as its script sends them.
 import { expect } from 'vitest';
-import type { TestUser } from '#testing/flows/flows.ts';
-import type { Browser } from '#testing/flows/oauth-browser.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { browserOf } from '#testing/harness/oauth.ts';
-import { type Received, type Sent, send } from '#testing/http-client.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import type { Browser } from '#tools/testing/flows/oauth-browser.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { browserOf } from '#tools/testing/harness/oauth.ts';
+import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 /** What the console's script sends with every request. */
 const AS_SCRIPT = { 'x-sallyport-console': '1', 'sec-fetch-site': 'same-origin', origin: API_URL };

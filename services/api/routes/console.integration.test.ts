@@ -1,21 +1,21 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { consoleAccess } from '#services/domain/oauth/console/console-access.ts';
-import { newProofKey } from '#services/domain/oauth/console/console-proof.ts';
+import { consoleAccess } from '#services/core/oauth/console/console-access.ts';
+import { newProofKey } from '#services/core/oauth/console/console-proof.ts';
 import {
   type ConsoleSession,
   claimsOf,
   readConsoleSession,
   sessionCookieOf,
   startCookieOf,
-} from '#services/domain/oauth/console/console-session.ts';
-import { finishConsoleSignIn } from '#services/domain/oauth/console/console-sign-in.ts';
+} from '#services/core/oauth/console/console-session.ts';
+import { finishConsoleSignIn } from '#services/core/oauth/console/console-sign-in.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { eventually } from '#testing/eventually.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { send } from '#tools/testing/http-client.ts';
 import { type ConsoleBrowser, consoleBrowser, cookiesOf } from './console-harness.ts';
 
 let harness: ApiHarness;

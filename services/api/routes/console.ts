@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '#observability/http-span.ts';
-import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
-import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
+import type { SignInPorts } from '#services/core/identity/sign-in/sign-in.ts';
 import {
   type ConsoleAccess,
   type ConsoleAccessPorts,
@@ -11,7 +11,7 @@ import {
   consoleCredential,
   consoleUser,
   leaveConsole,
-} from '#services/domain/oauth/console/console-access.ts';
+} from '#services/core/oauth/console/console-access.ts';
 import {
   beginConsoleSignInEndpoint,
   consoleFileUnknown,
@@ -27,14 +27,14 @@ import {
   readAsConsoleEndpoint,
   readConsoleFileEndpoint,
   readConsoleSessionEndpoint,
-} from '#services/domain/oauth/console/console-contract.ts';
-import { clearedConsoleCookie } from '#services/domain/oauth/console/console-session.ts';
+} from '#services/core/oauth/console/console-contract.ts';
+import { clearedConsoleCookie } from '#services/core/oauth/console/console-session.ts';
 import {
   beginConsoleSignIn,
   consolePlace,
   finishConsoleSignIn,
-} from '#services/domain/oauth/console/console-sign-in.ts';
-import type { Caller } from '#services/domain/ports.ts';
+} from '#services/core/oauth/console/console-sign-in.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { consoleProblemPage } from '#services/pages/pages.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import { originRefused, routeUnknown, unauthenticated } from '#services/platform/errors.ts';

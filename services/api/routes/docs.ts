@@ -2,7 +2,7 @@ import {
   readDocsEndpoint,
   readErrorDocsEndpoint,
   readOpenApiEndpoint,
-} from '#services/domain/operations/docs-contract.ts';
+} from '#services/core/health/docs-contract.ts';
 import { DOCS_SCRIPT, DOCS_STYLE, docsPage, errorsDocsPage } from '#services/pages/docs/docs-page.ts';
 import { pageHeaders } from '#services/pages/page-headers.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';

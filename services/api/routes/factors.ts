@@ -1,4 +1,4 @@
-import { clientSignIn } from '#services/domain/identity/better-auth-client/client-views.ts';
+import { clientSignIn } from '#services/core/identity/better-auth-client/client-views.ts';
 import {
   answerSecondFactorEndpoint,
   confirmTotpEndpoint,
@@ -6,25 +6,25 @@ import {
   offerOwedFactorEndpoint,
   removeTotpEndpoint,
   stepUpEndpoint,
-} from '#services/domain/identity/contracts/factors-contract.ts';
+} from '#services/core/identity/contracts/factors-contract.ts';
 import {
   askForPasskeyEndpoint,
   registerPasskeyEndpoint,
   removePasskeyEndpoint,
   signInWithPasskeyEndpoint,
-} from '#services/domain/identity/contracts/passkeys-contract.ts';
-import { factorOperations } from '#services/domain/identity/factor-operations.ts';
-import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
-import { offerOwedFactor } from '#services/domain/identity/factors/enrol-owed-factor.ts';
-import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
-import { registerPasskey } from '#services/domain/identity/factors/register-passkey.ts';
-import { removePasskey, removeTotpFactor } from '#services/domain/identity/factors/remove-factor.ts';
-import { askForPasskey, signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
-import { stepUp } from '#services/domain/identity/factors/step-up.ts';
-import { verifySentPassword } from '#services/domain/identity/factors/verify-own-password.ts';
-import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
-import type { SignInAnswer } from '#services/domain/identity/sessions/open-session.ts';
-import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
+} from '#services/core/identity/contracts/passkeys-contract.ts';
+import { factorOperations } from '#services/core/identity/factor-operations.ts';
+import { answerSecondFactor } from '#services/core/identity/factors/answer-second-factor.ts';
+import { offerOwedFactor } from '#services/core/identity/factors/enrol-owed-factor.ts';
+import { confirmTotpEnrolment, enrolTotp } from '#services/core/identity/factors/enrol-totp.ts';
+import { registerPasskey } from '#services/core/identity/factors/register-passkey.ts';
+import { removePasskey, removeTotpFactor } from '#services/core/identity/factors/remove-factor.ts';
+import { askForPasskey, signInWithPasskey } from '#services/core/identity/factors/sign-in-with-passkey.ts';
+import { stepUp } from '#services/core/identity/factors/step-up.ts';
+import { verifySentPassword } from '#services/core/identity/factors/verify-own-password.ts';
+import { assertOwnPage } from '#services/core/identity/sessions/csrf.ts';
+import type { SignInAnswer } from '#services/core/identity/sessions/open-session.ts';
+import type { SignInPorts } from '#services/core/identity/sign-in/sign-in.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

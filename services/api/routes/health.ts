@@ -1,6 +1,6 @@
-import { notReady } from '#services/domain/operations/errors.ts';
-import { readHealthEndpoint, readReadinessEndpoint } from '#services/domain/operations/health-contract.ts';
-import { type ReadinessSources, readReadiness } from '#services/domain/operations/readiness.ts';
+import { notReady } from '#services/core/health/errors.ts';
+import { readHealthEndpoint, readReadinessEndpoint } from '#services/core/health/health-contract.ts';
+import { type ReadinessSources, readReadiness } from '#services/core/health/readiness.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

@@ -3,12 +3,12 @@ import {
   signInEndpoint,
   signOutEndpoint,
   signUpEndpoint,
-} from '#services/domain/identity/contracts/sign-in-contract.ts';
-import { assertOwnPage, clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
-import { readSession } from '#services/domain/identity/sessions/read-session.ts';
-import { signIn } from '#services/domain/identity/sign-in/sign-in.ts';
-import { signOut } from '#services/domain/identity/sign-in/sign-out.ts';
-import { type SignUpPorts, signUp } from '#services/domain/identity/sign-in/sign-up.ts';
+} from '#services/core/identity/contracts/sign-in-contract.ts';
+import { assertOwnPage, clearedCookies } from '#services/core/identity/sessions/csrf.ts';
+import { readSession } from '#services/core/identity/sessions/read-session.ts';
+import { signIn } from '#services/core/identity/sign-in/sign-in.ts';
+import { signOut } from '#services/core/identity/sign-in/sign-out.ts';
+import { type SignUpPorts, signUp } from '#services/core/identity/sign-in/sign-up.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import type { Json } from '#testing/http-client.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let copy: ApiCopy;

@@ -1,11 +1,11 @@
 import { pbkdf2Sync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { invitationPurge } from '#services/domain/identity/mail/invitations.store.ts';
-import { purge } from '#services/domain/shared/purge.ts';
-import { newEmail, newPassword, signIn } from '#testing/flows/flows.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
-import { type Received, send } from '#testing/http-client.ts';
+import { invitationPurge } from '#services/core/identity/mail/invitations.store.ts';
+import { purge } from '#services/core/shared/purge.ts';
+import { newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { type Received, send } from '#tools/testing/http-client.ts';
 import { type AccountHarness, at, openAccountHarness } from './accounts-harness.ts';
 
 let harness: AccountHarness;

@@ -1,9 +1,9 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientToken } from '#testing/flows/flows.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Received, type Sent, send } from '#testing/http-client.ts';
+import { clientToken } from '#tools/testing/flows/flows.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let api: ApiCopy;

@@ -1,7 +1,7 @@
-import { readJwksAliasEndpoint, readJwksEndpoint } from '#services/domain/keys/contract.ts';
-import { keyOperations } from '#services/domain/keys/operations.ts';
-import { readJwks } from '#services/domain/keys/read-jwks.ts';
-import type { PortsOf } from '#services/domain/shared/operation.ts';
+import { readJwksAliasEndpoint, readJwksEndpoint } from '#services/core/keys/contract.ts';
+import { keyOperations } from '#services/core/keys/operations.ts';
+import { readJwks } from '#services/core/keys/read-jwks.ts';
+import type { PortsOf } from '#services/core/shared/operation.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

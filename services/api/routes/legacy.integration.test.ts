@@ -1,12 +1,12 @@
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createClient } from '#services/domain/access/create-client.ts';
-import { startBetterAuth } from '#services/domain/identity/better-auth-client/better-auth-server-harness.ts';
-import { startOidcProvider, type TestProvider } from '#testing/fakes/oidc-provider.ts';
-import { insertPerson } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { cookieOf, send } from '#testing/http-client.ts';
+import { createClient } from '#services/core/access/create-client.ts';
+import { startBetterAuth } from '#services/core/identity/better-auth-client/better-auth-server-harness.ts';
+import { startOidcProvider, type TestProvider } from '#tools/testing/fakes/oidc-provider.ts';
+import { insertPerson } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { cookieOf, send } from '#tools/testing/http-client.ts';
 
 const RETURN = 'https://app.example.com/callback';
 let harness: ApiHarness;

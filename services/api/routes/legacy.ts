@@ -1,13 +1,13 @@
-import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
+import { assertOwnPage } from '#services/core/identity/sessions/csrf.ts';
 import {
   exchangeLegacySessionEndpoint,
   receiveLegacyWebhookEndpoint,
-} from '#services/domain/migration/bridge/bridge-contract.ts';
+} from '#services/wings/import/bridge/bridge-contract.ts';
 import {
   type ExchangePorts,
   exchangeLegacySession,
-} from '#services/domain/migration/bridge/exchange-legacy-session.ts';
-import { receiveLegacyWebhook, type WebhookPorts } from '#services/domain/migration/bridge/receive-legacy-webhook.ts';
+} from '#services/wings/import/bridge/exchange-legacy-session.ts';
+import { receiveLegacyWebhook, type WebhookPorts } from '#services/wings/import/bridge/receive-legacy-webhook.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { rawBodyOf } from '../requests/raw-body.ts';

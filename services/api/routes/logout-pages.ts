@@ -1,18 +1,18 @@
 import type { FastifyRequest } from 'fastify';
-import type { SignInPorts } from '#services/domain/identity/sign-in/sign-in.ts';
-import { formActionSource } from '#services/domain/oauth/authorize/match-redirect-uri.ts';
+import type { SignInPorts } from '#services/core/identity/sign-in/sign-in.ts';
+import { formActionSource } from '#services/core/oauth/authorize/match-redirect-uri.ts';
 import {
   confirmSignOutEndpoint,
   sendSignOutForClientEndpoint,
   signOutForClientEndpoint,
-} from '#services/domain/oauth/logout/logout-contract.ts';
+} from '#services/core/oauth/logout/logout-contract.ts';
 import {
   type LogoutRequest,
   type LogoutStep,
   type VerifyLogoutPorts,
   verifyLogout,
-} from '#services/domain/oauth/logout/verify-logout.ts';
-import type { Caller } from '#services/domain/ports.ts';
+} from '#services/core/oauth/logout/verify-logout.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { askSignOutPage, signedOutLeavePage, signedOutLostPage, signedOutPage } from '#services/pages/pages.ts';
 import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';

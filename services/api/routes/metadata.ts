@@ -1,20 +1,20 @@
-import type { HasAccess } from '#services/domain/access/access-directory.ts';
-import type { HasClientSettings } from '#services/domain/access/client-settings.ts';
+import type { HasAccess } from '#services/core/access/access-directory.ts';
+import type { HasClientSettings } from '#services/core/access/client-settings.ts';
 import {
   readMcpMetadataEndpoint,
   readOpenIdConfigurationEndpoint,
   readResourceMetadataEndpoint,
   readServerMetadataEndpoint,
-} from '#services/domain/access/metadata-contract.ts';
+} from '#services/core/access/metadata-contract.ts';
 import {
   type HasPublicAddress,
   mcpMetadata,
   openIdConfiguration,
   resourceMetadata,
   serverMetadata,
-} from '#services/domain/access/server-metadata.ts';
-import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
-import type { HasTokenSettings } from '#services/domain/tokens/token-settings.ts';
+} from '#services/core/access/server-metadata.ts';
+import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
+import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { bind, type RouteContext } from '../bind.ts';

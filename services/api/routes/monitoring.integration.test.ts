@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { countEventHours } from '#services/domain/monitoring/count-event-hours.ts';
-import { makeSecurityReports } from '#services/domain/monitoring/reports/make-security-reports.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { countEventHours } from '#services/wings/monitoring/count-event-hours.ts';
+import { makeSecurityReports } from '#services/wings/monitoring/reports/make-security-reports.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let api: ApiCopy;

@@ -1,17 +1,17 @@
 import {
   readSecurityReportDaysEndpoint,
   readSecurityReportFileEndpoint,
-} from '#services/domain/monitoring/contract.ts';
+} from '#services/wings/monitoring/contract.ts';
 import {
   capacityOperations,
   monitoringOperations,
   securityReportOperations,
-} from '#services/domain/monitoring/operations.ts';
+} from '#services/wings/monitoring/operations.ts';
 import {
   readSecurityReportCsv,
   readSecurityReportFile,
-} from '#services/domain/monitoring/reports/read-security-report.ts';
-import type { Ports } from '#services/domain/ports.ts';
+} from '#services/wings/monitoring/reports/read-security-report.ts';
+import type { Ports } from '#services/core/ports.ts';
 import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

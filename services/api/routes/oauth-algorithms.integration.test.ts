@@ -1,10 +1,10 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, openApiHarness } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, LOOPBACK_REDIRECT } from '#testing/harness/oauth.ts';
-import { send } from '#testing/http-client.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
+import { ALLOW, browserOf, LOOPBACK_REDIRECT } from '#tools/testing/harness/oauth.ts';
+import { send } from '#tools/testing/http-client.ts';
 
 type Installation = { readonly api: ApiCopy; readonly as: oauth.AuthorizationServer; readonly via: object };
 

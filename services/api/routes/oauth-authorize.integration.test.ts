@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COME_BACK_SCRIPT } from '#services/pages/page-script.ts';
-import { codeOf } from '#testing/fakes/totp.ts';
-import { enrolled } from '#testing/flows/factor-flows.ts';
-import { signUp } from '#testing/flows/flows.ts';
-import { openBrowser, type Shown } from '#testing/flows/oauth-browser.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, newVerifier } from '#testing/harness/oauth.ts';
-import { send } from '#testing/http-client.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import { enrolled } from '#tools/testing/flows/factor-flows.ts';
+import { signUp } from '#tools/testing/flows/flows.ts';
+import { openBrowser, type Shown } from '#tools/testing/flows/oauth-browser.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { ALLOW, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { send } from '#tools/testing/http-client.ts';
 import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
 let harness: CodeHarness;

@@ -1,10 +1,10 @@
 // For tests only: an installation whose tokens are bound to keys and client certificates (RFC 9449, RFC 8705).
-import { TOKEN_EXCHANGE } from '#services/domain/access/grant-shapes.ts';
-import type { TestUser } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { newOAuthClient } from '#testing/harness/oauth.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
+import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { newOAuthClient } from '#tools/testing/harness/oauth.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
 
 /** The address that key proofs are made for. */
 export const TOKEN_URL = `${API_URL}/oauth2/token`;

@@ -6,17 +6,17 @@ import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DEVICE_GRANT } from '#services/domain/access/grant-shapes.ts';
-import { eventually } from '#testing/eventually.ts';
-import { newAssertionMaker } from '#testing/fakes/assertions.ts';
-import { type MadeCertificate, makeAuthority, makeCertificate } from '#testing/fakes/certificate-maker.ts';
-import { type TestUser, verdictOn } from '#testing/flows/flows.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, challengeOf, codeForm, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
-import { expectOAuthError, expectProblem, type Json, type Received, send } from '#testing/http-client.ts';
-import { startTlsProxy, type TlsProxy } from '#testing/processes/tls-proxy.ts';
+import { DEVICE_GRANT } from '#services/core/access/grant-shapes.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
+import { type MadeCertificate, makeAuthority, makeCertificate } from '#tools/testing/fakes/certificate-maker.ts';
+import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { ALLOW, browserOf, challengeOf, codeForm, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { expectOAuthError, expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { startTlsProxy, type TlsProxy } from '#tools/testing/processes/tls-proxy.ts';
 
 /** Clients that authenticate by the certificate of their connection (RFC 8705 §2). */
 

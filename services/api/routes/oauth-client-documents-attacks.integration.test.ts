@@ -2,9 +2,9 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { askToken, browserOf, newVerifier } from '#testing/harness/oauth.ts';
-import type { Json } from '#testing/http-client.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { askToken, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 import {
   type DocumentHost,
   NOTES_REDIRECT,

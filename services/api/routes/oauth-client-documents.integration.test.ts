@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { UNUSED_FROM_ONE_ADDRESS_MAX } from '#services/domain/oauth/clients/self-register-client.ts';
-import { eventually } from '#testing/eventually.ts';
-import { signUp, verdictOn } from '#testing/flows/flows.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { askToken, browserOf, newVerifier } from '#testing/harness/oauth.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { UNUSED_FROM_ONE_ADDRESS_MAX } from '#services/core/oauth/clients/self-register-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { signUp, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { askToken, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 import {
   type DocumentHost,
   NOTES_REDIRECT,

@@ -1,5 +1,5 @@
-import { selfRegisterClientEndpoint } from '#services/domain/oauth/clients/registration-contract.ts';
-import { type SelfRegisterPorts, selfRegisterClient } from '#services/domain/oauth/clients/self-register-client.ts';
+import { selfRegisterClientEndpoint } from '#services/core/oauth/clients/registration-contract.ts';
+import { type SelfRegisterPorts, selfRegisterClient } from '#services/core/oauth/clients/self-register-client.ts';
 import { bindOnce, type RouteContext } from '../bind.ts';
 
 const openRegistration = { ...selfRegisterClientEndpoint, auth: 'public' } as const;

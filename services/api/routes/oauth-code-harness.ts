@@ -1,12 +1,12 @@
 // For tests only: an installation with one user and two clients that sign the user in by authorization codes.
 
 import { expect } from 'vitest';
-import { signUp, type TestUser } from '#testing/flows/flows.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from '#testing/harness/oauth.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Received, send } from '#testing/http-client.ts';
+import { signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from '#tools/testing/harness/oauth.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Received, send } from '#tools/testing/http-client.ts';
 
 /** The redirect address of sites; applications use the loopback address. */
 export const WEB_REDIRECT = 'https://app.example.test/cb?tenant=1';

@@ -1,13 +1,13 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createClient } from '#services/domain/access/create-client.ts';
-import { signUp, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { send } from '#testing/http-client.ts';
+import { createClient } from '#services/core/access/create-client.ts';
+import { signUp, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { ALLOW, browserOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { send } from '#tools/testing/http-client.ts';
 import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
 let harness: CodeHarness;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TestUser, untilVerdict, verdictOn } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { expectProblem, type Json, type Received, send } from '#testing/http-client.ts';
+import { type TestUser, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 

@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { TestUser } from '#testing/flows/flows.ts';
-import type { Browser } from '#testing/flows/oauth-browser.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { askToken, browserOf, newOAuthClient } from '#testing/harness/oauth.ts';
-import type { ClientCredentials, Json } from '#testing/http-client.ts';
-import { send } from '#testing/http-client.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import type { Browser } from '#tools/testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { askToken, browserOf, newOAuthClient } from '#tools/testing/harness/oauth.ts';
+import type { ClientCredentials, Json } from '#tools/testing/http-client.ts';
+import { send } from '#tools/testing/http-client.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

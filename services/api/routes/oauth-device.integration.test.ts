@@ -1,12 +1,12 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newProofMaker } from '#testing/fakes/dpop.ts';
-import { signUp, type TestUser, verdictOn } from '#testing/flows/flows.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { send } from '#testing/http-client.ts';
+import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
+import { signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { send } from '#tools/testing/http-client.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';

@@ -1,12 +1,12 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newAssertionMaker } from '#testing/fakes/assertions.ts';
-import { newProofMaker } from '#testing/fakes/dpop.ts';
-import { type TestUser, verdictOn } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, challengeOf, codeForm, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
-import { type Json, type Received, send } from '#testing/http-client.ts';
+import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
+import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
+import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { ALLOW, browserOf, challengeOf, codeForm, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 
 let harness: AdminHarness;

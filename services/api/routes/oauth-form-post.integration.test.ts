@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, challengeOf, newVerifier } from '#testing/harness/oauth.ts';
-import { send } from '#testing/http-client.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { ALLOW, browserOf, challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { send } from '#tools/testing/http-client.ts';
 import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
 let harness: CodeHarness;

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createClient } from '#services/domain/access/create-client.ts';
-import type { TestUser } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#testing/harness/oauth.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Json, send } from '#testing/http-client.ts';
+import { createClient } from '#services/core/access/create-client.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
 
 const BYE = 'https://app.example.test/bye?tenant=1';
 const PATH = '/oauth2/end_session';

@@ -1,28 +1,28 @@
 import type { FastifyRequest } from 'fastify';
-import type { Client } from '#services/domain/access/access-directory.ts';
-import { scopeWordsOf } from '#services/domain/access/application-rights.ts';
-import { logoPathOf } from '#services/domain/access/client-logo.ts';
-import { readClientLogoEndpoint } from '#services/domain/access/logo-contract.ts';
-import { readClientLogo } from '#services/domain/access/read-client-logo.ts';
-import { queryOfForm, readParameters } from '#services/domain/oauth/authorize/authorization-parameters.ts';
-import { authorize } from '#services/domain/oauth/authorize/authorize.ts';
-import type { AuthorizeStep, ClientAnswer } from '#services/domain/oauth/authorize/authorize-step.ts';
-import { decideConsent } from '#services/domain/oauth/authorize/decide-consent.ts';
-import { formActionSource } from '#services/domain/oauth/authorize/match-redirect-uri.ts';
-import { authorizePathFor, safeNext, signInPathFor } from '#services/domain/oauth/authorize/next-path.ts';
-import { admitDocumentClient, type DocumentClientPorts } from '#services/domain/oauth/clients/admit-document-client.ts';
+import type { Client } from '#services/core/access/access-directory.ts';
+import { scopeWordsOf } from '#services/core/access/application-rights.ts';
+import { logoPathOf } from '#services/core/access/client-logo.ts';
+import { readClientLogoEndpoint } from '#services/core/access/logo-contract.ts';
+import { readClientLogo } from '#services/core/access/read-client-logo.ts';
+import { queryOfForm, readParameters } from '#services/core/oauth/authorize/authorization-parameters.ts';
+import { authorize } from '#services/core/oauth/authorize/authorize.ts';
+import type { AuthorizeStep, ClientAnswer } from '#services/core/oauth/authorize/authorize-step.ts';
+import { decideConsent } from '#services/core/oauth/authorize/decide-consent.ts';
+import { formActionSource } from '#services/core/oauth/authorize/match-redirect-uri.ts';
+import { authorizePathFor, safeNext, signInPathFor } from '#services/core/oauth/authorize/next-path.ts';
+import { admitDocumentClient, type DocumentClientPorts } from '#services/core/oauth/clients/admit-document-client.ts';
 import {
   authorizeEndpoint,
   decideConsentEndpoint,
   sendAuthorizationEndpoint,
-} from '#services/domain/oauth/contract.ts';
+} from '#services/core/oauth/contract.ts';
 import {
   answerDeviceGrant,
   type DeviceStep,
   showDeviceGrant,
-} from '#services/domain/oauth/devices/decide-device-grant.ts';
-import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
-import { shownUserCode } from '#services/domain/shared/user-codes.ts';
+} from '#services/core/oauth/devices/decide-device-grant.ts';
+import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '#services/core/oauth/devices/device-contract.ts';
+import { shownUserCode } from '#services/core/shared/user-codes.ts';
 import {
   consentPage,
   deviceCodePage,

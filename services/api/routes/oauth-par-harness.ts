@@ -1,13 +1,13 @@
 // For tests only: an installation with one user and clients that push their authorization requests (RFC 9126).
 import { expect } from 'vitest';
-import type { TestUser } from '#testing/flows/flows.ts';
-import type { Shown } from '#testing/flows/oauth-browser.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Received, send } from '#testing/http-client.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Received, send } from '#tools/testing/http-client.ts';
 
 /** Another redirect address of the clients with a secret. */
 export const OTHER_REDIRECT = 'https://app.example.test/cb';

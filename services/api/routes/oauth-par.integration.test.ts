@@ -1,13 +1,13 @@
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { newProofMaker } from '#testing/fakes/dpop.ts';
-import { patiently, signUp, type TestUser } from '#testing/flows/flows.ts';
-import type { Shown } from '#testing/flows/oauth-browser.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
-import { ALLOW, askToken, browserOf, codeForm, LOOPBACK_REDIRECT, newOAuthClient } from '#testing/harness/oauth.ts';
-import { type ClientCredentials, expectOAuthError, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
+import { patiently, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { ALLOW, askToken, browserOf, codeForm, LOOPBACK_REDIRECT, newOAuthClient } from '#tools/testing/harness/oauth.ts';
+import { type ClientCredentials, expectOAuthError, send } from '#tools/testing/http-client.ts';
 import {
   codeIn,
   OTHER_REDIRECT,

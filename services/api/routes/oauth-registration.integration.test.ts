@@ -1,13 +1,13 @@
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { oauthPurges } from '#services/domain/oauth/oauth-purges.ts';
-import { purge } from '#services/domain/shared/purge.ts';
-import { eventually } from '#testing/eventually.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
-import { askToken, browserOf, newVerifier } from '#testing/harness/oauth.ts';
-import { send } from '#testing/http-client.ts';
+import { oauthPurges } from '#services/core/oauth/oauth-purges.ts';
+import { purge } from '#services/core/shared/purge.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { askToken, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { send } from '#tools/testing/http-client.ts';
 import {
   NOTES_REDIRECT,
   openUnvettedHarness,

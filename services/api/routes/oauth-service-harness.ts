@@ -1,11 +1,11 @@
 // For tests only: a copy of the API, and requests of two confidential clients at its OAuth token endpoints.
 
-import { issueFor, type Pair } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Received, type Sent, send } from '#testing/http-client.ts';
+import { issueFor, type Pair } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 type Form = Sent['form'];
 

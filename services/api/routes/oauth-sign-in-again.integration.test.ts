@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { claimsIn, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { type Browser, openBrowser } from '#testing/flows/oauth-browser.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { ALLOW, browserOf, newVerifier } from '#testing/harness/oauth.ts';
-import { type ClientCredentials, type Json, send } from '#testing/http-client.ts';
+import { claimsIn, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { type Browser, openBrowser } from '#tools/testing/flows/oauth-browser.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { ALLOW, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { type ClientCredentials, type Json, send } from '#tools/testing/http-client.ts';
 import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
 let harness: CodeHarness;

@@ -1,10 +1,10 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createClient } from '#services/domain/access/create-client.ts';
-import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { send } from '#testing/http-client.ts';
+import { createClient } from '#services/core/access/create-client.ts';
+import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { send } from '#tools/testing/http-client.ts';
 import { openServiceHarness, type ServiceHarness } from './oauth-service-harness.ts';
 
 let harness: ServiceHarness;

@@ -1,13 +1,13 @@
 // For tests only: an installation that accepts unvetted clients: self-registered ones, and documents.
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { TestUser } from '#testing/flows/flows.ts';
-import type { Shown } from '#testing/flows/oauth-browser.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { browserOf, challengeOf, newVerifier } from '#testing/harness/oauth.ts';
-import { type Json, type Received, send } from '#testing/http-client.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { browserOf, challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { type Json, type Received, send } from '#tools/testing/http-client.ts';
 
 /** The redirect address of such a client. */
 export const NOTES_REDIRECT = 'https://notes.example/cb';

@@ -1,31 +1,31 @@
 import type { FastifyRequest } from 'fastify';
-import type { HasPublicAddress } from '#services/domain/access/server-metadata.ts';
-import { API_KEY_PREFIX } from '#services/domain/api-keys/api-key-format.ts';
-import { introspectApiKey, type VerifyApiKeyPorts } from '#services/domain/api-keys/verify-api-key.ts';
-import { answerTokenRequest, type TokenRequestPorts } from '#services/domain/oauth/answer-token-request.ts';
+import type { HasPublicAddress } from '#services/core/access/server-metadata.ts';
+import { API_KEY_PREFIX } from '#services/core/api-keys/api-key-format.ts';
+import { introspectApiKey, type VerifyApiKeyPorts } from '#services/core/api-keys/verify-api-key.ts';
+import { answerTokenRequest, type TokenRequestPorts } from '#services/core/oauth/answer-token-request.ts';
 import {
   type PushPorts,
   pushAuthorizationRequest,
-} from '#services/domain/oauth/authorize/push-authorization-request.ts';
-import { readUserInfo } from '#services/domain/oauth/claims/read-user-info.ts';
+} from '#services/core/oauth/authorize/push-authorization-request.ts';
+import { readUserInfo } from '#services/core/oauth/claims/read-user-info.ts';
 import {
   oauthTokenEndpoint,
   pushAuthorizationRequestEndpoint,
   readUserInfoEndpoint,
   sendUserInfoEndpoint,
-} from '#services/domain/oauth/contract.ts';
-import { beginDeviceGrant } from '#services/domain/oauth/devices/begin-device-grant.ts';
-import { beginDeviceGrantEndpoint } from '#services/domain/oauth/devices/device-contract.ts';
-import type { Ports } from '#services/domain/ports.ts';
-import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '#services/domain/tokens/contract.ts';
-import { dpopNonce } from '#services/domain/tokens/dpop/dpop-nonce.ts';
-import type { PresentedProof } from '#services/domain/tokens/dpop/use-dpop-proof.ts';
-import { oauthClient } from '#services/domain/tokens/issue/oauth-client.ts';
-import { revokeOAuthToken } from '#services/domain/tokens/revoke/revoke-oauth-token.ts';
-import type { RevokePorts } from '#services/domain/tokens/revoke/revoke-token.ts';
-import { introspectToken } from '#services/domain/tokens/verify/introspect-token.ts';
-import type { HasLegacyBridge } from '#services/domain/tokens/verify/legacy-bridge-port.ts';
-import type { ValidatePorts } from '#services/domain/tokens/verify/validate-token.ts';
+} from '#services/core/oauth/contract.ts';
+import { beginDeviceGrant } from '#services/core/oauth/devices/begin-device-grant.ts';
+import { beginDeviceGrantEndpoint } from '#services/core/oauth/devices/device-contract.ts';
+import type { Ports } from '#services/core/ports.ts';
+import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '#services/core/tokens/contract.ts';
+import { dpopNonce } from '#services/core/tokens/dpop/dpop-nonce.ts';
+import type { PresentedProof } from '#services/core/tokens/dpop/use-dpop-proof.ts';
+import { oauthClient } from '#services/core/tokens/issue/oauth-client.ts';
+import { revokeOAuthToken } from '#services/core/tokens/revoke/revoke-oauth-token.ts';
+import type { RevokePorts } from '#services/core/tokens/revoke/revoke-token.ts';
+import { introspectToken } from '#services/core/tokens/verify/introspect-token.ts';
+import type { HasLegacyBridge } from '#services/core/tokens/verify/legacy-bridge-port.ts';
+import type { ValidatePorts } from '#services/core/tokens/verify/validate-token.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { type Answer, answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';

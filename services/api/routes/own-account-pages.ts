@@ -1,32 +1,32 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
-import { listApiKeys } from '#services/domain/api-keys/list-api-keys.ts';
-import { revokeApiKey } from '#services/domain/api-keys/revoke-api-key.ts';
-import { permissionsOf } from '#services/domain/authority/permissions.ts';
-import { assertRecentSignIn, type HasStepUp, hasTwoFactors } from '#services/domain/authority/recent-sign-in.ts';
-import { changeEmail } from '#services/domain/identity/accounts/change-email.ts';
-import { changePassword } from '#services/domain/identity/accounts/change-password.ts';
-import { deleteAccount } from '#services/domain/identity/accounts/delete-account.ts';
-import { readProfile, updateProfile } from '#services/domain/identity/accounts/update-profile.ts';
-import { factorCodeWrong } from '#services/domain/identity/contracts/factors-errors.ts';
-import { emailShape } from '#services/domain/identity/contracts/sign-in-contract.ts';
-import { confirmTotpEnrolment, enrolTotp } from '#services/domain/identity/factors/enrol-totp.ts';
-import { listFactors, listPasskeys, renamePasskey } from '#services/domain/identity/factors/own-factors.ts';
-import { isPendingTotp } from '#services/domain/identity/factors/pending-totp.ts';
-import { removePasskey, removeTotpFactor } from '#services/domain/identity/factors/remove-factor.ts';
-import { renewRecoveryCodes } from '#services/domain/identity/factors/renew-recovery-codes.ts';
-import { stepUp } from '#services/domain/identity/factors/step-up.ts';
-import { sentCode } from '#services/domain/identity/factors/verify-code.ts';
-import { clearedCookies } from '#services/domain/identity/sessions/csrf.ts';
-import { endOwnSession, endOwnSessions, listOwnSessions } from '#services/domain/identity/sessions/manage-sessions.ts';
-import { sessionCallerOf } from '#services/domain/identity/sessions/open-session.ts';
-import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/social/linked-accounts.ts';
-import { normaliseEmail } from '#services/domain/identity/users/email.ts';
-import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
-import { pathWithNext } from '#services/domain/oauth/authorize/next-path.ts';
-import { listGrantedConsents } from '#services/domain/oauth/consents/list-consents.ts';
-import { withdrawConsent } from '#services/domain/oauth/consents/withdraw-consent.ts';
+import { listApiKeys } from '#services/core/api-keys/list-api-keys.ts';
+import { revokeApiKey } from '#services/core/api-keys/revoke-api-key.ts';
+import { permissionsOf } from '#services/core/authority/permissions.ts';
+import { assertRecentSignIn, type HasStepUp, hasTwoFactors } from '#services/core/authority/recent-sign-in.ts';
+import { changeEmail } from '#services/core/identity/accounts/change-email.ts';
+import { changePassword } from '#services/core/identity/accounts/change-password.ts';
+import { deleteAccount } from '#services/core/identity/accounts/delete-account.ts';
+import { readProfile, updateProfile } from '#services/core/identity/accounts/update-profile.ts';
+import { factorCodeWrong } from '#services/core/identity/contracts/factors-errors.ts';
+import { emailShape } from '#services/core/identity/contracts/sign-in-contract.ts';
+import { confirmTotpEnrolment, enrolTotp } from '#services/core/identity/factors/enrol-totp.ts';
+import { listFactors, listPasskeys, renamePasskey } from '#services/core/identity/factors/own-factors.ts';
+import { isPendingTotp } from '#services/core/identity/factors/pending-totp.ts';
+import { removePasskey, removeTotpFactor } from '#services/core/identity/factors/remove-factor.ts';
+import { renewRecoveryCodes } from '#services/core/identity/factors/renew-recovery-codes.ts';
+import { stepUp } from '#services/core/identity/factors/step-up.ts';
+import { sentCode } from '#services/core/identity/factors/verify-code.ts';
+import { clearedCookies } from '#services/core/identity/sessions/csrf.ts';
+import { endOwnSession, endOwnSessions, listOwnSessions } from '#services/core/identity/sessions/manage-sessions.ts';
+import { sessionCallerOf } from '#services/core/identity/sessions/open-session.ts';
+import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
+import { listLinkedAccounts, unlinkAccount } from '#services/core/identity/social/linked-accounts.ts';
+import { normaliseEmail } from '#services/core/identity/users/email.ts';
+import { ACCOUNT_SECTIONS } from '#services/core/oauth/account-sections.ts';
+import { pathWithNext } from '#services/core/oauth/authorize/next-path.ts';
+import { listGrantedConsents } from '#services/core/oauth/consents/list-consents.ts';
+import { withdrawConsent } from '#services/core/oauth/consents/withdraw-consent.ts';
 import {
   ACCOUNT_ACTS,
   type AccountAct,
@@ -36,8 +36,8 @@ import {
   readAccountScriptEndpoint,
   sendAccountEndpoint,
   showAccountEndpoint,
-} from '#services/domain/oauth/own-account-page-contract.ts';
-import type { Caller } from '#services/domain/ports.ts';
+} from '#services/core/oauth/own-account-page-contract.ts';
+import type { Caller } from '#services/core/ports.ts';
 import type { Said } from '#services/pages/fields.ts';
 import { accountPage } from '#services/pages/own-account/account-page.ts';
 import { type Outcome, type SectionView, sectionOf } from '#services/pages/own-account/account-view.ts';

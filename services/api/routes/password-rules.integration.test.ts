@@ -2,12 +2,12 @@ import { hash, randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail, patiently } from '#testing/flows/flows.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import { insertPerson, openSessionFor, TWO_FACTORS } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { type Received, type Sent, send } from '#testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
+import { newEmail, patiently } from '#tools/testing/flows/flows.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { insertPerson, openSessionFor, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
 import { ownPage } from './accounts-harness.ts';
 
 const STOLEN = 'a password leaked at another site';

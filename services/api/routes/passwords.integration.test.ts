@@ -1,9 +1,9 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { codeOf } from '#testing/fakes/totp.ts';
-import { newEmail, newPassword, signIn, type TestUser } from '#testing/flows/flows.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { cookieOf, send } from '#testing/http-client.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import { newEmail, newPassword, signIn, type TestUser } from '#tools/testing/flows/flows.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { cookieOf, send } from '#tools/testing/http-client.ts';
 import {
   type AccountHarness,
   ALIVE,

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { type ClientCredentials, expectProblem, type Json, type Sent, send } from '#testing/http-client.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ClientCredentials, expectProblem, type Json, type Sent, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let api: ApiCopy;

@@ -1,14 +1,14 @@
-import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
-import type { Ports } from '#services/domain/ports.ts';
+import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
+import type { Ports } from '#services/core/ports.ts';
 import {
   breakGlassOperations,
   disclosureOperations,
   policyOperations,
   privacyRequestOperations,
   restrictionOperations,
-} from '#services/domain/privacy/access/operations.ts';
-import type { HasPrivacyWake } from '#services/domain/privacy/access/privacy-requests.ts';
-import type { HasPhiKeys } from '#services/domain/privacy/phi-keys.ts';
+} from '#services/wings/privacy/access/operations.ts';
+import type { HasPrivacyWake } from '#services/wings/privacy/access/privacy-requests.ts';
+import type { HasPhiKeys } from '#services/wings/privacy/phi-keys.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

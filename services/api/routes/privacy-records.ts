@@ -1,7 +1,7 @@
-import type { Ports } from '#services/domain/ports.ts';
-import { consentOperations, listConsentsOperation } from '#services/domain/privacy/consent/operations.ts';
-import { holdOperations, retentionOperations } from '#services/domain/privacy/retention/operations.ts';
-import type { HasRetentionWake } from '#services/domain/privacy/retention/retention.ts';
+import type { Ports } from '#services/core/ports.ts';
+import { consentOperations, listConsentsOperation } from '#services/wings/privacy/consent/operations.ts';
+import { holdOperations, retentionOperations } from '#services/wings/privacy/retention/operations.ts';
+import type { HasRetentionWake } from '#services/wings/privacy/retention/retention.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import {
   type ClientCredentials,
   expectProblem,
@@ -10,7 +10,7 @@ import {
   type Received,
   type Sent,
   send,
-} from '#testing/http-client.ts';
+} from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let api: ApiCopy;

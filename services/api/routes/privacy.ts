@@ -1,8 +1,8 @@
-import type { HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
-import type { Ports } from '#services/domain/ports.ts';
-import { phiKeyOperations, phiOperations } from '#services/domain/privacy/operations.ts';
-import type { HasPhiKeys } from '#services/domain/privacy/phi-keys.ts';
-import type { HasRotationWake } from '#services/domain/privacy/rotate-encryption-keys.ts';
+import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
+import type { Ports } from '#services/core/ports.ts';
+import { phiKeyOperations, phiOperations } from '#services/wings/privacy/operations.ts';
+import type { HasPhiKeys } from '#services/wings/privacy/phi-keys.ts';
+import type { HasRotationWake } from '#services/wings/privacy/rotate-encryption-keys.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

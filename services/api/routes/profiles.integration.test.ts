@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail, newPassword, signIn, type TestUser } from '#testing/flows/flows.ts';
-import { send } from '#testing/http-client.ts';
+import { newEmail, newPassword, signIn, type TestUser } from '#tools/testing/flows/flows.ts';
+import { send } from '#tools/testing/http-client.ts';
 import { type AccountHarness, at, bearerOf, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
 let harness: AccountHarness;

@@ -1,16 +1,16 @@
 import type { FastifyRequest } from 'fastify';
 import { jobsOf, queueNames, queuesOf } from '#jobs/schedules.ts';
-import { queueChangeRefused } from '#services/domain/operations/errors.ts';
-import { withHandoffs } from '#services/domain/operations/handoff-dead-letters.ts';
-import { withLogoutTokens } from '#services/domain/operations/logout-dead-letters.ts';
-import { recordQueueChange } from '#services/domain/operations/manage-queues.ts';
+import { queueChangeRefused } from '#services/core/health/errors.ts';
+import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
+import { withLogoutTokens } from '#services/core/health/logout-dead-letters.ts';
+import { recordQueueChange } from '#services/core/health/manage-queues.ts';
 import {
   changeQueueEndpoint,
   queueBoardEndpoint,
   readQueueBoardEndpoint,
-} from '#services/domain/operations/queue-board-contract.ts';
-import { queueOperations } from '#services/domain/operations/queue-operations.ts';
-import type { Caller, Ports } from '#services/domain/ports.ts';
+} from '#services/core/health/queue-board-contract.ts';
+import { queueOperations } from '#services/core/health/queue-operations.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { isScheduled } from '#services/platform/define/job.ts';

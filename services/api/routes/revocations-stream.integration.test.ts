@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { FEED_ANSWER_LIMIT } from '#services/domain/revocations/revocation-feed.ts';
+import { FEED_ANSWER_LIMIT } from '#services/core/revocations/revocation-feed.ts';
 import { events, type FeedHarness, type FeedPayload, openFeedHarness } from './revocations-harness.ts';
 
 let harness: FeedHarness;

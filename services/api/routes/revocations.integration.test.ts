@@ -1,6 +1,6 @@
 import { decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FEED_ANSWER_LIMIT } from '#services/domain/revocations/revocation-feed.ts';
+import { FEED_ANSWER_LIMIT } from '#services/core/revocations/revocation-feed.ts';
 import { type FeedHarness, type FeedPayload, ISSUER, openFeedHarness, STALENESS_MS } from './revocations-harness.ts';
 
 let harness: FeedHarness;

@@ -1,6 +1,6 @@
-import { readRevocationsEndpoint, streamRevocationsEndpoint } from '#services/domain/revocations/contract.ts';
-import type { HasRevocationFeed } from '#services/domain/revocations/revocation-feed.ts';
-import { type HasRevocationStreams, questionOfEventId } from '#services/domain/revocations/revocation-stream.ts';
+import { readRevocationsEndpoint, streamRevocationsEndpoint } from '#services/core/revocations/contract.ts';
+import type { HasRevocationFeed } from '#services/core/revocations/revocation-feed.ts';
+import { type HasRevocationStreams, questionOfEventId } from '#services/core/revocations/revocation-stream.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 

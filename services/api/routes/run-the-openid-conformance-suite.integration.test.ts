@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import type { Json } from '#testing/http-client.ts';
-import { runCli } from '#testing/processes/run-cli.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import type { Json } from '#tools/testing/http-client.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 const SUITE = 'https://suite.example/test/a/sallyport';
 const OP = 'https://op.example:8443';

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { refreshTokenReuse } from '#services/domain/security/detections.ts';
-import { raiseIncident } from '#services/domain/security/raise-incident.ts';
-import { newEmail, refresh, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import { type ClientCredentials, cookieOf, expectProblem, type Received, send } from '#testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
+import { refreshTokenReuse } from '#services/core/security/detections.ts';
+import { raiseIncident } from '#services/core/security/raise-incident.ts';
+import { newEmail, refresh, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { type ClientCredentials, cookieOf, expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { newEmail, signIn, signUp } from '#testing/flows/flows.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Json, send } from '#testing/http-client.ts';
+import { newEmail, signIn, signUp } from '#tools/testing/flows/flows.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

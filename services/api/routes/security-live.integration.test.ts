@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { targetIdOf } from '#services/domain/audit/committed-values.ts';
+import { targetIdOf } from '#services/core/audit/committed-values.ts';
 import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
-import { eventually } from '#testing/eventually.ts';
-import { newClient, signIn } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import type { Product } from '#testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { basicHeader, expectProblem, type Json, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { newClient, signIn } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import type { Product } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { basicHeader, expectProblem, type Json, send } from '#tools/testing/http-client.ts';
 
 let harness: ProductHarness;
 let product: Product;

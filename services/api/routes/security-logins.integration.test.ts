@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createAuthenticator } from '#testing/fakes/authenticator.ts';
-import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
-import { codeOf } from '#testing/fakes/totp.ts';
-import { act, enrolled } from '#testing/flows/factor-flows.ts';
-import { refresh, signUp } from '#testing/flows/flows.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { providerAccount } from '#testing/harness/social.ts';
-import { cookieOf, expectProblem, type Json, type Received, send } from '#testing/http-client.ts';
-import type { MailFolder } from '#testing/mail-folder.ts';
+import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
+import type { ProviderAccount } from '#tools/testing/fakes/oidc-provider.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import { act, enrolled } from '#tools/testing/flows/factor-flows.ts';
+import { refresh, signUp } from '#tools/testing/flows/flows.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { providerAccount } from '#tools/testing/harness/social.ts';
+import { cookieOf, expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
+import type { MailFolder } from '#tools/testing/mail-folder.ts';
 import { from } from './security-harness.ts';
 import { openSecuritySocialHarness, type Place, type SecuritySocialHarness } from './security-social-harness.ts';
 

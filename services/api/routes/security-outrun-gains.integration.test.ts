@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { newEmail, signUp } from '#testing/flows/flows.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { askToken, codeOf as consentedCodeOf, newOAuthClient, newVerifier } from '#testing/harness/oauth.ts';
-import { type ClientCredentials, cookieOf, send } from '#testing/http-client.ts';
+import { newEmail, signUp } from '#tools/testing/flows/flows.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { askToken, codeOf as consentedCodeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { type ClientCredentials, cookieOf, send } from '#tools/testing/http-client.ts';
 import { openTheftHarness, type TheftHarness } from './security-outrun-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

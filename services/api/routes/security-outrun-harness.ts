@@ -1,13 +1,13 @@
 // For tests only: users whose password an attacker has, and what the attacker does before the detections run.
 
-import { createAuthenticator } from '#testing/fakes/authenticator.ts';
-import { codeOf } from '#testing/fakes/totp.ts';
-import type { TestUser } from '#testing/flows/flows.ts';
-import { refresh, signUp } from '#testing/flows/flows.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { askToken, browserOf, newOAuthClient } from '#testing/harness/oauth.ts';
-import { type ClientCredentials, cookieOf, type Json, type Received, send } from '#testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
+import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { refresh, signUp } from '#tools/testing/flows/flows.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { askToken, browserOf, newOAuthClient } from '#tools/testing/harness/oauth.ts';
+import { type ClientCredentials, cookieOf, type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { newPassword } from '#testing/flows/flows.ts';
-import { cookieOf, type Received } from '#testing/http-client.ts';
-import { whileItWaits } from '#testing/overtaken.ts';
+import { newPassword } from '#tools/testing/flows/flows.ts';
+import { cookieOf, type Received } from '#tools/testing/http-client.ts';
+import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { openTheftHarness, type Theft, type TheftHarness } from './security-outrun-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

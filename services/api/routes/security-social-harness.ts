@@ -1,10 +1,10 @@
 // For tests only: a harness with detections whose users read their mails and may sign in by the test's own provider.
-import { disablePasswordSignIn } from '#services/domain/identity/sign-in/sign-in-guard.ts';
-import { forgetDevices } from '#services/domain/identity/sign-in/sign-in-origin.ts';
-import { type ProviderAccount, startOidcProvider } from '#testing/fakes/oidc-provider.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { cookieOf, type Received, send } from '#testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#testing/mail-folder.ts';
+import { disablePasswordSignIn } from '#services/core/identity/sign-in/sign-in-guard.ts';
+import { forgetDevices } from '#services/core/identity/sign-in/sign-in-origin.ts';
+import { type ProviderAccount, startOidcProvider } from '#tools/testing/fakes/oidc-provider.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { cookieOf, type Received, send } from '#tools/testing/http-client.ts';
+import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
 import { type from, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 export type Place = ReturnType<typeof from>;

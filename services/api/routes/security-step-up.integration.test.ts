@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { accountKeyOf } from '#services/domain/identity/sign-in/sign-in-counters.ts';
-import { codeOf } from '#testing/fakes/totp.ts';
-import { enrolled } from '#testing/flows/factor-flows.ts';
-import { newEmail, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { providerAccount } from '#testing/harness/social.ts';
-import { expectProblem, type Received, send } from '#testing/http-client.ts';
-import type { MailFolder } from '#testing/mail-folder.ts';
+import { accountKeyOf } from '#services/core/identity/sign-in/sign-in-counters.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import { enrolled } from '#tools/testing/flows/factor-flows.ts';
+import { newEmail, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { providerAccount } from '#tools/testing/harness/social.ts';
+import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import type { MailFolder } from '#tools/testing/mail-folder.ts';
 import { from } from './security-harness.ts';
 import { openSecuritySocialHarness, type SecuritySocialHarness } from './security-social-harness.ts';
 

@@ -1,9 +1,9 @@
-import type { HasKeyRing } from '#services/domain/keys/key-ring.ts';
-import type { Ports } from '#services/domain/ports.ts';
-import { streamSecurityEventsEndpoint } from '#services/domain/security/contract.ts';
-import { type HasEventStreams, seqOfEventId } from '#services/domain/security/event-stream.ts';
-import { lockOperations } from '#services/domain/security/lock-operations.ts';
-import { incidentOperations } from '#services/domain/security/operations.ts';
+import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
+import type { Ports } from '#services/core/ports.ts';
+import { streamSecurityEventsEndpoint } from '#services/core/security/contract.ts';
+import { type HasEventStreams, seqOfEventId } from '#services/core/security/event-stream.ts';
+import { lockOperations } from '#services/core/security/lock-operations.ts';
+import { incidentOperations } from '#services/core/security/operations.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

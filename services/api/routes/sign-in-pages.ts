@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
-import { emailUnverified } from '#services/domain/identity/contracts/account-errors.ts';
-import { challengeOver, passkeyRefused } from '#services/domain/identity/contracts/factors-errors.ts';
-import { signInWithPasskeyEndpoint } from '#services/domain/identity/contracts/passkeys-contract.ts';
-import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.ts';
-import { answerSecondFactor } from '#services/domain/identity/factors/answer-second-factor.ts';
-import { offerOwedFactor } from '#services/domain/identity/factors/enrol-owed-factor.ts';
-import { listFactors } from '#services/domain/identity/factors/own-factors.ts';
-import { signInWithPasskey } from '#services/domain/identity/factors/sign-in-with-passkey.ts';
-import { sentCode } from '#services/domain/identity/factors/verify-code.ts';
-import { findByCookie } from '#services/domain/identity/sessions/read-session.ts';
-import { userCaller } from '#services/domain/identity/sign-in/finish-sign-in.ts';
-import { type SignInPorts, signIn } from '#services/domain/identity/sign-in/sign-in.ts';
-import type { HasSocialProviders } from '#services/domain/identity/social/providers.ts';
-import { startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
+import { emailUnverified } from '#services/core/identity/contracts/account-errors.ts';
+import { challengeOver, passkeyRefused } from '#services/core/identity/contracts/factors-errors.ts';
+import { signInWithPasskeyEndpoint } from '#services/core/identity/contracts/passkeys-contract.ts';
+import { loginLocked } from '#services/core/identity/contracts/sign-in-errors.ts';
+import { answerSecondFactor } from '#services/core/identity/factors/answer-second-factor.ts';
+import { offerOwedFactor } from '#services/core/identity/factors/enrol-owed-factor.ts';
+import { listFactors } from '#services/core/identity/factors/own-factors.ts';
+import { signInWithPasskey } from '#services/core/identity/factors/sign-in-with-passkey.ts';
+import { sentCode } from '#services/core/identity/factors/verify-code.ts';
+import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
+import { userCaller } from '#services/core/identity/sign-in/finish-sign-in.ts';
+import { type SignInPorts, signIn } from '#services/core/identity/sign-in/sign-in.ts';
+import type { HasSocialProviders } from '#services/core/identity/social/providers.ts';
+import { startSocialSignIn } from '#services/core/identity/social/start-social-sign-in.ts';
 import {
   describeNext,
   formNext,
@@ -22,16 +22,16 @@ import {
   otherAccountPath,
   pathWithNext,
   safeNext,
-} from '#services/domain/oauth/authorize/next-path.ts';
-import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/domain/oauth/contract.ts';
-import { showAccountEndpoint } from '#services/domain/oauth/own-account-page-contract.ts';
+} from '#services/core/oauth/authorize/next-path.ts';
+import { sendLoginCodeEndpoint, sendLoginEndpoint, showLoginEndpoint } from '#services/core/oauth/contract.ts';
+import { showAccountEndpoint } from '#services/core/oauth/own-account-page-contract.ts';
 import {
   readPasskeyScriptEndpoint,
   sendPasskeyEndpoint,
   sendProviderEndpoint,
   sendSignOutEndpoint,
-} from '#services/domain/oauth/sign-in-pages-contract.ts';
-import type { Caller } from '#services/domain/ports.ts';
+} from '#services/core/oauth/sign-in-pages-contract.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { owedFactorPage } from '#services/pages/own-account/factor-pages.ts';
 import {
   type CodePage,

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail, newPassword } from '#testing/flows/flows.ts';
-import { API_URL, type ApiCopy } from '#testing/harness/api.ts';
-import { cookieOf, type Received, send } from '#testing/http-client.ts';
+import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
+import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { cookieOf, type Received, send } from '#tools/testing/http-client.ts';
 import { type AccountHarness, openAccountHarness } from './accounts-harness.ts';
 
 let harness: AccountHarness;

@@ -2,12 +2,12 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { CAEP_EVENTS, VERIFICATION } from '#services/domain/signals/signal-shapes.ts';
+import { CAEP_EVENTS, VERIFICATION } from '#services/wings/outbound/signals/signal-shapes.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
-import { eventually } from '#testing/eventually.ts';
-import { clientToken, newClient, revoke, signUp } from '#testing/flows/flows.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { clientToken, newClient, revoke, signUp } from '#tools/testing/flows/flows.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 
 type Line = {
   readonly stream: string;

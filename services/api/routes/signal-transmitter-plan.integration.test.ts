@@ -2,12 +2,12 @@
 // database: the requests of the suite, its order and what it requires of each answer.
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { CAEP_EVENTS, STREAM_STATES, VERIFICATION } from '#services/domain/signals/signal-shapes.ts';
-import { POLL, PUSH } from '#services/domain/signals/streams-contract.ts';
-import { caller, ISSUER, openStreamsHarness, type StreamsHarness } from '#services/domain/signals/streams-harness.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import type { Json } from '#testing/http-client.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { CAEP_EVENTS, STREAM_STATES, VERIFICATION } from '#services/wings/outbound/signals/signal-shapes.ts';
+import { POLL, PUSH } from '#services/wings/outbound/signals/streams-contract.ts';
+import { caller, ISSUER, openStreamsHarness, type StreamsHarness } from '#services/wings/outbound/signals/streams-harness.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 import { createCallerResolver } from '../requests/caller.ts';
 import { rejectsAll, serve } from '../route-harness.ts';
 import { streamRoutes } from './signals.ts';

@@ -3,11 +3,11 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createVerifier, type Verifier } from '#sdks/typescript/src/index.ts';
-import { CAEP_EVENTS } from '#services/domain/signals/signal-shapes.ts';
-import { issueFor, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type ProductHarness, startProductHarness } from '#testing/harness/product.ts';
-import { send } from '#testing/http-client.ts';
+import { CAEP_EVENTS } from '#services/wings/outbound/signals/signal-shapes.ts';
+import { issueFor, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { send } from '#tools/testing/http-client.ts';
 
 /** A revocation must be refused everywhere within this time. */
 const REACH_MS = 1_000;

@@ -1,20 +1,20 @@
 import type { FastifyRequest } from 'fastify';
-import type { HasAccess } from '#services/domain/access/access-directory.ts';
-import { type UserCaller, userOf } from '#services/domain/authority/callers.ts';
-import { assertRecentSignIn, type HasStepUp } from '#services/domain/authority/recent-sign-in.ts';
-import { sessionCaller } from '#services/domain/identity/sessions/read-session.ts';
-import { safeNext } from '#services/domain/oauth/authorize/next-path.ts';
-import type { Caller, Ports } from '#services/domain/ports.ts';
-import type { SignOffView } from '#services/domain/signoff/contract.ts';
-import { decideSignOff } from '#services/domain/signoff/decide-signoff.ts';
+import type { HasAccess } from '#services/core/access/access-directory.ts';
+import { type UserCaller, userOf } from '#services/core/authority/callers.ts';
+import { assertRecentSignIn, type HasStepUp } from '#services/core/authority/recent-sign-in.ts';
+import { sessionCaller } from '#services/core/identity/sessions/read-session.ts';
+import { safeNext } from '#services/core/oauth/authorize/next-path.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
+import type { SignOffView } from '#services/wings/signoff/contract.ts';
+import { decideSignOff } from '#services/wings/signoff/decide-signoff.ts';
 import {
   sendSignOffEndpoint,
   showSignOffEndpoint,
   showSignOffsEndpoint,
-} from '#services/domain/signoff/pages-contract.ts';
-import { signoffsApprove, signoffsRead } from '#services/domain/signoff/permissions.ts';
-import { readSignOffNames } from '#services/domain/signoff/read-names.ts';
-import { listSignOffs, readSignOff } from '#services/domain/signoff/read-signoff.ts';
+} from '#services/wings/signoff/pages-contract.ts';
+import { signoffsApprove, signoffsRead } from '#services/wings/signoff/permissions.ts';
+import { readSignOffNames } from '#services/wings/signoff/read-names.ts';
+import { listSignOffs, readSignOff } from '#services/wings/signoff/read-signoff.ts';
 import { signOffPage, signOffsPage } from '#services/pages/signoff-pages.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { permissionMissing } from '#services/platform/errors.ts';

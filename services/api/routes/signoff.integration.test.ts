@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { SignOffRole } from '#services/domain/signoff/signoff-shapes.ts';
-import { newEmail } from '#testing/flows/flows.ts';
-import { openBrowser } from '#testing/flows/oauth-browser.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { insertPerson, openSessionFor } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { expectProblem, type Received, send } from '#testing/http-client.ts';
+import type { SignOffRole } from '#services/wings/signoff/signoff-shapes.ts';
+import { newEmail } from '#tools/testing/flows/flows.ts';
+import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let api: ApiCopy;

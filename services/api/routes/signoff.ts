@@ -1,7 +1,7 @@
-import type { Ports } from '#services/domain/ports.ts';
-import { signOffOperations } from '#services/domain/signoff/operations.ts';
-import type { HasSignOffLimit } from '#services/domain/signoff/request-signoff.ts';
-import type { StartSignOffPorts } from '#services/domain/signoff/start-signoff.ts';
+import type { Ports } from '#services/core/ports.ts';
+import { signOffOperations } from '#services/wings/signoff/operations.ts';
+import type { HasSignOffLimit } from '#services/wings/signoff/request-signoff.ts';
+import type { StartSignOffPorts } from '#services/wings/signoff/start-signoff.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 import { type SignOffPagesPorts, signOffPagesRoutes } from './signoff-pages.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ProviderAccount } from '#testing/fakes/oidc-provider.ts';
-import { codeOf } from '#testing/fakes/totp.ts';
-import { enrolled } from '#testing/flows/factor-flows.ts';
-import { type Browser, openBrowser, type Shown } from '#testing/flows/oauth-browser.ts';
-import { API_URL } from '#testing/harness/api.ts';
-import { openSocialHarness, providerAccount, type SocialHarness } from '#testing/harness/social.ts';
+import type { ProviderAccount } from '#tools/testing/fakes/oidc-provider.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import { enrolled } from '#tools/testing/flows/factor-flows.ts';
+import { type Browser, openBrowser, type Shown } from '#tools/testing/flows/oauth-browser.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { openSocialHarness, providerAccount, type SocialHarness } from '#tools/testing/harness/social.ts';
 
 /** The headers of a browser's navigation. */
 const LOOKS_AT_PAGES = { accept: 'text/html,*/*;q=0.8' };

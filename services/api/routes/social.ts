@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { ownAccount } from '#services/domain/authority/own-account.ts';
-import { loginLocked } from '#services/domain/identity/contracts/sign-in-errors.ts';
+import { ownAccount } from '#services/core/authority/own-account.ts';
+import { loginLocked } from '#services/core/identity/contracts/sign-in-errors.ts';
 import {
   linkSocialEndpoint,
   listAccountsEndpoint,
@@ -9,14 +9,14 @@ import {
   socialCallbackEndpoint,
   socialCallbackFormEndpoint,
   unlinkAccountEndpoint,
-} from '#services/domain/identity/contracts/social-contract.ts';
-import { socialProviderUnknown } from '#services/domain/identity/contracts/social-errors.ts';
-import type { MailPorts } from '#services/domain/identity/mail/queue-mail.ts';
-import { assertOwnPage } from '#services/domain/identity/sessions/csrf.ts';
-import { handleOAuthCallback } from '#services/domain/identity/social/handle-oauth-callback.ts';
-import { listLinkedAccounts, unlinkAccount } from '#services/domain/identity/social/linked-accounts.ts';
-import { type StartedSocial, startSocialSignIn } from '#services/domain/identity/social/start-social-sign-in.ts';
-import { formNext, NO_NEXT } from '#services/domain/oauth/authorize/next-path.ts';
+} from '#services/core/identity/contracts/social-contract.ts';
+import { socialProviderUnknown } from '#services/core/identity/contracts/social-errors.ts';
+import type { MailPorts } from '#services/core/identity/mail/queue-mail.ts';
+import { assertOwnPage } from '#services/core/identity/sessions/csrf.ts';
+import { handleOAuthCallback } from '#services/core/identity/social/handle-oauth-callback.ts';
+import { listLinkedAccounts, unlinkAccount } from '#services/core/identity/social/linked-accounts.ts';
+import { type StartedSocial, startSocialSignIn } from '#services/core/identity/social/start-social-sign-in.ts';
+import { formNext, NO_NEXT } from '#services/core/oauth/authorize/next-path.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';

@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify';
-import { type ProductionGap, readProductionGaps } from '#services/domain/operations/production-gaps.ts';
-import { type ReadinessSources, readReadiness } from '#services/domain/operations/readiness.ts';
+import { type ProductionGap, readProductionGaps } from '#services/core/health/production-gaps.ts';
+import { type ReadinessSources, readReadiness } from '#services/core/health/readiness.ts';
 import {
   listDevMailsEndpoint,
   showDevMailEndpoint,
   showStartEndpoint,
-} from '#services/domain/operations/start-page-contract.ts';
-import type { Ports } from '#services/domain/ports.ts';
+} from '#services/core/health/start-page-contract.ts';
+import type { Ports } from '#services/core/ports.ts';
 import { devMailPage, devMailsPage, startPage } from '#services/pages/start-pages.ts';
 import type { ConfigProblem } from '#services/platform/config/config-error.ts';
 import { routeUnknown } from '#services/platform/errors.ts';

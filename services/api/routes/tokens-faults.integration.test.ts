@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { currentRequestTrace } from '#observability/http-span.ts';
-import { insertUser } from '#testing/fixtures/families.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Received, send } from '#testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { insertUser } from '#tools/testing/fixtures/families.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Received, send } from '#tools/testing/http-client.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 type Harness = {
   readonly api: ApiCopy;

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { insertUser } from '#testing/fixtures/families.ts';
-import { patiently } from '#testing/flows/flows.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, newClient, openApiHarness } from '#testing/harness/api.ts';
-import { type ClientCredentials, type Received, send } from '#testing/http-client.ts';
+import { insertUser } from '#tools/testing/fixtures/families.ts';
+import { patiently } from '#tools/testing/flows/flows.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, newClient, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let api: ApiCopy;

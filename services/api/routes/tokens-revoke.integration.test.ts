@@ -1,11 +1,11 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TestUser } from '#testing/flows/flows.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { type Received, type Sent, send } from '#testing/http-client.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let api: ApiCopy;

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { actOn } from '#services/domain/security/act-on-incident.ts';
-import { type Detection, detections } from '#services/domain/security/detections.ts';
-import { clientToken, refresh, tampered } from '#testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '#testing/flows/people.ts';
-import type { ApiCopy } from '#testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { testCaller } from '#testing/harness/ports.ts';
-import type { ClientCredentials } from '#testing/http-client.ts';
-import { expectProblem, send } from '#testing/http-client.ts';
+import { actOn } from '#services/core/security/act-on-incident.ts';
+import { type Detection, detections } from '#services/core/security/detections.ts';
+import { clientToken, refresh, tampered } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
+import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let copy: ApiCopy;

@@ -4,21 +4,21 @@ import {
   revokeTokenEndpoint,
   validateTokenEndpoint,
   validateTokensEndpoint,
-} from '#services/domain/tokens/contract.ts';
-import { type IssuePorts, issuePair } from '#services/domain/tokens/issue/issue-pair.ts';
-import { tokenOperations } from '#services/domain/tokens/operations.ts';
-import { type RefreshTokenPorts, refreshToken } from '#services/domain/tokens/refresh/refresh-token.ts';
-import { type RevokeInput, type RevokePorts, revokeToken } from '#services/domain/tokens/revoke/revoke-token.ts';
-import { createEndOfTick } from '#services/domain/tokens/verify/end-of-tick.ts';
-import { inactiveAnswer } from '#services/domain/tokens/verify/inactive-answer.ts';
-import type { HasLegacyBridge } from '#services/domain/tokens/verify/legacy-bridge-port.ts';
+} from '#services/core/tokens/contract.ts';
+import { type IssuePorts, issuePair } from '#services/core/tokens/issue/issue-pair.ts';
+import { tokenOperations } from '#services/core/tokens/operations.ts';
+import { type RefreshTokenPorts, refreshToken } from '#services/core/tokens/refresh/refresh-token.ts';
+import { type RevokeInput, type RevokePorts, revokeToken } from '#services/core/tokens/revoke/revoke-token.ts';
+import { createEndOfTick } from '#services/core/tokens/verify/end-of-tick.ts';
+import { inactiveAnswer } from '#services/core/tokens/verify/inactive-answer.ts';
+import type { HasLegacyBridge } from '#services/core/tokens/verify/legacy-bridge-port.ts';
 import {
   answerRequest,
   answerToken,
   plainTokenOf,
   type ValidateAnswerPorts,
-} from '#services/domain/tokens/verify/validate-answer.ts';
-import { validateBatch } from '#services/domain/tokens/verify/validate-batch.ts';
+} from '#services/core/tokens/verify/validate-answer.ts';
+import { validateBatch } from '#services/core/tokens/verify/validate-batch.ts';
 import type { EndpointInput } from '#services/platform/define/endpoint.ts';
 import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
+import type { AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import { formPage, formPageHeaders } from '../form-page.ts';
 import { accountPage } from './account-page.ts';
 import type { Outcome, SessionItem, ViewOf } from './account-view.ts';

@@ -1,5 +1,5 @@
-import { ACCOUNT_SECTIONS } from '#services/domain/oauth/account-sections.ts';
-import type { AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
+import { ACCOUNT_SECTIONS } from '#services/core/oauth/account-sections.ts';
+import type { AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { hidden } from '../fields.ts';
 import type { FormPage, Look } from '../form-page.ts';

@@ -1,9 +1,9 @@
-import type { ApiKeyView } from '#services/domain/api-keys/contract.ts';
-import type { FactorsView } from '#services/domain/identity/contracts/factors-contract.ts';
-import type { PasskeyView } from '#services/domain/identity/contracts/passkeys-contract.ts';
-import type { LinkedAccountView } from '#services/domain/identity/social/linked-accounts.ts';
-import type { GrantedConsentView } from '#services/domain/oauth/consents/consent-contract.ts';
-import type { AccountAct, AccountForm, AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
+import type { ApiKeyView } from '#services/core/api-keys/contract.ts';
+import type { FactorsView } from '#services/core/identity/contracts/factors-contract.ts';
+import type { PasskeyView } from '#services/core/identity/contracts/passkeys-contract.ts';
+import type { LinkedAccountView } from '#services/core/identity/social/linked-accounts.ts';
+import type { GrantedConsentView } from '#services/core/oauth/consents/consent-contract.ts';
+import type { AccountAct, AccountForm, AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import type { Said } from '../fields.ts';
 
 export type SessionItem = {

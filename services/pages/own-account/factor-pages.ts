@@ -1,4 +1,4 @@
-import type { AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
+import type { AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { alertOf, currentPasswordField, hidden, type Said } from '../fields.ts';
 import type { FormPage, Look } from '../form-page.ts';

@@ -1,4 +1,4 @@
-import type { AccountSection } from '#services/domain/oauth/own-account-page-contract.ts';
+import type { AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 
 /** Lines on a ground of 20 by 20. */

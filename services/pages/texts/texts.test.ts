@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { collectEndpoints } from '#scripts/catalog/collect.ts';
-import { consoleOperations, shownCodes } from '#scripts/catalog/problem-texts.ts';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
+import { consoleOperations, shownCodes } from '#tools/catalog/problem-texts.ts';
 import { isPage } from '#services/platform/define/endpoint.ts';
 import { html } from '#services/platform/html/html.ts';
 import { english, englishAdvice, type Texts } from './english.ts';

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { findS3Gateway, type S3Gateway, startS3Gateway } from '#testing/processes/s3-gateway.ts';
+import { findS3Gateway, type S3Gateway, startS3Gateway } from '#tools/testing/processes/s3-gateway.ts';
 import { loadConfig } from '../config/load.ts';
 import { listS3Folder } from './s3-folder.ts';
 

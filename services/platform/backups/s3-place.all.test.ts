@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { findS3Gateway, type S3Fault, type S3Gateway, startS3Gateway } from '#testing/processes/s3-gateway.ts';
+import { findS3Gateway, type S3Fault, type S3Gateway, startS3Gateway } from '#tools/testing/processes/s3-gateway.ts';
 import { loadConfig } from '../config/load.ts';
 import { readS3InParts, writeS3AtOnce } from './s3-place.ts';
 

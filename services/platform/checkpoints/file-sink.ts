@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointForkError, type CheckpointSink, type LogHead } from '#services/domain/ports.ts';
+import { CheckpointForkError, type CheckpointSink, type LogHead } from '#services/core/ports.ts';
 import { writeDurably } from '../marks/durable-file.ts';
 
 /** One head an hour is kept for good; between two of them only the newest exists. */

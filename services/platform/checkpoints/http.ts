@@ -1,4 +1,4 @@
-import { SinkRefusedError } from '#services/domain/ports.ts';
+import { SinkRefusedError } from '#services/core/ports.ts';
 import { guardedFetch, OutboundRefused } from '../http/outbound.ts';
 
 export type SinkAnswer = { readonly status: number; readonly text: string; readonly headers: Headers };

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { CheckpointForkError, type OutgoingCheckpoint, SinkRefusedError } from '#services/domain/ports.ts';
-import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
+import { CheckpointForkError, type OutgoingCheckpoint, SinkRefusedError } from '#services/core/ports.ts';
+import { type S3Server, startS3Server } from '#tools/testing/fakes/s3-server.ts';
 import { createS3Sink } from './s3-sink.ts';
 
 let server: S3Server;

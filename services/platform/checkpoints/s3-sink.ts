@@ -1,4 +1,4 @@
-import { CheckpointForkError, type CheckpointSink } from '#services/domain/ports.ts';
+import { CheckpointForkError, type CheckpointSink } from '#services/core/ports.ts';
 import { failed } from './http.ts';
 import { createS3Requests, type S3Settings } from './s3-requests.ts';
 

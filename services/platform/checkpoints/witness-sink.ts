@@ -4,7 +4,7 @@ import {
   type CheckpointSink,
   type OutgoingCheckpoint,
   SinkAheadError,
-} from '#services/domain/ports.ts';
+} from '#services/core/ports.ts';
 import { ask, failed, type SinkAnswer } from './http.ts';
 
 /** Interval between two requests for a cosignature. */

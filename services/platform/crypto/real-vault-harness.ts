@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { Json } from '#testing/http-client.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 
 type VaultAnswer = { readonly status: number; readonly body: Json };
 

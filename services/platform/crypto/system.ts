@@ -1,6 +1,6 @@
 import { randomBytes, randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
-import type { Clock, Random } from '#services/domain/ports.ts';
+import type { Clock, Random } from '#services/core/ports.ts';
 
 export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type FakeKeyService, startFakeKms, startFakeVault } from '#testing/fakes/key-services.ts';
+import { type FakeKeyService, startFakeKms, startFakeVault } from '#tools/testing/fakes/key-services.ts';
 import { ConfigError, keyEncryptionKeyOf, loadConfig, previousKeyEncryptionKeyOf } from '../config/load.ts';
 import { keyServiceOf } from './key-services.ts';
 import { withUnwrappedKeys } from './unwrap-keys.ts';

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import type { Vault } from '#services/domain/ports.ts';
+import type { Vault } from '#services/core/ports.ts';
 
 const FORMAT = 'v1';
 

@@ -1,4 +1,4 @@
-import type { Vault } from '#services/domain/ports.ts';
+import type { Vault } from '#services/core/ports.ts';
 import { type Config, keyEncryptionKeyOf, previousKeyEncryptionKeyOf } from '../config/load.ts';
 import { createVault } from './vault.ts';
 

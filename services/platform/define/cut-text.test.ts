@@ -15,9 +15,9 @@ test('a text is cut before a character of two units that would be halved', () =>
 /** Texts of ASCII, or of bytes, which have no character of two units; observability imports nothing, and does the same. */
 const ASCII = new Set([
   'observability/log-redaction.ts',
-  'services/domain/audit/audit-context.ts',
-  'services/domain/migration/reading/sniff.ts',
-  'services/domain/operations/backup/rehearse-restore.ts',
+  'services/core/audit/audit-context.ts',
+  'services/wings/import/reading/sniff.ts',
+  'services/wings/recovery/backup/rehearse-restore.ts',
   'services/pages/own-account/browser-name.ts',
   'services/platform/backups/s3-place.ts',
   'services/platform/define/error-code.ts',

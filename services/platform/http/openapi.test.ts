@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { docsPage, errorsDocsPage } from '#services/pages/docs/docs-page.ts';
-import { resolved } from '#testing/openapi-check.ts';
+import { resolved } from '#tools/testing/openapi-check.ts';
 import { componentNames } from '../define/component-names.ts';
 import { defineEndpoint, type Endpoint } from '../define/endpoint.ts';
 import { permissionMissing, unauthenticated } from '../errors.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { collectEndpoints } from '#scripts/catalog/collect.ts';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
 import type { Endpoint } from '../define/endpoint.ts';
 import { compileValidator, jsonSchemaOf } from './schema.ts';
 import { schemaProblems } from './schema-problems.ts';

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
-import type { RateBucket } from '#services/domain/ports.ts';
-import { eventually } from '#testing/eventually.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { testRedisUrl } from '#testing/harness/stores.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import type { RateBucket } from '#services/core/ports.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { systemClock } from '../crypto/system.ts';
 import { createRateCounters, type RedisRateCounters } from './rate-counters.ts';
 

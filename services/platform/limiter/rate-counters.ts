@@ -1,7 +1,7 @@
 import { createHmac, hash } from 'node:crypto';
 import { RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible';
 import { rateLimitCountsAlone } from '#observability/metrics/limits.ts';
-import type { Clock, RateBucket, RateCount, RateCounters } from '#services/domain/ports.ts';
+import type { Clock, RateBucket, RateCount, RateCounters } from '#services/core/ports.ts';
 import { patient } from '../process/patience.ts';
 import { connectClient } from '../redis/redis.ts';
 import { type WindowCount, WindowCounts } from './window-counts.ts';

@@ -6,14 +6,14 @@ import { basename, join } from 'node:path';
 
 /** Folders that are bundled. */
 const FOLDERS = ['cli', 'jobs', 'observability', 'services'];
-const BUNDLER = 'scripts/bundle.mjs';
+const BUNDLER = 'tools/bundle.mjs';
 /** Files beside the folders. Packages are known by the lock, generated code by its stamp, migrations by their sums. */
 const FILES = [
   'package-lock.json',
   'services/platform/postgres/generated/.stamp',
   'prisma/SHA256SUMS',
   BUNDLER,
-  'scripts/outside-packages.mjs',
+  'tools/outside-packages.mjs',
 ];
 
 /** An installation that has only the bundle has no sources. @param {string} root */

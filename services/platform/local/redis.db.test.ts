@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { asShipped } from '#testing/harness/busy-machine.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { readState, sendSignal, stopProcess } from './processes.ts';
 import { findRedisUrl, startRedis } from './redis.ts';

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CHROMIUM } from '#testing/harness/browser.ts';
+import { CHROMIUM } from '#tools/testing/harness/browser.ts';
 import { REDIS } from './redis-binary.ts';
 import { ensureProgram, findProgram, installerOf } from './system-program.ts';
 

@@ -1,5 +1,5 @@
 import MailComposer from 'nodemailer/lib/mail-composer';
-import type { OutgoingMail } from '#services/domain/ports.ts';
+import type { OutgoingMail } from '#services/core/ports.ts';
 
 /** Fields of every mail besides its text; nothing in it is read from a file or fetched. */
 export function mailOptionsOf(mail: OutgoingMail, from: string) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MailTransport } from '#services/domain/ports.ts';
+import type { MailTransport } from '#services/core/ports.ts';
 import { encodeMail } from './encode.ts';
 
 /** Maximum number of files; the oldest are deleted. */

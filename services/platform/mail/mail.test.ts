@@ -2,8 +2,8 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { OutgoingMail } from '#services/domain/ports.ts';
-import { type SmtpServer, startSmtpServer } from '#testing/fakes/smtp-server.ts';
+import type { OutgoingMail } from '#services/core/ports.ts';
+import { type SmtpServer, startSmtpServer } from '#tools/testing/fakes/smtp-server.ts';
 import { createFileOutbox, listMailFiles, mailFolderOf, readMailFile } from './file-outbox.ts';
 import { createSmtpTransport, trySmtp } from './smtp.ts';
 

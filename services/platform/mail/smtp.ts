@@ -1,5 +1,5 @@
 import { createTransport } from 'nodemailer';
-import { MailRefusedError, type MailTransport } from '#services/domain/ports.ts';
+import { MailRefusedError, type MailTransport } from '#services/core/ports.ts';
 import { mailOptionsOf } from './encode.ts';
 
 export type SmtpSettings = {

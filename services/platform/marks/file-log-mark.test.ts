@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { LogHead } from '#services/domain/ports.ts';
+import type { LogHead } from '#services/core/ports.ts';
 import { createFileLogMark } from './file-log-mark.ts';
 import { MarksUnreadableError } from './mark-texts.ts';
 

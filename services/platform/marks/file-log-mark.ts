@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LogHead, LogHighWaterStore } from '#services/domain/ports.ts';
+import type { LogHead, LogHighWaterStore } from '#services/core/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
 import { writeDurably } from './durable-file.ts';
 import {

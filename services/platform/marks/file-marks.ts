@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MarkStore, Marks } from '#services/domain/ports.ts';
+import type { MarkStore, Marks } from '#services/core/ports.ts';
 import { ensureDataDir } from '../local/data-dir.ts';
 import { writeDurably } from './durable-file.ts';
 import { isSameMarks, joinMarks, MarksUnreadableError, marksText, parseMarks } from './mark-texts.ts';

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createTestPorts } from '#testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { createTestPorts } from '#tools/testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { loadConfig } from '../config/load.ts';
 import { assertHighWaterPlace, claimHighWaterPlace } from './high-water-place.ts';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import type { Ports } from '#services/domain/ports.ts';
+import type { Ports } from '#services/core/ports.ts';
 import { type Config, ConfigError } from '../config/load.ts';
 import type { MarkConfig } from '../config/marks.ts';
 import { defineStatement } from '../define/statement.ts';

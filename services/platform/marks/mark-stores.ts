@@ -1,4 +1,4 @@
-import type { LogHighWaterStore, MarkStore } from '#services/domain/ports.ts';
+import type { LogHighWaterStore, MarkStore } from '#services/core/ports.ts';
 import { s3SettingsOf } from '../checkpoints/s3-requests.ts';
 import type { MarkConfig } from '../config/marks.ts';
 import { createFileLogMark } from './file-log-mark.ts';

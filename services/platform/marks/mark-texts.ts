@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LogHead, Marks } from '#services/domain/ports.ts';
+import type { LogHead, Marks } from '#services/core/ports.ts';
 
 /** The high-water marks exist and cannot be read: starting without them could restore revoked tokens. */
 export class MarksUnreadableError extends Error {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { LogHead, Marks } from '#services/domain/ports.ts';
-import { type S3Server, startS3Server } from '#testing/fakes/s3-server.ts';
+import type { LogHead, Marks } from '#services/core/ports.ts';
+import { type S3Server, startS3Server } from '#tools/testing/fakes/s3-server.ts';
 import { MarksUnreadableError } from './mark-texts.ts';
 import { MarkStoreUnavailableError, MarkStoreUnfitError } from './s3-cell.ts';
 import { createS3LogMark, createS3Marks } from './s3-marks.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LogHead, LogHighWaterStore, MarkStore, Marks } from '#services/domain/ports.ts';
+import type { LogHead, LogHighWaterStore, MarkStore, Marks } from '#services/core/ports.ts';
 import type { S3Settings } from '../checkpoints/s3-requests.ts';
 import {
   followedLogMark,

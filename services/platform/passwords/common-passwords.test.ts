@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { brotliDecompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { allPasswords, TARGET } from '#scripts/common-passwords.mjs';
+import { allPasswords, TARGET } from '#tools/common-passwords.mjs';
 import { createCommonPasswords, holdsLine } from './common-passwords.ts';
 
 const common = createCommonPasswords();

@@ -22,7 +22,7 @@ const STANDS_FOR: Readonly<Record<string, string>> = {
 export type CommonPasswords = { has(password: string): boolean };
 
 /**
- * The shipped list (made by `scripts/common-passwords.mjs`); it takes 2.8 MB of memory once it is used.
+ * The shipped list (made by `tools/common-passwords.mjs`); it takes 2.8 MB of memory once it is used.
  * Case is ignored, digits and signs count as the letters they replace, and up to two punctuation marks at the end are ignored.
  */
 export function createCommonPasswords(): CommonPasswords {

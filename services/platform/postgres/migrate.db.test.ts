@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { eventually } from '#testing/eventually.ts';
-import { createEmptyDatabase } from '#testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
-import { childEnv } from '#testing/processes/child-env.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { childEnv } from '#tools/testing/processes/child-env.ts';
 import { migrate, migrationStates, withMigrationLock } from './migrate.ts';
 
 let database: TestDatabase;
@@ -99,7 +99,7 @@ test('a migration killed with -9 leaves nothing; two that start at once afterwar
     const file = join(folder, '20990101000000_slow/migration.sql');
     writeFileSync(file, 'CREATE TABLE slow (); SELECT pg_sleep(1); INSERT INTO slow DEFAULT VALUES;');
     writeFileSync(join(folder, '20990101000000_slow/phase.json'), '{"phase":"contract","down":"none, because a test"}');
-    const program = fileURLToPath(new URL('../../../testing/processes/migrate.ts', import.meta.url));
+    const program = fileURLToPath(new URL('../../../tools/testing/processes/migrate.ts', import.meta.url));
     const child = spawn(process.execPath, [program, database.url, folder], { env: childEnv(), stdio: 'inherit' });
     const ended = once(child, 'exit');
     await eventually('the migration to be within its transaction', async () => {

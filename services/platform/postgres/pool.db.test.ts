@@ -2,11 +2,11 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
-import { eventually } from '#testing/eventually.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { createPatientPool } from '#testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
-import { startTcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { createPatientPool } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { defineStatement } from '../define/statement.ts';
 import { createPool, createSql, createTransact } from './pool.ts';
 

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { currentRequestTrace, runInSpan } from '#observability/http-span.ts';
 import type { CounterSeries } from '#observability/metrics/instruments.ts';
 import { postgresRefusals } from '#observability/metrics/postgres.ts';
-import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '#services/domain/ports.ts';
+import type { DatabaseGuard, Row, ShownState, Sql, Transact, Tx } from '#services/core/ports.ts';
 import type { Statement } from '../define/statement.ts';
 import { storeUnavailable } from '../errors.ts';
 import { patient } from '../process/patience.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createPatientPool } from '#testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { createPatientPool } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { defineStatement } from '../define/statement.ts';
 import type { PrismaClient } from './generated/client.ts';
 import { createPrismaDatabase, type PrismaDatabase } from './prisma.ts';

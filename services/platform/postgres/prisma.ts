@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
-import type { DatabaseGuard, Transact, Tx } from '#services/domain/ports.ts';
+import type { DatabaseGuard, Transact, Tx } from '#services/core/ports.ts';
 import { PrismaClient } from './generated/client.ts';
 import { type ConnectionTransact, createConnectionTransact, isPooled, nameRefusal, translate } from './pool.ts';
 import { queryInTime, sendInTime } from './request-time.ts';

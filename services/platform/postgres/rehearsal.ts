@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { DatabaseGuard, Sql, Transact, Tx } from '#services/domain/ports.ts';
+import type { DatabaseGuard, Sql, Transact, Tx } from '#services/core/ports.ts';
 import { createConnectionTransact, translate } from './pool.ts';
 
 /** Ends the transaction of a rehearsal that came to its end. */

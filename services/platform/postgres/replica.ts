@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { replicaAge, replicaReads } from '#observability/metrics/postgres.ts';
-import type { Log, Sql } from '#services/domain/ports.ts';
+import type { Log, Sql } from '#services/core/ports.ts';
 import { isAppError } from '../define/error.ts';
 import { defineStatement, type Statement } from '../define/statement.ts';
 import { createPool, createSql } from './pool.ts';

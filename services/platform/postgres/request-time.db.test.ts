@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { runInSpan, startServerSpan } from '#observability/http-span.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { createTestPorts } from '#testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { createTestPorts } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { defineStatement } from '../define/statement.ts';
 import { createPool, createSql, createTransact } from './pool.ts';
 

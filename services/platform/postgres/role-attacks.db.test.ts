@@ -1,8 +1,8 @@
 // Attacks by a process that was taken over, each as its role of PostgreSQL: what its tools and jobs never do is refused.
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { queryRows } from '#testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { createPool } from './pool.ts';
 import type { ProcessRole } from './transaction-settings.ts';
 

@@ -1,10 +1,10 @@
 // About: prisma/migrations/
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sealEvents } from '#services/domain/audit/seal/seal-events.ts';
-import { type OwnLogHarness, openLogHarness } from '#testing/harness/log.ts';
-import { patient, queryRows, testCaller } from '#testing/harness/ports.ts';
-import { startOwnStores } from '#testing/processes/own-stores.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
+import { patient, queryRows, testCaller } from '#tools/testing/harness/ports.ts';
+import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import { migrate } from './migrate.ts';
 import { createPool, createSql, createTransact } from './pool.ts';
 import type { DatabaseRole, ProcessRole } from './transaction-settings.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { createEmptyDatabase } from '#testing/harness/ports.ts';
+import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
 import { prepareHistory } from './migrate.ts';
 import type { Migration } from './migration-files.ts';
 import { observeMigration } from './rehearse-migrations.ts';

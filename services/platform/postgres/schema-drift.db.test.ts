@@ -5,7 +5,7 @@ import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-util
 import { SchemaEngine } from '@prisma/schema-engine-wasm';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { migrationStates } from './migrate.ts';
 
 const MODELS = join(import.meta.dirname, '../../../prisma/schema');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { openRestoreTarget } from './table-copies.ts';
 
 let ports: OwnPorts;

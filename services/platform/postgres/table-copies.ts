@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Row, Sql, Tx } from '#services/domain/ports.ts';
+import type { Row, Sql, Tx } from '#services/core/ports.ts';
 import { restoreTargetFull } from '../backups/errors.ts';
 import type { Statement } from '../define/statement.ts';
 import { copyIn, copyOut } from './copy.ts';

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { startPooler } from '#testing/fakes/pooler.ts';
-import { asShipped } from '#testing/harness/busy-machine.ts';
-import { startPgBouncer } from '#testing/processes/pgbouncer.ts';
-import { startTcpProxy, type TcpProxy } from '#testing/processes/tcp-proxy.ts';
+import { startPooler } from '#tools/testing/fakes/pooler.ts';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { startPgBouncer } from '#tools/testing/processes/pgbouncer.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { storeUnavailable } from '../errors.ts';
 import { randomFreePort } from '../local/ports.ts';
 import { createPool, createSql } from '../postgres/pool.ts';

@@ -24,7 +24,7 @@ const letterOf = (job: Job<JobData>) => ({
 
 type Named = { readonly queue: string; readonly job_id: string };
 
-/** The queue port of `services/domain/operations/manage-queues.ts`. */
+/** The queue port of `services/core/health/manage-queues.ts`. */
 export function createQueueAdmin(producer: Producer, queueNames: readonly string[]) {
   const named = (queue: string): Queue<JobData> => {
     if (!queueNames.includes(queue)) throw new Error(`no queue ${queue}`);

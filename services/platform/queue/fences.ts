@@ -1,4 +1,4 @@
-import type { Fence, Sql, Tx } from '#services/domain/ports.ts';
+import type { Fence, Sql, Tx } from '#services/core/ports.ts';
 import { defineStatement } from '../define/statement.ts';
 import { runSuperseded } from '../errors.ts';
 

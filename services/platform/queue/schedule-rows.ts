@@ -1,4 +1,4 @@
-import type { Sql, Tx } from '#services/domain/ports.ts';
+import type { Sql, Tx } from '#services/core/ports.ts';
 import { WRITTEN_WITHOUT_BEAT } from '../define/beat-sql.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { defineStatement } from '../define/statement.ts';

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Processor, run } from '#jobs/processors/run.ts';
 import type { Composed } from '#services/worker/compose.ts';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   askedEffectJob,
   type effectJob,
@@ -9,8 +9,8 @@ import {
   type JobHarness,
   openJobHarness,
   wantedEffect,
-} from '#testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
+} from '#tools/testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 
 let database: TestDatabase;
 let harness: JobHarness;

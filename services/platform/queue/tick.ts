@@ -1,4 +1,4 @@
-import type { Ports } from '#services/domain/ports.ts';
+import type { Ports } from '#services/core/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import type { Question } from '../define/question.ts';
 import { defineStatement, type Statement } from '../define/statement.ts';

@@ -1,4 +1,4 @@
-import type { Sql } from '#services/domain/ports.ts';
+import type { Sql } from '#services/core/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { readSchedules, type ScheduleRow } from './schedule-rows.ts';
 import { isStale } from './timetable.ts';

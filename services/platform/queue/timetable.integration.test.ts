@@ -3,15 +3,15 @@ import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { run } from '#jobs/processors/run.ts';
 import type { Composed } from '#services/worker/compose.ts';
-import { eventually } from '#testing/eventually.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import {
   type effectJob,
   effectProcessor,
   type JobHarness,
   openJobHarness,
   scheduledEffectJob,
-} from '#testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#testing/harness/stores.ts';
+} from '#tools/testing/harness/job.ts';
+import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Job } from '../define/job.ts';
 
 let database: TestDatabase;

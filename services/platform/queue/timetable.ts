@@ -1,4 +1,4 @@
-import type { Log, Ports } from '#services/domain/ports.ts';
+import type { Log, Ports } from '#services/core/ports.ts';
 import type { ScheduledJob } from '../define/job.ts';
 import { jobIdOf, STALLED_TO_DEATH, slotIdOf, slotOf } from './job-data.ts';
 import type { Producer } from './producer.ts';

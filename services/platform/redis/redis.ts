@@ -1,6 +1,6 @@
 import type { Cluster, Command, RedisOptions } from 'ioredis';
 import { endStoreSpanWith, startStoreSpan } from '#observability/store-call-span.ts';
-import type { Redis } from '#services/domain/ports.ts';
+import type { Redis } from '#services/core/ports.ts';
 import { patient } from '../process/patience.ts';
 import { type RedisClient as Client, openClient } from './open-client.ts';
 

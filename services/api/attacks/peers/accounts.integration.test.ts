@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { CodePurpose } from '#services/domain/identity/mail/one-time-codes.store.ts';
-import { issueCode } from '#services/domain/identity/mail/one-time-codes.ts';
-import { mailContext } from '#services/domain/keys/secrets/sealed-contexts.ts';
-import { act, enrolled } from '#testing/flows/factor-flows.ts';
-import { newEmail, newPassword, signIn, signUp, type TestUser } from '#testing/flows/flows.ts';
-import { newPerson } from '#testing/flows/people.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { cookieOf, type Json, type Received, requestText, send, sendBytes } from '#testing/http-client.ts';
+import type { CodePurpose } from '#services/core/identity/mail/one-time-codes.store.ts';
+import { issueCode } from '#services/core/identity/mail/one-time-codes.ts';
+import { mailContext } from '#services/core/keys/secrets/sealed-contexts.ts';
+import { act, enrolled } from '#tools/testing/flows/factor-flows.ts';
+import { newEmail, newPassword, signIn, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { cookieOf, type Json, type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 
 /** How the accounts of users of other servers were taken over, tried on this one. */
 

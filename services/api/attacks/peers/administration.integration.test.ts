@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import { blackPng, logoOf } from '#testing/fakes/png.ts';
-import { insertRoles } from '#testing/flows/every-caller.ts';
-import { newEmail } from '#testing/flows/flows.ts';
-import { newPerson, type Person } from '#testing/flows/people.ts';
-import { newSignedIn } from '#testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#testing/harness/api.ts';
-import { type Json, type Received, send } from '#testing/http-client.ts';
+import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
+import { insertRoles } from '#tools/testing/flows/every-caller.ts';
+import { newEmail } from '#tools/testing/flows/flows.ts';
+import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { sampleRequests } from '../sample-input-harness.ts';
 
 /** How the administration of other servers was used by who may not, tried on this one. */

@@ -19,7 +19,7 @@ type Fixture = {
     readonly hash: string;
   };
 };
-/** Made by scripts/imported-hashes.py: passlib, Django, Werkzeug, hashlib, crypt(3), OpenSSL and firebase-scrypt. */
+/** Made by tools/imported-hashes.py: passlib, Django, Werkzeug, hashlib, crypt(3), OpenSSL and firebase-scrypt. */
 const fixture: Fixture = JSON.parse(readFileSync(new URL('./imported-hashes.json', import.meta.url), 'utf8'));
 
 const pepper = Buffer.alloc(32, 1);

@@ -1,7 +1,0 @@
-import '#jobs/metrics.ts';
-import { modules } from '#services/domain/modules.ts';
-
-// Each module loads its metrics; telemetry knows no module.
-await Promise.all(modules.map(({ metrics }) => metrics?.()));
-
-export { catalogue } from '#observability/metrics/catalogue.ts';

@@ -1,0 +1,246 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { modules } from '#services/modules.ts';
+import type { AuditEvent } from '#services/platform/define/audit-event.ts';
+import type { AuditMember, AuditMembers } from '#services/platform/define/audit-member.ts';
+import type { Json } from '../log/canonical-json.ts';
+import type { OutboxRow } from './seal.store.ts';
+import { sealableEvents } from './sealable-event.ts';
+
+// The leaves of all events, whatever stands in a row: they show what a declaration allows, and no other text.
+
+const WORD = 'hivpositive';
+/** Texts in the form of our codes, names, ids, digests, scopes and versions, and of ids of other systems. */
+const CANARIES = [
+  WORD,
+  `${WORD}_johndoe`,
+  `${WORD}@example.test`,
+  `https://example.test/${WORD}`,
+  `${WORD}:read`,
+  `openid ${WORD}`,
+  `${WORD}.done`,
+  `user:${WORD}`,
+  `http_${WORD}`,
+  `CERT_${WORD.toUpperCase()}`,
+  `${WORD}Error`,
+  `server_secret:${WORD}:x`,
+  `20261126130000-${WORD}`,
+  `1.2.3-${WORD}-johndoe-1980`,
+  `1970-01-01T00:00:00Z ${WORD}`,
+  `1980-${WORD}`,
+  WORD.repeat(4).slice(0, 43),
+  `${WORD.repeat(4).slice(0, 43)}\n`,
+  `${WORD.slice(0, 8)}-4444-4444-4444-${WORD}0`,
+];
+
+const events: readonly AuditEvent[] = modules.flatMap((module) => module.events);
+const OWN_ID = '0190b1d4-0000-7000-8000-000000000001';
+
+const rowOf = (event: AuditEvent, changes: Partial<OutboxRow>): OutboxRow => ({
+  id: 1,
+  eventId: '0190b1d4-0000-7000-8000-000000000000',
+  type: event.type,
+  outcome: event.outcomes[0] as string,
+  actorKind: 'user',
+  actorId: OWN_ID,
+  targetKind: null,
+  targetId: null,
+  clientId: null,
+  ipHash: null,
+  agentHash: null,
+  detail: {},
+  traceparent: null,
+  occurredAtMicros: 1_790_000_000_000_000,
+  knownSeq: null,
+  nowMicros: 1_790_000_000_000_000,
+  ...changes,
+});
+
+const sealed = (row: OutboxRow) => {
+  const [event] = sealableEvents([row], 0, (count) => Buffer.alloc(count, 1));
+  return event as NonNullable<typeof event>;
+};
+const leafOf = (row: OutboxRow) => JSON.parse(sealed(row).leaf.toString());
+const isTelling = (row: OutboxRow): boolean => sealed(row).leaf.toString().toLowerCase().includes(WORD);
+
+/** The canary in every place of a value. */
+const shapesOf = (canary: string): Json[] => [
+  canary,
+  [canary],
+  [OWN_ID, canary],
+  { [canary]: 1 },
+  { user_id: canary },
+  [{ role: canary, user_id: OWN_ID }],
+  [[{ a: { b: canary } }]],
+];
+
+/** A value that fits what the declaration lets the leaf show. */
+function fittingOf(member: AuditMember): Json | undefined {
+  switch (member.kind) {
+    case 'count':
+      return 7;
+    case 'flag':
+      return true;
+    case 'instant':
+      return '2026-11-26T12:00:00.000Z';
+    case 'id':
+    case 'person':
+      return OWN_ID;
+    case 'digest':
+      return 'a'.repeat(64);
+    case 'release':
+      return '0.3.0';
+    case 'log_name':
+      return 'sallyport.test/audit';
+    case 'code':
+    case 'label':
+      return 'request_invalid';
+    case 'reason':
+      return 'sign_out';
+    case 'scope':
+      return 'openid profile';
+    case 'one_of':
+      return member.values[0];
+    case 'list': {
+      const of = fittingOf(member.of);
+      return of === undefined ? undefined : [of];
+    }
+    case 'object': {
+      const entries = Object.entries(member.members).map(([name, of]) => [name, fittingOf(of)] as const);
+      return Object.fromEntries(entries.filter(([, of]) => of !== undefined)) as Json;
+    }
+    case 'text':
+    case 'personal':
+    case 'name':
+    case 'patient':
+      return undefined;
+  }
+}
+
+const declaredMembers = (event: AuditEvent): [string, AuditMember][] => Object.entries(event.detail as AuditMembers);
+
+describe('a leaf of the public log', () => {
+  test('every module declares the members of its events', () => {
+    expect(events.length).toBeGreaterThan(120);
+    expect(events.flatMap(declaredMembers).length).toBeGreaterThan(300);
+  });
+
+  test.each(events.map((event) => [event.type, event] as const))(
+    '%s shows no text of a caller in any member',
+    (_type, event) => {
+      const members = [...declaredMembers(event).map(([member]) => member), 'note', WORD];
+      for (const member of members)
+        for (const canary of CANARIES)
+          for (const value of shapesOf(canary)) {
+            const row = rowOf(event, { detail: { [member]: value } });
+            if (isTelling(row)) throw new Error(`${event.type} shows ${member}: ${JSON.stringify(value)}`);
+          }
+    },
+  );
+
+  test.each(events.map((event) => [event.type, event] as const))(
+    '%s names no actor, target or client by an id that is not ours',
+    (_type, event) => {
+      const kinds = [
+        'user',
+        'session',
+        'client',
+        'family',
+        'token',
+        'api_key',
+        'key',
+        'revocation',
+        'installation',
+        'queue',
+      ];
+      for (const canary of CANARIES) {
+        for (const actorKind of ['user', 'client'])
+          expect(isTelling(rowOf(event, { actorKind, actorId: canary }))).toBe(false);
+        expect(isTelling(rowOf(event, { clientId: canary }))).toBe(false);
+        // The vault knows the keys of these events: `refuse-key-events.ts`.
+        const others = event.type.startsWith('key.') ? kinds.filter((kind) => kind !== 'key') : kinds;
+        for (const targetKind of [
+          ...others,
+          'incident',
+          'control',
+          'role',
+          'application',
+          'signoff',
+          'subject',
+          'report',
+          'import',
+          WORD,
+        ])
+          expect(isTelling(rowOf(event, { targetKind, targetId: canary }))).toBe(false);
+      }
+    },
+  );
+
+  test('shows each declared member whose value fits, and nothing is committed to then', () => {
+    let shown = 0;
+    for (const event of events)
+      for (const [member, of] of declaredMembers(event)) {
+        const value = fittingOf(of);
+        if (value === undefined) continue;
+        const row = rowOf(event, { detail: { [member]: value } });
+        expect([event.type, leafOf(row).detail], `${event.type} ${member}`).toEqual([event.type, { [member]: value }]);
+        if (event.outcomes[0] !== 'refused') expect(sealed(row).personal).toEqual([]);
+        shown += 1;
+      }
+    expect(shown).toBeGreaterThan(250);
+  });
+
+  test('of an event that no module declares, commits to every member and to the target', () => {
+    const undeclared = { ...events[0], type: 'newer.release', outcomes: ['ok'] } as unknown as AuditEvent;
+    const detail = { n: 1, flag: true, code: 'sign_out', [WORD]: WORD, user_id: OWN_ID };
+    const row = rowOf(undeclared, { detail, targetKind: 'user', targetId: OWN_ID });
+    expect(leafOf(row)).toMatchObject({ type: 'newer.release', outcome: 'ok', detail: {}, actor: { id: OWN_ID } });
+    expect(leafOf(row).target).toBeUndefined();
+    expect(sealed(row).personal.map(({ field }) => field)).toEqual(['detail', 'target']);
+    expect(JSON.parse(sealed(row).personal[0]?.value ?? '')).toEqual(detail);
+  });
+
+  test('commits to a type and an outcome that are not words of ours', () => {
+    const odd = rowOf(events[0] as AuditEvent, { type: `patient ${WORD}`, outcome: WORD });
+    expect(isTelling(odd)).toBe(false);
+    expect(leafOf(odd)).toMatchObject({ type: 'undeclared', outcome: 'undeclared' });
+    const known = rowOf(events[0] as AuditEvent, { outcome: WORD });
+    expect(leafOf(known)).toMatchObject({ type: events[0]?.type, outcome: 'undeclared' });
+  });
+
+  test('the words that it shows of any detail are those that the declaration fits', () => {
+    const event = events.find(({ type }) => type === 'token.issued') as AuditEvent;
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.constantFrom('grant', 'audience', 'scope', 'reason', 'user_id', 'of', 'x'), fc.jsonValue()),
+        (detail) => {
+          const shown = leafOf(rowOf(event, { detail: JSON.parse(JSON.stringify(detail)) })).detail;
+          for (const [member, value] of Object.entries(shown)) {
+            if (value === null) continue;
+            expect(['grant', 'scope', 'reason', 'user_id', 'of']).toContain(member);
+            expect(typeof value).toBe('string');
+          }
+        },
+      ),
+    );
+  });
+
+  test('the erasure of a user takes what that user did, and the id that an import gave, not the names of things', () => {
+    const event = events.find(({ type }) => type === 'alert.changed') as AuditEvent;
+    const subjects = (row: OutboxRow) =>
+      Object.fromEntries(sealed(row).personal.map(({ field, subject }) => [field, subject]));
+    const imported = rowOf(event, {
+      actorId: '123-45-6789',
+      targetKind: 'user',
+      targetId: '987-65-4321',
+      detail: { name: 'a name', reason: 'a reason', owner: 'x' },
+    });
+    expect(subjects(imported)).toEqual({
+      actor: '123-45-6789',
+      target: '987-65-4321',
+      'detail.reason': '123-45-6789',
+      detail: '123-45-6789',
+      names: null,
+    });
+  });
+});

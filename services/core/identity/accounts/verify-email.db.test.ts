@@ -1,0 +1,205 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
+import { anonymous, openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
+import { verifyEmail } from './verify-email.ts';
+
+let harness: PeopledHarness;
+beforeAll(async () => {
+  harness = await openPeopledHarness();
+});
+afterAll(() => harness?.close());
+
+type Beside = { readonly password?: string; readonly cookie?: string };
+const verify = (token: string, beside: Beside = {}) =>
+  outcomeOf(verifyEmail(harness.deps, { token, ...beside }, anonymous));
+const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
+const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
+const isVerified = async (id: string) => (await harness.accountOf(id))?.emailVerified instanceof Date;
+const countFailures = ({ id, email }: { id: string; email: string }, isSteppedUp = false) =>
+  harness.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 7, $2, $3)', [
+    accountKeyOf(harness.deps, email),
+    id,
+    isSteppedUp,
+  ]);
+const failuresOf = async (email: string) =>
+  (await harness.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0]
+    ?.failures;
+const passkey = `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+  VALUES ($1, $1, 'x', $1, 0, 'singleDevice', false)`;
+const link = `INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES (gen_random_uuid(), $1, 'elsewhere', $1)`;
+
+describe('a sign-up code', () => {
+  test('creates the account with the password of the mail’s reader, and opens no session', async () => {
+    const [email, password] = [newEmail(), newPassword()];
+    const token = await harness.codeFor('sign_up', { id: null, email });
+    expect(await verify(token, { password })).toBe('ok');
+    const id = (await idOf(email)) as string;
+    expect(await harness.accountOf(id)).toMatchObject({
+      name: 'Ada',
+      emailVerified: expect.any(Date),
+      roles: ['user'],
+    });
+    expect([await harness.isPasswordOf(id, password), await harness.sessionsOf(id)]).toEqual([true, 0]);
+    expect(await typesOf(id)).toContain('user.email_verified');
+    expect(await verify(token, { password })).toBe('code_invalid');
+  });
+
+  test('creates no account on a database older than its high-water marks, and stays valid', async () => {
+    const email = newEmail();
+    const input = { token: await harness.codeFor('sign_up', { id: null, email }), password: newPassword() };
+    const revocations = { ...harness.deps.revocations, issuingRefusal: () => 'state_rewound' as const };
+    expect(await outcomeOf(verifyEmail({ ...harness.deps, revocations }, input, anonymous))).toBe('state_rewound');
+    expect(await idOf(email)).toBeUndefined();
+    expect(await outcomeOf(verifyEmail(harness.deps, input, anonymous))).toBe('ok');
+  });
+
+  test('requires an allowed password, and stays valid if there is none', async () => {
+    const email = newEmail();
+    const token = await harness.codeFor('sign_up', { id: null, email });
+    expect(await verify(token)).toBe('password_required');
+    expect(await verify(token, { password: 'short' })).toBe('password_too_short');
+    expect(await idOf(email)).toBeUndefined();
+    expect(await verify(token, { password: newPassword() })).toBe('ok');
+  });
+
+  test('takes over an unverified account and removes everything that an attacker added to it, and the roles of an invitation', async () => {
+    const person = await harness.signedIn({ hasPassword: true, isVerified: false, roles: ['auditor'] });
+    await harness.rows(passkey, [person.id]);
+    await harness.rows(link, [person.id]);
+    await harness.rows('INSERT INTO invitations (id, user_id) VALUES (gen_random_uuid(), $1)', [person.id]);
+    const password = newPassword();
+    expect(await verify(await harness.codeFor('sign_up', { id: null, email: person.email }), { password })).toBe('ok');
+    expect(await harness.isPasswordOf(person.id, password)).toBe(true);
+    expect(await harness.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date), roles: ['user'] });
+    expect(await harness.sessionsOf(person.id)).toBe(0);
+    expect(await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [person.id])).toEqual([]);
+    expect(await harness.rows(`SELECT 1 FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
+    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
+  });
+
+  test('takes over neither a verified nor a disabled account', async () => {
+    const [proved, disabled] = [await harness.signedIn(), await harness.newUser({ isVerified: false })];
+    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    for (const { id, email } of [proved, disabled]) {
+      const token = await harness.codeFor('sign_up', { id: null, email });
+      expect(await verify(token, { password: newPassword() })).toBe('code_invalid');
+      expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    }
+    expect(await harness.sessionsOf(proved.id)).toBe(1);
+  });
+});
+
+describe('a code that verifies an account’s address', () => {
+  test('is accepted with a session of the account; the session stays and shows the verified address at once', async () => {
+    const person = await harness.signedIn({ isVerified: false });
+    const seen = async () => (await harness.deps.auth.findSession(person.cookie, true))?.user.emailVerified;
+    expect(await seen()).toBe(false);
+    expect(await verify(await harness.codeFor('verify_email', person), { cookie: person.cookie })).toBe('ok');
+    expect(await seen()).toBe(true);
+    expect(await typesOf(person.id)).toContain('user.email_verified');
+  });
+
+  test('is accepted with the password, ends no session and clears no failures', async () => {
+    const person = await harness.signedIn({ hasPassword: true, isVerified: false });
+    await countFailures(person);
+    const { password } = harness;
+    expect(await verify(await harness.codeFor('verify_email', person), { password })).toBe('ok');
+    expect([await isVerified(person.id), await harness.sessionsOf(person.id)]).toEqual([true, 1]);
+    expect(await failuresOf(person.email)).toBe(7);
+  });
+
+  test('sets a new password that is sent with it, ends all earlier sessions and credentials, and clears the failures', async () => {
+    const person = await harness.signedIn({ hasPassword: true, isVerified: false });
+    await countFailures(person);
+    const password = newPassword();
+    expect(await verify(await harness.codeFor('verify_email', person), { password })).toBe('ok');
+    expect([await isVerified(person.id), await harness.sessionsOf(person.id)]).toEqual([true, 0]);
+    expect(await harness.isPasswordOf(person.id, password)).toBe(true);
+    expect(await failuresOf(person.email)).toBeUndefined();
+  });
+
+  test('is refused with another user’s session: a password is required, and the code stays valid', async () => {
+    const [person, other] = [await harness.signedIn({ isVerified: false }), await harness.signedIn()];
+    const token = await harness.codeFor('verify_email', person);
+    expect(await verify(token, { cookie: other.cookie })).toBe('password_required');
+    expect(await isVerified(person.id)).toBe(false);
+    expect(await verify(token, { cookie: person.cookie })).toBe('ok');
+  });
+
+  test('is rejected if the account is disabled, already verified, or has another address', async () => {
+    const changes = ['"disabledAt" = now()', '"emailVerified" = now()', `email = id || '@people.test'`];
+    for (const change of changes) {
+      const person = await harness.signedIn({ isVerified: false });
+      await harness.rows(`UPDATE users SET ${change} WHERE id = $1`, [person.id]);
+      const before = await harness.accountOf(person.id);
+      expect(await verify(await harness.codeFor('verify_email', person), person)).toBe('code_invalid');
+      expect(await harness.accountOf(person.id)).toEqual(before);
+    }
+  });
+
+  test('is refused and recorded if unknown', async () => {
+    const before = await harness.countOf('code.refused', 'refused');
+    const reset = await harness.codeFor('reset_password', await harness.newUser());
+    for (const token of ['made up', reset]) expect(await verify(token, harness)).toBe('code_invalid');
+    expect(await harness.countOf('code.refused', 'refused')).toBe(before + 2);
+  });
+});
+
+describe('a code sent to a new address', () => {
+  async function moving(email = newEmail()) {
+    const person = await harness.signedIn({ hasPassword: true });
+    return { ...person, to: email, token: await harness.codeFor('change_email', { id: person.id, email }) };
+  }
+  const emailOf = async (id: string) => (await harness.accountOf(id))?.email;
+
+  test('replaces the old address; a mail notifies the old address, and its codes become invalid', async () => {
+    const { id, email, to, token, cookie } = await moving();
+    await harness.codeFor('reset_password', { id, email });
+    expect(await verify(token, { cookie })).toBe('ok');
+    expect(await harness.accountOf(id)).toMatchObject({ email: to, emailVerified: expect.any(Date) });
+    expect(await harness.mailsTo(email)).toMatchObject([{ template: 'email_changed' }]);
+    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
+    expect((await harness.deps.auth.findSession(cookie, true))?.user.email).toBe(to);
+    expect(await typesOf(id)).toEqual(expect.arrayContaining(['user.email_changed', 'user.email_verified']));
+  });
+
+  test('is rejected with a wrong password, which counts as a failed sign-in: current_password_wrong', async () => {
+    const { id, email, token } = await moving();
+    expect(await verify(token)).toBe('password_required');
+    expect(await verify(token, { password: newPassword() })).toBe('current_password_wrong');
+    expect([await emailOf(id), await failuresOf(email)]).toEqual([email, 1]);
+    expect(await verify(token, harness)).toBe('ok');
+  });
+
+  test('is rejected if another account has taken the address: email_taken, and the code stays valid', async () => {
+    const { id, email, to, token, cookie } = await moving();
+    const other = await harness.newUser();
+    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [other.id, to]);
+    expect(await verify(token, { cookie })).toBe('email_taken');
+    expect(await emailOf(id)).toBe(email);
+    await harness.rows('DELETE FROM users WHERE id = $1', [other.id]);
+    expect(await verify(token, { cookie })).toBe('ok');
+  });
+
+  test('is refused while an incident keeps the account locked: login_locked, and stays valid', async () => {
+    const person = await moving();
+    await countFailures(person, true);
+    expect(await verify(person.token, { cookie: person.cookie })).toBe('login_locked');
+    expect(await emailOf(person.id)).toBe(person.email);
+    await harness.rows('DELETE FROM login_failures WHERE user_id = $1', [person.id]);
+    expect(await verify(person.token, { cookie: person.cookie })).toBe('ok');
+  });
+
+  test('is refused until a suspicious sign-in has been evaluated: login_locked', async () => {
+    const { id, email, token, cookie } = await moving();
+    await harness.rows(
+      `INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id, detail)
+       VALUES ('user.login', 'ok', 'anonymous', 'user', $1, '{"known_device": false, "suspect_network": true}')`,
+      [id],
+    );
+    expect(await verify(token, { cookie })).toBe('login_locked');
+    expect(await emailOf(id)).toBe(email);
+  });
+});

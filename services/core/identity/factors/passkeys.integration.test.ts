@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
+import { codeOf } from '#tools/testing/fakes/totp.ts';
+import { act, answer, enrolled } from '#tools/testing/flows/factor-flows.ts';
+import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { OWN_ORIGIN, readSession, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
+import {
+  type HttpAnswer,
+  type IdentityHarness,
+  newPerson,
+  openIdentityHarness,
+  send,
+} from '#tools/testing/harness/identity.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
+
+let harness: IdentityHarness;
+beforeAll(async () => {
+  harness = await openIdentityHarness();
+});
+afterAll(() => harness?.close());
+
+const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const origin = OWN_ORIGIN;
+type Authenticator = ReturnType<typeof createAuthenticator>;
+
+async function register(cookie: string, authenticator: Authenticator): Promise<HttpAnswer> {
+  const asked = await act(harness, cookie, '/api/auth/passkey/register/options');
+  expect(asked.status).toBe(200);
+  const { options, challenge } = asked.body;
+  const response = authenticator.create(options, { origin });
+  return act(harness, cookie, '/api/auth/passkey/register/verify', { challenge, response, name: 'a key' });
+}
+
+const verify = (body: object, cookie?: string): Promise<HttpAnswer> =>
+  send(harness, 'POST', '/api/auth/passkey/sign-in/verify', { body, ...(cookie ? { cookie } : {}) });
+
+async function assertion(authenticator: Authenticator): Promise<{ challenge: string; response: object }> {
+  const { options, challenge } = (await send(harness, 'POST', '/api/auth/passkey/sign-in/options')).body;
+  return { challenge, response: authenticator.get(options, { origin }) };
+}
+
+async function holder(): Promise<{
+  person: ReturnType<typeof newPerson>;
+  userId: string;
+  registered: HttpAnswer;
+  authenticator: Authenticator;
+}> {
+  const person = newPerson();
+  const { cookie, body } = await signUp(harness, person);
+  const authenticator = createAuthenticator();
+  const registered = await register(cookie, authenticator);
+  expect(registered.status).toBe(201);
+  return { person, userId: body.user.id, registered, authenticator };
+}
+
+describe('registering a passkey', () => {
+  test('returns a two-factor session, with recovery codes for the first passkey, and ends every earlier session', async () => {
+    const person = newPerson();
+    const { cookie, body } = await signUp(harness, person);
+    const other = await signIn(harness, person);
+    const { options } = (await act(harness, cookie, '/api/auth/passkey/register/options')).body;
+    expect(options).toMatchObject({
+      rp: { id: 'api.sallyport.test', name: 'Sallyport' },
+      authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+      attestation: 'none',
+    });
+    const first = await register(cookie, createAuthenticator());
+    expect(first.status).toBe(201);
+    expect(first.body.recovery_codes).toHaveLength(10);
+    expect(claimsIn(first.body.tokens.access_token)).toMatchObject({
+      acr: 'aal2',
+      amr: expect.arrayContaining(['hwk']),
+    });
+    for (const ended of [cookie, other.cookie]) expect((await readSession(harness, ended)).status).toBe(401);
+    const second = await register(first.cookie, createAuthenticator());
+    expect([second.status, second.body.recovery_codes]).toEqual([201, null]);
+    const listed = await send(harness, 'GET', '/api/auth/passkeys', { cookie: second.cookie });
+    expect(listed.body.passkeys).toHaveLength(2);
+    expect(listed.body.passkeys[0]).toMatchObject({ id: first.body.passkey_id, name: 'a key', device_bound: true });
+    expect((await send(harness, 'GET', '/api/auth/factors', { cookie: second.cookie })).body).toEqual({
+      totp: false,
+      passkeys: 2,
+      recovery_codes_left: 10,
+      required: false,
+    });
+    const events = await rows(
+      `SELECT type FROM audit_outbox WHERE target_id = $1 AND type LIKE 'factor.%' ORDER BY id`,
+      [body.user.id],
+    );
+    expect(events.map(({ type }) => type)).toEqual(['factor.enrolled', 'factor.enrolled']);
+  });
+});
+
+describe('signing in with a passkey', () => {
+  test('opens a two-factor session without a password, once for each challenge', async () => {
+    const { person, userId, authenticator, registered } = await holder();
+    const proof = await assertion(authenticator);
+    const opened = await verify(proof, registered.cookie);
+    expect(opened.status).toBe(200);
+    expect(opened.body.user).toMatchObject({ id: userId, email: person.email });
+    expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
+    expect((await readSession(harness, opened.cookie)).status).toBe(200);
+    expect((await readSession(harness, registered.cookie)).status).toBe(401);
+    expect((await verify(proof)).body.code).toBe('passkey_refused');
+    // The password alone is no longer enough.
+    expect((await signIn(harness, person)).body).toMatchObject({
+      code: 'second_factor_required',
+      factors: ['passkey', 'recovery_code'],
+    });
+  });
+
+  test('a passkey works for an account locked by a hundred wrong passwords, and the count stays', async () => {
+    const { person, userId, authenticator } = await holder();
+    const key = accountKeyOf(harness.deps, person.email);
+    await rows(
+      `INSERT INTO login_failures (key, failures, user_id, locked_until) VALUES ($1, 100, $2, now() + interval '1 hour')`,
+      [key, userId],
+    );
+    const locked = await signIn(harness, person);
+    expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
+    const opened = await verify(await assertion(authenticator));
+    expect([opened.status, opened.body.user?.id]).toEqual([200, userId]);
+    expect(await rows('SELECT failures FROM login_failures WHERE key = $1', [key])).toEqual([{ failures: 100 }]);
+    // The browser has presented more than a password: it becomes a known device, and no other browser does.
+    const asked = await signIn(harness, person, { cookie: opened.cookie });
+    expect(asked.body.code).toBe('second_factor_required');
+  });
+});
+
+describe('renaming and removing', () => {
+  test('works only for the caller’s passkeys: another user’s is 404 and stays; removing one ends every other session', async () => {
+    const { person, userId, registered } = await holder();
+    const stranger = await holder();
+    const path = `/api/auth/passkeys/${registered.body.passkey_id}`;
+    expect((await act(harness, stranger.registered.cookie, path, { name: 'mine' }, 'PATCH')).status).toBe(404);
+    const foreign = { cookie: stranger.registered.cookie, headers: { origin } };
+    expect((await send(harness, 'DELETE', path, foreign)).status).toBe(404);
+    const renamed = await act(harness, registered.cookie, path, { name: 'blue key' }, 'PATCH');
+    expect(renamed.body).toMatchObject({ id: registered.body.passkey_id, name: 'blue key' });
+    const { challenge } = (await signIn(harness, person)).body;
+    const other = await answer(harness, { challenge, recovery_code: registered.body.recovery_codes[0] });
+    expect(other.status).toBe(200);
+    const removed = await send(harness, 'DELETE', path, { cookie: registered.cookie, headers: { origin } });
+    expect(removed.status).toBe(200);
+    for (const ended of [registered.cookie, other.cookie]) expect((await readSession(harness, ended)).status).toBe(401);
+    expect((await readSession(harness, removed.cookie)).status).toBe(200);
+    // Without a factor no recovery code is left either, and the password alone is enough again.
+    expect(await rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [userId])).toEqual([]);
+    expect((await signIn(harness, person)).status).toBe(200);
+  });
+
+  test('an authenticator app stays when the passkey is removed, and the other way round', async () => {
+    const { person, userId, uri, cookie } = await enrolled(harness);
+    const authenticator = createAuthenticator();
+    const registered = await register(cookie, authenticator);
+    expect([registered.status, registered.body.recovery_codes]).toEqual([201, null]);
+    const disabled = await act(harness, registered.cookie, '/api/auth/two-factor/disable');
+    expect(disabled.status).toBe(200);
+    expect(claimsIn(disabled.body.tokens.access_token)).toMatchObject({ acr: 'aal2' });
+    const asked = await signIn(harness, person);
+    expect(asked.body.factors).toEqual(['passkey', 'recovery_code']);
+    await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+    const gone = await answer(harness, { challenge: asked.body.challenge, totp: codeOf(uri) });
+    expect(gone.body.code).toBe('second_factor_refused');
+    expect((await verify(await assertion(authenticator))).status).toBe(200);
+  });
+});

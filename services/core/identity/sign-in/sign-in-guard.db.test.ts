@@ -1,0 +1,243 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Caller } from '#services/core/ports.ts';
+import { insertPerson } from '#tools/testing/flows/signed-in.ts';
+import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
+import { callerAt } from '#tools/testing/harness/ports.ts';
+import { deviceSetCookie } from './device-cookie.ts';
+import { accountKeyOf, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
+import {
+  admitSignIn,
+  clearSignInFailures,
+  countSignInFailure,
+  disablePasswordSignIn,
+  forgiveSignIn,
+  mayBeKnownDevice,
+  STUFFING_NAMES,
+} from './sign-in-guard.ts';
+import { forgetDevices } from './sign-in-origin.ts';
+import { readSignInStatus } from './sign-in-status.ts';
+
+const LOCKED = { code: 'login_locked' };
+let harness: PeopleHarness;
+let ports: PeopleHarness['deps'];
+beforeAll(async () => {
+  harness = await openPeopleHarness();
+  ports = harness.deps;
+});
+afterAll(() => harness?.close());
+
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const newName = (): string => `${randomUUID()}@people.test`;
+let homes = 0;
+/** A network for each account, so that a test that locks one does not affect another test. */
+const newHome = (): Caller => callerAt(`10.1.${homes >> 8}.${homes++ & 255}`);
+const deviceOf = (email: string): string =>
+  deviceSetCookie(ports, { email, cookie: undefined, isSecure: false }).split(';', 1)[0] as string;
+
+type Guess = { readonly home?: Caller; readonly cookie?: string | undefined; readonly userId?: string };
+/** One wrong password. @returns seconds for which it was already locked */
+async function fail(email: string, { home = newHome(), cookie, userId }: Guess = {}): Promise<number> {
+  const admitted = await admitSignIn(ports, { email, cookie }, home);
+  return ports.transact((tx) => countSignInFailure(tx, admitted, userId, home));
+}
+async function failTimes(times: number, email: string, guess?: Guess): Promise<void> {
+  for (let n = 0; n < times; n += 1) await fail(email, guess);
+}
+/** A correct password. */
+async function succeed(email: string, home = newHome(), cookie?: string) {
+  const admitted = await admitSignIn(ports, { email, cookie }, home);
+  return ports.transact((tx) => forgiveSignIn(tx, admitted));
+}
+const statusOf = (email: string) => readSignInStatus(ports, email);
+const events = (): Promise<{ type: string; outcome: string; target_id: string | null; detail: object }[]> =>
+  rows(`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'user.login%' ORDER BY id`);
+
+describe('a guessed password', () => {
+  test('five wrong passwords lock the account: the sixth is refused before it is verified', async () => {
+    const email = newName();
+    await failTimes(4, email);
+    expect(await statusOf(email)).toEqual({ failedLogins: 4, lockedUntil: null, isSpent: false });
+    await fail(email);
+    const { failedLogins, lockedUntil, isSpent } = await statusOf(email.toUpperCase());
+    expect([failedLogins, isSpent]).toEqual([5, false]);
+    expect(Date.parse(lockedUntil as string)).toBeGreaterThan(ports.clock.now());
+    const refused = await admitSignIn(ports, { email }, newHome()).catch((err) => err);
+    expect(refused).toMatchObject(LOCKED);
+    expect(refused.options.retryAfterSeconds).toBeGreaterThan(0);
+    expect(refused.options.retryAfterSeconds).toBeLessThanOrEqual(900);
+  });
+
+  test('of concurrent attempts, five learn whether the password was right, the others only that the account is locked', async () => {
+    const email = newName();
+    const home = newHome();
+    const admitted = await Promise.all(Array.from({ length: 8 }, () => admitSignIn(ports, { email }, home)));
+    const lockedSeconds = await Promise.all(
+      admitted.map((each) => ports.transact((tx) => countSignInFailure(tx, each, undefined, home))),
+    );
+    expect(lockedSeconds.filter((seconds) => seconds === 0)).toHaveLength(5);
+    expect(await statusOf(email)).toMatchObject({ failedLogins: 8 });
+  });
+
+  test('each attempt writes one event and the lock another one, with a hash of the address and the id of the user', async () => {
+    const email = newName();
+    const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
+    const before = await events();
+    await failTimes(5, email, { userId });
+    await fail(email, { userId }).catch(() => {});
+    const written = (await events()).slice(before.length);
+    const about = { identifier: expect.stringMatching(/^1\./) };
+    const refused = {
+      type: 'user.login',
+      outcome: 'refused',
+      target_id: userId,
+      detail: { ...about, factor: 'password', known_device: false },
+    };
+    expect(written).toEqual([
+      ...Array.from({ length: 5 }, () => refused),
+      {
+        type: 'user.login_locked',
+        outcome: 'refused',
+        target_id: userId,
+        detail: { ...about, of: 'account', failures: 5, seconds: 900 },
+      },
+      { ...refused, outcome: 'locked', target_id: null },
+    ]);
+    expect(JSON.stringify(written)).not.toContain(email);
+  });
+
+  test('the events of an unknown address name no account', async () => {
+    const before = await events();
+    await failTimes(5, newName());
+    const written = (await events()).slice(before.length);
+    expect(written.map(({ type }) => type)).toEqual([...Array(5).fill('user.login'), 'user.login_locked']);
+    expect(written.map(({ target_id }) => target_id)).toEqual(Array(6).fill(null));
+  });
+
+  test('the hundredth wrong password disables the password alone, and waiting does not help', async () => {
+    const email = newName();
+    await fail(email);
+    await rows('UPDATE login_failures SET failures = $2 WHERE key = $1', [
+      accountKeyOf(ports, email),
+      PASSWORD_FAILURES_EVER - 1,
+    ]);
+    await fail(email);
+    await rows('UPDATE login_failures SET locked_until = NULL WHERE key = $1', [accountKeyOf(ports, email)]);
+    expect(await statusOf(email)).toEqual({ failedLogins: PASSWORD_FAILURES_EVER, lockedUntil: null, isSpent: true });
+    await expect(admitSignIn(ports, { email }, newHome())).rejects.toMatchObject({
+      ...LOCKED,
+      options: { retryAfterSeconds: 86_400 },
+    });
+  });
+
+  test('a guess for an unused address comes from an unknown device', async () => {
+    expect(await statusOf(newName())).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
+  });
+});
+
+describe('a correct password', () => {
+  test('clears the counted failures', async () => {
+    const email = newName();
+    await failTimes(4, email);
+    expect(await succeed(email)).toEqual({ suspectNetwork: false });
+    expect(await statusOf(email)).toMatchObject({ failedLogins: 0 });
+  });
+
+  test('is refused if a lock began while it was being verified, and clears nothing', async () => {
+    const email = newName();
+    const admitted = await admitSignIn(ports, { email }, newHome());
+    await failTimes(5, email);
+    await expect(ports.transact((tx) => forgiveSignIn(tx, admitted))).rejects.toMatchObject(LOCKED);
+    expect(await statusOf(email)).toMatchObject({ failedLogins: 5 });
+  });
+
+  test('from a network with failures for many other accounts is suspect, and from another network is not', async () => {
+    const home = newHome();
+    for (let n = 0; n < STUFFING_NAMES; n += 1) await fail(newName(), { home });
+    const email = newName();
+    expect(await succeed(email)).toEqual({ suspectNetwork: false });
+    expect(await succeed(email, home)).toEqual({ suspectNetwork: true });
+  });
+});
+
+describe('a network', () => {
+  test('that failed a hundred times is refused for every account, except for known devices or if locking networks is disabled', async () => {
+    const home = newHome();
+    const { lockingKeys } = await admitSignIn(ports, { email: newName() }, home);
+    await fail(newName(), { home });
+    await rows('UPDATE login_failures SET failures = 99, recent = 99 WHERE key = ANY ($1)', [lockingKeys]);
+    const before = await events();
+    await fail(newName(), { home });
+    const [, lock] = (await events()).slice(before.length);
+    expect(lock).toMatchObject({
+      type: 'user.login_locked',
+      target_id: null,
+      detail: { of: 'network', failures: 100, identifier: expect.stringMatching(/^network:/) },
+    });
+    const email = newName();
+    await expect(admitSignIn(ports, { email }, home)).rejects.toMatchObject(LOCKED);
+    expect(await admitSignIn(ports, { email, cookie: deviceOf(email) }, home)).toMatchObject({ isKnownDevice: true });
+    const unlocked = { ...ports, signInGuard: { locksNetworks: false } };
+    expect(await admitSignIn(unlocked, { email }, home)).toMatchObject({ isKnownDevice: false });
+  });
+
+  test('without a known IP address has no counter, and only the counter of the account applies', async () => {
+    const email = newName();
+    const { lockingKeys, clearedKeys } = await admitSignIn(ports, { email }, callerAt(''));
+    expect([lockingKeys, clearedKeys]).toEqual([[accountKeyOf(ports, email)], [accountKeyOf(ports, email)]]);
+  });
+});
+
+describe('a known device', () => {
+  test('is not locked out by guesses from other devices, and its own failures lock no other device', async () => {
+    const [email, other] = [newName(), newName()];
+    const cookie = deviceOf(email);
+    await failTimes(5, email);
+    expect(await admitSignIn(ports, { email, cookie }, newHome())).toMatchObject({ isKnownDevice: true });
+    await failTimes(5, email, { cookie });
+    await expect(admitSignIn(ports, { email, cookie }, newHome())).rejects.toMatchObject(LOCKED);
+    expect(await statusOf(email)).toMatchObject({ failedLogins: 5 });
+    expect(await admitSignIn(ports, { email: other, cookie }, newHome())).toMatchObject({ isKnownDevice: false });
+  });
+
+  test('is treated as unknown after ten consecutive failures', async () => {
+    const email = newName();
+    const cookie = deviceOf(email);
+    const home = newHome();
+    const { lockingKeys } = await admitSignIn(ports, { email, cookie }, home);
+    await fail(email, { home, cookie });
+    await rows('UPDATE login_failures SET failures = 10 WHERE key = ANY ($1)', [lockingKeys]);
+    expect(await admitSignIn(ports, { email, cookie }, home)).toMatchObject({ isKnownDevice: false });
+  });
+
+  test('is known until its account forgets its devices, which the cookie alone does not show', async () => {
+    const email = newName();
+    const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
+    const cookie = deviceOf(email);
+    expect(mayBeKnownDevice(ports, { email, cookie })).toBe(true);
+    expect(mayBeKnownDevice(ports, { email })).toBe(false);
+    expect(await ports.transact((tx) => forgetDevices(tx, userId))).toBe(email);
+    const [{ since }] = await rows('SELECT "devicesSince" AS since FROM users WHERE id = $1', [userId]);
+    const admitted = await admitSignIn(ports, { email, cookie, devicesSince: since }, newHome());
+    expect(admitted.isKnownDevice).toBe(false);
+    expect(mayBeKnownDevice(ports, { email, cookie, devicesSince: null })).toBe(true);
+    expect(await ports.transact((tx) => forgetDevices(tx, randomUUID()))).toBeUndefined();
+  });
+});
+
+test('clearing a lock (new password, mailed code, administrator) returns the number of failures', async () => {
+  const email = newName();
+  await failTimes(5, email);
+  const clear = () => ports.transact((tx) => clearSignInFailures(tx, ports, email.toUpperCase()));
+  expect([await clear(), await clear()]).toEqual([5, undefined]);
+  expect(await fail(email)).toBe(0);
+});
+
+test('an incident locks an account once, and no number of correct passwords unlocks it', async () => {
+  const email = newName();
+  const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email);
+  const spend = () => ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email }));
+  expect([await spend(), await spend()]).toEqual([true, false]);
+  expect(await statusOf(email)).toMatchObject({ failedLogins: PASSWORD_FAILURES_EVER, isSpent: true });
+  await expect(succeed(email)).rejects.toMatchObject(LOCKED);
+});

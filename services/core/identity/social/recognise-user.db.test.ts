@@ -1,0 +1,279 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Caller } from '#services/core/ports.ts';
+import { startOidcProvider, type TestProvider } from '#tools/testing/fakes/oidc-provider.ts';
+import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
+import { userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
+import { issueCode } from '../mail/one-time-codes.ts';
+import { userCaller } from '../sign-in/finish-sign-in.ts';
+import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
+import { disablePasswordSignIn } from '../sign-in/sign-in-guard.ts';
+import { type CallbackAnswer, handleOAuthCallback } from './handle-oauth-callback.ts';
+import { unlinkAccount } from './linked-accounts.ts';
+import type { Profile } from './profile.ts';
+import { createSocialProviders } from './providers.ts';
+import { type Recognised, recogniseUser } from './recognise-user.ts';
+import { startSocialSignIn } from './start-social-sign-in.ts';
+
+const OWN = 'http://api.sallyport.test';
+let harness: PeopleHarness;
+let oidc: TestProvider;
+let ports: PeopleHarness['deps'];
+
+beforeAll(async () => {
+  oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
+  harness = await openPeopleHarness();
+  const { issuer, clientId, clientSecret } = oidc;
+  const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
+  ports = { ...harness.deps, socialProviders: createSocialProviders({ company }, OWN) };
+});
+afterAll(async () => {
+  await harness?.close();
+  await oidc?.close();
+});
+
+const caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } } as const;
+const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+
+const waitingMails = async (): Promise<string[]> =>
+  (await rows('SELECT template FROM mail_outbox ORDER BY created_at, id')).map(({ template }) => template);
+
+async function newUser(): Promise<{ id: string; email: string }> {
+  const id = randomUUID();
+  const email = `${id}@people.test`;
+  await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+  return { id, email };
+}
+const profileOf = (email: string): Profile => ({
+  providerId: 'company',
+  accountId: randomUUID(),
+  email,
+  isEmailVerified: true,
+  name: 'Ada',
+  tokens: {},
+});
+const recognise = (email: string): Promise<Recognised> =>
+  ports.transact((tx) => recogniseUser(tx, ports, profileOf(email), caller));
+
+/** `change` runs while the request waits for the user it has already found, after all its earlier reads. */
+const meanwhile = <T>(id: string, change: string, request: () => Promise<T>): Promise<T> =>
+  whileItWaits(harness.pool, [userHeld(id)], request, (holder) => holder.query(change, [id]));
+
+describe('an address verified here', () => {
+  test('finds its user in any case, keeps the other sign-in methods, and a mail notifies the user of the new one', async () => {
+    const { id, email } = await newUser();
+    await rows(
+      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
+      [id],
+    );
+    const { sessionId } = await openSessionFor({ ports }, id);
+    const before = await waitingMails();
+    expect(await recognise(email.toUpperCase())).toEqual({ userId: id, isNewUser: false });
+    expect(await rows('SELECT "providerId" FROM accounts WHERE "userId" = $1 ORDER BY 1', [id])).toEqual([
+      { providerId: 'company' },
+      { providerId: 'credential' },
+    ]);
+    expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [id])).toEqual([{ id: sessionId }]);
+    expect((await waitingMails()).slice(before.length)).toEqual(['account_linked']);
+  });
+
+  test.each([
+    ['a letter whose lower case is ASCII', 'mar\u212a', 'people.test'],
+    ['such a letter in its domain', 'mark', 'people.\u212ark.test'],
+    ['a letter of full width', '\uff4dark', 'people.test'],
+    ['a dotless i', 'm\u0131lk', 'people.test'],
+  ])('never matches a provider’s account with %s', async (_what, name, domain) => {
+    const [tag, id] = [randomUUID(), randomUUID()];
+    const given = `${name}-${tag}@${domain}`;
+    const email = given.normalize('NFKC').replace('\u0131', 'i').toLowerCase();
+    expect(email).toMatch(/^[!-~]+$/);
+    await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+    await expect(recognise(given)).rejects.toMatchObject({ code: 'social_email_unproven' });
+    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await rows('SELECT id FROM users WHERE email LIKE $1', [`%${tag}%`])).toEqual([{ id }]);
+  });
+
+  test.each([
+    ['deleted', 'DELETE FROM users WHERE id = $1'],
+    ['disabled', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'],
+    ['given another address', `UPDATE users SET email = 'next-' || email WHERE id = $1`],
+  ])('opens no session if its account was %s in the meantime', async (_what, change) => {
+    const { id, email } = await newUser();
+    await expect(meanwhile(id, change, () => recognise(email))).rejects.toMatchObject({
+      code: 'login_refused',
+    });
+    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await rows('SELECT 1 FROM users WHERE email = $1 AND id <> $2', [email, id])).toEqual([]);
+  });
+});
+
+test('an internationalised domain is one address in both of its forms', async () => {
+  const [tag, id] = [randomUUID(), randomUUID()];
+  const email = `ana-${tag}@xn--mnchen-3ya.example`;
+  await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+  expect((await recognise(`Ana-${tag}@München.example`)).userId).toBe(id);
+  expect(await rows('SELECT id FROM users WHERE email LIKE $1', [`%${tag}%`])).toEqual([{ id }]);
+});
+
+test('no statement stores a non-ASCII address', async () => {
+  const write = (email: string) => rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
+  await expect(write(`mar\u212a-${randomUUID()}@people.test`)).rejects.toMatchObject({
+    constraint: 'users_email_ascii',
+  });
+  await expect(write(`mark-${randomUUID()}@people.test`)).resolves.toEqual([]);
+});
+
+describe('an address not verified here', () => {
+  test('an address verified by a provider removes password, other sign-in methods, factors, roles, codes and sessions of the account that registered it first (CVE-2026-53516, Better Auth: a provider’s account was linked to an account that an attacker had registered before)', async () => {
+    const id = randomUUID();
+    const email = `${id}@people.test`;
+    const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email, 'x');
+    await rows(`INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ($1, $1, 'other', $2)`, [
+      id,
+      userId,
+    ]);
+    await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [userId]);
+    await rows('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [randomUUID(), userId]);
+    await ports.transact((tx) =>
+      issueCode(tx, ports, { id, purpose: 'reset_password', userId, userEpoch: 0, email, lifeSeconds: 600 }),
+    );
+    await openSessionFor({ ports }, userId);
+    await rows(
+      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
+      [id, userId],
+    );
+
+    expect(await recognise(email)).toEqual({ userId, isNewUser: false });
+
+    expect(await rows('SELECT "providerId" FROM accounts WHERE "userId" = $1', [userId])).toEqual([
+      { providerId: 'company' },
+    ]);
+    for (const left of [
+      'SELECT 1 FROM sessions WHERE "userId" = $1',
+      'SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL',
+      'SELECT 1 FROM two_factors WHERE "userId" = $1',
+      'SELECT 1 FROM invitations WHERE user_id = $1',
+      'SELECT 1 FROM one_time_codes WHERE user_id = $1',
+    ])
+      expect(await rows(left, [userId]), left).toEqual([]);
+    expect(
+      await rows('SELECT roles, "emailVerified" IS NOT NULL AS proved FROM users WHERE id = $1', [userId]),
+    ).toEqual([{ roles: ['user'], proved: true }]);
+    expect(
+      await rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.email_verified' AND target_id = $1`, [userId]),
+    ).toEqual([{ outcome: 'ok' }]);
+  });
+
+  test('creates an account, and clears failures counted for the address before', async () => {
+    const email = `${randomUUID()}@people.test`;
+    const counter = accountKeyOf(ports, email);
+    await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [counter]);
+    const { userId, isNewUser } = await recognise(email);
+    expect(isNewUser).toBe(true);
+    expect(await rows('SELECT email, name FROM users WHERE id = $1', [userId])).toEqual([{ email, name: 'Ada' }]);
+    expect(await rows('SELECT 1 FROM login_failures WHERE key = $1', [counter])).toEqual([]);
+  });
+
+  test.each([
+    ['is missing', { email: null }],
+    ['is not verified by the provider either', { isEmailVerified: false }],
+    ['is not an address', { email: 'ada at people.test' }],
+  ])(
+    'no user is found or created by an address that its provider has not verified: it %s (CVE-2026-55216, Logto: addresses that a provider had not verified were linked)',
+    async (_what, changes) => {
+      const profile = { ...profileOf(`${randomUUID()}@people.test`), ...changes };
+      await expect(ports.transact((tx) => recogniseUser(tx, ports, profile, caller))).rejects.toMatchObject({
+        code: 'social_email_unproven',
+      });
+      expect(await rows('SELECT 1 FROM accounts WHERE "accountId" = $1', [profile.accountId])).toEqual([]);
+      expect(await rows('SELECT 1 FROM users WHERE email = $1', [profile.email])).toEqual([]);
+    },
+  );
+});
+
+describe('a linked account', () => {
+  test('is found by the provider’s account id even after its address changed; its tokens are replaced and sealed', async () => {
+    const profile = {
+      ...profileOf(`${randomUUID()}@people.test`),
+      tokens: { accessToken: 'first', scopes: ['a', 'b'] },
+    };
+    const first = await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+    const [before] = await rows('SELECT * FROM accounts WHERE "userId" = $1', [first.userId]);
+    const moved = { ...profile, email: null, isEmailVerified: false, tokens: { accessToken: 'second' } };
+    expect(await ports.transact((tx) => recogniseUser(tx, ports, moved, caller))).toEqual({
+      userId: first.userId,
+      isNewUser: false,
+    });
+    const [after] = await rows('SELECT * FROM accounts WHERE "userId" = $1', [first.userId]);
+    expect(after.id).toBe(before.id);
+    expect(after.accessToken).not.toBe(before.accessToken);
+    expect(JSON.stringify([before, after])).not.toMatch(/first|second/);
+  });
+
+  test('that was unlinked in the meantime opens no session and is not linked again: social_sign_in_refused', async () => {
+    const profile = profileOf(`${randomUUID()}@people.test`);
+    const { userId } = await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+    const again = () => ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+    const takeAway = 'DELETE FROM accounts WHERE "userId" = $1';
+    await expect(meanwhile(userId, takeAway, again)).rejects.toMatchObject({ code: 'social_sign_in_refused' });
+    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [userId])).toEqual([]);
+  });
+});
+
+describe('callbacks', () => {
+  const signIn = async (sub: string): Promise<CallbackAnswer> => {
+    const begun = await startSocialSignIn(ports, { provider: 'company' }, caller);
+    const back = await oidc.signIn(begun.url, { sub, email: `${sub}@people.test`, email_verified: true });
+    const { state = '', code, iss: issuer } = Object.fromEntries(back.searchParams);
+    const cookie = begun.setCookie[0]?.split(';', 1)[0];
+    return handleOAuthCallback(ports, { provider: 'company', state, code, issuer, cookie }, caller);
+  };
+
+  test('for an account disabled since it was linked opens no session (CVE-2025-53942, authentik: a deactivated user signed in by a linked provider)', async () => {
+    const sub = randomUUID();
+    const userId = (await signIn(sub)).result?.user.id as string;
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
+    await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_refused' });
+    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+  });
+
+  test('for an account locked by an incident and then disabled is refused as disabled, and records only the refusal', async () => {
+    const sub = randomUUID();
+    const userId = (await signIn(sub)).result?.user.id as string;
+    await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email: `${sub}@people.test` }));
+    await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_locked' });
+    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
+    const events = () => rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
+    const before = await events();
+    await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_refused' });
+    expect((await events()).slice(before.length)).toEqual([{ outcome: 'refused' }]);
+  });
+
+  test('a callback from a provider that is no longer configured is 404, without an event of a failed sign-in (CVE-2026-3009, Keycloak: a sign-in went on at a provider that was disabled)', async () => {
+    const events = () => rows(`SELECT count(*)::int AS count FROM audit_outbox WHERE type = 'user.login'`);
+    const before = await events();
+    await expect(handleOAuthCallback(ports, { provider: 'gone', state: 's', code: 'c' }, caller)).rejects.toMatchObject(
+      { code: 'social_provider_unknown' },
+    );
+    expect(await events()).toEqual(before);
+  });
+});
+
+test('unlinking one of two accounts at a provider removes only that account', async () => {
+  const { id, email } = await newUser();
+  const [one, two] = [profileOf(email), profileOf(email)];
+  for (const profile of [one, two]) await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
+  const sessionId = randomUUID();
+  await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
+    sessionId,
+    id,
+  ]);
+  const unlink = (accountId: string) =>
+    unlinkAccount(ports, { providerId: 'company', accountId }, { ...userCaller(id, caller), sessionId } as Caller);
+  await expect(unlink(randomUUID())).rejects.toMatchObject({ code: 'linked_account_unknown' });
+  expect(await unlink(two.accountId)).toEqual({ status: 'unlinked' });
+  expect(await rows('SELECT "accountId" FROM accounts WHERE "userId" = $1', [id])).toEqual([
+    { accountId: one.accountId },
+  ]);
+});

@@ -1,0 +1,44 @@
+import type { Wing } from '#services/platform/config/wings.ts';
+import type { AuditEvent } from '#services/platform/define/audit-event.ts';
+import type { Job } from '#services/platform/define/job.ts';
+import type { Permission } from '#services/platform/define/permissions.ts';
+import type { Section } from '#services/platform/define/setting.ts';
+import type { Operation } from './shared/operation.ts';
+import type { Purge } from './shared/purge.ts';
+
+/** Expired rows, and the job that removes them. */
+type Purged = {
+  readonly by: Job;
+  readonly purges: readonly Purge[];
+};
+
+/** A module of the domain, as one value: what the product enumerates of it. */
+export type Module = {
+  /** Its folder. */
+  readonly name: string;
+  /** The wing that it is part of, if an installation can leave it out. */
+  readonly wing?: Wing;
+  /** Tables that it owns: their columns change here. Reads and writes of other modules have a reason (`tools/checks/foreign-sql.ts`). */
+  readonly tables: readonly string[];
+  readonly permissions: readonly Permission[];
+  readonly events: readonly AuditEvent[];
+  readonly jobs: readonly Job[];
+  readonly purged: readonly Purged[];
+  /** Its sections of the configuration. */
+  readonly settings: Readonly<Record<string, Section>>;
+  /** Loads the lists of its operations, which only faces need. */
+  readonly operations?: () => Promise<readonly Operation[]>;
+  /** Loads the file that defines its metrics. */
+  readonly metrics?: () => Promise<unknown>;
+};
+
+/** Declares a module; what it does not name it has none of. */
+export const defineModule = (module: Pick<Module, 'name'> & Partial<Module>): Module => ({
+  tables: [],
+  permissions: [],
+  events: [],
+  jobs: [],
+  purged: [],
+  settings: {},
+  ...module,
+});

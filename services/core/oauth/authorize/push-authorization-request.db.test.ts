@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Caller } from '#services/core/ports.ts';
+import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import {
+  anonymousCaller,
+  answered,
+  type GrantClient,
+  type GrantHarness,
+  type GrantPorts,
+  openGrantHarness,
+} from '../grant-harness.ts';
+import { authorize } from './authorize.ts';
+import { pushAuthorizationRequest } from './push-authorization-request.ts';
+import { REQUEST_EXPIRED, requestUriHash } from './pushed-requests.ts';
+
+const HTU = 'http://api.sallyport.test/oauth2/par';
+
+let harness: GrantHarness;
+let ports: GrantPorts;
+let user: TestUser;
+let site: GrantClient;
+beforeAll(async () => {
+  harness = await openGrantHarness();
+  ports = harness.ports;
+  [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
+});
+afterAll(() => harness?.close());
+
+const formOf = (client: GrantClient, members: Record<string, string> = {}): Record<string, string> =>
+  Object.fromEntries(new URLSearchParams(harness.query(client, members)));
+const push = (form: Record<string, unknown>, caller: Caller = site.caller, proof?: string) =>
+  pushAuthorizationRequest(ports, form, caller, proof === undefined ? undefined : { proof, htm: 'POST', htu: HTU });
+const pushedRow = async (requestUri: string) =>
+  (await harness.rows('SELECT * FROM oauth_pushed_requests WHERE uri_hash = $1', [requestUriHash(requestUri)]))[0];
+const openInBrowser = (client_id: string, request_uri: string) =>
+  authorize(
+    ports,
+    { query: new URLSearchParams({ client_id, request_uri }).toString(), cookie: user.cookie },
+    anonymousCaller,
+  );
+
+test('a pushed request is kept for nine minutes under a request_uri of which only the hash is stored', async () => {
+  const { request_uri, expires_in } = await push(formOf(site));
+  expect(request_uri).toMatch(/^urn:ietf:params:oauth:request_uri:[\w-]{43}$/);
+  expect(expires_in).toBe(540);
+  const row = await pushedRow(request_uri);
+  expect(row).toMatchObject({ client_id: site.clientId, share: null });
+  expect(JSON.stringify(row)).not.toContain(request_uri.slice(-43));
+  expect(await openInBrowser(site.clientId, request_uri)).toMatchObject({
+    kind: 'consent',
+    request: { client: { clientId: site.clientId }, state: 's', scopes: ['openid', 'email'] },
+  });
+});
+
+test('its request_uri works neither for another client nor after it expired', async () => {
+  const rival = await harness.newClient();
+  const { request_uri } = await push(formOf(site));
+  expect(await openInBrowser(rival.clientId, request_uri)).toEqual({ kind: 'page-error', why: REQUEST_EXPIRED });
+  await harness.rows(
+    'UPDATE oauth_pushed_requests SET expires_at = now() - make_interval(secs => 1) WHERE uri_hash = $1',
+    [requestUriHash(request_uri)],
+  );
+  expect(await openInBrowser(site.clientId, request_uri)).toEqual({ kind: 'page-error', why: REQUEST_EXPIRED });
+});
+
+test('a pushed request is validated again when the browser opens it, because the client may have changed', async () => {
+  const client = await harness.newClient();
+  const { request_uri } = await push(formOf(client), client.caller);
+  await harness.rows(`UPDATE oauth_clients SET scopes = '{openid}' WHERE "clientId" = $1`, [client.clientId]);
+  await ports.access.load();
+  expect(answered(await openInBrowser(client.clientId, request_uri))).toMatchObject({
+    error: 'invalid_scope',
+    state: 's',
+  });
+});
+
+test('a client that must push its requests gets an error for one in a URL', async () => {
+  const client = await harness.newClient({ require_pushed_authorization_requests: true });
+  const input = { query: harness.query(client), cookie: user.cookie };
+  expect(answered(await authorize(ports, input, anonymousCaller))).toMatchObject({ error: 'invalid_request' });
+  const { request_uri } = await push(formOf(client), client.caller);
+  expect(await openInBrowser(client.clientId, request_uri)).toMatchObject({ kind: 'consent' });
+});
+
+test.each([
+  ['a redirect URI that is not registered', { redirect_uri: 'https://evil.test/cb' }, 'request_invalid'],
+  ['no challenge', { code_challenge: '' }, 'request_invalid'],
+  ['another response type', { response_type: 'token' }, 'response_type_unsupported'],
+  ['a scope that is not registered', { scope: 'tasks:write' }, 'scope_invalid'],
+  ['a resource that the client is not allowed', { resource: 'https://other.example.test' }, 'target_invalid'],
+  ['a request object', { request: 'e30.e30.' }, 'request_object_unsupported'],
+  ['the request_uri of another request', { request_uri: 'urn:ietf:params:oauth:request_uri:x' }, 'request_invalid'],
+])('a request with %s is refused at the push and not stored', async (_what, members, code) => {
+  const client = await harness.newClient();
+  await expect(push(formOf(client, members), client.caller)).rejects.toMatchObject({ code });
+  expect(await harness.rows('SELECT 1 FROM oauth_pushed_requests WHERE client_id = $1', [client.clientId])).toEqual([]);
+});
+
+test('a client without the authorization code grant cannot push a request', async () => {
+  const client = await harness.newClient({ grant_types: ['client_credentials'] });
+  await expect(push(formOf(client), client.caller)).rejects.toMatchObject({ code: 'grant_not_allowed' });
+});
+
+test('a confidential client cannot push without its secret, nor with the id of another client', async () => {
+  const rival = await harness.newClient();
+  await expect(push(formOf(site), anonymousCaller)).rejects.toMatchObject({ code: 'client_unauthenticated' });
+  await expect(push({ ...formOf(site), client_id: '' }, anonymousCaller)).rejects.toMatchObject({
+    code: 'client_unauthenticated',
+  });
+  await expect(push(formOf(site), rival.caller)).rejects.toMatchObject({ code: 'request_invalid' });
+});
+
+test('a secret or token in the form is not stored with the request', async () => {
+  const { request_uri } = await push({ ...formOf(site), client_secret: 'do-not-keep', dpop_jkt: '' });
+  expect(JSON.stringify(await pushedRow(request_uri))).not.toMatch(/do-not-keep|dpop_jkt/);
+});
+
+test('a request pushed with a DPoP proof binds its code to that key and consumes the proof', async () => {
+  const maker = newProofMaker();
+  const proof = maker.proof('POST', HTU);
+  const { request_uri } = await push(formOf(site), site.caller, proof);
+  const step = await openInBrowser(site.clientId, request_uri);
+  expect(step).toMatchObject({ kind: 'consent', request: { dpopJkt: expect.stringMatching(/^[\w-]{43}$/) } });
+  const jkt = step.kind === 'consent' ? (step.request.dpopJkt as string) : '';
+  await expect(push(formOf(site), site.caller, proof)).rejects.toMatchObject({ code: 'dpop_proof_invalid' });
+  const named = formOf(site, { dpop_jkt: jkt });
+  expect(await push(named, site.caller, maker.proof('POST', HTU))).toHaveProperty('request_uri');
+});
+
+test('a proof for another endpoint, or of another key than dpop_jkt, is refused and not consumed', async () => {
+  const maker = newProofMaker();
+  const elsewhere = maker.proof('POST', 'http://api.sallyport.test/oauth2/token');
+  await expect(push(formOf(site), site.caller, elsewhere)).rejects.toMatchObject({ code: 'dpop_proof_invalid' });
+  const named = formOf(site, { dpop_jkt: 'A'.repeat(43) });
+  const own = maker.proof('POST', HTU);
+  await expect(push(named, site.caller, own)).rejects.toMatchObject({ code: 'dpop_proof_invalid' });
+  // The refused request has not consumed the proof.
+  expect(await push(formOf(site), site.caller, own)).toHaveProperty('request_uri');
+});
+
+test('one address can use only a share of a public client’s open requests; other addresses are not affected', async () => {
+  const app = await harness.newClient({ auth_method: 'none' });
+  const { request_uri } = await push(formOf(app), anonymousCaller);
+  await harness.rows(
+    `INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, share, expires_at)
+     SELECT sha256(n::text::bytea), client_id, query, share, expires_at
+     FROM oauth_pushed_requests, generate_series(1, 499) n WHERE uri_hash = $1`,
+    [requestUriHash(request_uri)],
+  );
+  await expect(push(formOf(app), anonymousCaller)).rejects.toMatchObject({ code: 'open_requests_full' });
+  const other: Caller = { ...anonymousCaller, request: { ...anonymousCaller.request, ip: '198.51.100.7' } };
+  expect(await push(formOf(app), other)).toHaveProperty('request_uri');
+});

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { pageQuery } from '#services/core/access/admin-shapes.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import {
+  cursorInvalid,
+  permissionMissing,
+  requestInvalid,
+  storeUnavailable,
+  unauthenticated,
+} from '#services/platform/errors.ts';
+import { consentUnknown } from '../client-errors.ts';
+
+const TAG = 'Consents';
+const own = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
+const refusals = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
+const instant = z.iso.datetime();
+
+const consentShape = z
+  .object({
+    client_id: z.string(),
+    client_name: z.string(),
+    /** `registration` and `document` clients are unvetted. */
+    client_origin: z.enum(['admin', 'registration', 'document']),
+    /** All granted scopes, of every audience. */
+    scopes: z.array(z.string()),
+    /** Audiences of its tokens. */
+    audiences: z.array(z.string()),
+    /** When the user last granted a scope. */
+    granted_at: instant,
+    /** Number of its active token families. */
+    logins: z.int(),
+  })
+  .register(componentNames, { id: 'Consent' });
+export type GrantedConsentView = z.output<typeof consentShape>;
+
+export const listGrantedConsentsEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'GET',
+  path: '/v1/consents',
+  operation: 'listConsents',
+  summary: 'List the applications that can act for you',
+  auth: own,
+  query: z.strictObject(pageQuery),
+  responses: { 200: z.object({ consents: z.array(consentShape), next: z.string().nullable() }) },
+  errors: [...refusals, cursorInvalid],
+});
+
+export const withdrawGrantedConsentEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'DELETE',
+  path: '/v1/consents/{client_id}',
+  operation: 'withdrawConsent',
+  summary: 'Withdraw your consent to an application and revoke its tokens at once',
+  auth: own,
+  params: z.strictObject({
+    client_id: z
+      .string()
+      .min(1)
+      .max(255)
+      .regex(/^[\x21-\x7e]*$/),
+  }),
+  responses: { 204: null },
+  errors: [...refusals, consentUnknown],
+});

@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Caller } from '#services/core/ports.ts';
+import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { userCaller } from '#tools/testing/harness/ports.ts';
+import {
+  anonymousCaller,
+  challengeOf,
+  type GrantClient,
+  type GrantHarness,
+  type GrantPorts,
+  newVerifier,
+  openGrantHarness,
+  REDIRECT,
+} from '../grant-harness.ts';
+import { redeemAuthorizationCode } from '../redeem-code.ts';
+import { listGrantedConsents } from './list-consents.ts';
+import { endConsentsSince, withdrawConsent } from './withdraw-consent.ts';
+
+let harness: GrantHarness;
+let ports: GrantPorts;
+beforeAll(async () => {
+  harness = await openGrantHarness();
+  ports = harness.ports;
+});
+afterAll(() => harness?.close());
+
+const callerOf = ({ id, sessionId }: TestUser): Caller =>
+  userCaller(id, { sessionId, by: 'session', authTime: 1_700_000_000 });
+/** Signs the user in at this client with an authorization code. */
+async function signInAt(user: TestUser, client: GrantClient): Promise<void> {
+  const codeVerifier = newVerifier();
+  const code = await harness.codeFor(user, client, { code_challenge: challengeOf(codeVerifier) });
+  const input = { code, redirectUri: REDIRECT, codeVerifier, resource: undefined, keys: {} };
+  await redeemAuthorizationCode(
+    ports,
+    { ...input, client: { clientId: client.clientId, isAuthenticated: true } },
+    client.caller,
+  );
+}
+const listed = async (user: TestUser) => (await listGrantedConsents(ports, { limit: 10 }, callerOf(user))).consents;
+const eventsOf = (clientId: string) =>
+  harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
+
+test('a user sees the user’s own consents, with scopes and number of token families, and no other user’s', async () => {
+  const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
+  await signInAt(user, client);
+  expect(await listed(user)).toEqual([
+    {
+      client_id: client.clientId,
+      client_name: 'Tasks',
+      client_origin: 'admin',
+      scopes: ['email', 'openid'],
+      audiences: [ports.tokenSettings.audience],
+      granted_at: expect.stringMatching(/^\d{4}-/),
+      logins: 1,
+    },
+  ]);
+  expect(await listed(other)).toEqual([]);
+});
+
+test('a list longer than one page continues where the page ended', async () => {
+  const user = await harness.newUser();
+  const ids: string[] = [];
+  for (let made = 0; made < 3; made += 1) {
+    const client = await harness.newClient();
+    await harness.codeFor(user, client);
+    ids.push(client.clientId);
+  }
+  const first = await listGrantedConsents(ports, { limit: 2 }, callerOf(user));
+  const second = await listGrantedConsents(ports, { limit: 2, cursor: first.next as string }, callerOf(user));
+  expect([...first.consents, ...second.consents].map(({ client_id }) => client_id)).toEqual(ids.sort());
+  expect([first.consents.length, second.next]).toEqual([2, null]);
+});
+
+test('a withdrawal ends consents, unredeemed codes and every token family, with an event (CVE-2026-43983, Pocket ID: refresh tokens went on after the user withdrew the consent)', async () => {
+  const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
+  await signInAt(user, client);
+  await harness.codeFor(user, client);
+  await harness.codeFor(other, client);
+  await withdrawConsent(ports, { client_id: client.clientId }, callerOf(user));
+  expect(await listed(user)).toEqual([]);
+  const of = (table: string) => harness.rows(`SELECT user_id FROM ${table} WHERE client_id = $1`, [client.clientId]);
+  expect(await of('oauth_codes')).toEqual([{ user_id: other.id }]);
+  expect(await of('oauth_consents')).toEqual([{ user_id: other.id }]);
+  const families = 'SELECT revoke_reason FROM refresh_families WHERE user_id = $1 AND client_id = $2';
+  expect(await harness.rows(families, [user.id, client.clientId])).toEqual([{ revoke_reason: 'consent_withdrawn' }]);
+  expect(await eventsOf(client.clientId)).toEqual([{ detail: { logins: 1 } }]);
+});
+
+test('an unknown or withdrawn consent cannot be withdrawn, nor can the first-party client', async () => {
+  const [user, client] = [await harness.newUser(), await harness.newClient()];
+  for (const clientId of [client.clientId, 'unknown', 'sallyport'])
+    await expect(withdrawConsent(ports, { client_id: clientId }, callerOf(user))).rejects.toMatchObject({
+      code: 'consent_unknown',
+    });
+  expect(await eventsOf(client.clientId)).toEqual([]);
+});
+
+test('only users have consents', async () => {
+  const { caller, clientId } = await harness.newClient();
+  await expect(listGrantedConsents(ports, { limit: 1 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
+  await expect(withdrawConsent(ports, { client_id: clientId }, anonymousCaller)).rejects.toMatchObject({
+    code: 'permission_missing',
+  });
+});
+
+test('the response to an incident ends consents granted since the sign-in, and keeps earlier ones', async () => {
+  const [user, before, after] = [await harness.newUser(), await harness.newClient(), await harness.newClient()];
+  await harness.codeFor(user, before);
+  await harness.codeFor(user, after);
+  await harness.rows(
+    `UPDATE oauth_consents SET granted_at = now() - interval '1 hour' WHERE user_id = $1 AND client_id = $2`,
+    [user.id, before.clientId],
+  );
+  const since = new Date(Date.now() - 1_800_000).toISOString();
+  await ports.transact((tx) => endConsentsSince(tx, { userId: user.id, since }, 'stolen_session', anonymousCaller));
+  expect((await listed(user)).map(({ client_id }) => client_id)).toEqual([before.clientId]);
+  expect(await eventsOf(after.clientId)).toEqual([{ detail: { user_id: user.id, reason: 'stolen_session' } }]);
+  expect(await eventsOf(before.clientId)).toEqual([]);
+});

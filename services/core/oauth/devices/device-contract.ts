@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { clientAssertion } from '#services/core/access/assertion-shapes.ts';
+import { clientKeysBusy, clientKeysUnavailable } from '#services/core/access/errors.ts';
+import { stateRewound } from '#services/core/revocations/contract.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { clientUnauthenticated, directoryStale, storeUnavailable } from '#services/platform/errors.ts';
+import { openRequestsFull } from '../errors.ts';
+import { decision, formTokenShape, optionalParameter, PAGE } from '../oauth-shapes.ts';
+
+const TAG = 'OAuth';
+
+export const beginDeviceGrantEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/device_authorization',
+  operation: 'beginDeviceGrant',
+  summary: 'Start a device grant: returns a device code, and a user code for the user to enter (RFC 8628 §3.1)',
+  tag: TAG,
+  auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
+  limit: 'write',
+  bodyType: 'form',
+  body: z.looseObject({
+    scope: optionalParameter(2_048),
+    resource: optionalParameter(512),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+    ...clientAssertion,
+  }),
+  responses: {
+    200: z.object({
+      device_code: z.string(),
+      user_code: z.string(),
+      verification_uri: z.string(),
+      verification_uri_complete: z.string(),
+      expires_in: z.int(),
+      interval: z.int(),
+    }),
+  },
+  errors: [
+    clientUnauthenticated,
+    clientKeysBusy,
+    clientKeysUnavailable,
+    grantNotAllowed,
+    scopeInvalid,
+    targetInvalid,
+    openRequestsFull,
+    stateRewound,
+    storeUnavailable,
+  ],
+  oauthErrors: true,
+});
+
+export const showDeviceGrantEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/device',
+  operation: 'showDeviceGrant',
+  summary: 'Open the page on which a user enters the code of a device (RFC 8628 §3.3)',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  query: z.looseObject({ user_code: z.string().max(32).optional() }),
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+  errors: [stateRewound, storeUnavailable, directoryStale],
+});
+
+export const answerDeviceGrantEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/device',
+  operation: 'answerDeviceGrant',
+  summary: 'Allow or deny a device',
+  tag: TAG,
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  body: z.strictObject({ form_token: formTokenShape, user_code: z.string().max(32), decision }),
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
+  errors: [stateRewound, storeUnavailable, directoryStale],
+});

@@ -1,0 +1,170 @@
+import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
+import type { Client, HasAccess } from '#services/core/access/access-directory.ts';
+import { permissionsAt } from '#services/core/access/application-rights.ts';
+import { scopesAsked } from '#services/core/access/requested-scopes.ts';
+import { type AuditRow, auditRow } from '#services/core/audit/record-event.ts';
+import { authenticatedClientOf } from '#services/core/authority/callers.ts';
+import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
+import { stateRewound } from '#services/core/revocations/contract.ts';
+import type { HasDatabaseGuard } from '#services/core/revocations/database-guard.ts';
+import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
+import { clientUnauthenticated } from '#services/platform/errors.ts';
+import { accessTokenClaims, signAccessToken, tokenTypeOf } from '../access-token.ts';
+import { tokenIssued } from '../audit-events.ts';
+import { type Batcher, createBatcher } from '../batches/batcher.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
+import { confirmationOf, rememberToken } from '../refresh/family-token.ts';
+import type { HasTokenSettings } from '../token-settings.ts';
+import { allowedAudience } from './allowed-audience.ts';
+import { recordClientTokens } from './client-credentials.store.ts';
+
+/** Group commit of the audit rows of client-credentials tokens: one commit for several requests, before their responses. */
+export type ClientTokenLog = Batcher<AuditRow, void>;
+type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
+
+/** @param groupCommit false: one statement for each token, to measure what group commit saves */
+export function createClientTokenLog(
+  ports: Pick<Ports, 'hotSql' | 'clock'> & HasDatabaseGuard,
+  groupCommit: boolean,
+  deadlineMs: number,
+): ClientTokenLog {
+  let batch = 0;
+  return createBatcher<AuditRow, void>({
+    name: 'record client tokens',
+    clock: ports.clock,
+    maxBatch: groupCommit ? 128 : 1,
+    maxInFlight: groupCommit ? 2 : 8,
+    deadlineMs,
+    maxWaiting: 8_192,
+    isRepeatable: () => true,
+    run: async (rows) => {
+      batch += 1;
+      const isKnown = await recordClientTokens(ports.hotSql, rows, batch, await ports.databaseGuard.expected());
+      if (!isKnown) {
+        ports.databaseGuard.doubt();
+        throw stateRewound({ retryAfterSeconds: 30 });
+      }
+      return new Array<void>(rows.length);
+    },
+  });
+}
+
+export type ClientTokenInput = {
+  readonly scope?: string | undefined;
+  /** RFC 8707 §2. */
+  readonly resource?: string | undefined;
+  readonly audience?: string | undefined;
+  /** Keys that the client has proved with this request. The token is bound to them. */
+  readonly jkt?: string | undefined;
+  readonly x5t?: string | undefined;
+};
+
+export type ClientTokenAnswer = {
+  readonly access_token: string;
+  readonly token_type: 'Bearer' | 'DPoP';
+  readonly expires_in: number;
+  readonly scope: string;
+};
+
+export type ClientTokenPorts = Pick<Ports, 'redis' | 'clock' | 'random'> &
+  HasKeyRing &
+  HasAccess &
+  HasRevocations &
+  HasTokenSettings &
+  HasClientTokenLog;
+
+const isResource = (text: string): boolean => URL.canParse(text) && !text.includes('#');
+
+function audienceFor(ports: HasTokenSettings, client: Client, { resource, audience }: ClientTokenInput): string {
+  if (resource === undefined) return allowedAudience(ports, client, audience);
+  if (!isResource(resource) || (audience !== undefined && audience !== resource)) throw targetInvalid();
+  return allowedAudience(ports, client, resource);
+}
+
+function scopeOf(ports: HasAccess, client: Client, requested: string | undefined): readonly string[] {
+  const { scopes, why } = scopesAsked(ports, client, requested, client.credential_scopes);
+  if (scopes === undefined) throw scopeInvalid({ detail: why });
+  return scopes;
+}
+
+type Terms = { readonly audience: string; readonly scopes: readonly string[] };
+
+function termsFor(ports: ClientTokenPorts, client: Client, input: ClientTokenInput): Terms {
+  if (!client.grant_types.includes('client_credentials')) throw grantNotAllowed();
+  return { audience: audienceFor(ports, client, input), scopes: scopeOf(ports, client, input.scope) };
+}
+
+/**
+ * Issues an access token for the client itself (RFC 6749 §4.4). `sub` is the client's id, which no user can have.
+ * The audit row is committed before the response, in one batch with those of other requests.
+ * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
+ * `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
+ */
+export async function issueClientToken(
+  ports: ClientTokenPorts,
+  input: ClientTokenInput,
+  caller: Caller,
+): Promise<ClientTokenAnswer> {
+  assertMayIssue(ports.revocations);
+  const startedAt = ports.clock.monotonic();
+  const client = ports.access.client(authenticatedClientOf(caller) ?? '');
+  // The client may have been disabled while the body was read, after its secret was checked.
+  if (client === undefined || client.disabled) throw clientUnauthenticated();
+  const terms = await termsOrRefusal(ports, client, input, caller);
+  const known = permissionsAt(ports, terms.audience);
+  const scope = terms.scopes.join(' ');
+  const claims = accessTokenClaims(
+    ports,
+    {
+      subject: client.clientId,
+      clientId: client.clientId,
+      audience: terms.audience,
+      scope,
+      permissions: terms.scopes.filter((scope) => known.has(scope)),
+      clientEpoch: client.tokenEpoch,
+      confirmation: confirmationOf(client, input),
+    },
+    caller.request,
+  );
+  const row = auditRow(caller, tokenIssued, {
+    outcome: 'ok',
+    target: { kind: 'token', id: claims.jti },
+    detail: { grant: 'client_credentials', audience: terms.audience, scope },
+    eventId: claims.jti,
+  });
+  const [minted] = await Promise.all([signAccessToken(ports, claims), ports.clientTokenLog.submit(row)]).catch(
+    (err: unknown) => {
+      tokensIssued.add(1, { grant: 'client_credentials', outcome: 'unavailable' });
+      throw err;
+    },
+  );
+  rememberToken(ports, minted, caller);
+  tokensIssued.add(1, { grant: 'client_credentials', outcome: 'ok' });
+  tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant: 'client_credentials' });
+  return {
+    access_token: minted.token,
+    token_type: tokenTypeOf(claims),
+    expires_in: minted.expiresIn,
+    scope,
+  };
+}
+
+async function termsOrRefusal(
+  ports: ClientTokenPorts,
+  client: Client,
+  input: ClientTokenInput,
+  caller: Caller,
+): Promise<Terms> {
+  try {
+    return termsFor(ports, client, input);
+  } catch (err) {
+    tokensIssued.add(1, { grant: 'client_credentials', outcome: 'refused' });
+    const { code } = err as { code: string };
+    const detail = { grant: 'client_credentials', reason: code };
+    await ports.clientTokenLog.submit(
+      auditRow(caller, tokenIssued, { outcome: 'refused', detail, eventId: ports.random.uuid() }),
+    );
+    throw err;
+  }
+}

@@ -1,0 +1,179 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Sql } from '#services/core/ports.ts';
+import { type FamilyCopy, insertUser, publicClient } from '#tools/testing/fixtures/families.ts';
+import { patient } from '#tools/testing/harness/ports.ts';
+import type { CreatedFamily } from './create-family.ts';
+import { type ContentionHarness, openContentionHarness } from './family-contention-harness.ts';
+import { outcome } from './family-harness.ts';
+import { rotateBatch } from './refresh-families.store.ts';
+
+let harness: ContentionHarness;
+let copy: FamilyCopy;
+let strict: FamilyCopy;
+beforeAll(async () => {
+  harness = await openContentionHarness();
+  ({ copy, strict } = harness);
+});
+afterAll(() => harness?.close());
+
+const rotateIn = async (sql: Sql, token: string, notAfterMs = Date.now() + 60_000): Promise<string | undefined> => {
+  const presented = { ...harness.presentedOf(token), notAfterMs };
+  const policy = {
+    graceSeconds: 10,
+    graceUses: 100,
+    lostAnswerSeconds: 0,
+    endsOnReplay: true,
+    idleSeconds: 600,
+    twoFactorIdleSeconds: 600,
+    newestKv: 1,
+  };
+  return (await rotateBatch(sql, [presented], policy, null))[0]?.outcome;
+};
+
+describe('request B decides by the row as it is after its wait for transaction A', () => {
+  test('A rotated: B gets the same successor', async () => {
+    const { refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
+    expect(await rotateIn(a.sql, refreshToken)).toBe('rotated');
+    const b = copy.refresh(refreshToken);
+    await harness.waiters(1);
+    await a.end('COMMIT');
+    expect(await b).toMatchObject({ outcome: 'grace', refreshToken: harness.successor(refreshToken) });
+  });
+
+  test('A rolled back: B rotates', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
+    expect(await rotateIn(a.sql, refreshToken)).toBe('rotated');
+    const b = copy.refresh(refreshToken);
+    await harness.waiters(1);
+    await a.end('ROLLBACK');
+    expect(await b).toMatchObject({ outcome: 'rotated' });
+    expect(await harness.generationOf(familyId)).toBe(1);
+  });
+
+  test('A rotated twice: B is a replay', async () => {
+    const { refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
+    await rotateIn(a.sql, refreshToken);
+    expect(await rotateIn(a.sql, harness.successor(refreshToken))).toBe('rotated');
+    const b = outcome(copy, refreshToken);
+    await harness.waiters(1);
+    await a.end('COMMIT');
+    expect(await b).toBe('refresh_token_reused');
+  });
+
+  test('B began before its deadline and goes on after it: it changes nothing', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const b = await harness.openTransaction();
+    // The first message of B arrives, which sets its now(); the rest of it comes late.
+    const [begun] = (await b.client.query(`SELECT now() AS at`)).rows;
+    await copy.refresh((await copy.refresh(refreshToken)).refreshToken);
+    await b.client.query('SELECT pg_sleep(0.05)');
+    expect(await rotateIn(b.sql, refreshToken, begun.at.getTime() + 20)).toBe('late');
+    await b.end('COMMIT');
+    expect(await harness.generationOf(familyId)).toBe(2);
+    expect(await outcome(copy, harness.successor(harness.successor(refreshToken)))).toBe('rotated');
+  });
+
+  test('A ended the family: B is refused', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
+    await a.client.query(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'sign_out' WHERE id = $1`, [
+      familyId,
+    ]);
+    const b = outcome(copy, refreshToken);
+    await harness.waiters(1);
+    await a.end('COMMIT');
+    expect(await b).toBe('session_ended');
+    expect(await harness.generationOf(familyId)).toBe(0);
+  });
+
+  test('A deleted the row: B is refused', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const a = await harness.openTransaction();
+    await a.client.query('DELETE FROM refresh_families WHERE id = $1', [familyId]);
+    const b = outcome(copy, refreshToken);
+    await harness.waiters(1);
+    await a.end('COMMIT');
+    expect(await b).toBe('refresh_token_invalid');
+  });
+
+  test('without grace, A rotated: B is a replay', async () => {
+    const { refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    const a = await harness.openTransaction();
+    await a.client.query('UPDATE refresh_families SET generation = 1, rotated_at = now() WHERE id = $1', [
+      (await copy.pool.query(`SELECT id FROM refresh_families WHERE jkt = 'thumb'`)).rows[0].id,
+    ]);
+    const b = outcome(strict, refreshToken, { ...publicClient, jkt: 'thumb' } as typeof publicClient);
+    await harness.waiters(1);
+    await a.end('COMMIT');
+    expect(await b).toBe('refresh_token_reused');
+  });
+
+  test('A rotated g1: the batch g1, g2, g1 of B is grace, rotated, grace', async () => {
+    const { familyId, refreshToken: g1 } = await harness.newFamily();
+    const a = await harness.openTransaction();
+    await rotateIn(a.sql, g1);
+    const b = Promise.all([g1, harness.successor(g1), g1].map((token) => outcome(copy, token)));
+    await harness.waiters(1);
+    await a.end('COMMIT');
+    expect(await b).toEqual(['grace', 'rotated', 'grace']);
+    expect(await harness.generationOf(familyId)).toBe(2);
+  });
+
+  test('A ends every family of a user while B rotates one: B rotates first, and afterwards every family has ended', async () => {
+    const userId = await insertUser(copy.pool);
+    const families = [await copy.create({ userId }), await copy.create({ userId })];
+    const held = await harness.openTransaction();
+    const first = families[0] as CreatedFamily;
+    expect(await rotateIn(held.sql, first.refreshToken)).toBe('rotated');
+    const ended = copy.pool.query(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [userId]);
+    await harness.waiters(1);
+    await held.end('COMMIT');
+    await ended;
+    for (const family of families) {
+      expect(await outcome(copy, family.refreshToken)).toBe('session_ended');
+      expect(await outcome(copy, harness.successor(family.refreshToken))).toBe('session_ended');
+    }
+  });
+});
+
+describe('locks', () => {
+  test('are taken in id order, whatever the order of the requests', async () => {
+    const [low, high] = [await harness.newFamily(), await harness.newFamily()];
+    expect(low.familyId < high.familyId).toBe(true);
+    const a = await harness.openTransaction();
+    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE', [low.familyId]);
+    const b = Promise.all([high, low].map((family) => outcome(copy, family.refreshToken)));
+    await harness.waiters(1);
+    // B waits for the lower id and has locked no higher one.
+    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE NOWAIT', [high.familyId]);
+    await a.end('COMMIT');
+    expect(await b).toEqual(['rotated', 'rotated']);
+  });
+
+  test('overlapping batches in opposite order never deadlock, also while all families of a user are ended', async () => {
+    const userId = await insertUser(copy.pool);
+    const families = await Promise.all(Array.from({ length: 40 }, () => copy.create({ userId })));
+    const far = harness.copyWith(patient);
+    const backwards = [...families].reverse();
+    for (let round = 0; round < 15; round += 1) {
+      const end =
+        round === 14
+          ? [copy.pool.query(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [userId])]
+          : [];
+      const outcomes = await Promise.all([
+        ...families.map((family) => outcome(copy, family.refreshToken)),
+        ...backwards.map((family) => outcome(far, family.refreshToken)),
+        ...end,
+      ]);
+      expect(outcomes.filter((each) => each === 'store_unavailable')).toEqual([]);
+      if (round === 0) expect(outcomes.filter((each) => each === 'rotated')).toHaveLength(40);
+    }
+    const { rows } = await copy.pool.query(
+      'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
+    );
+    expect(rows[0].deadlocks).toBe(0);
+  });
+});

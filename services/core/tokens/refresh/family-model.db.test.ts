@@ -1,0 +1,304 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createSql } from '#services/platform/postgres/pool.ts';
+import { createFamilyCopy, type FamilyCopy, insertUser, refreshSecrets } from '#tools/testing/fixtures/families.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import {
+  batchRank,
+  type ModelFamily,
+  type ModelPolicy,
+  type ModelRequest,
+  presentToModel,
+} from '#tools/testing/oracle/family-model.ts';
+import { type PresentedToken, rotateBatch } from './refresh-families.store.ts';
+import { nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
+
+/**
+ * For any sequence of batches, ends, key changes and elapsed time, the statement gives the same outcomes, rows and audit
+ * rows as a model that processes one request at a time. The test simulates elapsed time by moving the times in the rows
+ * by more than an hour and never close to a limit, so that its own duration does not matter.
+ */
+
+let database: TestDatabase;
+let copy: FamilyCopy;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  copy = createFamilyCopy({
+    url: database.url,
+    secrets: refreshSecrets(new Map([[1, randomBytes(32)]]), () => 1),
+    incarnation: randomUUID(),
+  });
+});
+afterAll(async () => {
+  await copy.close();
+  await database.drop();
+});
+
+const STEP_MS = 4_000_000;
+const FAMILIES = 3;
+
+type Step =
+  | { readonly kind: 'batch'; readonly requests: readonly Presentation[] }
+  | { readonly kind: 'pass'; readonly steps: number }
+  | { readonly kind: 'end'; readonly family: number }
+  | { readonly kind: 'key' };
+type Presentation = {
+  readonly family: number;
+  /** Generations behind the current one at the begin of the batch. */
+  readonly behind: number;
+  readonly staleKv: boolean;
+  readonly fits: boolean;
+  readonly context: number | null;
+};
+
+const presentation: fc.Arbitrary<Presentation> = fc.record({
+  family: fc.nat(FAMILIES - 1),
+  behind: fc.oneof(
+    { weight: 6, arbitrary: fc.constant(0) },
+    { weight: 6, arbitrary: fc.constant(1) },
+    { weight: 1, arbitrary: fc.constantFrom(-1, 2, 3) },
+  ),
+  staleKv: fc.oneof({ weight: 15, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  fits: fc.oneof({ weight: 15, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+  context: fc.constantFrom(0, 0, 0, 1, null),
+});
+/** A rotation, and its repetition from another context. */
+const contest = (family: number): Step => ({
+  kind: 'batch',
+  requests: [0, 1].map((context) => ({ family, behind: 0, staleKv: false, fits: true, context })),
+});
+/** A rotation, and its repetition past the shorter grace window. */
+const repeatLate = (family: number, context: number): Step[] => [
+  { kind: 'batch', requests: [{ family, behind: 0, staleKv: false, fits: true, context: 0 }] },
+  { kind: 'pass', steps: 3 },
+  { kind: 'batch', requests: [{ family, behind: 1, staleKv: false, fits: true, context }] },
+];
+const anyFamily = fc.nat(FAMILIES - 1);
+const one = (arbitrary: fc.Arbitrary<Step>): fc.Arbitrary<Step[]> => arbitrary.map((step) => [step]);
+const steps: fc.Arbitrary<Step[]> = fc.oneof(
+  { weight: 2, arbitrary: anyFamily.map((family) => Array<Step>(3).fill(contest(family))) },
+  { weight: 2, arbitrary: fc.tuple(anyFamily, fc.constantFrom(0, 0, 1)).map((chosen) => repeatLate(...chosen)) },
+  {
+    weight: 12,
+    arbitrary: one(
+      fc.record({
+        kind: fc.constant('batch' as const),
+        requests: fc.array(presentation, { minLength: 1, maxLength: 8 }),
+      }),
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: one(fc.record({ kind: fc.constant('pass' as const), steps: fc.constantFrom(1, 2, 3, 14) })),
+  },
+  { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('end' as const), family: anyFamily })) },
+  { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('key' as const) })) },
+);
+const policies: fc.Arbitrary<ModelPolicy> = fc.record({
+  // Not a multiple of the step.
+  graceMs: fc.constantFrom(10_000_000, 10_000_000, 30_000_000),
+  graceUses: fc.constantFrom(0, 1, 3, 100),
+  lostAnswerMs: fc.constantFrom(0, 22_000_000, 54_000_000),
+  endsOnReplay: fc.constantFrom(true, true, true, false),
+  idleMs: fc.constantFrom(50_000_000, 600_000_000),
+});
+
+type Held = { readonly id: string; readonly nonce: Buffer; readonly userId: string; readonly model: ModelFamily };
+
+async function insertFamily(policy: ModelPolicy, now: number): Promise<Held> {
+  const [id, nonce, userId] = [randomUUID(), randomBytes(32), await insertUser(copy.pool)];
+  const lifeMs = 2 * policy.idleMs;
+  await copy.pool.query(
+    `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, user_id,
+       user_epoch, client_epoch, scope, audience, auth_time)
+     VALUES ($1, now() + make_interval(secs => $2), now() + make_interval(secs => $3), $4, 1, 1, 'sallyport', false, $5, 0, 0,
+       'openid', 'a', now())`,
+    [id, policy.idleMs / 1_000, lifeMs / 1_000, nonceHashOf(nonce), userId],
+  );
+  const model: ModelFamily = {
+    generation: 0,
+    rotatedAt: now,
+    graceUses: 0,
+    graceStreak: 0,
+    isContested: false,
+    context: null,
+    kv: 1,
+    prevKv: 1,
+    revokeReason: null,
+    idleExpiresAt: now + policy.idleMs,
+    expiresAt: now + lifeMs,
+  };
+  return { id, nonce, userId, model };
+}
+
+async function passTime(families: readonly Held[], milliseconds: number): Promise<void> {
+  await copy.pool.query(
+    `UPDATE refresh_families SET rotated_at = rotated_at - d, idle_expires_at = idle_expires_at - d, expires_at = expires_at - d
+     FROM (SELECT make_interval(secs => $2) AS d) AS moved WHERE id = ANY ($1)`,
+    [families.map((family) => family.id), milliseconds / 1_000],
+  );
+}
+
+const contextOf = (request: { readonly context: number | null }): string | null =>
+  request.context === null ? null : `${request.context}.agent`;
+
+function presented(family: Held, request: ModelRequest & { readonly contextIndex: number | null }): PresentedToken {
+  return {
+    familyBytes: uuidToBytes(family.id),
+    generation: request.generation,
+    kv: request.kv,
+    nonceHash: nonceHashOf(request.fits ? family.nonce : randomBytes(32)),
+    isClientBound: false,
+    clientId: null,
+    isClientAuthenticated: false,
+    ipHash: request.contextIndex === null ? null : `${request.contextIndex}.`,
+    agentHash: 'agent',
+    traceparent: null,
+    notAfterMs: Date.now() + 60_000,
+  };
+}
+
+/** Verdicts and keys of the successors in the order of the requests, and the order in which the model processed them. */
+function runModel(
+  families: readonly Held[],
+  requests: readonly { readonly held: Held; readonly request: ModelRequest }[],
+  now: number,
+  policy: ModelPolicy,
+  newestKv: number,
+): { readonly outcomes: string[]; readonly kvs: (number | null)[]; readonly audit: string[] } {
+  const outcomes: string[] = [];
+  const kvs: (number | null)[] = [];
+  const audit: string[] = [];
+  for (const family of [...families].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    const own = requests
+      .map(({ held, request }, index) => ({ held, request, index }))
+      .filter(({ held }) => held === family)
+      .map((each) => ({ ...each, rank: batchRank(family.model, each.request, now, policy) }))
+      .sort((a, b) => a.rank - b.rank || a.index - b.index);
+    for (const { request, index } of own) {
+      const outcome = presentToModel(family.model, request, now, policy, newestKv);
+      outcomes[index] = outcome;
+      kvs[index] = ['rotated', 'grace', 'lost_answer'].includes(outcome) ? family.model.kv : null;
+      audit.push(`${family.id} ${request.generation} ${outcome}`);
+    }
+  }
+  return { outcomes, kvs, audit };
+}
+
+async function assertRows(families: readonly Held[]): Promise<void> {
+  const { rows } = await copy.pool.query(
+    `SELECT id, generation, grace_uses, grace_streak, grace_contested, context_hash, kv, prev_kv, revoke_reason,
+       revoked_at IS NOT NULL AS is_revoked, extract(epoch FROM now() - rotated_at)::float8 AS rotated,
+       extract(epoch FROM idle_expires_at - now())::float8 AS idle
+     FROM refresh_families WHERE id = ANY ($1)`,
+    [families.map((family) => family.id)],
+  );
+  for (const { id, model } of families) {
+    const row = rows.find((each) => each.id === id);
+    expect(row).toMatchObject({
+      generation: model.generation,
+      grace_uses: model.graceUses,
+      grace_streak: model.graceStreak,
+      grace_contested: model.isContested,
+      context_hash: model.context,
+      kv: model.kv,
+      prev_kv: model.prevKv,
+      revoke_reason: model.revokeReason,
+      is_revoked: model.revokeReason !== null,
+    });
+  }
+}
+
+test('any interleaving of rotation, retry, replay, end and expiry gives the same results as one request at a time', async () => {
+  const hot = createSql(copy.hotPool);
+  const seen = new Map<string, number>();
+  await fc.assert(
+    fc.asyncProperty(policies, fc.array(steps, { minLength: 4, maxLength: 14 }), async (policy, sequence) => {
+      let now = 0;
+      let newestKv = 1;
+      const families = await Promise.all(Array.from({ length: FAMILIES }, () => insertFamily(policy, now)));
+      const { rows: start } = await copy.pool.query('SELECT coalesce(max(id), 0)::text AS id FROM audit_outbox');
+      const expected: string[] = [];
+      for (const each of sequence.flat()) {
+        if (each.kind === 'pass') {
+          now += each.steps * STEP_MS;
+          await passTime(families, each.steps * STEP_MS);
+        } else if (each.kind === 'key') newestKv += 1;
+        else if (each.kind === 'end') {
+          const { id, model } = families[each.family] as Held;
+          if (model.revokeReason === null) model.revokeReason = 'sign_out';
+          await copy.pool.query(
+            `UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'sign_out' WHERE id = $1 AND revoked_at IS NULL`,
+            [id],
+          );
+        } else {
+          const requests = each.requests.map((request) => {
+            const held = families[request.family] as Held;
+            const { generation, kv, prevKv } = held.model;
+            const fitting = request.behind <= 0 ? kv : prevKv;
+            return {
+              held,
+              request: {
+                generation: Math.max(0, generation - request.behind),
+                kv: request.staleKv ? fitting + 100 : generation - request.behind < 0 ? kv : fitting,
+                fits: request.fits,
+                context: contextOf(request),
+                contextIndex: request.context,
+              },
+            };
+          });
+          const answers = await rotateBatch(
+            hot,
+            requests.map(({ held, request }) => presented(held, request)),
+            {
+              graceSeconds: policy.graceUses === 0 ? 0 : policy.graceMs / 1_000,
+              graceUses: policy.graceUses,
+              lostAnswerSeconds: policy.lostAnswerMs / 1_000,
+              endsOnReplay: policy.endsOnReplay,
+              idleSeconds: policy.idleMs / 1_000,
+              twoFactorIdleSeconds: policy.idleMs / 1_000,
+              newestKv,
+            },
+            null,
+          );
+          const { outcomes, kvs, audit } = runModel(families, requests, now, policy, newestKv);
+          expect(answers.map((answer) => answer.outcome)).toEqual(outcomes);
+          expect(answers.map((answer) => answer.kv)).toEqual(kvs);
+          for (const outcome of outcomes) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+          for (const { model } of families) if (model.graceStreak === 3) seen.set('contested', 1);
+          expected.push(...audit);
+          await assertRows(families);
+        }
+      }
+      const ids = families.map((family) => family.id);
+      const { rows } = await copy.pool.query(
+        `SELECT target_id, detail->>'generation' AS generation, outcome FROM audit_outbox
+         WHERE target_id = ANY ($1) AND id > $2::bigint ORDER BY id`,
+        [ids, start[0].id],
+      );
+      expect(rows.map((row) => `${row.target_id} ${row.generation} ${row.outcome}`)).toEqual(expected);
+      const { rows: revoked } = await copy.pool.query(
+        `SELECT value FROM revocations WHERE kind = 'family' AND value = ANY ($1) ORDER BY value`,
+        [ids],
+      );
+      const reused = families.filter((family) => family.model.revokeReason === 'refresh_token_reused');
+      expect(revoked.map((row) => row.value)).toEqual(reused.map((family) => family.id).sort());
+    }),
+    { numRuns: Number(process.env.FAMILY_MODEL_RUNS ?? 100) },
+  );
+  // Every outcome must have occurred, or the test covers less than its title says.
+  for (const outcome of [
+    'rotated',
+    'grace',
+    'lost_answer',
+    'grace_spent',
+    'replay',
+    'revoked',
+    'expired',
+    'ahead',
+    'mismatch',
+    'contested',
+  ])
+    expect(seen.get(outcome) ?? 0, outcome).toBeGreaterThan(0);
+}, 180_000);

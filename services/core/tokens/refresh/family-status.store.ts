@@ -1,0 +1,114 @@
+import type { Sql } from '#services/core/ports.ts';
+import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+
+/** A family as introspection shows it. */
+export type FamilyStatus = {
+  readonly userId: string;
+  readonly clientId: string;
+  readonly sessionId: string | null;
+  readonly scope: string;
+  readonly audience: string;
+  readonly generation: number;
+  /** Unix seconds. */
+  readonly authTime: number;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly isLive: boolean;
+};
+
+// Uses the primary keys of families and users, and the unique client id. Locks nothing.
+const familyStatusRead = defineStatement(
+  'familyStatusRead',
+  `SELECT f.user_id AS "userId", f.client_id AS "clientId", f.sid AS "sessionId", f.scope, f.audience, f.generation,
+     extract(epoch FROM f.auth_time)::float8 AS "authTime", extract(epoch FROM f.created_at)::float8 AS "createdAt",
+     extract(epoch FROM least(f.idle_expires_at, f.expires_at))::float8 AS "expiresAt",
+     f.revoked_at IS NULL AND now() < least(f.idle_expires_at, f.expires_at)
+       AND u."disabledAt" IS NULL AND u."tokenEpoch" <= f.user_epoch
+       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS "isLive"
+   FROM refresh_families f JOIN users u ON u.id = f.user_id JOIN oauth_clients c ON c."clientId" = f.client_id
+   WHERE f.id = $1::uuid AND f.nonce_hash = $2::bytea`,
+);
+
+export async function readFamilyStatus(sql: Sql, familyId: string, nonceHash: Buffer): Promise<FamilyStatus | null> {
+  const [row] = await sql.query<FamilyStatus>(familyStatusRead, [familyId, nonceHash]);
+  return row ?? null;
+}
+
+// Uses the primary key. A token two generations back is outside any grace, so a second party presents it.
+const familySupersededRead = defineStatement(
+  'familySupersededRead',
+  `SELECT generation - $2::int > 1 OR coalesce(revoke_reason = 'refresh_token_reused', false) AS "isSuperseded"
+   FROM refresh_families WHERE id = $1::uuid`,
+);
+
+/** Whether a generation is older than the previous one, or a replay has ended the family. */
+export async function isGenerationSuperseded(sql: Sql, familyId: string, generation: number): Promise<boolean> {
+  const [row] = await sql.query<{ isSuperseded: boolean }>(familySupersededRead, [familyId, generation]);
+  return row?.isSuperseded ?? false;
+}
+
+export type LiveFamilyRow = {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly clientId: string;
+  readonly scope: string;
+  readonly device: Readonly<Record<string, unknown>>;
+  readonly createdAt: string;
+  readonly refreshedAt: string;
+  readonly expiresAt: string;
+};
+
+// Uses refresh_families_one_live: a session has few families, and ended ones are not in the index.
+const liveLoginsRead = defineStatement(
+  'liveLoginsRead',
+  `SELECT id, sid AS "sessionId", client_id AS "clientId", scope, device, ${placeTime('created_at')} AS "createdAt",
+     ${placeTime('rotated_at')} AS "refreshedAt", ${placeTime('least(idle_expires_at, expires_at)')} AS "expiresAt"
+   FROM refresh_families WHERE sid = ANY ($1::text[]) AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
+   ORDER BY sid, created_at, id LIMIT 1000`,
+);
+// Uses refresh_families_user_id.
+const loginCountRead = defineStatement(
+  'loginCountRead',
+  `SELECT count(*)::int AS count FROM refresh_families
+   WHERE user_id = $1 AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)`,
+);
+
+export const readLiveFamilies = (sql: Sql, sessionIds: readonly string[]): Promise<LiveFamilyRow[]> =>
+  sql.query<LiveFamilyRow>(liveLoginsRead, [sessionIds]);
+
+export const readFamilyCount = async (sql: Sql, userId: string): Promise<number> =>
+  (await sql.query<{ count: number }>(loginCountRead, [userId]))[0]?.count ?? 0;
+
+/** What a live family belongs to. */
+export type FamilyFilter = {
+  readonly userId?: string | undefined;
+  readonly clientId?: string | undefined;
+  readonly sessionId?: string | undefined;
+};
+export type FamilyReach = {
+  readonly logins: number;
+  readonly sessions: number;
+  readonly applications: number;
+  readonly users: number;
+};
+
+// One of refresh_families_user_id, refresh_families_client_id and refresh_families_one_live. Stops at the limit: an exact
+// count of a large client would read millions of rows.
+const familyReachRead = defineStatement(
+  'familyReachRead',
+  `SELECT count(*)::int AS logins, count(DISTINCT sid)::int AS sessions, count(DISTINCT client_id)::int AS applications,
+     count(DISTINCT user_id)::int AS users
+   FROM (SELECT sid, client_id, user_id FROM refresh_families
+     WHERE ($1::text IS NULL OR user_id = $1) AND ($2::text IS NULL OR client_id = $2) AND ($3::text IS NULL OR sid = $3)
+       AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
+     LIMIT $4) AS live`,
+);
+
+/** @param limit families that are counted at most */
+export const readFamilyReach = async (
+  sql: Sql,
+  { userId, clientId, sessionId }: FamilyFilter,
+  limit: number,
+): Promise<FamilyReach> =>
+  (await sql.query<FamilyReach>(familyReachRead, [userId ?? null, clientId ?? null, sessionId ?? null, limit]))[0]!;

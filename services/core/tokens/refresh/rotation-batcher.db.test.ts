@@ -1,0 +1,315 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import {
+  callerFrom,
+  type FamilyCopy,
+  insertSession,
+  insertUser,
+  publicClient,
+  refreshSecrets,
+  refreshSettings,
+} from '#tools/testing/fixtures/families.ts';
+import {
+  type FamilyHarness,
+  GRACE_SECONDS,
+  generations,
+  next,
+  openFamilyHarness,
+  outcome,
+  together,
+} from './family-harness.ts';
+
+let harness: FamilyHarness;
+let copy: FamilyCopy;
+let other: FamilyCopy;
+beforeAll(async () => {
+  harness = await openFamilyHarness();
+  [copy, other] = [harness.copyWith(), harness.copyWith()];
+});
+afterEach(() => harness.reset());
+afterAll(() => harness?.close());
+
+describe('rotation', () => {
+  test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error (CVE-2026-53517, Better Auth: parallel refreshes forked the family of a token)', async () => {
+    const family = await harness.newFamily();
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? copy : other).refresh(family.refreshToken)),
+    );
+    expect(answers.filter((answer) => answer.outcome === 'rotated')).toHaveLength(1);
+    expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
+    expect(await harness.rowOf(family.familyId)).toMatchObject({ generation: 1, grace_uses: 59, revoke_reason: null });
+    expect(await outcome(copy, (answers[0] as { refreshToken: string }).refreshToken)).toBe('rotated');
+  });
+
+  test('returns the facts for the access token', async () => {
+    const userId = await insertUser(copy.pool);
+    await copy.pool.query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [userId]);
+    const sessionId = await insertSession(copy.pool, userId);
+    const family = await harness.newFamily({
+      userId,
+      sessionId,
+      audience: 'https://a.test',
+      scope: 'openid',
+      authTime: 1_700_000_001,
+    });
+    expect(await copy.refresh(family.refreshToken)).toEqual({
+      outcome: 'rotated',
+      familyId: family.familyId,
+      userId,
+      email: `${userId}@example.test`,
+      isEmailVerified: false,
+      amr: '',
+      acr: 'aal1',
+      rightsLimit: null,
+      roles: ['admin', 'user'],
+      userEpoch: 0,
+      clientId: 'sallyport',
+      clientEpoch: 0,
+      sessionId,
+      scope: 'openid',
+      audience: 'https://a.test',
+      authTime: 1_700_000_001,
+      jkt: null,
+      x5t: null,
+      refreshToken: expect.stringMatching(/^sp_rt_1\./),
+      refreshExpiresInSeconds: refreshSettings.refreshTokenSeconds,
+    });
+  });
+
+  test('writes one audit row for each presented token, with the rotation', async () => {
+    const { familyId, refreshToken, userId } = await harness.newFamily();
+    await copy.refresh(refreshToken, publicClient, callerFrom('192.0.2.7'));
+    await copy.refresh(refreshToken, publicClient, callerFrom('192.0.2.7'));
+    const [first, second, ...more] = await harness.auditOf(familyId);
+    expect(more).toEqual([]);
+    expect(first).toMatchObject({ type: 'token.refreshed', outcome: 'rotated', actor_kind: 'user', actor_id: userId });
+    expect(first.ip_hash).toMatch(/^1\.[\w-]{22}$/);
+    expect(first.detail).toEqual({ generation: 0, held: 0, user_id: userId, session_id: null });
+    expect(second).toMatchObject({ outcome: 'grace', detail: { generation: 0, held: 1 } });
+  });
+
+  test('extends the idle expiry and never the absolute one; a repetition within grace extends neither', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    await harness.set(familyId, `idle_expires_at = now() + interval '1 minute'`);
+    const before = await harness.rowOf(familyId);
+    await copy.refresh(refreshToken);
+    const after = await harness.rowOf(familyId);
+    expect(after.idle_expires_at.getTime()).toBeGreaterThan(before.idle_expires_at.getTime() + 600_000_000);
+    expect(after.expires_at).toEqual(before.expires_at);
+    await copy.refresh(refreshToken);
+    const repeated = await harness.rowOf(familyId);
+    expect([repeated.idle_expires_at, repeated.expires_at]).toEqual([after.idle_expires_at, after.expires_at]);
+  });
+
+  test('the idle expiry never exceeds the absolute one', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    await harness.set(familyId, `expires_at = now() + interval '90 seconds'`);
+    const answer = await copy.refresh(refreshToken);
+    const row = await harness.rowOf(familyId);
+    expect(row.idle_expires_at).toEqual(row.expires_at);
+    expect(answer.refreshExpiresInSeconds).toBeLessThanOrEqual(90);
+    expect(answer.refreshExpiresInSeconds).toBeGreaterThan(80);
+  });
+
+  test('a successor is made under the newest server key, its repetition under the same one', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    harness.makeUnder(2);
+    const rotated = await copy.refresh(refreshToken);
+    expect(rotated.refreshToken).toMatch(/^sp_rt_2\./);
+    expect(await harness.rowOf(familyId)).toMatchObject({ kv: 2, prev_kv: 1 });
+    // A copy on which the newest key is not active yet uses the key in the row, not its own newest.
+    harness.makeUnder(1);
+    expect(await other.refresh(refreshToken)).toMatchObject({ outcome: 'grace', refreshToken: rotated.refreshToken });
+    expect(await outcome(copy, rotated.refreshToken)).toBe('rotated');
+  });
+
+  test('a successor under a server key that this copy does not have is 503, and a retry at another copy gets it', async () => {
+    const { refreshToken } = await harness.newFamily();
+    harness.makeUnder(2);
+    const rotated = await copy.refresh(refreshToken);
+    harness.makeUnder(1);
+    const secrets = refreshSecrets(new Map([[1, harness.keys.get(1) as Buffer]]), () => 1);
+    const behind = harness.copyWith({}, { secrets });
+    expect(await outcome(behind, refreshToken)).toBe('key_ring_behind');
+    expect((await copy.refresh(refreshToken)).refreshToken).toBe(rotated.refreshToken);
+  });
+});
+
+describe('grace', () => {
+  test('the previous token within the grace window gets the same successor, because a lost response is not theft', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const rotated = await copy.refresh(refreshToken);
+    const repeated = await other.refresh(refreshToken);
+    expect(repeated).toEqual({ ...rotated, outcome: 'grace', refreshExpiresInSeconds: expect.any(Number) });
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 1 });
+  });
+
+  test('beyond the allowed uses it is 429 with Retry-After and an audit event, and the family stays live', async () => {
+    const tight = harness.copyWith({ graceUses: 2 });
+    const { familyId, refreshToken } = await harness.newFamily();
+    const successor = await next(tight, refreshToken);
+    expect(await outcome(tight, refreshToken)).toBe('grace');
+    expect(await outcome(tight, refreshToken)).toBe('grace');
+    const refusal = await tight.refresh(refreshToken).catch((err: unknown) => err);
+    expect(refusal).toMatchObject({ code: 'refresh_grace_spent', definition: { status: 429 } });
+    const seconds = (refusal as { options: { retryAfterSeconds: number } }).options.retryAfterSeconds;
+    expect(seconds).toBeGreaterThanOrEqual(1);
+    expect(seconds).toBeLessThanOrEqual(GRACE_SECONDS);
+    expect((await harness.auditOf(familyId)).at(-1)).toMatchObject({
+      type: 'token.refresh_overused',
+      outcome: 'grace_spent',
+    });
+    expect(await outcome(tight, successor)).toBe('rotated');
+  });
+
+  test('after the window it is a replay: the family and its access tokens end, and every answer gives that reason', async () => {
+    const { familyId, refreshToken, userId } = await harness.newFamily();
+    const successor = await next(copy, refreshToken);
+    const announced = copy.announced();
+    await harness.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS + 1} seconds'`);
+    expect(await outcome(copy, refreshToken)).toBe('refresh_token_reused');
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, revoke_reason: 'refresh_token_reused' });
+    expect(await harness.revocationsOf(familyId)).toEqual([
+      { reason: 'refresh_token_reused', user_id: userId, client_id: 'sallyport' },
+    ]);
+    expect(copy.announced()).toBe(announced + 1);
+    expect((await harness.auditOf(familyId)).at(-1)).toMatchObject({
+      type: 'token.refresh_reused',
+      outcome: 'replay',
+      actor_kind: 'anonymous',
+    });
+    expect(await outcome(copy, successor)).toBe('refresh_token_reused');
+    expect(await outcome(other, refreshToken)).toBe('refresh_token_reused');
+    expect(await harness.revocationsOf(familyId)).toHaveLength(1);
+  });
+
+  test('a retry just before the end of the window is within grace', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    await next(copy, refreshToken);
+    await harness.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS / 2} seconds'`);
+    expect(await outcome(copy, refreshToken)).toBe('grace');
+  });
+
+  test('grace from another network or agent in three successive generations ends the family', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    let token = refreshToken;
+    for (const expected of ['grace', 'grace', 'refresh_token_reused']) {
+      const successor = (await copy.refresh(token, publicClient, callerFrom('192.0.2.1'))).refreshToken;
+      expect(await outcome(copy, token, publicClient, '198.51.100.9')).toBe(expected);
+      token = successor;
+    }
+    expect(await harness.rowOf(familyId)).toMatchObject({ grace_streak: 3, revoke_reason: 'refresh_token_reused' });
+    expect(await harness.revocationsOf(familyId)).toHaveLength(1);
+  });
+
+  test('a generation without such grace resets the count, and grace from the same network and agent never counts', async () => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    let token = refreshToken;
+    for (const ip of ['198.51.100.9', '198.51.100.9', '192.0.2.1', '198.51.100.9', '198.51.100.9', '192.0.2.1']) {
+      const successor = (await copy.refresh(token, publicClient, callerFrom('192.0.2.1'))).refreshToken;
+      expect(await outcome(copy, token, publicClient, ip)).toBe('grace');
+      expect(await outcome(copy, token, publicClient, ip)).toBe('grace');
+      token = successor;
+    }
+    await copy.refresh(token);
+    expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: null, generation: 7, grace_streak: 0 });
+  });
+
+  test('without grace the second use of a sender-constrained token ends the family', async () => {
+    const strict = harness.copyWith({ graceSeconds: 0 });
+    const by = { ...publicClient, jkt: 'thumb' };
+    const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    expect(await outcome(strict, refreshToken, by)).toBe('rotated');
+    expect(await outcome(strict, refreshToken, by)).toBe('refresh_token_reused');
+    expect(await harness.revocationsOf(familyId)).toHaveLength(1);
+  });
+
+  test('without grace two uses in one batch end the family, as two sequential ones do (CVE-2026-1035, Keycloak: parallel uses of one refresh token went past the rule of one use)', async () => {
+    const strict = harness.copyWith({ graceUses: 0 });
+    const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    const by = { ...publicClient, jkt: 'thumb' };
+    const outcomes = await Promise.all([1, 2, 3].map(() => outcome(strict, refreshToken, by)));
+    expect(outcomes).toEqual(['rotated', 'refresh_token_reused', 'refresh_token_reused']);
+    expect(await harness.revocationsOf(familyId)).toHaveLength(1);
+    expect((await harness.auditOf(familyId)).map((row) => row.outcome)).toEqual(['rotated', 'replay', 'revoked']);
+  });
+});
+
+describe('one batch', () => {
+  /** Tokens g0…gn of a family whose current generation is `held`, presented in one statement. */
+  const batch = async (held: number, presented: readonly number[], at = copy) => {
+    const { familyId, refreshToken } = await harness.newFamily();
+    const tokens = await generations(at, refreshToken, held);
+    const statements = at.statements();
+    const outcomes = await together(
+      at,
+      presented.map((generation) => tokens[generation] ?? harness.forge(refreshToken, generation)),
+    );
+    expect(at.statements()).toBe(statements + 1);
+    const audit = (await harness.auditOf(familyId)).slice(held).map((row) => `${row.detail.generation}:${row.outcome}`);
+    return { outcomes, audit, row: await harness.rowOf(familyId), revocations: await harness.revocationsOf(familyId) };
+  };
+
+  test('g1, g2, g1 with g2 current give grace, rotated, grace, with audit rows in the order of processing', async () => {
+    const { outcomes, audit, row } = await batch(2, [1, 2, 1]);
+    expect(outcomes).toEqual(['grace', 'rotated', 'grace']);
+    expect(audit).toEqual(['1:grace', '1:grace', '2:rotated']);
+    expect(row).toMatchObject({ generation: 3, grace_uses: 0 });
+  });
+
+  test('the current token three times gives one rotation and two repetitions', async () => {
+    const { outcomes, row } = await batch(2, [2, 2, 2]);
+    expect(outcomes).toEqual(['rotated', 'grace', 'grace']);
+    expect(row).toMatchObject({ generation: 3, grace_uses: 2 });
+  });
+
+  test('a replay is processed first: no other token rotates, and the family ends once', async () => {
+    const { outcomes, audit, row, revocations } = await batch(3, [3, 2, 0, 3, 1]);
+    expect(outcomes).toEqual(Array(5).fill('refresh_token_reused'));
+    expect(audit).toEqual(['0:replay', '1:revoked', '2:revoked', '3:revoked', '3:revoked']);
+    expect(row).toMatchObject({ generation: 3, revoke_reason: 'refresh_token_reused' });
+    expect(revocations).toHaveLength(1);
+  });
+
+  test('a token ahead of its row does not affect other tokens', async () => {
+    const { outcomes, row } = await batch(1, [9, 1, 0]);
+    expect(outcomes).toEqual(['session_ended', 'rotated', 'grace']);
+    expect(row).toMatchObject({ generation: 2, revoke_reason: null });
+  });
+
+  test('retries and repetitions beyond the allowed uses are refused individually', async () => {
+    const tight = harness.copyWith({ graceUses: 1 });
+    const { outcomes, row } = await batch(1, [0, 1, 0, 1, 1], tight);
+    expect(outcomes).toEqual(['grace', 'rotated', 'refresh_grace_spent', 'grace', 'refresh_grace_spent']);
+    expect(row).toMatchObject({ generation: 2, grace_uses: 1, revoke_reason: null });
+  });
+
+  test('families in one batch do not affect each other', async () => {
+    const families = await Promise.all(Array.from({ length: 20 }, () => harness.newFamily()));
+    const ended = families[7] as (typeof families)[number];
+    const tokens = await generations(copy, ended.refreshToken, 2);
+    const presented = families.map((family) => (family === ended ? (tokens[0] as string) : family.refreshToken));
+    const statements = copy.statements();
+    const outcomes = await together(copy, [...presented, 'sp_rt_rubbish']);
+    expect(copy.statements()).toBe(statements + 1);
+    expect(outcomes.filter((each) => each === 'rotated')).toHaveLength(19);
+    expect(outcomes[7]).toBe('refresh_token_reused');
+    expect(outcomes[20]).toBe('refresh_token_invalid');
+  });
+
+  test('answers are in the order of the requests, up to 128', async () => {
+    const families = await Promise.all(Array.from({ length: 128 }, () => harness.newFamily()));
+    const statements = copy.statements();
+    const answers = await Promise.all(families.map((family) => copy.refresh(family.refreshToken)));
+    expect(copy.statements()).toBe(statements + 1);
+    expect(answers.map((answer) => answer.userId)).toEqual(families.map((family) => family.userId));
+  });
+
+  test('without group commit each request has a separate statement and the same answer', async () => {
+    const single = harness.copyWith({ groupCommit: false });
+    const { familyId, refreshToken } = await harness.newFamily();
+    const answers = await Promise.all(Array.from({ length: 10 }, () => single.refresh(refreshToken)));
+    expect(single.statements()).toBe(10);
+    expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 9 });
+  });
+});

@@ -1,7 +1,0 @@
-import type { Ports } from '#services/domain/ports.ts';
-import { countTokens, type TokenStatistics } from './token-statistics.store.ts';
-
-export type { TokenStatistics } from './token-statistics.store.ts';
-
-/** Counts since installation, from Postgres. Throws `store_unavailable` (503). */
-export const readTokenStatistics = ({ sql }: Pick<Ports, 'sql'>): Promise<TokenStatistics> => countTokens(sql);

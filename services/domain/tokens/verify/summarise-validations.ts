@@ -1,8 +1,0 @@
-import { type CountSummary, createCountSummary } from '#services/domain/audit/summarise-counts.ts';
-import type { Ports } from '#services/domain/ports.ts';
-import { tokensValidated } from '../audit-events.ts';
-import type { HasValidationCounts } from './validation-counts.ts';
-
-/** Counts of validated tokens, by result and reason. */
-export const createValidationSummary = (ports: Pick<Ports, 'sql' | 'log'> & HasValidationCounts): CountSummary =>
-  createCountSummary(ports, 'validation-summary', tokensValidated, ports.validationCounts);

@@ -1,0 +1,53 @@
+import { globSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { modules } from './modules.ts';
+import type { Operation } from './core/shared/operation.ts';
+
+/** The members of one part of a request; undefined for a part that accepts others. */
+function membersOf(part: z.ZodType | undefined): readonly string[] | undefined {
+  if (part === undefined) return [];
+  const shape = part instanceof z.ZodOptional ? part.unwrap() : part;
+  return shape instanceof z.ZodObject && shape.def.catchall instanceof z.ZodNever
+    ? Object.keys(shape.shape)
+    : undefined;
+}
+
+const isOperation = (value: unknown): value is Operation => (value as Operation | null)?.endpoint !== undefined;
+
+test('every operation that is declared is named by one module, once', async () => {
+  const named = (await Promise.all(modules.map(async ({ operations }) => (await operations?.()) ?? []))).flat();
+  const files = globSync('**/{operations,*-operations}.ts', { cwd: import.meta.dirname });
+  const declared = await Promise.all(
+    files.map(async (file) =>
+      Object.values(await import(`./${file}`))
+        .flat()
+        .filter(isOperation),
+    ),
+  );
+  const missing = declared.flat().filter((operation) => !named.includes(operation));
+  expect(missing.map(({ endpoint }) => endpoint.operation)).toEqual([]);
+  expect(named.length).toBeGreaterThan(100);
+  expect(new Set(named.map(({ endpoint }) => endpoint.operation)).size).toBe(named.length);
+});
+
+test('a rule gets only members that its contract names, each from one place of the request', async () => {
+  const named = (await Promise.all(modules.map(async ({ operations }) => (await operations?.()) ?? []))).flat();
+  const wrong = named.filter(({ endpoint: { body, query, params } }) => {
+    const members = [body, query, params].map(membersOf);
+    const all = members.flatMap((some) => some ?? []);
+    return members.includes(undefined) || new Set(all).size !== all.length;
+  });
+  expect(wrong.map(({ endpoint }) => endpoint.operation)).toEqual([]);
+});
+
+test('every command that changes something asks first, and takes a reason for the audit log', async () => {
+  const named = (await Promise.all(modules.map(async ({ operations }) => (await operations?.()) ?? []))).flat();
+  const acts = named.filter(({ endpoint, command }) => command !== undefined && endpoint.method !== 'GET');
+  const silent = acts.filter(({ endpoint: { body, query }, command }) => {
+    const members = [body, query].flatMap((part) => membersOf(part) ?? []);
+    return command?.asks === undefined || !members.includes('reason');
+  });
+  expect(acts.length).toBeGreaterThan(20);
+  expect(silent.map(({ endpoint }) => endpoint.operation)).toEqual([]);
+});

@@ -1,0 +1,104 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '#services/core/ports.ts';
+import { placeTime } from '#services/core/shared/pagination.ts';
+import type { AgentStatus } from './agent-shapes.ts';
+import type { AgentView } from './contract.ts';
+
+const STATUS = `CASE WHEN killed_at IS NOT NULL THEN 'killed' WHEN expires_at <= clock_timestamp() THEN 'expired'
+  WHEN coalesce(disabled, false) THEN 'disabled'
+  WHEN coalesce(last_seen_at, created_at) < clock_timestamp() - make_interval(secs => 3 * heartbeat_seconds) THEN 'silent'
+  ELSE 'active' END`;
+const AGENT = `client_id AS agent_id, coalesce(name, client_id) AS name, owner_id, ${STATUS} AS status,
+  auth_method, scopes,
+  credential_scopes, audiences,
+  dpop_bound_access_tokens, capabilities, heartbeat_seconds,
+  ${placeTime('last_seen_at')} AS last_seen_at, ${placeTime('created_at')} AS created_at,
+  ${placeTime('expires_at')} AS expires_at, ${placeTime('killed_at')} AS killed_at`;
+const FROM = 'FROM agents JOIN oauth_clients ON "clientId" = client_id';
+
+/** Locks the owner, so that a loss of a permission is before or after the registration. */
+const ownerLock = defineStatement(
+  'agentOwnerLock',
+  `SELECT user_permissions(id) AS permissions FROM users WHERE id = $1 AND "disabledAt" IS NULL FOR SHARE`,
+);
+const agentInsert = defineStatement(
+  'agentInsert',
+  `INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at)
+   VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(days => $5::int))`,
+);
+/** By the primary keys. */
+const agentRead = defineStatement(
+  'agentRead',
+  `SELECT ${AGENT} ${FROM} WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2)`,
+);
+/** By the primary key, or by index agents_owner_id. */
+const agentsPage = defineStatement(
+  'agentsPage',
+  `SELECT ${AGENT} ${FROM} WHERE client_id > $1 AND ($3::text IS NULL OR owner_id = $3)
+     AND ($4::text IS NULL OR ${STATUS} = $4) ORDER BY client_id LIMIT $2`,
+);
+/**
+ * Locks the agent until commit: a second kill is refused. Locks its owner first, as requests of the agent do, so
+ * that those which begin later wait behind the kill. By the primary keys.
+ */
+const agentLock = defineStatement(
+  'agentLock',
+  `SELECT killed_at IS NOT NULL AS "isKilled" FROM users JOIN agents ON owner_id = users.id
+   WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2) FOR NO KEY UPDATE OF users FOR UPDATE OF agents`,
+);
+/** Row triggers disable its client, which ends its tokens, and write the events. */
+const agentKill = defineStatement('agentKill', 'UPDATE agents SET killed_at = clock_timestamp() WHERE client_id = $1');
+const agentSeen = defineStatement(
+  'agentSeen',
+  `UPDATE agents SET last_seen_at = clock_timestamp(), capabilities = coalesce($2::text[], agents.capabilities)
+   FROM (SELECT client_id, capabilities FROM agents WHERE client_id = $1 FOR UPDATE) before
+   WHERE agents.client_id = before.client_id AND killed_at IS NULL
+   RETURNING agents.capabilities IS DISTINCT FROM before.capabilities AS "isChanged"`,
+);
+
+/** Permissions of an active user; undefined if there is none with this id. */
+export const lockOwner = async (tx: Sql, ownerId: string): Promise<readonly string[] | undefined> =>
+  (await tx.query<{ permissions: string[] }>(ownerLock, [ownerId]))[0]?.permissions;
+
+export type NewAgent = Readonly<Pick<AgentView, 'agent_id' | 'owner_id' | 'heartbeat_seconds'>> & {
+  readonly capabilities: readonly string[];
+  readonly expires_in_days: number;
+};
+export const insertAgent = async (tx: Sql, agent: NewAgent): Promise<void> => {
+  await tx.query(agentInsert, [
+    agent.agent_id,
+    agent.owner_id,
+    agent.capabilities,
+    agent.heartbeat_seconds,
+    agent.expires_in_days,
+  ]);
+};
+
+/** @param ownerId undefined: any owner */
+export const readAgentRow = async (sql: Sql, agentId: string, ownerId?: string): Promise<AgentView | undefined> =>
+  (await sql.query<AgentView>(agentRead, [agentId, ownerId ?? null]))[0];
+
+export type AgentFilter = { readonly owner_id?: string | undefined; readonly status?: AgentStatus | undefined };
+export const readAgentsPage = (
+  sql: Sql,
+  { owner_id: ownerId, status }: AgentFilter,
+  after: string,
+  limit: number,
+): Promise<AgentView[]> => sql.query<AgentView>(agentsPage, [after, limit, ownerId ?? null, status ?? null]);
+
+export const lockAgent = async (
+  tx: Sql,
+  agentId: string,
+  ownerId?: string,
+): Promise<{ readonly isKilled: boolean } | undefined> =>
+  (await tx.query<{ isKilled: boolean }>(agentLock, [agentId, ownerId ?? null]))[0];
+export const killAgentRow = async (tx: Sql, agentId: string): Promise<void> => {
+  await tx.query(agentKill, [agentId]);
+};
+/** Undefined for a client that is no live agent. */
+export const markSeen = async (
+  tx: Sql,
+  agentId: string,
+  capabilities: readonly string[] | undefined,
+): Promise<{ readonly isChanged: boolean } | undefined> =>
+  (await tx.query<{ isChanged: boolean }>(agentSeen, [agentId, capabilities ?? null]))[0];

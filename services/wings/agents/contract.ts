@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, scopes, text } from '#services/core/access/admin-shapes.ts';
+import { clientExists, clientKeysInvalid, clientSettingsConflict } from '#services/core/access/errors.ts';
+import { rightsExceeded } from '#services/core/authority/errors.ts';
+import { userUnknown } from '#services/core/tokens/errors.ts';
+import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX } from './agent-shapes.ts';
+import { agentExceedsOwner, agentUnknown } from './errors.ts';
+import { agentsManage, agentsRead } from './permissions.ts';
+
+const TAG = 'Agents';
+const instant = z.iso.datetime();
+const agentId = z
+  .string()
+  .max(255)
+  .regex(/^[\w-]+$/);
+const ownerId = agentId;
+const ofAgent = z.strictObject({ agent_id: agentId });
+/** What the agent can do, in its own words; no permission follows from it. */
+const capabilities = z.array(z.string().regex(/^[a-z0-9][\w.:-]{0,63}$/)).max(CAPABILITIES_MAX);
+
+export const agentView = z
+  .object({
+    /** Also the `client_id` of its tokens. */
+    agent_id: z.string(),
+    name: z.string(),
+    owner_id: z.string(),
+    status: z.enum(AGENT_STATUSES),
+    auth_method: z.string(),
+    /** Scopes of the tokens that it may get in exchange for tokens of its owner. */
+    scopes: z.array(z.string()),
+    /** Scopes of its own tokens. */
+    credential_scopes: z.array(z.string()),
+    audiences: z.array(z.string()),
+    dpop_bound_access_tokens: z.boolean(),
+    capabilities: z.array(z.string()),
+    heartbeat_seconds: z.int(),
+    last_seen_at: instant.nullable(),
+    created_at: instant,
+    expires_at: instant,
+    killed_at: instant.nullable(),
+  })
+  .register(componentNames, { id: 'Agent' });
+export type AgentView = z.output<typeof agentView>;
+
+const registration = z.strictObject({
+  name: text(128),
+  owner_id: ownerId,
+  /** `private_key_jwt` requires `jwks` or `jwks_uri`. */
+  auth_method: z.enum(AGENT_METHODS).default('client_secret_basic'),
+  jwks: jwks.optional(),
+  jwks_uri: z.string().max(512).optional(),
+  /** Scopes of the tokens that it may get in exchange for tokens of its owner (RFC 8693). */
+  scopes: scopes.default([]),
+  /** Scopes of its own tokens. Neither list names a permission that its owner lacks. */
+  credential_scopes: scopes.default([]),
+  audiences: z.array(text(512)).max(50).default([]),
+  /** RFC 9449: its tokens are bound to a key of the agent. */
+  dpop_bound_access_tokens: z.boolean().default(true),
+  capabilities: capabilities.default([]),
+  heartbeat_seconds: z.int().min(10).max(86_400).default(60),
+  expires_in_days: z.int().min(1).max(365).default(90),
+  reason,
+});
+export type AgentRegistration = z.output<typeof registration>;
+
+export const registerAgentEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/agents',
+  operation: 'registerAgent',
+  summary: 'Register an agent for a user; only this response shows its secret',
+  tag: TAG,
+  auth: manages(agentsManage),
+  idempotency: 'answer',
+  body: registration,
+  responses: { 201: agentView.extend({ client_secret: z.string().nullable() }) },
+  errors: [
+    ...REFUSALS,
+    stepUpRequired,
+    agentExceedsOwner,
+    clientKeysInvalid,
+    clientSettingsConflict,
+    rightsExceeded,
+    userUnknown,
+    clientExists,
+    idempotencyKeyReused,
+  ],
+});
+
+export const listAgentsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/agents',
+  operation: 'listAgents',
+  summary: 'List agents',
+  tag: TAG,
+  auth: reads(agentsRead),
+  query: z.strictObject({ ...pageQuery, owner: ownerId.optional(), status: z.enum(AGENT_STATUSES).optional() }),
+  responses: { 200: z.object({ agents: z.array(agentView), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+export const readAgentEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/agents/{agent_id}',
+  operation: 'readAgent',
+  summary: 'Get an agent',
+  tag: TAG,
+  auth: reads(agentsRead),
+  params: ofAgent,
+  responses: { 200: agentView },
+  errors: [...REFUSALS, agentUnknown],
+});
+
+export const killAgentEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/agents/{agent_id}/kill',
+  operation: 'killAgent',
+  summary: 'Kill an agent for good, and revoke its tokens and those it exchanged',
+  tag: TAG,
+  auth: manages(agentsManage),
+  params: ofAgent,
+  body: bodyReason,
+  responses: { 200: agentView },
+  errors: [...REFUSALS, stepUpRequired, agentUnknown],
+});
+
+const OWNER = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
+
+export const listOwnAgentsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/agents',
+  operation: 'listOwnAgents',
+  summary: 'List the agents that act for you',
+  tag: TAG,
+  auth: OWNER,
+  query: z.strictObject(pageQuery),
+  responses: { 200: z.object({ agents: z.array(agentView), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+export const killOwnAgentEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/agents/{agent_id}/kill',
+  operation: 'killOwnAgent',
+  summary: 'Kill an agent that acts for you, and revoke its tokens and those it exchanged',
+  tag: TAG,
+  auth: OWNER,
+  params: ofAgent,
+  body: bodyReason,
+  responses: { 200: agentView },
+  errors: [...REFUSALS, agentUnknown],
+});
+
+export const recordHeartbeatEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/agents/heartbeat',
+  operation: 'recordHeartbeat',
+  summary: 'Report that the calling agent runs, and what it can do',
+  tag: TAG,
+  auth: { accepts: ['bearer', 'client'], for: 'agent', subject: 'own' },
+  body: z.strictObject({ capabilities: capabilities.optional() }),
+  responses: { 200: agentView },
+  errors: [...REFUSALS, agentUnknown],
+});

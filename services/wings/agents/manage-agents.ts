@@ -1,0 +1,95 @@
+import type { HasAccessChanged } from '#services/core/access/access-changed.ts';
+import { setAuditContext } from '#services/core/audit/audit-context.ts';
+import { recordEvent } from '#services/core/audit/record-event.ts';
+import { clientOf } from '#services/core/authority/callers.ts';
+import { ownerAsking } from '#services/core/authority/own-account.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
+import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
+import type { AgentStatus } from './agent-shapes.ts';
+import { killAgentRow, lockAgent, markSeen, readAgentRow, readAgentsPage } from './agents.store.ts';
+import { agentChanged } from './audit-events.ts';
+import type { AgentView } from './contract.ts';
+import { agentUnknown } from './errors.ts';
+
+type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
+type ListInput = PageInput & { readonly owner?: string | undefined; readonly status?: AgentStatus | undefined };
+type AgentPage = { readonly agents: AgentView[]; readonly next: string | null };
+
+/** Lists agents by id, one page at a time. Throws `cursor_invalid` (400). */
+export async function listAgents(
+  { sql }: Pick<Ports, 'sql'>,
+  { owner, status, limit, cursor }: ListInput,
+): Promise<AgentPage> {
+  const [after = ''] = placeOfCursor(cursor, [PLACE.id]) ?? [];
+  const rows = await readAgentsPage(sql, { owner_id: owner, status }, after, limit + 1);
+  const { items, next } = pageOf(rows, limit, ({ agent_id: agentId }) => [agentId]);
+  return { agents: items, next };
+}
+
+/** Lists the agents of the calling user. Throws `cursor_invalid` (400), `permission_missing` (403). */
+export const listOwnAgents = async (ports: Pick<Ports, 'sql'>, input: PageInput, caller: Caller): Promise<AgentPage> =>
+  listAgents(ports, { ...input, owner: ownerAsking(caller).userId });
+
+/** Throws `agent_unknown` (404). */
+export async function readAgent(
+  { sql }: Pick<Ports, 'sql'>,
+  { agent_id: agentId }: { readonly agent_id: string },
+): Promise<AgentView> {
+  const row = await readAgentRow(sql, agentId);
+  if (row === undefined) throw agentUnknown();
+  return row;
+}
+
+type Kill = { readonly agent_id: string; readonly reason: string };
+
+/**
+ * Kills an agent for good: its credentials are refused, and its client's token epoch rises, so every token of it and
+ * every token exchanged by it is refused at once here and within a second at the other copies and verifiers.
+ * A repetition changes nothing and gets the same answer. Throws `agent_unknown` (404).
+ */
+export function killAgent(
+  ports: Pick<Ports, 'transact'> & HasAccessChanged,
+  { agent_id: agentId, reason, owner_id: ownerId }: Kill & { readonly owner_id?: string },
+  caller: Caller,
+): Promise<AgentView> {
+  return ports.transact(async (tx) => {
+    await setAuditContext(tx, caller, reason, 'client_disabled');
+    // Another user's agent is answered as a missing one.
+    const found = await lockAgent(tx, agentId, ownerId);
+    if (found === undefined) throw agentUnknown();
+    tx.afterCommit(ports.accessChanged);
+    if (!found.isKilled) await killAgentRow(tx, agentId);
+    return (await readAgentRow(tx, agentId)) as AgentView;
+  });
+}
+
+/** The same by the owner. Throws `permission_missing` (403) too. */
+export const killOwnAgent = async (
+  ports: Pick<Ports, 'transact'> & HasAccessChanged,
+  input: Kill,
+  caller: Caller,
+): Promise<AgentView> => killAgent(ports, { ...input, owner_id: ownerAsking(caller).userId }, caller);
+
+/**
+ * Records that the calling agent runs. It calls with its own credentials or token, not with a delegated one.
+ * Throws `agent_unknown` (404).
+ */
+export function recordHeartbeat(
+  { transact }: Pick<Ports, 'transact'>,
+  { capabilities }: { readonly capabilities?: readonly string[] | undefined },
+  caller: Caller,
+): Promise<AgentView> {
+  return transact(async (tx) => {
+    const agentId = clientOf(caller)?.clientId ?? '';
+    const seen = await markSeen(tx, agentId, capabilities && [...new Set(capabilities)].sort());
+    if (seen === undefined) throw agentUnknown();
+    const row = (await readAgentRow(tx, agentId)) as AgentView;
+    if (seen.isChanged)
+      await recordEvent(tx, caller, agentChanged, {
+        outcome: 'ok',
+        target: { kind: 'client', id: agentId },
+        detail: { capabilities: row.capabilities.length },
+      });
+    return row;
+  });
+}

@@ -1,0 +1,12 @@
+import { defineModule } from '#services/core/module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+
+export const agentsModule = defineModule({
+  name: 'agents',
+  wing: 'agents',
+  tables: ['agents'],
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  operations: async () => (await import('./operations.ts')).agentOperations,
+});

@@ -1,0 +1,84 @@
+import type { HasAccessChanged } from '#services/core/access/access-changed.ts';
+import type { HasAccess } from '#services/core/access/access-directory.ts';
+import { heldToHandOn, permissionsAmong } from '#services/core/access/application-rights.ts';
+import type { GivenKeys } from '#services/core/access/client-keys.ts';
+import { createClient } from '#services/core/access/create-client.ts';
+import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
+import { recordEvent } from '#services/core/audit/record-event.ts';
+import { assertHolds } from '#services/core/authority/permissions.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
+import { userUnknown } from '#services/core/tokens/errors.ts';
+import type { AgentMethod } from './agent-shapes.ts';
+import { insertAgent, lockOwner, readAgentRow } from './agents.store.ts';
+import { agentRegistered } from './audit-events.ts';
+import type { AgentView } from './contract.ts';
+import { agentExceedsOwner } from './errors.ts';
+
+export type RegisterAgentPorts = Pick<Ports, 'transact' | 'random'> & HasAccess & HasAccessChanged;
+
+export type RegisterAgentInput = GivenKeys & {
+  readonly name: string;
+  readonly owner_id: string;
+  readonly auth_method: AgentMethod;
+  readonly scopes: readonly string[];
+  readonly credential_scopes: readonly string[];
+  readonly audiences: readonly string[];
+  readonly dpop_bound_access_tokens: boolean;
+  readonly capabilities: readonly string[];
+  readonly heartbeat_seconds: number;
+  readonly expires_in_days: number;
+  /** For the audit log. */
+  readonly reason: string;
+};
+
+/** With the secret, which is shown only once; null for an agent with keys. */
+export type RegisteredAgent = AgentView & { readonly client_secret: string | null };
+
+/**
+ * Registers an agent: an OAuth client that may get tokens for itself and exchange tokens of its owner. It never has a
+ * permission that its owner lacks, and loses what its owner loses.
+ * Throws `agent_exceeds_owner`, `client_keys_invalid`, `client_settings_conflict` (400), `rights_exceeded` (403),
+ * `user_unknown` (404).
+ */
+export async function registerAgent(
+  ports: RegisterAgentPorts,
+  input: RegisterAgentInput,
+  caller: Caller,
+): Promise<RegisteredAgent> {
+  const {
+    owner_id: ownerId,
+    capabilities,
+    heartbeat_seconds: heartbeatSeconds,
+    expires_in_days: expiresInDays,
+    ...client
+  } = input;
+  const scopes = [...new Set([...input.scopes, ...input.credential_scopes])];
+  assertHolds(caller, heldToHandOn(ports, scopes));
+  const permissions = permissionsAmong(ports, scopes);
+  const registered = await ports.transact(async (tx) => {
+    const held = await lockOwner(tx, ownerId);
+    if (held === undefined) throw userUnknown();
+    const lacking = permissions.filter((permission) => !held.includes(permission)).sort();
+    if (lacking.length > 0) throw agentExceedsOwner({ detail: `The owner lacks ${lacking.slice(0, 20).join(', ')}.` });
+    const { clientId: agentId, clientSecret } = await createClient(
+      { random: ports.random, transact: (work) => work(tx) },
+      { ...client, grant_types: ['client_credentials', TOKEN_EXCHANGE] },
+      caller,
+    );
+    await insertAgent(tx, {
+      agent_id: agentId,
+      owner_id: ownerId,
+      capabilities,
+      heartbeat_seconds: heartbeatSeconds,
+      expires_in_days: expiresInDays,
+    });
+    await recordEvent(tx, caller, agentRegistered, {
+      outcome: 'ok',
+      target: { kind: 'client', id: agentId },
+      detail: { owner_id: ownerId, reason: input.reason },
+    });
+    return { ...((await readAgentRow(tx, agentId)) as AgentView), client_secret: clientSecret };
+  });
+  await ports.accessChanged();
+  return registered;
+}

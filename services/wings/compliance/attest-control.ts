@@ -1,0 +1,50 @@
+import type { z } from 'zod';
+import { recordEvent } from '#services/core/audit/record-event.ts';
+import { actorNameOf } from '#services/core/authority/names.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
+import { type AttestationRow, insertAttestation } from './attestations.store.ts';
+import { controlAttested } from './audit-events.ts';
+import type { attestationView } from './contract.ts';
+import type { AttestationControl } from './control.ts';
+import { controls } from './controls/all.ts';
+import { controlUnknown } from './errors.ts';
+
+export type AttestationView = z.output<typeof attestationView>;
+
+export const attestationViewOf = (row: AttestationRow): AttestationView => ({
+  attestation_id: row.id,
+  control_id: row.control,
+  attester: row.attester,
+  statement: row.statement,
+  note: row.note,
+  attested_at: row.attestedAt,
+  expires_at: row.expiresAt,
+});
+
+/** Records that a person confirms a control, until it expires. Throws `control_unknown` (404). */
+export async function attestControl(
+  { transact, random }: Pick<Ports, 'transact' | 'random'>,
+  { control_id: controlId, reason }: { readonly control_id: string; readonly reason: string },
+  caller: Caller,
+): Promise<AttestationView> {
+  const control = controls.find(
+    (each): each is AttestationControl => each.kind === 'attestation' && each.name === controlId,
+  );
+  if (control === undefined) throw controlUnknown();
+  return transact(async (tx) => {
+    const row = await insertAttestation(tx, {
+      id: random.uuid(),
+      control: control.name,
+      attester: actorNameOf(caller),
+      statement: control.statement,
+      note: reason,
+      validDays: control.validDays,
+    });
+    await recordEvent(tx, caller, controlAttested, {
+      outcome: 'ok',
+      target: { kind: 'control', id: control.name },
+      detail: { attestation_id: row.id, clause: control.clause, expires_at: row.expiresAt, reason },
+    });
+    return attestationViewOf(row);
+  });
+}

@@ -1,0 +1,30 @@
+import * as complianceJobs from '#jobs/contracts/compliance.ts';
+import { defineModule } from '#services/core/module.ts';
+import { attestationPurge } from './attestations.store.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+import { reportPurge } from './reports/reports.store.ts';
+import { violationPurge } from './violations.store.ts';
+
+export const complianceModule = defineModule({
+  name: 'compliance',
+  wing: 'compliance',
+  tables: [
+    'compliance_controls',
+    'compliance_reports',
+    'compliance_evidence',
+    'compliance_attestations',
+    'compliance_violations',
+    'compliance_log_reads',
+    'compliance_findings',
+  ],
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(complianceJobs)],
+  purged: [{ by: complianceJobs.cleanUpComplianceRecordsJob, purges: [reportPurge, attestationPurge, violationPurge] }],
+  operations: async () => {
+    const { controlOperations, violationOperations, reportOperations } = await import('./operations.ts');
+    return [...controlOperations, ...violationOperations, ...reportOperations];
+  },
+  metrics: () => import('./metrics.ts'),
+});

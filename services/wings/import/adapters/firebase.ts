@@ -1,0 +1,197 @@
+import { parseExactJson } from '#services/core/shared/exact-json.ts';
+import { readFirebaseDigest, signerKeyId, writeFirebaseDigest } from '#services/core/identity/passwords/firebase-digests.ts';
+import { readJsonArray } from '../reading/read-json-array.ts';
+import { sniff } from '../reading/sniff.ts';
+import type { FactorKind, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
+import { toBase64, withFormat } from './digests.ts';
+import {
+  accountOf,
+  dateOf,
+  factorKindOf,
+  idOf,
+  isMembers,
+  isTrue,
+  legacyUser,
+  listOf,
+  type Members,
+  memberOf,
+  present,
+  type Refused,
+  textOf,
+  usersOf,
+} from './members.ts';
+import { socialNames } from './social-names.ts';
+
+/**
+ * Firebase Authentication: the file of `firebase auth:export users.json --format=json`. The parameters of its hashes are
+ * not in the file: the parameter `hash_config` is the text that the console shows under "Password hash parameters".
+ */
+
+const names = socialNames({
+  'google.com': 'google',
+  'github.com': 'github',
+  'apple.com': 'apple',
+  'facebook.com': 'facebook',
+  'microsoft.com': 'microsoft',
+  'twitter.com': 'twitter',
+});
+/** Providers of the file that are the user's own address or telephone number. */
+const OWN = new Set(['password', 'phone']);
+
+type HashConfig = {
+  readonly algorithm: string;
+  readonly signerKey: Buffer;
+  readonly saltSeparator: string;
+  readonly rounds: number;
+  readonly memoryCost: number;
+};
+
+/** Reads `hash_config { algorithm: SCRYPT, base64_signer_key: …, base64_salt_separator: …, rounds: 8, mem_cost: 14, }`. */
+function readHashConfig(text: string | undefined): HashConfig | null {
+  const member = (name: string): string | null =>
+    new RegExp(`\\b${name}"?\\s*:\\s*"?([\\w+/=-]+)`).exec(text ?? '')?.[1] ?? null;
+  const algorithm = member('algorithm');
+  if (algorithm === null) return null;
+  return {
+    algorithm: algorithm.toUpperCase(),
+    signerKey: Buffer.from(member('base64_signer_key') ?? '', 'base64'),
+    saltSeparator: toBase64(member('base64_salt_separator') ?? ''),
+    rounds: Number(member('rounds') ?? Number.NaN),
+    memoryCost: Number(member('mem_cost') ?? Number.NaN),
+  };
+}
+
+const isScrypt = (config: HashConfig | null): config is HashConfig =>
+  config?.algorithm === 'SCRYPT' &&
+  config.signerKey.length > 0 &&
+  Number.isInteger(config.rounds) &&
+  Number.isInteger(config.memoryCost);
+
+/** The digest of a user; a reason where it cannot be read. */
+function digestOf(user: Members, config: HashConfig | null): string | null | { readonly reason: string } {
+  const hash = textOf(user.passwordHash);
+  if (hash === null) return null;
+  if (config?.algorithm === 'BCRYPT') return Buffer.from(hash, 'base64').toString('utf8');
+  if (!isScrypt(config)) return { reason: 'hash_config_missing' };
+  const { signerKey, saltSeparator, rounds, memoryCost } = config;
+  const salt = toBase64(textOf(user.salt) ?? '');
+  return writeFirebaseDigest({
+    keyId: signerKeyId(signerKey),
+    saltSeparator,
+    rounds,
+    memoryCost,
+    salt,
+    hash: toBase64(hash),
+  });
+}
+
+function parsed(text: string | null): Members {
+  try {
+    const value = parseExactJson(text ?? '{}');
+    return isMembers(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+const rolesOf = (claims: Members): readonly string[] =>
+  [...listOf(claims.roles), claims.role].flatMap((role) => textOf(role) ?? []);
+
+function userOf(user: Members, config: HashConfig | null): LegacyUser | Refused {
+  const email = textOf(user.email);
+  const id = idOf(user.localId, email);
+  if (email === null) return { reason: 'email_missing', value: id };
+  const digest = digestOf(user, config);
+  if (typeof digest === 'object' && digest !== null) return { ...digest, value: email };
+  const { customAttributes, phoneNumber, lastSignedInAt } = user;
+  return legacyUser({
+    legacy_id: id,
+    email,
+    email_verified: isTrue(user.emailVerified),
+    name: textOf(user.displayName),
+    image: textOf(user.photoUrl),
+    created_at: dateOf(user.createdAt),
+    disabled: isTrue(user.disabled),
+    ...withFormat(digest),
+    roles: rolesOf(parsed(textOf(customAttributes))),
+    accounts: listOf(user.providerUserInfo).flatMap((info) => {
+      const provider = textOf(memberOf(info, 'providerId'));
+      return provider === null || OWN.has(provider)
+        ? []
+        : accountOf(names.ours(provider), memberOf(info, 'rawId'), email);
+    }),
+    factors_lost: listOf(user.mfaInfo).map(factorOf),
+    metadata: present({ customAttributes, phoneNumber, lastSignedInAt }),
+  });
+}
+
+/** The kind of an enrolled second factor (Identity Toolkit's `MfaEnrollment`); its secret is never exported. */
+const factorOf = (enrolled: unknown): FactorKind =>
+  factorKindOf(['phoneInfo', 'totpInfo', 'emailInfo'].find((name) => memberOf(enrolled, name) !== undefined));
+
+/** A digest in the members of the file, if it is of the algorithm of the configuration. */
+function hashMembers(hash: string | null, config: HashConfig | null): Members {
+  if (hash === null) return {};
+  const firebase = readFirebaseDigest(hash);
+  if (firebase !== undefined)
+    return config?.algorithm === 'BCRYPT' ? {} : { passwordHash: firebase.hash, salt: firebase.salt };
+  return config?.algorithm === 'BCRYPT' && /^\$2[aby]\$/.test(hash)
+    ? { passwordHash: Buffer.from(hash, 'utf8').toString('base64') }
+    : {};
+}
+
+function rowOf(user: LegacyUser, config: HashConfig | null): Members {
+  const { metadata, email } = user;
+  const claims = parsed(textOf(metadata.customAttributes));
+  const isOwn = rolesOf(claims).join('\0') === user.roles.join('\0');
+  const { role: _, roles: __, ...others } = claims;
+  const written = isOwn ? textOf(metadata.customAttributes) : JSON.stringify({ ...others, roles: user.roles });
+  return present({
+    localId: user.legacy_id,
+    email,
+    emailVerified: user.email_verified,
+    ...hashMembers(user.password_hash, config),
+    displayName: user.name,
+    photoUrl: user.image,
+    createdAt: user.created_at === null ? null : String(user.created_at.getTime()),
+    lastSignedInAt: metadata.lastSignedInAt,
+    phoneNumber: metadata.phoneNumber,
+    disabled: user.disabled || null,
+    customAttributes: written,
+    providerUserInfo: user.accounts.map(({ provider, subject }) => ({
+      providerId: names.theirs(provider),
+      rawId: subject,
+      email,
+    })),
+  });
+}
+
+const configOf = ({ parameters }: ReadOptions): HashConfig | null => readHashConfig(parameters.hash_config);
+
+export const firebaseAdapter: LegacySystemAdapter = {
+  kind: 'firebase',
+  forms: ['json'],
+  hashKeys: (options) => {
+    const config = configOf(options);
+    return isScrypt(config) ? [config.signerKey] : [];
+  },
+  async *read(stream, options) {
+    const config = configOf(options);
+    const { first, stream: whole } = await sniff(stream);
+    const records = readJsonArray(whole, first === '[' ? null : 'users');
+    yield* usersOf(records, (value) => userOf(value, config));
+  },
+  /**
+   * The file of `firebase auth:import`, which takes hashes of one algorithm: those that are still Firebase's own, or with
+   * `algorithm: BCRYPT` in `hash_config` those of users who have signed in here.
+   */
+  async *write(users, options) {
+    const config = configOf(options);
+    let before = '{"users": [\n';
+    for await (const user of users) {
+      yield `${before}${JSON.stringify(rowOf(user, config))}`;
+      before = ',\n';
+    }
+    yield before === ',\n' ? '\n]}\n' : '{"users": []}\n';
+  },
+};

@@ -1,0 +1,185 @@
+import { parseExactJson } from '#services/core/shared/exact-json.ts';
+import { signerKeyId, writeFirebaseDigest } from '#services/core/identity/passwords/firebase-digests.ts';
+import { readCsv } from '../reading/read-csv.ts';
+import { readJsonArray } from '../reading/read-json-array.ts';
+import { readNdjson } from '../reading/read-ndjson.ts';
+import { sniff } from '../reading/sniff.ts';
+import type { LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
+import { toBase64, withFormat } from './digests.ts';
+import {
+  accountOf,
+  dateOf,
+  factorKindOf,
+  firstOf,
+  idOf,
+  isMembers,
+  isTrue,
+  legacyUser,
+  listOf,
+  type Members,
+  memberOf,
+  present,
+  type Refused,
+  textOf,
+  usersOf,
+} from './members.ts';
+
+/**
+ * Supabase: rows of `auth.users` as CSV, JSON array or NDJSON. The members `identities` and `mfa_factors` are the rows of
+ * those tables that belong to the user, as JSON; a query for both is in the guide.
+ */
+
+/** Values of type jsonb are text in CSV. */
+function jsonOf(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return parseExactJson(value);
+  } catch {
+    return null;
+  }
+}
+
+const membersOf = (value: unknown): Members => {
+  const read = jsonOf(value);
+  return isMembers(read) ? read : {};
+};
+
+/** Postgres writes `2026-01-02 03:04:05.678+00`; RFC 3339 has a T, and minutes in the offset. */
+const timeOf = (value: unknown): Date | null =>
+  dateOf(
+    textOf(value)
+      ?.replace(' ', 'T')
+      .replace(/([+-]\d{2})$/, '$1:00') ?? null,
+  );
+
+const isSet = (value: unknown): boolean => textOf(value) !== null;
+
+const rolesOf = (app: Members): readonly string[] =>
+  [...listOf(app.roles), app.role].flatMap((role) => textOf(role) ?? []);
+
+/** A ban counts until the row has changed after its end. */
+const isBanned = (row: Members): boolean => {
+  const until = timeOf(row.banned_until);
+  return until !== null && until.getTime() > (timeOf(row.updated_at)?.getTime() ?? 0);
+};
+
+/** The end of a ban that has none. */
+const NEVER_ENDS = '9999-12-31T00:00:00Z';
+/** When an address was verified, where only that it was is known. */
+const LONG_AGO = '1970-01-01T00:00:00Z';
+
+/** Users who came to Supabase from Firebase: the digest holds the signer key of their project. */
+const FROM_FIREBASE =
+  /^\$fbscrypt\$v=1,n=(\d{1,2}),r=(\d{1,3}),p=1(?:,ss=([\w+/=-]*))?,sk=([\w+/=-]{1,512})\$([\w+/=-]{1,128})\$([\w+/=-]{1,256})$/;
+
+/** A digest as the hasher knows it: the key is kept apart, sealed, and the digest names it. */
+function digestOf(hash: string | null, { keyFound }: Pick<ReadOptions, 'keyFound'>): string | null {
+  const found = FROM_FIREBASE.exec(hash ?? '');
+  if (found === null) return hash;
+  const [, memoryCost, rounds, saltSeparator = '', signer = '', salt = '', digest = ''] = found;
+  const key = Buffer.from(signer, 'base64');
+  if (keyFound?.(key) === false) return hash;
+  return writeFirebaseDigest({
+    keyId: signerKeyId(key),
+    saltSeparator: toBase64(saltSeparator),
+    rounds: Number(rounds),
+    memoryCost: Number(memoryCost),
+    salt: toBase64(salt),
+    hash: toBase64(digest),
+  });
+}
+
+const IDENTITY_OF_ADDRESS = new Set(['email', 'phone']);
+
+function userOf(row: Members, options: ReadOptions): LegacyUser | Refused {
+  const email = textOf(row.email);
+  const id = idOf(row.id, email);
+  if (isSet(row.deleted_at)) return { reason: 'deleted_there', value: id };
+  if (email === null) return { reason: 'email_missing', value: id };
+  const app = membersOf(row.raw_app_meta_data);
+  const user = membersOf(row.raw_user_meta_data);
+  const factors = listOf(jsonOf(row.mfa_factors)).filter((factor) => memberOf(factor, 'status') === 'verified');
+  const secrets = factors.flatMap((factor) => textOf(memberOf(factor, 'secret')) ?? []);
+  const { banned_until: bannedUntil, updated_at: updatedAt } = row;
+  const hasEnd = isBanned(row) && bannedUntil !== NEVER_ENDS;
+  return legacyUser({
+    legacy_id: id,
+    email,
+    email_verified: isSet(row.email_confirmed_at),
+    name: textOf(user.full_name) ?? textOf(user.name),
+    image: textOf(user.avatar_url) ?? textOf(user.picture),
+    created_at: timeOf(row.created_at),
+    disabled: isBanned(row),
+    ...withFormat(digestOf(textOf(row.encrypted_password), options)),
+    roles: rolesOf(app),
+    accounts: listOf(jsonOf(row.identities)).flatMap((identity) => {
+      const provider = textOf(memberOf(identity, 'provider'));
+      const subject = firstOf(memberOf(identity, 'provider_id'), memberOf(identity, 'identity_data.sub'));
+      return provider === null || IDENTITY_OF_ADDRESS.has(provider) ? [] : accountOf(provider, subject, email);
+    }),
+    totp_secret: secrets[0] ?? null,
+    factors_lost: factors.map((factor) => factorKindOf(memberOf(factor, 'factor_type'))),
+    metadata: present({
+      raw_app_meta_data: Object.keys(app).length > 0 ? app : null,
+      raw_user_meta_data: Object.keys(user).length > 0 ? user : null,
+      phone: row.phone,
+      banned_until: hasEnd ? textOf(bannedUntil) : null,
+      updated_at: hasEnd ? textOf(updatedAt) : null,
+      is_super_admin: isTrue(row.is_super_admin) ? true : null,
+    }),
+  });
+}
+
+function rowOf(user: LegacyUser): Members {
+  const { metadata, accounts, roles } = user;
+  const app = membersOf(metadata.raw_app_meta_data);
+  const own = membersOf(metadata.raw_user_meta_data);
+  const named = (textOf(own.full_name) ?? textOf(own.name)) === user.name;
+  const pictured = (textOf(own.avatar_url) ?? textOf(own.picture)) === user.image;
+  const { role: _, roles: __, ...withoutRoles } = app;
+  return present({
+    id: user.legacy_id,
+    aud: 'authenticated',
+    role: 'authenticated',
+    email: user.email,
+    encrypted_password: user.password_hash,
+    email_confirmed_at: user.email_verified ? (user.created_at?.toISOString() ?? LONG_AGO) : null,
+    banned_until: user.disabled ? (metadata.banned_until ?? NEVER_ENDS) : null,
+    updated_at: metadata.updated_at,
+    created_at: user.created_at?.toISOString(),
+    phone: metadata.phone,
+    is_super_admin: metadata.is_super_admin,
+    raw_app_meta_data: rolesOf(app).join('\0') === roles.join('\0') ? app : { ...withoutRoles, roles },
+    raw_user_meta_data: {
+      ...own,
+      ...(named || user.name === null ? {} : { full_name: user.name }),
+      ...(pictured || user.image === null ? {} : { avatar_url: user.image }),
+    },
+    identities: accounts.map(({ provider, subject }) => ({
+      provider,
+      provider_id: subject,
+      user_id: user.legacy_id,
+      identity_data: { sub: subject, email: user.email },
+    })),
+    mfa_factors:
+      user.totp_secret === null
+        ? []
+        : [{ factor_type: 'totp', status: 'verified', user_id: user.legacy_id, secret: user.totp_secret }],
+  });
+}
+
+export const supabaseAdapter: LegacySystemAdapter = {
+  kind: 'supabase',
+  forms: ['csv', 'json'],
+  async *read(stream, options) {
+    const make = (row: Members): LegacyUser | Refused => userOf(row, options);
+    const { first, stream: whole } = await sniff(stream);
+    if (first === '[') yield* usersOf(readJsonArray(whole), make);
+    else if (first === '{') yield* usersOf(readNdjson(whole), make);
+    else yield* usersOf(readCsv(whole), make);
+  },
+  /** One row a line, for `jsonb_populate_record`. */
+  async *write(users) {
+    for await (const user of users) yield `${JSON.stringify(rowOf(user))}\n`;
+  },
+};

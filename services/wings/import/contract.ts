@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { GRANT_REFUSALS, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import {
+  importFileUnreadable,
+  importKindUnknown,
+  importOvertaken,
+  importRoleUnknown,
+  importsBusy,
+  importUnknown,
+} from './errors.ts';
+import { importMap } from './import-shapes.ts';
+import { importsRead, importsWrite } from './permissions.ts';
+
+const TAG = 'Users';
+/** Longer files are imported by the command line, which reads them as a stream. */
+const DATA_CHARACTERS_MAX = 12_000_000;
+const BODY_BYTES_MAX = 16_777_216;
+
+const kind = z
+  .string()
+  .max(32)
+  .regex(/^[a-z][a-z0-9-]*$/);
+const count = z.int().nonnegative();
+
+const importView = z
+  .object({
+    import_id: z.string(),
+    kind: z.string(),
+    status: z.enum(['waiting', 'running', 'done', 'failed']),
+    /** Percent of the bytes of the source. */
+    progress: z.int().min(0).max(100),
+    counts: z.object({
+      new: count,
+      changed: count,
+      same: count,
+      linked: count,
+      rejected: count,
+      /** Users who enrol a second factor before their first session; null in imports of before. */
+      factors_lost: count.nullable(),
+    }),
+    /** Rejected records by reason. */
+    reject_reasons: z.record(z.string(), count),
+    /** Members that were shortened or left out, and lost factors: `left_out.image`, `factor_lost.phone`, … */
+    notices: z.record(z.string(), count),
+    /** Users by the format of their password hash. */
+    hash_formats: z.record(z.string(), count),
+    /** Why it failed; a code. */
+    failure: z.string().nullable(),
+    reason: z.string(),
+    created_at: z.iso.datetime(),
+    finished_at: z.iso.datetime().nullable(),
+  })
+  .register(componentNames, { id: 'UserImport' });
+
+const requested = z.strictObject({
+  /** The system that wrote the file: `clerk`, `csv`, `ndjson`, … */
+  kind,
+  /** The file as text. */
+  data: z.string().min(1).max(DATA_CHARACTERS_MAX),
+  map: importMap,
+  reason,
+});
+export type RequestedImport = z.output<typeof requested>;
+
+/** A file may name anyone by address: who imports may do what the account with the most rights may. */
+export const IMPORTING_ROLE = 'admin';
+
+export const requestImportEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/imports',
+  operation: 'requestImport',
+  summary: 'Import users of another system, which a worker does',
+  tag: TAG,
+  auth: { ...manages(importsWrite), rightsOf: IMPORTING_ROLE },
+  body: requested,
+  bodyLimit: BODY_BYTES_MAX,
+  responses: { 202: z.object({ import_id: z.string() }) },
+  errors: [
+    ...REFUSALS,
+    stepUpRequired,
+    importFileUnreadable,
+    importKindUnknown,
+    importRoleUnknown,
+    ...GRANT_REFUSALS,
+    importOvertaken,
+    importsBusy,
+  ],
+});
+
+export const listImportsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/imports',
+  operation: 'listImports',
+  summary: 'List imports of users with their progress and counts, newest first',
+  tag: TAG,
+  auth: reads(importsRead),
+  query: z.strictObject(pageQuery),
+  responses: { 200: z.object({ imports: z.array(importView), next: z.string().nullable() }) },
+  errors: [...REFUSALS, cursorInvalid],
+});
+
+const ofImport = z.strictObject({ import_id: z.uuid() });
+
+/**
+ * The first 10,000, in the order of the file; a line is a JSON object with record (from 1), line, reason and value, which is empty for callers
+ * without `users:read`.
+ */
+export const readImportRejectsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/imports/{import_id}/rejects',
+  operation: 'readImportRejects',
+  summary: 'Download the records that an import rejected, as a JSON object on each line',
+  tag: TAG,
+  auth: reads(importsRead),
+  params: ofImport,
+  responses: { 200: { contentType: 'application/x-ndjson', schema: z.string() } },
+  errors: [...REFUSALS, importUnknown],
+});
+
+export const readImportEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/imports/{import_id}',
+  operation: 'readImport',
+  summary: 'Get an import with its progress and counts',
+  tag: TAG,
+  auth: reads(importsRead),
+  params: ofImport,
+  responses: {
+    200: importView.extend({
+      /** The first of them, in the order of the file. `value` is empty for callers without `users:read`. */
+      rejects: z.array(z.object({ record: count, line: count, reason: z.string(), value: z.string() })),
+      noticed: z.array(
+        z.object({ record: count, line: count, notice: z.string(), member: z.string(), value: z.string() }),
+      ),
+    }),
+  },
+  errors: [...REFUSALS, importUnknown],
+});

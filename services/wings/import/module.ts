@@ -1,0 +1,36 @@
+import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
+import * as legacyJobs from '#jobs/contracts/legacy.ts';
+import * as migrationJobs from '#jobs/contracts/migration.ts';
+import { defineModule } from '#services/core/module.ts';
+import * as events from './audit-events.ts';
+import * as bridgeEvents from './bridge/audit-events.ts';
+import { legacyEventPurge } from './bridge/legacy-events.store.ts';
+import { legacySessionPurge } from './bridge/legacy-sessions.store.ts';
+import * as permissions from './permissions.ts';
+import { endedLegacyUserPurge, importPurge } from './run/imports.store.ts';
+
+export const migrationModule = defineModule({
+  name: 'migration',
+  tables: [
+    'imports',
+    'import_chunks',
+    'import_rejects',
+    'import_notices',
+    'legacy_users',
+    'user_metadata',
+    'legacy_sessions',
+    'legacy_user_ends',
+    'legacy_events',
+  ],
+  permissions: Object.values(permissions),
+  events: [...Object.values(events), ...Object.values(bridgeEvents)],
+  jobs: [...Object.values(migrationJobs), ...Object.values(legacyJobs)],
+  metrics: () => import('#observability/metrics/migration-bridge.ts'),
+  operations: async () => (await import('./operations.ts')).importOperations,
+  purged: [
+    {
+      by: cleanUpExpiredSessionsJob,
+      purges: [importPurge, endedLegacyUserPurge, legacySessionPurge, legacyEventPurge],
+    },
+  ],
+});

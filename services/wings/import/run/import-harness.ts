@@ -1,0 +1,57 @@
+// For tests only: imports a text on a database of its own.
+import { createHash, randomBytes } from 'node:crypto';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
+import { findAdapter } from '../adapters/adapters.ts';
+import { importMap } from '../import-shapes.ts';
+import { type ImportRow, type RejectView, readRejects } from './imports.store.ts';
+import { type ImportInput, type ImportPorts, runImport } from './run-import.ts';
+import { startImport } from './start-import.ts';
+
+export const RP_ID = 'auth.example.com';
+const AUTH_SECRET = 'a secret of the tests, 32 characters long';
+
+type Imported = ImportRow & { readonly rejects: readonly RejectView[] };
+
+export type ImportHarness = {
+  readonly ports: OwnPorts & ImportPorts;
+  readonly rows: (sql: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>;
+  /** Imports a file from its beginning, or goes on where a run of it ended. */
+  importText(
+    kind: string,
+    text: string | Uint8Array,
+    map?: object,
+    more?: Partial<Pick<ImportInput, 'signal' | 'onProgress' | 'batchRecords'>> & { readonly chunkBytes?: number },
+  ): Promise<Imported>;
+  close(): Promise<void>;
+};
+
+async function* chunked(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < bytes.length; from += size) yield bytes.subarray(from, from + size);
+}
+
+export async function openImportHarness(): Promise<ImportHarness> {
+  const own = await openTestPorts();
+  const ports = { ...own, factorSeal: createFactorSeal(AUTH_SECRET), relyingPartyId: RP_ID };
+  return {
+    ports,
+    rows: (text, values) => own.sql.query({ name: `harness_${randomBytes(6).toString('hex')}`, text } as never, values),
+    importText: async (kind, text, given = {}, { chunkBytes = 65_536, ...more } = {}) => {
+      const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+      const adapter = findAdapter(kind);
+      if (adapter === undefined) throw new Error(`no adapter ${kind}`);
+      const map = importMap.parse(given);
+      const sourceSha256 = createHash('sha256').update(bytes).digest('hex');
+      const source = { kind, map, sourceSha256, sourceBytes: bytes.length, reason: 'a test' };
+      const row = await startImport(ports, source, testCaller);
+      const ended = await runImport(
+        ports,
+        { row, adapter, map, stream: chunked(bytes, chunkBytes), ...more },
+        testCaller,
+      );
+      return { ...(ended ?? row), rejects: await readRejects(own.sql, row.id, 10_000) };
+    },
+    close: () => own.end(),
+  };
+}

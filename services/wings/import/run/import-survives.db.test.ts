@@ -1,0 +1,226 @@
+import { hashSync } from '@node-rs/bcrypt';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createPatientPool, createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { type Held, userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
+import { dieOfPool, type KillPoint } from '#tools/testing/processes/kill-points.ts';
+import { inPatience, sessionsEnded } from '#tools/testing/processes/killable.ts';
+import { findAdapter } from '../adapters/adapters.ts';
+import { importMap } from '../import-shapes.ts';
+import { sha256Of } from './check-user.ts';
+import { type ImportHarness, openImportHarness, RP_ID } from './import-harness.ts';
+import { type ImportPorts, runImport } from './run-import.ts';
+import { startImport } from './start-import.ts';
+
+let harness: ImportHarness;
+let pool: pg.Pool;
+beforeAll(async () => {
+  harness = await openImportHarness();
+  pool = new pg.Pool({ connectionString: harness.ports.databaseUrl });
+});
+afterAll(async () => {
+  await pool?.end();
+  await harness?.close();
+});
+
+const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
+const OTHER_HASH = hashSync('another password entirely', { cost: 4, version: '2b' });
+const ndjson = (people: readonly object[]): string => people.map((one) => `${JSON.stringify(one)}\n`).join('');
+
+describe('cut off from the database', () => {
+  const ROLES = { roles: { boss: 'auditor' } };
+  /** Users of every kind, whose ids and addresses begin with `at`: new, changed, joined, linked, the same, and rejected. */
+  const earlier = (at: string) => [
+    { legacy_id: `${at}-changed`, email: `${at}-changed@example.com`, email_verified: true, password_hash: HASH },
+    { legacy_id: `${at}-same`, email: `${at}-same@example.com` },
+  ];
+  const later = (at: string) => [
+    { legacy_id: `${at}-new`, email: `${at}-new@example.com`, password_hash: HASH, roles: ['boss'] },
+    { legacy_id: `${at}-new`, email: `${at}-twice@example.com` },
+    {
+      legacy_id: `${at}-factors`,
+      email: `${at}-factors@example.com`,
+      totp_secret: 'JBSWY3DPEHPK3PXP',
+      recovery_codes: ['aaaa-bbbb'],
+      accounts: [{ provider: 'google', subject: at }],
+      passkeys: [{ rp_id: RP_ID, credential_id: `${at}-key`, public_key: 'a2V5', counter: 0 }],
+      metadata: { plan: 'gold' },
+    },
+    { ...earlier(at)[0], name: 'Changed', password_hash: OTHER_HASH, metadata: { plan: 'tin' } },
+    { ...earlier(at)[1] },
+    { legacy_id: `${at}-linked`, email: `${at}-linked@example.com`, email_verified: true },
+    { legacy_id: `${at}-bad`, email: 'no address' },
+    { legacy_id: `${at}-last`, email: `${at}-last@example.com`, disabled: true },
+    // Another row of the user who changed, of a social account.
+    {
+      legacy_id: `${at}-joined`,
+      email: `${at}-changed@example.com`,
+      email_verified: true,
+      accounts: [{ provider: 'github', subject: `${at}-joined` }],
+    },
+  ];
+
+  /** Everything that an import of users `at` leaves, with nothing in it that differs from run to run. */
+  async function leftBy(at: string): Promise<unknown> {
+    const strip = (value: unknown): unknown => JSON.parse(JSON.stringify(value).replaceAll(at, 'AT'));
+    const users = await harness.rows(
+      `SELECT u.id, u.email, u.name, u."emailVerified" IS NOT NULL AS verified, u."disabledAt" IS NOT NULL AS disabled,
+         u.roles, u."tokenEpoch", u."twoFactorEnabled", m.metadata, l.legacy_id, l.password_set_at IS NOT NULL AS is_set,
+         (SELECT json_agg(json_build_array(a."providerId", a."accountId", a.password) ORDER BY a."providerId")
+          FROM accounts a WHERE a."userId" = u.id) AS accounts,
+         (SELECT json_agg(t."codesLeft") FROM two_factors t WHERE t."userId" = u.id) AS factors,
+         (SELECT json_agg(p."credentialID") FROM passkeys p WHERE p."userId" = u.id) AS passkeys
+       FROM users u LEFT JOIN legacy_users l ON l.user_id = u.id LEFT JOIN user_metadata m ON m.user_id = u.id
+       WHERE u.email LIKE $1 ORDER BY u.email, l.legacy_id`,
+      [`${at}-%`],
+    );
+    const [run] = await harness.rows(
+      `SELECT id, state, position, new_count, changed_count, same_count, linked_count, rejected_count, hash_formats,
+         reject_reasons FROM imports WHERE reason = $1`,
+      [at],
+    );
+    const { id, ...counts } = run ?? {};
+    const rejects = await harness.rows('SELECT record, line, reason FROM import_rejects WHERE import_id = $1', [id]);
+    const events = await harness.rows(
+      `SELECT type, detail->'position' AS position FROM audit_outbox
+       WHERE target_id = $1 AND type <> 'import.started' ORDER BY type, detail->'position'`,
+      [id],
+    );
+    return strip({ users, counts, rejects, events });
+  }
+
+  async function importLater(at: string, ports: ImportPorts): Promise<void> {
+    const map = importMap.parse(ROLES);
+    const bytes = Buffer.from(ndjson(later(at)));
+    const source = { kind: 'ndjson', map, sourceSha256: sha256Of(at), sourceBytes: bytes.length, reason: at };
+    const adapter = findAdapter('ndjson') as NonNullable<ReturnType<typeof findAdapter>>;
+    const row = await startImport(ports, source, testCaller);
+    async function* stream() {
+      yield bytes;
+    }
+    await runImport(ports, { row, adapter, map, stream: stream(), batchRecords: 3 }, testCaller);
+  }
+
+  /** What is there before: users of an earlier import, and an account that has the address of one. */
+  async function prepare(all: readonly string[]): Promise<void> {
+    await harness.rows(
+      `INSERT INTO users (id, email, "emailVerified")
+       SELECT at || '-here', at || '-linked@example.com', now() FROM unnest($1::text[]) AS at`,
+      [all],
+    );
+    await harness.importText('ndjson', ndjson(all.flatMap(earlier)), ROLES);
+  }
+
+  /** Imports on a pool of its own, which dies at this point; returns its statements if it did not. */
+  async function importCutOff(at: string, killPoint: KillPoint | null): Promise<readonly string[] | undefined> {
+    const applicationName = `cut-${at}`;
+    const mortal = createPatientPool({ url: harness.ports.databaseUrl, connections: 4, applicationName });
+    const sent: string[] = [];
+    mortal.on('connect', (client) => {
+      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+      client.query = ((...args: unknown[]) => {
+        sent.push(typeof args[0] === 'string' ? args[0] : '');
+        return query(...args);
+      }) as typeof client.query;
+    });
+    const { death } = dieOfPool(mortal, killPoint);
+    const own = createTestPorts(harness.ports.databaseUrl, { pool: mortal });
+    const done = importLater(at, { ...harness.ports, ...own }).then(() => sent);
+    const ended = await inPatience(at, Promise.race([done, death.then(() => undefined)]));
+    if (ended) await own.end();
+    else await sessionsEnded(harness.ports.databaseUrl, applicationName);
+    return ended;
+  }
+
+  test('before and after every commit, the next run ends as one that was not cut off', async () => {
+    // The run is begun, written in three batches, and ended.
+    const points = [0, 1, 2, 3, 4].flatMap((commit) =>
+      (['before', 'after'] as const).map((moment) => ({ at: `cut${commit}${moment}`, commit, moment })),
+    );
+    await prepare(['whole', ...points.map(({ at }) => at)]);
+    const statements = await importCutOff('whole', null);
+    const expected = await leftBy('whole');
+    expect(expected).toMatchObject({
+      counts: { state: 'done', position: 9, new_count: 3, changed_count: 3, same_count: 1, linked_count: 2 },
+      rejects: [{ reason: 'id_duplicate' }, { reason: 'email_invalid' }],
+    });
+    const commits = statements?.flatMap((text, at) => (text === 'COMMIT' ? [at + 1] : [])) ?? [];
+    expect(commits).toHaveLength(5);
+    const left: unknown[] = [];
+    for (const { at, commit, moment } of points) {
+      expect(await importCutOff(at, { statement: commits[commit] as number, moment })).toBeUndefined();
+      const [run] = await harness.rows('SELECT state, position FROM imports WHERE reason = $1', [at]);
+      left.push(run === undefined ? 'none' : `${run.state} ${run.position}`);
+      if (run?.state !== 'done') await importLater(at, harness.ports);
+      expect(await leftBy(at), at).toEqual(expected);
+    }
+    expect(left).toEqual([
+      ...['none', 'running 0', 'running 0', 'running 3', 'running 3', 'running 6', 'running 6', 'running 9'],
+      ...['running 9', 'done 9'],
+    ]);
+  });
+});
+
+describe('while it is imported', () => {
+  const SET_PASSWORD = `UPDATE accounts SET password = 'chosen here' WHERE "userId" = $1 AND "providerId" = 'credential'`;
+  const password = async (id: string) =>
+    (await harness.rows(`SELECT password FROM accounts WHERE "userId" = $1`, [id]))[0]?.password;
+  const user = (id: string, members: object = {}) => ({
+    legacy_id: id,
+    email: `${id}@example.com`,
+    password_hash: HASH,
+    ...members,
+  });
+
+  /** Imports the user again, with another name and hash, while a transaction holds what `held` did. */
+  const importedMeanwhile = (id: string, ...held: readonly Held[]) =>
+    whileItWaits(pool, held, () =>
+      harness.importText('ndjson', ndjson([user(id, { name: 'Later', password_hash: OTHER_HASH })])),
+    );
+
+  test('a user who changes the password keeps the new one, and gets the rest', async () => {
+    await harness.importText('ndjson', ndjson([user('changes')]));
+    const run = await importedMeanwhile('changes', userHeld('changes'), [SET_PASSWORD, ['changes']]);
+    expect(run).toMatchObject({ changed_count: 1, rejects: [] });
+    expect(await password('changes')).toBe('chosen here');
+    expect(await harness.rows(`SELECT name FROM users WHERE id = 'changes'`)).toEqual([{ name: 'Later' }]);
+  });
+
+  test('a user whose change began first and waited for the batch keeps it, also at the next import', async () => {
+    await harness.importText('ndjson', ndjson([user('waits')]));
+    const change = await pool.connect();
+    await change.query('BEGIN');
+    await change.query('SELECT now()');
+    await harness.importText('ndjson', ndjson([user('waits', { password_hash: OTHER_HASH })]));
+    expect(await password('waits')).toBe(OTHER_HASH);
+    await change.query(SET_PASSWORD, ['waits']);
+    await change.query('COMMIT');
+    change.release();
+    await harness.importText('ndjson', ndjson([user('waits', { name: 'Later' })]));
+    expect(await password('waits')).toBe('chosen here');
+  });
+
+  test('a user who signs in, which upgrades the hash, gets the hash that changed at the source', async () => {
+    await harness.importText('ndjson', ndjson([user('upgrades')]));
+    await importedMeanwhile('upgrades', userHeld('upgrades'), [
+      'SELECT account_password_upgrade($1, $2, $3)',
+      ['upgrades', HASH, 'upgraded'],
+    ]);
+    expect(await password('upgrades')).toBe(OTHER_HASH);
+  });
+
+  test('a user who is deleted is not created again, and the record says so', async () => {
+    await harness.importText('ndjson', ndjson([user('leaves')]));
+    const run = await importedMeanwhile('leaves', userHeld('leaves'), ['DELETE FROM users WHERE id = $1', ['leaves']]);
+    expect(run).toMatchObject({ changed_count: 0, rejects: [{ line: 1, reason: 'deleted_here' }] });
+    expect(await harness.rows(`SELECT id FROM users WHERE id = 'leaves'`)).toEqual([]);
+  });
+
+  test('a user who signs up with the address keeps the account, and the record is rejected', async () => {
+    const run = await importedMeanwhile('signs-up', [
+      `INSERT INTO users (id, email) VALUES ('of-its-own', 'signs-up@example.com')`,
+    ]);
+    expect(run).toMatchObject({ new_count: 0, rejects: [{ line: 1, reason: 'email_conflict' }] });
+    expect(await harness.rows(`SELECT name FROM users WHERE email = 'signs-up@example.com'`)).toEqual([{ name: null }]);
+  });
+});

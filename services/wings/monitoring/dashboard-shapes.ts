@@ -1,0 +1,196 @@
+import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
+
+const COPY_KINDS = ['api', 'worker'] as const;
+export type CopyKind = (typeof COPY_KINDS)[number];
+
+/** How often a copy writes what it measured. */
+export const SAMPLE_SECONDS = 15;
+/** How many samples without an act become one row, which is written before the one before it is stale. */
+export const QUIET_SAMPLES = 3;
+/** Figures that are older are stale: three samples of a copy are missing. */
+export const STALE_SECONDS = 50;
+/** Span of the figures of performance. */
+export const WINDOW_SECONDS = 900;
+/** Hours of the series of the dashboard: the current one and those before. */
+export const DASHBOARD_HOURS = 24;
+
+const instant = z.iso.datetime();
+const amount = z.int().min(0);
+
+/** `stale`: the figures are those of `as_of`, and newer ones are overdue. `missing`: there are none, and every figure is 0, null or empty. */
+export const PART_STATES = ['fresh', 'stale', 'missing'] as const;
+const part = {
+  state: z.enum(PART_STATES),
+  /** When the figures were complete. */
+  as_of: instant.nullable(),
+};
+
+const rateView = z
+  .object({
+    succeeded: amount,
+    failed: amount,
+    /** Of those that ended, in percent with two decimals; null without any. */
+    success_percent: z.number().nullable(),
+  })
+  .register(componentNames, { id: 'SuccessRate' });
+
+const durationView = z
+  .object({
+    count: amount,
+    /** Milliseconds. Null without any. */
+    average_ms: z.number().nullable(),
+    /** Estimated between the bounds of a histogram; at least its last bound if it is above it. */
+    p95_ms: z.number().nullable(),
+    p99_ms: z.number().nullable(),
+  })
+  .register(componentNames, { id: 'DurationMetric' });
+
+const bySeverity = z.object(
+  Object.fromEntries(SEVERITIES.map((severity) => [severity, amount])) as Record<
+    (typeof SEVERITIES)[number],
+    typeof amount
+  >,
+);
+
+export const securityFigures = {
+  sign_ins_succeeded: amount,
+  /** Refused, or refused because of a lock. */
+  sign_ins_failed: amount,
+  sign_ups: amount,
+  sessions_ended: amount,
+  /** Accepted requests to revoke tokens, sessions, families, clients, API keys and keys. */
+  revocations: amount,
+  incidents_raised: amount,
+  /** Requests of an authenticated caller that were denied; at most one in a minute for each caller and permission. */
+  denials: amount,
+};
+
+const securityHourView = z
+  .object({ /** Its beginning. */ hour: instant, ...securityFigures })
+  .register(componentNames, { id: 'SecurityHour' });
+
+const securityPartView = z
+  .object({
+    ...part,
+    /** Age of the oldest event that no figure contains because it is not sealed yet; null if no worker said so lately. */
+    delay_seconds: z.number().nullable(),
+    /** The 24 hours below. */
+    sign_ins: rateView,
+    /** Open or acknowledged, by severity; read now. */
+    open_incidents: bySeverity,
+    /** Accounts whose password is refused on unknown devices. */
+    locked_accounts: amount.nullable(),
+    /** The current hour and the 23 before, oldest first; each has all its members, also without an event. */
+    hours: z.array(securityHourView),
+  })
+  .register(componentNames, { id: 'SecurityPart' });
+
+const performancePartView = z
+  .object({
+    ...part,
+    window_seconds: z.int(),
+    /** Tokens that were issued, with the time for database and signature. */
+    token_generation: durationView,
+    token_refresh: durationView,
+    token_validation: durationView,
+    /** Hashing or verifying one password, without the wait. */
+    password_hash: durationView,
+    /** By the result of the validation. */
+    validations: z.object({ active: amount, inactive: amount, unavailable: amount }),
+    /** Sign-ins of the current hour and the hour before, from the sealed log. */
+    sign_ins: rateView,
+  })
+  .register(componentNames, { id: 'PerformancePart' });
+
+const tokensPartView = z
+  .object({
+    ...part,
+    /** As GET /v1/tokens/stats defines them. */
+    issued: amount,
+    active: amount,
+    refreshed: amount,
+    revoked: amount,
+    expired: amount,
+    replays: amount,
+  })
+  .register(componentNames, { id: 'TokensPart' });
+
+const poolView = z
+  .object({
+    pool: z.string(),
+    used: amount,
+    idle: amount,
+    waiting: amount,
+    /** Of the window: how long a statement waited for a connection. */
+    wait: durationView,
+    timeouts: amount,
+  })
+  .register(componentNames, { id: 'PoolUse' });
+
+const copyView = z
+  .object({
+    /** Of the run of a process; another after a restart. */
+    copy_id: z.string(),
+    kind: z.enum(COPY_KINDS),
+    state: z.enum(PART_STATES),
+    as_of: instant,
+    /** Cores that were busy on average over the window, without those of password hashing. */
+    cpu_cores: z.number(),
+    hash_cpu_cores: z.number(),
+    memory_bytes: amount,
+    heap_used_bytes: amount,
+    /** The process ends when its heap reaches it. */
+    heap_limit_bytes: amount,
+    event_loop_p99_ms: z.number().nullable(),
+    /** 1: the event loop was never idle. */
+    event_loop_utilization: z.number().nullable(),
+    hash_queue: amount.nullable(),
+    pools: z.array(poolView),
+  })
+  .register(componentNames, { id: 'CopyUse' });
+
+const queueView = z
+  .object({
+    queue: z.string(),
+    waiting: amount,
+    active: amount,
+    delayed: amount,
+    dead: amount,
+    oldest_seconds: z.number(),
+  })
+  .register(componentNames, { id: 'QueueUse' });
+
+const resourcesPartView = z
+  .object({
+    ...part,
+    /** Copies that wrote within the window; one that stopped is stale until then. */
+    copies: z.array(copyView),
+    /** As the worker saw them that wrote last. */
+    queues: z.array(queueView),
+  })
+  .register(componentNames, { id: 'ResourcesPart' });
+
+export const dashboardView = z
+  .object({
+    /** When it was read. */
+    as_of: instant,
+    security: securityPartView,
+    performance: performancePartView,
+    tokens: tokensPartView,
+    resources: resourcesPartView,
+  })
+  .register(componentNames, { id: 'Dashboard' });
+
+export type SecurityFigures = { readonly [K in keyof typeof securityFigures]: number };
+export type Rate = z.output<typeof rateView>;
+export type Duration = z.output<typeof durationView>;
+export type SecurityHour = z.output<typeof securityHourView>;
+export type SecurityPart = z.output<typeof securityPartView>;
+export type PerformancePart = z.output<typeof performancePartView>;
+export type TokensPart = z.output<typeof tokensPartView>;
+export type CopyUse = z.output<typeof copyView>;
+export type QueueUse = z.output<typeof queueView>;
+export type ResourcesPart = z.output<typeof resourcesPartView>;
+export type Dashboard = z.output<typeof dashboardView>;

@@ -1,0 +1,26 @@
+import * as monitoringJobs from '#jobs/contracts/monitoring.ts';
+import { defineModule } from '#services/core/module.ts';
+import * as events from './audit-events.ts';
+import { capacitySamplePurge } from './capacity/capacity.store.ts';
+import { copySamplePurge } from './copy-samples.store.ts';
+import { eventHourPurge } from './event-hours.store.ts';
+import * as permissions from './permissions.ts';
+import { securityReportPurge } from './reports/security-reports.store.ts';
+
+export const monitoringModule = defineModule({
+  name: 'monitoring',
+  tables: ['monitoring_state', 'event_hours', 'copy_samples', 'security_reports', 'capacity_samples'],
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: Object.values(monitoringJobs),
+  purged: [
+    {
+      by: monitoringJobs.cleanUpMonitoringRecordsJob,
+      purges: [copySamplePurge, eventHourPurge, securityReportPurge, capacitySamplePurge],
+    },
+  ],
+  operations: async () => {
+    const { monitoringOperations, securityReportOperations, capacityOperations } = await import('./operations.ts');
+    return [...monitoringOperations, ...securityReportOperations, ...capacityOperations];
+  },
+});

@@ -1,0 +1,119 @@
+import type { Sql } from '#services/core/ports.ts';
+import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineQuestion, type Question } from '#services/platform/define/question.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+
+export type Facts = Readonly<Record<string, unknown>>;
+type State = {
+  readonly measured: Facts | null;
+  readonly measuredAt: string | null;
+  readonly reported: Facts | null;
+  readonly reportedAt: string | null;
+};
+export type ComponentRow = {
+  readonly component: string;
+  readonly status: string;
+  readonly percent: number;
+  readonly coverage: number | null;
+  readonly securityScore: number | null;
+  readonly at: string;
+};
+export type AuthenticationRow = {
+  readonly event: string;
+  readonly currentHour: number;
+  readonly lastDay: number;
+};
+
+// One row, by its key.
+const progressStateRead = defineStatement(
+  'progressStateRead',
+  `SELECT measured, ${placeTime('measured_at')} AS "measuredAt",
+     reported, ${placeTime('reported_at')} AS "reportedAt"
+   FROM progress_state`,
+);
+/**
+ * An event was sealed after the last measurement or shortly before its end, as incidents and controls change by events, or
+ * the counts of tokens are others.
+ */
+export const measuringIsDueAfter = (newestEventAt: string): Question =>
+  defineQuestion(
+    `EXISTS (SELECT FROM progress_state WHERE measured IS NULL
+     OR measured_at < ${newestEventAt} + interval '5 seconds'
+     OR measured -> 'tokens' IS DISTINCT FROM (SELECT coalesce(tokens, 'null') FROM monitoring_state))`,
+  );
+const progressMeasuredSet = defineStatement(
+  'progressMeasuredSet',
+  'UPDATE progress_state SET measured = $1, measured_at = clock_timestamp()',
+);
+const progressReportedSet = defineStatement(
+  'progressReportedSet',
+  `UPDATE progress_state SET reported = $1, reported_at = $2::timestamptz
+   WHERE reported_at IS NULL OR reported_at < $2::timestamptz`,
+);
+// By the primary key.
+const progressReportInsert = defineStatement(
+  'progressReportInsert',
+  'INSERT INTO progress_reports (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id',
+);
+const authenticationProgressAdd = defineStatement(
+  'authenticationProgressAdd',
+  `INSERT INTO authentication_progress AS known (hour, event, source, events)
+   VALUES (date_trunc('hour', $1::timestamptz), $2, 'reported', 1)
+   ON CONFLICT (hour, event, source) DO UPDATE SET events = known.events + excluded.events`,
+);
+// At most 30 days of hours by the primary key.
+const authenticationProgressRead = defineStatement(
+  'authenticationProgressRead',
+  `SELECT event, coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "currentHour",
+     sum(events)::bigint AS "lastDay"
+   FROM authentication_progress WHERE source = 'reported' AND hour > now() - interval '24 hours' GROUP BY 1`,
+);
+const componentProgressSet = defineStatement(
+  'componentProgressSet',
+  `INSERT INTO component_progress AS known (component, status, percent, coverage, security_score, at)
+   VALUES ($1, $2, $3, $4, $5, $6)
+   ON CONFLICT (component) DO UPDATE SET status = excluded.status, percent = excluded.percent,
+     coverage = excluded.coverage, security_score = excluded.security_score, at = excluded.at
+   WHERE known.at < excluded.at`,
+);
+const componentProgressRead = defineStatement(
+  'componentProgressRead',
+  `SELECT component, status, percent, coverage, security_score AS "securityScore", ${placeTime('at')} AS at
+   FROM component_progress`,
+);
+const progressForget = defineStatement(
+  'progressForget',
+  `WITH hours AS (DELETE FROM authentication_progress WHERE hour < now() - interval '30 days')
+   DELETE FROM progress_reports WHERE id IN (
+     SELECT id FROM progress_reports WHERE stored_at < now() - interval '2 days' ORDER BY stored_at LIMIT 10000)`,
+);
+
+export async function readState(sql: Sql): Promise<State> {
+  const [row] = await sql.query<State>(progressStateRead);
+  return row as State;
+}
+
+export const setMeasured = (sql: Sql, measured: Facts): Promise<unknown> =>
+  sql.query(progressMeasuredSet, [JSON.stringify(measured)]);
+
+/** An older report than the stored one changes nothing. */
+export const setReported = (sql: Sql, reported: Facts, at: string): Promise<unknown> =>
+  sql.query(progressReportedSet, [JSON.stringify(reported), at]);
+
+/** False when the report was stored before. */
+export const insertReport = async (tx: Sql, id: string): Promise<boolean> =>
+  (await tx.query(progressReportInsert, [id])).length > 0;
+
+/** Adds one event to its hour. */
+export const addAuthentication = (tx: Sql, at: string, event: string): Promise<unknown> =>
+  tx.query(authenticationProgressAdd, [at, event]);
+
+export const readAuthentication = (sql: Sql): Promise<AuthenticationRow[]> => sql.query(authenticationProgressRead);
+
+/** An older report than the stored one changes nothing. */
+export const setComponent = (sql: Sql, row: ComponentRow): Promise<unknown> =>
+  sql.query(componentProgressSet, [row.component, row.status, row.percent, row.coverage, row.securityScore, row.at]);
+
+export const readComponents = (sql: Sql): Promise<ComponentRow[]> => sql.query(componentProgressRead);
+
+export const forgetOld = (sql: Sql): Promise<unknown> => sql.query(progressForget);

@@ -1,0 +1,22 @@
+import * as alertJobs from '#jobs/contracts/alerts.ts';
+import { cleanUpIncidentsJob } from '#jobs/contracts/security.ts';
+import { defineModule } from '#services/core/module.ts';
+import { alertPurge } from './alerts.store.ts';
+import * as events from './audit-events.ts';
+import { alertDeliveryPurge } from './notices.store.ts';
+import * as permissions from './permissions.ts';
+import { silencePurge } from './silences.store.ts';
+
+export const alertsModule = defineModule({
+  name: 'alerts',
+  tables: ['alert_targets', 'alerts', 'alert_notices', 'alert_deliveries', 'alert_silences', 'alert_progress'],
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(alertJobs)],
+  purged: [{ by: cleanUpIncidentsJob, purges: [alertPurge, alertDeliveryPurge, silencePurge] }],
+  operations: async () => {
+    const { alertOperations, alertTargetOperations, silenceOperations } = await import('./operations.ts');
+    return [...alertOperations, ...alertTargetOperations, ...silenceOperations];
+  },
+  metrics: () => import('#observability/metrics/alerts.ts'),
+});

@@ -1,0 +1,252 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '#services/core/ports.ts';
+import type { Severity } from '#services/core/security/incident-shapes.ts';
+import { placeTime } from '#services/core/shared/pagination.ts';
+import { definePurge } from '#services/core/shared/purge.store.ts';
+import { defineAttemptEnds } from '#services/core/shared/retries.store.ts';
+import { ALL_GROUPS, type AlertSource, type NoticeKind } from './alert-shapes.ts';
+import type { AlertDeliveryView } from './contract.ts';
+import type { TargetRow } from './targets.store.ts';
+
+/** Notices that one statement plans for a target; the next run continues. */
+const PLANNED_MAX = 20_000;
+
+const AUDIBLE = `NOT EXISTS (SELECT FROM alert_silences s WHERE s.ended_at IS NULL
+  AND s.until > clock_timestamp() AND a.labels @> s.matchers)`;
+const LOUD = `(NOT $2::boolean OR a.severity = 'critical')`;
+/** What is about the oversight meets every condition: neither a target's settings nor a silence holds it back. */
+const wanted = (...conditions: readonly string[]): string => `(a.source = 'oversight' OR ${conditions.join(' AND ')})`;
+
+/**
+ * What lasts and is not told yet, was raised since the target exists, and is neither silenced nor kept for after the quiet
+ * hours. What is about the oversight is told though it is over or acknowledged: otherwise the person who weakened it could
+ * keep it from the targets. Indexes: alerts_one_open, alerts_closing.
+ */
+const firingPlan = defineStatement(
+  'alertFiringPlan',
+  `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
+   SELECT t.id, a.id, 'firing', a.source || ':' || a.name
+   FROM alert_targets t JOIN alerts a ON a.raised_at >= t.created_at AND (a.state = 'firing'
+     OR a.state = 'acknowledged' AND a.source = 'oversight' OR a.is_closing AND a.source = 'oversight')
+   WHERE t.id = $1
+     AND ${wanted('NOT t.only_escalated', 'a.source = ANY (t.sources)', 'a.severity = ANY (t.severities)', LOUD, AUDIBLE)}
+     AND NOT EXISTS (SELECT FROM alert_notices n WHERE n.target_id = t.id AND n.alert_id = a.id)
+   ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
+);
+/** What another target was told longer ago than its patience, and is not acknowledged. */
+const escalatedPlan = defineStatement(
+  'alertEscalatedPlan',
+  `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
+   SELECT DISTINCT ON (a.seq) $1::uuid, a.id, 'escalated', a.source || ':' || a.name
+   FROM alert_targets t JOIN alert_notices n ON n.target_id = t.id AND n.kind <> 'resolved'
+     AND n.planned_at <= clock_timestamp() - make_interval(mins => t.escalates_after_minutes)
+   JOIN alerts a ON a.id = n.alert_id AND a.state = 'firing'
+   WHERE t.escalates_to = $1 AND ${wanted(LOUD, AUDIBLE)}
+     AND NOT EXISTS (SELECT FROM alert_notices o WHERE o.target_id = $1 AND o.alert_id = a.id AND o.kind = 'escalated')
+   ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
+);
+/** The end of what it was told. Index: alerts_closing. */
+const resolvedPlan = defineStatement(
+  'alertResolvedPlan',
+  `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
+   SELECT $1, a.id, 'resolved', a.source || ':' || a.name
+   FROM alerts a WHERE a.is_closing AND ${wanted(LOUD)}
+     AND EXISTS (SELECT FROM alert_notices n WHERE n.target_id = $1 AND n.alert_id = a.id AND n.kind <> 'resolved')
+     AND NOT EXISTS (SELECT FROM alert_notices n WHERE n.target_id = $1 AND n.alert_id = a.id AND n.kind = 'resolved')
+   ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
+);
+/** Every target that was told of them knows that they are resolved. Index: alerts_closing. */
+const alertsClose = defineStatement(
+  'alertsClose',
+  `UPDATE alerts a SET is_closing = false WHERE is_closing AND NOT EXISTS (
+     SELECT FROM alert_notices n WHERE n.alert_id = a.id AND n.kind <> 'resolved' AND NOT EXISTS (
+       SELECT FROM alert_notices r WHERE r.alert_id = a.id AND r.target_id = n.target_id AND r.kind = 'resolved'))`,
+);
+/**
+ * Groups with notices that wait, oldest first, except those with a message that is not accepted yet: a later message of a
+ * group never overtakes an earlier one. A group gets its next message a while after the last, so that a burst is one.
+ * Index: alert_notices_waiting.
+ */
+const groupsRead = defineStatement(
+  'alertGroupsRead',
+  `SELECT grouped FROM alert_notices n WHERE target_id = $1 AND delivery_id IS NULL
+     AND NOT EXISTS (SELECT FROM alert_deliveries d WHERE d.target_id = $1 AND d.kind = 'alerts'
+       AND d.grouped IN (n.grouped, '${ALL_GROUPS}')
+       AND (d.next_attempt_at IS NOT NULL
+         OR d.grouped = n.grouped AND d.created_at > clock_timestamp() - make_interval(secs => $2)))
+   GROUP BY grouped ORDER BY min(seq)`,
+);
+/** Messages of the last minute. Index: alert_deliveries_target. */
+const recentCount = defineStatement(
+  'alertRecentCount',
+  `SELECT count(*)::int AS recent FROM alert_deliveries
+   WHERE target_id = $1 AND created_at > clock_timestamp() - interval '1 minute'`,
+);
+/** Takes every notice of the groups that waits, and counts them. Due at once: the column rounds to milliseconds, and a time rounded up is not due yet. */
+const deliveryInsert = defineStatement(
+  'alertDeliveryInsert',
+  `WITH taken AS (
+     UPDATE alert_notices SET delivery_id = $2
+     WHERE target_id = $1 AND delivery_id IS NULL AND grouped = ANY ($4) RETURNING kind
+   )
+   INSERT INTO alert_deliveries (id, target_id, kind, grouped, firing, resolved, next_attempt_at)
+   SELECT $2, $1, 'alerts', $3, count(*) FILTER (WHERE kind <> 'resolved'), count(*) FILTER (WHERE kind = 'resolved'),
+     date_trunc('milliseconds', clock_timestamp())
+   FROM taken`,
+);
+/** One test waits at a time. */
+const testInsert = defineStatement(
+  'alertTestInsert',
+  `INSERT INTO alert_deliveries (id, target_id, kind, grouped, next_attempt_at)
+   VALUES ($1, $2, 'test', 'test', date_trunc('milliseconds', clock_timestamp()))
+   ON CONFLICT (target_id, grouped, kind) WHERE next_attempt_at IS NOT NULL
+   DO UPDATE SET next_attempt_at = excluded.next_attempt_at RETURNING id`,
+);
+/** Leases due messages for longer than any attempt takes. Index: alert_deliveries_open. */
+const deliveriesTake = defineStatement(
+  'alertDeliveriesTake',
+  `WITH due AS MATERIALIZED (
+     SELECT id FROM alert_deliveries WHERE target_id = $1 AND next_attempt_at <= clock_timestamp()
+     ORDER BY failed_at NULLS FIRST, alert_deliveries.created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+   )
+   UPDATE alert_deliveries d SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
+   FROM due WHERE d.id = due.id
+   RETURNING d.id, d.kind, d.grouped, d.firing, d.resolved, d.mail_id AS "mailId", d.attempts,
+     ${placeTime('d.created_at')} AS "createdAt",
+     extract(epoch FROM clock_timestamp() - d.created_at)::float8 AS "ageSeconds"`,
+);
+/** The target is up again: what failed while it was down does not wait any longer. */
+const deliveriesHasten = defineStatement(
+  'alertDeliveriesHasten',
+  `UPDATE alert_deliveries SET next_attempt_at = date_trunc('milliseconds', clock_timestamp())
+   WHERE target_id = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
+);
+const deliverySent = defineStatement(
+  'alertDeliverySent',
+  `UPDATE alert_deliveries SET sent_at = clock_timestamp(), next_attempt_at = NULL
+   WHERE id = $1 AND attempts = $2 RETURNING 1`,
+);
+/** The outbox of mails has it now; it is asked after some seconds what became of the mail, which is no attempt. */
+const deliveryMailed = defineStatement(
+  'alertDeliveryMailed',
+  `UPDATE alert_deliveries SET mail_id = $3, attempts = attempts - $5::int,
+     next_attempt_at = clock_timestamp() + make_interval(secs => $4)
+   WHERE id = $1 AND attempts = $2 RETURNING 1`,
+);
+/** In the order in which they were planned. Index: alert_notices_delivery_id. */
+const itemsRead = defineStatement(
+  'alertItemsRead',
+  `SELECT n.kind, a.id, a.source, a.name, a.severity, a.summary, a.labels, a.count, a.state,
+     ${placeTime('a.raised_at')} AS "raisedAt", ${placeTime('a.resolved_at')} AS "resolvedAt"
+   FROM alert_notices n JOIN alerts a ON a.id = n.alert_id WHERE n.delivery_id = $1 ORDER BY n.seq LIMIT $2`,
+);
+
+const DELIVERY = `id AS delivery_id, kind, grouped AS "group", firing, resolved,
+  CASE WHEN sent_at IS NOT NULL THEN 'sent' WHEN next_attempt_at IS NULL THEN 'given_up' ELSE 'waiting' END AS status,
+  attempts, failure, ${placeTime('created_at')} AS created_at, ${placeTime('sent_at')} AS sent_at`;
+const deliveryRead = defineStatement('alertDeliveryRead', `SELECT ${DELIVERY} FROM alert_deliveries WHERE id = $1`);
+/** Index: alert_deliveries_target. */
+const deliveriesPage = defineStatement(
+  'alertDeliveriesPage',
+  `SELECT ${DELIVERY} FROM alert_deliveries d
+   WHERE target_id = $1 AND ($2::timestamptz IS NULL OR (d.created_at, d.id) < ($2, $3::uuid))
+   ORDER BY d.created_at DESC, d.id DESC LIMIT $4`,
+);
+
+/** The log of what was sent. Index: alert_deliveries_created_at. */
+export const alertDeliveryPurge = definePurge({
+  kind: 'alert_deliveries',
+  table: 'alert_deliveries',
+  id: 'id',
+  ends: 'created_at',
+  stays: `interval '90 days'`,
+});
+
+/** How many notices were planned. @param isQuiet only critical ones are */
+export async function planNotices(tx: Sql, { id }: Pick<TargetRow, 'id'>, isQuiet: boolean): Promise<number> {
+  let planned = 0;
+  // Ends first: what was resolved and came back is told in this order.
+  for (const plan of [resolvedPlan, firingPlan, escalatedPlan])
+    planned += (await tx.query(plan, [id, isQuiet, PLANNED_MAX])).length;
+  return planned;
+}
+export const closeAlerts = async (tx: Sql): Promise<void> => void (await tx.query(alertsClose));
+
+export const readGroups = async (tx: Sql, targetId: string, intervalSeconds: number): Promise<string[]> =>
+  (await tx.query<{ grouped: string }>(groupsRead, [targetId, intervalSeconds])).map(({ grouped }) => grouped);
+export const countRecent = async (tx: Sql, targetId: string): Promise<number> =>
+  (await tx.query<{ recent: number }>(recentCount, [targetId]))[0]?.recent ?? 0;
+export const insertDelivery = async (
+  tx: Sql,
+  { id, targetId, grouped }: { readonly id: string; readonly targetId: string; readonly grouped: string },
+  groups: readonly string[],
+): Promise<void> => void (await tx.query(deliveryInsert, [targetId, id, grouped, groups]));
+/** The id of the test that waits: this one, or an earlier one. */
+export const insertTest = async (tx: Sql, id: string, targetId: string): Promise<string> =>
+  (await tx.query<{ id: string }>(testInsert, [id, targetId]))[0]!.id;
+
+export type DeliveryRow = {
+  readonly id: string;
+  readonly kind: 'alerts' | 'test';
+  readonly grouped: string;
+  readonly firing: number;
+  readonly resolved: number;
+  readonly mailId: string | null;
+  /** Number of attempts, including the current one. */
+  readonly attempts: number;
+  readonly createdAt: string;
+  readonly ageSeconds: number;
+};
+export const takeDeliveries = (
+  tx: Sql,
+  targetId: string,
+  limit: number,
+  leaseSeconds: number,
+): Promise<DeliveryRow[]> => tx.query<DeliveryRow>(deliveriesTake, [targetId, limit, leaseSeconds]);
+export const hastenDeliveries = async (sql: Sql, targetId: string): Promise<void> =>
+  void (await sql.query(deliveriesHasten, [targetId]));
+/** False if a later attempt has taken the row. */
+export const markSent = async (sql: Sql, { id, attempts }: Pick<DeliveryRow, 'id' | 'attempts'>): Promise<boolean> =>
+  (await sql.query(deliverySent, [id, attempts])).length > 0;
+/** False if a later attempt has taken the row. @param isWaiting it only waits for the same mail */
+export const markMailed = async (
+  sql: Sql,
+  { id, attempts }: Pick<DeliveryRow, 'id' | 'attempts'>,
+  mailId: string,
+  { seconds, isWaiting }: { readonly seconds: number; readonly isWaiting: boolean },
+): Promise<boolean> => (await sql.query(deliveryMailed, [id, attempts, mailId, seconds, isWaiting ? 1 : 0])).length > 0;
+export const { postpone: postponeDelivery } = defineAttemptEnds(
+  'alert_deliveries',
+  'alertDelivery',
+  ', failed_at = clock_timestamp()',
+);
+
+/** One alert in a message. */
+export type MessageItem = {
+  readonly kind: NoticeKind;
+  readonly id: string;
+  readonly source: AlertSource;
+  readonly name: string;
+  readonly severity: Severity;
+  readonly summary: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly count: number;
+  readonly state: string;
+  readonly raisedAt: string;
+  readonly resolvedAt: string | null;
+};
+export const readItems = (sql: Sql, deliveryId: string, limit: number): Promise<MessageItem[]> =>
+  sql.query<MessageItem>(itemsRead, [deliveryId, limit]);
+
+/** A delivery without its failure in words. */
+export type DeliveryFacts = Omit<AlertDeliveryView, 'explanation'>;
+
+export const readDelivery = async (sql: Sql, id: string): Promise<DeliveryFacts> =>
+  (await sql.query<DeliveryFacts>(deliveryRead, [id]))[0] as DeliveryFacts;
+export const readDeliveriesPage = (
+  sql: Sql,
+  targetId: string,
+  after: readonly string[] | undefined,
+  limit: number,
+): Promise<DeliveryFacts[]> =>
+  sql.query<DeliveryFacts>(deliveriesPage, [targetId, after?.[0] ?? null, after?.[1] ?? null, limit]);

@@ -1,0 +1,208 @@
+import { operation } from '#services/core/shared/operation.ts';
+import {
+  type AlertDeliveryView,
+  type AlertTargetView,
+  type AlertView,
+  acknowledgeAlertEndpoint,
+  createAlertTargetEndpoint,
+  createSilenceEndpoint,
+  ESCALATES_AFTER_MINUTES,
+  endSilenceEndpoint,
+  listAlertDeliveriesEndpoint,
+  listAlertsEndpoint,
+  listAlertTargetsEndpoint,
+  listSilencesEndpoint,
+  receiveAlertmanagerEndpoint,
+  removeAlertTargetEndpoint,
+  resolveAlertEndpoint,
+  type SilenceView,
+  testAlertTargetEndpoint,
+  updateAlertTargetEndpoint,
+} from './contract.ts';
+import { acknowledgeAlert, listAlerts, resolveAlert } from './manage-alerts.ts';
+import { createSilence, endSilence, listSilences } from './manage-silences.ts';
+import {
+  createAlertTarget,
+  listAlertDeliveries,
+  listAlertTargets,
+  readAlertTarget,
+  removeAlertTarget,
+  testAlertTarget,
+  updateAlertTarget,
+} from './manage-targets.ts';
+import { receiveAlertmanager } from './receive-alertmanager.ts';
+
+const targetLine = (target: AlertTargetView): string =>
+  [
+    target.target_id,
+    target.kind.padEnd(7),
+    `from ${target.min_severity.padEnd(8)}`,
+    target.is_down ? 'DOWN' : 'up  ',
+    `${target.waiting} waiting`,
+    target.name,
+    target.destination,
+  ].join('  ');
+const alertLine = (alert: AlertView): string =>
+  [alert.raised_at, alert.state.padEnd(12), alert.severity.padEnd(8), alert.name, alert.summary, alert.alert_id].join(
+    '  ',
+  );
+const deliveryLine = (delivery: AlertDeliveryView): string =>
+  [
+    delivery.created_at,
+    delivery.status.padEnd(8),
+    `${delivery.firing} firing, ${delivery.resolved} resolved`,
+    `attempts ${delivery.attempts}`,
+    delivery.group,
+    delivery.delivery_id,
+    ...(delivery.explanation === null ? [] : [delivery.explanation]),
+  ].join('  ');
+const silenceLine = (silence: SilenceView): string =>
+  [
+    silence.silence_id,
+    silence.is_active ? 'active' : 'ended ',
+    `until ${silence.until}`,
+    silence.matchers.join(' '),
+    `by ${silence.created_by}: ${silence.reason}`,
+  ].join('  ');
+
+const ADDRESS = {
+  name: { flags: '--name <name>', help: 'what you call it' },
+  url: {
+    flags: '--url-file <file>',
+    help: 'file with the URL of the webhook; a URL of Slack is a secret, so it is no argument',
+    reads: 'text-file',
+  },
+  to: { flags: '--to <address>', help: 'mail address' },
+} as const;
+const CHOICES = {
+  sources: { flags: '--sources <source...>', help: 'only alerts from there: incident, control, alertmanager' },
+  quiet_until: { flags: '--quiet-until <time>', help: 'until this time of day' },
+} as const;
+const MIN_SEVERITY = { flags: '--min-severity <severity>', help: 'only alerts of this severity and above' };
+const QUIET_FROM = {
+  flags: '--quiet-from <time>',
+  help: 'from this time of day only critical alerts are sent, as 22:00',
+};
+const TIME_ZONE = { flags: '--time-zone <zone>', help: 'of the quiet hours, as Europe/Berlin' };
+const ESCALATES_TO = {
+  flags: '--escalates-to <target_id>',
+  help: 'the target that gets what is not acknowledged',
+};
+const ESCALATES_AFTER = { flags: '--escalates-after <minutes>', help: 'minutes without an acknowledgement' };
+const ONLY_ESCALATED = { flags: '--only-escalated', help: 'it gets only what another target escalates to it' };
+
+/** Where alerts are sent, and what was sent. */
+export const alertTargetOperations = [
+  operation(createAlertTargetEndpoint, createAlertTarget, {
+    verb: 'alert-targets add <kind>',
+    help: 'create a target of alerts: webhook (signed), mail or slack',
+    options: {
+      ...ADDRESS,
+      ...CHOICES,
+      min_severity: { ...MIN_SEVERITY, default: 'medium' },
+      quiet_from: QUIET_FROM,
+      time_zone: { ...TIME_ZONE, default: 'UTC' },
+      escalates_to: ESCALATES_TO,
+      escalates_after_minutes: { ...ESCALATES_AFTER, default: String(ESCALATES_AFTER_MINUTES) },
+      only_escalated: ONLY_ESCALATED,
+    },
+    asks: ({ kind, to }) => `send alerts to ${to ?? `a ${kind} URL`}`,
+    lines: (target) => [targetLine(target)],
+  }),
+  operation(listAlertTargetsEndpoint, listAlertTargets, {
+    verb: 'alert-targets list',
+    help: 'list where alerts are sent',
+    line: targetLine,
+  }),
+  operation(updateAlertTargetEndpoint, updateAlertTarget, {
+    verb: 'alert-targets update <target_id>',
+    help: 'change a target; what waits is sent to its new address',
+    options: {
+      ...ADDRESS,
+      ...CHOICES,
+      min_severity: MIN_SEVERITY,
+      quiet_from: { ...QUIET_FROM, no: 'no quiet hours' },
+      time_zone: TIME_ZONE,
+      escalates_to: { ...ESCALATES_TO, no: 'no escalation' },
+      escalates_after_minutes: ESCALATES_AFTER,
+      only_escalated: { ...ONLY_ESCALATED, no: 'it gets alerts itself' },
+    },
+    about: readAlertTarget,
+    asks: (_input, { name }: AlertTargetView) => `change ${name}`,
+    lines: (target) => [targetLine(target)],
+  }),
+  operation(removeAlertTargetEndpoint, removeAlertTarget, {
+    verb: 'alert-targets remove <target_id>',
+    help: 'send no more alerts there; what waits is dropped',
+    about: readAlertTarget,
+    asks: (_input, { name, waiting }: AlertTargetView) => `remove ${name}, for which ${waiting} notices wait`,
+    lines: (target) => [targetLine(target)],
+  }),
+  operation(testAlertTargetEndpoint, testAlertTarget, {
+    verb: 'alert-targets test <target_id>',
+    help: 'send a test message; deliveries show what became of it',
+    about: readAlertTarget,
+    asks: (_input, { name }: AlertTargetView) => `send a test message to ${name}`,
+    lines: (delivery) => [deliveryLine(delivery)],
+  }),
+  operation(listAlertDeliveriesEndpoint, listAlertDeliveries, {
+    verb: 'alert-targets deliveries <target_id>',
+    help: 'list the messages to a target, newest first',
+    line: deliveryLine,
+  }),
+];
+
+/** Alerts, and the receiver for those of Alertmanager. */
+export const alertOperations = [
+  operation(receiveAlertmanagerEndpoint, receiveAlertmanager),
+  operation(listAlertsEndpoint, listAlerts, {
+    verb: 'alerts list',
+    help: 'list alerts, newest first',
+    options: {
+      state: { flags: '--state <state>', help: 'only alerts in this state' },
+      source: { flags: '--source <source>', help: 'only alerts from there' },
+    },
+    line: alertLine,
+  }),
+  operation(acknowledgeAlertEndpoint, acknowledgeAlert, {
+    verb: 'alerts acknowledge <alert_id>',
+    help: 'acknowledge an alert, so that it is not escalated',
+    asks: ({ alert_id: id }) => `acknowledge alert ${id}`,
+    lines: (alert) => [alertLine(alert)],
+  }),
+  operation(resolveAlertEndpoint, resolveAlert, {
+    verb: 'alerts resolve <alert_id>',
+    help: 'resolve an alert that its source does not resolve',
+    asks: ({ alert_id: id }) => `resolve alert ${id}`,
+    lines: (alert) => [alertLine(alert)],
+  }),
+];
+
+/** What is not sent for a while. */
+export const silenceOperations = [
+  operation(createSilenceEndpoint, createSilence, {
+    verb: 'silences add',
+    help: 'create a silence: alerts with all these labels are not sent until a time',
+    options: {
+      matchers: {
+        flags: '--match <label=value...>',
+        help: 'labels, as source=control name=restore-drill',
+        keepsCommas: true,
+      },
+      until: { flags: '--until <time>', help: 'a day or an RFC 3339 time', reads: 'to-day' },
+    },
+    asks: ({ matchers, until }) => `silence ${matchers.join(' ')} until ${until}`,
+    lines: (silence) => [silenceLine(silence)],
+  }),
+  operation(listSilencesEndpoint, listSilences, {
+    verb: 'silences list',
+    help: 'list silences, those that end last first',
+    line: silenceLine,
+  }),
+  operation(endSilenceEndpoint, endSilence, {
+    verb: 'silences end <silence_id>',
+    help: 'end a silence early',
+    asks: ({ silence_id: id }) => `end silence ${id}`,
+    lines: (silence) => [silenceLine(silence)],
+  }),
+];

@@ -1,0 +1,72 @@
+import { defineStatement } from '#services/platform/define/statement.ts';
+import type { Sql } from '#services/core/ports.ts';
+import { placeTime } from '#services/core/shared/pagination.ts';
+import { definePurge } from '#services/core/shared/purge.store.ts';
+
+export type SilenceRow = {
+  readonly silence_id: string;
+  readonly matchers: Readonly<Record<string, string>>;
+  readonly until: string;
+  readonly reason: string;
+  readonly created_by: string;
+  readonly created_at: string;
+  readonly is_active: boolean;
+};
+
+const SILENCE = `id AS silence_id, matchers, ${placeTime('until')} AS until, reason, created_by,
+  ${placeTime('created_at')} AS created_at, ended_at IS NULL AND until > clock_timestamp() AS is_active`;
+
+const silenceInsert = defineStatement(
+  'alertSilenceInsert',
+  `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, $2::jsonb, $3, $4, $5)
+   RETURNING ${SILENCE}`,
+);
+const silenceEnd = defineStatement(
+  'alertSilenceEnd',
+  `UPDATE alert_silences SET ended_at = clock_timestamp()
+   WHERE id = $1 AND ended_at IS NULL AND until > clock_timestamp() RETURNING ${SILENCE}`,
+);
+/** Index: alert_silences_until. */
+const silencesPage = defineStatement(
+  'alertSilencesPage',
+  `SELECT ${SILENCE} FROM alert_silences s
+   WHERE $1::timestamptz IS NULL OR (s.until, s.id) < ($1, $2::uuid)
+   ORDER BY s.until DESC, s.id DESC LIMIT $3`,
+);
+
+/** Index: alert_silences_until. */
+export const silencePurge = definePurge({
+  kind: 'alert_silences',
+  table: 'alert_silences',
+  id: 'id',
+  ends: 'until',
+  stays: `interval '180 days'`,
+});
+
+export const insertSilence = async (
+  tx: Sql,
+  row: {
+    readonly id: string;
+    readonly matchers: Readonly<Record<string, string>>;
+    readonly until: string;
+    readonly reason: string;
+    readonly createdBy: string;
+  },
+): Promise<SilenceRow> =>
+  (
+    await tx.query<SilenceRow>(silenceInsert, [
+      row.id,
+      JSON.stringify(row.matchers),
+      row.until,
+      row.reason,
+      row.createdBy,
+    ])
+  )[0] as SilenceRow;
+/** Undefined if it is gone or has ended. */
+export const endSilenceRow = async (tx: Sql, id: string): Promise<SilenceRow | undefined> =>
+  (await tx.query<SilenceRow>(silenceEnd, [id]))[0];
+export const readSilencesPage = (
+  sql: Sql,
+  after: readonly string[] | undefined,
+  limit: number,
+): Promise<SilenceRow[]> => sql.query<SilenceRow>(silencesPage, [after?.[0] ?? null, after?.[1] ?? null, limit]);

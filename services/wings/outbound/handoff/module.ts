@@ -1,0 +1,19 @@
+import * as handoffJobs from '#jobs/contracts/handoff.ts';
+import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
+import { defineModule } from '#services/core/module.ts';
+import * as events from './audit-events.ts';
+import { handoffDeliveryPurge, handoffEndpointPurge } from './handoff.store.ts';
+import * as permissions from './permissions.ts';
+import { siemTargetPurge } from './siem/siem.store.ts';
+
+export const handoffModule = defineModule({
+  name: 'handoff',
+  wing: 'handoff',
+  tables: ['handoff_endpoints', 'handoff_deliveries', 'handoff_parked', 'siem_targets'],
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(handoffJobs)],
+  purged: [{ by: cleanUpExpiredSessionsJob, purges: [handoffDeliveryPurge, handoffEndpointPurge, siemTargetPurge] }],
+  operations: async () => (await import('./operations.ts')).handoffOperations,
+  metrics: () => import('#observability/metrics/handoff.ts'),
+});

@@ -1,0 +1,21 @@
+import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
+import * as signalJobs from '#jobs/contracts/signals.ts';
+import { defineModule } from '#services/core/module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+import { signalPurge } from './signals.store.ts';
+
+export const signalsModule = defineModule({
+  name: 'signals',
+  tables: ['signal_transmitters', 'signals_received', 'signal_streams', 'signal_exclusions'],
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  jobs: [...Object.values(signalJobs)],
+  purged: [{ by: cleanUpExpiredSessionsJob, purges: [signalPurge] }],
+  operations: async () => {
+    const { signalStreamOperations, transmitterOperations } = await import('./operations.ts');
+    const { streamOperations } = await import('./stream-operations.ts');
+    return [...transmitterOperations, ...signalStreamOperations, ...streamOperations];
+  },
+  metrics: () => import('#observability/metrics/signals.ts'),
+});

@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { idempotencyKeyReused } from '#services/platform/errors.ts';
+import { REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { phiWrite } from '../permissions.ts';
+import { phiPurpose, subjectId } from '../phi-shapes.ts';
+
+const TAG = 'Privacy';
+const instant = z.iso.datetime();
+const params = z.strictObject({ subject_id: subjectId });
+const terms = z.string().regex(/^[\w.-]{1,64}$/);
+
+export const consentView = z
+  .object({
+    consent_id: z.string(),
+    purpose: phiPurpose,
+    version: z.int(),
+    granted: z.boolean(),
+    terms: z.string(),
+    recorded_at: instant,
+  })
+  .register(componentNames, { id: 'UserConsent' });
+
+export const recordConsentEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'POST',
+  path: '/v1/privacy/consents',
+  operation: 'recordUserConsent',
+  summary: 'Add a decision of a person: consent for a purpose, or its refusal',
+  auth: reads(phiWrite),
+  idempotency: 'answer',
+  limit: 'write',
+  body: z.strictObject({ subject_id: subjectId, purpose: phiPurpose, granted: z.boolean(), terms }),
+  responses: { 201: consentView },
+  errors: [...REFUSALS, idempotencyKeyReused],
+});
+
+export const withdrawConsentEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'POST',
+  path: '/v1/privacy/consents/withdraw',
+  operation: 'withdrawUserConsent',
+  summary: 'Withdraw the consents of a person; uses that need one stop',
+  auth: reads(phiWrite),
+  limit: 'write',
+  body: z.strictObject({
+    subject_id: subjectId,
+    purposes: z.array(phiPurpose).min(1).max(8).optional(),
+    reason,
+  }),
+  responses: { 200: z.object({ withdrawn: z.array(consentView) }) },
+  errors: REFUSALS,
+});
+
+export const listConsentsEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'GET',
+  path: '/v1/privacy/subjects/{subject_id}/consents',
+  operation: 'listUserConsents',
+  summary: 'List every decision of a person, newest first',
+  auth: reads(phiWrite),
+  limit: 'read',
+  params,
+  responses: { 200: z.object({ consents: z.array(consentView) }) },
+  errors: REFUSALS,
+});
+
+export const validateConsentEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'GET',
+  path: '/v1/privacy/subjects/{subject_id}/consents/{purpose}',
+  operation: 'validateUserConsent',
+  summary: 'Check whether a person consents to a purpose now',
+  auth: reads(phiWrite),
+  limit: 'read',
+  params: z.strictObject({ subject_id: subjectId, purpose: phiPurpose }),
+  responses: { 200: z.object({ granted: z.boolean() }) },
+  errors: REFUSALS,
+});

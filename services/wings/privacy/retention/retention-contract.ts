@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { bodyReason, manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { phiSubjectUnknown } from '../errors.ts';
+import { phiManage } from '../permissions.ts';
+import { subjectId } from '../phi-shapes.ts';
+import { legalHoldUnknown, retentionRunUnknown, retentionTooShort } from './retention-errors.ts';
+import { RETENTION_KINDS } from './retention-shapes.ts';
+
+const TAG = 'Privacy';
+const instant = z.iso.datetime();
+const ofSubject = z.strictObject({ subject_id: subjectId });
+
+export const retentionPolicyView = z
+  .object({
+    kind: z.enum(RETENTION_KINDS),
+    /** Null: kept for good. */
+    keep_days: z.int().nullable(),
+    /** Null: no floor. */
+    least_days: z.int().nullable(),
+    changed_at: instant,
+  })
+  .register(componentNames, { id: 'RetentionPolicy' });
+
+export const retentionRunView = z
+  .object({
+    run_id: z.string(),
+    dry_run: z.boolean(),
+    state: z.enum(['queued', 'done']),
+    created_at: instant,
+    finished_at: instant.nullable(),
+    counts: z.record(z.string(), z.int()).nullable(),
+  })
+  .register(componentNames, { id: 'RetentionRun' });
+
+export const legalHoldView = z
+  .object({
+    hold_id: z.string(),
+    subject_id: z.string(),
+    created_at: instant,
+    ended_at: instant.nullable(),
+  })
+  .register(componentNames, { id: 'LegalHold' });
+
+export const readRetentionEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'GET',
+  path: '/v1/privacy/retention',
+  operation: 'readRetention',
+  summary: 'List how long each kind of record is kept, and the last runs',
+  auth: reads(phiManage),
+  limit: 'admin',
+  responses: { 200: z.object({ policies: z.array(retentionPolicyView), runs: z.array(retentionRunView) }) },
+  errors: REFUSALS,
+});
+
+export const setRetentionPolicyEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'PUT',
+  path: '/v1/privacy/retention',
+  operation: 'setRetentionPolicy',
+  summary: 'Set how long a kind of record is kept',
+  auth: manages(phiManage),
+  limit: 'admin',
+  body: z.strictObject({ kind: z.enum(RETENTION_KINDS), keep_days: z.int().min(1).max(36_500).nullable(), reason }),
+  responses: { 200: retentionPolicyView },
+  errors: [...REFUSALS, stepUpRequired, retentionTooShort],
+});
+
+export const requestRetentionRunEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'POST',
+  path: '/v1/privacy/retention/runs',
+  operation: 'requestRetentionRun',
+  summary: 'Run the retention policies now, or count what a run would delete',
+  auth: manages(phiManage),
+  limit: 'admin',
+  body: z.strictObject({ dry_run: z.boolean(), reason }),
+  responses: { 202: retentionRunView },
+  errors: [...REFUSALS, stepUpRequired],
+});
+
+export const readRetentionRunEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'GET',
+  path: '/v1/privacy/retention/runs/{run_id}',
+  operation: 'readRetentionRun',
+  summary: 'Show a run and its counts',
+  auth: reads(phiManage),
+  limit: 'admin',
+  params: z.strictObject({ run_id: z.uuid() }),
+  responses: { 200: retentionRunView },
+  errors: [...REFUSALS, retentionRunUnknown],
+});
+
+export const listHoldsEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'GET',
+  path: '/v1/privacy/subjects/{subject_id}/holds',
+  operation: 'listLegalHolds',
+  summary: 'List the legal holds on the records of a person',
+  auth: reads(phiManage),
+  limit: 'admin',
+  params: ofSubject,
+  responses: { 200: z.object({ holds: z.array(legalHoldView) }) },
+  errors: REFUSALS,
+});
+
+export const placeHoldEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'POST',
+  path: '/v1/privacy/subjects/{subject_id}/holds',
+  operation: 'placeLegalHold',
+  summary: 'Add a legal hold, which keeps every record of a person',
+  auth: manages(phiManage),
+  idempotency: 'answer',
+  limit: 'admin',
+  params: ofSubject,
+  body: bodyReason,
+  responses: { 201: legalHoldView },
+  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown, idempotencyKeyReused],
+});
+
+export const endHoldEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'POST',
+  path: '/v1/privacy/subjects/{subject_id}/holds/{hold_id}/end',
+  operation: 'endLegalHold',
+  summary: 'End a legal hold',
+  auth: manages(phiManage),
+  limit: 'admin',
+  params: z.strictObject({ subject_id: subjectId, hold_id: z.uuid() }),
+  body: bodyReason,
+  responses: { 200: legalHoldView },
+  errors: [...REFUSALS, stepUpRequired, legalHoldUnknown],
+});

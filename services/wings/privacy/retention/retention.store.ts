@@ -1,0 +1,236 @@
+import { defineQuestion } from '#services/platform/define/question.ts';
+import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
+import type { Sql } from '#services/core/ports.ts';
+import { placeTime } from '#services/core/shared/pagination.ts';
+import type { RetentionKind } from './retention-shapes.ts';
+
+type Records = {
+  readonly kind: RetentionKind;
+  /** Constant SQL. `t` is the table; `$1` is the number of days. */
+  readonly table: string;
+  readonly ends: string;
+  readonly where?: string;
+  /** The person that a legal hold protects. */
+  readonly subject?: string;
+  /** In place of deleting the row. */
+  readonly set?: string;
+};
+
+/** Which records are overdue, and what is done with them. Sealed events are kept: the log is append-only. */
+const records: readonly Records[] = [
+  { kind: 'users', table: 'users', ends: '"disabledAt"', where: 't."disabledAt" IS NOT NULL', subject: 'id' },
+  {
+    kind: 'phi',
+    table: 'phi_data_keys',
+    ends: 'created_at',
+    where: 't.shredded_at IS NULL',
+    subject: 'subject_id',
+    set: `wrapped = '', kek_version = NULL, shredded_at = clock_timestamp()`,
+  },
+  {
+    kind: 'exports',
+    table: 'phi_requests',
+    ends: 'finished_at',
+    where: `t.state = 'done' AND t.result IS NOT NULL`,
+    subject: 'subject_id',
+    set: 'result = NULL',
+  },
+  {
+    kind: 'shredded_keys',
+    table: 'phi_data_keys',
+    ends: 'shredded_at',
+    where: 't.shredded_at IS NOT NULL',
+    subject: 'subject_id',
+  },
+  {
+    kind: 'restrictions',
+    table: 'phi_restrictions',
+    ends: 'ended_at',
+    where: 't.ended_at IS NOT NULL',
+    subject: 'subject_id',
+  },
+  {
+    kind: 'emergency_accesses',
+    table: 'phi_break_glass',
+    ends: 'reviewed_at',
+    where: 't.reviewed_at IS NOT NULL',
+    subject: 'subject_id',
+  },
+  { kind: 'disclosures', table: 'phi_disclosures', ends: 'disclosed_at', subject: 'subject_id' },
+  {
+    kind: 'privacy_requests',
+    table: 'phi_requests',
+    ends: 'finished_at',
+    where: `t.state = 'done'`,
+    subject: 'subject_id',
+  },
+  // The newest decision counts for as long as it stands.
+  {
+    kind: 'consents',
+    table: 'phi_consents',
+    ends: 'recorded_at',
+    where: `EXISTS (SELECT 1 FROM phi_consents n WHERE n.subject_id = t.subject_id AND n.purpose = t.purpose AND n.version > t.version)`,
+    subject: 'subject_id',
+  },
+  {
+    kind: 'legal_holds',
+    table: 'legal_holds',
+    ends: 'ended_at',
+    where: 't.ended_at IS NOT NULL',
+    subject: 'subject_id',
+  },
+  { kind: 'retention_runs', table: 'retention_runs', ends: 'finished_at', where: `t.state = 'done'` },
+];
+
+const dueOf = ({ ends, where = 'true', subject }: Records): string =>
+  `t.${ends} < now() - make_interval(days => $1::int) AND ${where}` +
+  (subject === undefined
+    ? ''
+    : ` AND NOT EXISTS (SELECT 1 FROM legal_holds h WHERE h.subject_id = t.${subject} AND h.ended_at IS NULL)`);
+
+const ofKinds = (define: (records: Records) => Statement): ReadonlyMap<RetentionKind, Statement> =>
+  new Map(records.map((each) => [each.kind, define(each)]));
+
+const counts = ofKinds((each) =>
+  defineStatement(
+    `retentionCount_${each.kind}`,
+    `SELECT count(*)::int AS count FROM ${each.table} t WHERE ${dueOf(each)}`,
+  ),
+);
+
+// Run once a day, in batches: tables of the size of these are scanned. Locks in id order, and skips locked rows.
+const applies = ofKinds((each) =>
+  defineStatement(
+    `retentionApply_${each.kind}`,
+    `WITH due AS MATERIALIZED (
+       SELECT t.id FROM ${each.table} t WHERE ${dueOf(each)} ORDER BY t.id LIMIT $2 FOR UPDATE SKIP LOCKED
+     )
+     ${each.set === undefined ? `DELETE FROM ${each.table} r` : `UPDATE ${each.table} r SET ${each.set}`}
+     ${each.set === undefined ? 'USING' : 'FROM'} due WHERE r.id = due.id RETURNING 1`,
+  ),
+);
+
+const policiesRead = defineStatement(
+  'retentionPoliciesRead',
+  `SELECT kind, keep_days AS "keepDays", ${placeTime('changed_at')} AS "changedAt" FROM retention_policies ORDER BY kind`,
+);
+const policySet = defineStatement(
+  'retentionPolicySet',
+  `UPDATE retention_policies SET keep_days = $2, changed_at = clock_timestamp() WHERE kind = $1
+   RETURNING kind, keep_days AS "keepDays", ${placeTime('changed_at')} AS "changedAt"`,
+);
+
+const HOLD = `id, subject_id AS "subjectId", ${placeTime('created_at')} AS "createdAt", ${placeTime('ended_at')} AS "endedAt"`;
+const holdInsert = defineStatement(
+  'legalHoldInsert',
+  `INSERT INTO legal_holds (id, subject_id) VALUES ($1, $2) RETURNING ${HOLD}`,
+);
+const holdEnd = defineStatement(
+  'legalHoldEnd',
+  `UPDATE legal_holds SET ended_at = clock_timestamp() WHERE id = $1 AND subject_id = $2 AND ended_at IS NULL
+   RETURNING ${HOLD}`,
+);
+const holdsList = defineStatement(
+  'legalHoldsList',
+  `SELECT ${HOLD} FROM legal_holds WHERE subject_id = $1 ORDER BY created_at DESC LIMIT 200`,
+);
+/** By index legal_holds_open. */
+const holdOpen = defineStatement(
+  'legalHoldOpen',
+  `SELECT 1 FROM legal_holds WHERE subject_id = $1 AND ended_at IS NULL LIMIT 1`,
+);
+
+const RUN = `id, dry_run AS "isDryRun", state, ${placeTime('created_at')} AS "createdAt",
+  ${placeTime('finished_at')} AS "finishedAt", counts`;
+const runInsert = defineStatement(
+  'retentionRunInsert',
+  `INSERT INTO retention_runs (id, dry_run) VALUES ($1, $2) RETURNING ${RUN}`,
+);
+const runRead = defineStatement('retentionRunRead', `SELECT ${RUN} FROM retention_runs WHERE id = $1`);
+const runReadNext = defineStatement(
+  'retentionRunReadNext',
+  `SELECT ${RUN} FROM retention_runs WHERE state = 'queued' ORDER BY created_at LIMIT 1`,
+);
+/** No run that deletes was begun within a day. */
+const IS_DUE = `NOT EXISTS (SELECT FROM retention_runs WHERE NOT dry_run AND created_at > now() - interval '1 day')`;
+const runIsDue = defineStatement('retentionRunIsDue', `SELECT ${IS_DUE} AS "isDue"`);
+export const retentionIsDue = defineQuestion(`EXISTS (SELECT FROM retention_runs WHERE state = 'queued') OR ${IS_DUE}`);
+const runFinish = defineStatement(
+  'retentionRunFinish',
+  // A policy may have been lifted since a process that died removed records of its kind.
+  `UPDATE retention_runs SET state = 'done', finished_at = clock_timestamp(), counts = removed || $2::jsonb
+   WHERE id = $1 AND state = 'queued' RETURNING counts`,
+);
+/** In the transaction that removes them. By the primary key. */
+const runCountRemoved = defineStatement(
+  'retentionRunCountRemoved',
+  `UPDATE retention_runs SET removed = removed || jsonb_build_object($2::text, coalesce((removed ->> $2::text)::int, 0) + $3::int)
+   WHERE id = $1 RETURNING (removed ->> $2::text)::int AS total`,
+);
+const runsList = defineStatement(
+  'retentionRunsList',
+  `SELECT ${RUN} FROM retention_runs ORDER BY created_at DESC LIMIT 20`,
+);
+
+export type RetentionPolicyRow = {
+  readonly kind: RetentionKind;
+  readonly keepDays: number | null;
+  readonly changedAt: string;
+};
+export type LegalHoldRow = {
+  readonly id: string;
+  readonly subjectId: string;
+  readonly createdAt: string;
+  readonly endedAt: string | null;
+};
+export type RetentionRunRow = {
+  readonly id: string;
+  readonly isDryRun: boolean;
+  readonly state: 'queued' | 'done';
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+  readonly counts: Readonly<Record<string, number>> | null;
+};
+
+export const readRetentionPolicies = (sql: Sql): Promise<RetentionPolicyRow[]> =>
+  sql.query<RetentionPolicyRow>(policiesRead);
+export const writeRetentionPolicy = async (
+  tx: Sql,
+  kind: RetentionKind,
+  keepDays: number | null,
+): Promise<RetentionPolicyRow> =>
+  (await tx.query<RetentionPolicyRow>(policySet, [kind, keepDays]))[0] as RetentionPolicyRow;
+
+export const countDue = async (sql: Sql, kind: RetentionKind, keepDays: number): Promise<number> =>
+  (await sql.query<{ count: number }>(counts.get(kind)!, [keepDays]))[0]!.count;
+/** One batch; the number of records. */
+export const applyRetention = async (tx: Sql, kind: RetentionKind, keepDays: number, limit: number): Promise<number> =>
+  (await tx.query(applies.get(kind)!, [keepDays, limit])).length;
+
+export const insertHold = async (tx: Sql, id: string, subjectId: string): Promise<LegalHoldRow> =>
+  (await tx.query<LegalHoldRow>(holdInsert, [id, subjectId]))[0] as LegalHoldRow;
+export const endHoldRow = async (tx: Sql, id: string, subjectId: string): Promise<LegalHoldRow | undefined> =>
+  (await tx.query<LegalHoldRow>(holdEnd, [id, subjectId]))[0];
+export const listHoldRows = (sql: Sql, subjectId: string): Promise<LegalHoldRow[]> =>
+  sql.query<LegalHoldRow>(holdsList, [subjectId]);
+export const isHeld = async (sql: Sql, subjectId: string): Promise<boolean> =>
+  (await sql.query(holdOpen, [subjectId])).length === 1;
+
+export const insertRetentionRun = async (tx: Sql, id: string, isDryRun: boolean): Promise<RetentionRunRow> =>
+  (await tx.query<RetentionRunRow>(runInsert, [id, isDryRun]))[0] as RetentionRunRow;
+export const readRetentionRun = async (sql: Sql, id: string): Promise<RetentionRunRow | undefined> =>
+  (await sql.query<RetentionRunRow>(runRead, [id]))[0];
+export const readNextRun = async (sql: Sql): Promise<RetentionRunRow | undefined> =>
+  (await sql.query<RetentionRunRow>(runReadNext))[0];
+export const isRunDue = async (sql: Sql): Promise<boolean> => (await sql.query<{ isDue: boolean }>(runIsDue))[0]!.isDue;
+/** The final counts; undefined when another run finished it first. */
+export const finishRun = async (
+  tx: Sql,
+  id: string,
+  counts: Readonly<Record<string, number>>,
+): Promise<Readonly<Record<string, number>> | undefined> =>
+  (await tx.query<{ counts: Readonly<Record<string, number>> }>(runFinish, [id, JSON.stringify(counts)]))[0]?.counts;
+/** Adds to what the run removed so far; the sum. */
+export const countRemoved = async (tx: Sql, id: string, kind: RetentionKind, removed: number): Promise<number> =>
+  ((await tx.query<{ total: number }>(runCountRemoved, [id, kind, removed]))[0] as { total: number }).total;
+export const listRunRows = (sql: Sql): Promise<RetentionRunRow[]> => sql.query<RetentionRunRow>(runsList);

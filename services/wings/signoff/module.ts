@@ -1,0 +1,16 @@
+import { cleanUpIncidentsJob } from '#jobs/contracts/security.ts';
+import { defineModule } from '#services/core/module.ts';
+import * as events from './audit-events.ts';
+import * as permissions from './permissions.ts';
+import { signOffPurge } from './signoffs.store.ts';
+
+export const signoffModule = defineModule({
+  name: 'signoff',
+  wing: 'signoff',
+  tables: ['signoffs', 'signoff_decisions', 'signoff_policies'],
+  permissions: Object.values(permissions),
+  events: Object.values(events),
+  purged: [{ by: cleanUpIncidentsJob, purges: [signOffPurge] }],
+  operations: async () => (await import('./operations.ts')).signOffOperations,
+  metrics: () => import('#observability/metrics/signoff.ts'),
+});

@@ -1,0 +1,105 @@
+import { signOffEvents } from '#observability/metrics/signoff.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import type { HasAccess } from '#services/core/access/access-directory.ts';
+import { recordEvent } from '#services/core/audit/record-event.ts';
+import { actingAgentOf } from '#services/core/authority/callers.ts';
+import type { Caller, Ports, Tx } from '#services/core/ports.ts';
+import { isIncidentOpen } from '#services/core/security/open-incidents.ts';
+import { signOffRefused, signOffStarted } from './audit-events.ts';
+import { bindArguments } from './bind-arguments.ts';
+import type { SignOffView } from './contract.ts';
+import { signOffApprovalVoid, signOffArgumentsChanged, signOffConditionUnmet, signOffNotRunnable } from './errors.ts';
+import { assertLives, assertSignedIn, ownRow } from './requester.ts';
+import { approvalsOf, factsOf, signOffViewOf } from './signoff-view.ts';
+import { lockPeople, lockSignOff, readSignOffRow, type SignOffRow, startSignOffRow } from './signoffs.store.ts';
+import { voidApprovals } from './void-approvals.ts';
+
+/** The share of compliance controls that pass, 0 to 100; null before the first check. */
+export type HasSecurityScore = { readonly readSecurityScore: () => Promise<number | null> };
+
+export type StartSignOffPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasSecurityScore;
+
+export type StartInput = { readonly signoff_id: string; readonly act: string; readonly arguments: unknown };
+
+async function assertConditions(ports: StartSignOffPorts, row: SignOffRow): Promise<void> {
+  const { minSecurityScore: least, noOpenIncident } = row;
+  if (least !== null) {
+    const score = await ports.readSecurityScore();
+    if (score === null || score < least)
+      throw signOffConditionUnmet({ detail: `The security score is ${score ?? 'unknown'}; ${least} is required.` });
+  }
+  if (noOpenIncident && (await isIncidentOpen(ports)))
+    throw signOffConditionUnmet({ detail: 'A security incident of severity high or critical is open.' });
+}
+
+/** The agent that calls, by itself or with a token of its owner. */
+function agentOf(caller: Caller): { agent_id?: string } {
+  const agentId = actingAgentOf(caller);
+  return agentId === null ? {} : { agent_id: agentId };
+}
+
+function assertRunnable(row: SignOffRow, act: string, argumentsSha256: string): void {
+  if (row.act !== act || row.argumentsSha256 !== argumentsSha256) throw signOffArgumentsChanged({ isRecorded: true });
+  if (row.state !== 'approved') throw signOffNotRunnable({ detail: `The sign-off is ${row.state}.`, isRecorded: true });
+}
+
+/** Null, after the commit, if an approval does not count any more: the sign-off then waits again. */
+async function startLocked(
+  tx: Tx,
+  before: SignOffRow,
+  { act, sha256 }: { readonly act: string; readonly sha256: string },
+  caller: Caller,
+): Promise<SignOffRow | null> {
+  // People, then agent, then sign-off: the order of whatever disables a user or kills an agent.
+  await lockPeople(
+    tx,
+    before.decisions.map(({ userId }) => userId),
+  );
+  await assertLives(tx, before);
+  const locked = ownRow(await lockSignOff(tx, before.id), caller);
+  assertRunnable(locked, act, sha256);
+  const counted = await voidApprovals(tx, locked, caller);
+  if (counted.state === 'pending') return null;
+  if (!(await startSignOffRow(tx, before.id))) throw signOffNotRunnable({ isRecorded: true });
+  await recordEvent(tx, caller, signOffStarted, {
+    outcome: 'ok',
+    target: { kind: 'signoff', id: before.id },
+    detail: { ...factsOf(locked), approvals: approvalsOf(locked) },
+  });
+  return (await readSignOffRow(tx, before.id)) as SignOffRow;
+}
+
+/**
+ * Starts an approved act: succeeds once for a sign-off, and only for its requester with the approved act and arguments,
+ * while its approvals count and its conditions are met. The caller that gets an answer runs the act and reports its end
+ * with `finishSignOff`; if it never does, the act is not started again.
+ * Throws `signoff_arguments_invalid` (400), `signoff_sign_in_required`, `signoff_requester_ended` (403),
+ * `signoff_unknown` (404), `signoff_arguments_changed`, `signoff_not_runnable`, `signoff_approval_void`,
+ * `signoff_condition_unmet` (409).
+ */
+export async function startSignOff(
+  ports: StartSignOffPorts,
+  { signoff_id: signOffId, act, arguments: given }: StartInput,
+  caller: Caller,
+): Promise<SignOffView> {
+  const { sha256 } = bindArguments(given);
+  const before = ownRow(await readSignOffRow(ports.sql, signOffId), caller);
+  await assertSignedIn(ports.sql, caller);
+  try {
+    assertRunnable(before, act, sha256);
+    await assertConditions(ports, before);
+    const row = await ports.transact((tx) => startLocked(tx, before, { act, sha256 }, caller));
+    if (row === null) throw signOffApprovalVoid({ isRecorded: true });
+    signOffEvents.add(1, { event: 'started' });
+    return signOffViewOf(row);
+  } catch (err) {
+    if (!isAppError(err) || err.options.isRecorded !== true) throw err;
+    await recordEvent(ports.sql, caller, signOffRefused, {
+      outcome: 'refused',
+      target: { kind: 'signoff', id: signOffId },
+      detail: { ...factsOf(before), ...agentOf(caller), code: err.code },
+    });
+    signOffEvents.add(1, { event: 'refused' });
+    throw err;
+  }
+}

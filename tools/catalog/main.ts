@@ -1,0 +1,156 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { failuresPage, keptReports } from '#tools/chaos/failures-page.ts';
+import { jobs } from '#jobs/schedules.ts';
+import keptReplay from '#load-tests/detections/result.json' with { type: 'json' };
+import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
+import { keptAges, newAges } from '#load-tests/lib/figure-age.ts';
+import { dashboardFiles } from '#observability/dashboards/all.ts';
+import { controls } from '#services/wings/compliance/controls/all.ts';
+import { modules } from '#services/modules.ts';
+import { taskTools } from '#services/mcp/task-shapes.ts';
+import { plainTools } from '#services/mcp/task-tools.ts';
+import { tools } from '#services/mcp/tools.ts';
+import { ADVISORIES } from '#services/platform/advisories/advisories.ts';
+import { openApiOf } from '#services/platform/http/openapi.ts';
+import { flows } from '#tools/testing/flow-matrix.ts';
+import { testTitles } from '../checks/test-titles.ts';
+import { installedVersions } from '../image/installed-versions.ts';
+import { advisoriesPage } from './advisories-page.ts';
+import { modulesPicture, processesPicture, walksPicture } from './architecture.ts';
+import { authorityPage } from './authority-page.ts';
+import { clientTypes, type OpenApi } from './client-types.ts';
+import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
+import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
+import { databasePage } from './database-page.ts';
+import { detectionsPage, detectionTexts, type KeptReplay } from './detections-page.ts';
+import { flowsPage } from './flows-page.ts';
+import { licencesPage, shippedPackages } from './licences-page.ts';
+import { ownNamesTs } from './own-names.ts';
+import {
+  auditEventsPage,
+  configurationPage,
+  endpointsPage,
+  envExample,
+  errorsPage,
+  jobsPage,
+  metricsPage,
+  moduleGraphPage,
+  openApiText,
+} from './pages.ts';
+import { permissionsPage } from './permissions-page.ts';
+import { problemTexts } from './problem-texts.ts';
+import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
+import { siemEventsPage } from './siem-events-page.ts';
+import { sizingPage } from './sizing.ts';
+import { untestedAdvisories } from './untested-advisories.ts';
+import {
+  verifierConstantsGo,
+  verifierConstantsPy,
+  verifierConstantsTs,
+  verifierContractJson,
+} from './verifier-contract.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+function moduleEdges(): [string, string][] {
+  const cli = resolve(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
+  const run = spawnSync(
+    process.execPath,
+    [cli, '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'services/domain'],
+    {
+      cwd: ROOT,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
+  const { modules } = JSON.parse(run.stdout) as { modules: { source: string; dependencies: { resolved: string }[] }[] };
+  const moduleOf = (path: string): string | undefined => /^services\/domain\/([^/]+)\//.exec(path)?.[1];
+  const edges = new Set<string>();
+  for (const { source, dependencies } of modules) {
+    if (/(\.test|-harness)\.ts$/.test(source)) continue;
+    for (const { resolved } of dependencies) {
+      const [user, used] = [moduleOf(source), moduleOf(resolved)];
+      if (user && used && user !== used) edges.add(`${user} ${used}`);
+    }
+  }
+  return [...edges].sort().map((edge) => edge.split(' ') as [string, string]);
+}
+
+async function pages(isCheck: boolean): Promise<Record<string, string>> {
+  const { version } = JSON.parse(await readFile(resolve(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const [endpoints, errors, events] = [await collectEndpoints(), await collectErrors(), await collectAuditEvents()];
+  const openApi = openApiOf(endpoints, version);
+  const benchmarks = await readFile(resolve(ROOT, 'docs/benchmarks.md'), 'utf8').catch(() => '');
+  const agesOf = isCheck ? keptAges : newAges;
+
+  const dashboards = [...dashboardFiles()].map(([file, text]) => [`observability/dashboards/${file}`, text]);
+  return {
+    ...Object.fromEntries(dashboards),
+    '.env.example': envExample(),
+    'console/src/texts/generated/detections.ts': detectionTexts(),
+    'console/src/texts/generated/problems.ts': problemTexts(endpoints),
+    'conformance/contract.json': verifierContractJson(),
+    'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results'), agesOf(benchmarks)),
+    'docs/explanation/architecture-modules.svg': modulesPicture(),
+    'docs/explanation/architecture-processes.svg': processesPicture(),
+    'docs/explanation/architecture-walks.svg': walksPicture(),
+    'docs/reference/authority.md': authorityPage(endpoints, [...tools, ...taskTools, ...plainTools]),
+    'docs/reference/audit-events.md': auditEventsPage(events),
+    'docs/reference/compliance-controls.md': controlsPage(controls),
+    'docs/reference/compliance-responsibilities.md': responsibilitiesPage(controls),
+    'docs/reference/compliance-threats.md': threatsPage(controls),
+    'docs/reference/configuration.md': configurationPage(),
+    'docs/reference/database.md': databasePage(),
+    'docs/reference/endpoints.md': endpointsPage(endpoints),
+    'docs/reference/errors.md': errorsPage(errors),
+    'docs/explanation/failures.md': failuresPage(keptReports(resolve(ROOT, 'tools/chaos/results'))),
+    'docs/explanation/security-tests.md': securityTestsPage(testedAdvisories(testTitles(ROOT)), untestedAdvisories),
+    'docs/reference/flows.md': flowsPage(flows),
+    'docs/reference/jobs.md': jobsPage(jobs),
+    'docs/reference/metrics.md': metricsPage(),
+    'docs/reference/permissions.md': permissionsPage(modules, endpoints),
+    'docs/reference/advisories.md': advisoriesPage(ADVISORIES, installedVersions()),
+    'docs/reference/licences.md': licencesPage(shippedPackages()),
+    'docs/reference/siem-events.md': siemEventsPage(events),
+    'docs/reference/detections.md': detectionsPage(keptReplay as KeptReplay),
+    'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
+    'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
+    'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
+    'services/core/audit/seal/own-names.ts': ownNamesTs(endpoints, errors),
+    'sdks/go/contract.go': verifierConstantsGo(),
+    'sdks/python/src/sallyport_verifier/_contract.py': verifierConstantsPy(),
+    'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),
+    'docs/reference/openapi.json': openApiText(openApi),
+  };
+}
+
+const HELP = `Rewrites docs/reference, the dashboards, .env.example and the contract of the verifiers from the definitions, and
+docs/benchmarks.md from the newest results of npm run bench.
+
+  npm run catalog            write
+  npm run catalog -- --check exit 1 if a page does not match the definitions
+`;
+
+const wanted = process.argv.slice(2);
+if (wanted.includes('--help')) {
+  process.stdout.write(HELP);
+} else {
+  const check = wanted.includes('--check');
+  const stale: string[] = [];
+  for (const [path, text] of Object.entries(await pages(check))) {
+    const file = resolve(ROOT, path);
+    const held = await readFile(file, 'utf8').catch(() => null);
+    if (held === text) continue;
+    stale.push(path);
+    if (check) continue;
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text);
+  }
+  for (const path of stale) process.stderr.write(`${check ? 'stale' : 'wrote'} ${path}\n`);
+  if (check && stale.length > 0) {
+    process.stderr.write('The reference does not match the definitions. Run: npm run catalog\n');
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sendSignal } from '#services/platform/local/processes.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { type Case, GuaranteeViolated, newest, newFamily } from './case.ts';
+
+export const refreshCases: readonly Case[] = [
+  {
+    name: 'a client whose answer was lost gets the same successor a minute later',
+    run: async (scene) => {
+      const { clients, system } = scene;
+      const family = await newFamily(scene);
+      const lost = family.refreshToken;
+      const first = await clients.present(family, lost, 'A', { timeoutMs: 20_000 });
+      if (first.status !== 200) throw new Error(`the first answer was ${first.status}`);
+      // As if the minute had passed: the database alone measures it.
+      await system.stores.query(
+        `UPDATE refresh_families SET rotated_at = rotated_at - interval '60 seconds' WHERE id = $1`,
+        [family.id],
+      );
+      const answer = await eventually('an answer', async () => {
+        const again = await clients.present(family, lost, 'B');
+        return again.status !== 503 && again.status !== 0 && again;
+      });
+      if (answer.status !== 200) throw new GuaranteeViolated(`answered ${answer.status} ${answer.body?.code}`, family);
+      if (answer.body.refresh_token !== first.body.refresh_token)
+        throw new GuaranteeViolated('another successor', family);
+    },
+  },
+  {
+    name: 'a request that its client gave up at a frozen copy ends no family that went on at the other',
+    run: async (scene) => {
+      const { clients, system } = scene;
+      const family = await newFamily(scene);
+      const pid = system.copies.A.apiPid();
+      if (pid === undefined) throw new Error('A has no API process');
+      const first = family.refreshToken;
+      sendSignal(pid, 'SIGSTOP');
+      try {
+        await clients.present(family, first, 'A', { abandonMs: 2_500 });
+        await clients.present(family, first, 'B');
+        await clients.present(family, family.refreshToken, 'B');
+      } finally {
+        sendSignal(pid, 'SIGCONT');
+      }
+      const access = newest(family);
+      await eventually('A to serve', async () => (await clients.validate(access, 'A')) === 'active');
+      await sleep(1_000);
+      const answer = await clients.present(family, family.refreshToken, 'B');
+      if (answer.status !== 200) throw new GuaranteeViolated(`ended: ${answer.status} ${answer.body?.code}`, family);
+    },
+  },
+];

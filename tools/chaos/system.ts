@@ -1,0 +1,235 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomFreePort } from '#services/platform/local/ports.ts';
+import { commandOf, type RecordedProcess, recordProcess, waitForExit } from '#services/platform/local/processes.ts';
+import { oneHasher } from '../testing/harness/busy-machine.ts';
+import { type Product, startProduct } from '../testing/harness/product.ts';
+import { descendantsOf } from '../testing/processes/alive.ts';
+import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
+import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
+import { createFakeClock, type FakeClock } from './clock.ts';
+import { mountSmallDisk, type SmallDisk } from './disk.ts';
+import { REPLICA_MAX_AGE_SECONDS } from './gates-replica.ts';
+import type { CopyName } from './ledger.ts';
+import { type ChaosStores, type Standby, type StoreName, startChaosStores, startClusterStores } from './stores.ts';
+
+/** One supervisor with an API and a worker, which reach their stores over links that faults bend. */
+type Copy = {
+  readonly name: CopyName;
+  readonly url: string;
+  readonly links: Readonly<Record<StoreName, TcpProxy>>;
+  /** Undefined where it runs no MCP server. */
+  mcpUrl(): string | undefined;
+  /** The supervisor of now. */
+  product(): Product;
+  apiPid(): number | undefined;
+  workerPid(): number | undefined;
+  /** Every process that was seen below its supervisors, ended ones too. */
+  seen(): readonly RecordedProcess[];
+  /** Ends the supervisor with this signal, and starts another in its place. */
+  restart(signal: NodeJS.Signals): Promise<void>;
+};
+
+/** How many processes were seen, and which of them did not end, by pid and command. */
+export type Stopped = { readonly seen: number; readonly left: readonly string[] };
+
+export type System = {
+  readonly copies: Readonly<Record<CopyName, Copy>>;
+  readonly stores: ChaosStores;
+  readonly folder: string;
+  readonly dataDir: string;
+  /** Where A serves the Model Context Protocol; ends with `/mcp`. */
+  readonly mcpUrl: string;
+  /** B's clock; undefined where no library for it can be had. */
+  readonly clock: FakeClock | undefined;
+  /** Below the data directory that the copies share; undefined where the suite may not mount. */
+  readonly disk: SmallDisk | undefined;
+  /** Undefined where the run has one PostgreSQL. */
+  readonly cluster: ChaosStores['cluster'];
+  /** A standby that both copies read lists from; undefined where the run has none. */
+  readonly replica: Standby | undefined;
+  /** Points every link at where the stores are now. */
+  relink(): void;
+  /** The command line, as an operator types it. */
+  sallyport(args: readonly string[], more?: Readonly<Record<string, string>>): Promise<CliRun>;
+  /** Takes everything down, once. */
+  dispose(): Promise<Stopped>;
+};
+
+const EXIT_MS = 10_000;
+const WATCH_MS = 500;
+/** Migrations, keys and seeds of a first start, on a machine that has other work. */
+const READY_MS = 300_000;
+async function startLinks(stores: ChaosStores): Promise<Record<StoreName, TcpProxy>> {
+  const [postgres, redis] = await Promise.all([
+    startTcpProxy(stores.url('postgres')),
+    startTcpProxy(stores.url('redis')),
+  ]);
+  return { postgres, redis };
+}
+
+async function startCopy(
+  name: CopyName,
+  stores: ChaosStores,
+  dataDir: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Copy> {
+  const links = await startLinks(stores);
+  const [port, metricsPort] = await Promise.all([randomFreePort(), randomFreePort()]);
+  const start = (): Promise<Product> =>
+    startProduct({
+      dataDir,
+      stores: { databaseUrl: links.postgres.url, redisUrl: links.redis.url },
+      isAsShipped: true,
+      env: { ...oneHasher, ...env, PORT: String(port), METRICS_PORT: String(metricsPort) },
+      readyWithinMs: READY_MS,
+    });
+  let product = await start();
+  const seen = new Map<string, RecordedProcess>();
+  const look = (): void => {
+    for (const pid of [product.supervisorPid, ...descendantsOf(product.supervisorPid)]) {
+      const record = recordProcess(pid);
+      if (record.start !== undefined) seen.set(`${pid} ${record.start}`, record);
+    }
+  };
+  setInterval(look, WATCH_MS).unref();
+  const childPid = (kind: 'api' | 'worker'): number | undefined =>
+    kind === 'api' ? product.apiPid() : Object.values(product.workerPids())[0];
+  return {
+    name,
+    url: `http://127.0.0.1:${port}`,
+    links,
+    mcpUrl: () => product.ready.mcp,
+    product: () => product,
+    apiPid: () => childPid('api'),
+    workerPid: () => childPid('worker'),
+    seen: () => {
+      look();
+      return [...seen.values()];
+    },
+    restart: async (signal) => {
+      look();
+      if (signal === 'SIGKILL') process.kill(product.supervisorPid, 'SIGKILL');
+      else await product.stop(signal);
+      await product.ended();
+      product = await start();
+    },
+  };
+}
+
+/** Processes end a moment after their supervisor, hashing children a moment after their API. */
+async function stillAlive(records: readonly RecordedProcess[]): Promise<string[]> {
+  const left = await Promise.all(
+    records.map(async (record) =>
+      (await waitForExit(record, EXIT_MS)) ? [] : [`${record.pid} ${commandOf(record.pid)}`],
+    ),
+  );
+  return left.flat();
+}
+
+type SystemOptions = {
+  /** Whether B gets a clock of its own. */
+  readonly hasClock: boolean;
+  /** Whether PostgreSQL is a cluster under Patroni. */
+  readonly hasCluster: boolean;
+  /** Whether the copies have a read replica. */
+  readonly hasReplica: boolean;
+  /** Settings of both copies. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly say: (text: string) => void;
+};
+
+function tryToMount(dataDir: string, say: SystemOptions['say']): SmallDisk | undefined {
+  try {
+    return mountSmallDisk(dataDir);
+  } catch (err) {
+    say(`NO FAULT full-data-directory: a tmpfs cannot be mounted here: ${(err as Error).message}`);
+    return undefined;
+  }
+}
+
+/** Starts stores, links and both copies. */
+export async function startSystem({
+  hasClock,
+  hasCluster,
+  hasReplica,
+  env: given,
+  say,
+}: SystemOptions): Promise<System> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-chaos-'));
+  chmodSync(folder, 0o755);
+  const dataDir = join(folder, 'data');
+  const stores = await (hasCluster ? startClusterStores(folder, say) : startChaosStores(folder));
+  const clock = hasClock ? createFakeClock(join(folder, 'clock')) : undefined;
+  const disk = tryToMount(dataDir, say);
+  const replicaLink = hasReplica ? await startTcpProxy(stores.url('postgres')) : undefined;
+  let replica: Standby | undefined;
+  const env = {
+    ...given,
+    ...(replicaLink && {
+      DATABASE_REPLICA_URL: replicaLink.url,
+      DATABASE_REPLICA_MAX_AGE_SECONDS: String(REPLICA_MAX_AGE_SECONDS),
+    }),
+  };
+  const started: Copy[] = [];
+  const takeDown = async (): Promise<Stopped> => {
+    clock?.set(0);
+    const seen = started.flatMap((copy) => copy.seen());
+    await Promise.all(started.map(({ product }) => product().stop()));
+    const left = await stillAlive(seen);
+    await Promise.all(started.map(({ product }) => product().dispose()));
+    await Promise.all(started.flatMap(({ links }) => [links.postgres.cut(), links.redis.cut()]));
+    await replicaLink?.cut();
+    await replica?.stop();
+    await stores.dispose();
+    disk?.unmount();
+    rmSync(folder, { recursive: true, force: true });
+    return { seen: seen.length, left };
+  };
+  let takingDown: Promise<Stopped> | undefined;
+  const dispose = (): Promise<Stopped> => {
+    takingDown ??= takeDown();
+    return takingDown;
+  };
+  try {
+    // One after the other: the first migrates and makes the keys.
+    const mcpPort = String(await randomFreePort());
+    started.push(await startCopy('A', stores, dataDir, { ...env, MCP_COPIES: '1', MCP_PORT: mcpPort }));
+    started.push(await startCopy('B', stores, dataDir, { ...env, ...clock?.env, MCP_URL: started[0]!.mcpUrl() ?? '' }));
+    if (replicaLink) {
+      // Until here the link leads to the primary, which is no standby.
+      replica = await stores.startStandby(stores.url('postgres'));
+      replicaLink.retarget(replica.url);
+    }
+  } catch (err) {
+    await dispose();
+    throw err;
+  }
+  const [A, B] = started as [Copy, Copy];
+  return {
+    copies: { A, B },
+    stores,
+    folder,
+    dataDir,
+    mcpUrl: A.mcpUrl()!,
+    clock,
+    disk,
+    cluster: stores.cluster,
+    replica,
+    relink: () => {
+      for (const { links } of [A, B])
+        for (const store of ['postgres', 'redis'] as const) links[store].retarget(stores.url(store));
+    },
+    sallyport: (args, more) =>
+      runCli(args, {
+        ...env,
+        DATABASE_URL: stores.url('postgres'),
+        REDIS_URL: stores.url('redis'),
+        SALLYPORT_DATA_DIR: dataDir,
+        NO_COLOR: '1',
+        ...more,
+      }),
+    dispose,
+  };
+}

@@ -1,0 +1,218 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { readMcpMetadataEndpoint } from '#services/core/access/metadata-contract.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { golden, hashOfSources, renders, root } from './sources.ts';
+
+type Probe = { httpGet: { path: string; port: string } };
+type Container = {
+  image: string;
+  args: string[];
+  env: { name: string; value: string }[];
+  envFrom?: { secretRef: { name: string } }[];
+  securityContext: object;
+  resources: { limits: Record<string, string> };
+  ports?: { name: string; containerPort: number }[];
+  startupProbe?: Probe;
+  readinessProbe?: Probe;
+  livenessProbe?: Probe;
+  lifecycle?: { preStop: { sleep: { seconds: number } } };
+};
+type PodSpec = {
+  containers: [Container];
+  enableServiceLinks: boolean;
+  automountServiceAccountToken: boolean;
+  shareProcessNamespace: boolean;
+  terminationGracePeriodSeconds: number;
+  securityContext: object;
+  topologySpreadConstraints?: { topologyKey: string; whenUnsatisfiable: string }[];
+  volumes: { name: string; secret?: { secretName: string; items: { key: string }[] } }[];
+};
+type Manifest = {
+  kind: string;
+  metadata: { name: string; annotations?: Record<string, string> };
+  spec: {
+    replicas?: number;
+    minReplicas?: number;
+    maxUnavailable?: number;
+    template: { spec: PodSpec };
+    metrics?: { type: string }[];
+    podSelector?: { matchLabels: Record<string, string> };
+    ingress?: { ports: { port: string }[]; from?: object[] }[];
+    ingressClassName?: string;
+    tls?: object[];
+    rules?: {
+      host: string;
+      http: { paths: { path: string; pathType: string; backend: { service: object } }[] };
+    }[];
+  };
+};
+
+const read = (name: string): Manifest[] =>
+  parseAllDocuments(readFileSync(join(golden, `${name}.yaml`), 'utf8'), { merge: true }).map(
+    (document) => document.toJS() as Manifest,
+  );
+const manifests = read('default');
+const all = read('all');
+const find = (from: readonly Manifest[], kind: string, role: string): Manifest =>
+  from.find((each) => each.kind === kind && each.metadata.name === `sallyport-${role}`) as Manifest;
+const roles = ['api', 'worker', 'mcp'] as const;
+const podOf = (role: string, from = manifests): PodSpec =>
+  find(from, role === 'migrate' ? 'Job' : 'Deployment', role).spec.template.spec;
+const settingsOf = (role: string, from = manifests): Record<string, string> =>
+  Object.fromEntries(podOf(role, from).containers[0].env.map(({ name, value }) => [name, value]));
+
+describe('the Helm chart', () => {
+  test('the golden renders are those of these sources', () => {
+    expect(Object.keys(renders)).toEqual(['default', 'all']);
+    // Else: npm run test:chart -- --update, and read the diff.
+    expect(readFileSync(join(golden, 'sources.sha256'), 'utf8').trim()).toBe(hashOfSources());
+  });
+
+  test('without values it starts two copies of each role, of which an eviction takes one at a time', () => {
+    for (const role of roles) {
+      expect(find(manifests, 'Deployment', role).spec.replicas).toBe(2);
+      expect(find(manifests, 'PodDisruptionBudget', role).spec.maxUnavailable).toBe(1);
+      expect(podOf(role).topologySpreadConstraints?.[0]).toMatchObject({
+        topologyKey: 'kubernetes.io/hostname',
+        whenUnsatisfiable: 'DoNotSchedule',
+      });
+    }
+  });
+
+  test('the migration is a hook that ends before an install or upgrade, after its network policy', () => {
+    const hook = (kind: string) => find(manifests, kind, 'migrate').metadata.annotations;
+    expect(hook('Job')).toMatchObject({ 'helm.sh/hook': 'pre-install,pre-upgrade', 'helm.sh/hook-weight': '0' });
+    expect(hook('NetworkPolicy')).toMatchObject({
+      'helm.sh/hook': 'pre-install,pre-upgrade',
+      'helm.sh/hook-weight': '-5',
+    });
+    // Before the release exists, nothing of it does: the job may need Secrets of the operator alone.
+    const { containers, volumes } = podOf('migrate');
+    expect(volumes.flatMap(({ secret }) => (secret ? [secret.secretName] : []))).toEqual(['sallyport']);
+    expect(containers[0].envFrom).toBeUndefined();
+  });
+
+  test.each([...roles, 'migrate'])('%s runs confined, with the database login of its own', (role) => {
+    const pod = podOf(role);
+    const [container] = pod.containers;
+    expect(container.args).toEqual([role]);
+    expect(pod.securityContext).toMatchObject({
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(container.securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    expect(pod).toMatchObject({
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      shareProcessNamespace: true,
+    });
+    // Under a quota, hashing would delay every request of its copy.
+    expect(Object.keys(container.resources.limits)).toEqual(['memory']);
+    const keys = pod.volumes.flatMap(({ secret }) => secret?.items.map(({ key }) => key) ?? []);
+    // The migration makes the logins of the others.
+    const logins = role === 'migrate' ? ['owner', 'api', 'mcp', 'worker'] : [role];
+    expect(keys).toEqual([
+      'auth_secret',
+      'key_encryption_key',
+      `redis_url.${role === 'migrate' ? 'api' : role}`,
+      ...logins.map((login) => `database_url.${login}`),
+    ]);
+  });
+
+  test.each([...roles, 'migrate'])('every setting of %s exists, and none is a secret', (role) => {
+    for (const from of [manifests, all]) {
+      const settings = settingsOf(role, from);
+      const files = Object.keys(settings).filter((name) => name.endsWith('_FILE'));
+      expect(files.sort()).toEqual(
+        [
+          'BETTER_AUTH_SECRET_FILE',
+          ...(role === 'migrate' ? ['API', 'MCP', 'WORKER'].map((process) => `DATABASE_URL_${process}_FILE`) : []),
+          'DATABASE_URL_FILE',
+          'KEY_ENCRYPTION_KEY_FILE',
+          'REDIS_URL_FILE',
+        ].sort(),
+      );
+      const secrets = {
+        BETTER_AUTH_SECRET: 'kq3yU0cC1n9Zx7vB5mQ2wE8rT6aS4dF0gH1jK3lP5oI=',
+        KEY_ENCRYPTION_KEY: 'x8Lq2c0v7sK1f9Zr4tY6uB3nM5wE8aQdH0jGpVhTiRk=',
+        MARK_S3_URL: 'https://bucket.example.com/marks',
+        MARK_S3_ACCESS_KEY_ID: 'id',
+        MARK_S3_SECRET_ACCESS_KEY: 'secret',
+      };
+      const others = Object.entries(settings).filter(([name]) => !files.includes(name));
+      const config = loadConfig({ ...secrets, ...Object.fromEntries(others) });
+      expect(config.server.drainSeconds).toBe(role === 'mcp' && from === all ? 15 : 10);
+    }
+  });
+
+  test('Kubernetes waits longer than the drain time, and asks as the image answers', () => {
+    const drain = { api: 'DRAIN_SECONDS', mcp: 'DRAIN_SECONDS', worker: 'WORKER_DRAIN_SECONDS' };
+    for (const role of roles) {
+      const pod = podOf(role, all);
+      const [{ lifecycle, ports, readinessProbe, livenessProbe }] = pod.containers;
+      const longest = Number(settingsOf(role, all)[drain[role]]) + 2 + (lifecycle?.preStop.sleep.seconds ?? 0);
+      expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(longest);
+      expect(ports?.at(-1)).toEqual({ name: 'metrics', containerPort: Number(settingsOf(role).METRICS_PORT) });
+      // A restart of a worker moves no job.
+      if (role === 'worker')
+        expect([readinessProbe?.httpGet, livenessProbe]).toEqual([{ path: '/healthz', port: 'metrics' }, undefined]);
+      else {
+        expect([readinessProbe?.httpGet.path, livenessProbe?.httpGet.path]).toEqual(['/readyz', '/healthz']);
+        const port = Number(settingsOf(role)[role === 'api' ? 'PORT' : 'MCP_PORT']);
+        expect(ports?.[0]).toEqual({ name: 'http', containerPort: port });
+      }
+    }
+  });
+
+  test('a network policy selects the pods of each role, and lets only scrapers read metrics', () => {
+    for (const role of [...roles, 'migrate']) {
+      const { podSelector, ingress = [] } = find(manifests, 'NetworkPolicy', role).spec;
+      expect(podSelector?.matchLabels['app.kubernetes.io/component']).toBe(role);
+      const ports = ingress.flatMap((rule) => rule.ports.map(({ port }) => port));
+      expect(ports).toEqual({ api: ['http', 'metrics'], mcp: ['http', 'metrics'], worker: ['metrics'] }[role] ?? []);
+      for (const rule of ingress.filter((each) => each.ports[0]?.port === 'metrics')) expect(rule.from).toHaveLength(1);
+    }
+  });
+
+  test('an ingress sends /mcp to the MCP server, and everything else to the API', () => {
+    expect(manifests.filter(({ kind }) => kind === 'Ingress')).toEqual([]);
+    const [ingress] = all.filter(({ kind }) => kind === 'Ingress');
+    expect(ingress?.spec.ingressClassName).toBe('nginx');
+    expect(ingress?.spec.tls).toEqual([{ hosts: ['sign-in.example.org'], secretName: 'sign-in-tls' }]);
+    const [rule] = ingress?.spec.rules ?? [];
+    expect(rule?.host).toBe('sign-in.example.org');
+    expect(rule?.http.paths.map(({ path, pathType, backend }) => [path, pathType, backend.service])).toEqual([
+      ['/mcp', 'Exact', { name: 'sallyport-mcp', port: { name: 'http' } }],
+      [readMcpMetadataEndpoint.path, 'Exact', { name: 'sallyport-mcp', port: { name: 'http' } }],
+      ['/', 'Prefix', { name: 'sallyport-api', port: { name: 'http' } }],
+    ]);
+  });
+
+  test('with autoscaling, copies follow load, requests and the age of jobs, and never fall below two', () => {
+    const scaling = (role: string) => find(all, 'HorizontalPodAutoscaler', role).spec;
+    for (const role of roles) {
+      expect(scaling(role).minReplicas).toBe(2);
+      expect(find(all, 'Deployment', role).spec.replicas).toBeUndefined();
+    }
+    expect(scaling('api').metrics?.map(({ type }) => type)).toEqual(['Resource', 'Pods']);
+    expect(scaling('worker').metrics?.map(({ type }) => type)).toEqual(['External']);
+    expect(manifests.filter(({ kind }) => kind === 'HorizontalPodAutoscaler')).toEqual([]);
+  });
+
+  test('its version is that of the product, and the ports are those of docker-compose.yml', () => {
+    const readYaml = (path: string) => parse(readFileSync(join(root, path), 'utf8'), { merge: true });
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    expect(readYaml('deploy/helm/Chart.yaml')).toMatchObject({ version, appVersion: version });
+    const { environment } = readYaml('docker-compose.yml').services.api as { environment: Record<string, string> };
+    for (const name of ['PORT', 'MCP_PORT', 'METRICS_PORT', 'HOST'])
+      expect(settingsOf('api')[name]).toBe(environment[name]);
+  });
+});

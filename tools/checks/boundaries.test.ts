@@ -1,0 +1,195 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+// @ts-expect-error plain JavaScript without types
+import boundaries from '../../.dependency-cruiser.mjs';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const rules = (boundaries as { forbidden: { name: string }[] }).forbidden.map((rule) => rule.name);
+
+const target = 'export const value = 1;\n';
+const from = (specifier: string): string => `import { value } from '${specifier}';\nexport const use = value;\n`;
+const typeFrom = (specifier: string): string =>
+  `import type { value } from '${specifier}';\nexport type Use = typeof value;\n`;
+
+/** One planted violation per rule: files of a small tree that breaks each rule once. */
+const planted: Record<string, string> = {
+  'services/core/audit/a.ts': from('./b.ts'),
+  'services/core/audit/b.ts': from('./a.ts'),
+  'services/core/identity/users/factor-proof.ts': target,
+  'services/core/identity/admin/makes-proof.ts': from('../users/factor-proof.ts'),
+  'services/core/identity/sessions/session-plugin.ts': target,
+  'services/core/identity/sign-in/opens-round.ts': from('../sessions/session-plugin.ts'),
+  'services/core/tokens/uses-fastify.ts': typeFrom('fastify'),
+  'services/core/tokens/uses-better-auth.ts': from('better-auth'),
+  'services/core/identity/uses-pg.ts': from('pg'),
+  'services/core/tokens/uses-platform.ts': from('../../platform/redis/redis.ts'),
+  'services/platform/redis/redis.ts': from('../../domain/keys/key-ring.ts'),
+  'services/core/keys/key-ring.ts': target,
+  'services/core/tokens/uses-process.ts': from('../../api/main.ts'),
+  'services/api/main.ts': target,
+  'services/core/keys/keys.store.ts': target,
+  'services/core/tokens/uses-foreign-store.ts': from('../keys/keys.store.ts'),
+  'services/api/uses-store.ts': from('../domain/keys/keys.store.ts'),
+  'services/core/identity/mail/mail.store.ts': target,
+  'services/core/identity/social/own.ts': from('../mail/mail.store.ts'),
+  'services/core/oauth/uses-nested-store.ts': from('../identity/mail/mail.store.ts'),
+  'services/api/uses-nested-store.ts': from('../domain/identity/mail/mail.store.ts'),
+  'services/core/shared/rows.store.ts': target,
+  'services/core/keys/uses-shared-store.ts': from('../shared/rows.store.ts'),
+  'services/worker/uses-shared-store.ts': from('../domain/shared/rows.store.ts'),
+  'services/embedding/face.ts': target,
+  'services/api/uses-embedding.ts': from('../embedding/face.ts'),
+  'services/core/keys/contract.ts': from('./key-ring.ts'),
+  'observability/uses-domain.ts': typeFrom('../services/core/keys/key-ring.ts'),
+  'services/core/keys/permissions.ts': from('./key-ring.ts'),
+  'jobs/processors/all.ts': target,
+  'jobs/processors/uses-worker.ts': typeFrom('../../services/worker/uses-bullmq.ts'),
+  'services/platform/queue/uses-jobs.ts': from('../../../jobs/processors/all.ts'),
+  'services/platform/define/uses-telemetry.ts': typeFrom('../../../observability/metrics/queue.ts'),
+  'observability/metrics/queue.ts': target,
+  'services/api/uses-processor.ts': from('../../jobs/processors/all.ts'),
+  'services/worker/uses-bullmq.ts': typeFrom('bullmq'),
+  'jobs/contracts/keys.ts': from('../../services/core/keys/key-ring.ts'),
+  'services/worker/uses-api.ts': from('../api/main.ts'),
+  'services/mcp/uses-worker.ts': from('../worker/uses-bullmq.ts'),
+  'services/mcp/mount.ts': target,
+  'services/worker/mounts-mcp.ts': from('../mcp/mount.ts'),
+  'load-tests/lib/uses-domain.ts': from('../../services/core/keys/key-ring.ts'),
+  'services/platform/http/uses-test.ts': from('../../../testing/harness/stores.ts'),
+  'tools/testing/harness/stores.ts': target,
+  'services/api/uses-shared-test.ts': from('./routes/some-harness.ts'),
+  'services/api/routes/some-harness.ts': target,
+  'services/core/keys/uses-product.db.test.ts': from('../../../testing/harness/product.ts'),
+  'tools/testing/harness/product.ts': target,
+  'sdks/typescript/src/uses-product.ts': from('../../../services/core/keys/key-ring.ts'),
+  'sdks/typescript/src/index.ts': target,
+  'examples/tasks-x/uses-product.ts': from('../../services/core/keys/key-ring.ts'),
+  'services/pages/uses-api.ts': from('../api/main.ts'),
+  'services/pages/page.ts': target,
+  'services/core/keys/uses-page.ts': from('../../pages/page.ts'),
+  'services/api/uses-sdk.ts': from('../../sdks/typescript/src/index.ts'),
+};
+const order = [
+  'jws',
+  'authority',
+  'shared',
+  'audit',
+  'keys',
+  'limits',
+  'access',
+  'revocations',
+  'tokens',
+  'api-keys',
+  'privacy',
+  'identity',
+  'oauth',
+  'security',
+  'agents',
+  'signoff',
+  'handoff',
+  'migration',
+  'compliance',
+  'monitoring',
+  'alerts',
+  'signals',
+  'operations',
+];
+for (const [index, module] of order.slice(0, -1).entries()) {
+  const right = order[index + 1] as string;
+  planted[`services/domain/${module}/looks-right.ts`] = typeFrom(`../${right}/target.ts`);
+  planted[`services/domain/${right}/target.ts`] = target;
+}
+const rooms = [
+  'contracts',
+  'users',
+  'mail',
+  'passwords',
+  'sessions',
+  'sign-in',
+  'factors',
+  'accounts',
+  'social',
+  'better-auth-client',
+  'admin',
+  'seed',
+];
+for (const [index, room] of rooms.slice(0, -1).entries()) {
+  const right = rooms[index + 1] as string;
+  planted[`services/core/identity/${room}/looks-right.ts`] = typeFrom(`../${right}/target.ts`);
+  planted[`services/core/identity/${right}/target.ts`] = target;
+}
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sallyport-boundaries-'));
+  for (const [path, text] of Object.entries(planted)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
+  }
+  for (const name of ['node_modules', 'tsconfig.json', '.dependency-cruiser.mjs', 'package.json'])
+    await symlink(join(ROOT, name), join(root, name));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const cruise = (cwd: string, ...folders: string[]) => {
+  const run = spawnSync(
+    process.execPath,
+    [
+      join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs'),
+      '--config',
+      '.dependency-cruiser.mjs',
+      '--output-type',
+      'json',
+      ...folders,
+    ],
+    {
+      cwd,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
+  return JSON.parse(run.stdout) as {
+    summary: { violations: { rule: { name: string }; from: string }[]; totalCruised: number };
+  };
+};
+
+test('identity has no folder without a place in the order', async () => {
+  const folders = (await readdir(join(ROOT, 'services/core/identity'), { withFileTypes: true })).filter((entry) =>
+    entry.isDirectory(),
+  );
+  expect(folders.map(({ name }) => name).sort()).toEqual([...rooms].sort());
+});
+
+test('every boundary rule reports the violation planted for it', () => {
+  const { summary } = cruise(root, 'services', 'observability', 'jobs', 'testing', 'load-tests', 'sdks', 'examples');
+  const broken = new Set(summary.violations.map((violation) => violation.rule.name));
+  expect(rules.filter((name) => !broken.has(name))).toEqual([]);
+  // A store in a subfolder is as private as one beside the contract; stores outside a module are for modules only.
+  const breakersOf = (name: string): string[] =>
+    summary.violations.flatMap(({ rule, from: file }) => (rule.name === name ? [file] : [])).sort();
+  expect(breakersOf('stores and caches are private to their module')).toEqual([
+    'services/core/oauth/uses-nested-store.ts',
+    'services/core/tokens/uses-foreign-store.ts',
+  ]);
+  expect(breakersOf('only their module opens stores and caches')).toEqual([
+    'services/api/uses-nested-store.ts',
+    'services/api/uses-store.ts',
+    'services/worker/uses-shared-store.ts',
+  ]);
+  // Each arrow that once pointed from the general to the particular.
+  for (const [name, file] of [
+    ['adapters know the domain only by its ports', 'services/platform/redis/redis.ts'],
+    ['adapters name no job, command or seed', 'services/platform/queue/uses-jobs.ts'],
+    ['definitions take no names from telemetry', 'services/platform/define/uses-telemetry.ts'],
+    ['jobs import no process', 'jobs/processors/uses-worker.ts'],
+  ] as const)
+    expect(breakersOf(name)).toEqual([file]);
+  // A harness beside its tests is not shipped either.
+  expect(breakersOf('nothing shipped imports a test or its helpers')).toEqual([
+    'services/api/uses-shared-test.ts',
+    'services/platform/http/uses-test.ts',
+  ]);
+});

@@ -1,0 +1,172 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { newestFigure } from '#load-tests/lib/benchmarks-page.ts';
+import { isMet } from '#load-tests/lib/figure.ts';
+import { sourceFiles, testTitles } from './test-titles.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const PAGE = 'docs/explanation/requirement-ids.md';
+const page = readFileSync(join(root, PAGE), 'utf8');
+const LONG_ID = /\b[A-DP]-[A-Z]{3}-\d\d\b/g;
+
+/** The first letter of each id of a subject, in the order of their numbers: SHP-01 is P-SHP-01. */
+const REQUIREMENTS = {
+  SHP: 'PPPPPPPACCCBCD',
+  TOK: 'AAAAAAAAAAAAAABBBBCCD',
+  KEY: 'AAAADDDDBC',
+  USR: 'AAAAAAACCDDC',
+  OAU: 'AAAP',
+  MWA: 'AAAAAAAACCCCBBDDDD',
+  CRD: 'CCCCCP',
+  AUD: 'AAACCCDP',
+  HIP: 'AAAAAAAAAAAAAA',
+  MCP: 'AAAAAAAAAA',
+  MIG: 'AAAAAAA',
+  MON: 'AAAAAAAAAAAACD',
+  PRF: 'AAAAACCBCCC',
+  CFG: 'AAAAAADDDDDBP',
+  DEP: 'CCCAAAAAAAP',
+  TST: 'AAAAAAAAABDDC',
+  API: 'DDDDDDDDDDPPC',
+  DAT: 'DDDCCCCCCAD',
+  CLI: 'BDDDBDCAA',
+  TSK: 'DDDDDD',
+  OBS: 'CPADP',
+  DOC: 'CCCBDCA',
+};
+/** How many guarantees against an attack each letter has: J1 to J17. */
+const GUARANTEES = { J: 17, T: 18, D: 4, M: 1, R: 1, U: 9, A: 7, W: 1, L: 5, V: 12 };
+
+const EXPECTED = [
+  ...Object.entries(REQUIREMENTS).flatMap(([subject, letters]) =>
+    [...letters].map((letter, at) => `${letter}-${subject}-${String(at + 1).padStart(2, '0')}`),
+  ),
+  ...Object.entries(GUARANTEES).flatMap(([letter, count]) =>
+    Array.from({ length: count }, (_, at) => letter + (at + 1)),
+  ),
+];
+
+type Row = { readonly id: string; readonly lines: readonly string[] };
+/** `- **id** what it means`, and below it `  - line` for each proof, and for what there is instead. */
+const rowsIn = (text: string): Row[] =>
+  [...text.matchAll(/^- \*\*([A-Z][A-Z0-9-]*\d)\*\* .+\n((?: {2}- .+\n)*)/gm)].map(([, id, lines]) => ({
+    id: id as string,
+    lines: [...(lines as string).matchAll(/- (.+)\n/g)].map(([, line]) => line as string),
+  }));
+
+const rows = rowsIn(page);
+const ids = rows.map(({ id }) => id);
+const titles = testTitles(root);
+const filesOf = Map.groupBy(titles, ({ title }) => title);
+/** An id as a whole word: `U1` is neither in `U10` nor in `x-U1`. */
+const namesAnId = (text: string): boolean =>
+  text.match(LONG_ID) !== null || new RegExp(`(?<![\\w-])(?:${ids.join('|')})(?![\\w-])`).test(text);
+
+const isReason = (line: string): boolean => /^(Instead|Not met): /.test(line);
+const figureOf = (line: string): RegExpMatchArray | null => line.match(/^figure `([^`]+)`: (.+)$/);
+const measured = ([, bench, name]: RegExpMatchArray) =>
+  newestFigure(join(root, 'load-tests/results'), bench as string, name as string);
+
+/** What is wrong with a line, or null. */
+function faultOf(line: string): string | null {
+  if (isReason(line)) return null;
+  const figure = figureOf(line);
+  if (figure !== null) {
+    try {
+      measured(figure);
+      return null;
+    } catch (err) {
+      return (err as Error).message;
+    }
+  }
+  if (line.startsWith('See ')) {
+    const links = [...line.matchAll(/\]\(([^)#]+)/g)].map(([, to]) => to as string);
+    const missing = links.filter((to) => !existsSync(join(root, dirname(PAGE), to)));
+    return links.length > 0 && missing.length === 0 ? null : `no file for "${line}"`;
+  }
+  const count = filesOf.get(line)?.length ?? 0;
+  return count === 1 ? null : `"${line}" is the title of ${count} tests`;
+}
+
+/** A figure that misses its target needs the words "Not met", and these words a figure that does not meet one. */
+function missOf(lines: readonly string[]): string | null {
+  const figures = lines.map(figureOf).filter((figure) => figure !== null);
+  const met = figures.map((figure) => isMet(measured(figure)));
+  const isSaid = lines.some((line) => line.startsWith('Not met: '));
+  if (met.includes(false) && !isSaid) return 'a figure misses its target';
+  return isSaid && met.every((each) => each === true) ? 'no figure misses a target' : null;
+}
+
+const faultsOf = ({ id, lines }: Row): string[] => {
+  const proofs = lines.filter((line) => !isReason(line)).length;
+  const reasons = lines.length - proofs;
+  const faults = lines.map(faultOf).filter((fault) => fault !== null);
+  const miss = faults.length === 0 ? missOf(lines) : null;
+  return [
+    ...(proofs < 1 || proofs > 3 ? [`${proofs} proofs`] : []),
+    ...(reasons > 1 ? [`${reasons} reasons`] : []),
+    ...faults,
+    ...(miss === null ? [] : [miss]),
+  ].map((fault) => `${id}: ${fault}`);
+};
+
+describe('the page of requirements', () => {
+  test('has each requirement and each guarantee once, and no other', () => {
+    expect(EXPECTED).toHaveLength(237 + 75);
+    expect([...ids].sort()).toEqual([...EXPECTED].sort());
+    expect(rows).toHaveLength(page.slice(page.indexOf('\n## ')).match(/^- /gm)?.length ?? 0);
+  });
+
+  test('names one to three proofs for each id: tests by a title that exactly one has, figures and files that exist', () => {
+    expect(rows.flatMap(faultsOf)).toEqual([]);
+  });
+
+  test('a title, figure or file that is gone, and an id without a proof, are reported', () => {
+    const faultsIn = (lines: string): string[] => rowsIn(`- **A-TOK-01** It works.\n${lines}`).flatMap(faultsOf);
+    expect(faultsIn('')).toEqual(['A-TOK-01: 0 proofs']);
+    expect(faultsIn('  - Instead: nothing.\n')).toEqual(['A-TOK-01: 0 proofs']);
+    expect(faultsIn('  - gone\n')).toEqual(['A-TOK-01: "gone" is the title of 0 tests']);
+    expect(faultsIn('  - figure `login`: gone\n')).toEqual([expect.stringContaining('no run has the figure')]);
+    expect(faultsIn('  - See [it](gone.md)\n')).toEqual([expect.stringContaining('no file')]);
+    const missed = '  - figure `load sustained (load)`: dropped requests\n';
+    expect(faultsIn(missed)).toEqual(['A-TOK-01: a figure misses its target']);
+    expect(faultsIn(`${missed}  - Not met: some are dropped.\n`)).toEqual([]);
+    const met = '  - figure `latency`: token generation, average\n';
+    expect(faultsIn(`${met}  - Not met: it is slow.\n`)).toEqual(['A-TOK-01: no figure misses a target']);
+  });
+
+  test('names each OWASP API risk of 2023 as a source', () => {
+    const covered = new Set([...page.matchAll(/API(10|[1-9])(?!\d)/g)].map(([, number]) => Number(number)));
+    expect([...covered].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  test('the top level has every folder and file that the project promised', () => {
+    const folders = ['services', 'prisma', 'jobs', 'observability', 'load-tests'];
+    const files = ['package.json', 'tsconfig.json', 'docker-compose.yml', 'README.md'];
+    expect([...folders, ...files].filter((name) => !existsSync(join(root, name)))).toEqual([]);
+  });
+
+  test('is the only place of the ids: no title, comment or other document contains one', () => {
+    expect(['J7: a token', 'a password (U1, ASVS 6.2.1)', 'A-TOK-04', '(D-MWA-16)'].every(namesAnId)).toBe(true);
+    expect(['U10: x', 'xU1', 'RS256', 'UTF8'].some(namesAnId)).toBe(false);
+    const inTitles = titles.filter(({ title }) => namesAnId(title)).map(({ file, title }) => `${file}: ${title}`);
+    expect(inTitles).toEqual([]);
+    const files = [
+      ...sourceFiles(root, '**/*.{ts,mjs,js,sql,prisma,yaml,yml}').filter(
+        (file) => !file.startsWith('tools/checks/'),
+      ),
+      ...sourceFiles(root, '**/*.md').filter((file) => !file.endsWith('/requirement-ids.md')),
+    ];
+    expect(files.length).toBeGreaterThan(1_000);
+    const isComment = (line: string): boolean => /^\s*(?:\/\/|\/\*|\*|--|#)|\/\*\*|\s\/\/ /.test(line);
+    const wrong = files.flatMap((file) =>
+      readFileSync(join(root, file), 'utf8')
+        .split('\n')
+        // V8 is JavaScript's engine.
+        .filter((line) => line.match(LONG_ID) || (isComment(line) && namesAnId(line.replaceAll(/\bV8\b/g, ''))))
+        .map((line) => `${file}: ${line.trim()}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
