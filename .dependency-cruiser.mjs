@@ -1,5 +1,5 @@
 // Each rule is named as the sentence it enforces. Type-only imports count (tsPreCompilationDeps).
-const modules = [
+const core = [
   'jws',
   'authority',
   'shared',
@@ -10,36 +10,42 @@ const modules = [
   'revocations',
   'tokens',
   'api-keys',
-  'privacy',
   'identity',
   'oauth',
   'security',
-  'agents',
-  'signoff',
-  'handoff',
-  'migration',
-  'compliance',
-  'monitoring',
-  'alerts',
-  'signals',
-  'operations',
+  'health',
 ];
 
 const rule = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
 
 // A test, or what only tests open.
-const notATest = '((\\.test|-harness)\\.ts$|^testing/)';
+const notATest = '((\\.test|-harness)\\.ts$|^tools/testing/)';
 
-const moduleOrder = modules
+const moduleOrder = core
   .slice(0, -1)
   .map((module, index) =>
     rule(
       `${module} imports no module to its right`,
-      { path: `^services/domain/${module}/`, pathNot: notATest },
-      { path: `^services/domain/(${modules.slice(index + 1).join('|')})/` },
+      { path: `^services/core/${module}/`, pathNot: notATest },
+      { path: `^services/core/(${core.slice(index + 1).join('|')})/` },
       'Module order is acyclic; a rule that needs two modules lives in the later one.',
     ),
   );
+
+const wingRules = [
+  rule(
+    'the core imports no wing',
+    { path: '^services/core/', pathNot: notATest },
+    { path: '^services/wings/' },
+    'Every wing can be left out; what the core needs of one is a list that modules fill.',
+  ),
+  rule(
+    'a wing imports no other wing but outbound and privacy, and agents imports signoff',
+    { path: '^services/wings/([^/]+)/', pathNot: notATest },
+    { path: '^services/wings/', pathNot: '^services/wings/($1|outbound|privacy)/' },
+    'A wing is learnt with the core alone.',
+  ),
+];
 
 // Folders of identity; contracts and audit events are leaves, under all of them.
 const rooms = [
@@ -73,7 +79,7 @@ export default {
     rule('imports form no circle', {}, { circular: true }, 'A circle is one thing cut in two at the wrong place.'),
     rule(
       'the domain knows no framework, store or process',
-      { path: '^services/domain/', pathNot: `(${notATest}|^services/core/identity/)` },
+      { path: '^services/(core|wings)/', pathNot: `(${notATest}|^services/core/identity/)` },
       {
         path: 'node_modules/(fastify|@fastify|bullmq|ioredis|pg|pg-pool|@prisma|prisma|pino|commander|@sentry|better-auth|@better-auth)/',
       },
@@ -94,20 +100,20 @@ export default {
     ),
     rule(
       'the domain reaches the platform only through definitions',
-      { path: '^services/domain/', pathNot: `(${notATest}|^services/core/identity/)` },
+      { path: '^services/(core|wings)/', pathNot: `(${notATest}|^services/core/identity/)` },
       { path: '^services/platform/', pathNot: '^services/platform/(define/|errors\\.ts|config/)' },
       'define/, errors and setting types are shapes; everything else of the platform is the outside world.',
     ),
     rule(
       'the domain imports no process',
-      { path: '^services/domain/', pathNot: notATest },
-      { path: '^(services/(api|worker|mcp|supervisor)|cli|scripts|jobs/processors)/' },
+      { path: '^services/(core|wings)/', pathNot: notATest },
+      { path: '^(services/(api|worker|mcp|supervisor)|cli|tools|jobs/processors)/' },
       'Processes compose the domain, never the other way.',
     ),
     rule(
       'adapters know the domain only by its ports',
       { path: '^services/platform/', pathNot: notATest },
-      { path: '^services/domain/', pathNot: '^services/core/ports\\.ts$' },
+      { path: '^services/(core|wings)/', pathNot: '^services/core/ports\\.ts$' },
       'An adapter that knows a module cannot serve another.',
     ),
     rule(
@@ -130,36 +136,36 @@ export default {
     ),
     rule(
       'stores and caches are private to their module',
-      { path: '^services/domain/([^/]+)/', pathNot: notATest },
-      { path: '^services/domain/[^/]+/.+\\.(store|cache)\\.ts$', pathNot: '^services/domain/($1|shared)/' },
+      { path: '^services/((?:core|wings)/[^/]+)/', pathNot: notATest },
+      { path: '^services/(core|wings)/[^/]+/.+\\.(store|cache)\\.ts$', pathNot: '^services/($1|core/shared)/' },
       'SQL and Redis keys of a module change without asking others.',
     ),
     rule(
       'only their module opens stores and caches',
-      { pathNot: `^services/domain/|${notATest}` },
-      { path: '^services/domain/.+\\.(store|cache)\\.ts$' },
+      { pathNot: `^services/(core|wings)/|${notATest}` },
+      { path: '^services/(core|wings)/.+\\.(store|cache)\\.ts$' },
       'Processes call use-cases.',
     ),
     rule(
       'contracts and audit events are leaves',
-      { path: '^services/domain/.+/([a-z-]*contract|audit-events)\\.ts$' },
+      { path: '^services/(core|wings)/.+/([a-z-]*contract|audit-events)\\.ts$' },
       {
         path: '^(services|jobs|observability|cli)/',
         pathNot:
-          '^services/platform/(define/|errors\\.ts)|^services/domain/.+/[a-z-]*(errors|contract|shapes|record)\\.ts$|^services/domain/(?!authority/)[a-z-]+/permissions\\.ts$',
+          '^services/platform/(define/|errors\\.ts)|^services/(core|wings)/.+/[a-z-]*(errors|contract|shapes|record)\\.ts$|^services/(core|wings)/(?!authority/)[a-z/-]+/permissions\\.ts$',
       },
       'Documentation, SDKs and tests read them without loading the product.',
     ),
     rule(
       'permissions are leaves',
-      { path: '^services/domain/(?!authority/)[a-z-]+/permissions\\.ts$' },
+      { path: '^services/(core|wings)/(?!authority/)[a-z/-]+/permissions\\.ts$' },
       { path: '^(services|jobs|observability|cli|prisma)/', pathNot: '^services/platform/define/' },
       'A contract names the permission that it requires, and loads nothing with it.',
     ),
     rule(
       'observability imports nothing of ours',
       { path: '^observability/' },
-      { path: '^(services|jobs|cli|prisma|scripts)/' },
+      { path: '^(services|jobs|cli|prisma|tools)/' },
       'Telemetry starts before everything else.',
     ),
     rule(
@@ -234,6 +240,12 @@ export default {
       'Test code never runs in production.',
     ),
     rule(
+      'the product imports no tool',
+      { path: '^(services|observability|cli|jobs)/', pathNot: notATest },
+      { path: '^tools/' },
+      'What builds, proves and measures the product is not shipped.',
+    ),
+    rule(
       'the product never imports the embedding faces',
       { path: '^(services|jobs|cli|observability)/', pathNot: `(${notATest}|^services/embedding/)` },
       { path: '^services/embedding/' },
@@ -242,7 +254,7 @@ export default {
     rule(
       'a verifier package imports nothing of the product',
       { path: '^sdks/[^/]+/src/' },
-      { path: '^(services|jobs|observability|cli|testing|conformance|scripts|prisma)/' },
+      { path: '^(services|jobs|observability|cli|conformance|tools|prisma)/' },
       'It is installed without the repository.',
     ),
     rule(
@@ -272,6 +284,7 @@ export default {
       'Its interface takes the admission that `admitSession` makes; the engine behind it would take a user.',
     ),
     ...moduleOrder,
+    ...wingRules,
     ...roomOrder,
   ],
   options: {

@@ -12,7 +12,12 @@ const common = {
   // What is waited for comes when it comes on a busy machine: only its absence is a failure.
   expect: { poll: { timeout: 30_000 } },
   globalSetup: ['tools/testing/temporary-folder.ts'],
-  setupFiles: ['tools/testing/file-cost.ts', 'tools/testing/patience.ts', 'tools/testing/file-folder.ts', 'tools/testing/child-coverage.ts'],
+  setupFiles: [
+    'tools/testing/file-cost.ts',
+    'tools/testing/patience.ts',
+    'tools/testing/file-folder.ts',
+    'tools/testing/child-coverage.ts',
+  ],
   maxWorkers: 2,
 };
 // They install and build the web examples first.
@@ -29,7 +34,12 @@ const alone = [
 const onStores = {
   ...common,
   exclude: never,
-  setupFiles: [...common.setupFiles, 'tools/testing/cheap-hashing.ts', 'tools/testing/cli-servers.ts', 'tools/testing/empty-redis.ts'],
+  setupFiles: [
+    ...common.setupFiles,
+    'tools/testing/cheap-hashing.ts',
+    'tools/testing/cli-servers.ts',
+    'tools/testing/empty-redis.ts',
+  ],
   globalSetup: [...common.globalSetup, 'tools/testing/global-services.ts'],
 };
 

@@ -5,14 +5,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { registerAgent } from '../services/wings/agents/register-agent.ts';
 import { createApiKeyFor } from '../services/core/api-keys/create-api-key.ts';
 import { alertTargetContext } from '../services/core/keys/secrets/sealed-contexts.ts';
-import { adapters } from '../services/wings/import/adapters/adapters.ts';
 import { modules } from '../services/modules.ts';
+import { registerAgent } from '../services/wings/agents/register-agent.ts';
+import { adapters } from '../services/wings/import/adapters/adapters.ts';
 import { requestSignOff } from '../services/wings/signoff/request-signoff.ts';
 import { newPerson } from '../tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, newClient, openApiHarness, type TestClient } from '../tools/testing/harness/api.ts';
+import {
+  type ApiCopy,
+  type ApiHarness,
+  newClient,
+  openApiHarness,
+  type TestClient,
+} from '../tools/testing/harness/api.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 import { createProgram } from './program.ts';

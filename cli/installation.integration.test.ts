@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { recordInstallation } from '../services/core/health/installation/record-installation.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { mailContext } from '../services/core/keys/secrets/sealed-contexts.ts';
-import { recordInstallation } from '../services/core/health/installation/record-installation.ts';
 import { factsOf } from '../services/platform/config/facts.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { readLogKeys } from '../services/core/keys/log/log-keys.ts';
+import type { MarkStore } from '../services/core/ports.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import {
   type IntegrityResult,
   validateDataIntegrity,
 } from '../services/wings/recovery/backup/validate-data-integrity.ts';
-import type { MarkStore } from '../services/core/ports.ts';
-import { resolveDataDir } from '../services/platform/local/data-dir.ts';
-import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, withDatabase } from './database-ports.ts';
 import { exitCodes } from './exit-codes.ts';

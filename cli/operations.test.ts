@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { modules } from '../services/modules.ts';
 import { actions, tokenReplay } from '../services/core/security/detections.ts';
+import { modules } from '../services/modules.ts';
 import type { CommandArgument, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { membersOf } from './operation-options.ts';

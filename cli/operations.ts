@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { createAccessDirectory, type HasAccess } from '../services/core/access/access-directory.ts';
-import type { HasAlertAddresses } from '../services/wings/outbound/alerts/manage-targets.ts';
 import type { Caller } from '../services/core/ports.ts';
-import { createPhiKeys, type HasPhiKeys } from '../services/wings/privacy/phi-keys.ts';
 import type { Operation, OperationCommand, PortsOfCommands } from '../services/core/shared/operation.ts';
 import { isVerificationRequired, secondFactorRolesOf } from '../services/platform/config/identity.ts';
 import type { Config } from '../services/platform/config/load.ts';
 import type { CommandArgument } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { addressRefusal } from '../services/platform/http/outbound.ts';
+import type { HasAlertAddresses } from '../services/wings/outbound/alerts/manage-targets.ts';
+import { createPhiKeys, type HasPhiKeys } from '../services/wings/privacy/phi-keys.ts';
 import { type ActOptions, actAsked, addPage, addReason, listPage, noNotices, onDatabase, pageOf } from './admin.ts';
 import { checked, requireReason, uuidOf } from './arguments.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';

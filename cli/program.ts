@@ -91,11 +91,13 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   transmitters: {
     summary: 'say which systems may end sessions here by shared signals: add, list, remove, received',
-    load: () => folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).transmitterOperations),
+    load: () =>
+      folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).transmitterOperations),
   },
   'signal-streams': {
     summary: 'streams of shared signals of every receiver: list, status, verify',
-    load: () => folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).signalStreamOperations),
+    load: () =>
+      folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).signalStreamOperations),
   },
   alerts: {
     summary: 'see, acknowledge and resolve alerts: list, acknowledge, resolve',
@@ -103,7 +105,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   'alert-targets': {
     summary: 'say where alerts are sent: add, list, update, remove, test, deliveries',
-    load: () => folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).alertTargetOperations),
+    load: () =>
+      folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).alertTargetOperations),
   },
   silences: {
     summary: 'do not send some alerts for a while: add, list, end',
@@ -163,7 +166,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   siem: {
     summary: 'list the targets of the SIEM export, and send one the events from a position on again (replay)',
-    load: () => folded(async () => (await import('../services/wings/outbound/handoff/operations.ts')).handoffOperations),
+    load: () =>
+      folded(async () => (await import('../services/wings/outbound/handoff/operations.ts')).handoffOperations),
   },
   signoff: {
     summary: 'list, approve and deny acts that wait for sign-off',

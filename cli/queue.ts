@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { queueNames, scheduledJobs } from '../jobs/schedules.ts';
-import { withHandoffs } from '../services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { withLogoutTokens } from '../services/core/health/logout-dead-letters.ts';
 import { discardDeadLetter, readDeadLetter } from '../services/core/health/manage-dead-letters.ts';
 import { drainQueue, type QueueAdmin, retryDeadLetters } from '../services/core/health/manage-queues.ts';
@@ -15,6 +14,7 @@ import { createProducer } from '../services/platform/queue/producer.ts';
 import { readTimetable } from '../services/platform/queue/timetable-view.ts';
 import { askHealth } from '../services/supervisor/ask-health.ts';
 import { readRunRecords } from '../services/supervisor/run-record.ts';
+import { withHandoffs } from '../services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { addReason } from './admin.ts';
 import { wholeNumberOf } from './arguments.ts';
 import { asCommandError } from './as-command-error.ts';

@@ -1,7 +1,5 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { KeptSegment } from '../services/wings/recovery/backup/feed-segments.ts';
-import { planFeedRestore, restoreFromFeed } from '../services/wings/recovery/backup/restore-from-feed.ts';
 import { listS3Folder } from '../services/platform/backups/s3-folder.ts';
 import { isS3Folder, isS3Place } from '../services/platform/backups/s3-object.ts';
 import { readS3InParts } from '../services/platform/backups/s3-place.ts';
@@ -9,6 +7,8 @@ import { loadConfig } from '../services/platform/config/load.ts';
 import { guardedFetch } from '../services/platform/http/outbound.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
+import type { KeptSegment } from '../services/wings/recovery/backup/feed-segments.ts';
+import { planFeedRestore, restoreFromFeed } from '../services/wings/recovery/backup/restore-from-feed.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';

@@ -1,3 +1,8 @@
+import { loadConfig } from '../services/platform/config/load.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
+import { readMigrations } from '../services/platform/postgres/migration-files.ts';
+import { openRestoreTarget } from '../services/platform/postgres/table-copies.ts';
 import {
   type MissingState,
   planRestoreBackup,
@@ -5,11 +10,6 @@ import {
   restoreBackup,
 } from '../services/wings/recovery/backup/restore-backup.ts';
 import type { IntegrityResult } from '../services/wings/recovery/backup/validate-data-integrity.ts';
-import { loadConfig } from '../services/platform/config/load.ts';
-import { resolveDataDir } from '../services/platform/local/data-dir.ts';
-import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
-import { readMigrations } from '../services/platform/postgres/migration-files.ts';
-import { openRestoreTarget } from '../services/platform/postgres/table-copies.ts';
 import { openBackupAt, progressOf, readKeyFile } from './backup.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';

@@ -1,15 +1,15 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { planContinue } from '../services/core/audit/seal/continue-log.ts';
+import type { LogHighWaterStore, MarkStore } from '../services/core/ports.ts';
+import { resolveDataDir } from '../services/platform/local/data-dir.ts';
+import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
 import {
   assertLoss,
   planRestore,
   type RestorePlan,
   restoreAcceptLoss,
 } from '../services/wings/recovery/restore-accept-loss.ts';
-import type { LogHighWaterStore, MarkStore } from '../services/core/ports.ts';
-import { resolveDataDir } from '../services/platform/local/data-dir.ts';
-import { createLogMark, createMarks } from '../services/platform/marks/mark-stores.ts';
 import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';

@@ -5,11 +5,11 @@ import { chmod, chown, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { mountSmallDisk, type SmallDisk } from '../tools/chaos/disk.ts';
 import { rollBack } from '../services/migrate/roll-back.ts';
 import { migrate, migrationStates } from '../services/platform/postgres/migrate.ts';
 import { readMigrations } from '../services/platform/postgres/migration-files.ts';
 import { rehearseMigrations } from '../services/platform/postgres/rehearse-migrations.ts';
+import { mountSmallDisk, type SmallDisk } from '../tools/chaos/disk.ts';
 import { queryRows, testCaller } from '../tools/testing/harness/ports.ts';
 import { onServer } from '../tools/testing/harness/stores.ts';
 

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { defineAuditEvent } from '../services/platform/define/audit-event.ts';
+import { known } from '../services/platform/define/audit-member.ts';
 import { checkControls } from '../services/wings/compliance/check-controls.ts';
 import {
   type ComplianceHarness,
@@ -6,8 +8,6 @@ import {
   systemCaller,
 } from '../services/wings/compliance/compliance-harness.ts';
 import { controls } from '../services/wings/compliance/controls/all.ts';
-import { defineAuditEvent } from '../services/platform/define/audit-event.ts';
-import { known } from '../services/platform/define/audit-member.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 vi.setConfig({ testTimeout: 60_000 });

@@ -1,32 +1,32 @@
 import { hasWing, type WingSettings } from '#services/platform/config/wings.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import { accessModule } from './core/access/module.ts';
-import { agentsModule } from './wings/agents/module.ts';
-import { alertsModule } from './wings/outbound/alerts/module.ts';
 import { apiKeysModule } from './core/api-keys/module.ts';
 import { auditModule } from './core/audit/module.ts';
-import { complianceModule } from './wings/compliance/module.ts';
-import { handoffModule } from './wings/outbound/handoff/module.ts';
+import { healthModule } from './core/health/module.ts';
 import { identityModule } from './core/identity/module.ts';
 import { keysModule } from './core/keys/module.ts';
 import { limitsModule } from './core/limits/module.ts';
-import { migrationModule } from './wings/import/module.ts';
 import type { Module } from './core/module.ts';
-import { monitoringModule } from './wings/monitoring/module.ts';
 import { oauthModule } from './core/oauth/module.ts';
-import { operationsModule } from './core/health/module.ts';
-import { tasksModule } from './wings/mcp/tasks/module.ts';
-import { privacyModule } from './wings/privacy/module.ts';
 import { revocationsModule } from './core/revocations/module.ts';
 import { securityModule } from './core/security/module.ts';
 import { sharedModule } from './core/shared/module.ts';
 import type { Purge } from './core/shared/purge.ts';
-import { signalsModule } from './wings/outbound/signals/module.ts';
-import { signoffModule } from './wings/signoff/module.ts';
 import { tokensModule } from './core/tokens/module.ts';
+import { agentsModule } from './wings/agents/module.ts';
+import { complianceModule } from './wings/compliance/module.ts';
+import { importModule } from './wings/import/module.ts';
+import { mcpModule } from './wings/mcp/module.ts';
+import { monitoringModule } from './wings/monitoring/module.ts';
+import { alertsModule } from './wings/outbound/alerts/module.ts';
+import { handoffModule } from './wings/outbound/handoff/module.ts';
+import { signalsModule } from './wings/outbound/signals/module.ts';
+import { privacyModule } from './wings/privacy/module.ts';
+import { recoveryModule } from './wings/recovery/module.ts';
+import { signoffModule } from './wings/signoff/module.ts';
 
-/** Every module that declares something, in the order of their imports: each knows those before it only. */
-export const modules: readonly Module[] = [
+const core = [
   sharedModule,
   auditModule,
   keysModule,
@@ -35,21 +35,30 @@ export const modules: readonly Module[] = [
   revocationsModule,
   tokensModule,
   apiKeysModule,
-  privacyModule,
   identityModule,
   oauthModule,
   securityModule,
-  agentsModule,
-  signoffModule,
+  healthModule,
+] as const;
+
+const wings = [
+  privacyModule,
   handoffModule,
-  migrationModule,
+  signalsModule,
+  alertsModule,
+  signoffModule,
+  agentsModule,
+  mcpModule,
+  importModule,
   complianceModule,
   monitoringModule,
-  alertsModule,
-  signalsModule,
-  operationsModule,
-  tasksModule,
-];
+  recoveryModule,
+] as const;
+
+const all = [...core, ...wings] as const;
+
+/** Every module that declares something: those of the core in the order of their imports, then the wings. */
+export const modules: readonly Module[] = all;
 
 /** The modules that an installation has: those of the wings that it leaves out are absent. */
 export const modulesOf = (wings: WingSettings): readonly Module[] =>
@@ -58,3 +67,18 @@ export const modulesOf = (wings: WingSettings): readonly Module[] =>
 /** Kinds of rows that modules remove after their retention: of one job, or all. */
 export const purgesOf = (of: readonly Module[], job?: Job): readonly Purge[] =>
   of.flatMap(({ purged }) => purged.flatMap(({ by, purges }) => (job === undefined || by === job ? purges : [])));
+
+/** Types of the events that are pushed unless HANDOFF_TYPES names others. */
+export const pushedByDefault: readonly string[] = modules.flatMap(({ events }) =>
+  events.filter(({ isPushed }) => isPushed === true).map(({ type }) => type),
+);
+
+/** Kinds of tasks of every module: those of a wing that is left out too, whose tasks began before. */
+export const loadTaskKinds = async () =>
+  (await Promise.all(all.map(async ({ tasks }) => (await tasks?.()) ?? []))).flat();
+
+export type TaskKinds = Awaited<ReturnType<typeof loadTaskKinds>>;
+
+/** How workers advance the tasks of these kinds. */
+export const loadTaskAdvances = async () =>
+  (await Promise.all(all.map(async ({ taskAdvances }) => (await taskAdvances?.()) ?? []))).flat();

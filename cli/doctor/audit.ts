@@ -1,6 +1,6 @@
 import { describeLog, type LogDescription } from '#services/core/audit/seal/describe-log.ts';
-import { readControls } from '#services/wings/compliance/list-controls.ts';
 import type { Config } from '#services/platform/config/load.ts';
+import { readControls } from '#services/wings/compliance/list-controls.ts';
 import { type AuditPorts, withAuditLog } from '../audit/ports.ts';
 import { type Check, fail, pass, type Result, warn } from './check.ts';
 

@@ -1,11 +1,11 @@
 import { jobsOf, queuesOf } from '#jobs/schedules.ts';
-import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { withLogoutTokens } from '#services/core/health/logout-dead-letters.ts';
 import { isScheduled } from '#services/platform/define/job.ts';
 import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
 import { readSchedules } from '#services/platform/queue/schedule-rows.ts';
 import { isStale } from '#services/platform/queue/timetable.ts';
+import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, fail, pass, warn } from './check.ts';

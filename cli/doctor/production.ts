@@ -1,4 +1,5 @@
 import { readProductionGaps } from '#services/core/health/production-gaps.ts';
+import { modules } from '#services/modules.ts';
 import { missingForProduction } from '#services/platform/config/production.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, pass, warn } from './check.ts';
@@ -10,7 +11,7 @@ export const productionCheck: Check = {
   run: async (settings) => {
     const { server } = await settings();
     if (server.profile !== 'development') return pass(`profile ${server.profile}: the controls page what is missing`);
-    const gaps = await withDatabase((ports) => readProductionGaps(ports, missingForProduction(process.env)));
+    const gaps = await withDatabase((ports) => readProductionGaps(ports, missingForProduction(process.env), modules));
     if (gaps.length === 0) return pass('nothing is missing but SALLYPORT_PROFILE=production');
     return {
       ...warn(`${gaps.length} things are missing for production`, 'docs/how-to/run-in-production.md'),

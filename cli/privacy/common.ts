@@ -1,9 +1,9 @@
 import { Option } from 'commander';
 import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
 import { listRestrictionsEndpoint } from '#services/wings/privacy/access/access-contract.ts';
 import { createPhiKeys, type HasPhiKeys } from '#services/wings/privacy/phi-keys.ts';
 import { PHI_PURPOSES, type PhiPurpose } from '#services/wings/privacy/phi-shapes.ts';
-import { systemClock } from '#services/platform/crypto/system.ts';
 import { checked } from '../arguments.ts';
 import { type DatabasePorts, systemCaller } from '../database-ports.ts';
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
 import { recordDisclosureEndpoint } from '#services/wings/privacy/access/access-contract.ts';
 import { recordDisclosure } from '#services/wings/privacy/access/disclosures.ts';
 import {
@@ -11,7 +12,6 @@ import { readExport, readPrivacyRequest } from '#services/wings/privacy/access/p
 import { recordConsentEndpoint } from '#services/wings/privacy/consent/consent-contract.ts';
 import { consentLine, consentOperations, listConsentsOperation } from '#services/wings/privacy/consent/operations.ts';
 import { recordUserConsent, validateUserConsent } from '#services/wings/privacy/consent/user-consent.ts';
-import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
 import { onDatabase, rehearsed } from '../admin.ts';
 import { checked, instantOf, uuidOf } from '../arguments.ts';
 import { systemCaller } from '../database-ports.ts';

@@ -1,12 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { takeFence } from '#services/platform/queue/fences.ts';
 import { openBreakGlass } from '#services/wings/privacy/access/break-glass.ts';
 import { processPrivacyRequests } from '#services/wings/privacy/access/privacy-requests.ts';
 import { encryptPhi } from '#services/wings/privacy/encrypt-phi.ts';
 import { createPhiKeys } from '#services/wings/privacy/phi-keys.ts';
 import { implementDataRetentionPolicies } from '#services/wings/privacy/retention/retention.ts';
-import { takeFence } from '#services/platform/queue/fences.ts';
 import { giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';

@@ -1,38 +1,40 @@
 import type { z } from 'zod';
-import { alertsAreDue, sendAlerts } from '#services/wings/outbound/alerts/send-alerts.ts';
 import { maintainAuditOutbox } from '#services/core/audit/maintain-audit-outbox.ts';
 import { sealEvents, sealingIsDue } from '#services/core/audit/seal/seal-events.ts';
 import { thinCheckpoints } from '#services/core/audit/seal/thin-checkpoints.ts';
-import { checkControls, checksAreDue } from '#services/wings/compliance/check-controls.ts';
-import { createProbeMemory } from '#services/wings/compliance/probes/probe-memory.ts';
-import { advanceReports, reportsAreDue } from '#services/wings/compliance/reports/advance-reports.ts';
-import { handoffsAreDue, pushHandoffs } from '#services/wings/outbound/handoff/push-handoffs.ts';
-import { exportEvents, exportIsDue } from '#services/wings/outbound/handoff/siem/export-events.ts';
 import { deliverMails, mailsAreDue } from '#services/core/identity/mail/deliver-mail.ts';
 import { advanceKeyRing } from '#services/core/keys/advance-key-ring.ts';
+import { logoutTokensAreDue, sendLogoutTokens } from '#services/core/oauth/logout/send-logout-tokens.ts';
+import { detectIncidents, detectionsAreDue } from '#services/core/security/detect-incidents.ts';
+import { purgeOnSchedule } from '#services/core/shared/purge.ts';
+import type { HasSecurityScore } from '#services/core/shared/security-score.ts';
+import { loadTaskAdvances, modulesOf, purgesOf } from '#services/modules.ts';
+import type { WingSettings } from '#services/platform/config/wings.ts';
+import type { Job } from '#services/platform/define/job.ts';
+import { checkControls, checksAreDue } from '#services/wings/compliance/check-controls.ts';
+import { createProbeMemory } from '#services/wings/compliance/probes/probe-memory.ts';
+import { readSecurityScore } from '#services/wings/compliance/read-security-score.ts';
+import { advanceReports, reportsAreDue } from '#services/wings/compliance/reports/advance-reports.ts';
 import { applyLegacyEvents, legacyEventsAreDue } from '#services/wings/import/bridge/apply-legacy-events.ts';
 import { advanceImports, importsAreDue } from '#services/wings/import/run/advance-imports.ts';
-import { modulesOf, purgesOf } from '#services/modules.ts';
+import { advanceTasks, tasksAreDue } from '#services/wings/mcp/tasks/advance-tasks.ts';
 import { sampleCapacity } from '#services/wings/monitoring/capacity/sample-capacity.ts';
 import { countEventHours, countIsDue } from '#services/wings/monitoring/count-event-hours.ts';
+import { measureProgress, measuringIsDue } from '#services/wings/monitoring/progress/measure-progress.ts';
+import { recordIncident, recordProgress } from '#services/wings/monitoring/progress/record-progress.ts';
 import {
   makeSecurityReports,
   securityReportsAreDue,
 } from '#services/wings/monitoring/reports/make-security-reports.ts';
-import { logoutTokensAreDue, sendLogoutTokens } from '#services/core/oauth/logout/send-logout-tokens.ts';
-import { rehearseRestore } from '#services/wings/recovery/backup/rehearse-restore.ts';
-import { measureProgress, measuringIsDue } from '#services/wings/monitoring/progress/measure-progress.ts';
-import { recordIncident, recordProgress } from '#services/wings/monitoring/progress/record-progress.ts';
-import { advanceTasks, tasksAreDue } from '#services/wings/mcp/tasks/advance-tasks.ts';
+import { alertsAreDue, sendAlerts } from '#services/wings/outbound/alerts/send-alerts.ts';
+import { handoffsAreDue, pushHandoffs } from '#services/wings/outbound/handoff/push-handoffs.ts';
+import { exportEvents, exportIsDue } from '#services/wings/outbound/handoff/siem/export-events.ts';
+import { pushSignals, signalsAreDue } from '#services/wings/outbound/signals/push-signals.ts';
 import { privacyRequestsAreDue, processPrivacyRequests } from '#services/wings/privacy/access/privacy-requests.ts';
 import { createPhiKeys } from '#services/wings/privacy/phi-keys.ts';
 import { implementDataRetentionPolicies, retentionIsDue } from '#services/wings/privacy/retention/retention.ts';
 import { rotateEncryptionKeys, rotationIsDue } from '#services/wings/privacy/rotate-encryption-keys.ts';
-import { detectIncidents, detectionsAreDue } from '#services/core/security/detect-incidents.ts';
-import { purgeOnSchedule } from '#services/core/shared/purge.ts';
-import { pushSignals, signalsAreDue } from '#services/wings/outbound/signals/push-signals.ts';
-import type { WingSettings } from '#services/platform/config/wings.ts';
-import type { Job } from '#services/platform/define/job.ts';
+import { rehearseRestore } from '#services/wings/recovery/backup/rehearse-restore.ts';
 import { sendAlertsJob } from '../contracts/alerts.ts';
 import { maintainAuditOutboxJob, sealAuditEventsJob, thinAuditCheckpointsJob } from '../contracts/audit.ts';
 import {
@@ -71,6 +73,12 @@ import { fenced, type Processor, run, runUnfenced } from './run.ts';
 
 /** Only the jobs of the sealed log use its database role. */
 const asSealer = (ports: WorkerPorts): WorkerPorts => ({ ...ports, ...ports.sealing });
+
+/** With the share of compliance controls that pass. */
+const withScore = (ports: WorkerPorts): WorkerPorts & HasSecurityScore => ({
+  ...ports,
+  readSecurityScore: () => readSecurityScore(ports),
+});
 
 /** A job that removes what modules keep no longer. A row is removed once, also by runs that overlap. */
 const purgedBy = (job: Job<z.ZodType<object>>): Processor =>
@@ -143,7 +151,8 @@ export const processors: readonly Processor[] = [
   ),
   run(
     advanceTasksJob,
-    (ports, _payload, { signal, caller }) => advanceTasks(ports, { signal }, caller),
+    async (ports, _payload, { signal, caller }) =>
+      advanceTasks({ ...withScore(ports), taskAdvances: await loadTaskAdvances() }, { signal }, caller),
     () => tasksAreDue,
   ),
   run(
@@ -166,7 +175,7 @@ export const processors: readonly Processor[] = [
   purgedBy(cleanUpMonitoringRecordsJob),
   run(
     measureProgressJob,
-    (ports, _payload, { fence }) => measureProgress(fenced(ports, fence)),
+    (ports, _payload, { fence }) => measureProgress(withScore(fenced(ports, fence))),
     () => measuringIsDue,
   ),
   // Their rows make a repeated run harmless, and a report is not lost to a newer one's fence.

@@ -4,7 +4,6 @@ import { createImportedKeys } from '../core/identity/passwords/imported-keys.ts'
 import type { PasswordPolicy } from '../core/identity/passwords/password-policy.ts';
 import { createAuth } from '../core/identity/sessions/auth.ts';
 import { createSocialProviders, socialProviderProblems } from '../core/identity/social/providers.ts';
-import { createFormerPasswords } from '../wings/import/bridge/former-passwords.ts';
 import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../platform/config/identity.ts';
 import { type Config, ConfigError } from '../platform/config/load.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
@@ -13,6 +12,7 @@ import { openCountryTable } from '../platform/geo/country-table.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
 import { createBreachRanges } from '../platform/passwords/breach-ranges.ts';
 import { createCommonPasswords } from '../platform/passwords/common-passwords.ts';
+import { createFormerPasswords } from '../wings/import/bridge/former-passwords.ts';
 import type { Views } from './compose-views.ts';
 import { createHasherOf } from './hasher.ts';
 

@@ -16,10 +16,10 @@ import {
   revocationStaleness,
   revocationStalenessMax,
 } from '#observability/metrics/revocations.ts';
+import { readReadiness } from '../core/health/readiness.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../core/keys/algorithm-shapes.ts';
 import { isTokenPurpose } from '../core/keys/key-timeline.ts';
 import type { KeyView } from '../core/keys/key-view.ts';
-import { readReadiness } from '../core/health/readiness.ts';
 import type { Config } from '../platform/config/load.ts';
 import { observePool } from '../platform/postgres/pool-gauges.ts';
 import type { Composed } from './compose.ts';

@@ -1,10 +1,10 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
+import type { Caller } from '../core/ports.ts';
 import {
   type AgentCredentials,
   type ValidateAgentPorts,
   validateAgentCredentials,
 } from '../wings/agents/validate-agent-credentials.ts';
-import type { Caller } from '../core/ports.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
 
 /** Agents for TypeScript code in the same process. */

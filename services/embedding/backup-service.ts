@@ -1,10 +1,7 @@
 import { version } from '#observability/version.ts';
 import type { HasAuditLogKeys } from '../core/audit/read/read-log.ts';
-import { modules } from '../modules.ts';
-import { backUp } from '../wings/recovery/backup/back-up.ts';
-import { type RestoredBackup, restoreBackup } from '../wings/recovery/backup/restore-backup.ts';
-import { type IntegrityResult, validateDataIntegrity } from '../wings/recovery/backup/validate-data-integrity.ts';
 import type { Ports } from '../core/ports.ts';
+import { modules } from '../modules.ts';
 import { readBackupAt, writeBackupAt } from '../platform/backups/backup-place.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import { resolveDataDir } from '../platform/local/data-dir.ts';
@@ -12,6 +9,9 @@ import { createLogMark } from '../platform/marks/mark-stores.ts';
 import { readMigrations } from '../platform/postgres/migration-files.ts';
 import { openBackupSource, openRestoreTarget } from '../platform/postgres/table-copies.ts';
 import { queueTables } from '../platform/queue/tables.ts';
+import { backUp } from '../wings/recovery/backup/back-up.ts';
+import { type RestoredBackup, restoreBackup } from '../wings/recovery/backup/restore-backup.ts';
+import { type IntegrityResult, validateDataIntegrity } from '../wings/recovery/backup/validate-data-integrity.ts';
 
 export type BackupServicePorts = Pick<Ports, 'sql' | 'clock' | 'random' | 'vault' | 'marks'> & HasAuditLogKeys;
 

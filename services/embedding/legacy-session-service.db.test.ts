@@ -1,8 +1,8 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLegacyIssuer } from '#services/wings/import/bridge/legacy-issuer.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
+import { createLegacyIssuer } from '#services/wings/import/bridge/legacy-issuer.ts';
 import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
 import { LegacySessionService } from './legacy-session-service.ts';

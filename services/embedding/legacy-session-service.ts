@@ -1,5 +1,7 @@
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { SessionView } from '../core/identity/contracts/sign-in-contract.ts';
+import type { Caller, RequestContext } from '../core/ports.ts';
+import type { ClientInfo } from '../core/tokens/token-types.ts';
 import { type ExchangePorts, exchangeLegacySession } from '../wings/import/bridge/exchange-legacy-session.ts';
 import {
   receiveLegacyWebhook,
@@ -8,8 +10,6 @@ import {
   type WebhookReceipt,
 } from '../wings/import/bridge/receive-legacy-webhook.ts';
 import { type LegacySession, validateLegacySession } from '../wings/import/bridge/validate-legacy-session.ts';
-import type { Caller, RequestContext } from '../core/ports.ts';
-import type { ClientInfo } from '../core/tokens/token-types.ts';
 
 const NO_CLIENT_INFO: ClientInfo = { ip: '', userAgent: '' };
 

@@ -1,6 +1,8 @@
 import type { AccountDetailView } from '../core/identity/contracts/admin-contract.ts';
 import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../core/identity/sessions/relying-party.ts';
+import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
+import { processInputsOf } from '../platform/process/inputs.ts';
 import { findAdapter } from '../wings/import/adapters/adapters.ts';
 import { importKindUnknown } from '../wings/import/errors.ts';
 import { importMap } from '../wings/import/import-shapes.ts';
@@ -10,8 +12,6 @@ import {
   migrateFromLegacyProvider,
   syncLegacyProviderData,
 } from '../wings/import/run/import-one.ts';
-import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
-import { processInputsOf } from '../platform/process/inputs.ts';
 
 export type LegacySystemPorts = Omit<ImportOnePorts, 'factorSeal' | 'relyingPartyId'>;
 

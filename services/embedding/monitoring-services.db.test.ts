@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
+import { type DetectionHarness, never, openDetectionHarness } from '../core/security/detection-harness.ts';
 import { countEventHours } from '../wings/monitoring/count-event-hours.ts';
 import { makeSecurityReports } from '../wings/monitoring/reports/make-security-reports.ts';
-import { type DetectionHarness, never, openDetectionHarness } from '../core/security/detection-harness.ts';
 import { PerformanceMonitoringService } from './performance-monitoring-service.ts';
 import { SecurityMonitoringService } from './security-monitoring-service.ts';
 

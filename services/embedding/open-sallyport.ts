@@ -1,7 +1,7 @@
 import { createLogger } from '#observability/logger.ts';
 import { watchProcess } from '#observability/metrics/process.ts';
-import { createCopySampler } from '#services/wings/monitoring/sample-copy.ts';
 import { type TokenSecurityConfig, tokenSecurityConfigOf } from '#services/core/tokens/token-types.ts';
+import { createCopySampler } from '#services/wings/monitoring/sample-copy.ts';
 import { type Composed, compose } from '../api/compose.ts';
 import { observeGauges } from '../api/gauges.ts';
 import { type CallerResolver, createCallerResolver } from '../api/requests/caller.ts';

@@ -1,8 +1,8 @@
+import type { Ports } from '../core/ports.ts';
 import type { Capacity } from '../wings/monitoring/capacity/capacity-shapes.ts';
 import { readCapacity } from '../wings/monitoring/capacity/read-capacity.ts';
 import type { Duration, PerformancePart, Rate, ResourcesPart } from '../wings/monitoring/dashboard-shapes.ts';
 import { readDashboard } from '../wings/monitoring/read-dashboard.ts';
-import type { Ports } from '../core/ports.ts';
 
 type Freshness = Pick<PerformancePart, 'state' | 'as_of'>;
 

@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { AuditEventView } from '../core/audit/read/event-view.ts';
+import type { Caller, Ports } from '../core/ports.ts';
+import { type DetectPorts, detectIncidents } from '../core/security/detect-incidents.ts';
+import type { Severity } from '../core/security/incident-shapes.ts';
+import { type IncidentView, listIncidents } from '../core/security/manage-incidents.ts';
 import type { Dashboard, SecurityPart } from '../wings/monitoring/dashboard-shapes.ts';
 import { followAuthentication } from '../wings/monitoring/follow-authentication.ts';
 import { readDashboard } from '../wings/monitoring/read-dashboard.ts';
@@ -11,10 +15,6 @@ import {
 } from '../wings/monitoring/reports/read-security-report.ts';
 import type { SecurityReportView } from '../wings/monitoring/reports/report-shapes.ts';
 import { requestSecurityReport } from '../wings/monitoring/reports/request-security-report.ts';
-import type { Caller, Ports } from '../core/ports.ts';
-import { type DetectPorts, detectIncidents } from '../core/security/detect-incidents.ts';
-import type { Severity } from '../core/security/incident-shapes.ts';
-import { type IncidentView, listIncidents } from '../core/security/manage-incidents.ts';
 
 export type MonitoringStream = AsyncIterable<AuditEventView> & {
   /** Ends the stream. */

@@ -37,7 +37,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
   const { outside, keyRing, access, revocations, poll, stores, tokenSettings } = views;
   const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
-  const ports = composePorts(
+  const ports = await composePorts(
     {
       ...outside,
       ...composeLimits(views),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { hostRefused, messageRefused } from '#services/core/health/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { mcpUnavailable, originRefused, storeUnavailable } from '#services/platform/errors.ts';
+import { hostRefused, messageRefused } from '#services/wings/mcp/errors.ts';
 
 export const callMcpEndpoint = defineEndpoint({
   method: 'POST',

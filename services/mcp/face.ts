@@ -51,7 +51,7 @@ export async function openFace(
     databaseGuard,
   );
   const [own, ...others] = api.ports.tokenSettings.mcpAudiences;
-  const ports = composePorts(
+  const ports = await composePorts(
     { ...api.ports, sql, transact, hotSql: sql },
     { resources: [own as string, ...others], publicUrl, enqueue: api.producer.enqueue },
   );

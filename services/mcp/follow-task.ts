@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ServerContext } from '@modelcontextprotocol/server';
-import { checkTaskSoon, readTask, readTaskProgress, type TaskRow } from '../wings/mcp/tasks/manage-tasks.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { unauthenticated } from '../platform/errors.ts';
+import { checkTaskSoon, readTask, readTaskProgress, type TaskRow } from '../wings/mcp/tasks/manage-tasks.ts';
 import type { McpCallContext, McpPorts } from './perform-call.ts';
 
 const EVERY_MS = 500;

@@ -1,11 +1,11 @@
 import type { ReadableStream } from 'node:stream/web';
 import { createMcpHandler, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
+import { messageRefused } from '#services/wings/mcp/errors.ts';
 import { type Answer, answer } from '../api/answer.ts';
 import { userOf } from '../core/authority/callers.ts';
 import { clientIdOf } from '../core/authority/names.ts';
 import { permissionsOf } from '../core/authority/permissions.ts';
-import { messageRefused } from '../core/health/errors.ts';
 import type { Caller } from '../core/ports.ts';
 import { askedIn } from './asked.ts';
 import { buildServer } from './build-server.ts';

@@ -7,6 +7,7 @@ import { type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { sealEvents } from '../core/audit/seal/seal-events.ts';
 import { createLogSigner } from '../core/keys/log/log-keys.ts';
+import { loadTaskAdvances } from '../modules.ts';
 import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
@@ -63,9 +64,15 @@ const kill = ({ id }: Agent) =>
   send(harness.api.url, 'POST', `/v1/admin/agents/${id}/kill`, { bearer: admin.bearer, json: { reason: 'stolen' } });
 
 /** One run of the job that runs what people approved. */
-function run(): Promise<void> {
+async function run(): Promise<void> {
   const { keyRing, access, vault, sql, transact, random } = harness.api.workerPorts;
-  const ports = { keyRing, access, vault, sql, transact, random, log: harness.owner.log, keysChanged: () => {} };
+  const { log } = harness.owner;
+  const base = { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {} };
+  const ports = {
+    ...base,
+    readSecurityScore: harness.api.ports.readSecurityScore,
+    taskAdvances: await loadTaskAdvances(),
+  };
   return advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
 }
 const due = () =>

@@ -240,12 +240,12 @@ test('any copy answers: what one began another continues, because none keeps a s
 });
 
 test('progress of components, and of a security that was measured, is shown to every client', async () => {
-  const { owner } = harness;
+  const { owner, api } = harness;
   const id = '0190b1d4-0000-7000-8000-000000000001';
   const report = { kind: 'component', id, at: '2026-01-01T00:00:00.000Z', component: 'security' } as const;
   await recordProgress(owner, { ...report, status: 'in_progress', percent: 60 });
   await countEventHours(owner, { signal: new AbortController().signal });
-  await measureProgress(owner);
+  await measureProgress({ ...owner, readSecurityScore: api.ports.readSecurityScore });
   const client = await harness.connect(await harness.tokenOf([]));
   const { structuredContent } = await client.callTool({ name: 'read_component_progress', arguments: {} });
   expect(structuredContent).toMatchObject({ components: [{ component: 'security', percent: 60 }] });

@@ -3,14 +3,15 @@ import { continueTrace, endServerSpan, type RequestTrace, runInSpan, traceparent
 import type { HasAccess } from '../core/access/access-directory.ts';
 import type { RecordDenial } from '../core/access/record-denial.ts';
 import type { RequestLimits } from '../core/limits/request-limits.ts';
-import { auditMcpCall } from '../wings/mcp/audit-mcp-call.ts';
-import type { HasTaskWake } from '../wings/mcp/tasks/manage-tasks.ts';
 import type { Caller, Ports, RequestContext } from '../core/ports.ts';
-import type { HasSignOffLimit } from '../wings/signoff/request-signoff.ts';
+import type { TaskKinds } from '../modules.ts';
 import type { WingSettings } from '../platform/config/wings.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
 import { internalError } from '../platform/errors.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
+import { auditMcpCall } from '../wings/mcp/audit-mcp-call.ts';
+import type { HasTaskWake } from '../wings/mcp/tasks/manage-tasks.ts';
+import type { HasSignOffLimit } from '../wings/signoff/request-signoff.ts';
 import type { Asked } from './asked.ts';
 import type { ProgressPlace } from './progress-streams.ts';
 import { type Need, refusalOf, type ToolPorts } from './tool.ts';
@@ -20,6 +21,7 @@ export type McpPorts = ToolPorts &
   HasAccess &
   HasTaskWake &
   HasSignOffLimit & {
+    readonly taskKinds: TaskKinds;
     /** Where people open pages. */
     readonly apiUrl: string;
     readonly wings: WingSettings;

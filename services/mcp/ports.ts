@@ -2,13 +2,14 @@ import { advanceTasksJob } from '#jobs/contracts/operations.ts';
 import type { Authenticators } from '../api/requests/caller.ts';
 import type { ProofPorts } from '../api/requests/use-proofs-once.ts';
 import type { HasAccess } from '../core/access/access-directory.ts';
-import { taskWake } from '../wings/mcp/tasks/manage-tasks.ts';
 import type { Ports } from '../core/ports.ts';
 import { assertOwnFactor } from '../core/shared/assert-own-factor.ts';
 import { bearerCaller } from '../core/tokens/verify/bearer-caller.ts';
 import type { ValidatePorts } from '../core/tokens/verify/validate-token.ts';
+import { loadTaskKinds } from '../modules.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 import { unauthenticated } from '../platform/errors.ts';
+import { taskWake } from '../wings/mcp/tasks/manage-tasks.ts';
 import { addressesOf } from './addresses.ts';
 
 type Place = {
@@ -20,7 +21,7 @@ type Place = {
 };
 
 /** What the MCP server adds to the ports of an API process. */
-export function composePorts<Base extends object>(base: Base, { resources, publicUrl, enqueue }: Place) {
+export async function composePorts<Base extends object>(base: Base, { resources, publicUrl, enqueue }: Place) {
   const addresses = addressesOf(resources);
   return {
     ...base,
@@ -29,6 +30,7 @@ export function composePorts<Base extends object>(base: Base, { resources, publi
     /** Where people open pages. */
     apiUrl: publicUrl,
     publicUrl,
+    taskKinds: await loadTaskKinds(),
     ...taskWake(enqueue, advanceTasksJob),
   };
 }

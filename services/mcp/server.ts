@@ -1,4 +1,5 @@
 import type { FastifyReply, onRequestHookHandler } from 'fastify';
+import { hostRefused } from '#services/wings/mcp/errors.ts';
 import { type App, createApp } from '../api/app.ts';
 import { bind, type RouteContext } from '../api/bind.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from '../api/requests/browser-rules.ts';
@@ -11,7 +12,6 @@ import { serverMetadataRoutes } from '../api/routes/metadata.ts';
 import { readMcpMetadataEndpoint } from '../core/access/metadata-contract.ts';
 import { createDenialLog } from '../core/access/record-denial.ts';
 import { mcpMetadata, mcpScopes } from '../core/access/server-metadata.ts';
-import { hostRefused } from '../core/health/errors.ts';
 import type { Config } from '../platform/config/load.ts';
 import { originRefused } from '../platform/errors.ts';
 import { metadataPathOf, metadataUrlOf } from './addresses.ts';

@@ -7,9 +7,10 @@ import { expectProblem, type Json, send } from '#tools/testing/http-client.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { sealEvents } from '../core/audit/seal/seal-events.ts';
 import { createLogSigner } from '../core/keys/log/log-keys.ts';
+import type { Caller } from '../core/ports.ts';
+import { loadTaskAdvances, loadTaskKinds } from '../modules.ts';
 import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { beginTask, readTask } from '../wings/mcp/tasks/manage-tasks.ts';
-import type { Caller } from '../core/ports.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
 import { readSignOff } from '../wings/signoff/read-signoff.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
@@ -47,10 +48,16 @@ const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { t
 const workerPorts = () => {
   const { keyRing, access, vault, sql, transact, random } = harness.api.workerPorts;
   const { log } = harness.owner;
-  return { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {} };
+  const { readSecurityScore } = harness.api.ports;
+  return { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {}, readSecurityScore };
 };
 /** One run of the job. */
-const run = (ports = workerPorts()) => advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
+const run = async (ports = workerPorts()) =>
+  advanceTasks(
+    { ...ports, taskAdvances: await loadTaskAdvances() },
+    { signal: new AbortController().signal },
+    testCaller,
+  );
 /** One run when every open task is due. */
 const advance = async (ports = workerPorts()) => {
   await harness.rows(
@@ -79,7 +86,8 @@ const approve = async (taskId: string): Promise<void> => {
 };
 /** A task that this caller began, by an MCP copy. */
 const beginAs = async (caller: Caller): Promise<string> => {
-  const ports = { ...workerPorts(), ...harness.owner, openSignOffsMax: 50, wakeTasks: () => {} };
+  const taskKinds = await loadTaskKinds();
+  const ports = { ...workerPorts(), ...harness.owner, openSignOffsMax: 50, wakeTasks: () => {}, taskKinds };
   await ports.access.load();
   return (await beginTask(ports, { kind: 'rotate_signing_keys', input: {} }, caller)).id;
 };
@@ -274,7 +282,8 @@ test('crossed ids: the task of a user is unknown through another client, and ref
   const permissions = new Set(['keys:manage']);
   const begun = userCaller(id, { clientId: mine.client_id, permissions });
   const taskId = await beginAs(begun);
-  const outcome = (caller: Caller) => outcomeOf(readTask(harness.owner, taskId, caller));
+  const ports = { ...harness.owner, taskKinds: await loadTaskKinds() };
+  const outcome = (caller: Caller) => outcomeOf(readTask(ports, taskId, caller));
   expect(await outcome(begun)).toBe('ok');
   expect(await outcome({ ...begun, clientId: other.client_id })).toBe('task_unknown');
   expect(await outcome(clientCaller(mine.client_id, ['keys:manage']))).toBe('task_unknown');

@@ -5,6 +5,7 @@ import {
   ProtocolErrorCode,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import type { Caller } from '../core/ports.ts';
 import {
   cancelTask,
   checkTaskSoon,
@@ -13,7 +14,6 @@ import {
   TASK_SECONDS,
   type TaskRow,
 } from '../wings/mcp/tasks/manage-tasks.ts';
-import type { Caller } from '../core/ports.ts';
 import { TASKS_EXTENSION } from './asked.ts';
 import { type McpCallContext, type McpPorts, perform, problemOf } from './perform-call.ts';
 import { OF_TASKS } from './task-shapes.ts';

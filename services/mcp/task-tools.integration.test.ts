@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { createAccessDirectory } from '../core/access/access-directory.ts';
+import { loadTaskAdvances } from '../modules.ts';
 import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 
@@ -35,10 +36,10 @@ const begin = async (): Promise<Json> =>
   (await ask('tools/call', { name: 'request_compliance_report', arguments: {} })).result;
 const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { taskId })).result;
 /** As a worker does: no poll confirms its directory. */
-const advance = () => {
+const advance = async () => {
   const access = createAccessDirectory(harness.api.ports, { stalenessBoundMs: 2_000 });
   return advanceTasks(
-    { ...harness.api.ports, ...harness.owner, access, keysChanged: () => {} },
+    { ...harness.api.ports, ...harness.owner, access, keysChanged: () => {}, taskAdvances: await loadTaskAdvances() },
     { signal: new AbortController().signal },
     testCaller,
   );

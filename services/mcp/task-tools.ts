@@ -1,8 +1,8 @@
 import type { CallToolResult, McpServer, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import { beginTask, cancelTask, readTask, type TaskRow } from '../wings/mcp/tasks/manage-tasks.ts';
 import type { Caller } from '../core/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
+import { beginTask, cancelTask, readTask, type TaskRow } from '../wings/mcp/tasks/manage-tasks.ts';
 import { followTask } from './follow-task.ts';
 import { type McpCall, type McpCallContext, type McpPorts, type Performed, perform } from './perform-call.ts';
 import { taskOf } from './task-methods.ts';

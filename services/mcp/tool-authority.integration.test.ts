@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Callers, type Credential, insertRoles, newCallers, patiently } from '#tools/testing/flows/every-caller.ts';
+import {
+  type Callers,
+  type Credential,
+  insertRoles,
+  newCallers,
+  patiently,
+} from '#tools/testing/flows/every-caller.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';

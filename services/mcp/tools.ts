@@ -3,10 +3,14 @@ import { listAuditEventsEndpoint, proveAuditEventEndpoint, readAuditEventEndpoin
 import { listEvents } from '../core/audit/read/list-events.ts';
 import { proveEvent } from '../core/audit/read/prove-event.ts';
 import { readEvent } from '../core/audit/read/read-event.ts';
+import { listKeysEndpoint } from '../core/keys/contract.ts';
+import { listIncidentsEndpoint, readIncidentEndpoint } from '../core/security/contract.ts';
+import { listIncidents, readIncident } from '../core/security/manage-incidents.ts';
+import { readTokenStatisticsEndpoint } from '../core/tokens/contract.ts';
+import { readTokenStatistics } from '../core/tokens/metadata/read-token-statistics.ts';
 import { controlView, listControlsEndpoint, readReportEndpoint } from '../wings/compliance/contract.ts';
 import { readControls } from '../wings/compliance/list-controls.ts';
 import { readReport } from '../wings/compliance/reports/read-report.ts';
-import { listKeysEndpoint } from '../core/keys/contract.ts';
 import {
   authenticationProgressView,
   componentProgressView,
@@ -17,12 +21,8 @@ import {
   readComponentProgress,
   readSecurityMetrics,
 } from '../wings/monitoring/progress/read-progress.ts';
-import { listIncidentsEndpoint, readIncidentEndpoint } from '../core/security/contract.ts';
-import { listIncidents, readIncident } from '../core/security/manage-incidents.ts';
 import { listSignOffsEndpoint } from '../wings/signoff/contract.ts';
 import { listSignOffs } from '../wings/signoff/read-signoff.ts';
-import { readTokenStatisticsEndpoint } from '../core/tokens/contract.ts';
-import { readTokenStatistics } from '../core/tokens/metadata/read-token-statistics.ts';
 import { ownTools } from './own-tools.ts';
 import { like, needOf, type Tool, tool } from './tool.ts';
 

@@ -4,7 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import {
+  type BrowserHarness,
+  expectReadable,
+  openBrowserHarness,
+  PAGES_ORIGIN,
+} from '#tools/testing/harness/browser.ts';
 import { button, heading } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

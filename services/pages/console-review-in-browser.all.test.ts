@@ -2,14 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
+import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { advanceReports } from '#services/wings/compliance/reports/advance-reports.ts';
 import { readReportBundle } from '#services/wings/compliance/reports/read-report.ts';
 import { twoControls } from '#services/wings/compliance/reports/report-harness.ts';
 import { requestReport } from '#services/wings/compliance/reports/request-report.ts';
-import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
-import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { installationOf } from '#services/worker/installation.ts';
 import { renderReportPdf } from '#services/worker/report-pdf.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';

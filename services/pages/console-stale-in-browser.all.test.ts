@@ -1,8 +1,8 @@
 // About: console/src/
 // What the console shows when its figures are old, or when a refresh fails.
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { countEventHours } from '#services/wings/monitoring/count-event-hours.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { countEventHours } from '#services/wings/monitoring/count-event-hours.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';

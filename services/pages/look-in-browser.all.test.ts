@@ -6,7 +6,12 @@ import { renderMail } from '#services/core/identity/mail/render-mail.ts';
 import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import {
+  type BrowserHarness,
+  expectReadable,
+  openBrowserHarness,
+  PAGES_ORIGIN,
+} from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { openMailFolder } from '#tools/testing/mail-folder.ts';
 import { button, heading, newAuthorization, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';

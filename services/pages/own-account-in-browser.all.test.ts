@@ -3,7 +3,12 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ACCOUNT_SECTIONS } from '#services/core/oauth/account-sections.ts';
 import { signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import {
+  type BrowserHarness,
+  expectReadable,
+  openBrowserHarness,
+  PAGES_ORIGIN,
+} from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { ageSessions, section, signedInWithout, status, unfold } from './own-account-harness.ts';
 import { button, formPage, heading, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { ScopeWords } from '#services/core/access/scope-words.ts';
-import type { SignOffView } from '#services/wings/signoff/contract.ts';
-import type { SignOffNames } from '#services/wings/signoff/read-names.ts';
 import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { html } from '#services/platform/html/html.ts';
+import type { SignOffView } from '#services/wings/signoff/contract.ts';
+import type { SignOffNames } from '#services/wings/signoff/read-names.ts';
 import { mailLinkDonePage, mailLinkPage } from './account-pages.ts';
 import { signOffWith } from './every-page-harness.ts';
 import { formPage, formPageHeaders } from './form-page.ts';

@@ -1,9 +1,9 @@
+import type { LanguageTag } from '#services/platform/define/languages.ts';
+import { type Html, html } from '#services/platform/html/html.ts';
 import type { SignOffView } from '#services/wings/signoff/contract.ts';
 import type { SignOffNames } from '#services/wings/signoff/read-names.ts';
 import { labelledArguments, shownArguments } from '#services/wings/signoff/shown-arguments.ts';
 import type { Decision, SignOffRole, SignOffState } from '#services/wings/signoff/signoff-shapes.ts';
-import type { LanguageTag } from '#services/platform/define/languages.ts';
-import { type Html, html } from '#services/platform/html/html.ts';
 import type { FormPage } from './form-page.ts';
 import type { Texts } from './texts/english.ts';
 import { fill, say } from './texts/texts.ts';

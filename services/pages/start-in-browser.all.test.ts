@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createFileOutbox, mailFolderOf } from '#services/platform/mail/file-outbox.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import {
+  type BrowserHarness,
+  expectReadable,
+  openBrowserHarness,
+  PAGES_ORIGIN,
+} from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { button, heading, seen } from './pages-harness.ts';
 

@@ -13,19 +13,15 @@ import { allEnded } from '#services/core/shared/all-ended.ts';
 import { createAccessDirectory } from '../core/access/access-directory.ts';
 import { outboxPurges } from '../core/audit/maintain-audit-outbox.ts';
 import { watchBacklog } from '../core/audit/seal/log-gauges.ts';
-import { showControls } from '../wings/compliance/show-controls.ts';
-import { pushedByDefault } from '../wings/outbound/handoff/pushed-events.ts';
-import { showSiem } from '../wings/outbound/handoff/siem/show-siem.ts';
 import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../core/identity/sessions/relying-party.ts';
 import { createKeyRing } from '../core/keys/key-ring.ts';
 import { readLogKeys } from '../core/keys/log/log-keys.ts';
-import { modulesOf, purgesOf } from '../modules.ts';
-import { createCopySampler } from '../wings/monitoring/sample-copy.ts';
 import type { Log, MarkStore } from '../core/ports.ts';
 import { createMarkedGuard } from '../core/revocations/database-guard.ts';
 import type { Purge } from '../core/shared/purge.ts';
 import { tokenNamesOf } from '../core/tokens/token-types.ts';
+import { modulesOf, purgesOf, pushedByDefault } from '../modules.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
 import type { DatabaseUrls } from '../platform/config/stores.ts';
 import { hasWing } from '../platform/config/wings.ts';
@@ -43,6 +39,9 @@ import { watchForDeadWorkers } from '../platform/queue/dead-workers.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { createTimetable } from '../platform/queue/timetable.ts';
 import { connectRedis } from '../platform/redis/redis.ts';
+import { showControls } from '../wings/compliance/show-controls.ts';
+import { createCopySampler } from '../wings/monitoring/sample-copy.ts';
+import { showSiem } from '../wings/outbound/handoff/siem/show-siem.ts';
 import { composeAuditLog } from './audit-log.ts';
 import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
@@ -176,7 +175,10 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
       transport: createHandoffTransport(config.handoff),
     },
     signals: { transport: createHandoffTransport(config.signals) },
-    alerts: { transport: createHandoffTransport(config.alerts) },
+    alerts: {
+      transport: createHandoffTransport(config.alerts),
+      rules: modulesOf(config.wings).flatMap((each) => each.alerts),
+    },
     siem: { targets: config.siem.targets, version, transport: createSiemTransport(config.siem) },
     keysChanged: () => {},
   };

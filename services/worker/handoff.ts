@@ -1,6 +1,6 @@
-import type { HandoffTransport } from '../wings/outbound/handoff/deliver-handoff.ts';
 import type { HandoffSettings } from '../platform/config/handoff.ts';
 import { guardedFetch } from '../platform/http/outbound.ts';
+import type { HandoffTransport } from '../wings/outbound/handoff/deliver-handoff.ts';
 
 /** An endpoint that is slower gets the event again later. */
 const DEADLINE_MS = 5_000;

@@ -1,10 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { redactLine } from '#observability/log-redaction.ts';
-import type { HasInstallation, StoreLink } from '../wings/compliance/control.ts';
 import type { Purge } from '../core/shared/purge.ts';
 import { tokenNamesOf } from '../core/tokens/token-types.ts';
 import { type Config, mcpUrlsOf, publicUrlOf } from '../platform/config/load.ts';
+import type { HasInstallation, StoreLink } from '../wings/compliance/control.ts';
 
 type Backup = { readonly name: string; readonly writtenAtMs: number; readonly bytes: number };
 

@@ -1,9 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import {
-  type ComplianceHarness,
-  openComplianceHarness,
-  systemCaller,
-} from '../wings/compliance/compliance-harness.ts';
+import { type ComplianceHarness, openComplianceHarness, systemCaller } from '../wings/compliance/compliance-harness.ts';
 import { controls } from '../wings/compliance/controls/all.ts';
 import { advanceReports } from '../wings/compliance/reports/advance-reports.ts';
 import { readReport, readReportBundle, readReportPdf } from '../wings/compliance/reports/read-report.ts';

@@ -1,7 +1,6 @@
 import { version } from '#observability/version.ts';
 import { allEnded } from '#services/core/shared/all-ended.ts';
 import { modules } from '../modules.ts';
-import type { HasRestoreDrill } from '../wings/recovery/backup/rehearse-restore.ts';
 import { backupKeyFileInvalid } from '../platform/backups/errors.ts';
 import { keyInFile } from '../platform/backups/key-file.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -10,6 +9,7 @@ import { createPool, createSql } from '../platform/postgres/pool.ts';
 import { inScratchDatabase } from '../platform/postgres/scratch-database.ts';
 import { openBackupSource, openRestoreTarget } from '../platform/postgres/table-copies.ts';
 import { queueTables } from '../platform/queue/tables.ts';
+import type { HasRestoreDrill } from '../wings/recovery/backup/rehearse-restore.ts';
 
 /** One hour: the integrity check reads whole tables. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { SiemTransport } from '../wings/outbound/handoff/siem/export-events.ts';
 import type { SiemSettings } from '../platform/config/siem.ts';
 import { guardedFetch, guardedLookup } from '../platform/http/outbound.ts';
+import type { SiemTransport } from '../wings/outbound/handoff/siem/export-events.ts';
 
 /** A target that is slower gets the events again later. */
 const DEADLINE_MS = 10_000;

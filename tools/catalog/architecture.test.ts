@@ -29,7 +29,7 @@ describe('the pictures of the architecture', () => {
 
   test('have every module in the order of the boundary rules', () => {
     const line = moduleLine();
-    const folders = globSync('services/domain/*/README.md', { cwd: ROOT }).map((path) => path.split('/')[2] as string);
+    const folders = globSync('services/core/*/README.md', { cwd: ROOT }).map((path) => path.split('/')[2] as string);
     expect(line).toEqual(expect.arrayContaining(folders));
     expect([...modulesPicture().matchAll(/middle">([\w-]+)</g)].map(([, name]) => name)).toEqual(line);
   });

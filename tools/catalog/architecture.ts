@@ -121,7 +121,7 @@ export function processesPicture(): string {
   return picture('Processes and stores', width, rows * ROW + MARGIN, [...arrows, ...boxes]);
 }
 
-/** The modules of `services/domain` in their order, as the boundary rules hold it. */
+/** The modules of `services/core` in their order, as the boundary rules hold it. */
 export function moduleLine(): string[] {
   const forbidden = (boundaries as { forbidden: { name: string; to: { path?: string | string[] } }[] }).forbidden;
   const ordered = forbidden.flatMap(({ name }) => /^([\w-]+) imports no module to its right$/.exec(name)?.[1] ?? []);
@@ -146,7 +146,12 @@ export function modulesPicture(): string {
   });
   const rows = Math.ceil(modules.length / perRow);
   const total = perRow * (width + gap) - gap + 2 * MARGIN;
-  return picture('The line of modules: each imports only modules to its left', total, rows * 64 + MARGIN, parts);
+  return picture(
+    'The line of the core: each module imports only modules to its left',
+    total,
+    rows * 64 + MARGIN,
+    parts,
+  );
 }
 
 type Room = readonly [act: string, file: string];

@@ -38,7 +38,7 @@ const unique = <T>(items: readonly T[], keyOf: (item: T) => string): T[] => {
 
 /** All endpoint contracts, by path and method. */
 export async function collectEndpoints(): Promise<Endpoint[]> {
-  const found = await exportsOf('services/domain/**/*contract.ts');
+  const found = await exportsOf('services/{core,wings}/**/*contract.ts');
   return unique(
     found.map(({ value }) => value).filter(isEndpoint),
     (endpoint) => `${endpoint.path} ${endpoint.method}`,
@@ -49,8 +49,8 @@ export async function collectEndpoints(): Promise<Endpoint[]> {
 export async function collectErrors(): Promise<ErrorDefinition[]> {
   const found = [
     ...(await exportsOf('services/platform/{,backups/}errors.ts')),
-    ...(await exportsOf('services/domain/**/*errors.ts')),
-    ...(await exportsOf('services/domain/**/*contract.ts')),
+    ...(await exportsOf('services/{core,wings}/**/*errors.ts')),
+    ...(await exportsOf('services/{core,wings}/**/*contract.ts')),
   ];
   const values = found.flatMap(({ value }) => (Array.isArray(value) ? (value as unknown[]) : [value]));
   return unique(values.filter(isErrorFactory), (factory) => factory.definition.code).map(

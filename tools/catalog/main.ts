@@ -1,19 +1,19 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { failuresPage, keptReports } from '#tools/chaos/failures-page.ts';
 import { jobs } from '#jobs/schedules.ts';
 import keptReplay from '#load-tests/detections/result.json' with { type: 'json' };
 import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { keptAges, newAges } from '#load-tests/lib/figure-age.ts';
 import { dashboardFiles } from '#observability/dashboards/all.ts';
-import { controls } from '#services/wings/compliance/controls/all.ts';
-import { modules } from '#services/modules.ts';
 import { taskTools } from '#services/mcp/task-shapes.ts';
 import { plainTools } from '#services/mcp/task-tools.ts';
 import { tools } from '#services/mcp/tools.ts';
+import { modules } from '#services/modules.ts';
 import { ADVISORIES } from '#services/platform/advisories/advisories.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
+import { controls } from '#services/wings/compliance/controls/all.ts';
+import { failuresPage, keptReports } from '#tools/chaos/failures-page.ts';
 import { flows } from '#tools/testing/flow-matrix.ts';
 import { testTitles } from '../checks/test-titles.ts';
 import { installedVersions } from '../image/installed-versions.ts';
@@ -58,7 +58,7 @@ function moduleEdges(): [string, string][] {
   const cli = resolve(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
   const run = spawnSync(
     process.execPath,
-    [cli, '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'services/domain'],
+    [cli, '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'services/core', 'services/wings'],
     {
       cwd: ROOT,
       encoding: 'utf8',
@@ -66,7 +66,7 @@ function moduleEdges(): [string, string][] {
     },
   );
   const { modules } = JSON.parse(run.stdout) as { modules: { source: string; dependencies: { resolved: string }[] }[] };
-  const moduleOf = (path: string): string | undefined => /^services\/domain\/([^/]+)\//.exec(path)?.[1];
+  const moduleOf = (path: string): string | undefined => /^services\/(?:core|wings)\/([^/]+)\//.exec(path)?.[1];
   const edges = new Set<string>();
   for (const { source, dependencies } of modules) {
     if (/(\.test|-harness)\.ts$/.test(source)) continue;

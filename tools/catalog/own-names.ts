@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { jobs } from '#jobs/schedules.ts';
-import { controls } from '#services/wings/compliance/controls/all.ts';
-import { modules } from '#services/modules.ts';
 import { detections } from '#services/core/security/detections.ts';
-import { CAEP_EVENTS } from '#services/wings/outbound/signals/signal-shapes.ts';
 import { taskTools } from '#services/mcp/task-shapes.ts';
 import { plainTools } from '#services/mcp/task-tools.ts';
 import { tools } from '#services/mcp/tools.ts';
+import { modules } from '#services/modules.ts';
 import { type Endpoint, RATE_CLASSES } from '#services/platform/define/endpoint.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';
+import { controls } from '#services/wings/compliance/controls/all.ts';
+import { CAEP_EVENTS } from '#services/wings/outbound/signals/signal-shapes.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 

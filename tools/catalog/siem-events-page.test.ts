@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { SIEM_EVENTS, siemOutcomeOf } from '#services/wings/outbound/handoff/siem/siem-events.ts';
 import { modules } from '#services/modules.ts';
+import { SIEM_EVENTS, siemOutcomeOf } from '#services/wings/outbound/handoff/siem/siem-events.ts';
 import { siemEventsPage } from './siem-events-page.ts';
 
 const events = modules.flatMap((module) => module.events ?? []);

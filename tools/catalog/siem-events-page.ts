@@ -1,5 +1,10 @@
-import { OCSF_CLASSES, SIEM_EVENTS, siemEventOf, siemOutcomeOf } from '#services/wings/outbound/handoff/siem/siem-events.ts';
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
+import {
+  OCSF_CLASSES,
+  SIEM_EVENTS,
+  siemEventOf,
+  siemOutcomeOf,
+} from '#services/wings/outbound/handoff/siem/siem-events.ts';
 import { page, table } from './pages.ts';
 
 /** What the export makes of each type of audit event. Throws if a type has no line in `siem-events.ts`, or a line no type. */

@@ -1,6 +1,6 @@
-import { scheduledJobs } from '../../jobs/schedules.ts';
 import { modules } from '#services/modules.ts';
 import type { ScheduledJob } from '#services/platform/define/job.ts';
+import { scheduledJobs } from '../../jobs/schedules.ts';
 import { familyEvents, readEvents, readLeaves, readRoots, untilSealed } from './audit-log.ts';
 import {
   acceptedRevokedTokens,

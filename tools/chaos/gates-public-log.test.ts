@@ -1,15 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  code,
-  count,
-  id,
-  listOf,
-  name,
-  objectOf,
-  oneOf,
-  text,
-  user,
-} from '#services/platform/define/audit-member.ts';
+import { code, count, id, listOf, name, objectOf, oneOf, text, user } from '#services/platform/define/audit-member.ts';
 import { isFailed } from './gates.ts';
 import { showsOnlyDeclared } from './gates-public-log.ts';
 

@@ -6,8 +6,8 @@ import { type CruisedModule, couplingOf, judgeCoupling } from './coupling.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDERS = [
-  ...['services', 'observability', 'cli', 'jobs', 'testing'],
-  ...['chaos', 'load-tests', 'sdks', 'examples'],
+  ...['services', 'observability', 'cli', 'jobs'],
+  ...['tools/chaos', 'tools/testing', 'load-tests', 'sdks', 'examples'],
 ];
 
 type Report = {

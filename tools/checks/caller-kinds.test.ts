@@ -22,14 +22,14 @@ test.each([
   [`if ('permissions' in who) allow();`, `'permissions' in who`],
   [`if (who.by === 'api_key') throw no();`, 'who.by'],
 ])('a planted decision outside it is found: %s', (text, expression) => {
-  expect(at('services/domain/x/y.ts', text)).toContain(`services/domain/x/y.ts: ${expression}`);
+  expect(at('services/core/x/y.ts', text)).toContain(`services/core/x/y.ts: ${expression}`);
   expect(at('services/core/authority/y.ts', text)).toEqual([]);
-  expect(at('services/domain/x/y.test.ts', text)).toEqual([]);
+  expect(at('services/core/x/y.test.ts', text)).toEqual([]);
 });
 
 test('types and new callers are no decisions', () => {
-  expect(at('services/domain/x/y.ts', `type User = Caller & { readonly kind: 'user' };`)).toEqual([]);
-  expect(at('services/domain/x/y.ts', `const caller = { kind: 'system', name: 'job', request };`)).toEqual([]);
+  expect(at('services/core/x/y.ts', `type User = Caller & { readonly kind: 'user' };`)).toEqual([]);
+  expect(at('services/core/x/y.ts', `const caller = { kind: 'system', name: 'job', request };`)).toEqual([]);
 });
 
 test('an exception is for one expression of one file, and is reported when nothing needs it', () => {

@@ -7,7 +7,11 @@ type Named = { readonly path: string; readonly expression: string; readonly reas
 const NOT_A_CALLER: readonly Named[] = [
   { path: 'services/core/api-keys/api-keys.store.ts', expression: 'kind', reason: 'the owner of a stored key' },
   { path: 'services/core/api-keys/api-keys.store.ts', expression: 'owner.kind', reason: 'the owner of a stored key' },
-  { path: 'services/wings/outbound/handoff/plan-deliveries.ts', expression: 'target?.kind', reason: 'an event’s target' },
+  {
+    path: 'services/wings/outbound/handoff/plan-deliveries.ts',
+    expression: 'target?.kind',
+    reason: 'an event’s target',
+  },
   { path: 'services/wings/outbound/signals/caep-events.ts', expression: 'target?.kind', reason: 'an event’s target' },
   { path: 'services/wings/outbound/signals/caep-events.ts', expression: 'actor.kind', reason: 'an event’s actor' },
   {
@@ -17,9 +21,17 @@ const NOT_A_CALLER: readonly Named[] = [
   },
   { path: 'services/wings/outbound/handoff/siem/to-ocsf.ts', expression: 'target?.kind', reason: 'an event’s target' },
   { path: 'services/wings/outbound/handoff/siem/to-ocsf.ts', expression: 'target.kind', reason: 'an event’s target' },
-  { path: 'services/wings/outbound/handoff/siem/to-ocsf.ts', expression: 'actor.kind', reason: 'the actor of a stored event' },
+  {
+    path: 'services/wings/outbound/handoff/siem/to-ocsf.ts',
+    expression: 'actor.kind',
+    reason: 'the actor of a stored event',
+  },
   { path: 'services/wings/outbound/handoff/siem/to-ecs.ts', expression: 'target?.kind', reason: 'an event’s target' },
-  { path: 'services/wings/outbound/handoff/siem/to-ecs.ts', expression: 'actor.kind', reason: 'the actor of a stored event' },
+  {
+    path: 'services/wings/outbound/handoff/siem/to-ecs.ts',
+    expression: 'actor.kind',
+    reason: 'the actor of a stored event',
+  },
   { path: 'services/core/security/sighting-of.ts', expression: 'event.target?.kind', reason: 'an event’s target' },
   { path: 'services/core/security/sighting-of.ts', expression: 'subject.kind', reason: 'the subject of an incident' },
   { path: 'services/core/identity/accounts/code-reader.ts', expression: 'reader.by', reason: 'the reader of a mail' },

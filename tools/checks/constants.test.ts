@@ -9,7 +9,9 @@ const LITERAL = /^(?:export )?const ([a-z]\w*)(?:: \w+)? = (?:-?[\d_.]+(?: \* [\
 const sources = (): string[] =>
   execFileSync('git', ['ls-files', '*.ts'], { cwd: ROOT, encoding: 'utf8' })
     .split('\n')
-    .filter((file) => file !== '' && !/\.test\.ts$|harness|^tools\/testing\/|^load-tests\/(scenarios|lib)\//.test(file));
+    .filter(
+      (file) => file !== '' && !/\.test\.ts$|harness|^tools\/testing\/|^load-tests\/(scenarios|lib)\//.test(file),
+    );
 
 test('a constant number or text of a module is named in capitals', () => {
   const lowerCase = sources().flatMap((file) =>

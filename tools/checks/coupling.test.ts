@@ -9,14 +9,14 @@ const file = (source: string, ...resolved: string[]) => ({
 describe('the coupling of modules', () => {
   test('counts pairs of modules once, and imports that cross, without tests and harnesses', () => {
     const coupling = couplingOf([
-      file('services/domain/a/one.ts', 'services/domain/b/x.ts', 'services/domain/b/y.ts', 'services/domain/a/two.ts'),
-      file('services/domain/a/two.ts', 'services/domain/b/x.ts', 'services/domain/b/x.ts', 'services/platform/p.ts'),
-      file('services/domain/b/x.ts'),
-      file('services/domain/b/y.ts'),
-      file('services/domain/b/x.test.ts', 'services/domain/c/z.ts'),
-      file('services/domain/b/x-harness.ts', 'services/domain/c/z.ts'),
-      file('services/core/ports.ts', 'services/domain/a/one.ts'),
-      file('services/api/main.ts', 'services/domain/a/one.ts'),
+      file('services/core/a/one.ts', 'services/core/b/x.ts', 'services/core/b/y.ts', 'services/core/a/two.ts'),
+      file('services/core/a/two.ts', 'services/core/b/x.ts', 'services/core/b/x.ts', 'services/platform/p.ts'),
+      file('services/core/b/x.ts'),
+      file('services/core/b/y.ts'),
+      file('services/core/b/x.test.ts', 'services/core/c/z.ts'),
+      file('services/core/b/x-harness.ts', 'services/core/c/z.ts'),
+      file('services/core/ports.ts', 'services/core/a/one.ts'),
+      file('services/api/main.ts', 'services/core/a/one.ts'),
     ]);
     expect(coupling).toEqual({ modules: 2, pairs: 1, importsPerFile: 0.75 });
     expect(couplingOf([])).toEqual({ modules: 0, pairs: 0, importsPerFile: 0 });

@@ -17,7 +17,7 @@ export type Coupling = {
 /** They only fall, as every gate of the house's size. */
 const MOST: Pick<Coupling, 'pairs' | 'importsPerFile'> = gates.all;
 
-const moduleOf = (path: string): string | undefined => /^services\/domain\/([^/]+)\//.exec(path)?.[1];
+const moduleOf = (path: string): string | undefined => /^services\/(?:core|wings)\/([^/]+)\//.exec(path)?.[1];
 
 /** How much the modules of the domain know of each other; tests and harnesses do not count. */
 export function couplingOf(cruised: readonly CruisedModule[]): Coupling {

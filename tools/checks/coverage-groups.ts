@@ -17,7 +17,7 @@ const OUTSIDE = [
 
 /** Code that decides about access: every line, function and branch. New files in these folders are included. */
 const AUTHENTICATION = [
-  'services/domain/{access,api-keys,authority,identity,jws,keys,limits,oauth,revocations,tokens}/**',
+  'services/core/{access,api-keys,authority,identity,jws,keys,limits,oauth,revocations,tokens}/**',
   'services/api/requests/{browser-rules,caller,client-certificate,credentials,recheck-caller}.ts',
   'services/embedding/authentication-middleware.ts',
   'services/platform/hasher/{equal-cost,normalise-password,schemes}.ts',
@@ -29,7 +29,7 @@ const WIRING = [
   'services/core/identity/seed/**',
   'services/core/identity/mail/{deliver-mail,letter-links,letters,letters-german,mails,queue-mail,read-mail-backlog,render-mail}.ts',
   'services/core/identity/sessions/{auth,auth-engine,auth-factors,handover,passkey-ceremonies,session-plugin}.ts',
-  'services/domain/{api-keys,identity/admin,oauth}/*-purges.ts',
+  'services/core/{api-keys,identity/admin,oauth}/*-purges.ts',
   'services/api/requests/{credentials-in-address,once,raw-body}.ts',
   'services/core/shared/throttle.ts',
 ];

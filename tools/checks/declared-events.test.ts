@@ -40,7 +40,7 @@ test('every member that a trigger or a statement writes is declared by one of th
   );
   const bodies = sql.flatMap((text) => text.split(/(?=CREATE (?:OR REPLACE )?FUNCTION)/));
   const stores = await Promise.all(
-    sourceFiles(ROOT, 'services/domain/**/*.store.ts').map((file) => readFile(join(ROOT, file), 'utf8')),
+    sourceFiles(ROOT, 'services/{core,wings}/**/*.store.ts').map((file) => readFile(join(ROOT, file), 'utf8')),
   );
   const inserts = stores.flatMap((text) => [...text.matchAll(/INSERT INTO audit_outbox[\s\S]*?FROM \w+/g)].map(String));
   let found = 0;

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 const isForeign = (path: string): boolean => /(^|\/)(node_modules|coverage)(\/|$)|^\.(git|sallyport)(\/|$)/.test(path);
 const files = globSync(['**/*', '.*', '.{ci,github}/**/*'], { cwd: root, exclude: isForeign });
-/** The name of each folder, as `domain/`. */
+/** The name of each folder, as `core/`. */
 const folders = new Set(
   files.flatMap((file) =>
     file
@@ -31,13 +31,16 @@ const ELSEWHERE = new Set([
   'run/',
 ]);
 /** Folders in which a path of a page may begin, besides the root and the folder of the page. */
-const SHORTENED = ['services', 'services/domain', 'services/platform', 'services/api', 'load-tests'];
+const SHORTENED = [
+  ...['services', 'services/core', 'services/wings', 'services/wings/outbound', 'services/platform', 'services/api'],
+  'load-tests',
+];
 
 const looksLikePath = (word: string): boolean =>
   !/^\.\w+$/.test(word) &&
   /^[\w.@{}*,…<>-]+(\/[\w.@{}*,…<>-]+)*\/?$/.test(word) &&
   (/\.(ts|mjs|md|sql|ya?ml|json|conf|prisma|go|service)$/.test(word) ||
-    /^(services|observability|jobs|chaos|load-tests|cli|testing|deploy|prisma|scripts|docs|api|worker|domain|platform|supervisor)\//.test(
+    /^(services|observability|jobs|load-tests|cli|tools|deploy|prisma|docs|api|worker|core|wings|platform|supervisor)\//.test(
       word,
     ) ||
     /^[a-z][\w-]*\/$/.test(word));
@@ -82,8 +85,8 @@ test('the check finds paths, and reports one that does not exist', () => {
   expect(pages).toContain('docs/how-to/operate.md');
   expect(pages.flatMap((page) => pathsIn(readFileSync(join(root, page), 'utf8'))).length).toBeGreaterThan(300);
   const text =
-    'See `services/api/main.ts`, `domain/<m>/contract.ts`, `.db.test.ts` and `npm run x -- a/gone.ts`, `/v1/keys`.';
-  expect(pathsIn(text)).toEqual(['services/api/main.ts', 'domain/<m>/contract.ts', '.db.test.ts', 'a/gone.ts']);
+    'See `services/api/main.ts`, `core/<m>/contract.ts`, `.db.test.ts` and `npm run x -- a/gone.ts`, `/v1/keys`.';
+  expect(pathsIn(text)).toEqual(['services/api/main.ts', 'core/<m>/contract.ts', '.db.test.ts', 'a/gone.ts']);
   expect(pathsIn(text).filter((path) => !isThere(path, 'README.md'))).toEqual(['a/gone.ts']);
 });
 

@@ -61,7 +61,7 @@ export const returnsEarly = (source: string): boolean => usesIn(source) > 0;
 /** How often each file of the jobs and of what they run returns while parts still go on. */
 export const usesByFile = (): Readonly<Record<string, number>> =>
   Object.fromEntries(
-    globSync('{jobs,services/domain,services/worker}/**/*.ts', { cwd: ROOT })
+    globSync('{jobs,services/core,services/wings,services/worker}/**/*.ts', { cwd: ROOT })
       .filter((file) => !/(\.test|-harness)\.ts$/.test(file))
       .map((file) => [file, usesIn(readFileSync(resolve(ROOT, file), 'utf8'))] as const)
       .filter(([, uses]) => uses > 0)

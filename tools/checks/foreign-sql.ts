@@ -30,7 +30,7 @@ export function tablesIn(source: string): string[] {
 
 /** The module of a file with SQL, or the folder outside the domain. */
 const placeOf = (file: string): string =>
-  /^services\/domain\/([^/]+)\//.exec(file)?.[1] ??
+  /^services\/(?:core|wings)\/([^/]+)\//.exec(file)?.[1] ??
   file
     .split('/')
     .slice(0, file.startsWith('services/') ? 3 : 1)
@@ -132,7 +132,7 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
   },
   { of: 'keys', tables: ['feed_state'], reason: 'its row is the lock under which the key ring changes' },
   {
-    of: 'migration',
+    of: 'import',
     tables: ['accounts', 'audit_events', 'oauth_clients', 'passkeys', 'two_factors', 'user_roles', 'users'],
     reason:
       'a batch of a thousand imported users is a few statements, in one transaction with the place in the file; an export reads them as they are, and a certificate has the bytes of its sealed event',
@@ -142,6 +142,7 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     tables: ['job_schedules'],
     reason: 'figures are right until the job that counts was last asked for work and had none',
   },
+  { of: 'mcp', tables: ['users'], reason: 'a task asks for the rights of its user' },
   {
     of: 'oauth',
     tables: ['users'],
@@ -158,28 +159,22 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     reason: 'what came of a code that is used twice, and whether a client is in use',
   },
   {
-    of: 'operations',
+    of: 'recovery',
     tables: ['feed_state', 'idempotency_keys', 'oauth_clients', 'refresh_families', 'sessions', 'users'],
-    reason:
-      'after an accepted loss of data, all sessions and tokens end in one transaction; a task asks for the rights of its user',
+    reason: 'after an accepted loss of data, all sessions and tokens end in one transaction',
   },
-  { of: 'operations', tables: ['audit_log'], reason: 'a backup names the head of the log in its own view' },
+  { of: 'recovery', tables: ['audit_log'], reason: 'a backup names the head of the log in its own view' },
   {
-    of: 'operations',
+    of: 'recovery',
     tables: ['audit_personal'],
     reason: 'the integrity check looks for rows whose sealed event is missing',
   },
   {
-    of: 'operations',
+    of: 'recovery',
     tables: ['phi_data_keys'],
     reason: 'a backup holds no key that was shredded before it was written',
   },
-  {
-    of: 'operations',
-    tables: ['monitoring_state'],
-    reason: 'progress is measured again when the counts of tokens are others',
-  },
-  { of: 'operations', tables: ['revocations'], reason: 'lost revocations are written from kept segments of the feed' },
+  { of: 'recovery', tables: ['revocations'], reason: 'lost revocations are written from kept segments of the feed' },
   {
     of: 'privacy',
     tables: ['agents', 'oauth_clients', 'roles', 'user_roles', 'users'],
@@ -229,12 +224,12 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
     reason: 'whether a sign-in lacks a factor of its account is one question for every module that gives credentials',
   },
   {
-    of: 'signals',
+    of: 'outbound',
     tables: ['accounts', 'users'],
     reason: 'the user of an outside subject is found by a linked account or a verified address',
   },
   {
-    of: 'signals',
+    of: 'outbound',
     tables: ['agents', 'oauth_clients'],
     reason: 'whether the owner of a stream still may receive is decided by the rows, when nobody makes a request',
   },

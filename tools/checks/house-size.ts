@@ -13,7 +13,7 @@ export type Gates = {
 const COUNTED = /\.(ts|tsx|js|mjs|css|sql|prisma)$/;
 const TEST = /\.test\.tsx?$|-harness\.tsx?$/;
 const PRODUCT = /^(services|cli|jobs|observability|console)\//;
-const TOOLS = /^(chaos|load-tests|scripts|testing|conformance|tools)\//;
+const TOOLS = /^(load-tests|conformance|tools)\//;
 const EXPORTED =
   /^export (?:declare )?(?:async )?(?:const|let|function\*?|class|abstract class|type|interface) (?:\w+)/gm;
 const EXPORTED_LIST = /^export (?:type )?\{([^}]*)\}/gm;

@@ -3,10 +3,10 @@
 import { join } from 'node:path';
 import Ajv2020Module from 'ajv/dist/2020.js';
 import { beforeAll, expect, test } from 'vitest';
+import { modules } from '#services/modules.ts';
 import { OCSF_CLASSES, SIEM_EVENTS } from '#services/wings/outbound/handoff/siem/siem-events.ts';
 import { HOSTILE, SOURCE, sealedEvent } from '#services/wings/outbound/handoff/siem/siem-harness.ts';
 import { toOcsf } from '#services/wings/outbound/handoff/siem/to-ocsf.ts';
-import { modules } from '#services/modules.ts';
 import { environmentOf, findPython, pythonIn, run } from './python-environment.ts';
 
 const Ajv2020 = Ajv2020Module.default ?? Ajv2020Module;

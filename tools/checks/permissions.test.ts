@@ -1,9 +1,9 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { collectEndpoints } from '#tools/catalog/collect.ts';
 import { modules } from '#services/modules.ts';
 import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const permissions = modules.flatMap((module) => module.permissions);

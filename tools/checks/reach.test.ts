@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { testsReachedBy } from './reach.ts';
 
 const sources: Readonly<Record<string, string>> = {
-  'services/domain/rule.ts': '',
-  'services/domain/rule.test.ts': "import { rule } from './rule.ts';",
-  'services/api/route.ts': "import { rule } from '#services/domain/rule.ts';",
+  'services/core/rule.ts': '',
+  'services/core/rule.test.ts': "import { rule } from './rule.ts';",
+  'services/api/route.ts': "import { rule } from '#services/core/rule.ts';",
   'services/api/main.ts': "const { route } = await import('./route.ts');",
   'tools/testing/harness/product.ts': "spawn(node, ['services/api/main.ts']);",
   'cli/start.integration.test.ts': "import { startProduct } from '#tools/testing/harness/product.ts';",
@@ -19,10 +19,7 @@ const reachedBy = (...changed: string[]) =>
   testsReachedBy(changed, Object.keys(sources), (path) => sources[path] ?? '');
 
 test('a change reaches the tests that import the file, and tests of processes that import it', () => {
-  expect(reachedBy('services/domain/rule.ts')).toEqual([
-    'cli/start.integration.test.ts',
-    'services/domain/rule.test.ts',
-  ]);
+  expect(reachedBy('services/core/rule.ts')).toEqual(['cli/start.integration.test.ts', 'services/core/rule.test.ts']);
 });
 
 test('a change of a document reaches the tests that read it, and a change in a folder the tests that name the folder', () => {
@@ -32,9 +29,9 @@ test('a change of a document reaches the tests that read it, and a change in a f
 
 test('a changed test reaches itself, and a removed file the tests that still name it', () => {
   expect(reachedBy('docs/other.test.ts')).toEqual(['docs/other.test.ts']);
-  const left = Object.keys(sources).filter((path) => path !== 'services/domain/rule.ts');
-  const reached = testsReachedBy(['services/domain/rule.ts'], left, (path) => sources[path] ?? '');
-  expect(reached).toContain('services/domain/rule.test.ts');
+  const left = Object.keys(sources).filter((path) => path !== 'services/core/rule.ts');
+  const reached = testsReachedBy(['services/core/rule.ts'], left, (path) => sources[path] ?? '');
+  expect(reached).toContain('services/core/rule.test.ts');
 });
 
 test('types, comments and words that equal a source folder reach no test', () => {

@@ -166,7 +166,7 @@ test('every file that README and CONTRIBUTING name exists', async () => {
         path,
       ).resolves.toBeDefined();
     for (const path of walked) {
-      const places = [path, `services/${path}`, `services/domain/${path}`];
+      const places = [path, `services/${path}`, `services/core/${path}`, `services/wings/${path}`];
       const found = await Promise.all(
         places.map((place) =>
           readFile(resolve(ROOT, place)).then(

@@ -47,7 +47,9 @@ describe('the README', () => {
     ];
     expect(missing).toEqual([]);
     const line = /in modules: (.+)/.exec(map)?.[1]?.split(' ← ') ?? [];
-    expect([...line].sort()).toEqual(foldersOf('services/domain').sort());
+    expect([...line].sort()).toEqual(foldersOf('services/core').sort());
+    const wings = /what an installation can do without: (.+)/.exec(map)?.[1]?.split(', ');
+    expect(wings).toEqual(foldersOf('services/wings').sort());
     expect(read('CONTRIBUTING.md')).toContain(`\`${line.join(' ← ')}\``);
   });
 
@@ -57,7 +59,8 @@ describe('the README', () => {
     const there = new Set([
       ...program.commands.map((command) => command.name()),
       ...foldersOf('.'),
-      ...foldersOf('services/domain'),
+      ...foldersOf('services/core'),
+      ...foldersOf('services/wings'),
       ...guides,
     ]);
     const lines = sectionOf(readme, 'Not there yet').match(/^- .+$/gm) ?? [];
@@ -79,7 +82,7 @@ function foldersOfGuides(): string[] {
 
 test('the page of features names every module, and no other', () => {
   const named = [...sectionOf(features, 'Modules').matchAll(/^\| `([a-z-]+)` +\|/gm)].map(([, name]) => name);
-  expect(named.sort()).toEqual(foldersOf('services/domain').sort());
+  expect(named.sort()).toEqual([...foldersOf('services/core'), ...foldersOf('services/wings')].sort());
 });
 
 test('the security policy names the version of this code, and the guide agrees with it that none is signed', () => {

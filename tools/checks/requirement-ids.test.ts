@@ -153,9 +153,7 @@ describe('the page of requirements', () => {
     const inTitles = titles.filter(({ title }) => namesAnId(title)).map(({ file, title }) => `${file}: ${title}`);
     expect(inTitles).toEqual([]);
     const files = [
-      ...sourceFiles(root, '**/*.{ts,mjs,js,sql,prisma,yaml,yml}').filter(
-        (file) => !file.startsWith('tools/checks/'),
-      ),
+      ...sourceFiles(root, '**/*.{ts,mjs,js,sql,prisma,yaml,yml}').filter((file) => !file.startsWith('tools/checks/')),
       ...sourceFiles(root, '**/*.md').filter((file) => !file.endsWith('/requirement-ids.md')),
     ];
     expect(files.length).toBeGreaterThan(1_000);

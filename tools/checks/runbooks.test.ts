@@ -2,8 +2,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { dashboards } from '#observability/dashboards/all.ts';
-import { catalogue } from '#tools/catalog/metrics.ts';
 import { sections } from '#services/platform/config/load.ts';
+import { catalogue } from '#tools/catalog/metrics.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const textOf = (file: string): string => readFileSync(join(root, file), 'utf8');

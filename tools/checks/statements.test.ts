@@ -23,7 +23,7 @@ test.each([
   ['defines SQL', '.store.ts', /\bdefineStatement\(/, 30],
   ['asks Redis', '.cache.ts', new RegExp(`\\bredis\\.(${COMMANDS})\\(`), 3],
 ] as const)('whatever of the domain %s is a %s', (_what, suffix, pattern, least) => {
-  const users = shippedOf('services/domain/**/*.ts').filter(({ text }) => pattern.test(text));
+  const users = shippedOf('services/{core,wings}/**/*.ts').filter(({ text }) => pattern.test(text));
   expect(users.length).toBeGreaterThanOrEqual(least);
   expect(users.map(({ file }) => file).filter((file) => !file.endsWith(suffix))).toEqual([]);
 });

@@ -15,7 +15,7 @@ const expand = (pattern: string): string[] => {
   return names === '' ? [pattern] : names.split(',').map((name) => before + name + after);
 };
 const placed = (path: string): string =>
-  path.startsWith('jobs/') ? path : `services/${/^(api|mcp|worker|platform)\//.test(path) ? '' : 'domain/'}${path}`;
+  path.startsWith('jobs/') ? path : `services/${/^(api|mcp|worker|platform|wings)\//.test(path) ? '' : 'core/'}${path}`;
 const filesIn = (text: string): string[] =>
   [...text.matchAll(/`([^`]+\.ts)`/g)].flatMap(([, pattern = '']) => expand(pattern).map(placed));
 

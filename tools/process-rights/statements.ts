@@ -44,6 +44,8 @@ const NOTHING = 'virtual:nothing';
 const TAGGED = '@oxc-project/runtime/helpers/taggedTemplateLiteral';
 /** A module names its operations, which only the API serves. */
 const OPERATIONS = /^\.\/.*operations\.ts$/;
+/** A module names its kinds of tasks, which the MCP server begins and workers advance. */
+const TASK = /^\.\/(advance-)?[\w-]+-task\.ts$/;
 /** The part of an API process whose statements run as the role of the MCP server. */
 const FACE = /\/face\.ts$/;
 
@@ -80,6 +82,8 @@ const pluginOf = (of: Process): Plugin => ({
   name: 'statements',
   resolveId: (id, importer = '') => {
     if (of !== 'api' && OPERATIONS.test(id) && importer.endsWith('/module.ts')) return NOTHING;
+    if (importer.endsWith('/module.ts') && TASK.test(id) && of !== (id.startsWith('./advance-') ? 'worker' : 'mcp'))
+      return NOTHING;
     if (of === 'api' && FACE.test(id) && importer.endsWith('/mcp/mount.ts')) return NOTHING;
     if (of !== 'worker' && CONTROL.test(importer) && !PART_OF_CONTROL.test(id))
       return UNUSED + (id.startsWith('#') ? join(ROOT, id.slice(1)) : resolve(dirname(importer), id));

@@ -18,7 +18,7 @@ export const outcome = {
 };
 
 /** Tests without a store of documents, names and structure, of tools, and of the gates of chaos and load tests. */
-const REPOSITORY = /^(scripts|chaos|load-tests|testing)\/(?!.*\.(db|integration|all)\.test\.ts$)/;
+const REPOSITORY = /^(tools|load-tests)\/(?!.*\.(db|integration|all)\.test\.ts$)/;
 
 /** Adds the tests of a suite, and what failed of them. @param root the folder that names in a report begin with */
 export function countReport(report: TestReport, root: string): void {

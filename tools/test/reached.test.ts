@@ -24,7 +24,11 @@ const read = (path: string): string => sources[path] ?? '';
 const reachedBy = (...changed: string[]): string[] => laterFilesReachedBy(changed, files, read);
 
 test('a file of the second tier is reached by itself, its own tools, and what these read', () => {
-  for (const changed of ['services/api/faults/pooler.all.test.ts', 'tools/testing/processes/pooler.ts', 'deploy/pooler.ini'])
+  for (const changed of [
+    'services/api/faults/pooler.all.test.ts',
+    'tools/testing/processes/pooler.ts',
+    'deploy/pooler.ini',
+  ])
     expect([changed, reachedBy(changed)]).toEqual([changed, ['services/api/faults/pooler.all.test.ts']]);
 });
 

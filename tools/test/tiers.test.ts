@@ -28,7 +28,8 @@ const IN_CHROMIUM = [
 /** What a test of the first tier loads that only the second may. */
 function heavyToolsOf(test: string, tools: ReadonlySet<string>): string[] {
   const isLight = (path: string): boolean =>
-    LIGHT.some((form) => form.test(path)) || (IN_CHROMIUM.includes(test) && path === 'tools/testing/harness/browser.ts');
+    LIGHT.some((form) => form.test(path)) ||
+    (IN_CHROMIUM.includes(test) && path === 'tools/testing/harness/browser.ts');
   return [...tools].filter((path) => !isLight(path));
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { collectEndpoints } from '#tools/catalog/collect.ts';
 import type { Audience, Endpoint, Subject } from '#services/platform/define/endpoint.ts';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
 import {
   type Callers,
   type Credential,

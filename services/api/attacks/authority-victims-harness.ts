@@ -1,10 +1,10 @@
 // For tests only: a user with one of everything that a user can own, and ids of the same names that nothing has.
 import { randomUUID } from 'node:crypto';
-import { registerAgent } from '#services/wings/agents/register-agent.ts';
 import { createApiKeyFor } from '#services/core/api-keys/create-api-key.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { registerAgent } from '#services/wings/agents/register-agent.ts';
 import { encryptPhi } from '#services/wings/privacy/encrypt-phi.ts';
 import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
-import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import type { ApiCopy, ApiHarness } from '#tools/testing/harness/api.ts';

@@ -17,7 +17,13 @@ import { queryRows } from '#tools/testing/harness/ports.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
 import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { basicHeader, expectErrorForm, expectOAuthError, type Received, type Sent } from '#tools/testing/http-client.ts';
+import {
+  basicHeader,
+  expectErrorForm,
+  expectOAuthError,
+  type Received,
+  type Sent,
+} from '#tools/testing/http-client.ts';
 
 let harness: ProductHarness;
 let product: Product;

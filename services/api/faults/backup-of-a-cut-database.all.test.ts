@@ -4,14 +4,14 @@ import { access, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { modules } from '#services/modules.ts';
-import { backUp } from '#services/wings/recovery/backup/back-up.ts';
-import { verifyBackup } from '#services/wings/recovery/backup/read-backup.ts';
 import { BackupService } from '#services/embedding/backup-service.ts';
+import { modules } from '#services/modules.ts';
 import { writeFileAtOnce } from '#services/platform/backups/file-place.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { openBackupSource } from '#services/platform/postgres/table-copies.ts';
 import { queueTables } from '#services/platform/queue/tables.ts';
+import { backUp } from '#services/wings/recovery/backup/back-up.ts';
+import { verifyBackup } from '#services/wings/recovery/backup/read-backup.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 

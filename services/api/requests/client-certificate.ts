@@ -1,8 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import {
-  type ClientCertificate,
-  forwardedCertificate,
-} from '#services/core/access/certificates/client-certificate.ts';
+import { type ClientCertificate, forwardedCertificate } from '#services/core/access/certificates/client-certificate.ts';
 
 declare module 'fastify' {
   // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface merges with the library's.

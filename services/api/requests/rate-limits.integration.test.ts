@@ -6,7 +6,14 @@ import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { cookieOf, expectOAuthError, expectProblem, type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import {
+  cookieOf,
+  expectOAuthError,
+  expectProblem,
+  type Received,
+  type Sent,
+  send,
+} from '#tools/testing/http-client.ts';
 import { operationsOf } from '#tools/testing/openapi-check.ts';
 
 const LIMITS = {

@@ -1,5 +1,5 @@
-import { agentOperations } from '#services/wings/agents/operations.ts';
 import type { PortsOf } from '#services/core/shared/operation.ts';
+import { agentOperations } from '#services/wings/agents/operations.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

@@ -1,5 +1,9 @@
-import { alertOperations, alertTargetOperations, silenceOperations } from '#services/wings/outbound/alerts/operations.ts';
 import type { PortsOf } from '#services/core/shared/operation.ts';
+import {
+  alertOperations,
+  alertTargetOperations,
+  silenceOperations,
+} from '#services/wings/outbound/alerts/operations.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

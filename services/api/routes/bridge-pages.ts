@@ -1,6 +1,9 @@
 import { hash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { returnAddress } from '#services/core/identity/social/return-address.ts';
+import { formNext, pathWithNext } from '#services/core/oauth/authorize/next-path.ts';
+import { bridgeConfirmPage, bridgePage, bridgeRefusedPage } from '#services/pages/bridge-page.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { sendBridgeEndpoint, showBridgeEndpoint } from '#services/wings/import/bridge/bridge-contract.ts';
 import {
   type ExchangePorts,
@@ -8,9 +11,6 @@ import {
   type LegacyAccount,
   showLegacyAccount,
 } from '#services/wings/import/bridge/exchange-legacy-session.ts';
-import { formNext, pathWithNext } from '#services/core/oauth/authorize/next-path.ts';
-import { bridgeConfirmPage, bridgePage, bridgeRefusedPage } from '#services/pages/bridge-page.ts';
-import { isAppError } from '#services/platform/define/error.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 import { askedFactor, type SignInPagesPorts, showCode } from './sign-in-pages.ts';

@@ -1,3 +1,4 @@
+import type { Ports } from '#services/core/ports.ts';
 import {
   readReportBundleEndpoint,
   readReportEndpoint,
@@ -10,7 +11,6 @@ import {
   readReportCsv,
   readReportPdf,
 } from '#services/wings/compliance/reports/read-report.ts';
-import type { Ports } from '#services/core/ports.ts';
 import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

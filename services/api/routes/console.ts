@@ -29,11 +29,7 @@ import {
   readConsoleSessionEndpoint,
 } from '#services/core/oauth/console/console-contract.ts';
 import { clearedConsoleCookie } from '#services/core/oauth/console/console-session.ts';
-import {
-  beginConsoleSignIn,
-  consolePlace,
-  finishConsoleSignIn,
-} from '#services/core/oauth/console/console-sign-in.ts';
+import { beginConsoleSignIn, consolePlace, finishConsoleSignIn } from '#services/core/oauth/console/console-sign-in.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { consoleProblemPage } from '#services/pages/pages.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';

@@ -1,8 +1,4 @@
-import {
-  readDocsEndpoint,
-  readErrorDocsEndpoint,
-  readOpenApiEndpoint,
-} from '#services/core/health/docs-contract.ts';
+import { readDocsEndpoint, readErrorDocsEndpoint, readOpenApiEndpoint } from '#services/core/health/docs-contract.ts';
 import { DOCS_SCRIPT, DOCS_STYLE, docsPage, errorsDocsPage } from '#services/pages/docs/docs-page.ts';
 import { pageHeaders } from '#services/pages/page-headers.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';

@@ -1,5 +1,5 @@
-import { handoffOperations } from '#services/wings/outbound/handoff/operations.ts';
 import type { PortsOf } from '#services/core/shared/operation.ts';
+import { handoffOperations } from '#services/wings/outbound/handoff/operations.ts';
 import type { RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';
 

@@ -1,7 +1,7 @@
+import type { PortsOf } from '#services/core/shared/operation.ts';
 import { readImportRejectsEndpoint } from '#services/wings/import/contract.ts';
 import { importOperations } from '#services/wings/import/operations.ts';
 import { readRejectLines } from '#services/wings/import/run/read-imports.ts';
-import type { PortsOf } from '#services/core/shared/operation.ts';
 import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

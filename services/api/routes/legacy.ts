@@ -3,10 +3,7 @@ import {
   exchangeLegacySessionEndpoint,
   receiveLegacyWebhookEndpoint,
 } from '#services/wings/import/bridge/bridge-contract.ts';
-import {
-  type ExchangePorts,
-  exchangeLegacySession,
-} from '#services/wings/import/bridge/exchange-legacy-session.ts';
+import { type ExchangePorts, exchangeLegacySession } from '#services/wings/import/bridge/exchange-legacy-session.ts';
 import { receiveLegacyWebhook, type WebhookPorts } from '#services/wings/import/bridge/receive-legacy-webhook.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';

@@ -1,7 +1,5 @@
-import {
-  readSecurityReportDaysEndpoint,
-  readSecurityReportFileEndpoint,
-} from '#services/wings/monitoring/contract.ts';
+import type { Ports } from '#services/core/ports.ts';
+import { readSecurityReportDaysEndpoint, readSecurityReportFileEndpoint } from '#services/wings/monitoring/contract.ts';
 import {
   capacityOperations,
   monitoringOperations,
@@ -11,7 +9,6 @@ import {
   readSecurityReportCsv,
   readSecurityReportFile,
 } from '#services/wings/monitoring/reports/read-security-report.ts';
-import type { Ports } from '#services/core/ports.ts';
 import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

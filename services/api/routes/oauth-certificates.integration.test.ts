@@ -1,12 +1,24 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
-import { CERTIFICATE, derOf, OTHER_CERTIFICATE, type TestCertificate } from '#tools/testing/fakes/client-certificates.ts';
+import {
+  CERTIFICATE,
+  derOf,
+  OTHER_CERTIFICATE,
+  type TestCertificate,
+} from '#tools/testing/fakes/client-certificates.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { askToken, codeForm, codeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
+import {
+  askToken,
+  codeForm,
+  codeOf,
+  LOOPBACK_REDIRECT,
+  newOAuthClient,
+  newVerifier,
+} from '#tools/testing/harness/oauth.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
 import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';

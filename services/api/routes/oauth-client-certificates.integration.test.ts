@@ -14,7 +14,14 @@ import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import { ALLOW, browserOf, challengeOf, codeForm, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
+import {
+  ALLOW,
+  browserOf,
+  challengeOf,
+  codeForm,
+  LOOPBACK_REDIRECT,
+  newVerifier,
+} from '#tools/testing/harness/oauth.ts';
 import { expectOAuthError, expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { startTlsProxy, type TlsProxy } from '#tools/testing/processes/tls-proxy.ts';
 

@@ -4,7 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
-import { askToken, codeForm, codeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
+import {
+  askToken,
+  codeForm,
+  codeOf,
+  LOOPBACK_REDIRECT,
+  newOAuthClient,
+  newVerifier,
+} from '#tools/testing/harness/oauth.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';

@@ -5,7 +5,14 @@ import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
-import { ALLOW, browserOf, challengeOf, codeForm, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
+import {
+  ALLOW,
+  browserOf,
+  challengeOf,
+  codeForm,
+  LOOPBACK_REDIRECT,
+  newVerifier,
+} from '#tools/testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
 

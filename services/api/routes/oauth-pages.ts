@@ -11,11 +11,7 @@ import { decideConsent } from '#services/core/oauth/authorize/decide-consent.ts'
 import { formActionSource } from '#services/core/oauth/authorize/match-redirect-uri.ts';
 import { authorizePathFor, safeNext, signInPathFor } from '#services/core/oauth/authorize/next-path.ts';
 import { admitDocumentClient, type DocumentClientPorts } from '#services/core/oauth/clients/admit-document-client.ts';
-import {
-  authorizeEndpoint,
-  decideConsentEndpoint,
-  sendAuthorizationEndpoint,
-} from '#services/core/oauth/contract.ts';
+import { authorizeEndpoint, decideConsentEndpoint, sendAuthorizationEndpoint } from '#services/core/oauth/contract.ts';
 import {
   answerDeviceGrant,
   type DeviceStep,

@@ -6,7 +6,14 @@ import { patiently, signUp, type TestUser } from '#tools/testing/flows/flows.ts'
 import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
-import { ALLOW, askToken, browserOf, codeForm, LOOPBACK_REDIRECT, newOAuthClient } from '#tools/testing/harness/oauth.ts';
+import {
+  ALLOW,
+  askToken,
+  browserOf,
+  codeForm,
+  LOOPBACK_REDIRECT,
+  newOAuthClient,
+} from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, expectOAuthError, send } from '#tools/testing/http-client.ts';
 import {
   codeIn,

@@ -3,10 +3,7 @@ import type { HasPublicAddress } from '#services/core/access/server-metadata.ts'
 import { API_KEY_PREFIX } from '#services/core/api-keys/api-key-format.ts';
 import { introspectApiKey, type VerifyApiKeyPorts } from '#services/core/api-keys/verify-api-key.ts';
 import { answerTokenRequest, type TokenRequestPorts } from '#services/core/oauth/answer-token-request.ts';
-import {
-  type PushPorts,
-  pushAuthorizationRequest,
-} from '#services/core/oauth/authorize/push-authorization-request.ts';
+import { type PushPorts, pushAuthorizationRequest } from '#services/core/oauth/authorize/push-authorization-request.ts';
 import { readUserInfo } from '#services/core/oauth/claims/read-user-info.ts';
 import {
   oauthTokenEndpoint,

@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { jobsOf, queueNames, queuesOf } from '#jobs/schedules.ts';
 import { queueChangeRefused } from '#services/core/health/errors.ts';
-import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { withLogoutTokens } from '#services/core/health/logout-dead-letters.ts';
 import { recordQueueChange } from '#services/core/health/manage-queues.ts';
 import {
@@ -19,6 +18,7 @@ import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import type { Board, BoardAnswer } from '#services/platform/queue/board.ts';
 import type { Producer } from '#services/platform/queue/producer.ts';
 import { readTimetable } from '#services/platform/queue/timetable-view.ts';
+import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { bindOperations } from '../bind-operations.ts';

@@ -5,7 +5,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { CAEP_EVENTS, STREAM_STATES, VERIFICATION } from '#services/wings/outbound/signals/signal-shapes.ts';
 import { POLL, PUSH } from '#services/wings/outbound/signals/streams-contract.ts';
-import { caller, ISSUER, openStreamsHarness, type StreamsHarness } from '#services/wings/outbound/signals/streams-harness.ts';
+import {
+  caller,
+  ISSUER,
+  openStreamsHarness,
+  type StreamsHarness,
+} from '#services/wings/outbound/signals/streams-harness.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { createCallerResolver } from '../requests/caller.ts';

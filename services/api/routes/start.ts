@@ -7,6 +7,7 @@ import {
   showStartEndpoint,
 } from '#services/core/health/start-page-contract.ts';
 import type { Ports } from '#services/core/ports.ts';
+import { modules } from '#services/modules.ts';
 import { devMailPage, devMailsPage, startPage } from '#services/pages/start-pages.ts';
 import type { ConfigProblem } from '#services/platform/config/config-error.ts';
 import { routeUnknown } from '#services/platform/errors.ts';
@@ -48,7 +49,7 @@ export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
 
   /** Without PostgreSQL the page still shows the components and the settings. */
   const gaps = (): Promise<readonly ProductionGap[]> =>
-    readProductionGaps(deps, deps.missingSettings).catch(() =>
+    readProductionGaps(deps, deps.missingSettings, modules).catch(() =>
       deps.missingSettings.map(({ env, problem, fix }) => ({ name: env, why: problem, fix })),
     );
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type AgentHarness, openAgentHarness } from '#services/wings/agents/agent-harness.ts';
 import { killAgent } from '#services/wings/agents/manage-agents.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { lockAgent } from './lock-agent.ts';
 
 let harness: AgentHarness;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { modules } from '#services/modules.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { modules } from '#services/modules.ts';
 import { reconcilePermissions } from './reconcile-permissions.ts';
 
 let ports: OwnPorts;

@@ -1,31 +1,32 @@
 import type { ConfigProblem } from '#services/platform/config/config-error.ts';
-import { isRed } from '#services/wings/compliance/control-shapes.ts';
-import { type ControlView, readControls } from '#services/wings/compliance/list-controls.ts';
 import type { Ports } from '../ports.ts';
 
 /** One thing that an installation lacks for production. */
 export type ProductionGap = {
-  /** A setting, or a compliance control. */
+  /** A setting, or what a wing checks, as a compliance control. */
   readonly name: string;
   readonly why: string;
   readonly fix: string;
 };
 
+/** What a wing finds missing beside `named`, the settings that a start would refuse. */
+export type FindGaps = (ports: Pick<Ports, 'sql'>, named: ReadonlySet<string>) => Promise<readonly ProductionGap[]>;
+
+/** A module that looks for gaps. */
+export type HasGaps = { readonly gaps?: () => Promise<FindGaps> };
+
 /**
- * All that an installation lacks for production, in one list: the settings that a start would refuse, then the compliance
- * controls that are red for another reason.
+ * All that an installation lacks for production, in one list: the settings that a start would refuse, then what its
+ * modules find.
  * @param settings what `missingForProduction` found
  */
 export async function readProductionGaps(
   ports: Pick<Ports, 'sql'>,
   settings: readonly ConfigProblem[],
+  modules: readonly HasGaps[],
 ): Promise<ProductionGap[]> {
   const named = new Set(settings.map(({ env }) => env));
-  const isNamed = ({ check }: ControlView): boolean =>
-    (check?.exceptions ?? []).some(({ resource }) => named.has(resource));
-  const red = (await readControls(ports)).filter((control) => isRed(control.status) && !isNamed(control));
-  return [
-    ...settings.map(({ env, problem, fix }) => ({ name: env, why: problem, fix })),
-    ...red.map(({ control_id, reason, human_duty }) => ({ name: control_id, why: reason ?? '', fix: human_duty })),
-  ];
+  const found = settings.map(({ env, problem, fix }) => ({ name: env, why: problem, fix }));
+  for (const { gaps } of modules) if (gaps) found.push(...(await (await gaps())(ports, named)));
+  return found;
 }

@@ -40,6 +40,7 @@ const acr = known('aal1', 'aal2');
 export const userLogin = defineAuditEvent({
   type: 'user.login',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok', 'refused', 'second_factor_asked', 'locked', 'uncompared'],
   detail: {
     factor: signInFactor,
@@ -62,6 +63,7 @@ export const userLogin = defineAuditEvent({
 export const userLoginLocked = defineAuditEvent({
   type: 'user.login_locked',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['refused'],
   detail: { of: oneOf('account', 'device', 'network'), failures: count, seconds: count, identifier: personal },
   meaning:
@@ -72,6 +74,7 @@ export const userLoginLocked = defineAuditEvent({
 export const userCreated = defineAuditEvent({
   type: 'user.created',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok'],
   meaning: 'An account was created.',
 });
@@ -110,6 +113,7 @@ export const userTokensRevoked = defineAuditEvent({
 export const sessionCreated = defineAuditEvent({
   type: 'session.created',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok'],
   detail: { user_id: user },
   meaning: 'A browser session began.',
@@ -118,6 +122,7 @@ export const sessionCreated = defineAuditEvent({
 export const sessionRenewed = defineAuditEvent({
   type: 'session.renewed',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok'],
   detail: { user_id: user, reason },
   meaning:
@@ -127,6 +132,7 @@ export const sessionRenewed = defineAuditEvent({
 export const userSessionEnded = defineAuditEvent({
   type: 'session.ended',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok'],
   detail: { user_id: user, reason },
   meaning: 'A browser session ended with its token families; `reason` says why.',
@@ -213,6 +219,7 @@ export const userEnabled = defineAuditEvent({
 export const userSteppedUp = defineAuditEvent({
   type: 'user.stepped_up',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok', 'refused'],
   detail: { factor: signInFactor, session_id: id, previous_acr: acr },
   meaning:

@@ -4,6 +4,7 @@ import { code, count, id, oneOf, personal, reason, user } from '#services/platfo
 export const incidentRaised = defineAuditEvent({
   type: 'incident.raised',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['open'],
   detail: {
     detection: code,
@@ -47,6 +48,7 @@ export const eventRetried = defineAuditEvent({
 export const incidentChanged = defineAuditEvent({
   type: 'incident.changed',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['acknowledged', 'closed'],
   detail: { detection: code, reason },
   meaning: 'An incident was acknowledged or closed; `reason` says why.',

@@ -101,6 +101,7 @@ export const familyEnded = defineAuditEvent({
 export const tokenRefreshed = defineAuditEvent({
   type: 'token.refreshed',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['rotated', 'kept', 'grace', 'lost_answer', 'revoked', 'expired', 'mismatch', 'unknown'],
   detail: refresh,
   meaning:
@@ -110,6 +111,7 @@ export const tokenRefreshed = defineAuditEvent({
 export const tokenRefreshReused = defineAuditEvent({
   type: 'token.refresh_reused',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['replay'],
   detail: refresh,
   meaning:

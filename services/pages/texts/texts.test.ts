@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { collectEndpoints } from '#tools/catalog/collect.ts';
-import { consoleOperations, shownCodes } from '#tools/catalog/problem-texts.ts';
 import { isPage } from '#services/platform/define/endpoint.ts';
 import { html } from '#services/platform/html/html.ts';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
+import { consoleOperations, shownCodes } from '#tools/catalog/problem-texts.ts';
 import { english, englishAdvice, type Texts } from './english.ts';
 import { otherProblem, problemWords, wordsOf } from './problem-words.ts';
 import { ENGLISH, fill, GERMAN, languageFor, say } from './texts.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { pushedByDefault } from '#services/wings/outbound/handoff/pushed-events.ts';
+import { pushedByDefault } from '#services/modules.ts';
 import { ConfigError, loadConfig } from './load.ts';
 
 function refused(env: Record<string, string>): string[] {

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { builtVaultServer } from '#tools/vault/build.ts';
 import { type FakeKeyService, startFakeVault } from '#tools/testing/fakes/key-services.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { builtVaultServer } from '#tools/vault/build.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { keyServiceOf } from './key-services.ts';
 import { askVault, type RealVault, startRealVault } from './real-vault-harness.ts';

@@ -16,6 +16,8 @@ export type AuditEvent<Outcome extends string = string, Members extends AuditMem
   readonly outcomes: readonly Outcome[];
   readonly detail: Members;
   readonly meaning: string;
+  /** Whether it is pushed unless HANDOFF_TYPES names others. */
+  readonly isPushed?: boolean;
 };
 
 /** The detail of an event, for functions that pass one on. */

@@ -1,13 +1,13 @@
 // For tests only: agents and their owners on a database of their own.
 import { randomUUID } from 'node:crypto';
-import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
-import { PATIENCE_MS, testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { ISSUER, tokenHarness } from '#tools/testing/harness/token.ts';
 import { type AccessDirectory, createAccessDirectory } from '#services/core/access/access-directory.ts';
 import { createClient } from '#services/core/access/create-client.ts';
 import { createClientKeySets } from '#services/core/oauth/assertions/client-key-sets.ts';
 import { createUsedAssertions } from '#services/core/oauth/assertions/used-assertions.ts';
+import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
+import { PATIENCE_MS, testCaller } from '#tools/testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { ISSUER, tokenHarness } from '#tools/testing/harness/token.ts';
 import { type RegisterAgentInput, type RegisteredAgent, registerAgent } from './register-agent.ts';
 import type { ValidateAgentPorts } from './validate-agent-credentials.ts';
 

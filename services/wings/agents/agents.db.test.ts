@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { updateClient } from '#services/core/access/manage-clients.ts';
+import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { type AgentHarness, openAgentHarness } from './agent-harness.ts';
 import { killAgent, killOwnAgent, listAgents, listOwnAgents, readAgent, recordHeartbeat } from './manage-agents.ts';
 import { registerAgent } from './register-agent.ts';

@@ -1,6 +1,6 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AgentStatus } from './agent-shapes.ts';
 import type { AgentView } from './contract.ts';
 

@@ -4,6 +4,7 @@ import { count, oneOf, reason, user } from '#services/platform/define/audit-memb
 export const agentRegistered = defineAuditEvent({
   type: 'agent.registered',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok'],
   detail: { owner_id: user, reason },
   meaning: 'An agent was registered for the user `owner_id`; a `client.created` event is about its OAuth client.',
@@ -21,6 +22,7 @@ export const agentChanged = defineAuditEvent({
 export const agentKilledEvent = defineAuditEvent({
   type: 'agent.killed',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok'],
   detail: { owner_id: user, reason },
   meaning:

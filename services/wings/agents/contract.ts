@@ -1,11 +1,21 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, scopes, text } from '#services/core/access/admin-shapes.ts';
+import {
+  bodyReason,
+  jwks,
+  manages,
+  pageQuery,
+  REFUSALS,
+  reads,
+  reason,
+  scopes,
+  text,
+} from '#services/core/access/admin-shapes.ts';
 import { clientExists, clientKeysInvalid, clientSettingsConflict } from '#services/core/access/errors.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX } from './agent-shapes.ts';
 import { agentExceedsOwner, agentUnknown } from './errors.ts';
 import { agentsManage, agentsRead } from './permissions.ts';

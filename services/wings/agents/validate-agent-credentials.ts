@@ -1,9 +1,9 @@
-import { isAppError } from '#services/platform/define/error.ts';
-import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { ASSERTION_TYPE } from '#services/core/access/assertion-shapes.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { type AssertionPorts, authenticateAssertion } from '#services/core/oauth/assertions/authenticate-assertion.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { agentCredentialsChecked } from './audit-events.ts';
 
 export type ValidateAgentPorts = Pick<Ports, 'sql'> & AssertionPorts;

@@ -1,14 +1,14 @@
 // For tests only: the checks on a database with keys and a sealed log, as the role of the worker.
 
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
+import type { Caller, Marks } from '#services/core/ports.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createPool, createTransact } from '#services/platform/postgres/pool.ts';
 import { installationOf } from '#services/worker/installation.ts';
 import { renderReportPdf } from '#services/worker/report-pdf.ts';
 import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
 import { patient, runPastTriggers, testCaller } from '#tools/testing/harness/ports.ts';
-import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
-import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
-import type { Caller, Marks } from '#services/core/ports.ts';
 import type { CheckPorts, MachineControl } from './control.ts';
 import type { HasReportRenderer } from './reports/advance-reports.ts';
 import { type CheckResult, runCheck } from './run-check.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
 import { CONTROL_STATUSES, PROFILES, REQUIREMENTS, VIOLATION_STATES } from './control-shapes.ts';
 import {
   controlUnknown,

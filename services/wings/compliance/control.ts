@@ -1,9 +1,9 @@
-import type { Config } from '#services/platform/config/load.ts';
 import type { Json } from '#services/core/audit/log/canonical-json.ts';
 import type { HasAuditLogKeys } from '#services/core/audit/read/read-log.ts';
 import type { HasLogMark } from '#services/core/audit/seal/settle-log.ts';
 import type { Ports } from '#services/core/ports.ts';
 import type { Purge } from '#services/core/shared/purge.ts';
+import type { Config } from '#services/platform/config/load.ts';
 import type { ATTESTATION, MACHINE, PROFILES, REQUIREMENTS } from './control-shapes.ts';
 import type { Finding } from './findings.store.ts';
 

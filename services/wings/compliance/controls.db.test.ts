@@ -2,9 +2,9 @@ import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { apiKeyPurges } from '#services/core/api-keys/api-keys.store.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { installationOf } from '#services/worker/installation.ts';
-import { apiKeyPurges } from '#services/core/api-keys/api-keys.store.ts';
 import {
   AUDIT_CONTROLS,
   controlHarness,

@@ -1,8 +1,8 @@
-import { defineQuestion } from '#services/platform/define/question.ts';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import { NEWEST_SEALED_AT } from '#services/core/audit/read/list-events.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { ControlException } from './control.ts';
 import type { ControlStatus } from './control-shapes.ts';
 

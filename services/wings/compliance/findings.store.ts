@@ -1,5 +1,5 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** An event of the sealed log that breaks a control. What it contains stays in the log. */
 export type Finding = { readonly seq: number; readonly type: string };

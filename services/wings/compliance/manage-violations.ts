@@ -1,9 +1,9 @@
 import type { z } from 'zod';
-import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { actorNameOf } from '#services/core/authority/names.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { violationChanged } from './audit-events.ts';
 import type { violationView } from './contract.ts';
 import type { MachineControl } from './control.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { canonicalJson } from '#services/core/audit/log/canonical-json.ts';
+import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { CheckPorts, ControlException, MachineControl, Observation } from './control.ts';
 import type { ControlStatus } from './control-shapes.ts';
 

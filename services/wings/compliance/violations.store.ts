@@ -1,7 +1,7 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { ViolationState } from './control-shapes.ts';
 
 export type ViolationRow = {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { GRANT_REFUSALS, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
-import { GRANT_REFUSALS, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import {
   importFileUnreadable,
   importKindUnknown,

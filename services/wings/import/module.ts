@@ -9,8 +9,8 @@ import { legacySessionPurge } from './bridge/legacy-sessions.store.ts';
 import * as permissions from './permissions.ts';
 import { endedLegacyUserPurge, importPurge } from './run/imports.store.ts';
 
-export const migrationModule = defineModule({
-  name: 'migration',
+export const importModule = defineModule({
+  name: 'import',
   tables: [
     'imports',
     'import_chunks',

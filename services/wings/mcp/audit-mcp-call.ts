@@ -1,8 +1,8 @@
-import { isAppError } from '#services/platform/define/error.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { userOf } from '#services/core/authority/callers.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
-import { mcpCalled } from '#services/core/health/audit-events.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { mcpCalled } from '#services/wings/mcp/audit-events.ts';
 
 export type McpCall = {
   /** The method of the protocol, such as `tools/call`. */

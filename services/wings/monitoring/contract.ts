@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { pageQuery, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid } from '#services/platform/errors.ts';
-import { pageQuery, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
 import { capacityView } from './capacity/capacity-shapes.ts';
 import { dashboardView } from './dashboard-shapes.ts';
 import { securityReportNotReady, securityReportsBusy, securityReportUnknown } from './errors.ts';

@@ -1,8 +1,8 @@
-import { WRITTEN_WITHOUT_BEAT } from '#services/platform/define/beat-sql.ts';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
+import { WRITTEN_WITHOUT_BEAT } from '#services/platform/define/beat-sql.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { CopyKind } from './dashboard-shapes.ts';
 import type { Sample } from './take-sample.ts';
 

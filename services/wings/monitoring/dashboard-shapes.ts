@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
 
 const COPY_KINDS = ['api', 'worker'] as const;
 export type CopyKind = (typeof COPY_KINDS)[number];

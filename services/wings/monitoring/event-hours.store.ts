@@ -1,12 +1,12 @@
 import { countEventHoursJob } from '#jobs/contracts/monitoring.ts';
-import { defineQuestion } from '#services/platform/define/question.ts';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { EventCount } from '#services/core/audit/read/count-events.ts';
 import { NEWEST_SEALED_AT, NEWEST_SEQ } from '#services/core/audit/read/list-events.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import type { TokenStatistics } from '#services/core/tokens/metadata/read-token-statistics.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { CountedType } from './counted-events.ts';
 
 // One row, by its key. Locked by the job that counts, so that an event counts once.

@@ -1,4 +1,5 @@
 import * as monitoringJobs from '#jobs/contracts/monitoring.ts';
+import { measureProgressJob, recordProgressJob } from '#jobs/contracts/operations.ts';
 import { defineModule } from '#services/core/module.ts';
 import * as events from './audit-events.ts';
 import { capacitySamplePurge } from './capacity/capacity.store.ts';
@@ -9,10 +10,13 @@ import { securityReportPurge } from './reports/security-reports.store.ts';
 
 export const monitoringModule = defineModule({
   name: 'monitoring',
-  tables: ['monitoring_state', 'event_hours', 'copy_samples', 'security_reports', 'capacity_samples'],
+  tables: [
+    ...['monitoring_state', 'event_hours', 'copy_samples', 'security_reports', 'capacity_samples'],
+    ...['progress_state', 'authentication_progress', 'component_progress', 'progress_reports'],
+  ],
   permissions: Object.values(permissions),
   events: Object.values(events),
-  jobs: Object.values(monitoringJobs),
+  jobs: [...Object.values(monitoringJobs), measureProgressJob, recordProgressJob],
   purged: [
     {
       by: monitoringJobs.cleanUpMonitoringRecordsJob,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { bodyReason, manages, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
 import { phiAccessRefused } from './access/access-errors.ts';
 import { phiRotationUnknown, phiShredded, phiSubjectUnknown, phiUnreadable } from './errors.ts';
 import { phiManage, phiRead, phiWrite } from './permissions.ts';

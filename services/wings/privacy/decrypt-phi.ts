@@ -1,11 +1,11 @@
 import { phiOperations } from '#observability/metrics/privacy.ts';
-import type { AppError } from '#services/platform/define/error.ts';
-import { agentNotAccepted } from '#services/platform/errors.ts';
 import { lockAgent } from '#services/core/access/lock-agent.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { actingAgentOf } from '#services/core/authority/callers.ts';
 import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { agentNotAccepted } from '#services/platform/errors.ts';
 import { phiAccessRefused } from './access/access-errors.ts';
 import { type AccessDecision, decideAccess } from './access/decide-access.ts';
 import { applyMinimumNecessary } from './access/minimum-necessary.ts';

@@ -1,7 +1,7 @@
 import { phiOperations } from '#observability/metrics/privacy.ts';
-import { requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { phiEncrypted } from './audit-events.ts';
 import { jsonProblem } from './json-problem.ts';
 import { sealPhi } from './phi-envelope.ts';

@@ -1,8 +1,9 @@
 // For tests only: encryption of health data on a database of its own.
+
+import type { Caller } from '#services/core/ports.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import type { Caller } from '#services/core/ports.ts';
 import { decryptPhi } from './decrypt-phi.ts';
 import { type EncryptPhiInput, encryptPhi } from './encrypt-phi.ts';
 import { createPhiKeys } from './phi-keys.ts';

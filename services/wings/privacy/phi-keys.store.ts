@@ -1,8 +1,8 @@
-import { defineQuestion, type Question } from '#services/platform/define/question.ts';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
+import { defineQuestion, type Question } from '#services/platform/define/question.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { PhiLevel } from './phi-shapes.ts';
 
 /** A key-encryption key as stored: sealed under the installation's key-encryption key. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { clientCaller, createTestPorts, userCaller } from '#tools/testing/harness/ports.ts';
 import { rewrapSealedValues } from '#services/core/keys/secrets/rewrap-sealed-values.ts';
+import { clientCaller, createTestPorts, userCaller } from '#tools/testing/harness/ports.ts';
 import { openPhiHarness, type PhiHarness, phiCopyOf } from './phi-harness.ts';
 import { shredPhi } from './shred-phi.ts';
 

@@ -1,9 +1,9 @@
 import { phiOperations } from '#observability/metrics/privacy.ts';
-import type { Question } from '#services/platform/define/question.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { lockSealing } from '#services/core/keys/secrets/lock-sealing.ts';
 import { phiKeyContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import type { Caller, JobRun, Ports, Tx } from '#services/core/ports.ts';
+import type { Question } from '#services/platform/define/question.ts';
 import { phiRotated } from './audit-events.ts';
 import type { PhiKeyView, PhiRotationView } from './contract.ts';
 import { phiRotationUnknown } from './errors.ts';

@@ -1,5 +1,5 @@
-import { storeUnavailable } from '#services/platform/errors.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import type { Clearance } from './clearance.ts';
 import { type DataKeyPlace, unwrapDataKey, wrapDataKey } from './phi-envelope.ts';
 import { type DataKeyRow, insertDataKey, readLiveDataKey, readNewestDataKeyVersion } from './phi-keys.store.ts';

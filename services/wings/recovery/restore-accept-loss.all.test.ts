@@ -1,11 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { claimUnusedDatabase } from '#services/core/revocations/high-water-keeper.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { newClient } from '#tools/testing/harness/api.ts';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
-import { claimUnusedDatabase } from '#services/core/revocations/high-water-keeper.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 import { issued, openRestoreHarness, type RestoreHarness, userInsert } from './restore-harness.ts';
 

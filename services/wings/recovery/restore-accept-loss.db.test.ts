@@ -2,12 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { MarkStore } from '#services/core/ports.ts';
+import { type DetectionHarness, openDetectionHarness } from '#services/core/security/detection-harness.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import type { MarkStore } from '#services/core/ports.ts';
-import { type DetectionHarness, openDetectionHarness } from '#services/core/security/detection-harness.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 
 vi.setConfig({ testTimeout: 60_000 });

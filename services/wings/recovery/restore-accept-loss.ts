@@ -3,8 +3,8 @@ import { recordEvent } from '#services/core/audit/record-event.ts';
 import { makeReplacements, replaceAllKeys } from '#services/core/keys/replace-all-keys.ts';
 import type { Caller, Marks, Ports } from '#services/core/ports.ts';
 import { type DatabaseStatus, databaseStatus } from '#services/core/revocations/high-water-marks.ts';
-import { restoreAccepted } from '#services/core/health/audit-events.ts';
-import { nothingToAccept } from '#services/core/health/errors.ts';
+import { restoreAccepted } from '#services/wings/recovery/audit-events.ts';
+import { nothingToAccept } from '#services/wings/recovery/errors.ts';
 import { beginIncarnation, endEverything, type LiveCounts, readFeedState, readLiveCounts } from './restore.store.ts';
 
 const REASON = 'restore_accepted';

@@ -1,5 +1,5 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Marks, Sql } from '#services/core/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type FeedState = Marks & { readonly replaced: readonly string[] };
 

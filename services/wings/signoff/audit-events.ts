@@ -18,6 +18,7 @@ import {
 export const signOffRequested = defineAuditEvent({
   type: 'signoff.requested',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok'],
   detail: { act: name, arguments_sha256: digest, required_roles: listOf(label), quorum: count, policy_version: count },
   meaning:
@@ -27,6 +28,7 @@ export const signOffRequested = defineAuditEvent({
 export const signOffDecided = defineAuditEvent({
   type: 'signoff.decided',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['approve', 'deny'],
   detail: {
     act: name,
@@ -58,6 +60,7 @@ export const signOffApprovalVoided = defineAuditEvent({
 export const signOffStarted = defineAuditEvent({
   type: 'signoff.started',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['ok'],
   detail: { act: name, arguments_sha256: digest, approvals: listOf(objectOf({ role: label, user_id: user })) },
   meaning: 'An approved act started. Each sign-off has at most one such event.',
@@ -75,6 +78,7 @@ export const signOffRefused = defineAuditEvent({
 export const signOffFinished = defineAuditEvent({
   type: 'signoff.finished',
   durability: 'durable',
+  isPushed: true,
   outcomes: ['done', 'failed'],
   detail: {
     act: name,

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { cutText } from '#services/platform/define/cut-text.ts';
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { signOffArgumentsInvalid } from './errors.ts';
 import { ARGUMENTS_BYTES_MAX, ARGUMENTS_DEPTH_MAX } from './signoff-shapes.ts';
 

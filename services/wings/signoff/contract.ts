@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { pageQuery, REFUSALS, reads, text } from '#services/core/access/admin-shapes.ts';
 import { argumentLabel } from '#services/core/access/signoff-policy-shapes.ts';
 import { auditEventUnknown, auditLogDamaged, auditProofPending } from '#services/core/audit/errors.ts';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import {
   signOffAlreadyDecided,
   signOffApprovalVoid,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { purgeAtOnce } from '#services/core/shared/purge-harness.ts';
+import { clientCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { listSignOffs, readSignOff } from './read-signoff.ts';
 import { ARGUMENTS, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
 import { signOffPurge } from './signoffs.store.ts';

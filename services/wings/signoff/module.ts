@@ -12,5 +12,7 @@ export const signoffModule = defineModule({
   events: Object.values(events),
   purged: [{ by: cleanUpIncidentsJob, purges: [signOffPurge] }],
   operations: async () => (await import('./operations.ts')).signOffOperations,
+  tasks: async () => [(await import('./rotate-keys-task.ts')).rotateKeysTask],
+  taskAdvances: async () => [(await import('./advance-rotate-keys-task.ts')).advanceRotateKeysTask],
   metrics: () => import('#observability/metrics/signoff.ts'),
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { defineStatement } from '#services/platform/define/statement.ts';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import { declareApplication } from '#services/core/access/manage-applications.ts';
 import type { Sql } from '#services/core/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { requestSignOff } from './request-signoff.ts';
 import { ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { formTokenShape, PAGE } from '#services/core/oauth/oauth-shapes.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable } from '#services/platform/errors.ts';
-import { formTokenShape, PAGE } from '#services/core/oauth/oauth-shapes.ts';
 import { approveSignOffEndpoint } from './contract.ts';
 import { signOffUnknown } from './errors.ts';
 import { COMMENT_LENGTH_MAX, DECISIONS, SIGNOFF_ROLES } from './signoff-shapes.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
-import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { openSealingHarness } from '#services/core/audit/seal/sealing-harness.ts';
+import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { decideSignOff } from './decide-signoff.ts';
 import { readReceipt } from './read-signoff.ts';
 import { requestSignOff } from './request-signoff.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rotateClientSecret, updateClient } from '#services/core/access/manage-clients.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { agentCaller, clientCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { rotateClientSecret, updateClient } from '#services/core/access/manage-clients.ts';
 import { registerAgent } from '../agents/register-agent.ts';
-import type { Caller } from '#services/core/ports.ts';
 import type { SignOffView } from './contract.ts';
 import { requestSignOff } from './request-signoff.ts';
 import { ACT, ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';

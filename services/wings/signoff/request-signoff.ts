@@ -1,7 +1,7 @@
 import { signOffEvents } from '#observability/metrics/signoff.ts';
-import { unauthenticated } from '#services/platform/errors.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { unauthenticated } from '#services/platform/errors.ts';
 import { signOffRequested } from './audit-events.ts';
 import { bindArguments } from './bind-arguments.ts';
 import type { SignOffView } from './contract.ts';

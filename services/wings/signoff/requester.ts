@@ -1,7 +1,7 @@
-import { agentNotAccepted } from '#services/platform/errors.ts';
 import { actingAgentOf, userOf } from '#services/core/authority/callers.ts';
 import { actorOf } from '#services/core/authority/names.ts';
 import type { Caller, Sql } from '#services/core/ports.ts';
+import { agentNotAccepted } from '#services/platform/errors.ts';
 import { signOffOwnerRequired, signOffRequesterEnded, signOffSignInRequired, signOffUnknown } from './errors.ts';
 import { isSignedInFamily, lockLiveRequester, readPeopleBehindClient, type SignOffRow } from './signoffs.store.ts';
 

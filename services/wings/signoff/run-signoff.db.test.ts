@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { outcomeOf } from '#tools/testing/outcome.ts';
-import { killAgent } from '../agents/manage-agents.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { breakGlass } from '#services/core/security/detections.ts';
 import { raiseIncident } from '#services/core/security/raise-incident.ts';
+import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
+import { killAgent } from '../agents/manage-agents.ts';
 import type { SignOffView } from './contract.ts';
 import { finishSignOff } from './finish-signoff.ts';
 import { readReceipt, readSignOff } from './read-signoff.ts';

@@ -1,7 +1,7 @@
-import { isAppError } from '#services/platform/define/error.ts';
-import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { Json } from '#services/core/audit/log/canonical-json.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { isAppError } from '#services/platform/define/error.ts';
+import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { SignOffView } from './contract.ts';
 import { finishSignOff } from './finish-signoff.ts';
 import { type StartInput, type StartSignOffPorts, startSignOff } from './start-signoff.ts';

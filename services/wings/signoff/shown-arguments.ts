@@ -1,6 +1,6 @@
-import type { LanguageTag } from '#services/platform/define/languages.ts';
 import type { ArgumentLabel } from '#services/core/access/signoff-policy-shapes.ts';
 import { visibleText } from '#services/core/shared/visible-text.ts';
+import type { LanguageTag } from '#services/platform/define/languages.ts';
 
 /** Arguments as a person reads them before deciding. */
 export const shownArguments = (value: unknown): string => visibleText(JSON.stringify(value, null, 2));

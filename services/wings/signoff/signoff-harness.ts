@@ -1,14 +1,15 @@
 // For tests only: sign-offs, the people who decide them, and agents that ask.
-import { agentCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { type AgentHarness, openAgentHarness } from '../agents/agent-harness.ts';
+
 import type { AgentCaller, UserCaller } from '#services/core/authority/callers.ts';
 import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
 import type { Caller } from '#services/core/ports.ts';
+import type { HasSecurityScore } from '#services/core/shared/security-score.ts';
+import { agentCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { type AgentHarness, openAgentHarness } from '../agents/agent-harness.ts';
 import type { SignOffView } from './contract.ts';
 import { decideSignOff } from './decide-signoff.ts';
 import { type HasSignOffLimit, requestSignOff, type SignOffRequest } from './request-signoff.ts';
 import type { Decision, SignOffRole } from './signoff-shapes.ts';
-import type { HasSecurityScore } from './start-signoff.ts';
 
 export type Asking = AgentCaller;
 type Person = UserCaller;

@@ -1,8 +1,8 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { ArgumentLabel } from '#services/core/access/signoff-policy-shapes.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Decision, SignOffRole, SignOffState } from './signoff-shapes.ts';
 
 export type DecisionRow = {

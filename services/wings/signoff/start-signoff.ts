@@ -1,10 +1,11 @@
 import { signOffEvents } from '#observability/metrics/signoff.ts';
-import { isAppError } from '#services/platform/define/error.ts';
 import type { HasAccess } from '#services/core/access/access-directory.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { actingAgentOf } from '#services/core/authority/callers.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { isIncidentOpen } from '#services/core/security/open-incidents.ts';
+import type { HasSecurityScore } from '#services/core/shared/security-score.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { signOffRefused, signOffStarted } from './audit-events.ts';
 import { bindArguments } from './bind-arguments.ts';
 import type { SignOffView } from './contract.ts';
@@ -13,9 +14,6 @@ import { assertLives, assertSignedIn, ownRow } from './requester.ts';
 import { approvalsOf, factsOf, signOffViewOf } from './signoff-view.ts';
 import { lockPeople, lockSignOff, readSignOffRow, type SignOffRow, startSignOffRow } from './signoffs.store.ts';
 import { voidApprovals } from './void-approvals.ts';
-
-/** The share of compliance controls that pass, 0 to 100; null before the first check. */
-export type HasSecurityScore = { readonly readSecurityScore: () => Promise<number | null> };
 
 export type StartSignOffPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasSecurityScore;
 

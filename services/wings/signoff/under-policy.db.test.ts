@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
-import { outcomeOf } from '#tools/testing/outcome.ts';
 import { declareApplication } from '#services/core/access/manage-applications.ts';
 import type { SignOffPolicy } from '#services/core/access/signoff-policy-shapes.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
 import { killAgent } from '../agents/manage-agents.ts';
 import type { SignOffView } from './contract.ts';
 import type { SignOffRequest } from './request-signoff.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rotateClientSecret } from '#services/core/access/manage-clients.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { rotateClientSecret } from '#services/core/access/manage-clients.ts';
-import type { Caller } from '#services/core/ports.ts';
 import type { SignOffView } from './contract.ts';
 import { readSignOff } from './read-signoff.ts';
 import { ACT, ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';

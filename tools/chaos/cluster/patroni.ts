@@ -12,11 +12,11 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { onPath } from '#tools/checks/debian-package.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { recordProcess, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
 import { postgresUser, type ServiceUser } from '#services/platform/local/service-user.ts';
+import { onPath } from '#tools/checks/debian-package.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { descendantsOf } from '#tools/testing/processes/alive.ts';
 

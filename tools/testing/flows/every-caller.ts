@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
-import { registerAgent } from '#services/wings/agents/register-agent.ts';
 import { mintAccessToken } from '#services/core/tokens/access-token.ts';
 import { createFamily } from '#services/core/tokens/refresh/create-family.ts';
 import { familyTokenFacts } from '#services/core/tokens/refresh/family-token.ts';
+import { registerAgent } from '#services/wings/agents/register-agent.ts';
 import { API_URL, type ApiCopy, type ApiHarness, newClient } from '../harness/api.ts';
 import { testCaller } from '../harness/ports.ts';
 import { basicHeader, type ClientCredentials, type Received, send } from '../http-client.ts';

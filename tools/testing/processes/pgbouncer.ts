@@ -5,10 +5,10 @@ import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { ensureProgram, librariesOf } from '#tools/checks/debian-package.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { postgresUser } from '#services/platform/local/service-user.ts';
+import { ensureProgram, librariesOf } from '#tools/checks/debian-package.ts';
 import { eventually } from '../eventually.ts';
 
 export type PgBouncer = {

@@ -7,8 +7,8 @@ import { request as ask, createServer, type IncomingMessage, type ServerResponse
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { goProgram } from '#tools/checks/debian-package.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
+import { goProgram } from '#tools/checks/debian-package.ts';
 import { eventually } from '../eventually.ts';
 
 const VERSION = 'v1.8.0';

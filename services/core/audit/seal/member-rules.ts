@@ -1,6 +1,6 @@
+import { isBuiltInClient } from '#services/core/authority/callers.ts';
 import { type AuditEvent, declaredEvent } from '#services/platform/define/audit-event.ts';
 import type { AuditMember, AuditMembers } from '#services/platform/define/audit-member.ts';
-import { isBuiltInClient } from '#services/core/authority/callers.ts';
 import type { Json } from '../log/canonical-json.ts';
 import { OWN_NAMES } from './own-names.ts';
 import { REASON_CODES } from './reason-codes.ts';

@@ -1,5 +1,5 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** Settings by the name of their variable; null: not set. */
 export type InstallationFacts = Readonly<Record<string, string | null>>;

@@ -5,7 +5,13 @@ import type { RevocationSet } from '#services/core/revocations/revocation-set.ts
 import { noCountry } from '#services/platform/geo/country-table.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
-import { admitted, insertPerson, openSessionFor, type TestAssurance, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
+import {
+  admitted,
+  insertPerson,
+  openSessionFor,
+  type TestAssurance,
+  TWO_FACTORS,
+} from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';

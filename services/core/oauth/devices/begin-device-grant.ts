@@ -4,11 +4,11 @@ import type { HasPublicAddress } from '#services/core/access/server-metadata.ts'
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
+import { newUserCode, shownUserCode } from '#services/core/shared/user-codes.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
 import { oauthClient } from '#services/core/tokens/issue/oauth-client.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { newUserCode, shownUserCode } from '#services/core/shared/user-codes.ts';
 import { codeHashOf } from '../authorize/issue-code.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';
 import { requestedAudience, requestedScopes } from '../requested-terms.ts';

@@ -6,8 +6,8 @@ import { sessionCallerOf } from '#services/core/identity/sessions/open-session.t
 import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
-import { holdSession } from '#services/core/tokens/refresh/create-family.ts';
 import { normaliseUserCode } from '#services/core/shared/user-codes.ts';
+import { holdSession } from '#services/core/tokens/refresh/create-family.ts';
 import { deviceGrantDecided } from '../audit-events.ts';
 import { type DeviceGrantTerms, decideDeviceGrant, readDeviceGrant } from './device-grants.store.ts';
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEVICE_GRANT } from '#services/core/access/grant-shapes.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { normaliseUserCode } from '#services/core/shared/user-codes.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
 import { createTestPorts } from '#tools/testing/harness/ports.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { normaliseUserCode } from '#services/core/shared/user-codes.ts';
 import {
   anonymousCaller,
   type GrantClient,

@@ -1,8 +1,8 @@
 import { lockAgent } from '#services/core/access/lock-agent.ts';
+import { tokensIssue } from '#services/core/access/permissions.ts';
 import { actingAgentOf, clientOf, isInstallation } from '#services/core/authority/callers.ts';
 import type { Caller, Tx } from '#services/core/ports.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
-import { tokensIssue } from '#services/core/access/permissions.ts';
 import type { NewFamily } from '../refresh/create-family.ts';
 
 /**

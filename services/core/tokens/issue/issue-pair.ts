@@ -1,5 +1,6 @@
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Client, HasAccess } from '#services/core/access/access-directory.ts';
+import { tokensIssue } from '#services/core/access/permissions.ts';
 import { scopesNamed } from '#services/core/access/requested-scopes.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import {
@@ -19,7 +20,6 @@ import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { clientUnauthenticated, permissionMissing, requestInvalid } from '#services/platform/errors.ts';
-import { tokensIssue } from '#services/core/access/permissions.ts';
 import { type AccessTokenClaims, accessTokenClaims, signAccessToken, type TokenFacts } from '../access-token.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { dpopProofInvalid } from '../dpop/dpop-errors.ts';

@@ -2,7 +2,12 @@
 import type pg from 'pg';
 import { expect } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
-import { type FamilyCopy, type FamilyCopyOptions, insertUser, refreshSettings } from '#tools/testing/fixtures/families.ts';
+import {
+  type FamilyCopy,
+  type FamilyCopyOptions,
+  insertUser,
+  refreshSettings,
+} from '#tools/testing/fixtures/families.ts';
 import { PATIENCE_MS, patient } from '#tools/testing/harness/ports.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
 import { type FamilyHarness, openFamilyHarness } from './family-harness.ts';

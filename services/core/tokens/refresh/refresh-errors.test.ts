@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { errorAnswer } from '#services/platform/http/problem.ts';
 import { keyRingBehind } from '#services/core/keys/errors.ts';
+import { errorAnswer } from '#services/platform/http/problem.ts';
 import {
   refreshGraceSpent,
   refreshTokenExpired,

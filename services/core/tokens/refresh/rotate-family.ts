@@ -1,11 +1,11 @@
 import { tokenRefreshes } from '#observability/metrics/tokens.ts';
 import { auditActor } from '#services/core/audit/audit-context.ts';
+import { keyRingBehind } from '#services/core/keys/errors.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { confirmIfMissing, type HasStateConfirmation } from '#services/core/revocations/confirm-state.ts';
 import { stateRewound } from '#services/core/revocations/contract.ts';
 import type { HasRevocations } from '#services/core/revocations/revocation-set.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { keyRingBehind } from '#services/core/keys/errors.ts';
 import type { RightsLimit } from './family-token.ts';
 import {
   refreshGraceSpent,

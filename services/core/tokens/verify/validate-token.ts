@@ -7,11 +7,11 @@ import {
 } from '#observability/metrics/tokens.ts';
 import { MAXIMUM_TOKEN_LENGTH, parsePayload, parseToken } from '#services/core/jws/parse-token.ts';
 import { verifySignature } from '#services/core/jws/verify-signature.ts';
+import { keyRingBehind } from '#services/core/keys/errors.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Ports } from '#services/core/ports.ts';
 import { confirmThen, type HasStateConfirmation } from '#services/core/revocations/confirm-state.ts';
 import type { HasRevocations, RevocableClaims } from '#services/core/revocations/revocation-set.ts';
-import { keyRingBehind } from '#services/core/keys/errors.ts';
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, claimsOf, matchesBinding } from '../access-token.ts';
 import { aheadSeconds } from '../client-clock.ts';
 import { checkDpopProof, type HasProofKeys } from '../dpop/dpop-proof.ts';

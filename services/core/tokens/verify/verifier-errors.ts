@@ -1,7 +1,7 @@
+import { keyRingBehind } from '#services/core/keys/errors.ts';
 import { revocationStateStale } from '#services/core/revocations/contract.ts';
 import { defineError, type ErrorFactory } from '#services/platform/define/error.ts';
 import { permissionMissing, requestInvalid, unauthenticated } from '#services/platform/errors.ts';
-import { keyRingBehind } from '#services/core/keys/errors.ts';
 import { sessionEnded } from '../refresh/refresh-errors.ts';
 import type { InactiveReason } from './validation-shapes.ts';
 

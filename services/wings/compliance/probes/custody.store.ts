@@ -1,6 +1,6 @@
+import type { Json } from '#services/core/audit/log/canonical-json.ts';
 import type { Sql, Tx } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { Json } from '#services/core/audit/log/canonical-json.ts';
 import { type Tally, tallySql } from './tally.ts';
 
 /** The form of a value that the vault sealed: a version, then at least nonce and tag in base64url. */

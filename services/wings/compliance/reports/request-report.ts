@@ -1,6 +1,6 @@
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import type { Caller, Ports } from '#services/core/ports.ts';
 import { actorNameOf } from '#services/core/authority/names.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
 import { reportEndedEarly, reportRequested } from '../audit-events.ts';
 import { reportEnded, reportsBusy, reportUnknown } from '../errors.ts';
 import { type ReportView, readReport } from './read-report.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { verifyPassword } from '#services/platform/hasher/schemes.ts';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import { matchingStep } from '#services/core/identity/factors/totp.ts';
 import { type BetterAuthRows, betterAuthRows } from '#services/core/identity/sessions/better-auth-rows-harness.ts';
+import { verifyPassword } from '#services/platform/hasher/schemes.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { importMap } from '../import-shapes.ts';
 import { exportUsers } from '../run/export-users.ts';
 import { type ImportHarness, openImportHarness } from '../run/import-harness.ts';

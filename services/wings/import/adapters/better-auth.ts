@@ -1,7 +1,7 @@
-import { parseExactJson } from '#services/core/shared/exact-json.ts';
-import { externalId } from '#services/core/shared/external-id.ts';
 import { importedSecret, shownSecret } from '#services/core/identity/factors/totp.ts';
 import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
+import { parseExactJson } from '#services/core/shared/exact-json.ts';
+import { externalId } from '#services/core/shared/external-id.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { recordOf, type SourceRecord } from '../reading/record.ts';
 import { sniff } from '../reading/sniff.ts';

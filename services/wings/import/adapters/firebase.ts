@@ -1,5 +1,9 @@
+import {
+  readFirebaseDigest,
+  signerKeyId,
+  writeFirebaseDigest,
+} from '#services/core/identity/passwords/firebase-digests.ts';
 import { parseExactJson } from '#services/core/shared/exact-json.ts';
-import { readFirebaseDigest, signerKeyId, writeFirebaseDigest } from '#services/core/identity/passwords/firebase-digests.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { FactorKind, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';

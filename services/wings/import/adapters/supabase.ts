@@ -1,5 +1,5 @@
-import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { signerKeyId, writeFirebaseDigest } from '#services/core/identity/passwords/firebase-digests.ts';
+import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { readCsv } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';

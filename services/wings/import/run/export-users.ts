@@ -1,6 +1,6 @@
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import type { Caller, Ports } from '#services/core/ports.ts';
 import { shownSecret } from '#services/core/identity/factors/totp.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
 import type { LegacySystemAdapter, LegacyUser } from '../adapters/adapter.ts';
 import { formatOf } from '../adapters/members.ts';
 import { usersExported } from '../audit-events.ts';

@@ -1,8 +1,8 @@
 // For tests only: imports a text on a database of its own.
 import { createHash, randomBytes } from 'node:crypto';
+import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
 import { type ImportRow, type RejectView, readRejects } from './imports.store.ts';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
 import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
 import { ndjsonAdapter } from '../adapters/generic.ts';
 import { importMap } from '../import-shapes.ts';
 import {

@@ -1,7 +1,7 @@
-import { recordEvent } from '#services/core/audit/record-event.ts';
-import type { Caller, Fence, Ports } from '#services/core/ports.ts';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
+import { recordEvent } from '#services/core/audit/record-event.ts';
 import { storeImportedKey } from '#services/core/identity/passwords/imported-keys.ts';
+import type { Caller, Fence, Ports } from '#services/core/ports.ts';
 import type { LegacySystemAdapter } from '../adapters/adapter.ts';
 import { importBatch, importFinished } from '../audit-events.ts';
 import { importOvertaken } from '../errors.ts';

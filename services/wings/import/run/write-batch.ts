@@ -1,7 +1,7 @@
-import type { Ports, Sql, Tx } from '#services/core/ports.ts';
 import { importedSecret } from '#services/core/identity/factors/totp.ts';
 import { storedDigest } from '#services/core/identity/passwords/inspect-imported.ts';
 import { readActiveAdmins } from '#services/core/identity/users/assert-admin-stays.ts';
+import type { Ports, Sql, Tx } from '#services/core/ports.ts';
 import type { ImportMap } from '../import-shapes.ts';
 import type { CheckedUser } from './check-user.ts';
 import {

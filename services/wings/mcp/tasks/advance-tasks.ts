@@ -1,18 +1,16 @@
+import type { HasAccess } from '#services/core/access/access-directory.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
-import { TASK_SECONDS, type TaskKindName } from './manage-tasks.ts';
-import { advanceReportTask } from './report-task.ts';
-import { advanceRotateKeysTask, type RotatePorts } from './signed-off-task.ts';
-import { type AdvanceTask, ownerCaller } from './task-kind.ts';
-import { changeTask, purgeTasks, readDueTasks, type TaskRow } from './tasks.store.ts';
+import type { TaskAdvance, TaskRow, WhyNot } from '#services/core/shared/task-kind.ts';
+import { TASK_SECONDS } from './manage-tasks.ts';
+import { ownerCaller, whyOwnerMayNot } from './task-owner.ts';
+import { changeTask, purgeTasks, readDueTasks } from './tasks.store.ts';
 
 export { tasksAreDue } from './tasks.store.ts';
 
-type AdvancePorts = Pick<Ports, 'log'> & RotatePorts;
+/** How tasks are advanced, one for each kind, which get the same ports. */
+type HasTaskAdvances<KindPorts> = { readonly taskAdvances: readonly TaskAdvance<KindPorts>[] };
 
-const advances = {
-  compliance_report: advanceReportTask,
-  rotate_signing_keys: advanceRotateKeysTask,
-} as const satisfies Record<TaskKindName, AdvanceTask<RotatePorts>>;
+type AdvancePorts<KindPorts> = Pick<Ports, 'log' | 'sql'> & HasAccess & HasTaskAdvances<NoInfer<KindPorts>> & KindPorts;
 
 const PAGE = 50;
 const PAGES_MAX = 40;
@@ -23,8 +21,8 @@ const AGAIN_SECONDS = 30;
  * Checks the open tasks that are due and stores their new states. A task whose check fails is checked again later and
  * delays no other. Each check is safe to repeat.
  */
-export async function advanceTasks(
-  ports: AdvancePorts,
+export async function advanceTasks<KindPorts>(
+  ports: AdvancePorts<KindPorts>,
   { signal }: { readonly signal: AbortSignal },
   caller: Caller,
 ): Promise<void> {
@@ -38,9 +36,12 @@ export async function advanceTasks(
   await purgeTasks(ports.sql, TASK_SECONDS);
 }
 
-async function advanceOne(ports: AdvancePorts, task: TaskRow, caller: Caller): Promise<void> {
+async function advanceOne<KindPorts>(ports: AdvancePorts<KindPorts>, task: TaskRow, caller: Caller): Promise<void> {
   try {
-    const change = await advances[task.kind as TaskKindName](ports, task, ownerCaller(ports, task, caller));
+    const kind = ports.taskAdvances.find(({ name }) => name === task.kind);
+    if (kind === undefined) throw new TypeError(`no module advances tasks of the kind ${task.kind}`);
+    const whyNot: WhyNot = (permission) => whyOwnerMayNot(ports, task, permission);
+    const change = await kind.advance(ports, task, ownerCaller(ports, task, caller), whyNot);
     await changeTask(ports.sql, task, change);
   } catch (err) {
     ports.log.warn({ err, kind: task.kind }, 'checking a task failed; it will be checked again');

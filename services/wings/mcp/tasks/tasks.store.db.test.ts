@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Sql } from '#services/core/ports.ts';
+import type { TaskRow } from '#services/core/shared/task-kind.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import type { Sql } from '#services/core/ports.ts';
-import { changeTask, insertTask, readDueTasks, readTaskRow, type TaskRow } from './tasks.store.ts';
+import { changeTask, insertTask, readDueTasks, readTaskRow } from './tasks.store.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {

@@ -1,39 +1,8 @@
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import type { TaskChange, TaskOwner, TaskRow, TaskState } from '#services/core/shared/task-kind.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-
-export type TaskState = 'working' | 'input_required' | 'completed' | 'cancelled';
-
-export type TaskOwner = { readonly kind: 'user' | 'client'; readonly id: string; readonly clientId: string };
-
-export type TaskRow = {
-  readonly id: string;
-  readonly kind: string;
-  readonly callerKind: TaskOwner['kind'];
-  readonly callerId: string;
-  readonly clientId: string;
-  readonly arguments: Readonly<Record<string, unknown>>;
-  readonly state: TaskState;
-  readonly subjectId: string;
-  readonly message: string;
-  readonly result: Readonly<Record<string, unknown>> | null;
-  readonly isError: boolean;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly nextLookAt: string;
-};
-
-export type TaskChange = {
-  readonly state: TaskState;
-  readonly message: string;
-  readonly result?: Readonly<Record<string, unknown>>;
-  readonly isError?: boolean;
-  /** When to check again; not for a task that ended. */
-  readonly afterSeconds?: number;
-  /** Checked again at this time, RFC 3339, or as soon as what the task waits for changes. */
-  readonly at?: string;
-};
 
 const COLUMNS = `id, kind, caller_kind AS "callerKind", caller_id AS "callerId", client_id AS "clientId", arguments, state,
   subject_id AS "subjectId", message, result, is_error AS "isError", ${placeTime('created_at')} AS "createdAt",

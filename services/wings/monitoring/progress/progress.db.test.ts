@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readSecurityScore } from '#services/wings/compliance/read-security-score.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { countEventHours } from '../count-event-hours.ts';
@@ -120,7 +121,7 @@ describe('a measurement', () => {
 
   test('has the figures of the installation, and replaces what was reported of its security', async () => {
     await recordProgress(ports, component({ component: 'security', security_score: 100 }));
-    await measureProgress(ports);
+    await measureProgress({ ...ports, readSecurityScore: () => readSecurityScore(ports) });
     expect((await readSecurityMetrics(ports)).measured).toEqual({
       tokens: expect.objectContaining({ active: 0, replays: 0 }),
       open_incidents: { critical: 1 },
@@ -135,7 +136,7 @@ describe('a measurement', () => {
   test('forgets hours after thirty days and the ids of reports after two', async () => {
     await ports.raw(`UPDATE authentication_progress SET hour = hour - interval '31 days' WHERE event = 'login'`);
     await ports.raw(`UPDATE progress_reports SET stored_at = now() - interval '3 days'`);
-    await measureProgress(ports);
+    await measureProgress({ ...ports, readSecurityScore: () => readSecurityScore(ports) });
     expect(await ports.raw(`SELECT 1 FROM authentication_progress`)).toEqual([]);
     expect(await ports.raw('SELECT 1 FROM progress_reports')).toEqual([]);
   });

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { credentialStuffing } from '#services/core/security/detections.ts';
+import { raiseIncident } from '#services/core/security/raise-incident.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { credentialStuffing } from '#services/core/security/detections.ts';
-import { raiseIncident } from '#services/core/security/raise-incident.ts';
 import { countEventHours } from '../count-event-hours.ts';
 import { createSealedEvents } from '../monitoring-harness.ts';
 import { makeSecurityReports } from './make-security-reports.ts';

@@ -1,6 +1,6 @@
-import { cutText } from '#services/platform/define/cut-text.ts';
 import type { MailRequest } from '#services/core/identity/mail/mails.ts';
 import { visibleText } from '#services/core/shared/visible-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import type { DeliveryRow, MessageItem } from './notices.store.ts';
 
 /** What a message says: its counts are of all, the items are the first of them. */

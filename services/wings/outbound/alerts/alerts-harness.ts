@@ -3,19 +3,20 @@ import { createPublicKey, verify } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { loadConfig } from '#services/platform/config/load.ts';
-import { addressRefusal } from '#services/platform/http/outbound.ts';
-import { takeFence } from '#services/platform/queue/fences.ts';
-import { createHandoffTransport } from '#services/worker/handoff.ts';
-import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
-import { controlChanged } from '#services/wings/compliance/audit-events.ts';
 import { createKeyRing } from '#services/core/keys/key-ring.ts';
 import { detections } from '#services/core/security/detections.ts';
 import { acknowledgeIncident, closeIncident } from '#services/core/security/manage-incidents.ts';
 import { raiseIncident } from '#services/core/security/raise-incident.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
+import { addressRefusal } from '#services/platform/http/outbound.ts';
+import { takeFence } from '#services/platform/queue/fences.ts';
+import { controlChanged } from '#services/wings/compliance/audit-events.ts';
+import { controlAlerts } from '#services/wings/compliance/control-alerts.ts';
+import { createHandoffTransport } from '#services/worker/handoff.ts';
+import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { AlertTargetView, NewAlertTarget } from './contract.ts';
 import type { AlertPace, SendAlertsPorts } from './deliver-alert.ts';
 import { createAlertTarget, type HasAlertAddresses, listAlertDeliveries } from './manage-targets.ts';
@@ -79,7 +80,7 @@ export async function openAlertsHarness(): Promise<AlertsHarness> {
     keyRing,
     mailer: { publicUrl: ISSUER, wake: () => {} },
     tokenSettings: { issuer: ISSUER, accessTokenSeconds: 900 },
-    alerts: { transport: createHandoffTransport({ allowsPrivate: true }) },
+    alerts: { transport: createHandoffTransport({ allowsPrivate: true }), rules: [controlAlerts] },
     alertAddresses: { refusalOf: (url) => addressRefusal({ allowsPrivate: true }, url) },
   };
   const seal = async (): Promise<void> => void (await sealEvents(log, {}, testCaller));

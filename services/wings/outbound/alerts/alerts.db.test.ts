@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { declareApplication, deleteApplication } from '#services/core/access/manage-applications.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { declareApplication, deleteApplication } from '#services/core/access/manage-applications.ts';
 import { type AlertsHarness, type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
 import { collectAlerts } from './collect-alerts.ts';
 import { acknowledgeAlert, listAlerts, resolveAlert } from './manage-alerts.ts';
@@ -142,7 +142,7 @@ describe('what one person does to the oversight', () => {
     /** A worker that raises the alerts of what was sealed and dies. */
     const collectAndDie = async (): Promise<void> => {
       const fence = await takeFence(harness.log.sql, 'send-alerts');
-      await collectAlerts(harness.log, { fence, signal: new AbortController().signal });
+      await collectAlerts(harness.ports, { fence, signal: new AbortController().signal });
     };
     const silence = async (): Promise<string> => {
       await harness.target({ sources: ['alertmanager'], min_severity: 'critical' });

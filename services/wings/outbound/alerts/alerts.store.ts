@@ -1,10 +1,10 @@
-import { defineQuestion } from '#services/platform/define/question.ts';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import { NEWEST_SEQ } from '#services/core/audit/read/list-events.ts';
 import type { Sql } from '#services/core/ports.ts';
 import type { Severity } from '#services/core/security/incident-shapes.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AlertSource, AlertState } from './alert-shapes.ts';
 import type { AlertView } from './contract.ts';
 

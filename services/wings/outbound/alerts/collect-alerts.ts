@@ -1,12 +1,10 @@
-import { cutText } from '#services/platform/define/cut-text.ts';
 import { applicationDeclared, applicationDeleted } from '#services/core/access/audit-events.ts';
 import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { followEventsOf, newestEventSeq } from '#services/core/audit/read/list-events.ts';
-import { controlChanged } from '#services/wings/compliance/audit-events.ts';
-import { CONTROL_STATUSES, isRed } from '#services/wings/compliance/control-shapes.ts';
 import type { Fence, Ports, Tx } from '#services/core/ports.ts';
 import { incidentChanged, incidentRaised } from '#services/core/security/audit-events.ts';
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import {
   acknowledgeAlertRows,
   advanceProgress,
@@ -18,11 +16,11 @@ import {
   resolveSilenceAlerts,
 } from './alerts.store.ts';
 import { alertSilenced, alertTargetChanged } from './audit-events.ts';
+import type { HasAlerts } from './deliver-alert.ts';
 
 const TYPES = [
   incidentRaised.type,
   incidentChanged.type,
-  controlChanged.type,
   alertSilenced.type,
   alertTargetChanged.type,
   applicationDeclared.type,
@@ -48,25 +46,21 @@ function ofIncident({ random }: Pick<Ports, 'random'>, { target, detail }: Audit
   };
 }
 
-function ofControl({ random }: Pick<Ports, 'random'>, { target, detail, outcome }: AuditEventView): NewAlert {
-  const name = cutText(String(target?.id), 128);
-  return {
-    id: random.uuid(),
-    source: 'control',
-    cause: name,
-    name,
-    severity: 'high',
-    summary: cutText(`the control is ${outcome}, ${String(detail.clause)}`, 1_024),
-    labels: { source: 'control', name, severity: 'high' },
-  };
-}
-
-/** A control that is red at its first check has not turned red; one that is not known to be green stays as it was. */
-async function followControl(tx: Tx, ports: Pick<Ports, 'random'>, event: AuditEventView): Promise<void> {
-  const status = CONTROL_STATUSES.find((known) => known === event.outcome);
-  if (status === undefined || status === 'unknown') return;
-  if (!isRed(status)) await resolveAlertRows(tx, 'control', [cutText(String(event.target?.id), 128)]);
-  else if (event.detail.before !== undefined) await raiseAlertRows(tx, [ofControl(ports, event)]);
+/** What the module of an event says of alerts. */
+async function followRule(
+  tx: Tx,
+  { random, alerts }: Pick<Ports, 'random'> & Pick<HasAlerts, 'alerts'>,
+  event: AuditEventView,
+): Promise<void> {
+  const rule = alerts.rules.find(({ type }) => type === event.type);
+  const effect = rule?.effectOf(event);
+  if (rule === undefined || effect === undefined) return;
+  const { source } = rule;
+  const name = cutText(effect.name, 128);
+  if (effect.raises === null) return void (await resolveAlertRows(tx, source, [name]));
+  const summary = cutText(effect.raises, 1_024);
+  const labels = { source, name, severity: 'high' };
+  await raiseAlertRows(tx, [{ id: random.uuid(), source, cause: name, name, severity: 'high', summary, labels }]);
 }
 
 const actorOf = ({ actor }: AuditEventView): string => (actor.id === null ? actor.kind : `${actor.kind}:${actor.id}`);
@@ -124,7 +118,7 @@ async function followIncident(tx: Tx, event: AuditEventView): Promise<void> {
  * begins at the end of the log.
  */
 export async function collectAlerts(
-  ports: Pick<Ports, 'transact' | 'random'>,
+  ports: Pick<Ports, 'transact' | 'random'> & Pick<HasAlerts, 'alerts'>,
   { fence, signal }: { readonly fence: Fence; readonly signal: AbortSignal },
 ): Promise<number> {
   let read = 0;
@@ -139,14 +133,15 @@ export async function collectAlerts(
   return read;
 }
 
-async function collectPage(tx: Tx, ports: Pick<Ports, 'random'>): Promise<number> {
+async function collectPage(tx: Tx, ports: Pick<Ports, 'random'> & Pick<HasAlerts, 'alerts'>): Promise<number> {
   const after = await lockProgress(tx);
   await resolveSilenceAlerts(tx);
   if (after === undefined) {
     await beginProgress(tx, await newestEventSeq({ sql: tx }));
     return 0;
   }
-  const { events, reachedSeq } = await followEventsOf({ sql: tx }, TYPES, after, PAGE);
+  const types = [...TYPES, ...ports.alerts.rules.map(({ type }) => type)];
+  const { events, reachedSeq } = await followEventsOf({ sql: tx }, types, after, PAGE);
   if (reachedSeq === after) return 0;
   const raised = events.filter(({ type }) => type === incidentRaised.type);
   // An incident is raised before it changes, and only once: all at once first.
@@ -156,7 +151,7 @@ async function collectPage(tx: Tx, ports: Pick<Ports, 'random'>): Promise<number
   );
   for (const event of events) {
     if (event.type === incidentChanged.type) await followIncident(tx, event);
-    if (event.type === controlChanged.type) await followControl(tx, ports, event);
+    await followRule(tx, ports, event);
     await followOversight(tx, ports, event);
   }
   await advanceProgress(tx, reachedSeq);

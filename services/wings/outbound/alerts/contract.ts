@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
+import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
-import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
 import { ALERT_SOURCES, ALERT_STATES, DELIVERY_STATES, TARGET_KINDS, TARGET_SOURCES } from './alert-shapes.ts';
 import {
   alertResolved,

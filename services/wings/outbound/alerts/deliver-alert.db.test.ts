@@ -101,7 +101,10 @@ describe('a target that is down', () => {
 
   test('a private address is refused by the outbound guard unless it is allowed', async () => {
     const { createHandoffTransport } = await import('#services/worker/handoff.ts');
-    const guarded = { ...harness.ports, alerts: { transport: createHandoffTransport({ allowsPrivate: false }) } };
+    const guarded = {
+      ...harness.ports,
+      alerts: { transport: createHandoffTransport({ allowsPrivate: false }), rules: [] },
+    };
     const { target_id: id } = await harness.target({ url: `${harness.origin.replace('http', 'https')}/alerts` });
     await testAlertTarget(harness.log, { target_id: id }, testCaller);
     const { sendAlerts } = await import('./send-alerts.ts');

@@ -1,8 +1,6 @@
 import { alertDeliveries } from '#observability/metrics/alerts.ts';
-import { errorCodeOf } from '#services/platform/define/error-code.ts';
+import type { AlertRule } from '#services/core/audit/read/alert-rule.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import type { HandoffTransport } from '../handoff/deliver-handoff.ts';
-import { type SignHandoffPorts, signHandoff } from '../handoff/sign-handoff.ts';
 import { type MailPorts, queueMail } from '#services/core/identity/mail/queue-mail.ts';
 import { readMailState } from '#services/core/identity/mail/read-mail-backlog.ts';
 import { alertTargetContext } from '#services/core/keys/secrets/sealed-contexts.ts';
@@ -16,13 +14,20 @@ import {
   outcomeOfStatus,
 } from '#services/core/shared/delivery-circuit.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
+import { errorCodeOf } from '#services/platform/define/error-code.ts';
+import type { HandoffTransport } from '../handoff/deliver-handoff.ts';
+import { type SignHandoffPorts, signHandoff } from '../handoff/sign-handoff.ts';
 import { type AlertMessage, cloudEventOf, ITEMS_MAX, mailOf, slackMessageOf } from './alert-messages.ts';
 import { alertGivenUp } from './audit-events.ts';
 import { type DeliveryRow, markMailed, markSent, postponeDelivery, readItems } from './notices.store.ts';
 import type { TargetRow } from './targets.store.ts';
 
 export type HasAlerts = {
-  readonly alerts: { readonly transport: HandoffTransport; readonly pace?: Partial<AlertPace> };
+  readonly alerts: {
+    readonly transport: HandoffTransport;
+    readonly rules: readonly AlertRule[];
+    readonly pace?: Partial<AlertPace>;
+  };
   readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer' | 'accessTokenSeconds'>;
 };
 

@@ -8,7 +8,7 @@ import * as permissions from './permissions.ts';
 import { silencePurge } from './silences.store.ts';
 
 export const alertsModule = defineModule({
-  name: 'alerts',
+  name: 'outbound/alerts',
   tables: ['alert_targets', 'alerts', 'alert_notices', 'alert_deliveries', 'alert_silences', 'alert_progress'],
   permissions: Object.values(permissions),
   events: Object.values(events),

@@ -1,9 +1,9 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
 import type { Severity } from '#services/core/security/incident-shapes.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineAttemptEnds } from '#services/core/shared/retries.store.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import { ALL_GROUPS, type AlertSource, type NoticeKind } from './alert-shapes.ts';
 import type { AlertDeliveryView } from './contract.ts';
 import type { TargetRow } from './targets.store.ts';

@@ -1,8 +1,8 @@
-import { cutText } from '#services/platform/define/cut-text.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import type { Severity } from '#services/core/security/incident-shapes.ts';
 import { visibleText } from '#services/core/shared/visible-text.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import { type NewAlert, raiseAlertRows, resolveAlertRows } from './alerts.store.ts';
 import { alertReported } from './audit-events.ts';
 import type { ReportedAlert } from './contract.ts';

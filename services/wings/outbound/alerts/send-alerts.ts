@@ -1,6 +1,6 @@
 import { alertCircuits, alertNotices } from '#observability/metrics/alerts.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
 import type { Caller, Fence, Tx } from '#services/core/ports.ts';
+import { allEnded } from '#services/core/shared/all-ended.ts';
 import { OPENS_AFTER, openPauseSeconds } from '#services/core/shared/delivery-circuit.ts';
 import { ALL_GROUPS } from './alert-shapes.ts';
 import { collectAlerts } from './collect-alerts.ts';

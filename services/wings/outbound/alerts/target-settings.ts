@@ -1,7 +1,7 @@
-import { cutText } from '#services/platform/define/cut-text.ts';
 import { normaliseEmail } from '#services/core/identity/users/email.ts';
 import { SEVERITIES, type Severity } from '#services/core/security/incident-shapes.ts';
 import { shownUrl } from '#services/core/shared/shown-url.ts';
+import { cutText } from '#services/platform/define/cut-text.ts';
 import type { AlertTargetView, NewAlertTarget } from './contract.ts';
 import { alertTargetInvalid } from './errors.ts';
 import { isTimeZone } from './quiet-hours.ts';

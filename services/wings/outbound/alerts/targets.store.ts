@@ -1,7 +1,7 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
 import type { Severity } from '#services/core/security/incident-shapes.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { TargetKind, TargetSource } from './alert-shapes.ts';
 
 /** What a message needs to know of its target. */

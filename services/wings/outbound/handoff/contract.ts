@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { bodyReason, manages, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
+import { queuesManage } from '#services/core/shared/permissions.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
-import { queuesManage } from '#services/core/shared/permissions.ts';
 import { handoffUnknown } from './errors.ts';
 
 const TAG = 'Hand-off';

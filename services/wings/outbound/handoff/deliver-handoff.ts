@@ -1,5 +1,4 @@
 import { handoffDeliveries } from '#observability/metrics/handoff.ts';
-import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { readEvent } from '#services/core/audit/read/read-event.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
@@ -13,6 +12,7 @@ import {
   outcomeOfStatus,
 } from '#services/core/shared/delivery-circuit.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
+import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { handoffGivenUp } from './audit-events.ts';
 import { type DeliveryRow, deleteDelivery, postponeDelivery } from './handoff.store.ts';
 import { eventSubjectOf } from './plan-deliveries.ts';

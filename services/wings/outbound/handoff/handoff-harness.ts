@@ -2,14 +2,14 @@
 import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { newestEventSeq } from '#services/core/audit/read/list-events.ts';
+import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { createKeyRing, type KeyRing } from '#services/core/keys/key-ring.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { createHandoffTransport } from '#services/worker/handoff.ts';
 import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { newestEventSeq } from '#services/core/audit/read/list-events.ts';
-import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
-import { createKeyRing, type KeyRing } from '#services/core/keys/key-ring.ts';
 import type { PushHandoffPorts } from './deliver-handoff.ts';
 import { pushHandoffs } from './push-handoffs.ts';
 

@@ -7,7 +7,7 @@ import * as permissions from './permissions.ts';
 import { siemTargetPurge } from './siem/siem.store.ts';
 
 export const handoffModule = defineModule({
-  name: 'handoff',
+  name: 'outbound/handoff',
   wing: 'handoff',
   tables: ['handoff_endpoints', 'handoff_deliveries', 'handoff_parked', 'siem_targets'],
   permissions: Object.values(permissions),

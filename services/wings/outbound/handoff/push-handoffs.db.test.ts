@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { handoffDeliveryPurge, handoffEndpointPurge } from './handoff.store.ts';
 import {
   type Arrived,

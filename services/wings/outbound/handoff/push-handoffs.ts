@@ -1,6 +1,6 @@
 import { handoffCircuits } from '#observability/metrics/handoff.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
 import type { Caller, Fence } from '#services/core/ports.ts';
+import { allEnded } from '#services/core/shared/all-ended.ts';
 import { DELIVERY_PACE, OPENS_AFTER, openPauseSeconds } from '#services/core/shared/delivery-circuit.ts';
 import { deliverHandoff, type HandoffEndpoint, type PushHandoffPorts } from './deliver-handoff.ts';
 import { failEndpoint, hastenDeliveries, recoverEndpoint, takeDeliveries } from './handoff.store.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import { readEvent } from '#services/core/audit/read/read-event.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { userTokensRevoked } from '#services/core/identity/audit-events.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { listSignalStreams, setSignalStreamStatus, verifySignalStream } from './administer-streams.ts';
 import { readStreamStatus, removeStreamSubject } from './manage-streams.ts';
 import { VERIFICATION } from './signal-shapes.ts';

@@ -1,7 +1,7 @@
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import { countHandoffs } from '../handoff/pull-handoffs.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
 import { shownUrl } from '#services/core/shared/shown-url.ts';
+import { countHandoffs } from '../handoff/pull-handoffs.ts';
 import { signalStreamChanged, signalStreamVerified } from './audit-events.ts';
 import type { StreamOverview } from './contract.ts';
 import { changeStatus } from './manage-streams.ts';

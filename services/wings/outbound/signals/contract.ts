@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { bodyReason, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
-import { rightsExceeded } from '#services/core/authority/errors.ts';
 import {
   signalKeysUnavailable,
   signalsLimited,

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import { unauthenticated } from '#services/platform/errors.ts';
 import type { HasAccess } from '#services/core/access/access-directory.ts';
 import { newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import { readEvent } from '#services/core/audit/read/read-event.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { actorNameOf } from '#services/core/authority/names.ts';
-import { beginHandoffs, forgetHandoffs, peekHandoffs, settleHandoffs } from '../handoff/pull-handoffs.ts';
 import { streamAuthorizationContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
+import { unauthenticated } from '#services/platform/errors.ts';
+import { beginHandoffs, forgetHandoffs, peekHandoffs, settleHandoffs } from '../handoff/pull-handoffs.ts';
 import { signalStreamChanged, signalStreamVerified } from './audit-events.ts';
 import { SIGNAL_TYPES } from './caep-events.ts';
 import { assertMayPushTo } from './may-push-to.ts';

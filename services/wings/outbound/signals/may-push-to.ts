@@ -1,8 +1,8 @@
-import { ownCredentialRequired } from '#services/platform/errors.ts';
 import type { HasAccess } from '#services/core/access/access-directory.ts';
 import { clientOf } from '#services/core/authority/callers.ts';
 import { isByOwnCredential } from '#services/core/authority/own-credential.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { ownCredentialRequired } from '#services/platform/errors.ts';
 
 type Directory = { readonly access: Pick<HasAccess['access'], 'client'> };
 

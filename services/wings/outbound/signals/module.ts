@@ -6,7 +6,7 @@ import * as permissions from './permissions.ts';
 import { signalPurge } from './signals.store.ts';
 
 export const signalsModule = defineModule({
-  name: 'signals',
+  name: 'outbound/signals',
   tables: ['signal_transmitters', 'signals_received', 'signal_streams', 'signal_exclusions'],
   permissions: Object.values(permissions),
   events: Object.values(events),

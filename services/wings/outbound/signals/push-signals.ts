@@ -1,7 +1,7 @@
-import type { HandoffEndpoint, HandoffTransport, PushHandoffPorts } from '../handoff/deliver-handoff.ts';
-import { pushHandoffs } from '../handoff/push-handoffs.ts';
 import { streamAuthorizationContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import type { Caller, Fence, Ports } from '#services/core/ports.ts';
+import type { HandoffEndpoint, HandoffTransport, PushHandoffPorts } from '../handoff/deliver-handoff.ts';
+import { pushHandoffs } from '../handoff/push-handoffs.ts';
 import { SIGNAL_TYPES } from './caep-events.ts';
 import { queueOf, type SignSignalPorts, signSignal } from './sign-signal.ts';
 import { readPushedStreams, type StreamRow } from './streams.store.ts';

@@ -1,9 +1,9 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { ClientCaller } from '#services/core/authority/callers.ts';
 import { accountPasswordChanged, userSessionEnded, userTokensRevoked } from '#services/core/identity/audit-events.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { readStreamStatus, replaceStream, updateStream, updateStreamStatus } from './manage-streams.ts';
 import { CAEP_EVENTS } from './signal-shapes.ts';
 import { POLL, PUSH } from './streams-contract.ts';

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import { signalsReceived } from '#observability/metrics/signals.ts';
-import { isAppError } from '#services/platform/define/error.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import type { HasRevocationPush } from '#services/core/revocations/revocation-set.ts';
 import type { createThrottle } from '#services/core/shared/throttle.ts';
 import { endTarget } from '#services/core/tokens/revoke/revoke-token.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
+import { isAppError } from '#services/platform/define/error.ts';
 import { signalReceived, signalsLimitReached } from './audit-events.ts';
 import { signalsLimited } from './errors.ts';
 import { CAEP_EVENTS, ENDING, type SetErrorCode, type SignalOutcome, VERIFICATION } from './signal-shapes.ts';

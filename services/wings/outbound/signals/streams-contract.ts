@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { REFUSALS, text } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
 import { ownCredentialRequired, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
-import { REFUSALS, text } from '#services/core/access/admin-shapes.ts';
 import { ssfManage, ssfRead } from './permissions.ts';
 import { CAEP_EVENTS, STREAM_STATES } from './signal-shapes.ts';
 import {

@@ -1,6 +1,5 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import {
   accountPasswordChanged,
@@ -9,6 +8,7 @@ import {
   userSteppedUp,
   userTokensRevoked,
 } from '#services/core/identity/audit-events.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import {
   addStreamSubject,
   deleteStream,

@@ -1,7 +1,7 @@
-import { defineQuestion } from '#services/platform/define/question.ts';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import { ssfManage } from './permissions.ts';
 import type { StreamState } from './signal-shapes.ts';
 

@@ -1,8 +1,17 @@
 import { z } from 'zod';
+import {
+  bodyReason,
+  manages,
+  pageQuery,
+  REFUSALS,
+  reads,
+  reason,
+  roleName,
+  text,
+} from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from '#services/core/access/admin-shapes.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiBreakGlass, phiManage, phiRead, phiWrite } from '../permissions.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Caller } from '#services/core/ports.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import type { Caller } from '#services/core/ports.ts';
 import { openPhiHarness, type PhiHarness, stepUpOf } from '../phi-harness.ts';
 import { createPhiKeys } from '../phi-keys.ts';
 import { shredPhi } from '../shred-phi.ts';

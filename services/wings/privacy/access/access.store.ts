@@ -1,7 +1,7 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import { actorIdOf } from '#services/core/audit/committed-values.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { PhiEnvelope, PhiPurpose } from '../phi-shapes.ts';
 
 /**

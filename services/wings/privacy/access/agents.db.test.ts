@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createClient } from '#services/core/access/create-client.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { agentCaller, clientCaller, createPatientPool, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOf, outcomeOfCall } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { createClient } from '#services/core/access/create-client.ts';
-import type { Caller } from '#services/core/ports.ts';
 import { openPhiHarness, type PhiHarness, stepUpOf } from '../phi-harness.ts';
 import type { PhiEnvelope } from '../phi-shapes.ts';
 import { openBreakGlass } from './break-glass.ts';

@@ -1,7 +1,7 @@
-import { storeUnavailable } from '#services/platform/errors.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { assertSubject } from '../assert-subject.ts';
 import { phiDisclosed } from '../audit-events.ts';
 import { STANDARD } from '../clearance.ts';

@@ -1,8 +1,8 @@
-import { defineQuestion } from '#services/platform/define/question.ts';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import { actorIdOf } from '#services/core/audit/committed-values.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { PhiEnvelope } from '../phi-shapes.ts';
 
 /** `seq`: place of the completion in the sealed log, by index audit_events_event_id. */

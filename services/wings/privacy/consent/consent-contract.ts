@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused } from '#services/platform/errors.ts';
-import { REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { phiWrite } from '../permissions.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
 

@@ -1,6 +1,6 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
 
 const CONSENT = `id, purpose, version, granted, terms, ${placeTime('recorded_at')} AS "recordedAt"`;

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { storeUnavailable } from '#services/platform/errors.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { consentRecorded } from '../audit-events.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
 import type { consentView } from './consent-contract.ts';

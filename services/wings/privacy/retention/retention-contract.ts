@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { bodyReason, manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiManage } from '../permissions.ts';
 import { subjectId } from '../phi-shapes.ts';

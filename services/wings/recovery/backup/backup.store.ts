@@ -1,5 +1,5 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { LogHead, Sql } from '#services/core/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { BackupHead } from './backup-shapes.ts';
 
 // Each reads one table of a few rows, in the view of the backup.

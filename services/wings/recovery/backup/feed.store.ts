@@ -1,5 +1,5 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Marks, Sql } from '#services/core/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import type { FeedEntry } from './feed-segments.ts';
 
 // The row is the feed's own lock. New numbers begin above all that a consumer may have seen.

@@ -1,5 +1,5 @@
-import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '#services/core/ports.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** A column whose values are those of another table, without a foreign key that says so. */
 export type Reference = {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import type { Caller, Marks } from '#services/core/ports.ts';
 import { writeBackupAt } from '#services/platform/backups/backup-place.ts';
 import type { BackupConfig } from '#services/platform/config/backups.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
@@ -16,7 +17,6 @@ import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.t
 import { queryRows, runPastTriggers, testCaller } from '#tools/testing/harness/ports.ts';
 import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import { findS3Gateway, startS3Gateway } from '#tools/testing/processes/s3-gateway.ts';
-import type { Caller, Marks } from '#services/core/ports.ts';
 import { backUp } from './back-up.ts';
 import { rehearseRestore } from './rehearse-restore.ts';
 

@@ -1,11 +1,11 @@
 import { restoreDrillDuration, restoreDrills } from '#observability/metrics/restore-drills.ts';
-import type { EventDetail } from '#services/platform/define/audit-event.ts';
-import { AppError } from '#services/platform/define/error.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { HasLogMark } from '#services/core/audit/seal/settle-log.ts';
 import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import type { Caller, Fence, LogHighWaterStore, MarkStore, Ports, Sql } from '#services/core/ports.ts';
-import { restoreRehearsed } from '#services/core/health/audit-events.ts';
+import type { EventDetail } from '#services/platform/define/audit-event.ts';
+import { AppError } from '#services/platform/define/error.ts';
+import { restoreRehearsed } from '#services/wings/recovery/audit-events.ts';
 import { readFeedState } from '../restore.store.ts';
 import { backUp } from './back-up.ts';
 import { restoreMismatch } from './backup-errors.ts';

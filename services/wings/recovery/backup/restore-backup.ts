@@ -4,7 +4,7 @@ import type { HasLogMark } from '#services/core/audit/seal/settle-log.ts';
 import { rewrapSealedValues } from '#services/core/keys/secrets/rewrap-sealed-values.ts';
 import type { Caller, LogHead, LogHighWaterStore, MarkStore, Marks, Ports, Tx } from '#services/core/ports.ts';
 import { type DatabaseStatus, databaseStatus } from '#services/core/revocations/high-water-marks.ts';
-import { backupRestored } from '#services/core/health/audit-events.ts';
+import { backupRestored } from '#services/wings/recovery/audit-events.ts';
 import { forgetMarkPlace } from '../restore.store.ts';
 import { type AcceptedLoss, restoreAcceptLoss } from '../restore-accept-loss.ts';
 import { KEY_CHECK_CONTEXT, type Progress, schemaDigest } from './back-up.ts';

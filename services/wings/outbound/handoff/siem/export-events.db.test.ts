@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type Arrived, type HandoffHarness, openHandoffHarness } from '../handoff-harness.ts';
 import { BATCH_BYTES_MAX, REJECTIONS_MAX } from './export-events.ts';
 import { type ExportHarness, exportHarnessOf } from './export-harness.ts';

@@ -1,12 +1,12 @@
 import { siemBatches, siemEvents } from '#observability/metrics/handoff.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
-import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { followSealedEvents, newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Fence, Ports } from '#services/core/ports.ts';
+import { allEnded } from '#services/core/shared/all-ended.ts';
 import { retryPauseSeconds } from '#services/core/shared/retry-pause.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
+import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { siemEventSkipped } from '../audit-events.ts';
 import { type SignHandoffPorts, signHandoff } from '../sign-handoff.ts';
 import { advanceTarget, failTarget, followTarget, insertTarget, readTarget, type TargetRow } from './siem.store.ts';

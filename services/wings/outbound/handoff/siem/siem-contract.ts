@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { stepUpRequired } from '#services/platform/errors.ts';
-import { manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { siemPositionAhead, siemTargetUnknown } from '../errors.ts';
 import { siemManage } from '../permissions.ts';
 

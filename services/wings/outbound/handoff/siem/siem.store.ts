@@ -1,8 +1,8 @@
-import { defineQuestion, type Question } from '#services/platform/define/question.ts';
-import { defineStatement } from '#services/platform/define/statement.ts';
 import { NEWEST_SEQ } from '#services/core/audit/read/list-events.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
+import { defineQuestion, type Question } from '#services/platform/define/question.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type TargetRow = {
   readonly name: string;

@@ -1,0 +1,10 @@
+import { rehearseRestoreJob } from '#jobs/contracts/operations.ts';
+import { defineModule } from '#services/core/module.ts';
+import * as events from './audit-events.ts';
+
+export const recoveryModule = defineModule({
+  name: 'recovery',
+  events: Object.values(events),
+  jobs: [rehearseRestoreJob],
+  metrics: () => import('#observability/metrics/restore-drills.ts'),
+});

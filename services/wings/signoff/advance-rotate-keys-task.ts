@@ -1,0 +1,102 @@
+import type { AsymmetricAlgorithm } from '#services/core/keys/algorithm-shapes.ts';
+import { type HasKeysChanged, rotateSigningKeys } from '#services/core/keys/rotate-signing-keys.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
+import type { TaskAdvance, TaskChange, TaskRow, WhyNot } from '#services/core/shared/task-kind.ts';
+import { type ErrorFactory, isAppError } from '#services/platform/define/error.ts';
+import type { ReceiptView, SignOffView } from './contract.ts';
+import { signOffApprovalVoid, signOffRequesterEnded, signOffUnfinished } from './errors.ts';
+import { WITHDRAWN } from './finish-signoff.ts';
+import { readReceipt, readSignOff } from './read-signoff.ts';
+import { ROTATE_KEYS_ACT, ROTATE_KEYS_PERMISSION, ROTATE_KEYS_TASK } from './rotate-keys-task.ts';
+import { type RunSignOffPorts, runSignedOff } from './run-signoff.ts';
+
+const CHECK_SECONDS = 2;
+
+type RotatePorts = RunSignOffPorts & Pick<Ports, 'vault'> & HasKeysChanged;
+
+const isOf = (err: unknown, { definition }: ErrorFactory): boolean => isAppError(err) && err.definition === definition;
+
+const refused = (code: string, task: TaskRow, detail: object = {}): TaskChange => ({
+  state: 'completed',
+  message: `The act was not run: ${code}.`,
+  result: { code, signoff_id: task.subjectId, ...detail },
+  isError: true,
+});
+
+/**
+ * Rotates the signing keys once the people have approved. `runSignedOff` starts an approved act at most once, whatever
+ * repeats a check, so a worker that dies meanwhile never rotates twice.
+ */
+export const advanceRotateKeysTask: TaskAdvance<RotatePorts> = {
+  name: ROTATE_KEYS_TASK,
+  advance: async (ports, task, caller, whyNot) => {
+    const signOff = await readSignOff(ports, { signoff_id: task.subjectId }, caller);
+    switch (signOff.state) {
+      case 'pending':
+        return waitingFor(signOff);
+      case 'approved':
+        try {
+          return await run(ports, task, caller, whyNot);
+        } catch (err) {
+          if (isOf(err, signOffApprovalVoid))
+            return waitingFor(await readSignOff(ports, { signoff_id: task.subjectId }, caller));
+          if (isOf(err, signOffRequesterEnded)) return refused(signOffRequesterEnded.definition.code, task);
+          throw err;
+        }
+      case 'running':
+        return { state: 'working', message: 'The act is running.', afterSeconds: CHECK_SECONDS };
+      case 'done':
+      case 'failed': {
+        const receipt = await receiptOf(ports, task, caller);
+        if (receipt === null)
+          return signOff.failure === WITHDRAWN
+            ? { state: 'cancelled', message: 'The caller cancelled the task.' }
+            : refused('signoff_failed', task, { failure: signOff.failure });
+        const isError = signOff.state === 'failed';
+        const message = isError ? 'The act failed.' : 'The act was run.';
+        const failure = isError ? { failure: signOff.failure } : {};
+        return { state: 'completed', message, isError, result: { ...task.result, ...failure, receipt } };
+      }
+      default:
+        return refused(`signoff_${signOff.state}`, task, { failure: signOff.failure });
+    }
+  },
+};
+
+const waitingFor = ({ waiting_for: roles, expires_at: at }: SignOffView): TaskChange => ({
+  state: 'input_required',
+  message: `Waits for approval by ${roles.join(' and ')}.`,
+  // A decision wakes the task in its own transaction; only the expiry changes no row.
+  at,
+});
+
+/** Null for a sign-off whose end nothing reported: its agent was killed, or its request withdrawn. */
+async function receiptOf(ports: RotatePorts, { subjectId }: TaskRow, caller: Caller): Promise<ReceiptView | null> {
+  try {
+    return await readReceipt(ports, { signoff_id: subjectId }, caller);
+  } catch (err) {
+    if (isOf(err, signOffUnfinished)) return null;
+    throw err;
+  }
+}
+
+async function run(ports: RotatePorts, task: TaskRow, caller: Caller, whyNot: WhyNot): Promise<TaskChange> {
+  const reason = await whyNot(ROTATE_KEYS_PERMISSION);
+  if (reason !== null) return refused(reason, task);
+  const { result } = await runSignedOff(
+    ports,
+    { signoff_id: task.subjectId, act: ROTATE_KEYS_ACT, arguments: task.arguments },
+    async (approved) => {
+      const { algorithm } = approved as { algorithm?: AsymmetricAlgorithm };
+      return rotateSigningKeys(ports, { algorithm }, caller);
+    },
+    caller,
+  );
+  const { kid, alg, activates_at: activatesAt } = result.key;
+  return {
+    state: 'working',
+    message: 'The act was run; its receipt is being sealed.',
+    result: { kid, alg, activates_at: activatesAt, outcome: result.outcome },
+    afterSeconds: 1,
+  };
+}

@@ -1,0 +1,32 @@
+import { rotateKeysEndpoint } from '#services/core/keys/contract.ts';
+import type { Ports } from '#services/core/ports.ts';
+import type { TaskKind } from '#services/core/shared/task-kind.ts';
+import { permissionOf } from '#services/platform/define/endpoint.ts';
+import { withdrawSignOff } from './finish-signoff.ts';
+import { type HasSignOffLimit, requestSignOff } from './request-signoff.ts';
+
+export const ROTATE_KEYS_TASK = 'rotate_signing_keys';
+export const ROTATE_KEYS_ACT = 'keys.rotate';
+export const ROTATE_KEYS_PERMISSION = permissionOf(rotateKeysEndpoint);
+
+const ROLES = ['tech_lead', 'security_reviewer'] as const;
+/** Of the progress: approved and started, and run without its receipt. */
+const STARTED_PERCENT = 50;
+const RUN_PERCENT = 90;
+
+/** Asks people in two roles to approve exactly these arguments. */
+export const rotateKeysTask: TaskKind<Pick<Ports, 'transact' | 'random'> & HasSignOffLimit> = {
+  name: ROTATE_KEYS_TASK,
+  permission: ROTATE_KEYS_PERMISSION,
+  begin: async (ports, input, caller) => {
+    const request = { act: ROTATE_KEYS_ACT, title: 'Rotate the signing keys', arguments: input, required_roles: ROLES };
+    const { signoff_id: subjectId } = await requestSignOff(ports, request, caller);
+    return { subjectId, state: 'input_required', message: `Waits for approval by ${ROLES.join(' and ')}.` };
+  },
+  look: (_ports, { state, result, message }) => {
+    const percent = state === 'input_required' ? 0 : result === null ? STARTED_PERCENT : RUN_PERCENT;
+    return { percent, message };
+  },
+  // A worker may be about to run it, so the sign-off itself is withdrawn.
+  cancel: (ports, { subjectId }, caller) => withdrawSignOff(ports, subjectId, caller),
+};
