@@ -162,8 +162,10 @@ function assertComplete() {
 // npm does not link a package's own bin into its node_modules; without this link `npx sallyport` would ask the registry.
 function linkOwnBin() {
   const link = join(root, 'node_modules/.bin/sallyport');
-  if (lstatSync(link, { throwIfNoEntry: false })) return;
-  symlinkSync('../../scripts/sallyport.mjs', link);
+  const target = '../../tools/sallyport.mjs';
+  if (lstatSync(link, { throwIfNoEntry: false }) && readlinkSync(link) === target) return;
+  rmSync(link, { force: true });
+  symlinkSync(target, link);
 }
 
 function schemaHash() {

@@ -8,7 +8,7 @@ import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-sto
 
 /** The value of a statement that fails as a defect of ours would. */
 export const PLANTED = 'planted-defect@example.test';
-const PLANTED_DEFECT = pathToFileURL(`${import.meta.dirname}/../../testing/processes/planted-defect.ts`);
+const PLANTED_DEFECT = pathToFileURL(`${import.meta.dirname}/../../tools/testing/processes/planted-defect.ts`);
 
 /** Contains no address, so that any address found is a client's. */
 export const ORIGIN = 'http://auth.sallyport.test';

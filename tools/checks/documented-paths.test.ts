@@ -29,6 +29,9 @@ const ELSEWHERE = new Set([
   'logout.mjs',
   'permissions.yaml',
   'run/',
+  // Methods of MCP.
+  'tools/list',
+  'tools/call',
 ]);
 /** Folders in which a path of a page may begin, besides the root and the folder of the page. */
 const SHORTENED = [
