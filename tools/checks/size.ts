@@ -24,7 +24,7 @@ function earlierGates(text: string): Gates | undefined {
     const earlier = commits
       .map((commit) => git(['show', `${commit}:${GATES}`]))
       .find((committed) => committed !== text);
-    return earlier && (JSON.parse(earlier) as Gates);
+    return earlier === undefined ? undefined : (JSON.parse(earlier) as Gates);
   } catch {
     process.stdout.write('SKIPPED: git does not know earlier gates here\n');
     return undefined;

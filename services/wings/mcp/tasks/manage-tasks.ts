@@ -23,7 +23,7 @@ export const taskWake = (enqueue: Enqueue, job: Job): HasTaskWake => ({
 });
 
 /** The kinds of tasks, which get the same ports. */
-export type HasTaskKinds<KindPorts = never> = { readonly taskKinds: readonly TaskKind<KindPorts>[] };
+type HasTaskKinds<KindPorts = never> = { readonly taskKinds: readonly TaskKind<KindPorts>[] };
 
 type ReadPorts = Pick<Ports, 'sql'> & HasTaskKinds;
 type ActPorts<KindPorts> = Pick<Ports, 'sql'> & HasTaskWake & HasTaskKinds<NoInfer<KindPorts>> & KindPorts;
