@@ -48,7 +48,20 @@ function assertSound(): void {
   }
 }
 
-const jsonOf = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`;
+/** A line for each entry of a list, and of a set by name. */
+function linesOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const lines = Object.entries(value).map(([name, entry]) =>
+    Array.isArray(value) ? JSON.stringify(entry) : `${JSON.stringify(name)}: ${JSON.stringify(entry)}`,
+  );
+  const [open, close] = Array.isArray(value) ? '[]' : '{}';
+  return `${open}\n  ${lines.join(',\n  ')}\n ${close}`;
+}
+
+const jsonOf = (file: object): string =>
+  `{\n${Object.entries(file)
+    .map(([name, value]) => ` ${JSON.stringify(name)}: ${linesOf(value)}`)
+    .join(',\n')}\n}\n`;
 
 const own = (): object => ({
   about: 'Tokens and the code that a verifier must answer. Format and use: README.md. Made by make-vectors.ts.',
