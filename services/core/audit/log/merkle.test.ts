@@ -25,10 +25,11 @@ type GoVectors = {
   readonly cosigned: string;
 };
 
-/** Results of golang.org/x/mod and transparency-dev, written by tools/tlog-vectors. */
-const go = JSON.parse(
-  readFileSync(new URL('../../../../tools/tlog-vectors/vectors.json', import.meta.url), 'utf8'),
-) as GoVectors;
+/**
+ * Recorded from golang.org/x/mod 0.42.0, transparency-dev/merkle 0.0.2 and transparency-dev/formats 0.1.1: leaf i is the
+ * text `sallyport leaf i`. `tools/tlog-conformance` runs the same libraries against a running log.
+ */
+const go = JSON.parse(readFileSync(new URL('./go-vectors.json', import.meta.url), 'utf8')) as GoVectors;
 
 /** A tree grown in memory. */
 class Tree {
