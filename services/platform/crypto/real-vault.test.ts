@@ -1,18 +1,13 @@
-// `npm run vault:test` builds the server; without it these tests are skipped.
+// What the product and the fake of its other tests assume of Vault, against the recorded answers of a real server.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeKeyService, startFakeVault } from '#tools/testing/fakes/key-services.ts';
 import type { Json } from '#tools/testing/http-client.ts';
-import { builtVaultServer } from '#tools/vault/build.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { keyServiceOf } from './key-services.ts';
 import { askVault, type RealVault, startRealVault } from './real-vault-harness.ts';
 import { withUnwrappedKeys } from './unwrap-keys.ts';
-
-const program = builtVaultServer();
-if (program === undefined)
-  console.warn('SKIPPED: Vault as key service: no server was built here. Run: npm run vault:test');
 
 const HOW_TO = resolve(import.meta.dirname, '../../../docs/how-to/rotate-the-key-encryption-key.md');
 /** The policies that the documentation tells operators to write: of each process, and of `keys wrap`. */
@@ -23,7 +18,7 @@ const NOWHERE = 'http://127.0.0.1:1';
 
 type Env = Record<string, string>;
 
-describe.skipIf(program === undefined)('the transit engine of a real Vault', () => {
+describe('the transit engine of a real Vault', () => {
   let vault: RealVault;
   let fake: FakeKeyService;
   let [processToken, wrapToken] = ['', ''];
@@ -48,7 +43,7 @@ describe.skipIf(program === undefined)('the transit engine of a real Vault', () 
   }
 
   beforeAll(async () => {
-    vault = await startRealVault(program as string);
+    vault = await startRealVault();
     fake = await startFakeVault('token');
     await vault.admin('POST', 'sys/mounts/transit', { type: 'transit' });
     await vault.admin('POST', 'transit/keys/sallyport', {});
@@ -57,7 +52,7 @@ describe.skipIf(program === undefined)('the transit engine of a real Vault', () 
     wrapToken = await createToken('sallyport-wrap', policies[1] as string);
   });
   afterAll(async () => {
-    await vault?.stop();
+    await vault?.close();
     await fake?.close();
   });
 
@@ -126,12 +121,12 @@ describe.skipIf(program === undefined)('the transit engine of a real Vault', () 
     ['an unknown mount', { path: 'nowhere/decrypt/sallyport', body: {} }],
     ['another method', { method: 'GET', path: 'transit/decrypt/sallyport' }],
     ['a doubled slash', { path: 'transit//decrypt/sallyport', body: {} }],
-  ])('answers %s as the double of the other tests does', async (_name, request) => {
+  ])('answers %s as the fake of the other tests does', async (_name, request) => {
     const real = await askVault(vault.url, vault.rootToken, request);
     expect(shapeOf(await askVault(fake.url, 'token', request))).toEqual(shapeOf(real));
   });
 
-  test('answers a decryption and a wrong token as the double does', async () => {
+  test('answers a decryption and a wrong token as the fake does', async () => {
     const shapes = await Promise.all(
       [
         { url: vault.url, token: vault.rootToken },
@@ -161,6 +156,10 @@ describe.skipIf(program === undefined)('the transit engine of a real Vault', () 
     await vault.admin('PUT', 'sys/unseal', { key: vault.unsealKey });
     expect(await started).toBe(key);
     await expect(keyOf(wrapped, { VAULT_ADDR: NOWHERE })).rejects.toThrow('Vault does not answer');
+  });
+
+  test('was asked all that the record contains', () => {
+    expect(vault.unasked()).toEqual([]);
   });
 });
 
