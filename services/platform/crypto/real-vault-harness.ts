@@ -66,8 +66,8 @@ function record(address: string, secrets: Map<string, string>, kept: Exchange[])
 }
 
 /**
- * The answers of a real server, as recorded. To record them again, start `vault server -dev` (or `bao server -dev`), and
- * run the test with its address, root token and unseal key in RECORD_VAULT, separated by spaces.
+ * The answers of a real server, as recorded. To record them again, start `vault server -dev`, and run
+ * the test with its address, root token and unseal key in RECORD_VAULT, separated by spaces.
  */
 export async function startRealVault(): Promise<RealVault> {
   const [address, root = '', unseal = ''] = process.env.RECORD_VAULT?.split(' ') ?? [];

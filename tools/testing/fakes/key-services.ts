@@ -1,4 +1,4 @@
-// For tests only: the transit engine of OpenBao and HashiCorp Vault, and AWS KMS, as far as the product calls them.
+// For tests only: the transit engine of HashiCorp Vault, and AWS KMS, as far as the product calls them.
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
@@ -66,7 +66,7 @@ const vaultAnswer = (data: Json): Answer => [
   200,
   {
     ...{ request_id: randomUUID(), lease_id: '', renewable: false, lease_duration: 0 },
-    ...{ data, wrap_info: null, warnings: null, auth: null },
+    ...{ data, wrap_info: null, warnings: null, auth: null, mount_type: 'transit' },
   },
 ];
 const VAULT_OVERHEAD_BYTES = 28;
@@ -92,7 +92,8 @@ export function startFakeVault(token: string): Promise<FakeKeyService> {
     const path = (request.url as string).replace(/^\/v1\//, '');
     calls.push(request.url as string);
     if (path.includes('//')) return [307, {}];
-    if (request.headers['x-vault-token'] !== token) return vaultRefusal(403, 'permission denied');
+    if (request.headers['x-vault-token'] !== token)
+      return vaultRefusal(403, '2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n');
     const [, action, key] = /^transit\/(datakey\/wrapped|decrypt)\/([^/]+)$/.exec(path) ?? [];
     if (action === undefined) return vaultRefusal(404, `no handler for route "${path}". route entry not found.`);
     if (request.method !== 'POST') return vaultRefusal(405, '1 error occurred:\n\t* unsupported operation\n\n');
