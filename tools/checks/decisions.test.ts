@@ -16,15 +16,6 @@ test('the heading of each decision has the number of its file, and no two have t
   }
 });
 
-test('the index names the decision that replaced every missing number', () => {
-  const [, withdrawn = ''] = /^Withdrawn numbers are not reused: (.*)$/m.exec(index) ?? [];
-  const named = [...withdrawn.matchAll(/(\d+) \(see (\d+)\)/g)].map(([, number, by]) => [Number(number), Number(by)]);
-  const present = new Set(decisions.map(numberOf));
-  const missing = Array.from({ length: Math.max(...present) }, (_, at) => at + 1).filter((at) => !present.has(at));
-  expect(named.map(([number]) => number)).toEqual(missing);
-  expect(named.filter(([, by = 0]) => !present.has(by))).toEqual([]);
-});
-
 test('the index has each decision once, with its number', () => {
   const linked = [...index.matchAll(/\[(\d+)\]\((0[^)]+\.md)\)/g)].map(([, number, file]) => [Number(number), file]);
   const there = decisions.map((file) => [numberOf(file), basename(file)]);

@@ -92,9 +92,3 @@ test('the check finds paths, and reports one that does not exist', () => {
   expect(pathsIn(text)).toEqual(['services/api/main.ts', 'core/<m>/contract.ts', '.db.test.ts', 'a/gone.ts']);
   expect(pathsIn(text).filter((path) => !isThere(path, 'README.md'))).toEqual(['a/gone.ts']);
 });
-
-test('the test to which operators are referred for telemetry is the one that plants secrets in every route', () => {
-  const [, file = ''] =
-    /`([^`]+)` plants canaries/.exec(readFileSync(join(root, 'docs/how-to/operate.md'), 'utf8')) ?? [];
-  expect(readFileSync(join(root, file), 'utf8')).toContain('no secret sent through any route');
-});

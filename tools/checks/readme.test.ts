@@ -16,12 +16,6 @@ const foldersOf = (path: string): string[] =>
 const sectionOf = (text: string, heading: string): string => text.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
 
 describe('the README', () => {
-  test('a stranger reads at most five points before the first command', () => {
-    const [before = ''] = readme.split('```');
-    expect(before.match(/^\s*[-*] /gm)?.length).toBeLessThanOrEqual(5);
-    expect(before.length).toBeLessThan(2_000);
-  });
-
   test('it shows each picture in light and dark, small and not too old', () => {
     for (const name of PICTURES) {
       for (const scheme of ['light', 'dark']) {

@@ -3,12 +3,11 @@ import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { newestFigure } from '#load-tests/lib/benchmarks-page.ts';
 import { isMet } from '#load-tests/lib/figure.ts';
-import { sourceFiles, testTitles } from './test-titles.ts';
+import { testTitles } from './test-titles.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const PAGE = 'docs/explanation/requirement-ids.md';
 const page = readFileSync(join(root, PAGE), 'utf8');
-const LONG_ID = /\b[A-DP]-[A-Z]{3}-\d\d\b/g;
 
 /** The first letter of each id of a subject, in the order of their numbers: SHP-01 is P-SHP-01. */
 const REQUIREMENTS = {
@@ -59,10 +58,6 @@ const rows = rowsIn(page);
 const ids = rows.map(({ id }) => id);
 const titles = testTitles(root);
 const filesOf = Map.groupBy(titles, ({ title }) => title);
-/** An id as a whole word: `U1` is neither in `U10` nor in `x-U1`. */
-const namesAnId = (text: string): boolean =>
-  text.match(LONG_ID) !== null || new RegExp(`(?<![\\w-])(?:${ids.join('|')})(?![\\w-])`).test(text);
-
 const isReason = (line: string): boolean => /^(Instead|Not met): /.test(line);
 const figureOf = (line: string): RegExpMatchArray | null => line.match(/^figure `([^`]+)`: (.+)$/);
 const measured = ([, bench, name]: RegExpMatchArray) =>
@@ -145,26 +140,5 @@ describe('the page of requirements', () => {
     const folders = ['services', 'prisma', 'jobs', 'observability', 'load-tests'];
     const files = ['package.json', 'tsconfig.json', 'docker-compose.yml', 'README.md'];
     expect([...folders, ...files].filter((name) => !existsSync(join(root, name)))).toEqual([]);
-  });
-
-  test('is the only place of the ids: no title, comment or other document contains one', () => {
-    expect(['J7: a token', 'a password (U1, ASVS 6.2.1)', 'A-TOK-04', '(D-MWA-16)'].every(namesAnId)).toBe(true);
-    expect(['U10: x', 'xU1', 'RS256', 'UTF8'].some(namesAnId)).toBe(false);
-    const inTitles = titles.filter(({ title }) => namesAnId(title)).map(({ file, title }) => `${file}: ${title}`);
-    expect(inTitles).toEqual([]);
-    const files = [
-      ...sourceFiles(root, '**/*.{ts,mjs,js,sql,prisma,yaml,yml}').filter((file) => !file.startsWith('tools/checks/')),
-      ...sourceFiles(root, '**/*.md').filter((file) => !file.endsWith('/requirement-ids.md')),
-    ];
-    expect(files.length).toBeGreaterThan(1_000);
-    const isComment = (line: string): boolean => /^\s*(?:\/\/|\/\*|\*|--|#)|\/\*\*|\s\/\/ /.test(line);
-    const wrong = files.flatMap((file) =>
-      readFileSync(join(root, file), 'utf8')
-        .split('\n')
-        // V8 is JavaScript's engine.
-        .filter((line) => line.match(LONG_ID) || (isComment(line) && namesAnId(line.replaceAll(/\bV8\b/g, ''))))
-        .map((line) => `${file}: ${line.trim()}`),
-    );
-    expect(wrong).toEqual([]);
   });
 });

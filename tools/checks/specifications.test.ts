@@ -42,20 +42,6 @@ function faultOf(span: string): string | null {
   return JSON.stringify(value) === JSON.stringify(values.split(', ')) ? null : `${member} is ${JSON.stringify(value)}`;
 }
 
-test('the page has a row for each specification that clients, security teams and operators ask for', () => {
-  const rfcs = [
-    6749, 6750, 7009, 7521, 7523, 7591, 7592, 7636, 7662, 8252, 8414, 8628, 8693, 8705, 8707, 9068, 9101, 9126, 9207,
-    9396, 9449, 9700, 9701, 9728,
-  ];
-  const others = ['Core', 'Discovery', 'Dynamic Client Registration', 'RP-Initiated Logout', 'Front-Channel Logout'];
-  const fapi = ['Back-Channel Logout', 'FAPI 2.0 Security Profile', 'FAPI 2.0 Message Signing'];
-  const factors = ['Web Authentication Level 3', 'RFC 6238', 'RFC 4226'];
-  const telemetry = ['OCSF', 'Elastic Common Schema', 'RFC 5424', 'RFC 5425', 'RFC 6587', 'OTLP', 'CycloneDX'];
-  for (const name of [...rfcs.map((rfc) => `RFC ${rfc}`), ...others, ...fapi, ...factors, ...telemetry])
-    expect([name, rows.filter((row) => row.name.startsWith(name)).length]).toEqual([name, 1]);
-  for (const { name, state } of rows) expect([name, ['Yes', 'Partly', 'No'].includes(state)]).toEqual([name, true]);
-});
-
 test('the check reports a member that is missing, refused or has another value', () => {
   expect(faultOf('token_endpoint')).toBeNull();
   expect(faultOf('a word')).toBeNull();
@@ -70,6 +56,7 @@ test('the check reports a member that is missing, refused or has another value',
 test.each(rows)('$name: the metadata says the same', ({ state, spans }) => {
   expect(spans.map(faultOf).filter((fault) => fault !== null)).toEqual([]);
   // What is refused as a whole has no member that says otherwise.
+  expect(['Yes', 'Partly', 'No']).toContain(state);
   if (state === 'No') for (const span of spans) expect(metadata[span] ?? false).toBe(false);
 });
 
