@@ -1,4 +1,5 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
@@ -8,6 +9,11 @@ import { send } from '#tools/testing/http-client.ts';
 let harness: ProductHarness;
 beforeAll(async () => {
   harness = await startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0' });
+  await queryRows(
+    harness.databaseUrl,
+    `UPDATE oauth_clients SET credential_scopes = array_append(credential_scopes, 'compliance:manage') WHERE "clientId" = $1`,
+    [harness.product.credentials.client.client_id],
+  );
 });
 afterAll(() => harness?.close());
 
@@ -81,11 +87,6 @@ const call = (name: string, args: object, token: string, progressToken?: string)
 });
 
 test('an open answer of the API at /mcp is whole when the API is told to stop, and its task is read at the next API', async () => {
-  await queryRows(
-    harness.databaseUrl,
-    `UPDATE oauth_clients SET credential_scopes = array_append(credential_scopes, 'compliance:manage') WHERE "clientId" = $1`,
-    [harness.product.credentials.client.client_id],
-  );
   const token = await taskToken();
   const { api } = harness.product;
   const begun = await send(api, 'POST', '/mcp', call('request_compliance_report', {}, token));
@@ -105,4 +106,23 @@ test('an open answer of the API at /mcp is whole when the API is told to stop, a
     return harness.product.apiPid() !== pid && again?.status === 200 && again.body.result;
   });
   expect(resumed.structuredContent).toMatchObject({ task_id, status: 'working' });
+});
+
+test('the API serves while a table of MCP is locked; MCP in its process answers 503, and goes on afterwards', async () => {
+  const token = await taskToken();
+  const { api, credentials } = harness.product;
+  const callTool = async (name: string, args: object) =>
+    (await send(api, 'POST', '/mcp', call(name, args, token))).body.result.structuredContent;
+  const { task_id } = await callTool('request_compliance_report', {});
+  const holder = new pg.Client({ connectionString: harness.databaseUrl });
+  await holder.connect();
+  try {
+    await holder.query('BEGIN; LOCK TABLE mcp_tasks IN ACCESS EXCLUSIVE MODE');
+    expect(await callTool('read_task', { task_id })).toMatchObject({ status: 503 });
+    const { email, password } = credentials.user;
+    expect((await send(api, 'POST', '/api/auth/signin', { json: { email, password } })).status).toBe(200);
+  } finally {
+    await holder.end();
+  }
+  expect(await callTool('read_task', { task_id })).toMatchObject({ task_id });
 });

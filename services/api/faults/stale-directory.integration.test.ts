@@ -139,6 +139,19 @@ function expectStale(answer: Received): void {
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
 }
 
+test('a copy that finds no such table while an agent is killed at another refuses its secret past the bound', async () => {
+  link.freeze();
+  const killedAt = await kill();
+  await harness.rows('ALTER TABLE applications RENAME TO applications_away');
+  link.thaw();
+  try {
+    for (const answer of await useSecretPastBound(killedAt)) expectStale(answer);
+  } finally {
+    await harness.rows('ALTER TABLE applications_away RENAME TO applications');
+  }
+  await expectFarServes();
+});
+
 test('a copy cut off from PostgreSQL while an agent is killed at another refuses its secret past the bound', async () => {
   link.freeze();
   const killedAt = await kill();

@@ -120,6 +120,19 @@ describe('passkeys', () => {
     expect(await outcomeOf(preparePasskey(harness.deps, {}, caller))).toBe('factor_conflict');
   });
 
+  test('a database failure during a registration is 503 and leaves nothing of it; its retry registers the passkey with its codes', async () => {
+    const { id, caller } = await harness.person();
+    const made = await harness.newKey(createAuthenticator(), caller);
+    const register = () => outcomeOf(registerPasskey(harness.deps, made, caller));
+    const factorsNow = () =>
+      harness.rows('SELECT "backupCodes" IS NOT NULL AS codes FROM two_factors WHERE "userId" = $1', [id]);
+    expect(await cutOff(harness.pool, id, register)).toBe('store_unavailable');
+    await harness.poll.wake();
+    expect([await passkeysOf(id), await factorsNow()]).toEqual([0, []]);
+    expect(await register()).toBe('ok');
+    expect([await passkeysOf(id), await factorsNow()]).toEqual([1, [{ codes: true }]]);
+  });
+
   test('a database failure during a sign-in is 503 and not a refusal: nothing is recorded, and the passkey stays valid', async () => {
     const { id, key } = await harness.keyHolder();
     const proof = await harness.assertion(key);
