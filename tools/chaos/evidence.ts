@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { modules } from '#services/modules.ts';
 import type { ScheduledJob } from '#services/platform/define/job.ts';
 import { scheduledJobs } from '../../jobs/schedules.ts';
@@ -14,11 +15,17 @@ import {
 } from './gates.ts';
 import { auditedActs } from './gates-acts.ts';
 import { showsOnlyDeclared } from './gates-public-log.ts';
-import type { Ledger } from './ledger.ts';
-import { checkSurfaces } from './surface-evidence.ts';
+import { acceptedAfterEnd, keptOnce, type Rows, refusedWithoutEnd } from './gates-surfaces.ts';
+import { type Ledger, now } from './ledger.ts';
+import { arrived, arrivedInOrder, type DueEvent } from './load/hand-offs.ts';
+import type { Surface } from './load/surfaces/surface.ts';
+import { HANDOFF_TYPES } from './settings.ts';
+import type { ChaosStores } from './stores.ts';
 import type { System } from './system.ts';
 
 const PATIENCE_MS = 60_000;
+/** What the receiver refused comes again at growing intervals. */
+const ARRIVAL_MS = 90_000;
 
 const gate = (name: string, problems: readonly string[], checked = 1): Gate => ({
   name,
@@ -57,18 +64,16 @@ async function schedules(system: System): Promise<Gate> {
 }
 
 /** Both copies say that they are ready, and their workers that jobs move. */
-async function health(system: System): Promise<Gate> {
+async function health({ copies }: System): Promise<Gate> {
   const problems: string[] = [];
-  for (const { name, url } of Object.values(system.copies)) {
-    const deadline = performance.now() + PATIENCE_MS;
+  for (const { name, url } of Object.values(copies)) {
+    const deadline = now() + PATIENCE_MS;
     let last = 'no answer';
-    while (performance.now() < deadline && last !== '') {
+    for (; last !== '' && now() < deadline; await sleep(250))
       last = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) }).then(
         async (answer) => (answer.status === 200 ? '' : await answer.text()),
         (err: Error) => err.message,
       );
-      if (last !== '') await new Promise((done) => setTimeout(done, 250));
-    }
     if (last !== '') problems.push(`${name} is not ready ${PATIENCE_MS / 1_000} s after the last fault: ${last}`);
   }
   return gate('copies that stay down', problems, 2);
@@ -86,15 +91,56 @@ async function withLog({ stores }: System, gate: Gate): Promise<Gate> {
   return { ...gate, findings };
 }
 
+async function readRows({ query }: ChaosStores, statements: Surface['rows']): Promise<Rows> {
+  const rows = new Map<string, Map<string, number>>();
+  for (const [kind, statement] of Object.entries(statements)) {
+    const counted = await query<{ key: string; n: number }>(
+      `SELECT key, count(*)::int AS n FROM (${statement}) AS found GROUP BY key`,
+    );
+    rows.set(kind, new Map(counted.map(({ key, n }) => [key, n])));
+  }
+  return rows;
+}
+
+/** What a surface acknowledged is there once, what it ended is refused, and what its own gates say. */
+async function ofSurface(stores: ChaosStores, ledger: Ledger, surface: Surface): Promise<Gate[]> {
+  const { name, rows, hasUsables, gates } = surface;
+  return [
+    keptOnce(ledger, name, await readRows(stores, rows)),
+    ...(hasUsables ? [acceptedAfterEnd(ledger, name), refusedWithoutEnd(ledger, name)] : []),
+    ...((await gates?.(stores.query)) ?? []),
+  ];
+}
+
+/** The events that are handed off, once all of them have arrived, or patience has ended. */
+async function dueEvents({ query }: ChaosStores, { arrivals }: Ledger, followedFrom: number): Promise<DueEvent[]> {
+  const statement =
+    'SELECT seq::int, event_id::text AS id, type FROM audit_events WHERE seq > $1 AND type = ANY($2) ORDER BY seq';
+  for (const deadline = now() + ARRIVAL_MS; ; await sleep(500)) {
+    const due = await query<DueEvent>(statement, [followedFrom, HANDOFF_TYPES]);
+    const ids = new Set(arrivals.map(({ id }) => id));
+    if (due.every(({ id }) => ids.has(id)) || now() > deadline) return due;
+  }
+}
+
 /**
  * Everything that the ledger and the database say once faults and load are over.
  * @param followedFrom number of the last event before hand-offs began
  */
-export async function checkGates(system: System, ledger: Ledger, followedFrom: number): Promise<Gate[]> {
+export async function checkGates(
+  system: System,
+  ledger: Ledger,
+  surfaces: readonly Surface[],
+  followedFrom: number,
+): Promise<Gate[]> {
+  const { stores } = system;
   const well = await health(system);
   const sealed = await sealedLog(system);
-  const events = await readEvents(system.stores);
-  const rootAt = await readRoots(system.stores, ledger);
+  const events = await readEvents(stores);
+  const rootAt = await readRoots(stores, ledger);
+  const declared = modules.flatMap((module) => module.events);
+  const perSurface: Gate[] = [];
+  for (const surface of surfaces) perSurface.push(...(await ofSurface(stores, ledger, surface)));
   return [
     acceptedRevokedTokens(ledger),
     doubleSuccessors(ledger),
@@ -105,11 +151,10 @@ export async function checkGates(system: System, ledger: Ledger, followedFrom: n
     serverErrors(ledger),
     sealed,
     forks(ledger, rootAt),
-    showsOnlyDeclared(
-      await readLeaves(system.stores),
-      modules.flatMap((module) => module.events),
-    ),
-    ...(await checkSurfaces(system, ledger, followedFrom)),
+    showsOnlyDeclared(await readLeaves(stores), declared),
+    ...perSurface,
+    arrived(ledger, await dueEvents(stores, ledger, followedFrom)),
+    arrivedInOrder(ledger),
     await schedules(system),
     well,
   ];

@@ -5,139 +5,46 @@ import type { FaultRun, Report } from './report.ts';
 /** A failure, the fault of the suite that measures it, and what users see of it. */
 export type FailureRow = { readonly failure: string; readonly fault: string; readonly users: string };
 
-export const FAILURES: readonly FailureRow[] = [
-  {
-    failure: 'API process killed',
-    fault: 'kill-api',
-    users: 'Requests at that process break off and can be repeated at another; it is started again.',
-  },
-  {
-    failure: 'API process replaced',
-    fault: 'terminate-api',
-    users: 'It finishes what it began. Until its successor listens, its address refuses connections.',
-  },
-  {
-    failure: 'all API processes killed',
-    fault: 'kill-both-apis',
-    users: 'No connection until the first is back. Services that verify offline go on.',
-  },
-  { failure: 'worker killed', fault: 'kill-worker', users: 'Nothing: mails, reports and hand-offs wait.' },
-  { failure: 'MCP server killed', fault: 'kill-mcp', users: 'Calls of agents break off; nothing else does.' },
-  { failure: 'password hashing killed', fault: 'kill-hashers', users: 'Sign-ins under way are repeated.' },
-  {
-    failure: 'primary killed and started again',
-    fault: 'kill-postgres',
-    users: '503 for all that needs a decision, from two seconds on for validation too.',
-  },
-  {
-    failure: 'primary hangs',
-    fault: 'freeze-postgres',
-    users: 'Writes answer 503 within their time; validation from two seconds on.',
-  },
-  { failure: 'primary refuses writes', fault: 'read-only', users: '503 for all that must be recorded.' },
-  {
-    failure: 'brown-out: every statement takes two seconds more',
-    fault: 'brown-out',
-    users: 'As if the primary were away: what cannot be proved fresh is refused by 503.',
-  },
-  {
-    failure: 'slow link of one copy to the primary',
-    fault: 'slow-link-to-postgres',
-    users: '503 at that copy; the other serves.',
-  },
-  {
-    failure: 'hottest tables locked for 30 s',
-    fault: 'table-locks-half-a-minute',
-    users: 'Sign-ins and refreshes answer 503; validation goes on.',
-  },
-  {
-    failure: 'all connections of the primary taken',
-    fault: 'connections-used-up',
-    users: 'Nothing: the product keeps its connections.',
-  },
-  {
-    failure: 'one copy cut off from the primary (partition)',
-    fault: 'hole-link-to-postgres',
-    users: '503 at that copy; the other serves.',
-  },
-  {
-    failure: 'Redis killed',
-    fault: 'kill-redis',
-    users: 'Nothing: revocations travel by polls, and each copy counts rate limits alone.',
-  },
-  { failure: 'Redis emptied', fault: 'flush-redis', users: 'Nothing: it holds no truth; rate limits begin anew.' },
-  { failure: 'Redis full', fault: 'full-redis', users: 'No decision depends on Redis; jobs wait in PostgreSQL.' },
-  {
-    failure: 'data directory full',
-    fault: 'full-data-directory',
-    users: 'Nothing: the high-water marks rise again when there is room.',
-  },
-  {
-    failure: 'object store of backups lost',
-    fault: 'lost-object-store',
-    users: 'Nothing: the backup ends with an error, and the next one after it is whole.',
-  },
-  {
-    failure: 'clock of one copy an hour ahead',
-    fault: 'clock-hour-ahead',
-    users: '503 at that copy for what depends on the time.',
-  },
-  {
-    failure: 'bad release: a migration fails in the middle',
-    fault: 'bad-release',
-    users: 'Nothing: the transaction is undone, and the running release goes on.',
-  },
-  {
-    failure: 'signing key stolen',
-    fault: 'stolen-key',
-    users: 'Tokens of that key are refused; refreshing gives new ones by another key.',
-  },
-  { failure: 'high-water marks lost', fault: 'lost-marks', users: 'Nothing: running copies write them again.' },
-  {
-    failure: 'primary or its machine killed, synchronous standby promoted (Patroni)',
-    fault: 'kill-primary',
-    users: '503 until the standby is primary; then all goes on, and nothing is lost.',
-  },
-  {
-    failure: 'zone lost: a copy with the machine of the primary, then of the synchronous standby (Patroni)',
-    fault: 'lose-zone',
-    users: 'Requests at that copy break off; 503 until there are a primary and a synchronous standby again.',
-  },
-  {
-    failure: 'older database restored',
-    fault: 'older-database',
-    users: '503 until an operator accepts the loss; then all sign in again.',
-  },
-  {
-    failure: 'asynchronous standby promoted with commits missing',
-    fault: 'lagging-standby',
-    users: '503 until an operator accepts the loss; then all sign in again.',
-  },
-  {
-    failure: 'the same, and a compromised key among what is missing',
-    fault: 'lagging-standby-and-compromise',
-    users: 'The same; no key of before signs again.',
-  },
-];
+const TABLE = `
+API process killed | kill-api | Requests at that process break off and can be repeated at another; it is started again.
+API process replaced | terminate-api | It finishes what it began. Until its successor listens, its address refuses connections.
+all API processes killed | kill-both-apis | No connection until the first is back. Services that verify offline go on.
+worker killed | kill-worker | Nothing: mails, reports and hand-offs wait.
+MCP server killed | kill-mcp | Calls of agents break off; nothing else does.
+password hashing killed | kill-hashers | Sign-ins under way are repeated.
+primary killed and started again | kill-postgres | 503 for all that needs a decision, from two seconds on for validation too.
+primary hangs | freeze-postgres | Writes answer 503 within their time; validation from two seconds on.
+primary refuses writes | read-only | 503 for all that must be recorded.
+brown-out: every statement takes two seconds more | brown-out | As if the primary were away: what cannot be proved fresh is refused by 503.
+slow link of one copy to the primary | slow-link-to-postgres | 503 at that copy; the other serves.
+hottest tables locked for 30 s | table-locks-half-a-minute | Sign-ins and refreshes answer 503; validation goes on.
+all connections of the primary taken | connections-used-up | Nothing: the product keeps its connections.
+one copy cut off from the primary (partition) | hole-link-to-postgres | 503 at that copy; the other serves.
+Redis killed | kill-redis | Nothing: revocations travel by polls, and each copy counts rate limits alone.
+Redis emptied | flush-redis | Nothing: it holds no truth; rate limits begin anew.
+Redis full | full-redis | No decision depends on Redis; jobs wait in PostgreSQL.
+data directory full | full-data-directory | Nothing: the high-water marks rise again when there is room.
+object store of backups lost | lost-object-store | Nothing: the backup ends with an error, and the next one after it is whole.
+clock of one copy an hour ahead | clock-hour-ahead | 503 at that copy for what depends on the time.
+bad release: a migration fails in the middle | bad-release | Nothing: the transaction is undone, and the running release goes on.
+signing key stolen | stolen-key | Tokens of that key are refused; refreshing gives new ones by another key.
+high-water marks lost | lost-marks | Nothing: running copies write them again.
+primary or its machine killed, synchronous standby promoted (Patroni) | kill-primary | 503 until the standby is primary; then all goes on, and nothing is lost.
+zone lost: a copy with the machine of the primary, then of the synchronous standby (Patroni) | lose-zone | Requests at that copy break off; 503 until there are a primary and a synchronous standby again.
+older database restored | older-database | 503 until an operator accepts the loss; then all sign in again.
+asynchronous standby promoted with commits missing | lagging-standby | 503 until an operator accepts the loss; then all sign in again.
+the same, and a compromised key among what is missing | lagging-standby-and-compromise | The same; no key of before signs again.
+`;
 
-const COLUMNS = [
-  ...[
-    'failure',
-    'case',
-    'users see',
-    'requests',
-    'validation',
-    '503 after',
-    'lost',
-    'without a token',
-    'fault',
-    'then',
-  ],
-  'stretch',
-];
-const REFUSALS_AT = COLUMNS.indexOf('503 after');
-const REFUSALS_TEXT =
-  '- _503 after_: the 99th percentile of the time until a 503, client and machine included; a dash where there was none, or the run did not measure it. A write waits for PostgreSQL for 0.8 seconds at most, and on a busy machine for the processor too.';
+export const FAILURES: readonly FailureRow[] = TABLE.trim()
+  .split('\n')
+  .map((line) => {
+    const [failure = '', fault = '', users = ''] = line.split(' | ');
+    return { failure, fault, users };
+  });
+
+const COLUMNS =
+  'failure | case | users see | requests | validation | 503 after | lost | without a token | fault | then | stretch';
 
 /** A report as `--json` prints it, without the families behind findings. */
 type KeptReport = Pick<Report, 'seed' | 'seconds' | 'pace' | 'startedAt' | 'stretch' | 'faults'> & {
@@ -226,14 +133,10 @@ export function failuresPage(kept: readonly KeptFile[], rows: readonly FailureRo
     used.set(source, [...(used.get(source) ?? []), fault]);
     return source.report.faults.filter(({ name }) => name === fault);
   };
-  // Reports of before this was measured have no figures for a column of its own.
-  const hasRefusals = kept.some(({ report }) => report.faults.some(({ impact }) => impact.refusalMsP99 !== undefined));
-  const lineOf = (cells: readonly string[]): string =>
-    `| ${cells.filter((_, at) => hasRefusals || at !== REFUSALS_AT).join(' | ')} |`;
   const table = rows.map((row) => {
     const runs = runsOf(row);
     const name = `\`${row.fault}\`${runs.length > 1 ? ` × ${runs.length}` : ''}`;
-    return lineOf([row.failure, name, row.users, ...cellsOf(runs)]);
+    return `| ${[row.failure, name, row.users, ...cellsOf(runs)].join(' | ')} |`;
   });
   const runs = [...used].map(([source, faults]) => runText(source, faults));
   return `<!-- Generated by \`npm run catalog\` from the newest reports in tools/chaos/results; edit tools/chaos/failures-page.ts, not this page. -->
@@ -245,13 +148,14 @@ ${runs.join('\n')}
 
 - _requests_: answered below 500 / answered 503 / without an answer, from the begin of the fault until both copies served again. Attackers and retries are among them; a client that cannot connect tries again at once. No request had another 5xx than 503.
 - _validation_: the 99th percentile of validations with a verdict in that time, client and machine included.
-${hasRefusals ? `${REFUSALS_TEXT}\n` : ''}- _lost_: changes that were acknowledged in that time and lost with a database. Where an older database or an asynchronous standby took over, all that was acknowledged between the backup, or the cut of the standby, and the acceptance counts as lost. In the others two gates look for every acknowledged change in the database and the sealed log, and this page is not made if they miss one.
+- _503 after_: the 99th percentile of the time until a 503, client and machine included; a dash where there was none, or the run did not measure it. A write waits for PostgreSQL for 0.8 seconds at most, and on a busy machine for the processor too.
+- _lost_: changes that were acknowledged in that time and lost with a database. Where an older database or an asynchronous standby took over, all that was acknowledged between the backup, or the cut of the standby, and the acceptance counts as lost. In the others two gates look for every acknowledged change in the database and the sealed log, and this page is not made if they miss one.
 - _without a token_: the longest time in which no client got a token: the time to the next token.
 - _fault_, _then_: how long the fault lasted, and how long after it both copies issued and validated again.
 - _stretch_: how many times its processor time work took on the machine then; 1 is a quiet machine. Above 10 the machine itself was starved, which may be what was measured.
 
-${lineOf(COLUMNS)}
-${lineOf(COLUMNS.map(() => '---'))}
+| ${COLUMNS} |
+| ${COLUMNS.replaceAll(/[^|]+/g, ' --- ').trim()} |
 ${table.join('\n')}
 
 A loss is possible only where the database itself lost commits; [a synchronous standby](../how-to/run-in-production.md) prevents that. [When a store cannot be reached](store-failures.md) says which answers go on and which stop.

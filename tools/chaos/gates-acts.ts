@@ -1,4 +1,4 @@
-import { type Finding, type Gate, secondsOf } from './gates.ts';
+import { type Finding, type Gate, gateOf, secondsOf } from './gates.ts';
 import { type Act, type ActAttempt, isLost, type Ledger } from './ledger.ts';
 
 /** Events of the log: how often each type was written in each trace. */
@@ -51,24 +51,23 @@ const isEndedByLoss = ({ rewinds }: Ledger, { kind, subject, sentAtMs, ackedAtMs
       sentAtMs < backupAtMs && acceptedAtMs !== undefined && ackedAtMs !== undefined && ackedAtMs >= acceptedAtMs,
   );
 
-/** What was acknowledged is sealed once; a request never writes its event twice. */
+/** What was acknowledged is sealed once; a request never writes its event twice. An act that may have no event is no fact. */
 export function auditedActs(ledger: Ledger, events: EventCounts): Gate {
-  const findings: Finding[] = [];
-  let checked = 0;
-  for (const act of ledger.acts) {
-    if (isLost(ledger, act.ackedAtMs ?? act.sentAtMs) || isLost(ledger, act.sentAtMs)) continue;
-    // An act that may have no event says nothing about the log.
-    if (act.events.length > 0) checked += 1;
+  const acts = ledger.acts.filter(
+    ({ events: due, sentAtMs, ackedAtMs = sentAtMs }) =>
+      due.length > 0 && !isLost(ledger, ackedAtMs) && !isLost(ledger, sentAtMs),
+  );
+  return gateOf('acknowledged acts missing or doubled in the log', acts, (act) => {
     const subject = act.subject === null ? {} : { subject: act.subject };
     const traces = act.attempts.map(({ traceId }) => traceId).join(', ');
     const text = `${act.kind} of ${secondsOf(act.sentAtMs)} (${act.subject?.id ?? 'no family'}, traces ${traces})`;
-    for (const type of act.events) {
+    return act.events.flatMap((type): Finding[] => {
       const written = writtenOf(act.attempts, type, events);
-      if (act.ackedAtMs !== undefined && written === 0 && !isEndedByLoss(ledger, act))
-        findings.push({ text: `missing ${type}: ${text}`, ...subject });
-      if (isDoubled(ledger, act, type, events))
-        findings.push({ text: `${written} times ${type}: ${text}`, ...subject });
-    }
-  }
-  return { name: 'acknowledged acts missing or doubled in the log', checked, findings };
+      const isMissing = act.ackedAtMs !== undefined && written === 0 && !isEndedByLoss(ledger, act);
+      return [
+        ...(isMissing ? [{ text: `missing ${type}: ${text}`, ...subject }] : []),
+        ...(isDoubled(ledger, act, type, events) ? [{ text: `${written} times ${type}: ${text}`, ...subject }] : []),
+      ];
+    });
+  });
 }

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Gate, isFailed } from './gates.ts';
 import { floods, hangs, type Period, recoveries, recoveryBoundMs } from './gates-service.ts';
-import { createLedger, type Ledger } from './ledger.ts';
-import { type Exchange, SURFACES } from './surface-facts.ts';
+import { createLedger, type Exchange, type Ledger, SURFACES } from './ledger.ts';
 
 const period = (over: Partial<Period> = {}): Period => ({
   name: 'kill-api',
@@ -101,56 +100,6 @@ describe('surfaces that answer only 503', () => {
     const ledger = ledgerOf((at) => (isAgents(at) && at.sentAtMs >= 25_000 ? { status: 503 } : {}));
     expect(findingsOf(floods(ledger, [period({ stretch: 10 })], RUN))).toBe(1);
     expect(findingsOf(floods(ledger, [period({ stretch: 40 })], RUN))).toBe(0);
-  });
-
-  describe('old sessions', () => {
-    const AWAY = [24_000, 30_000] as const;
-    const gateOf = (
-      refused: readonly [number, number],
-      over: Partial<Exchange>,
-      absences: Ledger['absences'],
-    ): Gate => {
-      const ledger = ledgerOf(({ surface, copy, sentAtMs }) =>
-        surface === 'old sessions' && copy === 'A' && sentAtMs >= refused[0] && sentAtMs < refused[1] ? over : {},
-      );
-      ledger.absences.push(...absences);
-      return floods(ledger, [period()], [10_000, 100_000]);
-    };
-    const unread = { status: 503, code: 'legacy_keys_unavailable' };
-    const absence = { startedAtMs: AWAY[0], endedAtMs: AWAY[1] };
-    test.each([
-      [
-        'without keys while the old provider is away, as an API that just started',
-        [25_000, 59_000],
-        unread,
-        [absence],
-        0,
-      ],
-      ['while it is away and does not come back', [25_000, 59_000], unread, [{ startedAtMs: AWAY[0] }], 0],
-      ['with another code meanwhile', [25_000, 59_000], { status: 503, code: 'store_unavailable' }, [absence], 1],
-      ['without keys, and the provider was never away', [25_000, 59_000], unread, [], 1],
-      ['without keys after the bound', [25_000, 59_000], unread, [{ startedAtMs: 1_000, endedAtMs: 10_000 }], 1],
-    ] as [string, [number, number], Partial<Exchange>, Ledger['absences'], number][])(
-      '%s',
-      (_, refused, over, absences, findings) => {
-        expect(findingsOf(gateOf(refused, over, absences))).toBe(findings);
-      },
-    );
-
-    test('an API that does not recover after the old provider is back, at one copy, is a finding, and says which', () => {
-      const ledger = ledgerOf(({ surface, sentAtMs }) =>
-        surface === 'old sessions' && sentAtMs >= 26_000 && sentAtMs < 59_000 ? { ...unread, copy: 'B' } : {},
-      );
-      ledger.exchanges.push(
-        ...Array.from({ length: 10 }, (_, at) =>
-          exchange({ surface: 'old sessions', sentAtMs: 50_000 + at, endedAtMs: 50_001 + at }),
-        ),
-      );
-      ledger.absences.push({ startedAtMs: 1_000, endedAtMs: 10_000 });
-      expect(floods(ledger, [period()], RUN).findings).toMatchObject([
-        { text: expect.stringMatching(/^old sessions at B: nothing but \d+ × legacy_keys_unavailable between 45/) },
-      ]);
-    });
   });
 
   test('a surface without any answer is a finding', () => {

@@ -1,6 +1,5 @@
-import { type Finding, type Gate, secondsOf } from './gates.ts';
-import type { Absence, CopyName, Ledger } from './ledger.ts';
-import { type Exchange, SURFACES, type SurfaceName } from './surface-facts.ts';
+import { type Finding, type Gate, gateOf, secondsOf } from './gates.ts';
+import { type CopyName, type Exchange, type Ledger, SURFACES } from './ledger.ts';
 
 /** A fault and what followed, in the run's own time. */
 export type Period = {
@@ -35,16 +34,17 @@ export const scaleOf = (stretch: number): number => Math.max(1, stretch / QUIET_
 /** How long a recovery may take on a machine this busy, milliseconds. */
 export const recoveryBoundMs = (stretch: number): number => Math.min(RECOVERY_MOST_MS, RECOVERY_MS * scaleOf(stretch));
 
-/** Both copies serve soon after every fault. */
+/** Both copies serve soon after every fault. @param findings of faults that the product did not recover from as they say */
 export function recoveries(periods: readonly Period[], findings: readonly Finding[] = []): Gate {
-  const late = periods.flatMap(({ name, startedAtMs, endedAtMs, servedAtMs, stretch, refused }) => {
+  const name = 'recovery after every fault';
+  const late = gateOf(name, periods, ({ name: fault, startedAtMs, endedAtMs, servedAtMs, stretch, refused }) => {
     const tookMs = servedAtMs - endedAtMs;
     const most = recoveryBoundMs(stretch);
-    if (tookMs <= most) return [];
-    const text = `${name} of ${secondsOf(startedAtMs)}: both copies served again after ${secondsOf(tookMs)}, ${secondsOf(most)} are allowed at a stretch of ${stretch.toFixed(1)}`;
-    return [{ text: refused ? `${text}; refused: ${refused}` : text }];
+    if (tookMs <= most) return undefined;
+    const text = `${fault} of ${secondsOf(startedAtMs)}: both copies served again after ${secondsOf(tookMs)}, ${secondsOf(most)} are allowed at a stretch of ${stretch.toFixed(1)}`;
+    return { text: refused ? `${text}; refused: ${refused}` : text };
   });
-  return { name: 'recovery after every fault', checked: periods.length, findings: [...findings, ...late] };
+  return { ...late, findings: [...findings, ...late.findings] };
 }
 
 /** `2 × /v1/tokens at A`, and so on. */
@@ -106,55 +106,23 @@ function quietPhases(periods: readonly Period[], [from, to]: readonly [number, n
   return phases.filter(({ begin, end }) => end > begin);
 }
 
-/** Keys of the old provider are read again this soon after it is back: the longest wait of 30 s, and a fetch. */
-const OLD_KEYS_BOUND_MS = 35_000;
-const OLD_SESSIONS = 'old sessions' satisfies SurfaceName;
-const knownAgainAtMs = ({ endedAtMs = Number.POSITIVE_INFINITY }: Absence): number => endedAtMs + OLD_KEYS_BOUND_MS;
-
-/** An API that started while the old provider was away has no keys of it until they are read again. */
-const isWithoutKeys = (absences: readonly Absence[], { code, sentAtMs }: Exchange): boolean =>
-  code === 'legacy_keys_unavailable' &&
-  absences.some((absence) => sentAtMs >= absence.startedAtMs && sentAtMs < knownAgainAtMs(absence));
-
-/** Cuts phases where the keys are due, so that what a copy answered before does not excuse it afterwards. */
-const cutAt = (phases: readonly Phase[], moments: readonly number[]): Phase[] =>
-  phases.flatMap(({ begin, end, least }) => {
-    const cuts = [begin, ...moments.filter((moment) => moment > begin && moment < end).toSorted((a, b) => a - b), end];
-    return cuts.slice(1).map((cut, at) => ({ begin: cuts[at]!, end: cut, least }));
-  });
-
 /** No surface answers only 503, neither in the whole run nor while nothing is wrong. */
 export function floods(ledger: Ledger, periods: readonly Period[], duringMs: readonly [number, number]): Gate {
-  const findings: Finding[] = [];
-  let checked = 0;
   const answered = ledger.exchanges.filter(({ status }) => status !== 0);
-  const look = (surface: string, of: readonly Exchange[], when: string): void => {
-    checked += 1;
-    if (of.some(({ status }) => status < 500)) return;
+  const phases = quietPhases(periods, duringMs);
+  const looks = SURFACES.flatMap((surface) => {
+    const mine = answered.filter((exchange) => exchange.surface === surface);
+    const quiet = phases.flatMap(({ begin, end, least }) => {
+      const of = mine.filter(({ sentAtMs, endedAtMs }) => sentAtMs >= begin && endedAtMs < end);
+      const when = `between ${secondsOf(begin)} and ${secondsOf(end)}, when nothing was wrong`;
+      return of.length >= least ? [{ surface, of, when }] : [];
+    });
+    return [{ surface, of: mine, when: 'in the whole run' }, ...quiet];
+  });
+  return gateOf('surfaces that answer only 503', looks, ({ surface, of, when }) => {
+    if (of.some(({ status }) => status < 500)) return undefined;
     const codes = Map.groupBy(of, ({ status, code = status }) => code);
     const said = [...codes].map(([code, { length }]) => `${length} × ${code}`).join(', ');
-    findings.push({ text: `${surface}: ${of.length === 0 ? 'no answer' : `nothing but ${said}`} ${when}` });
-  };
-  const lookAtPhases = (name: string, of: readonly Exchange[], phases: readonly Phase[]): void => {
-    for (const { begin, end, least } of phases) {
-      const within = of.filter(({ sentAtMs, endedAtMs }) => sentAtMs >= begin && endedAtMs < end);
-      if (within.length >= least)
-        look(name, within, `between ${secondsOf(begin)} and ${secondsOf(end)}, when nothing was wrong`);
-    }
-  };
-  const phases = quietPhases(periods, duringMs);
-  for (const surface of SURFACES) {
-    const mine = answered.filter((exchange) => exchange.surface === surface);
-    look(surface, mine, 'in the whole run');
-    if (surface !== OLD_SESSIONS) lookAtPhases(surface, mine, phases);
-  }
-  const { absences } = ledger;
-  const due = cutAt(phases, absences.map(knownAgainAtMs));
-  for (const copy of ['A', 'B'] as const)
-    lookAtPhases(
-      `${OLD_SESSIONS} at ${copy}`,
-      answered.filter((at) => at.surface === OLD_SESSIONS && at.copy === copy && !isWithoutKeys(absences, at)),
-      due,
-    );
-  return { name: 'surfaces that answer only 503', checked, findings };
+    return { text: `${surface}: ${of.length === 0 ? 'no answer' : `nothing but ${said}`} ${when}` };
+  });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isFailed } from './gates.ts';
 import type { Period } from './gates-service.ts';
-import { lateRefusals, retryStorms, sessionsAboveSetting, storeUse } from './gates-stores.ts';
+import { lateRefusals, retryStorms, sessionsAboveSetting } from './gates-stores.ts';
 import { createLedger } from './ledger.ts';
 import { type StoreSample, sessionLimits } from './store-watch.ts';
 
@@ -68,11 +68,6 @@ describe('retry storms', () => {
     const other = { ...period, isOfStores: false };
     expect(retryStorms(samples({ perSecond: 900 }), [other], RUN, limits)).toMatchObject({ checked: 0, findings: [] });
   });
-});
-
-test('the use of stores in a fault stands beside what is usual', () => {
-  const { sentPerSecond, usuallySentPerSecond, sessionsMost } = storeUse(samples({ perSecond: 50 }), [period], 0, RUN);
-  expect([Math.round(sentPerSecond), usuallySentPerSecond, sessionsMost]).toEqual([200, 200, 20]);
 });
 
 describe('late refusals', () => {

@@ -1,22 +1,9 @@
-import { type Finding, type Gate, secondsOf } from './gates.ts';
+import { type Finding, type Gate, gateOf, secondsOf } from './gates.ts';
 import { type Period, pathsOf, scaleOf } from './gates-service.ts';
 import { percentile } from './impact.ts';
-import type { Ledger } from './ledger.ts';
+import type { Exchange, Ledger } from './ledger.ts';
 import type { StoreSample } from './store-watch.ts';
 import type { StoreName } from './stores.ts';
-import type { Exchange } from './surface-facts.ts';
-
-/** What the product asked of its stores in a period, and before it. */
-export type StoreUse = {
-  /** Messages a second to PostgreSQL and Redis, in the busiest seconds. */
-  readonly sentPerSecond: number;
-  /** The same while nothing was wrong. */
-  readonly usuallySentPerSecond: number;
-  /** Connections opened a second, in the busiest seconds. */
-  readonly openedPerSecond: number;
-  /** Sessions of PostgreSQL, all applications together; null if it never answered. */
-  readonly sessionsMost: number | null;
-};
 
 const WINDOW_MS = 3_000;
 /** Retries that pile up come at once when a store answers again. */
@@ -24,6 +11,9 @@ const AFTERMATH_MS = 10_000;
 
 type Span = readonly [fromMs: number, toMs: number];
 type Count = 'sent' | 'opened';
+
+const STORES: readonly StoreName[] = ['postgres', 'redis'];
+const ofStores = (periods: readonly Period[]): Period[] => periods.filter(({ isOfStores }) => isOfStores);
 
 const within = (samples: readonly StoreSample[], [from, to]: Span): StoreSample[] =>
   samples.filter(({ atMs }) => atMs >= from && atMs <= to);
@@ -55,26 +45,6 @@ function quietSpans(periods: readonly Period[], [from, to]: Span): Span[] {
   return begins.map((begin, at): Span => [begin, ends[at]!]).filter(([begin, end]) => end > begin);
 }
 
-export function storeUse(
-  samples: readonly StoreSample[],
-  periods: readonly Period[],
-  at: number,
-  duringMs: Span,
-): StoreUse {
-  const span = spanOf(periods, at);
-  const sum = (of: (store: StoreName) => number): number => of('postgres') + of('redis');
-  const quiet = quietSpans(periods, duringMs);
-  const sessions = within(samples, span).flatMap((sample) =>
-    sample.sessions ? [Object.values(sample.sessions).reduce((all, n) => all + n, 0)] : [],
-  );
-  return {
-    sentPerSecond: sum((store) => busiest(samples, span, 'sent', store)),
-    usuallySentPerSecond: sum((store) => Math.max(...quiet.map((each) => busiest(samples, each, 'sent', store)))),
-    openedPerSecond: sum((store) => busiest(samples, span, 'opened', store)),
-    sessionsMost: sessions.length === 0 ? null : Math.max(...sessions),
-  };
-}
-
 /** One sample may see a session that has just ended beside the one in its place. */
 const isLasting = (first: StoreSample, second: StoreSample, name: string, most: number): boolean =>
   (first.sessions?.[name] ?? 0) > most && (second.sessions?.[name] ?? 0) > most;
@@ -85,21 +55,20 @@ export function sessionsAboveSetting(
   periods: readonly Period[],
   limits: ReadonlyMap<string, number>,
 ): Gate {
-  const findings: Finding[] = [];
-  let checked = 0;
-  for (const { name: fault, startedAtMs, servedAtMs } of periods.filter(({ isOfStores }) => isOfStores)) {
-    const mine = within(samples, [startedAtMs, servedAtMs]).filter(({ sessions }) => sessions !== undefined);
-    checked += mine.length;
-    for (const [name, most] of limits) {
-      const above = mine.filter((sample, at) => at > 0 && isLasting(mine[at - 1]!, sample, name, most));
-      if (above.length === 0) continue;
-      const seen = Math.max(...above.map(({ sessions }) => sessions![name]!));
-      findings.push({
-        text: `${fault} of ${secondsOf(startedAtMs)}: ${seen} sessions of ${name}, ${most} are set`,
-      });
-    }
-  }
-  return { name: 'sessions above the setting', checked, findings };
+  const seen = ofStores(periods).flatMap(({ name, startedAtMs, servedAtMs }) =>
+    within(samples, [startedAtMs, servedAtMs])
+      .filter(({ sessions }) => sessions !== undefined)
+      .map((sample, at, all) => ({ fault: `${name} of ${secondsOf(startedAtMs)}`, sample, before: all[at - 1] })),
+  );
+  const told = new Set<string>();
+  return gateOf('sessions above the setting', seen, ({ fault, sample, before }) =>
+    [...limits].flatMap(([name, most]) => {
+      const key = `${fault} ${name}`;
+      if (before === undefined || told.has(key) || !isLasting(before, sample, name, most)) return [];
+      told.add(key);
+      return [{ text: `${fault}: ${sample.sessions![name]} sessions of ${name}, ${most} are set` }];
+    }),
+  );
 }
 
 /** How many times its usual busiest seconds the product may send while a store fails and after. */
@@ -115,32 +84,30 @@ export function retryStorms(
   duringMs: Span,
   limits: ReadonlyMap<string, number>,
 ): Gate {
-  const findings: Finding[] = [];
-  let checked = 0;
   const quiet = quietSpans(periods, duringMs);
   const connections = [...limits.values()].reduce((sum, most) => sum + most, 0);
-  for (const [at, { name, startedAtMs, isOfStores }] of periods.entries()) {
-    if (!isOfStores) continue;
-    const span = spanOf(periods, at);
-    for (const store of ['postgres', 'redis'] as const) {
+  const asked = ofStores(periods).flatMap((period) => {
+    const span = spanOf(periods, periods.indexOf(period));
+    return STORES.flatMap((store) => {
       const usual = Math.max(...quiet.map((each) => busiest(samples, each, 'sent', store)));
-      const told = (what: string, seen: number, most: number): void => {
-        checked += 1;
-        if (seen > most)
-          findings.push({
-            text: `${name} of ${secondsOf(startedAtMs)}: ${Math.round(seen)} ${what} a second, ${Math.round(most)} are allowed`,
-          });
-      };
-      told(`messages to ${store}`, busiest(samples, span, 'sent', store), STORM_FACTOR * usual);
-      told(`connections to ${store}`, busiest(samples, span, 'opened', store), connections);
-    }
-  }
-  return { name: 'retry storms at stores', checked, findings };
+      const sent = busiest(samples, span, 'sent', store);
+      const opened = busiest(samples, span, 'opened', store);
+      return [
+        { period, what: `messages to ${store}`, seen: sent, most: STORM_FACTOR * usual },
+        { period, what: `connections to ${store}`, seen: opened, most: connections },
+      ];
+    });
+  });
+  return gateOf('retry storms at stores', asked, ({ period, what, seen, most }) => {
+    if (seen <= most) return undefined;
+    const rate = `${Math.round(seen)} ${what} a second, ${Math.round(most)} are allowed`;
+    return { text: `${period.name} of ${secondsOf(period.startedAtMs)}: ${rate}` };
+  });
 }
 
 /**
  * What may write has its 503 within a second, of which the product waits 0.8 for PostgreSQL. A read, which nobody needs
- * to repeat elsewhere at once, and a call of the MCP server wait 0.9 for a connection and 2.5 for a statement.
+ * to repeat elsewhere at once, waits 0.9 for a connection and 2.5 for a statement.
  */
 const REFUSAL_MS = { write: 1_000, read: 3_400 };
 
@@ -150,17 +117,13 @@ const tookMs = ({ sentAtMs, endedAtMs }: Exchange): number => endedAtMs - sentAt
 export function lateRefusals(ledger: Ledger, periods: readonly Period[]): Gate {
   const findings: Finding[] = [];
   let checked = 0;
-  for (const { name, startedAtMs, servedAtMs, stretch, isOfStores } of periods) {
-    if (!isOfStores) continue;
+  for (const { name, startedAtMs, servedAtMs, stretch } of ofStores(periods)) {
     const refused = ledger.exchanges.filter(
       ({ status, sentAtMs, endedAtMs }) => status === 503 && sentAtMs >= startedAtMs && endedAtMs <= servedAtMs,
     );
     checked += refused.length;
-    for (const [what, isLimited] of [
-      ['write', true],
-      ['read', false],
-    ] as const) {
-      const ofKind = refused.filter((exchange) => exchange.isLimited === isLimited);
+    for (const what of ['write', 'read'] as const) {
+      const ofKind = refused.filter(({ isLimited }) => isLimited === (what === 'write'));
       const p99 = percentile(ofKind.map(tookMs), 0.99) ?? 0;
       const most = REFUSAL_MS[what] * scaleOf(stretch);
       const late = ofKind.filter((exchange) => tookMs(exchange) > most);

@@ -1,29 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { type Gate, isFailed } from './gates.ts';
+import { acceptedAfterEnd, keptOnce, refusedWithoutEnd } from './gates-surfaces.ts';
 import {
-  arrived,
-  arrivedInOrder,
-  exported,
-  exportedInOrder,
-  leftAddressesTold,
-  signalled,
-  signalledInOrder,
-  told,
-  toldInOrder,
-  toldOfSilences,
-  toldOnce,
-} from './gates-handoffs.ts';
-import { closedByKill, finished, type SignOffRow, startedOnceAndApproved } from './gates-signoffs.ts';
-import {
-  acceptedAfterEnd,
-  importedOnce,
-  keptOnce,
-  openedOnce,
-  refusedWithoutEnd,
-  registeredWhole,
-} from './gates-surfaces.ts';
-import { createLedger, type Ledger, type Revocation } from './ledger.ts';
-import { SURFACES, type SurfaceName, type Usable, type Use } from './surface-facts.ts';
+  createLedger,
+  type Ledger,
+  type Revocation,
+  SURFACES,
+  type SurfaceName,
+  type Usable,
+  type Use,
+} from './ledger.ts';
+import { arrived, arrivedInOrder } from './load/hand-offs.ts';
+import { closedByKill, type SignOffRow, startedOnceAndApproved } from './load/surfaces/sign-offs.ts';
 
 const usable = (over: Partial<Usable> = {}): Usable => ({
   surface: 'agents',
@@ -197,20 +185,6 @@ describe('sign-offs', () => {
   });
 });
 
-test('what a worker began and did not end is a finding, unless its database was lost', () => {
-  const ledger = createLedger();
-  const begun = { state: 'queued', isEnded: false };
-  const gate = () =>
-    finished('reports', ledger, [
-      { id: 'r-1', ...begun },
-      { id: 'r-2', state: 'done', isEnded: true },
-    ]);
-  expect(findingsOf(gate())).toBe(1);
-  ledger.rewinds.push(rewind);
-  ledger.entries.push({ surface: 'reports', kind: 'request', key: 'r-1', sentAtMs: 4_900, ackedAtMs: 5_000 });
-  expect(gate()).toMatchObject({ checked: 1, findings: [] });
-});
-
 describe('hand-offs', () => {
   const arrival = (seq: number, over = {}) => ({ seq, id: `e-${seq}`, subject: 'user:1', atMs: 1_000, ...over });
   const due = [{ seq: 1, id: 'e-1', type: 'user.login' }];
@@ -236,155 +210,6 @@ describe('hand-offs', () => {
   });
 });
 
-describe('the SIEM export', () => {
-  const arrival = (seq: number, over = {}) => ({ seq, id: `e-${seq}`, subject: 'log', atMs: 1_000, ...over });
-  const due = [1, 2].map((seq) => ({ seq, id: `e-${seq}`, type: 'user.login' }));
-
-  test('a sealed event that never arrived is a finding, and hand-offs do not count for it', () => {
-    const ledger = createLedger();
-    ledger.arrivals.push(arrival(1), arrival(2));
-    ledger.exported.push(arrival(2));
-    expect(exported(ledger, due).findings).toEqual([{ text: 'user.login e-1 (1) never arrived' }]);
-    ledger.exported.push(arrival(1));
-    expect(exported(ledger, due)).toMatchObject({ checked: 2, findings: [] });
-  });
-
-  test.each([
-    ['in the order of the log', [arrival(1), arrival(2)], 0],
-    ['out of order', [arrival(2), arrival(1)], 1],
-    ['again from an earlier one', [arrival(1), arrival(2), arrival(1), arrival(2)], 0],
-    ['of an older database, which counts anew', [arrival(2), arrival(1, { atMs: 6_500 })], 0],
-  ])('events %s', (_, arrivals, findings) => {
-    const ledger = createLedger();
-    ledger.rewinds.push(rewind);
-    ledger.exported.push(...arrivals);
-    expect(findingsOf(exportedInOrder(ledger))).toBe(findings);
-  });
-});
-
-describe('alerts', () => {
-  const tell = (id: string, over = {}) => ({
-    ...{ id, subject: 'alertmanager:DiskFull', atMs: 1_000, messageId: `message of ${id}` },
-    ...over,
-  });
-  const due = ['a firing', 'b firing', 'a resolved'].map((id, seq) => ({ id, seq, type: 'alertmanager DiskFull' }));
-
-  test('an alert whose end never arrived is a finding', () => {
-    const ledger = createLedger();
-    ledger.told.push(tell('a firing'), tell('b firing'));
-    expect(told(ledger, due).findings).toEqual([{ text: 'alertmanager DiskFull a resolved (2) never arrived' }]);
-    ledger.told.push(tell('a resolved'));
-    expect(told(ledger, due)).toMatchObject({ checked: 3, findings: [] });
-  });
-
-  test('a silence that the target was not told of is a finding, whether it has an alert or none', () => {
-    const ledger = createLedger();
-    ledger.told.push(tell('a firing'));
-    const silences = ['a firing', 'b firing', 'without an alert: c'].map((id, seq) => ({ id, seq, type: 'silence' }));
-    expect(toldOfSilences(ledger, silences).findings).toEqual([
-      { text: 'silence b firing (1) never arrived' },
-      { text: 'silence without an alert: c (2) never arrived' },
-    ]);
-  });
-
-  test('an address that was left and not told is a finding, unless its database was lost', () => {
-    const ledger = createLedger();
-    ledger.leftAddresses.push({ address: 'left-1', ackedAtMs: 1_000 }, { address: 'left-2', ackedAtMs: 5_000 });
-    expect(leftAddressesTold(ledger).findings.map(({ text }) => text)).toEqual([
-      'end of an address left-1 (0) never arrived',
-      'end of an address left-2 (1) never arrived',
-    ]);
-    ledger.lastWords.push({ id: 'left-1', subject: 'left-1', atMs: 2_000 });
-    ledger.rewinds.push(rewind);
-    expect(leftAddressesTold(ledger)).toMatchObject({ checked: 1, findings: [] });
-  });
-
-  test.each([
-    ['in order', [tell('a firing'), tell('b firing'), tell('a resolved')], 0],
-    ['out of order', [tell('b firing'), tell('a firing')], 1],
-    ['out of order, of two groups', [tell('b firing'), tell('a firing', { subject: 'incident:x' })], 0],
-    ['again after a later one', [tell('a firing'), tell('b firing'), tell('a firing')], 0],
-  ])('alerts %s', (_, arrivals, findings) => {
-    const ledger = createLedger();
-    ledger.told.push(...arrivals);
-    expect(findingsOf(toldInOrder(ledger, due))).toBe(findings);
-  });
-
-  test('an end that arrives before its beginning is a finding, even if it was planned so', () => {
-    const ledger = createLedger();
-    ledger.told.push(tell('a resolved'), tell('a firing'));
-    expect(
-      findingsOf(
-        toldInOrder(
-          ledger,
-          due.toReversed().map((each, seq) => ({ ...each, seq })),
-        ),
-      ),
-    ).toBe(1);
-  });
-
-  test.each([
-    ['again in the same message', [tell('a firing'), tell('a firing')], 0],
-    ['again in another message', [tell('a firing'), tell('a firing', { messageId: 'other' })], 1],
-    ['again of an older database', [tell('a firing'), tell('a firing', { messageId: 'other', atMs: 6_500 })], 0],
-  ])('an alert that arrives %s', (_, arrivals, findings) => {
-    const ledger = createLedger();
-    ledger.rewinds.push(rewind);
-    ledger.told.push(...arrivals);
-    expect(findingsOf(toldOnce(ledger))).toBe(findings);
-  });
-});
-
-describe('shared signals', () => {
-  const due = [1, 2].map((seq) => ({ seq, id: `e-${seq}`, type: 'session.ended' }));
-  const signal = (seq: number, over = {}) => ({ id: `e-${seq}`, subject: 'ada', atMs: 1_000, ...over });
-
-  test('an event that never arrived is a finding', () => {
-    const ledger = createLedger();
-    ledger.signalled.push(signal(2));
-    expect(signalled(ledger, due).findings).toEqual([{ text: 'session.ended e-1 (1) never arrived' }]);
-  });
-
-  test.each([
-    ['in order', [signal(1), signal(2), signal(1)], 0],
-    ['out of order', [signal(2), signal(1)], 1],
-    ['out of order, of two users', [signal(2), signal(1, { subject: 'bob' })], 0],
-    ['that were lost with a database', [signal(2), signal(9), signal(1, { atMs: 6_500 })], 0],
-  ])('events %s', (_, arrivals, findings) => {
-    const ledger = createLedger();
-    ledger.rewinds.push(rewind);
-    ledger.signalled.push(...arrivals);
-    expect(findingsOf(signalledInOrder(ledger, due))).toBe(findings);
-  });
-});
-
-describe('imports', () => {
-  const done = { id: 'i-1', state: 'done', users: 30, rejected: 1, batches: 1 };
-  test.each([
-    ['done once', {}, 0],
-    ['that no worker finished', { state: 'running', users: 0, rejected: 0, batches: 0 }, 1],
-    ['that failed', { state: 'failed' }, 1],
-    ['without some of its users', { users: 29 }, 1],
-    ['whose batch was counted twice', { users: 60, rejected: 2 }, 1],
-    ['whose batch is twice in the log', { batches: 2 }, 1],
-    ['whose batch is not in the log', { batches: 0 }, 1],
-  ])('%s', (_, row, findings) => {
-    expect(findingsOf(importedOnce(createLedger(), [{ ...done, ...row }], 30))).toBe(findings);
-  });
-  test('that a loss of the database took are not looked for', () => {
-    const ledger = createLedger();
-    ledger.rewinds.push(rewind);
-    ledger.entries.push({
-      surface: 'imports',
-      kind: 'request of an import',
-      key: 'i-1',
-      sentAtMs: 5_500,
-      ackedAtMs: 5_600,
-    });
-    expect(importedOnce(ledger, [{ ...done, state: 'running' }], 30)).toMatchObject({ checked: 0, findings: [] });
-  });
-});
-
 const perSurface = SURFACES.flatMap(
   (surface): [string, (ledger: Ledger, surface: SurfaceName) => Gate, SurfaceName][] => [
     ['ends', acceptedAfterEnd, surface],
@@ -396,20 +221,8 @@ test.each([
   ...perSurface,
   ['starts', (ledger) => startedOnceAndApproved(ledger, []), 'sign-offs'],
   ['kills', () => closedByKill([]), 'sign-offs'],
-  ['work', (ledger) => finished('reports', ledger, []), 'reports'],
-  ['imports', (ledger) => importedOnce(ledger, [], 30), 'imports'],
   ['arrivals', (ledger) => arrived(ledger, []), 'agents'],
   ['order', arrivedInOrder, 'agents'],
-  ['export', (ledger) => exported(ledger, []), 'agents'],
-  ['order of the export', exportedInOrder, 'agents'],
-  ['alerts', (ledger) => told(ledger, []), 'alerts'],
-  ['order of alerts', (ledger) => toldInOrder(ledger, []), 'alerts'],
-  ['alerts told once', toldOnce, 'alerts'],
-  ['silences', (ledger) => toldOfSilences(ledger, []), 'alerts'],
-  ['addresses', leftAddressesTold, 'alerts'],
-  ['passkeys', registeredWhole, 'second factors'],
-  ['signals', (ledger) => signalled(ledger, []), 'signals'],
-  ['order of signals', (ledger) => signalledInOrder(ledger, []), 'signals'],
 ] as [string, (ledger: Ledger, surface: SurfaceName) => Gate, SurfaceName][])(
   '%s: a ledger without facts fails',
   (_, gate, surface) => {
@@ -418,23 +231,3 @@ test.each([
     expect(isFailed(checked)).toBe(true);
   },
 );
-
-test('a challenge of a second factor that opened two sessions is a finding, and one that opened none is not', () => {
-  const of = (sessions: number) => openedOnce({ openings: [{ challenge: 'a-challenge', sessions }] });
-  expect([0, 1, 2].map((sessions) => findingsOf(of(sessions)))).toEqual([0, 0, 1]);
-  expect(isFailed(openedOnce({ openings: [] }))).toBe(true);
-});
-
-test.each([
-  [
-    'passkeys that open a session, and a challenge for the password',
-    { opening: 2, isChallenged: true, isCodeTaken: true },
-    0,
-  ],
-  ['none, and no challenge', { opening: 0, isChallenged: false }, 0],
-  ['a passkey beside a password that opens a session alone', { opening: 1, isChallenged: false }, 1],
-  ['a challenge that no passkey of the account answers', { opening: 0, isChallenged: true }, 1],
-  ['recovery codes that do not work', { opening: 1, isChallenged: true, isCodeTaken: false }, 1],
-])('an account with %s', (_, found, findings) => {
-  expect(findingsOf(registeredWhole({ passkeyAccounts: [{ id: 'ada', ...found }] }))).toBe(findings);
-});

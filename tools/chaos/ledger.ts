@@ -1,43 +1,144 @@
-/** Everything that clients were told, in the order they were told it. Only appended to; `gates.ts` reads it. */
+/** Everything that clients were told, in the order they were told it. Only appended to; gates read it at the end. */
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts';
 
-export type { Access, CopyName, Revocation, TokenFamily } from './token-facts.ts';
+/** What clients use, with the beginnings of its paths. Gates say of each whether it served, and what it acknowledged is there. */
+const PATHS = {
+  validation: ['/v1/tokens/validate', '/oauth2/introspect'],
+  refresh: ['/v1/tokens/refresh'],
+  revocation: ['/v1/tokens/revoke', '/oauth2/revoke'],
+  issuing: ['/v1/tokens'],
+  keys: ['/v1/keys'],
+  agents: ['/v1/admin/agents', '/v1/agents', '/oauth2/token'],
+  'sign-offs': ['/v1/handoff/signoffs'],
+  consents: ['/v1/privacy/consents', '/v1/privacy/subjects/'],
+  'health data': ['/v1/privacy/phi'],
+  'API keys': ['/v1/api-keys', '/v1/admin/clients'],
+  accounts: ['/'],
+} as const;
+export type SurfaceName = keyof typeof PATHS;
+export const SURFACES = Object.keys(PATHS) as readonly SurfaceName[];
 
-import type {
-  Arrival,
-  BoundedSignal,
-  Entry,
-  Exchange,
-  LeftAddress,
-  Opening,
-  PasskeyAccount,
-  SignOffFacts,
-  Told,
-  Unplaced,
-  Usable,
-  Use,
-} from './surface-facts.ts';
+/** The surface behind a path: the first that has its beginning. */
+export const surfaceOf = (path: string): SurfaceName =>
+  SURFACES.find((surface) => PATHS[surface].some((start) => path.startsWith(start)))!;
 
-/** An access token shown to a copy, and what the copy said: `active`, or the reason or error code. */
-export type TokenCheck = {
-  readonly access: Access;
-  readonly copy: CopyName;
-  readonly sentAtMs: number;
-  readonly answeredAtMs: number;
-  readonly result: string;
+export type CopyName = 'A' | 'B';
+
+/** When something was shown to a copy, and when the copy answered. */
+type Asked = { readonly copy: CopyName; readonly sentAtMs: number; readonly answeredAtMs: number };
+
+/** Something that ends tokens. From `sentAtMs` on they may be refused, after `ackedAtMs` they must be. */
+export type Revocation = { readonly cause: string; readonly sentAtMs: number; ackedAtMs?: number };
+
+/** An access token that a client was given. */
+export type Access = {
+  readonly token: string;
+  readonly jti: string;
+  readonly kid: string;
+  readonly family: TokenFamily;
+  readonly issuedAtMs: number;
+  readonly revocations: Revocation[];
 };
 
+/** A refresh token family as its client knows it. */
+export type TokenFamily = {
+  readonly id: string;
+  readonly userId: string;
+  readonly issuedAtMs: number;
+  /** The newest refresh token that the client has; older ones by generation. */
+  refreshToken: string;
+  readonly older: Map<number, string>;
+  readonly revocations: Revocation[];
+  readonly access: Access[];
+  /** What happened to it, for a reader of a failed run. */
+  readonly history: string[];
+  /** A client asks for it now. */
+  isBusy: boolean;
+  /** Its client gave up: what becomes of it is no concern of the gates. */
+  isAbandoned: boolean;
+};
+
+/** An access token shown to a copy, and what the copy said: `active`, or the reason or error code. */
+export type TokenCheck = Asked & { readonly access: Access; readonly result: string };
+
 /** A refresh token presented, and the answer. */
-export type Refresh = {
+export type Refresh = Asked & {
   readonly family: TokenFamily;
   readonly generation: number;
-  readonly copy: CopyName;
-  readonly sentAtMs: number;
-  readonly answeredAtMs: number;
   readonly status: number;
   readonly code: string;
   readonly successor?: string;
+};
+
+/** Something that can be used until it is ended: a secret, a token, an API key, an encrypted value, a consent. */
+export type Usable = {
+  readonly surface: SurfaceName;
+  /** As a reader of a finding knows it: `secret of an agent`. */
+  readonly kind: string;
+  readonly id: string;
+  readonly madeAtMs: number;
+  /** Of a token its signing key, with which it ends too. */
+  readonly kid?: string;
+  /** A loss of the database that was accepted ends it too: tokens and API keys, not secrets. */
+  readonly endsWithLoss?: boolean;
+  /** The user's token that it was exchanged for. */
+  readonly origin?: Access;
+  /** Shared by all that ends together, as an agent's secret and tokens. */
+  readonly revocations: Revocation[];
+  readonly history: string[];
+};
+
+/** A usable thing shown to a copy, which accepted or refused it. What was not answered is no use. */
+export type Use = Asked & {
+  readonly of: Usable;
+  readonly isAccepted: boolean;
+  /** Status and code, for a reader. */
+  readonly said: string;
+};
+
+/** Something that the product was asked to keep, by a key that the request has or its answer gave. */
+export type Entry = {
+  readonly surface: SurfaceName;
+  /** Which statement of the surface finds it. */
+  readonly kind: string;
+  readonly key: string;
+  readonly sentAtMs: number;
+  ackedAtMs?: number;
+};
+
+/** A sign-off as its clients know it. */
+export type SignOffFacts = {
+  readonly id: string;
+  readonly quorum: number;
+  /** Requests that were sent to approve it: one without an answer may count. */
+  readonly approvals: { readonly role: string; readonly sentAtMs: number }[];
+  readonly starts: { readonly copy: CopyName; readonly answeredAtMs: number; readonly status: number }[];
+  readonly requestedAtMs: number;
+};
+
+/** A request as it ended for its client. */
+export type Exchange = {
+  readonly surface: SurfaceName;
+  readonly copy: CopyName;
+  /** True where the product limits how long it waits for PostgreSQL in all: for what may write. */
+  readonly isLimited: boolean;
+  readonly path: string;
+  readonly sentAtMs: number;
+  readonly endedAtMs: number;
+  /** 0: no answer came. */
+  readonly status: number;
+  /** Of a refusal. */
+  readonly code?: string;
+  /** How long the client waited in vain; undefined when it had an answer, hung up early or had no connection. */
+  readonly waitedMs?: number;
+};
+
+/** An event that arrived at the receiver, and was accepted. */
+export type Arrival = {
+  readonly seq: number;
+  readonly id: string;
+  readonly subject: string;
+  readonly atMs: number;
 };
 
 /** One request of an act. What it did may be later than its end, if it had no answer. */
@@ -88,84 +189,38 @@ export type Rewind = {
   acceptedAtMs?: number;
 };
 
-/** The old provider answered nothing from `startedAtMs` until it came back, if it has. */
-export type Absence = { readonly startedAtMs: number; endedAtMs?: number };
-
-export type Ledger = {
-  readonly families: Map<string, TokenFamily>;
-  readonly tokens: Map<string, Access>;
-  readonly tokenChecks: TokenCheck[];
-  readonly refreshes: Refresh[];
-  readonly acts: Act[];
-  readonly serverErrors: ServerError[];
-  readonly heads: Head[];
-  readonly rewinds: Rewind[];
-  readonly absences: Absence[];
-  readonly uses: Use[];
-  readonly entries: Entry[];
-  readonly signOffs: Map<string, SignOffFacts>;
-  readonly exchanges: Exchange[];
-  readonly openings: Opening[];
-  readonly passkeyAccounts: PasskeyAccount[];
-  readonly arrivals: Arrival[];
-  /** The same at the target of the SIEM export. */
-  readonly exported: Arrival[];
-  /** The same at the target of alerts. */
-  readonly told: Told[];
-  readonly leftAddresses: LeftAddress[];
-  /** Addresses that were told that they are left: as `id`. */
-  readonly lastWords: Unplaced[];
-  /** The same at the receiver of shared signals. */
-  readonly signalled: Unplaced[];
-  readonly boundedSignals: BoundedSignal[];
-  /** Logout tokens at the client that they are sent to, by `jti`. */
-  readonly loggedOut: Unplaced[];
+export const createLedger = () => ({
+  families: new Map<string, TokenFamily>(),
+  tokens: new Map<string, Access>(),
+  tokenChecks: [] as TokenCheck[],
+  refreshes: [] as Refresh[],
+  acts: [] as Act[],
+  serverErrors: [] as ServerError[],
+  heads: [] as Head[],
+  rewinds: [] as Rewind[],
+  uses: [] as Use[],
+  entries: [] as Entry[],
+  signOffs: new Map<string, SignOffFacts>(),
+  exchanges: [] as Exchange[],
+  arrivals: [] as Arrival[],
   /** Of signing keys, by key id. */
-  readonly keyRevocations: Map<string, Revocation[]>;
+  keyRevocations: new Map<string, Revocation[]>(),
   /** Of everything given before them. */
-  readonly globalRevocations: Revocation[];
+  globalRevocations: [] as Revocation[],
   /** Users whose tokens attackers have: an incident may end their other families too. */
-  readonly exposedUsers: Set<string>;
-  readonly counts: Map<string, number>;
-};
-
-export const createLedger = (): Ledger => ({
-  families: new Map(),
-  tokens: new Map(),
-  tokenChecks: [],
-  refreshes: [],
-  acts: [],
-  serverErrors: [],
-  heads: [],
-  rewinds: [],
-  absences: [],
-  uses: [],
-  entries: [],
-  signOffs: new Map(),
-  exchanges: [],
-  openings: [],
-  passkeyAccounts: [],
-  arrivals: [],
-  exported: [],
-  told: [],
-  leftAddresses: [],
-  lastWords: [],
-  signalled: [],
-  boundedSignals: [],
-  loggedOut: [],
-  keyRevocations: new Map(),
-  globalRevocations: [],
-  exposedUsers: new Set(),
-  counts: new Map(),
+  exposedUsers: new Set<string>(),
+  counts: new Map<string, number>(),
 });
+export type Ledger = Readonly<ReturnType<typeof createLedger>>;
 
 export const now = (): number => performance.now();
 
 const HISTORY_LENGTH = 120;
 
-export function note(family: TokenFamily, text: string, atMs = now()): void {
-  family.history.push(`${(atMs / 1_000).toFixed(3)} s  ${text}`);
-  if (family.history.length > HISTORY_LENGTH) family.history.splice(1, 1);
+/** Writes what happened to a thing into its history, which keeps its beginning. */
+export function note({ history }: { readonly history: string[] }, text: string, atMs = now()): void {
+  history.push(`${(atMs / 1_000).toFixed(3)} s  ${text}`);
+  if (history.length > HISTORY_LENGTH) history.splice(1, 1);
 }
 
 export const count = ({ counts }: Ledger, what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
@@ -182,22 +237,11 @@ export function recordTokens(
 ): Access {
   const { jti, fid, sub } = decodeJwt<Claims>(pair.access_token);
   const { kid } = decodeProtectedHeader(pair.access_token) as { kid: string };
-  let family = ledger.families.get(fid);
-  if (family === undefined) {
-    family = {
-      id: fid,
-      userId: sub,
-      issuedAtMs: atMs,
-      refreshToken: pair.refresh_token,
-      older: new Map(),
-      revocations: [],
-      access: [],
-      history: [],
-      isBusy: false,
-      isAbandoned: false,
-    };
-    ledger.families.set(fid, family);
-  }
+  const family: TokenFamily = ledger.families.get(fid) ?? {
+    ...{ id: fid, userId: sub, issuedAtMs: atMs, refreshToken: pair.refresh_token, older: new Map() },
+    ...{ revocations: [], access: [], history: [], isBusy: false, isAbandoned: false },
+  };
+  ledger.families.set(fid, family);
   const generation = generationOf(pair.refresh_token);
   if (generation > generationOf(family.refreshToken)) {
     family.older.set(generationOf(family.refreshToken), family.refreshToken);
@@ -244,15 +288,12 @@ export const revocationsOfUsable = (
 
 /** When the first of these was acknowledged; infinitely late when none was. */
 export const revokedSince = (revocations: readonly Revocation[]): number =>
-  Math.min(
-    Number.POSITIVE_INFINITY,
-    ...revocations.map((revocation) => revocation.ackedAtMs ?? Number.POSITIVE_INFINITY),
-  );
+  Math.min(...revocations.map(({ ackedAtMs = Number.POSITIVE_INFINITY }) => ackedAtMs));
 
 /** Whether something may have ended it before this moment. */
 export const mayBeRevoked = (revocations: readonly Revocation[], atMs: number): boolean =>
-  revocations.some((revocation) => revocation.sentAtMs <= atMs);
+  revocations.some(({ sentAtMs }) => sentAtMs <= atMs);
 
 /** Whether this moment lies where a database was lost that the product had acknowledged from. */
-export const isLost = ({ rewinds }: Ledger, atMs: number): boolean =>
-  rewinds.some((rewind) => atMs >= rewind.backupAtMs && atMs < (rewind.acceptedAtMs ?? Number.POSITIVE_INFINITY));
+export const isLost = ({ rewinds }: Pick<Ledger, 'rewinds'>, atMs: number): boolean =>
+  rewinds.some(({ backupAtMs, acceptedAtMs = Number.POSITIVE_INFINITY }) => atMs >= backupAtMs && atMs < acceptedAtMs);

@@ -9,8 +9,6 @@ test('a seed is drawn where none is given', () => {
     faults: ['kill-api', 'older-database'],
   });
   expect(readOptions(['--faults', 'none'])?.faults).toEqual([]);
-  expect(readOptions([])?.hasReplica).toBe(false);
-  expect(readOptions(['--faults', 'lose-replica,kill-api'])?.hasReplica).toBe(true);
   expect(readOptions(['--help'])).toBeUndefined();
 });
 

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { cases } from './cases/all.ts';
 import { allFaults } from './faults/all.ts';
+import { SURFACES } from './ledger.ts';
 import type { RewindKind } from './rewinds.ts';
-import { SURFACES } from './surface-facts.ts';
 
 export const HELP = `npm run chaos [-- --seconds 120] [--seed N] [--faults a,b] [--cases yes|no] [--report FILE] [--json]
   [--stores one|patroni] [--times N]
@@ -15,7 +15,6 @@ gate checked nothing that no option excluded.
   --seed N        draws faults and requests (default: drawn, and printed)
   --faults a,b    only these of the faults below, and of the databases older-database, lagging-standby,
                   lagging-standby-and-compromise, which come last; none: no faults
-                  lose-replica happens only if it is named: the run then has a read replica
   --stores S      one PostgreSQL (default), or three under Patroni with etcd and HAProxy, with the faults
                   kill-primary and lose-zone; needs Debian's patroni, etcd-server, postgresql and haproxy
   --times N       this many faults in all, whatever --seconds says
@@ -74,8 +73,6 @@ export type Options = {
   /** How many faults; undefined: as many as the time allows. */
   readonly times: number | undefined;
   readonly hasCluster: boolean;
-  /** Whether a fault of the read replica is named, which needs one. */
-  readonly hasReplica: boolean;
   readonly hasCases: boolean;
   readonly pace: number;
   readonly report: string | undefined;
@@ -108,7 +105,6 @@ export function readOptions(args: readonly string[]): Options | undefined {
   return {
     times: values.times === undefined ? undefined : numberOf('times', values.times, 1),
     hasCluster: values.stores === 'patroni',
-    hasReplica: allFaults.some(({ name, needs }) => needs === 'replica' && names?.includes(name) === true),
     seconds: numberOf('seconds', values.seconds, 0),
     seed: Math.floor(values.seed === undefined ? Math.random() * 2 ** 31 : numberOf('seed', values.seed, 0)),
     faults: names,

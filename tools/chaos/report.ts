@@ -1,7 +1,6 @@
 import type { Footprint, Footprints } from './footprint.ts';
 import { type Finding, type Gate, isFailed } from './gates.ts';
 import { recoveryBoundMs } from './gates-service.ts';
-import type { StoreUse } from './gates-stores.ts';
 import type { Impact } from './impact.ts';
 
 export type FaultRun = {
@@ -13,7 +12,6 @@ export type FaultRun = {
   /** How many times its processor time work took then. */
   readonly stretch: number;
   readonly impact: Impact;
-  readonly stores?: StoreUse;
 };
 
 export type Report = {

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../testing/eventually.ts';
-import { startTcpProxy } from '../testing/processes/tcp-proxy.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { type CopyName, now, type Rewind, type TokenFamily } from './ledger.ts';
-import type { Clients } from './load/clients.ts';
+import { type Clients, REASON } from './load/clients.ts';
 import type { Load } from './load/load.ts';
+import { compromise, issue, present, revokeFamily, signInAdmin, tryToIssue } from './load/tokens.ts';
 import type { System } from './system.ts';
 
 /** What a whole run is made of. */
@@ -12,8 +13,6 @@ export type Scene = {
   readonly system: System;
   readonly clients: Clients;
   readonly load: Load;
-  /** Of a client of the suite. */
-  readonly authorization: string;
 };
 
 /** How a database that is behind takes the place of the newer one. */
@@ -26,11 +25,11 @@ async function acknowledgeWhatIsLost({ clients, load, system }: Scene, compromis
     const family = load.liveFamilies().find((each) => !each.isBusy && !families.includes(each));
     if (!family) break;
     families.push(family);
-    await clients.revokeFamily(family);
+    await revokeFamily(clients, family);
   }
-  if (compromises && (await clients.admin.signIn())) {
+  if (compromises && (await signInAdmin(clients))) {
     const newest = [...clients.ledger.tokens.values()].at(-1);
-    if (newest) await clients.admin.compromise(newest.kid);
+    if (newest) await compromise(clients, newest.kid);
   }
   await sleep(2_000);
   system.relink();
@@ -49,9 +48,9 @@ async function tryEverything(
   const tryAt = async (copy: CopyName): Promise<void> => {
     while (!isOver()) {
       await Promise.all(
-        [...ended, ...live].map((family) => clients.present(family, family.refreshToken, copy, { timeoutMs: 2_000 })),
+        [...ended, ...live].map((family) => present(clients, family, family.refreshToken, copy, { timeoutMs: 2_000 })),
       );
-      await clients.tryToIssue(load.users[0]!.id, copy);
+      await tryToIssue(clients, load.users[0]!.id, copy);
       await sleep(50);
     }
   };
@@ -108,7 +107,7 @@ async function acceptLoss({ system, clients, load }: Scene): Promise<void> {
   if (run.code !== 0) throw new Error(`restore --accept-loss ended with ${run.code}: ${run.err || run.out}`);
   rewind.acceptedAtMs = now();
   Object.assign(revocation, { ackedAtMs: rewind.acceptedAtMs });
-  const log = await system.sallyport(['audit', 'continue', '--reason', 'fault suite', '--yes']);
+  const log = await system.sallyport(['audit', 'continue', '--reason', REASON, '--yes']);
   if (log.code !== 0 && !/nothing|not behind|no loss/i.test(log.err + log.out))
     throw new Error(`audit continue ended with ${log.code}: ${log.err || log.out}`);
   for (const copy of Object.values(system.copies))
@@ -119,6 +118,6 @@ async function acceptLoss({ system, clients, load }: Scene): Promise<void> {
       ),
     );
   // Nothing old lives: clients begin anew.
-  await Promise.all(load.users.flatMap(({ id }) => [clients.issue(id), clients.issue(id)]));
+  await Promise.all(load.users.flatMap(({ id }) => [issue(clients, id), issue(clients, id)]));
   load.resume();
 }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { ensureDataDir } from '#services/platform/local/data-dir.ts';
@@ -8,11 +9,12 @@ import { startPostgres } from '#services/platform/local/postgres.ts';
 import { readState, recordProcess, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
 import { startRedis } from '#services/platform/local/redis.ts';
 import type { LocalService } from '#services/platform/local/shared-service.ts';
-import { descendantsOf } from '../testing/processes/alive.ts';
+import { descendantsOf } from '#tools/testing/processes/alive.ts';
 import { type PatroniCluster, startPatroniCluster } from './cluster/patroni.ts';
 
 const DATA = 'postgres-18';
 const EXIT_MS = 20_000;
+const CONNECT_MS = 10_000;
 
 export type StoreName = 'postgres' | 'redis';
 
@@ -34,16 +36,12 @@ export type ChaosStores = {
   restoreFrom(backup: string, onEnded: () => void): Promise<void>;
   /** Three PostgreSQL under Patroni, where the run has them: it then has no other faults of PostgreSQL. */
   readonly cluster?: PatroniCluster;
-  /** Starts a standby that streams from this address of the primary; `promote` lets it take the primary's place. */
+  /** Starts a standby that streams from this address of the primary. */
   startStandby(primaryUrl: string): Promise<Standby>;
   dispose(): Promise<void>;
 };
 
-export type Standby = {
-  readonly url: string;
-  kill(): Promise<void>;
-  revive(): Promise<void>;
-  stop(): Promise<void>;
+type Standby = {
   /** Waits until it has everything the primary had when asked. */
   caughtUp(): Promise<void>;
   /** Ends the primary for good; the standby is the cluster from now on. @param onEnded called between the two */
@@ -57,30 +55,45 @@ function writeOwned(data: string, name: string, text: string): void {
   chownSync(join(data, name), uid, gid);
 }
 
+/** A folder that the user of the cluster can enter. */
+function makeHome(home: string): void {
+  ensureDataDir(home);
+  chmodSync(home, 0o755);
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return await work(client);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+const queryAt = <R extends pg.QueryResultRow>(url: string, text: string, values: readonly unknown[] = []) =>
+  withClient(url, async (client) => (await client.query<R>(text, [...values])).rows);
+
+/** Files that vanish while they are copied are temporary ones. */
+const copyFiles = (from: string, to: string): Promise<unknown> =>
+  promisify(execFile)('cp', ['-a', from, to]).catch(() => undefined);
+
 export async function startChaosStores(folder: string): Promise<ChaosStores> {
   const say = (): void => {};
   let home = join(folder, 'stores');
-  ensureDataDir(home);
-  chmodSync(home, 0o755);
-  const started = await Promise.all([startPostgres({ dataDir: home, say }), startRedis({ dataDir: home, say })]);
-  const services: Record<StoreName, LocalService> = { postgres: started[0], redis: started[1] };
+  makeHome(home);
   const redisHome = home;
-  const pidOf = (store: StoreName): number =>
-    readState(join(store === 'redis' ? redisHome : home, 'run', `${store}.json`))!.pid;
-  const query: ChaosStores['query'] = async <R extends pg.QueryResultRow>(
-    text: string,
-    values: readonly unknown[] = [],
-  ) => {
-    const client = new pg.Client({ connectionString: services.postgres.url, connectionTimeoutMillis: 10_000 });
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      return (await client.query<R>(text, [...values])).rows;
-    } finally {
-      await client.end();
-    }
+  const [postgres, redis] = await Promise.all([
+    startPostgres({ dataDir: home, say }),
+    startRedis({ dataDir: home, say }),
+  ]);
+  const services: Record<StoreName, LocalService> = { postgres, redis };
+  const query: ChaosStores['query'] = (text, values) => queryAt(services.postgres.url, text, values);
+  const pids = (store: StoreName): number[] => {
+    const { pid } = readState(join(store === 'redis' ? redisHome : home, 'run', `${store}.json`))!;
+    return [pid, ...descendantsOf(pid)];
   };
-  const pids = (store: StoreName): number[] => [pidOf(store), ...descendantsOf(pidOf(store))];
   const end: ChaosStores['end'] = async (store, signal) => {
     const [main, ...backends] = pids(store).map(recordProcess);
     sendSignal(main!.pid, signal);
@@ -89,29 +102,19 @@ export async function startChaosStores(folder: string): Promise<ChaosStores> {
     if (signal === 'SIGKILL') for (const { pid } of backends) sendSignal(pid, 'SIGKILL');
     for (const backend of backends) await waitForExit(backend, EXIT_MS);
   };
-  const copyFiles = async (from: string, to: string): Promise<void> => {
-    // Files that vanish while they are copied are temporary ones.
-    await promisify(execFile)('cp', ['-a', from, to]).catch(() => undefined);
-  };
-  const backup: ChaosStores['backup'] = async (to) => {
-    ensureDataDir(to);
-    chmodSync(to, 0o755);
-    const client = new pg.Client({ connectionString: services.postgres.url });
-    await client.connect();
-    try {
+  const backup = async (to: string): Promise<void> => {
+    makeHome(to);
+    const data = join(to, DATA);
+    await withClient(services.postgres.url, async (client) => {
       await client.query(`SELECT pg_backup_start('chaos', true)`);
-      await copyFiles(join(home, DATA), join(to, DATA));
+      await copyFiles(join(home, DATA), data);
       await copyFiles(join(home, 'postgres-password'), join(to, 'postgres-password'));
       const { rows } = await client.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop(false)');
       // What was written since the start is needed to be consistent.
-      await promisify(execFile)('cp', ['-a', `${join(home, DATA, 'pg_wal')}/.`, join(to, DATA, 'pg_wal')]).catch(
-        () => undefined,
-      );
-      writeOwned(join(to, DATA), 'backup_label', rows[0]!.labelfile);
-    } finally {
-      await client.end();
-    }
-    for (const file of ['postmaster.pid', 'postmaster.opts']) rmSync(join(to, DATA, file), { force: true });
+      await copyFiles(`${join(home, DATA, 'pg_wal')}/.`, join(data, 'pg_wal'));
+      writeOwned(data, 'backup_label', rows[0]!.labelfile);
+    });
+    for (const file of ['postmaster.pid', 'postmaster.opts']) rmSync(join(data, file), { force: true });
   };
   return {
     url: (store) => services[store].url,
@@ -143,41 +146,17 @@ export async function startChaosStores(folder: string): Promise<ChaosStores> {
       writeOwned(data, 'standby.signal', '');
       writeOwned(data, 'postgresql.auto.conf', `primary_conninfo = '${link}'\nwal_retrieve_retry_interval = '200ms'\n`);
       const standby = await startPostgres({ dataDir: standbyHome, say });
-      const onStandby = async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> => {
-        const client = new pg.Client({ connectionString: standby.url });
-        await client.connect();
-        try {
-          return (await client.query<R>(text, values)).rows;
-        } finally {
-          await client.end();
-        }
-      };
       return {
-        url: standby.url,
-        kill: async () => {
-          const { pid } = readState(join(standbyHome, 'run/postgres.json'))!;
-          const [main, ...backends] = [pid, ...descendantsOf(pid)].map(recordProcess);
-          for (const { pid: each } of [main!, ...backends]) sendSignal(each, 'SIGKILL');
-          for (const each of [main!, ...backends]) await waitForExit(each, EXIT_MS);
-        },
-        revive: async () => void (await standby.revive()),
-        stop: () => standby.stop(),
         caughtUp: async () => {
           const [at] = await query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
-          for (;;) {
-            const [row] = await onStandby<{ isThere: boolean }>(
-              'SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AS "isThere"',
-              [at!.lsn],
-            );
-            if (row?.isThere) return;
-            await new Promise((done) => setTimeout(done, 50));
-          }
+          const isThere = `SELECT 1 WHERE pg_last_wal_replay_lsn() >= $1::pg_lsn`;
+          while ((await queryAt(standby.url, isThere, [at!.lsn])).length === 0) await sleep(50);
         },
         promote: async (onEnded) => {
           await end('postgres', 'SIGKILL');
           onEnded();
           await services.postgres.stop();
-          await onStandby('SELECT pg_promote(true, 60)');
+          await queryAt(standby.url, 'SELECT pg_promote(true, 60)');
           services.postgres = standby;
           home = standbyHome;
         },
@@ -196,8 +175,7 @@ const notOfCluster = (): never => {
 /** The same with a cluster in the place of the one PostgreSQL. */
 export async function startClusterStores(folder: string, say: (text: string) => void): Promise<ChaosStores> {
   const home = join(folder, 'stores');
-  ensureDataDir(home);
-  chmodSync(home, 0o755);
+  makeHome(home);
   const cluster = await startPatroniCluster(folder, say);
   const redis = await startRedis({ dataDir: home, say: () => {} });
   return {

@@ -3,16 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { commandOf, type RecordedProcess, recordProcess, waitForExit } from '#services/platform/local/processes.ts';
-import { oneHasher } from '../testing/harness/busy-machine.ts';
-import { type Product, startProduct } from '../testing/harness/product.ts';
-import { descendantsOf } from '../testing/processes/alive.ts';
-import { type CliRun, runCli } from '../testing/processes/run-cli.ts';
-import { startTcpProxy, type TcpProxy } from '../testing/processes/tcp-proxy.ts';
+import { oneHasher } from '#tools/testing/harness/busy-machine.ts';
+import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { descendantsOf } from '#tools/testing/processes/alive.ts';
+import { type CliRun, runCli } from '#tools/testing/processes/run-cli.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { createFakeClock, type FakeClock } from './clock.ts';
 import { mountSmallDisk, type SmallDisk } from './disk.ts';
-import { REPLICA_MAX_AGE_SECONDS } from './gates-replica.ts';
 import type { CopyName } from './ledger.ts';
-import { type ChaosStores, type Standby, type StoreName, startChaosStores, startClusterStores } from './stores.ts';
+import { type ChaosStores, type StoreName, startChaosStores, startClusterStores } from './stores.ts';
 
 /** One supervisor with an API and a worker, which reach their stores over links that faults bend. */
 type Copy = {
@@ -47,8 +46,6 @@ export type System = {
   readonly disk: SmallDisk | undefined;
   /** Undefined where the run has one PostgreSQL. */
   readonly cluster: ChaosStores['cluster'];
-  /** A standby that both copies read lists from; undefined where the run has none. */
-  readonly replica: Standby | undefined;
   /** Points every link at where the stores are now. */
   relink(): void;
   /** The command line, as an operator types it. */
@@ -133,8 +130,6 @@ type SystemOptions = {
   readonly hasClock: boolean;
   /** Whether PostgreSQL is a cluster under Patroni. */
   readonly hasCluster: boolean;
-  /** Whether the copies have a read replica. */
-  readonly hasReplica: boolean;
   /** Settings of both copies. */
   readonly env: Readonly<Record<string, string>>;
   readonly say: (text: string) => void;
@@ -150,28 +145,13 @@ function tryToMount(dataDir: string, say: SystemOptions['say']): SmallDisk | und
 }
 
 /** Starts stores, links and both copies. */
-export async function startSystem({
-  hasClock,
-  hasCluster,
-  hasReplica,
-  env: given,
-  say,
-}: SystemOptions): Promise<System> {
+export async function startSystem({ hasClock, hasCluster, env, say }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-chaos-'));
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
   const stores = await (hasCluster ? startClusterStores(folder, say) : startChaosStores(folder));
   const clock = hasClock ? createFakeClock(join(folder, 'clock')) : undefined;
   const disk = tryToMount(dataDir, say);
-  const replicaLink = hasReplica ? await startTcpProxy(stores.url('postgres')) : undefined;
-  let replica: Standby | undefined;
-  const env = {
-    ...given,
-    ...(replicaLink && {
-      DATABASE_REPLICA_URL: replicaLink.url,
-      DATABASE_REPLICA_MAX_AGE_SECONDS: String(REPLICA_MAX_AGE_SECONDS),
-    }),
-  };
   const started: Copy[] = [];
   const takeDown = async (): Promise<Stopped> => {
     clock?.set(0);
@@ -180,8 +160,6 @@ export async function startSystem({
     const left = await stillAlive(seen);
     await Promise.all(started.map(({ product }) => product().dispose()));
     await Promise.all(started.flatMap(({ links }) => [links.postgres.cut(), links.redis.cut()]));
-    await replicaLink?.cut();
-    await replica?.stop();
     await stores.dispose();
     disk?.unmount();
     rmSync(folder, { recursive: true, force: true });
@@ -197,11 +175,6 @@ export async function startSystem({
     const mcpPort = String(await randomFreePort());
     started.push(await startCopy('A', stores, dataDir, { ...env, MCP_COPIES: '1', MCP_PORT: mcpPort }));
     started.push(await startCopy('B', stores, dataDir, { ...env, ...clock?.env, MCP_URL: started[0]!.mcpUrl() ?? '' }));
-    if (replicaLink) {
-      // Until here the link leads to the primary, which is no standby.
-      replica = await stores.startStandby(stores.url('postgres'));
-      replicaLink.retarget(replica.url);
-    }
   } catch (err) {
     await dispose();
     throw err;
@@ -216,7 +189,6 @@ export async function startSystem({
     clock,
     disk,
     cluster: stores.cluster,
-    replica,
     relink: () => {
       for (const { links } of [A, B])
         for (const store of ['postgres', 'redis'] as const) links[store].retarget(stores.url(store));

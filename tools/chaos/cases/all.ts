@@ -1,14 +1,6 @@
 import type { Case } from './case.ts';
 import { clockCases } from './clock-cases.ts';
-import { dashboardCases } from './dashboard-cases.ts';
-import { directoryCases } from './directory-cases.ts';
 import { linkCases } from './link-cases.ts';
 import { refreshCases } from './refresh-cases.ts';
 
-export const cases: readonly Case[] = [
-  ...clockCases,
-  ...linkCases,
-  ...directoryCases,
-  ...refreshCases,
-  ...dashboardCases,
-];
+export const cases: readonly Case[] = [...clockCases, ...linkCases, ...refreshCases];

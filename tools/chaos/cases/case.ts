@@ -3,6 +3,7 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { REVOCATION_BOUND_MS } from '../gates.ts';
 import type { Access, CopyName, TokenFamily } from '../ledger.ts';
 import type { Clients } from '../load/clients.ts';
+import { issue, validate } from '../load/tokens.ts';
 import type { Scene } from '../rewinds.ts';
 
 /** A fault and a promise, in a fixed order, before the load begins. */
@@ -25,7 +26,7 @@ export class GuaranteeViolated extends Error {
 
 /** A new family of a user that no other part of the run touches. */
 export async function newFamily({ clients, load }: Scene, copy: CopyName = 'A'): Promise<TokenFamily> {
-  const family = await clients.issue(load.caseUser().id, copy);
+  const family = await issue(clients, load.caseUser().id, copy);
   if (!family) throw new Error('no copy gave a family');
   return family;
 }
@@ -57,7 +58,7 @@ export const bothServe = async ({ clients }: Scene, access: Access): Promise<voi
   for (const copy of ['A', 'B'] as const)
     await eventually(
       `${copy} to serve`,
-      async () => (await clients.validate(access, copy)) !== 'revocation_state_stale',
+      async () => (await validate(clients, access, copy)) !== 'revocation_state_stale',
     );
 };
 
@@ -71,7 +72,7 @@ export async function expectRevokedAt(clients: Clients, ended: readonly Access[]
     for (const copy of ['A', 'B'] as const) {
       // A copy that is behind says so; it serves again by itself.
       const result = await eventually(`a result of ${copy}`, async () => {
-        const said = await clients.validate(access, copy);
+        const said = await validate(clients, access, copy);
         return !/^\d+$|stale|unavailable|behind/.test(said) && said;
       });
       if (result === 'active')

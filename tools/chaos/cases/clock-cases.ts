@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose';
 import { eventually } from '#tools/testing/eventually.ts';
+import { introspect, revokeFamily, revokeToken, tryToIssue, validate } from '../load/tokens.ts';
 import { bothServe, type Case, expectRevoked, GuaranteeViolated, newest, newFamily, withClock } from './case.ts';
 
 const HOUR = 3_600;
@@ -14,8 +15,8 @@ export const clockCases: readonly Case[] = [
     run: async (scene) => {
       const [first, second] = [newest(await newFamily(scene)), newest(await newFamily(scene))];
       await withClock(scene, HOUR, async () => {
-        await scene.clients.revokeToken(first, 'B');
-        await scene.clients.revokeFamily(second.family, 'B');
+        await revokeToken(scene.clients, first, 'B');
+        await revokeFamily(scene.clients, second.family, 'B');
       });
       await bothServe(scene, first);
       await expectRevoked(scene, [first, second]);
@@ -27,14 +28,14 @@ export const clockCases: readonly Case[] = [
     run: async (scene) => {
       const { clients, load } = scene;
       for (const offset of [HOUR, -HOUR]) {
-        const request = { headers: { 'idempotency-key': `step-${offset}` } };
+        const headers = { 'idempotency-key': `step-${offset}` };
         const user = load.caseUser().id;
         const statuses: number[] = [];
         await withClock(scene, offset, async () => {
-          statuses.push((await clients.tryToIssue(user, 'B', request)).status);
+          statuses.push((await tryToIssue(clients, user, 'B', headers)).status);
         });
         const retry = await eventually('an answer to the retry', async () => {
-          const answer = await clients.tryToIssue(user, 'A', request);
+          const answer = await tryToIssue(clients, user, 'A', headers);
           statuses.push(answer.status);
           return answer.status !== 503 && answer.status !== 0 && answer;
         });
@@ -43,7 +44,7 @@ export const clockCases: readonly Case[] = [
         if (retry.status !== 201) continue;
         const { jti = '' } = decodeJwt(retry.body.access_token);
         const access = clients.ledger.tokens.get(jti)!;
-        const result = await clients.validate(access, 'A');
+        const result = await validate(clients, access, 'A');
         if (result !== 'active') throw new GuaranteeViolated(`the retry gave a token that is ${result}`, access.family);
       }
     },
@@ -55,17 +56,17 @@ export const clockCases: readonly Case[] = [
       const { clients } = scene;
       const access = newest(await newFamily(scene));
       await withClock(scene, HOUR, async () => {
-        const asks = [clients.introspect, clients.validate] as const;
+        const asks = [introspect, validate] as const;
         for (const ask of asks) {
           await eventually(
             'the copy to say that it cannot answer',
-            async () => !/inactive|expired|unknown_key/.test(await ask(access, 'B')),
+            async () => !/inactive|expired|unknown_key/.test(await ask(clients, access, 'B')),
             20_000,
           ).catch(() => {
             throw new GuaranteeViolated('called dead by a copy whose clock is an hour ahead, for 20 s', access.family);
           });
           for (let at = 0; at < ASKED_AFTER; at += 1) {
-            const result = await ask(access, 'B');
+            const result = await ask(clients, access, 'B');
             if (/inactive|expired|unknown_key/.test(result))
               throw new GuaranteeViolated(`called ${result}`, access.family);
           }

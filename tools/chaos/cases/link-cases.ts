@@ -1,3 +1,4 @@
+import { compromise, revokeToken, signInAdmin } from '../load/tokens.ts';
 import { bothServe, type Case, expectRevoked, newest, newFamily } from './case.ts';
 
 export const linkCases: readonly Case[] = [
@@ -6,13 +7,13 @@ export const linkCases: readonly Case[] = [
     run: async (scene) => {
       const { clients, system } = scene;
       const before = newest(await newFamily(scene));
-      if (!(await clients.admin.signIn())) throw new Error('no copy signed the administrator in');
+      if (!(await signInAdmin(clients))) throw new Error('no copy signed the administrator in');
       system.copies.B.links.postgres.freeze();
       let after = before;
       try {
-        await clients.admin.compromise(before.kid, 'A');
+        await compromise(clients, before.kid, 'A');
         after = newest(await newFamily(scene));
-        await clients.revokeToken(after, 'B');
+        await revokeToken(clients, after, 'B');
       } finally {
         system.copies.B.links.postgres.thaw();
       }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sendSignal } from '#services/platform/local/processes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
+import { present, validate } from '../load/tokens.ts';
 import { type Case, GuaranteeViolated, newest, newFamily } from './case.ts';
 
 export const refreshCases: readonly Case[] = [
@@ -10,7 +11,7 @@ export const refreshCases: readonly Case[] = [
       const { clients, system } = scene;
       const family = await newFamily(scene);
       const lost = family.refreshToken;
-      const first = await clients.present(family, lost, 'A', { timeoutMs: 20_000 });
+      const first = await present(clients, family, lost, 'A', { timeoutMs: 20_000 });
       if (first.status !== 200) throw new Error(`the first answer was ${first.status}`);
       // As if the minute had passed: the database alone measures it.
       await system.stores.query(
@@ -18,7 +19,7 @@ export const refreshCases: readonly Case[] = [
         [family.id],
       );
       const answer = await eventually('an answer', async () => {
-        const again = await clients.present(family, lost, 'B');
+        const again = await present(clients, family, lost, 'B');
         return again.status !== 503 && again.status !== 0 && again;
       });
       if (answer.status !== 200) throw new GuaranteeViolated(`answered ${answer.status} ${answer.body?.code}`, family);
@@ -36,16 +37,16 @@ export const refreshCases: readonly Case[] = [
       const first = family.refreshToken;
       sendSignal(pid, 'SIGSTOP');
       try {
-        await clients.present(family, first, 'A', { abandonMs: 2_500 });
-        await clients.present(family, first, 'B');
-        await clients.present(family, family.refreshToken, 'B');
+        await present(clients, family, first, 'A', { abandonMs: 2_500 });
+        await present(clients, family, first, 'B');
+        await present(clients, family, family.refreshToken, 'B');
       } finally {
         sendSignal(pid, 'SIGCONT');
       }
       const access = newest(family);
-      await eventually('A to serve', async () => (await clients.validate(access, 'A')) === 'active');
+      await eventually('A to serve', async () => (await validate(clients, access, 'A')) === 'active');
       await sleep(1_000);
-      const answer = await clients.present(family, family.refreshToken, 'B');
+      const answer = await present(clients, family, family.refreshToken, 'B');
       if (answer.status !== 200) throw new GuaranteeViolated(`ended: ${answer.status} ${answer.body?.code}`, family);
     },
   },

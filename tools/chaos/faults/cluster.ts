@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '#tools/testing/eventually.ts';
 import { expectRevokedAt, GuaranteeViolated } from '../cases/case.ts';
 import { now, type TokenFamily } from '../ledger.ts';
+import { issue, revokeFamily } from '../load/tokens.ts';
 import { type Fault, type FaultSite, fault } from './fault.ts';
 
 const ENDED = 6;
@@ -11,7 +12,7 @@ const KILL_AFTER_MS = 15;
 
 /** Families that nothing else acts on, each with its last access token. */
 async function newFamilies({ clients, copy }: FaultSite, userId: string): Promise<TokenFamily[]> {
-  const made = await Promise.all(Array.from({ length: ENDED }, () => clients.issue(userId, copy)));
+  const made = await Promise.all(Array.from({ length: ENDED }, () => issue(clients, userId, copy)));
   return made.filter((family) => family !== undefined);
 }
 
@@ -49,7 +50,7 @@ export const clusterFaults: readonly Fault[] = [
       const what = kills % 2 === 0 ? 'postgres' : 'machine';
       kills += 1;
       const families = await newFamilies(site, user.userId);
-      const before = families.map((family) => clients.revokeFamily(family, site.copy));
+      const before = families.map((family) => revokeFamily(clients, family, site.copy));
       await sleep(KILL_AFTER_MS);
       const killedAtMs = now();
       await cluster.kill(name, what);
@@ -74,7 +75,7 @@ export const clusterFaults: readonly Fault[] = [
       const name = await cluster?.[which]();
       if (!cluster || !name || !user) return 'no zone to lose';
       const families = await newFamilies(site, user.userId);
-      const before = families.map((family) => clients.revokeFamily(family, copy));
+      const before = families.map((family) => revokeFamily(clients, family, copy));
       await sleep(KILL_AFTER_MS);
       const [restarted] = await Promise.all([
         system.copies[copy].restart('SIGKILL').then(now),

@@ -1,6 +1,6 @@
 import type { CopyName } from '../ledger.ts';
 import type { Clients } from '../load/clients.ts';
-import type { Receiver } from '../load/receiver.ts';
+import type { Receiver } from '../load/hand-offs.ts';
 import type { Random } from '../random.ts';
 import type { System } from '../system.ts';
 
@@ -8,7 +8,7 @@ import type { System } from '../system.ts';
 export type Fault = {
   readonly name: string;
   /** What not every machine gives the suite. */
-  readonly needs?: 'clock' | 'disk' | 'cluster' | 'replica';
+  readonly needs?: 'clock' | 'disk' | 'cluster';
   /** It stops the API of its copy, which answers nothing until it goes on. */
   readonly freezesApi?: boolean;
   /** More requests than these may not go without an answer because of it. */
@@ -22,8 +22,6 @@ export type FaultSite = {
   readonly clients: Clients;
   readonly receiver: Receiver;
   readonly random: Random;
-  /** Of a client with the permissions of every surface. */
-  readonly authorization: string;
   /** The copy that the schedule chose. */
   readonly copy: CopyName;
 };

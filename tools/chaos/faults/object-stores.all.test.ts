@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findS3Gateway } from '#tools/testing/processes/s3-gateway.ts';
 import { type CliHarness, openCliHarness } from '../../../cli/cli-harness.ts';
-import { findS3Gateway } from '../../testing/processes/s3-gateway.ts';
 import type { FaultSite } from './fault.ts';
 import { objectStoreFaults } from './object-stores.ts';
 

@@ -7,7 +7,7 @@ import { type Fault, type FaultSite, fault } from './fault.ts';
 const EXIT_MS = 60_000;
 
 /** The supervisor takes an ended API or worker for a crash, and starts another. */
-export async function endProcess(
+async function endProcess(
   { system, copy }: FaultSite,
   kind: 'api' | 'worker',
   signal: NodeJS.Signals,

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WAYS_DOWN } from '../load/receiver.ts';
+import { WAYS_DOWN } from '../load/hand-offs.ts';
 import { type Fault, fault } from './fault.ts';
 
 const DOWN_MS = 12_000;
 
-/** What leaves the product waits meanwhile: hand-offs, the SIEM export, alerts, shared signals. */
+/** Hand-offs wait meanwhile. */
 export const receiverFaults: readonly Fault[] = WAYS_DOWN.map((how) =>
   fault(`receiver-${how}`, async ({ receiver }) => {
     receiver.breakDown(how);

@@ -27,7 +27,7 @@ const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`;
 
 /** Sessions of the fault's own, in which a statement of the product's meets what they did. */
-export async function withSessions(
+async function withSessions(
   system: System,
   sessions: number,
   work: (clients: readonly pg.Client[]) => Promise<void>,
@@ -54,7 +54,7 @@ export async function withSessions(
 const DEADLOCK = '40P01';
 
 /** Locks tables as an ALTER TABLE does, until the session ends: again where a statement of the product was in the way. */
-export async function lockTables(client: pg.Client | undefined, tables: string): Promise<void> {
+async function lockTables(client: pg.Client | undefined, tables: string): Promise<void> {
   for (;;)
     try {
       await client?.query(`BEGIN; SET LOCAL lock_timeout = '10s'; LOCK TABLE ${tables} IN ACCESS EXCLUSIVE MODE`);

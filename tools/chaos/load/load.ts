@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Access,
-  type CopyName,
   mayBeRevoked,
   now,
   revocationsOf,
@@ -9,29 +8,30 @@ import {
   revokedSince,
   type TokenFamily,
 } from '../ledger.ts';
-import type { Random } from '../random.ts';
-import { alone, type Clients, type User } from './clients.ts';
+import { alone, anyCopy, type Clients, type User } from './clients.ts';
 import type { Surface } from './surfaces/surface.ts';
+import {
+  changePassword,
+  compromise,
+  disable,
+  introspect,
+  issue,
+  present,
+  refresh,
+  refreshInTwoTabs,
+  removeRole,
+  repeatRefresh,
+  replay,
+  revokeFamily,
+  revokeToken,
+  rotateKey,
+  signIn,
+  signInAdmin,
+  signInAndOut,
+  signUp,
+  validate,
+} from './tokens.ts';
 
-/** How often each of these is begun, a second, at full pace. */
-const RATES = {
-  validate: 60,
-  refresh: 15,
-  repeat: 4,
-  issue: 10,
-  revoke: 3,
-  twoTabs: 1,
-  replay: 0.5,
-  signIn: 0.4,
-  signOut: 0.2,
-  password: 0.1,
-  role: 0.25,
-  disable: 0.15,
-  rotate: 0.05,
-  compromise: 0.03,
-} as const;
-
-type Kind = keyof typeof RATES;
 type Begin = () => Promise<unknown>;
 
 const TICK_MS = 50;
@@ -43,6 +43,11 @@ const ADMIN_SIGN_IN_MS = 60_000;
 const TOKEN_LIFE_MS = 800_000;
 const FAMILIES_MAX = 400;
 const RECENT_TOKENS_MAX = 1_500;
+const AT_ONCE = 16;
+
+async function inBatches<T>(all: readonly T[], work: (each: T) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < all.length; at += AT_ONCE) await Promise.all(all.slice(at, at + AT_ONCE).map(work));
+}
 
 export type Load = {
   /** Makes the users and first families. */
@@ -53,25 +58,18 @@ export type Load = {
   resume(): void;
   /** Begins nothing more, and waits for the answers that are on their way. */
   stop(): Promise<void>;
-  /** Lets every surface come to its end, and shows what it ended at both copies. */
-  settleSurfaces(): Promise<void>;
+  /** When all is well again: every honest family that lives is refreshed once more, every surface comes to its end. */
+  settle(): Promise<void>;
   /** Shows every ended token at both copies, and every ended family's refresh token at one. */
   presentAllRevoked(): Promise<void>;
-  /** Every honest family that lives is refreshed once more. */
-  refreshAllLive(): Promise<void>;
   liveFamilies(): TokenFamily[];
   readonly users: readonly User[];
   /** A user whose families the load leaves alone. */
   caseUser(): User;
 };
 
-export function createLoad(
-  clients: Clients,
-  random: Random,
-  { pace }: { readonly pace: number },
-  surfaces: readonly Surface[],
-): Load {
-  const { ledger } = clients;
+export function createLoad(clients: Clients, { pace }: { readonly pace: number }, surfaces: readonly Surface[]): Load {
+  const { ledger, random } = clients;
   /** Users of honest families; of victims of attackers, whose users incidents may act on; and those that administrators end. */
   const users: User[] = [];
   const victims: User[] = [];
@@ -84,16 +82,21 @@ export function createLoad(
   let adminSince = Number.NEGATIVE_INFINITY;
   let loop = Promise.resolve();
 
-  const anyCopy = (): CopyName => (random.chance(0.5) ? 'A' : 'B');
   const isFresh = ({ issuedAtMs }: Access): boolean => now() - issuedAtMs < TOKEN_LIFE_MS;
   const isLive = (family: TokenFamily): boolean =>
     !family.isAbandoned && !mayBeRevoked(revocationsOfFamily(ledger, family), now());
-  const familiesOf = (of: readonly User[]): TokenFamily[] => {
+  const liveFamilies = (of = users): TokenFamily[] => {
     const ids = new Set(of.map(({ id }) => id));
-    return [...ledger.families.values()].filter((family) => ids.has(family.userId));
+    return [...ledger.families.values()].filter((family) => ids.has(family.userId) && isLive(family));
   };
-  const liveFamilies = (of = users): TokenFamily[] => familiesOf(of).filter(isLive);
   const idle = (of: readonly User[]): User | undefined => random.pick(of.filter(({ isBusy }) => !isBusy));
+  const withFamily = async (
+    work: (clients: Clients, family: TokenFamily) => Promise<unknown>,
+    of = liveFamilies(),
+  ): Promise<void> => {
+    const family = random.pick(of);
+    if (family) await work(clients, family);
+  };
 
   /** Two in five have been ended: those are to be refused. */
   function pickToken(): Access | undefined {
@@ -104,82 +107,66 @@ export function createLoad(
   }
   let shown: Access[] = [];
   /** Looking through all tokens for each request would cost more than the request. */
-  function nextToken(): Access | undefined {
+  async function showToken(): Promise<void> {
     if (shown.length === 0) shown = Array.from({ length: 40 }, pickToken).filter((access) => access !== undefined);
-    return shown.pop();
+    const access = shown.pop();
+    if (access) await (random.chance(0.15) ? introspect : validate)(clients, access, anyCopy(clients));
   }
 
-  const acts: Record<Kind, () => Promise<unknown>> = {
-    validate: async () => {
-      const access = nextToken();
-      if (access === undefined) return;
-      await (random.chance(0.15) ? clients.introspect(access, anyCopy()) : clients.validate(access, anyCopy()));
-    },
-    refresh: async () => {
-      const family = random.pick(liveFamilies([...users, ...victims, ...ended]));
-      if (family) await clients.refresh(family);
-    },
-    issue: () => {
-      const pool = random.pick([users, users, victims, ended]) ?? users;
-      // The pool is as large as the clients' memory: who has many families ends some.
-      if (ledger.families.size > FAMILIES_MAX && liveFamilies(pool).length > FAMILIES_MAX / 4) return acts.revoke();
-      const user = random.pick(pool);
-      return alone(user, ({ id }) => clients.issue(id));
-    },
-    revoke: async () => {
-      const family = random.pick(liveFamilies());
-      if (!family) return;
-      const access = family.access.at(-1);
-      if (random.chance(0.6) && access) await clients.revokeToken(access);
-      else await clients.revokeFamily(family);
-    },
-    repeat: async () => {
-      const family = random.pick(liveFamilies());
-      if (family) await clients.repeatRefresh(family);
-    },
-    twoTabs: async () => {
-      const family = random.pick(liveFamilies());
-      if (family) await clients.refreshInTwoTabs(family);
-    },
-    replay: async () => {
-      const family = random.pick(liveFamilies(victims).filter(({ older }) => older.size >= 2));
-      if (family) await clients.replay(family);
-    },
-    signIn: () => alone(idle(users), (user) => clients.signIn(user)),
-    signOut: () =>
-      alone(idle(users), async (user) => {
-        const family = await clients.signIn(user);
-        if (family) await clients.signOut(user, family, user.cookie);
-      }),
-    password: () =>
-      alone(idle(ended), async (user) => {
-        if (await clients.signIn(user)) await clients.changePassword(user);
-      }),
-    role: () => alone(idle(ended), ({ id }) => clients.admin.removeRole(id)),
-    disable: () => alone(idle(ended), ({ id }) => clients.admin.disable(id)),
-    rotate: () => clients.admin.rotateKey(),
-    compromise: async () => {
-      const newest = [...ledger.tokens.values()].at(-1);
-      if (newest) await clients.admin.compromise(newest.kid);
-    },
-  };
-
-  const NEEDS_ADMIN = new Set<Kind>(['role', 'disable', 'rotate', 'compromise']);
-
-  async function begin(kind: Kind): Promise<void> {
-    if (NEEDS_ADMIN.has(kind) && now() - adminSince > ADMIN_SIGN_IN_MS) {
-      if (!(await clients.admin.signIn())) return;
-      adminSince = now();
-    }
-    await acts[kind]();
+  async function revoke(): Promise<void> {
+    const family = random.pick(liveFamilies());
+    const access = family?.access.at(-1);
+    if (access && random.chance(0.6)) await revokeToken(clients, access);
+    else if (family) await revokeFamily(clients, family);
   }
 
-  const validate: Begin = () => begin('validate');
-  const begins: readonly (readonly [number, Begin])[] = [
-    ...(Object.entries(RATES) as [Kind, number][]).map(
-      ([kind, rate]) => [rate, kind === 'validate' ? validate : () => begin(kind)] as const,
-    ),
-    ...surfaces.flatMap((surface) => surface.acts),
+  async function issueOne(): Promise<unknown> {
+    const pool = random.pick([users, users, victims, ended]) ?? users;
+    // The pool is as large as the clients' memory: who has many families ends some.
+    if (ledger.families.size > FAMILIES_MAX && liveFamilies(pool).length > FAMILIES_MAX / 4) return revoke();
+    return alone(random.pick(pool), ({ id }) => issue(clients, id));
+  }
+
+  const asAdmin =
+    (work: () => Promise<unknown>): Begin =>
+    async () => {
+      if (now() - adminSince > ADMIN_SIGN_IN_MS) {
+        if (!(await signInAdmin(clients))) return;
+        adminSince = now();
+      }
+      await work();
+    };
+
+  /** How often each of these is begun, a second, at full pace. */
+  const begins: readonly (readonly [perSecond: number, begin: Begin])[] = [
+    [60, showToken],
+    [15, () => withFamily(refresh, liveFamilies([...users, ...victims, ...ended]))],
+    [4, () => withFamily(repeatRefresh)],
+    [10, issueOne],
+    [3, revoke],
+    [1, () => withFamily(refreshInTwoTabs)],
+    [
+      0.5,
+      () =>
+        withFamily(
+          replay,
+          liveFamilies(victims).filter(({ older }) => older.size >= 2),
+        ),
+    ],
+    [0.4, () => alone(idle(users), (user) => signIn(clients, user))],
+    [0.2, () => alone(idle(users), (user) => signInAndOut(clients, user))],
+    [0.1, () => alone(idle(ended), (user) => changePassword(clients, user))],
+    [0.25, asAdmin(() => alone(idle(ended), ({ id }) => removeRole(clients, id)))],
+    [0.15, asAdmin(() => alone(idle(ended), ({ id }) => disable(clients, id)))],
+    [0.05, asAdmin(() => rotateKey(clients))],
+    [
+      0.03,
+      asAdmin(async () => {
+        const newest = [...ledger.tokens.values()].at(-1);
+        if (newest) await compromise(clients, newest.kid);
+      }),
+    ],
+    ...surfaces.flatMap(({ acts }) => acts),
   ];
 
   /** What is begun seldom is begun once before the first fault too. */
@@ -191,13 +178,12 @@ export function createLoad(
       await sleep(TICK_MS);
       const elapsed = Math.min(0.5, (now() - last) / 1_000);
       last = now();
-      for (const [rate, each] of begins) {
-        if (isPaused && each !== validate) continue;
-        const owed = (due.get(each) ?? firstOwed(rate)) + elapsed * rate * pace;
-        due.set(each, owed % 1);
-        for (let left = Math.floor(owed); left > 0; left -= 1) {
-          if (running.size >= MOST_IN_FLIGHT) break;
-          const work = each();
+      for (const [rate, begin] of begins) {
+        if (isPaused && begin !== showToken) continue;
+        const owed = (due.get(begin) ?? firstOwed(rate)) + elapsed * rate * pace;
+        due.set(begin, owed % 1);
+        for (let left = Math.floor(owed); left > 0 && running.size < MOST_IN_FLIGHT; left -= 1) {
+          const work = begin();
           running.add(work);
           void work.finally(() => running.delete(work));
         }
@@ -208,23 +194,22 @@ export function createLoad(
   return {
     users,
     prepare: async () => {
-      for (const [pool, size] of [
+      const pools = [
         [users, 4],
         [victims, 2],
         [ended, 3],
         [untouched, 1],
-      ] as const)
-        for (let at = 0; at < size; at += 1) {
-          const user = await clients.signUp();
-          if (user) pool.push(user);
-        }
+      ] as const;
+      for (const [pool, size] of pools)
+        for (let at = 0; at < size; at += 1) pool.push(...[await signUp(clients)].filter((user) => user !== undefined));
       for (const { id } of victims) ledger.exposedUsers.add(id);
       if (users.length === 0 || untouched.length === 0)
         throw new Error('no sign-up was answered before the first fault');
-      await Promise.all([...users, ...victims, ...ended].flatMap(({ id }) => [clients.issue(id), clients.issue(id)]));
-      const [agents, ...others] = surfaces;
-      if (await clients.admin.signIn()) adminSince = now();
+      const all = [...users, ...victims, ...ended];
+      await Promise.all(all.flatMap(({ id }) => [issue(clients, id), issue(clients, id)]));
+      if (await signInAdmin(clients)) adminSince = now();
       // Sign-offs need agents.
+      const [agents, ...others] = surfaces;
       await agents?.prepare();
       await Promise.all(others.map((surface) => surface.prepare()));
     },
@@ -243,31 +228,20 @@ export function createLoad(
       isRunning = false;
       await loop;
       while (running.size > 0) await Promise.all(running);
-      await clients.idle();
     },
-    settleSurfaces: async () => {
+    settle: async () => {
+      await inBatches(liveFamilies([...users, ...victims, ...ended]), (family) => refresh(clients, family));
       await Promise.all(surfaces.map((surface) => surface.settle()));
     },
     presentAllRevoked: async () => {
       const dead = [...ledger.tokens.values()].filter(
         (access) => isFresh(access) && revokedSince(revocationsOf(ledger, access)) < now(),
       );
-      for (let at = 0; at < dead.length; at += 16)
-        await Promise.all(
-          dead.slice(at, at + 16).flatMap((access) => [clients.validate(access, 'A'), clients.validate(access, 'B')]),
-        );
+      await inBatches(dead, (access) => Promise.all([validate(clients, access, 'A'), validate(clients, access, 'B')]));
       const over = [...ledger.families.values()].filter(
         (family) => revokedSince(revocationsOfFamily(ledger, family)) < now(),
       );
-      for (let at = 0; at < over.length; at += 16)
-        await Promise.all(
-          over.slice(at, at + 16).map((family) => clients.present(family, family.refreshToken, anyCopy())),
-        );
-    },
-    refreshAllLive: async () => {
-      const live = liveFamilies([...users, ...victims, ...ended]);
-      for (let at = 0; at < live.length; at += 8)
-        await Promise.all(live.slice(at, at + 8).map((family) => clients.refresh(family)));
+      await inBatches(over, (family) => present(clients, family, family.refreshToken, anyCopy(clients)));
     },
     liveFamilies,
     caseUser: () => untouched[0]!,

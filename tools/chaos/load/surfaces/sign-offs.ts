@@ -1,20 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CopyName, count, isLost, mayBeRevoked, now, revocationsOf } from '../../ledger.ts';
-import type { SignOffFacts } from '../../surface-facts.ts';
-import type { Clients, User } from '../clients.ts';
+import { type Gate, gateOf, oneOf, secondsOf } from '../../gates.ts';
+import {
+  type CopyName,
+  count,
+  isLost,
+  type Ledger,
+  mayBeRevoked,
+  now,
+  revocationsOf,
+  type SignOffFacts,
+} from '../../ledger.ts';
+import { alone, anyCopy, attempt, type Clients, post, type User } from '../clients.ts';
+import { signIn } from '../tokens.ts';
 import type { Agent, Agents } from './agents.ts';
-import { anyCopy, keep, type RowStatements, type Surface, show, type Tools } from './surface.ts';
+import { atBothCopies, keep, type Surface, show } from './surface.ts';
 
-export const signOffRows: RowStatements = {
-  'request of a sign-off': 'SELECT title AS key FROM signoffs',
-  'approval of a sign-off': `SELECT signoff_id::text || ' ' || role AS key FROM signoff_decisions WHERE decision = 'approve'`,
-  'start of a sign-off': `SELECT id::text AS key FROM signoffs WHERE started_at IS NOT NULL`,
-  'finish of a sign-off': `SELECT id::text AS key FROM signoffs WHERE state = 'done'`,
-};
-
+const PATH = '/v1/handoff/signoffs';
 const ROLES = ['qa', 'architect', 'security_reviewer'] as const;
 /** Younger than the age that deciding requires. */
 const SIGN_IN_LIFE_MS = 240_000;
+/** Copies learn of new roles. */
+const LEARNING_MS = 1_500;
 
 type Person = {
   readonly user: User;
@@ -23,97 +29,76 @@ type Person = {
 };
 
 /** The access token of a person's recent sign-in; undefined when no copy signs the person in. */
-async function tokenOf({ clients }: { readonly clients: Clients }, person: Person): Promise<string | undefined> {
+async function tokenOf(clients: Clients, person: Person): Promise<string | undefined> {
   const { ledger } = clients;
   const known = person.access;
-  const access =
-    known &&
-    [...ledger.families.values()].flatMap((family) => family.access).find(({ token }) => token === known.token);
+  const access = known && [...ledger.tokens.values()].find(({ token }) => token === known.token);
   if (known && access && now() - known.atMs < SIGN_IN_LIFE_MS && !mayBeRevoked(revocationsOf(ledger, access), now()))
     return known.token;
-  if (person.user.isBusy) return undefined;
-  person.user.isBusy = true;
-  try {
-    const family = await clients.signIn(person.user);
-    const token = family?.access.at(-1)?.token;
+  return alone(person.user, async (user) => {
+    const token = (await signIn(clients, user))?.access.at(-1)?.token;
     if (token !== undefined) person.access = { token, atMs: now() };
     return token;
-  } finally {
-    person.user.isBusy = false;
-  }
+  });
 }
 
 type Open = { readonly facts: SignOffFacts; readonly agent: Agent; readonly act: object; readonly sha256: string };
 
 /** Agents ask for acts, people in several roles approve, several starters start at once, and one of them finishes. */
-export function createSignOffs(tools: Tools, agents: Agents): Surface {
-  const { ledger, ask, attempt, random } = tools;
+export function createSignOffs(clients: Clients, agents: Agents): Surface {
+  const { ledger, ask, random } = clients;
   const people: Person[] = [];
   const open: Open[] = [];
-  const of = (agent: Agent) => ({ authorization: agent.authorization });
-  const path = ({ facts }: Open, verb: string): string => `/v1/handoff/signoffs/${facts.id}/${verb}`;
+  const path = ({ facts }: Open, verb: string): string => `${PATH}/${facts.id}/${verb}`;
+
+  /** An act whose retries the state of the sign-off prevents. */
+  async function act(kind: string, event: string, key: string, authorization: string, to: string, json: object) {
+    const entry = { surface: 'sign-offs', kind, key, sentAtMs: now() } as const;
+    ledger.entries.push(entry);
+    const what = { kind, events: [event], isRepeatable: false };
+    const { act: done } = await attempt(clients, what, () => post(authorization, to, json));
+    if (done.ackedAtMs === undefined) return;
+    Object.assign(entry, { ackedAtMs: done.ackedAtMs });
+    count(ledger, kind);
+  }
 
   async function request(agent = agents.live()): Promise<Open | undefined> {
     if (!agent) return undefined;
-    const act = { act: 'release.deploy', arguments: { version: random.between(1, 1_000) } };
-    const made = await keep(
-      tools,
-      { surface: 'sign-offs', kind: 'request of a sign-off', events: ['signoff.requested'] },
-      (title) => ({
-        path: '/v1/handoff/signoffs',
-        json: { ...act, title, required_roles: ROLES, quorum: 2, expires_in_minutes: 60 },
-        headers: of(agent),
-      }),
-      ({ status }) => status === 201,
-    );
+    const wanted = { act: 'release.deploy', arguments: { version: random.between(1, 1_000) } };
+    const json = { ...wanted, required_roles: ROLES, quorum: 2, expires_in_minutes: 60 };
+    const what = { kind: 'request of a sign-off', events: ['signoff.requested'] };
+    const made = await keep(clients, 'sign-offs', what, (title) => post(agent.authorization, PATH, { ...json, title }));
     if (!made) return undefined;
     const { signoff_id: id, quorum, arguments_sha256: sha256 } = made.answer.body;
     const facts: SignOffFacts = { id, quorum, approvals: [], starts: [], requestedAtMs: now() };
     ledger.signOffs.set(id, facts);
-    const begun = { facts, agent, act, sha256 };
+    const begun = { facts, agent, act: wanted, sha256 };
     open.push(begun);
     return begun;
   }
 
   async function start(begun: Open, copy: CopyName): Promise<boolean> {
-    const { status, sentAtMs, answeredAtMs, traceId } = await ask(copy, {
-      path: path(begun, 'start'),
-      json: begun.act,
-      headers: of(begun.agent),
-    });
+    const answer = await ask(copy, post(begun.agent.authorization, path(begun, 'start'), begun.act));
+    const { status, sentAtMs, answeredAtMs, traceId } = answer;
     if (status !== 0) begun.facts.starts.push({ copy, answeredAtMs, status });
     if (status !== 200) return false;
-    count(ledger, 'start of a sign-off');
-    const { id } = begun.facts;
+    const kind = 'start of a sign-off';
+    count(ledger, kind);
     const times = { sentAtMs: answeredAtMs, ackedAtMs: answeredAtMs };
-    ledger.entries.push({ surface: 'sign-offs', kind: 'start of a sign-off', key: id, ...times });
-    ledger.acts.push({
-      ...{ kind: 'start of a sign-off', events: ['signoff.started'], isRepeatable: false, subject: null },
-      ...{ attempts: [{ traceId, sentAtMs, endedAtMs: answeredAtMs }], ...times },
-    });
+    ledger.entries.push({ surface: 'sign-offs', kind, key: begun.facts.id, ...times });
+    const attempts = [{ traceId, sentAtMs, endedAtMs: answeredAtMs }];
+    ledger.acts.push({ kind, events: ['signoff.started'], isRepeatable: false, subject: null, attempts, ...times });
     return true;
   }
 
   async function approve(begun: Open, person: Person): Promise<void> {
-    const token = await tokenOf(tools, person);
+    const token = await tokenOf(clients, person);
     if (token === undefined) return;
     const { role } = person;
-    const key = `${begun.facts.id} ${role}`;
-    const entry = { surface: 'sign-offs', kind: 'approval of a sign-off', key, sentAtMs: now() } as const;
-    ledger.entries.push(entry);
     begun.facts.approvals.push({ role, sentAtMs: now() });
-    const { act } = await attempt(
-      { kind: entry.kind, events: ['signoff.decided'], isRepeatable: false, subject: null },
-      () => ({
-        path: path(begun, 'approve'),
-        json: { role, arguments_sha256: begun.sha256 },
-        headers: { authorization: `Bearer ${token}` },
-      }),
-      ({ status }) => status === 200,
-    );
-    if (act.ackedAtMs === undefined) return;
-    Object.assign(entry, { ackedAtMs: act.ackedAtMs });
-    count(ledger, entry.kind);
+    const json = { role, arguments_sha256: begun.sha256 };
+    const key = `${begun.facts.id} ${role}`;
+    await act('approval of a sign-off', 'signoff.decided', key, `Bearer ${token}`, path(begun, 'approve'), json);
   }
 
   /** Two of three roles approve at once. */
@@ -123,70 +108,126 @@ export function createSignOffs(tools: Tools, agents: Agents): Surface {
     await Promise.all(two.map((person) => person && approve(begun, person)));
   }
 
-  async function finish(begun: Open): Promise<void> {
-    const { id: key } = begun.facts;
-    const entry = { surface: 'sign-offs', kind: 'finish of a sign-off', key, sentAtMs: now() } as const;
-    const { act } = await attempt(
-      { kind: entry.kind, events: ['signoff.finished'], isRepeatable: false, subject: null },
-      () => ({ path: path(begun, 'finish'), json: { outcome: 'done' }, headers: of(begun.agent) }),
-      ({ status }) => status === 200,
-    );
-    if (act.ackedAtMs === undefined) return;
-    ledger.entries.push({ ...entry, ackedAtMs: act.ackedAtMs });
-    count(ledger, entry.kind);
-  }
-
   /** The whole of it; sometimes nobody approves, and the act stays open. */
   async function run(isWhole = random.chance(0.8)): Promise<void> {
     const begun = await request();
     if (!begun) return;
-    if (random.chance(0.5)) await start(begun, anyCopy(tools));
+    if (random.chance(0.5)) await start(begun, anyCopy(clients));
     if (!isWhole) return;
     await approveByTwo(begun);
-    const started = await Promise.all((['A', 'B', anyCopy(tools)] as const).map((copy) => start(begun, copy)));
+    const started = await Promise.all((['A', 'B', anyCopy(clients)] as const).map((copy) => start(begun, copy)));
     // Once more, as a starter whose answer was lost: the act runs already, or has ended.
-    if (random.chance(0.5)) await start(begun, anyCopy(tools));
-    if (started.includes(true)) await finish(begun);
-    await start(begun, anyCopy(tools));
+    if (random.chance(0.5)) await start(begun, anyCopy(clients));
+    const { facts, agent } = begun;
+    const to = path(begun, 'finish');
+    if (started.includes(true))
+      await act('finish of a sign-off', 'signoff.finished', facts.id, agent.authorization, to, { outcome: 'done' });
+    await start(begun, anyCopy(clients));
   }
 
   /** A killed agent asks for an act, and for the start of one: its secret is refused. */
-  async function askByKilled(agent = agents.killed(), copy = anyCopy(tools)): Promise<void> {
-    if (!agent) return;
-    const headers = of(agent);
-    const result = ({ status }: { readonly status: number }) => status < 300 || (status < 500 ? false : undefined);
-    const own = open.filter((begun) => begun.agent === agent && !isLost(ledger, begun.facts.requestedAtMs)).at(-1);
-    if (own)
-      await show(tools, agent.secret, copy, { path: path(own, 'start'), json: own.act, headers }, (answer) =>
-        answer.status === 0 ? undefined : result(answer),
-      );
+  async function askByKilled(agent: Agent, copy: CopyName): Promise<void> {
+    const own = open.findLast((begun) => begun.agent === agent && !isLost(ledger, begun.facts.requestedAtMs));
     const json = { act: 'release.deploy', title: 'of a killed agent', arguments: {}, required_roles: ['qa'] };
-    await show(tools, agent.secret, copy, { path: '/v1/handoff/signoffs', json, headers }, (answer) =>
-      answer.status === 0 ? undefined : result(answer),
-    );
+    const requests = [
+      ...(own ? [post(agent.authorization, path(own, 'start'), own.act)] : []),
+      post(agent.authorization, PATH, json),
+    ];
+    for (const each of requests)
+      await show(clients, agent, copy, each, ({ status }) =>
+        status === 0 || status >= 500 ? undefined : status < 300,
+      );
   }
+  const askByOneKilled = (): Promise<void> =>
+    atBothCopies(
+      [agents.ended()].flatMap((agent) => agent ?? []),
+      askByKilled,
+    );
 
   return {
+    name: 'sign-offs',
+    hasUsables: false,
+    rows: {
+      'request of a sign-off': 'SELECT title AS key FROM signoffs',
+      'approval of a sign-off': `SELECT signoff_id::text || ' ' || role AS key FROM signoff_decisions WHERE decision = 'approve'`,
+      'start of a sign-off': `SELECT id::text AS key FROM signoffs WHERE started_at IS NOT NULL`,
+      'finish of a sign-off': `SELECT id::text AS key FROM signoffs WHERE state = 'done'`,
+    },
     acts: [
-      [0.35, () => run()],
-      [
-        0.5,
-        async () => {
-          const agent = agents.killed();
-          await Promise.all([askByKilled(agent, 'A'), askByKilled(agent, 'B')]);
-        },
-      ],
+      [0.35, run],
+      [0.5, askByOneKilled],
     ],
     prepare: async () => {
-      people.push(...(await Promise.all(ROLES.map(async (role) => ({ user: await tools.newUser(role), role })))));
-      await sleep(1_500);
+      people.push(...(await Promise.all(ROLES.map(async (role) => ({ user: await clients.newUser(role), role })))));
+      await sleep(LEARNING_MS);
       await run(true);
       await run(false);
     },
     settle: async () => {
       await run(true);
-      const agent = agents.killed();
-      await Promise.all([askByKilled(agent, 'A'), askByKilled(agent, 'B')]);
+      await askByOneKilled();
     },
+    gates: async (query) => [
+      startedOnceAndApproved(ledger, await query<SignOffRow>(SIGN_OFFS)),
+      closedByKill(await query<KilledAgent>(KILLED)),
+    ],
   };
 }
+
+/** A sign-off as the database has it at the end. */
+export type SignOffRow = {
+  readonly id: string;
+  readonly state: string;
+  readonly quorum: number;
+  readonly approvals: number;
+  /** Events `signoff.started` in the sealed log. */
+  readonly started: number;
+};
+
+const SIGN_OFFS = `
+  SELECT id::text, state, quorum::int,
+    (SELECT count(*)::int FROM signoff_decisions d WHERE d.signoff_id = s.id AND decision = 'approve') AS approvals,
+    (SELECT count(*)::int FROM audit_events e WHERE e.type = 'signoff.started' AND e.target_id = s.id::text) AS started
+  FROM signoffs s`;
+
+const KILLED = `
+  SELECT a.client_id AS id, coalesce(array_agg(s.id::text || ' ' || s.state) FILTER (WHERE s.id IS NOT NULL), '{}') AS open
+  FROM agents a LEFT JOIN signoffs s ON s.client_id = a.client_id
+    AND s.state IN ('pending', 'approved', 'running') AND s.expires_at > clock_timestamp()
+  WHERE a.killed_at IS NOT NULL GROUP BY 1`;
+
+const STARTED: ReadonlySet<string> = new Set(['running', 'done', 'interrupted']);
+
+/** An act starts once at most, however many starters ask at once, and never before its quorum has approved. */
+export function startedOnceAndApproved(ledger: Ledger, rows: readonly SignOffRow[]): Gate {
+  const name = 'sign-offs: an act starts once, and only approved';
+  const asked = [...ledger.signOffs.values()].filter(({ starts }) => starts.length > 0);
+  const told = gateOf(name, asked, ({ id, quorum, approvals, starts }) => {
+    const successes = starts.filter(({ status }) => status === 200);
+    const at = successes.map(({ copy, answeredAtMs }) => `${copy} at ${secondsOf(answeredAtMs)}`).join(', ');
+    const twice = successes.length > 1 ? [{ text: `sign-off ${id} started ${successes.length} times: ${at}` }] : [];
+    const early = successes.flatMap(({ copy, answeredAtMs }) => {
+      const sent = approvals.filter(({ sentAtMs }) => sentAtMs < answeredAtMs).length;
+      const when = `${copy}, ${secondsOf(answeredAtMs)}, when ${sent} of ${quorum} approvals had been sent`;
+      return sent < quorum ? [{ text: `sign-off ${id} started at ${when}` }] : [];
+    });
+    return [...twice, ...early];
+  });
+  const stored = gateOf(name, rows, ({ id, state, quorum, approvals, started }) => {
+    const isEarly = (STARTED.has(state) || started > 0) && approvals < quorum;
+    return [
+      ...(started > 1 ? [{ text: `sign-off ${id} has ${started} events of its start` }] : []),
+      ...(isEarly ? [{ text: `sign-off ${id} is ${state} with ${approvals} of ${quorum} approvals` }] : []),
+    ];
+  });
+  return oneOf([told, stored]);
+}
+
+/** A killed agent, and what it has asked for that could still go on. */
+export type KilledAgent = { readonly id: string; readonly open: readonly string[] };
+
+/** After a kill no sign-off of the agent is open. */
+export const closedByKill = (killed: readonly KilledAgent[]): Gate =>
+  gateOf('sign-offs: none of a killed agent is open', killed, ({ id, open }) =>
+    open.length > 0 ? { text: `killed agent ${id} has ${open.length} open: ${open.join(', ')}` } : undefined,
+  );

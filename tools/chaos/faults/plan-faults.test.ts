@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { allFaults } from './faults/all.ts';
-import { createRandom } from './random.ts';
-import { planFaults } from './schedule.ts';
+import { createRandom } from '../random.ts';
+import { allFaults, planFaults } from './all.ts';
 
 const names = (seed: number, count: number): string[] =>
   planFaults(allFaults, createRandom(seed), count).map(({ fault, copy }) => `${fault.name} ${copy}`);
